@@ -1,0 +1,18 @@
+//! The content model: course > lesson > section > blocks; story > page > sentence; vocabulary; quizzes; and the signed manifest that
+//! names the bytes of all of them.
+//!
+//! Not here: how authors write content (docs/PACKAGE.md, `carrel-package`).
+
+mod block;
+mod catalogue;
+mod grading;
+mod manifest;
+mod quiz;
+mod story;
+
+pub use block::{AudioRef, Block, BlobRef, Cover, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef};
+pub use catalogue::{CourseMeta, CourseOutline, Difficulty, Dir, Hours, LessonOutline, SectionOutline, SectionType, StoryInCourse, StoryMeta};
+pub use grading::{QuestionResult, Score, grade, grade_question, normalise_answer};
+pub use manifest::{Manifest, ManifestBlob, ManifestContent, SignatureError, SignedManifest};
+pub use quiz::{Choice, Question, QuestionKind, Quiz, Response};
+pub use story::{Page, Sentence, Story, StoryQuiz, VocabularyEntry, WordSpan};

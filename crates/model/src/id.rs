@@ -1,0 +1,169 @@
+//! Identifiers: slugs written by authors, paths made of slugs, and random ids made by devices.
+//!
+//! Not here: how ids are made (the `IdGen` trait of the side that needs one).
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use ts_rs::TS;
+use uuid::Uuid;
+
+/// What is wrong with an id that came from outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    #[error("an id is 1 to 64 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit: {0:?}")]
+    Slug(String),
+    #[error("an item is 1 to 4 ids joined by '/': {0:?}")]
+    Item(String),
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $check:path, $err:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, TS)]
+        #[serde(transparent)]
+        #[ts(type = "string")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the text and keeps it.
+            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+                let text = text.into();
+                if $check(&text) { Ok(Self(text)) } else { Err($err(text)) }
+            }
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(d)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+fn is_slug(s: &str) -> bool {
+    let b = s.as_bytes();
+    let word = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=64).contains(&b.len())
+        && b.iter().all(|c| word(c) || *c == b'-')
+        && b.first().is_some_and(word)
+        && b.last().is_some_and(word)
+}
+
+fn is_item(s: &str) -> bool {
+    let mut parts = 0;
+    s.split('/').all(|p| {
+        parts += 1;
+        parts <= 4 && is_slug(p)
+    })
+}
+
+text_id!(
+    /// An author's id of a course, lesson, section, story, quiz or word: `how-rivers-work`.
+    Slug, is_slug, IdError::Slug
+);
+text_id!(
+    /// What a learner's row is about: a path of slugs such as `how-rivers-work/meanders/read` (a section),
+    /// `the-tall-man` (a story) or `how-rivers-work/meander` (a word of that course's vocabulary).
+    ItemId, is_item, IdError::Item
+);
+
+impl ItemId {
+    /// The section `course/lesson/section`.
+    pub fn section(course: &Slug, lesson: &Slug, section: &Slug) -> Self {
+        Self(format!("{course}/{lesson}/{section}"))
+    }
+    /// Two ids in one path: a quiz of a course, a word of a course or story.
+    pub fn within(root: &Slug, leaf: &Slug) -> Self {
+        Self(format!("{root}/{leaf}"))
+    }
+    /// The first id of the path: the course or story that it belongs to.
+    pub fn root(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+}
+impl From<Slug> for ItemId {
+    fn from(slug: Slug) -> Self {
+        Self(slug.0)
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+        #[serde(transparent)]
+        #[ts(type = "string")]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A fixed id for tests and tables: the number in the last bytes.
+            pub const fn from_u128(n: u128) -> Self {
+                Self(Uuid::from_u128(n))
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+uuid_id!(/// One installation of Carrel. Random; a cloned disk shares it until the clone is noticed.
+    DeviceId);
+uuid_id!(/// A learner on one server.
+    UserId);
+uuid_id!(/// One stretch of study without a pause (UUID v7).
+    SessionId);
+uuid_id!(/// One try at a quiz (UUID v7).
+    AttemptId);
+uuid_id!(/// One review of one word (UUID v7).
+    EventId);
+uuid_id!(/// A note, or one revision of it.
+    RevisionId);
+uuid_id!(/// One upload, for logs and receipts.
+    BatchId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_and_items() {
+        for ok in ["a", "a1", "how-rivers-work", "0", &"x".repeat(64)] {
+            assert!(Slug::new(ok).is_ok(), "{ok}");
+        }
+        for bad in ["", "-a", "a-", "A", "a b", "a/b", "é", "a_b", "..", &"x".repeat(65)] {
+            assert!(Slug::new(bad).is_err(), "{bad}");
+        }
+        assert!(ItemId::new("a/b/c/d").is_ok());
+        for bad in ["", "/", "a//b", "a/b/", "a/b/c/d/e", "../a"] {
+            assert!(ItemId::new(bad).is_err(), "{bad}");
+        }
+        assert_eq!(ItemId::new("rivers/meanders/read").unwrap().root(), "rivers");
+    }
+}

@@ -1,0 +1,140 @@
+//! Quiz attempts, the answers in them, and the server's grades.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time, earliest};
+use crate::{AttemptId, BlobHash, ItemId, Slug};
+
+/// Lattice: immutable part by greatest payload hash x earliest `submitted_ms`. All attempts are kept; best, latest and mean are derived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    pub id: AttemptId,
+    /// `course/quiz` or `story/quiz`.
+    pub quiz: ItemId,
+    /// The quiz as it was when the attempt began: the hash of its compiled blob.
+    pub quiz_hash: BlobHash,
+    pub started_ms: i64,
+    /// Once set, the answers are frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub submitted_ms: Option<i64>,
+    #[serde(flatten)]
+    #[ts(skip)]
+    pub extra: Extra,
+}
+
+impl Attempt {
+    /// The hash of everything that never changes after the first write.
+    pub fn payload_hash(&self) -> BlobHash {
+        let mut c = Canonical::default();
+        c.text(self.quiz.as_str()).bytes(&self.quiz_hash.0).int(self.started_ms);
+        c.hash()
+    }
+    pub fn canonical(&self) -> Canonical {
+        let mut c = Canonical::default();
+        c.bytes(self.id.0.as_bytes()).bytes(&self.payload_hash().0).option_int(self.submitted_ms);
+        c.text(&self.extra.to_text());
+        c
+    }
+}
+impl Join for Attempt {
+    fn join(&mut self, other: &Self) {
+        if other.payload_hash() > self.payload_hash() {
+            self.quiz.clone_from(&other.quiz);
+            self.quiz_hash = other.quiz_hash;
+            self.started_ms = other.started_ms;
+        }
+        self.submitted_ms = earliest(self.submitted_ms, other.submitted_ms);
+        self.extra.join(&other.extra);
+    }
+}
+impl Validate for Attempt {
+    fn validate(&self) -> Result<(), Invalid> {
+        check_time(self.started_ms, "startedMs")?;
+        if let Some(ms) = self.submitted_ms {
+            check_time(ms, "submittedMs")?;
+        }
+        self.extra.validate()
+    }
+}
+
+/// Lattice: the greatest `(seq, value)` for each question of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    pub attempt: AttemptId,
+    pub question: Slug,
+    /// Raised by one with each change of mind.
+    pub seq: u32,
+    /// The response (`content::Response`) as compact JSON text.
+    pub value: String,
+    #[serde(flatten)]
+    #[ts(skip)]
+    pub extra: Extra,
+}
+impl Answer {
+    pub fn canonical(&self) -> Canonical {
+        let mut c = Canonical::default();
+        c.bytes(self.attempt.0.as_bytes()).text(self.question.as_str()).int(self.seq.into()).text(&self.value);
+        c.text(&self.extra.to_text());
+        c
+    }
+}
+impl Join for Answer {
+    fn join(&mut self, other: &Self) {
+        if (other.seq, &other.value) > (self.seq, &self.value) {
+            self.seq = other.seq;
+            self.value.clone_from(&other.value);
+        }
+        self.extra.join(&other.extra);
+    }
+}
+impl Validate for Answer {
+    fn validate(&self) -> Result<(), Invalid> {
+        check_len(&self.value, 16 * 1024, "value")?;
+        check(self.seq <= 1_000_000, "seq", "is over 1000000")?;
+        self.extra.validate()
+    }
+}
+
+/// Written by the server alone. Lattice: the greatest `(rev, points, max_points, graded_ms)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Grade {
+    pub attempt: AttemptId,
+    pub rev: u32,
+    /// Thousandths of a point.
+    pub points: i64,
+    /// Thousandths of a point.
+    pub max_points: i64,
+    pub graded_ms: i64,
+    #[serde(flatten)]
+    #[ts(skip)]
+    pub extra: Extra,
+}
+impl Grade {
+    pub fn canonical(&self) -> Canonical {
+        let mut c = Canonical::default();
+        c.bytes(self.attempt.0.as_bytes()).int(self.rev.into()).int(self.points).int(self.max_points).int(self.graded_ms);
+        c.text(&self.extra.to_text());
+        c
+    }
+}
+impl Join for Grade {
+    fn join(&mut self, other: &Self) {
+        let order = |g: &Self| (g.rev, g.points, g.max_points, g.graded_ms);
+        if order(other) > order(self) {
+            (self.rev, self.points, self.max_points, self.graded_ms) = order(other);
+        }
+        self.extra.join(&other.extra);
+    }
+}
+impl Validate for Grade {
+    fn validate(&self) -> Result<(), Invalid> {
+        check(self.max_points >= 0 && (0..=self.max_points).contains(&self.points), "points", "is not between 0 and maxPoints")?;
+        check_time(self.graded_ms, "gradedMs")?;
+        self.extra.validate()
+    }
+}

@@ -1,0 +1,128 @@
+//! One row of any kind: what the outbox holds, what push and pull carry.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::{
+    Answer, Attempt, Canonical, Decision, Grade, Invalid, Join, Kv, NoteLife, NoteRevision, Progress, Review, ReviewVoid,
+    Session, Validate,
+};
+use crate::{Hlc, hash::BlobHash};
+
+macro_rules! rows {
+    ($($variant:ident($text:literal)),* $(,)?) => {
+        /// A learner's row, tagged by `type` on the wire.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        pub enum Row { $($variant($variant)),* }
+
+        /// The kinds of rows, in the order in which a batch is folded and applied.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+        #[serde(rename_all = "snake_case")]
+        pub enum RowType { $($variant),* }
+
+        impl RowType {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+        impl Row {
+            pub fn row_type(&self) -> RowType {
+                match self { $(Self::$variant(_) => RowType::$variant),* }
+            }
+            fn canonical(&self) -> Canonical {
+                match self { $(Self::$variant(r) => r.canonical()),* }
+            }
+        }
+        impl Validate for Row {
+            fn validate(&self) -> Result<(), Invalid> {
+                match self { $(Self::$variant(r) => r.validate()),* }
+            }
+        }
+        /// Rows of different kinds do not join: `self` stays as it is.
+        impl Join for Row {
+            fn join(&mut self, other: &Self) {
+                match (self, other) {
+                    $((Self::$variant(a), Self::$variant(b)) => a.join(b),)*
+                    _ => debug_assert!(false, "rows of different kinds have no join"),
+                }
+            }
+        }
+        $(impl From<$variant> for Row {
+            fn from(row: $variant) -> Self { Self::$variant(row) }
+        })*
+    };
+}
+rows! {
+    Progress("progress"), Session("session"), Attempt("attempt"), Answer("answer"), Grade("grade"), Review("review"),
+    ReviewVoid("review_void"), Kv("kv"), Decision("decision"), NoteRevision("note_revision"), NoteLife("note_life"),
+}
+
+/// What a row is about: its type and its key as text. Two rows with one key join.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RowKey {
+    #[serde(rename = "type")]
+    pub row_type: RowType,
+    /// The key's fields; where there are two, joined by U+001F.
+    pub key: String,
+}
+
+impl Row {
+    pub fn key(&self) -> RowKey {
+        let key = match self {
+            Self::Progress(r) => format!("{}\u{1f}{}", r.kind.as_str(), r.item),
+            Self::Session(r) => r.id.to_string(),
+            Self::Attempt(r) => r.id.to_string(),
+            Self::Answer(r) => format!("{}\u{1f}{}", r.attempt, r.question),
+            Self::Grade(r) => r.attempt.to_string(),
+            Self::Review(r) => r.id.to_string(),
+            Self::ReviewVoid(r) => r.id.to_string(),
+            Self::Kv(r) => format!("{}\u{1f}{}", r.ns, r.key),
+            Self::Decision(r) => r.course.to_string(),
+            Self::NoteRevision(r) => r.rev.to_string(),
+            Self::NoteLife(r) => r.note.to_string(),
+        };
+        RowKey { row_type: self.row_type(), key }
+    }
+    /// Equal exactly when the rows are; summed per bucket it shows whether two replicas agree.
+    pub fn hash(&self) -> BlobHash {
+        let mut c = Canonical::default();
+        c.text(self.row_type().as_str()).bytes(&self.canonical().into_bytes());
+        c.hash()
+    }
+    /// True for rows that only the server may write.
+    pub fn is_server_only(&self) -> bool {
+        matches!(self, Self::Grade(_) | Self::Decision(_))
+    }
+    /// The hybrid clock of a last-writer-wins part, if the row has one: what a device with a wrong clock must stamp again.
+    pub fn stamp(&self) -> Option<Hlc> {
+        match self {
+            Self::Progress(r) => r.pos.as_ref().map(|p| p.hlc),
+            Self::Kv(r) => Some(r.hlc),
+            Self::NoteRevision(r) => Some(r.hlc),
+            Self::NoteLife(r) => Some(r.deleted),
+            _ => None,
+        }
+    }
+}
+
+/// Joins rows that share a key and sorts them by key, so that one statement never names a key twice and locks are taken in one order.
+pub fn fold(rows: impl IntoIterator<Item = Row>) -> BTreeMap<RowKey, Row> {
+    let mut folded: BTreeMap<RowKey, Row> = BTreeMap::new();
+    for row in rows {
+        match folded.entry(row.key()) {
+            std::collections::btree_map::Entry::Occupied(mut e) => e.get_mut().join(&row),
+            std::collections::btree_map::Entry::Vacant(e) => {
+                e.insert(row);
+            }
+        }
+    }
+    folded
+}

@@ -1,0 +1,19 @@
+//! What both sides of Carrel agree on: ids, the content model, the lattices and their joins, the wire types
+//! and the error codes.
+//!
+//! Not here: I/O, clocks, randomness, SQL. Everything in this crate is a pure function of its arguments, so
+//! that client and server cannot disagree about what a merge means.
+
+pub mod content;
+pub mod derive;
+pub mod error;
+pub mod hash;
+pub mod hlc;
+pub mod id;
+pub mod lattice;
+pub mod wire;
+
+pub use error::ErrorCode;
+pub use hash::BlobHash;
+pub use hlc::Hlc;
+pub use id::{AttemptId, BatchId, DeviceId, EventId, ItemId, RevisionId, SessionId, Slug, UserId};

@@ -1,0 +1,17 @@
+//! What crosses the network, as JSON in camelCase. Errors are problem details (RFC 9457).
+
+mod auth;
+mod catalogue;
+mod problem;
+mod sync;
+
+pub use auth::{LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo};
+pub use catalogue::{
+    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, Page, ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, StoryReply,
+    StorySummary,
+};
+pub use problem::Problem;
+pub use sync::{
+    EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PulledRow, PullReply, PushReply, PushRequest, PushResult, ResultCode,
+    SYNC_VERSION,
+};
