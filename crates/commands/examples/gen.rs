@@ -1,0 +1,6 @@
+//! `cargo run -p carrel-commands --example gen -- DIR`: writes the TypeScript of the boundary.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let dir = std::env::args_os().nth(1).ok_or("usage: gen DIR")?;
+    carrel_commands::typescript::generate(std::path::Path::new(&dir))
+}

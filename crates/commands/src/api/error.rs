@@ -1,0 +1,19 @@
+use carrel_model::ErrorCode;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// The one shape of an error for the UI. It writes its text from `code`; `message` is for logs and for support.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+#[error("{message}")]
+pub struct CommandError {
+    pub code: ErrorCode,
+    pub message: String,
+    pub hint: String,
+    pub retryable: bool,
+    pub correlation_id: String,
+    /// Bytes that a download would take, with `not_downloaded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub size: Option<u64>,
+}

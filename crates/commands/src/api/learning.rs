@@ -1,0 +1,63 @@
+use carrel_model::ItemId;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::reading::WordView;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SaveWord {
+    /// `root/word`.
+    pub word: ItemId,
+    /// False takes it off the list again.
+    pub saved: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct WordList {
+    pub words: Vec<SavedWord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedWord {
+    pub item: ItemId,
+    pub saved_ms: i64,
+    /// None: its course or story is not on this device.
+    pub word: Option<WordView>,
+}
+
+/// What the Progress page shows. All derived from rows on this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressOverview {
+    /// The last 28 days, oldest first, days without study included.
+    pub days: Vec<DayTime>,
+    /// Days in a row up to today or yesterday on which something was studied.
+    pub streak_days: u32,
+    pub total_ms: i64,
+    pub sections_done: u32,
+    pub stories_done: u32,
+    pub quizzes_taken: u32,
+    pub courses: Vec<CourseProgress>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct DayTime {
+    /// `2026-11-20`.
+    pub day: String,
+    pub active_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CourseProgress {
+    pub item: ItemId,
+    pub title: String,
+    pub is_story: bool,
+    /// 0 to 10,000.
+    pub percent: u16,
+    pub time_spent_ms: i64,
+}

@@ -1,0 +1,218 @@
+use carrel_model::{
+    ItemId, Slug,
+    content::{Difficulty, SectionType, StoryInCourse},
+    lattice::DecisionStatus,
+    wire::{CourseSummary, StorySummary},
+};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::download::DownloadState;
+
+/// Filters of the library. Empty fields do not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListRequest {
+    #[ts(optional)]
+    pub q: Option<String>,
+    #[ts(optional)]
+    pub difficulty: Option<Difficulty>,
+    /// Stories only.
+    #[ts(optional)]
+    pub level: Option<u8>,
+    #[ts(optional)]
+    pub category: Option<String>,
+    #[ts(optional)]
+    pub lang: Option<String>,
+    /// Only what is on this device.
+    pub on_device: bool,
+    /// From 1.
+    #[ts(optional)]
+    pub page: Option<u32>,
+    /// 1 to 200; default 50.
+    #[ts(optional)]
+    pub page_size: Option<u32>,
+}
+
+/// Where an answer came from and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Freshness {
+    /// When the server last said so (UTC, ms since 1970).
+    pub as_of_ms: i64,
+    /// Older than it should be: show "as of".
+    pub stale: bool,
+    /// The answer came without the network.
+    pub offline: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CourseList {
+    pub items: Vec<CourseCard>,
+    pub total: u64,
+    pub page: u32,
+    pub page_size: u32,
+    pub freshness: Freshness,
+    /// Categories and languages that occur, for the filters.
+    pub categories: Vec<String>,
+    pub languages: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CourseCard {
+    pub course: CourseSummary,
+    /// 0 to 10,000.
+    pub percent: u16,
+    pub completed: bool,
+    pub download: DownloadState,
+    pub enrolment: Option<DecisionStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct StoryList {
+    pub items: Vec<StoryCard>,
+    pub total: u64,
+    pub page: u32,
+    pub page_size: u32,
+    pub freshness: Freshness,
+    pub languages: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct StoryCard {
+    pub story: StorySummary,
+    /// 0 to 10,000.
+    pub percent: u16,
+    pub done: bool,
+    pub download: DownloadState,
+}
+
+/// Where to go on: the latest position of any device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ContinueReply {
+    pub card: Option<ContinueCard>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ContinueCard {
+    /// The section or story to open.
+    pub item: ItemId,
+    pub is_story: bool,
+    /// Title of the section or story.
+    pub title: String,
+    /// Title of the course; empty for a story.
+    pub course_title: String,
+    /// From 1; 0 for a story.
+    pub lesson_number: u32,
+    pub lesson_count: u32,
+    /// Of the course or of the story, 0 to 10,000.
+    pub percent: u16,
+    pub cover: carrel_model::content::Cover,
+    /// When it was last read, on which device; empty if on this one.
+    pub at_ms: i64,
+    pub from_device: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CourseRef {
+    pub course: Slug,
+}
+
+/// A course's page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CourseView {
+    pub course: CourseSummary,
+    pub lessons: Vec<LessonView>,
+    pub stories: Vec<StoryInCourse>,
+    /// 0 to 10,000.
+    pub percent: u16,
+    pub done: u32,
+    pub total: u32,
+    /// Sections that came with an update after the course was completed.
+    pub new_sections: u32,
+    /// Milliseconds over all devices, overlaps counted once.
+    pub time_spent_ms: i64,
+    pub enrolment: Option<DecisionStatus>,
+    pub enrolment_reason: String,
+    pub download: DownloadState,
+    /// The section to go on with.
+    pub continue_at: Option<ItemId>,
+    pub freshness: Freshness,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct LessonView {
+    pub id: Slug,
+    pub title: String,
+    pub summary: String,
+    /// 0 to 10,000.
+    pub percent: u16,
+    pub sections: Vec<SectionView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SectionView {
+    pub item: ItemId,
+    #[serde(rename = "type")]
+    pub section_type: SectionType,
+    pub title: String,
+    pub minutes: u32,
+    /// 0 to 10,000.
+    pub percent: u16,
+    pub done: bool,
+    /// Its tick waits to be sent.
+    pub waiting: bool,
+    /// Best score of its quiz, 0 to 10,000.
+    pub best_score: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrolmentView {
+    pub enrolment: Option<DecisionStatus>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchRequest {
+    pub q: String,
+}
+
+/// Best first; at most 50. Searches what is on this device, and the catalogue as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchReply {
+    pub hits: Vec<SearchHit>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchHit {
+    pub kind: SearchKind,
+    /// Course, section or story.
+    pub item: ItemId,
+    pub title: String,
+    /// Title of the course it belongs to; empty for a course or story.
+    pub course_title: String,
+    /// Plain text around the find, with U+0002 and U+0003 around each found part.
+    pub snippet: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchKind {
+    Course,
+    Section,
+    Story,
+}

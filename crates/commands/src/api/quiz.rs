@@ -1,0 +1,70 @@
+use carrel_model::{
+    AttemptId, BlobHash, ItemId, Slug,
+    content::{Quiz, Response, Score},
+};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenQuiz {
+    /// `course/quiz` or `story/quiz`.
+    pub quiz: ItemId,
+    /// The compiled quiz.
+    pub body: BlobHash,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct QuizView {
+    pub quiz: Quiz,
+    /// Oldest first.
+    pub attempts: Vec<AttemptView>,
+    /// 0 to 10,000.
+    pub best: Option<u16>,
+    /// None: no limit.
+    pub attempts_left: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptView {
+    pub id: AttemptId,
+    pub started_ms: i64,
+    pub submitted_ms: Option<i64>,
+    pub answers: Vec<AnswerView>,
+    /// Once submitted.
+    pub score: Option<Score>,
+    /// The score is this device's own; the server has not graded it yet.
+    pub provisional: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerView {
+    pub question: Slug,
+    pub response: Response,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SaveAnswer {
+    pub attempt: AttemptId,
+    pub question: Slug,
+    pub response: Response,
+}
+
+/// The answer is durable when this arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedAnswer {
+    /// Thousandths of a point.
+    pub points: i64,
+    pub max_points: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptRef {
+    pub attempt: AttemptId,
+}

@@ -1,0 +1,76 @@
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// The learner's settings; they follow the learner to other devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    pub theme: Theme,
+    /// `en`, `fr`, `ar`, or empty for the system's.
+    pub language: String,
+    pub reading_font: ReadingFont,
+    /// Percent, 80 to 200.
+    pub text_size: u16,
+    /// Percent, 120 to 220.
+    pub line_height: u16,
+    /// Characters, 45 to 90.
+    pub measure: u16,
+    /// Percent, 50 to 200.
+    pub narration_speed: u16,
+    pub download_on_metered: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: Theme::System,
+            language: String::new(),
+            reading_font: ReadingFont::Literata,
+            text_size: 100,
+            line_height: 160,
+            measure: 66,
+            narration_speed: 100,
+            download_on_metered: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Theme {
+    System,
+    Paper,
+    Night,
+    Sepia,
+    Contrast,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadingFont {
+    Literata,
+    Atkinson,
+    System,
+}
+
+/// Changes what is given, keeps the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SetSettings {
+    #[ts(optional)]
+    pub theme: Option<Theme>,
+    #[ts(optional)]
+    pub language: Option<String>,
+    #[ts(optional)]
+    pub reading_font: Option<ReadingFont>,
+    #[ts(optional)]
+    pub text_size: Option<u16>,
+    #[ts(optional)]
+    pub line_height: Option<u16>,
+    #[ts(optional)]
+    pub measure: Option<u16>,
+    #[ts(optional)]
+    pub narration_speed: Option<u16>,
+    #[ts(optional)]
+    pub download_on_metered: Option<bool>,
+}

@@ -1,0 +1,116 @@
+//! The one list of commands. From it come the dispatch for every host, and the TypeScript client.
+
+use crate::{
+    api::{app::*, download::*, learning::*, library::*, quiz::*, reading::*, settings::*, sync::*},
+};
+
+/// The TypeScript names of one command, for the generated client.
+pub struct CommandInfo {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub request: fn(&ts_rs::Config) -> String,
+    pub reply: fn(&ts_rs::Config) -> String,
+    pub export: fn(&ts_rs::Config) -> Result<(), ts_rs::ExportError>,
+}
+
+
+macro_rules! commands {
+    ($($(#[doc = $doc:literal])+ $module:ident::$name:ident($request:ty) -> $reply:ty;)*) => {
+        /// Every command, in the order of this list.
+        pub const COMMANDS: &[CommandInfo] = &[$(CommandInfo {
+            name: stringify!($name),
+            doc: concat!($($doc, "\n"),+),
+            request: |c| <$request as ts_rs::TS>::name(c),
+            reply: |c| <$reply as ts_rs::TS>::name(c),
+            export: |c| {
+                <$request as ts_rs::TS>::export_all(c)?;
+                <$reply as ts_rs::TS>::export_all(c)
+            },
+        }),*];
+    };
+}
+
+commands! {
+    /// Everything the shell needs at start.
+    app::get_app_state(Empty) -> AppState;
+    /// Asks whether a Carrel server answers at this address.
+    app::check_server(CheckServer) -> ServerInfo;
+    /// Signs in and opens the account.
+    app::sign_in(SignIn) -> AppState;
+    /// Makes an account on the server and opens it.
+    app::register(Register) -> AppState;
+    /// Opens the demo library: no account, no network.
+    app::open_demo(Empty) -> AppState;
+    /// Opens another account of this device.
+    app::switch_account(AccountRef) -> AppState;
+    /// Signs out; work that waits is kept for the next sign-in.
+    app::sign_out(AccountRef) -> AppState;
+    /// Opens a web page in the system's browser.
+    app::open_url(OpenUrl) -> Empty;
+
+    /// Courses, filtered, a page at a time.
+    library::list_courses(ListRequest) -> CourseList;
+    /// Stories, filtered, a page at a time.
+    library::list_stories(ListRequest) -> StoryList;
+    /// Where to go on.
+    library::get_continue(Empty) -> ContinueReply;
+    /// A course's page: outline with progress.
+    library::get_course(CourseRef) -> CourseView;
+    /// Enrols; works offline, the server decides later.
+    library::enrol(CourseRef) -> EnrolmentView;
+    /// Takes the enrolment back.
+    library::unenrol(CourseRef) -> EnrolmentView;
+    /// Full-text search.
+    library::search(SearchRequest) -> SearchReply;
+
+    /// A section's text and media, and the learner's place in it.
+    reading::open_section(ItemRef) -> SectionPage;
+    /// A story and the learner's place in it.
+    reading::open_story(ItemRef) -> StoryPage;
+    /// The card of a word.
+    reading::get_word(ItemRef) -> WordView;
+    /// Records how far the learner came. Durable when the reply arrives.
+    reading::record_progress(RecordProgress) -> ItemProgress;
+    /// The learner is reading, or stopped.
+    reading::study_beat(StudyBeat) -> StudyBeatReply;
+
+    /// A quiz with its attempts.
+    quiz::open_quiz(OpenQuiz) -> QuizView;
+    /// Begins an attempt, or gives the one that is still open.
+    quiz::start_attempt(OpenQuiz) -> AttemptView;
+    /// Saves an answer. Durable when the reply arrives.
+    quiz::save_answer(SaveAnswer) -> SavedAnswer;
+    /// Hands the attempt in: answers are frozen, the score is provisional until the server has graded it.
+    quiz::submit_attempt(AttemptRef) -> AttemptView;
+
+    /// Puts a word on the review list or takes it off.
+    learning::save_word(SaveWord) -> WordList;
+    /// The words on the review list, newest first.
+    learning::list_words(Empty) -> WordList;
+    /// Time, streak and courses.
+    learning::get_progress_overview(Empty) -> ProgressOverview;
+
+    /// Fetches a course or story for offline use.
+    download::start_download(DownloadRef) -> DownloadState;
+    /// Stops a download; what was fetched is kept for the next start.
+    download::cancel_download(DownloadRef) -> DownloadState;
+    /// Takes a course or story off this device. Progress is kept.
+    download::remove_download(DownloadRef) -> DownloadState;
+    /// Proves every byte against its hash.
+    download::check_offline(DownloadRef) -> OfflineCheck;
+
+    /// What waits, what was refused, how the last round went.
+    sync::get_sync_status(Empty) -> SyncStatus;
+    /// Receipts: waiting, refused, accepted.
+    sync::list_receipts(Empty) -> ReceiptList;
+    /// Syncs now and answers when the round is over.
+    sync::sync_now(Empty) -> SyncStatus;
+    /// Sends a refused row again.
+    sync::retry_refused(ReceiptRef) -> ReceiptList;
+    /// Refused rows as a file for the teacher.
+    sync::export_refused(Empty) -> ExportReply;
+
+    /// Changes settings.
+    settings::set_settings(SetSettings) -> Settings;
+}
+
