@@ -1,1 +1,34 @@
+//! Carrel's client without a window.
+//!
+//! | Room | What it is |
+//! |---|---|
+//! | `store` | `user.db`: one writer thread, read-only readers, `Changes` |
+//! | `account` | accounts of this device, tokens, the session with a server |
+//! | `learning` | what a learner does: progress, time, attempts, words, settings |
+//! | `sync` | outbox to server and back: a machine without I/O, its transport, its scheduler |
+//! | `cache` | `cache.db` and blob files, the route table, the five strategies |
+//! | `library` | courses and stories as the learner sees them: catalogue, manifests, bodies, search |
+//! | `download` | whole courses and stories onto this device |
+//! | `media` | the loopback server that audio and video are played from |
+//! | `http`, `clock`, `ids` | the world outside, through traits |
+//!
+//! Not here: windows, commands, anything of Tauri; the server.
 
+pub mod account;
+pub mod cache;
+pub mod changes;
+pub mod clock;
+pub mod download;
+pub mod error;
+pub mod http;
+pub mod ids;
+pub mod learning;
+pub mod library;
+pub mod media;
+pub mod store;
+pub mod sync;
+
+pub use changes::{Change, Changes};
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, Result};
+pub use ids::{IdGen, SystemIds};

@@ -1,0 +1,100 @@
+//! The core's one error. The UI branches on `code()`; the text is for logs.
+
+use carrel_model::ErrorCode;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request that cannot be met as it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// Nobody is signed in, or the session ended.
+    #[error("sign in to go on")]
+    Unauthenticated,
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// It is not on this device and the network is not there. `size` in bytes, if known.
+    #[error("not on this device: {what}")]
+    NotDownloaded { what: String, size: Option<u64> },
+    /// No network, no server, no answer in time.
+    #[error("offline: {0}")]
+    Offline(String),
+    /// An answer that is not a Carrel server's.
+    #[error("unexpected answer from {url}: {problem}")]
+    BadReply { url: String, problem: String },
+    /// The server said no, with its own code.
+    #[error("server: {status} {code:?}: {detail}")]
+    Server { status: u16, code: ErrorCode, detail: String, retry_after_ms: Option<u64> },
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    #[error("the disk is full: {0}")]
+    DiskFull(String),
+    #[error("storage: {0}")]
+    Storage(String),
+    #[error("secrets: {0}")]
+    Keychain(String),
+    #[error("stopped")]
+    Cancelled,
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::NotDownloaded { .. } => ErrorCode::NotDownloaded,
+            Self::Offline(_) => ErrorCode::Offline,
+            Self::BadReply { .. } => ErrorCode::BadReply,
+            Self::Server { code, .. } => *code,
+            Self::Corrupt(_) => ErrorCode::Corrupt,
+            Self::DiskFull(_) => ErrorCode::DiskFull,
+            Self::Storage(_) => ErrorCode::Storage,
+            Self::Keychain(_) => ErrorCode::Keychain,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+    pub fn is_retryable(&self) -> bool {
+        self.code().is_retryable()
+    }
+    /// What a person can do about it, in lower case; empty if nothing.
+    pub fn hint(&self) -> &'static str {
+        match self.code() {
+            ErrorCode::Unauthenticated => "sign in again; everything that waits is kept",
+            ErrorCode::BadCredentials => "check the name and the password",
+            ErrorCode::NotDownloaded => "download it while the network is there",
+            ErrorCode::Offline => "it goes on by itself when the network is back",
+            ErrorCode::BadReply => "check the address, or sign in to the Wi-Fi first",
+            ErrorCode::DiskFull => "free some space; work is still saved",
+            ErrorCode::TooNew => "update the app",
+            ErrorCode::Corrupt => "check the download; damaged parts are fetched again",
+            _ => "",
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        match e.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull(e.to_string()),
+            _ => Self::Storage(e.to_string()),
+        }
+    }
+}
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Self {
+        match e.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull(e.to_string()),
+            _ => Self::Storage(e.to_string()),
+        }
+    }
+}
+impl From<serde_json::Error> for Error {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Internal(format!("JSON: {e}"))
+    }
+}
