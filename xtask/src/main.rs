@@ -1,1 +1,70 @@
-fn main() {}
+//! The repository's own commands. `cargo xtask help` lists them.
+//!
+//! One file per command; `checks/` holds what `test` looks at itself, `window/` what drives the real window.
+//! Not here: anything that ships. This crate sees no other crate of the workspace.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measures and waits for other programs; nothing here is simulated"
+)]
+
+mod bench;
+mod bundle;
+mod checks;
+mod demo;
+mod dev;
+mod r#gen;
+mod platforms;
+mod run;
+mod setup;
+mod sh;
+mod test;
+mod window;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  run [--fresh]       build everything, start a server with the demo library, open the app signed in to it;
+                      without a display, walk the main job in the real window and keep pictures (target/walk)
+  test [--long]       every check of the repository; --long adds other platforms and the long tests
+       [--only NAME]  only the steps whose name contains NAME
+  dev [--browser]     the app with live reload; --browser: the UI in a browser over the bridge
+  gen [--check]       write ui/src/lib/api from the command registry
+  bench [ARGS]        measure the budgets on a release build
+  platforms [NAME]    link for Windows, check for Android, macOS and iOS; NAME: windows, wine, android, macos, ios
+  bundle              deb and rpm in target/release/bundle
+  setup [PART]        install what is missing; PART: app, e2e, platforms (default: app and e2e)
+
+environment
+  CARREL_NO_SETUP=1   never install anything; say what is missing instead
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match command.as_str() {
+        "run" => run::run(&rest),
+        "test" => test::run(&rest),
+        "dev" => dev::run(&rest),
+        "gen" => r#gen::run(&rest),
+        "bench" => bench::run(&rest),
+        "platforms" => platforms::run(&rest),
+        "bundle" => bundle::run(&rest),
+        "setup" => setup::run(&rest),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("no command is called `{other}`\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Prepares the app's context: capabilities and permissions lie in src-tauri/, the config at the root.
+
+use std::{fs, path::Path};
+
+/// Shown when the program was built before the UI: says what to do instead of a blank window.
+const PLACEHOLDER: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Carrel</title>\
+<body><main><h1>Carrel</h1><p>The interface has not been built into this program. \
+Run <code>cargo xtask run</code>, which builds it first.</p></main></body></html>\n";
+
+fn main() {
+    let dist = Path::new("ui/dist");
+    if !dist.join("index.html").exists() {
+        fs::create_dir_all(dist).expect("ui/dist can be created");
+        fs::write(dist.join("index.html"), PLACEHOLDER).expect("ui/dist can be written");
+    }
+    // The UI is compiled into the program: a new ui/dist is a new program.
+    println!("cargo:rerun-if-changed=ui/dist");
+    println!("cargo:rerun-if-changed=src-tauri/capabilities");
+    println!("cargo:rerun-if-changed=src-tauri/permissions");
+    let manifest =
+        tauri_build::AppManifest::new().permissions_path_pattern("src-tauri/permissions/**/*.toml");
+    let attributes = tauri_build::Attributes::new()
+        .capabilities_path_pattern("src-tauri/capabilities/**/*.json")
+        .app_manifest(manifest);
+    tauri_build::try_build(attributes).expect("tauri.conf.json, capabilities and icons are valid");
+}

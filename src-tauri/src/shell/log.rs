@@ -1,0 +1,18 @@
+//! Log lines to standard error. Never tokens, answers or file contents.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging at `CARREL_LOG` (as `info,carrel_core=debug`); without it, warnings and this app's own news.
+pub fn start() {
+    let filter = EnvFilter::try_from_env("CARREL_LOG").unwrap_or_else(|_| {
+        EnvFilter::new("warn,carrel_app=info,carrel_core=info,carrel_commands=info")
+    });
+    // A second call (tests, a phone that resumes) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
+}

@@ -1,0 +1,32 @@
+//! What belongs to the desktop and to nothing else: window, plugins, log output, where the profile lies.
+
+pub mod log;
+pub mod profile;
+pub mod window;
+
+use tauri::{Builder, Runtime};
+
+/// Adds the desktop's plugins. All are driven from Rust: the UI holds no permission for any of them.
+pub fn plugins<R: Runtime>(builder: Builder<R>, profile: &profile::Profile) -> Builder<R> {
+    #[cfg(desktop)]
+    {
+        use tauri_plugin_window_state::StateFlags;
+
+        // First in line: a second start must end before it touches a file. A profile of its own is another app.
+        let builder = if profile.is_default() {
+            builder.plugin(tauri_plugin_single_instance::init(|app, _args, _dir| {
+                window::bring_forward(app);
+            }))
+        } else {
+            builder
+        };
+        let kept = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
+        let state = tauri_plugin_window_state::Builder::default().with_state_flags(kept);
+        if profile.is_default() { builder.plugin(state.build()) } else { builder }
+    }
+    #[cfg(mobile)]
+    {
+        let _ = profile;
+        builder
+    }
+}

@@ -1,0 +1,230 @@
+//! Which crate may see which: the arrows of docs/ARCHITECTURE.md and docs/adr/0002, and no others.
+//!
+//! Reads `cargo metadata`, so an arrow is found where it is declared, used or not.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{list, metadata, text, verdict};
+use crate::sh::{self, Result};
+
+/// Crate, what it may depend on in this workspace, and what its tests may see besides.
+const ARROWS: &[(&str, &[&str], &[&str])] = &[
+    ("carrel-model", &[], &[]),
+    ("carrel-sqlite", &["carrel-model"], &[]),
+    ("carrel-package", &["carrel-model"], &[]),
+    ("carrel-core", &["carrel-model", "carrel-sqlite"], &["carrel-testkit"]),
+    ("carrel-commands", &["carrel-model", "carrel-core"], &["carrel-testkit"]),
+    ("carrel-bridge", &["carrel-model", "carrel-core", "carrel-commands"], &["carrel-testkit"]),
+    ("carrel", &["carrel-model", "carrel-core", "carrel-commands"], &["carrel-testkit"]),
+    ("carrel-server", &["carrel-model", "carrel-sqlite", "carrel-package"], &["carrel-testkit"]),
+    ("carrel-testkit", ALL, ALL),
+    ("carrel-tests", ALL, ALL),
+    ("xtask", &[], &[]),
+];
+
+const ALL: &[&str] = &[
+    "carrel-model",
+    "carrel-sqlite",
+    "carrel-package",
+    "carrel-core",
+    "carrel-commands",
+    "carrel-bridge",
+    "carrel-server",
+    "carrel-testkit",
+];
+
+/// Crates from outside that belong to some rooms only: start of the name, the rooms, why.
+const OUTSIDE: &[(&str, &[&str], &str)] = &[
+    ("tauri", &["carrel"], "nothing below the app names tauri"),
+    (
+        "axum",
+        &["carrel-core", "carrel-server", "carrel-bridge", "carrel-testkit", "carrel-tests"],
+        "HTTP is served by the server, the bridge and core's loopback media server",
+    ),
+    (
+        "rusqlite",
+        &["carrel-sqlite", "carrel-core", "carrel-server", "carrel-testkit", "carrel-tests"],
+        "SQL lives in the stores",
+    ),
+    ("tokio", ALL_BUT_MODEL, "model does no I/O"),
+    (
+        "reqwest",
+        &["carrel-core", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
+        "the network is behind core's transport",
+    ),
+    ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
+];
+
+const ALL_BUT_MODEL: &[&str] = &[
+    "carrel-sqlite",
+    "carrel-package",
+    "carrel-core",
+    "carrel-commands",
+    "carrel-bridge",
+    "carrel",
+    "carrel-server",
+    "carrel-testkit",
+    "carrel-tests",
+];
+
+/// Checks the workspace, and that only ui/src/lib/platform/ imports Tauri's API.
+pub fn check() -> Result {
+    let mut problems = problems(&metadata()?);
+    problems.extend(ui_problems()?);
+    verdict(&problems, "arrows that docs/ARCHITECTURE.md does not know")
+}
+
+/// Every forbidden arrow in a `cargo metadata` answer, as `from -> to (kind): why`.
+fn problems(metadata: &Value) -> Vec<String> {
+    let packages = list(metadata, "packages");
+    let inside: Vec<&str> = packages.iter().map(|package| text(package, "name")).collect();
+    let mut out = Vec::new();
+    for package in packages {
+        let from = text(package, "name");
+        let Some((_, allowed, in_tests)) = ARROWS.iter().find(|(name, ..)| *name == from) else {
+            out.push(format!("{from}: a crate without a place; give it one in xtask/src/checks/arrows.rs and an ADR"));
+            continue;
+        };
+        for dependency in list(package, "dependencies") {
+            let to = text(dependency, "name");
+            let kind = dependency["kind"].as_str().unwrap_or("normal");
+            let named = format!("{from} -> {to} ({kind})");
+            if to == from {
+                // Its own tests with other features: no arrow.
+                continue;
+            }
+            if inside.contains(&to) {
+                let fine = allowed.contains(&to) || (kind == "dev" && in_tests.contains(&to));
+                if !fine {
+                    out.push(format!("{named}: not an arrow of this house"));
+                }
+            } else if let Some((_, rooms, why)) = outside(to)
+                && !rooms.contains(&from)
+                // A pure crate's tests may use a runtime; the window toolkit is not for tests either.
+                && (kind != "dev" || to.starts_with("tauri"))
+            {
+                out.push(format!("{named}: {why}"));
+            }
+        }
+    }
+    out
+}
+
+fn outside(name: &str) -> Option<&'static (&'static str, &'static [&'static str], &'static str)> {
+    OUTSIDE.iter().find(|(start, ..)| {
+        name == *start || name.strip_prefix(start).is_some_and(|rest| rest.starts_with('-'))
+    })
+}
+
+fn ui_problems() -> Result<Vec<String>> {
+    let root = sh::root();
+    let listing = sh::output(sh::program("git").args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--",
+        "ui/src",
+    ]))?;
+    let out = listing
+        .lines()
+        .filter(|path| !path.starts_with("ui/src/lib/platform/"))
+        .filter(|path| [".ts", ".js", ".svelte"].iter().any(|end| path.ends_with(end)))
+        .filter(|path| {
+            fs::read_to_string(root.join(path)).is_ok_and(|text| text.contains("@tauri-apps/"))
+        })
+        .map(|path| format!("{path}: only ui/src/lib/platform/ imports @tauri-apps"))
+        .collect();
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A package and what it declares: name and kind of each dependency.
+    type Package<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    fn graph(packages: &[Package<'_>]) -> Value {
+        let packages: Vec<Value> = packages
+            .iter()
+            .map(|(name, dependencies)| {
+                let dependencies: Vec<Value> = dependencies
+                    .iter()
+                    .map(|(name, kind)| json!({ "name": name, "kind": kind }))
+                    .collect();
+                json!({ "name": name, "dependencies": dependencies })
+            })
+            .collect();
+        json!({ "packages": packages })
+    }
+
+    #[test]
+    fn the_planned_house_passes() {
+        let good = graph(&[
+            (
+                "carrel-model",
+                &[("serde", None), ("tokio", Some("dev")), ("carrel-model", Some("dev"))],
+            ),
+            ("carrel-sqlite", &[("carrel-model", None), ("rusqlite", None)]),
+            ("carrel-package", &[("carrel-model", None)]),
+            (
+                "carrel-core",
+                &[("carrel-sqlite", None), ("axum", None), ("carrel-testkit", Some("dev"))],
+            ),
+            ("carrel-commands", &[("carrel-core", None)]),
+            ("carrel-server", &[("carrel-package", None), ("axum", None)]),
+            ("carrel-testkit", &[("carrel-server", None), ("carrel-core", None)]),
+            (
+                "carrel",
+                &[("carrel-commands", None), ("tauri", None), ("tauri-build", Some("build"))],
+            ),
+        ]);
+        assert_eq!(problems(&good), [""; 0]);
+    }
+
+    #[test]
+    fn every_wrong_arrow_is_named() {
+        let cases: &[(&str, &str, Option<&str>)] = &[
+            ("carrel-server", "carrel-core", None),
+            ("carrel-server", "carrel-core", Some("dev")),
+            ("carrel-core", "carrel-server", Some("dev")),
+            ("carrel-core", "carrel-package", None),
+            ("carrel-core", "carrel-commands", None),
+            ("carrel-model", "carrel-sqlite", None),
+            ("carrel-commands", "carrel-sqlite", None),
+            ("carrel", "carrel-server", Some("build")),
+            ("carrel-bridge", "carrel-testkit", None),
+            ("xtask", "carrel-model", None),
+            ("carrel-core", "tauri", None),
+            ("carrel-commands", "tauri-plugin-opener", Some("dev")),
+            ("carrel-commands", "axum", None),
+            ("carrel-model", "tokio", None),
+            ("carrel-commands", "rusqlite", None),
+            ("carrel-server", "sqlx", None),
+        ];
+        for (from, to, kind) in cases {
+            let mut packages: Vec<Package<'_>> = Vec::new();
+            let arrow = [(*to, *kind)];
+            packages.push((from, &arrow));
+            packages.push((to, &[]));
+            let outside = outside(to).is_some();
+            if outside {
+                packages.pop();
+            }
+            let found = problems(&graph(&packages));
+            assert_eq!(found.len(), 1, "{from} -> {to}: {found:?}");
+            assert!(found[0].starts_with(&format!("{from} -> {to} ")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_crate_nobody_placed_is_a_problem() {
+        let found = problems(&graph(&[("carrel-extra", &[])]));
+        assert!(found[0].contains("without a place"), "{found:?}");
+    }
+}

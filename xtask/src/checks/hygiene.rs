@@ -1,0 +1,98 @@
+//! What a repository should never hold: large files, left-overs, merge marks, keys, a machine's own paths.
+
+use std::fs;
+
+use super::verdict;
+use crate::sh::{self, Result};
+
+/// Above this a file needs a reason to be in the repository. Bytes.
+const LARGE: u64 = 1024 * 1024;
+
+/// Text that no file may hold, and why. Each is written in two halves, so that this list does not find itself.
+const FORBIDDEN: &[(&str, &str, &str)] = &[
+    ("<<<<<<", "< ", "a merge mark"),
+    ("-----BEGIN ", "PRIVATE KEY", "a private key"),
+    ("-----BEGIN RSA ", "PRIVATE KEY", "a private key"),
+    ("untrusted comment: rsign encrypted ", "secret key", "a signing key"),
+    ("/home", "/", "a path of one machine"),
+    ("/Users", "/", "a path of one machine"),
+    ("C:\\", "Users\\", "a path of one machine"),
+];
+
+/// Left-overs in source files.
+const LEFT_OVERS: &[(&str, &str, &str)] = &[
+    ("dbg", "!(", "left from debugging"),
+    ("todo", "!(", "unfinished"),
+    ("unimplemented", "!(", "unfinished"),
+    ("FIX", "ME", "unfinished"),
+    ("it.only", "(", "hides the other tests"),
+    ("test.only", "(", "hides the other tests"),
+    ("describe.only", "(", "hides the other tests"),
+];
+
+const SOURCES: &[&str] = &["rs", "ts", "js", "svelte", "css", "sql", "py", "sh", "toml", "yml"];
+
+pub fn check() -> Result {
+    let root = sh::root();
+    let checkout = root.display().to_string();
+    let listing = sh::output(sh::program("git").args(["ls-files", "-z"]))?;
+    let mut problems = Vec::new();
+    for path in listing.split('\0').filter(|path| !path.is_empty()) {
+        let Ok(meta) = fs::symlink_metadata(root.join(path)) else { continue };
+        if meta.len() > LARGE && !path.starts_with("assets/") && !path.ends_with(".lock") {
+            problems.push(format!(
+                "{path}: {} KiB; larger than {} KiB",
+                meta.len() / 1024,
+                LARGE / 1024
+            ));
+        }
+        // Pictures and sound are not text: they are skipped here.
+        if let Ok(text) = fs::read_to_string(root.join(path)) {
+            problems.extend(in_text(path, &text, &checkout));
+        }
+    }
+    verdict(&problems, "things that do not belong in the repository")
+}
+
+fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let source = SOURCES.iter().any(|end| path.rsplit('.').next() == Some(end));
+    let rules = FORBIDDEN.iter().chain(LEFT_OVERS.iter().filter(|_| source));
+    for (first, second, why) in rules {
+        let needle = format!("{first}{second}");
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains(&needle)) {
+            out.push(format!("{path}:{}: {why}: {}", number + 1, line.trim()));
+        }
+    }
+    // `/` alone, or a very short checkout path, would be found everywhere.
+    if checkout.len() > 4 && text.contains(checkout) {
+        out.push(format!("{path}: names the folder of this checkout"));
+    }
+    if path.ends_with("package-lock.json") && text.contains("\"resolved\": \"http") {
+        out.push(format!("{path}: records download addresses; hint: omit-lockfile-registry-resolved=true in .npmrc"));
+    }
+    if text.contains('\r') {
+        out.push(format!("{path}: has Windows line ends"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_found_with_its_line() {
+        let left = format!("fn a() {{}}\n    dbg{}1);\n", "!(");
+        let merge = format!("{}< HEAD\n", "<<<<<<");
+        let place = "data in /srv/checkouts/carrel/target\n";
+        let lock = "{ \"resolved\": \"https://r.example/x.tgz\" }\n";
+        let of = |path: &str, text: &str| in_text(path, text, "/srv/checkouts/carrel");
+        assert_eq!(of("a.rs", &left), [format!("a.rs:2: left from debugging: dbg{}1);", "!(")]);
+        assert_eq!(of("a.md", &left), [""; 0]);
+        assert!(of("a.md", &merge)[0].starts_with("a.md:1: a merge mark"));
+        assert_eq!(of("a.md", place), ["a.md: names the folder of this checkout"]);
+        assert!(of("ui/package-lock.json", lock)[0].contains("download addresses"));
+        assert!(of("a.md", "one\r\n")[0].contains("Windows"));
+    }
+}

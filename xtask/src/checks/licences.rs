@@ -1,0 +1,150 @@
+//! Licences, sources and banned crates, by the lists of deny.toml. Runs without cargo-deny; reads the same file.
+
+use std::collections::BTreeSet;
+
+use super::verdict;
+use crate::sh::{self, Result};
+
+/// Checks every package that any feature or platform of the workspace really pulls in. (`cargo metadata` would
+/// also list what only a feature nobody switches on could pull in.)
+pub fn check() -> Result {
+    let rules = sh::read(&sh::root().join("deny.toml"))?;
+    let mut command = sh::cargo();
+    command.args([
+        "tree",
+        "--workspace",
+        "--all-features",
+        "--target",
+        "all",
+        "--locked",
+        "--quiet",
+    ]);
+    command.args(["--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}\t{l}"]);
+    let root = sh::root().display().to_string();
+    let problems = problems(&sh::output(&mut command)?, &rules, &root);
+    verdict(&problems, "packages that deny.toml does not allow")
+}
+
+/// Reads lines of `name v1.2.3 (where from, unless the registry)<tab>licence`.
+fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
+    let allowed = quoted_between(rules, "allow = [", "]");
+    let banned: Vec<&str> =
+        rules.split("crate = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let mut out = BTreeSet::new();
+    for (package, licence) in tree.lines().filter_map(|line| line.split_once('\t')) {
+        let licence = licence.trim_end_matches(" (*)");
+        let name = package.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        if banned.contains(&package.split(' ').next().unwrap_or_default()) {
+            out.insert(format!("{name}: banned in deny.toml"));
+        }
+        if licence.is_empty() {
+            out.insert(format!("{name}: names no licence"));
+        } else if !permits(licence, &allowed) {
+            out.insert(format!("{name}: {licence} is not on the list"));
+        }
+        let place = package.split_once('(').map_or("", |(_, place)| place);
+        if !place.is_empty() && !place.starts_with("proc-macro)") && !place.starts_with(root) {
+            out.insert(format!("{name}: comes from ({place}"));
+        }
+    }
+    out.into_iter().collect()
+}
+
+/// The quoted strings between the first `start` and the next `end`.
+fn quoted_between(text: &str, start: &str, end: &str) -> Vec<String> {
+    let inner = text
+        .split_once(start)
+        .and_then(|(_, rest)| rest.split_once(end))
+        .map_or("", |(inner, _)| inner);
+    inner.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Whether an SPDX expression can be met with the allowed licences alone. `/` is the old way to write OR.
+fn permits(expression: &str, allowed: &[String]) -> bool {
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let mut at = 0;
+    any_of(&words, &mut at, allowed) && at == words.len()
+}
+
+fn any_of(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let mut met = all_of(words, at, allowed);
+    while words.get(*at) == Some(&"OR") {
+        *at += 1;
+        met |= all_of(words, at, allowed);
+    }
+    met
+}
+
+fn all_of(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let mut met = one(words, at, allowed);
+    while words.get(*at) == Some(&"AND") {
+        *at += 1;
+        met &= one(words, at, allowed);
+    }
+    met
+}
+
+fn one(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let Some(word) = words.get(*at) else { return false };
+    *at += 1;
+    if *word == "(" {
+        let met = any_of(words, at, allowed);
+        let closed = words.get(*at) == Some(&")");
+        *at += usize::from(closed);
+        return met && closed;
+    }
+    let mut name = (*word).to_owned();
+    if words.get(*at) == Some(&"WITH") {
+        name = words[*at - 1..words.len().min(*at + 2)].join(" ");
+        *at += 2;
+    }
+    allowed.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &str = "[licenses]\nallow = [\n \"MIT\",\n \"Apache-2.0\",\n \"Apache-2.0 WITH LLVM-exception\",\n \"Unicode-3.0\"]\n[bans]\ndeny = [{ crate = \"openssl\", reason = \"x\" }]\n";
+
+    #[test]
+    fn expressions_are_read_as_spdx_means_them() {
+        let allowed = quoted_between(RULES, "allow = [", "]");
+        for good in [
+            "MIT",
+            "MIT/Apache-2.0",
+            "GPL-3.0 OR MIT",
+            "(MIT OR Apache-2.0) AND Unicode-3.0",
+            "Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT",
+            "(Apache-2.0 AND (MIT OR GPL-2.0))",
+        ] {
+            assert!(permits(good, &allowed), "{good}");
+        }
+        for bad in [
+            "GPL-3.0",
+            "MIT AND GPL-3.0",
+            "(MIT",
+            "GPL-2.0 WITH Classpath-exception-2.0",
+            "",
+            "MIT MIT",
+        ] {
+            assert!(!permits(bad, &allowed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_banned_a_foreign_and_an_unlicensed_package_are_named() {
+        let tree = "own v1.0.0 (/src/own)\tMIT\nmacros v1.0.0 (proc-macro)\tMIT\nopenssl v1.0.0\tMIT\n\
+                    forked v1.0.0 (https://example.org/x#1)\tMIT\nbare v1.0.0\t\nopenssl v1.0.0\tMIT (*)\n";
+        let found = problems(tree, RULES, "/src");
+        assert_eq!(
+            found,
+            [
+                "bare v1.0.0: names no licence",
+                "forked v1.0.0: comes from (https://example.org/x#1)",
+                "openssl v1.0.0: banned in deny.toml",
+            ]
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! The weight of the built UI: what a first load takes over the wire, gzipped, and the whole without fonts.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::sh::{self, Result};
+
+/// JavaScript and CSS that index.html itself asks for, gzipped. Bytes.
+const FIRST_LOAD: usize = 120_000;
+/// Everything but fonts, gzipped. Bytes.
+const WHOLE: usize = 600_000;
+
+pub fn check() -> Result {
+    let dist = sh::root().join("ui/dist");
+    let index = sh::read(&dist.join("index.html"))?;
+    let first: Vec<PathBuf> = referenced(&index).into_iter().map(|path| dist.join(path)).collect();
+    if first.is_empty() {
+        return Err("ui/dist/index.html loads nothing\nhint: cd ui && npm run build".into());
+    }
+    let mut all = Vec::new();
+    walk(&dist, &mut all)?;
+    all.retain(|path| !path.extension().is_some_and(|end| end == "woff2" || end == "map"));
+    let (first, whole) = (gzipped(&first)?, gzipped(&all)?);
+    println!(
+        "  first load {first} B gzip of {FIRST_LOAD}; all without fonts {whole} B gzip of {WHOLE}"
+    );
+    if first > FIRST_LOAD || whole > WHOLE {
+        return Err(format!("the UI is too heavy: first load {first} B, all {whole} B"));
+    }
+    Ok(())
+}
+
+/// Scripts, preloaded modules and style sheets of a page, as paths below it.
+fn referenced(html: &str) -> Vec<String> {
+    html.split(['"', '\''])
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.ends_with(".js") || text.ends_with(".css"))
+        .map(|text| text.trim_start_matches("./").trim_start_matches('/').to_owned())
+        .collect()
+}
+
+fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result {
+    let entries = fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() { walk(&path, out)? } else { out.push(path) }
+    }
+    Ok(())
+}
+
+fn gzipped(files: &[PathBuf]) -> Result<usize> {
+    files.iter().map(|file| gzip(file)).sum()
+}
+
+fn gzip(file: &Path) -> Result<usize> {
+    let bytes = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let failed = |e: std::io::Error| format!("gzip: {e}");
+    let mut gzip = Command::new("gzip")
+        .args(["-9", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut input = gzip.stdin.take().ok_or("gzip takes no input")?;
+    let feed = std::thread::spawn(move || input.write_all(&bytes));
+    let out = gzip.wait_with_output().map_err(failed)?;
+    feed.join().map_err(|_| "gzip stopped reading")?.map_err(failed)?;
+    Ok(out.stdout.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_what_it_loads() {
+        let html = "<script type=\"module\" crossorigin src=\"/assets/index-1.js\"></script>\n<link rel='stylesheet' href='./assets/a.css'><link rel=\"icon\" href=\"/icon.svg\">";
+        assert_eq!(referenced(html), ["assets/index-1.js", "assets/a.css"]);
+    }
+}

@@ -1,0 +1,93 @@
+//! A server of one's own with the demo library and a learner in it, for `run` and for the walk.
+
+use std::{
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::sh::{self, Background, Result};
+
+/// The learner that `run` signs in. Lives on the loopback of this machine only.
+pub const LOGIN: &str = "ada";
+/// Her password.
+pub const PASSWORD: &str = "a quiet desk";
+
+/// A data folder with a library, and the server on it while it is started.
+pub struct Demo {
+    data: PathBuf,
+    port: u16,
+    logs: PathBuf,
+    running: Option<Background>,
+}
+
+impl Demo {
+    /// Fills `data` with the demo library and the learner, unless an earlier run did.
+    pub fn prepare(data: &Path, logs: &Path) -> Result<Self> {
+        let filled = data.join("filled");
+        if !filled.exists() {
+            std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
+            sh::run(server().arg("import").arg(sh::root().join("assets")).arg("--data").arg(data))?;
+            add_learner(data)?;
+            sh::create(&filled)?;
+        }
+        Ok(Self {
+            data: data.to_owned(),
+            port: sh::free_port()?,
+            logs: logs.to_owned(),
+            running: None,
+        })
+    }
+
+    /// The address that a person types.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the server, at the same address each time, and waits until it answers.
+    pub fn start(&mut self) -> Result {
+        let mut command = server();
+        command
+            .arg("serve")
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{}", self.port));
+        let mut server =
+            Background::start("carrel-server", &command, &self.logs.join("server.log"))?;
+        let port = self.port;
+        server
+            .wait_until(Duration::from_secs(30), || TcpStream::connect(("127.0.0.1", port)).ok())?;
+        self.running = Some(server);
+        Ok(())
+    }
+
+    /// Ends the server: from here on the network is really gone.
+    #[allow(dead_code, reason = "the walk has not come to the cut yet")]
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+}
+
+fn server() -> Command {
+    sh::program(
+        sh::target().join("debug").join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX)),
+    )
+}
+
+/// `user add` reads the password from its input, so that it is on no command line.
+fn add_learner(data: &Path) -> Result {
+    let failed = |e: std::io::Error| format!("carrel-server user add: {e}");
+    let mut child = server()
+        .args(["user", "add", LOGIN, "--name", "Ada", "--password-stdin", "--data"])
+        .arg(data)
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut input = child.stdin.take().ok_or("carrel-server takes no input")?;
+    std::io::Write::write_all(&mut input, format!("{PASSWORD}\n").as_bytes()).map_err(failed)?;
+    drop(input);
+    let status = child.wait().map_err(failed)?;
+    if status.success() { Ok(()) } else { Err(format!("carrel-server user add: {status}")) }
+}

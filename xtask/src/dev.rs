@@ -1,0 +1,34 @@
+//! `dev`: live reload. The app with Vite behind it, or the UI in a browser over the bridge.
+
+use crate::{
+    setup::{self, Part},
+    sh::{self, Background, Result},
+};
+
+pub fn run(args: &[String]) -> Result {
+    setup::node("ui")?;
+    if args.iter().any(|arg| arg == "--browser") {
+        return browser();
+    }
+    setup::system(&[Part::App])?;
+    let cli = sh::root().join("ui/node_modules/.bin").join(if cfg!(windows) {
+        "tauri.cmd"
+    } else {
+        "tauri"
+    });
+    sh::run(sh::program(cli).args(["dev", "--", "--package", "carrel", "--no-default-features"]))
+}
+
+fn browser() -> Result {
+    sh::run(sh::cargo().args(["build", "--package", "carrel-bridge", "--locked"]))?;
+    let data = sh::target().join("dev");
+    let bridge = sh::target().join("debug/carrel-bridge");
+    let log = data.join("bridge.log");
+    let mut command = sh::program(bridge);
+    command.args(["--data"]).arg(data.join("device"));
+    let bridge = Background::start("carrel-bridge", &command, &log)?;
+    println!("the bridge's log: {}", log.display());
+    let result = sh::run(sh::npm("ui").args(["run", "dev"]));
+    bridge.stop();
+    result
+}

@@ -1,0 +1,66 @@
+//! `gen`: the TypeScript types and client of ui/src/lib/api, from the command registry.
+//!
+//! Not here: what is generated. That is `carrel-types`, a program of crates/commands.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    sh::{self, Result},
+    test,
+};
+
+const API: &str = "ui/src/lib/api";
+
+pub fn run(args: &[String]) -> Result {
+    test::build()?;
+    if args.iter().any(|arg| arg == "--check") { check() } else { generate() }
+}
+
+/// The built generator, if there is one.
+pub fn generator() -> Option<PathBuf> {
+    let name = format!("carrel-types{}", std::env::consts::EXE_SUFFIX);
+    Some(sh::target().join("debug").join(name)).filter(|path| path.is_file())
+}
+
+fn generate() -> Result {
+    let generator = generator().ok_or("crates/commands has no program `carrel-types`")?;
+    sh::run(Command::new(generator).arg(sh::root().join(API)))
+}
+
+/// Generates, and fails if that changed anything.
+pub fn check() -> Result {
+    let place = sh::root().join(API);
+    let before = contents(&place);
+    generate()?;
+    let after = contents(&place);
+    let changed: Vec<String> = before
+        .keys()
+        .chain(after.keys())
+        .filter(|path| before.get(*path) != after.get(*path))
+        .map(|path| path.display().to_string())
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{API} was not up to date: {}\nhint: it is now; commit it", changed.join(", ")))
+}
+
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut out = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        for path in fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if let Ok(bytes) = fs::read(&path) {
+                out.insert(path, bytes);
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,52 @@
+//! `run`: from a clone to a learner at the desk. Builds everything, starts a server, opens the app signed in to it.
+
+use std::fs;
+
+use crate::{
+    demo::{self, Demo},
+    setup::{self, Part},
+    sh::{self, Background, Result},
+    test,
+    window::{screen, walk},
+};
+
+pub fn run(args: &[String]) -> Result {
+    let alone = !screen::person_present();
+    setup::system(if alone { &[Part::App, Part::E2e] } else { &[Part::App] })?;
+    build()?;
+    if alone {
+        println!("no display: walking through the real window by itself");
+        return walk::walk();
+    }
+    let place = sh::target().join("run");
+    if args.iter().any(|arg| arg == "--fresh") && place.exists() {
+        fs::remove_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    }
+    let mut demo = Demo::prepare(&place.join("server"), &place)?;
+    demo.start()?;
+    println!(
+        "server: {}    login: {}    password: {}",
+        demo.address(),
+        demo::LOGIN,
+        demo::PASSWORD
+    );
+    let mut app = sh::program(app());
+    // A debug build signs in by itself when it finds this; a release build knows no such thing.
+    app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
+    app.env("CARREL_DATA_DIR", place.join("device"));
+    Background::start("carrel", &app, &place.join("app.log"))?.wait()
+}
+
+/// The UI, then the programs: the app has the UI inside.
+pub fn build() -> Result {
+    setup::node("ui")?;
+    if sh::root().join("ui/package.json").exists() {
+        sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
+    }
+    test::build()
+}
+
+/// The built app.
+pub fn app() -> std::path::PathBuf {
+    sh::target().join("debug").join(format!("carrel{}", std::env::consts::EXE_SUFFIX))
+}

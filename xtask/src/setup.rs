@@ -1,0 +1,160 @@
+//! `setup`: installs what is missing, and nothing else. A second run only looks.
+//!
+//! Knows Debian and its children. Elsewhere it names what is needed and leaves the rest to the person.
+
+use std::{env, fs, process::Command};
+
+use crate::sh::{self, Result};
+
+/// What a set of commands needs of the system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Building and running the app.
+    App,
+    /// Driving the real window and a browser.
+    E2e,
+    /// `cargo xtask platforms`.
+    Platforms,
+}
+
+impl Part {
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::App => &[
+                "build-essential",
+                "pkg-config",
+                "libwebkit2gtk-4.1-dev",
+                "libdbus-1-dev",
+                "gstreamer1.0-plugins-base",
+                "gstreamer1.0-plugins-good",
+                "gstreamer1.0-libav",
+            ],
+            Self::E2e => &[
+                "xvfb",
+                "dbus-daemon",
+                "webkit2gtk-driver",
+                "imagemagick",
+                "chromium",
+                "fonts-dejavu-core",
+            ],
+            Self::Platforms => &[
+                "rustc-web",
+                "rust-web-src",
+                "gcc-mingw-w64-x86-64-win32",
+                "g++-mingw-w64-x86-64-win32",
+                "wine64",
+            ],
+        }
+    }
+}
+
+pub fn run(args: &[String]) -> Result {
+    let parts = match args.first().map(String::as_str) {
+        None => vec![Part::App, Part::E2e],
+        Some("app") => vec![Part::App],
+        Some("e2e") => vec![Part::E2e],
+        Some("platforms") => vec![Part::Platforms],
+        Some(other) => {
+            return Err(format!("setup knows no part `{other}`\nhint: app, e2e or platforms"));
+        }
+    };
+    system(&parts)?;
+    node("ui")?;
+    println!("everything is there");
+    Ok(())
+}
+
+/// Makes sure that the system's packages for these parts are installed.
+pub fn system(parts: &[Part]) -> Result {
+    if !cfg!(target_os = "linux") {
+        return if parts.contains(&Part::Platforms) {
+            Err("`platforms` runs on Debian 12; the shipped builds of other systems are made there"
+                .into())
+        } else {
+            Ok(())
+        };
+    }
+    let wanted: Vec<&str> = parts.iter().flat_map(|part| part.packages()).copied().collect();
+    if sh::which("dpkg-query").is_none() || sh::which("apt-get").is_none() {
+        println!(
+            "  this system has no apt: make sure of WebKitGTK 4.1, D-Bus and GStreamer (base, good, libav)"
+        );
+        println!("  with their headers, Xvfb, WebKitWebDriver, ImageMagick and Chromium");
+        return Ok(());
+    }
+    let missing = missing(&wanted);
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+fn missing<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
+    // Fails when a name is unknown, yet prints the others: the exit code says nothing here.
+    let known = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status} ${Package}\n"])
+        .args(wanted)
+        .output()
+        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+        .unwrap_or_default();
+    not_installed(wanted, &known)
+}
+
+fn not_installed<'a>(wanted: &[&'a str], listing: &str) -> Vec<&'a str> {
+    let there = |name: &str| listing.lines().any(|line| line == format!("installed {name}"));
+    wanted.iter().copied().filter(|name| !there(name)).collect()
+}
+
+fn install(missing: &[&str]) -> Result {
+    let by_hand = format!("sudo apt-get update && sudo apt-get install -y {}", missing.join(" "));
+    if env::var_os("CARREL_NO_SETUP").is_some() {
+        return Err(format!("packages are missing, and CARREL_NO_SETUP is set\nhint: {by_hand}"));
+    }
+    let root = sh::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let sudo = !root && sh::output(Command::new("sudo").args(["-n", "true"])).is_ok();
+    if !root && !sudo {
+        return Err(format!(
+            "packages are missing, and only an administrator can install them\nhint: {by_hand}"
+        ));
+    }
+    let apt = || {
+        let mut command = if root { Command::new("apt-get") } else { Command::new("sudo") };
+        if sudo {
+            command.args(["-n", "--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+        }
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    sh::run(apt().args(["-qq", "update"]))?;
+    sh::run(apt().args(["-qq", "install", "-y", "--no-install-recommends"]).args(missing))
+        .map_err(|e| format!("{e}\nhint: {by_hand}"))
+}
+
+/// Makes sure that `dir/node_modules` is what `dir/package-lock.json` says.
+pub fn node(dir: &str) -> Result {
+    let place = sh::root().join(dir);
+    if !place.join("package.json").exists() {
+        return Ok(());
+    }
+    if sh::which("npm").is_none() {
+        return Err("Node.js 20.19 or newer with npm is needed\nhint: https://nodejs.org, or your system's package".into());
+    }
+    let lock = sh::read(&place.join("package-lock.json"))?;
+    let stamp = place.join("node_modules/.installed-lock.json");
+    if fs::read_to_string(&stamp).is_ok_and(|old| old == lock) {
+        return Ok(());
+    }
+    sh::run(sh::npm(dir).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    sh::write_if_changed(&stamp, &lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_really_installed_counts() {
+        let listing = "installed xvfb\nconfig-files chromium\nnot-installed wine64\ninstalled chromium-common\n";
+        assert_eq!(
+            not_installed(&["xvfb", "chromium", "wine64", "imagemagick"], listing),
+            ["chromium", "wine64", "imagemagick"]
+        );
+    }
+}

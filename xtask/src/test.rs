@@ -1,0 +1,225 @@
+//! `test`: every check, in one table. A step that fails does not stop the others.
+
+use std::{
+    env, fs,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    checks::{arrows, hygiene, licences, weight},
+    r#gen, platforms,
+    setup::{self, Part},
+    sh::{self, Result},
+    window,
+};
+
+/// How a step ended.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(&'static str),
+}
+
+struct Step {
+    name: &'static str,
+    run: fn() -> Result<Outcome>,
+}
+
+/// Everything a change must pass. Quick looks first; the UI before the app, which has it inside.
+const STEPS: &[Step] = &[
+    Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
+    Step { name: "arrows", run: || passed(arrows::check()) },
+    Step { name: "repository", run: || passed(hygiene::check()) },
+    Step { name: "licences", run: || passed(licences::check()) },
+    Step { name: "ui types", run: || ui("check") },
+    Step { name: "ui tests", run: || ui("test") },
+    Step { name: "ui build", run: || ui("build") },
+    Step { name: "ui weight", run: || if has_ui() { passed(weight::check()) } else { Ok(NO_UI) } },
+    Step { name: "clippy", run: clippy },
+    Step { name: "build", run: || passed(build()) },
+    Step { name: "generated types", run: gen_check },
+    Step { name: "rust tests", run: rust_tests },
+    Step {
+        name: "doc tests",
+        run: || {
+            passed(sh::run(sh::cargo().args([
+                "test",
+                "--doc",
+                "--workspace",
+                "--locked",
+                "--quiet",
+            ])))
+        },
+    },
+    Step { name: "in a browser", run: || e2e("e2e") },
+    Step { name: "in the window", run: in_the_window },
+];
+
+/// What `--long` adds.
+const LONG: &[Step] = &[
+    Step { name: "long rust tests", run: long_tests },
+    Step { name: "platforms", run: || passed(platforms::run(&[])) },
+];
+
+const NO_UI: Outcome = Outcome::Skipped("ui/package.json is not there");
+
+pub fn run(args: &[String]) -> Result {
+    let mut only = None;
+    let mut long = false;
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--long" => long = true,
+            "--only" => only = Some(args.next().ok_or("--only wants a part of a step's name")?),
+            other => return Err(format!("test knows no `{other}`\nhint: --long, --only NAME")),
+        }
+    }
+    let steps: Vec<&Step> = STEPS
+        .iter()
+        .chain(LONG.iter().filter(|_| long || only.is_some()))
+        .filter(|step| only.is_none_or(|part| step.name.contains(part.as_str())))
+        .collect();
+    if steps.is_empty() {
+        return Err("no step has such a name".into());
+    }
+    setup::system(&[Part::App, Part::E2e])?;
+    setup::node("ui")?;
+    let done: Vec<(&str, Duration, Outcome)> = steps.into_iter().map(take).collect();
+    report(&done)
+}
+
+fn take(step: &Step) -> (&'static str, Duration, Outcome) {
+    println!("\n== {}", step.name);
+    let start = Instant::now();
+    let outcome = (step.run)().unwrap_or_else(Outcome::Failed);
+    if let Outcome::Failed(error) = &outcome {
+        println!("  failed: {error}");
+    }
+    (step.name, start.elapsed(), outcome)
+}
+
+fn report(done: &[(&str, Duration, Outcome)]) -> Result {
+    println!("\n{:<18} {:>8}", "step", "time");
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (name, time, outcome) in done {
+        let word = match outcome {
+            Outcome::Passed => {
+                passed += 1;
+                "passed".to_owned()
+            }
+            Outcome::Failed(error) => {
+                failed += 1;
+                format!("FAILED: {}", error.lines().next().unwrap_or_default())
+            }
+            Outcome::Skipped(why) => {
+                skipped += 1;
+                format!("skipped: {why}")
+            }
+        };
+        println!("{name:<18} {:>6.1} s  {word}", time.as_secs_f64());
+    }
+    let total: Duration = done.iter().map(|(_, time, _)| *time).sum();
+    println!("{:<18} {:>6.1} s\n", "all", total.as_secs_f64());
+    let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    println!("{passed} passed, {failed} failed{skipped}");
+    if failed > 0 { Err("not every step passed".into()) } else { Ok(()) }
+}
+
+fn passed(result: Result) -> Result<Outcome> {
+    result.map(|()| Outcome::Passed)
+}
+
+fn has_ui() -> bool {
+    sh::root().join("ui/package.json").exists()
+}
+
+fn ui(script: &str) -> Result<Outcome> {
+    if !has_ui() {
+        return Ok(NO_UI);
+    }
+    passed(sh::run(sh::npm("ui").args(["run", "--silent", script])))
+}
+
+fn clippy() -> Result<Outcome> {
+    let args =
+        ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    passed(sh::run(sh::cargo().args(args)))
+}
+
+/// Builds every program and test. Always the whole workspace, so that features, and with them every build, are
+/// the same for each step: a build of one package alone would compile half of the dependencies a second time.
+pub fn build() -> Result {
+    sh::run(sh::cargo().args([
+        "build",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--locked",
+        "--quiet",
+    ]))
+}
+
+fn gen_check() -> Result<Outcome> {
+    match r#gen::generator() {
+        Some(_) => passed(r#gen::check()),
+        None => Ok(Outcome::Skipped("the generator is not built")),
+    }
+}
+
+fn rust_tests() -> Result<Outcome> {
+    let mut command = sh::cargo();
+    if sh::output(sh::cargo().args(["nextest", "--version"])).is_ok() {
+        command.args([
+            "nextest",
+            "run",
+            "--no-fail-fast",
+            "--status-level=slow",
+            "--final-status-level=fail",
+        ]);
+    } else {
+        command.args(["test", "--no-fail-fast", "--quiet"]);
+    }
+    passed(sh::run(command.args(["--workspace", "--lib", "--bins", "--tests", "--locked"])))
+}
+
+fn long_tests() -> Result<Outcome> {
+    let mut command = sh::cargo();
+    command.args([
+        "test",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--locked",
+        "--quiet",
+        "--",
+        "--include-ignored",
+    ]);
+    passed(sh::run(command.env("CARREL_LONG", "1")))
+}
+
+/// A script of tests/e2e, told where the programs lie.
+fn e2e(script: &str) -> Result<Outcome> {
+    let package = sh::root().join("tests/e2e/package.json");
+    let text = fs::read_to_string(package).unwrap_or_default();
+    if !text.contains(&format!("\"{script}\"")) {
+        return Ok(Outcome::Skipped("tests/e2e has no such script"));
+    }
+    setup::node("tests/e2e")?;
+    let mut command = sh::npm("tests/e2e");
+    command.args(["run", "--silent", script]).env("CARREL_BIN_DIR", sh::target().join("debug"));
+    if env::var_os("CARREL_CHROMIUM").is_none()
+        && let Some(chromium) = sh::which("chromium")
+    {
+        command.env("CARREL_CHROMIUM", chromium);
+    }
+    passed(sh::run(&mut command))
+}
+
+fn in_the_window() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("the window is driven on Linux"));
+    }
+    passed(window::walk::walk())
+}

@@ -1,0 +1,224 @@
+//! A W3C WebDriver client for the app's own window, over plain HTTP/1.1 on the loopback.
+//!
+//! Speaks to WebKitWebDriver (Debian: webkit2gtk-driver). Source: https://www.w3.org/TR/webdriver2/
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::screen::Screen;
+use crate::sh::{self, Background, Result};
+
+/// The key under which WebDriver hands out elements.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How long the window may take to show what was asked for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One running app with its driver; both end with this value.
+pub struct Window {
+    driver: Background,
+    port: u16,
+    session: String,
+}
+
+/// An element of the page.
+#[derive(Clone, Debug)]
+pub struct Element(String);
+
+impl Window {
+    /// Starts `app` on `screen` with its files in `data`, and with `env` besides. Logs into `logs`.
+    pub fn open(
+        screen: &Screen,
+        app: &Path,
+        data: &Path,
+        env: &[(&str, &str)],
+        logs: &Path,
+    ) -> Result<Self> {
+        let port = sh::free_port()?;
+        let mut command = Command::new("dbus-run-session");
+        command.args(["--", "WebKitWebDriver"]).arg(format!("--port={port}"));
+        command.env("CARREL_DATA_DIR", data).env("TAURI_WEBVIEW_AUTOMATION", "true");
+        command.envs(env.iter().copied());
+        screen.use_for(&mut command);
+        let name =
+            data.file_name().map_or("window".into(), |name| name.to_string_lossy().into_owned());
+        let mut driver =
+            Background::start("WebKitWebDriver", &command, &logs.join(format!("{name}.log")))?;
+        driver
+            .wait_until(Duration::from_secs(20), || request(port, "GET", "/status", None).ok())?;
+        let options = json!({ "capabilities": { "alwaysMatch": {
+            "webkitgtk:browserOptions": { "binary": app, "args": [] },
+        } } });
+        let reply = request(port, "POST", "/session", Some(&options))?;
+        let session =
+            reply["sessionId"].as_str().ok_or_else(|| format!("no session: {reply}"))?.to_owned();
+        Ok(Self { driver, port, session })
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        request(self.port, method, &format!("/session/{}{path}", self.session), body)
+    }
+
+    /// Runs JavaScript in the page; `script` is a function body and may `return`.
+    pub fn script(&self, script: &str, args: &[Value]) -> Result<Value> {
+        self.ask("POST", "/execute/sync", Some(&json!({ "script": script, "args": args })))
+    }
+
+    /// The first element that matches a CSS selector now.
+    pub fn find(&self, css: &str) -> Result<Element> {
+        let found =
+            self.ask("POST", "/element", Some(&json!({ "using": "css selector", "value": css })))?;
+        found[ELEMENT]
+            .as_str()
+            .map(|id| Element(id.to_owned()))
+            .ok_or_else(|| format!("no element for `{css}`"))
+    }
+
+    /// The first element that matches, once it is shown.
+    pub fn wait_for(&self, css: &str) -> Result<Element> {
+        self.until(&format!("`{css}` to be shown"), || {
+            let element = self.find(css).ok()?;
+            let shown = self.ask("GET", &format!("/element/{}/displayed", element.0), None);
+            shown.is_ok_and(|shown| shown == true).then_some(element)
+        })
+    }
+
+    /// Waits until the page's text holds `text`.
+    pub fn wait_for_text(&self, text: &str) -> Result {
+        self.until(&format!("the text `{text}`"), || {
+            let script = "return document.body.innerText.includes(arguments[0])";
+            self.script(script, &[json!(text)]).is_ok_and(|there| there == true).then_some(())
+        })
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub fn wait_true(&self, what: &str, expression: &str) -> Result {
+        let script = format!("return Boolean({expression})");
+        self.until(what, || self.script(&script, &[]).is_ok_and(|it| it == true).then_some(()))
+    }
+
+    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            if start.elapsed() > PATIENCE {
+                let text =
+                    self.script("return location.href + '\\n' + document.body.innerText", &[]);
+                let shown =
+                    text.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default();
+                return Err(format!(
+                    "waited {} s for {what}; the window shows:\n{shown}",
+                    PATIENCE.as_secs()
+                ));
+            }
+            thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Clicks the first element that matches, once it is shown.
+    pub fn click(&self, css: &str) -> Result {
+        let element = self.wait_for(css)?;
+        self.ask("POST", &format!("/element/{}/click", element.0), Some(&json!({}))).map(drop)
+    }
+
+    /// Empties a field and types into it.
+    pub fn fill(&self, css: &str, text: &str) -> Result {
+        let element = self.wait_for(css)?;
+        self.ask("POST", &format!("/element/{}/clear", element.0), Some(&json!({})))?;
+        self.ask("POST", &format!("/element/{}/value", element.0), Some(&json!({ "text": text })))
+            .map(drop)
+    }
+
+    /// Presses keys wherever the focus is. Special keys are WebDriver's code points, such as `\u{e007}` for Enter.
+    pub fn press(&self, keys: &str) -> Result {
+        let strokes: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
+            .collect();
+        let actions =
+            json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] });
+        self.ask("POST", "/actions", Some(&actions)).map(drop)
+    }
+
+    /// The shown text of the first element that matches.
+    pub fn text(&self, css: &str) -> Result<String> {
+        let element = self.wait_for(css)?;
+        let text = self.ask("GET", &format!("/element/{}/text", element.0), None)?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The window's title.
+    pub fn title(&self) -> Result<String> {
+        Ok(self.ask("GET", "/title", None)?.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Makes the window `width` x `height` pixels.
+    pub fn resize(&self, width: u32, height: u32) -> Result {
+        let size = json!({ "x": 0, "y": 0, "width": width, "height": height });
+        self.ask("POST", "/window/rect", Some(&size)).map(drop)
+    }
+
+    /// Closes the window as a person would, then ends the driver.
+    pub fn close(self) -> Result {
+        self.ask("DELETE", "", None)?;
+        self.driver.stop();
+        Ok(())
+    }
+}
+
+/// One request on a connection of its own; gives the `value` of the reply.
+fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let failed = |e: std::io::Error| format!("{method} {path}: {e}");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(failed)?;
+    stream.set_read_timeout(Some(Duration::from_secs(120))).map_err(failed)?;
+    stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(body.as_bytes()))
+        .map_err(failed)?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).map_err(failed)?;
+    value(&String::from_utf8_lossy(&reply)).map_err(|e| format!("{method} {path}: {e}"))
+}
+
+fn value(reply: &str) -> Result<Value> {
+    let (head, body) = reply.split_once("\r\n\r\n").ok_or("the driver closed the connection")?;
+    let mut json: Value = serde_json::from_str(body.trim()).map_err(|e| format!("{e}: {body}"))?;
+    let value = json["value"].take();
+    if head.split_whitespace().nth(1) == Some("200") {
+        return Ok(value);
+    }
+    let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    Err(format!("{}: {}", text("error"), text("message")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_values_or_errors_with_the_drivers_words() {
+        assert_eq!(
+            value("HTTP/1.1 200 OK\r\nX: y\r\n\r\n{\"value\":{\"ready\":true}}").unwrap()["ready"],
+            true
+        );
+        let error = value(
+            "HTTP/1.1 404 Not Found\r\n\r\n{\"value\":{\"error\":\"no such element\",\"message\":\"#a\"}}",
+        );
+        assert_eq!(error.unwrap_err(), "no such element: #a");
+        assert!(value("").unwrap_err().contains("closed"));
+    }
+}

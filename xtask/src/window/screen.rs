@@ -1,0 +1,63 @@
+//! A screen: the person's own, or Xvfb where there is none. Pictures of it by ImageMagick's `import`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::sh::{self, Background, Result};
+
+/// A virtual screen; gone with this value.
+pub struct Screen {
+    _xvfb: Background,
+    display: String,
+}
+
+impl Screen {
+    /// Starts Xvfb at `width` x `height` pixels on a display number it finds free. Logs into `logs`.
+    pub fn start(width: u32, height: u32, logs: &Path) -> Result<Self> {
+        let log = logs.join("xvfb.log");
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"]);
+        command.arg(format!("{width}x{height}x24"));
+        let mut xvfb = Background::start("Xvfb", &command, &log)?;
+        let number = xvfb.wait_until(Duration::from_secs(20), || {
+            let text = fs::read_to_string(&log).ok()?;
+            text.lines().find_map(|line| line.trim().parse::<u32>().ok())
+        })?;
+        Ok(Self { _xvfb: xvfb, display: format!(":{number}") })
+    }
+
+    /// Makes `command` show its window here and nowhere else.
+    pub fn use_for(&self, command: &mut Command) {
+        command
+            .env("DISPLAY", &self.display)
+            .env("GDK_BACKEND", "x11")
+            .env_remove("WAYLAND_DISPLAY")
+            .env("NO_AT_BRIDGE", "1")
+            // There is no GPU behind a virtual screen.
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
+    }
+
+    /// Saves what the screen shows as a PNG. (The driver's own picture call hangs without a window manager.)
+    pub fn picture(&self, file: &Path) -> Result<PathBuf> {
+        if let Some(dir) = file.parent() {
+            fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        }
+        sh::output(
+            Command::new("import").args(["-display", &self.display, "-window", "root"]).arg(file),
+        )?;
+        Ok(file.to_owned())
+    }
+}
+
+/// Whether a person sits in front of a screen.
+pub fn person_present() -> bool {
+    cfg!(any(windows, target_os = "macos"))
+        || ["DISPLAY", "WAYLAND_DISPLAY"]
+            .iter()
+            .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
