@@ -215,6 +215,18 @@ pub fn write_if_changed(path: &Path, text: &str) -> Result {
         .map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// Writes a script that can be started; unchanged files are left alone.
+pub fn write_script(path: &Path, text: &str) -> Result {
+    write_if_changed(path, text)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(path, mode).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// A TCP port on the loopback that was free a moment ago.
 pub fn free_port() -> Result<u16> {
     std::net::TcpListener::bind(("127.0.0.1", 0))

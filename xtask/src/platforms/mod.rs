@@ -1,5 +1,132 @@
-//! `platforms`: the app on the systems it is not built on here.
-use crate::sh::Result;
-pub fn run(_args: &[String]) -> Result {
+//! `platforms`: the app on the systems it is not built on here. Windows is linked, and its tests run under Wine;
+//! Android, macOS and iOS are type-checked, so that their code never rots.
+//!
+//! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from its
+//! sources. Shipped builds are made on the systems themselves. Everything lies in target-platforms/.
+
+mod stand_in;
+mod wine;
+
+use std::{fs, path::PathBuf, process::Command, time::Instant};
+
+use crate::{
+    setup::{self, Part},
+    sh::{self, Result},
+};
+
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// A part of the whole, as it can be named on the command line.
+struct Platform {
+    name: &'static str,
+    run: fn() -> Result,
+}
+
+const PLATFORMS: &[Platform] = &[
+    Platform { name: "windows", run: windows },
+    Platform { name: "wine", run: wine_tests },
+    Platform { name: "android", run: android },
+    Platform { name: "macos", run: macos },
+    Platform { name: "ios", run: ios },
+];
+
+pub fn run(args: &[String]) -> Result {
+    let chosen: Vec<&Platform> = PLATFORMS
+        .iter()
+        .filter(|platform| args.is_empty() || args.iter().any(|arg| arg == platform.name))
+        .collect();
+    if chosen.is_empty() || chosen.len() < args.len() {
+        return Err("platforms knows windows, wine, android, macos and ios".into());
+    }
+    setup::system(&[Part::Platforms])?;
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    for platform in chosen {
+        println!("\n-- {}", platform.name);
+        let start = Instant::now();
+        let word = match (platform.run)() {
+            Ok(()) => "passed".to_owned(),
+            Err(error) => {
+                failed += 1;
+                format!("FAILED: {error}")
+            }
+        };
+        lines.push(format!(
+            "{:<10} {:>6.1} s  {word}",
+            platform.name,
+            start.elapsed().as_secs_f64()
+        ));
+    }
+    println!("\n{}", lines.join("\n"));
+    if failed > 0 { Err(format!("{failed} platforms failed")) } else { Ok(()) }
+}
+
+/// The folder of this command alone: another compiler, other flags.
+fn place() -> PathBuf {
+    sh::root().join("target-platforms")
+}
+
+/// `cargo <verb> --target <target>` with Debian's compiler and a standard library built from source.
+fn cargo(verb: &str, target: &str) -> Command {
+    let mut command = sh::cargo();
+    command
+        .env("RUSTC", "/usr/bin/rustc")
+        .env("RUSTDOC", "/usr/bin/rustdoc")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        // What the caller set for its own builds is not for these.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .args([verb, "--quiet", "--locked", "-Zbuild-std=std,panic_abort", "--target", target])
+        .arg("--target-dir")
+        .arg(place());
+    command
+}
+
+fn windows() -> Result {
+    let mut command = cargo("build", WINDOWS);
+    sh::run(command.args(["--package", "carrel", "--package", "carrel-server", "--bins"]))?;
+    for name in ["carrel.exe", "carrel-server.exe"] {
+        let program = place().join(WINDOWS).join("debug").join(name);
+        let bytes =
+            fs::metadata(&program).map_err(|e| format!("{}: {e}", program.display()))?.len();
+        println!("  {name}: {:.1} MB, debug", bytes as f64 / 1e6);
+    }
     Ok(())
+}
+
+/// What must hold on Windows too: file names, locks, renames, SQLite, the clock.
+fn wine_tests() -> Result {
+    let mut command = cargo("test", WINDOWS);
+    command.args([
+        "--package",
+        "carrel-model",
+        "--package",
+        "carrel-sqlite",
+        "--package",
+        "carrel-core",
+    ]);
+    command.args(["--lib", "--tests", "--no-fail-fast"]);
+    sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&place())?))
+}
+
+fn android() -> Result {
+    check("aarch64-linux-android")
+}
+
+fn macos() -> Result {
+    check("aarch64-apple-darwin")
+}
+
+fn ios() -> Result {
+    check("aarch64-apple-ios")
+}
+
+/// Type-checks the app with stand-ins for the C tools that only that system has.
+fn check(target: &str) -> Result {
+    let mut command = cargo("check", target);
+    command.args(["--package", "carrel"]);
+    stand_in::use_for(&mut command, target, &place())?;
+    sh::run(&mut command)
 }

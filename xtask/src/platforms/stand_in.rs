@@ -1,0 +1,72 @@
+//! Stand-ins for a C compiler, an archiver and Apple's `xcrun`: enough for build scripts to be content when the Rust
+//! code is only type-checked. What they write is empty, so nothing can be linked from it by mistake.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::sh::{self, Result};
+
+/// Answers questions through the host's preprocessor and writes an empty file where an object is wanted.
+const COMPILER: &str = r#"#!/bin/sh
+out=
+for arg; do
+  case $arg in -E|--version|-v) exec cc "$@" 2>/dev/null;; esac
+done
+while [ $# -gt 0 ]; do
+  case $1 in
+    -o) out=$2; shift;;
+    -o*) out=${1#-o};;
+  esac
+  shift
+done
+[ -z "$out" ] || : > "$out"
+"#;
+
+/// Writes an archive without members.
+const ARCHIVER: &str = r#"#!/bin/sh
+for arg; do
+  case $arg in *.a) [ -e "$arg" ] || printf '!<arch>\n' > "$arg"; exit 0;; esac
+done
+"#;
+
+/// Names an SDK that is an empty folder.
+const XCRUN: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+case "$*" in
+  *--show-sdk-path*) echo "$here/sdk";;
+  *--show-sdk-version*) echo 18.0;;
+  *--show-sdk-platform-path*) echo "$here/sdk";;
+  *-f*|*--find*) echo "$here/cc";;
+esac
+"#;
+
+/// Sets what build scripts look for when they compile C for `target`.
+pub fn use_for(command: &mut Command, target: &str, place: &Path) -> Result {
+    let dir = place.join("stand-in");
+    let sdk = dir.join("sdk");
+    fs::create_dir_all(&sdk).map_err(|e| format!("{}: {e}", sdk.display()))?;
+    let compiler = script(&dir, "cc", COMPILER)?;
+    let archiver = script(&dir, "ar", ARCHIVER)?;
+    script(&dir, "xcrun", XCRUN)?;
+    let name = target.replace('-', "_");
+    command
+        .env(format!("CC_{name}"), &compiler)
+        .env(format!("CXX_{name}"), &compiler)
+        .env(format!("AR_{name}"), &archiver)
+        .env(format!("RANLIB_{name}"), &archiver);
+    if target.contains("apple") {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let with = env::join_paths(std::iter::once(dir).chain(env::split_paths(&path)));
+        command.env("SDKROOT", sdk).env("PATH", with.map_err(|e| format!("PATH: {e}"))?);
+    }
+    Ok(())
+}
+
+fn script(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let path = dir.join(name);
+    sh::write_script(&path, text)?;
+    Ok(path)
+}

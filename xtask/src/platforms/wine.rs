@@ -1,0 +1,53 @@
+//! Running Windows programs here, for tests: Wine in a folder of its own, and the one library it lacks.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::sh::{self, Result};
+
+/// Rust's standard library takes randomness from `bcryptprimitives.dll`, which Debian 12's Wine does not have.
+/// This one hands the call on to a function that it has. For tests here only; it is never shipped.
+const RANDOM: &str = r#"#include <windows.h>
+BOOLEAN WINAPI SystemFunction036(PVOID, ULONG);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
+  while (size > 0) {
+    ULONG part = size > 0x10000 ? 0x10000 : (ULONG)size;
+    if (!SystemFunction036(data, part)) return FALSE;
+    data += part;
+    size -= part;
+  }
+  return TRUE;
+}
+"#;
+
+/// Writes the program that cargo starts tests with, and gives its place.
+pub fn runner(place: &Path) -> Result<PathBuf> {
+    let dir = place.join("wine");
+    let source = dir.join("bcryptprimitives.c");
+    let library = dir.join("bcryptprimitives.dll");
+    sh::write_if_changed(&source, RANDOM)?;
+    if !library.exists() {
+        let mut compiler = Command::new("x86_64-w64-mingw32-gcc");
+        sh::run(
+            compiler.args(["-shared", "-O1", "-o"]).args([&library, &source]).arg("-ladvapi32"),
+        )?;
+    }
+    let wine = ["/usr/lib/wine/wine64", "/usr/bin/wine64"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .ok_or("wine64 was installed, yet is not where Debian puts it")?;
+    let dir = dir.display();
+    let script = format!(
+        "#!/bin/sh\n\
+         # No window, no Mono, no Gecko: console programs only.\n\
+         export WINEPREFIX='{dir}/prefix' WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='\n\
+         unset DISPLAY\n\
+         cp -u '{dir}/bcryptprimitives.dll' \"$(dirname \"$1\")/\"\n\
+         exec {wine} \"$@\"\n"
+    );
+    let path = place.join("wine/run");
+    sh::write_script(&path, &script)?;
+    Ok(path)
+}
