@@ -5,6 +5,7 @@ use ts_rs::TS;
 
 /// A code that is stable over releases. It crosses the wire (problem details, RFC 9457) and the UI boundary as `snake_case` text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The request cannot be understood: bad JSON, a missing field, a wrong type, an impossible value.

@@ -7,6 +7,8 @@ use ts_rs::TS;
 
 /// A BLAKE3 hash (256 bit).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(value_type = String, example = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"))]
 #[ts(type = "string")]
 pub struct BlobHash(pub [u8; 32]);
 

@@ -8,6 +8,8 @@ use ts_rs::TS;
 
 /// A hybrid logical time. `Hlc::ZERO` means "never written". In JSON 16 hex digits, because JavaScript's numbers are too short.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(value_type = String, example = "01a0b1c2d3e40000"))]
 #[ts(type = "string")]
 pub struct Hlc(i64);
 

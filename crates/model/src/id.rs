@@ -23,6 +23,7 @@ macro_rules! text_id {
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, TS)]
         #[serde(transparent)]
         #[ts(type = "string")]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub struct $name(String);
 
         impl $name {
@@ -112,6 +113,8 @@ macro_rules! uuid_id {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
         #[serde(transparent)]
         #[ts(type = "string")]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "schema", schema(value_type = String, format = "uuid"))]
         pub struct $name(pub Uuid);
 
         impl $name {

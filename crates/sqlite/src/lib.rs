@@ -1,1 +1,17 @@
+//! What client and server share of SQLite: how a file is opened, how its schema grows, and the lattices of `carrel-model` as
+//! tables whose upserts are the same joins as in Rust.
+//!
+//! Not here: what a client or a server keeps besides learners' rows, threads and pools, clocks, and the rules by which a row is
+//! refused (`carrel_model::lattice::Validate`, before a row comes here).
 
+mod backup;
+mod error;
+pub mod migrate;
+mod open;
+pub mod rows;
+
+pub use backup::backup;
+pub use error::{Error, Result};
+pub use migrate::{Migrated, Migration, migrate};
+pub use open::{Options, Synchronous, integrity_check, open, open_in_memory, quick_check};
+pub use rusqlite;

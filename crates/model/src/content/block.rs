@@ -37,6 +37,7 @@ pub enum Block {
 
 /// A blob that is played or shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BlobRef {
     pub hash: BlobHash,
@@ -49,6 +50,7 @@ pub struct BlobRef {
 
 /// A picture in several widths, the narrowest first; the last is the widest there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRef {
     /// Empty for decoration.
@@ -66,6 +68,7 @@ pub struct ImageRef {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageVariant {
     pub width: u32,
@@ -115,6 +118,7 @@ pub struct VideoRef {
 
 /// A cover: drawn from colour and ornament, or a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cover {
     /// `#rrggbb`: the cloth, and the background while a picture loads.
@@ -126,6 +130,7 @@ pub struct Cover {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Ornament {
     Star,

@@ -7,6 +7,7 @@ use super::block::Cover;
 use crate::{BlobHash, ItemId, Slug};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Difficulty {
     Beginner,
@@ -15,6 +16,7 @@ pub enum Difficulty {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SectionType {
     Text,
@@ -26,6 +28,7 @@ pub enum SectionType {
 
 /// The direction in which a language is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dir {
     #[default]
@@ -53,6 +56,7 @@ impl Dir {
 
 /// A course as the library lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseMeta {
     pub id: Slug,
@@ -85,6 +89,7 @@ pub struct CourseMeta {
 
 /// A story as the library lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoryMeta {
     pub id: Slug,
@@ -113,6 +118,7 @@ pub struct StoryMeta {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseOutline {
     pub lessons: Vec<LessonOutline>,
@@ -127,6 +133,7 @@ pub struct CourseOutline {
 
 /// A story inside a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoryInCourse {
     pub id: Slug,
@@ -136,6 +143,7 @@ pub struct StoryInCourse {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LessonOutline {
     pub id: Slug,
@@ -146,6 +154,7 @@ pub struct LessonOutline {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SectionOutline {
     pub id: Slug,
@@ -173,11 +182,13 @@ mod hours {
     /// Hundredths of an hour; a JSON number of hours on the wire.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, TS)]
     #[ts(type = "number")]
+    #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+    #[cfg_attr(feature = "schema", schema(value_type = f64))]
     pub struct Hours(pub u32);
 
     impl Serialize for Hours {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-            if self.0 % 100 == 0 { s.serialize_u32(self.0 / 100) } else { s.serialize_f64(f64::from(self.0) / 100.0) }
+            if self.0.is_multiple_of(100) { s.serialize_u32(self.0 / 100) } else { s.serialize_f64(f64::from(self.0) / 100.0) }
         }
     }
     impl<'de> Deserialize<'de> for Hours {

@@ -8,6 +8,7 @@ use crate::{AttemptId, BlobHash, ItemId, Slug};
 
 /// Lattice: immutable part by greatest payload hash x earliest `submitted_ms`. All attempts are kept; best, latest and mean are derived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     pub id: AttemptId,
@@ -22,6 +23,7 @@ pub struct Attempt {
     pub submitted_ms: Option<i64>,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 
@@ -62,6 +64,7 @@ impl Validate for Attempt {
 
 /// Lattice: the greatest `(seq, value)` for each question of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     pub attempt: AttemptId,
@@ -72,6 +75,7 @@ pub struct Answer {
     pub value: String,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Answer {
@@ -101,6 +105,7 @@ impl Validate for Answer {
 
 /// Written by the server alone. Lattice: the greatest `(rev, points, max_points, graded_ms)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Grade {
     pub attempt: AttemptId,
@@ -112,6 +117,7 @@ pub struct Grade {
     pub graded_ms: i64,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Grade {

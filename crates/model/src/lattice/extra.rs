@@ -8,10 +8,16 @@ use serde_json::Value;
 use super::{Invalid, Join, check};
 
 /// Unknown fields by name. Join: union; for one name the greater compact JSON text (by bytes) wins.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(pub BTreeMap<String, Value>);
 
+/// Equal when the stored forms are: the join goes by text, and 0.0 and -0.0 are equal numbers with different texts.
+impl PartialEq for Extra {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.to_text() == other.to_text()
+    }
+}
 impl Eq for Extra {}
 
 impl Extra {
@@ -36,7 +42,8 @@ impl Join for Extra {
         for (name, theirs) in &other.0 {
             match self.0.get_mut(name) {
                 Some(ours) => {
-                    if theirs.to_string() > ours.to_string() {
+                    let (their_text, our_text) = (theirs.to_string(), ours.to_string());
+                    if their_text > our_text {
                         *ours = theirs.clone();
                     }
                 }

@@ -8,6 +8,7 @@ use crate::{DeviceId, Hlc, Slug};
 
 /// Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kv {
     /// `setting`, `bookmark` or `enrolment`; others are kept and passed on.
@@ -19,6 +20,7 @@ pub struct Kv {
     pub device: DeviceId,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Kv {
@@ -42,6 +44,8 @@ impl Validate for Kv {
     fn validate(&self) -> Result<(), Invalid> {
         check(!self.ns.is_empty(), "ns", "is empty")?;
         check_len(&self.ns, 40, "ns")?;
+        // It parts the fields of a key in its text form.
+        check(!self.ns.contains('\u{1f}'), "ns", "contains U+001F")?;
         check(!self.key.is_empty(), "key", "is empty")?;
         check_len(&self.key, 300, "key")?;
         check_len(&self.value, 16 * 1024, "value")?;
@@ -52,6 +56,7 @@ impl Validate for Kv {
 
 /// What the server says of an enrolment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionStatus {
     Pending,
@@ -70,6 +75,7 @@ impl DecisionStatus {
 
 /// Written by the server alone. Lattice: the greatest `(rev, status, reason)` for each course (status by its text).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     pub course: Slug,
@@ -79,6 +85,7 @@ pub struct Decision {
     pub reason: String,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Decision {

@@ -20,7 +20,7 @@ pub use kv::{Decision, DecisionStatus, Kv};
 pub use note::{NoteLife, NoteRevision};
 pub use progress::{ItemKind, Position, Progress};
 pub use review::{Review, ReviewVoid};
-pub use row::{Row, RowKey, RowType, fold};
+pub use row::{Row, RowKey, RowKind, RowType, fold};
 pub use session::Session;
 
 use crate::hash::BlobHash;

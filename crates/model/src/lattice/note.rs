@@ -8,6 +8,7 @@ use crate::{BlobHash, Hlc, ItemId, RevisionId};
 
 /// Lattice: a set; if one id ever has two payloads, the greater payload hash wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NoteRevision {
     pub rev: RevisionId,
@@ -23,6 +24,7 @@ pub struct NoteRevision {
     pub anchor: String,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl NoteRevision {
@@ -63,6 +65,7 @@ impl Validate for NoteRevision {
 
 /// When a note was last put into the trash. Lattice: the greatest `deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NoteLife {
     pub note: RevisionId,
@@ -70,6 +73,7 @@ pub struct NoteLife {
     pub deleted: Hlc,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl NoteLife {

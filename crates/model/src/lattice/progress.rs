@@ -8,6 +8,7 @@ use crate::{DeviceId, Hlc, ItemId};
 
 /// What kind of thing a progress row is about. Lessons and courses are derived from their sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ItemKind {
     Section,
@@ -30,6 +31,7 @@ impl ItemKind {
 /// `generation` is raised by an explicit "start again"; it is the only way in which `percent` goes down. `done_ms` is kept over restarts:
 /// what was finished once stays finished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     pub kind: ItemKind,
@@ -49,11 +51,13 @@ pub struct Progress {
     pub pos: Option<Position>,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 
 /// A last-writer-wins register: the greatest `(hlc, device, at)`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
     pub hlc: Hlc,

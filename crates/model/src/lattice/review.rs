@@ -8,6 +8,7 @@ use crate::{BlobHash, EventId, ItemId};
 
 /// Lattice: a set; if one id ever has two payloads, the greater payload hash wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Review {
     pub id: EventId,
@@ -20,6 +21,7 @@ pub struct Review {
     pub duration_ms: i64,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Review {
@@ -54,11 +56,13 @@ impl Validate for Review {
 
 /// Takes one review back (undo). Lattice: a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReviewVoid {
     pub id: EventId,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl ReviewVoid {

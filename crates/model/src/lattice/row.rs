@@ -11,10 +11,16 @@ use super::{
 };
 use crate::{Hlc, hash::BlobHash};
 
+/// One of the types that a `Row` can hold.
+pub trait RowKind: Into<Row> + TryFrom<Row, Error = Row> {
+    const TYPE: RowType;
+}
+
 macro_rules! rows {
     ($($variant:ident($text:literal)),* $(,)?) => {
         /// A learner's row, tagged by `type` on the wire.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(tag = "type", rename_all = "snake_case")]
         pub enum Row { $($variant($variant)),* }
 
@@ -56,6 +62,16 @@ macro_rules! rows {
         }
         $(impl From<$variant> for Row {
             fn from(row: $variant) -> Self { Self::$variant(row) }
+        }
+        impl TryFrom<Row> for $variant {
+            type Error = Row;
+            /// The row of this kind, or the row given back.
+            fn try_from(row: Row) -> Result<Self, Row> {
+                match row { Row::$variant(r) => Ok(r), other => Err(other) }
+            }
+        }
+        impl RowKind for $variant {
+            const TYPE: RowType = RowType::$variant;
         })*
     };
 }
@@ -72,6 +88,23 @@ pub struct RowKey {
     pub row_type: RowType,
     /// The key's fields; where there are two, joined by U+001F.
     pub key: String,
+}
+
+impl RowKey {
+    const SEPARATOR: &'static str = "\u{1f}";
+
+    /// A key from its fields as text.
+    pub fn of(row_type: RowType, parts: &[impl AsRef<str>]) -> Self {
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        Self { row_type, key: parts.join(Self::SEPARATOR) }
+    }
+    /// The key's fields as text: the first, and the second where the kind has two.
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        match self.key.split_once(Self::SEPARATOR) {
+            Some((first, second)) => (first, Some(second)),
+            None => (&self.key, None),
+        }
+    }
 }
 
 impl Row {

@@ -10,6 +10,7 @@ use crate::{BlobHash, DeviceId, ItemId, SessionId};
 ///
 /// Keyed by a random id and not by device, because a device's counter breaks when a disk is cloned or a backup restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     pub id: SessionId,
@@ -23,6 +24,7 @@ pub struct Session {
     pub active_ms: i64,
     #[serde(flatten)]
     #[ts(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 

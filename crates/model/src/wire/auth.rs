@@ -4,6 +4,7 @@ use ts_rs::TS;
 use crate::{DeviceId, UserId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Student,
@@ -12,6 +13,7 @@ pub enum Role {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserInfo {
     pub id: UserId,
@@ -23,6 +25,7 @@ pub struct UserInfo {
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterRequest {
     pub login: String,
@@ -35,6 +38,7 @@ pub struct RegisterRequest {
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LoginRequest {
     pub login: String,
@@ -46,6 +50,7 @@ pub struct LoginRequest {
 
 /// Tokens are opaque: 256 random bits, stored hashed on the server.
 #[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenReply {
     pub user: UserInfo,
@@ -57,12 +62,14 @@ pub struct TokenReply {
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshRequest {
     pub refresh_token: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LogoutRequest {
     pub refresh_token: String,

@@ -10,6 +10,7 @@ use crate::{
 
 /// `GET /api/meta`: what a client needs to know before it signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
     /// The name of the school or library.
@@ -29,6 +30,7 @@ pub struct Meta {
 
 /// One page of a list. `page` counts from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     pub items: Vec<T>,
@@ -39,6 +41,7 @@ pub struct Page<T> {
 
 /// `GET /api/courses` and `/api/stories`, as the query string. Filters are exact but for `q`, which searches titles, descriptions and tags.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct CatalogueQuery {
     /// From 1; default 1.
@@ -54,6 +57,7 @@ pub struct CatalogueQuery {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseSummary {
     #[serde(flatten)]
@@ -63,6 +67,7 @@ pub struct CourseSummary {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StorySummary {
     #[serde(flatten)]
@@ -72,6 +77,7 @@ pub struct StorySummary {
 
 /// `GET /api/courses/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseReply {
     #[serde(flatten)]
@@ -81,6 +87,7 @@ pub struct CourseReply {
 
 /// `GET /api/stories/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoryReply {
     #[serde(flatten)]
@@ -91,6 +98,7 @@ pub struct StoryReply {
 
 /// `POST` / `DELETE /api/courses/{id}/enrolment`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolmentReply {
     pub course: Slug,
@@ -102,6 +110,7 @@ pub struct EnrolmentReply {
 
 /// One element of `POST /api/progress/update`, whose body is one of these or an array of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressUpdate {
     pub kind: ItemKind,
@@ -116,12 +125,14 @@ pub struct ProgressUpdate {
 
 /// The joined rows, in the order of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressUpdateReply {
     pub results: Vec<ProgressResult>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressResult {
     pub code: ResultCode,
@@ -134,6 +145,7 @@ pub struct ProgressResult {
 
 /// `GET /api/progress/{userId}/{courseId}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressReply {
     pub course: Slug,

@@ -5,6 +5,7 @@ use crate::ErrorCode;
 
 /// Problem details (RFC 9457), media type `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `about:blank#code`: identifies the kind; clients branch on `code`.

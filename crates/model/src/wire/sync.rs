@@ -19,6 +19,7 @@ pub const PULL_LIMIT: u32 = 2_000;
 ///
 /// Items stay raw: each is parsed by itself, so that one bad row never blocks another.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PushRequest {
     pub device_id: DeviceId,
@@ -29,10 +30,12 @@ pub struct PushRequest {
     /// The sender's hybrid clock, to notice a clock that is far ahead.
     pub hlc_now: Hlc,
     /// `lattice::Row` as JSON each.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<crate::lattice::Row>))]
     pub items: Vec<Box<RawValue>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PushReply {
     pub epoch: String,
@@ -43,6 +46,7 @@ pub struct PushReply {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PushResult {
     pub index: u32,
@@ -54,6 +58,7 @@ pub struct PushResult {
 
 /// What became of one pushed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResultCode {
     /// Joined and durable.
@@ -70,6 +75,7 @@ pub enum ResultCode {
 
 /// `GET /api/sync/pull?since=USN&limit=N`: rows by (usn, type, key).
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PullReply {
     pub epoch: String,
@@ -81,13 +87,16 @@ pub struct PullReply {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PulledRow {
     pub usn: u64,
+    #[cfg_attr(feature = "schema", schema(value_type = crate::lattice::Row))]
     pub row: Box<RawValue>,
 }
 
 /// `GET /api/sync/epoch`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EpochReply {
     pub epoch: String,
@@ -96,6 +105,7 @@ pub struct EpochReply {
 
 /// The data of a `news` event on `GET /api/sync/events`: there are rows up to `usn`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct News {
     pub usn: u64,

@@ -1,0 +1,216 @@
+//! The laws of every lattice: commutative, associative, idempotent, monotone; and that a fold does not see order, repeats or
+//! batches. By property tests over all rows with one key, and exhaustively over a small scope.
+
+use carrel_model::{
+    DeviceId, Hlc, ItemId, Slug, arbitrary,
+    lattice::{Answer, Extra, ItemKind, Join, Kv, Position, Progress, Row, RowType, fold},
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+use serde_json::json;
+
+const CASES: u32 = 10_000;
+
+fn join<T: Join + Clone>(a: &T, b: &T) -> T {
+    let mut joined = a.clone();
+    joined.join(b);
+    joined
+}
+/// The order of the lattice: `b` says all that `a` says.
+fn below<T: Join + Clone + PartialEq>(a: &T, b: &T) -> bool {
+    join(a, b) == *b
+}
+
+fn laws<T: Join + Clone + PartialEq + std::fmt::Debug>(
+    a: &T,
+    b: &T,
+    c: &T,
+) -> Result<(), TestCaseError> {
+    let ab = join(a, b);
+    prop_assert_eq!(&ab, &join(b, a), "commutative");
+    prop_assert_eq!(join(&ab, c), join(a, &join(b, c)), "associative");
+    prop_assert_eq!(&join(a, a), a, "idempotent");
+    prop_assert_eq!(&join(&ab, b), &ab, "a repeat says nothing new");
+    prop_assert!(below(a, &ab) && below(b, &ab), "the join is above both");
+    prop_assert!(below(&join(a, c), &join(&ab, c)), "monotone");
+    // The least one: whatever is above both is above the join.
+    let above = join(&ab, c);
+    prop_assert!(below(a, &above) && below(b, &above) && below(&ab, &above), "least");
+    Ok(())
+}
+
+fn check<S>(
+    one: S,
+    laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>,
+) where
+    S: Strategy + Clone,
+{
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let three = (one.clone(), one.clone(), one);
+    if let Err(e) = TestRunner::new(config).run(&three, |(a, b, c)| laws(&a, &b, &c)) {
+        panic!("{e}");
+    }
+}
+
+/// Each lattice by itself: rows with one key.
+fn check_rows(row_type: RowType) {
+    check(arbitrary::row(row_type, 1), |a, b, c| {
+        laws(a, b, c)?;
+        // The hash is how replicas compare themselves: it must not see more than equality does.
+        prop_assert_eq!(join(a, b).hash(), join(b, a).hash());
+        prop_assert_eq!(a == b, a.hash() == b.hash());
+        prop_assert_eq!(join(a, b).key(), a.key());
+        Ok(())
+    });
+}
+
+macro_rules! lattices {
+    ($($name:ident: $variant:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            check_rows(RowType::$variant);
+        })*
+        #[test]
+        fn no_lattice_is_forgotten() {
+            assert_eq!(RowType::ALL, [$(RowType::$variant),*]);
+        }
+    };
+}
+lattices! {
+    progress: Progress, session: Session, attempt: Attempt, answer: Answer, grade: Grade, review: Review,
+    review_void: ReviewVoid, kv: Kv, decision: Decision, note_revision: NoteRevision, note_life: NoteLife,
+}
+
+#[test]
+fn extra() {
+    check(arbitrary::extra().boxed(), |a, b, c| {
+        laws(a, b, c)?;
+        prop_assert_eq!(&Extra::from_text(&a.to_text()), a, "the stored form loses nothing");
+        prop_assert_eq!(join(a, b).to_text(), join(b, a).to_text());
+        Ok(())
+    });
+}
+
+#[test]
+fn rows_survive_json() {
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let run = TestRunner::new(config).run(&arbitrary::any_row(2), |row| {
+        let text = serde_json::to_string(&row).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let back: Row =
+            serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
+        prop_assert_eq!(back.hash(), row.hash());
+        prop_assert_eq!(back, row);
+        Ok(())
+    });
+    if let Err(e) = run {
+        panic!("{e}");
+    }
+}
+
+#[test]
+fn a_fold_does_not_see_order_repeats_or_batches() {
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let history = proptest::collection::vec(arbitrary::any_row(2), 0..16).prop_shuffle();
+    let again = history.clone().prop_flat_map(|h| {
+        let len = h.len();
+        (Just(h.clone()), Just(h).prop_shuffle(), 0..=len, 0..=len)
+    });
+    let run = TestRunner::new(config).run(&again, |(history, other, cut, repeat)| {
+        let once = fold(history.clone());
+        prop_assert_eq!(&fold(other.clone()), &once, "order");
+        prop_assert_eq!(&fold(other.iter().chain(&history[..repeat]).cloned()), &once, "repeats");
+        let (a, b) = other.split_at(cut);
+        let batches =
+            fold(a.iter().cloned()).into_values().chain(fold(b.iter().cloned()).into_values());
+        prop_assert_eq!(&fold(batches), &once, "batches");
+        Ok(())
+    });
+    if let Err(e) = run {
+        panic!("{e}");
+    }
+}
+
+/// All triples of all states of a small scope.
+fn exhaustive<T: Join + Clone + PartialEq + std::fmt::Debug>(states: &[T]) {
+    for a in states {
+        for b in states {
+            for c in states {
+                if let Err(e) = laws(a, b, c) {
+                    panic!("{e}\n{a:?}\n{b:?}\n{c:?}");
+                }
+            }
+        }
+    }
+}
+fn extras() -> Vec<Extra> {
+    let field = |n: i64| Extra([("x".to_owned(), json!(n))].into());
+    vec![Extra::default(), field(1), field(2)]
+}
+
+#[test]
+fn progress_exhaustively() {
+    let item = ItemId::new("a").unwrap();
+    let places = [None, Some((0, 0, "")), Some((1, 0, "a")), Some((1, 1, ""))];
+    let mut states = Vec::new();
+    for (generation, percent) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for done_ms in [None, Some(-1), Some(1)] {
+            for place in places {
+                let pos = place.map(|(hlc, device, at)| Position {
+                    hlc: Hlc::from_raw(hlc).unwrap(),
+                    device: DeviceId::from_u128(device),
+                    at: at.to_owned(),
+                });
+                let none = Progress::none(ItemKind::Story, item.clone());
+                states.push(Progress { generation, percent, done_ms, pos, ..none });
+            }
+        }
+    }
+    exhaustive(&states);
+}
+
+#[test]
+fn kv_exhaustively() {
+    let mut states = Vec::new();
+    for hlc in [0, 1] {
+        for device in [0, 1] {
+            for value in ["", "a"] {
+                for extra in extras() {
+                    let (ns, key, value) = ("setting".to_owned(), "a".to_owned(), value.to_owned());
+                    let (hlc, device) = (Hlc::from_raw(hlc).unwrap(), DeviceId::from_u128(device));
+                    states.push(Kv { ns, key, value, hlc, device, extra });
+                }
+            }
+        }
+    }
+    exhaustive(&states);
+}
+
+#[test]
+fn answer_exhaustively() {
+    let mut states = Vec::new();
+    for seq in [0, 1, u32::MAX] {
+        for value in ["", "a", "b"] {
+            for extra in extras() {
+                let attempt = carrel_model::AttemptId::from_u128(1);
+                let question = Slug::new("q").unwrap();
+                states.push(Answer { attempt, question, seq, value: value.to_owned(), extra });
+            }
+        }
+    }
+    exhaustive(&states);
+}
+
+#[test]
+fn only_a_restart_lowers_the_percentage() {
+    let mut row = Progress::none(ItemKind::Section, ItemId::new("a/b/c").unwrap());
+    let said = |generation, percent| Progress { generation, percent, ..row.clone() };
+    let (late, restart, finished) = (said(0, 2_000), said(1, 0), said(0, 9_000));
+    row.join(&finished);
+    row.join(&late);
+    assert_eq!((row.generation, row.percent), (0, 9_000), "an old retry arrives late");
+    row.join(&restart);
+    row.join(&finished);
+    assert_eq!((row.generation, row.percent), (1, 0));
+}

@@ -1,0 +1,95 @@
+//! What can go wrong with a database file, and what a person can do about it.
+
+use std::path::PathBuf;
+
+use carrel_model::{ErrorCode, lattice::RowKey};
+use rusqlite::ffi;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate reports.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("sqlite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("{action} {path:?}: {source}")]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    /// Older libraries can damage a write-ahead log with two connections.
+    #[error("sqlite {found} is too old: at least 3.51.3 is needed")]
+    OldSqlite { found: &'static str },
+    /// For example on a network drive.
+    #[error("write-ahead logging is not possible here: the journal mode stays {0:?}")]
+    NoWal(String),
+    #[error("the database is damaged: {}", .0.join("; "))]
+    Damaged(Vec<String>),
+    /// There are tables, but none of ours.
+    #[error("the file is a database of another program")]
+    NotOurs,
+    #[error("the file has schema {file}, this version knows up to {app}")]
+    NewerFile { file: u32, app: u32 },
+    #[error("migration {number:04} ({name}) is not the one that was applied to this file")]
+    Edited { number: u32, name: String },
+    #[error("migrations are numbered 1, 2, 3, ... without a gap: {0} is out of place")]
+    Numbering(u32),
+    #[error("migration {number:04} ({name}) failed: {source}")]
+    Failed { number: u32, name: &'static str, source: rusqlite::Error },
+    #[error("migration {number:04} ({name}) {problem}")]
+    Refused { number: u32, name: &'static str, problem: String },
+    #[error("not a key of a {} row: {:?}", .0.row_type.as_str(), .0.key)]
+    BadKey(RowKey),
+    /// A stored value that no version of this code writes.
+    #[error("{table}.{column}: {problem}")]
+    BadRow { table: &'static str, column: &'static str, problem: String },
+}
+
+impl Error {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Sqlite(e) | Self::Failed { source: e, .. } => match e.sqlite_error_code() {
+                Some(ffi::ErrorCode::DiskFull) => ErrorCode::DiskFull,
+                Some(ffi::ErrorCode::DatabaseCorrupt | ffi::ErrorCode::NotADatabase) => {
+                    ErrorCode::Corrupt
+                }
+                Some(ffi::ErrorCode::DatabaseBusy | ffi::ErrorCode::DatabaseLocked) => {
+                    ErrorCode::Unavailable
+                }
+                _ => ErrorCode::Storage,
+            },
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                ErrorCode::DiskFull
+            }
+            Self::Damaged(_) | Self::BadRow { .. } => ErrorCode::Corrupt,
+            Self::BadKey(_) => ErrorCode::InvalidRequest,
+            _ => ErrorCode::Storage,
+        }
+    }
+    /// True if the same call may work later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        self.code().is_retryable()
+    }
+    /// What a person can do, in English, for logs and command lines; empty if there is nothing to say.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoWal(_) => "put the data folder on a local disk",
+            Self::NotOurs => "name another file; this one was left as it is",
+            Self::NewerFile { .. } => "update Carrel; the file was left as it is",
+            Self::Edited { .. } => {
+                "use the release that made this file, or a backup made by this one; the file was left as it is"
+            }
+            Self::Failed { .. } | Self::Refused { .. } => {
+                "the file was left as it was; a copy made before is in the backup folder"
+            }
+            Self::Damaged(_) => {
+                "restore the newest backup and sync: rows that the other side has come back"
+            }
+            _ => match self.code() {
+                ErrorCode::DiskFull => "make room on the disk; nothing was lost",
+                ErrorCode::Unavailable => "another program holds the file; try again",
+                ErrorCode::Corrupt => {
+                    "restore the newest backup and sync: rows that the other side has come back"
+                }
+                _ => "",
+            },
+        }
+    }
+}

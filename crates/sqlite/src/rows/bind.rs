@@ -1,0 +1,374 @@
+//! Between a `Row` and the columns of its table, both ways, in the order of `TableSpec::columns`.
+
+use carrel_model::{
+    AttemptId, BlobHash, DeviceId, EventId, Hlc, ItemId, RevisionId, SessionId, Slug,
+    lattice::{
+        Answer, Attempt, Decision, DecisionStatus, Extra, Grade, ItemKind, Kv, NoteLife,
+        NoteRevision, Position, Progress, Review, ReviewVoid, Row, RowKey, RowType, Session,
+    },
+};
+use rusqlite::{Statement, types::ValueRef};
+use uuid::Uuid;
+
+use super::spec::{Kind, NEVER, TableSpec};
+use crate::{Error, Result};
+
+/// Binds one value after the other.
+pub(super) struct Binder<'a, 'c> {
+    stmt: &'a mut Statement<'c>,
+    next: usize,
+}
+
+impl<'a, 'c> Binder<'a, 'c> {
+    pub(super) fn new(stmt: &'a mut Statement<'c>) -> Self {
+        Self { stmt, next: 1 }
+    }
+    pub(super) fn int(&mut self, n: i64) -> Result<&mut Self> {
+        self.stmt.raw_bind_parameter(self.next, n)?;
+        self.next += 1;
+        Ok(self)
+    }
+    fn text(&mut self, s: &str) -> Result<&mut Self> {
+        self.stmt.raw_bind_parameter(self.next, s)?;
+        self.next += 1;
+        Ok(self)
+    }
+    fn blob(&mut self, b: &[u8]) -> Result<&mut Self> {
+        self.stmt.raw_bind_parameter(self.next, b)?;
+        self.next += 1;
+        Ok(self)
+    }
+    pub(super) fn uuid(&mut self, id: Uuid) -> Result<&mut Self> {
+        self.blob(id.as_bytes())
+    }
+
+    /// The key columns from the key's text.
+    pub(super) fn key(&mut self, key: &RowKey) -> Result<()> {
+        let bad = || Error::BadKey(key.clone());
+        let spec = TableSpec::of(key.row_type);
+        let parts: Vec<&str> = match key.parts() {
+            (first, Some(second)) if spec.keys.len() == 2 => vec![first, second],
+            _ if spec.keys.len() == 1 => vec![&key.key],
+            _ => return Err(bad()),
+        };
+        for (column, part) in spec.keys.iter().zip(parts) {
+            match column.kind {
+                Kind::Uuid => self.uuid(part.parse().map_err(|_| bad())?)?,
+                _ => self.text(part)?,
+            };
+        }
+        Ok(())
+    }
+
+    /// All columns. Returns the hash of the immutable part, where there is one.
+    pub(super) fn row(&mut self, row: &Row) -> Result<()> {
+        let extra = match row {
+            Row::Progress(r) => {
+                self.text(r.kind.as_str())?
+                    .text(r.item.as_str())?
+                    .int(r.generation.into())?
+                    .int(r.percent.into())?;
+                match &r.pos {
+                    Some(p) => self.int(p.hlc.raw())?.uuid(p.device.0)?.text(&p.at)?,
+                    None => self.int(0)?.blob(b"")?.text("")?,
+                };
+                self.int(r.done_ms.unwrap_or(NEVER))?;
+                &r.extra
+            }
+            Row::Session(r) => {
+                self.uuid(r.id.0)?.blob(&r.payload_hash().0)?;
+                self.text(r.item.as_str())?
+                    .uuid(r.device.0)?
+                    .int(r.started_ms)?
+                    .text(&r.day)?
+                    .int(r.active_ms)?;
+                &r.extra
+            }
+            Row::Attempt(r) => {
+                self.uuid(r.id.0)?.blob(&r.payload_hash().0)?;
+                self.text(r.quiz.as_str())?.blob(&r.quiz_hash.0)?.int(r.started_ms)?;
+                self.int(r.submitted_ms.unwrap_or(NEVER))?;
+                &r.extra
+            }
+            Row::Answer(r) => {
+                self.uuid(r.attempt.0)?
+                    .text(r.question.as_str())?
+                    .int(r.seq.into())?
+                    .text(&r.value)?;
+                &r.extra
+            }
+            Row::Grade(r) => {
+                self.uuid(r.attempt.0)?
+                    .int(r.rev.into())?
+                    .int(r.points)?
+                    .int(r.max_points)?
+                    .int(r.graded_ms)?;
+                &r.extra
+            }
+            Row::Review(r) => {
+                self.uuid(r.id.0)?.blob(&r.payload_hash().0)?;
+                self.text(r.word.as_str())?
+                    .int(r.rating.into())?
+                    .int(r.at_ms)?
+                    .int(r.duration_ms)?;
+                &r.extra
+            }
+            Row::ReviewVoid(r) => {
+                self.uuid(r.id.0)?;
+                &r.extra
+            }
+            Row::Kv(r) => {
+                self.text(&r.ns)?
+                    .text(&r.key)?
+                    .int(r.hlc.raw())?
+                    .uuid(r.device.0)?
+                    .text(&r.value)?;
+                &r.extra
+            }
+            Row::Decision(r) => {
+                self.text(r.course.as_str())?
+                    .int(r.rev.into())?
+                    .text(r.status.as_str())?
+                    .text(&r.reason)?;
+                &r.extra
+            }
+            Row::NoteRevision(r) => {
+                self.uuid(r.rev.0)?.blob(&r.payload_hash().0)?;
+                self.uuid(r.note.0)?.text(&r.base_text())?.int(r.hlc.raw())?;
+                self.text(r.item.as_str())?.text(&r.body)?.text(&r.anchor)?;
+                &r.extra
+            }
+            Row::NoteLife(r) => {
+                self.uuid(r.note.0)?.int(r.deleted.raw())?;
+                &r.extra
+            }
+        };
+        self.text(&extra.to_text())?;
+        Ok(())
+    }
+}
+
+/// The hash of the part that never changes, for the kinds that have one.
+pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
+    match row {
+        Row::Session(r) => Some(r.payload_hash()),
+        Row::Attempt(r) => Some(r.payload_hash()),
+        Row::Review(r) => Some(r.payload_hash()),
+        Row::NoteRevision(r) => Some(r.payload_hash()),
+        _ => None,
+    }
+}
+
+/// Takes one value after the other.
+struct Reader<'a> {
+    row: &'a rusqlite::Row<'a>,
+    spec: &'static TableSpec,
+    next: usize,
+}
+
+impl Reader<'_> {
+    fn bad(&self, problem: impl ToString) -> Error {
+        let at = self.next.saturating_sub(1);
+        let column = self.spec.columns().nth(at).map_or("?", |c| c.name);
+        Error::BadRow { table: self.spec.table, column, problem: problem.to_string() }
+    }
+    fn take(&mut self) -> Result<ValueRef<'_>> {
+        self.next += 1;
+        Ok(self.row.get_ref(self.next - 1)?)
+    }
+    fn int(&mut self) -> Result<i64> {
+        let value = self.take()?.as_i64();
+        value.map_err(|e| self.bad(e))
+    }
+    fn small<T: TryFrom<i64>>(&mut self) -> Result<T> {
+        let n = self.int()?;
+        T::try_from(n).map_err(|_| self.bad(format_args!("{n} is out of range")))
+    }
+    fn hlc(&mut self) -> Result<Hlc> {
+        let n = self.int()?;
+        Hlc::from_raw(n).ok_or_else(|| self.bad(format_args!("{n} is not a hybrid clock")))
+    }
+    /// A minimum: `NEVER` is none.
+    fn time(&mut self) -> Result<Option<i64>> {
+        Ok(Some(self.int()?).filter(|ms| *ms != NEVER))
+    }
+    fn text(&mut self) -> Result<String> {
+        let value = self.take()?.as_str().map(str::to_owned);
+        value.map_err(|e| self.bad(e))
+    }
+    fn parsed<T: std::str::FromStr<Err: ToString>>(&mut self) -> Result<T> {
+        let value = self.take()?.as_str().map_err(|e| e.to_string());
+        let value = value.and_then(|s| s.parse().map_err(|e: T::Err| e.to_string()));
+        value.map_err(|e| self.bad(e))
+    }
+    fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let text = self.text()?;
+        parse(&text).ok_or_else(|| self.bad(format_args!("unknown word {text:?}")))
+    }
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let value = self.take()?.as_blob().map_err(|e| e.to_string());
+        let value = value
+            .and_then(|b| b.try_into().map_err(|_| format!("{} bytes instead of {N}", b.len())));
+        value.map_err(|e| self.bad(e))
+    }
+    fn uuid(&mut self) -> Result<Uuid> {
+        Ok(Uuid::from_bytes(self.bytes()?))
+    }
+    fn maybe_uuid(&mut self) -> Result<Option<Uuid>> {
+        if self.take()?.as_blob().is_ok_and(<[u8]>::is_empty) {
+            return Ok(None);
+        }
+        self.next -= 1;
+        self.uuid().map(Some)
+    }
+    fn hash(&mut self) -> Result<BlobHash> {
+        Ok(BlobHash(self.bytes()?))
+    }
+    /// The immutable part is read from its own columns; its hash is only for the join.
+    fn skip(&mut self) {
+        self.next += 1;
+    }
+    fn extra(&mut self) -> Result<Extra> {
+        let value = self.take()?.as_str().map(Extra::from_text);
+        value.map_err(|e| self.bad(e))
+    }
+}
+
+/// The columns of `TableSpec::columns` (from the first) as a row. `BadRow` if a value is none that this code writes.
+pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
+    let mut c = Reader { row, spec: TableSpec::of(row_type), next: 0 };
+    Ok(match row_type {
+        RowType::Progress => {
+            let kind = c.word(|t| {
+                [ItemKind::Section, ItemKind::Story, ItemKind::Media]
+                    .into_iter()
+                    .find(|k| k.as_str() == t)
+            })?;
+            let (item, generation, percent) = (c.parsed::<ItemId>()?, c.small()?, c.small()?);
+            let (hlc, device, at) = (c.hlc()?, c.maybe_uuid()?, c.text()?);
+            let pos = device.map(|d| Position { hlc, device: DeviceId(d), at });
+            Row::Progress(Progress {
+                kind,
+                item,
+                generation,
+                percent,
+                done_ms: c.time()?,
+                pos,
+                extra: c.extra()?,
+            })
+        }
+        RowType::Session => {
+            let id = SessionId(c.uuid()?);
+            c.skip();
+            let (item, device, started_ms) = (c.parsed()?, DeviceId(c.uuid()?), c.int()?);
+            Row::Session(Session {
+                id,
+                item,
+                device,
+                started_ms,
+                day: c.text()?,
+                active_ms: c.int()?,
+                extra: c.extra()?,
+            })
+        }
+        RowType::Attempt => {
+            let id = AttemptId(c.uuid()?);
+            c.skip();
+            let (quiz, quiz_hash, started_ms) = (c.parsed()?, c.hash()?, c.int()?);
+            Row::Attempt(Attempt {
+                id,
+                quiz,
+                quiz_hash,
+                started_ms,
+                submitted_ms: c.time()?,
+                extra: c.extra()?,
+            })
+        }
+        RowType::Answer => {
+            let (attempt, question) = (AttemptId(c.uuid()?), c.parsed::<Slug>()?);
+            Row::Answer(Answer {
+                attempt,
+                question,
+                seq: c.small()?,
+                value: c.text()?,
+                extra: c.extra()?,
+            })
+        }
+        RowType::Grade => {
+            let (attempt, rev, points) = (AttemptId(c.uuid()?), c.small()?, c.int()?);
+            Row::Grade(Grade {
+                attempt,
+                rev,
+                points,
+                max_points: c.int()?,
+                graded_ms: c.int()?,
+                extra: c.extra()?,
+            })
+        }
+        RowType::Review => {
+            let id = EventId(c.uuid()?);
+            c.skip();
+            let (word, rating, at_ms) = (c.parsed()?, c.small()?, c.int()?);
+            Row::Review(Review {
+                id,
+                word,
+                rating,
+                at_ms,
+                duration_ms: c.int()?,
+                extra: c.extra()?,
+            })
+        }
+        RowType::ReviewVoid => {
+            Row::ReviewVoid(ReviewVoid { id: EventId(c.uuid()?), extra: c.extra()? })
+        }
+        RowType::Kv => {
+            let (ns, key, hlc, device) = (c.text()?, c.text()?, c.hlc()?, DeviceId(c.uuid()?));
+            Row::Kv(Kv { ns, key, hlc, device, value: c.text()?, extra: c.extra()? })
+        }
+        RowType::Decision => {
+            use DecisionStatus::{Active, Pending, Refused};
+            let (course, rev) = (c.parsed()?, c.small()?);
+            let status =
+                c.word(|t| [Pending, Active, Refused].into_iter().find(|s| s.as_str() == t))?;
+            Row::Decision(Decision { course, rev, status, reason: c.text()?, extra: c.extra()? })
+        }
+        RowType::NoteRevision => {
+            let rev = RevisionId(c.uuid()?);
+            c.skip();
+            let note = RevisionId(c.uuid()?);
+            let base = c.text()?;
+            let base: Result<Vec<_>, _> = base.split_ascii_whitespace().map(str::parse).collect();
+            let base = base.map_err(|e| c.bad(e))?;
+            let (hlc, item, body) = (c.hlc()?, c.parsed()?, c.text()?);
+            Row::NoteRevision(NoteRevision {
+                rev,
+                note,
+                base,
+                hlc,
+                item,
+                body,
+                anchor: c.text()?,
+                extra: c.extra()?,
+            })
+        }
+        RowType::NoteLife => Row::NoteLife(NoteLife {
+            note: RevisionId(c.uuid()?),
+            deleted: c.hlc()?,
+            extra: c.extra()?,
+        }),
+    })
+}
+
+/// The key columns (from the first) as a key.
+pub(super) fn read_key(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<RowKey> {
+    let spec = TableSpec::of(row_type);
+    let mut c = Reader { row, spec, next: 0 };
+    let mut parts = Vec::with_capacity(2);
+    for column in spec.keys {
+        parts.push(match column.kind {
+            Kind::Uuid => c.uuid()?.to_string(),
+            _ => c.text()?,
+        });
+    }
+    Ok(RowKey::of(row_type, &parts))
+}

@@ -1,0 +1,198 @@
+//! Learners' rows in tables: join, get, scan.
+//!
+//! The join is one upsert, made from a table description (`TableSpec`); a differential test holds it to the join in Rust. The
+//! client keeps one learner in a file; the server keeps all in one, with a leading `user_id` and the learner's change number
+//! (`usn`) on each row.
+//!
+//! Not here: transactions (the caller's), change numbers (the server's), the outbox (the client's), validation (model).
+
+mod bind;
+mod spec;
+mod sql;
+
+use carrel_model::{
+    UserId,
+    lattice::{Row, RowKey, RowKind, RowType},
+};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
+
+pub use bind::read;
+use bind::{Binder, payload_hash, read_key};
+pub use spec::{Column, Kind, NEVER, SPECS, TableSpec};
+pub use sql::schema;
+
+use crate::Result;
+
+/// Whose schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Client,
+    Server,
+}
+
+/// Whose rows. No call on the server can do without a learner, so none can reach another's rows by accident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The one learner of this file.
+    Client,
+    Server(UserId),
+}
+impl Owner {
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::Client => Scope::Client,
+            Self::Server(_) => Scope::Server,
+        }
+    }
+}
+
+/// What a join did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Joined {
+    /// False: the row said nothing new and nothing was written; the change number is still free.
+    pub changed: bool,
+    /// One id came with two payloads: a clone, a bug or mischief. Worth a counter; the greater hash won.
+    pub payload_conflict: bool,
+}
+
+/// Joins one valid row into its table.
+///
+/// `usn` is written with the row if, and only if, the row changes; it must be new for this learner (the index is unique). A client
+/// passes 0. Call it inside a transaction: for one row a commit costs more than a thousand joins.
+pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Joined> {
+    let sql = sql::of(TableSpec::of(row.row_type()), owner.scope());
+    let mut payload_conflict = false;
+    if let Some(hash) = payload_hash(row) {
+        let mut stmt = conn.prepare_cached(&sql.payload)?;
+        bind_owner(&mut stmt, owner)?.key(&row.key())?;
+        let mut found = stmt.raw_query();
+        if let Some(stored) = found.next()? {
+            payload_conflict = stored.get_ref(0)?.as_blob() != Ok(&hash.0[..]);
+        }
+    }
+    let mut stmt = conn.prepare_cached(&sql.upsert)?;
+    let mut binder = bind_owner(&mut stmt, owner)?;
+    if owner.scope() == Scope::Server {
+        binder.int(stored_usn(usn))?;
+    }
+    binder.row(row)?;
+    let changed = stmt.raw_execute()? > 0;
+    Ok(Joined { changed, payload_conflict })
+}
+
+/// The row with this key. `BadKey` if the text is none of that kind.
+pub fn get(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<Row>> {
+    let mut stmt = conn.prepare_cached(&sql::of(TableSpec::of(key.row_type), owner.scope()).get)?;
+    bind_owner(&mut stmt, owner)?.key(key)?;
+    let mut rows = stmt.raw_query();
+    rows.next()?.map(|r| read(key.row_type, r)).transpose()
+}
+
+/// All rows of one kind, by key.
+pub fn all(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<Row>> {
+    let mut found = Vec::new();
+    each(conn, owner, row_type, |row| {
+        found.push(row);
+        Ok::<_, crate::Error>(())
+    })?;
+    Ok(found)
+}
+
+/// Hands all rows of one kind over, by key, one at a time; stops at the first error.
+pub fn each<E: From<crate::Error>>(
+    conn: &Connection,
+    owner: Owner,
+    row_type: RowType,
+    mut take: impl FnMut(Row) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = sql::of(TableSpec::of(row_type), owner.scope());
+    let mut stmt = conn.prepare_cached(&sql.all).map_err(crate::Error::from)?;
+    bind_owner(&mut stmt, owner)?;
+    let mut rows = stmt.raw_query();
+    while let Some(row) = rows.next().map_err(crate::Error::from)? {
+        take(read(row_type, row)?)?;
+    }
+    Ok(())
+}
+
+/// The keys of all rows of one kind, in order: what a client marks dirty when the server's epoch has changed.
+pub fn keys(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<RowKey>> {
+    let mut stmt = conn.prepare_cached(&sql::of(TableSpec::of(row_type), owner.scope()).keys)?;
+    bind_owner(&mut stmt, owner)?;
+    let mut rows = stmt.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read_key(row_type, row)?);
+    }
+    Ok(found)
+}
+
+/// The rows of one kind that a clause picks: `query::<Progress>(conn, "WHERE item = ?1 ORDER BY kind", [item])`.
+///
+/// The clause is the caller's own text, never a learner's; on the server it must name `user_id`.
+pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -> Result<Vec<T>> {
+    let head = &sql::of(TableSpec::of(T::TYPE), Scope::Client).head;
+    let mut stmt = conn.prepare_cached(&format!("{head}{clause}"))?;
+    let mut rows = stmt.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(T::try_from(read(T::TYPE, row)?).ok());
+    }
+    Ok(found)
+}
+
+/// A learner's rows that changed after `since`, over all kinds, by change number, at most `limit` of them. Server only.
+///
+/// The last number is the next cursor. Fewer than `limit` rows: there are no more.
+pub fn since(conn: &Connection, user: UserId, since: u64, limit: usize) -> Result<Vec<(u64, Row)>> {
+    // First the numbers alone (from the indices), then each table's share, so that no row is read in vain.
+    let mut share = [0_usize; SPECS.len()];
+    let mut last = 0;
+    let mut stmt = conn.prepare_cached(&sql::CHANGED)?;
+    let mut changed =
+        stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), stored_usn(limit as u64)))?;
+    while let Some(row) = changed.next()? {
+        let table: u8 = row.get(0)?;
+        share[usize::from(table)] += 1;
+        last = row.get(1)?;
+    }
+    let mut found = Vec::with_capacity(share.iter().sum());
+    for spec in SPECS.iter().filter(|s| share[s.row_type as usize] > 0) {
+        let mut stmt = conn.prepare_cached(&sql::of(spec, Scope::Server).page)?;
+        bind_owner(&mut stmt, Owner::Server(user))?.int(stored_usn(since))?.int(last)?;
+        let mut rows = stmt.raw_query();
+        while let Some(row) = rows.next()? {
+            let usn: i64 = row.get(spec.columns().count())?;
+            found.push((usn.unsigned_abs(), read(spec.row_type, row)?));
+        }
+    }
+    found.sort_by_key(|(usn, _)| *usn);
+    Ok(found)
+}
+
+/// The greatest change number among a learner's rows; 0 if there are none. Server only.
+pub fn last_usn(conn: &Connection, user: UserId) -> Result<u64> {
+    let mut last = 0;
+    for spec in &SPECS {
+        let sql =
+            format!("SELECT usn FROM {} WHERE user_id = ?1 ORDER BY usn DESC LIMIT 1", spec.table);
+        let mut stmt = conn.prepare_cached(&sql)?;
+        let usn: Option<i64> =
+            stmt.query_row([user.0.as_bytes().as_slice()], |r| r.get(0)).optional()?;
+        last = last.max(usn.unwrap_or(0).unsigned_abs());
+    }
+    Ok(last)
+}
+
+fn bind_owner<'a, 'c>(stmt: &'a mut CachedStatement<'c>, owner: Owner) -> Result<Binder<'a, 'c>> {
+    let mut binder = Binder::new(stmt);
+    if let Owner::Server(user) = owner {
+        binder.uuid(user.0)?;
+    }
+    Ok(binder)
+}
+
+/// SQL has no unsigned integers; a number that does not fit is past all that exist.
+fn stored_usn(usn: u64) -> i64 {
+    i64::try_from(usn).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,215 @@
+//! The lattices as data: one table description for each kind of row. Schema, upsert, select and scan are made from it.
+//!
+//! A row is its key and a product of parts: registers (the lexicographic maximum of a tuple of columns), maxima, minima, and the
+//! fields of newer versions (`extra`). Tuple order in SQL (integers, bytes, text by its UTF-8 bytes) is the order in Rust.
+
+use carrel_model::lattice::RowType;
+
+/// How a value is stored. All are NOT NULL: in SQL a comparison with NULL is neither true nor false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Int,
+    /// Compared by bytes.
+    Text,
+    /// 16 bytes.
+    Uuid,
+    /// 32 bytes.
+    Hash,
+    /// 16 bytes, or none at all for "nobody": less than any UUID, as `None` is less than `Some`.
+    MaybeUuid,
+}
+impl Kind {
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Int => "INTEGER",
+            Self::Text => "TEXT",
+            Self::Uuid | Self::Hash | Self::MaybeUuid => "BLOB",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+/// One kind of row. Columns are bound and read in the order of `columns()`.
+#[derive(Debug, Clone, Copy)]
+pub struct TableSpec {
+    pub row_type: RowType,
+    pub table: &'static str,
+    pub keys: &'static [Column],
+    /// Each the lexicographic maximum of its columns. The immutable part of a row is one that begins with `payload_hash`.
+    pub registers: &'static [&'static [Column]],
+    pub maxima: &'static [Column],
+    /// Earliest times; `NEVER` for none.
+    pub minima: &'static [Column],
+}
+
+/// "Not yet" in a column that keeps a minimum.
+pub const NEVER: i64 = i64::MAX;
+
+pub(super) const EXTRA: Column = text("extra");
+pub(super) const USER: Column = uuid("user_id");
+pub(super) const USN: Column = int("usn");
+const PAYLOAD_HASH: &str = "payload_hash";
+
+impl TableSpec {
+    /// All columns but `user_id` and `usn`: keys, registers, maxima, minima, extra.
+    pub fn columns(&self) -> impl Iterator<Item = Column> {
+        let registers = self.registers.iter().copied().flatten();
+        self.keys
+            .iter()
+            .chain(registers)
+            .chain(self.maxima)
+            .chain(self.minima)
+            .copied()
+            .chain([EXTRA])
+    }
+    /// True if the row has an immutable part that is known by its hash.
+    pub fn has_payload(&self) -> bool {
+        self.registers.first().is_some_and(|r| r[0].name == PAYLOAD_HASH)
+    }
+    pub fn of(row_type: RowType) -> &'static Self {
+        &SPECS[row_type as usize]
+    }
+}
+
+const fn int(name: &'static str) -> Column {
+    Column { name, kind: Kind::Int }
+}
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+const fn uuid(name: &'static str) -> Column {
+    Column { name, kind: Kind::Uuid }
+}
+const fn hash(name: &'static str) -> Column {
+    Column { name, kind: Kind::Hash }
+}
+const fn maybe_uuid(name: &'static str) -> Column {
+    Column { name, kind: Kind::MaybeUuid }
+}
+
+const NONE: TableSpec = TableSpec {
+    row_type: RowType::Progress,
+    table: "",
+    keys: &[],
+    registers: &[],
+    maxima: &[],
+    minima: &[],
+};
+
+/// One for each of `RowType::ALL`, in that order.
+pub static SPECS: [TableSpec; 11] = [
+    TableSpec {
+        row_type: RowType::Progress,
+        table: "progress",
+        keys: &[text("kind"), text("item")],
+        registers: &[
+            &[int("generation"), int("percent")],
+            // No position is (0, no bytes, ''): less than any position.
+            &[int("pos_hlc"), maybe_uuid("pos_device"), text("pos_at")],
+        ],
+        minima: &[int("done_ms")],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::Session,
+        table: "study_session",
+        keys: &[uuid("id")],
+        registers: &[&[
+            hash(PAYLOAD_HASH),
+            text("item"),
+            uuid("device"),
+            int("started_ms"),
+            text("day"),
+        ]],
+        maxima: &[int("active_ms")],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::Attempt,
+        table: "attempt",
+        keys: &[uuid("id")],
+        registers: &[&[hash(PAYLOAD_HASH), text("quiz"), hash("quiz_hash"), int("started_ms")]],
+        minima: &[int("submitted_ms")],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::Answer,
+        table: "answer",
+        keys: &[uuid("attempt"), text("question")],
+        registers: &[&[int("seq"), text("value")]],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::Grade,
+        table: "grade",
+        keys: &[uuid("attempt")],
+        registers: &[&[int("rev"), int("points"), int("max_points"), int("graded_ms")]],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::Review,
+        table: "review",
+        keys: &[uuid("id")],
+        registers: &[&[
+            hash(PAYLOAD_HASH),
+            text("word"),
+            int("rating"),
+            int("at_ms"),
+            int("duration_ms"),
+        ]],
+        ..NONE
+    },
+    TableSpec { row_type: RowType::ReviewVoid, table: "review_void", keys: &[uuid("id")], ..NONE },
+    TableSpec {
+        row_type: RowType::Kv,
+        table: "kv",
+        keys: &[text("ns"), text("key")],
+        registers: &[&[int("hlc"), uuid("device"), text("value")]],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::Decision,
+        table: "decision",
+        keys: &[text("course")],
+        registers: &[&[int("rev"), text("status"), text("reason")]],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::NoteRevision,
+        table: "note_revision",
+        keys: &[uuid("rev")],
+        registers: &[&[
+            hash(PAYLOAD_HASH),
+            uuid("note"),
+            text("base"),
+            int("hlc"),
+            text("item"),
+            text("body"),
+            text("anchor"),
+        ]],
+        ..NONE
+    },
+    TableSpec {
+        row_type: RowType::NoteLife,
+        table: "note_life",
+        keys: &[uuid("note")],
+        maxima: &[int("deleted")],
+        ..NONE
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spec_for_each_row_type_in_order() {
+        let types: Vec<RowType> = SPECS.iter().map(|s| s.row_type).collect();
+        assert_eq!(types, RowType::ALL);
+    }
+}

@@ -1,0 +1,158 @@
+//! From a table description to SQL.
+
+use std::{fmt::Write as _, sync::LazyLock};
+
+use super::{
+    Scope,
+    spec::{Column, EXTRA, SPECS, TableSpec, USER, USN},
+};
+
+/// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` the change number.
+pub(super) struct Statements {
+    /// Binds all columns.
+    pub(super) upsert: String,
+    /// Binds the keys.
+    pub(super) get: String,
+    /// Binds the keys; empty for a row without an immutable part.
+    pub(super) payload: String,
+    pub(super) all: String,
+    pub(super) keys: String,
+    /// Server only: rows with `?2 < usn <= ?3`, in order; the change number comes last.
+    pub(super) page: String,
+    /// `SELECT columns FROM table`: the caller's tail follows.
+    pub(super) head: String,
+}
+
+static STATEMENTS: LazyLock<Vec<[Statements; 2]>> = LazyLock::new(|| {
+    SPECS.iter().map(|s| [statements(s, Scope::Client), statements(s, Scope::Server)]).collect()
+});
+
+/// Server only: which tables hold the next changes of user `?1` after `?2`, at most `?3` of them: (type, usn) by usn.
+pub(super) static CHANGED: LazyLock<String> = LazyLock::new(|| {
+    let arms = SPECS.iter().enumerate().map(|(i, s)| {
+        format!("SELECT {i} AS row_type, usn FROM {} WHERE user_id = ?1 AND usn > ?2", s.table)
+    });
+    format!("{} ORDER BY usn LIMIT ?3", arms.collect::<Vec<_>>().join(" UNION ALL "))
+});
+
+pub(super) fn of(spec: &TableSpec, scope: Scope) -> &'static Statements {
+    &STATEMENTS[spec.row_type as usize][scope as usize]
+}
+
+/// The tables, as the first migration of a side has them.
+pub fn schema(scope: Scope) -> String {
+    let mut ddl = String::new();
+    for spec in &SPECS {
+        let _ = writeln!(ddl, "CREATE TABLE {} (", spec.table);
+        if scope == Scope::Server {
+            let _ = writeln!(ddl, "    {} {} NOT NULL,", USER.name, USER.kind.sql());
+        }
+        for c in spec.columns() {
+            let default = if c == EXTRA { " DEFAULT ''" } else { "" };
+            let _ = writeln!(ddl, "    {} {} NOT NULL{default},", c.name, c.kind.sql());
+        }
+        if scope == Scope::Server {
+            let _ = writeln!(ddl, "    {} {} NOT NULL,", USN.name, USN.kind.sql());
+        }
+        let _ =
+            writeln!(ddl, "    PRIMARY KEY ({})\n) STRICT, WITHOUT ROWID;", key_list(spec, scope));
+        if scope == Scope::Server {
+            let _ = writeln!(ddl, "CREATE UNIQUE INDEX {0}_usn ON {0} (user_id, usn);", spec.table);
+        }
+        ddl.push('\n');
+    }
+    ddl.truncate(ddl.trim_end().len());
+    ddl.push('\n');
+    ddl
+}
+
+fn statements(spec: &TableSpec, scope: Scope) -> Statements {
+    let table = spec.table;
+    let columns = names(spec.columns());
+    let (mine, first) = match scope {
+        Scope::Client => ("", 1),
+        Scope::Server => ("user_id = ?1", 2),
+    };
+    let mut by_key: Vec<String> = if mine.is_empty() { vec![] } else { vec![mine.to_owned()] };
+    by_key.extend(spec.keys.iter().zip(first..).map(|(c, i)| format!("{} = ?{i}", c.name)));
+    let by_key = by_key.join(" AND ");
+    let whose = if mine.is_empty() { String::new() } else { format!(" WHERE {mine}") };
+    Statements {
+        upsert: upsert(spec, scope),
+        get: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
+        payload: if spec.has_payload() {
+            format!("SELECT payload_hash FROM {table} WHERE {by_key}")
+        } else {
+            String::new()
+        },
+        all: format!(
+            "SELECT {columns} FROM {table}{whose} ORDER BY {}",
+            names(spec.keys.iter().copied())
+        ),
+        keys: format!(
+            "SELECT {0} FROM {table}{whose} ORDER BY {0}",
+            names(spec.keys.iter().copied())
+        ),
+        page: format!(
+            "SELECT {columns}, usn FROM {table} WHERE user_id = ?1 AND usn > ?2 AND usn <= ?3 ORDER BY usn"
+        ),
+        head: format!("SELECT {columns} FROM {table} "),
+    }
+}
+
+/// `INSERT ... ON CONFLICT DO UPDATE` that is the join, and that writes nothing if the join changes nothing: a replay must not
+/// move a change number.
+fn upsert(spec: &TableSpec, scope: Scope) -> String {
+    let t = spec.table;
+    let mut set = Vec::new();
+    let mut grows = Vec::new();
+    for register in spec.registers {
+        let tuple = |of: &str| {
+            let names: Vec<String> = register.iter().map(|c| format!("{of}.{}", c.name)).collect();
+            format!("({})", names.join(", "))
+        };
+        let greater = format!("{} > {}", tuple("excluded"), tuple(t));
+        for c in *register {
+            set.push(format!(
+                "{0} = CASE WHEN {greater} THEN excluded.{0} ELSE {t}.{0} END",
+                c.name
+            ));
+        }
+        grows.push(greater);
+    }
+    for (columns, function, sign) in [(spec.maxima, "max", '>'), (spec.minima, "min", '<')] {
+        for c in columns {
+            set.push(format!("{0} = {function}(excluded.{0}, {t}.{0})", c.name));
+            grows.push(format!("excluded.{0} {sign} {t}.{0}", c.name));
+        }
+    }
+    // The function is called only for rows that really carry something unknown.
+    let joined = format!("carrel_join_extra({t}.extra, excluded.extra)");
+    set.push(format!(
+        "extra = CASE WHEN excluded.extra IN ('', {t}.extra) THEN {t}.extra ELSE {joined} END"
+    ));
+    grows.push(format!("(excluded.extra NOT IN ('', {t}.extra) AND {joined} <> {t}.extra)"));
+    let mut columns: Vec<Column> = spec.columns().collect();
+    if scope == Scope::Server {
+        columns.splice(0..0, [USER, USN]);
+        set.push("usn = excluded.usn".into());
+    }
+    let places: Vec<String> = (1..=columns.len()).map(|i| format!("?{i}")).collect();
+    format!(
+        "INSERT INTO {t} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {} WHERE {}",
+        names(columns.into_iter()),
+        places.join(", "),
+        key_list(spec, scope),
+        set.join(", "),
+        grows.join(" OR "),
+    )
+}
+
+fn key_list(spec: &TableSpec, scope: Scope) -> String {
+    let user = (scope == Scope::Server).then_some(USER);
+    names(user.into_iter().chain(spec.keys.iter().copied()))
+}
+
+fn names(columns: impl Iterator<Item = Column>) -> String {
+    columns.map(|c| c.name).collect::<Vec<_>>().join(", ")
+}

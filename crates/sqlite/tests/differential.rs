@@ -1,0 +1,206 @@
+//! The upserts are the joins: any history of rows, in any order, with repeats, in any batches, gives the tables that a fold in Rust
+//! gives; and a replay writes nothing and takes no change number.
+
+use std::collections::BTreeMap;
+
+use carrel_model::{
+    UserId, arbitrary,
+    lattice::{Row, RowKey, RowType, fold},
+};
+use carrel_sqlite::{
+    open_in_memory,
+    rows::{self, Owner, Scope},
+    rusqlite::Connection,
+};
+use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+
+fn tables(scope: Scope) -> Connection {
+    let conn = open_in_memory().unwrap();
+    conn.execute_batch(&rows::schema(scope)).unwrap();
+    conn
+}
+fn run<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if let Err(e) = TestRunner::new(config).run(&strategy, test) {
+        panic!("{e}");
+    }
+}
+fn table(conn: &Connection, owner: Owner) -> BTreeMap<RowKey, Row> {
+    let all = RowType::ALL.iter().flat_map(|t| rows::all(conn, owner, *t).unwrap());
+    all.map(|r| (r.key(), r)).collect()
+}
+
+/// A history, the same with its order changed and some rows repeated, and where it is cut into batches.
+fn histories() -> impl Strategy<Value = (Vec<Row>, Vec<Row>, Vec<bool>)> {
+    vec(arbitrary::any_row(2), 1..10).prop_flat_map(|history| {
+        let len = history.len();
+        let repeats = proptest::sample::subsequence(history.clone(), 0..=len);
+        let delivered = repeats.prop_map({
+            let history = history.clone();
+            move |r| [history.clone(), r].concat()
+        });
+        (Just(history), delivered.prop_shuffle(), vec(any::<bool>(), 2 * len))
+    })
+}
+
+#[test]
+fn a_client_table_is_the_fold() {
+    let conn = tables(Scope::Client);
+    run(6_000, histories(), |(history, delivered, cuts)| {
+        let tx = conn.unchecked_transaction().unwrap();
+        let folded = fold(history);
+        for batch in batches(&delivered, &cuts) {
+            for row in batch {
+                let before = rows::get(&tx, Owner::Client, &row.key()).unwrap();
+                let joined = rows::join(&tx, Owner::Client, &row, 0).unwrap();
+                let after = rows::get(&tx, Owner::Client, &row.key()).unwrap();
+                prop_assert_eq!(
+                    joined.changed,
+                    before != after,
+                    "changed tells whether the row has changed"
+                );
+            }
+        }
+        prop_assert_eq!(&table(&tx, Owner::Client), &folded);
+        let writes = tx.total_changes();
+        for row in delivered.iter().chain(folded.values()) {
+            prop_assert!(
+                !rows::join(&tx, Owner::Client, row, 0).unwrap().changed,
+                "a replay changes {:?}",
+                row
+            );
+        }
+        prop_assert_eq!(tx.total_changes(), writes, "a replay writes nothing");
+        for row_type in RowType::ALL {
+            let keys = rows::keys(&tx, Owner::Client, *row_type).unwrap();
+            let expected: Vec<_> =
+                folded.keys().filter(|k| k.row_type == *row_type).cloned().collect();
+            prop_assert_eq!(keys, expected, "keys in the order of their text");
+        }
+        tx.rollback().unwrap();
+        Ok(())
+    });
+}
+
+/// The rows of each batch, folded in Rust first where the flag of its first row says so.
+fn batches(delivered: &[Row], cuts: &[bool]) -> Vec<Vec<Row>> {
+    let mut batches: Vec<Vec<Row>> = vec![vec![]];
+    for (row, cut) in delivered.iter().zip(cuts) {
+        if *cut {
+            batches.push(vec![]);
+        }
+        batches.last_mut().unwrap().push(row.clone());
+    }
+    let folds =
+        |(i, b): (usize, Vec<Row>)| if i % 2 == 0 { fold(b).into_values().collect() } else { b };
+    batches.into_iter().enumerate().map(folds).collect()
+}
+
+#[test]
+fn a_server_table_is_the_fold_for_each_learner() {
+    let conn = tables(Scope::Server);
+    let users = [UserId::from_u128(1), UserId::from_u128(2)];
+    let page = 1..6_usize;
+    run(4_000, (histories(), histories(), page), |(a, b, page)| {
+        let tx = conn.unchecked_transaction().unwrap();
+        let mut usn = [0, 0];
+        // The two learners' rows arrive interleaved and have the same keys.
+        let (n, m) = (a.1.len(), b.1.len());
+        for i in 0..n.max(m) {
+            for (u, delivered) in [&a.1, &b.1].into_iter().enumerate() {
+                if let Some(row) = delivered.get(i) {
+                    let joined = rows::join(&tx, Owner::Server(users[u]), row, usn[u] + 1).unwrap();
+                    usn[u] += u64::from(joined.changed);
+                }
+            }
+        }
+        let writes = tx.total_changes();
+        for (u, (history, delivered, _)) in [&a, &b].into_iter().enumerate() {
+            let owner = Owner::Server(users[u]);
+            let folded = fold(history.clone());
+            prop_assert_eq!(&table(&tx, owner), &folded);
+            prop_assert_eq!(rows::last_usn(&tx, users[u]).unwrap(), usn[u]);
+            for row in delivered.iter().chain(folded.values()) {
+                prop_assert!(
+                    !rows::join(&tx, owner, row, u64::MAX).unwrap().changed,
+                    "a replay changes {:?}",
+                    row
+                );
+            }
+            prop_assert_eq!(pages(&tx, users[u], page)?, folded, "all changes, page by page");
+        }
+        prop_assert_eq!(tx.total_changes(), writes, "a replay writes nothing");
+        tx.rollback().unwrap();
+        Ok(())
+    });
+}
+
+/// Pulls in pages until there are no more: numbers strictly rise, no row comes twice.
+fn pages(
+    conn: &Connection,
+    user: UserId,
+    limit: usize,
+) -> Result<BTreeMap<RowKey, Row>, TestCaseError> {
+    let mut pulled = BTreeMap::new();
+    let mut cursor = 0;
+    loop {
+        let page = rows::since(conn, user, cursor, limit).unwrap();
+        let full = page.len() == limit;
+        prop_assert!(page.len() <= limit);
+        for (usn, row) in page {
+            prop_assert!(usn > cursor, "numbers rise");
+            cursor = usn;
+            prop_assert!(pulled.insert(row.key(), row).is_none(), "once");
+        }
+        if !full {
+            return Ok(pulled);
+        }
+    }
+}
+
+#[test]
+fn every_kind_comes_back_as_it_went_in() {
+    for scope in [Scope::Client, Scope::Server] {
+        let conn = tables(scope);
+        let owner = if scope == Scope::Client {
+            Owner::Client
+        } else {
+            Owner::Server(UserId::from_u128(7))
+        };
+        for row_type in RowType::ALL {
+            run(500, arbitrary::row(*row_type, 3), |row| {
+                let tx = conn.unchecked_transaction().unwrap();
+                let joined = rows::join(&tx, owner, &row, 1).unwrap();
+                prop_assert!(joined.changed && !joined.payload_conflict);
+                prop_assert_eq!(rows::get(&tx, owner, &row.key()).unwrap(), Some(row.clone()));
+                prop_assert_eq!(rows::all(&tx, owner, *row_type).unwrap(), vec![row.clone()]);
+                prop_assert_eq!(rows::keys(&tx, owner, *row_type).unwrap(), vec![row.key()]);
+                tx.rollback().unwrap();
+                Ok(())
+            });
+        }
+    }
+}
+
+#[test]
+fn one_id_with_two_payloads_is_noticed() {
+    let conn = tables(Scope::Client);
+    for row_type in RowType::ALL {
+        let two = (arbitrary::row(*row_type, 1), arbitrary::row(*row_type, 1));
+        run(500, two, |(a, b)| {
+            let tx = conn.unchecked_transaction().unwrap();
+            rows::join(&tx, Owner::Client, &a, 0).unwrap();
+            let joined = rows::join(&tx, Owner::Client, &b, 0).unwrap();
+            let payload = |r: &Row| match r {
+                Row::Session(r) => Some(r.payload_hash()),
+                Row::Attempt(r) => Some(r.payload_hash()),
+                Row::Review(r) => Some(r.payload_hash()),
+                Row::NoteRevision(r) => Some(r.payload_hash()),
+                _ => None,
+            };
+            prop_assert_eq!(joined.payload_conflict, payload(&a) != payload(&b));
+            tx.rollback().unwrap();
+            Ok(())
+        });
+    }
+}
