@@ -54,27 +54,27 @@ def main():
          person(600, 770, 400, **BIBI, look=.3, ra=(22, -40), front=g(BAG, x=-18, y=-22)), curve("M690,606Q740,630 790,640", "#6a4530", 6), goat(810, 772, 1.12, calm=True), grass(770, "#7d8a4a", 26, 4))
     # 2 the bus comes
     save(S, 2, land(5), layer(rect(0, 660, 1200, 250, "#c98a4c")), layer(rect(0, 740, 1200, 170, "#8a5a40")), *[rect(x, 836, 90, 12, "#e9c98e", 4) for x in range(20, 1200, 190)],
-         bus(480, 770, 1.3), person(840, 790, 330, **BIBI, look=-.6, la=(-20, -64), front=g(BAG, x=18, y=-22)), goat(1010, 800, .98, flip=True))
+         bus(480, 770, 1.3), person(800, 790, 330, **BIBI, look=-.6, la=(-20, -64), front=g(BAG, x=18, y=-22)), goat(1050, 800, .98, flip=True))
     # 3 by the window
     b = dict(BIBI, bust=True)
-    save(S, 3, inside(1), person(330, 640, 500, **b, look=.6, ra=(20, -66), front=g(TICKET, x=25, y=-72, s=.33)), goat(740, 810, 1.5, calm=True), seat(90, 400), seat(560, 400, "#3f6b5a"), person(1120, 660, 440, skin="#6b4029", top="#d98b34", style="afro", bust=True, look=-.5), seat(1000, 300))
+    save(S, 3, inside(1), person(330, 640, 500, **b, look=.6, ra=(20, -66), front=g(TICKET, x=25, y=-72, s=.33)), goat(740, 760, 1.5, calm=True), seat(90, 400), seat(560, 400, "#3f6b5a"), person(1120, 660, 440, skin="#6b4029", top="#d98b34", style="afro", bust=True, look=-.5), seat(1000, 300))
     # 4 munch
     bits = g(poly([(-6, -12), (34, -18), (40, 12), (28, 6), (18, 16), (8, 6), (-4, 12)], "#f6e3b0"), line([(4, -6), (26, -9)], "#b2452f", 4), s=1)
     save(S, 4, rect(0, 0, 1200, 900, "#e8b56a"), sun(700, 380, 230, "#f6d795", 3), ridge(800, 20, "#a8683a", 3), goat(430, 1120, 3.3, chew=bits, calm=False),
          *[g(rect(-12, -8, 24, 16, "#f6e3b0", 2), x=x, y=y, rot=r) for x, y, r in ((1010, 690, 20), (1070, 600, -30), (960, 770, 50), (1100, 740, 10))])
     # 5 tickets, please
-    save(S, 5, inside(2), person(430, 640, 480, **dict(b, mouth="o"), look=.7), goat(60, 830, 1.25), seat(-60, 320), seat(290, 330),
+    save(S, 5, inside(2), person(430, 640, 480, **dict(b, mouth="o"), look=.7), goat(70, 770, 1.35), seat(-60, 320), seat(290, 330),
          person(860, 890, 720, **MAN, hat="cap", hatc="#48557a", look=-.7, la=(-30, -62), mouth="flat", front=rect(8, -66, 6, 4, "#e2b04a", 1)), seat(1040, 300))
     # 6 looking for it
-    shoe = path("M-22,0Q-24,-16 -8,-18Q2,-6 22,-6Q28,0 22,4H-22Z", "#8a3a2a")
-    save(S, 6, inside(3), goat(830, 820, 1.5), person(440, 640, 560, **dict(b, mouth="flat"), look=.7, la=(-22, -56), ra=(24, -62), front=g(BAG, x=-24, y=-50, s=1.1) + g(shoe, x=28, y=-66, s=.6, rot=-20)),
-         seat(200, 460), seat(660, 420), person(1150, 890, 720, **MAN, hat="cap", hatc="#48557a", look=-.8, mouth="flat"))
+    shoe = path("M-22,0Q-24,-16 -8,-18Q2,-6 22,-6Q28,0 22,4H-22Z", "#e2b04a") + path("M-22,0H24V5H-22Z", "#8a3a2a")
+    save(S, 6, inside(3), goat(775, 770, 1.5), person(400, 640, 560, **dict(b, mouth="flat"), look=.7, la=(-22, -56), ra=(31, -86), front=g(BAG, x=-24, y=-50, s=1.1) + g(shoe, x=34, y=-85, s=.72, rot=-14)),
+         seat(160, 440), seat(612, 400), person(1112, 890, 720, **MAN, hat="cap", hatc="#48557a", look=-.8, mouth="flat"))
     # 7 everybody laughs
-    save(S, 7, inside(4), person(130, 640, 430, skin="#6b4029", top="#d98b34", style="afro", bust=True, mouth="laugh", closed=True, look=.4), person(470, 640, 480, **dict(b, mouth="laugh", closed=True), look=.5, ra=(8, -64)), goat(640, 800, 1.15, calm=True),
-         seat(-60, 340), seat(310, 300), seat(620, 300), person(960, 890, 720, **dict(MAN, mouth="laugh", beard=None), hat="cap", hatc="#48557a", look=-.5, closed=True, la=(-9, -52), ra=(10, -50)), person(1140, 660, 420, skin="#8a5636", top="#2f6b5a", style="wrap", hatc="#e2b04a", bust=True, mouth="laugh", closed=True), seat(1050, 260))
+    save(S, 7, inside(4), person(130, 640, 430, skin="#6b4029", top="#d98b34", style="afro", bust=True, mouth="laugh", closed=True, look=.4), person(470, 640, 480, **dict(b, mouth="laugh", closed=True), look=.5, ra=(8, -64)), goat(690, 765, 1.3, calm=True),
+         seat(-60, 340), seat(300, 310), seat(604, 310), person(960, 890, 720, **dict(MAN, mouth="laugh", beard=None), hat="cap", hatc="#48557a", look=-.5, closed=True, la=(-9, -52), ra=(10, -50)), person(1140, 660, 420, skin="#8a5636", top="#2f6b5a", style="wrap", hatc="#e2b04a", bust=True, mouth="laugh", closed=True), seat(1050, 260))
     # 8 where is the hat
     hat = g(path("M-30,0Q-32,-34 6,-34T40,0Z", "#48557a"), rect(-32, -8, 74, 12, "#2f3653"), path("M30,2Q60,4 66,14L24,8Z", "#232942"), circ(6, -20, 5, "#e2b04a"), s=1.0, rot=14)
-    man = person(-34, -150, 112, skin="#8a5636", top="#48557a", style="thin", hair="#241812", mouth="o", bust=True, look=-.5)
+    man = person(-34, -142, 190, skin="#8a5636", top="#48557a", style="thin", hair="#241812", mouth="o", bust=True, look=-.5, la=(-22, -86), ra=(22, -86))
     save(S, 8, land(9), layer(rect(0, 640, 1200, 270, "#c98a4c")), layer(rect(0, 690, 1200, 60, "#8a5a40")), bus(900, 722, .72, faces=man), layer(path("M0,810Q500,740 1200,830V900H0Z", "#b9793f")),
          person(230, 850, 420, **dict(BIBI, mouth="smile"), look=.6, front=g(BAG, x=18, y=-26)), goat(480, 850, 1.5, chew=g(hat, x=10, y=-2), calm=False), grass(850, "#7d8a4a", 30, 8))
 

@@ -4,6 +4,7 @@ Every function returns a piece of SVG as text; `save` stacks the pieces, renders
 little paper grain over the result and writes a WebP of 1200 x 900. Units are picture units (1200 x 900) unless a
 function says otherwise; figures are drawn in a space where they stand 100 units high, feet at the origin.
 """
+import io
 import math
 import os
 import random
@@ -66,6 +67,11 @@ def g(*items, x=0, y=0, s=1, rot=0, flip=False, shadow=False, op=None, clip=None
 def layer(*items):
     """A sheet of paper: everything in it throws one soft shadow on what lies below."""
     return el("g", "".join(items), filter="url(#lift)")
+
+
+def clipped(x, y, w, h, *items):
+    cid = f"c{int(x)}-{int(y)}-{int(w)}-{int(h)}"
+    return el("clipPath", rect(x, y, w, h, "#000"), id=cid) + el("g", "".join(items), clip_path=f"url(#{cid})")
 
 
 def smooth(pts, closed=True):
@@ -327,7 +333,7 @@ def goat(x, y, s, flip=False, chew=None, coat="#f3e7d2", patch="#8a5434", calm=T
     o += path("M-60,-151Q-10,-150 0,-140Q10,-104 -30,-100Q-70,-104 -60,-151Z", patch)
     for lx in (-84, 58):
         o += path(f"M{lx},-84l2,82h16l6,-84Z", coat) + rect(lx, -9, 19, 9, "#3a2a26", 2)
-    o += path("M44,-148Q58,-196 84,-206L118,-176Q100,-140 78,-104Z", coat)
+    o += path("M44,-148Q58,-196 84,-206L118,-176Q104,-130 84,-80Q74,-60 60,-70Z", coat)
     o += path("M84,-222Q70,-266 34,-262Q66,-254 70,-214Z", "#6a5540") + path("M98,-224Q92,-274 52,-284Q84,-264 84,-218Z", "#826a4e")
     o += path("M70,-208Q84,-232 108,-226Q136,-212 152,-182Q156,-164 138,-162Q104,-166 84,-176Q68,-188 70,-208Z", coat)
     o += path("M76,-206Q52,-208 40,-188Q62,-180 82,-194Z", patch)
@@ -535,14 +541,13 @@ DEFS = ('<defs><filter id="lift" x="-15%" y="-15%" width="130%" height="135%"><f
         '<feMerge><feMergeNode in="s"/><feMergeNode in="SourceGraphic"/></feMerge></filter></defs>')
 
 
-def save(story, page, *items, quality=78, also=()):
+def save(story, page, *items, quality=76, also=()):
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{W}" height="{H}" viewBox="0 0 {W} {H}">{DEFS}{"".join(items)}</svg>'
     png = subprocess.run(["rsvg-convert", "-f", "png"], input=svg.encode(), stdout=subprocess.PIPE, check=True).stdout
-    import io
     im = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.float32)
     rng = np.random.default_rng(page * 7 + len(story))
     n = Image.fromarray((rng.normal(128, 46, (H // 2, W // 2)).clip(0, 255)).astype("uint8")).resize((W, H), Image.BICUBIC).filter(ImageFilter.GaussianBlur(1.1))
-    grain = (np.asarray(n, dtype=np.float32) - 128) / 128 * 13
+    grain = (np.asarray(n, dtype=np.float32) - 128) / 128 * 11
     yy, xx = np.mgrid[0:H, 0:W]
     vig = 1 - .13 * np.clip(((xx / W - .5) ** 2 + (yy / H - .5) ** 2) * 2, 0, 1)[..., None]
     out = Image.fromarray((im * vig + grain[..., None]).clip(0, 255).astype("uint8"))

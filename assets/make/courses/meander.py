@@ -42,7 +42,7 @@ def move(p, rate):
     ds = np.hypot(*d1.T)
     c = (d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]) / ds**3
     c = np.convolve(np.pad(c, 2, "edge"), [0.1, 0.2, 0.4, 0.2, 0.1], "valid") * WIDTH
-    reach = np.exp(-np.arange(40) * ds.mean() / (1.3 * WIDTH))
+    reach = np.exp(-np.arange(40) * ds.mean() / (1.6 * WIDTH))
     reach /= reach.sum()
     upstream = np.convolve(np.concatenate([np.zeros(39), c]), reach, "valid")
     shift = rate * (-1.0 * c + 2.5 * upstream)
@@ -65,8 +65,8 @@ def cut(p, near):
 
 def simulate(seed, steps):
     rng = np.random.default_rng(seed)
-    x = np.arange(-260, W + 261, 5.0)
-    y = H / 2 + 9 * np.sin(x / 30) + 5 * np.sin(x / 47 + 1.3) + rng.normal(0, 0.8, len(x))
+    x = np.arange(-600, W + 601, 5.0)
+    y = H / 2 + sum(a * np.sin(2 * np.pi * x / length + rng.uniform(0, 6.3)) for a, length in ((5, 170), (6, 215), (9, 290), (12, 430)))
     p, states = np.stack([x, y], 1), []
     for k in range(steps):
         p = resample(move(p, 1.0), 5.0)
@@ -75,26 +75,31 @@ def simulate(seed, steps):
     return states
 
 
+ZOOM = 0.84
+CAMERA = [W / 2, H / 2]
+
+
 def line(pen, p, width, fill):
-    pts = [(x * S, y * S) for x, y in p]
-    pen.line(pts, fill=fill, width=round(width * S), joint="curve")
+    pts = [(((x - CAMERA[0]) * ZOOM + W / 2) * S, ((y - CAMERA[1]) * ZOOM + H / 2) * S) for x, y in p]
+    pen.line(pts, fill=fill, width=round(width * ZOOM * S), joint="curve")
 
 
-def main(seed=7, steps=900, only=None):
+def main(seed=6, steps=480, only=None):
     states = simulate(seed, steps)
     cuts = [(k, w, len(l)) for k, (_, l, w) in enumerate(states) if l is not None]
-    inside = [c for c in cuts if 120 < c[1][0] < W - 120 and 60 < c[1][1] < H - 60]
+    inside = [c for c in cuts if -150 < c[1][0] < W + 150 and c[2] < 135]
     if only == "cuts":
         return cuts, inside
-    sound, cues = narrate(SCRIPT, gap=0.5, speed=165)
-    event = inside[0][0]
+    sound, cues = narrate(SCRIPT, gap=0.32, speed=172)
+    event, where, _ = inside[0]
+    CAMERA[:] = [where[0], H / 2 + 14]
     at = cues[5][0] + 0.8
-    total = len(sound) / RATE + 1.6
+    total = len(sound) / RATE + 1.2
     frames = int(total * FPS)
     rng = np.random.default_rng(3)
     speck = rng.normal(0, 1, (H * S // 8, W * S // 8)).astype("float32")
     speck = np.asarray(Image.fromarray(speck).resize((W * S, H * S), Image.BICUBIC))[..., None]
-    moss = np.array([206, 217, 190.0]) + speck * 3.2
+    moss = np.array([206, 217, 190.0]) + speck * 2.2
     land, lakes, done = moss.copy(), [], 0
     media = COURSES / "how-rivers-work/media"
     with tempfile.TemporaryDirectory() as tmp:
@@ -153,7 +158,7 @@ def main(seed=7, steps=900, only=None):
     (media / "meander.md").write_text(
         "*The film shows a plain from above, with a river winding across it from left to right.*\n\n" + " ".join(SCRIPT)
         + "\n\n*One bend after the other grows wider. Pale bands of sand stay behind where the river has been. At last a neck between two bends "
-        "is cut through, and the loop above it lies cut off, turning paler.*\n", encoding="utf-8")
+        "is cut through, and the loop below it lies cut off, turning paler.*\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

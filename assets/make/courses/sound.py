@@ -74,6 +74,7 @@ def pieces(path, rows, gap=0.35):
         t += len(s) / RATE + gap
     mp3(path, np.concatenate(out))
     vtt(path.with_suffix(".vtt"), cues)
+    path.with_suffix(".md").write_text("You hear, one after the other:\n\n" + "\n".join(f"- {text.strip('[]')}" for text, _ in rows) + "\n", encoding="utf-8")
 
 
 def spoken():
@@ -115,6 +116,7 @@ def tones():
 
 
 if __name__ == "__main__":
-    tones()
-    spoken()
-    words()
+    import sys
+
+    for step in sys.argv[1:] or ("tones", "spoken", "words"):
+        globals()[step]()
