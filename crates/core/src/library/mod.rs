@@ -1,1 +1,304 @@
-//! library
+//! Courses and stories as the learner sees them: lists that work offline, manifests that are proved, bodies, search.
+//!
+//! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
+
+mod catalogue;
+mod pages;
+mod search;
+
+use std::{path::PathBuf, sync::Arc};
+
+use carrel_model::{
+    BlobHash, Slug,
+    content::{Manifest, SignedManifest},
+};
+use carrel_sqlite::Migration;
+use rusqlite::OptionalExtension;
+use serde::de::DeserializeOwned;
+
+pub use catalogue::{Filter, Listing};
+pub use pages::{FoundSection, plain_text};
+pub use search::{Hit, HitKind};
+
+use crate::{
+    Changes, Clock, Error, IdGen, Result,
+    cache::{BlobStore, ByteLru, Cache, Db, Place},
+    download::Downloads,
+    http::{Http, Request},
+};
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "content", sql: include_str!("../../../../migrations/content/0001_content.sql") }];
+/// Blobs that are read whole (bodies, quizzes, stories, pictures) are never longer.
+const WHOLE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Courses or stories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Course,
+    Story,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Course => "course",
+            Self::Story => "story",
+        }
+    }
+    /// The plural that the server's paths use.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Course => "courses",
+            Self::Story => "stories",
+        }
+    }
+}
+
+/// What the content of one account needs.
+pub struct ContentConfig {
+    /// Shared by the learners of this device: `content.db`, `blobs/`.
+    pub shared_dir: PathBuf,
+    /// The account's own folder: `cache.db`.
+    pub account_dir: PathBuf,
+    pub account: String,
+    /// Without a slash at its end.
+    pub base_url: String,
+    /// Adds tokens itself.
+    pub http: Arc<dyn Http>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGen>,
+    pub changes: Changes,
+}
+
+/// Everything of one account that can be fetched again.
+pub struct Content {
+    pub library: Library,
+    pub downloads: Downloads,
+}
+
+impl Content {
+    /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
+    pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
+        let library = Library::open(&config)?;
+        let downloads = Downloads::open(library.clone())?;
+        downloads.resume();
+        Ok(Arc::new(Self { library, downloads }))
+    }
+    /// The network may be another one now.
+    pub fn network_changed(&self) {
+        self.library.cache().network_changed();
+        self.downloads.resume();
+    }
+}
+
+/// A manifest that was proved.
+#[derive(Debug)]
+pub struct OpenManifest {
+    pub manifest: Manifest,
+    /// The hash of the signed text: the content's version.
+    pub version: BlobHash,
+    pub signed: SignedManifest,
+}
+
+/// Something and how old it is.
+#[derive(Debug, Clone)]
+pub struct Dated<T> {
+    pub value: T,
+    pub as_of_ms: i64,
+    pub stale: bool,
+    pub offline: bool,
+}
+
+#[derive(Clone)]
+pub struct Library {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    account: String,
+    base_url: String,
+    cache: Cache,
+    content: Db,
+    blobs: BlobStore,
+    http: Arc<dyn Http>,
+    clock: Arc<dyn Clock>,
+    changes: Changes,
+    manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
+    fetching: crate::cache::Flights<BlobHash, Result<(), Arc<Error>>>,
+}
+
+impl Library {
+    fn open(config: &ContentConfig) -> Result<Self> {
+        let cache = Cache::open(
+            &config.account_dir.join("cache.db"),
+            &config.base_url,
+            config.http.clone(),
+            config.clock.clone(),
+            config.ids.as_ref(),
+        )?;
+        let content = Db::open(&config.shared_dir.join("content.db"), MIGRATIONS, config.clock.now_ms())?;
+        let blobs = BlobStore::new(content.clone(), &config.shared_dir.join("blobs"), config.clock.clone())?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                account: config.account.clone(),
+                base_url: config.base_url.clone(),
+                cache,
+                content,
+                blobs,
+                http: config.http.clone(),
+                clock: config.clock.clone(),
+                changes: config.changes.clone(),
+                manifests: ByteLru::new(16 * 1024 * 1024),
+                fetching: crate::cache::Flights::new(),
+            }),
+        })
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.inner.cache
+    }
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.blobs
+    }
+    pub(crate) fn content_db(&self) -> &Db {
+        &self.inner.content
+    }
+    pub(crate) fn account(&self) -> &str {
+        &self.inner.account
+    }
+    pub(crate) fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+    pub(crate) fn http(&self) -> &Arc<dyn Http> {
+        &self.inner.http
+    }
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.inner.changes
+    }
+
+    /// The manifest to show: the downloaded one at once if there is one, else the server's by the route table.
+    pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
+            let value = self.prove(&signed)?;
+            return Ok(Dated { value, as_of_ms, stale: false, offline: self.inner.cache.is_offline() });
+        }
+        self.manifest_of_server(kind, id).await
+    }
+
+    /// The server's manifest, or the newest that was kept.
+    pub async fn manifest_of_server(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        let path = format!("/api/{}/{id}/manifest", kind.path());
+        let cached = self.inner.cache.get(&path, || {}).await?;
+        let value = self.prove(std::str::from_utf8(&cached.body).unwrap_or_default())?;
+        if value.manifest.id() != id {
+            return Err(Error::Corrupt(format!("the manifest of {id} names {}", value.manifest.id())));
+        }
+        Ok(Dated { value, as_of_ms: cached.as_of_ms, stale: cached.stale, offline: cached.offline })
+    }
+
+    /// Checks the signature against the key that this server was first seen with, and pins a first key.
+    fn prove(&self, signed_json: &str) -> Result<Arc<OpenManifest>> {
+        let signed: SignedManifest =
+            serde_json::from_str(signed_json).map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+        let version = signed.version();
+        if let Some(known) = self.inner.manifests.get(&version)
+            && known.signed == signed
+        {
+            return Ok(known);
+        }
+        let pinned: Option<String> = self.inner.content.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
+                .query_row([&self.inner.base_url], |r| r.get("key"))
+                .optional()?)
+        })?;
+        let manifest = signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
+        if pinned.is_none() {
+            self.inner.content.with(|conn| {
+                conn.execute(
+                    "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
+                    [&self.inner.base_url, &signed.key],
+                )?;
+                Ok(())
+            })?;
+        }
+        let weight = signed.manifest.len() * 3;
+        let open = Arc::new(OpenManifest { manifest, version, signed });
+        self.inner.manifests.put(version, open.clone(), weight);
+        Ok(open)
+    }
+
+    /// The signed manifest whose bytes are all on this device, and when they were last checked.
+    fn downloaded(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
+        self.inner.content.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT ready, checked_ms FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND ready <> ''",
+                )?
+                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("ready")?, r.get("checked_ms")?)))
+                .optional()?)
+        })
+    }
+
+    /// A compiled blob (section body, quiz, story, vocabulary), fetched if it is not here.
+    pub async fn body<T: DeserializeOwned>(&self, hash: BlobHash) -> Result<T> {
+        let bytes = match self.inner.blobs.get(hash)? {
+            Some(bytes) => bytes,
+            None => {
+                self.fetch_blob(hash).await?;
+                self.inner.blobs.get(hash)?.ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })?
+            }
+        };
+        serde_json::from_slice(&bytes).map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
+    }
+
+    /// Where a blob's bytes are; fetched first if it is not here.
+    pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
+        if let Some(place) = self.inner.blobs.locate(hash)? {
+            return Ok(place);
+        }
+        self.fetch_blob(hash).await?;
+        self.inner.blobs.locate(hash)?.ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })
+    }
+
+    /// Cache-first for one blob: one request however many ask.
+    async fn fetch_blob(&self, hash: BlobHash) -> Result<()> {
+        if self.inner.cache.is_offline() {
+            return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });
+        }
+        let library = self.clone();
+        let flight = self.inner.fetching.join(hash, move || {
+            Box::pin(async move { library.request_blob(hash).await.map_err(Arc::new) })
+        });
+        match flight.await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(e)) => Err(match &*e {
+                Error::Offline(_) => Error::NotDownloaded { what: hash.to_hex(), size: None },
+                Error::Corrupt(m) => Error::Corrupt(m.clone()),
+                Error::NotFound(m) => Error::NotFound(m.clone()),
+                Error::DiskFull(m) => Error::DiskFull(m.clone()),
+                Error::Unauthenticated => Error::Unauthenticated,
+                other => Error::BadReply { url: hash.to_hex(), problem: other.to_string() },
+            }),
+            None => Err(Error::Internal("a request was stopped by a fault".into())),
+        }
+    }
+
+    async fn request_blob(&self, hash: BlobHash) -> Result<()> {
+        let url = format!("{}/api/blobs/{hash}", self.inner.base_url);
+        let reply = self.inner.http.send(Request::get(&url)).await?;
+        match reply.status {
+            200 => {
+                let bytes = reply.bytes(WHOLE_LIMIT).await?;
+                self.inner.blobs.put(hash, &bytes)
+            }
+            401 => Err(Error::Unauthenticated),
+            404 | 410 => Err(Error::NotFound(format!("blob {hash:?}"))),
+            status => Err(Error::BadReply { url, problem: format!("status {status}") }),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Least-recently-used, bounded by bytes and not by count.
+
+use std::{hash::Hash, sync::{Mutex, PoisonError}};
+
+use lru::LruCache;
+
+/// A map that forgets the least recently used until the rest fits.
+pub struct ByteLru<K: Hash + Eq, V> {
+    inner: Mutex<Inner<K, V>>,
+    budget: usize,
+}
+
+struct Inner<K: Hash + Eq, V> {
+    map: LruCache<K, (V, usize)>,
+    bytes: usize,
+}
+
+impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
+    /// `budget` in bytes, as counted by those who put.
+    pub fn new(budget: usize) -> Self {
+        Self { inner: Mutex::new(Inner { map: LruCache::unbounded(), bytes: 0 }), budget }
+    }
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K, V>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.lock().map.get(key).map(|(v, _)| v.clone())
+    }
+    /// Keeps `value`, which weighs `bytes`. What is heavier than a quarter of the budget is not kept: it would drive out everything else.
+    pub fn put(&self, key: K, value: V, bytes: usize) {
+        let mut inner = self.lock();
+        if bytes > self.budget / 4 {
+            if let Some((_, old)) = inner.map.pop(&key) {
+                inner.bytes -= old;
+            }
+            return;
+        }
+        if let Some((_, old)) = inner.map.put(key, (value, bytes)) {
+            inner.bytes -= old;
+        }
+        inner.bytes += bytes;
+        while inner.bytes > self.budget {
+            match inner.map.pop_lru() {
+                Some((_, (_, gone))) => inner.bytes -= gone,
+                None => break,
+            }
+        }
+    }
+    pub fn remove(&self, key: &K) {
+        let mut inner = self.lock();
+        if let Some((_, gone)) = inner.map.pop(key) {
+            inner.bytes -= gone;
+        }
+    }
+    pub fn clear(&self) {
+        let mut inner = self.lock();
+        inner.map.clear();
+        inner.bytes = 0;
+    }
+    /// Bytes kept now.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_the_budget_and_forgets_the_oldest() {
+        let lru = ByteLru::new(100);
+        for n in 0..10 {
+            lru.put(n, n, 20);
+            let _ = lru.get(&0);
+        }
+        assert_eq!(lru.bytes(), 100);
+        assert_eq!(lru.get(&0), Some(0), "used all the time");
+        assert_eq!(lru.get(&1), None);
+        lru.put(0, 0, 5);
+        assert_eq!(lru.bytes(), 85, "the same key again replaces its weight");
+        lru.put(42, 42, 26);
+        assert_eq!(lru.get(&42), None, "heavier than a quarter");
+        lru.clear();
+        assert_eq!(lru.bytes(), 0);
+    }
+}
