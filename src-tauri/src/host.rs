@@ -39,6 +39,14 @@ pub struct Picture {
 /// The desk as Tauri keeps it.
 pub struct Open(Arc<dyn Desk>);
 
+impl Open {
+    /// The desk itself, for what runs before there is a window.
+    #[cfg(debug_assertions)]
+    pub fn desk(&self) -> &dyn Desk {
+        self.0.as_ref()
+    }
+}
+
 /// Opens the desk of `data` and starts carrying its events to every window.
 pub fn open<R: Runtime>(app: AppHandle<R>, data: &Path) -> io::Result<Open> {
     let desk = desk(data)?;

@@ -13,7 +13,7 @@ use tauri::Manager;
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     shell::log::start();
-    match build().and_then(|app| Ok(app.run_return(|_, _| {}))) {
+    match build().map(|app| app.run_return(|_, _| {})) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -29,9 +29,18 @@ fn build() -> tauri::Result<tauri::App> {
         .register_asynchronous_uri_scheme_protocol("carrel", host::serve_picture)
         .setup(move |app| {
             let data = profile.data_dir(app.handle())?;
-            app.manage(host::open(app.handle().clone(), &data)?);
+            let open = host::open(app.handle().clone(), &data)?;
+            #[cfg(debug_assertions)]
+            tauri::async_runtime::block_on(shell::greet::sign_in(open.desk()));
+            app.manage(open);
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
-        .build(tauri::generate_context!())
+        .build(context())
+}
+
+/// tauri.conf.json, the UI and the icons, compiled in.
+#[expect(clippy::disallowed_methods, reason = "the macro's own code")]
+fn context() -> tauri::Context {
+    tauri::generate_context!()
 }

@@ -22,13 +22,15 @@ pub fn run(args: &[String]) -> Result {
 fn browser() -> Result {
     sh::run(sh::cargo().args(["build", "--package", "carrel-bridge", "--locked"]))?;
     let data = sh::target().join("dev");
-    let bridge = sh::target().join("debug/carrel-bridge");
+    let address = format!("127.0.0.1:{}", sh::free_port()?);
     let log = data.join("bridge.log");
-    let mut command = sh::program(bridge);
-    command.args(["--data"]).arg(data.join("device"));
+    let mut command = sh::program(sh::target().join("debug/carrel-bridge"));
+    command.args(["--listen", &address, "--data"]).arg(data.join("device"));
     let bridge = Background::start("carrel-bridge", &command, &log)?;
     println!("the bridge's log: {}", log.display());
-    let result = sh::run(sh::npm("ui").args(["run", "dev"]));
+    let mut vite = sh::npm("ui");
+    let result =
+        sh::run(vite.args(["run", "dev"]).env("CARREL_BRIDGE", format!("http://{address}")));
     bridge.stop();
     result
 }

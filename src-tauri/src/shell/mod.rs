@@ -1,5 +1,7 @@
 //! What belongs to the desktop and to nothing else: window, plugins, log output, where the profile lies.
 
+#[cfg(debug_assertions)]
+pub mod greet;
 pub mod log;
 pub mod profile;
 pub mod window;

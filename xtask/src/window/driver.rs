@@ -42,8 +42,8 @@ impl Window {
         logs: &Path,
     ) -> Result<Self> {
         let port = sh::free_port()?;
-        let mut command = Command::new("dbus-run-session");
-        command.args(["--", "WebKitWebDriver"]).arg(format!("--port={port}"));
+        let mut command = Command::new("WebKitWebDriver");
+        command.arg(format!("--port={port}"));
         command.env("CARREL_DATA_DIR", data).env("TAURI_WEBVIEW_AUTOMATION", "true");
         command.envs(env.iter().copied());
         screen.use_for(&mut command);

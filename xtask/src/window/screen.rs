@@ -9,10 +9,12 @@ use std::{
 
 use crate::sh::{self, Background, Result};
 
-/// A virtual screen; gone with this value.
+/// A virtual screen with a session bus of its own; both are gone with this value.
 pub struct Screen {
     _xvfb: Background,
     display: String,
+    _bus: Background,
+    bus: String,
 }
 
 impl Screen {
@@ -27,13 +29,22 @@ impl Screen {
             let text = fs::read_to_string(&log).ok()?;
             text.lines().find_map(|line| line.trim().parse::<u32>().ok())
         })?;
-        Ok(Self { _xvfb: xvfb, display: format!(":{number}") })
+        let log = logs.join("dbus.log");
+        let mut command = Command::new("dbus-daemon");
+        command.args(["--session", "--nofork", "--nopidfile", "--print-address"]);
+        let mut bus = Background::start("dbus-daemon", &command, &log)?;
+        let address = bus.wait_until(Duration::from_secs(20), || {
+            let text = fs::read_to_string(&log).ok()?;
+            text.lines().find(|line| line.starts_with("unix:")).map(str::to_owned)
+        })?;
+        Ok(Self { _xvfb: xvfb, display: format!(":{number}"), _bus: bus, bus: address })
     }
 
     /// Makes `command` show its window here and nowhere else.
     pub fn use_for(&self, command: &mut Command) {
         command
             .env("DISPLAY", &self.display)
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
             .env("GDK_BACKEND", "x11")
             .env_remove("WAYLAND_DISPLAY")
             .env("NO_AT_BRIDGE", "1")
