@@ -3,5 +3,12 @@
 //! Not here: windows, sockets, SQL.
 
 pub mod api;
+mod error;
+pub mod events;
+mod handlers;
+pub mod host;
 pub mod registry;
 pub mod typescript;
+
+pub use host::Host;
+pub use registry::dispatch;

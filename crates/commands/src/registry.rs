@@ -1,7 +1,13 @@
 //! The one list of commands. From it come the dispatch for every host, and the TypeScript client.
 
+use std::{future::Future, pin::Pin};
+
+use serde_json::Value;
+
 use crate::{
-    api::{app::*, download::*, learning::*, library::*, quiz::*, reading::*, settings::*, sync::*},
+    api::{app::*, download::*, error::CommandError, learning::*, library::*, quiz::*, reading::*, settings::*, sync::*},
+    handlers,
+    host::Host,
 };
 
 /// The TypeScript names of one command, for the generated client.
@@ -13,9 +19,24 @@ pub struct CommandInfo {
     pub export: fn(&ts_rs::Config) -> Result<(), ts_rs::ExportError>,
 }
 
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, CommandError>> + Send + 'a>>;
 
 macro_rules! commands {
     ($($(#[doc = $doc:literal])+ $module:ident::$name:ident($request:ty) -> $reply:ty;)*) => {
+        /// Runs the command `name` with `request` (JSON) and gives its reply (JSON).
+        pub fn dispatch<'a>(host: &'a dyn Host, name: &'a str, request: Value) -> Answer<'a> {
+            Box::pin(async move {
+                match name {
+                    $(stringify!($name) => {
+                        let request: $request = parse(name, request)?;
+                        let reply: $reply = handlers::$module::$name(host, request).await?;
+                        render(reply)
+                    })*
+                    _ => Err(CommandError::unknown(name)),
+                }
+            })
+        }
+
         /// Every command, in the order of this list.
         pub const COMMANDS: &[CommandInfo] = &[$(CommandInfo {
             name: stringify!($name),
@@ -114,3 +135,12 @@ commands! {
     settings::set_settings(SetSettings) -> Settings;
 }
 
+fn parse<T: serde::de::DeserializeOwned>(name: &str, request: Value) -> Result<T, CommandError> {
+    // A command without arguments may be called with nothing at all.
+    let request = if request.is_null() { Value::Object(Default::default()) } else { request };
+    serde_json::from_value(request).map_err(|e| CommandError::bad_request(name, &e))
+}
+
+fn render<T: serde::Serialize>(reply: T) -> Result<Value, CommandError> {
+    serde_json::to_value(reply).map_err(|e| CommandError::internal(&e))
+}

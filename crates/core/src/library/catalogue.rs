@@ -153,6 +153,17 @@ impl Library {
         })
     }
 
+    /// The version that the library's list last named: no network.
+    pub fn known_version(&self, kind: Kind, id: &carrel_model::Slug) -> Result<Option<carrel_model::BlobHash>> {
+        let text: Option<String> = self.inner.cache.db().with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT summary ->> 'version' AS version FROM listed WHERE kind = ?1 AND id = ?2")?
+                .query_row([kind.as_str(), id.as_str()], |r| r.get("version"))
+                .optional()?)
+        })?;
+        Ok(text.and_then(|t| t.parse().ok()))
+    }
+
     fn listed<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
         let (clause, values) = conditions(kind, filter);
         self.inner.cache.db().with(|conn| {

@@ -1,0 +1,44 @@
+//! How errors of the core become the one shape that the UI knows.
+
+use carrel_model::ErrorCode;
+
+use crate::api::error::CommandError;
+
+impl CommandError {
+    fn new(code: ErrorCode, message: String, hint: &str) -> Self {
+        Self {
+            code,
+            message,
+            hint: hint.to_owned(),
+            retryable: code.is_retryable(),
+            correlation_id: String::new(),
+            size: None,
+        }
+    }
+    pub(crate) fn unknown(name: &str) -> Self {
+        Self::new(ErrorCode::NotFound, format!("there is no command {name:?}"), "update the app")
+    }
+    pub(crate) fn bad_request(name: &str, error: &serde_json::Error) -> Self {
+        Self::new(ErrorCode::InvalidRequest, format!("{name}: {error}"), "")
+    }
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        Self::new(ErrorCode::Internal, error.to_string(), "")
+    }
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, message.into(), "")
+    }
+    /// Something that only this shell cannot do.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Unavailable, message.into(), "")
+    }
+}
+
+impl From<carrel_core::Error> for CommandError {
+    fn from(e: carrel_core::Error) -> Self {
+        let size = match &e {
+            carrel_core::Error::NotDownloaded { size, .. } => *size,
+            _ => None,
+        };
+        Self { size, ..Self::new(e.code(), e.to_string(), e.hint()) }
+    }
+}

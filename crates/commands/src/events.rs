@@ -1,0 +1,71 @@
+//! What the core changed, as the window hears it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use carrel_core::{Change, core::Core, library::Kind};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{
+    api::event::{Topic, UiEvent},
+    handlers::{download::state_view, sync::status_view},
+};
+
+/// Calls `emit` for each event until the core is gone. Run it as a task of its own.
+pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send) {
+    let mut changes = core.changes().listen();
+    loop {
+        match changes.recv().await {
+            Ok(set) => events(&core, &set).into_iter().for_each(&emit),
+            // Too many at once: whoever shows anything asks again.
+            Err(RecvError::Lagged(_)) => {
+                let topics = vec![
+                    Topic::Account,
+                    Topic::Catalogue,
+                    Topic::Progress { root: String::new() },
+                    Topic::Words,
+                    Topic::Settings,
+                    Topic::Receipts,
+                    Topic::Downloads,
+                ];
+                emit(UiEvent::Changed { topics });
+            }
+            Err(RecvError::Closed) => break,
+        }
+    }
+}
+
+fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
+    let mut topics = Vec::new();
+    let mut events = Vec::new();
+    let account = core.account();
+    for change in changes {
+        match change {
+            Change::Account => topics.push(Topic::Account),
+            Change::Catalogue => topics.push(Topic::Catalogue),
+            Change::Progress(root) => topics.push(Topic::Progress { root: root.clone() }),
+            Change::Enrolment(course) => topics.push(Topic::Enrolment { course: course.to_string() }),
+            Change::Words => topics.push(Topic::Words),
+            Change::Settings => topics.push(Topic::Settings),
+            Change::Receipts => topics.push(Topic::Receipts),
+            Change::Downloads => topics.push(Topic::Downloads),
+            Change::DownloadMoved(id) => {
+                let states = [Kind::Course, Kind::Story].map(|kind| account.as_ref()?.content.downloads.state(kind, id).ok());
+                let moving = states.into_iter().flatten().find(|s| s.phase != carrel_core::download::Phase::Absent);
+                if let Some(state) = moving {
+                    events.push(UiEvent::Download { id: id.to_string(), state: state_view(&state, 0, None) });
+                }
+            }
+            Change::Sync => {
+                if let Some(account) = &account {
+                    events.push(UiEvent::Sync { status: status_view(&account.sync.status()) });
+                }
+            }
+            // For the scheduler alone.
+            Change::Outbox => {}
+        }
+    }
+    if !topics.is_empty() {
+        events.push(UiEvent::Changed { topics });
+    }
+    events
+}

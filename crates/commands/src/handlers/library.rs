@@ -1,0 +1,312 @@
+use std::collections::BTreeMap;
+
+use carrel_core::{
+    core::OpenAccount,
+    learning::Enrolment,
+    library::{Filter, Hit, HitKind, Kind, OpenManifest},
+};
+use carrel_model::{
+    ItemId, Slug,
+    content::{CourseMeta, CourseOutline, ManifestContent, SectionOutline},
+    derive::course_completion,
+    lattice::{ItemKind, RowType},
+    wire::CourseSummary,
+};
+
+use super::{Result, download::state_view, freshness, percent, quiz::best_scores};
+use crate::{
+    api::{
+        app::Empty,
+        library::{
+            ContinueCard, ContinueReply, CourseCard, CourseList, CourseRef, CourseView, EnrolmentView, LessonView, ListRequest,
+            SearchHit, SearchKind, SearchReply, SearchRequest, SectionView, StoryCard, StoryList,
+        },
+    },
+    host::{Host, account},
+};
+
+/// The request as the core filters, and its page and page size.
+fn filter(account: &OpenAccount, request: &ListRequest, kind: Kind) -> Result<(Filter, u32, u32)> {
+    let page = request.page.unwrap_or(1).max(1);
+    let page_size = request.page_size.unwrap_or(50).clamp(1, 200);
+    let given = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+    let only = match request.on_device {
+        false => None,
+        true => {
+            let states = account.content.downloads.states(kind)?;
+            Some(states.into_iter().filter(|(_, s)| s.ready_version.is_some()).map(|(id, _)| id).collect())
+        }
+    };
+    let filter = Filter {
+        q: given(&request.q),
+        difficulty: request.difficulty,
+        level: request.level,
+        category: given(&request.category),
+        lang: given(&request.lang),
+        only,
+        offset: (page - 1).saturating_mul(page_size),
+        limit: page_size,
+    };
+    Ok((filter, page, page_size))
+}
+
+pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<CourseList> {
+    let account = account(host)?;
+    let (filter, page, page_size) = filter(&account, &request, Kind::Course)?;
+    let listed = account.content.library.courses(&filter).await?;
+    let freshness = freshness(&listed);
+    let states = account.content.downloads.states(Kind::Course)?;
+    let enrolments = account.learning.enrolments().await?;
+    let mut done: BTreeMap<String, u64> = BTreeMap::new();
+    for item in account.learning.done_items(ItemKind::Section).await? {
+        *done.entry(item.root().to_owned()).or_default() += 1;
+    }
+    let items = listed.value.items.into_iter().map(|course: CourseSummary| {
+        let id = &course.meta.id;
+        let finished = done.get(id.as_str()).copied().unwrap_or(0);
+        let all = u64::from(course.meta.section_count);
+        CourseCard {
+            percent: percent(finished, all),
+            completed: all > 0 && finished >= all,
+            download: state_view(
+                &states.get(id.as_str()).copied().unwrap_or_default(),
+                course.meta.total_bytes,
+                Some(course.version),
+            ),
+            enrolment: enrolments.get(id).and_then(Enrolment::status),
+            course,
+        }
+    });
+    Ok(CourseList {
+        items: items.collect(),
+        total: listed.value.total,
+        page,
+        page_size,
+        freshness,
+        categories: listed.value.categories,
+        languages: listed.value.languages,
+    })
+}
+
+pub async fn list_stories(host: &dyn Host, request: ListRequest) -> Result<StoryList> {
+    let account = account(host)?;
+    let (filter, page, page_size) = filter(&account, &request, Kind::Story)?;
+    let listed = account.content.library.stories(&filter).await?;
+    let freshness = freshness(&listed);
+    let states = account.content.downloads.states(Kind::Story)?;
+    let mut cards = Vec::new();
+    for story in listed.value.items {
+        let item = ItemId::from(story.meta.id.clone());
+        let progress = account.learning.progress(ItemKind::Story, &item).await?;
+        cards.push(StoryCard {
+            percent: progress.as_ref().map_or(0, |p| p.row.percent),
+            done: progress.is_some_and(|p| p.row.done_ms.is_some()),
+            download: state_view(
+                &states.get(story.meta.id.as_str()).copied().unwrap_or_default(),
+                story.meta.total_bytes,
+                Some(story.version),
+            ),
+            story,
+        });
+    }
+    Ok(StoryList {
+        items: cards,
+        total: listed.value.total,
+        page,
+        page_size,
+        freshness,
+        languages: listed.value.languages,
+    })
+}
+
+pub async fn get_continue(host: &dyn Host, _: Empty) -> Result<ContinueReply> {
+    let account = account(host)?;
+    for record in account.learning.latest(8).await? {
+        // What cannot be opened now (not here, no network) is not offered.
+        if let Ok(Some(card)) = continue_card(&account, record.row.kind, &record.row).await {
+            return Ok(ContinueReply { card: Some(card) });
+        }
+    }
+    Ok(ContinueReply { card: None })
+}
+
+async fn continue_card(
+    account: &OpenAccount,
+    kind: ItemKind,
+    row: &carrel_model::lattice::Progress,
+) -> Result<Option<ContinueCard>> {
+    let Some(pos) = &row.pos else { return Ok(None) };
+    let from_device = account.learning.other_device_name(pos.device).await?;
+    let at_ms = pos.hlc.ms();
+    match kind {
+        ItemKind::Section => {
+            let mut found = account.content.library.find_section(&row.item).await?;
+            let (meta, outline) = found.course();
+            let done = account.learning.done_sections(meta.id.as_str()).await?;
+            let (_, whole) = course_completion(&meta.id, outline, &done);
+            if whole.is_complete() {
+                return Ok(None);
+            }
+            // A finished section is not where one goes on: the next one that is open is.
+            let mut item = row.item.clone();
+            if row.done_ms.is_some() {
+                let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else { return Ok(None) };
+                found = account.content.library.find_section(&next).await?;
+                item = next;
+            }
+            let (meta, outline) = found.course();
+            Ok(Some(ContinueCard {
+                item,
+                is_story: false,
+                title: found.section().title.clone(),
+                course_title: meta.title.clone(),
+                lesson_number: found.lesson as u32 + 1,
+                lesson_count: outline.lessons.len() as u32,
+                percent: whole.percent(),
+                cover: meta.cover.clone(),
+                at_ms,
+                from_device,
+            }))
+        }
+        ItemKind::Story if row.done_ms.is_none() => {
+            let id = Slug::new(row.item.root()).map_err(|e| crate::api::error::CommandError::invalid(e.to_string()))?;
+            let story = account.content.library.find_story(&row.item).await?;
+            let kind = if row.item.as_str().contains('/') { Kind::Course } else { Kind::Story };
+            let manifest = account.content.library.manifest(kind, &id).await?;
+            let (cover, course_title) = match &manifest.value.manifest.content {
+                ManifestContent::Story { meta, .. } => (meta.cover.clone(), String::new()),
+                ManifestContent::Course { meta, .. } => (meta.cover.clone(), meta.title.clone()),
+            };
+            Ok(Some(ContinueCard {
+                item: row.item.clone(),
+                is_story: true,
+                title: story.value.title,
+                course_title,
+                lesson_number: 0,
+                lesson_count: 0,
+                percent: row.percent,
+                cover,
+                at_ms,
+                from_device,
+            }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The first unfinished section after `after` (or from the beginning), else the first unfinished one at all.
+fn first_open(
+    meta: &CourseMeta,
+    outline: &CourseOutline,
+    done: &std::collections::BTreeSet<ItemId>,
+    after: Option<&ItemId>,
+) -> Option<ItemId> {
+    let all: Vec<ItemId> =
+        outline.lessons.iter().flat_map(|l| l.sections.iter().map(|s| ItemId::section(&meta.id, &l.id, &s.id))).collect();
+    let start = after.and_then(|a| all.iter().position(|i| i == a)).map_or(0, |i| i + 1);
+    all[start..].iter().chain(&all[..start]).find(|i| !done.contains(i)).cloned()
+}
+
+pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseView> {
+    let account = account(host)?;
+    let dated = account.content.library.manifest(Kind::Course, &request.course).await?;
+    let freshness = freshness(&dated);
+    let manifest: &OpenManifest = &dated.value;
+    let ManifestContent::Course { meta, outline } = &manifest.manifest.content else {
+        return Err(carrel_core::Error::NotFound(format!("course {}", request.course)).into());
+    };
+    let root = meta.id.as_str();
+    let rows = account.learning.progress_under(root).await?;
+    let done = account.learning.done_sections(root).await?;
+    let waiting = account.learning.waiting(RowType::Progress).await?;
+    let best = best_scores(&account, root).await?;
+    let (by_lesson, whole) = course_completion(&meta.id, outline, &done);
+    let section = |lesson: &Slug, s: &SectionOutline| {
+        let item = ItemId::section(&meta.id, lesson, &s.id);
+        let row = rows.iter().find(|r| r.row.kind == ItemKind::Section && r.row.item == item);
+        SectionView {
+            section_type: s.section_type,
+            title: s.title.clone(),
+            minutes: s.minutes,
+            percent: row.map_or(0, |r| r.row.percent),
+            done: done.contains(&item),
+            waiting: row.is_some_and(|r| r.waiting) || waiting.contains(&format!("section\u{1f}{item}")),
+            best_score: s.quiz.as_ref().and_then(|q| best.get(q)).copied(),
+            item,
+        }
+    };
+    let lessons = outline.lessons.iter().zip(by_lesson).map(|(l, completion)| LessonView {
+        id: l.id.clone(),
+        title: l.title.clone(),
+        summary: l.summary.clone(),
+        percent: completion.percent(),
+        sections: l.sections.iter().map(|s| section(&l.id, s)).collect(),
+    });
+    let enrolment = account.learning.enrolment(&meta.id).await?;
+    let latest = rows
+        .iter()
+        .filter(|r| r.row.kind == ItemKind::Section)
+        .filter_map(|r| Some((r.row.pos.as_ref()?.hlc, &r.row.item)))
+        .max()
+        .map(|(_, item)| item.clone());
+    let state = account.content.downloads.state(Kind::Course, &meta.id)?;
+    let server = account.content.library.known_version(Kind::Course, &meta.id)?;
+    Ok(CourseView {
+        lessons: lessons.collect(),
+        stories: outline.stories.clone(),
+        percent: whole.percent(),
+        done: whole.done,
+        total: whole.total,
+        new_sections: 0,
+        time_spent_ms: account.learning.time_spent_under(root).await?,
+        enrolment: enrolment.status(),
+        enrolment_reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),
+        download: state_view(&state, manifest.manifest.total_bytes(), server),
+        continue_at: continue_at(meta, outline, &done, latest.as_ref()),
+        course: CourseSummary { meta: meta.clone(), version: manifest.version },
+        freshness,
+    })
+}
+
+fn continue_at(
+    meta: &CourseMeta,
+    outline: &CourseOutline,
+    done: &std::collections::BTreeSet<ItemId>,
+    latest: Option<&ItemId>,
+) -> Option<ItemId> {
+    match latest {
+        Some(item) if !done.contains(item) => Some(item.clone()),
+        latest => first_open(meta, outline, done, latest),
+    }
+}
+
+pub async fn enrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
+    want(host, &request.course, true).await
+}
+
+pub async fn unenrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
+    want(host, &request.course, false).await
+}
+
+async fn want(host: &dyn Host, course: &Slug, wanted: bool) -> Result<EnrolmentView> {
+    let enrolment = account(host)?.learning.want_enrolment(course, wanted).await?;
+    Ok(EnrolmentView {
+        enrolment: enrolment.status(),
+        reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),
+    })
+}
+
+pub async fn search(host: &dyn Host, request: SearchRequest) -> Result<SearchReply> {
+    let account = account(host)?;
+    let hits = account.content.library.search(&request.q)?;
+    Ok(SearchReply { hits: hits.into_iter().map(hit_view).collect() })
+}
+
+fn hit_view(hit: Hit) -> SearchHit {
+    let kind = match hit.kind {
+        HitKind::Course => SearchKind::Course,
+        HitKind::Section => SearchKind::Section,
+        HitKind::Story => SearchKind::Story,
+    };
+    SearchHit { kind, item: hit.item, title: hit.title, course_title: hit.course_title, snippet: hit.snippet }
+}

@@ -1,0 +1,27 @@
+//! What each command does: ask the core, put the answer into the shape the UI shows. One file per `api` module.
+//!
+//! Not here: rules of merging, caching or sync; they are the core's.
+
+pub mod app;
+pub mod download;
+pub mod learning;
+pub mod library;
+pub mod quiz;
+pub mod reading;
+pub mod settings;
+pub mod sync;
+
+use carrel_core::library::Dated;
+
+use crate::api::library::Freshness;
+
+type Result<T> = std::result::Result<T, crate::api::error::CommandError>;
+
+fn freshness<T>(dated: &Dated<T>) -> Freshness {
+    Freshness { as_of_ms: dated.as_of_ms, stale: dated.stale, offline: dated.offline }
+}
+
+/// `done` of `all` in hundredths of a percent.
+fn percent(done: u64, all: u64) -> u16 {
+    if all == 0 { 0 } else { u16::try_from(done.min(all) * 10_000 / all).unwrap_or(10_000) }
+}

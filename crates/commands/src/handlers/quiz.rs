@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+
+use carrel_core::{core::OpenAccount, learning::AttemptRecord};
+use carrel_model::{
+    ItemId, Slug,
+    content::{Quiz, Response, Score, grade, grade_question},
+};
+
+use super::{Result, percent};
+use crate::{
+    api::{
+        error::CommandError,
+        quiz::{AnswerView, AttemptRef, AttemptView, OpenQuiz, QuizView, SaveAnswer, SavedAnswer},
+    },
+    host::{Host, account},
+};
+
+pub async fn open_quiz(host: &dyn Host, request: OpenQuiz) -> Result<QuizView> {
+    let account = account(host)?;
+    let quiz: Quiz = account.content.library.body(request.body).await?;
+    let records = account.learning.attempts(&request.quiz).await?;
+    let mut attempts = Vec::new();
+    for record in &records {
+        attempts.push(attempt_view(&account, record).await?);
+    }
+    let best = attempts.iter().filter_map(|a| a.score.as_ref()).map(score_percent).max();
+    let taken = attempts.iter().filter(|a| a.submitted_ms.is_some()).count() as u32;
+    let attempts_left = (quiz.attempts > 0).then(|| quiz.attempts.saturating_sub(taken));
+    Ok(QuizView { quiz, attempts, best, attempts_left })
+}
+
+pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<AttemptView> {
+    let account = account(host)?;
+    let view = open_quiz(host, request.clone()).await?;
+    let open = view.attempts.iter().any(|a| a.submitted_ms.is_none());
+    if view.attempts_left == Some(0) && !open {
+        return Err(CommandError::invalid(format!("all {} attempts at {} were used", view.quiz.attempts, request.quiz)));
+    }
+    let record = account.learning.start_attempt(&request.quiz, request.body).await?;
+    attempt_view(&account, &record).await
+}
+
+pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAnswer> {
+    let account = account(host)?;
+    let record = account.learning.attempt(request.attempt).await?;
+    let quiz: Quiz = account.content.library.body(record.attempt.quiz_hash).await?;
+    let question = quiz.questions.iter().find(|q| q.id == request.question).ok_or_else(|| {
+        CommandError::from(carrel_core::Error::NotFound(format!("question {} of {}", request.question, quiz.id)))
+    })?;
+    account.learning.save_answer(request.attempt, &request.question, &request.response).await?;
+    Ok(SavedAnswer {
+        points: grade_question(question, &request.response),
+        max_points: i64::from(question.points) * 1000,
+    })
+}
+
+pub async fn submit_attempt(host: &dyn Host, request: AttemptRef) -> Result<AttemptView> {
+    let account = account(host)?;
+    let record = account.learning.submit_attempt(request.attempt).await?;
+    attempt_view(&account, &record).await
+}
+
+async fn attempt_view(account: &OpenAccount, record: &AttemptRecord) -> Result<AttemptView> {
+    let responses: BTreeMap<Slug, Response> = record
+        .answers
+        .iter()
+        .filter_map(|a| Some((a.question.clone(), serde_json::from_str(&a.value).ok()?)))
+        .collect();
+    let score = match record.attempt.submitted_ms {
+        None => None,
+        // The quiz as it was then may not be on this device any more: then only the server's points are known.
+        Some(_) => match account.content.library.body::<Quiz>(record.attempt.quiz_hash).await {
+            Ok(quiz) => {
+                let mut score = grade(&quiz, |q| responses.get(q));
+                if let Some(grade) = &record.grade {
+                    (score.points, score.max_points) = (grade.points, grade.max_points);
+                    score.passed = grade.points * 100 >= grade.max_points * i64::from(quiz.pass);
+                }
+                Some(score)
+            }
+            Err(_) => record.grade.as_ref().map(|g| Score {
+                points: g.points,
+                max_points: g.max_points,
+                passed: false,
+                questions: Vec::new(),
+            }),
+        },
+    };
+    Ok(AttemptView {
+        id: record.attempt.id,
+        started_ms: record.attempt.started_ms,
+        submitted_ms: record.attempt.submitted_ms,
+        answers: responses.into_iter().map(|(question, response)| AnswerView { question, response }).collect(),
+        provisional: score.is_some() && record.grade.is_none(),
+        score,
+    })
+}
+
+fn score_percent(score: &Score) -> u16 {
+    percent(score.points.unsigned_abs(), score.max_points.unsigned_abs())
+}
+
+/// The best score of each quiz of a course, in hundredths of a percent.
+pub(crate) async fn best_scores(account: &OpenAccount, root: &str) -> Result<BTreeMap<ItemId, u16>> {
+    let mut best: BTreeMap<ItemId, u16> = BTreeMap::new();
+    for record in account.learning.attempts_under(root).await? {
+        if let Some(score) = attempt_view(account, &record).await?.score {
+            let entry = best.entry(record.attempt.quiz).or_default();
+            *entry = (*entry).max(score_percent(&score));
+        }
+    }
+    Ok(best)
+}

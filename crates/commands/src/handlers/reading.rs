@@ -1,0 +1,160 @@
+use carrel_core::{core::OpenAccount, learning::{ProgressRecord, Step}, library::Kind};
+use carrel_model::{
+    ItemId, Slug,
+    content::{LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry},
+    lattice::ItemKind,
+};
+
+use super::{Result, freshness};
+use crate::{
+    api::{
+        error::CommandError,
+        reading::{
+            ItemProgress, ItemRef, Neighbour, QuizRef, RecordProgress, SectionPage, StoryPage, StudyBeat, StudyBeatReply, WordView,
+        },
+    },
+    host::{Host, account},
+};
+
+pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPage> {
+    let account = account(host)?;
+    let library = &account.content.library;
+    let found = library.find_section(&request.item).await?;
+    let body: SectionBody = library.body(found.section().body).await?;
+    let (meta, outline) = found.course();
+    let section = found.section();
+    // A quiz section's body ends with the block that names the compiled quiz.
+    let quiz = section.quiz.as_ref().and_then(|quiz| {
+        body.blocks.iter().find_map(|b| match b {
+            carrel_model::content::Block::Quiz { quiz: q, body, .. } if q == quiz => {
+                Some(QuizRef { quiz: q.clone(), body: *body })
+            }
+            _ => None,
+        })
+    });
+    let neighbour = |(lesson, section): (&LessonOutline, &SectionOutline)| Neighbour {
+        item: ItemId::section(&meta.id, &lesson.id, &section.id),
+        title: section.title.clone(),
+        lesson_title: lesson.title.clone(),
+    };
+    let [previous, next] = found.neighbours().map(|n| n.map(neighbour));
+    let progress = progress_of(&account, ItemKind::Section, &request.item).await?;
+    Ok(SectionPage {
+        item: request.item,
+        section_type: section.section_type,
+        title: section.title.clone(),
+        minutes: section.minutes,
+        course_title: meta.title.clone(),
+        lesson_title: found.lesson().title.clone(),
+        lesson_number: found.lesson as u32 + 1,
+        lesson_count: outline.lessons.len() as u32,
+        body,
+        quiz,
+        progress,
+        previous,
+        next,
+        freshness: freshness(&found.manifest),
+    })
+}
+
+pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> {
+    let account = account(host)?;
+    let dated = account.content.library.find_story(&request.item).await?;
+    let freshness = freshness(&dated);
+    let saved = account.learning.saved_words(request.item.root()).await?;
+    let saved_words = saved.iter().filter_map(|i| i.as_str().rsplit('/').next()).map(str::to_owned).collect();
+    let progress = progress_of(&account, ItemKind::Story, &request.item).await?;
+    Ok(StoryPage { item: request.item, story: dated.value, progress, saved_words, freshness })
+}
+
+pub async fn get_word(host: &dyn Host, request: ItemRef) -> Result<WordView> {
+    let account = account(host)?;
+    word(&account, &request.item).await
+}
+
+/// The card of `course/word`, `story/word` or `course/story/word`.
+pub(crate) async fn word(account: &OpenAccount, item: &ItemId) -> Result<WordView> {
+    let parts: Vec<&str> = item.as_str().split('/').collect();
+    let missing = || CommandError::from(carrel_core::Error::NotFound(format!("word {item}")));
+    let (root, leaf) = parts.split_last().map(|(leaf, root)| (root, *leaf)).ok_or_else(missing)?;
+    let found = match root {
+        [root] => match course_vocabulary(account, root).await {
+            Ok((lang, entries)) => find(entries, leaf).map(|e| (lang, e)),
+            Err(_) => story_word(account, root, leaf).await?,
+        },
+        [_, _] => story_word(account, &root.join("/"), leaf).await?,
+        _ => None,
+    };
+    let (lang, entry) = found.ok_or_else(missing)?;
+    let saved = account.learning.saved_words(parts[0]).await?.contains(item);
+    Ok(WordView { item: item.clone(), lang, entry, saved })
+}
+
+fn find(entries: Vec<VocabularyEntry>, leaf: &str) -> Option<VocabularyEntry> {
+    entries.into_iter().find(|e| e.id.as_str() == leaf)
+}
+
+async fn course_vocabulary(account: &OpenAccount, course: &str) -> Result<(String, Vec<VocabularyEntry>)> {
+    let missing = || CommandError::from(carrel_core::Error::NotFound(format!("vocabulary of {course}")));
+    let id = Slug::new(course).map_err(|_| missing())?;
+    let manifest = account.content.library.manifest(Kind::Course, &id).await?;
+    let ManifestContent::Course { meta, outline } = &manifest.value.manifest.content else { return Err(missing()) };
+    let entries = account.content.library.body(outline.vocabulary.ok_or_else(missing)?).await?;
+    Ok((meta.lang.clone(), entries))
+}
+
+async fn story_word(account: &OpenAccount, story: &str, leaf: &str) -> Result<Option<(String, VocabularyEntry)>> {
+    let item = ItemId::new(story).map_err(|e| CommandError::invalid(e.to_string()))?;
+    let story: Story = account.content.library.find_story(&item).await?.value;
+    let lang = story.lang.clone();
+    Ok(find(story.vocabulary, leaf).map(|e| (lang, e)))
+}
+
+pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result<ItemProgress> {
+    let account = account(host)?;
+    let step = Step {
+        kind: request.kind,
+        item: request.item,
+        percent: request.percent,
+        done: request.done,
+        pos: request.pos,
+        restart: request.restart,
+    };
+    let record = account.learning.record(step).await?;
+    view(&account, Some(record)).await
+}
+
+pub async fn study_beat(host: &dyn Host, request: StudyBeat) -> Result<StudyBeatReply> {
+    let account = account(host)?;
+    Ok(StudyBeatReply { time_spent_ms: account.learning.study_beat(&request.item, request.reading).await? })
+}
+
+async fn progress_of(account: &OpenAccount, kind: ItemKind, item: &ItemId) -> Result<ItemProgress> {
+    let record = account.learning.progress(kind, item).await?;
+    view(account, record).await
+}
+
+async fn view(account: &OpenAccount, record: Option<ProgressRecord>) -> Result<ItemProgress> {
+    let Some(ProgressRecord { row, waiting }) = record else {
+        return Ok(ItemProgress {
+            percent: 0,
+            done: false,
+            pos: None,
+            pos_device: String::new(),
+            pos_at_ms: 0,
+            waiting: false,
+        });
+    };
+    let pos_device = match &row.pos {
+        Some(pos) => account.learning.other_device_name(pos.device).await?,
+        None => String::new(),
+    };
+    Ok(ItemProgress {
+        percent: row.percent,
+        done: row.done_ms.is_some(),
+        pos_at_ms: row.pos.as_ref().map_or(0, |p| p.hlc.ms()),
+        pos: row.pos.map(|p| p.at),
+        pos_device,
+        waiting,
+    })
+}

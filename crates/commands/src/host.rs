@@ -1,0 +1,20 @@
+//! What commands need of the program they run in: the core, and the few things only a shell can do.
+//!
+//! Deliberately not here: windows, menus, file dialogs, the clipboard.
+
+use std::sync::Arc;
+
+use carrel_core::core::{Core, OpenAccount};
+
+use crate::api::error::CommandError;
+
+pub trait Host: Send + Sync + 'static {
+    fn core(&self) -> &Arc<Core>;
+    /// Opens a page in the system's browser.
+    fn open_url(&self, url: &str) -> Result<(), CommandError>;
+}
+
+/// The account that is open, or "sign in".
+pub(crate) fn account(host: &dyn Host) -> Result<Arc<OpenAccount>, CommandError> {
+    host.core().account().ok_or_else(|| carrel_core::Error::Unauthenticated.into())
+}
