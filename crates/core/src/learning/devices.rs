@@ -22,7 +22,14 @@ impl Learning {
                 if before.is_none_or(|b| b.value != value) {
                     let hlc = tx.hlc();
                     let (ns, key) = (DEVICE.to_owned(), device.to_string());
-                    tx.join(Kv { ns, key, value: value.clone(), hlc, device, extra: Default::default() })?;
+                    tx.join(Kv {
+                        ns,
+                        key,
+                        value: value.clone(),
+                        hlc,
+                        device,
+                        extra: Default::default(),
+                    })?;
                 }
                 Ok(())
             })
@@ -38,7 +45,9 @@ impl Learning {
             .read(move |conn| {
                 let key = RowKey::of(RowType::Kv, &[DEVICE, &device.to_string()]);
                 let name = match rows::get(conn, Owner::Client, &key)? {
-                    Some(carrel_model::lattice::Row::Kv(kv)) => serde_json::from_str::<String>(&kv.value).ok(),
+                    Some(carrel_model::lattice::Row::Kv(kv)) => {
+                        serde_json::from_str::<String>(&kv.value).ok()
+                    }
                     _ => None,
                 };
                 Ok(name.filter(|n| !n.is_empty()).unwrap_or_else(|| "?".to_owned()))

@@ -1,0 +1,203 @@
+//! One transaction: joins rows, notes what waits, collects what changed.
+
+use std::collections::BTreeSet;
+
+use carrel_model::{
+    AttemptId, DeviceId, Hlc, Slug,
+    lattice::{Attempt, Row, RowKey, RowKind, RowType, TIME_MS, Validate},
+};
+use carrel_sqlite::rows::{self, Owner};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    Options, outbox,
+    state::{self, State},
+};
+use crate::{Change, Error, Result};
+
+/// What a closure in `Store::write` works with.
+pub struct Tx<'c> {
+    conn: &'c Connection,
+    options: &'c Options,
+    now_ms: i64,
+    before: State,
+    state: State,
+    changes: BTreeSet<Change>,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(conn: &'c Connection, options: &'c Options) -> Result<Self> {
+        let state = state::load(conn)?;
+        let now_ms = options.clock.now_ms();
+        Ok(Self { conn, options, now_ms, before: state.clone(), state, changes: BTreeSet::new() })
+    }
+    /// Saves the clocks; gives what changed.
+    pub(super) fn finish(self) -> Result<BTreeSet<Change>> {
+        if self.state != self.before {
+            state::save(self.conn, &self.state)?;
+        }
+        Ok(self.changes)
+    }
+
+    /// For reading within the transaction.
+    pub fn conn(&self) -> &'c Connection {
+        self.conn
+    }
+    pub fn device(&self) -> DeviceId {
+        self.options.device
+    }
+    /// The wall clock at the start of the transaction (UTC, ms), kept within what a row may carry: a device whose clock says 1970
+    /// still saves its learner's work.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms.clamp(*TIME_MS.start(), *TIME_MS.end())
+    }
+    /// The next hybrid time, greater than all that this device wrote or saw, by the server's clock if ours is known to be off.
+    pub fn hlc(&mut self) -> Hlc {
+        self.state.hlc =
+            self.state.hlc.tick(self.now_ms.saturating_add(self.state.clock_offset_ms));
+        self.state.hlc
+    }
+    /// Where sync stands. Changes to it are saved with the transaction.
+    pub fn state(&mut self) -> &mut State {
+        &mut self.state
+    }
+    pub fn get(&self, key: &RowKey) -> Result<Option<Row>> {
+        Ok(rows::get(self.conn, Owner::Client, key)?)
+    }
+    /// The row of this kind with this key.
+    pub fn find<T: RowKind>(&self, parts: &[impl AsRef<str>]) -> Result<Option<T>> {
+        let row = self.get(&RowKey::of(T::TYPE, parts))?;
+        Ok(row.and_then(|r| T::try_from(r).ok()))
+    }
+
+    /// A change made here: joins the row, and if it says anything new, its key waits for the server with a new local revision.
+    /// True if it did. `Error::Invalid` for a row that breaks a rule of the model.
+    pub fn join(&mut self, row: impl Into<Row>) -> Result<bool> {
+        let row = row.into();
+        row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
+        if !self.put(&row)? {
+            return Ok(false);
+        }
+        self.mark_dirty(&row.key())?;
+        Ok(true)
+    }
+
+    /// A row from the server: joins it and marks nothing. True if it said anything new.
+    pub fn apply_remote(&mut self, row: impl Into<Row>) -> Result<bool> {
+        let row = row.into();
+        row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
+        if let Some(stamp) = row.stamp() {
+            self.state.hlc = self.state.hlc.observe(stamp);
+        }
+        self.put(&row)
+    }
+
+    /// The key waits from now on, with a new local revision. Nothing waits in an account without a server.
+    pub fn mark_dirty(&mut self, key: &RowKey) -> Result<()> {
+        if !self.options.has_server {
+            return Ok(());
+        }
+        self.state.rev += 1;
+        outbox::mark(self.conn, key, self.state.rev, self.now_ms)?;
+        self.changes.extend([Change::Outbox, Change::Receipts]);
+        Ok(())
+    }
+
+    /// Tells listeners of a change after the commit.
+    pub fn changed(&mut self, change: Change) {
+        self.changes.insert(change);
+    }
+    /// The release that runs.
+    pub fn app_version(&self) -> &'c str {
+        &self.options.app_version
+    }
+
+    /// Replaces a row instead of joining it. Only for a row that no other replica has: one whose stamp the server refused.
+    pub(crate) fn replace(&mut self, row: &Row) -> Result<()> {
+        let key = row.key();
+        let table = rows::TableSpec::of(key.row_type);
+        let (first, second) = key.parts();
+        let columns: Vec<String> = table
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(i, c)| format!("{} = ?{}", c.name, i + 1))
+            .collect();
+        let sql = format!("DELETE FROM {} WHERE {}", table.table, columns.join(" AND "));
+        let mut delete = self.conn.prepare_cached(&sql)?;
+        match (table.keys[0].kind, second) {
+            (rows::Kind::Uuid, _) => {
+                let id: uuid::Uuid =
+                    first.parse().map_err(|_| Error::Internal(format!("not an id: {first:?}")))?;
+                delete.execute([id.as_bytes().as_slice()])?
+            }
+            (_, Some(second)) => delete.execute([first, second])?,
+            (_, None) => delete.execute([first])?,
+        };
+        self.put(row).map(|_| ())
+    }
+
+    fn put(&mut self, row: &Row) -> Result<bool> {
+        let joined = rows::join(self.conn, Owner::Client, row, 0)?;
+        if joined.payload_conflict {
+            tracing::warn!(
+                row.kind = row.row_type().as_str(),
+                "one id came with two payloads: the greater hash stays"
+            );
+        }
+        if joined.changed
+            && let Some(change) = self.change_of(row)?
+        {
+            self.changes.insert(change);
+        }
+        Ok(joined.changed)
+    }
+
+    /// What a view must show anew.
+    fn change_of(&self, row: &Row) -> Result<Option<Change>> {
+        Ok(match row {
+            Row::Progress(r) => Some(Change::progress_of(&r.item)),
+            Row::Session(r) => Some(Change::progress_of(&r.item)),
+            Row::Attempt(r) => Some(Change::progress_of(&r.quiz)),
+            Row::Answer(r) => self.quiz_change(r.attempt)?,
+            Row::Grade(r) => self.quiz_change(r.attempt)?,
+            Row::Review(_) | Row::ReviewVoid(_) => Some(Change::Words),
+            Row::Kv(r) if r.ns == "setting" => Some(Change::Settings),
+            Row::Kv(r) if r.ns == "enrolment" => {
+                Slug::new(r.key.as_str()).ok().map(Change::Enrolment)
+            }
+            Row::Decision(r) => Some(Change::Enrolment(r.course.clone())),
+            Row::Kv(_) | Row::NoteRevision(_) | Row::NoteLife(_) => None,
+        })
+    }
+    fn quiz_change(&self, attempt: AttemptId) -> Result<Option<Change>> {
+        let attempt: Option<Attempt> = self.find(&[attempt.to_string()])?;
+        Ok(attempt.map(|a| Change::progress_of(&a.quiz)))
+    }
+
+    /// Takes a refusal back: the row waits again.
+    pub fn requeue(&mut self, key: &RowKey) -> Result<()> {
+        self.mark_dirty(key)
+    }
+
+    /// How often this key's stamp was already refused.
+    pub(crate) fn skews(&self, key: &RowKey) -> Result<u32> {
+        let mut stmt = self
+            .conn
+            .prepare_cached("SELECT skews FROM outbox WHERE row_type = ?1 AND key = ?2")?;
+        Ok(stmt.query_row([key.row_type.as_str(), &key.key], |r| r.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// Marks every row that a learner makes as waiting: the server is not the one that has them.
+    pub(crate) fn mark_all_dirty(&mut self) -> Result<()> {
+        for row_type in RowType::ALL {
+            if matches!(row_type, RowType::Grade | RowType::Decision) {
+                continue;
+            }
+            for key in rows::keys(self.conn, Owner::Client, *row_type)? {
+                self.mark_dirty(&key)?;
+            }
+        }
+        Ok(())
+    }
+}

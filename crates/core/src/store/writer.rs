@@ -1,0 +1,249 @@
+//! The one thread that writes. It takes what waits, runs it in one transaction with a savepoint for each, and commits once.
+//!
+//! Not here: SQL of rows (`tx`), opening and backups (`care`).
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{Options, care, tx::Tx};
+use crate::{Change, Error, Result};
+
+/// The most transactions that share a commit.
+const GROUP: usize = 64;
+
+/// A transaction that waits. `run` may be called again; `finish` is called once, after the commit or instead of it.
+trait Job: Send {
+    fn op(&self) -> &'static str;
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    fn finish(self: Box<Self>, committed: Result<()>);
+}
+
+struct Typed<T, F> {
+    op: &'static str,
+    f: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> Job for Typed<T, F> {
+    fn op(&self) -> &'static str {
+        self.op
+    }
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        self.value = None;
+        // A fault in one transaction must not stop the thread that saves all others.
+        let done = catch_unwind(AssertUnwindSafe(|| (self.f)(tx)));
+        self.value = Some(done.map_err(|_| Error::Internal(format!("{} panicked", self.op)))??);
+        Ok(())
+    }
+    fn finish(self: Box<Self>, committed: Result<()>) {
+        let Self { value, reply, .. } = *self;
+        let result =
+            committed.and_then(|()| value.ok_or_else(|| Error::Internal("no value".into())));
+        // If nobody waits for it any more, the work is saved all the same.
+        let _ = reply.send(result);
+    }
+}
+
+enum Message {
+    Write(Box<dyn Job>),
+    Close(oneshot::Sender<()>),
+}
+
+pub(super) struct Writer {
+    queue: Mutex<Option<mpsc::Sender<Message>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        conn: Connection,
+        lock: File,
+        dir: &Path,
+        options: &Options,
+    ) -> Result<Self> {
+        let (queue, jobs) = mpsc::channel();
+        let room = Room { conn, lock, dir: dir.to_owned(), options: options.clone() };
+        let thread = std::thread::Builder::new()
+            .name("carrel-writer".into())
+            .spawn(move || room.work(&jobs))?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        op: &'static str,
+        f: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Write(Box::new(Typed { op, f, value: None, reply })))?;
+        answer.await.map_err(|_| Error::Storage("the store was closed".into()))?
+    }
+
+    pub(super) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.send(Message::Close(reply)).is_ok() {
+            let _ = closed.await;
+        }
+        self.end();
+    }
+
+    fn send(&self, message: Message) -> Result<()> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = queue.as_ref().map(|q| q.send(message));
+        sent.and_then(std::result::Result::ok)
+            .ok_or_else(|| Error::Storage("the store is closed".into()))
+    }
+
+    fn end(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // It ends as soon as the queue is empty, so that whoever opens the file next finds it free.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the thread owns.
+struct Room {
+    conn: Connection,
+    lock: File,
+    dir: PathBuf,
+    options: Options,
+}
+
+impl Room {
+    fn work(mut self, jobs: &mpsc::Receiver<Message>) {
+        let mut closed = None;
+        'open: while let Ok(first) = jobs.recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Write(job) => group.push(job),
+                    Message::Close(reply) => {
+                        self.commit(group);
+                        closed = Some(reply);
+                        break 'open;
+                    }
+                }
+                next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+            }
+            self.commit(group);
+        }
+        care::close(self.conn, &mut self.lock);
+        drop(self.lock);
+        if let Some(reply) = closed {
+            let _ = reply.send(());
+        }
+    }
+
+    fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
+        if group.is_empty() {
+            return;
+        }
+        let first = self.transaction(&mut group);
+        if matches!(first, Err(Error::DiskFull(_)))
+            || first.iter().flatten().any(|r| matches!(r, Err(Error::DiskFull(_))))
+        {
+            self.make_room();
+            // One by one: a large one that still does not fit must not take a tick down with it.
+            for job in group {
+                let mut alone = [job];
+                let result =
+                    self.transaction(&mut alone).and_then(|mut r| r.pop().unwrap_or(Ok(())));
+                let [job] = alone;
+                finish(job, result);
+            }
+            return;
+        }
+        match first {
+            Ok(results) => {
+                group.into_iter().zip(results).for_each(|(job, result)| finish(job, result))
+            }
+            Err(e) => {
+                let text = e.to_string();
+                group.into_iter().for_each(|job| finish(job, Err(Error::Storage(text.clone()))));
+            }
+        }
+    }
+
+    /// Runs the jobs, commits those that went well. `Err`: the commit itself failed, and with it all.
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+        let attempt = self.try_transaction(group);
+        if !self.conn.is_autocommit()
+            && let Err(e) = self.conn.execute_batch("ROLLBACK")
+        {
+            tracing::error!(error = %e, "a transaction could not be rolled back");
+        }
+        let (results, changes) = attempt?;
+        self.options.changes.tell(changes);
+        Ok(results)
+    }
+
+    fn try_transaction(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+    ) -> Result<(Vec<Result<()>>, BTreeSet<Change>)> {
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let mut results = Vec::with_capacity(group.len());
+        let mut changes = BTreeSet::new();
+        for job in group {
+            self.conn.execute_batch("SAVEPOINT job")?;
+            let mut tx = Tx::new(&self.conn, &self.options)?;
+            let result = job.run(&mut tx).and_then(|()| tx.finish());
+            match result {
+                Ok(told) => {
+                    self.conn.execute_batch("RELEASE job")?;
+                    changes.extend(told);
+                    results.push(Ok(()));
+                }
+                Err(e) => {
+                    // SQLite itself rolls everything back when the disk is full: then there is no savepoint any more.
+                    if self.conn.is_autocommit() {
+                        return Err(e);
+                    }
+                    self.conn.execute_batch("ROLLBACK TO job; RELEASE job")?;
+                    results.push(Err(e));
+                }
+            }
+        }
+        self.conn.execute_batch("COMMIT")?;
+        Ok((results, changes))
+    }
+
+    fn make_room(&mut self) {
+        if care::give_up_ballast(&self.dir) {
+            tracing::warn!("the disk is full: the ballast was given up so that work can be saved");
+            if let Some(pages) = &mut self.options.page_limit {
+                *pages += care::BALLAST_PAGES;
+                let _ = care::limit_pages(&self.conn, *pages);
+            }
+        }
+    }
+}
+
+fn finish(job: Box<dyn Job>, result: Result<()>) {
+    if let Err(e) = &result {
+        tracing::debug!(store.op = job.op(), error = %e, "a transaction was not saved");
+    }
+    job.finish(result);
+}
