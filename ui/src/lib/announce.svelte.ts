@@ -1,0 +1,27 @@
+//! Short messages: read out by screen readers, shown for a few seconds, with at most one thing to do about it.
+export interface Slip {
+  text: string;
+  action?: { label: string; run: () => void };
+  bad?: boolean;
+}
+
+class Announcer {
+  slip = $state.raw<Slip>();
+  /** Read out only. */
+  quiet = $state("");
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  say(slip: Slip): void {
+    clearTimeout(this.#timer);
+    this.slip = slip;
+    this.#timer = setTimeout(() => (this.slip = undefined), slip.action || slip.bad ? 9000 : 4000);
+  }
+  whisper(text: string): void {
+    this.quiet = text;
+  }
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.slip = undefined;
+  }
+}
+export const announcer = new Announcer();

@@ -1,0 +1,61 @@
+//! Texts of the interface. Catalogues are typed by the English keys; plurals, numbers, dates and spans of time are Intl's.
+import type { Catalogue, Key, Plural } from "./en";
+
+export type { Key } from "./en";
+export type Language = "en" | "fr" | "ar";
+export const languages: readonly { code: Language; name: string }[] = [
+  { code: "en", name: "English" },
+  { code: "fr", name: "Français" },
+  { code: "ar", name: "العربية" },
+];
+
+const catalogues: Record<Language, () => Promise<{ default: Catalogue }>> = {
+  en: () => import("./en"),
+  fr: () => import("./fr"),
+  ar: () => import("./ar"),
+};
+
+interface Voice {
+  language: Language;
+  catalogue: Catalogue;
+  plural: Intl.PluralRules;
+  number: Intl.NumberFormat;
+}
+let voice = $state.raw<Voice>();
+
+/** The best of our languages for what the learner chose, or for the system if nothing was chosen. */
+export function pick(chosen: string, system: readonly string[] = navigator.languages): Language {
+  for (const tag of chosen ? [chosen] : system) {
+    const found = languages.find((l) => l.code === tag.toLowerCase().split("-")[0]);
+    if (found) return found.code;
+  }
+  return "en";
+}
+
+export async function speak(language: Language): Promise<void> {
+  if (voice?.language === language) return;
+  const catalogue = (await catalogues[language]()).default;
+  voice = { language, catalogue, plural: new Intl.PluralRules(language), number: new Intl.NumberFormat(language) };
+  document.documentElement.lang = language;
+  document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
+}
+
+export function language(): Language {
+  return voice?.language ?? "en";
+}
+
+export type Params = Record<string, string | number>;
+
+/** Fills `{name}`s. In a plural, `n` chooses the form. */
+export function render(entry: string | Plural, plural: Intl.PluralRules, number: Intl.NumberFormat, params: Params): string {
+  const text = typeof entry === "string" ? entry : (entry[plural.select(Number(params["n"] ?? 0))] ?? entry.other);
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = params[name];
+    return value === undefined ? whole : typeof value === "number" ? number.format(value) : value;
+  });
+}
+
+export function t(key: Key, params: Params = {}): string {
+  if (!voice) return key;
+  return render(voice.catalogue[key], voice.plural, voice.number, params);
+}

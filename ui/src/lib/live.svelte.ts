@@ -1,0 +1,109 @@
+//! A view's data: loaded through a command, loaded again when the core says that it changed. Late answers to old questions are dropped.
+//! Nothing here polls and nothing knows the network.
+import { untrack } from "svelte";
+import type { Topic } from "./api/types";
+import { onEvent } from "./platform/events";
+import { asFailure, type CommandFailure } from "./platform/failure";
+
+/** The last answers, so that a page that was open a moment ago is there in the same frame. */
+const kept = new Map<string, unknown>();
+const KEPT = 40;
+function keep(key: string, value: unknown): void {
+  kept.delete(key);
+  kept.set(key, value);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
+}
+/** Another learner opened the app. */
+export function forgetKept(): void {
+  kept.clear();
+}
+
+export class Live<Value> {
+  value = $state.raw<Value | undefined>();
+  error = $state.raw<CommandFailure | undefined>();
+  loading = $state(false);
+  /** Waiting has become noticeable (200 ms): a skeleton may be shown. */
+  slow = $state(false);
+  #turn = 0;
+  #key = "";
+
+  /** Asks; an answer that was overtaken by a later question is dropped. */
+  async ask(key: string, load: () => Promise<Value>): Promise<void> {
+    const turn = ++this.#turn;
+    if (key !== this.#key) {
+      this.#key = key;
+      this.value = kept.get(key) as Value | undefined;
+      this.error = undefined;
+    }
+    this.loading = true;
+    const patience = setTimeout(() => {
+      if (turn === this.#turn) this.slow = true;
+    }, 200);
+    try {
+      const value = await load();
+      if (turn !== this.#turn) return;
+      this.value = value;
+      this.error = undefined;
+      keep(key, value);
+    } catch (cause) {
+      if (turn !== this.#turn) return;
+      this.error = asFailure(cause);
+    } finally {
+      clearTimeout(patience);
+      if (turn === this.#turn) {
+        this.loading = false;
+        this.slow = false;
+      }
+    }
+  }
+
+  /** Shows a value at once (optimism); the next answer replaces it. Any answer still on its way is dropped. */
+  put(value: Value): void {
+    this.#turn++;
+    this.loading = false;
+    this.slow = false;
+    this.value = value;
+    keep(this.#key, value);
+  }
+
+  /** Nothing is asked for now. */
+  clear(): void {
+    this.#turn++;
+    this.#key = "";
+    this.value = undefined;
+    this.error = undefined;
+    this.loading = false;
+    this.slow = false;
+  }
+}
+
+/**
+ * For a component: loads now, when what `key` reads changes, and when a matching topic arrives.
+ * `key` names the question (undefined: ask nothing).
+ */
+export function live<Value>(key: () => string | undefined, load: () => Promise<Value>, matches: (topic: Topic) => boolean): Live<Value> & { reload(): void } {
+  const store = new Live<Value>();
+  const again = (): void => {
+    const now = untrack(key);
+    if (now !== undefined) void store.ask(now, load);
+  };
+  // Before the first paint, so that a kept answer is in it.
+  const first = untrack(key);
+  let asked = first;
+  if (first !== undefined) void store.ask(first, load);
+  $effect(() => {
+    const now = key();
+    untrack(() => {
+      if (now === asked) return;
+      asked = now;
+      if (now === undefined) store.clear();
+      else void store.ask(now, load);
+    });
+  });
+  $effect(() =>
+    onEvent((event) => {
+      if (event.kind === "changed" && event.topics.some(matches)) again();
+    }),
+  );
+  return Object.assign(store, { reload: again });
+}

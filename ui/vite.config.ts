@@ -1,0 +1,65 @@
+import { createReadStream, statSync } from "node:fs";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig, type Plugin } from "vitest/config";
+
+const assets = fileURLToPath(new URL("../assets/", import.meta.url));
+const types: Record<string, string> = {
+  ".webp": "image/webp", ".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml",
+  ".mp3": "audio/mpeg", ".mp4": "video/mp4", ".webm": "video/webm", ".vtt": "text/vtt",
+};
+
+/** While developing with `?fixture`, pictures and sound come from the sources of the demo library. Never part of a build. */
+function fixtureMedia(): Plugin {
+  return {
+    name: "carrel-fixture-media",
+    apply: "serve",
+    configureServer(server) {
+      server.middlewares.use("/fixture-media", (request, response, next) => {
+        const path = normalize(decodeURIComponent((request.url ?? "").split("?")[0] ?? ""));
+        const file = join(assets, path);
+        const type = types[extname(file)];
+        if (!file.startsWith(assets) || !type) return next();
+        try {
+          const size = statSync(file).size;
+          const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+          const start = Number(range?.[1] ?? 0);
+          const end = Math.min(range?.[2] ? Number(range[2]) : size - 1, size - 1);
+          response.writeHead(range ? 206 : 200, {
+            "content-type": type, "accept-ranges": "bytes", "content-length": end - start + 1,
+            ...(range ? { "content-range": `bytes ${start}-${end}/${size}` } : {}),
+          });
+          createReadStream(file, { start, end }).pipe(response);
+        } catch {
+          response.writeHead(404).end();
+        }
+      });
+    },
+  };
+}
+
+export default defineConfig({
+  plugins: [svelte(), fixtureMedia()],
+  clearScreen: false,
+  server: {
+    port: 5173,
+    strictPort: true,
+    fs: { allow: [".."] },
+    // `npm run dev` beside a running bridge: the page is Vite's, the commands are the bridge's.
+    proxy: process.env["CARREL_BRIDGE"] ? { "/api": process.env["CARREL_BRIDGE"] } : {},
+  },
+  build: {
+    target: "es2022",
+    // The content security policy forbids data: fonts, so nothing is inlined.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 400,
+  },
+  test: {
+    environment: "jsdom",
+    include: ["tests/**/*.test.ts"],
+    setupFiles: ["tests/setup.ts"],
+  },
+  resolve: process.env["VITEST"] ? { conditions: ["browser"] } : {},
+});
