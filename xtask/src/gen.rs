@@ -1,6 +1,6 @@
 //! `gen`: the TypeScript types and client of ui/src/lib/api, from the command registry.
 //!
-//! Not here: what is generated. That is `carrel-types`, a program of crates/commands.
+//! Not here: what is generated. That is crates/commands/examples/gen.rs.
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +23,12 @@ pub fn run(args: &[String]) -> Result {
 
 /// The built generator, if there is one.
 pub fn generator() -> Option<PathBuf> {
-    let name = format!("carrel-types{}", std::env::consts::EXE_SUFFIX);
-    Some(sh::target().join("debug").join(name)).filter(|path| path.is_file())
+    let name = format!("gen{}", std::env::consts::EXE_SUFFIX);
+    Some(sh::target().join("debug/examples").join(name)).filter(|path| path.is_file())
 }
 
 fn generate() -> Result {
-    let generator = generator().ok_or("crates/commands has no program `carrel-types`")?;
+    let generator = generator().ok_or("crates/commands has no example `gen`")?;
     sh::run(Command::new(generator).arg(sh::root().join(API)))
 }
 

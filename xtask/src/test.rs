@@ -155,6 +155,7 @@ pub fn build() -> Result {
         "--lib",
         "--bins",
         "--tests",
+        "--examples",
         "--locked",
         "--quiet",
     ]))

@@ -10,6 +10,9 @@ use crate::{
 
 /// Walks on a virtual screen and keeps pictures in target/walk.
 pub fn walk() -> Result {
+    if !run::app().exists() {
+        return Err("the app is not built\nhint: cargo xtask run".into());
+    }
     let place = sh::target().join("walk");
     if place.exists() {
         fs::remove_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
