@@ -19,6 +19,7 @@ impl Profile {
     }
 
     /// Whether the files lie in the system's place.
+    #[cfg(desktop)]
     pub fn is_default(&self) -> bool {
         self.chosen.is_none()
     }

@@ -1,6 +1,8 @@
 //! The one window.
 
-use tauri::{AppHandle, Manager, Runtime, Url, WebviewWindowBuilder};
+#[cfg(desktop)]
+use tauri::Manager;
+use tauri::{AppHandle, Runtime, Url, WebviewWindowBuilder};
 
 use super::profile::Profile;
 

@@ -39,18 +39,20 @@ case "$*" in
   *--show-sdk-path*) echo "$here/sdk";;
   *--show-sdk-version*) echo 18.0;;
   *--show-sdk-platform-path*) echo "$here/sdk";;
-  *-f*|*--find*) echo "$here/cc";;
+  *-f*|*--find*) echo "$here/../cc";;
 esac
 "#;
 
 /// Sets what build scripts look for when they compile C for `target`.
 pub fn use_for(command: &mut Command, target: &str, place: &Path) -> Result {
     let dir = place.join("stand-in");
-    let sdk = dir.join("sdk");
+    // A folder of its own: what lies on PATH must not hide the host's own compiler.
+    let tools = dir.join("bin");
+    let sdk = tools.join("sdk");
     fs::create_dir_all(&sdk).map_err(|e| format!("{}: {e}", sdk.display()))?;
     let compiler = script(&dir, "cc", COMPILER)?;
     let archiver = script(&dir, "ar", ARCHIVER)?;
-    script(&dir, "xcrun", XCRUN)?;
+    script(&tools, "xcrun", XCRUN)?;
     let name = target.replace('-', "_");
     command
         .env(format!("CC_{name}"), &compiler)
@@ -59,7 +61,7 @@ pub fn use_for(command: &mut Command, target: &str, place: &Path) -> Result {
         .env(format!("RANLIB_{name}"), &archiver);
     if target.contains("apple") {
         let path = env::var_os("PATH").unwrap_or_default();
-        let with = env::join_paths(std::iter::once(dir).chain(env::split_paths(&path)));
+        let with = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)));
         command.env("SDKROOT", sdk).env("PATH", with.map_err(|e| format!("PATH: {e}"))?);
     }
     Ok(())
