@@ -1,0 +1,163 @@
+//! Where compiled bytes go. The compiler stages everything first and empties the stage into a [`BlobSink`] only if the package has
+//! no error.
+//!
+//! Not here: databases, manifests, uploads (the server's sink).
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use carrel_model::BlobHash;
+
+/// Bytes with their address. Large media stay on disk until they are copied.
+#[derive(Debug, Clone)]
+pub struct Blob {
+    pub hash: BlobHash,
+    /// Bytes.
+    pub size: u64,
+    /// MIME type.
+    pub media_type: String,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+impl Blob {
+    /// A blob in memory.
+    pub fn from_bytes(bytes: Vec<u8>, media_type: &str) -> Self {
+        Self {
+            hash: BlobHash::of(&bytes),
+            size: bytes.len() as u64,
+            media_type: media_type.to_owned(),
+            content: Content::Bytes(bytes),
+        }
+    }
+    /// A blob that stays in a file: read once for its hash.
+    pub fn from_file(path: &Path, media_type: &str) -> io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        let size = io::copy(&mut File::open(path)?, &mut hasher)?;
+        Ok(Self {
+            hash: BlobHash(*hasher.finalize().as_bytes()),
+            size,
+            media_type: media_type.to_owned(),
+            content: Content::File(path.to_owned()),
+        })
+    }
+    /// The bytes from the beginning.
+    pub fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match &self.content {
+            Content::Bytes(bytes) => Box::new(bytes.as_slice()),
+            Content::File(path) => Box::new(File::open(path)?),
+        })
+    }
+    /// Copies the bytes and makes sure that they still have the hash (the file may have been edited since it was read).
+    pub fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut hasher = blake3::Hasher::new();
+        let mut from = self.open()?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let n = from.read(&mut buffer)?;
+            if n == 0 {
+                break;
+            }
+            hasher.update(&buffer[..n]);
+            out.write_all(&buffer[..n])?;
+        }
+        if hasher.finalize().as_bytes() != &self.hash.0 {
+            return Err(io::Error::other(
+                "a file changed while it was being imported: import again",
+            ));
+        }
+        Ok(())
+    }
+    /// All bytes in memory.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
+        self.copy_to(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Takes blobs. `put` must be idempotent: the same blob comes again with every package that shares it.
+pub trait BlobSink {
+    fn put(&mut self, blob: &Blob) -> io::Result<()>;
+}
+
+/// Blobs in memory, for tests and checks.
+#[derive(Debug, Default)]
+pub struct MemorySink {
+    pub blobs: BTreeMap<BlobHash, (String, Vec<u8>)>,
+}
+
+impl MemorySink {
+    /// The bytes of a blob.
+    pub fn bytes(&self, hash: BlobHash) -> Option<&[u8]> {
+        self.blobs.get(&hash).map(|(_, bytes)| bytes.as_slice())
+    }
+    /// A compiled JSON blob.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, hash: BlobHash) -> Option<T> {
+        serde_json::from_slice(self.bytes(hash)?).ok()
+    }
+}
+
+impl BlobSink for MemorySink {
+    fn put(&mut self, blob: &Blob) -> io::Result<()> {
+        if !self.blobs.contains_key(&blob.hash) {
+            self.blobs.insert(blob.hash, (blob.media_type.clone(), blob.read()?));
+        }
+        Ok(())
+    }
+}
+
+/// Forgets everything: `check` needs the problems only.
+#[derive(Debug, Default)]
+pub struct NullSink;
+
+impl BlobSink for NullSink {
+    fn put(&mut self, _: &Blob) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Blobs as files `ab/abcd...` below a folder. A file appears under its name only when it is whole and on disk.
+#[derive(Debug)]
+pub struct DirSink {
+    root: PathBuf,
+}
+
+impl DirSink {
+    /// `root` is made if it is missing.
+    pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        std::fs::create_dir_all(&root)?;
+        Ok(Self { root })
+    }
+    /// Where a blob lies.
+    pub fn path(&self, hash: BlobHash) -> PathBuf {
+        let hex = hash.to_hex();
+        self.root.join(&hex[..2]).join(hex)
+    }
+}
+
+impl BlobSink for DirSink {
+    fn put(&mut self, blob: &Blob) -> io::Result<()> {
+        let path = self.path(blob.hash);
+        if path.metadata().is_ok_and(|m| m.len() == blob.size) {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        blob.copy_to(&mut file)?;
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|e| e.error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,509 @@
+//! Stories (`story.json` and `story.md`), on their own or inside a course.
+//!
+//! Not here: Global Storybooks texts (`storybook`), how sentences are split (`sentence`).
+
+use std::collections::BTreeSet;
+
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{
+        AudioRef, Cover, Dir, ImageRef, ManifestContent, Ornament, Page, Sentence, Story,
+        StoryMeta, StoryQuiz, VocabularyEntry,
+    },
+};
+use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
+
+use crate::{
+    build::{Build, SearchDoc},
+    fields::{Fields, Found, is_language_tag},
+    markdown::{self, Lines, LinkTarget, Origin, Scope},
+    media::{Shown, Welcome},
+    paths,
+    problem::Place,
+    quiz,
+    sentence::Paragraph,
+    vocabulary, vtt,
+};
+
+/// A compiled story.
+pub(crate) struct Made {
+    pub meta: StoryMeta,
+    pub body: BlobHash,
+}
+
+/// The story at the package's top.
+pub(crate) fn compile_package(build: &mut Build<'_>) -> Option<ManifestContent> {
+    let made = compile(build, "", &[])?;
+    Some(ManifestContent::Story { meta: made.meta, body: made.body })
+}
+
+/// What `course.json` and `story.json` say alike.
+pub(crate) struct Head {
+    pub id: Option<Found<Slug>>,
+    pub title: String,
+    pub lang: String,
+    pub dir: Dir,
+    pub description: String,
+    pub category: String,
+    pub tags: Vec<String>,
+    pub authors: Vec<String>,
+    pub license: String,
+}
+
+impl Head {
+    pub fn read(fields: &Fields<'_>) -> Self {
+        let id = fields.need_slug("id");
+        let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
+        let lang = language(fields, true).unwrap_or_else(|| "und".to_owned());
+        Self {
+            id,
+            title,
+            dir: direction(fields, &lang),
+            lang,
+            description: fields.text_or_empty("description"),
+            category: fields.text_or_empty("category"),
+            tags: fields.owned_texts("tags"),
+            authors: fields.owned_texts("authors"),
+            license: fields.need_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// `lang`, checked.
+pub(crate) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
+    let text = if needed { fields.need_text("lang") } else { fields.text("lang") }?;
+    if is_language_tag(text.value) {
+        return Some(text.value.to_owned());
+    }
+    fields.error(
+        text.line,
+        "bad-lang",
+        format!("\"lang\" is {:?}", text.value),
+        "a language tag such as en, fr-CA or zh-Hant",
+    );
+    None
+}
+
+/// `dir`, or what follows from the language.
+pub(crate) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
+    match fields.node("dir") {
+        Some(_) => {
+            fields.one_of("dir", &[("ltr", Dir::Ltr), ("rtl", Dir::Rtl)]).unwrap_or_default()
+        }
+        None => Dir::of_language(lang),
+    }
+}
+
+/// The credits, Markdown in the JSON file.
+pub(crate) fn credits(build: &Build<'_>, fields: &Fields<'_>) -> String {
+    let Some(text) = fields.text("credits") else { return String::new() };
+    markdown::to_html(
+        text.value,
+        Origin::Inside(fields.at(text.line)),
+        &Scope::default(),
+        build.problems,
+    )
+}
+
+/// `cover`, or the one that is drawn from the title.
+pub(crate) fn cover(build: &mut Build<'_>, fields: &Fields<'_>, title: &str) -> Cover {
+    const ORNAMENTS: [(&str, Ornament); 10] = [
+        ("star", Ornament::Star),
+        ("peaks", Ornament::Peaks),
+        ("rings", Ornament::Rings),
+        ("waves", Ornament::Waves),
+        ("squares", Ornament::Squares),
+        ("petals", Ornament::Petals),
+        ("grid", Ornament::Grid),
+        ("leaf", Ornament::Leaf),
+        ("sun", Ornament::Sun),
+        ("steps", Ornament::Steps),
+    ];
+    let mut cover = Cover::from_title(title);
+    let Some(own) = fields
+        .node("cover")
+        .and_then(|node| Fields::new(node, fields.file, build.problems, "a cover"))
+    else {
+        return cover;
+    };
+    if let Some(color) = own.text("color") {
+        let digits = color.value.strip_prefix('#').unwrap_or_default();
+        if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            cover.color = color.value.to_ascii_lowercase();
+        } else {
+            own.error(
+                color.line,
+                "bad-value",
+                format!("\"color\" is {:?}", color.value),
+                "write #rrggbb",
+            );
+        }
+    }
+    if own.node("ornament").is_some()
+        && let Some(ornament) = own.one_of("ornament", &ORNAMENTS)
+    {
+        cover.ornament = ornament;
+    }
+    let folder = paths::parent(fields.file);
+    cover.image = vocabulary::picture_and_sound(build, &own, folder, &Scope::default(), "").0;
+    own.finish();
+    cover
+}
+
+/// The story in `folder` (`""` for the package's top). `course_words` is the vocabulary of the course around it.
+pub(crate) fn compile(
+    build: &mut Build<'_>,
+    folder: &str,
+    course_words: &[VocabularyEntry],
+) -> Option<Made> {
+    let problems = build.problems;
+    let inside =
+        |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let file = inside("story.json");
+    let node = build.read_json(&file)?;
+    let fields = Fields::new(&node, &file, problems, "story.json")?;
+    fields.format("carrel-story");
+    let head = Head::read(&fields);
+    let level = fields.whole("level", 1..=5);
+    if level.is_none() && fields.node("level").is_none() {
+        fields.missing("level");
+    }
+    let credits = credits(build, &fields);
+    let cover = cover(build, &fields, &head.title);
+    let mut scope = Scope {
+        root: head.id.as_ref().map(|i| i.value.clone()),
+        lang: head.lang.clone(),
+        ..Scope::default()
+    };
+    let mut words = Vec::new();
+    if let Some(link) = fields.text("vocabulary")
+        && let Some(path) = build.resolve(fields.at(link.line), folder, link.value)
+    {
+        words = vocabulary::compile(build, &path, &scope);
+    }
+    let own: BTreeSet<&str> = words.iter().map(|w| w.id.as_str()).collect();
+    let borrowed: Vec<&VocabularyEntry> =
+        course_words.iter().filter(|w| !own.contains(w.id.as_str())).collect();
+    scope.words = own
+        .iter()
+        .map(|w| (*w).to_owned())
+        .chain(borrowed.iter().map(|w| w.id.as_str().to_owned()))
+        .collect();
+    let quiz = fields.text("quiz").and_then(|link| {
+        let path = build.resolve(fields.at(link.line), folder, link.value)?;
+        quiz::compile(build, &path, &scope).map(|made| StoryQuiz { id: made.item, body: made.body })
+    });
+    fields.finish();
+    let text_file = inside("story.md");
+    if build.entry(&text_file).is_none() {
+        problems.error(
+            Place { file: &file, line: 1 },
+            "missing-file",
+            format!("there is no file {text_file:?}"),
+            "write the story there",
+        );
+        return None;
+    }
+    let text = build.read_text(&text_file)?;
+    let pages = pages(build, &text_file, &text, &scope);
+    // A story is read on its own: words of the course that it uses come along.
+    let used: BTreeSet<Slug> = pages
+        .iter()
+        .flat_map(|p| &p.sentences)
+        .flat_map(|s| &s.words)
+        .map(|w| w.word.clone())
+        .collect();
+    words.extend(borrowed.into_iter().filter(|w| used.contains(&w.id)).cloned());
+    let story = Story {
+        id: head.id?.value,
+        title: head.title,
+        lang: head.lang,
+        dir: head.dir,
+        level: level.map_or(1, |l| u8::try_from(l.value).unwrap_or(5)),
+        pages,
+        vocabulary: words,
+        quiz,
+        license: head.license,
+        credits,
+    };
+    Some(finish(build, story, head.description, head.category, head.tags, head.authors, cover))
+}
+
+/// Stages a story and makes what the library shows of it.
+pub(crate) fn finish(
+    build: &mut Build<'_>,
+    story: Story,
+    description: String,
+    category: String,
+    tags: Vec<String>,
+    authors: Vec<String>,
+    cover: Cover,
+) -> Made {
+    let text: Vec<&str> =
+        story.pages.iter().flat_map(|p| &p.sentences).map(|s| s.text.as_str()).collect();
+    build.search.push(SearchDoc {
+        item: ItemId::from(story.id.clone()),
+        title: story.title.clone(),
+        lang: story.lang.clone(),
+        text: text.join(" "),
+    });
+    let body = build.put_json(&story);
+    let meta = StoryMeta {
+        page_count: u32::try_from(story.pages.len()).unwrap_or(u32::MAX),
+        narrated: story.pages.iter().any(|p| p.narration.is_some()),
+        id: story.id,
+        title: story.title,
+        description,
+        lang: story.lang,
+        dir: story.dir,
+        level: story.level,
+        category,
+        tags,
+        authors,
+        license: story.license,
+        credits: story.credits,
+        cover,
+        total_bytes: 0,
+    };
+    Made { meta, body }
+}
+
+/// A page while it is read.
+#[derive(Default)]
+struct Draft {
+    line: u32,
+    image: Option<ImageRef>,
+    narration: Option<AudioRef>,
+    /// The file of the narration, for the times beside it.
+    sound: Option<String>,
+    paragraphs: Vec<Paragraph>,
+}
+
+fn pages(build: &mut Build<'_>, file: &str, text: &str, scope: &Scope) -> Vec<Page> {
+    let problems = build.problems;
+    let lines = Lines::new(Origin::File(file), text);
+    let events: Vec<_> =
+        Parser::new_ext(text, markdown::options() - pulldown_cmark::Options::ENABLE_MATH)
+            .into_offset_iter()
+            .collect();
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut early = false;
+    let mut current = Paragraph::default();
+    let mut in_word = Vec::new();
+    let mut title = false;
+    let mut i = 0;
+    while i < events.len() {
+        let (event, range) = &events[i];
+        let at = lines.at(range.start);
+        match event {
+            Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) => {
+                drafts.push(Draft { line: at.line, ..Draft::default() });
+            }
+            Event::Start(Tag::Heading { level: HeadingLevel::H1, .. })
+                if drafts.is_empty() && !title =>
+            {
+                title = true;
+                i = markdown::group_end(&events, i);
+                continue;
+            }
+            Event::Start(Tag::Image { dest_url, .. }) => {
+                let end = markdown::group_end(&events, i);
+                let media =
+                    markdown::media_of(&events[i..end], &lines).and_then(|m| m.into_iter().next());
+                if let (Some(media), Some(page)) = (media, drafts.last_mut()) {
+                    place_media(build, file, &media, page, scope);
+                } else {
+                    problems.error(
+                        at,
+                        "before-page",
+                        format!("{dest_url:?} stands before the first page"),
+                        "begin the page with a line ##",
+                    );
+                }
+                i = end;
+                continue;
+            }
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                let target = markdown::link_target(dest_url, scope, at, problems);
+                in_word.push(matches!(target, Some(LinkTarget::Word(_))));
+                match target {
+                    Some(LinkTarget::Word(word)) => {
+                        if let Ok(word) = Slug::new(word) {
+                            current.open_word(word, at.line);
+                        }
+                    }
+                    Some(_) => problems.warn(
+                        at,
+                        "story-markup",
+                        format!("a story has no links: {dest_url:?}"),
+                        "only word: links count here",
+                    ),
+                    None => {}
+                }
+            }
+            Event::End(TagEnd::Link) => {
+                if in_word.pop() == Some(true) {
+                    current.close_word();
+                }
+            }
+            Event::Text(t) | Event::Code(t) => current.text(t),
+            Event::SoftBreak => current.text(" "),
+            Event::HardBreak => current.forced_break(),
+            Event::Html(raw) | Event::InlineHtml(raw) => {
+                if raw.trim_start().to_ascii_lowercase().starts_with("<br") {
+                    current.forced_break();
+                } else if !raw.trim_start().starts_with("<!--") {
+                    problems.warn(
+                        at,
+                        "html-removed",
+                        format!("{:?} was removed", raw.trim()),
+                        "a story is plain text, pictures and sound",
+                    );
+                }
+            }
+            Event::Start(Tag::Table(_) | Tag::CodeBlock(_) | Tag::FootnoteDefinition(_)) => {
+                problems.warn(
+                    at,
+                    "story-markup",
+                    "a story has no tables, code or footnotes",
+                    "write it as sentences",
+                );
+                i = markdown::group_end(&events, i);
+                continue;
+            }
+            Event::End(
+                TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item | TagEnd::BlockQuote(_),
+            ) => {
+                let paragraph = std::mem::take(&mut current);
+                if !paragraph.is_empty() {
+                    match drafts.last_mut() {
+                        Some(page) => page.paragraphs.push(paragraph),
+                        None if !early => {
+                            early = true;
+                            problems.error(
+                                at,
+                                "before-page",
+                                "this stands before the first page",
+                                "begin the page with a line ##",
+                            );
+                        }
+                        None => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    if drafts.is_empty() {
+        problems.error(
+            lines.at(0),
+            "empty",
+            "the story has no page",
+            "begin each page with a line ##",
+        );
+    }
+    drafts.into_iter().map(|draft| page(build, file, draft)).collect()
+}
+
+fn place_media(
+    build: &mut Build<'_>,
+    file: &str,
+    media: &markdown::Media,
+    page: &mut Draft,
+    scope: &Scope,
+) {
+    let at = Place { file, line: media.line };
+    let Some(path) = build.resolve(at, paths::parent(file), &media.link) else { return };
+    if build.entry(&path).is_none() {
+        build.problems.error(
+            at,
+            "media-type",
+            format!("{path:?} is a folder"),
+            "a page has a picture and a narration",
+        );
+        return;
+    }
+    let kind = build.entry(&path).map(|e| crate::media::kind_on_disk(&e.disk));
+    let is_image = matches!(kind, Some(crate::media::Kind::Picture | crate::media::Kind::Drawing));
+    let welcome = if is_image { Welcome::Image } else { Welcome::Audio };
+    match build.media(at, &path, &media.alt, &media.caption, scope, welcome) {
+        Some(Shown::Image(image)) => {
+            if page.image.replace(image).is_some() {
+                build.problems.error(
+                    at,
+                    "page-media",
+                    "the page has two pictures",
+                    "begin another page with ##",
+                );
+            }
+        }
+        Some(Shown::Audio(audio)) => {
+            page.sound = Some(path);
+            if page.narration.replace(audio).is_some() {
+                build.problems.error(
+                    at,
+                    "page-media",
+                    "the page has two narrations",
+                    "join the recordings, or begin another page with ##",
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+fn page(build: &mut Build<'_>, file: &str, draft: Draft) -> Page {
+    let mut sentences = Vec::new();
+    for paragraph in &draft.paragraphs {
+        let (more, torn) = paragraph.sentences();
+        sentences.extend(more);
+        for line in torn {
+            let hint = "mark the word in one of the sentences";
+            build.problems.error(
+                Place { file, line },
+                "word-torn",
+                "a word lies across the end of a sentence",
+                hint,
+            );
+        }
+    }
+    if sentences.is_empty() && draft.image.is_none() {
+        let hint = "write a sentence, show a picture, or take the ## out";
+        build.problems.error(Place { file, line: draft.line }, "empty", "the page is empty", hint);
+    }
+    if let (Some(sound), Some(narration)) = (&draft.sound, &draft.narration) {
+        time(build, sound, narration.duration_ms, &mut sentences);
+    }
+    Page { image: draft.image, narration: draft.narration, sentences }
+}
+
+/// Gives the sentences the times of the `.vtt` beside the narration.
+fn time(build: &Build<'_>, sound: &str, duration_ms: u64, sentences: &mut [Sentence]) {
+    let path = paths::with_extension(sound, "vtt");
+    if build.entry(&path).is_none() {
+        return;
+    }
+    let Some(text) = build.read_text(&path) else { return };
+    let Some(cues) = vtt::parse(&text, &path, build.problems) else { return };
+    if cues.len() != sentences.len() {
+        let surplus = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
+        let message =
+            format!("{} cues for the {} sentences of the page", cues.len(), sentences.len());
+        let last = sentences.get(cues.len().saturating_sub(1)).map_or("", |s| s.text.as_str());
+        let hint = match sentences.get(cues.len()) {
+            Some(next) => format!("one cue for each sentence: the next one is {:?}", next.text),
+            None => format!(
+                "one cue for each sentence: the last one is {:?}",
+                sentences.last().map_or(last, |s| &s.text)
+            ),
+        };
+        build.problems.error(Place { file: &path, line: surplus }, "timing-count", message, hint);
+        return;
+    }
+    build.check_range(&cues, &path, duration_ms);
+    for (sentence, cue) in sentences.iter_mut().zip(cues) {
+        sentence.start_ms = Some(cue.start_ms);
+        sentence.end_ms = Some(cue.end_ms);
+    }
+}
