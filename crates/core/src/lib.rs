@@ -10,6 +10,7 @@
 //! | `library` | courses and stories as the learner sees them: catalogue, manifests, bodies, search |
 //! | `download` | whole courses and stories onto this device |
 //! | `media` | the loopback server that audio and video are played from |
+//! | `core` | the client as one thing: accounts, and the open one with everything that belongs to it |
 //! | `http`, `clock`, `ids` | the world outside, through traits |
 //!
 //! Not here: windows, commands, anything of Tauri; the server.
@@ -18,6 +19,7 @@ pub mod account;
 pub mod cache;
 pub mod changes;
 pub mod clock;
+pub mod core;
 pub mod download;
 pub mod error;
 pub mod http;
@@ -30,5 +32,6 @@ pub mod sync;
 
 pub use changes::{Change, Changes};
 pub use clock::{Clock, SystemClock};
+pub use self::core::{Config, Core, OpenAccount};
 pub use error::{Error, Result};
 pub use ids::{IdGen, SystemIds};

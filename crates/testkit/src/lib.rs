@@ -1,1 +1,32 @@
+//! What tests of the whole need. Clocks that stand, jump and run backwards, ids and chance from a seed; with the feature `world` also a
+//! real server in the process, devices, a learner who follows a script, and a network that breaks in every way that was seen.
+//!
+//! Not here: what is to be shown (`tests/`, docs/TESTING.md).
 
+pub mod chance;
+pub mod clock;
+pub mod ids;
+
+#[cfg(feature = "world")]
+pub mod content;
+#[cfg(feature = "world")]
+pub mod fault;
+#[cfg(feature = "world")]
+pub mod flaky;
+#[cfg(feature = "world")]
+pub mod hostile;
+#[cfg(feature = "world")]
+pub mod scratch;
+#[cfg(feature = "world")]
+pub mod server;
+
+pub use chance::Chance;
+pub use clock::FakeClock;
+pub use ids::SeededIds;
+
+#[cfg(feature = "world")]
+pub use fault::{Fault, Faults};
+#[cfg(feature = "world")]
+pub use flaky::{FlakyHttp, Timeline};
+#[cfg(feature = "world")]
+pub use server::TestServer;

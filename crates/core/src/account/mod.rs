@@ -1,1 +1,15 @@
-//! account
+//! Who uses this device: learners on several servers, each with a folder of its own; their tokens; the session with a server.
+//!
+//! Not here: what a learner did (`store`, `learning`), and which account is open (`core`).
+
+mod keychain;
+mod registry;
+mod secrets;
+mod server;
+mod session;
+
+pub use keychain::Keychain;
+pub use registry::{AccountInfo, Accounts, Device};
+pub use secrets::{FileSecrets, SecretStore, Secrets};
+pub use server::{ServerCheck, addresses, check_server, login, logout, register};
+pub use session::{Session, Tokens};

@@ -133,6 +133,7 @@ impl Store {
 
     /// Puts the log into the file and closes it. Transactions that were called before are finished.
     pub async fn close(&self) {
+        self.readers.close();
         self.writer.close().await;
     }
 }

@@ -29,6 +29,12 @@ impl Readers {
         Self { shared, places: Arc::new(Semaphore::new(MOST)) }
     }
 
+    /// No more reads; those that run end as they are.
+    pub(super) fn close(&self) {
+        self.places.close();
+        self.shared.idle().clear();
+    }
+
     pub(super) async fn read<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,

@@ -51,6 +51,10 @@ impl<'c> Tx<'c> {
     pub fn now_ms(&self) -> i64 {
         self.now_ms.clamp(*TIME_MS.start(), *TIME_MS.end())
     }
+    /// The wall clock as it is.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.now_ms
+    }
     /// The next hybrid time, greater than all that this device wrote or saw, by the server's clock if ours is known to be off.
     pub fn hlc(&mut self) -> Hlc {
         self.state.hlc =

@@ -1,0 +1,251 @@
+//! The accounts of this device, in `accounts.json`: a small file that is written whole (temporary file, fsync, rename).
+//!
+//! Each account's folder holds a copy of its own entry, so that a damaged list can be made again from the folders.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use carrel_model::{DeviceId, UserId, wire::Role, wire::UserInfo};
+use serde::{Deserialize, Serialize};
+
+use crate::{Clock, Error, IdGen, Result};
+
+const LIST: &str = "accounts.json";
+const FOLDERS: &str = "accounts";
+const ENTRY: &str = "account.json";
+const DEMO: &str = "demo";
+
+/// This installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: DeviceId,
+    /// For people: "Asha's laptop".
+    pub name: String,
+}
+
+/// One learner on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountInfo {
+    /// Also the name of its folder. The same learner on the same server always has the same one.
+    pub id: String,
+    /// Base address without a slash at the end; none for the demo library.
+    pub server: Option<String>,
+    pub server_name: String,
+    pub user: UserInfo,
+    /// The session ended by itself: the learner can read and work on, and what waits is kept until they sign in again.
+    #[serde(default)]
+    pub needs_sign_in: bool,
+    /// The learner signed out: the work is kept, but closed to others until they sign in again.
+    #[serde(default)]
+    pub signed_out: bool,
+}
+
+impl AccountInfo {
+    /// An account that was just signed in.
+    pub fn of(server: &str, server_name: &str, user: UserInfo) -> Self {
+        let hash = carrel_model::BlobHash::of(format!("{server}\n{}", user.id).as_bytes()).to_hex();
+        Self {
+            id: hash[..20].to_owned(),
+            server: Some(server.to_owned()),
+            server_name: server_name.to_owned(),
+            user,
+            needs_sign_in: false,
+            signed_out: false,
+        }
+    }
+    /// The demo library: no server, nothing waits.
+    pub fn demo(name: &str) -> Self {
+        let user = UserInfo {
+            id: UserId::from_u128(0),
+            login: DEMO.into(),
+            name: String::new(),
+            role: Role::Student,
+        };
+        Self {
+            id: DEMO.into(),
+            server: None,
+            server_name: name.to_owned(),
+            user,
+            needs_sign_in: false,
+            signed_out: false,
+        }
+    }
+    pub fn is_demo(&self) -> bool {
+        self.server.is_none()
+    }
+    fn is_sound(&self) -> bool {
+        // The id becomes a path.
+        !self.id.is_empty()
+            && self.id.len() <= 40
+            && self.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct List {
+    version: u32,
+    device: Device,
+    active: Option<String>,
+    accounts: Vec<AccountInfo>,
+}
+
+/// The list. Every change is on the disk when the call returns.
+pub struct Accounts {
+    dir: PathBuf,
+    list: Mutex<List>,
+}
+
+impl Accounts {
+    /// Reads the list in `dir`, or makes one. A damaged list is put aside and made again from the accounts' folders.
+    pub fn open(dir: &Path, device_name: &str, clock: &dyn Clock, ids: &dyn IdGen) -> Result<Self> {
+        fs::create_dir_all(dir.join(FOLDERS))?;
+        let path = dir.join(LIST);
+        let new_device =
+            || Device { id: DeviceId(ids.uuid_v7(clock.now_ms())), name: device_name.to_owned() };
+        let list = match fs::read(&path) {
+            Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
+                Ok(list) if list.version > 1 => {
+                    let hint = "hint: update Carrel; the file was left as it is";
+                    return Err(Error::Storage(format!(
+                        "{} is from a newer Carrel; {hint}",
+                        path.display()
+                    )));
+                }
+                Ok(mut list) => {
+                    list.accounts.retain(AccountInfo::is_sound);
+                    list
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "the list of accounts is damaged: it is made again from the folders");
+                    fs::rename(
+                        &path,
+                        dir.join(format!("accounts.damaged-{}.json", clock.now_ms())),
+                    )?;
+                    List {
+                        version: 1,
+                        device: new_device(),
+                        active: None,
+                        accounts: from_folders(dir),
+                    }
+                }
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                List { version: 1, device: new_device(), active: None, accounts: from_folders(dir) }
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let accounts = Self { dir: dir.to_owned(), list: Mutex::new(list) };
+        accounts.change(|_| Ok(()))?;
+        Ok(accounts)
+    }
+
+    pub fn device(&self) -> Device {
+        self.list().device.clone()
+    }
+    pub fn all(&self) -> Vec<AccountInfo> {
+        self.list().accounts.clone()
+    }
+    pub fn get(&self, id: &str) -> Option<AccountInfo> {
+        self.list().accounts.iter().find(|a| a.id == id).cloned()
+    }
+    /// The account that was open last.
+    pub fn active(&self) -> Option<AccountInfo> {
+        let list = self.list();
+        let id = list.active.as_deref()?;
+        list.accounts.iter().find(|a| a.id == id).cloned()
+    }
+    /// Where an account's files are.
+    pub fn folder(&self, id: &str) -> PathBuf {
+        self.dir.join(FOLDERS).join(id)
+    }
+
+    /// Adds an account, or replaces what is known of it, and makes it the active one.
+    pub fn put(&self, account: &AccountInfo) -> Result<()> {
+        self.change(|list| {
+            match list.accounts.iter_mut().find(|a| a.id == account.id) {
+                Some(known) => *known = account.clone(),
+                None => list.accounts.push(account.clone()),
+            }
+            list.active = Some(account.id.clone());
+            Ok(())
+        })?;
+        let folder = self.folder(&account.id);
+        fs::create_dir_all(&folder)?;
+        write_whole(&folder.join(ENTRY), &serde_json::to_vec_pretty(account)?)
+    }
+    /// Which account is open; none: First run. `Error::NotFound` for an unknown one.
+    pub fn set_active(&self, id: Option<&str>) -> Result<()> {
+        self.change(|list| {
+            match id {
+                Some(id) if !list.accounts.iter().any(|a| a.id == id) => {
+                    return Err(Error::NotFound(format!("account {id}")));
+                }
+                _ => list.active = id.map(str::to_owned),
+            }
+            Ok(())
+        })
+    }
+    /// Notes how an account's session stands.
+    pub fn mark(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
+        self.change(|list| {
+            if let Some(account) = list.accounts.iter_mut().find(|a| a.id == id) {
+                (account.needs_sign_in, account.signed_out) = (needs_sign_in, signed_out);
+            }
+            Ok(())
+        })
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Memory changes only when the disk did.
+    fn change(&self, f: impl FnOnce(&mut List) -> Result<()>) -> Result<()> {
+        let mut list = self.list();
+        let mut next = list.clone();
+        f(&mut next)?;
+        write_whole(&self.dir.join(LIST), &serde_json::to_vec_pretty(&next)?)?;
+        *list = next;
+        Ok(())
+    }
+}
+
+/// From the copies in the folders. They must be signed in again: whether they were signed out is not known.
+fn from_folders(dir: &Path) -> Vec<AccountInfo> {
+    let Ok(folders) = fs::read_dir(dir.join(FOLDERS)) else { return Vec::new() };
+    let entries = folders.flatten().filter_map(|folder| {
+        let mut account: AccountInfo =
+            serde_json::from_slice(&fs::read(folder.path().join(ENTRY)).ok()?).ok()?;
+        if !account.is_sound() || folder.file_name().to_str() != Some(account.id.as_str()) {
+            return None;
+        }
+        account.signed_out = !account.is_demo();
+        Some(account)
+    });
+    let mut found: Vec<AccountInfo> = entries.collect();
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found
+}
+
+/// Either the old bytes or the new ones are there, never half of them. Readable by the owner alone.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = path.with_extension("part");
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&part, path)?;
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

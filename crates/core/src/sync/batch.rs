@@ -1,0 +1,181 @@
+//! What waits as one push, and what the reply does to the outbox: in one transaction, row by row.
+
+use carrel_model::{
+    BatchId, Hlc,
+    lattice::{NoteLife, Position, Row, RowKey},
+    wire::{MAX_PUSH_BYTES, PushReply, PushRequest, ResultCode},
+};
+use rusqlite::Connection;
+use serde_json::value::RawValue;
+
+use super::machine::Pushed;
+use crate::{
+    Clock, IdGen, Result,
+    store::{
+        Tx,
+        outbox::{self, Waiting},
+        state,
+    },
+};
+
+/// What the envelope of a batch takes at most.
+const ENVELOPE: usize = 1024;
+/// So often a row is stamped again before it is put away.
+const SKEWS: u32 = 3;
+
+/// A batch on its way: what was sent, as it was.
+pub(super) struct Batch {
+    pub(super) sent: Vec<Waiting>,
+    pub(super) request: PushRequest,
+    /// How far the pull was when it was sent.
+    pulled: u64,
+}
+
+/// The next batch; none if nothing waits.
+pub(super) fn next(
+    conn: &Connection,
+    limit: usize,
+    device_id: carrel_model::DeviceId,
+    clock: &dyn Clock,
+    ids: &dyn IdGen,
+) -> Result<Option<Batch>> {
+    let found = outbox::batch(conn, limit, MAX_PUSH_BYTES - ENVELOPE)?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let state = state::load(conn)?;
+    let now_ms = clock.now_ms();
+    let mut sent = Vec::with_capacity(found.len());
+    let mut items = Vec::with_capacity(found.len());
+    for (waiting, _, json) in found {
+        sent.push(waiting);
+        items.push(RawValue::from_string(json)?);
+    }
+    let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
+    let batch_id = BatchId(ids.uuid_v7(now_ms));
+    let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
+    Ok(Some(Batch { sent, request, pulled: state.pulled }))
+}
+
+/// Takes a reply in. `offset_ms`: the server's clock minus ours, if it complained about ours.
+pub(super) fn settle(
+    tx: &mut Tx<'_>,
+    batch: &BatchOutcome,
+    offset_ms: Option<i64>,
+) -> Result<Pushed> {
+    let mut done = Pushed { sent: batch.sent.len(), ..Pushed::default() };
+    let known = tx.state().epoch.clone();
+    // Another database, or an older state of the same one: rows that it had may be gone, so that nothing is acknowledged.
+    if !known.is_empty() && (known != batch.reply.epoch || batch.reply.usn < batch.pulled) {
+        change_epoch(tx, &batch.reply.epoch)?;
+        done.left = outbox::counts(tx.conn())?.0;
+        return Ok(done);
+    }
+    tx.state().epoch.clone_from(&batch.reply.epoch);
+    if let Some(offset_ms) = offset_ms {
+        correct_clock(tx, offset_ms);
+    }
+    let at_ms = tx.now_ms();
+    for (sent, result) in batch.sent.iter().zip(&batch.reply.results) {
+        let gone = match result.code {
+            ResultCode::Ok => {
+                let gone = outbox::acknowledge(tx, &sent.key, sent.rev, at_ms)?;
+                done.accepted += usize::from(gone);
+                gone
+            }
+            ResultCode::Invalid => {
+                outbox::refuse(tx, &sent.key, sent.rev, "invalid", &result.reason)?
+            }
+            ResultCode::Forbidden => {
+                outbox::refuse(tx, &sent.key, sent.rev, "forbidden", &result.reason)?
+            }
+            ResultCode::TooNew => {
+                outbox::refuse(tx, &sent.key, sent.rev, "too_new", &result.reason)?
+            }
+            ResultCode::ClockSkew => stamp_again(tx, sent, &result.reason)?,
+        };
+        done.settled += usize::from(gone);
+    }
+    outbox::prune_receipts(tx)?;
+    tx.state().last_ok_ms = Some(at_ms);
+    done.left = outbox::counts(tx.conn())?.0;
+    Ok(done)
+}
+
+/// A batch and what the server said of it.
+#[derive(Clone)]
+pub(super) struct BatchOutcome {
+    sent: Vec<Waiting>,
+    pulled: u64,
+    reply: PushReply,
+}
+
+impl BatchOutcome {
+    pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
+        Self { sent: batch.sent, pulled: batch.pulled, reply }
+    }
+    pub(super) fn complains_about_clock(&self) -> bool {
+        self.reply.results.iter().any(|r| r.code == ResultCode::ClockSkew)
+    }
+}
+
+/// Another copy of the server's database: everything is pulled from the start, and everything is sent again. Joins make it harmless.
+pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
+    tracing::info!(
+        sync.epoch = epoch,
+        "the server's database is another one: everything is compared again"
+    );
+    tx.state().epoch = epoch.to_owned();
+    tx.state().pulled = 0;
+    tx.mark_all_dirty()
+}
+
+/// From now on stamps follow the server's clock.
+fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
+    let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
+    let state = tx.state();
+    state.clock_offset_ms = offset_ms;
+    // The stamps of a wrong clock must not drag the next ones along.
+    state.hlc = state.hlc.min(now);
+}
+
+/// A row whose stamp lies in the future gets one by the server's clock, and waits on. Nobody else has it: so it may be replaced.
+/// True if it does not wait any more.
+fn stamp_again(tx: &mut Tx<'_>, sent: &Waiting, reason: &str) -> Result<bool> {
+    let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
+    let times = tx.skews(&sent.key)? + 1;
+    let Some(row) = with_stamp(row, tx).filter(|_| times <= SKEWS) else {
+        return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
+    };
+    if is_waiting_as(tx.conn(), &sent.key, sent.rev)? {
+        tx.replace(&row)?;
+        tx.mark_dirty(&sent.key)?;
+        outbox::note_skew(tx, &sent.key, times)?;
+    }
+    Ok(false)
+}
+
+fn is_waiting_as(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3)";
+    Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
+}
+
+fn with_stamp(row: Row, tx: &mut Tx<'_>) -> Option<Row> {
+    Some(match row {
+        Row::Progress(mut r) => {
+            let Position { device, at, .. } = r.pos.take()?;
+            r.pos = Some(Position { hlc: tx.hlc(), device, at });
+            r.into()
+        }
+        Row::Kv(mut r) => {
+            r.hlc = tx.hlc();
+            r.into()
+        }
+        Row::NoteRevision(mut r) => {
+            r.hlc = tx.hlc();
+            r.into()
+        }
+        Row::NoteLife(r) => NoteLife { deleted: tx.hlc(), ..r }.into(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,285 @@
+//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: whoever steps it owns time, order and
+//! faults, be it the scheduler or a simulation.
+//!
+//! ```text
+//! let mut todo = VecDeque::from(engine.handle(Event::Start));
+//! while let Some(instruction) = todo.pop_front() {
+//!     todo.extend(engine.handle(engine.run(instruction).await));
+//! }
+//! // then let time pass until engine.next_wake(), and engine.handle(Event::Timer)
+//! ```
+//! Dropping the future of `run` at any point is what a crash does: the request may or may not have arrived, the transaction may or may
+//! not have been made. `Listen` is not run here but read with `listen`.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
+use futures_util::StreamExt;
+
+use super::{
+    Event, Fault, Instruction, Machine, Phase, Transport,
+    batch::{self, BatchOutcome},
+    machine::{Lane, Pushed},
+    pull,
+};
+use crate::{
+    IdGen, Result,
+    store::{Store, outbox, state},
+};
+
+/// An event line of the server is far shorter.
+const LINE: usize = 64 * 1024;
+
+pub struct Engine {
+    store: Arc<Store>,
+    transport: Transport,
+    ids: Arc<dyn IdGen>,
+    machine: Mutex<Machine>,
+    /// What is being sent now, for receipts.
+    in_flight: Mutex<BTreeSet<RowKey>>,
+}
+
+impl Engine {
+    pub fn new(
+        store: Arc<Store>,
+        transport: Transport,
+        ids: Arc<dyn IdGen>,
+        machine: Machine,
+    ) -> Self {
+        Self { store, transport, ids, machine: Mutex::new(machine), in_flight: Mutex::default() }
+    }
+
+    /// Tells the machine what happened now.
+    pub fn handle(&self, event: Event) -> Vec<Instruction> {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().handle(now, event)
+    }
+    /// When to `handle(Event::Timer)`, in ms from now; 0 if it is due.
+    pub fn next_wake_in(&self) -> Option<i64> {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().next_wake().map(|at| (at - now).max(0))
+    }
+    pub fn is_settled(&self) -> bool {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().is_settled(now)
+    }
+    pub fn phase(&self) -> (Phase, Option<ErrorCode>) {
+        let machine = self.machine();
+        (machine.phase(), machine.error())
+    }
+    /// In ms from now: the next try after a fault.
+    pub fn next_try_in(&self) -> Option<i64> {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().next_try().map(|at| (at - now).max(0))
+    }
+    pub fn in_flight(&self) -> BTreeSet<RowKey> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Does it, once, and says what came of it.
+    pub async fn run(&self, instruction: Instruction) -> Event {
+        match instruction {
+            Instruction::Push { limit } => self.push(limit).await,
+            Instruction::Quarantine { key, rev, code, reason } => {
+                self.quarantine(key, rev, code, reason).await
+            }
+            Instruction::Pull { limit } => self.pull(limit).await,
+            Instruction::Listen => self.listen(|_| {}).await,
+            Instruction::Hangup => Event::Timer,
+        }
+    }
+
+    async fn push(&self, limit: usize) -> Event {
+        let (device, clock, ids) =
+            (self.store.device(), self.store.clock().clone(), self.ids.clone());
+        let next = self
+            .store
+            .read(move |conn| batch::next(conn, limit, device, clock.as_ref(), ids.as_ref()))
+            .await;
+        let batch = match next {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return Event::Pushed(Pushed::default()),
+            Err(e) => return store_failed(Lane::Push, &e),
+        };
+        let (sent, first) = (batch.sent.len(), batch.sent.first().map(|w| (w.key.clone(), w.rev)));
+        let _flight = self.depart(batch.sent.iter().map(|w| w.key.clone()).collect());
+        let outcome = match self.transport.push(&batch.request).await {
+            Ok(reply) => BatchOutcome::new(batch, reply),
+            Err(fault) => return Event::PushFailed { fault, sent, first },
+        };
+        let mut offset_ms = None;
+        if outcome.complains_about_clock() {
+            // Without the server's time there is no better stamp: what was accepted is still acknowledged, by sending all again.
+            match self.transport.clock_offset().await {
+                Ok(ms) => offset_ms = Some(ms),
+                // What the description of the server says is never the fault of a row.
+                Err(fault) => {
+                    let busy = Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() };
+                    let fault = if fault == Fault::Offline { fault } else { busy };
+                    return Event::PushFailed { fault, sent, first };
+                }
+            }
+        }
+        let settled =
+            self.store.write("settle_push", move |tx| batch::settle(tx, &outcome, offset_ms)).await;
+        match settled {
+            Ok(done) => Event::Pushed(done),
+            Err(e) => store_failed(Lane::Push, &e),
+        }
+    }
+
+    async fn quarantine(&self, key: RowKey, rev: i64, code: &'static str, reason: String) -> Event {
+        let refused = self
+            .store
+            .write("quarantine", move |tx| outbox::refuse(tx, &key, rev, code, &reason))
+            .await;
+        match refused {
+            Ok(_) => Event::Quarantined,
+            Err(e) => store_failed(Lane::Push, &e),
+        }
+    }
+
+    async fn pull(&self, limit: u32) -> Event {
+        let state = match self.store.read(state::load).await {
+            Ok(state) => state,
+            Err(e) => return store_failed(Lane::Pull, &e),
+        };
+        let (since, epoch) = (state.pulled, state.epoch);
+        let reply = match self.transport.pull(since, limit).await {
+            Ok(reply) => reply,
+            Err(fault) => return Event::PullFailed(fault),
+        };
+        match self.store.write("apply_pull", move |tx| pull::take(tx, since, &epoch, &reply)).await
+        {
+            Ok(done) => Event::Pulled(done),
+            Err(e) => store_failed(Lane::Pull, &e),
+        }
+    }
+
+    /// Reads the event stream until it ends; hands over what it says.
+    pub async fn listen(&self, tell: impl Fn(Event)) -> Event {
+        let reply = match self.transport.events().await {
+            Ok(reply) => reply,
+            Err(fault) => return Event::ListenEnded(fault),
+        };
+        tell(Event::ListenOpened);
+        let mut body = reply.body;
+        let mut lines = EventLines::default();
+        while let Some(piece) = body.next().await {
+            let Ok(piece) = piece else { return Event::ListenEnded(Fault::Offline) };
+            match lines.take(&piece) {
+                Some(found) => {
+                    found.into_iter().for_each(|n| tell(Event::News { usn: n.usn, epoch: n.epoch }))
+                }
+                None => return Event::ListenEnded(Fault::BadReply),
+            }
+        }
+        // The server ends it with the access token; the next one has a fresh one.
+        Event::ListenEnded(Fault::Offline)
+    }
+
+    fn depart(&self, keys: BTreeSet<RowKey>) -> Flight<'_> {
+        *self.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+        Flight { engine: self }
+    }
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While it lives, rows are on their way.
+struct Flight<'a> {
+    engine: &'a Engine,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.engine.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn store_failed(lane: Lane, e: &crate::Error) -> Event {
+    tracing::error!(error = %e, "sync could not use the store");
+    Event::StoreFailed(lane)
+}
+
+/// Server-sent events (WHATWG HTML, 9.2) as far as they are used: `event: news` with one line of data.
+#[derive(Default)]
+struct EventLines {
+    half: Vec<u8>,
+    is_news: bool,
+    data: String,
+}
+
+impl EventLines {
+    /// The news in the next bytes; none if no sane server sends them.
+    fn take(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
+        self.half.extend_from_slice(bytes);
+        let mut news = Vec::new();
+        while let Some(end) = self.half.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = self.half.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches(['\n', '\r']);
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => self.is_news = value == "news",
+                "data" => self.data.push_str(value),
+                "" if line.is_empty() => {
+                    let (data, is_news) =
+                        (std::mem::take(&mut self.data), std::mem::take(&mut self.is_news));
+                    if is_news {
+                        news.extend(serde_json::from_str::<News>(&data).ok());
+                    }
+                }
+                _ => {}
+            }
+        }
+        (self.half.len() <= LINE && self.data.len() <= LINE).then_some(news)
+    }
+}
+
+/// For tests and tools: everything that is due, to its end, without letting time pass.
+impl Engine {
+    pub async fn step(&self, event: Event) -> Result<()> {
+        let mut todo = std::collections::VecDeque::from(self.handle(event));
+        while let Some(instruction) = todo.pop_front() {
+            if instruction != Instruction::Listen {
+                let event = self.run(instruction).await;
+                todo.extend(self.handle(event));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_however_they_are_cut() {
+        let stream = b": hello\n\nevent: news\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\nevent: other\ndata: {}\n\n\
+            event: news\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: news\ndata: nonsense\n\n";
+        for cut in 1..stream.len() {
+            let mut lines = EventLines::default();
+            let mut usns = Vec::new();
+            for piece in stream.chunks(cut) {
+                usns.extend(lines.take(piece).unwrap().into_iter().map(|n| n.usn));
+            }
+            assert_eq!(usns, [7, 8], "pieces of {cut}");
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_no_event() {
+        let mut lines = EventLines::default();
+        assert!((0..100).any(|_| lines.take(&[b'x'; 1024]).is_none()));
+    }
+}

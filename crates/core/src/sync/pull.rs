@@ -1,0 +1,52 @@
+//! Pulled rows and the cursor: in one transaction, so that neither can be there without the other.
+
+use carrel_model::{lattice::Row, wire::PullReply};
+
+use super::{batch::change_epoch, machine::Pulled};
+use crate::{
+    Error, Result,
+    store::{Tx, state},
+};
+
+/// Takes a reply to "what came after `since`, under `epoch`?" in.
+pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
+    let known = tx.state().epoch.clone();
+    if known != epoch || tx.state().pulled != since {
+        // Meanwhile a push found another database, and the cursor went back: this answer is to an old question.
+        return Ok(Pulled { more: true, usn: tx.state().pulled, epoch: known });
+    }
+    if !known.is_empty() && known != reply.epoch {
+        change_epoch(tx, &reply.epoch)?;
+        return Ok(Pulled { more: true, usn: 0, epoch: reply.epoch.clone() });
+    }
+    let mut news = 0_usize;
+    for pulled in &reply.rows {
+        let text = pulled.row.get();
+        match serde_json::from_str::<Row>(text) {
+            Ok(row) => match tx.apply_remote(row) {
+                Ok(changed) => news += usize::from(changed),
+                Err(Error::Invalid(why)) => keep(tx, text, &why)?,
+                Err(e) => return Err(e),
+            },
+            // A kind of row that this release does not know yet, or a known one with a meaning it does not know.
+            Err(why) => keep(tx, text, &why.to_string())?,
+        }
+    }
+    let now_ms = tx.now_ms();
+    let state = tx.state();
+    state.epoch.clone_from(&reply.epoch);
+    state.pulled = reply.next;
+    state.last_ok_ms = Some(now_ms);
+    tracing::debug!(
+        sync.rows = reply.rows.len(),
+        sync.news = news,
+        sync.next = reply.next,
+        "pulled"
+    );
+    Ok(Pulled { more: reply.more, usn: reply.next, epoch: reply.epoch.clone() })
+}
+
+fn keep(tx: &Tx<'_>, text: &str, why: &str) -> Result<()> {
+    tracing::warn!(error = why, "a pulled row cannot be read here: it is kept for a later release");
+    state::keep_foreign(tx, text)
+}

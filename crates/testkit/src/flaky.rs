@@ -1,0 +1,309 @@
+//! A network that breaks, from a seed and in virtual time, around another one. Nothing here waits.
+//!
+//! Not here: what the faults are (`fault`), whole replies made up for one test (`hostile`).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_core::http::{Failure, FailureKind, Http, Reply, Request};
+use carrel_model::ErrorCode;
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::{Chance, FakeClock, Fault, Faults, hostile};
+
+/// All clocks of a world: the server's and every device's. Time passes for all of them; each may jump by itself.
+#[derive(Clone, Default)]
+pub struct Timeline {
+    clocks: Arc<Mutex<Vec<FakeClock>>>,
+}
+
+impl Timeline {
+    pub fn add(&self, clock: &FakeClock) {
+        self.clocks().push(clock.clone());
+    }
+    pub fn advance(&self, ms: i64) {
+        for clock in self.clocks().iter() {
+            clock.advance(ms);
+        }
+    }
+    fn clocks(&self) -> MutexGuard<'_, Vec<FakeClock>> {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a request is held up, so that something else can happen meanwhile: a change, or the death of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Before it was sent.
+    Before,
+    /// After it was answered, before the answer was seen.
+    After,
+}
+
+/// See the module. One for each device.
+pub struct FlakyHttp {
+    inner: Arc<dyn Http>,
+    time: Timeline,
+    state: Mutex<State>,
+    reached: Notify,
+    released: Notify,
+}
+
+struct State {
+    chance: Chance,
+    faults: Faults,
+    fired: BTreeMap<Fault, u64>,
+    requests: u64,
+    /// The cable is out.
+    cut: bool,
+    /// Requests that were given up and have not arrived yet.
+    late: Vec<Request>,
+    /// In this many requests from now one is held up.
+    hold: Option<(u64, Moment)>,
+}
+
+impl FlakyHttp {
+    /// Healthy until `set`.
+    pub fn new(inner: Arc<dyn Http>, time: &Timeline, chance: Chance) -> Self {
+        let state = State {
+            chance,
+            faults: Faults::none(),
+            fired: BTreeMap::new(),
+            requests: 0,
+            cut: false,
+            late: Vec::new(),
+            hold: None,
+        };
+        Self {
+            inner,
+            time: time.clone(),
+            state: Mutex::new(state),
+            reached: Notify::new(),
+            released: Notify::new(),
+        }
+    }
+
+    pub fn set(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+    /// Out goes the cable; every request fails at once.
+    pub fn cut(&self, cut: bool) {
+        self.state().cut = cut;
+    }
+    /// How often each fault happened.
+    pub fn fired(&self) -> BTreeMap<Fault, u64> {
+        self.state().fired.clone()
+    }
+    /// Requests that were made, with or without luck.
+    pub fn requests(&self) -> u64 {
+        self.state().requests
+    }
+    /// The `n`th request from now (0: the next) is held up: `reached` resolves, and the request goes on after `release`, or never.
+    pub fn hold_at(&self, n: u64, moment: Moment) {
+        self.state().hold = Some((n, moment));
+    }
+    /// Nothing is held up any more, if it was not yet.
+    pub fn hold_nothing(&self) {
+        self.state().hold = None;
+    }
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+    pub fn release(&self) {
+        self.released.notify_one();
+    }
+    /// What was late arrives now.
+    pub async fn deliver_late(&self) {
+        let late = std::mem::take(&mut self.state().late);
+        for request in late {
+            let _ = self.pass(request).await;
+        }
+    }
+
+    async fn pass(&self, request: Request) -> Result<(u16, HeaderMap, Bytes), Failure> {
+        let reply = self.inner.send(request).await?;
+        let (status, headers) = (reply.status, reply.headers.clone());
+        Ok((status, headers, reply.bytes(64 * 1024 * 1024).await?))
+    }
+    /// Waited in vain.
+    fn waited(&self, timeout: Duration) -> Failure {
+        self.time.advance(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
+        Failure::new(FailureKind::Timeout, format!("no answer within {} ms", timeout.as_millis()))
+    }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait_for_release(&self) {
+        self.reached.notify_one();
+        self.released.notified().await;
+    }
+
+    async fn broken(&self, fault: Fault, request: Request) -> Result<Reply, Failure> {
+        let timeout = request.timeout;
+        match fault {
+            Fault::LoseRequest => Err(self.waited(timeout)),
+            Fault::LoseReply => {
+                let _ = self.pass(request).await;
+                Err(self.waited(timeout))
+            }
+            Fault::Duplicate => {
+                let _ = self.pass(request.clone()).await;
+                let (status, headers, body) = self.pass(request).await?;
+                Ok(hostile::whole(status, headers, body))
+            }
+            Fault::Late => {
+                self.state().late.push(request);
+                Err(self.waited(timeout))
+            }
+            Fault::CutBody => {
+                let (status, headers, body) = self.pass(request).await?;
+                let at = self.state().chance.below(body.len() as u64) as usize;
+                Ok(hostile::cut(status, headers, &body, at))
+            }
+            Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
+            // A server says it of a batch; of a single small row only some proxy would.
+            Fault::TooLarge if rows_of(&request) > 1 => {
+                Ok(hostile::problem(413, ErrorCode::TooLarge, None))
+            }
+            Fault::TooLarge => {
+                Ok(hostile::reply(413, "text/html", "<h1>413 Request Entity Too Large</h1>"))
+            }
+            Fault::RateLimited => {
+                let wait = 1 + self.state().chance.below(90);
+                Ok(hostile::problem(429, ErrorCode::RateLimited, Some(wait)))
+            }
+            Fault::Internal => Ok(hostile::problem(500, ErrorCode::Internal, None)),
+            Fault::Unavailable => {
+                Ok(hostile::reply(503, "text/html", "<h1>503 Service Unavailable</h1>"))
+            }
+            Fault::Portal => Ok(hostile::portal()),
+            Fault::Redirect => Ok(hostile::redirect()),
+            Fault::WrongJson => {
+                let texts = [
+                    "{}",
+                    "[]",
+                    "null",
+                    "{\"ok\":true}",
+                    "\"fine\"",
+                    "{\"epoch\":1,\"usn\":\"x\",\"results\":{},\"rows\":7}",
+                ];
+                let text = *self.state().chance.pick(&texts);
+                Ok(hostile::json(text))
+            }
+            Fault::WrongType => {
+                let (status, mut headers, body) = self.pass(request).await?;
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+                Ok(hostile::whole(status, headers, body))
+            }
+            Fault::Endless => Ok(hostile::endless("application/json", b"[[[[[[[[")),
+            Fault::Drip => {
+                let (status, headers, body) = self.pass(request).await?;
+                let first = body.slice(..body.len().min(3));
+                let time = self.time.clone();
+                let late = move |n: usize| {
+                    // Each piece comes just in time; the last one does not come.
+                    time.advance(i64::try_from(timeout.as_millis()).unwrap_or(0) - 1);
+                    match first.get(n..=n) {
+                        Some(byte) => Ok(Bytes::copy_from_slice(byte)),
+                        None => Err(Failure::new(
+                            FailureKind::Timeout,
+                            "the answer stopped in the middle",
+                        )),
+                    }
+                };
+                let pieces = futures_util::stream::iter((0..4).map(late));
+                Ok(Reply { status, headers, body: Box::pin(pieces) })
+            }
+            Fault::WrongCount => {
+                let (status, headers, body) = self.pass(request).await?;
+                Ok(hostile::whole(status, headers, shortened(&body)))
+            }
+        }
+    }
+}
+
+impl State {
+    /// What happens to the next request: is the cable out, a fault, held up, does something late arrive before it.
+    fn draw(&mut self) -> (bool, Option<Fault>, Option<Moment>, bool) {
+        self.requests += 1;
+        let hold = match self.hold {
+            Some((0, moment)) => {
+                self.hold = None;
+                Some(moment)
+            }
+            Some((n, moment)) => {
+                self.hold = Some((n - 1, moment));
+                None
+            }
+            None => None,
+        };
+        let draw = self.chance.below(1_000);
+        let fault = if self.cut { None } else { self.faults.draw(draw) };
+        let arrives = !self.cut && !self.late.is_empty() && self.chance.permille(500);
+        (self.cut, fault, hold, arrives)
+    }
+}
+
+/// How many rows a push carries; 0 for other requests.
+fn rows_of(request: &Request) -> usize {
+    let body = request.body.as_deref().and_then(|b| serde_json::from_slice::<Value>(b).ok());
+    body.and_then(|b| Some(b.get("items")?.as_array()?.len())).unwrap_or(0)
+}
+
+/// A push reply without its last result; another object without its last field.
+fn shortened(body: &Bytes) -> Bytes {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(body) else {
+        return Bytes::from_static(b"{");
+    };
+    match fields.get_mut("results").and_then(Value::as_array_mut) {
+        Some(results) if !results.is_empty() => {
+            results.pop();
+        }
+        _ => {
+            let last = fields.keys().next_back().cloned();
+            last.and_then(|name| fields.remove(&name));
+        }
+    }
+    serde_json::to_vec(&fields).unwrap_or_default().into()
+}
+
+#[async_trait]
+impl Http for FlakyHttp {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let (cut, fault, hold, arrives) = self.state().draw();
+        if hold == Some(Moment::Before) {
+            self.wait_for_release().await;
+        }
+        if cut {
+            return Err(Failure::new(FailureKind::Connect, "no route to the server"));
+        }
+        if arrives {
+            self.deliver_late().await;
+        }
+        // A little time passes with every request.
+        self.time.advance(20);
+        let reply = match fault {
+            None => self
+                .pass(request)
+                .await
+                .map(|(status, headers, body)| hostile::whole(status, headers, body)),
+            Some(fault) => {
+                *self.state().fired.entry(fault).or_default() += 1;
+                tracing::debug!(fault = ?fault, url = %request.url, "a fault");
+                self.broken(fault, request).await
+            }
+        };
+        if hold == Some(Moment::After) {
+            self.wait_for_release().await;
+        }
+        reply
+    }
+}

@@ -1,0 +1,96 @@
+//! Answers that no honest server gives: pages of a Wi-Fi, half JSON, bodies without end, bodies that drip.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use carrel_core::{
+    Clock,
+    http::{Body, Failure, FailureKind, Reply},
+};
+use carrel_model::{ErrorCode, wire::Problem};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::FakeClock;
+
+/// What the sign-in page of a Wi-Fi looks like.
+pub const PORTAL: &str = "<!doctype html><html><head><title>Welcome to FreeWiFi</title></head><body><form action=\"/login\">Accept our \
+                          terms to go online.</form></body></html>";
+
+/// An answer with this status, content type and body.
+pub fn reply(status: u16, content_type: &str, body: impl Into<Bytes>) -> Reply {
+    let body = body.into();
+    with_body(status, content_type, Box::pin(stream::iter([Ok(body)])))
+}
+/// An answer whose body is a stream.
+pub fn with_body(status: u16, content_type: &str, body: Body) -> Reply {
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    Reply { status, headers, body }
+}
+/// The same answer with one more header.
+#[must_use]
+pub fn header(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers.insert(name, value);
+    }
+    reply
+}
+
+/// 200 and JSON.
+pub fn json(text: impl Into<Bytes>) -> Reply {
+    reply(200, "application/json", text)
+}
+/// 200 and the sign-in page of a Wi-Fi.
+pub fn portal() -> Reply {
+    reply(200, "text/html; charset=utf-8", PORTAL)
+}
+/// 302 to the sign-in page of a Wi-Fi. (`.invalid` never resolves.)
+pub fn redirect() -> Reply {
+    header(reply(302, "text/html", "moved"), header::LOCATION, "http://portal.invalid/login")
+}
+/// An error as a Carrel server tells it.
+pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Reply {
+    let problem = Problem {
+        problem_type: format!("about:blank#{}", code.as_str()),
+        title: "made up for a test".into(),
+        status,
+        code,
+        detail: "made up for a test".into(),
+        hint: String::new(),
+        retryable: code.is_retryable(),
+        correlation_id: "test".into(),
+        retry_after_ms: retry_after_s.map(|s| s * 1_000),
+    };
+    let made =
+        reply(status, "application/problem+json", serde_json::to_vec(&problem).unwrap_or_default());
+    match retry_after_s {
+        Some(s) => header(made, header::RETRY_AFTER, &s.to_string()),
+        None => made,
+    }
+}
+/// 200 and bytes that never end, as fast as they are taken.
+pub fn endless(content_type: &str, piece: &'static [u8]) -> Reply {
+    let piece = Bytes::from(piece.repeat(64 * 1024 / piece.len().max(1)));
+    with_body(200, content_type, stream::repeat_with(move || Ok(piece.clone())).boxed())
+}
+/// 200 and one byte in each `pause` of the clock, never ending, never late enough for a timeout between two pieces.
+pub fn drip(content_type: &str, clock: FakeClock, pause: Duration) -> Reply {
+    let body = stream::unfold(clock, move |clock| async move {
+        clock.sleep(pause).await;
+        Some((Ok(Bytes::from_static(b" ")), clock))
+    });
+    with_body(200, content_type, Box::pin(body))
+}
+/// The first part of a body, then the connection breaks.
+pub fn cut(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Reply {
+    let first = body.slice(..at.min(body.len()));
+    let broken = Failure::new(FailureKind::Broken, "the connection was reset");
+    Reply { status, headers, body: Box::pin(stream::iter([Ok(first), Err(broken)])) }
+}
+/// A whole body with these headers.
+pub fn whole(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
+    Reply { status, headers, body: Box::pin(stream::iter([Ok(body)])) }
+}

@@ -1,0 +1,214 @@
+//! What one learner did, as the script knows it: what was acknowledged must be everywhere in the end, exactly, and nothing else.
+//!
+//! It does not ask the code under test what is right: the rows are joined by the model alone, time is summed by a sweep of its own,
+//! percent is counted by the script.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carrel_model::{
+    BlobHash, DeviceId, Hlc, ItemId,
+    content::{Quiz, Response, grade},
+    lattice::{Join, Row, RowKey, RowType},
+};
+
+pub type Rows = BTreeMap<RowKey, Row>;
+
+/// See the module.
+#[derive(Default)]
+pub struct Oracle {
+    /// The join of all rows as they were right after a local write returned.
+    rows: Rows,
+    /// Every value that a register (setting, wish, position) ever had.
+    registers: BTreeMap<RowKey, BTreeSet<String>>,
+    /// What was studied: item, from, to (wall clock of the device, ms).
+    spans: Vec<(ItemId, i64, i64)>,
+    /// Greatest (generation, percent) that was shown after a step.
+    percent: BTreeMap<RowKey, (u32, u16)>,
+    /// Writes that returned.
+    acknowledged: u64,
+}
+
+impl Oracle {
+    /// A write returned; these rows are what it left behind.
+    pub fn wrote(&mut self, rows: impl IntoIterator<Item = Row>) {
+        self.acknowledged += 1;
+        for row in rows {
+            let key = row.key();
+            if let Some(value) = register(&row) {
+                self.registers.entry(key.clone()).or_default().insert(value);
+            }
+            match self.rows.get_mut(&key) {
+                Some(known) => known.join(&row),
+                None => drop(self.rows.insert(key, row)),
+            }
+        }
+    }
+    /// `ms` were studied from `from` on.
+    pub fn studied(&mut self, item: &ItemId, from: i64, ms: i64) {
+        if ms > 0 {
+            self.spans.push((item.clone(), from, from + ms));
+        }
+    }
+    /// A step was taken: from now on at least this is shown.
+    pub fn stepped(&mut self, key: RowKey, generation: u32, percent: u16) {
+        let known = self.percent.entry(key).or_default();
+        *known = (*known).max((generation, percent));
+    }
+
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+    /// Milliseconds at which somebody studied, whatever how many devices did: counted at the ends of the spans.
+    pub fn time_ms(&self) -> i64 {
+        let mut ends: Vec<(i64, i32)> = self.spans.iter().flat_map(|(_, from, to)| [(*from, 1), (*to, -1)]).collect();
+        ends.sort_unstable();
+        let (mut open, mut last, mut sum) = (0, 0, 0);
+        for (at, step) in ends {
+            if open > 0 {
+                sum += at - last;
+            }
+            open += step;
+            last = at;
+        }
+        sum
+    }
+
+    /// Holds a replica against what was done. `exact`: clocks were sane, so that the last writer is known too; else a register must
+    /// have one of the values that were written to it.
+    pub fn check(&self, who: &str, replica: &Rows, exact: bool) -> Result<(), String> {
+        for (key, row) in &self.rows {
+            let Some(theirs) = replica.get(key) else { return Err(format!("{who} lost {key:?}: {row:?}")) };
+            if exact && theirs != row {
+                return Err(format!("{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?}"));
+            }
+            if without_register(theirs) != without_register(row) {
+                return Err(format!("{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (registers apart)"));
+            }
+            if let Some(value) = register(theirs)
+                && !self.registers.get(key).is_some_and(|known| known.contains(&value))
+            {
+                return Err(format!("{who} invented the value {value:?} of {key:?}"));
+            }
+        }
+        for (key, row) in replica {
+            if !self.rows.contains_key(key) && !self.follows(row) {
+                return Err(format!("{who} invented {row:?}"));
+            }
+        }
+        for (key, (generation, percent)) in &self.percent {
+            let shown = match replica.get(key) {
+                Some(Row::Progress(p)) => (p.generation, p.percent),
+                _ => (0, 0),
+            };
+            if shown != (*generation, *percent) {
+                return Err(format!("{who} shows {shown:?} of {key:?}, the script took it to {generation} {percent}"));
+            }
+        }
+        let sessions = replica.values().filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None });
+        let time = carrel_model::derive::time_studied(sessions);
+        if time != self.time_ms() {
+            return Err(format!("{who} counts {time} ms, {} ms were studied", self.time_ms()));
+        }
+        Ok(())
+    }
+
+    /// True for what a server writes by itself because of what the learner did.
+    fn follows(&self, row: &Row) -> bool {
+        match row {
+            Row::Grade(g) => {
+                let attempt = RowKey { row_type: RowType::Attempt, key: g.attempt.to_string() };
+                matches!(self.rows.get(&attempt), Some(Row::Attempt(a)) if a.submitted_ms.is_some())
+            }
+            Row::Decision(d) => {
+                let wish = RowKey::of(RowType::Kv, &["enrolment", d.course.as_str()]);
+                self.registers.get(&wish).is_some_and(|values| values.contains("true"))
+            }
+            _ => false,
+        }
+    }
+
+    /// Every attempt that was handed in has the grade that its answers deserve, and every wish to be enrolled its decision.
+    pub fn check_server_rows(&self, server: &Rows, quizzes: &[(ItemId, BlobHash, Quiz)]) -> Result<(), String> {
+        for row in server.values() {
+            match row {
+                Row::Attempt(a) if a.submitted_ms.is_some() => {
+                    let Some((_, _, quiz)) = quizzes.iter().find(|(_, hash, _)| *hash == a.quiz_hash) else { continue };
+                    let answers: BTreeMap<_, Response> = server
+                        .values()
+                        .filter_map(|r| match r {
+                            Row::Answer(x) if x.attempt == a.id => Some((x.question.clone(), serde_json::from_str(&x.value).ok()?)),
+                            _ => None,
+                        })
+                        .collect();
+                    let due = grade(quiz, |q| answers.get(q));
+                    let key = RowKey { row_type: RowType::Grade, key: a.id.to_string() };
+                    match server.get(&key) {
+                        Some(Row::Grade(g)) if (g.points, g.max_points) == (due.points, due.max_points) => {}
+                        other => return Err(format!("attempt {} deserves {}/{}: {other:?}", a.id, due.points, due.max_points)),
+                    }
+                }
+                Row::Kv(kv) if kv.ns == "enrolment" && kv.value == "true" => {
+                    let key = RowKey { row_type: RowType::Decision, key: kv.key.clone() };
+                    if !server.contains_key(&key) {
+                        return Err(format!("nobody decided on {}", kv.key));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of a row's last-writer-wins part.
+fn register(row: &Row) -> Option<String> {
+    match row {
+        Row::Kv(kv) => Some(kv.value.clone()),
+        Row::Progress(p) => p.pos.as_ref().map(|p| p.at.clone()),
+        _ => None,
+    }
+}
+/// The row without its last-writer-wins part.
+fn without_register(row: &Row) -> Row {
+    let mut row = row.clone();
+    match &mut row {
+        Row::Kv(kv) => {
+            kv.value.clear();
+            (kv.hlc, kv.device) = (Hlc::ZERO, DeviceId::from_u128(0));
+        }
+        Row::Progress(p) => p.pos = None,
+        _ => {}
+    }
+    row
+}
+
+/// Rows may only grow: every row of `before` is still there, and joining it changes nothing. Restamped registers apart.
+pub fn check_growth(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
+    for (key, old) in before {
+        let Some(new) = after.get(key) else { return Err(format!("{who} lost {old:?} on the way")) };
+        let new = without_register(new);
+        let mut joined = new.clone();
+        joined.join(&without_register(old));
+        if joined != new {
+            return Err(format!("{who} shrank {key:?} on the way:\n  from {old:?}\n  to   {new:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The first difference between two replicas.
+pub fn compare(left: (&str, &Rows), right: (&str, &Rows)) -> Result<(), String> {
+    for (key, row) in left.1 {
+        match right.1.get(key) {
+            Some(other) if other.hash() == row.hash() => {}
+            other => return Err(format!("{key:?} differs:\n  {:8} {row:?}\n  {:8} {other:?}", left.0, right.0)),
+        }
+    }
+    match right.1.iter().find(|(key, _)| !left.1.contains_key(*key)) {
+        Some((_, row)) => Err(format!("{} alone has {row:?}", right.0)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,241 @@
+//! The real server in this process: on a loopback port, and, for simulations, called directly without a socket.
+//!
+//! Not here: what it answers wrongly on purpose (`hostile`, `flaky`).
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use carrel_core::{
+    Clock as _,
+    http::{Failure, FailureKind, Http, Reply, Request},
+};
+use carrel_model::{
+    BlobHash, ItemId, UserId,
+    content::{Block, Quiz, SectionBody},
+    lattice::{Row, RowKey, RowType},
+    wire::CourseReply,
+};
+use carrel_server::{Config, RunningServer, Server, Settings, store::Store};
+use carrel_sqlite::rows::{self, Owner};
+use futures_util::{StreamExt, TryStreamExt};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::{
+    FakeClock, content,
+    scratch::{copy_dir, scratch},
+};
+
+/// The clock of the tests, as the server reads it.
+struct ServerClock(FakeClock);
+
+impl carrel_server::Clock for ServerClock {
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+}
+
+/// A server with a folder of its own. `stop` really closes the port, `start` opens the same one again.
+pub struct TestServer {
+    dir: TempDir,
+    clock: FakeClock,
+    settings: Settings,
+    addr: SocketAddr,
+    running: Option<RunningServer>,
+    /// What `direct` calls: none while the server is stopped.
+    router: Arc<Mutex<Option<Router>>>,
+}
+
+impl TestServer {
+    /// A server with nothing in its library.
+    pub async fn empty(clock: &FakeClock) -> Self {
+        Self::with(clock, Settings::default(), None).await
+    }
+    /// A server with the small course and story of `content`. They are compiled once for each process.
+    pub async fn start(clock: &FakeClock) -> Self {
+        static LIBRARY: OnceLock<tokio::sync::OnceCell<TempDir>> = OnceLock::new();
+        let made =
+            LIBRARY.get_or_init(tokio::sync::OnceCell::new).get_or_init(compile_library).await;
+        Self::with(clock, Settings::default(), Some(made.path())).await
+    }
+    pub async fn with(clock: &FakeClock, settings: Settings, library: Option<&Path>) -> Self {
+        let dir = scratch();
+        if let Some(library) = library {
+            copy_dir(library, dir.path()).expect("copies the library");
+            new_epoch(dir.path());
+        }
+        let mut server = Self {
+            dir,
+            clock: clock.clone(),
+            settings,
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            running: None,
+            router: Arc::default(),
+        };
+        server.go_on().await;
+        server
+    }
+
+    /// Stops it: the port is closed, open requests end.
+    pub async fn stop(&mut self) {
+        *self.router() = None;
+        if let Some(running) = self.running.take() {
+            running.shutdown().await;
+        }
+    }
+    /// Starts it again on the same port.
+    pub async fn go_on(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        let config = Config {
+            listen: self.addr,
+            clock: Arc::new(ServerClock(self.clock.clone())),
+            settings: self.settings.clone(),
+            ..Config::new(self.dir.path())
+        };
+        let running = Server::start(config).await.expect("the server starts");
+        self.addr = running.addr;
+        *self.router() = Some(carrel_server::http::app(running.app().clone()));
+        self.running = Some(running);
+    }
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.go_on().await;
+    }
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+    /// `http://127.0.0.1:PORT`; the same after a restart.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+    pub fn clock(&self) -> &FakeClock {
+        &self.clock
+    }
+    pub fn running(&self) -> &RunningServer {
+        self.running.as_ref().expect("the server runs")
+    }
+
+    /// The server without a socket: the same routes and layers, in the same task. Fails like a closed port while it is stopped.
+    pub fn direct(&self) -> Arc<dyn Http> {
+        Arc::new(Direct { router: self.router.clone() })
+    }
+
+    /// Copies everything while it runs, as `carrel-server backup` does.
+    pub fn backup(&self) -> Backup {
+        let dir = scratch();
+        let to = dir.path().join("backup");
+        carrel_server::backup::backup(self.dir.path(), &to, self.clock.now_ms()).expect("a backup");
+        Backup { _dir: dir, path: to }
+    }
+    /// Puts a backup in place of everything and starts again: what came after it is gone, the epoch is another one.
+    pub async fn restore(&mut self, backup: &Backup) {
+        self.stop().await;
+        carrel_server::backup::restore(&backup.path, self.dir.path(), true, self.clock.now_ms())
+            .expect("a restore");
+        self.go_on().await;
+    }
+    /// Compiles and publishes packages.
+    pub async fn import(&self, paths: &[PathBuf]) {
+        let report = self.running().import(paths).await.expect("the import runs");
+        assert!(report.is_ok(), "{report:#?}");
+    }
+
+    /// All rows of one learner, by key.
+    pub async fn rows(&self, user: UserId) -> std::collections::BTreeMap<RowKey, Row> {
+        let file = self.dir.path().join("server.db");
+        let conn = carrel_sqlite::open(&file, carrel_sqlite::Options::reader())
+            .expect("the server's database");
+        let all = RowType::ALL
+            .iter()
+            .flat_map(|t| rows::all(&conn, Owner::Server(user), *t).expect("rows"));
+        all.map(|row| (row.key(), row)).collect()
+    }
+    /// The learner's change number.
+    pub async fn usn(&self, user: UserId) -> u64 {
+        self.running().library().store.usn(user).await.expect("a change number")
+    }
+    /// The quizzes of the course: item, hash of the compiled blob, content.
+    pub async fn quizzes(&self) -> Vec<(ItemId, BlobHash, Quiz)> {
+        let library = self.running().library();
+        let published =
+            library.store.published(carrel_server::store::Kind::Course, &content::course()).await;
+        let published = published.expect("the catalogue").expect("the course");
+        let course: CourseReply = serde_json::from_str(&published.reply).expect("a course");
+        let blob = |hash| std::fs::read(library.blobs.path(hash)).expect("a blob");
+        let mut quizzes = Vec::new();
+        for section in course.outline.lessons.iter().flat_map(|l| &l.sections) {
+            let body: SectionBody = serde_json::from_slice(&blob(section.body)).expect("a section");
+            for block in body.blocks {
+                if let Block::Quiz { quiz, body, .. } = block {
+                    quizzes.push((
+                        quiz,
+                        body,
+                        serde_json::from_slice(&blob(body)).expect("a quiz"),
+                    ));
+                }
+            }
+        }
+        quizzes
+    }
+
+    fn router(&self) -> std::sync::MutexGuard<'_, Option<Router>> {
+        self.router.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A copied database is another one.
+fn new_epoch(dir: &Path) {
+    let conn = carrel_sqlite::open(&dir.join("server.db"), carrel_sqlite::Options::default())
+        .expect("the database");
+    let sql = "UPDATE server_fact SET value = lower(hex(randomblob(16))) WHERE name = 'epoch'";
+    assert_eq!(conn.execute(sql, []).expect("a new epoch"), 1);
+}
+
+/// A backup of a server; it goes away with this.
+pub struct Backup {
+    _dir: TempDir,
+    path: PathBuf,
+}
+
+async fn compile_library() -> TempDir {
+    let (sources, dir) = (scratch(), scratch());
+    content::write_library(sources.path()).expect("the packages are written");
+    let library = carrel_server::Library::open(Config::new(dir.path())).expect("the library opens");
+    let report = library.import(&[sources.path().to_owned()]).await.expect("the import runs");
+    assert!(report.is_ok(), "{report:#?}");
+    drop(library);
+    dir
+}
+
+struct Direct {
+    router: Arc<Mutex<Option<Router>>>,
+}
+
+#[async_trait]
+impl Http for Direct {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let router = self.router.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let router =
+            router.ok_or_else(|| Failure::new(FailureKind::Connect, "connection refused"))?;
+        let wrong = |e: &dyn std::fmt::Display| Failure::new(FailureKind::Request, e.to_string());
+        let mut asked = axum::http::Request::new(Body::from(request.body.unwrap_or_default()));
+        *asked.method_mut() = request.method;
+        let url: axum::http::Uri = request.url.parse().map_err(|e| wrong(&e))?;
+        let path = url.path_and_query().map_or("/", |p| p.as_str());
+        *asked.uri_mut() = path.parse().map_err(|e| wrong(&e))?;
+        *asked.headers_mut() = request.headers;
+        let reply = router.oneshot(asked).await.unwrap_or_else(|never| match never {});
+        let (head, body) = reply.into_parts();
+        let broken = |e: axum::Error| Failure::new(FailureKind::Broken, e.to_string());
+        let body = body.into_data_stream().map_ok(Bytes::from).map_err(broken).boxed();
+        Ok(Reply { status: head.status.as_u16(), headers: head.headers, body })
+    }
+}
