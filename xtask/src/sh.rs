@@ -51,7 +51,7 @@ pub fn npm(dir: &str) -> Command {
 pub fn run(command: &mut Command) -> Result {
     println!("  $ {}", line(command));
     let status = command.status().map_err(|e| not_started(command, &e))?;
-    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", line(command))) }
+    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", words(command))) }
 }
 
 /// Runs it quietly and gives what it printed; on failure, what it complained of.
@@ -61,7 +61,7 @@ pub fn output(command: &mut Command) -> Result<String> {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&out.stderr);
-    Err(format!("`{}`: {}\n{}", line(command), out.status, complaint.trim_end()))
+    Err(format!("`{}`: {}\n{}", words(command), out.status, complaint.trim_end()))
 }
 
 fn not_started(command: &Command, error: &std::io::Error) -> String {
@@ -69,16 +69,20 @@ fn not_started(command: &Command, error: &std::io::Error) -> String {
     format!("`{name}` could not be started: {error}")
 }
 
+/// The command with what was set for it, as it could be typed at the root.
 fn line(command: &Command) -> String {
-    let mut out = String::new();
-    for (key, value) in command.get_envs() {
-        if let Some(value) = value {
-            out += &format!("{}={} ", key.to_string_lossy(), value.to_string_lossy());
-        }
-    }
+    let set = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?.to_str()?)));
+    // PATH is this process's own with a folder in front: too long to read.
+    let set = set.filter(|(key, _)| *key != "PATH").map(|(key, value)| format!("{key}={value} "));
+    let text = set.collect::<String>() + &words(command);
+    text.replace(&format!("{}/", root().display()), "")
+}
+
+/// The command alone.
+fn words(command: &Command) -> String {
     let path = Path::new(command.get_program());
     let name = path.file_name().filter(|_| path.is_absolute()).unwrap_or(path.as_os_str());
-    out += &name.to_string_lossy();
+    let mut out = name.to_string_lossy().into_owned();
     for arg in command.get_args() {
         out += " ";
         out += &arg.to_string_lossy();
