@@ -1,0 +1,127 @@
+// Pictures of every screen and state from the fixture, and what axe finds on each.
+// Needs `npm run dev`. Usage: node scripts/shots.mjs [name-filter] [--axe] [--out DIR]
+import { mkdirSync, readFileSync, existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const args = process.argv.slice(2);
+const out = args.includes("--out") ? args[args.indexOf("--out") + 1] : "shots";
+const axe = args.includes("--axe");
+const filter = args.find((a, i) => !a.startsWith("--") && args[i - 1] !== "--out") ?? "";
+const base = process.env.CARREL_UI ?? "http://127.0.0.1:5173";
+const axeSource = axe ? readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8") : "";
+mkdirSync(out, { recursive: true });
+
+const desktop = { width: 1280, height: 800 };
+const phone = { width: 390, height: 844 };
+const click = (selector) => async (page) => { await page.locator(selector).first().click(); await page.waitForTimeout(250); };
+const press = (...keys) => async (page) => { for (const key of keys) { await page.keyboard.press(key); await page.waitForTimeout(150); } };
+const seq = (...steps) => async (page) => { for (const step of steps) await step(page); };
+const toBottom = async (page) => { await page.evaluate(() => scrollTo(0, document.body.scrollHeight)); await page.waitForTimeout(400); };
+const toBlock = (n) => async (page) => { await page.evaluate((i) => document.querySelector(`[data-block="${i}"]`)?.scrollIntoView({ block: "start" }), n); await page.waitForTimeout(500); };
+const type = (selector, text) => async (page) => { await page.fill(selector, text); await page.waitForTimeout(500); };
+
+/** name, fixture flavour, address, steps before the picture */
+const states = [
+  ["library", "", ""],
+  ["library-below", "", "", toBottom],
+  ["library-offline", "offline", ""],
+  ["library-empty", "empty-offline", ""],
+  ["library-search", "", "", type("[role=search] input", "river")],
+  ["library-nothing", "", "", type("[role=search] input", "zzz")],
+  ["library-ar", "ar", ""],
+  ["welcome", "first", ""],
+  ["welcome-error", "first", "", seq(type("#address", "wifi.captive"), click(".inline .button"))],
+  ["welcome-signin", "first", "", seq(type("#address", "school.example"), click(".inline .button"))],
+  ["course", "offline", "course/how-rivers-work"],
+  ["course-absent", "", "course/bookkeeping"],
+  ["course-downloading", "still", "course/bookkeeping", seq(click(".download .button"))],
+  ["lesson", "elsewhere", "read/how-rivers-work/meanders/read"],
+  ["lesson-media", "", "read/how-rivers-work/meanders/read", toBlock(3)],
+  ["lesson-table", "", "read/how-rivers-work/meanders/read", toBlock(5)],
+  ["lesson-code", "", "read/how-rivers-work/meanders/read", toBlock(6)],
+  ["lesson-end", "offline", "read/how-rivers-work/meanders/read", seq(toBottom, click("footer .button.go"))],
+  ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
+  ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".aa")],
+  ["lesson-missing", "notdownloaded", "read/how-rivers-work/meanders/read"],
+  ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.go")],
+  ["quiz-checked", "", "read/how-rivers-work/meanders/check", seq(click(".quiz .button.go"), click(".choice:nth-of-type(2)"), click(".acts .button"))],
+  ["quiz-fill", "", "read/how-rivers-work/exam/exam", seq(click(".quiz .button.go"), click(".acts .ink"), click(".acts .ink"))],
+  ["quiz-order", "", "read/how-rivers-work/exam/exam", seq(click(".quiz .button.go"), click(".acts .ink"), click(".acts .ink"), click(".acts .ink"))],
+  ["quiz-match", "", "read/how-rivers-work/exam/exam", seq(click(".quiz .button.go"), click(".acts .ink"), click(".acts .ink"), click(".acts .ink"), click(".acts .ink"), async (p) => { await p.locator(".left").first().focus(); }, press("b"))],
+  ["quiz-result", "", "read/how-rivers-work/exam/exam", seq(click(".quiz .button.go"), click(".choice"), click(".acts .ink"), click(".acts .ink"), click(".acts .ink"), click(".acts .ink"), click(".acts .go"), click(".note .link"))],
+  ["story", "", "story/the-lamp-by-the-sea", seq(click("button.play"), async (p) => p.waitForTimeout(900))],
+  ["story-word", "", "story/the-lamp-by-the-sea", click(".word")],
+  ["story-elsewhere", "elsewhere", "story/the-lamp-by-the-sea"],
+  ["story-end", "", "story/the-lamp-by-the-sea", press(...Array(8).fill("ArrowRight"))],
+  ["story-ar", "ar", "story/al-qitta-allati-lam-tasal"],
+  ["story-zh", "", "story/huo"],
+  ["story-credits", "", "story/the-lamp-by-the-sea", click(".tools .icon-button:last-child")],
+  ["review", "", "review"],
+  ["review-card", "", "review", click("button.word")],
+  ["review-empty", "empty", "review"],
+  ["progress", "", "progress"],
+  ["progress-table", "", "progress", seq(click("summary"), toBottom)],
+  ["progress-empty", "empty", "progress"],
+  ["sync", "", "sync"],
+  ["sync-offline", "offline", "sync"],
+  ["sync-trouble", "trouble", "sync"],
+  ["sync-export", "offline", "sync", click(".why .link")],
+  ["sync-demo", "demo", "sync"],
+  ["sync-signedout", "signedout", "sync"],
+  ["settings", "", "settings"],
+  ["settings-below", "fr", "settings", toBottom],
+  ["settings-ar", "ar", "settings"],
+  ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
+  ["lost", "", "nowhere/at/all"],
+  ["broken", "broken", ""],
+];
+
+const sizes = [["desktop", desktop], ["phone", phone]];
+const themes = (process.env.THEMES ?? "paper,night").split(",");
+const executablePath = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+const browser = await chromium.launch({ executablePath, headless: true, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"] });
+let findings = 0;
+let faults = 0;
+for (const [size, viewport] of sizes) {
+  for (const theme of themes) {
+    const context = await browser.newContext({ viewport, hasTouch: size === "phone", isMobile: size === "phone", reducedMotion: "reduce", deviceScaleFactor: 1 });
+    // The window of the app freezes this; the page must not mind.
+    await context.addInitScript(() => Object.freeze(Object.prototype));
+    for (const [name, flavour, path, steps] of states) {
+      const full = `${name}-${size}-${theme}`;
+      if (filter && !full.includes(filter)) continue;
+      const page = await context.newPage();
+      page.on("pageerror", (error) => { faults++; console.log(`${full}: FAULT ${error.message}`); });
+      page.on("console", (m) => { if (m.type() === "error" && !/Failed to load resource/.test(m.text())) { faults++; console.log(`${full}: console ${m.text().slice(0, 300)}`); } });
+      const lang = /(^|-)(ar|fr)(-|$)/.test(flavour) ? "" : "-en";
+      await page.goto(`${base}/?fixture=${[flavour, theme].filter(Boolean).join("-")}${lang}#/${path}`);
+      await page.waitForSelector("h1", { timeout: 15000 }).catch(() => { faults++; console.log(`${full}: no h1`); });
+      await page.evaluate(() => document.fonts.ready);
+      await page.waitForTimeout(250);
+      try {
+        if (steps) await steps(page);
+      } catch (error) {
+        faults++;
+        console.log(`${full}: step failed: ${error.message.split("\n")[0]}`);
+      }
+      await page.waitForTimeout(100);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wide > 0) { faults++; console.log(`${full}: ${wide} px wider than the window`); }
+      await page.screenshot({ path: `${out}/${full}.png` });
+      if (axe) {
+        await page.evaluate(axeSource);
+        const result = await page.evaluate(async () => {
+          const r = await globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+          return r.violations.map((v) => ({ id: v.id, impact: v.impact, nodes: v.nodes.slice(0, 3).map((n) => `${n.target.join(" ")} ${n.any[0]?.message ?? n.all[0]?.message ?? ""}`.slice(0, 260)) }));
+        });
+        for (const v of result) { findings++; console.log(`${full}: axe ${v.id} (${v.impact})\n    ${v.nodes.join("\n    ")}`); }
+      }
+      await page.close();
+    }
+    await context.close();
+  }
+}
+await browser.close();
+console.log(`${axe ? `axe: ${findings} findings; ` : ""}${faults} faults`);
+process.exitCode = findings + faults > 0 ? 1 : 0;
