@@ -12,7 +12,8 @@ export function clean(html: string, course: string): DocumentFragment {
     FORBID_ATTR: ["style", "class", "id", "name", "target"],
     ALLOW_DATA_ATTR: false,
     ADD_ATTR: ["data-word", "data-section", "data-blank"],
-    ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+    // Judges every attribute, not only addresses: a scheme must be http(s); plain words and numbers pass. Addresses are judged again below.
+    ALLOWED_URI_REGEXP: /^(?:https?:|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
     RETURN_DOM_FRAGMENT: true,
   });
   for (const link of fragment.querySelectorAll<HTMLElement>("a")) {
@@ -23,7 +24,9 @@ export function clean(html: string, course: string): DocumentFragment {
       link.tabIndex = 0;
     } else if (section) {
       link.setAttribute("href", href({ name: "read", item: `${course}/${section}` }));
-    } else if (link.hasAttribute("href")) {
+    } else if (!/^https?:\/\//i.test(link.getAttribute("href") ?? "")) {
+      link.removeAttribute("href");
+    } else {
       link.setAttribute("rel", "noopener noreferrer");
       link.dataset["external"] = "";
     }

@@ -358,7 +358,7 @@ const en = {
   "sync.keptHere": "It is kept here. You can {export} for your teacher, or {retry}.",
   "sync.export": "save it as a file",
   "sync.retry": "send it again",
-  "sync.exportAll": "Save all as a file",
+  "sync.exportAll": "Save as a file",
   "sync.exported": "Saved as {file}",
   "sync.copyExport": "Copy",
   "sync.exportTitle": "For your teacher",
