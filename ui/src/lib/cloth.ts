@@ -12,7 +12,7 @@ export function contrast(a: string, b: string): number {
 }
 
 const CREAM = "#fff8ea";
-const DARK = "#211c15";
+const DARK = "#14100b";
 
 /** The cloth and the ink of its title. */
 export function cloth(color: string): { cloth: string; ink: string; dark: boolean } {

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import ar from "../src/lib/i18n/ar";
+import en, { type Plural } from "../src/lib/i18n/en";
+import fr from "../src/lib/i18n/fr";
+import { pick, render } from "../src/lib/i18n/index.svelte";
+import type { ErrorCode } from "../src/lib/api/types";
+
+type Entry = string | Plural;
+const english = en as Record<string, Entry>;
+const others = { fr, ar } as unknown as Record<string, Record<string, Entry>>;
+const forms = (entry: Entry): string[] => (typeof entry === "string" ? [entry] : Object.values(entry));
+const names = (text: string): string[] => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
+
+describe("catalogues", () => {
+  it.each(Object.keys(others))("%s has every key and no other, nothing empty", (language) => {
+    expect(Object.keys(others[language]!).sort()).toEqual(Object.keys(english).sort());
+    for (const [key, entry] of Object.entries(others[language]!)) for (const form of forms(entry)) expect(form.trim(), key).not.toBe("");
+  });
+  it.each(Object.keys(others))("%s names what English names", (language) => {
+    for (const [key, entry] of Object.entries(english)) {
+      const wanted = new Set(forms(entry).flatMap(names));
+      for (const form of forms(others[language]![key]!)) {
+        // "{n}" may be said in words ("one lesson"); everything else must be there.
+        const said = names(form);
+        for (const name of said) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
+        for (const name of wanted) if (name !== "{n}") expect(said, `${key}: ${form}`).toContain(name);
+      }
+      expect(forms(others[language]![key]!).flatMap(names).includes("{n}"), key).toBe(wanted.has("{n}"));
+    }
+  });
+  it("has every plural form that Arabic has", () => {
+    const categories = new Intl.PluralRules("ar").resolvedOptions().pluralCategories;
+    for (const [key, entry] of Object.entries(others["ar"]!)) if (typeof entry !== "string") expect(Object.keys(entry).sort(), key).toEqual([...categories].sort());
+  });
+  it("keeps plural where English is plural", () => {
+    for (const [key, entry] of Object.entries(english)) for (const other of Object.values(others)) expect(typeof other[key] === "string", key).toBe(typeof entry === "string");
+  });
+  it("has words for every error code", () => {
+    const codes: ErrorCode[] = ["invalid_request", "unauthenticated", "bad_credentials", "forbidden", "not_found", "conflict", "too_large", "rate_limited", "too_new", "offline", "bad_reply", "not_downloaded", "corrupt", "disk_full", "storage", "keychain", "cancelled", "unavailable", "internal"];
+    for (const code of codes) for (const part of ["title", "text"]) expect(english[`error.${code}.${part}`], code).toBeTruthy();
+  });
+});
+
+describe("rendering", () => {
+  const say = (entry: Entry, language: string, params: Record<string, string | number>): string => render(entry, new Intl.PluralRules(language), new Intl.NumberFormat(language), params);
+  it("chooses the form by n and writes numbers as the language does", () => {
+    expect(say(english["library.lessons"]!, "en", { n: 1 })).toBe("1 lesson");
+    expect(say(english["library.lessons"]!, "en", { n: 1200 })).toBe("1,200 lessons");
+    expect(say(others["ar"]!["library.lessons"]!, "ar-u-nu-latn", { n: 2 })).toBe("درسان");
+    expect(say(others["fr"]!["library.lessons"]!, "fr", { n: 0 })).toBe("0 leçon");
+  });
+  it("leaves unknown names alone and does not fill what was filled in", () => {
+    expect(say("{a} {b}", "en", { a: "{b}" })).toBe("{b} {b}");
+  });
+  it("picks what was chosen, then the system's, then English", () => {
+    expect(pick("fr", ["ar"])).toBe("fr");
+    expect(pick("", ["de-DE", "ar-EG"])).toBe("ar");
+    expect(pick("xx", ["ar"])).toBe("en");
+  });
+});

@@ -1,0 +1,130 @@
+import { flushSync } from "svelte";
+import { beforeAll, describe, expect, it } from "vitest";
+import { speak } from "../src/lib/i18n/index.svelte";
+import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/lib/quiz/answers";
+import Match from "../src/lib/quiz/Match.svelte";
+import Order from "../src/lib/quiz/Order.svelte";
+import Fill from "../src/lib/quiz/Fill.svelte";
+import type { Question } from "../src/lib/api/types";
+import { reactive } from "./reactive.svelte";
+import { press, settle, show } from "./support";
+
+beforeAll(() => speak("en"));
+
+describe("answers", () => {
+  it("an order never begins right, and begins the same for the same attempt", () => {
+    for (let n = 2; n < 8; n++) {
+      for (let k = 0; k < 40; k++) {
+        const order = startOrder(n, `attempt ${k}`);
+        expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
+        expect(order.every((x, i) => x === i)).toBe(false);
+        expect(startOrder(n, `attempt ${k}`)).toEqual(order);
+      }
+    }
+  });
+  it("moving keeps every item and stays within the list", () => {
+    expect(moved(["a", "b", "c", "d"], 0, 2)).toEqual(["b", "c", "a", "d"]);
+    expect(moved(["a", "b", "c"], 2, -5)).toEqual(["c", "a", "b"]);
+    expect(moved(["a", "b", "c"], 0, 99)).toEqual(["b", "c", "a"]);
+  });
+  it("a partner belongs to one side only", () => {
+    expect(matched([1, null, 0], 1, 1)).toEqual([null, 1, 0]);
+    expect(matched([1, null, 0], 0, null)).toEqual([null, null, 0]);
+  });
+  it("nothing counts as answered before something is", () => {
+    const base = { id: "q", prompt: "", points: 1, explanation: "" };
+    const fill: Question = { ...base, kind: "fill", blanks: [["a"], ["b"]], exact: false };
+    expect(isAnswered(fill, emptyAnswer(fill, "k"))).toBe(false);
+    expect(isAnswered(fill, { kind: "fill", texts: ["", " x "] })).toBe(true);
+    const match: Question = { ...base, kind: "match", pairs: [["a", "b"]] };
+    expect(isAnswered(match, emptyAnswer(match, "k"))).toBe(false);
+  });
+});
+
+describe("ordering by keyboard", () => {
+  function open() {
+    const props = reactive({ items: ["one", "two", "three"], order: [2, 0, 1], locked: false, reveal: false, onchange: (order: number[]) => void (props.order = order) });
+    const { target } = show(Order as never, props as never);
+    return { props, target, handle: (i: number) => target.querySelectorAll<HTMLElement>(".handle")[i]! };
+  }
+  it("Space lifts, arrows move, Space puts down; focus stays on the item", async () => {
+    const { props, handle } = open();
+    handle(0).focus();
+    press(handle(0), " ");
+    expect(handle(0).getAttribute("aria-pressed")).toBe("true");
+    press(handle(0), "ArrowDown");
+    await settle();
+    expect(props.order).toEqual([0, 2, 1]);
+    expect(document.activeElement?.textContent).toContain("three");
+    press(document.activeElement!, "ArrowDown");
+    await settle();
+    expect(props.order).toEqual([0, 1, 2]);
+    press(document.activeElement!, " ");
+    expect(document.activeElement?.getAttribute("aria-pressed")).toBe("false");
+    expect(document.querySelector("[aria-live=assertive]")?.textContent).toContain("place 3 of 3");
+  });
+  it("Escape takes the whole move back", async () => {
+    const { props, handle } = open();
+    press(handle(1), " ");
+    press(handle(1), "ArrowUp");
+    await settle();
+    press(document.activeElement!, "Escape");
+    expect(props.order).toEqual([2, 0, 1]);
+  });
+  it("arrows without lifting only walk", async () => {
+    const { props, handle } = open();
+    handle(0).focus();
+    press(handle(0), "ArrowDown");
+    await settle();
+    expect(document.activeElement).toBe(handle(1));
+    expect(props.order).toEqual([2, 0, 1]);
+  });
+  it("stops at both ends and does nothing when locked", async () => {
+    const { props, handle } = open();
+    press(handle(0), " ");
+    press(handle(0), "ArrowUp");
+    await settle();
+    expect(props.order).toEqual([2, 0, 1]);
+    props.locked = true;
+    flushSync();
+    press(handle(0), "ArrowDown");
+    expect(props.order).toEqual([2, 0, 1]);
+  });
+});
+
+describe("matching by keyboard", () => {
+  it("a letter gives the partner and goes on to the next open one", async () => {
+    const props = reactive({ pairs: [["l0", "r0"], ["l1", "r1"], ["l2", "r2"]] as [string, string][], right: [null, null, null] as (number | null)[], seed: "s", locked: false, reveal: false, onchange: (right: (number | null)[]) => void (props.right = right) });
+    const { target } = show(Match as never, props as never);
+    const left = target.querySelectorAll<HTMLElement>(".left");
+    const shown = startOrder(3, "s");
+    left[0]!.focus();
+    press(left[0]!, "b");
+    await settle();
+    expect(props.right).toEqual([shown[1], null, null]);
+    expect(document.activeElement).toBe(left[1]);
+    press(left[1]!, "B");
+    await settle();
+    // The partner was taken away from the first side.
+    expect(props.right).toEqual([null, shown[1], null]);
+    press(left[1]!, "Delete");
+    await settle();
+    expect(props.right).toEqual([null, null, null]);
+    expect(left[0]!.textContent).toContain("not matched yet");
+  });
+});
+
+describe("gaps", () => {
+  it("are fields inside the sentence, each with a name", async () => {
+    const props = reactive({ prompt: 'An <span data-blank="0"></span> lake and a <span data-blank="1"></span>.', texts: ["", ""], blanks: [["oxbow"], ["delta"]], locked: false, reveal: false, onchange: (texts: string[]) => void (props.texts = texts) });
+    const { target } = show(Fill as never, props as never);
+    const fields = target.querySelectorAll<HTMLInputElement>("input");
+    expect(fields.length).toBe(2);
+    expect(fields[1]!.getAttribute("aria-label")).toBe("Gap 2");
+    fields[0]!.value = "oxbow";
+    fields[0]!.dispatchEvent(new Event("input", { bubbles: true }));
+    await settle();
+    expect(props.texts).toEqual(["oxbow", ""]);
+    expect(target.querySelectorAll("input")[0]).toBe(fields[0]);
+  });
+});

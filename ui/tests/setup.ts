@@ -1,0 +1,13 @@
+// What jsdom lacks of a browser.
+import { afterEach } from "vitest";
+
+window.matchMedia ??= ((query: string) => ({ matches: false, media: query, addEventListener: () => undefined, removeEventListener: () => undefined })) as unknown as typeof window.matchMedia;
+HTMLElement.prototype.showPopover ??= function () {};
+HTMLElement.prototype.scrollIntoView ??= function () {};
+HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) { this.open = true; };
+HTMLMediaElement.prototype.play = function () { return Promise.resolve(); };
+HTMLMediaElement.prototype.pause = function () {};
+
+afterEach(() => {
+  document.body.replaceChildren();
+});
