@@ -7,13 +7,13 @@ mod shell;
 
 use std::process::ExitCode;
 
-use tauri::Manager;
+use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 
 /// Runs the app until its last window is closed. A start that fails is logged with its cause and gives exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     shell::log::start();
-    match build().map(|app| app.run_return(|_, _| {})) {
+    match build().map(|app| app.run_return(heard)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -26,17 +26,26 @@ fn build() -> tauri::Result<tauri::App> {
     let profile = shell::profile::Profile::from_env();
     shell::plugins(tauri::Builder::default(), &profile)
         .invoke_handler(tauri::generate_handler![host::call])
-        .register_asynchronous_uri_scheme_protocol("carrel", host::serve_picture)
         .setup(move |app| {
-            let data = profile.data_dir(app.handle())?;
-            let open = host::open(app.handle().clone(), &data)?;
+            let open = host::open(app.handle(), &profile);
             #[cfg(debug_assertions)]
-            tauri::async_runtime::block_on(shell::greet::sign_in(open.desk()));
+            tauri::async_runtime::block_on(shell::greet::sign_in(&open));
             app.manage(open);
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
         .build(context())
+}
+
+/// What the system tells the app. Getting the window back may mean that the computer slept.
+fn heard(app: &AppHandle, event: RunEvent) {
+    match event {
+        RunEvent::WindowEvent { event: WindowEvent::Focused(true), .. } | RunEvent::Resumed => {
+            app.state::<host::Open>().resume();
+        }
+        RunEvent::Exit => app.state::<host::Open>().close(),
+        _ => {}
+    }
 }
 
 /// tauri.conf.json, the UI and the icons, compiled in.

@@ -28,7 +28,7 @@ impl Demo {
         let filled = data.join("filled");
         if !filled.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
-            sh::run(server().arg("import").arg(sh::root().join("assets")).arg("--data").arg(data))?;
+            import(data)?;
             add_learner(data)?;
             sh::create(&filled)?;
         }
@@ -70,6 +70,14 @@ impl Demo {
     }
 }
 
+/// Compiles and publishes the demo library into a data folder.
+fn import(data: &Path) -> Result {
+    let assets = sh::root().join("assets");
+    let mut command = server();
+    command.arg("import").args([assets.join("courses"), assets.join("stories")]);
+    sh::run(command.arg("--data").arg(data))
+}
+
 fn server() -> Command {
     sh::program(
         sh::target().join("debug").join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX)),
@@ -80,7 +88,7 @@ fn server() -> Command {
 fn add_learner(data: &Path) -> Result {
     let failed = |e: std::io::Error| format!("carrel-server user add: {e}");
     let mut child = server()
-        .args(["user", "add", LOGIN, "--name", "Ada", "--password-stdin", "--data"])
+        .args(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin", "--data"])
         .arg(data)
         .stdin(Stdio::piped())
         .spawn()

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::host::Desk;
+use crate::host::Open;
 
 /// `ADDRESS LOGIN PASSWORD`, all on the loopback of this machine.
 const SIGN_IN: &str = "CARREL_SIGN_IN";
 
 /// Signs in as the environment says, unless an account is open already. A failure is logged: the window then
 /// shows First run.
-pub async fn sign_in(desk: &dyn Desk) {
+pub async fn sign_in(open: &Open) {
     let Ok(line) = std::env::var(SIGN_IN) else { return };
     let mut words = line.splitn(3, ' ');
     let (Some(address), Some(login), Some(password)) = (words.next(), words.next(), words.next())
@@ -17,12 +17,12 @@ pub async fn sign_in(desk: &dyn Desk) {
         tracing::warn!("{SIGN_IN} is not of the form ADDRESS LOGIN PASSWORD");
         return;
     };
-    let state = desk.call("get_app_state".to_owned(), json!({})).await;
+    let state = open.call("get_app_state", json!({})).await;
     if state.is_ok_and(|state| !state["account"].is_null()) {
         return;
     }
     let request = json!({ "address": address, "login": login, "password": password });
-    if let Err(error) = desk.call("sign_in".to_owned(), request).await {
-        tracing::warn!(error.code = %error["code"], "the sign-in at start did not succeed");
+    if let Err(error) = open.call("sign_in", request).await {
+        tracing::warn!(error = %error, "the sign-in at start did not succeed");
     }
 }

@@ -1,5 +1,6 @@
 //! What belongs to the desktop and to nothing else: window, plugins, log output, where the profile lies.
 
+pub mod device;
 #[cfg(debug_assertions)]
 pub mod greet;
 pub mod log;

@@ -1,11 +1,14 @@
 //! Where this start keeps its files.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, path::PathBuf};
 
 use tauri::{AppHandle, Manager, Runtime};
 
 /// Names a folder to use instead of the system's place: a second, separate Carrel (tests, two devices on one machine).
 const DATA_DIR: &str = "CARREL_DATA_DIR";
+
+/// Names a folder with the demo library, for a program that was not installed.
+const DEMO_DIR: &str = "CARREL_DEMO_DIR";
 
 /// The set of files one start works on.
 pub struct Profile {
@@ -24,14 +27,27 @@ impl Profile {
         self.chosen.is_none()
     }
 
-    /// The folder with the learner's databases and blobs; made if missing.
+    /// The folder with accounts and learners' work.
     pub fn data_dir<R: Runtime>(&self, app: &AppHandle<R>) -> tauri::Result<PathBuf> {
-        let dir = match &self.chosen {
-            Some(dir) => std::path::absolute(dir)?,
-            None => app.path().app_local_data_dir()?,
-        };
-        fs::create_dir_all(&dir)?;
-        Ok(dir)
+        match &self.chosen {
+            Some(dir) => Ok(std::path::absolute(dir)?),
+            None => app.path().app_local_data_dir(),
+        }
+    }
+
+    /// The folder with content, which can be fetched again.
+    pub fn cache_dir<R: Runtime>(&self, app: &AppHandle<R>) -> tauri::Result<PathBuf> {
+        match &self.chosen {
+            Some(dir) => Ok(std::path::absolute(dir.join("cache"))?),
+            None => app.path().app_cache_dir(),
+        }
+    }
+
+    /// The library that came with this build, if one did.
+    pub fn demo_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
+        let chosen = env::var_os(DEMO_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let packed = || app.path().resource_dir().ok().map(|dir| dir.join("demo-library"));
+        chosen.or_else(packed).filter(|dir| dir.is_dir())
     }
 
     /// The folder of the webview's own files, if not the system's place.
