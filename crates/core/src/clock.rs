@@ -43,6 +43,7 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
     }
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
     fn local_day(&self) -> String {
         jiff::Zoned::now().date().to_string()
     }

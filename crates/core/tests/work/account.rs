@@ -1,0 +1,414 @@
+//! Accounts, tokens, the session.
+
+use std::{
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use carrel_core::{
+    Error,
+    account::{
+        AccountInfo, Accounts, FileSecrets, SecretStore, Secrets, Session, Tokens, addresses,
+        check_server,
+    },
+    http::{Failure, FailureKind, Http, Reply, Request},
+};
+use carrel_model::{
+    ErrorCode, UserId,
+    wire::{Role, TokenReply, UserInfo},
+};
+use carrel_testkit::{FakeClock, SeededIds};
+use futures_util::{future::join_all, stream};
+use http::HeaderMap;
+
+use crate::server::problem;
+
+fn user(n: u128) -> UserInfo {
+    UserInfo {
+        id: UserId::from_u128(n),
+        login: format!("u{n}"),
+        name: "Asha".into(),
+        role: Role::Student,
+    }
+}
+
+/// A keychain that works until it is broken.
+#[derive(Default)]
+struct Chain {
+    secrets: Mutex<std::collections::BTreeMap<String, String>>,
+    broken: AtomicBool,
+}
+impl Chain {
+    fn check(&self) -> carrel_core::Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            Err(Error::Keychain("locked".into()))
+        } else {
+            Ok(())
+        }
+    }
+}
+impl SecretStore for Chain {
+    fn get(&self, name: &str) -> carrel_core::Result<Option<String>> {
+        self.check()?;
+        Ok(self.secrets.lock().unwrap().get(name).cloned())
+    }
+    fn set(&self, name: &str, secret: &str) -> carrel_core::Result<()> {
+        self.check()?;
+        self.secrets.lock().unwrap().insert(name.into(), secret.into());
+        Ok(())
+    }
+    fn delete(&self, name: &str) -> carrel_core::Result<()> {
+        self.check()?;
+        self.secrets.lock().unwrap().remove(name);
+        Ok(())
+    }
+}
+
+#[test]
+fn tokens_go_to_the_keychain_and_to_a_file_when_it_breaks() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(Chain::default());
+    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let secrets = open();
+    secrets.set("a", "token-a").unwrap();
+    assert!(!secrets.fallback_in_use());
+    assert!(!dir.path().join("secrets.bin").exists(), "nothing in a file while the keychain works");
+    chain.broken.store(true, Ordering::Relaxed);
+    secrets.set("b", "token-b").unwrap();
+    assert!(secrets.fallback_in_use());
+    assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
+    // The next run has a keychain again: both are found, and what is set moves over.
+    chain.broken.store(false, Ordering::Relaxed);
+    let secrets = open();
+    assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
+    assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
+    secrets.set("b", "token-c").unwrap();
+    let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
+    assert_eq!(file.get("b").unwrap(), None, "no old token stays behind");
+}
+
+#[test]
+fn the_file_of_tokens_is_private_encrypted_and_may_be_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
+    open().set("a", "a-very-secret-token").unwrap();
+    let path = dir.path().join("secrets.bin");
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(11).any(|w| w == b"very-secret"), "not readable");
+    #[cfg(unix)]
+    for name in ["secrets.bin", "secrets.key"] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(
+            fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{name}"
+        );
+    }
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let damages: Vec<(&str, Vec<u8>)> = vec![
+        ("flipped", flipped),
+        ("cut", bytes[..20].to_vec()),
+        ("empty", vec![]),
+        ("other", b"hello".to_vec()),
+    ];
+    for (name, damage) in damages {
+        fs::write(&path, damage).unwrap();
+        assert_eq!(open().get("a").unwrap(), None, "{name}: sign in again");
+        assert!(path.with_extension("damaged").exists(), "{name}");
+        open().set("a", "a-very-secret-token").unwrap();
+        assert_eq!(open().get("a").unwrap().as_deref(), Some("a-very-secret-token"), "{name}");
+    }
+    fs::remove_file(dir.path().join("secrets.key")).unwrap();
+    assert_eq!(open().get("a").unwrap(), None);
+    open().set("a", "new").unwrap();
+    assert_eq!(open().get("a").unwrap().as_deref(), Some("new"));
+}
+
+#[test]
+fn several_learners_on_several_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
+    let accounts = open();
+    let device = accounts.device();
+    let a = AccountInfo::of("https://one.example", "One", user(1));
+    let b = AccountInfo::of("https://one.example", "One", user(2));
+    let c = AccountInfo::of("https://two.example", "Two", user(1));
+    for info in [&a, &b, &c] {
+        accounts.put(info).unwrap();
+    }
+    assert_eq!(accounts.all().len(), 3, "each has its own");
+    assert_eq!(
+        AccountInfo::of("https://one.example", "renamed", user(1)).id,
+        a.id,
+        "the same learner, the same folder"
+    );
+    accounts.set_active(Some(&b.id)).unwrap();
+    accounts.mark(&c.id, true, false).unwrap();
+    let again = open();
+    assert_eq!((again.device(), again.active().unwrap().id), (device, b.id.clone()));
+    assert!(again.get(&c.id).unwrap().needs_sign_in);
+    assert!(again.set_active(Some("nobody")).is_err());
+    // Half a list.
+    let path = dir.path().join("accounts.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &text[..text.len() / 2]).unwrap();
+    let found = open();
+    assert_eq!(found.all().len(), 3, "made again from the folders");
+    assert!(found.all().iter().all(|a| a.signed_out), "and closed until somebody signs in");
+    // A newer one is left alone.
+    fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    let error = Accounts::open(dir.path(), "laptop", &clock, &ids).err().unwrap();
+    assert!(error.to_string().contains("update Carrel"), "{error}");
+    // An id that is a path is not one of ours.
+    fs::write(&path, text.replace(&a.id, "../../etc")).unwrap();
+    assert_eq!(open().all().len(), 2);
+}
+
+#[test]
+fn addresses_as_people_type_them() {
+    let table: Vec<(&str, Vec<&str>)> = vec![
+        ("school.example", vec!["https://school.example"]),
+        (" School.Example/ ", vec!["https://school.example"]),
+        ("school.example:7300", vec!["https://school.example:7300"]),
+        ("https://school.example/carrel/", vec!["https://school.example/carrel"]),
+        ("https://school.example/carrel/api/meta", vec!["https://school.example/carrel"]),
+        ("http://school.example", vec!["http://school.example"]),
+        ("192.168.1.4:7300", vec!["http://192.168.1.4:7300", "https://192.168.1.4:7300"]),
+        ("127.0.0.1:7300", vec!["http://127.0.0.1:7300", "https://127.0.0.1:7300"]),
+        ("[::1]:7300", vec!["http://[::1]:7300", "https://[::1]:7300"]),
+        ("localhost:7300", vec!["http://localhost:7300", "https://localhost:7300"]),
+        ("library.local", vec!["http://library.local", "https://library.local"]),
+        ("8.8.8.8", vec!["https://8.8.8.8"]),
+    ];
+    for (typed, expected) in table {
+        assert_eq!(addresses(typed).unwrap(), expected, "{typed}");
+    }
+    for bad in [
+        "",
+        "  ",
+        "ftp://school.example",
+        "https://",
+        "a b",
+        "https://me:secret@school.example",
+        "http://[::1",
+        "\u{0}",
+        "x".repeat(70_000).as_str(),
+    ] {
+        let result = addresses(bad);
+        let wrong = matches!(result, Err(Error::Invalid(_))) || bad.len() > 1_000;
+        assert!(wrong, "{:?}: {result:?}", &bad[..bad.len().min(40)]);
+    }
+}
+
+/// Answers by a function.
+struct Says<F>(F);
+#[async_trait]
+impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for Says<F> {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let (status, body) = (self.0)(&request)?;
+        tokio::task::yield_now().await;
+        Ok(Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Box::pin(stream::iter([Ok(body.into())])),
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_at_an_address() {
+    let clock = FakeClock::noon();
+    let meta = format!(
+        r#"{{"name":"School","version":"1","epoch":"e","syncVersions":[1],"signingKey":"","registrationOpen":true,"nowMs":{}}}"#,
+        FakeClock::NOON - 90_000
+    );
+    let http = Says(move |_: &Request| Ok((200, meta.clone().into_bytes())));
+    let found = check_server(&http, &clock, "school.example").await.unwrap();
+    assert_eq!((found.address.as_str(), found.clock_ahead_ms), ("https://school.example", 90_000));
+    let table: Vec<(u16, &str, ErrorCode)> = vec![
+        (200, "<html>Sign in to the Wi-Fi</html>", ErrorCode::BadReply),
+        (200, "{}", ErrorCode::BadReply),
+        (200, "", ErrorCode::BadReply),
+        (302, "", ErrorCode::BadReply),
+        (404, "<html>nginx</html>", ErrorCode::BadReply),
+        (502, "<html>", ErrorCode::Unavailable),
+    ];
+    for (status, body, code) in table {
+        let http = Says(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
+        let error = check_server(&http, &clock, "school.example").await.unwrap_err();
+        assert_eq!(error.code(), code, "{status} {body}");
+    }
+    let http = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    assert_eq!(
+        check_server(&http, &clock, "school.example").await.unwrap_err().code(),
+        ErrorCode::Offline
+    );
+    // On this network https is tried when http is silent, and an answer tells more than a silence.
+    let http = Says(|r: &Request| match r.url.starts_with("https") {
+        true => Ok((200, b"<html>".to_vec())),
+        false => Err(Failure::new(FailureKind::Connect, "refused")),
+    });
+    assert_eq!(
+        check_server(&http, &clock, "192.168.1.4").await.unwrap_err().code(),
+        ErrorCode::BadReply
+    );
+}
+
+/// A server with one good token at a time.
+#[derive(Default)]
+struct Gate {
+    generation: AtomicUsize,
+    refreshes: AtomicUsize,
+    /// What a refresh answers instead.
+    refuse: Mutex<Option<(u16, Vec<u8>)>>,
+    down: AtomicBool,
+    seen_elsewhere: Mutex<Vec<bool>>,
+}
+impl Gate {
+    fn tokens(n: usize) -> Tokens {
+        Tokens { access: format!("access-{n}"), refresh: format!("refresh-{n}") }
+    }
+    fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
+        let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
+        if !request.url.starts_with("http://gate/") {
+            self.seen_elsewhere.lock().unwrap().push(bearer.is_some());
+            return Ok((200, vec![]));
+        }
+        if self.down.load(Ordering::SeqCst) && request.url.ends_with("/refresh") {
+            return Err(Failure::new(FailureKind::Timeout, "down"));
+        }
+        let now = self.generation.load(Ordering::SeqCst);
+        if request.url.ends_with("/api/auth/refresh") {
+            self.refreshes.fetch_add(1, Ordering::SeqCst);
+            if let Some(refusal) = self.refuse.lock().unwrap().clone() {
+                return Ok(refusal);
+            }
+            let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
+            assert!(sent.contains(&format!("refresh-{}", now - 1)), "{sent} at {now}");
+            let t = Self::tokens(now);
+            let reply = TokenReply {
+                user: user(1),
+                access_token: t.access,
+                expires_in_ms: 1,
+                refresh_token: t.refresh,
+            };
+            return Ok((200, serde_json::to_vec(&reply).unwrap()));
+        }
+        match bearer == Some(format!("Bearer access-{now}")) {
+            true => Ok((200, b"in".to_vec())),
+            false => Ok((401, problem(401, ErrorCode::Unauthenticated))),
+        }
+    }
+}
+
+fn gate() -> (Arc<Gate>, Session, Arc<FileSecrets>, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate::default());
+    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
+    secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap()).unwrap();
+    let answers = gate.clone();
+    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    let session = Session::new(http, "http://gate", "me", secrets.clone());
+    (gate, session, secrets, dir)
+}
+
+#[tokio::test]
+async fn however_many_are_refused_one_refreshes() {
+    let (gate, session, secrets, _dir) = gate();
+    gate.generation.store(1, Ordering::SeqCst);
+    let asks = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
+    for reply in join_all(asks).await {
+        assert_eq!(reply.unwrap().status, 200);
+    }
+    assert_eq!(gate.refreshes.load(Ordering::SeqCst), 1);
+    assert!(
+        secrets.get("me").unwrap().unwrap().contains("refresh-1"),
+        "the new token is on the disk"
+    );
+    session.send(Request::get("http://elsewhere/api")).await.unwrap();
+    session.send(Request::get("http://gate.evil/api")).await.unwrap();
+    assert_eq!(
+        *gate.seen_elsewhere.lock().unwrap(),
+        [false, false],
+        "the token is shown to nobody else"
+    );
+}
+
+#[tokio::test]
+async fn only_the_servers_own_word_ends_a_session() {
+    // What the refresh answers, the status that comes out, whether the session is over.
+    type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
+    let table: Vec<Case> = vec![
+        (Some((401, problem(401, ErrorCode::Unauthenticated))), Some(401), true),
+        (Some((403, problem(403, ErrorCode::Forbidden))), Some(401), true),
+        (Some((401, b"<html>Wi-Fi</html>".to_vec())), Some(401), false),
+        (Some((403, b"<html>Wi-Fi</html>".to_vec())), Some(403), false),
+        (Some((503, vec![])), Some(503), false),
+        (Some((429, problem(429, ErrorCode::RateLimited))), Some(429), false),
+        (Some((200, b"<html>".to_vec())), None, false),
+        (None, None, false),
+    ];
+    for (refusal, status, over) in table {
+        let (gate, session, secrets, _dir) = gate();
+        gate.generation.store(1, Ordering::SeqCst);
+        gate.down.store(refusal.is_none(), Ordering::SeqCst);
+        *gate.refuse.lock().unwrap() = refusal.clone();
+        let reply = session.send(Request::get("http://gate/api/courses")).await;
+        assert_eq!(reply.ok().map(|r| r.status), status, "{refusal:?}");
+        assert_eq!(session.is_ended(), over, "{refusal:?}");
+        assert_eq!(
+            secrets.get("me").unwrap().is_none(),
+            over,
+            "{refusal:?}: tokens are kept while there is hope"
+        );
+        let before = gate.refreshes.load(Ordering::SeqCst);
+        if over {
+            let again = session.send(Request::get("http://gate/api/courses")).await.unwrap();
+            assert_eq!(
+                (again.status, gate.refreshes.load(Ordering::SeqCst)),
+                (401, before),
+                "nobody is asked in vain"
+            );
+            session.renew(Gate::tokens(1)).await.unwrap();
+            assert!(!session.is_ended());
+        } else {
+            *gate.refuse.lock().unwrap() = None;
+            gate.down.store(false, Ordering::SeqCst);
+        }
+        let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
+        assert_eq!(reply.status, 200, "{refusal:?}: and on");
+    }
+}
+
+#[tokio::test]
+async fn a_portals_401_asks_for_no_refresh() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
+    secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap()).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let http = Says(move |_: &Request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok((401, b"<html>Pay for the Wi-Fi</html>".to_vec()))
+    });
+    let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
+    assert_eq!((asked.load(Ordering::SeqCst), session.is_ended()), (1, false));
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_read_mean_sign_in_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
+    secrets.set("me", "{half").unwrap();
+    let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("nobody is asked") });
+    let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
+    assert!(session.is_ended());
+}

@@ -1,0 +1,489 @@
+//! Devices and a server: nothing is lost, nothing is counted twice, a bad row stands in nobody's way.
+
+use carrel_core::{
+    learning::Step,
+    store::{outbox, state},
+    sync::{Event, Instruction, Phase},
+};
+use carrel_model::{
+    ErrorCode,
+    lattice::{ItemKind, Progress, Row, RowKey, RowType},
+    wire::{PullReply, PulledRow, PushReply, PushResult, ResultCode},
+};
+use carrel_testkit::FakeClock;
+use tokio::sync::oneshot;
+
+use crate::{
+    server::{Fate, PaperServer, problem},
+    world::{Device, item},
+};
+
+const PUSH: &str = "/api/sync/push";
+const PULL: &str = "/api/sync/pull";
+
+fn key(text: &str) -> RowKey {
+    RowKey::of(RowType::Progress, &["section", text])
+}
+fn percent(text: &str, percent: u16) -> Step {
+    Step { percent: Some(percent), ..Step::at(ItemKind::Section, item(text)) }
+}
+fn percent_at(server: &PaperServer, text: &str) -> Option<u16> {
+    match server.row(&key(text)) {
+        Some(Row::Progress(p)) => Some(p.percent),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_tick_reaches_the_other_device() {
+    let server = PaperServer::new();
+    let clock = FakeClock::noon();
+    let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+    a.tick("rivers/a/b").await;
+    assert_eq!(a.waiting().await, 1);
+    a.sync().await;
+    assert_eq!(a.waiting().await, 0);
+    b.sync().await;
+    assert_eq!(b.done("rivers").await, ["rivers/a/b"]);
+    assert_eq!(b.waiting().await, 0, "what came from the server does not go back");
+    let pushes = server.requests(PUSH);
+    a.sync().await;
+    b.sync().await;
+    assert_eq!(server.requests(PUSH), pushes, "nothing to send, nothing sent");
+    let receipts = a.store.read(|c| outbox::accepted(c, 10)).await.unwrap();
+    assert_eq!((receipts.len(), receipts[0].key.clone()), (1, key("rivers/a/b")));
+}
+
+#[tokio::test]
+async fn a_change_during_the_push_is_not_acknowledged_with_it() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    device.learning.record(percent("a/b/c", 4_000)).await.unwrap();
+    let (done, was_done) = oneshot::channel();
+    let (go, go_on) = oneshot::channel();
+    server.fate(PUSH, Fate::Hold { done, go_on });
+    let engine = device.engine.clone();
+    let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
+    was_done.await.unwrap();
+    device.learning.record(percent("a/b/c", 7_000)).await.unwrap();
+    go.send(()).unwrap();
+    push.await.unwrap();
+    assert_eq!(device.waiting().await, 1, "the newer 70 % still waits");
+    device.sync().await;
+    assert_eq!((device.waiting().await, percent_at(&server, "a/b/c")), (0, Some(7_000)));
+}
+
+#[tokio::test]
+async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
+    for fate in [|| Fate::LoseRequest, || Fate::LoseReply] {
+        let server = PaperServer::new();
+        let device = Device::new(1, &FakeClock::noon(), &server);
+        device.learning.study_beat(&item("a/b/c"), true).await.unwrap();
+        device.clock.advance(9_000);
+        device.learning.study_beat(&item("a/b/c"), false).await.unwrap();
+        device.tick("a/b/c").await;
+        for _ in 0..4 {
+            server.fate(PUSH, fate());
+        }
+        let passed = device.sync_until_quiet().await;
+        assert!(passed >= 4_000, "it waited between: {passed}");
+        let other = Device::new(2, &device.clock, &server);
+        other.sync().await;
+        assert_eq!(other.learning.time_spent(&item("a/b/c")).await.unwrap(), 9_000);
+        assert_eq!(other.done("a").await, ["a/b/c"]);
+    }
+}
+
+#[tokio::test]
+async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
+    for at in ["before the reply", "after the reply"] {
+        let server = PaperServer::new();
+        let device = Device::new(1, &FakeClock::noon(), &server);
+        device.tick("a/b/c").await;
+        let (done, was_done) = oneshot::channel();
+        let (go, go_on) = oneshot::channel();
+        server.fate(PUSH, Fate::Hold { done, go_on });
+        let engine = device.engine.clone();
+        let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
+        was_done.await.unwrap();
+        if at == "after the reply" {
+            go.send(()).unwrap();
+            push.await.unwrap();
+        } else {
+            push.abort();
+            let _ = push.await;
+            assert_eq!(device.waiting().await, 1, "nobody told us that it arrived");
+        }
+        let device = device.restart(&server).await;
+        device.sync_until_quiet().await;
+        assert_eq!(percent_at(&server, "a/b/c"), Some(10_000));
+        assert_eq!(device.done("a").await, ["a/b/c"]);
+    }
+}
+
+#[tokio::test]
+async fn one_refused_row_does_not_block_a_hundred_others() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    for n in 0..101 {
+        device.tick(&format!("c/l{n}/s")).await;
+    }
+    server.paper().refuse.insert(key("c/l50/s"), ResultCode::Forbidden);
+    device.sync().await;
+    assert_eq!((device.waiting().await, server.held(), server.requests(PUSH)), (0, 100, 1));
+    let refused = device.refused().await;
+    assert_eq!(refused.len(), 1);
+    assert_eq!((refused[0].key.clone(), refused[0].code.as_str()), (key("c/l50/s"), "forbidden"));
+    assert_eq!(refused[0].reason, "Forbidden on paper");
+    assert_eq!(device.done("c").await.len(), 101, "kept on the device");
+    // Kept over a restart, and not sent again by itself.
+    let device = device.restart(&server).await;
+    device.sync().await;
+    assert_eq!((device.refused().await.len(), server.requests(PUSH)), (1, 1));
+    // Sent again when the learner does more.
+    server.paper().refuse.clear();
+    device.learning.record(Step { restart: true, ..percent("c/l50/s", 10) }).await.unwrap();
+    device.sync().await;
+    assert_eq!((device.refused().await.len(), server.held()), (0, 101));
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_as_a_whole_is_halved_down_to_the_guilty_row() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    for n in 0..101 {
+        device.tick(&format!("c/l{n}/s")).await;
+    }
+    server.paper().choke_on = vec![key("c/l37/s"), key("c/l38/s")];
+    device.sync_until_quiet().await;
+    let mut refused: Vec<_> = device.refused().await.into_iter().map(|r| (r.key, r.code)).collect();
+    refused.sort();
+    assert_eq!(
+        refused,
+        [(key("c/l37/s"), "invalid".to_owned()), (key("c/l38/s"), "invalid".to_owned())]
+    );
+    assert_eq!((device.waiting().await, server.held()), (0, 99));
+    assert!(server.requests(PUSH) < 40, "{} requests", server.requests(PUSH));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_halved() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    for n in 0..200 {
+        device.tick(&format!("c/l{n}/s")).await;
+    }
+    server.paper().max_items = Some(30);
+    device.sync_until_quiet().await;
+    assert_eq!((server.held(), device.refused().await.len()), (200, 0));
+}
+
+#[tokio::test]
+async fn hostile_replies_to_a_push_lose_nothing() {
+    let result = |index, code| PushResult { index, code, reason: String::new() };
+    let json =
+        |results| serde_json::to_vec(&PushReply { epoch: "e1".into(), usn: 1, results }).unwrap();
+    let ok = ResultCode::Ok;
+    let replies: Vec<(&str, u16, Vec<u8>)> = vec![
+        ("a sign-in page", 200, b"<html>Sign in to the Wi-Fi</html>".to_vec()),
+        ("nothing", 200, vec![]),
+        ("half of it", 200, br#"{"epoch":"e1","usn":1,"results":[{"ind"#.to_vec()),
+        ("other JSON", 200, b"[1,2,3]".to_vec()),
+        ("too few results", 200, json(vec![result(0, ok)])),
+        ("too many results", 200, json(vec![result(0, ok), result(1, ok), result(2, ok)])),
+        ("one twice", 200, json(vec![result(0, ok), result(0, ok)])),
+        ("a wrong index", 200, json(vec![result(0, ok), result(7, ok)])),
+        ("an unknown code", 200, br#"{"epoch":"e1","usn":1,"results":[{"index":0,"code":"fine"},{"index":1,"code":"ok"}]}"#.to_vec()),
+        ("no epoch", 200, br#"{"epoch":"","usn":1,"results":[{"index":0,"code":"ok"},{"index":1,"code":"ok"}]}"#.to_vec()),
+        ("a huge body", 200, vec![b' '; 3 * 1024 * 1024]),
+        ("a created", 201, json(vec![result(0, ok), result(1, ok)])),
+        ("no content", 204, vec![]),
+        ("a redirect", 302, vec![]),
+        ("a portal's 401", 401, b"<html>".to_vec()),
+        ("a portal's 403", 403, b"<html>".to_vec()),
+        ("a portal's 404", 404, b"<html>".to_vec()),
+        ("a proxy's 407", 407, vec![]),
+        ("a proxy's 413", 413, b"<html>".to_vec()),
+        ("a proxy's 502", 502, b"<html>Bad gateway</html>".to_vec()),
+        ("a stray 401", 401, problem(401, ErrorCode::Unauthenticated)),
+        ("a 404 of the server", 404, problem(404, ErrorCode::NotFound)),
+        ("an upgrade", 426, problem(426, ErrorCode::TooNew)),
+        ("a 500", 500, vec![]),
+    ];
+    for (name, status, body) in replies {
+        for done in [false, true] {
+            let server = PaperServer::new();
+            let device = Device::new(1, &FakeClock::noon(), &server);
+            device.tick("a/b/c").await;
+            device.tick("a/b/d").await;
+            let fate = if done {
+                Fate::DoAndAnswer(status, body.clone())
+            } else {
+                Fate::Answer(status, vec![], body.clone())
+            };
+            server.fate(PUSH, fate);
+            device.engine.step(Event::Tap).await.unwrap();
+            device.sync_until_quiet().await;
+            assert_eq!(device.refused().await.len(), 0, "{name}: no row is guilty of that");
+            assert_eq!(server.held(), 2, "{name}: all arrived in the end");
+            assert_eq!(device.engine.phase().0, Phase::Idle, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_replies_to_a_pull_lose_nothing() {
+    let row = |usn, text: &str| PulledRow {
+        usn,
+        row: serde_json::value::RawValue::from_string(text.to_owned()).unwrap(),
+    };
+    let json = |rows, next, more| {
+        serde_json::to_vec(&PullReply { epoch: "e1".into(), rows, next, more }).unwrap()
+    };
+    let fine = r#"{"type":"progress","kind":"section","item":"x/y/z","percent":5}"#;
+    let replies: Vec<(&str, Vec<u8>)> = vec![
+        ("a sign-in page", b"<html>".to_vec()),
+        ("nothing", vec![]),
+        ("half", br#"{"epoch":"e1","rows":[{"usn":"#.to_vec()),
+        ("a cursor that goes back", json(vec![row(2, fine), row(1, fine)], 2, false)),
+        ("a cursor before its rows", json(vec![row(9, fine)], 3, false)),
+        ("more for ever", json(vec![], 0, true)),
+        ("a cursor over all numbers", json(vec![], u64::MAX, false)),
+        ("no epoch", br#"{"epoch":"","rows":[],"next":5,"more":false}"#.to_vec()),
+        ("more rows than asked", json((1..=600).map(|n| row(n, fine)).collect(), 600, false)),
+        ("a huge body", vec![b' '; 9 * 1024 * 1024]),
+    ];
+    for (name, body) in replies {
+        let server = PaperServer::new();
+        let clock = FakeClock::noon();
+        let other = Device::new(2, &clock, &server);
+        other.tick("a/b/c").await;
+        other.sync().await;
+        let device = Device::new(1, &clock, &server);
+        server.fate(PULL, Fate::Answer(200, vec![], body));
+        device.sync_until_quiet().await;
+        device.sync_until_quiet().await;
+        assert_eq!(device.done("a").await, ["a/b/c"], "{name}");
+        let state = device.store.read(state::load).await.unwrap();
+        assert_eq!(state.pulled, server.paper().usn, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_kept_and_do_not_stop_the_others() {
+    let server = PaperServer::new();
+    let clock = FakeClock::noon();
+    {
+        let mut paper = server.paper();
+        for text in [
+            r#"{"type":"of_the_future","key":1}"#,
+            r#"{"type":"progress","kind":"hologram","item":"a/b/x"}"#,
+            r#"{"type":"progress","kind":"section","item":"a/b/y","percent":20000}"#,
+            "17",
+        ] {
+            paper.usn += 1;
+            let usn = paper.usn;
+            paper.foreign.push((usn, text.into()));
+        }
+    }
+    server.put(Progress { percent: 7, ..Progress::none(ItemKind::Section, item("a/b/c")) });
+    let device = Device::new(1, &clock, &server);
+    device.sync().await;
+    let kept: u32 = device
+        .store
+        .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
+        .await
+        .unwrap();
+    assert_eq!(kept, 4);
+    assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 1);
+    assert_eq!(device.store.read(state::load).await.unwrap().pulled, 5);
+}
+
+#[tokio::test]
+async fn fields_of_a_newer_version_come_back_to_the_server() {
+    let server = PaperServer::new();
+    let row: Row = serde_json::from_str(
+        r#"{"type":"progress","kind":"section","item":"a/b/c","percent":5,"mood":"keen"}"#,
+    )
+    .unwrap();
+    server.put(row);
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    device.sync().await;
+    device.tick("a/b/c").await;
+    device.sync().await;
+    let text = serde_json::to_string(&server.row(&key("a/b/c")).unwrap()).unwrap();
+    assert!(text.contains("keen") && text.contains("10000"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_data_gets_it_back() {
+    for epoch in ["e2", "e1"] {
+        let server = PaperServer::new();
+        let clock = FakeClock::noon();
+        let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+        for n in 0..5 {
+            a.tick(&format!("a/x/s{n}")).await;
+        }
+        a.tick("a/b/c").await;
+        a.sync().await;
+        b.sync().await;
+        b.tick("a/b/d").await;
+        b.sync().await;
+        // Last month's backup: empty. Without a new epoch only the change number tells.
+        {
+            let mut paper = server.paper();
+            paper.rows.clear();
+            paper.usn = 0;
+            paper.epoch = epoch.into();
+        }
+        a.tick("a/b/e").await;
+        a.sync_until_quiet().await;
+        b.sync_until_quiet().await;
+        a.sync_until_quiet().await;
+        assert!(server.paper().rows.contains_key(&key("a/b/c")), "{epoch}");
+        // With the same epoch only a device that sends something notices; the real server never keeps its epoch over a restore.
+        let all = if epoch == "e2" { 8 } else { 7 };
+        assert_eq!((server.held(), a.done("a").await.len()), (all, all), "{epoch}");
+    }
+}
+
+#[tokio::test]
+async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    for n in 0..5 {
+        server.put(Progress {
+            percent: 7,
+            ..Progress::none(ItemKind::Section, item(&format!("a/b/x{n}")))
+        });
+    }
+    device.sync().await;
+    let (done, was_done) = oneshot::channel();
+    let (go, go_on) = oneshot::channel();
+    server.fate(PULL, Fate::Hold { done, go_on });
+    let engine = device.engine.clone();
+    let pull = tokio::spawn(async move { engine.run(Instruction::Pull { limit: 10 }).await });
+    was_done.await.unwrap();
+    // Meanwhile a push finds another database with other rows.
+    {
+        let mut paper = server.paper();
+        paper.epoch = "e2".into();
+        paper.rows.clear();
+        paper.usn = 0;
+    }
+    server.put(Progress { percent: 9, ..Progress::none(ItemKind::Section, item("a/b/new")) });
+    device.tick("a/b/own").await;
+    device.engine.run(Instruction::Push { limit: 10 }).await;
+    go.send(()).unwrap();
+    pull.await.unwrap();
+    let state = device.store.read(state::load).await.unwrap();
+    assert_eq!(
+        (state.epoch.as_str(), state.pulled),
+        ("e2", 0),
+        "the old cursor was not stored under the new epoch"
+    );
+    device.sync_until_quiet().await;
+    assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 7);
+    assert_eq!(server.held(), 7, "and everything went to the new one");
+}
+
+#[tokio::test]
+async fn a_clock_of_tomorrow_is_put_right() {
+    let server = PaperServer::new();
+    server.paper().clock_ms = Some(FakeClock::NOON);
+    let wrong = FakeClock::new(FakeClock::NOON + 40 * 3_600_000);
+    let device = Device::new(1, &wrong, &server);
+    let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+    device.learning.record(at("b1")).await.unwrap();
+    device.tick("a/b/d").await;
+    device.sync_until_quiet().await;
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
+    assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
+    assert!(device.refused().await.is_empty());
+    // From now on its stamps are right at once.
+    let before = server.requests(PUSH);
+    wrong.advance(1_000);
+    device.learning.record(at("b2")).await.unwrap();
+    device.sync_until_quiet().await;
+    assert_eq!(server.requests(PUSH), before + 1);
+    // And a right device wins over it afterwards, and the other way round.
+    let right_clock = FakeClock::new(FakeClock::NOON + 5_000);
+    server.paper().clock_ms = Some(FakeClock::NOON + 5_000);
+    let right = Device::new(2, &right_clock, &server);
+    right.sync().await;
+    right.learning.record(at("b3")).await.unwrap();
+    right.sync().await;
+    device.sync().await;
+    let here = device.learning.latest(1).await.unwrap();
+    assert_eq!(here[0].row.pos.as_ref().unwrap().at, "b3");
+}
+
+#[tokio::test]
+async fn a_row_that_the_server_never_finds_in_time_is_put_away_at_last() {
+    let server = PaperServer::new();
+    server.paper().clock_ms = Some(FakeClock::NOON);
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 500) };
+    device.learning.record(step).await.unwrap();
+    server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
+    device.sync_until_quiet().await;
+    assert_eq!(device.refused().await[0].code, "clock_skew");
+    assert!(server.requests(PUSH) <= 5);
+}
+
+#[tokio::test]
+async fn an_old_backup_of_the_device_may_be_put_back() {
+    let server = PaperServer::new();
+    let clock = FakeClock::noon();
+    let device = Device::new(1, &clock, &server);
+    device.tick("a/b/c").await;
+    device.sync().await;
+    device.store.care().await.unwrap();
+    clock.advance(24 * 3_600_000);
+    device.tick("a/b/d").await;
+    device.learning.record(percent("a/b/e", 6_000)).await.unwrap();
+    device.sync().await;
+    device.store.close().await;
+    let backups = device.path().join("backups");
+    let backup = std::fs::read_dir(backups).unwrap().next().unwrap().unwrap().path();
+    for log in ["user.db-wal", "user.db-shm"] {
+        let _ = std::fs::remove_file(device.path().join(log));
+    }
+    std::fs::copy(backup, device.path().join("user.db")).unwrap();
+    let device = device.restart(&server).await;
+    assert_eq!(device.done("a").await, ["a/b/c"]);
+    device.learning.record(percent("a/b/e", 1_000)).await.unwrap();
+    device.sync_until_quiet().await;
+    assert_eq!(device.done("a").await, ["a/b/c", "a/b/d"]);
+    assert_eq!(percent_at(&server, "a/b/e"), Some(6_000), "nothing shrinks");
+    let here = device.learning.progress(ItemKind::Section, &item("a/b/e")).await.unwrap().unwrap();
+    assert_eq!(here.row.percent, 6_000);
+}
+
+#[tokio::test]
+async fn ten_thousand_rows_in_few_requests() {
+    let server = PaperServer::new();
+    let clock = FakeClock::noon();
+    let device = Device::new(1, &clock, &server);
+    device
+        .store
+        .write("t", |tx| {
+            for n in 0..10_000 {
+                tx.join(Progress {
+                    percent: 10_000,
+                    ..Progress::none(ItemKind::Section, item(&format!("c/l{n}/s")))
+                })?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    device.sync_until_quiet().await;
+    assert_eq!((server.held(), server.requests(PUSH)), (10_000, 10));
+    let other = Device::new(2, &clock, &server);
+    other.sync_until_quiet().await;
+    assert_eq!(other.learning.progress_under("c").await.unwrap().len(), 10_000);
+    assert_eq!(other.waiting().await, 0);
+    let kept = device.store.read(|c| outbox::accepted(c, 100_000)).await.unwrap();
+    assert_eq!(kept.len(), outbox::RECEIPTS);
+}

@@ -1,0 +1,12 @@
+//! The learner's work: how it is saved, what it means, how it reaches a server and comes back.
+//!
+//! Clocks and ids are given, the network is an `Http` in this process, files are real. Nothing here waits for real time.
+
+mod account;
+mod engine;
+mod learning;
+mod machine;
+mod scheduler;
+mod server;
+mod store;
+mod world;

@@ -1,0 +1,313 @@
+//! `user.db` on real files: durable, one door, careful with damage and full disks.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use carrel_core::{
+    Change, Error,
+    learning::Learning,
+    store::{Store, outbox, state},
+};
+use carrel_model::{
+    Hlc,
+    lattice::{Extra, ItemKind, Kv, Progress, RowKey, RowType},
+};
+use carrel_testkit::{FakeClock, SeededIds};
+
+use crate::world::{item, options, tick};
+
+fn row(text: &str, percent: u16) -> Progress {
+    Progress { percent, ..Progress::none(ItemKind::Section, item(text)) }
+}
+fn key(text: &str) -> RowKey {
+    RowKey::of(RowType::Progress, &["section", text])
+}
+
+#[tokio::test]
+async fn a_write_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    store.write("t", |tx| tx.join(row("a/b/c", 5_000))).await.unwrap();
+    // As a kill leaves it: the log is not in the file, the mark says open.
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["user.db", "user.db-wal", "user.lock"] {
+        fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let again = Store::open(copy.path(), options(1, &clock)).unwrap();
+    assert!(again.opened().unclean, "it looks for damage");
+    let found = again.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].key, key("a/b/c"));
+    drop(again);
+    let clean = Store::open(copy.path(), options(1, &clock)).unwrap();
+    assert!(!clean.opened().unclean, "closed well, nothing to look for");
+}
+
+#[tokio::test]
+async fn ten_thousand_updates_wait_once_and_a_step_back_waits_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    store
+        .write("t", |tx| {
+            for percent in 0..10_000 {
+                tx.join(row("a/b/c", percent))?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let before = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    assert_eq!(before.len(), 1);
+    assert!(!store.write("t", |tx| tx.join(row("a/b/c", 3))).await.unwrap());
+    assert_eq!(
+        store.read(|c| outbox::waiting(c, 10)).await.unwrap(),
+        before,
+        "nothing new, nothing to send"
+    );
+}
+
+#[tokio::test]
+async fn one_that_fails_leaves_nothing_and_harms_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
+    let mut changes = store.changes().listen();
+    let bad = store.write("bad", |tx| {
+        tx.join(row("bad/b/c", 1))?;
+        Err::<(), _>(Error::Invalid("no".into()))
+    });
+    let panics = store.write("panics", |tx| -> carrel_core::Result<()> {
+        tx.join(row("panics/b/c", 1))?;
+        panic!("a bug")
+    });
+    let too_much = store.write("too much", |tx| tx.join(row("x/b/c", 10_001)));
+    let good = store.write("good", |tx| tx.join(row("good/b/c", 1)));
+    let (bad, panics, too_much, good) = tokio::join!(bad, panics, too_much, good);
+    assert!(matches!(bad, Err(Error::Invalid(_))));
+    assert!(matches!(panics, Err(Error::Internal(_))));
+    assert!(matches!(too_much, Err(Error::Invalid(_))), "{too_much:?}");
+    assert!(good.unwrap());
+    let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    assert_eq!(waiting.into_iter().map(|w| w.key).collect::<Vec<_>>(), [key("good/b/c")]);
+    let told = changes.try_recv().unwrap();
+    assert!(told.contains(&Change::Progress("good".into())) && told.contains(&Change::Outbox));
+    assert!(!told.contains(&Change::Progress("bad".into())), "what was not saved is not told");
+    assert!(changes.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn the_file_belongs_to_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    let second = Store::open(dir.path(), options(1, &FakeClock::noon())).err().unwrap();
+    assert!(second.to_string().contains("another Carrel"), "{second}");
+    store.close().await;
+    assert!(store.write("late", |tx| tx.join(row("a/b/c", 1))).await.is_err());
+    assert!(store.read(outbox::counts).await.is_err());
+    Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let mut limited = options(1, &clock);
+    drop(Store::open(dir.path(), limited.clone()).unwrap());
+    let pages = fs::metadata(dir.path().join("user.db")).unwrap().len() / 4096;
+    limited.page_limit = Some(pages as u32 + 12);
+    let store = Store::open(dir.path(), limited).unwrap();
+    let ballast = dir.path().join("ballast");
+    assert_eq!(fs::metadata(&ballast).unwrap().len(), 4 * 1024 * 1024);
+    // Until the disk is full, and on: each is a real SQLITE_FULL without the ballast.
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut saved = 0;
+    let mut n = 0;
+    while ballast.exists() {
+        let runs = runs.clone();
+        let text = format!("c{n}/{}/{}", "l".repeat(60), "s".repeat(60));
+        store
+            .write("fill", move |tx| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                tx.join(row(&text, 100))
+            })
+            .await
+            .expect("a tick is saved on a full disk");
+        saved += 1;
+        n += 1;
+        assert!(n < 10_000, "the disk never fills");
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), saved + 1, "one of them ran twice");
+    // A lot that does not fit even so takes no tick with it.
+    let huge = store.write("huge", |tx| {
+        for n in 0..60_000 {
+            tx.join(row(&format!("h{n}/{}/{}", "l".repeat(60), "s".repeat(60)), 100))?;
+        }
+        Ok(())
+    });
+    let small = store.write("small", |tx| tx.join(row("small/b/c", 1)));
+    let (huge, small) = tokio::join!(huge, small);
+    assert!(matches!(huge, Err(Error::DiskFull(_))), "{huge:?}");
+    small.expect("the tick beside it is saved");
+    let (waiting, _) = store.read(outbox::counts).await.unwrap();
+    assert_eq!(waiting, saved + 1, "all that was acknowledged is there, and nothing else");
+    store.close().await;
+    drop(store);
+    Store::open(dir.path(), options(1, &clock)).unwrap();
+    assert!(ballast.exists(), "with space there is a ballast again");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    store.write("t", |tx| tx.join(row("old/b/c", 10_000))).await.unwrap();
+    store.care().await.unwrap();
+    for n in 0..400 {
+        store.write("t", move |tx| tx.join(row(&format!("new/l{n}/s"), 10_000))).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    // Not closed well, and some pages in the middle are noise.
+    fs::write(dir.path().join("user.lock"), "open\n").unwrap();
+    let path = dir.path().join("user.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() / 4096 - 1;
+    bytes[last * 4096..(last + 1) * 4096].fill(0xa5);
+    fs::write(&path, &bytes).unwrap();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    let opened = store.opened().clone();
+    assert!(opened.unclean && opened.restored.is_some(), "{opened:?}");
+    assert!(opened.damaged.unwrap().exists(), "nothing is deleted");
+    let old = store
+        .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'old/b/c'", [])?))
+        .await
+        .unwrap();
+    assert_eq!(old.len(), 1, "from the backup");
+    assert!(opened.salvaged > 0, "some rows could still be read");
+    let (waiting, _) = store.read(outbox::counts).await.unwrap();
+    assert!(waiting >= opened.salvaged, "and are sent again");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_does_not_stop_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("user.db"), vec![b'x'; 10_000]).unwrap();
+    let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    assert!(store.opened().damaged.is_some());
+    store.write("t", |tx| tx.join(row("a/b/c", 1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_backup_a_day_and_three_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    for _ in 0..24 * 6 {
+        store.care().await.unwrap();
+        clock.advance(3_600_000);
+    }
+    let names = |dir: &std::path::Path| {
+        let mut names: Vec<String> = fs::read_dir(dir.join("backups"))
+            .unwrap()
+            .map(|f| f.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let made = names(dir.path());
+    assert_eq!(made.len(), 3, "{made:?}");
+    let day = 24 * 3_600_000;
+    assert_eq!(made[2], format!("daily-{}.db", FakeClock::NOON + 5 * day));
+    // A clock that is set back does not stop it.
+    clock.jump(-300 * day);
+    store.care().await.unwrap();
+    assert!(names(dir.path()).len() == 3);
+}
+
+#[tokio::test]
+async fn hybrid_time_only_grows_through_restarts_and_clocks_that_run_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let mut last = Hlc::ZERO;
+    for jump in [0, -3_600_000, 1, -86_400_000, 10, 0] {
+        clock.jump(jump);
+        let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+        let now = store.write("t", |tx| Ok(tx.hlc())).await.unwrap();
+        assert!(now > last, "{now:?} after {last:?}");
+        last = now;
+    }
+}
+
+#[tokio::test]
+async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    let kv = |key: &str| Kv {
+        ns: "setting".into(),
+        key: key.into(),
+        value: "1".into(),
+        hlc: Hlc::new(5_000, 0),
+        device: carrel_model::DeviceId::from_u128(9),
+        extra: Extra::default(),
+    };
+    let text = serde_json::to_string(&carrel_model::lattice::Row::from(kv("from afar"))).unwrap();
+    store
+        .write("t", move |tx| {
+            state::keep_foreign(tx, &text)?;
+            state::keep_foreign(tx, r#"{"type":"of_the_future","x":1}"#)?;
+            tx.join(kv("own"))?;
+            let waiting = outbox::waiting(tx.conn(), 1)?.remove(0);
+            outbox::refuse(tx, &waiting.key, waiting.rev, "too_new", "later")?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (0, 1));
+    drop(store);
+    drop(Store::open(dir.path(), options(1, &clock)).unwrap());
+    let mut newer = options(1, &clock);
+    newer.app_version = "1.1.0".into();
+    let store = Store::open(dir.path(), newer).unwrap();
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "it waits again");
+    let (kvs, foreign) = store
+        .read(|c| {
+            let foreign: u32 = c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?;
+            Ok((carrel_sqlite::rows::query::<Kv>(c, "", [])?.len(), foreign))
+        })
+        .await
+        .unwrap();
+    assert_eq!((kvs, foreign), (2, 1), "what can be read now is read; the rest is kept");
+}
+
+#[tokio::test]
+async fn the_demo_library_waits_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = options(1, &FakeClock::noon());
+    demo.has_server = false;
+    let store = Arc::new(Store::open(dir.path(), demo).unwrap());
+    let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(1)));
+    let record = learning.record(tick("a/b/c")).await.unwrap();
+    assert!(!record.waiting && record.row.done_ms.is_some());
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_device_whose_clock_says_1970_still_saves() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(3_000);
+    let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
+    let learning = Learning::new(store, Arc::new(SeededIds::new(1)));
+    assert!(learning.record(tick("a/b/c")).await.unwrap().row.done_ms.is_some());
+    learning.save_word(&item("a/word"), true).await.unwrap();
+    learning.study_beat(&item("a/b/c"), true).await.unwrap();
+    clock.advance(5_000);
+    assert_eq!(learning.study_beat(&item("a/b/c"), true).await.unwrap(), 5_000);
+    assert_eq!(learning.words().await.unwrap().len(), 1);
+}

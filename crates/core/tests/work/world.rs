@@ -1,0 +1,106 @@
+//! A device in a folder of its own.
+
+use std::{path::Path, sync::Arc};
+
+use carrel_core::{
+    Changes, Clock, IdGen,
+    learning::{Learning, Step},
+    store::{Options, Store},
+    sync::{Engine, Event, Machine, Transport},
+};
+use carrel_model::{DeviceId, ItemId, Slug, lattice::ItemKind};
+use carrel_testkit::{FakeClock, SeededIds};
+use tempfile::TempDir;
+
+use crate::server::PaperServer;
+
+pub fn item(text: &str) -> ItemId {
+    ItemId::new(text).unwrap()
+}
+pub fn slug(text: &str) -> Slug {
+    Slug::new(text).unwrap()
+}
+/// A section is finished.
+pub fn tick(text: &str) -> Step {
+    Step { done: true, ..Step::at(ItemKind::Section, item(text)) }
+}
+
+pub fn options(device: u128, clock: &FakeClock) -> Options {
+    Options {
+        device: DeviceId::from_u128(device),
+        app_version: "1.0.0".into(),
+        has_server: true,
+        clock: Arc::new(clock.clone()),
+        changes: Changes::new(),
+        page_limit: None,
+    }
+}
+
+/// One learner's device.
+pub struct Device {
+    pub clock: FakeClock,
+    pub store: Arc<Store>,
+    pub learning: Learning,
+    pub engine: Arc<Engine>,
+    number: u128,
+    dir: Arc<TempDir>,
+}
+
+impl Device {
+    pub fn new(number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
+        Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server)
+    }
+    fn at(dir: Arc<TempDir>, number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
+        let store = Arc::new(Store::open(dir.path(), options(number, clock)).unwrap());
+        let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));
+        let transport =
+            Transport::new(server.clone(), PaperServer::BASE, None, Arc::new(clock.clone()));
+        let machine = Machine::new(number as u64, false);
+        let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
+        let learning = Learning::new(store.clone(), ids);
+        Self { clock: clock.clone(), store, learning, engine, number, dir }
+    }
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+    /// The app is closed and started again.
+    pub async fn restart(self, server: &Arc<PaperServer>) -> Self {
+        self.store.close().await;
+        let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
+        drop(self);
+        Self::at(dir, number, &clock, server)
+    }
+
+    pub async fn tick(&self, text: &str) {
+        self.learning.record(tick(text)).await.unwrap();
+    }
+    /// "Sync now", to its end.
+    pub async fn sync(&self) {
+        self.engine.step(Event::Tap).await.unwrap();
+    }
+    /// Syncs, and lets time pass for what waits, until nothing waits any more. Gives how long it took.
+    pub async fn sync_until_quiet(&self) -> i64 {
+        self.sync().await;
+        let mut passed = 0;
+        for _ in 0..2_000 {
+            if self.waiting().await == 0 && self.engine.next_try_in().is_none() {
+                return passed;
+            }
+            let nap = self.engine.next_wake_in().expect("something waits, so there is a timer");
+            self.clock.advance(nap);
+            passed += nap;
+            self.engine.step(Event::Timer).await.unwrap();
+        }
+        panic!("the outbox does not empty: {} wait", self.waiting().await);
+    }
+    pub async fn waiting(&self) -> u32 {
+        self.store.read(carrel_core::store::outbox::counts).await.unwrap().0
+    }
+    pub async fn refused(&self) -> Vec<carrel_core::store::outbox::Refused> {
+        self.store.read(carrel_core::store::outbox::refused).await.unwrap()
+    }
+    pub async fn done(&self, root: &str) -> Vec<String> {
+        let done = self.learning.done_sections(root).await.unwrap();
+        done.into_iter().map(|i| i.to_string()).collect()
+    }
+}
