@@ -55,7 +55,16 @@ export function render(entry: string | Plural, plural: Intl.PluralRules, number:
   });
 }
 
+const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
+
+/** A title that runs the other way is set apart (FSI, PDI), so that it cannot pull the words around it over to its side. */
+export function isolated(params: Params, rtl: boolean): Params {
+  const apart = (value: string | number): string | number => (typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value);
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, apart(value)]));
+}
+
 export function t(key: Key, params: Params = {}): string {
   if (!voice) return key;
-  return render(voice.catalogue[key], voice.plural, voice.number, params);
+  return render(voice.catalogue[key], voice.plural, voice.number, isolated(params, voice.language === "ar"));
 }
