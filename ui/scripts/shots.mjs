@@ -77,7 +77,7 @@ const states = [
   ["broken", "broken", ""],
 ];
 
-const sizes = [["desktop", desktop], ["phone", phone]];
+const sizes = [["desktop", desktop], ["phone", phone]].filter(([name]) => (process.env.SIZES ?? "desktop,phone").includes(name));
 const themes = (process.env.THEMES ?? "paper,night").split(",");
 const executablePath = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((p) => existsSync(p));
 const browser = await chromium.launch({ executablePath, headless: true, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"] });

@@ -6,6 +6,9 @@ import "./styles/screens.css";
 import { mount } from "svelte";
 import App from "./App.svelte";
 import { followSystem } from "./lib/appearance";
+import { pick, speak } from "./lib/i18n/index.svelte";
 
 followSystem();
+// The likeliest catalogue comes while the core answers.
+void speak(pick(""));
 mount(App, { target: document.getElementById("app")! });
