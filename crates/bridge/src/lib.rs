@@ -91,16 +91,23 @@ impl Bridge {
     }
 }
 
-async fn call(State(shared): State<Shared>, UrlPath(name): UrlPath<String>, Json(request): Json<Value>) -> Response {
+async fn call(
+    State(shared): State<Shared>,
+    UrlPath(name): UrlPath<String>,
+    Json(request): Json<Value>,
+) -> Response {
     match dispatch(shared.host.as_ref(), &name, request).await {
         Ok(reply) => Json(reply).into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(error)).into_response(),
     }
 }
 
-async fn listen(State(shared): State<Shared>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn listen(
+    State(shared): State<Shared>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     // One who fell behind is told nothing more about the lost ones: the browser's page reloads what it shows on `Changed`.
-    let events = BroadcastStream::new(shared.events.subscribe())
-        .filter_map(|event| async move { Some(Ok(Event::default().data(event.ok()?.to_string()))) });
+    let events = BroadcastStream::new(shared.events.subscribe()).filter_map(|event| async move {
+        Some(Ok(Event::default().data(event.ok()?.to_string())))
+    });
     Sse::new(events).keep_alive(KeepAlive::default())
 }

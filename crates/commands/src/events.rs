@@ -11,11 +11,11 @@ use crate::{
 };
 
 /// Calls `emit` for each event until the core is gone. Run it as a task of its own.
-pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send) {
+pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send + Sync) {
     let mut changes = core.changes().listen();
     loop {
         match changes.recv().await {
-            Ok(set) => events(&core, &set).into_iter().for_each(&emit),
+            Ok(set) => events(&core, &set).await.into_iter().for_each(&emit),
             // Too many at once: whoever shows anything asks again.
             Err(RecvError::Lagged(_)) => {
                 let topics = vec![
@@ -34,7 +34,7 @@ pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send) {
     }
 }
 
-fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
+async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
     let mut topics = Vec::new();
     let mut events = Vec::new();
     let account = core.account();
@@ -43,21 +43,32 @@ fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Account => topics.push(Topic::Account),
             Change::Catalogue => topics.push(Topic::Catalogue),
             Change::Progress(root) => topics.push(Topic::Progress { root: root.clone() }),
-            Change::Enrolment(course) => topics.push(Topic::Enrolment { course: course.to_string() }),
+            Change::Enrolment(course) => {
+                topics.push(Topic::Enrolment { course: course.to_string() })
+            }
             Change::Words => topics.push(Topic::Words),
             Change::Settings => topics.push(Topic::Settings),
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
             Change::DownloadMoved(id) => {
-                let states = [Kind::Course, Kind::Story].map(|kind| account.as_ref()?.content.downloads.state(kind, id).ok());
-                let moving = states.into_iter().flatten().find(|s| s.phase != carrel_core::download::Phase::Absent);
+                let states = [Kind::Course, Kind::Story]
+                    .map(|kind| account.as_ref()?.content.downloads.state(kind, id).ok());
+                let moving = states
+                    .into_iter()
+                    .flatten()
+                    .find(|s| s.phase != carrel_core::download::Phase::Absent);
                 if let Some(state) = moving {
-                    events.push(UiEvent::Download { id: id.to_string(), state: state_view(&state, 0, None) });
+                    events.push(UiEvent::Download {
+                        id: id.to_string(),
+                        state: state_view(&state, 0, None),
+                    });
                 }
             }
             Change::Sync => {
-                if let Some(account) = &account {
-                    events.push(UiEvent::Sync { status: status_view(&account.sync.status()) });
+                if let Some(account) = &account
+                    && let Ok(status) = account.sync.status().await
+                {
+                    events.push(UiEvent::Sync { status: status_view(&status) });
                 }
             }
             // For the scheduler alone.

@@ -5,7 +5,10 @@ use std::{future::Future, pin::Pin};
 use serde_json::Value;
 
 use crate::{
-    api::{app::*, download::*, error::CommandError, learning::*, library::*, quiz::*, reading::*, settings::*, sync::*},
+    api::{
+        app::*, download::*, error::CommandError, learning::*, library::*, quiz::*, reading::*,
+        settings::*, sync::*,
+    },
     handlers,
     host::Host,
 };

@@ -24,9 +24,13 @@ pub enum Topic {
     /// Lists of courses and stories.
     Catalogue,
     /// Progress, time or attempts of this course or story.
-    Progress { root: String },
+    Progress {
+        root: String,
+    },
     /// Enrolment in this course.
-    Enrolment { course: String },
+    Enrolment {
+        course: String,
+    },
     /// Saved words.
     Words,
     Settings,

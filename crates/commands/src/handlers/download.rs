@@ -2,7 +2,7 @@ use carrel_core::{
     download::{Phase, Reason, State},
     library::Kind,
 };
-use carrel_model::{BlobHash, Slug};
+use carrel_model::BlobHash;
 
 use super::Result;
 use crate::{
@@ -18,7 +18,11 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
         Phase::Running => DownloadPhase::Running,
         Phase::Paused => DownloadPhase::Paused,
         Phase::Failed => DownloadPhase::Failed,
-        Phase::Ready if state.ready_version.zip(latest).is_some_and(|(here, there)| here != there) => DownloadPhase::Outdated,
+        Phase::Ready
+            if state.ready_version.zip(latest).is_some_and(|(here, there)| here != there) =>
+        {
+            DownloadPhase::Outdated
+        }
         Phase::Ready => DownloadPhase::Ready,
     };
     let reason = match state.reason {
@@ -39,13 +43,8 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
     }
 }
 
-pub(crate) fn kind_of(request: &DownloadRef) -> Kind {
+fn kind_of(request: &DownloadRef) -> Kind {
     if request.is_story { Kind::Story } else { Kind::Course }
-}
-
-pub(crate) fn state_of(host: &dyn Host, kind: Kind, id: &Slug) -> Result<DownloadState> {
-    let state = account(host)?.content.downloads.state(kind, id)?;
-    Ok(state_view(&state, 0, None))
 }
 
 pub async fn start_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {

@@ -1,9 +1,6 @@
 use carrel_core::{core::OpenAccount, library::Kind};
 use carrel_model::{
-    ItemId, Slug,
-    content::ManifestContent,
-    derive::course_completion,
-    lattice::ItemKind,
+    ItemId, Slug, content::ManifestContent, derive::course_completion, lattice::ItemKind,
 };
 
 use super::{Result, reading};
@@ -22,7 +19,8 @@ pub async fn save_word(host: &dyn Host, request: SaveWord) -> Result<WordList> {
 }
 
 pub async fn list_words(host: &dyn Host, _: Empty) -> Result<WordList> {
-    list(&account(host)?).await
+    let account = account(host)?;
+    list(&account).await
 }
 
 async fn list(account: &OpenAccount) -> Result<WordList> {
@@ -55,7 +53,11 @@ pub async fn get_progress_overview(host: &dyn Host, _: Empty) -> Result<Progress
         });
     }
     Ok(ProgressOverview {
-        days: overview.days.into_iter().map(|(day, active_ms)| DayTime { day, active_ms }).collect(),
+        days: overview
+            .days
+            .into_iter()
+            .map(|(day, active_ms)| DayTime { day, active_ms })
+            .collect(),
         streak_days: overview.streak_days,
         total_ms: overview.total_ms,
         sections_done: overview.sections_done,
@@ -73,8 +75,12 @@ async fn story_percent(account: &OpenAccount, story: &str) -> Result<u16> {
 async fn course_percent(account: &OpenAccount, course: &str) -> Result<u16> {
     let Ok(id) = Slug::new(course) else { return Ok(0) };
     // A course that is gone or not here has no outline: nothing to be a part of.
-    let Ok(manifest) = account.content.library.manifest(Kind::Course, &id).await else { return Ok(0) };
-    let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content else { return Ok(0) };
+    let Ok(manifest) = account.content.library.manifest(Kind::Course, &id).await else {
+        return Ok(0);
+    };
+    let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content else {
+        return Ok(0);
+    };
     let done = account.learning.done_sections(course).await?;
     Ok(course_completion(&id, outline, &done).1.percent())
 }

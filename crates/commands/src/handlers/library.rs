@@ -18,8 +18,9 @@ use crate::{
     api::{
         app::Empty,
         library::{
-            ContinueCard, ContinueReply, CourseCard, CourseList, CourseRef, CourseView, EnrolmentView, LessonView, ListRequest,
-            SearchHit, SearchKind, SearchReply, SearchRequest, SectionView, StoryCard, StoryList,
+            ContinueCard, ContinueReply, CourseCard, CourseList, CourseRef, CourseView,
+            EnrolmentView, LessonView, ListRequest, SearchHit, SearchKind, SearchReply,
+            SearchRequest, SectionView, StoryCard, StoryList,
         },
     },
     host::{Host, account},
@@ -34,7 +35,13 @@ fn filter(account: &OpenAccount, request: &ListRequest, kind: Kind) -> Result<(F
         false => None,
         true => {
             let states = account.content.downloads.states(kind)?;
-            Some(states.into_iter().filter(|(_, s)| s.ready_version.is_some()).map(|(id, _)| id).collect())
+            Some(
+                states
+                    .into_iter()
+                    .filter(|(_, s)| s.ready_version.is_some())
+                    .map(|(id, _)| id)
+                    .collect(),
+            )
         }
     };
     let filter = Filter {
@@ -150,7 +157,9 @@ async fn continue_card(
             // A finished section is not where one goes on: the next one that is open is.
             let mut item = row.item.clone();
             if row.done_ms.is_some() {
-                let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else { return Ok(None) };
+                let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else {
+                    return Ok(None);
+                };
                 found = account.content.library.find_section(&next).await?;
                 item = next;
             }
@@ -169,7 +178,8 @@ async fn continue_card(
             }))
         }
         ItemKind::Story if row.done_ms.is_none() => {
-            let id = Slug::new(row.item.root()).map_err(|e| crate::api::error::CommandError::invalid(e.to_string()))?;
+            let id = Slug::new(row.item.root())
+                .map_err(|e| crate::api::error::CommandError::invalid(e.to_string()))?;
             let story = account.content.library.find_story(&row.item).await?;
             let kind = if row.item.as_str().contains('/') { Kind::Course } else { Kind::Story };
             let manifest = account.content.library.manifest(kind, &id).await?;
@@ -201,8 +211,11 @@ fn first_open(
     done: &std::collections::BTreeSet<ItemId>,
     after: Option<&ItemId>,
 ) -> Option<ItemId> {
-    let all: Vec<ItemId> =
-        outline.lessons.iter().flat_map(|l| l.sections.iter().map(|s| ItemId::section(&meta.id, &l.id, &s.id))).collect();
+    let all: Vec<ItemId> = outline
+        .lessons
+        .iter()
+        .flat_map(|l| l.sections.iter().map(|s| ItemId::section(&meta.id, &l.id, &s.id)))
+        .collect();
     let start = after.and_then(|a| all.iter().position(|i| i == a)).map_or(0, |i| i + 1);
     all[start..].iter().chain(&all[..start]).find(|i| !done.contains(i)).cloned()
 }
@@ -230,7 +243,8 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
             minutes: s.minutes,
             percent: row.map_or(0, |r| r.row.percent),
             done: done.contains(&item),
-            waiting: row.is_some_and(|r| r.waiting) || waiting.contains(&format!("section\u{1f}{item}")),
+            waiting: row.is_some_and(|r| r.waiting)
+                || waiting.contains(&format!("section\u{1f}{item}")),
             best_score: s.quiz.as_ref().and_then(|q| best.get(q)).copied(),
             item,
         }
@@ -308,5 +322,11 @@ fn hit_view(hit: Hit) -> SearchHit {
         HitKind::Section => SearchKind::Section,
         HitKind::Story => SearchKind::Story,
     };
-    SearchHit { kind, item: hit.item, title: hit.title, course_title: hit.course_title, snippet: hit.snippet }
+    SearchHit {
+        kind,
+        item: hit.item,
+        title: hit.title,
+        course_title: hit.course_title,
+        snippet: hit.snippet,
+    }
 }

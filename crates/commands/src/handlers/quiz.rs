@@ -34,7 +34,10 @@ pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<Attempt
     let view = open_quiz(host, request.clone()).await?;
     let open = view.attempts.iter().any(|a| a.submitted_ms.is_none());
     if view.attempts_left == Some(0) && !open {
-        return Err(CommandError::invalid(format!("all {} attempts at {} were used", view.quiz.attempts, request.quiz)));
+        return Err(CommandError::invalid(format!(
+            "all {} attempts at {} were used",
+            view.quiz.attempts, request.quiz
+        )));
     }
     let record = account.learning.start_attempt(&request.quiz, request.body).await?;
     attempt_view(&account, &record).await
@@ -45,7 +48,10 @@ pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAn
     let record = account.learning.attempt(request.attempt).await?;
     let quiz: Quiz = account.content.library.body(record.attempt.quiz_hash).await?;
     let question = quiz.questions.iter().find(|q| q.id == request.question).ok_or_else(|| {
-        CommandError::from(carrel_core::Error::NotFound(format!("question {} of {}", request.question, quiz.id)))
+        CommandError::from(carrel_core::Error::NotFound(format!(
+            "question {} of {}",
+            request.question, quiz.id
+        )))
     })?;
     account.learning.save_answer(request.attempt, &request.question, &request.response).await?;
     Ok(SavedAnswer {
@@ -90,7 +96,10 @@ async fn attempt_view(account: &OpenAccount, record: &AttemptRecord) -> Result<A
         id: record.attempt.id,
         started_ms: record.attempt.started_ms,
         submitted_ms: record.attempt.submitted_ms,
-        answers: responses.into_iter().map(|(question, response)| AnswerView { question, response }).collect(),
+        answers: responses
+            .into_iter()
+            .map(|(question, response)| AnswerView { question, response })
+            .collect(),
         provisional: score.is_some() && record.grade.is_none(),
         score,
     })
@@ -101,7 +110,10 @@ fn score_percent(score: &Score) -> u16 {
 }
 
 /// The best score of each quiz of a course, in hundredths of a percent.
-pub(crate) async fn best_scores(account: &OpenAccount, root: &str) -> Result<BTreeMap<ItemId, u16>> {
+pub(crate) async fn best_scores(
+    account: &OpenAccount,
+    root: &str,
+) -> Result<BTreeMap<ItemId, u16>> {
     let mut best: BTreeMap<ItemId, u16> = BTreeMap::new();
     for record in account.learning.attempts_under(root).await? {
         if let Some(score) = attempt_view(account, &record).await?.score {

@@ -1,7 +1,13 @@
-use carrel_core::{core::OpenAccount, learning::{ProgressRecord, Step}, library::Kind};
+use carrel_core::{
+    core::OpenAccount,
+    learning::{ProgressRecord, Step},
+    library::Kind,
+};
 use carrel_model::{
     ItemId, Slug,
-    content::{LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry},
+    content::{
+        LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry,
+    },
     lattice::ItemKind,
 };
 
@@ -10,7 +16,8 @@ use crate::{
     api::{
         error::CommandError,
         reading::{
-            ItemProgress, ItemRef, Neighbour, QuizRef, RecordProgress, SectionPage, StoryPage, StudyBeat, StudyBeatReply, WordView,
+            ItemProgress, ItemRef, Neighbour, QuizRef, RecordProgress, SectionPage, StoryPage,
+            StudyBeat, StudyBeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -62,7 +69,8 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
     let dated = account.content.library.find_story(&request.item).await?;
     let freshness = freshness(&dated);
     let saved = account.learning.saved_words(request.item.root()).await?;
-    let saved_words = saved.iter().filter_map(|i| i.as_str().rsplit('/').next()).map(str::to_owned).collect();
+    let saved_words =
+        saved.iter().filter_map(|i| i.as_str().rsplit('/').next()).map(str::to_owned).collect();
     let progress = progress_of(&account, ItemKind::Story, &request.item).await?;
     Ok(StoryPage { item: request.item, story: dated.value, progress, saved_words, freshness })
 }
@@ -94,16 +102,26 @@ fn find(entries: Vec<VocabularyEntry>, leaf: &str) -> Option<VocabularyEntry> {
     entries.into_iter().find(|e| e.id.as_str() == leaf)
 }
 
-async fn course_vocabulary(account: &OpenAccount, course: &str) -> Result<(String, Vec<VocabularyEntry>)> {
-    let missing = || CommandError::from(carrel_core::Error::NotFound(format!("vocabulary of {course}")));
+async fn course_vocabulary(
+    account: &OpenAccount,
+    course: &str,
+) -> Result<(String, Vec<VocabularyEntry>)> {
+    let missing =
+        || CommandError::from(carrel_core::Error::NotFound(format!("vocabulary of {course}")));
     let id = Slug::new(course).map_err(|_| missing())?;
     let manifest = account.content.library.manifest(Kind::Course, &id).await?;
-    let ManifestContent::Course { meta, outline } = &manifest.value.manifest.content else { return Err(missing()) };
+    let ManifestContent::Course { meta, outline } = &manifest.value.manifest.content else {
+        return Err(missing());
+    };
     let entries = account.content.library.body(outline.vocabulary.ok_or_else(missing)?).await?;
     Ok((meta.lang.clone(), entries))
 }
 
-async fn story_word(account: &OpenAccount, story: &str, leaf: &str) -> Result<Option<(String, VocabularyEntry)>> {
+async fn story_word(
+    account: &OpenAccount,
+    story: &str,
+    leaf: &str,
+) -> Result<Option<(String, VocabularyEntry)>> {
     let item = ItemId::new(story).map_err(|e| CommandError::invalid(e.to_string()))?;
     let story: Story = account.content.library.find_story(&item).await?.value;
     let lang = story.lang.clone();
@@ -126,7 +144,9 @@ pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result
 
 pub async fn study_beat(host: &dyn Host, request: StudyBeat) -> Result<StudyBeatReply> {
     let account = account(host)?;
-    Ok(StudyBeatReply { time_spent_ms: account.learning.study_beat(&request.item, request.reading).await? })
+    Ok(StudyBeatReply {
+        time_spent_ms: account.learning.study_beat(&request.item, request.reading).await?,
+    })
 }
 
 async fn progress_of(account: &OpenAccount, kind: ItemKind, item: &ItemId) -> Result<ItemProgress> {

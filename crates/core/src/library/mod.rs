@@ -11,6 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 use carrel_model::{
     BlobHash, Slug,
     content::{Manifest, SignedManifest},
+    wire::Page,
 };
 use carrel_sqlite::Migration;
 use rusqlite::OptionalExtension;
@@ -22,7 +23,7 @@ pub use search::{Hit, HitKind};
 
 use crate::{
     Changes, Clock, Error, IdGen, Result,
-    cache::{BlobStore, ByteLru, Cache, Db, Place},
+    cache::{BlobStore, ByteLru, Cache, Db, Judge, Place, Route, Strategy},
     download::Downloads,
     http::{Http, Request},
 };
@@ -138,6 +139,7 @@ impl Library {
             config.ids.as_ref(),
         )?;
         let content = Db::open(&config.shared_dir.join("content.db"), MIGRATIONS, config.clock.now_ms())?;
+        cache.set_judge(judge(content.clone(), config.base_url.clone()));
         let blobs = BlobStore::new(content.clone(), &config.shared_dir.join("blobs"), config.clock.clone())?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -200,6 +202,20 @@ impl Library {
         Ok(Dated { value, as_of_ms: cached.as_of_ms, stale: cached.stale, offline: cached.offline })
     }
 
+    /// The manifest as far as it is on this device: never asks the network. For titles.
+    pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
+        if let Some((signed, _)) = self.downloaded(kind, id)? {
+            return self.prove(&signed).map(Some);
+        }
+        let path = format!("/api/{}/{id}/manifest", kind.path());
+        let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
+        match self.inner.cache.get_by(route, &path, || {}).await {
+            Ok(cached) => self.prove(std::str::from_utf8(&cached.body).unwrap_or_default()).map(Some),
+            Err(Error::NotDownloaded { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Checks the signature against the key that this server was first seen with, and pins a first key.
     fn prove(&self, signed_json: &str) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest =
@@ -210,12 +226,7 @@ impl Library {
         {
             return Ok(known);
         }
-        let pinned: Option<String> = self.inner.content.with(|conn| {
-            Ok(conn
-                .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
-                .query_row([&self.inner.base_url], |r| r.get("key"))
-                .optional()?)
-        })?;
+        let pinned = pinned_key(&self.inner.content, &self.inner.base_url)?;
         let manifest = signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {
             self.inner.content.with(|conn| {
@@ -301,4 +312,32 @@ impl Library {
             status => Err(Error::BadReply { url, problem: format!("status {status}") }),
         }
     }
+}
+
+/// The key that this server's manifests were first signed with, as far as this device knows.
+fn pinned_key(content: &Db, base_url: &str) -> Result<Option<String>> {
+    content.with(|conn| {
+        Ok(conn
+            .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
+            .query_row([base_url], |r| r.get("key"))
+            .optional()?)
+    })
+}
+
+/// A manifest is kept only if it is proved, a list only if it is one: what comes in their place must not push the good one out.
+fn judge(content: Db, base_url: String) -> Judge {
+    Box::new(move |path, body| {
+        let path = path.split('?').next().unwrap_or(path);
+        let is = |what: &str| path.strip_prefix("/api/").is_some_and(|p| p == what);
+        if path.ends_with("/manifest") {
+            let signed: SignedManifest = serde_json::from_slice(body)
+                .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+            let pinned = pinned_key(&content, &base_url)?;
+            signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
+        } else if is(Kind::Course.path()) || is(Kind::Story.path()) {
+            serde_json::from_slice::<Page<serde::de::IgnoredAny>>(body)
+                .map_err(|e| Error::BadReply { url: path.to_owned(), problem: e.to_string() })?;
+        }
+        Ok(())
+    })
 }

@@ -1,0 +1,68 @@
+//! `carrel-bridge`: the client's core for a browser. For tests and development only.
+
+use std::{path::PathBuf, sync::Arc};
+
+use carrel_bridge::Bridge;
+use carrel_core::{
+    SystemClock, SystemIds,
+    account::{FileSecrets, SecretStore},
+    core::{Config, Core},
+    http::LiveHttp,
+};
+use clap::Parser;
+
+/// Carrel's core behind a loopback address, with the built UI.
+#[derive(Parser)]
+struct Args {
+    /// Accounts and work.
+    #[arg(long)]
+    data: PathBuf,
+    /// The built UI: `ui/dist`.
+    #[arg(long)]
+    ui: PathBuf,
+    /// A library exported by `carrel-server export-library`.
+    #[arg(long)]
+    demo: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    #[arg(long, default_value = "A browser")]
+    device_name: String,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    let args = Args::parse();
+    std::fs::create_dir_all(&args.data)?;
+    let ids = Arc::new(SystemIds);
+    // A desktop's keychain is not a browser test's to fill.
+    let secrets: Arc<dyn SecretStore> = Arc::new(FileSecrets::new(&args.data, ids.clone()));
+    let core = Core::open(Config {
+        cache_dir: args.data.join("cache"),
+        data_dir: args.data,
+        demo_dir: args.demo,
+        http: Arc::new(LiveHttp::new(concat!("Carrel/", env!("CARGO_PKG_VERSION")))?),
+        clock: Arc::new(SystemClock::new()),
+        ids,
+        secrets: Some(secrets),
+        device_name: args.device_name,
+        app_version: env!("CARGO_PKG_VERSION").to_owned(),
+        listens: true,
+    })
+    .await?;
+    let bridge = Bridge::start(core.clone(), &args.ui, args.port).await?;
+    // The one line that whoever started this waits for.
+    tracing::info!(bridge.addr = %bridge.addr, "ready");
+    say(&format!("http://{}/", bridge.addr));
+    tokio::signal::ctrl_c().await?;
+    core.close().await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a program that is started by others says where it is")]
+fn say(line: &str) {
+    println!("{line}");
+}

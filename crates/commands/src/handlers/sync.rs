@@ -1,0 +1,167 @@
+use carrel_core::{
+    core::OpenAccount,
+    library::Kind,
+    sync::{Phase, Receipt as CoreReceipt, ReceiptState as CoreState, Status},
+};
+use carrel_model::{
+    ItemId, Slug,
+    content::ManifestContent,
+    lattice::{ItemKind, Row},
+};
+
+use super::Result;
+use crate::{
+    api::{
+        app::Empty,
+        error::CommandError,
+        sync::{
+            ExportReply, Receipt, ReceiptList, ReceiptRef, ReceiptState, SyncPhase, SyncStatus,
+        },
+    },
+    host::{Host, account},
+};
+
+pub(crate) fn status_view(status: &Status) -> SyncStatus {
+    let phase = match status.phase {
+        Phase::Local => SyncPhase::Local,
+        Phase::Idle => SyncPhase::Idle,
+        Phase::Running => SyncPhase::Running,
+        Phase::Offline => SyncPhase::Offline,
+        Phase::SignedOut => SyncPhase::SignedOut,
+        Phase::Trouble => SyncPhase::Trouble,
+    };
+    SyncStatus {
+        phase,
+        since_ms: status.since_ms,
+        waiting: status.waiting,
+        refused: status.refused,
+        last_ok_ms: status.last_ok_ms,
+        next_try_ms: status.next_try_ms,
+        error: status.error,
+    }
+}
+
+pub async fn get_sync_status(host: &dyn Host, _: Empty) -> Result<SyncStatus> {
+    Ok(status_view(&account(host)?.sync.status().await?))
+}
+
+pub async fn sync_now(host: &dyn Host, _: Empty) -> Result<SyncStatus> {
+    let account = account(host)?;
+    // A tap says "try everything again": downloads and lists too.
+    account.network_changed();
+    Ok(status_view(&account.sync.sync_now().await?))
+}
+
+pub async fn list_receipts(host: &dyn Host, _: Empty) -> Result<ReceiptList> {
+    let account = account(host)?;
+    list(&account).await
+}
+
+pub async fn retry_refused(host: &dyn Host, request: ReceiptRef) -> Result<ReceiptList> {
+    let account = account(host)?;
+    account.sync.retry_refused(&request.id).await?;
+    list(&account).await
+}
+
+pub async fn export_refused(host: &dyn Host, _: Empty) -> Result<ExportReply> {
+    let export = account(host)?.sync.export_refused().await?;
+    let text = serde_json::to_string_pretty(&export).map_err(|e| CommandError::internal(&e))?;
+    Ok(ExportReply { file_name: "carrel-not-accepted.json".to_owned(), text })
+}
+
+async fn list(account: &OpenAccount) -> Result<ReceiptList> {
+    let receipts = account.sync.receipts().await?;
+    Ok(ReceiptList {
+        waiting: views(account, receipts.waiting).await?,
+        refused: views(account, receipts.refused).await?,
+        accepted: views(account, receipts.accepted).await?,
+    })
+}
+
+async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Result<Vec<Receipt>> {
+    let mut views = Vec::with_capacity(receipts.len());
+    for receipt in receipts {
+        views.push(view(account, receipt).await?);
+    }
+    Ok(views)
+}
+
+async fn view(account: &OpenAccount, receipt: CoreReceipt) -> Result<Receipt> {
+    let (mut percent, mut active_ms) = (None, None);
+    let (mut title, mut course_title) = (receipt.key.key.replace('\u{1f}', " "), String::new());
+    match &receipt.row {
+        Some(Row::Progress(row)) => {
+            percent = Some(row.percent);
+            (title, course_title) = titles(account, row.kind == ItemKind::Story, &row.item).await?;
+        }
+        Some(Row::Session(row)) => {
+            active_ms = Some(row.active_ms);
+            // A session does not say what kind of thing it was about: sections lie three deep.
+            let is_section = row.item.as_str().matches('/').count() == 2;
+            (title, course_title) = titles(account, !is_section, &row.item).await?;
+        }
+        Some(Row::Attempt(row)) => {
+            (title, course_title) = (String::new(), root_title(account, &row.quiz).await?)
+        }
+        Some(Row::Review(row)) => {
+            title = row.word.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+            course_title = root_title(account, &row.word).await?;
+        }
+        Some(Row::Kv(row)) => title = row.key.clone(),
+        _ => {}
+    }
+    Ok(Receipt {
+        id: receipt.id,
+        row_type: receipt.key.row_type,
+        title,
+        course_title,
+        percent,
+        active_ms,
+        state: match receipt.state {
+            CoreState::SavedHere => ReceiptState::SavedHere,
+            CoreState::Sent => ReceiptState::Sent,
+            CoreState::Accepted => ReceiptState::Accepted,
+            CoreState::Refused => ReceiptState::Refused,
+        },
+        at_ms: receipt.at_ms,
+        reason: receipt.reason,
+        code: receipt.code,
+    })
+}
+
+/// The title of the course or story that an item belongs to, or its id.
+async fn root_title(account: &OpenAccount, item: &ItemId) -> Result<String> {
+    for kind in [Kind::Course, Kind::Story] {
+        if let Some(title) = account.content.library.title(kind, item.root())? {
+            return Ok(title);
+        }
+    }
+    Ok(item.root().to_owned())
+}
+
+/// Title of a section or story, and of the course around it; no network is asked for a receipt.
+async fn titles(account: &OpenAccount, is_story: bool, item: &ItemId) -> Result<(String, String)> {
+    let root = root_title(account, item).await?;
+    let parts: Vec<&str> = item.as_str().split('/').collect();
+    if is_story && parts.len() == 1 {
+        return Ok((root, String::new()));
+    }
+    let known = match Slug::new(item.root()) {
+        Ok(course) => account.content.library.known_manifest(Kind::Course, &course).await?,
+        Err(_) => None,
+    };
+    let found = known.as_ref().and_then(|m| match &m.manifest.content {
+        ManifestContent::Course { outline, .. } => match parts[..] {
+            [_, story] => {
+                outline.stories.iter().find(|s| s.id.as_str() == story).map(|s| s.title.clone())
+            }
+            [_, lesson, section] => {
+                let lesson = outline.lessons.iter().find(|l| l.id.as_str() == lesson)?;
+                lesson.sections.iter().find(|s| s.id.as_str() == section).map(|s| s.title.clone())
+            }
+            _ => None,
+        },
+        ManifestContent::Story { .. } => None,
+    });
+    Ok((found.unwrap_or_else(|| item.to_string()), root))
+}

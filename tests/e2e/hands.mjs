@@ -1,0 +1,62 @@
+// A learner without a mouse: Tab, Enter, Space, arrows and letters, and eyes that read roles and names.
+import { readFileSync } from "node:fs";
+import { axePath } from "./world.mjs";
+
+const axeSource = readFileSync(axePath, "utf8");
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+/** The name of what has the focus, as a screen reader would begin it. */
+const focused = (page) =>
+  page.evaluate(() => {
+    const e = document.activeElement;
+    if (!e || e === document.body) return "";
+    const label = e.getAttribute("aria-label") ?? (e.labels?.[0]?.textContent || e.textContent || e.getAttribute("placeholder") || "");
+    return label.replace(/\s+/g, " ").trim();
+  });
+
+/** Presses Tab until what has the focus is called `name` (a text or a pattern). */
+export async function tabTo(page, name, most = 150) {
+  const fits = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
+  const seen = [];
+  for (let i = 0; i < most; i++) {
+    await page.keyboard.press("Tab");
+    const text = await focused(page);
+    if (fits(text)) {
+      const visible = await page.evaluate(() => {
+        const style = getComputedStyle(document.activeElement);
+        return style.outlineStyle !== "none" || style.boxShadow !== "none";
+      });
+      if (!visible) throw new Error(`the focus on "${text}" cannot be seen`);
+      return;
+    }
+    seen.push(text.slice(0, 40));
+  }
+  throw new Error(`Tab never came to ${name}; it came by: ${[...new Set(seen)].join(" | ")}`);
+}
+
+export async function press(page, name) {
+  await tabTo(page, name);
+  await page.keyboard.press("Enter");
+}
+
+export const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+export const text = (page, words) => page.getByText(words).first().waitFor();
+
+/** Types into the field that is called `name`. */
+export async function write(page, name, words) {
+  await tabTo(page, name);
+  await page.keyboard.type(words);
+}
+
+/** Fails if axe finds anything. */
+export async function axe(page, where) {
+  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(axeSource);
+  const found = await page.evaluate(async (tags) => {
+    const result = await globalThis.axe.run(document, { runOnly: tags });
+    return result.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join(", ")}`);
+  }, TAGS);
+  if (found.length > 0) throw new Error(`axe on ${where}:\n  ${found.join("\n  ")}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (wide > 0) throw new Error(`${where} is ${wide} px wider than the window`);
+}

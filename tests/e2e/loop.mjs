@@ -1,0 +1,243 @@
+// The whole loop in a browser on the bridge: sign in, download, lose the network, study by keyboard alone, be killed, come back, and see
+// the same on a second device. Then axe on every screen.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { axe, heading, press, tabTo, text, write } from "./hands.mjs";
+import { browser, cleanUp, Device, LOGIN, PASSWORD, School } from "./world.mjs";
+
+const COURSE = "How Rivers Work";
+const STORY = "The Lamp by the Sea";
+const desktop = { width: 1280, height: 800 };
+const phone = { width: 390, height: 844 };
+const pictures = process.env.CARREL_PICTURES;
+if (pictures) mkdirSync(pictures, { recursive: true });
+
+let steps = 0;
+async function step(name, run) {
+  const before = Date.now();
+  await run();
+  steps += 1;
+  console.log(`  ${name} (${Date.now() - before} ms)`);
+}
+async function picture(page, name) {
+  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`) });
+}
+function same(a, b, what) {
+  const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
+  if (left !== right) throw new Error(`${what} differ:\n  ${left}\n  ${right}`);
+}
+
+async function open(chrome, device, viewport, theme) {
+  const small = viewport.width < 600;
+  const context = await chrome.newContext({ viewport, hasTouch: small, isMobile: small, reducedMotion: "reduce", colorScheme: theme === "night" ? "dark" : "light", locale: "en-GB" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const faults = [];
+  page.on("pageerror", (e) => faults.push(e.message));
+  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && faults.push(m.text()));
+  page.noFaults = () => {
+    if (faults.length > 0) throw new Error(`faults in the page:\n  ${faults.join("\n  ")}`);
+  };
+  await page.goto(device.url);
+  return page;
+}
+
+async function signIn(page, school) {
+  await heading(page, "A quiet desk in a good library");
+  await write(page, "Address of the server", school.address);
+  await page.keyboard.press("Enter");
+  await page.locator("#login").waitFor();
+  await page.keyboard.type(LOGIN);
+  await tabTo(page, "Password");
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press("Enter");
+  await heading(page, "Library");
+}
+
+/** Answers every question of the quiz that is open, whatever its kind, and hands it in. */
+async function takeQuiz(page) {
+  for (let n = 0; n < 20; n++) {
+    const kind = await page.evaluate(() => {
+      const stage = document.querySelector(".stage");
+      if (stage.querySelector("input[type=radio], input[type=checkbox]")) return "choice";
+      if (stage.querySelector("input[type=text], input:not([type])")) return "fill";
+      if (stage.querySelector(".left")) return "match";
+      return "order";
+    });
+    if (kind === "choice") {
+      await page.locator(".stage input").first().focus();
+      await page.keyboard.press("Space");
+    } else if (kind === "fill") {
+      for (const gap of await page.locator(".stage input").all()) {
+        await gap.focus();
+        await page.keyboard.type("water");
+      }
+    } else if (kind === "match") {
+      const lefts = await page.locator(".stage .left").all();
+      for (const [i, left] of lefts.entries()) {
+        await left.focus();
+        await page.keyboard.press(String.fromCharCode(97 + i));
+      }
+    } else {
+      await page.locator(".stage li [tabindex='0'], .stage li button").first().focus();
+      for (const key of ["Space", "ArrowDown", "Space"]) await page.keyboard.press(key);
+    }
+    await press(page, /^Check$/);
+    await page.locator(".acts .go").waitFor();
+    await press(page, /^(Next question|See the result)$/);
+    const over = await page.getByText(/Passed|Not passed yet/).first().waitFor({ timeout: 1_500 }).then(() => true, () => false);
+    if (over) return;
+  }
+  throw new Error("the quiz has no end");
+}
+
+async function everyScreen(page, name) {
+  const hashes = { library: "#/", course: "#/course/how-rivers-work", lesson: "#/read/how-rivers-work/meanders/read", watch: "#/read/how-rivers-work/meanders/watch", quiz: "#/read/how-rivers-work/down-to-the-sea/check", story: "#/story/the-lamp-by-the-sea", review: "#/review", progress: "#/progress", sync: "#/sync", settings: "#/settings" };
+  for (const [screen, hash] of Object.entries(hashes)) {
+    await page.evaluate((h) => (location.hash = h), hash);
+    await page.locator("h1").first().waitFor();
+    await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+    await picture(page, `${screen}-${name}`);
+    await axe(page, `${screen} (${name})`);
+  }
+}
+
+async function main() {
+  const school = new School();
+  const [laptop, tablet] = [new Device("Laptop"), new Device("Phone")];
+  await step("a school with the demo library", () => school.prepare());
+  await school.open();
+  await laptop.open();
+  const chrome = await browser();
+  try {
+    let page = await open(chrome, laptop, desktop, "paper");
+    await step("first run: axe", () => axe(page, "first run"));
+    await step("sign in, by keyboard", () => signIn(page, school));
+    await step("open a course and a story and fetch them", async () => {
+      await press(page, new RegExp(COURSE));
+      await heading(page, COURSE);
+      await press(page, /^Download/);
+      await text(page, "Ready for offline");
+      await laptop.call("start_download", { id: "the-lamp-by-the-sea", isStory: true });
+      await page.waitForFunction(async () => {
+        const reply = await fetch("/api/call/list_stories", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ onDevice: true }) });
+        return (await reply.json()).total === 1;
+      });
+    });
+    await step("the network is really gone", () => school.close());
+    await step("read and finish a section", async () => {
+      await press(page, /^(Begin|Start|Continue)/);
+      await heading(page, "The shape of a river");
+      await press(page, /^I have finished this/);
+      await text(page, /^Finished/);
+      await picture(page, "finished-offline");
+    });
+    await step("take a quiz", async () => {
+      await page.evaluate(() => (location.hash = "#/read/how-rivers-work/down-to-the-sea/check"));
+      await heading(page, "Check yourself");
+      await press(page, /^(Begin|Go on)$/);
+      await page.locator(".stage .head").waitFor();
+      await takeQuiz(page);
+      await picture(page, "quiz-offline");
+    });
+    await step("read a story with its words", async () => {
+      await page.evaluate(() => (location.hash = "#/"));
+      await heading(page, "Library");
+      await press(page, new RegExp(STORY));
+      await heading(page, STORY);
+      await page.keyboard.press("ArrowRight");
+      await text(page, "Page 2 of 8");
+      await page.keyboard.press("ArrowLeft");
+      await text(page, "Page 1 of 8");
+      await press(page, /^climbs$/);
+      await press(page, /^Add to review/);
+      await text(page, "On your list");
+      await page.keyboard.press("Escape");
+    });
+    await step("hear it, with the server gone", async () => {
+      await press(page, /^Read to me/);
+      await page.waitForFunction(() => [...document.querySelectorAll("audio")].some((a) => a.currentTime > 0.3 && !a.error));
+    });
+    let before;
+    await step("the core is killed and comes up again, offline", async () => {
+      before = await laptop.call("get_course", { course: "how-rivers-work" });
+      if (before.done < 1) throw new Error("nothing was finished");
+      page.noFaults();
+      await page.context().close();
+      await laptop.kill();
+      await laptop.open();
+      page = await open(chrome, laptop, desktop, "paper");
+      await heading(page, "Library");
+      const after = await laptop.call("get_course", { course: "how-rivers-work" });
+      same(before.lessons, after.lessons, "the outlines before and after the kill");
+    });
+    await step("sync shows what waits", async () => {
+      await press(page, /^Sync/);
+      await heading(page, "Sync");
+      await text(page, /wait for the network/);
+      await picture(page, "sync-waiting");
+      await axe(page, "sync, offline");
+      const status = await laptop.call("get_sync_status");
+      if (status.waiting < 3) throw new Error(`only ${status.waiting} wait`);
+    });
+    await step("come back, sync", async () => {
+      await school.open();
+      await press(page, /^(Try now|Sync now)/);
+      await text(page, "Everything is in the library's hands");
+      const status = await laptop.call("get_sync_status");
+      same([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
+    });
+    page.noFaults();
+    await step("the second device agrees", async () => {
+      await tablet.open();
+      const second = await open(chrome, tablet, phone, "night");
+      await signIn(second, school);
+      await tablet.call("sync_now");
+      const [a, b] = await Promise.all([laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })));
+      const known = (c) => [c.percent, c.done, c.timeSpentMs, c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore]))];
+      same(known(a), known(b), "the two devices");
+      if (a.timeSpentMs <= 0) throw new Error("no time was counted");
+      const words = await Promise.all([laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)));
+      same(words[0], words[1], "the word lists");
+      same(words[0], ["the-lamp-by-the-sea/climb"], "the saved word");
+      await second.evaluate(() => (location.hash = "#/course/how-rivers-work"));
+      await heading(second, COURSE);
+      await picture(second, "second-device");
+      second.noFaults();
+      await second.context().close();
+    });
+    await step("news crosses without being asked for", async () => {
+      await laptop.call("record_progress", { kind: "section", item: "how-rivers-work/down-to-the-sea/map", percent: 10000, done: true });
+      for (let i = 0; ; i++) {
+        const view = await tablet.call("get_course", { course: "how-rivers-work" });
+        if (view.lessons[0].sections[1].done) break;
+        if (i > 200) throw new Error("the tick never came");
+        await page.waitForTimeout(50);
+      }
+    });
+    for (const [size, viewport] of [["desktop", desktop], ["phone", phone]]) {
+      for (const theme of ["paper", "night"]) {
+        await step(`axe on every screen: ${size}, ${theme}`, async () => {
+          const look = await open(chrome, laptop, viewport, theme);
+          await heading(look, "Library");
+          await everyScreen(look, `${size}-${theme}`);
+          look.noFaults();
+          await look.context().close();
+        });
+      }
+    }
+  } finally {
+    await chrome.close();
+  }
+}
+
+try {
+  await main();
+  console.log(`${steps} passed, 0 failed`);
+} catch (error) {
+  console.error(error.message);
+  console.log(`${steps} passed, 1 failed`);
+  process.exitCode = 1;
+} finally {
+  await cleanUp();
+}

@@ -1,0 +1,119 @@
+// A server with the demo library, devices on bridges, and a browser: started, stopped, and gone at the end.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const bin = process.env.CARREL_BIN_DIR ?? join(root, "target/debug");
+const fromUi = createRequire(join(root, "ui/package.json"));
+export const { chromium } = fromUi("playwright-core");
+export const axePath = fromUi.resolve("axe-core/axe.min.js");
+
+export const LOGIN = "ada";
+export const PASSWORD = "a quiet desk";
+
+const place = mkdtempSync(join(tmpdir(), "carrel-e2e-"));
+const children = new Set();
+
+function start(program, args) {
+  const child = spawn(join(bin, program), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn" } });
+  children.add(child);
+  child.on("exit", () => children.delete(child));
+  return child;
+}
+/** The first line that a program prints: it is ready. */
+function firstLine(child, name) {
+  return new Promise((done, fail) => {
+    let text = "";
+    child.stdout.setEncoding("utf8");
+    child.stdout.on("data", (piece) => {
+      text += piece;
+      if (text.includes("\n")) done(text.split("\n")[0]);
+    });
+    child.on("exit", (code) => fail(new Error(`${name} ended with ${code} before it was ready`)));
+    child.on("error", (e) => fail(new Error(`${name}: ${e.message}; hint: cargo build --workspace --bins`)));
+  });
+}
+function stop(child) {
+  return new Promise((done) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return done();
+    child.once("exit", done);
+    child.kill("SIGTERM");
+  });
+}
+function freePort() {
+  return new Promise((done, fail) => {
+    const server = createServer();
+    server.on("error", fail);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+/** A school's server on one address for its whole life: stopped, its address refuses connections. */
+export class School {
+  data = join(place, "school");
+  async prepare() {
+    this.port = await freePort();
+    this.address = `http://127.0.0.1:${this.port}`;
+    const run = (args, input) => {
+      const done = spawnSync(join(bin, "carrel-server"), args, { input, encoding: "utf8" });
+      if (done.error || done.status !== 0) throw new Error(`carrel-server ${args[0]}: ${done.error?.message ?? ""}${done.stdout}${done.stderr}`);
+    };
+    run(["import", join(root, "assets/courses"), join(root, "assets/stories"), "--data", this.data]);
+    run(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin", "--data", this.data], `${PASSWORD}\n`);
+  }
+  async open() {
+    this.child = start("carrel-server", ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`]);
+    await firstLine(this.child, "carrel-server");
+  }
+  async close() {
+    await stop(this.child);
+    const refused = await fetch(`${this.address}/api/meta`).then(() => false, () => true);
+    if (!refused) throw new Error("the server is stopped, but its address still answers");
+  }
+}
+
+/** The client's core for one browser page. */
+export class Device {
+  constructor(name) {
+    this.name = name;
+    this.data = join(place, name);
+  }
+  async open() {
+    const args = ["--data", this.data, "--ui", join(root, "ui/dist"), "--device-name", this.name];
+    this.child = start("carrel-bridge", args);
+    this.url = await firstLine(this.child, "carrel-bridge");
+  }
+  /** A command, past the window: to compare what two devices know. */
+  async call(name, request = {}) {
+    const reply = await fetch(`${this.url}api/call/${name}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
+    const body = await reply.json();
+    if (!reply.ok) throw new Error(`${name}: ${body.code}: ${body.message}`);
+    return body;
+  }
+  kill() {
+    return new Promise((done) => {
+      this.child.once("exit", done);
+      this.child.kill("SIGKILL");
+    });
+  }
+}
+
+export function browser() {
+  const executablePath = process.env.CARREL_CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+  if (!executablePath) throw new Error("no Chromium was found; hint: install chromium, or set CARREL_CHROMIUM");
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"];
+  return chromium.launch({ executablePath, headless: true, args });
+}
+
+export async function cleanUp() {
+  await Promise.all([...children].map(stop));
+  rmSync(place, { recursive: true, force: true });
+}
