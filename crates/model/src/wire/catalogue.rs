@@ -96,6 +96,35 @@ pub struct StoryReply {
     pub body: BlobHash,
 }
 
+/// What a search found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SearchKind {
+    /// A course by its title, description or tags.
+    Course,
+    /// A story by its title, description or tags.
+    Story,
+    /// The text of a course's section.
+    Section,
+    /// The text of a story.
+    StoryText,
+}
+
+/// One element of `GET /api/search?q=`, which is a page of these, the best first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SearchHit {
+    pub kind: SearchKind,
+    /// `course`, `course/lesson/section` or `story`.
+    pub item: ItemId,
+    pub title: String,
+    pub lang: String,
+    /// Plain text around the first match.
+    pub snippet: String,
+}
+
 /// `POST` / `DELETE /api/courses/{id}/enrolment`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -5,13 +5,16 @@ mod catalogue;
 mod problem;
 mod sync;
 
-pub use auth::{LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo};
+pub use auth::{
+    LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo,
+};
 pub use catalogue::{
-    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, Page, ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, StoryReply,
+    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, Page, ProgressReply,
+    ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind, StoryReply,
     StorySummary,
 };
 pub use problem::Problem;
 pub use sync::{
-    EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PulledRow, PullReply, PushReply, PushRequest, PushResult, ResultCode,
-    SYNC_VERSION,
+    EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PullReply, PulledRow, PushReply,
+    PushRequest, PushResult, ResultCode, SYNC_VERSION,
 };

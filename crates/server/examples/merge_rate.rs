@@ -1,0 +1,137 @@
+//! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second for checking
+//! alone, joining new rows (each batch durable), replaying them, and the time of a pull of nothing.
+#![allow(clippy::print_stdout)]
+
+use std::{error::Error, time::Instant};
+
+use axum::{body::Body, http::Request};
+use carrel_model::{
+    DeviceId, Hlc, UserId,
+    wire::{Role, UserInfo},
+};
+use carrel_server::{
+    Config, Library, http, push,
+    store::{NewAccount, NewSignIn, NewTokens, Store},
+};
+use serde_json::value::RawValue;
+use tower::ServiceExt;
+
+const BATCHES: usize = 100;
+const ROWS: usize = 1000;
+const NOW: i64 = 1_790_000_000_000;
+
+fn item(n: usize) -> String {
+    let id = format!("0190a000-0000-7000-8000-{n:012x}");
+    match n % 4 {
+        0 | 1 => format!(
+            r#"{{"type":"progress","kind":"section","item":"course-{}/lesson-{}/s{}","generation":0,"percent":{},"doneMs":{},"pos":{{"hlc":"{}","device":"00000000-0000-0000-0000-000000000001","at":"b{}"}}}}"#,
+            n / 1000,
+            n / 100,
+            n,
+            n % 10_001,
+            NOW + n as i64,
+            Hlc::new(NOW + n as i64, 0),
+            n % 50
+        ),
+        2 => format!(
+            r#"{{"type":"session","id":"{id}","item":"course-{}/lesson/s","device":"00000000-0000-0000-0000-000000000001","startedMs":{},"day":"2026-11-20","activeMs":60000}}"#,
+            n / 1000,
+            NOW + n as i64
+        ),
+        _ => format!(
+            r#"{{"type":"review","id":"{id}","word":"course/word-{n}","rating":3,"atMs":{},"durationMs":2000}}"#,
+            NOW + n as i64
+        ),
+    }
+}
+
+fn rate(what: &str, rows: usize, start: Instant) {
+    let s = start.elapsed().as_secs_f64();
+    println!("{what:<44} {:>10.0} rows/s   ({rows} rows in {:.0} ms)", rows as f64 / s, s * 1000.0);
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let library = Library::open(Config::new(dir.path()))?;
+    let user = UserInfo {
+        id: UserId::from_u128(1),
+        login: "a".into(),
+        name: "A".into(),
+        role: Role::Student,
+    };
+    let id = user.id;
+    let token = "merge-rate";
+    let far = i64::MAX / 2;
+    let tokens = NewTokens {
+        access: *blake3::hash(token.as_bytes()).as_bytes(),
+        access_expires_ms: far,
+        refresh: [2; 32],
+        refresh_expires_ms: far,
+    };
+    let sign_in = NewSignIn {
+        id: uuid::Uuid::from_u128(1),
+        user: id,
+        device: DeviceId::from_u128(1),
+        device_name: String::new(),
+        tokens,
+    };
+    library
+        .store
+        .add_account(NewAccount { user, password: String::new() }, Some(sign_in), NOW)
+        .await?;
+
+    let batches: Vec<Vec<Box<RawValue>>> = (0..BATCHES)
+        .map(|b| (0..ROWS).map(|r| RawValue::from_string(item(b * ROWS + r))).collect())
+        .collect::<Result<_, _>>()?;
+    let total = BATCHES * ROWS;
+
+    let start = Instant::now();
+    let checked: Vec<_> = batches.iter().map(|b| push::check(b, NOW + 1_000_000).rows).collect();
+    rate("parse, check, fold", total, start);
+
+    let start = Instant::now();
+    for rows in &checked {
+        library.store.push(id, rows.clone(), false, NOW).await?;
+    }
+    rate("join new rows, one commit per 1,000", total, start);
+
+    let start = Instant::now();
+    let mut changed = 0;
+    for rows in &checked {
+        changed += library.store.push(id, rows.clone(), false, NOW).await?.changed;
+    }
+    rate("replay (writes nothing)", total, start);
+    assert_eq!(changed, 0);
+
+    let router = http::app(library.app()?);
+    let get = |uri: String| {
+        let request = Request::get(uri)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty());
+        let router = router.clone();
+        async move { Ok::<_, Box<dyn Error>>(router.oneshot(request?).await?) }
+    };
+    let start = Instant::now();
+    for _ in 0..1000 {
+        let reply = get(format!("/api/sync/pull?since={total}")).await?;
+        assert!(reply.status().is_success());
+    }
+    println!(
+        "pull of nothing, through the router            {:>10.3} ms",
+        start.elapsed().as_secs_f64()
+    );
+
+    let start = Instant::now();
+    let (mut since, mut rows) = (0, 0);
+    loop {
+        let (found, more) = library.store.pull(id, since, 2000).await?;
+        rows += found.len();
+        since = found.last().map_or(since, |(usn, _)| *usn);
+        if !more {
+            break;
+        }
+    }
+    rate("pull everything, 2,000 a page", rows, start);
+    Ok(())
+}

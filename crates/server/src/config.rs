@@ -1,0 +1,117 @@
+//! What an administrator can set: a TOML file for the school, fields for tests. docs/OPERATIONS.md lists them.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::clock::{Clock, SystemClock};
+
+/// A server's settings. `Config::new` has the defaults.
+#[derive(Clone)]
+pub struct Config {
+    /// Database, blobs and signing key live here.
+    pub data_dir: PathBuf,
+    /// Port 0 takes any free port.
+    pub listen: SocketAddr,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+}
+
+impl Config {
+    /// Defaults, on a free loopback port.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// The keys of the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The name of the school or library.
+    pub name: String,
+    /// Anybody who reaches the server may make an account.
+    pub registration_open: bool,
+    /// The catalogue and its blobs can be read without signing in.
+    pub public_catalogue: bool,
+    /// A proxy in front speaks TLS: send Strict-Transport-Security.
+    pub behind_tls: bool,
+    /// Take the client's address from the last `X-Forwarded-For` entry. Only behind a proxy that sets it.
+    pub trust_forwarded_for: bool,
+    /// Statements slower than this are logged.
+    pub slow_query_ms: u64,
+    /// A request must have arrived and been answered by then.
+    pub request_timeout_s: u64,
+    pub max_connections: usize,
+    /// Reading connections to the database; 0 chooses by the number of cores.
+    pub readers: usize,
+    /// Wrong passwords for one login from one address within 15 minutes before it must wait.
+    pub login_attempts: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "Carrel".into(),
+            registration_open: true,
+            public_catalogue: true,
+            behind_tls: false,
+            trust_forwarded_for: false,
+            slow_query_ms: 100,
+            request_timeout_s: 30,
+            max_connections: 10_000,
+            readers: 0,
+            login_attempts: 10,
+        }
+    }
+}
+
+/// Why a configuration file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("read {path:?}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path:?}: {problem}")]
+    Parse { path: PathBuf, problem: String },
+}
+
+impl Settings {
+    /// Reads a TOML file. An unknown key is an error that names the line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        toml::from_str(&text)
+            .map_err(|e| ConfigError::Parse { path: path.into(), problem: e.to_string() })
+    }
+    /// How long a request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_s.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("carrel.toml");
+        std::fs::write(&file, "name = \"Rivers School\"\nregistration_opne = false\n").unwrap();
+        let error = Settings::read(&file).unwrap_err().to_string();
+        assert!(error.contains("registration_opne") && error.contains("line 2"), "{error}");
+        std::fs::write(&file, "name = \"Rivers School\"\nregistration_open = false\n").unwrap();
+        let read = Settings::read(&file).unwrap();
+        assert_eq!((read.name.as_str(), read.registration_open), ("Rivers School", false));
+    }
+}

@@ -1,0 +1,73 @@
+//! What stops a command or a start. Errors of single requests are `http::fault`.
+
+use std::path::PathBuf;
+
+use carrel_model::ErrorCode;
+
+use crate::{config::ConfigError, password::PasswordError, store::StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("{action} {path:?}: {source}")]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("listen on {address}: {source}")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{0:?} is not a signing key of 64 hex digits")]
+    SigningKey(PathBuf),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{path:?} is damaged: {problem}")]
+    Damaged { path: PathBuf, problem: String },
+}
+
+impl From<carrel_sqlite::Error> for Error {
+    fn from(e: carrel_sqlite::Error) -> Self {
+        Self::Store(e.into())
+    }
+}
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Store(e.into())
+    }
+}
+
+impl Error {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Config(_) | Self::Refused(_) => ErrorCode::InvalidRequest,
+            Self::Store(e) => e.code(),
+            Self::Password(_) | Self::Listen { .. } => ErrorCode::Unavailable,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                ErrorCode::DiskFull
+            }
+            Self::Io { .. } => ErrorCode::Storage,
+            Self::SigningKey(_) | Self::Damaged { .. } => ErrorCode::Corrupt,
+        }
+    }
+    /// What an administrator can do; empty if the message says it all.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "docs/OPERATIONS.md lists the settings",
+            Self::Store(StoreError::Sqlite(e)) => e.hint(),
+            Self::Listen { .. } => "choose another port with --listen, or stop what holds it",
+            Self::SigningKey(_) => "restore it from a backup: clients have pinned its public half",
+            Self::Damaged { .. } => "use another backup; nothing was changed",
+            _ => "",
+        }
+    }
+}
+
+/// Names the file in an I/O error.
+pub(crate) fn io(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.into();
+    move |source| Error::Io { action, path, source }
+}

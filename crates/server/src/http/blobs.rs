@@ -1,0 +1,95 @@
+//! Blobs by their hash: immutable, in parts, in small pieces, so that a slow reader holds a few kilobytes and no thread.
+
+use std::io::SeekFrom;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use carrel_model::BlobHash;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+use super::{
+    App,
+    extract::{Path, Reader},
+    fault::Fault,
+};
+use crate::range::{Part, names_tag, part, range_applies};
+
+/// How much of a file is in memory at a time for one reader.
+const CHUNK: usize = 64 * 1024;
+
+/// The bytes with this BLAKE3 hash. `HEAD` too. One range is served; of several the whole is sent.
+#[utoipa::path(get, path = "/api/blobs/{hash}", tag = "catalogue",
+    params(("hash" = BlobHash, Path), ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header),
+        ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, description = "the bytes", content_type = "application/octet-stream"), (status = 206),
+        (status = 304), (status = 404), (status = 416)))]
+pub async fn blob(
+    State(app): State<App>,
+    _: Reader,
+    method: Method,
+    headers: HeaderMap,
+    Path(hash): Path<BlobHash>,
+) -> Result<Response, Fault> {
+    let missing = || Fault::not_found(format!("there is no blob {hash}"));
+    let known = app.store.blob(hash).await?.ok_or_else(missing)?;
+    let tag = format!("\"{hash}\"");
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    let mut reply = Response::new(Body::empty());
+    let set = |reply: &mut Response, name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            reply.headers_mut().insert(name, value);
+        }
+    };
+    set(&mut reply, header::ETAG, &tag);
+    let shared = if app.settings.public_catalogue { "public" } else { "private" };
+    set(&mut reply, header::CACHE_CONTROL, &format!("{shared}, max-age=31536000, immutable"));
+    set(&mut reply, header::ACCEPT_RANGES, "bytes");
+    if text(header::IF_NONE_MATCH).is_some_and(|t| names_tag(t, &tag)) {
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(reply);
+    }
+    // A range means something for GET alone.
+    let range = text(header::RANGE)
+        .filter(|_| method == Method::GET && range_applies(text(header::IF_RANGE), &tag));
+    let (first, length) = match part(range, known.size) {
+        Part::Whole => (0, known.size),
+        Part::Range { first, last } => {
+            *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(&mut reply, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{}", known.size));
+            (first, last - first + 1)
+        }
+        Part::Unsatisfiable => {
+            let size = HeaderValue::from_str(&format!("bytes */{}", known.size)).ok();
+            return Err(Fault {
+                header: size.map(|v| (header::CONTENT_RANGE, v)),
+                hint: "ask for a range inside the blob",
+                ..Fault::invalid(format!(
+                    "the range lies outside the {} bytes of the blob",
+                    known.size
+                ))
+                .status(StatusCode::RANGE_NOT_SATISFIABLE)
+            });
+        }
+    };
+    set(&mut reply, header::CONTENT_TYPE, &known.media_type);
+    set(&mut reply, header::CONTENT_LENGTH, &length.to_string());
+    if method == Method::HEAD || length == 0 {
+        return Ok(reply);
+    }
+    let path = app.blobs.path(hash);
+    let broken = |e: std::io::Error| {
+        tracing::error!(blob.hash = %hash, error = %e, "a blob of the catalogue cannot be read");
+        Fault::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+    };
+    let mut file = tokio::fs::File::open(&path).await.map_err(broken)?;
+    if first > 0 {
+        file.seek(SeekFrom::Start(first)).await.map_err(broken)?;
+    }
+    *reply.body_mut() = Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));
+    Ok(reply)
+}

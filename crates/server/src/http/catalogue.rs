@@ -1,0 +1,277 @@
+//! The catalogue: what the server is, courses, stories, search. Replies can be kept by a client and asked for again with their tag.
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use carrel_model::{
+    Slug,
+    content::{Difficulty, SignedManifest},
+    wire::{
+        CatalogueQuery, CourseReply, CourseSummary, Meta, Page, SYNC_VERSION, SearchHit,
+        StoryReply, StorySummary,
+    },
+};
+use serde::Deserialize;
+
+use super::{
+    App,
+    extract::{Path, Query, Reader},
+    fault::Fault,
+};
+use crate::{
+    range::names_tag,
+    store::{Filter, Kind, Listed, Published},
+};
+
+/// How long a client may use a catalogue reply without asking, in seconds.
+const LIST_MAX_AGE: u32 = 600;
+const ITEM_MAX_AGE: u32 = 300;
+const PAGE_SIZE: u32 = 50;
+const MAX_PAGE_SIZE: u32 = 200;
+
+/// What a client needs to know before it signs in.
+#[utoipa::path(get, path = "/api/meta", tag = "catalogue", responses((status = 200, body = Meta)))]
+pub async fn meta(State(app): State<App>) -> Result<Response, Fault> {
+    let meta = meta_of(&app).await?;
+    Ok(json_text(serde_json::to_string(&meta).unwrap_or_default(), "no-store"))
+}
+
+pub(crate) async fn meta_of(app: &App) -> Result<Meta, Fault> {
+    Ok(Meta {
+        name: app.settings.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        epoch: app.store.epoch().await?,
+        sync_versions: (1..=SYNC_VERSION).collect(),
+        signing_key: app.signing_key.clone(),
+        registration_open: app.settings.registration_open,
+        now_ms: app.clock.now_ms(),
+    })
+}
+
+/// Courses by title, or by relevance to `q`.
+#[utoipa::path(get, path = "/api/courses", tag = "catalogue",
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
+        ("difficulty" = Option<Difficulty>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    responses((status = 200, body = Page<CourseSummary>), (status = 304), (status = 400)))]
+pub async fn courses(
+    State(app): State<App>,
+    _: Reader,
+    uri: Uri,
+    headers: HeaderMap,
+    Query(query): Query<CatalogueQuery>,
+) -> Result<Response, Fault> {
+    list(&app, Kind::Course, &uri, &headers, query).await
+}
+
+/// Stories by title, or by relevance to `q`.
+#[utoipa::path(get, path = "/api/stories", tag = "catalogue",
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
+        ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    responses((status = 200, body = Page<StorySummary>), (status = 304), (status = 400)))]
+pub async fn stories(
+    State(app): State<App>,
+    _: Reader,
+    uri: Uri,
+    headers: HeaderMap,
+    Query(query): Query<CatalogueQuery>,
+) -> Result<Response, Fault> {
+    list(&app, Kind::Story, &uri, &headers, query).await
+}
+
+async fn list(
+    app: &App,
+    kind: Kind,
+    uri: &Uri,
+    headers: &HeaderMap,
+    query: CatalogueQuery,
+) -> Result<Response, Fault> {
+    let (page, page_size) = paging(query.page, query.page_size)?;
+    if kind == Kind::Story && query.level.is_some_and(|l| !(1..=5).contains(&l)) {
+        return Err(Fault::invalid("level: is not 1 to 5"));
+    }
+    let tag = list_tag(app, uri).await?;
+    if let Some(reply) = not_modified(headers, &tag, LIST_MAX_AGE) {
+        return Ok(reply);
+    }
+    let filter = Filter {
+        q: query.q.map(short),
+        difficulty: query.difficulty,
+        level: query.level,
+        category: query.category,
+        lang: query.lang,
+        offset: u64::from(page - 1) * u64::from(page_size),
+        limit: page_size,
+    };
+    let found = app.store.list(kind, filter).await?;
+    Ok(tagged(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
+}
+
+/// The summaries are JSON already: a page of them is put together, not parsed and written again.
+pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> String {
+    format!(
+        "{{\"items\":[{}],\"page\":{page},\"pageSize\":{page_size},\"total\":{}}}",
+        found.items.join(","),
+        found.total
+    )
+}
+
+/// One course with its outline.
+#[utoipa::path(get, path = "/api/courses/{id}", tag = "catalogue", params(("id" = Slug, Path)),
+    responses((status = 200, body = CourseReply), (status = 304), (status = 404)))]
+pub async fn course(
+    State(app): State<App>,
+    _: Reader,
+    headers: HeaderMap,
+    Path(id): Path<Slug>,
+) -> Result<Response, Fault> {
+    let found = published(&app, Kind::Course, &id).await?;
+    Ok(versioned(&headers, &found, |p| &p.reply))
+}
+
+/// The signed manifest of a course.
+#[utoipa::path(get, path = "/api/courses/{id}/manifest", tag = "catalogue", params(("id" = Slug, Path)),
+    responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
+pub async fn course_manifest(
+    State(app): State<App>,
+    _: Reader,
+    headers: HeaderMap,
+    Path(id): Path<Slug>,
+) -> Result<Response, Fault> {
+    let found = published(&app, Kind::Course, &id).await?;
+    Ok(versioned(&headers, &found, |p| &p.manifest))
+}
+
+/// One story.
+#[utoipa::path(get, path = "/api/stories/{id}", tag = "catalogue", params(("id" = Slug, Path)),
+    responses((status = 200, body = StoryReply), (status = 304), (status = 404)))]
+pub async fn story(
+    State(app): State<App>,
+    _: Reader,
+    headers: HeaderMap,
+    Path(id): Path<Slug>,
+) -> Result<Response, Fault> {
+    let found = published(&app, Kind::Story, &id).await?;
+    Ok(versioned(&headers, &found, |p| &p.reply))
+}
+
+/// The signed manifest of a story.
+#[utoipa::path(get, path = "/api/stories/{id}/manifest", tag = "catalogue", params(("id" = Slug, Path)),
+    responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
+pub async fn story_manifest(
+    State(app): State<App>,
+    _: Reader,
+    headers: HeaderMap,
+    Path(id): Path<Slug>,
+) -> Result<Response, Fault> {
+    let found = published(&app, Kind::Story, &id).await?;
+    Ok(versioned(&headers, &found, |p| &p.manifest))
+}
+
+/// What to look for, and which page of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchQuery {
+    q: String,
+    page: Option<u32>,
+    page_size: Option<u32>,
+}
+
+/// Courses, stories and the text of sections and stories, the best first.
+#[utoipa::path(get, path = "/api/search", tag = "catalogue",
+    params(("q" = String, Query), ("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200)),
+    responses((status = 200, body = Page<SearchHit>), (status = 304), (status = 400)))]
+pub async fn search(
+    State(app): State<App>,
+    _: Reader,
+    uri: Uri,
+    headers: HeaderMap,
+    Query(query): Query<SearchQuery>,
+) -> Result<Response, Fault> {
+    let (page, page_size) = paging(query.page, query.page_size)?;
+    let tag = list_tag(&app, &uri).await?;
+    if let Some(reply) = not_modified(&headers, &tag, LIST_MAX_AGE) {
+        return Ok(reply);
+    }
+    let offset = u64::from(page - 1) * u64::from(page_size);
+    let Listed { items, total } = app.store.search(&short(query.q), offset, page_size).await?;
+    let body = serde_json::to_string(&Page { items, page, page_size, total }).unwrap_or_default();
+    Ok(tagged(body, &tag, LIST_MAX_AGE))
+}
+
+async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, Fault> {
+    let found = app.store.published(kind, id).await?;
+    found.ok_or_else(|| Fault::not_found(format!("there is no {} {id}", kind.as_str())))
+}
+
+fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), Fault> {
+    let (page, page_size) = (page.unwrap_or(1), page_size.unwrap_or(PAGE_SIZE));
+    if page == 0 {
+        return Err(Fault::invalid("page: counts from 1"));
+    }
+    if !(1..=MAX_PAGE_SIZE).contains(&page_size) {
+        return Err(Fault::invalid("pageSize: is not 1 to 200"));
+    }
+    Ok((page, page_size))
+}
+
+/// A query is at most this many characters; what is over does not count.
+fn short(q: String) -> String {
+    if q.len() <= 200 { q } else { q.chars().take(200).collect() }
+}
+
+/// Lists change with every import, and are another's after a restore.
+async fn list_tag(app: &App, uri: &Uri) -> Result<String, Fault> {
+    let (epoch, revision) = (app.store.epoch().await?, app.store.catalogue_revision().await?);
+    let asked = uri.path_and_query().map_or("", |p| p.as_str());
+    let hash = blake3::hash(format!("{epoch} {revision} {asked}").as_bytes()).to_hex();
+    Ok(format!("W/\"{}\"", &hash[..32]))
+}
+
+fn versioned(
+    headers: &HeaderMap,
+    found: &Published,
+    body: impl Fn(&Published) -> &String,
+) -> Response {
+    let tag = format!("W/\"{}\"", found.version);
+    not_modified(headers, &tag, ITEM_MAX_AGE)
+        .unwrap_or_else(|| tagged(body(found).clone(), &tag, ITEM_MAX_AGE))
+}
+
+fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {
+    let asked = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    names_tag(asked, tag).then(|| {
+        let mut reply = Response::new(Body::empty());
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+        freshness(reply.headers_mut(), tag, max_age);
+        reply
+    })
+}
+
+fn tagged(body: String, tag: &str, max_age: u32) -> Response {
+    let mut reply = json_text(body, "no-store");
+    freshness(reply.headers_mut(), tag, max_age);
+    reply
+}
+
+fn freshness(headers: &mut HeaderMap, tag: &str, max_age: u32) {
+    for (name, value) in [
+        (header::ETAG, tag.to_owned()),
+        (header::CACHE_CONTROL, format!("private, max-age={max_age}")),
+        (header::VARY, "authorization, accept-encoding".to_owned()),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// JSON that is text already.
+pub fn json_text(body: String, cache: &'static str) -> Response {
+    let mut reply = Response::new(Body::from(body));
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    reply
+}

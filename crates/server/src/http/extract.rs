@@ -1,0 +1,182 @@
+//! What handlers take from a request; whatever does not fit becomes a `Fault`.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use carrel_model::{
+    DeviceId, ErrorCode,
+    wire::{SYNC_VERSION, UserInfo},
+};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{App, fault::Fault};
+use crate::password::token_hash;
+
+/// The cap on ordinary JSON bodies, in bytes after decompression.
+pub const SMALL: usize = 64 * 1024;
+
+/// A JSON body of at most `MAX` bytes after decompression.
+pub struct Json<T, const MAX: usize = SMALL>(pub T);
+
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Fault> {
+        if !is_json(request.headers()) {
+            return Err(Fault::invalid("the body must be application/json")
+                .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| unread(&e, MAX))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|e| Fault::invalid(format!("the body: {e}")))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// A body over its cap, or one that stopped or could not be decompressed.
+fn unread(e: &axum::Error, max: usize) -> Fault {
+    let mut source = std::error::Error::source(e);
+    while let Some(inner) = source {
+        if inner.is::<http_body_util::LengthLimitError>() {
+            return Fault::new(
+                ErrorCode::TooLarge,
+                format!("the body is over {max} bytes after decompression"),
+            );
+        }
+        source = inner.source();
+    }
+    Fault::invalid(format!("the body cannot be read: {e}"))
+}
+
+/// The query string.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(q)| Self(q))
+            .map_err(|e| Fault::invalid(format!("the query: {}", e.body_text())))
+    }
+}
+
+/// Parts of the path.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let taken = axum::extract::Path::from_request_parts(parts, app).await;
+        taken
+            .map(|axum::extract::Path(p)| Self(p))
+            .map_err(|e| Fault::invalid(format!("the path: {}", e.body_text())))
+    }
+}
+
+/// Somebody who is signed in. Every row that a handler touches is this learner's.
+#[derive(Debug, Clone)]
+pub struct Learner {
+    pub user: UserInfo,
+    pub sign_in: Uuid,
+    pub device: DeviceId,
+    pub expires_ms: i64,
+}
+
+impl FromRequestParts<App> for Learner {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let given = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .ok_or_else(|| Fault::unauthenticated("no access token"))?;
+        let token = given
+            .to_str()
+            .ok()
+            .and_then(|t| t.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .filter(|t| !t.is_empty() && t.len() <= 200)
+            .ok_or_else(|| {
+                Fault::unauthenticated("the Authorization header is not a bearer token")
+            })?;
+        let found = app.store.signed_in(token_hash(token), app.clock.now_ms()).await?;
+        let found = found
+            .ok_or_else(|| Fault::unauthenticated("the access token is unknown or has expired"))?;
+        Ok(Self {
+            user: found.user,
+            sign_in: found.sign_in,
+            device: found.device,
+            expires_ms: found.expires_ms,
+        })
+    }
+}
+
+/// Somebody who may read the catalogue: anybody if it is public.
+pub struct Reader;
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        if !app.settings.public_catalogue {
+            Learner::from_request_parts(parts, app).await?;
+        }
+        Ok(Self)
+    }
+}
+
+/// Agrees on the version of sync: the `Sync-Version` header, 1 if there is none.
+pub struct SyncVersion;
+
+impl FromRequestParts<App> for SyncVersion {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+        let Some(given) = parts.headers.get("sync-version") else { return Ok(Self) };
+        let version: Option<u32> = given.to_str().ok().and_then(|v| v.trim().parse().ok());
+        match version {
+            Some(1..=SYNC_VERSION) => Ok(Self),
+            Some(n) if n > SYNC_VERSION => Err(Fault::new(
+                ErrorCode::TooNew,
+                format!(
+                    "sync version {n} is newer than {SYNC_VERSION}, the newest that this server speaks"
+                ),
+            )),
+            _ => Err(Fault::invalid("Sync-Version is not a version number")),
+        }
+    }
+}
+
+/// Where a request comes from, put there by the accepting loop.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl FromRequestParts<App> for Peer {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let direct =
+            parts.extensions.get::<Self>().copied().unwrap_or(Self(Ipv4Addr::LOCALHOST.into()));
+        if !app.settings.trust_forwarded_for {
+            return Ok(direct);
+        }
+        // The last entry is the one that our own proxy wrote.
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
+        let last = forwarded.and_then(|v| v.to_str().ok()).and_then(|v| v.rsplit(',').next());
+        Ok(last.and_then(|ip| ip.trim().parse().ok()).map_or(direct, Self))
+    }
+}

@@ -1,0 +1,183 @@
+//! One shape for everything that goes wrong: problem details (RFC 9457). A handler returns a `Fault`; `layers::finish` writes the body,
+//! so that it can put the request's id into it, and gives every other error reply the same shape.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use carrel_model::{ErrorCode, wire::Problem};
+
+use crate::{password::PasswordError, store::StoreError};
+
+/// An error reply on its way.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pub status: StatusCode,
+    pub code: ErrorCode,
+    pub detail: String,
+    pub hint: &'static str,
+    pub retry_after_ms: Option<u64>,
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Fault {
+    /// With the status that belongs to the code.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        let status = match code {
+            ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+            ErrorCode::Unauthenticated | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::TooNew => StatusCode::UPGRADE_REQUIRED,
+            ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            hint: hint(code),
+            retry_after_ms: None,
+            header: None,
+        }
+    }
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, detail)
+    }
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotFound, detail)
+    }
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self {
+            header: Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"carrel\""),
+            )),
+            ..Self::new(ErrorCode::Unauthenticated, detail)
+        }
+    }
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Forbidden, detail)
+    }
+    #[must_use]
+    pub fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+    #[must_use]
+    pub fn retry_after(self, ms: u64) -> Self {
+        Self { retry_after_ms: Some(ms), ..self }
+    }
+    /// The fault that a bare error status stands for.
+    pub fn of_status(status: StatusCode) -> Self {
+        let (code, detail) = match status {
+            StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is no such address"),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                (ErrorCode::InvalidRequest, "this address does not answer to this method")
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+                ErrorCode::InvalidRequest,
+                "the body's type or encoding is not one that is read here",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large"),
+            StatusCode::REQUEST_TIMEOUT => {
+                (ErrorCode::Unavailable, "the request did not arrive in time")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "not now"),
+            s if s.is_server_error() => (ErrorCode::Internal, "a fault of the server"),
+            _ => (ErrorCode::InvalidRequest, "the request cannot be understood"),
+        };
+        Self::new(code, detail).status(status)
+    }
+    /// The body, for a request with this id.
+    pub fn problem(&self, correlation_id: &str) -> Problem {
+        Problem {
+            problem_type: format!("about:blank#{}", self.code.as_str()),
+            title: title(self.code).to_owned(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail.clone(),
+            hint: self.hint.to_owned(),
+            retryable: self.code.is_retryable(),
+            correlation_id: correlation_id.to_owned(),
+            retry_after_ms: self.retry_after_ms,
+        }
+    }
+}
+
+fn title(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidRequest => "The request cannot be understood",
+        ErrorCode::Unauthenticated => "Nobody is signed in",
+        ErrorCode::BadCredentials => "The name or the password is wrong",
+        ErrorCode::Forbidden => "This is not yours",
+        ErrorCode::NotFound => "There is no such thing",
+        ErrorCode::Conflict => "It exists already",
+        ErrorCode::TooLarge => "Too large",
+        ErrorCode::RateLimited => "Too many requests",
+        ErrorCode::TooNew => "The other side speaks a newer version",
+        ErrorCode::Unavailable => "The server cannot do it now",
+        _ => "A fault of the server",
+    }
+}
+
+fn hint(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidRequest => "docs/API.md tells what this address takes",
+        ErrorCode::Unauthenticated => "sign in, or refresh the access token",
+        ErrorCode::BadCredentials => "check the name and the password",
+        ErrorCode::TooLarge => "send less at once",
+        ErrorCode::RateLimited | ErrorCode::Unavailable => "try again later",
+        ErrorCode::TooNew => "update the server, or speak an older version",
+        ErrorCode::Internal => "the correlation id finds it in the server's log",
+        _ => "",
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut reply = self.status.into_response();
+        let headers = reply.headers_mut();
+        if let Some((name, value)) = self.header.clone() {
+            headers.insert(name, value);
+        }
+        if let Some(ms) = self.retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000).max(1)));
+        }
+        reply.extensions_mut().insert(self);
+        reply
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(e: StoreError) -> Self {
+        match &e {
+            StoreError::LoginTaken(_) => Self {
+                hint: "choose another login, or sign in",
+                ..Self::new(e.code(), e.to_string())
+            },
+            StoreError::NoAccount(_) => Self::unauthenticated("the account is gone"),
+            _ => {
+                // Logged once, here; what went wrong inside is not for the caller.
+                tracing::error!(error = %e, "the store failed");
+                Self::of_status(Self::new(e.code(), "").status)
+            }
+        }
+    }
+}
+
+impl From<PasswordError> for Fault {
+    fn from(e: PasswordError) -> Self {
+        match e {
+            PasswordError::Busy => {
+                Self::new(ErrorCode::Unavailable, e.to_string()).retry_after(2_000)
+            }
+            PasswordError::Hash(_) => {
+                tracing::error!(error = %e, "a password could not be hashed or compared");
+                Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+}

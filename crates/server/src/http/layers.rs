@@ -1,0 +1,140 @@
+//! What happens to every request and reply: its id, its log line, security headers, problem details, panics.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::Response,
+};
+use futures_util::FutureExt;
+use uuid::Uuid;
+
+use super::{App, fault::Fault};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The outermost layer: nothing leaves without an id, and no error without problem details.
+pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "-".to_owned(), |m| m.as_str().to_owned());
+    let mut reply = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(reply) => reply,
+        Err(panic) => {
+            let what = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
+            let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            tracing::error!(request.id = %id, http.route = %route, panic = %what, "a handler panicked");
+            axum::response::IntoResponse::into_response(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    };
+    let status = reply.status();
+    if status.is_client_error() || status.is_server_error() {
+        reply = with_problem(reply, &id, &method);
+    }
+    let code = reply.extensions().get::<Fault>().map_or("", |f| f.code.as_str());
+    tracing::info!(
+        request.id = %id,
+        http.method = %method,
+        http.route = %route,
+        http.status = status.as_u16(),
+        http.ms = start.elapsed().as_secs_f64() * 1000.0,
+        error.code = code,
+        "request"
+    );
+    let headers = reply.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    security(headers, app.settings.behind_tls);
+    reply
+}
+
+/// The caller's id if it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|v| v.to_str().ok())
+        .filter(|v| {
+            (1..=64).contains(&v.len())
+                && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        })
+        .map_or_else(|| Uuid::new_v4().simple().to_string(), ToOwned::to_owned)
+}
+
+fn with_problem(reply: Response, id: &str, method: &Method) -> Response {
+    let (mut parts, _) = reply.into_parts();
+    let fault =
+        parts.extensions.get::<Fault>().cloned().unwrap_or_else(|| Fault::of_status(parts.status));
+    let body = serde_json::to_vec(&fault.problem(id)).unwrap_or_default();
+    for name in
+        [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::TRANSFER_ENCODING]
+    {
+        parts.headers.remove(name);
+    }
+    parts
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.extensions.insert(fault);
+    let body = if method == Method::HEAD { Body::empty() } else { Body::from(body) };
+    Response::from_parts(parts, body)
+}
+
+fn security(headers: &mut HeaderMap, behind_tls: bool) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if behind_tls {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+}
+
+/// A strong tag names exact bytes; once a reply was compressed its tag can only be weak.
+pub async fn weaken_tags(request: Request, next: Next) -> Response {
+    let mut reply = next.run(request).await;
+    if reply.headers().contains_key(header::CONTENT_ENCODING) {
+        let tag = reply
+            .headers()
+            .get(header::ETAG)
+            .and_then(|t| t.to_str().ok())
+            .filter(|t| !t.starts_with("W/"));
+        if let Some(weak) = tag.and_then(|t| HeaderValue::from_str(&format!("W/{t}")).ok()) {
+            reply.headers_mut().insert(header::ETAG, weak);
+        }
+    }
+    reply
+}
+
+/// What is worth compressing: text, not media, not parts, not event streams.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Compressible;
+
+impl tower_http::compression::Predicate for Compressible {
+    fn should_compress<B: HttpBody>(&self, reply: &axum::http::Response<B>) -> bool {
+        let kind = reply
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let text = (kind.starts_with("text/") && kind != "text/event-stream")
+            || matches!(kind, "application/json" | "image/svg+xml")
+            || kind.ends_with("+json");
+        text && reply.status() == StatusCode::OK
+            && reply.body().size_hint().exact().is_none_or(|n| n >= 256)
+    }
+}

@@ -1,0 +1,130 @@
+//! The server as an axum router: one list of routes, one state, the layers around them.
+//!
+//! Not here: sockets (`server`), rows (`store`).
+
+pub mod auth;
+mod blobs;
+pub(crate) mod catalogue;
+mod extract;
+pub mod fault;
+mod layers;
+mod learner;
+mod openapi;
+mod sync;
+
+use std::{net::IpAddr, ops::Deref, sync::Arc};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{Method, StatusCode},
+    middleware::from_fn,
+    routing::{MethodRouter, delete, get, post},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::{
+    compression::CompressionLayer, decompression::RequestDecompressionLayer,
+    limit::RequestBodyLimitLayer, timeout::TimeoutLayer,
+};
+
+pub use extract::Peer;
+pub use openapi::openapi;
+
+use crate::{
+    blobs::BlobFolder, clock::Clock, config::Settings, news::NewsBoard, password::Passwords,
+    store::Store, throttle::Throttle,
+};
+
+/// What every handler sees.
+#[derive(Clone)]
+pub struct App(Arc<State>);
+
+/// The parts of the server.
+pub struct State {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    pub blobs: BlobFolder,
+    /// ed25519 public key, hex.
+    pub signing_key: String,
+    pub passwords: Passwords,
+    pub sign_ins: Throttle<(String, IpAddr)>,
+    pub registrations: Throttle<IpAddr>,
+    pub news: NewsBoard,
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(state))
+    }
+}
+impl Deref for App {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+/// No compressed body is larger than this; what it unpacks to is limited where it is read.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// All routes: path, methods, handlers. The OpenAPI document names the same ones, and a test holds them together.
+fn routes() -> Vec<(&'static str, Vec<Method>, MethodRouter<App>)> {
+    let (read, write) = (|| vec![Method::GET], || vec![Method::POST]);
+    vec![
+        ("/api/openapi.json", read(), get(openapi::document)),
+        ("/api/meta", read(), get(catalogue::meta)),
+        ("/api/auth/register", write(), post(auth::register)),
+        ("/api/auth/login", write(), post(auth::login)),
+        ("/api/auth/refresh", write(), post(auth::refresh)),
+        ("/api/auth/logout", write(), post(auth::logout)),
+        ("/api/courses", read(), get(catalogue::courses)),
+        ("/api/courses/{id}", read(), get(catalogue::course)),
+        ("/api/courses/{id}/manifest", read(), get(catalogue::course_manifest)),
+        (
+            "/api/courses/{id}/enrolment",
+            vec![Method::POST, Method::DELETE],
+            post(learner::enrol).merge(delete(learner::leave)),
+        ),
+        ("/api/stories", read(), get(catalogue::stories)),
+        ("/api/stories/{id}", read(), get(catalogue::story)),
+        ("/api/stories/{id}/manifest", read(), get(catalogue::story_manifest)),
+        ("/api/search", read(), get(catalogue::search)),
+        ("/api/blobs/{hash}", read(), get(blobs::blob)),
+        ("/api/progress/update", write(), post(learner::update_progress)),
+        ("/api/progress/{userId}/{courseId}", read(), get(learner::progress)),
+        ("/api/sync/push", write(), post(sync::push)),
+        ("/api/sync/pull", read(), get(sync::pull)),
+        ("/api/sync/epoch", read(), get(sync::epoch)),
+        ("/api/sync/events", read(), get(sync::events)),
+    ]
+}
+
+/// Every route as (method, path), for the test that holds router and document together.
+pub fn listed() -> Vec<(String, &'static str)> {
+    routes()
+        .into_iter()
+        .flat_map(|(path, methods, _)| methods.into_iter().map(move |m| (m.to_string(), path)))
+        .collect()
+}
+
+/// The whole service. Works on a socket and, for tests, with `tower::ServiceExt::oneshot`.
+pub fn app(app: App) -> Router {
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
+    let mut router = Router::new();
+    for (path, _, handlers) in routes() {
+        router = router.route(path, handlers);
+    }
+    // The last layer is the outermost.
+    router
+        .fallback(|_: Request| async { StatusCode::NOT_FOUND })
+        .layer(RequestDecompressionLayer::new())
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(timeout)
+        .layer(CompressionLayer::new().compress_when(layers::Compressible))
+        .layer(from_fn(layers::weaken_tags))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), layers::finish))
+        .with_state(app)
+}

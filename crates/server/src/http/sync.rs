@@ -1,0 +1,201 @@
+//! Push, pull, events, epoch. docs/SYNC.md tells the protocol, `crate::push` checks the rows, the store joins them.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Json as Reply,
+    extract::State,
+    http::{HeaderName, HeaderValue},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use carrel_model::{
+    ErrorCode,
+    wire::{
+        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PullReply, PulledRow,
+        PushReply, PushRequest,
+    },
+};
+use serde::Deserialize;
+use serde_json::value::to_raw_value;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{
+    App,
+    catalogue::json_text,
+    extract::{Json, Learner, Query, SyncVersion},
+    fault::Fault,
+};
+use crate::{news::Signal, push};
+
+/// The cap on a push, in bytes after decompression: the items and a little for the envelope.
+pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;
+/// Rows of a pull that names no limit.
+const PULL_DEFAULT: u32 = 500;
+/// A page of long notes ends here, whatever its limit.
+const PULL_BYTES: usize = 4 * 1024 * 1024;
+/// How often a silent stream says that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Joins a batch of rows. Each has its own result; a bad one stands in the way of none.
+#[utoipa::path(post, path = "/api/sync/push", tag = "sync", request_body = PushRequest,
+    params(("Sync-Version" = Option<u32>, Header)),
+    responses((status = 200, body = PushReply), (status = 400), (status = 401),
+        (status = 413, description = "too_large: halve the batch"), (status = 426, description = "too_new")))]
+pub async fn push(
+    State(app): State<App>,
+    learner: Learner,
+    _: SyncVersion,
+    Json(request): Json<PushRequest, PUSH_BODY>,
+) -> Result<Reply<PushReply>, Fault> {
+    if request.items.len() > MAX_PUSH_ITEMS {
+        let detail =
+            format!("{} rows in one push, the most is {MAX_PUSH_ITEMS}", request.items.len());
+        return Err(Fault { hint: "halve the batch", ..Fault::new(ErrorCode::TooLarge, detail) });
+    }
+    let now = app.clock.now_ms();
+    let items = request.items;
+    // A full batch takes a few milliseconds to read: not on the threads that serve everybody.
+    let checked = tokio::task::spawn_blocking(move || push::check(&items, now))
+        .await
+        .map_err(|e| Fault::new(ErrorCode::Internal, e.to_string()))?;
+    let refused =
+        checked.results.iter().filter(|r| r.code != carrel_model::wire::ResultCode::Ok).count();
+    let done = app.store.push(learner.user.id, checked.rows, false, now).await?;
+    if done.payload_conflicts > 0 {
+        tracing::warn!(
+            user.id = %learner.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
+            "one id came with two payloads"
+        );
+    }
+    tracing::debug!(
+        batch.id = %request.batch_id, batch.rows = checked.results.len(), batch.refused = refused,
+        batch.changed = done.changed, "push"
+    );
+    if done.changed > 0 {
+        app.news.publish(learner.user.id, done.usn, learner.sign_in);
+    }
+    Ok(Reply(PushReply {
+        epoch: app.store.epoch().await?,
+        usn: done.usn,
+        results: checked.results,
+    }))
+}
+
+/// From where, and how much.
+#[derive(Debug, Deserialize)]
+pub struct PullQuery {
+    #[serde(default)]
+    since: u64,
+    limit: Option<u32>,
+}
+
+/// Rows that changed after `since`, by change number.
+#[utoipa::path(get, path = "/api/sync/pull", tag = "sync",
+    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000), ("Sync-Version" = Option<u32>, Header)),
+    responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426)))]
+pub async fn pull(
+    State(app): State<App>,
+    learner: Learner,
+    _: SyncVersion,
+    Query(query): Query<PullQuery>,
+) -> Result<Response, Fault> {
+    let limit = query.limit.unwrap_or(PULL_DEFAULT);
+    if !(1..=PULL_LIMIT).contains(&limit) {
+        return Err(Fault::invalid(format!("limit: is not 1 to {PULL_LIMIT}")));
+    }
+    let epoch = app.store.epoch().await?;
+    let (found, mut more) = app.store.pull(learner.user.id, query.since, limit).await?;
+    let unwritten = |e: serde_json::Error| Fault::new(ErrorCode::Internal, e.to_string());
+    let mut rows = Vec::with_capacity(found.len());
+    let mut bytes = 0;
+    for (usn, row) in &found {
+        let row = to_raw_value(row).map_err(unwritten)?;
+        bytes += row.get().len();
+        if bytes > PULL_BYTES && !rows.is_empty() {
+            more = true;
+            break;
+        }
+        rows.push(PulledRow { usn: *usn, row });
+    }
+    let next = rows.last().map_or(query.since, |r| r.usn);
+    let reply = PullReply { epoch, rows, next, more };
+    Ok(json_text(serde_json::to_string(&reply).map_err(unwritten)?, "no-store"))
+}
+
+/// The epoch of the database and the learner's change number.
+#[utoipa::path(get, path = "/api/sync/epoch", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
+    responses((status = 200, body = EpochReply), (status = 401), (status = 426)))]
+pub async fn epoch(
+    State(app): State<App>,
+    learner: Learner,
+    _: SyncVersion,
+) -> Result<Reply<EpochReply>, Fault> {
+    Ok(Reply(EpochReply {
+        epoch: app.store.epoch().await?,
+        usn: app.store.usn(learner.user.id).await?,
+    }))
+}
+
+/// Server-sent events: `news` with `News` as data, once at the start and whenever another device of the learner changed something.
+/// The stream ends with the access token, with the sign-in, and with the server.
+#[utoipa::path(get, path = "/api/sync/events", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
+    responses((status = 200, body = News, content_type = "text/event-stream"), (status = 401), (status = 426),
+        (status = 429, description = "too many open streams")))]
+pub async fn events(
+    State(app): State<App>,
+    learner: Learner,
+    _: SyncVersion,
+) -> Result<Response, Fault> {
+    let user = learner.user.id;
+    // Listen first, look second: what happens between the two is told twice and not missed.
+    let Some(mut signals) = app.news.listen(user) else {
+        return Err(
+            Fault::new(ErrorCode::RateLimited, "too many open event streams").retry_after(60_000)
+        );
+    };
+    let epoch = app.store.epoch().await?;
+    let mut usn = app.store.usn(user).await?;
+    let left =
+        Duration::from_millis((learner.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
+    let expired = tokio::time::sleep(left);
+    let stream = async_stream::stream! {
+        tokio::pin!(expired);
+        yield news(usn, &epoch);
+        loop {
+            let signal = tokio::select! {
+                signal = signals.recv() => signal,
+                () = &mut expired => break,
+                () = app.stopping.cancelled() => break,
+            };
+            match signal {
+                Ok(Signal::News { from, .. }) if from == learner.sign_in => {}
+                Ok(Signal::News { usn: now, .. }) => {
+                    usn = usn.max(now);
+                    yield news(usn, &epoch);
+                }
+                Ok(Signal::Revoked(sign_in)) if sign_in == learner.sign_in => break,
+                Ok(Signal::Revoked(_)) => {}
+                Err(RecvError::Lagged(_)) => {
+                    usn = app.store.usn(user).await.unwrap_or(usn);
+                    yield news(usn, &epoch);
+                }
+                Err(RecvError::Closed) => break,
+            }
+        }
+    };
+    let mut reply =
+        Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    // Proxies must not collect events.
+    reply
+        .headers_mut()
+        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(reply)
+}
+
+fn news(usn: u64, epoch: &str) -> Result<Event, Infallible> {
+    let data = serde_json::to_string(&News { usn, epoch: epoch.to_owned() }).unwrap_or_default();
+    Ok(Event::default().event("news").id(usn.to_string()).data(data))
+}

@@ -1,0 +1,291 @@
+//! From packages to the catalogue: compile, sign, publish. Each package whole or not at all; a bad one stands in the way of none.
+//!
+//! Not here: what is right or wrong in a package (`carrel-package`).
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{Block, ManifestContent, SectionBody, Story},
+    wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
+};
+use carrel_package::{
+    Compiled, Compiler, DirSink, Limits, NullSink, Options, Package, Problem, SearchDoc,
+};
+
+use crate::{
+    blobs::BlobFolder,
+    error::{Error, io},
+    server::Library,
+    store::{Kind, Passage, Publication, PublishedQuiz, Store, StoreError},
+};
+
+/// What became of everything that was found under the paths.
+#[derive(Debug, Default)]
+pub struct ImportReport {
+    pub packages: Vec<PackageReport>,
+}
+
+/// What became of one package.
+#[derive(Debug)]
+pub struct PackageReport {
+    /// As it is called in messages: the path that was given and the folder inside.
+    pub name: String,
+    /// Errors and warnings, by file and line.
+    pub problems: Vec<Problem>,
+    /// None if there were errors.
+    pub outcome: Option<Imported>,
+}
+
+/// A package without errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    pub kind: Kind,
+    pub id: Slug,
+    pub title: String,
+    pub version: BlobHash,
+    /// False: this very version was there already, or it was only checked.
+    pub changed: bool,
+}
+
+impl ImportReport {
+    /// True if every package found was good, and there was one.
+    pub fn is_ok(&self) -> bool {
+        !self.packages.is_empty() && self.packages.iter().all(|p| p.outcome.is_some())
+    }
+    /// How many packages have errors.
+    pub fn failed(&self) -> usize {
+        self.packages.iter().filter(|p| p.outcome.is_none()).count()
+    }
+    fn refuse(&mut self, name: String, problems: Vec<Problem>) {
+        self.packages.push(PackageReport { name, problems, outcome: None });
+    }
+}
+
+/// One compilation on a thread that may block; the compiler comes back with what packages share.
+type Step = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
+
+/// Compiles and publishes everything under the paths.
+pub(crate) async fn import(library: &Library, paths: &[PathBuf]) -> Result<ImportReport, Error> {
+    run(paths, Some(library)).await
+}
+
+/// Compiles everything under the paths and writes nothing.
+pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
+    run(paths, None).await
+}
+
+async fn run(paths: &[PathBuf], library: Option<&Library>) -> Result<ImportReport, Error> {
+    let mut report = ImportReport::default();
+    let mut compiler = Box::new(Compiler::new(Options::default()));
+    for path in paths {
+        let packages = match carrel_package::find(path, &Limits::default()) {
+            Ok(packages) => packages,
+            Err(problems) => {
+                report.refuse(path.display().to_string(), problems);
+                continue;
+            }
+        };
+        for package in packages {
+            let name = package.name();
+            let root = library.map(|l| l.blobs.root().to_owned());
+            let (back, compiled) =
+                tokio::task::spawn_blocking(move || compile(compiler, &package, root.as_deref()))
+                    .await
+                    .map_err(|e| {
+                        Error::Refused(format!("the compiler stopped on {name}: {e}"))
+                    })??;
+            compiler = back;
+            match compiled {
+                Err(problems) => report.refuse(name, problems),
+                Ok(compiled) => {
+                    let outcome = match library {
+                        Some(library) => publish(library, &compiled).await?,
+                        None => imported(
+                            &compiled,
+                            BlobHash::of(compiled.manifest.to_canonical().as_bytes()),
+                            false,
+                        ),
+                    };
+                    report.packages.push(PackageReport {
+                        name,
+                        problems: compiled.warnings,
+                        outcome: Some(outcome),
+                    });
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn compile(
+    mut compiler: Box<Compiler>,
+    package: &Package,
+    root: Option<&Path>,
+) -> Result<Step, Error> {
+    let compiled = match root {
+        Some(root) => {
+            compiler.compile(package, &mut DirSink::new(root).map_err(io("create", root))?)
+        }
+        None => compiler.compile(package, &mut NullSink),
+    };
+    Ok((compiler, compiled))
+}
+
+fn imported(compiled: &Compiled, version: BlobHash, changed: bool) -> Imported {
+    let (kind, id, title) = match &compiled.manifest.content {
+        ManifestContent::Course { meta, .. } => (Kind::Course, &meta.id, &meta.title),
+        ManifestContent::Story { meta, .. } => (Kind::Story, &meta.id, &meta.title),
+    };
+    Imported { kind, id: id.clone(), title: title.clone(), version, changed }
+}
+
+async fn publish(library: &Library, compiled: &Compiled) -> Result<Imported, Error> {
+    let signed = carrel_package::sign(&compiled.manifest, &library.key);
+    let version = signed.version();
+    let outcome = imported(compiled, version, true);
+    let other = if outcome.kind == Kind::Course { Kind::Story } else { Kind::Course };
+    if library.store.published(other, &outcome.id).await?.is_some() {
+        // Progress hangs on the id alone.
+        let message = format!(
+            "{} is the id of a {} already: give this one another",
+            outcome.id,
+            other.as_str()
+        );
+        return Err(Error::Refused(message));
+    }
+    if library
+        .store
+        .published(outcome.kind, &outcome.id)
+        .await?
+        .is_some_and(|p| p.version == version)
+    {
+        return Ok(Imported { changed: false, ..outcome });
+    }
+    let manifest = serde_json::to_string(&signed).map_err(unwritten)?;
+    let publication = publication(&library.blobs, compiled, &outcome, manifest)?;
+    library.store.publish(publication, library.config.clock.now_ms()).await?;
+    Ok(outcome)
+}
+
+fn publication(
+    blobs: &BlobFolder,
+    compiled: &Compiled,
+    outcome: &Imported,
+    manifest: String,
+) -> Result<Publication, Error> {
+    let content = &compiled.manifest.content;
+    let version = outcome.version;
+    let json = |value: serde_json::Result<String>| value.map_err(unwritten);
+    let (lang, category, difficulty, level, about, summary, reply) = match content {
+        ManifestContent::Course { meta, outline } => {
+            let summary = CourseSummary { meta: meta.clone(), version };
+            let reply = CourseReply { summary: summary.clone(), outline: outline.clone() };
+            let about = format!("{} {} {}", meta.description, meta.category, meta.tags.join(" "));
+            let (summary, reply) =
+                (json(serde_json::to_string(&summary))?, json(serde_json::to_string(&reply))?);
+            (&meta.lang, &meta.category, Some(meta.difficulty), 0, about, summary, reply)
+        }
+        ManifestContent::Story { meta, body } => {
+            let summary = StorySummary { meta: meta.clone(), version };
+            let reply = StoryReply { summary: summary.clone(), body: *body };
+            let about = format!("{} {} {}", meta.description, meta.category, meta.tags.join(" "));
+            let (summary, reply) =
+                (json(serde_json::to_string(&summary))?, json(serde_json::to_string(&reply))?);
+            (&meta.lang, &meta.category, None, meta.level, about, summary, reply)
+        }
+    };
+    Ok(Publication {
+        kind: outcome.kind,
+        id: outcome.id.clone(),
+        title: outcome.title.clone(),
+        lang: lang.clone(),
+        category: category.clone(),
+        difficulty,
+        level,
+        summary,
+        reply,
+        manifest,
+        version,
+        blobs: compiled.manifest.blobs.clone(),
+        quizzes: quizzes(blobs, content)?,
+        passages: passages(outcome, lang, about, &compiled.search_text),
+    })
+}
+
+fn passages(outcome: &Imported, lang: &str, about: String, texts: &[SearchDoc]) -> Vec<Passage> {
+    let whole = Passage {
+        kind: if outcome.kind == Kind::Course { SearchKind::Course } else { SearchKind::Story },
+        item: outcome.id.clone().into(),
+        lang: lang.to_owned(),
+        title: outcome.title.clone(),
+        text: about,
+    };
+    let texts = texts
+        .iter()
+        // A course's own text is its description: that is in `whole`.
+        .filter(|d| outcome.kind == Kind::Story || d.item.as_str() != outcome.id.as_str())
+        .map(|d| Passage {
+            kind: if d.item.as_str().matches('/').count() >= 2 {
+                SearchKind::Section
+            } else {
+                SearchKind::StoryText
+            },
+            item: d.item.clone(),
+            lang: d.lang.clone(),
+            title: d.title.clone(),
+            text: d.text.clone(),
+        });
+    std::iter::once(whole).chain(texts).collect()
+}
+
+/// The compiled quizzes that the content's bodies name.
+fn quizzes(blobs: &BlobFolder, content: &ManifestContent) -> Result<Vec<PublishedQuiz>, Error> {
+    let mut named: BTreeMap<BlobHash, ItemId> = BTreeMap::new();
+    let mut stories = Vec::new();
+    match content {
+        ManifestContent::Course { outline, .. } => {
+            stories.extend(outline.stories.iter().map(|s| s.body));
+            for section in outline.lessons.iter().flat_map(|l| &l.sections) {
+                let body: SectionBody = read_json(blobs, section.body)?;
+                for block in body.blocks {
+                    match block {
+                        Block::Quiz { quiz, body, .. } => drop(named.insert(body, quiz)),
+                        Block::Story { body, .. } => stories.push(body),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        ManifestContent::Story { body, .. } => stories.push(*body),
+    }
+    for body in stories {
+        let story: Story = read_json(blobs, body)?;
+        named.extend(story.quiz.map(|q| (q.body, q.id)));
+    }
+    named
+        .into_iter()
+        .map(|(hash, item)| {
+            let path = blobs.path(hash);
+            let body = std::fs::read_to_string(&path).map_err(io("read", path))?;
+            Ok(PublishedQuiz { hash, item, body })
+        })
+        .collect()
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(
+    blobs: &BlobFolder,
+    hash: BlobHash,
+) -> Result<T, Error> {
+    let path = blobs.path(hash);
+    let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::Damaged { path, problem: e.to_string() })
+}
+
+fn unwritten(e: serde_json::Error) -> Error {
+    StoreError::Unreadable { what: "reply", problem: e.to_string() }.into()
+}

@@ -1,0 +1,243 @@
+//! The program `carrel-server`: commands and their output. Everything they do is in the library.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::{io::Read, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use carrel_model::wire::Role;
+use carrel_server::{
+    Clock, Config, Error, Library, Server, Settings, SystemClock, backup, export,
+    http::auth::{check_password, new_user},
+    import::{self, ImportReport},
+    password,
+    store::{NewAccount, Store},
+};
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The Carrel server: courses, stories and sync for learners who are often offline.
+#[derive(Parser)]
+#[command(name = "carrel-server", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a data folder until SIGINT or SIGTERM.
+    Serve {
+        #[arg(long)]
+        data: PathBuf,
+        /// Address and port; port 0 takes any free one.
+        #[arg(long, default_value = "127.0.0.1:8090")]
+        listen: SocketAddr,
+        /// TOML; docs/OPERATIONS.md lists the keys.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Compile packages and publish them: folders, zips, libraries, Storybooks folders.
+    Import {
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Compile packages and list every problem; write nothing.
+    Check {
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Accounts.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Copy database, signing key and blobs to a new folder; the server may run.
+    Backup {
+        file: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Check a backup and put it into a data folder, with a new epoch.
+    Restore {
+        file: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+        /// Move a database that is there aside.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Write the catalogue as plain files that an app can read without a server.
+    ExportLibrary {
+        dir: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Make an account. Without --password-stdin a password is made and printed.
+    Add {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        login: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long, value_enum, default_value_t = RoleName::Student)]
+        role: RoleName,
+        /// Read the password from the standard input (its first line).
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    Student,
+    Instructor,
+    Administrator,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CARREL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Refused(format!("no runtime: {e}")))
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    match done {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("error: {e}");
+            if !e.hint().is_empty() {
+                eprintln!("hint: {}", e.hint());
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Serve { data, listen, config } => {
+            let settings =
+                config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
+            let server = Server::start(Config { listen, settings, ..Config::new(data) }).await?;
+            println!("carrel-server listening on {}", server.url());
+            stop_signal().await;
+            server.shutdown().await;
+        }
+        Command::Import { paths, data } => {
+            let report = Library::open(Config::new(data))?.import(&paths).await?;
+            return Ok(print_report(&report, "imported"));
+        }
+        Command::Check { paths } => {
+            return Ok(print_report(&import::check(&paths).await?, "checked"));
+        }
+        Command::User { command: UserCommand::Add { data, login, name, role, password_stdin } } => {
+            add_user(data, &login, &name, role, password_stdin).await?;
+        }
+        Command::Backup { file, data } => {
+            let facts = backup::backup(&data, &file, SystemClock.now_ms())?;
+            println!(
+                "backed up to {}: {} blobs, {} bytes",
+                file.display(),
+                facts.blobs,
+                facts.blob_bytes
+            );
+        }
+        Command::Restore { file, data, replace } => {
+            let epoch = backup::restore(&file, &data, replace, SystemClock.now_ms())?;
+            println!(
+                "restored into {}; new epoch {epoch}: devices send what the backup lacks",
+                data.display()
+            );
+        }
+        Command::ExportLibrary { dir, data } => {
+            let done = export::export(&Library::open(Config::new(data))?, &dir).await?;
+            println!(
+                "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
+                done.courses,
+                done.stories,
+                done.blobs,
+                done.bytes,
+                dir.display()
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
+    for package in &report.packages {
+        for problem in &package.problems {
+            println!("{}/{problem}", package.name);
+        }
+        if let Some(done) = &package.outcome {
+            let unchanged = if done.changed || verb == "checked" { "" } else { " (unchanged)" };
+            println!("{verb} {} {}: {}{unchanged}", done.kind.as_str(), done.id, done.title);
+        }
+    }
+    println!(
+        "{} of {} packages without errors",
+        report.packages.len() - report.failed(),
+        report.packages.len()
+    );
+    if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn add_user(
+    data: PathBuf,
+    login: &str,
+    name: &str,
+    role: RoleName,
+    from_stdin: bool,
+) -> Result<(), Error> {
+    let role = match role {
+        RoleName::Student => Role::Student,
+        RoleName::Instructor => Role::Instructor,
+        RoleName::Administrator => Role::Administrator,
+    };
+    let secret = if from_stdin {
+        let mut text = String::new();
+        let read = std::io::stdin().take(4096).read_to_string(&mut text);
+        read.map_err(|e| Error::Refused(format!("the password cannot be read: {e}")))?;
+        text.lines().next().unwrap_or_default().to_owned()
+    } else {
+        uuid::Uuid::new_v4().simple().to_string()[..16].to_owned()
+    };
+    check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
+    let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
+    let (id, login) = (user.id, user.login.clone());
+    let library = Library::open(Config::new(data))?;
+    let hash = password::hash_blocking(&secret)?;
+    library
+        .store
+        .add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms())
+        .await?;
+    println!("added {login} ({id})");
+    if !from_stdin {
+        println!("password: {secret}");
+    }
+    Ok(())
+}
+
+/// Ctrl-C, or what a service supervisor sends.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,100 @@
+//! The catalogue: lists, filters, search, tags.
+
+use axum::{body::Body, http::Request};
+use carrel_model::{
+    content::SignedManifest,
+    wire::{CourseReply, CourseSummary, Meta, Page, SearchHit, SearchKind},
+};
+
+use super::support::{Reply, World};
+
+async fn if_none_match(w: &World, uri: &str, tag: &str) -> Reply {
+    let request = Request::get(uri).header("if-none-match", tag).body(Body::empty()).unwrap();
+    w.send(request).await
+}
+
+#[tokio::test]
+async fn a_published_course_is_listed_read_and_believed() {
+    let w = World::new();
+    let before = w.get("/api/courses", "").await;
+    assert_eq!(before.ok::<Page<CourseSummary>>().total, 0);
+    w.publish().await;
+    let meta: Meta = w.get("/api/meta", "").await.ok();
+    let list: Page<CourseSummary> = w.get("/api/courses", "").await.ok();
+    assert_eq!((list.total, list.page, list.page_size, list.items.len()), (1, 1, 50, 1));
+    let course: CourseReply = w.get("/api/courses/how-rivers-work", "").await.ok();
+    assert_eq!(course.summary, list.items[0]);
+    assert_eq!(course.outline.lessons[0].sections.len(), 2);
+    let signed: SignedManifest = w.get("/api/courses/how-rivers-work/manifest", "").await.ok();
+    assert_eq!(signed.version(), course.summary.version);
+    let manifest = signed.verify(Some(&meta.signing_key)).unwrap();
+    for blob in &manifest.blobs {
+        let reply = w.get(&format!("/api/blobs/{}", blob.hash), "").await;
+        assert_eq!(reply.body.len() as u64, blob.size);
+        assert_eq!(carrel_model::BlobHash::of(&reply.body), blob.hash);
+    }
+    // A tag that was good before the import is not good after it.
+    let stale = if_none_match(&w, "/api/courses", before.header("etag")).await;
+    assert_eq!(stale.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn filters_and_search() {
+    let w = World::new();
+    w.publish().await;
+    let total = |uri: &'static str| {
+        let w = &w;
+        async move { w.get(uri, "").await.ok::<serde_json::Value>()["total"].as_u64().unwrap() }
+    };
+    for (uri, expected) in [
+        ("/api/courses?difficulty=INTERMEDIATE", 1),
+        ("/api/courses?difficulty=BEGINNER", 0),
+        ("/api/courses?category=Geography&lang=en", 1),
+        ("/api/courses?lang=fr", 0),
+        ("/api/courses?q=RIVERS", 1),
+        ("/api/courses?q=wate", 1),
+        ("/api/courses?q=water%20river&difficulty=INTERMEDIATE", 1),
+        // The text of sections is for /api/search.
+        ("/api/courses?q=meandres", 0),
+        ("/api/courses?q=%22%20OR%20", 0),
+        ("/api/courses?q=", 1),
+        ("/api/stories", 0),
+        ("/api/search?q=meandres", 1),
+        ("/api/search?q=nobody", 1),
+        ("/api/search?q=atlantis", 0),
+    ] {
+        assert_eq!(total(uri).await, expected, "{uri}");
+    }
+    let hits: Page<SearchHit> = w.get("/api/search?q=valley%20floor", "").await.ok();
+    assert_eq!(hits.items[0].kind, SearchKind::Section);
+    assert_eq!(hits.items[0].item.as_str(), "how-rivers-work/meanders/read");
+    assert!(hits.items[0].snippet.contains("valley"));
+    let second: Page<CourseSummary> = w.get("/api/courses?page=2&pageSize=1", "").await.ok();
+    assert_eq!((second.total, second.items.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_sent_again() {
+    let w = World::new();
+    w.publish().await;
+    for uri in [
+        "/api/courses",
+        "/api/courses?q=river",
+        "/api/stories",
+        "/api/search?q=river",
+        "/api/courses/how-rivers-work",
+        "/api/courses/how-rivers-work/manifest",
+    ] {
+        let first = w.get(uri, "").await;
+        assert!(first.header("cache-control").starts_with("private, max-age="), "{uri}");
+        assert!(first.header("vary").contains("authorization"), "{uri}");
+        let again = if_none_match(&w, uri, first.header("etag")).await;
+        assert_eq!((again.status.as_u16(), again.body.len()), (304, 0), "{uri}");
+        assert_eq!(again.header("etag"), first.header("etag"));
+        assert_eq!(if_none_match(&w, uri, "\"x\"").await.status.as_u16(), 200, "{uri}");
+    }
+    // The same package again changes nothing.
+    let tag = w.get("/api/courses", "").await.header("etag").to_owned();
+    w.publish().await;
+    assert_eq!(if_none_match(&w, "/api/courses", &tag).await.status.as_u16(), 304);
+}

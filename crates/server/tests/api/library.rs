@@ -1,0 +1,208 @@
+//! Import, backup, restore, export.
+
+use std::path::Path;
+
+use carrel_model::content::SignedManifest;
+use carrel_server::{Config, Library, Server, backup, export, import};
+use serde_json::{Value, json};
+
+use super::support::{NOW, World, codes, progress, write_course};
+
+#[tokio::test]
+async fn a_bad_package_lists_all_its_problems_and_changes_nothing() {
+    let w = World::new();
+    let (bad, good) = (w.dir.path().join("lib/bad"), w.dir.path().join("lib/good"));
+    write_course(&bad);
+    write_course(&good);
+    let course = std::fs::read_to_string(bad.join("course.json")).unwrap();
+    let course = course
+        .replace("how-rivers-work", "bad-rivers")
+        .replace("INTERMEDIATE", "HARD")
+        .replace("check.json", "gone.json");
+    std::fs::write(bad.join("course.json"), course).unwrap();
+    std::fs::write(bad.join("read.md"), "![Rain](nowhere.mp3)\n").unwrap();
+    let report =
+        w.library.import(&[w.dir.path().join("lib"), w.dir.path().join("nothing")]).await.unwrap();
+    assert!(!report.is_ok());
+    assert_eq!((report.packages.len(), report.failed()), (3, 2));
+    let lines: Vec<String> = report.packages[0].problems.iter().map(ToString::to_string).collect();
+    assert!(lines.len() >= 3, "{lines:#?}");
+    for part in ["HARD", "gone.json", "nowhere.mp3"] {
+        assert!(
+            lines.iter().any(|l| l.contains(part) && l.contains("error[")),
+            "{part}: {lines:#?}"
+        );
+    }
+    // The good one is in, the bad one is not.
+    let list: Value = w.get("/api/courses", "").await.ok();
+    assert_eq!(
+        (list["total"].as_u64(), &list["items"][0]["id"]),
+        (Some(1), &json!("how-rivers-work"))
+    );
+    let checked = import::check(&[bad]).await.unwrap();
+    assert_eq!(checked.failed(), 1);
+}
+
+#[tokio::test]
+async fn a_new_version_replaces_the_old_one_whole() {
+    let w = World::new();
+    w.publish().await;
+    let old: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
+    let package = w.dir.path().join("package");
+    std::fs::write(package.join("read.md"), "# Bends\n\nQuite another text about estuaries.\n")
+        .unwrap();
+    assert!(w.library.import(&[package]).await.unwrap().is_ok());
+    let new: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
+    assert_ne!(old["version"], new["version"]);
+    for (q, total) in [("estuaries", 1), ("meandres", 0)] {
+        let found: Value = w.get(&format!("/api/search?q={q}"), "").await.ok();
+        assert_eq!(found["total"], total, "{q}");
+    }
+    // Who is still reading the old version can go on.
+    let body = old["outline"]["lessons"][0]["sections"][0]["body"].as_str().unwrap();
+    assert_eq!(w.get(&format!("/api/blobs/{body}"), "").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_backup_comes_back_with_a_new_epoch() {
+    let w = World::new();
+    w.publish().await;
+    let noor = w.learner("noor").await;
+    let pushed: Value =
+        w.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await.ok();
+    let to = w.dir.path().join("backup");
+    let facts = backup::backup(&w.data(), &to, NOW).unwrap();
+    assert!(facts.blobs > 3 && facts.blob_bytes > 0);
+    assert!(backup::backup(&w.data(), &to, NOW).unwrap_err().to_string().contains("exists"));
+    // Work that the backup does not have.
+    w.push(&noor.access_token, &[progress("how-rivers-work/meanders/check", 7000)])
+        .await
+        .ok::<Value>();
+
+    let data = w.dir.path().join("restored");
+    let epoch = backup::restore(&to, &data, false, NOW).unwrap();
+    assert_ne!(pushed["epoch"], json!(epoch));
+    let refused = backup::restore(&to, &data, false, NOW).unwrap_err().to_string();
+    assert!(refused.contains("--replace"), "{refused}");
+    assert_ne!(backup::restore(&to, &data, true, NOW).unwrap(), epoch);
+    assert!(data.join(format!("replaced-{NOW}/server.db")).exists());
+
+    let config = Config { clock: std::sync::Arc::clone(&w.clock) as _, ..Config::new(&data) };
+    let library = Library::open(config).unwrap();
+    let old = World { router: carrel_server::http::app(library.app().unwrap()), library, ..w };
+    // The same key signs, the same learner is signed in, the same blobs are there.
+    let rows = old.pull(&noor.access_token, 0).await;
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
+    assert_ne!(rows["epoch"], pushed["epoch"]);
+    let (hash, _) = old.blob_of_type("audio/wav").await;
+    assert_eq!(old.get(&format!("/api/blobs/{hash}"), "").await.status.as_u16(), 200);
+    // The device sends everything it has: nothing is lost, nothing counted twice.
+    let all = [
+        progress("how-rivers-work/meanders/read", 5000),
+        progress("how-rivers-work/meanders/check", 7000),
+    ];
+    let healed: Value = old.push(&noor.access_token, &all).await.ok();
+    assert_eq!((codes(&healed), healed["usn"].as_u64()), (vec!["ok".to_owned(); 2], Some(2)));
+}
+
+#[tokio::test]
+async fn a_damaged_backup_is_refused_and_a_running_server_too() {
+    let w = World::new();
+    w.publish().await;
+    let to = w.dir.path().join("backup");
+    backup::backup(&w.data(), &to, NOW).unwrap();
+    let running = Server::start(Config::new(w.dir.path().join("other"))).await.unwrap();
+    let refused =
+        backup::restore(&to, &w.dir.path().join("other"), true, NOW).unwrap_err().to_string();
+    assert!(refused.contains("a server runs"), "{refused}");
+    let second =
+        Server::start(Config::new(w.dir.path().join("other"))).await.err().map(|e| e.to_string());
+    assert!(second.is_some_and(|e| e.contains("a server runs")));
+    running.shutdown().await;
+
+    let blob = files(&to.join("blobs")).into_iter().next().unwrap();
+    std::fs::remove_file(&blob).unwrap();
+    assert!(backup::restore(&to, &w.dir.path().join("new"), false, NOW).is_err());
+    std::fs::write(&blob, "other bytes").unwrap();
+    let damaged =
+        backup::restore(&to, &w.dir.path().join("new"), false, NOW).unwrap_err().to_string();
+    assert!(damaged.contains("damaged"), "{damaged}");
+    assert!(!w.dir.path().join("new/server.db").exists());
+}
+
+#[tokio::test]
+async fn the_library_can_be_read_from_a_folder() {
+    let w = World::new();
+    w.publish().await;
+    let to = w.dir.path().join("demo");
+    let done = export::export(&w.library, &to).await.unwrap();
+    assert_eq!((done.courses, done.stories), (1, 0));
+    let text = |name: &str| std::fs::read_to_string(to.join(name)).unwrap();
+    let served: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
+    assert_eq!(
+        serde_json::from_str::<Value>(&text("courses/how-rivers-work.json")).unwrap(),
+        served
+    );
+    let list: Value = serde_json::from_str(&text("courses.json")).unwrap();
+    assert_eq!((list["total"].as_u64(), list["items"].as_array().unwrap().len()), (Some(1), 1));
+    assert_eq!(serde_json::from_str::<Value>(&text("stories.json")).unwrap()["items"], json!([]));
+    let meta: Value = serde_json::from_str(&text("meta.json")).unwrap();
+    let signed: SignedManifest =
+        serde_json::from_str(&text("courses/how-rivers-work/manifest.json")).unwrap();
+    let manifest = signed.verify(meta["signingKey"].as_str()).unwrap();
+    assert_eq!(manifest.blobs.len() as u64, done.blobs);
+    for blob in &manifest.blobs {
+        let hex = blob.hash.to_hex();
+        let bytes = std::fs::read(to.join("blobs").join(&hex[..2]).join(&hex)).unwrap();
+        assert_eq!(carrel_model::BlobHash::of(&bytes), blob.hash);
+    }
+    // Again over itself; but never over anything else.
+    export::export(&w.library, &to).await.unwrap();
+    let other = w.dir.path().join("package");
+    assert!(
+        export::export(&w.library, &other).await.unwrap_err().to_string().contains("not empty")
+    );
+}
+
+/// Real stories, if they are there.
+#[tokio::test]
+async fn global_storybooks_import() {
+    let root = std::env::var("CARREL_CONTENT").map_or_else(
+        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/content"),
+        std::path::PathBuf::from,
+    );
+    let books = root.join("african-storybook");
+    if !books.join("text").is_dir() {
+        eprintln!("skipped: no Storybooks folder (set CARREL_CONTENT)");
+        return;
+    }
+    // One book in all its languages keeps the test short; its folders are linked by copying three of them.
+    let w = World::new();
+    let few = w.dir.path().join("books");
+    for (from, number) in [("text", "0001"), ("images", "0001")] {
+        let (from, to) = (books.join(from).join(number), few.join(from).join(number));
+        if from.is_dir() {
+            std::fs::create_dir_all(&to).unwrap();
+            for file in files(&from) {
+                std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let report = w.library.import(&[few]).await.unwrap();
+    assert!(
+        report.is_ok(),
+        "{:#?}",
+        report.packages.iter().filter(|p| p.outcome.is_none()).collect::<Vec<_>>()
+    );
+    let list: Value = w.get("/api/stories", "").await.ok();
+    assert_eq!(list["total"].as_u64(), Some(report.packages.len() as u64));
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .filter(|e| e.file_type().is_file())
+        .map(|e| e.into_path())
+        .collect()
+}
