@@ -161,9 +161,7 @@ impl Room {
             return;
         }
         let first = self.transaction(&mut group);
-        if matches!(first, Err(Error::DiskFull(_)))
-            || first.iter().flatten().any(|r| matches!(r, Err(Error::DiskFull(_))))
-        {
+        if matches!(first, Err(Error::DiskFull(_))) {
             self.make_room();
             // One by one: a large one that still does not fit must not take a tick down with it.
             for job in group {
@@ -216,8 +214,10 @@ impl Room {
                     changes.extend(told);
                     results.push(Ok(()));
                 }
+                // The whole group is taken back and runs again one by one, after the ballast was given up.
+                Err(e @ Error::DiskFull(_)) => return Err(e),
                 Err(e) => {
-                    // SQLite itself rolls everything back when the disk is full: then there is no savepoint any more.
+                    // SQLite itself rolls everything back after some faults: then there is no savepoint any more.
                     if self.conn.is_autocommit() {
                         return Err(e);
                     }

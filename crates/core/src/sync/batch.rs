@@ -20,6 +20,10 @@ use crate::{
 
 /// What the envelope of a batch takes at most.
 const ENVELOPE: usize = 1024;
+/// A clock that is no more off than this is right.
+const CLOCK_OK_MS: i64 = 30_000;
+/// What a server lets pass.
+const AHEAD_MS: i64 = 5 * 60_000;
 /// So often a row is stamped again before it is put away.
 const SKEWS: u32 = 3;
 
@@ -29,6 +33,8 @@ pub(super) struct Batch {
     pub(super) request: PushRequest,
     /// How far the pull was when it was sent.
     pulled: u64,
+    /// Our clock is known to be off.
+    off_clock: bool,
 }
 
 /// The next batch; none if nothing waits.
@@ -53,8 +59,9 @@ pub(super) fn next(
     }
     let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
     let batch_id = BatchId(ids.uuid_v7(now_ms));
+    let off_clock = state.clock_offset_ms != 0;
     let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
-    Ok(Some(Batch { sent, request, pulled: state.pulled }))
+    Ok(Some(Batch { sent, request, pulled: state.pulled, off_clock }))
 }
 
 /// Takes a reply in. `offset_ms`: the server's clock minus ours, if it complained about ours.
@@ -68,6 +75,7 @@ pub(super) fn settle(
     // Another database, or an older state of the same one: rows that it had may be gone, so that nothing is acknowledged.
     if !known.is_empty() && (known != batch.reply.epoch || batch.reply.usn < batch.pulled) {
         change_epoch(tx, &batch.reply.epoch)?;
+        done.other_epoch = true;
         done.left = outbox::counts(tx.conn())?.0;
         return Ok(done);
     }
@@ -107,12 +115,17 @@ pub(super) fn settle(
 pub(super) struct BatchOutcome {
     sent: Vec<Waiting>,
     pulled: u64,
+    off_clock: bool,
     reply: PushReply,
 }
 
 impl BatchOutcome {
     pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
-        Self { sent: batch.sent, pulled: batch.pulled, reply }
+        Self { sent: batch.sent, pulled: batch.pulled, off_clock: batch.off_clock, reply }
+    }
+    /// Our clock was found wrong once; perhaps somebody has set it since.
+    pub(super) fn doubts_clock(&self) -> bool {
+        self.off_clock
     }
     pub(super) fn complains_about_clock(&self) -> bool {
         self.reply.results.iter().any(|r| r.code == ResultCode::ClockSkew)
@@ -132,11 +145,14 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
 
 /// From now on stamps follow the server's clock.
 fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
+    let offset_ms = if offset_ms.abs() < CLOCK_OK_MS { 0 } else { offset_ms };
     let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
     let state = tx.state();
     state.clock_offset_ms = offset_ms;
-    // The stamps of a wrong clock must not drag the next ones along.
-    state.hlc = state.hlc.min(now);
+    // The stamps of a wrong clock must not drag the next ones along. What others stamped is never that far ahead: the server takes no such row.
+    if state.hlc.ms() > now.ms() + AHEAD_MS {
+        state.hlc = now;
+    }
 }
 
 /// A row whose stamp lies in the future gets one by the server's clock, and waits on. Nobody else has it: so it may be replaced.

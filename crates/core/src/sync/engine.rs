@@ -126,6 +126,10 @@ impl Engine {
                 }
             }
         }
+        if offset_ms.is_none() && outcome.doubts_clock() {
+            // Not needed for this batch: without an answer it stays as it is.
+            offset_ms = self.transport.clock_offset().await.ok();
+        }
         let settled =
             self.store.write("settle_push", move |tx| batch::settle(tx, &outcome, offset_ms)).await;
         match settled {

@@ -82,6 +82,8 @@ pub struct Pushed {
     pub accepted: usize,
     /// Rows that wait still.
     pub left: u32,
+    /// The server's database is another one: everything is pulled again.
+    pub other_epoch: bool,
 }
 
 /// What a pull did.
@@ -399,6 +401,9 @@ impl Machine {
             self.refusals = 0;
         }
         self.push_limit = (self.push_limit * 2).min(MAX_PUSH_ITEMS);
+        if done.other_epoch {
+            self.pull.by(now);
+        }
         if done.left > 0 {
             let pause = if done.settled == 0 { NOTHING_MOVED_MS } else { 0 };
             self.push.doing = Doing::Due(now + pause);

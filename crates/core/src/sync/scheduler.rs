@@ -173,6 +173,9 @@ impl Work {
             let nap = self.engine.next_wake_in().unwrap_or(i64::MAX);
             let nap = clock.sleep(Duration::from_millis(nap.unsigned_abs()));
             let event = tokio::select! {
+                // In this order, so that a tap after signing in finds the session that it was made for.
+                biased;
+                ended = session_turn(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,
                 order = orders.recv() => match order {
                     Some(Command::Tell(event)) => event,
@@ -189,7 +192,6 @@ impl Work {
                     Ok(_) => continue,
                     Err(RecvError::Closed) => break,
                 },
-                ended = session_turn(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 () = nap => Event::Timer,
             };
             self.handle(event);

@@ -3,11 +3,11 @@
 use carrel_core::{
     learning::Step,
     store::{outbox, state},
-    sync::{Event, Instruction, Phase},
+    sync::{Event, Instruction, Phase, machine::Lane},
 };
 use carrel_model::{
-    ErrorCode,
-    lattice::{ItemKind, Progress, Row, RowKey, RowType},
+    ErrorCode, Hlc, RevisionId,
+    lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType},
     wire::{PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
 use carrel_testkit::FakeClock;
@@ -385,6 +385,39 @@ async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
     device.sync_until_quiet().await;
     assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 7);
     assert_eq!(server.held(), 7, "and everything went to the new one");
+}
+
+#[tokio::test]
+async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
+    let server = PaperServer::new();
+    let clock = FakeClock::noon();
+    for n in 1..=110 {
+        server.put(NoteRevision {
+            rev: RevisionId::from_u128(n),
+            note: RevisionId::from_u128(n),
+            base: vec![],
+            hlc: Hlc::new(5, 0),
+            item: item("a/b/c"),
+            body: "long ".repeat(12_000),
+            anchor: String::new(),
+            extra: Extra::default(),
+        });
+    }
+    let device = Device::with_little_space(1, &clock, &server, 20);
+    let event = device.engine.run(Instruction::Pull { limit: 500 }).await;
+    assert_eq!(event, Event::StoreFailed(Lane::Pull));
+    let state = device.store.read(state::load).await.unwrap();
+    assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "no row, no cursor");
+    device.tick("a/b/c").await;
+    // There is space again.
+    let device = device.restart(&server).await;
+    device.sync_until_quiet().await;
+    let notes = device
+        .store
+        .read(|c| Ok(carrel_sqlite::rows::query::<NoteRevision>(c, "", [])?))
+        .await
+        .unwrap();
+    assert_eq!((notes.len(), device.done("a").await.len()), (110, 1));
 }
 
 #[tokio::test]

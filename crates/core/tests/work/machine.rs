@@ -150,7 +150,10 @@ fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
     assert_eq!(m.handle(2, Event::News { usn: 2, epoch: "e".into() }), [pull()]);
     let mut m = started();
     m.handle(1, Event::PullFailed(busy(503, Some(3_600))));
-    m.handle(1, Event::Pushed(Pushed { sent: 1, settled: 1, accepted: 1, left: 5 }));
+    m.handle(
+        1,
+        Event::Pushed(Pushed { sent: 1, settled: 1, accepted: 1, left: 5, ..Pushed::default() }),
+    );
     assert_eq!(m.phase(), Phase::Trouble);
     m.handle(2, Event::Pushed(Pushed::default()));
     m.handle(2, Event::LocalChange);
@@ -195,7 +198,16 @@ fn local_changes_go_along_for_a_second_and_never_starve() {
     // One that comes while it runs is not forgotten.
     m.handle(1_200, Event::LocalChange);
     assert_eq!(
-        m.handle(1_300, Event::Pushed(Pushed { sent: 1, settled: 1, accepted: 1, left: 0 })),
+        m.handle(
+            1_300,
+            Event::Pushed(Pushed {
+                sent: 1,
+                settled: 1,
+                accepted: 1,
+                left: 0,
+                ..Pushed::default()
+            })
+        ),
         []
     );
     assert_eq!(m.handle(1_300 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
@@ -210,14 +222,17 @@ fn what_is_left_goes_at_once_and_batches_grow_again() {
     let mut m = pushing();
     assert_eq!(m.handle(1, failed(refused(), 1_000)), [push(500)]);
     assert_eq!(m.handle(1, failed(refused(), 500)), [push(250)]);
-    let ok = |left| Event::Pushed(Pushed { sent: 250, settled: 250, accepted: 250, left });
+    let ok = |left| {
+        Event::Pushed(Pushed { sent: 250, settled: 250, accepted: 250, left, ..Pushed::default() })
+    };
     assert_eq!(m.handle(1, ok(750)), [push(500)]);
     assert_eq!(m.handle(1, ok(500)), [push(1_000)]);
     assert_eq!(m.handle(1, ok(250)), [push(1_000)]);
     assert_eq!(m.handle(1, ok(0)), []);
     // A round that moved nothing is not repeated at once.
     let mut m = pushing();
-    let nothing = Event::Pushed(Pushed { sent: 3, settled: 0, accepted: 0, left: 3 });
+    let nothing =
+        Event::Pushed(Pushed { sent: 3, settled: 0, accepted: 0, left: 3, ..Pushed::default() });
     assert_eq!(m.handle(5_000, nothing), []);
     assert_eq!(m.handle(6_000, Event::Timer), [push(MAX_PUSH_ITEMS)]);
 }
@@ -336,7 +351,7 @@ fn no_state_is_without_a_timer_while_something_waits() {
         Event::LocalChange,
         Event::Timer,
         Event::News { usn: 3, epoch: "e".into() },
-        Event::Pushed(Pushed { sent: 2, settled: 0, accepted: 0, left: 2 }),
+        Event::Pushed(Pushed { sent: 2, settled: 0, accepted: 0, left: 2, ..Pushed::default() }),
         Event::Pushed(Pushed::default()),
         failed(Fault::Offline, 4),
         failed(refused(), 4),
@@ -363,4 +378,12 @@ fn no_state_is_without_a_timer_while_something_waits() {
             assert!(m.next_wake().is_some(), "no timer after {m:?}");
         }
     }
+}
+
+#[test]
+fn another_database_is_pulled_from_the_start_at_once() {
+    let mut m = pushing();
+    let other = Pushed { sent: 3, left: 9, other_epoch: true, ..Pushed::default() };
+    assert_eq!(m.handle(5_000, Event::Pushed(other)), [pull()]);
+    assert_eq!(m.handle(6_000, Event::Timer), [push(MAX_PUSH_ITEMS)]);
 }

@@ -3,10 +3,12 @@
 //! Clocks and ids are given, the network is an `Http` in this process, files are real. Nothing here waits for real time.
 
 mod account;
+
 mod engine;
 mod learning;
 mod machine;
 mod scheduler;
 mod server;
 mod store;
+mod whole;
 mod world;

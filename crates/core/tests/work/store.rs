@@ -142,17 +142,33 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
         assert!(n < 10_000, "the disk never fills");
     }
     assert_eq!(runs.load(Ordering::Relaxed), saved + 1, "one of them ran twice");
-    // A lot that does not fit even so takes no tick with it.
+    // A lot that does not fit even so takes no tick with it that shares its commit; and that tick is done once, although it runs twice.
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let holds = store.write("hold", move |_| {
+        let _ = gate.lock().unwrap().recv();
+        Ok(())
+    });
+    let again = store.write("again", |tx| {
+        let now: Option<Progress> = tx.find(&["section", "small/b/c"])?;
+        let generation = now.map_or(0, |p| p.generation) + 1;
+        tx.join(Progress { generation, ..row("small/b/c", 1) })
+    });
     let huge = store.write("huge", |tx| {
         for n in 0..60_000 {
             tx.join(row(&format!("h{n}/{}/{}", "l".repeat(60), "s".repeat(60)), 100))?;
         }
         Ok(())
     });
-    let small = store.write("small", |tx| tx.join(row("small/b/c", 1)));
-    let (huge, small) = tokio::join!(huge, small);
+    let release = async move { go.send(()).unwrap() };
+    let (held, again, huge, ()) = tokio::join!(holds, again, huge, release);
+    held.unwrap();
     assert!(matches!(huge, Err(Error::DiskFull(_))), "{huge:?}");
-    small.expect("the tick beside it is saved");
+    assert!(again.expect("the tick beside it is saved"));
+    let small = store
+        .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'small/b/c'", [])?))
+        .await;
+    assert_eq!(small.unwrap()[0].generation, 1);
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
     assert_eq!(waiting, saved + 1, "all that was acknowledged is there, and nothing else");
     store.close().await;

@@ -48,10 +48,29 @@ pub struct Device {
 
 impl Device {
     pub fn new(number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
-        Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server)
+        Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
     }
-    fn at(dir: Arc<TempDir>, number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
-        let store = Arc::new(Store::open(dir.path(), options(number, clock)).unwrap());
+    /// One whose file may have only so many pages more than an empty one.
+    pub fn with_little_space(
+        number: u128,
+        clock: &FakeClock,
+        server: &Arc<PaperServer>,
+        pages: u32,
+    ) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        drop(Store::open(dir.path(), options(number, clock)).unwrap());
+        let empty = std::fs::metadata(dir.path().join("user.db")).unwrap().len() / 4096;
+        Self::at(dir, number, clock, server, Some(empty as u32 + pages))
+    }
+    fn at(
+        dir: Arc<TempDir>,
+        number: u128,
+        clock: &FakeClock,
+        server: &Arc<PaperServer>,
+        page_limit: Option<u32>,
+    ) -> Self {
+        let options = Options { page_limit, ..options(number, clock) };
+        let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));
         let transport =
             Transport::new(server.clone(), PaperServer::BASE, None, Arc::new(clock.clone()));
@@ -68,7 +87,7 @@ impl Device {
         self.store.close().await;
         let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
         drop(self);
-        Self::at(dir, number, &clock, server)
+        Self::at(dir, number, &clock, server, None)
     }
 
     pub async fn tick(&self, text: &str) {

@@ -1,0 +1,238 @@
+//! The client as one thing: signing in and out, several learners, starting again without a network.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use carrel_core::{
+    Change, Config, Core, Error,
+    account::FileSecrets,
+    http::{Failure, FailureKind, Http, Reply, Request},
+    sync::Phase,
+};
+use carrel_model::{
+    ErrorCode, UserId,
+    lattice::RowType,
+    wire::{LoginRequest, Role, TokenReply, UserInfo},
+};
+use carrel_testkit::{FakeClock, SeededIds};
+use futures_util::stream;
+use http::HeaderMap;
+
+use crate::{
+    server::{PaperServer, problem},
+    world::tick,
+};
+
+/// A school whose server is on paper, with sign-in before it.
+struct School {
+    paper: Arc<PaperServer>,
+    /// Tokens older than this are refused, refresh tokens too.
+    revoked: AtomicUsize,
+    issued: AtomicUsize,
+    down: AtomicBool,
+}
+
+impl School {
+    const ADDRESS: &'static str = "http://127.0.0.1:1";
+
+    /// Rows of progress that it has.
+    fn ticks(&self) -> usize {
+        self.paper.paper().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
+    }
+
+    fn answer(&self, request: &Request, path: &str) -> (u16, Vec<u8>) {
+        let body = || request.body.clone().unwrap_or_default();
+        let number = |text: &str| {
+            text.rsplit('-').next().and_then(|n| n.trim_matches(['"', '}']).parse::<usize>().ok())
+        };
+        match path {
+            "/api/auth/login" => {
+                let login: LoginRequest = serde_json::from_slice(&body()).unwrap();
+                if login.password != "right" {
+                    return (401, problem(401, ErrorCode::BadCredentials));
+                }
+                let n = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+                let id = UserId::from_u128(login.login.len() as u128);
+                let user =
+                    UserInfo { id, login: login.login, name: "Asha".into(), role: Role::Student };
+                let (access_token, refresh_token) = (format!("a-{n}"), format!("r-{n}"));
+                (
+                    200,
+                    serde_json::to_vec(&TokenReply {
+                        user,
+                        access_token,
+                        expires_in_ms: 1,
+                        refresh_token,
+                    })
+                    .unwrap(),
+                )
+            }
+            "/api/auth/logout" => (204, vec![]),
+            "/api/auth/refresh" => (401, problem(401, ErrorCode::Unauthenticated)),
+            _ => {
+                let bearer =
+                    request.headers.get("authorization").and_then(|v| number(v.to_str().unwrap()));
+                match bearer {
+                    Some(n) if n > self.revoked.load(Ordering::SeqCst) => (0, vec![]),
+                    _ => (401, problem(401, ErrorCode::Unauthenticated)),
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Http for School {
+    async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(Failure::new(FailureKind::Connect, "refused"));
+        }
+        let path = request.url.strip_prefix(Self::ADDRESS).unwrap_or_default().to_owned();
+        let to_paper = path.starts_with("/api/sync/") || path == "/api/meta";
+        let (status, body) =
+            if path == "/api/meta" { (0, vec![]) } else { self.answer(&request, &path) };
+        if status == 0 && to_paper {
+            request.url = format!("{}{path}", PaperServer::BASE);
+            return self.paper.send(request).await;
+        }
+        let status = if status == 0 { 404 } else { status };
+        Ok(Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Box::pin(stream::iter([Ok(body.into())])),
+        })
+    }
+}
+
+fn school() -> Arc<School> {
+    Arc::new(School {
+        paper: PaperServer::new(),
+        revoked: AtomicUsize::new(0),
+        issued: AtomicUsize::new(0),
+        down: AtomicBool::new(false),
+    })
+}
+
+async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Core> {
+    let demo = dir.join("demo");
+    std::fs::create_dir_all(&demo).unwrap();
+    let ids = Arc::new(SeededIds::new(1));
+    Core::open(Config {
+        data_dir: dir.join("data"),
+        cache_dir: dir.join("cache"),
+        demo_dir: Some(demo),
+        http: school.clone(),
+        clock: Arc::new(clock.clone()),
+        ids: ids.clone(),
+        secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
+        device_name: "laptop".into(),
+        app_version: "1.0.0".into(),
+        listens: false,
+    })
+    .await
+    .unwrap()
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen"))
+}
+
+#[tokio::test]
+async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    assert!(core.account().is_none());
+    assert!(matches!(core.need_account(), Err(Error::Unauthenticated)));
+    let wrong = core.sign_in(School::ADDRESS, "asha", "wrong").await.err().unwrap();
+    assert_eq!(wrong.code(), ErrorCode::BadCredentials);
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let id = account.id().to_owned();
+    account.learning.record(tick("a/b/c")).await.unwrap();
+    let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+    assert_eq!((status.phase, status.waiting, school.ticks()), (Phase::Idle, 0, 1));
+
+    school.revoked.store(1, Ordering::SeqCst);
+    let mut changes = core.changes().listen();
+    account.learning.record(tick("a/b/d")).await.unwrap();
+    let status = soon("an end", account.sync.sync_now()).await.unwrap();
+    assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
+    soon("the account tells", async {
+        while !changes.recv().await.unwrap().contains(&Change::Account) {}
+    })
+    .await;
+    assert!(core.account_info().unwrap().needs_sign_in);
+    account.learning.record(tick("a/b/e")).await.unwrap();
+
+    // Closed and started again: still open for reading and working, still waiting.
+    core.close().await;
+    drop((account, core));
+    let core = open(dir.path(), &school, &clock).await;
+    let account = core.account().expect("the last account is open");
+    assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 3);
+    assert!(core.account_info().unwrap().needs_sign_in);
+
+    let again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    assert!(Arc::ptr_eq(&again, &account), "the same account goes on");
+    assert_eq!((again.id(), core.account_info().unwrap().needs_sign_in), (id.as_str(), false));
+    let status = soon("a sync", again.sync.sync_now()).await.unwrap();
+    assert_eq!((status.phase, status.waiting, school.ticks()), (Phase::Idle, 0, 3));
+}
+
+#[tokio::test]
+async fn several_learners_share_a_device_and_not_their_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    asha.learning.record(tick("a/b/c")).await.unwrap();
+    let asha = asha.id().to_owned();
+    school.down.store(true, Ordering::SeqCst);
+    core.sign_out().await.unwrap();
+    assert!(core.account().is_none());
+    assert!(core.accounts().get(&asha).unwrap().signed_out);
+    assert!(
+        matches!(core.switch(&asha).await.err(), Some(Error::Unauthenticated)),
+        "closed to others"
+    );
+    assert!(matches!(core.switch("nobody").await.err(), Some(Error::NotFound(_))));
+    assert_eq!(
+        core.sign_in(School::ADDRESS, "ben", "right").await.err().unwrap().code(),
+        ErrorCode::Offline
+    );
+
+    school.down.store(false, Ordering::SeqCst);
+    let ben = core.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
+    assert_ne!(ben.id(), asha);
+    assert!(ben.learning.done_sections("a").await.unwrap().is_empty());
+    let demo = core.open_demo().await.unwrap();
+    assert!(demo.is_demo());
+    demo.learning.record(tick("a/b/z")).await.unwrap();
+    let status = demo.sync.sync_now().await.unwrap();
+    assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
+    assert!(ben.learning.record(tick("x/y/z")).await.is_err(), "a closed account takes nothing");
+    let ben = ben.id().to_owned();
+    assert_eq!(core.switch(&ben).await.unwrap().id(), ben, "still signed in");
+
+    let asha_again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    assert_eq!(asha_again.id(), asha);
+    assert_eq!(asha_again.learning.done_sections("a").await.unwrap().len(), 1, "her work was kept");
+    let status = soon("a sync", asha_again.sync.sync_now()).await.unwrap();
+    assert_eq!((status.waiting, core.accounts().all().len()), (0, 3));
+    core.sign_out().await.unwrap();
+    core.close().await;
+    drop(core);
+    assert!(
+        open(dir.path(), &school, &clock).await.account().is_none(),
+        "signed out stays signed out"
+    );
+}
