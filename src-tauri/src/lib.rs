@@ -37,13 +37,15 @@ fn build() -> tauri::Result<tauri::App> {
         .build(context())
 }
 
-/// What the system tells the app. Getting the window back may mean that the computer slept.
+/// What the system tells the app; the first of it comes before `setup`. Getting the window back may mean that the
+/// computer slept.
 fn heard(app: &AppHandle, event: RunEvent) {
+    let Some(open) = app.try_state::<host::Open>() else { return };
     match event {
         RunEvent::WindowEvent { event: WindowEvent::Focused(true), .. } | RunEvent::Resumed => {
-            app.state::<host::Open>().resume();
+            open.resume();
         }
-        RunEvent::Exit => app.state::<host::Open>().close(),
+        RunEvent::Exit => open.close(),
         _ => {}
     }
 }

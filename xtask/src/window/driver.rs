@@ -71,6 +71,24 @@ impl Window {
         self.ask("POST", "/execute/sync", Some(&json!({ "script": script, "args": args })))
     }
 
+    /// Runs a command of the app's registry, as the page does, and gives its reply.
+    pub fn call(&self, name: &str, request: Value) -> Result<Value> {
+        let script = "const [payload, done] = arguments; \
+            window.__TAURI_INTERNALS__.invoke('call', payload).then((ok) => done({ ok }), (error) => done({ error }))";
+        let args = json!([{ "name": name, "payload": request }]);
+        let mut answer =
+            self.ask("POST", "/execute/async", Some(&json!({ "script": script, "args": args })))?;
+        match answer.get("error") {
+            Some(error) => Err(format!("{name}: {error}")),
+            None => Ok(answer["ok"].take()),
+        }
+    }
+
+    /// Goes to an address of the app, such as `#/sync`.
+    pub fn go(&self, hash: &str) -> Result {
+        self.script("location.hash = arguments[0]", &[json!(hash)]).map(drop)
+    }
+
     /// The first element that matches a CSS selector now.
     pub fn find(&self, css: &str) -> Result<Element> {
         let found =
@@ -90,12 +108,15 @@ impl Window {
         })
     }
 
-    /// Waits until the page's text holds `text`.
-    pub fn wait_for_text(&self, text: &str) -> Result {
-        self.until(&format!("the text `{text}`"), || {
-            let script = "return document.body.innerText.includes(arguments[0])";
-            self.script(script, &[json!(text)]).is_ok_and(|there| there == true).then_some(())
-        })
+    /// Waits until a command's reply is as wanted, and gives it.
+    pub fn wait_call(
+        &self,
+        what: &str,
+        name: &str,
+        request: Value,
+        good: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        self.until(what, || self.call(name, request.clone()).ok().filter(&good))
     }
 
     /// Waits until a JavaScript expression is true.
@@ -154,11 +175,6 @@ impl Window {
         let element = self.wait_for(css)?;
         let text = self.ask("GET", &format!("/element/{}/text", element.0), None)?;
         Ok(text.as_str().unwrap_or_default().to_owned())
-    }
-
-    /// The window's title.
-    pub fn title(&self) -> Result<String> {
-        Ok(self.ask("GET", "/title", None)?.as_str().unwrap_or_default().to_owned())
     }
 
     /// Makes the window `width` x `height` pixels.
