@@ -15,14 +15,13 @@ use carrel_model::{
 use crate::{
     build::{Build, SearchDoc},
     fields::{Fields, Found},
+    head::{self, Head},
     json::{Node, Value},
     markdown::{self, Media, Origin, Piece, Scope},
     media::{Shown, Welcome},
     paths,
     problem::Place,
-    quiz,
-    story::{self, Head},
-    vocabulary,
+    quiz, story, vocabulary,
 };
 
 const FILE: &str = "course.json";
@@ -43,8 +42,8 @@ pub(crate) fn compile(build: &mut Build<'_>) -> Option<ManifestContent> {
         ],
     );
     let hours = hours(&fields);
-    let credits = story::credits(build, &fields);
-    let cover = story::cover(build, &fields, &head.title);
+    let credits = head::credits(build, &fields);
+    let cover = head::cover(build, &fields, &head.title);
     let root = head.id.as_ref().map(|id| id.value.clone());
     let mut scope = Scope { root: root.clone(), lang: head.lang.clone(), ..Scope::default() };
     let vocabulary = match fields.text("vocabulary") {
@@ -247,8 +246,8 @@ fn lessons<'a>(build: &Build<'a>, fields: &Fields<'a>, scope: &mut Scope) -> Vec
     for lesson in objects(build, fields, "lessons", "a lesson") {
         let id = lesson.need_slug("id");
         twice(&mut lesson_lines, &id, "a lesson");
-        let lang = story::language(&lesson, false).unwrap_or_else(|| scope.lang.clone());
-        let dir = story::direction(&lesson, &lang);
+        let lang = head::language(&lesson, false).unwrap_or_else(|| scope.lang.clone());
+        let dir = head::direction(&lesson, &lang);
         let mut section_lines = HashMap::new();
         let mut sections = Vec::new();
         for section in objects(build, &lesson, "sections", "a section") {
@@ -257,8 +256,8 @@ fn lessons<'a>(build: &Build<'a>, fields: &Fields<'a>, scope: &mut Scope) -> Vec
             if let (Some(lesson), Some(section)) = (&id, &section_id) {
                 scope.sections.insert(format!("{}/{}", lesson.value, section.value));
             }
-            let own = story::language(&section, false);
-            let own_dir = own.as_ref().map(|lang| story::direction(&section, lang));
+            let own = head::language(&section, false);
+            let own_dir = own.as_ref().map(|lang| head::direction(&section, lang));
             section.node("dir");
             sections.push(SectionPlan {
                 id: section_id.map(|i| i.value),

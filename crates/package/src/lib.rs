@@ -9,6 +9,7 @@ mod build;
 mod course;
 mod fields;
 mod find;
+mod head;
 mod html;
 mod json;
 mod markdown;
@@ -39,3 +40,11 @@ pub use problem::{Problem, Severity};
 pub use sign::sign;
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
 pub use source::Limits;
+
+/// Compilation runs on a thread of its own beside the server's.
+const _: () = {
+    const fn can_move<T: Send + 'static>() {}
+    can_move::<Package>();
+    can_move::<Compiler>();
+    can_move::<Compiled>();
+};

@@ -8,6 +8,12 @@ use std::{collections::BTreeSet, ops::Range};
 use carrel_model::Slug;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
 
+mod footnotes;
+mod link;
+
+use footnotes::Footnotes;
+pub(crate) use link::{LinkTarget, link_target};
+
 use crate::{
     html::{self, RawHtml},
     maths,
@@ -223,36 +229,6 @@ pub(crate) fn group_end(events: &[Spanned<'_>], i: usize) -> usize {
         }
     }
     events.len()
-}
-
-/// Names of footnotes in the order in which they are first referred to, and where they are defined.
-struct Footnotes {
-    order: Vec<String>,
-    defined: Vec<(String, Range<usize>)>,
-    references: Vec<usize>,
-}
-
-impl Footnotes {
-    fn of(events: &[Spanned<'_>]) -> Self {
-        let mut defined = Vec::new();
-        for (i, (event, _)) in events.iter().enumerate() {
-            if let Event::Start(Tag::FootnoteDefinition(name)) = event {
-                defined.push((name.to_string(), i + 1..group_end(events, i) - 1));
-            }
-        }
-        Self { order: Vec::new(), defined, references: Vec::new() }
-    }
-    /// Number of the note and how often it has been referred to, this time included; None if nobody defines it.
-    fn refer(&mut self, name: &str) -> Option<(usize, usize)> {
-        self.defined.iter().find(|(n, _)| n == name)?;
-        let at = self.order.iter().position(|n| n == name).unwrap_or_else(|| {
-            self.order.push(name.to_owned());
-            self.references.push(0);
-            self.order.len() - 1
-        });
-        self.references[at] += 1;
-        Some((at + 1, self.references[at]))
-    }
 }
 
 struct Reader<'a, 't> {
@@ -507,69 +483,6 @@ impl<'t> Reader<'_, 't> {
             self.pieces.push(Piece::Rich(clean));
         }
     }
-}
-
-/// Where a link leads.
-pub(crate) enum LinkTarget {
-    Word(String),
-    Section(String),
-    Web(String),
-}
-
-/// Reads a link's address and reports one that leads nowhere.
-pub(crate) fn link_target(
-    dest: &str,
-    scope: &Scope,
-    at: Place<'_>,
-    problems: &Problems,
-) -> Option<LinkTarget> {
-    if let Some(word) = dest.strip_prefix("word:") {
-        if scope.words.contains(word) {
-            return Some(LinkTarget::Word(word.to_owned()));
-        }
-        let hint = "add it to the vocabulary, or correct the id";
-        problems.error(
-            at,
-            "word-unknown",
-            format!("the vocabulary has no word with the id {word:?}"),
-            hint,
-        );
-    } else if let Some(section) = dest.strip_prefix("section:") {
-        if scope.sections.contains(section) {
-            return Some(LinkTarget::Section(section.to_owned()));
-        }
-        problems.error(
-            at,
-            "section-unknown",
-            format!("the course has no section {section:?}"),
-            "write section:LESSON/SECTION with the ids of course.json",
-        );
-    } else if html::is_web(dest) {
-        return Some(LinkTarget::Web(dest.to_owned()));
-    } else if let Some(email) = dest
-        .strip_prefix("mailto:")
-        .or_else(|| dest.contains('@').then_some(dest))
-        .filter(|e| !e.contains(':'))
-    {
-        return Some(LinkTarget::Web(format!("mailto:{email}")));
-    } else if dest.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':')) {
-        let message = format!("a link to {dest:?} is not allowed");
-        problems.error(
-            at,
-            "link-scheme",
-            message,
-            "links begin with https:, http:, mailto:, word: or section:",
-        );
-    } else {
-        let message = format!("the link {dest:?} leads nowhere in the app");
-        problems.error(
-            at,
-            "link-broken",
-            message,
-            "link a section with section:LESSON/SECTION, or a page with its https: address",
-        );
-    }
-    None
 }
 
 /// The media of a paragraph that has nothing else.

@@ -49,9 +49,14 @@ impl Paragraph {
     }
     /// The sentences, and the lines of words that lie across an end of a sentence.
     pub fn sentences(&self) -> (Vec<Sentence>, Vec<u32>) {
-        let mut ends: Vec<usize> =
-            self.text.split_sentence_bound_indices().map(|(at, part)| at + part.len()).collect();
-        ends.retain(|end| *end == self.text.len() || !self.breaks.contains(end));
+        let mut ends: Vec<usize> = self
+            .text
+            .split_sentence_bound_indices()
+            .map(|(at, part)| at + part.len())
+            .filter(|end| *end == self.text.len() || !self.breaks.contains(end))
+            .map(|end| end + closing(&self.text[end..]))
+            .collect();
+        ends.dedup();
         let (mut sentences, mut torn) = (Vec::<Sentence>::new(), Vec::new());
         let mut start = 0;
         let mut ranges = Vec::new();
@@ -103,6 +108,18 @@ impl Paragraph {
     }
 }
 
+/// Bytes of closing quotation marks at the beginning of a sentence. French sets a space before them, and Unicode's rules then see them as
+/// the beginning of what follows. German opens with the same character, but a letter follows there.
+fn closing(rest: &str) -> usize {
+    let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
+    let length = rest.len() - marks.len();
+    if length > 0 && (marks.is_empty() || marks.starts_with(char::is_whitespace)) {
+        length
+    } else {
+        0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +139,9 @@ mod tests {
             ("他的锄头太短了。他走了！好？", vec!["他的锄头太短了。", "他走了！", "好？"]),
             ("هل جاء؟ نعم.", vec!["هل جاء؟", "نعم."]),
             ("Who? \n Me.", vec!["Who?", "Me."]),
+            ("« Viens\u{a0}! » Il part.", vec!["« Viens\u{a0}! »", "Il part."]),
+            ("»Halt!« Er rief. »Komm!«", vec!["»Halt!«", "Er rief.", "»Komm!«"]),
+            ("« Fin. »", vec!["« Fin. »"]),
             ("no end", vec!["no end"]),
             ("First. … Last.", vec!["First.", "… Last."]),
             ("!لمن سأقرأ؟ سأقرأ لنفسي", vec!["!لمن سأقرأ؟", "سأقرأ لنفسي"]),

@@ -4,7 +4,7 @@
 //! Not here: databases, manifests, uploads (the server's sink).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -109,8 +109,8 @@ impl MemorySink {
 
 impl BlobSink for MemorySink {
     fn put(&mut self, blob: &Blob) -> io::Result<()> {
-        if !self.blobs.contains_key(&blob.hash) {
-            self.blobs.insert(blob.hash, (blob.media_type.clone(), blob.read()?));
+        if let Entry::Vacant(slot) = self.blobs.entry(blob.hash) {
+            slot.insert((blob.media_type.clone(), blob.read()?));
         }
         Ok(())
     }

@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{
-        AudioRef, Cover, Dir, ImageRef, ManifestContent, Ornament, Page, Sentence, Story,
-        StoryMeta, StoryQuiz, VocabularyEntry,
+        AudioRef, Cover, ImageRef, ManifestContent, Page, Sentence, Story, StoryMeta, StoryQuiz,
+        VocabularyEntry,
     },
 };
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
 
 use crate::{
     build::{Build, SearchDoc},
-    fields::{Fields, Found, is_language_tag},
+    fields::Fields,
+    head::{self, Head},
     markdown::{self, Lines, LinkTarget, Origin, Scope},
     media::{Shown, Welcome},
     paths,
@@ -37,119 +38,6 @@ pub(crate) fn compile_package(build: &mut Build<'_>) -> Option<ManifestContent> 
     Some(ManifestContent::Story { meta: made.meta, body: made.body })
 }
 
-/// What `course.json` and `story.json` say alike.
-pub(crate) struct Head {
-    pub id: Option<Found<Slug>>,
-    pub title: String,
-    pub lang: String,
-    pub dir: Dir,
-    pub description: String,
-    pub category: String,
-    pub tags: Vec<String>,
-    pub authors: Vec<String>,
-    pub license: String,
-}
-
-impl Head {
-    pub fn read(fields: &Fields<'_>) -> Self {
-        let id = fields.need_slug("id");
-        let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
-        let lang = language(fields, true).unwrap_or_else(|| "und".to_owned());
-        Self {
-            id,
-            title,
-            dir: direction(fields, &lang),
-            lang,
-            description: fields.text_or_empty("description"),
-            category: fields.text_or_empty("category"),
-            tags: fields.owned_texts("tags"),
-            authors: fields.owned_texts("authors"),
-            license: fields.need_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
-        }
-    }
-}
-
-/// `lang`, checked.
-pub(crate) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
-    let text = if needed { fields.need_text("lang") } else { fields.text("lang") }?;
-    if is_language_tag(text.value) {
-        return Some(text.value.to_owned());
-    }
-    fields.error(
-        text.line,
-        "bad-lang",
-        format!("\"lang\" is {:?}", text.value),
-        "a language tag such as en, fr-CA or zh-Hant",
-    );
-    None
-}
-
-/// `dir`, or what follows from the language.
-pub(crate) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
-    match fields.node("dir") {
-        Some(_) => {
-            fields.one_of("dir", &[("ltr", Dir::Ltr), ("rtl", Dir::Rtl)]).unwrap_or_default()
-        }
-        None => Dir::of_language(lang),
-    }
-}
-
-/// The credits, Markdown in the JSON file.
-pub(crate) fn credits(build: &Build<'_>, fields: &Fields<'_>) -> String {
-    let Some(text) = fields.text("credits") else { return String::new() };
-    markdown::to_html(
-        text.value,
-        Origin::Inside(fields.at(text.line)),
-        &Scope::default(),
-        build.problems,
-    )
-}
-
-/// `cover`, or the one that is drawn from the title.
-pub(crate) fn cover(build: &mut Build<'_>, fields: &Fields<'_>, title: &str) -> Cover {
-    const ORNAMENTS: [(&str, Ornament); 10] = [
-        ("star", Ornament::Star),
-        ("peaks", Ornament::Peaks),
-        ("rings", Ornament::Rings),
-        ("waves", Ornament::Waves),
-        ("squares", Ornament::Squares),
-        ("petals", Ornament::Petals),
-        ("grid", Ornament::Grid),
-        ("leaf", Ornament::Leaf),
-        ("sun", Ornament::Sun),
-        ("steps", Ornament::Steps),
-    ];
-    let mut cover = Cover::from_title(title);
-    let Some(own) = fields
-        .node("cover")
-        .and_then(|node| Fields::new(node, fields.file, build.problems, "a cover"))
-    else {
-        return cover;
-    };
-    if let Some(color) = own.text("color") {
-        let digits = color.value.strip_prefix('#').unwrap_or_default();
-        if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            cover.color = color.value.to_ascii_lowercase();
-        } else {
-            own.error(
-                color.line,
-                "bad-value",
-                format!("\"color\" is {:?}", color.value),
-                "write #rrggbb",
-            );
-        }
-    }
-    if own.node("ornament").is_some()
-        && let Some(ornament) = own.one_of("ornament", &ORNAMENTS)
-    {
-        cover.ornament = ornament;
-    }
-    let folder = paths::parent(fields.file);
-    cover.image = vocabulary::picture_and_sound(build, &own, folder, &Scope::default(), "").0;
-    own.finish();
-    cover
-}
-
 /// The story in `folder` (`""` for the package's top). `course_words` is the vocabulary of the course around it.
 pub(crate) fn compile(
     build: &mut Build<'_>,
@@ -168,8 +56,8 @@ pub(crate) fn compile(
     if level.is_none() && fields.node("level").is_none() {
         fields.missing("level");
     }
-    let credits = credits(build, &fields);
-    let cover = cover(build, &fields, &head.title);
+    let credits = head::credits(build, &fields);
+    let cover = head::cover(build, &fields, &head.title);
     let mut scope = Scope {
         root: head.id.as_ref().map(|i| i.value.clone()),
         lang: head.lang.clone(),
@@ -342,7 +230,8 @@ fn pages(build: &mut Build<'_>, file: &str, text: &str, scope: &Scope) -> Vec<Pa
                 }
             }
             Event::End(TagEnd::Link) => {
-                if in_word.pop() == Some(true) {
+                let of_word = in_word.pop() == Some(true);
+                if of_word {
                     current.close_word();
                 }
             }
@@ -429,7 +318,8 @@ fn place_media(
     let welcome = if is_image { Welcome::Image } else { Welcome::Audio };
     match build.media(at, &path, &media.alt, &media.caption, scope, welcome) {
         Some(Shown::Image(image)) => {
-            if page.image.replace(image).is_some() {
+            let second = page.image.replace(image).is_some();
+            if second {
                 build.problems.error(
                     at,
                     "page-media",
@@ -440,7 +330,8 @@ fn place_media(
         }
         Some(Shown::Audio(audio)) => {
             page.sound = Some(path);
-            if page.narration.replace(audio).is_some() {
+            let second = page.narration.replace(audio).is_some();
+            if second {
                 build.problems.error(
                     at,
                     "page-media",

@@ -10,6 +10,8 @@ use std::{
     path::Path,
 };
 
+use zip::result::ZipError;
+
 use crate::{
     paths,
     problem::{Place, Problem, Problems, one},
@@ -85,7 +87,10 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
         let mut entry = match archive.by_index(index) {
             Ok(entry) => entry,
             Err(e) => {
-                let code = if matches!(e, zip::result::ZipError::UnsupportedArchive(_)) {
+                let code = if matches!(
+                    e,
+                    ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_)
+                ) {
                     "zip-method"
                 } else {
                     "zip-broken"

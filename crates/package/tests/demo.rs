@@ -1,5 +1,7 @@
 //! Everything under `assets/` compiles without an error: the demo library is the first customer.
 
+#![allow(clippy::print_stderr, reason = "warnings of the demo library should be seen")]
+
 use std::path::Path;
 
 use carrel_package::{Compiler, Limits, NullSink, Options, find};

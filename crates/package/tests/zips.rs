@@ -1,0 +1,230 @@
+//! Zips that nobody should trust: each is refused at the door, at the limit, with its own code.
+
+mod support;
+
+use carrel_package::{Limits, Problem, find};
+use support::{Entry, Tree, compile_with, course, deflated_zeros, zip};
+
+fn refused(bytes: &[u8], limits: &Limits) -> Vec<Problem> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.zip");
+    std::fs::write(&path, bytes).unwrap();
+    match find(&path, limits) {
+        Err(problems) => problems,
+        Ok(packages) => panic!("{} packages", packages.len()),
+    }
+}
+
+fn with(extra: Vec<Entry>) -> Vec<u8> {
+    let mut entries: Vec<Entry> = course().0.iter().map(|(n, b)| Entry::stored(n, b)).collect();
+    entries.extend(extra);
+    zip(&entries)
+}
+
+#[test]
+fn a_good_zip_gives_what_its_folder_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tree, limits) = (course(), Limits::default());
+    tree.write(&folder.path().join("f"));
+    std::fs::write(folder.path().join("top.zip"), tree.zip()).unwrap();
+    let mut nested = Tree::default();
+    for (name, bytes) in &tree.0 {
+        nested.put(&format!("small-main/{name}"), bytes);
+    }
+    nested.put("__MACOSX/small-main/._course.json", "x").put("small-main/.DS_Store", "x");
+    std::fs::write(folder.path().join("nested.zip"), nested.zip()).unwrap();
+    let of = |name: &str| {
+        compile_with(&folder.path().join(name), &limits)
+            .unwrap_or_else(|p| panic!("{p:#?}"))
+            .0
+            .manifest
+    };
+    assert_eq!(of("f"), of("top.zip"));
+    assert_eq!(of("f"), of("nested.zip"));
+}
+
+#[test]
+fn hostile_names_are_refused_before_anything_is_unpacked() {
+    let limits = Limits::default();
+    for (name, code) in [
+        ("../evil", "path-unsafe"),
+        ("a/b/../../../evil", "path-unsafe"),
+        ("/etc/evil", "path-unsafe"),
+        ("C:/evil", "path-unsafe"),
+        ("C:evil", "path-unsafe"),
+        ("a\\..\\evil", "path-unsafe"),
+        ("\\\\host\\share\\evil", "path-unsafe"),
+        ("a//evil", "path-unsafe"),
+        ("a/./evil", "path-unsafe"),
+        ("aux", "path-reserved"),
+        ("media/com1.png", "path-reserved"),
+        ("evil?", "path-name"),
+        ("evil\u{0}.md", "path-name"),
+        ("evil\n.md", "path-name"),
+        ("evil. ", "path-name"),
+        ("Course.json", "path-duplicate"),
+        ("MEDIA/square.PNG", "path-duplicate"),
+        ("course.json", "path-duplicate"),
+        (&"long/".repeat(60), "path-long"),
+    ] {
+        let problems = refused(&with(vec![Entry::stored(name, b"x")]), &limits);
+        assert!(problems.iter().any(|p| p.code == code), "{name:?}: {problems:#?}");
+    }
+    // One letter, two spellings: composed and not.
+    let twice =
+        with(vec![Entry::stored("caf\u{e9}.md", b"x"), Entry::stored("cafe\u{301}.md", b"x")]);
+    assert_eq!(refused(&twice, &limits)[0].code, "path-duplicate");
+    // All of them at once.
+    let many = with(vec![
+        Entry::stored("../a", b"x"),
+        Entry::stored("/b", b"x"),
+        Entry::stored("nul", b"x"),
+    ]);
+    assert_eq!(refused(&many, &limits).len(), 3);
+}
+
+#[test]
+fn links_devices_locks_and_unknown_methods_are_refused() {
+    let limits = Limits::default();
+    let entry = |change: fn(&mut Entry)| {
+        let mut entry = Entry::stored("x.md", b"/etc/passwd");
+        change(&mut entry);
+        with(vec![entry])
+    };
+    for (bytes, code) in [
+        (entry(|e| e.unix_mode = 0o120_777), "link"),
+        (entry(|e| e.unix_mode = 0o020_644), "link"),
+        (entry(|e| e.flags |= 1), "zip-encrypted"),
+        (entry(|e| e.method = 12), "zip-method"),
+        (entry(|e| e.method = 99), "zip-encrypted"),
+        (entry(|e| e.crc ^= 1), "zip-broken"),
+        (
+            entry(|e| {
+                e.method = 8;
+                e.data = b"\xff\xff\xff".to_vec();
+            }),
+            "zip-broken",
+        ),
+    ] {
+        let problems = refused(&bytes, &limits);
+        assert!(
+            problems
+                .iter()
+                .all(|p| p.code == code || p.code == "zip-broken" && code == "zip-encrypted"),
+            "{code}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn bombs_are_refused_at_the_limit() {
+    let bomb = deflated_zeros(8 << 20);
+    assert!(bomb.len() < 20_000);
+    let entry =
+        |size: u32| Entry { data: bomb.clone(), method: 8, size, ..Entry::stored("bomb.md", b"") };
+    let limits = Limits::default();
+    // The header says what comes out.
+    let honest = refused(&with(vec![entry(8 << 20)]), &limits);
+    assert_eq!((honest[0].code, honest[0].file.as_str()), ("zip-ratio", "bomb.md"), "{honest:#?}");
+    // The header lies: the bytes are counted as they come.
+    let lying = refused(&with(vec![entry(10)]), &limits);
+    assert_eq!(lying[0].code, "zip-ratio", "{lying:#?}");
+    let tight = Limits { file_bytes: 2 << 20, ratio: u64::MAX, ..limits };
+    assert_eq!(refused(&with(vec![entry(10)]), &tight)[0].code, "file-too-large");
+    assert_eq!(refused(&with(vec![entry(8 << 20)]), &tight)[0].code, "file-too-large");
+    let tight = Limits { total_bytes: 3 << 20, ratio: u64::MAX, ..limits };
+    assert_eq!(refused(&with(vec![entry(10)]), &tight)[0].code, "too-large");
+    assert_eq!(
+        refused(
+            &with(vec![entry(2 << 20), Entry { name: b"b2.md".to_vec(), ..entry(2 << 20) }]),
+            &tight
+        )[0]
+        .code,
+        "too-large"
+    );
+    // Many small files.
+    let many: Vec<Entry> = (0..30).map(|n| Entry::stored(&format!("f{n}.md"), b"")).collect();
+    assert_eq!(refused(&with(many), &Limits { files: 20, ..limits })[0].code, "too-many-files");
+    // Zeros that stay under every limit are only zeros.
+    let small = Entry {
+        data: deflated_zeros(1 << 20),
+        method: 8,
+        size: 1 << 20,
+        crc: 0xa738_ea1c,
+        ..Entry::stored("zeros.md", b"")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("p.zip"), with(vec![small])).unwrap();
+    compile_with(&folder.path().join("p.zip"), &limits).unwrap_or_else(|p| panic!("{p:#?}"));
+}
+
+#[test]
+fn broken_zips_are_called_broken() {
+    let (good, limits) = (course().zip(), Limits::default());
+    for cut in [0, 3, 10, 100, good.len() / 2, good.len() - 23, good.len() - 1] {
+        let problems = refused(&good[..cut], &limits);
+        assert!(problems.iter().all(|p| p.code == "zip-broken"), "{cut}: {problems:#?}");
+    }
+    let mut count = good.clone();
+    let end = good.len() - 22;
+    count[end + 8..end + 12].copy_from_slice(&[0xff, 0x01, 0xff, 0x01]);
+    assert_eq!(refused(&count, &limits)[0].code, "zip-broken");
+    // No bit that is turned makes it panic.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.zip");
+    let table = good.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    for at in (table..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        std::fs::write(&path, &bad).unwrap();
+        let _ = find(&path, &limits);
+    }
+}
+
+#[test]
+fn what_is_no_package_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str| {
+        find(&folder.path().join(name), &Limits::default()).map(|p| p.len()).unwrap_err()[0].code
+    };
+    std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::write(folder.path().join("no.zip"), zip(&[Entry::stored("readme.md", b"x")])).unwrap();
+    std::fs::write(folder.path().join("text.zip"), "this is text").unwrap();
+    assert_eq!(of("none"), "not-found");
+    assert_eq!(of("a.txt"), "no-package");
+    assert_eq!(of("empty"), "no-package");
+    assert_eq!(of("no.zip"), "no-package");
+    assert_eq!(of("text.zip"), "zip-broken");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_a_folder_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    course().write(folder.path());
+    std::os::unix::fs::symlink("/etc", folder.path().join("media/etc")).unwrap();
+    let problems = support::compile(folder.path()).map(|_| ()).unwrap_err();
+    assert_eq!(
+        problems.iter().map(|p| (p.code, p.file.as_str())).collect::<Vec<_>>(),
+        [("link", "media/etc")]
+    );
+}
+
+#[test]
+fn a_library_is_a_folder_of_packages_and_its_ids_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    course().write(&folder.path().join("courses/one"));
+    support::story().write(&folder.path().join("stories/tale"));
+    course().write(&folder.path().join("courses/two"));
+    let packages = find(folder.path(), &Limits::default()).unwrap();
+    assert_eq!(packages.iter().map(|p| p.is_course()).collect::<Vec<_>>(), [true, true, false]);
+    let mut compiler = carrel_package::Compiler::new(carrel_package::Options::default());
+    let mut sink = carrel_package::MemorySink::default();
+    assert!(compiler.compile(&packages[0], &mut sink).is_ok());
+    let problems = compiler.compile(&packages[1], &mut sink).unwrap_err();
+    assert_eq!((problems[0].code, problems[0].file.as_str()), ("duplicate-id", "course.json"));
+    assert!(compiler.compile(&packages[2], &mut sink).is_ok());
+    // The same package again is no duplicate.
+    assert!(compiler.compile(&packages[0], &mut sink).is_ok());
+}
