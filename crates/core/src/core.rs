@@ -14,9 +14,10 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use crate::{
     Change, Changes, Clock, Error, IdGen, Result,
     account::{self, AccountInfo, Accounts, SecretStore, Secrets, ServerCheck, Session, Tokens},
-    http::{FolderHttp, Http},
+    http::{FolderHttp, Http, Patient},
     learning::Learning,
     library::{Content, ContentConfig},
+    media::MediaServer,
     store::{self, Store},
     sync::{Engine, Machine, Sync, Transport},
 };
@@ -51,6 +52,7 @@ pub struct Core {
     accounts: Accounts,
     secrets: Arc<dyn SecretStore>,
     changes: Changes,
+    media: MediaServer,
     open: RwLock<Option<Arc<OpenAccount>>>,
     /// One change of account at a time.
     turn: Mutex<()>,
@@ -76,7 +78,8 @@ impl Core {
     /// Opens the list of accounts, and the account that was open last. Call it inside a Tokio runtime.
     ///
     /// An account that cannot be opened (a newer file, a full disk) is not a reason to fail: it is logged, and the accounts are there.
-    pub async fn open(config: Config) -> Result<Arc<Self>> {
+    pub async fn open(mut config: Config) -> Result<Arc<Self>> {
+        config.http = Arc::new(Patient::new(config.http, config.clock.clone()));
         let (clock, ids) = (config.clock.clone(), config.ids.clone());
         let accounts =
             Accounts::open(&config.data_dir, &config.device_name, clock.as_ref(), ids.as_ref())?;
@@ -84,7 +87,9 @@ impl Core {
             Some(secrets) => secrets.clone(),
             None => Arc::new(Secrets::system(&config.data_dir, ids)),
         };
+        let media = MediaServer::start(config.ids.as_ref()).await?;
         let core = Arc::new_cyclic(|me| Self {
+            media,
             config,
             accounts,
             secrets,
@@ -124,6 +129,10 @@ impl Core {
     }
     pub fn config(&self) -> &Config {
         &self.config
+    }
+    /// Where pictures, audio and video of the open account are: this, then the blob's hash. Ends with `/`; good for this run.
+    pub fn media_base(&self) -> String {
+        self.media.base_url()
     }
     /// True if tokens lie in a file because there is no keychain. May ask the keychain: up to a few seconds the first time.
     pub async fn keychain_fallback(&self) -> bool {
@@ -263,6 +272,7 @@ impl Core {
 
     async fn close_open(&self) {
         let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.media.set_library(None);
         if let Some(open) = open {
             open.close().await;
         }
@@ -325,6 +335,10 @@ impl Core {
             )));
         }
         let learning = Learning::new(store.clone(), ids);
+        if session.is_some() {
+            learning.name_this_device(&self.accounts.device().name).await?;
+        }
+        self.media.set_library(Some(content.library.clone()));
         let id = info.id.clone();
         let account = Arc::new(OpenAccount {
             id,

@@ -53,7 +53,6 @@ pub struct FlakyHttp {
     time: Timeline,
     state: Mutex<State>,
     reached: Notify,
-    released: Notify,
 }
 
 struct State {
@@ -67,6 +66,8 @@ struct State {
     late: Vec<Request>,
     /// In this many requests from now one is held up.
     hold: Option<(u64, Moment)>,
+    /// What the held one waits for. Each has its own: one that belonged to a device that died must never go on.
+    gate: Arc<Notify>,
 }
 
 impl FlakyHttp {
@@ -80,14 +81,9 @@ impl FlakyHttp {
             cut: false,
             late: Vec::new(),
             hold: None,
+            gate: Arc::default(),
         };
-        Self {
-            inner,
-            time: time.clone(),
-            state: Mutex::new(state),
-            reached: Notify::new(),
-            released: Notify::new(),
-        }
+        Self { inner, time: time.clone(), state: Mutex::new(state), reached: Notify::new() }
     }
 
     pub fn set(&self, faults: Faults) {
@@ -107,7 +103,9 @@ impl FlakyHttp {
     }
     /// The `n`th request from now (0: the next) is held up: `reached` resolves, and the request goes on after `release`, or never.
     pub fn hold_at(&self, n: u64, moment: Moment) {
-        self.state().hold = Some((n, moment));
+        let mut state = self.state();
+        state.hold = Some((n, moment));
+        state.gate = Arc::default();
     }
     /// Nothing is held up any more, if it was not yet.
     pub fn hold_nothing(&self) {
@@ -117,7 +115,7 @@ impl FlakyHttp {
         self.reached.notified().await;
     }
     pub fn release(&self) {
-        self.released.notify_one();
+        self.state().gate.notify_one();
     }
     /// What was late arrives now.
     pub async fn deliver_late(&self) {
@@ -142,8 +140,9 @@ impl FlakyHttp {
     }
 
     async fn wait_for_release(&self) {
+        let gate = self.state().gate.clone();
         self.reached.notify_one();
-        self.released.notified().await;
+        gate.notified().await;
     }
 
     async fn broken(&self, fault: Fault, request: Request) -> Result<Reply, Failure> {

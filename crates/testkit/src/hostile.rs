@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use carrel_core::{
-    Clock,
-    http::{Body, Failure, FailureKind, Reply},
-};
+use carrel_core::http::{Body, Failure, FailureKind, Reply};
 use carrel_model::{ErrorCode, wire::Problem};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -76,11 +73,19 @@ pub fn endless(content_type: &str, piece: &'static [u8]) -> Reply {
     let piece = Bytes::from(piece.repeat(64 * 1024 / piece.len().max(1)));
     with_body(200, content_type, stream::repeat_with(move || Ok(piece.clone())).boxed())
 }
-/// 200 and one byte in each `pause` of the clock, never ending, never late enough for a timeout between two pieces.
-pub fn drip(content_type: &str, clock: FakeClock, pause: Duration) -> Reply {
-    let body = stream::unfold(clock, move |clock| async move {
-        clock.sleep(pause).await;
-        Some((Ok(Bytes::from_static(b" ")), clock))
+/// 200 and one byte in each `pause` of the clock, just in time each: `pieces` of them, then the connection times out. Time passes by
+/// itself when the next byte is waited for.
+pub fn drip(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) -> Reply {
+    let body = stream::unfold((clock, pieces), move |(clock, left)| async move {
+        clock.advance(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+        // Others may find that they have waited long enough.
+        tokio::task::yield_now().await;
+        let piece = match left {
+            0 => return None,
+            1 => Err(Failure::new(FailureKind::Timeout, "the answer stopped in the middle")),
+            _ => Ok(Bytes::from_static(b" ")),
+        };
+        Some((piece, (clock, left - 1)))
     });
     with_body(200, content_type, Box::pin(body))
 }

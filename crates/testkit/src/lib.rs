@@ -10,11 +10,17 @@ pub mod ids;
 #[cfg(feature = "world")]
 pub mod content;
 #[cfg(feature = "world")]
+pub mod device;
+#[cfg(feature = "world")]
 pub mod fault;
 #[cfg(feature = "world")]
 pub mod flaky;
 #[cfg(feature = "world")]
 pub mod hostile;
+#[cfg(feature = "world")]
+pub mod learner;
+#[cfg(feature = "world")]
+pub mod oracle;
 #[cfg(feature = "world")]
 pub mod scratch;
 #[cfg(feature = "world")]
@@ -25,8 +31,14 @@ pub use clock::FakeClock;
 pub use ids::SeededIds;
 
 #[cfg(feature = "world")]
+pub use device::Device;
+#[cfg(feature = "world")]
 pub use fault::{Fault, Faults};
 #[cfg(feature = "world")]
 pub use flaky::{FlakyHttp, Timeline};
+#[cfg(feature = "world")]
+pub use learner::Learner;
+#[cfg(feature = "world")]
+pub use oracle::{Oracle, Rows};
 #[cfg(feature = "world")]
 pub use server::TestServer;

@@ -11,6 +11,8 @@ use carrel_model::{
     lattice::{Join, Row, RowKey, RowType},
 };
 
+use crate::content;
+
 pub type Rows = BTreeMap<RowKey, Row>;
 
 /// See the module.
@@ -63,7 +65,8 @@ impl Oracle {
     }
     /// Milliseconds at which somebody studied, whatever how many devices did: counted at the ends of the spans.
     pub fn time_ms(&self) -> i64 {
-        let mut ends: Vec<(i64, i32)> = self.spans.iter().flat_map(|(_, from, to)| [(*from, 1), (*to, -1)]).collect();
+        let mut ends: Vec<(i64, i32)> =
+            self.spans.iter().flat_map(|(_, from, to)| [(*from, 1), (*to, -1)]).collect();
         ends.sort_unstable();
         let (mut open, mut last, mut sum) = (0, 0, 0);
         for (at, step) in ends {
@@ -80,12 +83,18 @@ impl Oracle {
     /// have one of the values that were written to it.
     pub fn check(&self, who: &str, replica: &Rows, exact: bool) -> Result<(), String> {
         for (key, row) in &self.rows {
-            let Some(theirs) = replica.get(key) else { return Err(format!("{who} lost {key:?}: {row:?}")) };
+            let Some(theirs) = replica.get(key) else {
+                return Err(format!("{who} lost {key:?}: {row:?}"));
+            };
             if exact && theirs != row {
-                return Err(format!("{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?}"));
+                return Err(format!(
+                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?}"
+                ));
             }
             if without_register(theirs) != without_register(row) {
-                return Err(format!("{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (registers apart)"));
+                return Err(format!(
+                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (registers apart)"
+                ));
             }
             if let Some(value) = register(theirs)
                 && !self.registers.get(key).is_some_and(|known| known.contains(&value))
@@ -104,10 +113,13 @@ impl Oracle {
                 _ => (0, 0),
             };
             if shown != (*generation, *percent) {
-                return Err(format!("{who} shows {shown:?} of {key:?}, the script took it to {generation} {percent}"));
+                return Err(format!(
+                    "{who} shows {shown:?} of {key:?}, the script took it to {generation} {percent}"
+                ));
             }
         }
-        let sessions = replica.values().filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None });
+        let sessions =
+            replica.values().filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None });
         let time = carrel_model::derive::time_studied(sessions);
         if time != self.time_ms() {
             return Err(format!("{who} counts {time} ms, {} ms were studied", self.time_ms()));
@@ -131,26 +143,45 @@ impl Oracle {
     }
 
     /// Every attempt that was handed in has the grade that its answers deserve, and every wish to be enrolled its decision.
-    pub fn check_server_rows(&self, server: &Rows, quizzes: &[(ItemId, BlobHash, Quiz)]) -> Result<(), String> {
+    pub fn check_server_rows(
+        &self,
+        server: &Rows,
+        quizzes: &[(ItemId, BlobHash, Quiz)],
+    ) -> Result<(), String> {
         for row in server.values() {
             match row {
                 Row::Attempt(a) if a.submitted_ms.is_some() => {
-                    let Some((_, _, quiz)) = quizzes.iter().find(|(_, hash, _)| *hash == a.quiz_hash) else { continue };
+                    let Some((_, _, quiz)) =
+                        quizzes.iter().find(|(_, hash, _)| *hash == a.quiz_hash)
+                    else {
+                        continue;
+                    };
                     let answers: BTreeMap<_, Response> = server
                         .values()
                         .filter_map(|r| match r {
-                            Row::Answer(x) if x.attempt == a.id => Some((x.question.clone(), serde_json::from_str(&x.value).ok()?)),
+                            Row::Answer(x) if x.attempt == a.id => {
+                                Some((x.question.clone(), serde_json::from_str(&x.value).ok()?))
+                            }
                             _ => None,
                         })
                         .collect();
                     let due = grade(quiz, |q| answers.get(q));
                     let key = RowKey { row_type: RowType::Grade, key: a.id.to_string() };
                     match server.get(&key) {
-                        Some(Row::Grade(g)) if (g.points, g.max_points) == (due.points, due.max_points) => {}
-                        other => return Err(format!("attempt {} deserves {}/{}: {other:?}", a.id, due.points, due.max_points)),
+                        Some(Row::Grade(g))
+                            if (g.points, g.max_points) == (due.points, due.max_points) => {}
+                        other => {
+                            return Err(format!(
+                                "attempt {} deserves {}/{}: {other:?}",
+                                a.id, due.points, due.max_points
+                            ));
+                        }
                     }
                 }
-                Row::Kv(kv) if kv.ns == "enrolment" && kv.value == "true" => {
+                // A course that is not in the catalogue waits for its decision.
+                Row::Kv(kv)
+                    if kv.ns == "enrolment" && kv.key == content::COURSE && kv.value == "true" =>
+                {
                     let key = RowKey { row_type: RowType::Decision, key: kv.key.clone() };
                     if !server.contains_key(&key) {
                         return Err(format!("nobody decided on {}", kv.key));
@@ -188,12 +219,16 @@ fn without_register(row: &Row) -> Row {
 /// Rows may only grow: every row of `before` is still there, and joining it changes nothing. Restamped registers apart.
 pub fn check_growth(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
-        let Some(new) = after.get(key) else { return Err(format!("{who} lost {old:?} on the way")) };
+        let Some(new) = after.get(key) else {
+            return Err(format!("{who} lost {old:?} on the way"));
+        };
         let new = without_register(new);
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
-            return Err(format!("{who} shrank {key:?} on the way:\n  from {old:?}\n  to   {new:?}"));
+            return Err(format!(
+                "{who} shrank {key:?} on the way:\n  from {old:?}\n  to   {new:?}"
+            ));
         }
     }
     Ok(())
@@ -204,7 +239,12 @@ pub fn compare(left: (&str, &Rows), right: (&str, &Rows)) -> Result<(), String> 
     for (key, row) in left.1 {
         match right.1.get(key) {
             Some(other) if other.hash() == row.hash() => {}
-            other => return Err(format!("{key:?} differs:\n  {:8} {row:?}\n  {:8} {other:?}", left.0, right.0)),
+            other => {
+                return Err(format!(
+                    "{key:?} differs:\n  {:8} {row:?}\n  {:8} {other:?}",
+                    left.0, right.0
+                ));
+            }
         }
     }
     match right.1.iter().find(|(key, _)| !left.1.contains_key(*key)) {

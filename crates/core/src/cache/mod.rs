@@ -17,4 +17,4 @@ pub use db::Db;
 pub(crate) use flight::Flights;
 pub use memory::ByteLru;
 pub use routes::{ROUTES, Route, Strategy};
-pub use strategies::{Cache, Cached, CacheCounts, Origin};
+pub use strategies::{Cache, CacheCounts, Cached, Judge, Origin};

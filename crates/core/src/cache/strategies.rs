@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::{AtomicU64, Ordering}},
     time::Duration,
 };
 
@@ -87,8 +87,13 @@ enum Fetched {
     Body { entry: Arc<Entry>, origin: Origin, changed: bool },
     Status { status: u16, code: ErrorCode, detail: String, retry_after_ms: Option<u64> },
     Bad(String),
+    /// Right in form, but not to be believed.
+    Corrupt(String),
     Failed(Failure),
 }
+
+/// Says whether an answer to a path is what it should be. What is not is never kept in the place of a good one.
+pub type Judge = Box<dyn Fn(&str, &[u8]) -> Result<()> + Send + Sync>;
 
 /// The cache of one account.
 #[derive(Clone)]
@@ -106,6 +111,7 @@ struct Inner {
     flights: Flights<String, Fetched>,
     negative: Mutex<Negative>,
     counts: [AtomicU64; 5],
+    judge: OnceLock<Judge>,
 }
 
 /// What not to ask for again yet, until a moment on the monotonic clock.
@@ -137,8 +143,14 @@ impl Cache {
             flights: Flights::new(),
             negative: Mutex::default(),
             counts: Default::default(),
+            judge: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// From now on answers are kept only if `judge` says so. The first one stays.
+    pub fn set_judge(&self, judge: Judge) {
+        let _ = self.inner.judge.set(judge);
     }
 
     /// The database, for tables that live beside the answers.
@@ -262,6 +274,7 @@ impl Cache {
             Fetched::Status { status: 404 | 410, .. } => Error::NotFound(path.to_owned()),
             Fetched::Status { status, code, detail, retry_after_ms } => Error::Server { status, code, detail, retry_after_ms },
             Fetched::Bad(problem) => Error::BadReply { url, problem },
+            Fetched::Corrupt(problem) => Error::Corrupt(problem),
             Fetched::Failed(f) if f.kind == FailureKind::TooLarge => Error::BadReply { url, problem: f.message },
             Fetched::Failed(f) => f.into(),
             Fetched::Body { .. } => Error::Internal("an answer is not an error".into()),
@@ -341,6 +354,11 @@ impl Inner {
         if !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
             return Fetched::Bad("the answer is not JSON: is this network's sign-in page in between?".into());
         }
+        match self.judge.get().map_or(Ok(()), |judge| judge(path, &body)) {
+            Ok(()) => {}
+            Err(Error::Corrupt(problem)) => return Fetched::Corrupt(problem),
+            Err(e) => return Fetched::Bad(e.to_string()),
+        }
         let policy = Policy::of(&headers);
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let changed = kept.is_none_or(|(old, _)| old.body != body);
@@ -392,6 +410,14 @@ impl Inner {
         Fetched::Body { entry, origin: Origin::Revalidated, changed: false }
     }
     fn refused(&self, path: &str, status: u16, headers: &http::HeaderMap, body: &[u8]) -> Fetched {
+        let is_page = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|t| t.as_bytes().starts_with(b"text/html"));
+        if is_page && (400..500).contains(&status) {
+            // A page says nothing about what a Carrel server has, or who may have it.
+            let problem = format!("a page with status {status}: is this network's sign-in page in between?");
+            return Fetched::Bad(problem);
+        }
         if matches!(status, 404 | 410) {
             self.negative().missing.insert(path.to_owned(), self.clock.monotonic_ms() + MISSING_MS);
             self.forget(path);

@@ -4,6 +4,7 @@
 
 mod folder;
 mod live;
+mod patient;
 
 use std::{pin::Pin, time::Duration};
 
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
+pub use patient::Patient;
 
 use crate::{Error, Result};
 

@@ -92,7 +92,8 @@ impl Transport {
             last = r.usn;
             ok
         });
-        let moves = reply.next >= last
+        // The cursor is the last row's number: one past it would jump over rows still to come.
+        let moves = reply.next == last
             && (!reply.more || reply.next > since)
             && i64::try_from(reply.next).is_ok();
         if !in_order || !moves || reply.epoch.is_empty() || reply.rows.len() > limit as usize {

@@ -1,0 +1,272 @@
+//! A device: a learner's store, session and sync on a folder of its own, with its own clock and its own bad network. Sync is stepped and
+//! not scheduled, so that a run is the same each time.
+//!
+//! Not here: the scheduler, caches and downloads (tests of those open a whole `Core`).
+
+use std::{path::Path, sync::Arc};
+
+use carrel_core::{
+    Changes, Clock, Error, IdGen, Result,
+    account::{self, FileSecrets, Session, Tokens},
+    learning::Learning,
+    store::{Options, Store, outbox, state},
+    sync::{Engine, Event, Machine, Phase, Transport},
+};
+use carrel_model::{
+    DeviceId, ErrorCode, UserId,
+    lattice::{RowKey, RowType},
+    wire::{LoginRequest, RegisterRequest},
+};
+use carrel_sqlite::rows::{self, Owner};
+use tempfile::TempDir;
+
+use crate::{
+    FakeClock, FlakyHttp, SeededIds, Timeline,
+    oracle::Rows,
+    scratch::{copy_dir, scratch},
+};
+
+/// The password of everybody.
+pub const PASSWORD: &str = "correct horse";
+
+/// See the module.
+pub struct Device {
+    pub name: String,
+    pub clock: FakeClock,
+    pub http: Arc<FlakyHttp>,
+    pub time: Timeline,
+    pub user: UserId,
+    pub login: String,
+    id: DeviceId,
+    base: String,
+    ids: Arc<SeededIds>,
+    dir: TempDir,
+    open: Option<Open>,
+    /// How often the learner had to type the password again.
+    pub sign_ins: u32,
+}
+
+/// Who begins on a new device.
+pub struct Newcomer<'a> {
+    /// Of the device.
+    pub name: &'a str,
+    pub login: &'a str,
+    /// Registers, and does not only sign in.
+    pub is_new: bool,
+    pub seed: u64,
+}
+
+/// What runs while the app is open.
+pub struct Open {
+    pub store: Arc<Store>,
+    pub learning: Learning,
+    pub session: Session,
+    pub engine: Engine,
+}
+
+impl Device {
+    /// A new device on which a learner signs in.
+    pub async fn sign_in(
+        who: Newcomer<'_>,
+        base: &str,
+        http: FlakyHttp,
+        clock: FakeClock,
+        time: &Timeline,
+    ) -> Self {
+        let Newcomer { name, login, is_new, seed } = who;
+        let ids = Arc::new(SeededIds::new(seed));
+        let id = DeviceId(ids.uuid_v7(clock.now_ms()));
+        let http = Arc::new(http);
+        let (device_name, login) = (name.to_owned(), login.to_owned());
+        let reply = if is_new {
+            let request = RegisterRequest {
+                login: login.clone(),
+                name: login.clone(),
+                password: PASSWORD.into(),
+                device_id: id,
+                device_name,
+            };
+            account::register(http.as_ref(), base, &request).await
+        } else {
+            let request = LoginRequest {
+                login: login.clone(),
+                password: PASSWORD.into(),
+                device_id: id,
+                device_name,
+            };
+            account::login(http.as_ref(), base, &request).await
+        };
+        let reply = reply.expect("the learner signs in");
+        let mut device = Self {
+            name: name.to_owned(),
+            clock,
+            http,
+            time: time.clone(),
+            user: reply.user.id,
+            login,
+            id,
+            base: base.to_owned(),
+            ids,
+            dir: scratch(),
+            open: None,
+            sign_ins: 0,
+        };
+        device.start().expect("the device starts");
+        device.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are kept");
+        device
+    }
+
+    /// Opens the app.
+    pub fn start(&mut self) -> Result<()> {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let options = Options {
+            device: self.id,
+            app_version: "0.1.0".into(),
+            has_server: true,
+            clock: clock.clone(),
+            changes: Changes::new(),
+            page_limit: None,
+        };
+        let store = Arc::new(Store::open(&self.dir.path().join("learner"), options)?);
+        let ids: Arc<dyn IdGen> = self.ids.clone();
+        let secrets = Arc::new(FileSecrets::new(self.dir.path(), ids.clone()));
+        let session = Session::new(self.http.clone(), &self.base, "account", secrets);
+        let transport =
+            Transport::new(Arc::new(session.clone()), &self.base, Some(session.clone()), clock);
+        let engine = Engine::new(
+            store.clone(),
+            transport,
+            ids.clone(),
+            Machine::new(self.ids.next(), false),
+        );
+        let learning = Learning::new(store.clone(), ids);
+        self.open = Some(Open { store, learning, session, engine });
+        Ok(())
+    }
+    pub fn open(&self) -> &Open {
+        self.open.as_ref().expect("the app is open")
+    }
+    pub fn learning(&self) -> &Learning {
+        &self.open().learning
+    }
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Closes the app and opens it again.
+    pub async fn restart(&mut self) {
+        self.open().store.close().await;
+        self.open = None;
+        self.start().expect("the device starts again");
+    }
+    /// The power goes, and the app is opened again on what was on the disk then: nothing is closed, flushed or told.
+    pub async fn crash(&mut self) {
+        let disk = self.disk().await;
+        self.open = None;
+        self.dir = disk;
+        self.start().expect("the device starts again");
+    }
+    /// What is on the disk now. The transaction that runs is waited for; a torn one is the business of SQLite's own log.
+    pub async fn disk(&self) -> TempDir {
+        let ready = self.open().store.write("barrier", |_| Ok(())).await;
+        ready.expect("the store answers");
+        let copy = scratch();
+        copy_dir(self.dir.path(), copy.path()).expect("copies the disk");
+        copy
+    }
+    /// Puts an old disk back: a restored backup of the whole machine.
+    pub fn put_disk_back(&mut self, disk: &TempDir) {
+        self.open = None;
+        let copy = scratch();
+        copy_dir(disk.path(), copy.path()).expect("copies the disk");
+        self.dir = copy;
+        self.start().expect("the device starts again");
+    }
+    /// Another machine with a copy of the disk: same device id, same tokens, from now on its own life.
+    pub async fn clone_disk(
+        &self,
+        name: &str,
+        http: FlakyHttp,
+        clock: FakeClock,
+        seed: u64,
+    ) -> Self {
+        let mut device = Self {
+            name: name.to_owned(),
+            clock,
+            http: Arc::new(http),
+            time: self.time.clone(),
+            user: self.user,
+            login: self.login.clone(),
+            id: self.id,
+            base: self.base.clone(),
+            ids: Arc::new(SeededIds::new(seed)),
+            dir: self.disk().await,
+            open: None,
+            sign_ins: 0,
+        };
+        device.start().expect("the clone starts");
+        device
+    }
+
+    /// One round of sync.
+    pub async fn step(&self, event: Event) -> Result<()> {
+        self.open().engine.step(event).await
+    }
+    /// If the session is over, the learner types the password again. False if the server could not be reached.
+    pub async fn sign_in_again(&mut self) -> bool {
+        if !self.open().session.is_ended() && self.open().engine.phase().0 != Phase::SignedOut {
+            return true;
+        }
+        let request = LoginRequest {
+            login: self.login.clone(),
+            password: PASSWORD.into(),
+            device_id: self.id,
+            device_name: self.name.clone(),
+        };
+        match account::login(self.http.as_ref(), &self.base, &request).await {
+            Ok(reply) => {
+                self.sign_ins += 1;
+                self.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are kept");
+                let _ = self.step(Event::SignedIn).await;
+                true
+            }
+            Err(Error::Server { code: ErrorCode::BadCredentials, detail, .. }) => {
+                panic!("{} cannot sign in: {detail}", self.name)
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// All rows, by key.
+    pub async fn rows(&self) -> Rows {
+        let read = self.open().store.read(|conn| {
+            let mut all = Rows::new();
+            for row_type in RowType::ALL {
+                let rows = rows::all(conn, Owner::Client, *row_type)?;
+                all.extend(rows.into_iter().map(|row| (row.key(), row)));
+            }
+            Ok(all)
+        });
+        read.await.expect("the rows")
+    }
+    /// How many rows wait, and how many were refused.
+    pub async fn counts(&self) -> (u32, u32) {
+        self.open().store.read(outbox::counts).await.expect("the outbox")
+    }
+    pub async fn refused(&self) -> Vec<outbox::Refused> {
+        self.open().store.read(outbox::refused).await.expect("the quarantine")
+    }
+    /// A refused row is to be sent again.
+    pub async fn retry(&self, key: &RowKey) {
+        let key = key.clone();
+        self.open().store.write("retry", move |tx| tx.requeue(&key)).await.expect("it waits again");
+    }
+    pub async fn sync_state(&self) -> state::State {
+        self.open().store.read(state::load).await.expect("the state of sync")
+    }
+    /// `PRAGMA integrity_check`.
+    pub async fn check_integrity(&self) {
+        let sound = self.open().store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?));
+        sound.await.expect("the file is sound");
+    }
+}

@@ -1,0 +1,223 @@
+//! A learner who follows a script from a seed: reads, listens, answers, changes their mind, saves words, turns settings, enrols.
+//!
+//! Each action is acknowledged before the next begins, and the oracle hears of it only then.
+
+use std::collections::BTreeMap;
+
+use carrel_core::{Clock, learning::Step};
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{QuestionKind, Quiz, Response},
+    lattice::{ItemKind, Row, RowKey, RowType},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Chance, Device, content,
+    oracle::{Oracle, Rows},
+};
+
+/// How the clock of one device lays a session after the one before, as docs/SYNC.md tells it: a session that would begin before the end of
+/// the last one (the clock was set back, by less than two hours) begins at that end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bench {
+    last_end: i64,
+}
+
+impl Bench {
+    const CHAIN_MS: i64 = 2 * 3_600_000;
+
+    fn start(&self, wall: i64) -> i64 {
+        if (0..=Self::CHAIN_MS).contains(&(self.last_end - wall)) { self.last_end } else { wall }
+    }
+}
+
+/// See the module. One for each device, all of one learner share the oracle.
+pub struct Learner {
+    chance: Chance,
+    quizzes: Vec<(ItemId, BlobHash, Quiz)>,
+    bench: Bench,
+}
+
+impl Learner {
+    pub fn new(chance: Chance, quizzes: Vec<(ItemId, BlobHash, Quiz)>) -> Self {
+        Self { chance, quizzes, bench: Bench::default() }
+    }
+    /// The app was closed: the next session knows nothing of the last one.
+    pub fn app_restarted(&mut self) {
+        self.bench = Bench::default();
+    }
+
+    /// One action, and what it left behind.
+    pub async fn act(&mut self, device: &Device, oracle: &mut Oracle) {
+        let before = device.rows().await;
+        let done = match self.chance.below(100) {
+            0..=29 => self.step_section(device, oracle).await,
+            30..=39 => self.step_story(device, oracle).await,
+            40..=59 => self.study(device, oracle).await,
+            60..=74 => self.quiz(device).await,
+            75..=86 => self.word(device).await,
+            87..=93 => self.setting(device).await,
+            _ => self.enrol(device).await,
+        };
+        done.unwrap_or_else(|e| panic!("{}: a learner's action failed: {e}", device.name));
+        let after = device.rows().await;
+        oracle.wrote(changed(&before, after));
+    }
+
+    /// A quick one that can happen while something else is under way: a step in a section.
+    pub async fn tick(&mut self, device: &Device, oracle: &mut Oracle) {
+        let before = device.rows().await;
+        self.step_section(device, oracle)
+            .await
+            .unwrap_or_else(|e| panic!("{}: a tick failed: {e}", device.name));
+        let after = device.rows().await;
+        oracle.wrote(changed(&before, after));
+    }
+
+    async fn step_section(
+        &mut self,
+        device: &Device,
+        oracle: &mut Oracle,
+    ) -> carrel_core::Result<()> {
+        let item = self.chance.pick(&content::sections()).clone();
+        let mut step = Step::at(ItemKind::Section, item);
+        match self.chance.below(10) {
+            0..=3 => step.percent = Some(self.chance.below(10_001) as u16),
+            4..=6 => step.done = true,
+            7 | 8 => step.pos = Some(format!("b{}", self.chance.below(40))),
+            _ => step.restart = true,
+        }
+        self.take(device, oracle, step).await
+    }
+
+    async fn step_story(
+        &mut self,
+        device: &Device,
+        oracle: &mut Oracle,
+    ) -> carrel_core::Result<()> {
+        let mut step = Step::at(ItemKind::Story, content::item(content::STORY));
+        step.percent = Some(self.chance.below(10_001) as u16);
+        step.pos = Some(format!("p{}.s{}", self.chance.below(3), self.chance.below(3)));
+        self.take(device, oracle, step).await
+    }
+
+    /// Takes the step, and holds what is shown after it against what the step says.
+    async fn take(
+        &mut self,
+        device: &Device,
+        oracle: &mut Oracle,
+        step: Step,
+    ) -> carrel_core::Result<()> {
+        let learning = device.learning();
+        let before = learning.progress(step.kind, &step.item).await?.map(|p| p.row);
+        let (mut generation, mut percent) =
+            before.as_ref().map_or((0, 0), |p| (p.generation, p.percent));
+        if step.restart {
+            (generation, percent) = (generation + 1, 0);
+        }
+        percent = if step.done { 10_000 } else { percent.max(step.percent.unwrap_or(0)) };
+        let shown = learning.record(step.clone()).await?.row;
+        assert_eq!(
+            (shown.generation, shown.percent),
+            (generation, percent),
+            "{}: after {step:?}",
+            device.name
+        );
+        assert!(
+            !step.done || shown.done_ms.is_some(),
+            "{}: {step:?} is not shown as finished",
+            device.name
+        );
+        oracle.stepped(
+            RowKey::of(RowType::Progress, &[step.kind.as_str(), step.item.as_str()]),
+            generation,
+            percent,
+        );
+        Ok(())
+    }
+
+    /// Reads for a while: beats of some seconds, then the page is left.
+    async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_core::Result<()> {
+        let item = self.chance.pick(&content::sections()).clone();
+        let from = self.bench.start(device.clock.now_ms());
+        device.learning().study_beat(&item, true).await?;
+        let mut sum = 0;
+        for _ in 0..=self.chance.below(4) {
+            let ms = self.chance.between(1, 15_000);
+            device.time.advance(ms);
+            sum += ms;
+            device.learning().study_beat(&item, true).await?;
+        }
+        let ms = self.chance.between(0, 15_000);
+        device.time.advance(ms);
+        sum += ms;
+        device.learning().study_beat(&item, false).await?;
+        self.bench.last_end = from + sum;
+        oracle.studied(&item, from, sum);
+        Ok(())
+    }
+
+    async fn quiz(&mut self, device: &Device) -> carrel_core::Result<()> {
+        if self.quizzes.is_empty() {
+            return Ok(());
+        }
+        let (item, hash, quiz) = self.chance.pick(&self.quizzes).clone();
+        let attempt = device.learning().start_attempt(&item, hash).await?;
+        for _ in 0..=self.chance.below(3) {
+            let question = self.chance.pick(&quiz.questions);
+            let response = match &question.kind {
+                QuestionKind::Single { choices } => {
+                    Response::Choice { chosen: vec![self.chance.pick(choices).id.clone()] }
+                }
+                QuestionKind::Multiple { choices } => {
+                    let chosen = choices
+                        .iter()
+                        .filter(|_| self.chance.permille(600))
+                        .map(|c| c.id.clone())
+                        .collect();
+                    Response::Choice { chosen }
+                }
+                _ => Response::Fill {
+                    texts: vec![(*self.chance.pick(&["oxbow", "ox-bow", "deep"])).to_owned()],
+                },
+            };
+            device.learning().save_answer(attempt.attempt.id, &question.id, &response).await?;
+        }
+        if self.chance.permille(500) {
+            device.learning().submit_attempt(attempt.attempt.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn word(&mut self, device: &Device) -> carrel_core::Result<()> {
+        let word = self.chance.pick(&content::words()).clone();
+        device.learning().save_word(&word, self.chance.permille(650)).await
+    }
+
+    async fn setting(&mut self, device: &Device) -> carrel_core::Result<()> {
+        let set: (&str, Value) = match self.chance.below(3) {
+            0 => ("theme", json!(self.chance.pick(&["light", "dark", "system"]))),
+            1 => ("textSize", json!(self.chance.between(80, 200))),
+            _ => ("language", json!(self.chance.pick(&["en", "fr", "sw"]))),
+        };
+        device.learning().set_settings(BTreeMap::from([(set.0.to_owned(), set.1)])).await
+    }
+
+    async fn enrol(&mut self, device: &Device) -> carrel_core::Result<()> {
+        let course = if self.chance.permille(800) {
+            content::course()
+        } else {
+            Slug::new("no-such-course").expect("an id")
+        };
+        device.learning().want_enrolment(&course, self.chance.permille(700)).await.map(|_| ())
+    }
+}
+
+fn changed(before: &Rows, after: Rows) -> Vec<Row> {
+    after
+        .into_iter()
+        .filter(|(key, row)| before.get(key) != Some(row))
+        .map(|(_, row)| row)
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! Servers that are wrong in a way that was wrong somewhere once. A run against one of them must go red: so it is known that the
+//! harness sees what it is there to see.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use carrel_core::http::{Failure, Http, Reply, Request};
+use carrel_testkit::{Chance, hostile};
+use http::header;
+use serde_json::Value;
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meddling {
+    /// `time_spent = old + new`: a retried request counts twice.
+    AddsTime,
+    /// Says `ok` of rows that it does not keep.
+    DropsAcknowledged,
+    /// `ON CONFLICT DO NOTHING`: what a row was first, it stays.
+    KeepsTheFirst,
+    /// A cursor over rows that were not committed in its order: some rows are jumped over.
+    SkipsRows,
+    /// The same epoch after a restore.
+    HidesTheRestore,
+    /// The last writer wins by arrival and not by stamp.
+    LastArrivalWins,
+    /// Rows of nobody.
+    Invents,
+}
+
+impl Meddling {
+    pub const ALL: [Self; 7] = [
+        Self::AddsTime,
+        Self::DropsAcknowledged,
+        Self::KeepsTheFirst,
+        Self::SkipsRows,
+        Self::HidesTheRestore,
+        Self::LastArrivalWins,
+        Self::Invents,
+    ];
+}
+
+/// See the module.
+pub struct Meddler {
+    inner: std::sync::Arc<dyn Http>,
+    meddling: Meddling,
+    state: Mutex<State>,
+}
+
+struct State {
+    chance: Chance,
+    epoch: Option<Value>,
+    seen: BTreeSet<String>,
+    time: BTreeMap<String, i64>,
+}
+
+impl Meddler {
+    pub fn new(inner: std::sync::Arc<dyn Http>, meddling: Meddling) -> Self {
+        let state = State {
+            chance: Chance::new(7),
+            epoch: None,
+            seen: BTreeSet::new(),
+            time: BTreeMap::new(),
+        };
+        Self { inner, meddling, state: Mutex::new(state) }
+    }
+
+    /// The push as it is really handed on. The reply still speaks of each row: dropped ones become harmless copies of others.
+    fn meddle_push(&self, body: &mut Value) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(items) = body.get_mut("items").and_then(Value::as_array_mut) else { return };
+        let harmless = serde_json::json!({ "type": "review_void", "id": "00000000-0000-7000-8000-000000000000" });
+        for item in items {
+            let text =
+                |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            match (self.meddling, text("type").as_str()) {
+                (Meddling::AddsTime, "session") => {
+                    let sum = state.time.entry(text("id")).or_default();
+                    *sum += item["activeMs"].as_i64().unwrap_or(0);
+                    item["activeMs"] = (*sum).into();
+                }
+                (Meddling::DropsAcknowledged, _) if state.chance.permille(100) => {
+                    *item = harmless.clone()
+                }
+                (Meddling::KeepsTheFirst, "progress")
+                    if !state.seen.insert(format!("{} {}", text("kind"), text("item"))) =>
+                {
+                    *item = harmless.clone();
+                }
+                (Meddling::LastArrivalWins, "kv") => {
+                    let arrival = state.seen.len();
+                    state.seen.insert(format!("arrival {arrival}"));
+                    let late = 1_795_176_000_000_i64 + arrival as i64;
+                    item["hlc"] = format!("{:016x}", late << 16 | 0xfff0).into();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn meddle_reply(&self, body: &mut Value) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.meddling {
+            Meddling::HidesTheRestore if body.get("epoch").is_some() => {
+                let first = state.epoch.get_or_insert_with(|| body["epoch"].clone()).clone();
+                body["epoch"] = first;
+            }
+            Meddling::SkipsRows => {
+                let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
+                rows.retain(|_| !state.chance.permille(50));
+            }
+            Meddling::Invents => {
+                let next = body.get("next").cloned();
+                let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
+                if !rows.is_empty() && state.chance.permille(200) {
+                    let row = serde_json::json!({ "type": "progress", "kind": "section", "item": "rivers/nobody/was-here", "percent": 100 });
+                    rows.push(serde_json::json!({ "usn": next, "row": row }));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl Http for Meddler {
+    async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
+        if request.headers.contains_key(header::CONTENT_ENCODING) {
+            // Packed bodies cannot be meddled with.
+            return Ok(hostile::reply(415, "text/plain", "not packed, please"));
+        }
+        if request.url.ends_with("/api/sync/push")
+            && let Some(mut body) =
+                request.body.as_deref().and_then(|b| serde_json::from_slice::<Value>(b).ok())
+        {
+            self.meddle_push(&mut body);
+            request.body = Some(body.to_string().into());
+        }
+        let is_sync = request.url.contains("/api/sync/");
+        let reply = self.inner.send(request).await?;
+        let (status, headers) = (reply.status, reply.headers.clone());
+        let bytes = reply.bytes(64 * 1024 * 1024).await?;
+        if !is_sync || status != 200 {
+            return Ok(hostile::whole(status, headers, bytes));
+        }
+        let Ok(mut body) = serde_json::from_slice::<Value>(&bytes) else {
+            return Ok(hostile::whole(status, headers, bytes));
+        };
+        self.meddle_reply(&mut body);
+        Ok(hostile::whole(status, headers, body.to_string().into()))
+    }
+}

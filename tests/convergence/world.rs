@@ -1,0 +1,472 @@
+//! One run: a server, devices of one or more learners, a bad network, and everything that can happen to them, in an order from a seed.
+//! Time is virtual and nothing runs at the same time but what is meant to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use carrel_core::{
+    Clock,
+    http::Http,
+    sync::{Event, Phase},
+};
+use carrel_model::{BlobHash, ItemId, content::Quiz};
+use carrel_testkit::{
+    Chance, Device, FakeClock, Fault, Faults, FlakyHttp, Learner, Oracle, Rows, TestServer,
+    Timeline,
+    device::Newcomer,
+    flaky::Moment,
+    oracle::{check_growth, compare},
+    server::Backup,
+};
+use tempfile::TempDir;
+
+use crate::meddler::{Meddler, Meddling};
+
+/// What may happen in a run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Devices of each learner.
+    pub learners: Vec<usize>,
+    pub events: u32,
+    pub faults: Faults,
+    /// Devices lose power, also in the middle of a request.
+    pub crashes: bool,
+    pub jumps: Jumps,
+    /// The server is put back to an older backup.
+    pub server_restored: bool,
+    /// A disk is copied, and both machines go on.
+    pub disk_cloned: bool,
+    /// A machine is put back to an older state of its disk, at a moment when nothing waits on it.
+    pub disk_restored: bool,
+    /// The server lies in this way: the run must go red.
+    pub meddling: Option<Meddling>,
+}
+
+/// How the devices' wall clocks jump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jumps {
+    None,
+    /// By days, both ways: stamps are refused and made again.
+    Wild,
+}
+
+impl Plan {
+    pub fn devices(n: usize) -> Self {
+        Self {
+            learners: vec![n],
+            events: 90,
+            faults: Faults::all(18),
+            crashes: false,
+            jumps: Jumps::None,
+            server_restored: false,
+            disk_cloned: false,
+            disk_restored: false,
+            meddling: None,
+        }
+    }
+}
+
+/// What a run was made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub runs: u64,
+    pub acknowledged: u64,
+    pub rows: u64,
+    pub requests: u64,
+    pub fired: BTreeMap<Fault, u64>,
+    pub crashes: u64,
+    pub crashes_in_flight: u64,
+    pub changes_in_flight: u64,
+    pub restarts: u64,
+    pub jumps: u64,
+    pub server_restored: u64,
+    pub disks_cloned: u64,
+    pub disks_restored: u64,
+    pub sign_ins: u64,
+    /// The longest that an outbox took to empty on a healthy network, in virtual ms.
+    pub slowest_ms: i64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.acknowledged += other.acknowledged;
+        self.rows += other.rows;
+        self.requests += other.requests;
+        for (fault, n) in &other.fired {
+            *self.fired.entry(*fault).or_default() += n;
+        }
+        self.crashes += other.crashes;
+        self.crashes_in_flight += other.crashes_in_flight;
+        self.changes_in_flight += other.changes_in_flight;
+        self.restarts += other.restarts;
+        self.jumps += other.jumps;
+        self.server_restored += other.server_restored;
+        self.disks_cloned += other.disks_cloned;
+        self.disks_restored += other.disks_restored;
+        self.sign_ins += other.sign_ins;
+        self.slowest_ms = self.slowest_ms.max(other.slowest_ms);
+    }
+}
+
+/// A wait of 15 min after the last fault, the wait that it asked for, and some to send.
+const OUTBOX_EMPTY_MS: i64 = 20 * 60_000;
+/// And one more poll, so that all have seen what the others sent.
+const ALL_SEEN_MS: i64 = OUTBOX_EMPTY_MS + 12 * 60_000;
+
+struct Desk {
+    learner: usize,
+    device: Device,
+    script: Learner,
+    old_disk: Option<TempDir>,
+}
+
+struct World {
+    plan: Plan,
+    chance: Chance,
+    time: Timeline,
+    server: TestServer,
+    quizzes: Vec<(ItemId, BlobHash, Quiz)>,
+    desks: Vec<Desk>,
+    oracles: Vec<Oracle>,
+    backup: Option<Backup>,
+    tally: Tally,
+}
+
+/// Runs it to the end. `Err` says what is wrong with the world then.
+pub async fn run(seed: u64, plan: &Plan) -> Result<Tally, String> {
+    let mut world = World::start(seed, plan).await;
+    for n in 0..plan.events {
+        world.event(n).await.map_err(|e| format!("event {n}: {e}"))?;
+    }
+    world.heal().await?;
+    world.check().await?;
+    Ok(world.tally)
+}
+
+impl World {
+    async fn start(seed: u64, plan: &Plan) -> Self {
+        let chance = Chance::new(seed);
+        let time = Timeline::default();
+        let clock = FakeClock::noon();
+        time.add(&clock);
+        let server = TestServer::start(&clock).await;
+        let quizzes = server.quizzes().await;
+        let mut world = Self {
+            plan: plan.clone(),
+            chance,
+            time,
+            server,
+            quizzes,
+            desks: Vec::new(),
+            oracles: Vec::new(),
+            backup: None,
+            tally: Tally { runs: 1, ..Tally::default() },
+        };
+        for (learner, devices) in plan.learners.iter().enumerate() {
+            world.oracles.push(Oracle::default());
+            for n in 0..*devices {
+                let (http, clock) = (world.network(), world.clock());
+                let (name, login) =
+                    (format!("learner {learner} device {n}"), format!("learner-{learner}"));
+                let url = world.server.url();
+                let seed = world.chance.next();
+                let who = Newcomer { name: &name, login: &login, is_new: n == 0, seed };
+                let device = Device::sign_in(who, &url, http, clock, &world.time).await;
+                world.add(learner, device);
+            }
+        }
+        world
+    }
+
+    fn network(&self) -> FlakyHttp {
+        let direct = self.server.direct();
+        let http: Arc<dyn Http> = match self.plan.meddling {
+            Some(meddling) => Arc::new(Meddler::new(direct, meddling)),
+            None => direct,
+        };
+        FlakyHttp::new(http, &self.time, self.chance.fork())
+    }
+    fn clock(&self) -> FakeClock {
+        let clock = FakeClock::new(self.server.clock().now_ms());
+        self.time.add(&clock);
+        clock
+    }
+    fn add(&mut self, learner: usize, device: Device) {
+        device.http.set(self.plan.faults.clone());
+        let script = Learner::new(self.chance.fork(), self.quizzes.clone());
+        self.desks.push(Desk { learner, device, script, old_disk: None });
+    }
+
+    async fn event(&mut self, n: u32) -> Result<(), String> {
+        let at = self.chance.below(self.desks.len() as u64) as usize;
+        match self.chance.below(100) {
+            0..=43 => self.act(at).await?,
+            44..=67 => self.sync(at).await?,
+            68..=79 => self.pass_time().await?,
+            80..=83 => {
+                let cut = self.chance.permille(500);
+                self.desks[at].device.http.cut(cut);
+            }
+            84..=86 => self.restart(at).await,
+            87..=91 if self.plan.crashes => self.crash(at).await,
+            92..=94 if self.plan.jumps == Jumps::Wild => self.jump(at),
+            95 => self.server.restart().await,
+            96..=99 if self.plan.disk_restored => self.old_disk(at).await,
+            _ => self.act(at).await?,
+        }
+        if self.plan.server_restored && n == self.plan.events / 3 {
+            self.backup = Some(self.server.backup());
+        }
+        if n == self.plan.events * 2 / 3 {
+            if let Some(backup) = self.backup.take() {
+                self.server.restore(&backup).await;
+                self.tally.server_restored += 1;
+            }
+            if self.plan.disk_cloned {
+                let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
+                let clone = self.desks[at].device.clone_disk("the clone", http, clock, seed).await;
+                self.add(self.desks[at].learner, clone);
+                self.tally.disks_cloned += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, at: usize) -> Result<(), String> {
+        let Desk { learner, device, script, .. } = &mut self.desks[at];
+        script.act(device, &mut self.oracles[*learner]).await;
+        self.step(at, Event::LocalChange).await
+    }
+
+    /// One round of sync; on the way perhaps a change, or the end.
+    async fn sync(&mut self, at: usize) -> Result<(), String> {
+        self.desks[at].device.sign_in_again().await;
+        let event = if self.chance.permille(300) { Event::Timer } else { Event::Tap };
+        let moment = if self.chance.permille(500) { Moment::Before } else { Moment::After };
+        let nth = self.chance.below(3);
+        match self.chance.below(10) {
+            0 | 1 => self.change_in_flight(at, event, nth, moment).await,
+            2 if self.plan.crashes => {
+                self.crash_in_flight(at, event, nth, moment).await;
+                Ok(())
+            }
+            _ => self.step(at, event).await,
+        }
+    }
+
+    async fn step(&mut self, at: usize, event: Event) -> Result<(), String> {
+        let device = &self.desks[at].device;
+        let before = device.rows().await;
+        device.step(event).await.map_err(|e| format!("{}: {e}", device.name))?;
+        check_growth(&device.name, &before, &device.rows().await)
+    }
+
+    /// A section is finished while a request is under way.
+    async fn change_in_flight(
+        &mut self,
+        at: usize,
+        event: Event,
+        nth: u64,
+        moment: Moment,
+    ) -> Result<(), String> {
+        let Desk { learner, device, script, .. } = &mut self.desks[at];
+        let before = device.rows().await;
+        let http = device.http.clone();
+        http.hold_at(nth, moment);
+        let oracle = &mut self.oracles[*learner];
+        let done = {
+            let mut sync = std::pin::pin!(device.step(event));
+            tokio::select! {
+                biased;
+                done = &mut sync => done,
+                () = http.reached() => {
+                    script.tick(device, oracle).await;
+                    self.tally.changes_in_flight += 1;
+                    http.release();
+                    sync.await
+                }
+            }
+        };
+        http.hold_nothing();
+        done.map_err(|e| format!("{}: {e}", device.name))?;
+        check_growth(&device.name, &before, &device.rows().await)?;
+        self.step(at, Event::LocalChange).await
+    }
+
+    async fn crash_in_flight(&mut self, at: usize, event: Event, nth: u64, moment: Moment) {
+        let Desk { device, script, .. } = &mut self.desks[at];
+        device.http.hold_at(nth, moment);
+        let died = {
+            let http = device.http.clone();
+            tokio::select! {
+                biased;
+                _ = device.step(event) => false,
+                () = http.reached() => true,
+            }
+        };
+        device.http.hold_nothing();
+        if died {
+            device.crash().await;
+            script.app_restarted();
+            self.tally.crashes_in_flight += 1;
+            let _ = device.step(Event::Start).await;
+        }
+    }
+
+    async fn crash(&mut self, at: usize) {
+        let Desk { device, script, .. } = &mut self.desks[at];
+        device.crash().await;
+        script.app_restarted();
+        self.tally.crashes += 1;
+        let _ = device.step(Event::Start).await;
+    }
+    async fn restart(&mut self, at: usize) {
+        let Desk { device, script, .. } = &mut self.desks[at];
+        device.restart().await;
+        script.app_restarted();
+        self.tally.restarts += 1;
+        let _ = device.step(Event::Start).await;
+    }
+
+    fn jump(&mut self, at: usize) {
+        let by = *self.chance.pick(&[
+            -86_400_000,
+            -3_600_000,
+            -61_000,
+            90_000,
+            400_000,
+            7_200_000,
+            3 * 86_400_000,
+        ]);
+        self.desks[at].device.clock.jump(by);
+        self.tally.jumps += 1;
+    }
+
+    /// Keeps a copy of the disk, or puts an older one back if nothing would be lost by it.
+    async fn old_disk(&mut self, at: usize) {
+        let Desk { device, script, old_disk, .. } = &mut self.desks[at];
+        match old_disk.take() {
+            None => *old_disk = Some(device.disk().await),
+            Some(disk) if device.counts().await == (0, 0) => {
+                device.put_disk_back(&disk);
+                script.app_restarted();
+                self.tally.disks_restored += 1;
+                let _ = device.step(Event::Start).await;
+            }
+            Some(disk) => *old_disk = Some(disk),
+        }
+    }
+
+    /// Some time passes; every timer that rings meanwhile is heard.
+    async fn pass_time(&mut self) -> Result<(), String> {
+        self.time.advance(self.chance.between(500, 400_000));
+        for at in 0..self.desks.len() {
+            self.step(at, Event::Timer).await?;
+        }
+        Ok(())
+    }
+
+    /// The network is healthy from now on; nobody taps. Timers alone must bring everything everywhere.
+    async fn heal(&mut self) -> Result<(), String> {
+        for desk in &self.desks {
+            desk.device.http.set(Faults::none());
+            desk.device.http.cut(false);
+            desk.device.http.deliver_late().await;
+        }
+        let healthy = self.server.clock().monotonic_ms();
+        let mut emptied = None;
+        let mut done = BTreeSet::new();
+        loop {
+            let now = self.server.clock().monotonic_ms() - healthy;
+            let mut waiting = 0;
+            for at in 0..self.desks.len() {
+                let device = &mut self.desks[at].device;
+                device.sign_in_again().await;
+                for refused in device.refused().await {
+                    if self.plan.jumps == Jumps::None {
+                        return Err(format!("{} has a refused row: {refused:?}", device.name));
+                    }
+                    device.retry(&refused.key).await;
+                }
+                self.step(at, Event::Timer).await?;
+                waiting += self.desks[at].device.counts().await.0;
+                // It has pulled after everything was sent.
+                let seen = self.desks[at].device.sync_state().await;
+                let news = self.server.usn(self.desks[at].device.user).await;
+                if waiting == 0 && emptied.is_some() && seen.pulled == news {
+                    done.insert(at);
+                }
+            }
+            if waiting == 0 && emptied.is_none() {
+                emptied = Some(now);
+                self.tally.slowest_ms = now;
+            }
+            if emptied.is_some() && done.len() == self.desks.len() {
+                return Ok(());
+            }
+            if emptied.is_none() && now > OUTBOX_EMPTY_MS {
+                return Err(format!(
+                    "{waiting} rows wait still, {now} ms after the network was healthy"
+                ));
+            }
+            if now > ALL_SEEN_MS {
+                return Err(format!(
+                    "not everybody has seen everything, {now} ms after the network was healthy"
+                ));
+            }
+            // To the next timer, whoever's it is; a device without one would wait for ever.
+            let mut next: Option<i64> = None;
+            for desk in &self.desks {
+                let engine = &desk.device.open().engine;
+                let wake = match engine.next_wake_in() {
+                    Some(wake) => wake,
+                    // The learner signs in in the next round.
+                    None if engine.phase().0 == Phase::SignedOut => 0,
+                    None => return Err(format!("{} waits for nothing any more", desk.device.name)),
+                };
+                next = Some(next.map_or(wake, |n| n.min(wake)));
+            }
+            self.time.advance(next.unwrap_or(1_000).max(10));
+        }
+    }
+
+    async fn check(&mut self) -> Result<(), String> {
+        let exact = self.plan.jumps == Jumps::None;
+        for (learner, oracle) in self.oracles.iter().enumerate() {
+            let mine: Vec<&Desk> = self.desks.iter().filter(|d| d.learner == learner).collect();
+            let user = mine[0].device.user;
+            let server: Rows = self.server.rows(user).await;
+            oracle.check("the server", &server, exact)?;
+            oracle.check_server_rows(&server, &self.quizzes)?;
+            for desk in mine {
+                let device = &desk.device;
+                let rows = device.rows().await;
+                oracle.check(&device.name, &rows, exact)?;
+                compare(("server", &server), (device.name.as_str(), &rows))?;
+                let shown =
+                    device.learning().time_spent_total().await.map_err(|e| e.to_string())?;
+                if shown != oracle.time_ms() {
+                    return Err(format!(
+                        "{} shows {shown} ms, {} ms were studied",
+                        device.name,
+                        oracle.time_ms()
+                    ));
+                }
+                device.check_integrity().await;
+            }
+            self.tally.acknowledged += oracle.acknowledged();
+            self.tally.rows += server.len() as u64;
+        }
+        for desk in &self.desks {
+            for (fault, n) in desk.device.http.fired() {
+                *self.tally.fired.entry(fault).or_default() += n;
+            }
+            self.tally.requests += desk.device.http.requests();
+            self.tally.sign_ins += u64::from(desk.device.sign_ins);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! A learner who never stops: opens a client on a folder, works as fast as it can, and says on standard output what was acknowledged,
+//! one line each, after the core said that it is on the disk. To be killed at any moment (tests/together/crash.rs).
+//!
+//! `studier FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the account that is there.
+//!
+//! Lines: `opening`, `opened`, then `did KIND KEY...`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use carrel_core::{
+    Result, SystemClock, SystemIds,
+    account::FileSecrets,
+    core::{Config, Core, OpenAccount},
+    http::LiveHttp,
+    learning::Step,
+};
+use carrel_model::{BlobHash, ItemId, Slug, content::Response, lattice::ItemKind};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((folder, rest)) = arguments.split_first() else {
+        return Err(carrel_core::Error::Invalid("which folder?".into()));
+    };
+    say("opening")?;
+    let dir = PathBuf::from(folder);
+    let ids = Arc::new(SystemIds);
+    let core = Core::open(Config {
+        data_dir: dir.join("data"),
+        cache_dir: dir.join("cache"),
+        demo_dir: None,
+        http: Arc::new(LiveHttp::new("Carrel/test")?),
+        clock: Arc::new(SystemClock::new()),
+        ids: ids.clone(),
+        secrets: Some(Arc::new(FileSecrets::new(&dir, ids))),
+        device_name: "studier".into(),
+        app_version: "0.1.0".into(),
+        listens: false,
+    })
+    .await?;
+    let account = match rest {
+        [server, login, password] => core.register(server, login, login, password).await?,
+        _ => core.need_account()?,
+    };
+    say("opened")?;
+    study(&account).await
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn item(text: &str) -> Result<ItemId> {
+    ItemId::new(text).map_err(|e| carrel_core::Error::Invalid(e.to_string()))
+}
+
+async fn study(account: &OpenAccount) -> Result<()> {
+    let learning = &account.learning;
+    // Where the last life came to.
+    let first = learning.done_sections("rivers").await?.len();
+    for n in first.. {
+        let section = item(&format!("rivers/source/n{n}"))?;
+        learning
+            .record(Step { done: true, ..Step::at(ItemKind::Section, section.clone()) })
+            .await?;
+        say(&format!("did done {section}"))?;
+        let shared = item("rivers/source/read")?;
+        let percent = u16::try_from(n % 10_001).unwrap_or(0);
+        let shown = learning
+            .record(Step { percent: Some(percent), ..Step::at(ItemKind::Section, shared.clone()) })
+            .await?;
+        say(&format!("did percent {shared} {}", shown.row.percent))?;
+        if n % 3 == 0 {
+            let word = item(&format!("rivers/w{n}"))?;
+            learning.save_word(&word, true).await?;
+            say(&format!("did word {word}"))?;
+        }
+        if n % 5 == 0 {
+            let quiz = item(&format!("rivers/q{n}"))?;
+            let attempt = learning.start_attempt(&quiz, BlobHash::of(b"a quiz")).await?.attempt.id;
+            let question =
+                Slug::new("fast").map_err(|e| carrel_core::Error::Invalid(e.to_string()))?;
+            let answer = learning
+                .save_answer(attempt, &question, &Response::Fill { texts: vec![n.to_string()] })
+                .await?;
+            say(&format!("did answer {attempt} {} {}", answer.question, answer.seq))?;
+            learning.submit_attempt(attempt).await?;
+            say(&format!("did submit {attempt}"))?;
+        }
+        learning.study_beat(&shared, true).await?;
+        say(&format!("did time {shared} {}", learning.time_spent(&shared).await?))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! A whole client in a folder of its own, and nets around its network that tests cast.
+
+use std::{
+    future::Future,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use carrel_core::{
+    Result,
+    account::FileSecrets,
+    core::{Config, Core, OpenAccount},
+    http::{Failure, Http, LiveHttp, Reply, Request},
+    learning::Step,
+    sync::Status,
+};
+use carrel_model::lattice::{ItemKind, RowType};
+use carrel_sqlite::rows::{self, Owner};
+use carrel_testkit::{FakeClock, Rows, SeededIds, content};
+
+/// Opens a client. It takes real sockets from `http`, its own clock, and ids from a seed.
+pub async fn open(
+    dir: &Path,
+    http: Arc<dyn Http>,
+    clock: &FakeClock,
+    seed: u64,
+    listens: bool,
+) -> Arc<Core> {
+    let ids = Arc::new(SeededIds::new(seed));
+    let config = Config {
+        data_dir: dir.join("data"),
+        cache_dir: dir.join("cache"),
+        demo_dir: None,
+        http,
+        clock: Arc::new(clock.clone()),
+        ids: ids.clone(),
+        secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
+        device_name: format!("device {seed}"),
+        app_version: "0.1.0".into(),
+        listens,
+    };
+    Core::open(config).await.expect("the core opens")
+}
+
+/// Sockets.
+pub fn live() -> Arc<dyn Http> {
+    Arc::new(LiveHttp::new("Carrel/test").expect("the client of the network"))
+}
+
+/// The `n`th section, finished. There are twelve.
+pub fn tick(n: usize) -> Step {
+    Step { done: true, ..Step::at(ItemKind::Section, content::sections()[n].clone()) }
+}
+
+/// All rows of the open account.
+pub async fn rows(account: &OpenAccount) -> Rows {
+    let read = account.store.read(|conn| {
+        let mut all = Rows::new();
+        for row_type in RowType::ALL {
+            all.extend(
+                rows::all(conn, Owner::Client, *row_type)?.into_iter().map(|row| (row.key(), row)),
+            );
+        }
+        Ok(all)
+    });
+    read.await.expect("the rows")
+}
+
+/// "Sync now", until nothing waits: what one reply brings may have to be sent or asked for again.
+pub async fn sync(account: &OpenAccount) -> Status {
+    let mut status = account.sync.sync_now().await.expect("the state of sync");
+    for _ in 0..5 {
+        if status.waiting == 0 {
+            break;
+        }
+        status = account.sync.sync_now().await.expect("the state of sync");
+    }
+    status
+}
+
+/// Waits for something of this process; a minute is for ever.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen"))
+}
+
+/// Waits until `check` gives something; it is asked after each change that the core tells.
+pub async fn until<T, F: Future<Output = Option<T>>>(
+    core: &Core,
+    what: &str,
+    mut check: impl FnMut() -> F,
+) -> T {
+    let mut changes = core.changes().listen();
+    soon(what, async {
+        loop {
+            if let Some(found) = check().await {
+                return found;
+            }
+            // Whoever lags behind looks again.
+            let _ = changes.recv().await;
+        }
+    })
+    .await
+}
+
+type Rule = Box<dyn Fn(&Request) -> Option<Net> + Send + Sync>;
+
+/// What a net does with a request that it catches.
+pub enum Net {
+    /// Answers itself.
+    Reply(Reply),
+    Fail(Failure),
+    /// Sends another one on.
+    Instead(Request),
+}
+
+/// A network with a net in it.
+pub struct Netted {
+    inner: Arc<dyn Http>,
+    rule: Mutex<Option<Arc<Rule>>>,
+    seen: Mutex<Vec<Request>>,
+}
+
+impl Netted {
+    pub fn new(inner: Arc<dyn Http>) -> Arc<Self> {
+        Arc::new(Self { inner, rule: Mutex::default(), seen: Mutex::default() })
+    }
+    /// From now on requests for which the rule gives something are caught.
+    pub fn cast(&self, rule: impl Fn(&Request) -> Option<Net> + Send + Sync + 'static) {
+        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Box::new(rule)));
+    }
+    pub fn haul_in(&self) {
+        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+    /// Everything that was asked since the last call.
+    pub fn seen(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Http for Netted {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        let rule = self.rule.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match rule.and_then(|rule| rule(&request)) {
+            Some(Net::Reply(reply)) => Ok(reply),
+            Some(Net::Fail(failure)) => Err(failure),
+            Some(Net::Instead(other)) => self.inner.send(other).await,
+            None => self.inner.send(request).await,
+        }
+    }
+}

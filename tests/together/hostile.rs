@@ -1,0 +1,569 @@
+//! Answers that no honest server gives, at every endpoint that the client asks: each gets its own clear error, nothing crashes, no row is
+//! lost, nothing waits for ever, and when the answers are honest again everything goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use carrel_core::{
+    Clock, Error,
+    core::{Core, OpenAccount},
+    http::{Failure, FailureKind, Reply, Request},
+    library::{Filter, Kind},
+    sync::Phase,
+};
+use carrel_model::{
+    BlobHash, ErrorCode,
+    content::SignedManifest,
+    lattice::{Row, RowKey},
+};
+use carrel_testkit::{
+    FakeClock, Rows, TestServer, content,
+    device::PASSWORD,
+    hostile::{cut, drip, endless, header, json, portal, problem, redirect, reply},
+    oracle::{check_growth, compare},
+    scratch::scratch,
+};
+use http::{HeaderMap, header as names};
+use serde_json::json;
+
+use crate::desk::{self, Net, Netted, sync, tick};
+
+/// What the client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Check,
+    SignIn,
+    Push,
+    Pull,
+    Refresh,
+    Courses,
+    Manifest,
+    Blob,
+}
+
+impl Call {
+    /// The path that is answered wrongly.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Check => "/api/meta",
+            Self::SignIn => "/api/auth/login",
+            Self::Push => "/api/sync/push",
+            Self::Pull => "/api/sync/pull",
+            Self::Refresh => "/api/auth/refresh",
+            Self::Courses => "/api/courses?",
+            Self::Manifest => "/api/courses/rivers/manifest",
+            Self::Blob => "/api/blobs/",
+        }
+    }
+}
+
+/// What an answer may need to know.
+#[derive(Clone)]
+struct Facts {
+    clock: FakeClock,
+    epoch: String,
+    manifest: SignedManifest,
+}
+
+type Answer = fn(&Facts, &Request) -> Result<Reply, Failure>;
+
+/// No answer is waited for longer than this, in virtual time.
+const PATIENCE_MS: i64 = 30 * 60_000;
+
+fn slow(facts: &Facts) -> Result<Reply, Failure> {
+    Ok(drip("application/json", facts.clock.clone(), Duration::from_secs(20), 400))
+}
+fn deep() -> Bytes {
+    "[".repeat(200_000).into()
+}
+fn pull(
+    facts: &Facts,
+    rows: serde_json::Value,
+    next: serde_json::Value,
+    more: bool,
+) -> Result<Reply, Failure> {
+    Ok(json(json!({ "epoch": facts.epoch, "rows": rows, "next": next, "more": more }).to_string()))
+}
+fn since(request: &Request) -> u64 {
+    let text = request.url.split("since=").nth(1).and_then(|s| s.split('&').next());
+    text.and_then(|s| s.parse().ok()).unwrap_or(0)
+}
+fn progress(percent: u32) -> serde_json::Value {
+    json!({ "type": "progress", "kind": "section", "item": "rivers/never/was", "percent": percent })
+}
+fn push(facts: &Facts, results: serde_json::Value) -> Result<Reply, Failure> {
+    Ok(json(json!({ "epoch": facts.epoch, "usn": 1_000, "results": results }).to_string()))
+}
+fn signed(change: impl FnOnce(&mut SignedManifest), facts: &Facts) -> Result<Reply, Failure> {
+    let mut manifest = facts.manifest.clone();
+    change(&mut manifest);
+    Ok(json(serde_json::to_vec(&manifest).unwrap_or_default()))
+}
+
+/// Call, what comes back, and the code that the learner's window gets.
+type Line = (Call, &'static str, Answer, Option<ErrorCode>);
+
+fn table() -> Vec<Line> {
+    use Call::{Blob, Check, Courses, Manifest, Pull, Push, Refresh, SignIn};
+    use ErrorCode as E;
+    vec![
+        // Is there a server at this address?
+        (Check, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Check, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Check, "JSON of something else", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
+        (Check, "nothing", |_, _| Ok(json("")), Some(E::BadReply)),
+        (Check, "half JSON", |_, _| Ok(json("{\"name\":\"Riv")), Some(E::BadReply)),
+        (Check, "not text", |_, _| Ok(json(&b"\xff\xfe\x00\x01"[..])), Some(E::BadReply)),
+        (Check, "no end", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
+        (Check, "drips", |f, _| slow(f), Some(E::Offline)),
+        (
+            Check,
+            "500 of a proxy",
+            |_, _| Ok(reply(500, "text/html", "<h1>oops</h1>")),
+            Some(E::Unavailable),
+        ),
+        (
+            Check,
+            "404 of another site",
+            |_, _| Ok(reply(404, "text/html", "<h1>404</h1>")),
+            Some(E::BadReply),
+        ),
+        (
+            Check,
+            "refused",
+            |_, _| Err(Failure::new(FailureKind::Connect, "refused")),
+            Some(E::Offline),
+        ),
+        // Signing in.
+        (SignIn, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (SignIn, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (SignIn, "JSON of something else", |_, _| Ok(json("{\"user\":{}}")), Some(E::BadReply)),
+        (SignIn, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
+        (SignIn, "no end", |_, _| Ok(endless("application/json", b"[")), Some(E::BadReply)),
+        (SignIn, "drips", |f, _| slow(f), Some(E::Offline)),
+        (
+            SignIn,
+            "too many tries",
+            |_, _| Ok(problem(429, E::RateLimited, Some(60))),
+            Some(E::RateLimited),
+        ),
+        (
+            SignIn,
+            "a wrong password",
+            |_, _| Ok(problem(401, E::BadCredentials, None)),
+            Some(E::BadCredentials),
+        ),
+        (
+            SignIn,
+            "403 of a firewall",
+            |_, _| Ok(reply(403, "text/html", "blocked")),
+            Some(E::BadReply),
+        ),
+        // Sending.
+        (Push, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Push, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Push, "JSON of something else", |_, _| Ok(json("{}")), Some(E::BadReply)),
+        (Push, "nothing", |_, _| Ok(reply(204, "", "")), Some(E::BadReply)),
+        (Push, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
+        (Push, "no end", |_, _| Ok(endless("application/json", b"{\"epoch\":")), Some(E::BadReply)),
+        (Push, "drips", |f, _| slow(f), Some(E::Offline)),
+        (
+            Push,
+            "cut off",
+            |_, _| {
+                Ok(cut(
+                    200,
+                    HeaderMap::new(),
+                    &Bytes::from_static(b"{\"epoch\":\"x\",\"usn\":1}"),
+                    9,
+                ))
+            },
+            Some(E::Offline),
+        ),
+        (Push, "no results", |f, _| push(f, json!([])), Some(E::BadReply)),
+        (
+            Push,
+            "one result twice",
+            |f, _| push(f, json!([{ "index": 0, "code": "ok" }, { "index": 0, "code": "ok" }])),
+            Some(E::BadReply),
+        ),
+        (
+            Push,
+            "a result of nothing",
+            |f, _| push(f, json!([{ "index": 7, "code": "ok" }])),
+            Some(E::BadReply),
+        ),
+        (
+            Push,
+            "a negative index",
+            |f, _| push(f, json!([{ "index": -1, "code": "ok" }])),
+            Some(E::BadReply),
+        ),
+        (
+            Push,
+            "a code of tomorrow",
+            |f, _| push(f, json!([{ "index": 0, "code": "splendid" }])),
+            Some(E::BadReply),
+        ),
+        (
+            Push,
+            "no epoch",
+            |_, _| {
+                Ok(json("{\"epoch\":\"\",\"usn\":1,\"results\":[{\"index\":0,\"code\":\"ok\"}]}"))
+            },
+            Some(E::BadReply),
+        ),
+        (
+            Push,
+            "401 of a proxy",
+            |_, _| Ok(reply(401, "text/html", "who are you")),
+            Some(E::BadReply),
+        ),
+        (
+            Push,
+            "401 for no reason",
+            |_, _| Ok(problem(401, E::Unauthenticated, None)),
+            Some(E::Unauthenticated),
+        ),
+        (
+            Push,
+            "413 of a proxy",
+            |_, _| Ok(reply(413, "text/html", "too large")),
+            Some(E::TooLarge),
+        ),
+        (Push, "429", |_, _| Ok(problem(429, E::RateLimited, Some(5))), Some(E::RateLimited)),
+        (
+            Push,
+            "a wait of a year",
+            |_, _| Ok(header(reply(503, "text/html", "later"), names::RETRY_AFTER, "31536000")),
+            Some(E::Unavailable),
+        ),
+        (Push, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Unavailable)),
+        (
+            Push,
+            "404: no such route",
+            |_, _| Ok(problem(404, E::NotFound, None)),
+            Some(E::Unavailable),
+        ),
+        (Push, "a newer protocol", |_, _| Ok(problem(426, E::TooNew, None)), Some(E::TooNew)),
+        // Asking for news.
+        (Pull, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Pull, "JSON of something else", |_, _| Ok(json("[]")), Some(E::BadReply)),
+        (Pull, "no end", |_, _| Ok(endless("application/json", b"{\"rows\":[")), Some(E::BadReply)),
+        (Pull, "drips", |f, _| slow(f), Some(E::Offline)),
+        (
+            Pull,
+            "a cursor that goes back",
+            |f, _| pull(f, json!([{ "usn": 900_000, "row": progress(1) }]), json!(1), false),
+            Some(E::BadReply),
+        ),
+        (
+            Pull,
+            "a cursor that stands",
+            |f, r| pull(f, json!([]), json!(since(r)), true),
+            Some(E::BadReply),
+        ),
+        (
+            Pull,
+            "a cursor past everything",
+            |f, _| pull(f, json!([]), json!(i64::MAX), false),
+            Some(E::BadReply),
+        ),
+        (
+            Pull,
+            "a cursor that is no number",
+            |f, _| pull(f, json!([]), json!(u64::MAX), false),
+            Some(E::BadReply),
+        ),
+        (Pull, "a negative cursor", |f, _| pull(f, json!([]), json!(-1), false), Some(E::BadReply)),
+        (
+            Pull,
+            "rows from before",
+            |f, r| pull(f, json!([{ "usn": 0, "row": progress(1) }]), json!(since(r)), false),
+            Some(E::BadReply),
+        ),
+        (
+            Pull,
+            "rows without numbers",
+            |f, r| pull(f, json!([{ "row": progress(1) }]), json!(since(r)), false),
+            Some(E::BadReply),
+        ),
+        (
+            Pull,
+            "401 of a proxy",
+            |_, _| Ok(reply(401, "text/html", "who are you")),
+            Some(E::BadReply),
+        ),
+        (Pull, "503", |_, _| Ok(reply(503, "text/html", "later")), Some(E::Unavailable)),
+        // A fresh token. (The old one has expired.)
+        (Refresh, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::Offline)),
+        (Refresh, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (
+            Refresh,
+            "JSON of something else",
+            |_, _| Ok(json("{\"accessToken\":7}")),
+            Some(E::Offline),
+        ),
+        (Refresh, "no end", |_, _| Ok(endless("application/json", b"{")), Some(E::BadReply)),
+        (Refresh, "drips", |f, _| slow(f), Some(E::Offline)),
+        (
+            Refresh,
+            "401 of a proxy",
+            |_, _| Ok(reply(401, "text/html", "who are you")),
+            Some(E::BadReply),
+        ),
+        (Refresh, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Unavailable)),
+        (
+            Refresh,
+            "the session is over",
+            |_, _| Ok(problem(401, E::Unauthenticated, None)),
+            Some(E::Unauthenticated),
+        ),
+        // The library.
+        (Courses, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Courses, "JSON of something else", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
+        (Courses, "half JSON", |_, _| Ok(json("{\"items\":[")), Some(E::BadReply)),
+        (Courses, "no end", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
+        (Courses, "drips", |f, _| slow(f), Some(E::Offline)),
+        (Courses, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Internal)),
+        (Courses, "429", |_, _| Ok(problem(429, E::RateLimited, Some(5))), Some(E::RateLimited)),
+        (Manifest, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Manifest, "JSON of something else", |_, _| Ok(json("{}")), Some(E::Corrupt)),
+        (
+            Manifest,
+            "one byte changed",
+            |f, _| signed(|m| m.manifest = m.manifest.replacen("Rivers", "Rovers", 1), f),
+            Some(E::Corrupt),
+        ),
+        (
+            Manifest,
+            "a wrong signature",
+            |f, _| signed(|m| m.signature = "0".repeat(128), f),
+            Some(E::Corrupt),
+        ),
+        (Manifest, "another key", |f, _| signed(|m| m.key = "ab".repeat(32), f), Some(E::Corrupt)),
+        (Manifest, "404", |_, _| Ok(problem(404, E::NotFound, None)), Some(E::NotFound)),
+        (Blob, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::Corrupt)),
+        (
+            Blob,
+            "other bytes",
+            |_, _| Ok(reply(200, "application/octet-stream", "something else")),
+            Some(E::Corrupt),
+        ),
+        (Blob, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Blob, "404", |_, _| Ok(problem(404, E::NotFound, None)), Some(E::NotFound)),
+        (
+            Blob,
+            "no end",
+            |_, _| Ok(endless("application/octet-stream", &[0; 1024])),
+            Some(E::BadReply),
+        ),
+        (Blob, "drips", |f, _| slow(f), Some(E::NotDownloaded)),
+        (
+            Blob,
+            "cut off",
+            |_, _| Ok(cut(200, HeaderMap::new(), &Bytes::from_static(b"0123456789"), 5)),
+            Some(E::NotDownloaded),
+        ),
+    ]
+}
+
+/// What the client was asked to do, and the code of the error if there was one.
+async fn call(
+    call: Call,
+    core: &Arc<Core>,
+    account: &OpenAccount,
+    server: &TestServer,
+    n: usize,
+) -> Option<ErrorCode> {
+    let library = &account.content.library;
+    let all = Filter { limit: 50, ..Filter::default() };
+    let code = |r: Result<(), Error>| r.err().map(|e| e.code());
+    match call {
+        Call::Check => code(core.check_server(&server.url()).await.map(drop)),
+        Call::SignIn => code(core.sign_in(&server.url(), "asha", PASSWORD).await.map(drop)),
+        Call::Push | Call::Pull | Call::Refresh => {
+            account.learning.record(step(n)).await.expect("learners can always work");
+            account.sync.sync_now().await.expect("the state of sync").error
+        }
+        Call::Courses => code(library.courses(&all).await.map(drop)),
+        Call::Manifest => code(library.manifest(Kind::Course, &content::course()).await.map(drop)),
+        Call::Blob => code(library.blob(BlobHash::of(b"never seen")).await.map(drop)),
+    }
+}
+
+/// A step for row `n` of the table.
+fn step(n: usize) -> carrel_core::learning::Step {
+    let item = content::item(&format!("rivers/row/n{n}"));
+    carrel_core::learning::Step { item, ..tick(0) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_hostile_answer_has_its_error_and_does_no_harm() {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let dir = scratch();
+    let http = Netted::new(server.direct());
+    let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let user = core.account_info().expect("the account").user.id;
+    account.learning.record(step(9_999)).await.expect("a tick");
+    assert_eq!(sync(&account).await.waiting, 0);
+    let epoch = account.store.read(carrel_core::store::state::load).await.expect("the state").epoch;
+    let facts = Facts { clock: clock.clone(), epoch, manifest: server_manifest(&server).await };
+
+    let rows = table();
+    assert!(rows.len() >= 60, "{} rows", rows.len());
+    let mut wrong = Vec::new();
+    for (n, (what, name, answer, expected)) in rows.into_iter().enumerate() {
+        // Whatever waited after the row before, waits no more; tokens have expired.
+        clock.advance(16 * 60_000);
+        if what != Call::Refresh {
+            sync(&account).await;
+        }
+        let before = desk::rows(&account).await;
+        let known = facts.clone();
+        http.cast(move |request| {
+            let hit = request.url.contains(what.path());
+            hit.then(|| match answer(&known, request) {
+                Ok(reply) => Net::Reply(reply),
+                Err(failure) => Net::Fail(failure),
+            })
+        });
+        let asked = clock.monotonic_ms();
+        let got = call(what, &core, &account, &server, n).await;
+        let took = clock.monotonic_ms() - asked;
+        http.haul_in();
+        if got != expected {
+            wrong.push(format!("{what:?}, {name}: {got:?} and not {expected:?}"));
+        }
+        if took > PATIENCE_MS {
+            wrong.push(format!("{what:?}, {name}: waited for {} min", took / 60_000));
+        }
+        if let Err(e) = no_harm(&core, &account, &server, &before, n).await {
+            wrong.push(format!("{what:?}, {name}: {e}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of the table:\n{}", wrong.len(), wrong.join("\n"));
+    compare(("server", &server.rows(user).await), ("device", &desk::rows(&account).await))
+        .expect("both agree");
+    account
+        .content
+        .library
+        .courses(&Filter { limit: 50, ..Filter::default() })
+        .await
+        .expect("the library opens now");
+    account
+        .content
+        .library
+        .manifest(Kind::Course, &content::course())
+        .await
+        .expect("the course opens now");
+}
+
+/// The file is sound, no row is gone, nothing was put away, and honest answers bring everything to the server.
+async fn no_harm(
+    core: &Core,
+    account: &OpenAccount,
+    server: &TestServer,
+    before: &Rows,
+    n: usize,
+) -> Result<(), String> {
+    let after = desk::rows(account).await;
+    check_growth("the device", before, &after)?;
+    let sound = account.store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?)).await;
+    sound.map_err(|e| e.to_string())?;
+    if account.sync.sync_now().await.is_ok_and(|s| s.phase == Phase::SignedOut) {
+        core.sign_in(&server.url(), "asha", PASSWORD)
+            .await
+            .map_err(|e| format!("cannot sign in again: {e}"))?;
+    }
+    // A row from another device comes with the next pull.
+    let user = core.account_info().ok_or("nobody is signed in")?.user.id;
+    let pushed = from_elsewhere(server, user, n).await;
+    let status = sync(account).await;
+    if (status.waiting, status.refused, status.phase) != (0, 0, Phase::Idle) {
+        return Err(format!("afterwards: {status:?}"));
+    }
+    match desk::rows(account).await.contains_key(&pushed) {
+        true => Ok(()),
+        false => Err("news of other devices do not come any more".into()),
+    }
+}
+
+/// Writes a row on the server as if another device had sent it.
+async fn from_elsewhere(server: &TestServer, user: carrel_model::UserId, n: usize) -> RowKey {
+    let progress = json!({ "type": "progress", "kind": "section", "item": format!("rivers/elsewhere/n{n}"), "percent": 100 });
+    let row: Row = serde_json::from_value(progress).expect("a row");
+    let key = row.key();
+    let store = &server.running().library().store;
+    carrel_server::store::Store::push(
+        store.as_ref(),
+        user,
+        vec![row],
+        false,
+        server.clock().now_ms(),
+    )
+    .await
+    .expect("pushed");
+    key
+}
+
+async fn server_manifest(server: &TestServer) -> SignedManifest {
+    let store = &server.running().library().store;
+    let kind = carrel_server::store::Kind::Course;
+    let published =
+        carrel_server::store::Store::published(store.as_ref(), kind, &content::course()).await;
+    serde_json::from_str(&published.expect("the catalogue").expect("the course").manifest)
+        .expect("a manifest")
+}
+
+/// What is here and good stays in use when something bad comes in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_answer_does_not_take_the_place_of_a_good_one() {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let dir = scratch();
+    let http = Netted::new(server.direct());
+    let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let library = &account.content.library;
+    let all = || Filter { limit: 50, ..Filter::default() };
+    library.courses(&all()).await.expect("the list");
+    let good = library
+        .manifest(Kind::Course, &content::course())
+        .await
+        .expect("the manifest")
+        .value
+        .version;
+    type Bad = (&'static str, fn() -> Reply);
+    let bad: [Bad; 9] = [
+        ("the page of a Wi-Fi", portal),
+        ("JSON of something else", || json("{\"ok\":true}")),
+        ("no end", || endless("application/json", b" ")),
+        ("500", || problem(500, ErrorCode::Internal, None)),
+        ("nothing", || json("")),
+        ("404 of another site", || reply(404, "text/html", "<h1>404</h1>")),
+        ("403 of a firewall", || reply(403, "text/html", "blocked")),
+        ("sent elsewhere", redirect),
+        ("a list of something else", || json("[]")),
+    ];
+    for (name, answer) in bad {
+        clock.advance(3_600_000);
+        http.cast(move |r| (r.url.contains("/api/courses")).then(|| Net::Reply(answer())));
+        let _ = library.manifest(Kind::Course, &content::course()).await;
+        let _ = library.courses(&all()).await;
+        // Then the network is gone: what was good must still open.
+        http.cast(|_| Some(Net::Fail(Failure::new(FailureKind::Connect, "refused"))));
+        clock.advance(60_000);
+        let kept = library.manifest(Kind::Course, &content::course()).await;
+        let kept =
+            kept.unwrap_or_else(|e| panic!("after {name:?} the course does not open offline: {e}"));
+        assert_eq!(kept.value.version, good, "after {name:?}");
+        let listed = library
+            .courses(&all())
+            .await
+            .unwrap_or_else(|e| panic!("after {name:?} the library does not open: {e}"));
+        assert_eq!(listed.value.items.len(), 1, "after {name:?}");
+    }
+}
