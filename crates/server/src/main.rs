@@ -1,7 +1,12 @@
 //! The program `carrel-server`: commands and their output. Everything they do is in the library.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::{io::Read, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal, Read},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use carrel_model::wire::Role;
 use carrel_server::{
@@ -102,7 +107,11 @@ enum RoleName {
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CARREL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let cli = Cli::parse();
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -175,7 +184,12 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
     for package in &report.packages {
         for problem in &package.problems {
-            println!("{}/{problem}", package.name);
+            // The package itself is at fault, or a file inside it.
+            let inside = problem.file != package.name;
+            println!(
+                "{}{problem}",
+                if inside { format!("{}/", package.name) } else { String::new() }
+            );
         }
         if let Some(done) = &package.outcome {
             let unchanged = if done.changed || verb == "checked" { "" } else { " (unchanged)" };
