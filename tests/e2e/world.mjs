@@ -20,7 +20,7 @@ const place = mkdtempSync(join(tmpdir(), "carrel-e2e-"));
 const children = new Set();
 
 function start(program, args) {
-  const child = spawn(join(bin, program), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn" } });
+  const child = spawn(join(bin, program), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn", CARREL_LOG: process.env.CARREL_LOG ?? "warn" } });
   children.add(child);
   child.on("exit", () => children.delete(child));
   return child;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use carrel_core::{Change, core::Core, library::Kind};
+use carrel_core::{Change, core::Core, download::Phase, library::Kind};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
@@ -51,18 +51,12 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
             Change::DownloadMoved(id) => {
+                // Nothing of that name on this device any more: say so.
                 let states = [Kind::Course, Kind::Story]
                     .map(|kind| account.as_ref()?.content.downloads.state(kind, id).ok());
-                let moving = states
-                    .into_iter()
-                    .flatten()
-                    .find(|s| s.phase != carrel_core::download::Phase::Absent);
-                if let Some(state) = moving {
-                    events.push(UiEvent::Download {
-                        id: id.to_string(),
-                        state: state_view(&state, 0, None),
-                    });
-                }
+                let moving = states.into_iter().flatten().find(|s| s.phase != Phase::Absent);
+                let state = state_view(&moving.unwrap_or_default(), 0, None);
+                events.push(UiEvent::Download { id: id.to_string(), state });
             }
             Change::Sync => {
                 if let Some(account) = &account

@@ -17,7 +17,8 @@ impl IdGen for SystemIds {
     fn uuid_v7(&self, now_ms: i64) -> Uuid {
         let mut random = [0; 10];
         self.fill(&mut random);
-        uuid::Builder::from_unix_timestamp_millis(u64::try_from(now_ms).unwrap_or(0), &random).into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(u64::try_from(now_ms).unwrap_or(0), &random)
+            .into_uuid()
     }
     fn fill(&self, bytes: &mut [u8]) {
         // Without randomness there are no safe tokens or ids: nothing sensible can go on.

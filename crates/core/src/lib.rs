@@ -30,8 +30,8 @@ pub mod media;
 pub mod store;
 pub mod sync;
 
+pub use self::core::{Config, Core, OpenAccount};
 pub use changes::{Change, Changes};
 pub use clock::{Clock, SystemClock};
-pub use self::core::{Config, Core, OpenAccount};
 pub use error::{Error, Result};
 pub use ids::{IdGen, SystemIds};

@@ -51,16 +51,33 @@ impl Http for Script {
         const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
         match next.expect("the network was asked more often than the row says") {
             Net::Answer(status, headers, body) => {
-                let all: Vec<_> = JSON.iter().filter(|_| !headers.iter().any(|h| h.0 == "content-type")).chain(headers).copied().collect();
-                reply(status, &all, Box::pin(stream::iter([Ok(Bytes::from_static(body.as_bytes()))])))
+                let all: Vec<_> = JSON
+                    .iter()
+                    .filter(|_| !headers.iter().any(|h| h.0 == "content-type"))
+                    .chain(headers)
+                    .copied()
+                    .collect();
+                reply(
+                    status,
+                    &all,
+                    Box::pin(stream::iter([Ok(Bytes::from_static(body.as_bytes()))])),
+                )
             }
             Net::Refused => Err(Failure::new(FailureKind::Connect, "connection refused")),
             Net::TimesOut => Err(Failure::new(FailureKind::Timeout, "no answer")),
             Net::Breaks => {
                 let broken = Failure::new(FailureKind::Broken, "connection reset");
-                reply(200, JSON, Box::pin(stream::iter([Ok(Bytes::from_static(b"[1,")), Err(broken)])))
+                reply(
+                    200,
+                    JSON,
+                    Box::pin(stream::iter([Ok(Bytes::from_static(b"[1,")), Err(broken)])),
+                )
             }
-            Net::Floods => reply(200, JSON, Box::pin(stream::repeat_with(|| Ok(Bytes::from(vec![b' '; 1 << 20]))))),
+            Net::Floods => reply(
+                200,
+                JSON,
+                Box::pin(stream::repeat_with(|| Ok(Bytes::from(vec![b' '; 1 << 20])))),
+            ),
             Net::Hangs => std::future::pending().await,
         }
     }
@@ -74,12 +91,20 @@ struct Bench {
 }
 
 fn open(dir: &std::path::Path, net: &Arc<Script>, clock: &FakeClock, seed: u64) -> Cache {
-    Cache::open(&dir.join("cache.db"), "http://x.test", net.clone(), Arc::new(clock.clone()), &SeededIds::new(seed)).unwrap()
+    Cache::open(
+        &dir.join("cache.db"),
+        "http://x.test",
+        net.clone(),
+        Arc::new(clock.clone()),
+        &SeededIds::new(seed),
+    )
+    .unwrap()
 }
 
 impl Bench {
     fn new() -> Self {
-        let (dir, net, clock) = (tempfile::tempdir().unwrap(), Arc::new(Script::default()), FakeClock::noon());
+        let (dir, net, clock) =
+            (tempfile::tempdir().unwrap(), Arc::new(Script::default()), FakeClock::noon());
         Self { cache: open(dir.path(), &net, &clock, 1), net, clock, dir }
     }
     fn will(&self, nets: &[Net]) {
@@ -133,17 +158,105 @@ const fn case(
 
 const CASES: &[Case] = &[
     // stale-while-revalidate
-    case("list: first time", LIST, None, 0, &[FRESH], Ok(("[1]", false, false, Origin::Network)), 1),
-    case("list: fresh, no request at all", LIST, Some(FRESH), 9 * MIN, &[], Ok(("[1]", false, false, Origin::Memory)), 0),
-    case("list: stale in the window, served at once", LIST, Some(FRESH), 11 * MIN, &[NEXT], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("list: stale, network gone, still served", LIST, Some(FRESH), 11 * MIN, &[Net::Refused], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("list: beyond the window, waits", LIST, Some(FRESH), 8 * DAY, &[NEXT], Ok(("[2]", false, false, Origin::Network)), 1),
-    case("list: beyond the window, 304", LIST, Some(FRESH), 8 * DAY, &[SAME], Ok(("[1]", false, false, Origin::Revalidated)), 1),
-    case("list: beyond the window, offline", LIST, Some(FRESH), 8 * DAY, &[Net::Refused], Ok(("[1]", true, true, Origin::Memory)), 1),
-    case("list: beyond the window, 500", LIST, Some(FRESH), 8 * DAY, &[Net::Answer(500, &[], "")], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("list: beyond the window, gone", LIST, Some(FRESH), 8 * DAY, &[Net::Answer(410, &[], "")], Err(ErrorCode::NotFound), 1),
-    case("list: beyond the window, signed out", LIST, Some(FRESH), 8 * DAY, &[Net::Answer(401, &[], "")], Err(ErrorCode::Unauthenticated), 1),
-    case("list: nothing here and no network", LIST, None, 0, &[Net::Refused], Err(ErrorCode::Offline), 1),
+    case(
+        "list: first time",
+        LIST,
+        None,
+        0,
+        &[FRESH],
+        Ok(("[1]", false, false, Origin::Network)),
+        1,
+    ),
+    case(
+        "list: fresh, no request at all",
+        LIST,
+        Some(FRESH),
+        9 * MIN,
+        &[],
+        Ok(("[1]", false, false, Origin::Memory)),
+        0,
+    ),
+    case(
+        "list: stale in the window, served at once",
+        LIST,
+        Some(FRESH),
+        11 * MIN,
+        &[NEXT],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "list: stale, network gone, still served",
+        LIST,
+        Some(FRESH),
+        11 * MIN,
+        &[Net::Refused],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "list: beyond the window, waits",
+        LIST,
+        Some(FRESH),
+        8 * DAY,
+        &[NEXT],
+        Ok(("[2]", false, false, Origin::Network)),
+        1,
+    ),
+    case(
+        "list: beyond the window, 304",
+        LIST,
+        Some(FRESH),
+        8 * DAY,
+        &[SAME],
+        Ok(("[1]", false, false, Origin::Revalidated)),
+        1,
+    ),
+    case(
+        "list: beyond the window, offline",
+        LIST,
+        Some(FRESH),
+        8 * DAY,
+        &[Net::Refused],
+        Ok(("[1]", true, true, Origin::Memory)),
+        1,
+    ),
+    case(
+        "list: beyond the window, 500",
+        LIST,
+        Some(FRESH),
+        8 * DAY,
+        &[Net::Answer(500, &[], "")],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "list: beyond the window, gone",
+        LIST,
+        Some(FRESH),
+        8 * DAY,
+        &[Net::Answer(410, &[], "")],
+        Err(ErrorCode::NotFound),
+        1,
+    ),
+    case(
+        "list: beyond the window, signed out",
+        LIST,
+        Some(FRESH),
+        8 * DAY,
+        &[Net::Answer(401, &[], "")],
+        Err(ErrorCode::Unauthenticated),
+        1,
+    ),
+    case(
+        "list: nothing here and no network",
+        LIST,
+        None,
+        0,
+        &[Net::Refused],
+        Err(ErrorCode::Offline),
+        1,
+    ),
     case(
         "list: must-revalidate is never served stale",
         LIST,
@@ -190,17 +303,105 @@ const CASES: &[Case] = &[
         1,
     ),
     // network-first
-    case("one: the network's word", ONE, Some(FRESH), 0, &[NEXT], Ok(("[2]", false, false, Origin::Network)), 1),
-    case("one: 304", ONE, Some(FRESH), 0, &[SAME], Ok(("[1]", false, false, Origin::Revalidated)), 1),
-    case("one: refused", ONE, Some(FRESH), 0, &[Net::Refused], Ok(("[1]", true, true, Origin::Memory)), 1),
-    case("one: timed out", ONE, Some(FRESH), 0, &[Net::TimesOut], Ok(("[1]", true, true, Origin::Memory)), 1),
-    case("one: cut", ONE, Some(FRESH), 0, &[Net::Breaks], Ok(("[1]", true, true, Origin::Memory)), 1),
-    case("one: endless", ONE, Some(FRESH), 0, &[Net::Floods], Ok(("[1]", true, true, Origin::Memory)), 1),
-    case("one: 429", ONE, Some(FRESH), 0, &[Net::Answer(429, &[("retry-after", "9")], "")], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("one: 503", ONE, Some(FRESH), 0, &[Net::Answer(503, &[], "")], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("one: no limit on age", ONE, Some(FRESH), 400 * DAY, &[Net::Refused], Ok(("[1]", true, true, Origin::Memory)), 1),
-    case("one: 404 is believed", ONE, Some(FRESH), 0, &[Net::Answer(404, &[], "")], Err(ErrorCode::NotFound), 1),
-    case("one: 403 is believed", ONE, Some(FRESH), 0, &[Net::Answer(403, &[], "")], Err(ErrorCode::Forbidden), 1),
+    case(
+        "one: the network's word",
+        ONE,
+        Some(FRESH),
+        0,
+        &[NEXT],
+        Ok(("[2]", false, false, Origin::Network)),
+        1,
+    ),
+    case(
+        "one: 304",
+        ONE,
+        Some(FRESH),
+        0,
+        &[SAME],
+        Ok(("[1]", false, false, Origin::Revalidated)),
+        1,
+    ),
+    case(
+        "one: refused",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Refused],
+        Ok(("[1]", true, true, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: timed out",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::TimesOut],
+        Ok(("[1]", true, true, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: cut",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Breaks],
+        Ok(("[1]", true, true, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: endless",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Floods],
+        Ok(("[1]", true, true, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: 429",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Answer(429, &[("retry-after", "9")], "")],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: 503",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Answer(503, &[], "")],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: no limit on age",
+        ONE,
+        Some(FRESH),
+        400 * DAY,
+        &[Net::Refused],
+        Ok(("[1]", true, true, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: 404 is believed",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Answer(404, &[], "")],
+        Err(ErrorCode::NotFound),
+        1,
+    ),
+    case(
+        "one: 403 is believed",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Answer(403, &[], "")],
+        Err(ErrorCode::Forbidden),
+        1,
+    ),
     case(
         "one: a captive portal is no answer",
         ONE,
@@ -210,15 +411,71 @@ const CASES: &[Case] = &[
         Ok(("[1]", true, false, Origin::Memory)),
         1,
     ),
-    case("one: nor is a redirect", ONE, Some(FRESH), 0, &[Net::Answer(302, &[], "")], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("one: nor is half of JSON", ONE, Some(FRESH), 0, &[Net::Answer(200, &[], "[1,")], Ok(("[1]", true, false, Origin::Memory)), 1),
-    case("one: nothing here, captive portal", ONE, None, 0, &[Net::Answer(302, &[], "")], Err(ErrorCode::BadReply), 1),
+    case(
+        "one: nor is a redirect",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Answer(302, &[], "")],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: nor is half of JSON",
+        ONE,
+        Some(FRESH),
+        0,
+        &[Net::Answer(200, &[], "[1,")],
+        Ok(("[1]", true, false, Origin::Memory)),
+        1,
+    ),
+    case(
+        "one: nothing here, captive portal",
+        ONE,
+        None,
+        0,
+        &[Net::Answer(302, &[], "")],
+        Err(ErrorCode::BadReply),
+        1,
+    ),
     case("one: nothing here, endless", ONE, None, 0, &[Net::Floods], Err(ErrorCode::BadReply), 1),
-    case("one: nothing here, 503", ONE, None, 0, &[Net::Answer(503, &[], "")], Err(ErrorCode::Unavailable), 1),
-    case("one: 204 has nothing to show", ONE, None, 0, &[Net::Answer(204, &[], "")], Err(ErrorCode::InvalidRequest), 1),
+    case(
+        "one: nothing here, 503",
+        ONE,
+        None,
+        0,
+        &[Net::Answer(503, &[], "")],
+        Err(ErrorCode::Unavailable),
+        1,
+    ),
+    case(
+        "one: 204 has nothing to show",
+        ONE,
+        None,
+        0,
+        &[Net::Answer(204, &[], "")],
+        Err(ErrorCode::InvalidRequest),
+        1,
+    ),
     // network-only
-    case("other: never kept", OTHER, Some(FRESH), 0, &[NEXT], Ok(("[2]", false, false, Origin::Network)), 1),
-    case("other: offline is offline", OTHER, Some(FRESH), 0, &[Net::Refused], Err(ErrorCode::Offline), 1),
+    case(
+        "other: never kept",
+        OTHER,
+        Some(FRESH),
+        0,
+        &[NEXT],
+        Ok(("[2]", false, false, Origin::Network)),
+        1,
+    ),
+    case(
+        "other: offline is offline",
+        OTHER,
+        Some(FRESH),
+        0,
+        &[Net::Refused],
+        Err(ErrorCode::Offline),
+        1,
+    ),
 ];
 
 #[tokio::test]
@@ -238,7 +495,10 @@ async fn every_row_of_the_table() {
         while bench.requests() < asked + c.requests {
             tokio::task::yield_now().await;
         }
-        let seen = got.as_ref().map(|g| (std::str::from_utf8(&g.body).unwrap(), g.stale, g.offline, g.origin)).map_err(|e| *e);
+        let seen = got
+            .as_ref()
+            .map(|g| (std::str::from_utf8(&g.body).unwrap(), g.stale, g.offline, g.origin))
+            .map_err(|e| *e);
         assert_eq!(seen, c.expected, "{}", c.name);
         assert_eq!(bench.requests() - asked, c.requests, "{}: requests", c.name);
     }

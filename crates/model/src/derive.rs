@@ -14,7 +14,11 @@ pub struct Completion {
 impl Completion {
     /// Hundredths of a percent, rounded down, so that 100 % means all.
     pub fn percent(self) -> u16 {
-        if self.total == 0 { 0 } else { (u64::from(self.done) * 10_000 / u64::from(self.total)) as u16 }
+        if self.total == 0 {
+            0
+        } else {
+            (u64::from(self.done) * 10_000 / u64::from(self.total)) as u16
+        }
     }
     pub fn is_complete(self) -> bool {
         self.total > 0 && self.done == self.total
@@ -22,13 +26,21 @@ impl Completion {
 }
 
 /// Completion of each lesson in order, and of the whole course. Finished sections that the course no longer has do not count.
-pub fn course_completion(course: &crate::Slug, outline: &CourseOutline, done: &BTreeSet<ItemId>) -> (Vec<Completion>, Completion) {
+pub fn course_completion(
+    course: &crate::Slug,
+    outline: &CourseOutline,
+    done: &BTreeSet<ItemId>,
+) -> (Vec<Completion>, Completion) {
     let mut all = Completion::default();
     let lessons = outline
         .lessons
         .iter()
         .map(|lesson| {
-            let count = lesson.sections.iter().filter(|s| done.contains(&ItemId::section(course, &lesson.id, &s.id))).count();
+            let count = lesson
+                .sections
+                .iter()
+                .filter(|s| done.contains(&ItemId::section(course, &lesson.id, &s.id)))
+                .count();
             let one = Completion { done: count as u32, total: lesson.sections.len() as u32 };
             all.done += one.done;
             all.total += one.total;
@@ -40,8 +52,11 @@ pub fn course_completion(course: &crate::Slug, outline: &CourseOutline, done: &B
 
 /// Milliseconds studied: the union of the sessions' intervals `[started, started + active)`, so that two devices at once count once.
 pub fn time_studied<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> i64 {
-    let mut spans: Vec<(i64, i64)> =
-        sessions.into_iter().map(|s| (s.started_ms, s.started_ms.saturating_add(s.active_ms))).filter(|(a, b)| b > a).collect();
+    let mut spans: Vec<(i64, i64)> = sessions
+        .into_iter()
+        .map(|s| (s.started_ms, s.started_ms.saturating_add(s.active_ms)))
+        .filter(|(a, b)| b > a)
+        .collect();
     spans.sort_unstable();
     let mut total = 0;
     let mut end = i64::MIN;
@@ -92,7 +107,8 @@ mod tests {
             (&[(50, 10), (0, 10), (55, 0)], 20),
         ];
         for (spans, expected) in table {
-            let rows: Vec<_> = spans.iter().enumerate().map(|(i, (s, a))| session(i as u128, *s, *a)).collect();
+            let rows: Vec<_> =
+                spans.iter().enumerate().map(|(i, (s, a))| session(i as u128, *s, *a)).collect();
             assert_eq!(time_studied(&rows), expected, "{spans:?}");
         }
     }

@@ -51,7 +51,10 @@ pub enum ErrorCode {
 impl ErrorCode {
     /// True if the same call may work later without anybody changing anything.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Offline | Self::BadReply | Self::Unavailable | Self::Internal)
+        matches!(
+            self,
+            Self::RateLimited | Self::Offline | Self::BadReply | Self::Unavailable | Self::Internal
+        )
     }
     /// The code as it crosses the wire.
     pub fn as_str(self) -> &'static str {

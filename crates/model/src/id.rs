@@ -11,7 +11,9 @@ use uuid::Uuid;
 /// What is wrong with an id that came from outside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    #[error("an id is 1 to 64 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit: {0:?}")]
+    #[error(
+        "an id is 1 to 64 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit: {0:?}"
+    )]
     Slug(String),
     #[error("an item is 1 to 4 ids joined by '/': {0:?}")]
     Item(String),

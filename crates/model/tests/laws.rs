@@ -38,10 +38,8 @@ fn laws<T: Join + Clone + PartialEq + std::fmt::Debug>(
     Ok(())
 }
 
-fn check<S>(
-    one: S,
-    laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>,
-) where
+fn check<S>(one: S, laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>)
+where
     S: Strategy + Clone,
 {
     let config =

@@ -62,7 +62,7 @@ fn a_course_becomes_a_manifest_and_blobs() {
         ("A blue square", "Blue", 700, 400)
     );
     assert_eq!(image.variants.iter().map(|v| v.width).collect::<Vec<_>>(), [320, 640, 700]);
-    assert!((40..=60).contains(&image.thumbhash.len()), "{}", image.thumbhash);
+    assert!((30..=60).contains(&image.thumbhash.len()), "{}", image.thumbhash);
     assert_eq!(
         (audio.title.as_str(), audio.duration_ms, audio.blob.media_type.as_str()),
         ("Rain", 1000, "audio/wav")

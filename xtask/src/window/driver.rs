@@ -102,9 +102,10 @@ impl Window {
     /// The first element that matches, once it is shown.
     pub fn wait_for(&self, css: &str) -> Result<Element> {
         self.until(&format!("`{css}` to be shown"), || {
-            let element = self.find(css).ok()?;
-            let shown = self.ask("GET", &format!("/element/{}/displayed", element.0), None);
-            shown.is_ok_and(|shown| shown == true).then_some(element)
+            // The driver's own `displayed` calls a heading inside a sticky header hidden.
+            let script = "return document.querySelector(arguments[0])?.checkVisibility() ?? false";
+            let shown = self.script(script, &[json!(css)]).is_ok_and(|shown| shown == true);
+            if shown { self.find(css).ok() } else { None }
         })
     }
 

@@ -6,7 +6,7 @@ use carrel_core::{
 use carrel_model::{
     ItemId, Slug,
     content::{
-        LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry,
+        Block, LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry,
     },
     lattice::ItemKind,
 };
@@ -27,17 +27,17 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
     let account = account(host)?;
     let library = &account.content.library;
     let found = library.find_section(&request.item).await?;
-    let body: SectionBody = library.body(found.section().body).await?;
+    let mut body: SectionBody = library.body(found.section().body).await?;
     let (meta, outline) = found.course();
     let section = found.section();
-    // A quiz section's body ends with the block that names the compiled quiz.
-    let quiz = section.quiz.as_ref().and_then(|quiz| {
-        body.blocks.iter().find_map(|b| match b {
-            carrel_model::content::Block::Quiz { quiz: q, body, .. } if q == quiz => {
-                Some(QuizRef { quiz: q.clone(), body: *body })
-            }
-            _ => None,
-        })
+    // A quiz section's body ends with the block that names the compiled quiz: the UI gets it as `quiz`, once.
+    let mut quiz = None;
+    body.blocks.retain(|block| match block {
+        Block::Quiz { quiz: id, body, .. } if Some(id) == section.quiz.as_ref() => {
+            quiz = Some(QuizRef { quiz: id.clone(), body: *body });
+            false
+        }
+        _ => true,
     });
     let neighbour = |(lesson, section): (&LessonOutline, &SectionOutline)| Neighbour {
         item: ItemId::section(&meta.id, &lesson.id, &section.id),

@@ -78,7 +78,9 @@ impl BlobStore {
         let row = self.db.with(|conn| {
             Ok(conn
                 .prepare_cached("SELECT size, body FROM blob WHERE hash = ?1")?
-                .query_row([hash.0], |r| Ok((r.get::<_, i64>("size")?, r.get::<_, Option<Vec<u8>>>("body")?)))
+                .query_row([hash.0], |r| {
+                    Ok((r.get::<_, i64>("size")?, r.get::<_, Option<Vec<u8>>>("body")?))
+                })
                 .optional()?)
         })?;
         match row {
@@ -92,7 +94,9 @@ impl BlobStore {
                 let path = self.path(hash);
                 // Somebody may have deleted the file behind our back: then it is not here.
                 match fs::metadata(&path) {
-                    Ok(m) if m.len() == size.unsigned_abs() => Ok(Some(Place::File { path, size: m.len() })),
+                    Ok(m) if m.len() == size.unsigned_abs() => {
+                        Ok(Some(Place::File { path, size: m.len() }))
+                    }
                     _ => {
                         self.forget(hash)?;
                         Ok(None)
@@ -137,7 +141,12 @@ impl BlobStore {
             fs::create_dir_all(dir)?;
         }
         let part_path = path.with_extension("part");
-        let mut file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part_path)?;
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&part_path)?;
         // What is here already is hashed again: a crash may have left a file whose end never reached the disk.
         let mut hasher = blake3::Hasher::new();
         let len = std::io::copy(&mut file, &mut hasher)?;
@@ -147,7 +156,10 @@ impl BlobStore {
     /// Proves the blob's bytes on disk against its hash. A damaged one is removed, so that it is fetched again. `false`: not here or damaged.
     pub fn prove(&self, hash: BlobHash) -> Result<bool> {
         let stored: Option<Option<Vec<u8>>> = self.db.with(|conn| {
-            Ok(conn.prepare_cached("SELECT body FROM blob WHERE hash = ?1")?.query_row([hash.0], |r| r.get("body")).optional()?)
+            Ok(conn
+                .prepare_cached("SELECT body FROM blob WHERE hash = ?1")?
+                .query_row([hash.0], |r| r.get("body"))
+                .optional()?)
         })?;
         let found = match stored {
             None => return Ok(false),
@@ -184,8 +196,15 @@ impl BlobStore {
     fn note(&self, hash: BlobHash, size: u64, body: Option<&[u8]>) -> Result<()> {
         let now = self.clock.now_ms();
         self.db.with(|conn| {
-            conn.prepare_cached("INSERT OR REPLACE INTO blob (hash, size, body, used_ms) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![hash.0, i64::try_from(size).unwrap_or(i64::MAX), body, now])?;
+            conn.prepare_cached(
+                "INSERT OR REPLACE INTO blob (hash, size, body, used_ms) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                hash.0,
+                i64::try_from(size).unwrap_or(i64::MAX),
+                body,
+                now
+            ])?;
             Ok(())
         })
     }

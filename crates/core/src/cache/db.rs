@@ -1,6 +1,9 @@
 //! One SQLite file behind a lock: `cache.db` and `content.db` are small, local and quick; work is elsewhere (`store`).
 
-use std::{path::Path, sync::{Arc, Mutex, PoisonError}};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use carrel_sqlite::{Migration, Options, Synchronous};
 use rusqlite::Connection;
@@ -22,7 +25,10 @@ impl Db {
         let conn = match Self::try_open(path, migrations, now_ms) {
             Ok(conn) => conn,
             Err(carrel_sqlite::Error::NewerFile { file, app }) => {
-                return Err(crate::Error::Storage(format!("{} has schema {file}, this version knows {app}", path.display())));
+                return Err(crate::Error::Storage(format!(
+                    "{} has schema {file}, this version knows {app}",
+                    path.display()
+                )));
             }
             Err(e) => {
                 tracing::warn!(cache.file = %path.display(), error = %e, "the cache is damaged and is made anew");
@@ -39,8 +45,15 @@ impl Db {
         Ok(Self { conn: Arc::new(Mutex::new(conn)) })
     }
 
-    fn try_open(path: &Path, migrations: &[Migration], now_ms: i64) -> carrel_sqlite::Result<Connection> {
-        let mut conn = carrel_sqlite::open(path, Options { synchronous: Synchronous::Normal, ..Options::default() })?;
+    fn try_open(
+        path: &Path,
+        migrations: &[Migration],
+        now_ms: i64,
+    ) -> carrel_sqlite::Result<Connection> {
+        let mut conn = carrel_sqlite::open(
+            path,
+            Options { synchronous: Synchronous::Normal, ..Options::default() },
+        )?;
         carrel_sqlite::migrate(&mut conn, migrations, None, now_ms)?;
         Ok(conn)
     }

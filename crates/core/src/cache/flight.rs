@@ -1,6 +1,10 @@
 //! One request at a time for each key: later askers wait for the same answer. A waiter that goes away does not stop the request.
 
-use std::{collections::HashMap, hash::Hash, sync::{Arc, Mutex, PoisonError}};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 

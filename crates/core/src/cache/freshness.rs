@@ -31,7 +31,9 @@ impl Policy {
                 // Kept for offline use, but not fresh for a moment.
                 "no-cache" => policy.fresh_s = Some(0),
                 // A number that cannot be read counts as stale (RFC 9111, 4.2.1).
-                "max-age" if policy.fresh_s != Some(0) => policy.fresh_s = Some(value.parse().unwrap_or(0)),
+                "max-age" if policy.fresh_s != Some(0) => {
+                    policy.fresh_s = Some(value.parse().unwrap_or(0))
+                }
                 "must-revalidate" => policy.must_revalidate = true,
                 _ => {}
             }
@@ -55,7 +57,11 @@ pub struct Arrival {
 
 /// How old an answer is now. `None`: the wall clock ran backwards since an earlier run, nobody knows.
 pub fn age(initial_age_s: u64, arrival: Arrival, now: Arrival) -> Option<Duration> {
-    let resident_ms = if arrival.run == now.run { now.mono_ms - arrival.mono_ms } else { now.wall_ms - arrival.wall_ms };
+    let resident_ms = if arrival.run == now.run {
+        now.mono_ms - arrival.mono_ms
+    } else {
+        now.wall_ms - arrival.wall_ms
+    };
     let resident = u64::try_from(resident_ms).ok()?;
     Some(Duration::from_secs(initial_age_s) + Duration::from_millis(resident))
 }
@@ -81,8 +87,14 @@ mod tests {
             (&[("cache-control", "private, Max-Age=\"60\"")], Policy { fresh_s: Some(60), ..base }),
             (&[("cache-control", "max-age=soon")], Policy { fresh_s: Some(0), ..base }),
             (&[("cache-control", "no-cache, max-age=60")], Policy { fresh_s: Some(0), ..base }),
-            (&[("cache-control", "max-age=60"), ("cache-control", "no-store")], Policy { fresh_s: Some(60), storable: false, ..base }),
-            (&[("cache-control", "must-revalidate"), ("age", "7")], Policy { must_revalidate: true, age_s: 7, ..base }),
+            (
+                &[("cache-control", "max-age=60"), ("cache-control", "no-store")],
+                Policy { fresh_s: Some(60), storable: false, ..base },
+            ),
+            (
+                &[("cache-control", "must-revalidate"), ("age", "7")],
+                Policy { must_revalidate: true, age_s: 7, ..base },
+            ),
             (&[("vary", "accept-encoding, *")], Policy { storable: false, ..base }),
             (&[("age", "never")], base),
         ];

@@ -1,6 +1,9 @@
 //! Least-recently-used, bounded by bytes and not by count.
 
-use std::{hash::Hash, sync::{Mutex, PoisonError}};
+use std::{
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+};
 
 use lru::LruCache;
 

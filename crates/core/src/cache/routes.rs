@@ -37,9 +37,24 @@ const fn secs(n: u64) -> Duration {
 
 /// First match wins; what matches nothing is network-only.
 pub const ROUTES: &[Route] = &[
-    Route { pattern: "/api/courses", strategy: Strategy::StaleWhileRevalidate, fresh: secs(10 * MIN), stale: secs(7 * DAY) },
-    Route { pattern: "/api/stories", strategy: Strategy::StaleWhileRevalidate, fresh: secs(10 * MIN), stale: secs(7 * DAY) },
-    Route { pattern: "/api/search", strategy: Strategy::StaleWhileRevalidate, fresh: secs(10 * MIN), stale: secs(7 * DAY) },
+    Route {
+        pattern: "/api/courses",
+        strategy: Strategy::StaleWhileRevalidate,
+        fresh: secs(10 * MIN),
+        stale: secs(7 * DAY),
+    },
+    Route {
+        pattern: "/api/stories",
+        strategy: Strategy::StaleWhileRevalidate,
+        fresh: secs(10 * MIN),
+        stale: secs(7 * DAY),
+    },
+    Route {
+        pattern: "/api/search",
+        strategy: Strategy::StaleWhileRevalidate,
+        fresh: secs(10 * MIN),
+        stale: secs(7 * DAY),
+    },
     Route {
         pattern: "/api/courses/*",
         strategy: Strategy::NetworkFirst { timeout: secs(2) },
@@ -65,8 +80,18 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
     },
     // By hash, in `BlobStore`: never stale.
-    Route { pattern: "/api/blobs/*", strategy: Strategy::CacheFirst, fresh: Duration::MAX, stale: Duration::MAX },
-    Route { pattern: "/api/vocabulary", strategy: Strategy::StaleWhileRevalidate, fresh: secs(DAY), stale: secs(30 * DAY) },
+    Route {
+        pattern: "/api/blobs/*",
+        strategy: Strategy::CacheFirst,
+        fresh: Duration::MAX,
+        stale: Duration::MAX,
+    },
+    Route {
+        pattern: "/api/vocabulary",
+        strategy: Strategy::StaleWhileRevalidate,
+        fresh: secs(DAY),
+        stale: secs(30 * DAY),
+    },
     Route {
         pattern: "/api/leaderboards/*",
         strategy: Strategy::NetworkFirst { timeout: secs(3) },
@@ -97,7 +122,12 @@ impl Route {
                 }
             }
         };
-        let other = Self { pattern: "*", strategy: Strategy::NetworkOnly, fresh: Duration::ZERO, stale: Duration::ZERO };
+        let other = Self {
+            pattern: "*",
+            strategy: Strategy::NetworkOnly,
+            fresh: Duration::ZERO,
+            stale: Duration::ZERO,
+        };
         ROUTES.iter().find(|r| fits(r.pattern)).copied().unwrap_or(other)
     }
 }
@@ -113,7 +143,14 @@ mod tests {
         assert!(network_first(Route::of("/api/courses/rivers").strategy));
         assert!(network_first(Route::of("/api/courses/rivers/manifest").strategy));
         assert_eq!(Route::of("/api/blobs/abc").strategy, Strategy::CacheFirst);
-        for never in ["/api/auth/login", "/api/meta", "/api/sync/push", "/api/courses/", "/api/courses/a/enrolment", "/"] {
+        for never in [
+            "/api/auth/login",
+            "/api/meta",
+            "/api/sync/push",
+            "/api/courses/",
+            "/api/courses/a/enrolment",
+            "/",
+        ] {
             assert_eq!(Route::of(never).strategy, Strategy::NetworkOnly, "{never}");
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,8 +26,11 @@ use crate::{
     http::{Failure, FailureKind, Http, Request},
 };
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "entries", sql: include_str!("../../../../migrations/cache/0001_entries.sql") }];
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "entries",
+    sql: include_str!("../../../../migrations/cache/0001_entries.sql"),
+}];
 
 /// No honest JSON answer is longer.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -84,8 +90,17 @@ pub struct CacheCounts {
 #[derive(Debug, Clone)]
 enum Fetched {
     /// Stored, or not if it must not be; and whether it differs from what was here.
-    Body { entry: Arc<Entry>, origin: Origin, changed: bool },
-    Status { status: u16, code: ErrorCode, detail: String, retry_after_ms: Option<u64> },
+    Body {
+        entry: Arc<Entry>,
+        origin: Origin,
+        changed: bool,
+    },
+    Status {
+        status: u16,
+        code: ErrorCode,
+        detail: String,
+        retry_after_ms: Option<u64>,
+    },
     Bad(String),
     /// Right in form, but not to be believed.
     Corrupt(String),
@@ -158,7 +173,8 @@ impl Cache {
         &self.inner.db
     }
     pub fn counts(&self) -> CacheCounts {
-        let [memory, disk, network, revalidated, stale] = [0, 1, 2, 3, 4].map(|i| self.inner.counts[i].load(Ordering::Relaxed));
+        let [memory, disk, network, revalidated, stale] =
+            [0, 1, 2, 3, 4].map(|i| self.inner.counts[i].load(Ordering::Relaxed));
         CacheCounts { memory, disk, network, revalidated, stale }
     }
     /// The network may be another one now: what failed or was missing may be asked for again.
@@ -173,12 +189,21 @@ impl Cache {
 
     /// The answer to `GET path` by the route table. `path` begins with `/api/`. `on_change` runs if an answer that was served stale turns
     /// out to have changed.
-    pub async fn get(&self, path: &str, on_change: impl FnOnce() + Send + 'static) -> Result<Cached> {
+    pub async fn get(
+        &self,
+        path: &str,
+        on_change: impl FnOnce() + Send + 'static,
+    ) -> Result<Cached> {
         self.get_by(Route::of(path), path, on_change).await
     }
 
     /// The same with a route of one's own.
-    pub async fn get_by(&self, route: Route, path: &str, on_change: impl FnOnce() + Send + 'static) -> Result<Cached> {
+    pub async fn get_by(
+        &self,
+        route: Route,
+        path: &str,
+        on_change: impl FnOnce() + Send + 'static,
+    ) -> Result<Cached> {
         match route.strategy {
             Strategy::CacheFirst => match self.inner.kept(path)? {
                 Some(kept) => Ok(self.inner.serve(kept, false, false)),
@@ -190,7 +215,9 @@ impl Cache {
             },
             Strategy::NetworkOnly => self.from_network(route, path).await,
             Strategy::NetworkFirst { timeout } => self.network_first(route, path, timeout).await,
-            Strategy::StaleWhileRevalidate => self.stale_while_revalidate(route, path, on_change).await,
+            Strategy::StaleWhileRevalidate => {
+                self.stale_while_revalidate(route, path, on_change).await
+            }
         }
     }
 
@@ -224,14 +251,23 @@ impl Cache {
         };
         match answer {
             Some(Fetched::Body { entry, origin, .. }) => Ok(self.inner.fresh(&entry, origin)),
-            Some(gone @ Fetched::Status { status: 401 | 403 | 404 | 410, .. }) => Err(self.error(path, gone)),
-            Some(_) if !self.inner.may_be_stale(&kept.0, route) => Err(Error::Offline(format!("{path} is too old to be used"))),
+            Some(gone @ Fetched::Status { status: 401 | 403 | 404 | 410, .. }) => {
+                Err(self.error(path, gone))
+            }
+            Some(_) if !self.inner.may_be_stale(&kept.0, route) => {
+                Err(Error::Offline(format!("{path} is too old to be used")))
+            }
             Some(other) => Ok(self.inner.serve(kept, true, matches!(other, Fetched::Failed(_)))),
             None => Ok(self.inner.serve(kept, true, false)),
         }
     }
 
-    async fn stale_while_revalidate(&self, route: Route, path: &str, on_change: impl FnOnce() + Send + 'static) -> Result<Cached> {
+    async fn stale_while_revalidate(
+        &self,
+        route: Route,
+        path: &str,
+        on_change: impl FnOnce() + Send + 'static,
+    ) -> Result<Cached> {
         let Some(kept) = self.inner.kept(path)? else {
             return self.from_network(route, path).await;
         };
@@ -240,7 +276,8 @@ impl Cache {
         if age.is_some_and(|a| a < fresh) {
             return Ok(self.inner.serve(kept, false, false));
         }
-        let in_window = !kept.0.must_revalidate && age.is_some_and(|a| a < fresh.saturating_add(route.stale));
+        let in_window =
+            !kept.0.must_revalidate && age.is_some_and(|a| a < fresh.saturating_add(route.stale));
         if in_window {
             if !self.is_offline() {
                 let fetch = self.fetch(route, path);
@@ -254,7 +291,9 @@ impl Cache {
         }
         match self.fetch(route, path).await {
             Fetched::Body { entry, origin, .. } => Ok(self.inner.fresh(&entry, origin)),
-            gone @ Fetched::Status { status: 401 | 403 | 404 | 410, .. } => Err(self.error(path, gone)),
+            gone @ Fetched::Status { status: 401 | 403 | 404 | 410, .. } => {
+                Err(self.error(path, gone))
+            }
             // Old, but better than nothing, and it says how old it is.
             other => Ok(self.inner.serve(kept, true, matches!(other, Fetched::Failed(_)))),
         }
@@ -263,8 +302,15 @@ impl Cache {
     /// One request for the path, shared by all who ask meanwhile. It goes on when the caller stops waiting.
     fn fetch(&self, route: Route, path: &str) -> impl Future<Output = Fetched> + Send + use<> {
         let (inner, key) = (self.inner.clone(), path.to_owned());
-        let flight = self.inner.flights.join(key.clone(), move || async move { inner.request(route, &key).await }.boxed());
-        async move { flight.await.unwrap_or_else(|| Fetched::Bad("the request was stopped by a fault".into())) }
+        let flight = self
+            .inner
+            .flights
+            .join(key.clone(), move || async move { inner.request(route, &key).await }.boxed());
+        async move {
+            flight
+                .await
+                .unwrap_or_else(|| Fetched::Bad("the request was stopped by a fault".into()))
+        }
     }
 
     fn error(&self, path: &str, fetched: Fetched) -> Error {
@@ -272,10 +318,14 @@ impl Cache {
         match fetched {
             Fetched::Status { status: 401, .. } => Error::Unauthenticated,
             Fetched::Status { status: 404 | 410, .. } => Error::NotFound(path.to_owned()),
-            Fetched::Status { status, code, detail, retry_after_ms } => Error::Server { status, code, detail, retry_after_ms },
+            Fetched::Status { status, code, detail, retry_after_ms } => {
+                Error::Server { status, code, detail, retry_after_ms }
+            }
             Fetched::Bad(problem) => Error::BadReply { url, problem },
             Fetched::Corrupt(problem) => Error::Corrupt(problem),
-            Fetched::Failed(f) if f.kind == FailureKind::TooLarge => Error::BadReply { url, problem: f.message },
+            Fetched::Failed(f) if f.kind == FailureKind::TooLarge => {
+                Error::BadReply { url, problem: f.message }
+            }
             Fetched::Failed(f) => f.into(),
             Fetched::Body { .. } => Error::Internal("an answer is not an error".into()),
         }
@@ -316,15 +366,26 @@ impl Inner {
     }
     fn fresh(&self, entry: &Entry, origin: Origin) -> Cached {
         self.count(origin, false);
-        Cached { body: entry.body.clone(), as_of_ms: entry.arrival.wall_ms, stale: false, offline: false, origin }
+        Cached {
+            body: entry.body.clone(),
+            as_of_ms: entry.arrival.wall_ms,
+            stale: false,
+            offline: false,
+            origin,
+        }
     }
 
     async fn request(&self, route: Route, path: &str) -> Fetched {
         if let Some(known) = self.known_to_fail(path) {
             return known;
         }
-        let kept = if route.strategy == Strategy::NetworkOnly { None } else { self.kept(path).ok().flatten() };
-        let mut request = Request::get(format!("{}{path}", self.base_url)).header(header::ACCEPT, "application/json");
+        let kept = if route.strategy == Strategy::NetworkOnly {
+            None
+        } else {
+            self.kept(path).ok().flatten()
+        };
+        let mut request = Request::get(format!("{}{path}", self.base_url))
+            .header(header::ACCEPT, "application/json");
         if let Some((entry, _)) = &kept {
             if !entry.etag.is_empty() {
                 request = request.header(header::IF_NONE_MATCH, &entry.etag);
@@ -352,7 +413,9 @@ impl Inner {
             return self.refused(path, status, &headers, &body);
         }
         if !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
-            return Fetched::Bad("the answer is not JSON: is this network's sign-in page in between?".into());
+            return Fetched::Bad(
+                "the answer is not JSON: is this network's sign-in page in between?".into(),
+            );
         }
         match self.judge.get().map_or(Ok(()), |judge| judge(path, &body)) {
             Ok(()) => {}
@@ -360,7 +423,8 @@ impl Inner {
             Err(e) => return Fetched::Bad(e.to_string()),
         }
         let policy = Policy::of(&headers);
-        let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let text =
+            |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let changed = kept.is_none_or(|(old, _)| old.body != body);
         let entry = Arc::new(Entry {
             etag: text(header::ETAG),
@@ -383,7 +447,10 @@ impl Inner {
         let now = self.clock.monotonic_ms();
         let mut negative = self.negative();
         if negative.unreachable_until.is_some_and(|until| now < until) {
-            return Some(Fetched::Failed(Failure::new(FailureKind::Connect, "the server could not be reached a moment ago")));
+            return Some(Fetched::Failed(Failure::new(
+                FailureKind::Connect,
+                "the server could not be reached a moment ago",
+            )));
         }
         negative.missing.retain(|_, until| now < *until);
         negative.missing.contains_key(path).then(|| Fetched::Status {
@@ -415,7 +482,8 @@ impl Inner {
             .is_some_and(|t| t.as_bytes().starts_with(b"text/html"));
         if is_page && (400..500).contains(&status) {
             // A page says nothing about what a Carrel server has, or who may have it.
-            let problem = format!("a page with status {status}: is this network's sign-in page in between?");
+            let problem =
+                format!("a page with status {status}: is this network's sign-in page in between?");
             return Fetched::Bad(problem);
         }
         if matches!(status, 404 | 410) {
@@ -423,10 +491,14 @@ impl Inner {
             self.forget(path);
         }
         if (300..400).contains(&status) {
-            return Fetched::Bad(format!("the answer leads elsewhere ({status}): is this network's sign-in page in between?"));
+            return Fetched::Bad(format!(
+                "the answer leads elsewhere ({status}): is this network's sign-in page in between?"
+            ));
         }
         let problem = serde_json::from_slice::<Problem>(body).ok();
-        let wait = headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
+        let wait = headers
+            .get(header::RETRY_AFTER)
+            .and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
         Fetched::Status {
             status,
             code: problem.as_ref().map_or_else(|| code_of(status), |p| p.code),

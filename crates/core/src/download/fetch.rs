@@ -1,7 +1,10 @@
 //! One download from manifest to last byte.
 
 use std::{
-    sync::{Arc, atomic::{AtomicI64, AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,7 +40,8 @@ pub async fn fetch_all(library: &Library, kind: Kind, id: &Slug) -> Result<Arc<O
         }
     }
     queue::set_wanted(library, kind, id, &manifest, done)?;
-    let meter = Meter { library, kind, id, done: AtomicU64::new(done), noted_ms: AtomicI64::new(i64::MIN) };
+    let meter =
+        Meter { library, kind, id, done: AtomicU64::new(done), noted_ms: AtomicI64::new(i64::MIN) };
     meter.tell();
     // Small ones first: text can be read while the films still come.
     missing.sort_by_key(|b| b.size);
@@ -74,7 +78,9 @@ async fn fetch_blob(library: &Library, blob: &ManifestBlob, meter: &Meter<'_>) -
         }
         let mut reply = accept(&url, library.http().send(request).await?)?;
         let continues = reply.status == 206
-            && reply.header(header::CONTENT_RANGE).is_some_and(|r| r.starts_with(&format!("bytes {resumed}-")));
+            && reply
+                .header(header::CONTENT_RANGE)
+                .is_some_and(|r| r.starts_with(&format!("bytes {resumed}-")));
         if continues {
             meter.add(resumed);
         } else {
@@ -90,12 +96,18 @@ async fn fetch_blob(library: &Library, blob: &ManifestBlob, meter: &Meter<'_>) -
             meter.add(piece.len() as u64);
         }
         if part.len() < blob.size {
-            return Err(Error::Offline(format!("{url} ended after {} of {} bytes", part.len(), blob.size)));
+            return Err(Error::Offline(format!(
+                "{url} ended after {} of {} bytes",
+                part.len(),
+                blob.size
+            )));
         }
     } else {
         meter.add(resumed);
     }
-    tokio::task::spawn_blocking(move || part.finish()).await.map_err(|e| Error::Internal(e.to_string()))?
+    tokio::task::spawn_blocking(move || part.finish())
+        .await
+        .map_err(|e| Error::Internal(e.to_string()))?
 }
 
 /// A reply that carries bytes, or what it says instead.
@@ -130,16 +142,20 @@ impl Meter<'_> {
         let now = self.library.clock().monotonic_ms();
         let last = self.noted_ms.load(Ordering::Relaxed);
         if now >= last.saturating_add(NOTE_EVERY_MS)
-            && self.noted_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .noted_ms
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
         {
             self.tell();
         }
     }
     fn tell(&self) {
-        if let Err(e) = queue::set_done(self.library, self.kind, self.id, self.done.load(Ordering::Relaxed)) {
+        if let Err(e) =
+            queue::set_done(self.library, self.kind, self.id, self.done.load(Ordering::Relaxed))
+        {
             tracing::warn!(download.id = %self.id, error = %e, "progress of a download was not noted");
         }
         self.library.changes().tell_one(Change::DownloadMoved(self.id.clone()));
     }
 }
-

@@ -49,7 +49,8 @@ struct Inner {
 
 impl Downloads {
     pub(crate) fn open(library: Library) -> Result<Self> {
-        let inner = Inner { library, running: Mutex::default(), turn: tokio::sync::Semaphore::new(1) };
+        let inner =
+            Inner { library, running: Mutex::default(), turn: tokio::sync::Semaphore::new(1) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -77,7 +78,10 @@ impl Downloads {
     pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.stop(kind, id);
         queue::set_phase(&self.inner.library, kind, id, Phase::Paused, Reason::User)?;
-        self.inner.library.changes().tell_one(Change::Downloads);
+        self.inner
+            .library
+            .changes()
+            .tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
         self.state(kind, id)
     }
 
@@ -95,7 +99,7 @@ impl Downloads {
             library.blobs().forget(blob.hash)?;
         }
         library.unindex(id)?;
-        library.changes().tell_one(Change::Downloads);
+        library.changes().tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
         self.state(kind, id)
     }
 
@@ -132,7 +136,12 @@ impl Downloads {
             }
             library.changes().tell_one(Change::Downloads);
         }
-        Ok(Proof { files: manifest.manifest.blobs.len() as u32, bytes: manifest.manifest.total_bytes(), missing, checked_ms })
+        Ok(Proof {
+            files: manifest.manifest.blobs.len() as u32,
+            bytes: manifest.manifest.total_bytes(),
+            missing,
+            checked_ms,
+        })
     }
 
     fn stop(&self, kind: Kind, id: &Slug) {
@@ -182,10 +191,14 @@ impl Downloads {
             }
             Err(e) => {
                 let (phase, reason) = match &e {
-                    Error::Offline(_) | Error::NotDownloaded { .. } => (Phase::Paused, Reason::Offline),
+                    Error::Offline(_) | Error::NotDownloaded { .. } => {
+                        (Phase::Paused, Reason::Offline)
+                    }
                     Error::DiskFull(_) => (Phase::Paused, Reason::DiskFull),
                     Error::Unauthenticated => (Phase::Paused, Reason::SignIn),
-                    Error::Server { .. } | Error::BadReply { .. } => (Phase::Paused, Reason::Server),
+                    Error::Server { .. } | Error::BadReply { .. } => {
+                        (Phase::Paused, Reason::Server)
+                    }
                     Error::Corrupt(_) => (Phase::Failed, Reason::Corrupt),
                     _ => (Phase::Failed, Reason::Server),
                 };
@@ -193,7 +206,8 @@ impl Downloads {
                 queue::set_phase(library, kind, id, phase, reason)?;
             }
         }
-        library.changes().tell_one(Change::Downloads);
+        // The last word on this download, for whoever follows its bytes.
+        library.changes().tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
         Ok(())
     }
 }

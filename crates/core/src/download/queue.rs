@@ -143,7 +143,13 @@ pub fn want(library: &Library, kind: Kind, id: &Slug) -> Result<()> {
     })
 }
 
-pub fn set_phase(library: &Library, kind: Kind, id: &Slug, phase: Phase, reason: Reason) -> Result<()> {
+pub fn set_phase(
+    library: &Library,
+    kind: Kind,
+    id: &Slug,
+    phase: Phase,
+    reason: Reason,
+) -> Result<()> {
     library.content_db().with(|conn| {
         conn.prepare_cached("UPDATE download SET phase = ?4, reason = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3")?
             .execute([library.account(), kind.as_str(), id.as_str(), phase.as_str(), reason.as_str()])?;
@@ -152,7 +158,13 @@ pub fn set_phase(library: &Library, kind: Kind, id: &Slug, phase: Phase, reason:
 }
 
 /// Notes which manifest is being fetched and how large it is.
-pub fn set_wanted(library: &Library, kind: Kind, id: &Slug, manifest: &OpenManifest, done: u64) -> Result<()> {
+pub fn set_wanted(
+    library: &Library,
+    kind: Kind,
+    id: &Slug,
+    manifest: &OpenManifest,
+    done: u64,
+) -> Result<()> {
     let text = serde_json::to_string(&manifest.signed)?;
     library.content_db().with(|conn| {
         conn.prepare_cached(
@@ -173,7 +185,10 @@ pub fn set_wanted(library: &Library, kind: Kind, id: &Slug, manifest: &OpenManif
 
 pub fn set_done(library: &Library, kind: Kind, id: &Slug, done: u64) -> Result<()> {
     library.content_db().with(|conn| {
-        conn.prepare_cached("UPDATE download SET bytes_done = ?4 WHERE account = ?1 AND kind = ?2 AND id = ?3")?.execute(params![
+        conn.prepare_cached(
+            "UPDATE download SET bytes_done = ?4 WHERE account = ?1 AND kind = ?2 AND id = ?3",
+        )?
+        .execute(params![
             library.account(),
             kind.as_str(),
             id.as_str(),
@@ -183,7 +198,13 @@ pub fn set_done(library: &Library, kind: Kind, id: &Slug, done: u64) -> Result<(
     })
 }
 
-pub fn set_ready(library: &Library, kind: Kind, id: &Slug, manifest: &OpenManifest, now_ms: i64) -> Result<()> {
+pub fn set_ready(
+    library: &Library,
+    kind: Kind,
+    id: &Slug,
+    manifest: &OpenManifest,
+    now_ms: i64,
+) -> Result<()> {
     let text = serde_json::to_string(&manifest.signed)?;
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
     library.content_db().with(|conn| {
@@ -199,8 +220,10 @@ pub fn set_ready(library: &Library, kind: Kind, id: &Slug, manifest: &OpenManife
 
 pub fn set_checked(library: &Library, kind: Kind, id: &Slug, now_ms: i64) -> Result<()> {
     library.content_db().with(|conn| {
-        conn.prepare_cached("UPDATE download SET checked_ms = ?4 WHERE account = ?1 AND kind = ?2 AND id = ?3")?
-            .execute(params![library.account(), kind.as_str(), id.as_str(), now_ms])?;
+        conn.prepare_cached(
+            "UPDATE download SET checked_ms = ?4 WHERE account = ?1 AND kind = ?2 AND id = ?3",
+        )?
+        .execute(params![library.account(), kind.as_str(), id.as_str(), now_ms])?;
         Ok(())
     })
 }
@@ -230,7 +253,11 @@ pub fn waiting(library: &Library) -> Result<Vec<(Kind, Slug)>> {
 }
 
 /// The manifests of one download of this account, or of all downloads of everybody on this device.
-pub fn manifests(library: &Library, only: Option<(Kind, &Slug)>, mine: bool) -> Result<Vec<Manifest>> {
+pub fn manifests(
+    library: &Library,
+    only: Option<(Kind, &Slug)>,
+    mine: bool,
+) -> Result<Vec<Manifest>> {
     library.content_db().with(|conn| {
         let (kind, id) = only.map_or(("", ""), |(k, id)| (k.as_str(), id.as_str()));
         let texts = conn

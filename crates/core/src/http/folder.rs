@@ -31,7 +31,8 @@ impl FolderHttp {
             return Some((self.root.join("blobs").join(&hex[..2]).join(hex), true));
         }
         let plain = path.split('/').all(|p| {
-            !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            !p.is_empty()
+                && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
         plain.then(|| (self.root.join(format!("{path}.json")), false))
     }

@@ -51,13 +51,22 @@ fn failure(e: &reqwest::Error) -> Failure {
 #[async_trait]
 impl Http for LiveHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let mut builder = self.client.request(request.method, &request.url).headers(request.headers);
+        let mut builder =
+            self.client.request(request.method, &request.url).headers(request.headers);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
         let timeout = request.timeout;
-        let late = move || Failure::new(FailureKind::Timeout, format!("no answer within {} ms", timeout.as_millis()));
-        let reply = tokio::time::timeout(timeout, builder.send()).await.map_err(|_| late())?.map_err(|e| failure(&e))?;
+        let late = move || {
+            Failure::new(
+                FailureKind::Timeout,
+                format!("no answer within {} ms", timeout.as_millis()),
+            )
+        };
+        let reply = tokio::time::timeout(timeout, builder.send())
+            .await
+            .map_err(|_| late())?
+            .map_err(|e| failure(&e))?;
         let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
         let stream = Box::pin(reply.bytes_stream());
         // A body that drips slower than one piece per timeout is as good as none.

@@ -32,7 +32,13 @@ pub struct Request {
 
 impl Request {
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Self { method, url: url.into(), headers: HeaderMap::new(), body: None, timeout: Duration::from_secs(30) }
+        Self {
+            method,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            body: None,
+            timeout: Duration::from_secs(30),
+        }
     }
     pub fn get(url: impl Into<String>) -> Self {
         Self::new(Method::GET, url)
@@ -40,7 +46,9 @@ impl Request {
     /// A POST with a JSON body.
     pub fn post_json(url: impl Into<String>, body: &impl serde::Serialize) -> Result<Self> {
         let mut request = Self::new(Method::POST, url);
-        request.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+            .headers
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.body = Some(serde_json::to_vec(body)?.into());
         Ok(request)
     }
@@ -79,7 +87,10 @@ impl Reply {
         while let Some(piece) = self.body.next().await {
             let piece = piece?;
             if whole.len() + piece.len() > limit {
-                return Err(Failure::new(FailureKind::TooLarge, format!("the answer is over {limit} bytes")));
+                return Err(Failure::new(
+                    FailureKind::TooLarge,
+                    format!("the answer is over {limit} bytes"),
+                ));
             }
             whole.extend_from_slice(&piece);
         }

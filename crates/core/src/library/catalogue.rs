@@ -47,17 +47,25 @@ impl Library {
     }
 
     /// Stale-while-revalidate over the whole list: what is here is shown, the rest happens behind the learner's back.
-    async fn list<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Dated<Listing<T>>> {
+    async fn list<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        filter: &Filter,
+    ) -> Result<Dated<Listing<T>>> {
         let mut state = self.listed_state(kind)?;
         let mut offline = self.inner.cache.is_offline();
         let route = Route::of(&format!("/api/{}", kind.path()));
-        let age = |as_of: i64| self.inner.clock.now_ms().checked_sub(as_of).and_then(|ms| u64::try_from(ms).ok());
+        let age = |as_of: i64| {
+            self.inner.clock.now_ms().checked_sub(as_of).and_then(|ms| u64::try_from(ms).ok())
+        };
         match state {
             None => {
                 self.refresh(kind).await?;
                 state = self.listed_state(kind)?;
             }
-            Some((as_of, _)) if age(as_of).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis()) => {
+            Some((as_of, _))
+                if age(as_of).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis()) =>
+            {
                 let library = self.clone();
                 tokio::spawn(async move {
                     if let Err(e) = library.refresh(kind).await {
@@ -90,7 +98,10 @@ impl Library {
         for page in 1..=MAX_PAGES {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
             // Asked for because it is stale: the network first, and no fall-back, or the list would be called fresh.
-            let route = Route { strategy: crate::cache::Strategy::NetworkFirst { timeout: NO_LIMIT }, ..Route::of(&path) };
+            let route = Route {
+                strategy: crate::cache::Strategy::NetworkFirst { timeout: NO_LIMIT },
+                ..Route::of(&path)
+            };
             let cached = self.inner.cache.get_by(route, &path, || {}).await?;
             if cached.stale {
                 return Err(crate::Error::Offline("the list could not be asked for".into()));
@@ -100,7 +111,9 @@ impl Library {
                 .map_err(|e| crate::Error::BadReply { url: path, problem: e.to_string() })?;
             digest.update(&cached.body);
             bodies.push(cached.body);
-            if head.items.is_empty() || u64::from(page) * u64::from(head.page_size.max(1)) >= head.total {
+            if head.items.is_empty()
+                || u64::from(page) * u64::from(head.page_size.max(1)) >= head.total
+            {
                 break;
             }
         }
@@ -108,7 +121,10 @@ impl Library {
         let unchanged = self.listed_state(kind)?.is_some_and(|(_, old)| old == digest.as_bytes());
         if unchanged {
             self.inner.cache.db().with(|conn| {
-                conn.execute("UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1", params![kind.as_str(), as_of_ms])?;
+                conn.execute(
+                    "UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1",
+                    params![kind.as_str(), as_of_ms],
+                )?;
                 Ok(())
             })?;
             return Ok(());
@@ -154,7 +170,11 @@ impl Library {
     }
 
     /// The version that the library's list last named: no network.
-    pub fn known_version(&self, kind: Kind, id: &carrel_model::Slug) -> Result<Option<carrel_model::BlobHash>> {
+    pub fn known_version(
+        &self,
+        kind: Kind,
+        id: &carrel_model::Slug,
+    ) -> Result<Option<carrel_model::BlobHash>> {
         let text: Option<String> = self.inner.cache.db().with(|conn| {
             Ok(conn
                 .prepare_cached("SELECT summary ->> 'version' AS version FROM listed WHERE kind = ?1 AND id = ?2")?
@@ -219,8 +239,16 @@ fn difficulty_text(d: Difficulty) -> &'static str {
     }
 }
 
-fn insert(tx: &rusqlite::Transaction<'_>, kind: Kind, position: i64, card: &Card, summary: &str) -> Result<()> {
-    let words = format!("{} {} {} {}", card.title, card.description, card.category, card.tags.join(" ")).to_lowercase();
+fn insert(
+    tx: &rusqlite::Transaction<'_>,
+    kind: Kind,
+    position: i64,
+    card: &Card,
+    summary: &str,
+) -> Result<()> {
+    let words =
+        format!("{} {} {} {}", card.title, card.description, card.category, card.tags.join(" "))
+            .to_lowercase();
     tx.prepare_cached(
         "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

@@ -28,8 +28,11 @@ use crate::{
     http::{Http, Request},
 };
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "content", sql: include_str!("../../../../migrations/content/0001_content.sql") }];
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "content",
+    sql: include_str!("../../../../migrations/content/0001_content.sql"),
+}];
 /// Blobs that are read whole (bodies, quizzes, stories, pictures) are never longer.
 const WHOLE_LIMIT: usize = 64 * 1024 * 1024;
 
@@ -138,9 +141,14 @@ impl Library {
             config.clock.clone(),
             config.ids.as_ref(),
         )?;
-        let content = Db::open(&config.shared_dir.join("content.db"), MIGRATIONS, config.clock.now_ms())?;
+        let content =
+            Db::open(&config.shared_dir.join("content.db"), MIGRATIONS, config.clock.now_ms())?;
         cache.set_judge(judge(content.clone(), config.base_url.clone()));
-        let blobs = BlobStore::new(content.clone(), &config.shared_dir.join("blobs"), config.clock.clone())?;
+        let blobs = BlobStore::new(
+            content.clone(),
+            &config.shared_dir.join("blobs"),
+            config.clock.clone(),
+        )?;
         Ok(Self {
             inner: Arc::new(Inner {
                 account: config.account.clone(),
@@ -186,18 +194,30 @@ impl Library {
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
             let value = self.prove(&signed)?;
-            return Ok(Dated { value, as_of_ms, stale: false, offline: self.inner.cache.is_offline() });
+            return Ok(Dated {
+                value,
+                as_of_ms,
+                stale: false,
+                offline: self.inner.cache.is_offline(),
+            });
         }
         self.manifest_of_server(kind, id).await
     }
 
     /// The server's manifest, or the newest that was kept.
-    pub async fn manifest_of_server(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+    pub async fn manifest_of_server(
+        &self,
+        kind: Kind,
+        id: &Slug,
+    ) -> Result<Dated<Arc<OpenManifest>>> {
         let path = format!("/api/{}/{id}/manifest", kind.path());
         let cached = self.inner.cache.get(&path, || {}).await?;
         let value = self.prove(std::str::from_utf8(&cached.body).unwrap_or_default())?;
         if value.manifest.id() != id {
-            return Err(Error::Corrupt(format!("the manifest of {id} names {}", value.manifest.id())));
+            return Err(Error::Corrupt(format!(
+                "the manifest of {id} names {}",
+                value.manifest.id()
+            )));
         }
         Ok(Dated { value, as_of_ms: cached.as_of_ms, stale: cached.stale, offline: cached.offline })
     }
@@ -210,7 +230,9 @@ impl Library {
         let path = format!("/api/{}/{id}/manifest", kind.path());
         let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
         match self.inner.cache.get_by(route, &path, || {}).await {
-            Ok(cached) => self.prove(std::str::from_utf8(&cached.body).unwrap_or_default()).map(Some),
+            Ok(cached) => {
+                self.prove(std::str::from_utf8(&cached.body).unwrap_or_default()).map(Some)
+            }
             Err(Error::NotDownloaded { .. }) => Ok(None),
             Err(e) => Err(e),
         }
@@ -218,8 +240,8 @@ impl Library {
 
     /// Checks the signature against the key that this server was first seen with, and pins a first key.
     fn prove(&self, signed_json: &str) -> Result<Arc<OpenManifest>> {
-        let signed: SignedManifest =
-            serde_json::from_str(signed_json).map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+        let signed: SignedManifest = serde_json::from_str(signed_json)
+            .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
         let version = signed.version();
         if let Some(known) = self.inner.manifests.get(&version)
             && known.signed == signed
@@ -227,7 +249,8 @@ impl Library {
             return Ok(known);
         }
         let pinned = pinned_key(&self.inner.content, &self.inner.base_url)?;
-        let manifest = signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
+        let manifest =
+            signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {
             self.inner.content.with(|conn| {
                 conn.execute(
@@ -261,10 +284,14 @@ impl Library {
             Some(bytes) => bytes,
             None => {
                 self.fetch_blob(hash).await?;
-                self.inner.blobs.get(hash)?.ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })?
+                self.inner
+                    .blobs
+                    .get(hash)?
+                    .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })?
             }
         };
-        serde_json::from_slice(&bytes).map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
     }
 
     /// Where a blob's bytes are; fetched first if it is not here.
@@ -273,7 +300,10 @@ impl Library {
             return Ok(place);
         }
         self.fetch_blob(hash).await?;
-        self.inner.blobs.locate(hash)?.ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })
+        self.inner
+            .blobs
+            .locate(hash)?
+            .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })
     }
 
     /// Cache-first for one blob: one request however many ask.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use carrel_model::{
     ItemId, Slug,
-    content::{Block, CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionBody, SectionOutline, Story},
+    content::{
+        Block, CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionBody,
+        SectionOutline, Story,
+    },
 };
 
 use super::{Dated, Kind, Library, OpenManifest};
@@ -33,8 +36,16 @@ impl FoundSection {
     }
     /// The sections before and after this one, over the borders of lessons.
     pub fn neighbours(&self) -> [Option<(&LessonOutline, &SectionOutline)>; 2] {
-        let all: Vec<_> = self.course().1.lessons.iter().flat_map(|l| l.sections.iter().map(move |s| (l, s))).collect();
-        let here = self.course().1.lessons[..self.lesson].iter().map(|l| l.sections.len()).sum::<usize>() + self.section;
+        let all: Vec<_> = self
+            .course()
+            .1
+            .lessons
+            .iter()
+            .flat_map(|l| l.sections.iter().map(move |s| (l, s)))
+            .collect();
+        let here =
+            self.course().1.lessons[..self.lesson].iter().map(|l| l.sections.len()).sum::<usize>()
+                + self.section;
         [here.checked_sub(1).and_then(|i| all.get(i).copied()), all.get(here + 1).copied()]
     }
 }
@@ -47,10 +58,16 @@ impl Library {
         let [course, lesson, section] = parts[..] else { return Err(missing()) };
         let course = Slug::new(course).map_err(|e| Error::Invalid(e.to_string()))?;
         let manifest = self.manifest(Kind::Course, &course).await?;
-        let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content else { return Err(missing()) };
-        let lesson = outline.lessons.iter().position(|l| l.id.as_str() == lesson).ok_or_else(missing)?;
-        let section =
-            outline.lessons[lesson].sections.iter().position(|s| s.id.as_str() == section).ok_or_else(missing)?;
+        let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content else {
+            return Err(missing());
+        };
+        let lesson =
+            outline.lessons.iter().position(|l| l.id.as_str() == lesson).ok_or_else(missing)?;
+        let section = outline.lessons[lesson]
+            .sections
+            .iter()
+            .position(|s| s.id.as_str() == section)
+            .ok_or_else(missing)?;
         Ok(FoundSection { manifest, lesson, section })
     }
 
@@ -62,20 +79,35 @@ impl Library {
         let (manifest, body) = match parts[..] {
             [story] => {
                 let manifest = self.manifest(Kind::Story, &slug(story)?).await?;
-                let ManifestContent::Story { body, .. } = &manifest.value.manifest.content else { return Err(missing()) };
+                let ManifestContent::Story { body, .. } = &manifest.value.manifest.content else {
+                    return Err(missing());
+                };
                 let body = *body;
                 (manifest, body)
             }
             [course, story] => {
                 let manifest = self.manifest(Kind::Course, &slug(course)?).await?;
-                let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content else { return Err(missing()) };
-                let body = outline.stories.iter().find(|s| s.id.as_str() == story).ok_or_else(missing)?.body;
+                let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content
+                else {
+                    return Err(missing());
+                };
+                let body = outline
+                    .stories
+                    .iter()
+                    .find(|s| s.id.as_str() == story)
+                    .ok_or_else(missing)?
+                    .body;
                 (manifest, body)
             }
             _ => return Err(missing()),
         };
         let value = self.body(body).await?;
-        Ok(Dated { value, as_of_ms: manifest.as_of_ms, stale: manifest.stale, offline: manifest.offline })
+        Ok(Dated {
+            value,
+            as_of_ms: manifest.as_of_ms,
+            stale: manifest.stale,
+            offline: manifest.offline,
+        })
     }
 }
 
@@ -113,7 +145,9 @@ fn push_html(out: &mut String, html: &str) {
         if c == '<' {
             out.push(' ');
             rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
-        } else if let Some((entity, after)) = rest.strip_prefix('&').and_then(|r| r.split_once(';')).filter(|(e, _)| e.len() <= 8) {
+        } else if let Some((entity, after)) =
+            rest.strip_prefix('&').and_then(|r| r.split_once(';')).filter(|(e, _)| e.len() <= 8)
+        {
             out.push_str(match entity {
                 "amp" => "&",
                 "lt" => "<",
@@ -137,7 +171,11 @@ mod tests {
     #[test]
     fn html_becomes_words() {
         let html = "<p>Water &amp; <em>stone</em> &lt; 3 & more</p><p>next";
-        let body = SectionBody { lang: "en".into(), dir: Default::default(), blocks: vec![Block::RichText { html: html.into() }] };
+        let body = SectionBody {
+            lang: "en".into(),
+            dir: Default::default(),
+            blocks: vec![Block::RichText { html: html.into() }],
+        };
         let words: Vec<_> = plain_text(&body).split_whitespace().map(str::to_owned).collect();
         assert_eq!(words.join(" "), "Water & stone < 3 & more next");
     }

@@ -47,7 +47,8 @@ impl Library {
         let mut hits = Vec::new();
         for (kind, hit_kind) in [(Kind::Course, HitKind::Course), (Kind::Story, HitKind::Story)] {
             self.inner.cache.db().with(|conn| {
-                let clause = words.iter().map(|_| "instr(words, ?) > 0").collect::<Vec<_>>().join(" AND ");
+                let clause =
+                    words.iter().map(|_| "instr(words, ?) > 0").collect::<Vec<_>>().join(" AND ");
                 let sql = format!(
                     "SELECT id, title FROM listed WHERE kind = '{}' AND {clause}
                      ORDER BY instr(lower(title), ?) = 0, position LIMIT 20",
@@ -56,10 +57,18 @@ impl Library {
                 let values = words.iter().chain(words.first());
                 let rows = conn
                     .prepare_cached(&sql)?
-                    .query_map(rusqlite::params_from_iter(values), |r| Ok((r.get::<_, String>("id")?, r.get("title")?)))?
+                    .query_map(rusqlite::params_from_iter(values), |r| {
+                        Ok((r.get::<_, String>("id")?, r.get("title")?))
+                    })?
                     .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
                 hits.extend(rows.into_iter().filter_map(|(id, title)| {
-                    Some(Hit { kind: hit_kind, item: ItemId::new(id).ok()?, title, course_title: String::new(), snippet: String::new() })
+                    Some(Hit {
+                        kind: hit_kind,
+                        item: ItemId::new(id).ok()?,
+                        title,
+                        course_title: String::new(),
+                        snippet: String::new(),
+                    })
                 }));
                 Ok(())
             })?;
@@ -111,7 +120,13 @@ impl Library {
         let story_text = |hash| -> Result<Option<(String, String)>> {
             let Some(bytes) = self.inner.blobs.get(hash)? else { return Ok(None) };
             let Ok(story) = serde_json::from_slice::<Story>(&bytes) else { return Ok(None) };
-            let text = story.pages.iter().flat_map(|p| &p.sentences).map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
+            let text = story
+                .pages
+                .iter()
+                .flat_map(|p| &p.sentences)
+                .map(|s| s.text.as_str())
+                .collect::<Vec<_>>()
+                .join(" ");
             Ok(Some((story.title, text)))
         };
         match &manifest.manifest.content {
@@ -119,14 +134,28 @@ impl Library {
                 for lesson in &outline.lessons {
                     for section in &lesson.sections {
                         let Some(bytes) = self.inner.blobs.get(section.body)? else { continue };
-                        let Ok(body) = serde_json::from_slice::<SectionBody>(&bytes) else { continue };
+                        let Ok(body) = serde_json::from_slice::<SectionBody>(&bytes) else {
+                            continue;
+                        };
                         let item = ItemId::section(root, &lesson.id, &section.id);
-                        pages.push((item, "section", section.title.clone(), meta.title.clone(), plain_text(&body)));
+                        pages.push((
+                            item,
+                            "section",
+                            section.title.clone(),
+                            meta.title.clone(),
+                            plain_text(&body),
+                        ));
                     }
                 }
                 for story in &outline.stories {
                     if let Some((title, text)) = story_text(story.body)? {
-                        pages.push((ItemId::within(root, &story.id), "story", title, meta.title.clone(), text));
+                        pages.push((
+                            ItemId::within(root, &story.id),
+                            "story",
+                            title,
+                            meta.title.clone(),
+                            text,
+                        ));
                     }
                 }
             }
@@ -154,7 +183,10 @@ impl Library {
     /// Takes a course or story out of the index.
     pub(crate) fn unindex(&self, root: &Slug) -> Result<()> {
         self.inner.content.with(|conn| {
-            conn.execute("DELETE FROM page_text WHERE account = ?1 AND root = ?2", params![self.inner.account, root.as_str()])?;
+            conn.execute(
+                "DELETE FROM page_text WHERE account = ?1 AND root = ?2",
+                params![self.inner.account, root.as_str()],
+            )?;
             Ok(())
         })
     }

@@ -7,7 +7,10 @@
 
 mod range;
 
-use std::{net::SocketAddr, sync::{Arc, RwLock, PoisonError}};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use axum::{
     Router,
@@ -49,7 +52,11 @@ impl MediaServer {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
         let library = Arc::new(RwLock::new(None));
-        let serving = Serving { token: token.as_str().into(), host: addr.to_string().into(), library: library.clone() };
+        let serving = Serving {
+            token: token.as_str().into(),
+            host: addr.to_string().into(),
+            library: library.clone(),
+        };
         let app = Router::new().route("/{token}/{hash}", get(serve)).with_state(serving);
         let task = tokio::spawn(async move {
             if let Err(e) = axum::serve(listener, app).await {
@@ -82,7 +89,8 @@ async fn serve(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let host_fits = headers.get(header::HOST).is_some_and(|h| h.as_bytes() == serving.host.as_bytes());
+    let host_fits =
+        headers.get(header::HOST).is_some_and(|h| h.as_bytes() == serving.host.as_bytes());
     // Both are compared in constant time: a wrong token tells nothing about the right one.
     let token_fits = blake3::hash(token.as_bytes()) == blake3::hash(serving.token.as_bytes());
     let Ok(hash) = hash.parse::<BlobHash>() else { return StatusCode::NOT_FOUND.into_response() };
@@ -93,7 +101,9 @@ async fn serve(
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
     match library.blob(hash).await {
         Ok(place) => answer(hash, Arc::new(place), &method, &headers),
-        Err(Error::NotDownloaded { .. } | Error::Offline(_)) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Err(Error::NotDownloaded { .. } | Error::Offline(_)) => {
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
         Err(Error::NotFound(_)) => StatusCode::NOT_FOUND.into_response(),
         Err(e) => {
             tracing::warn!(blob.hash = ?hash, error = %e, "a blob cannot be served");
@@ -117,13 +127,20 @@ fn answer(hash: BlobHash, place: Arc<Place>, method: &Method, headers: &HeaderMa
     set(&mut out, header::CACHE_CONTROL, "private, max-age=31536000, immutable");
     set(&mut out, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     // A picture may be SVG: whatever it holds, it runs nothing.
-    set(&mut out, header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    set(
+        &mut out,
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    );
     let head = place.read_at(0, 512).unwrap_or_default();
     set(&mut out, header::CONTENT_TYPE, media_type(&head));
-    if text(header::IF_NONE_MATCH).is_some_and(|v| v.split(',').any(|t| t.trim() == etag || t.trim() == "*")) {
+    if text(header::IF_NONE_MATCH)
+        .is_some_and(|v| v.split(',').any(|t| t.trim() == etag || t.trim() == "*"))
+    {
         return (StatusCode::NOT_MODIFIED, out).into_response();
     }
-    let asked = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
+    let asked =
+        text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
     let (status, start, end) = match range::parse(asked, size) {
         range::Asked::Whole => (StatusCode::OK, 0, size),
         range::Asked::From(start) => (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK)),
@@ -147,7 +164,9 @@ fn answer(hash: BlobHash, place: Arc<Place>, method: &Method, headers: &HeaderMa
                 return Ok(None);
             }
             let len = usize::try_from((end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
-            let bytes = tokio::task::spawn_blocking(move || place.read_at(at, len)).await.map_err(std::io::Error::other)?;
+            let bytes = tokio::task::spawn_blocking(move || place.read_at(at, len))
+                .await
+                .map_err(std::io::Error::other)?;
             let bytes = bytes.map_err(std::io::Error::other)?;
             if bytes.is_empty() {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
@@ -172,7 +191,9 @@ fn media_type(head: &[u8]) -> &'static str {
         "image/webp"
     } else if is(0, b"RIFF") && is(8, b"WAVE") {
         "audio/wav"
-    } else if is(0, b"ID3") || (is(0, b"\xff") && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0)) {
+    } else if is(0, b"ID3")
+        || (is(0, b"\xff") && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0))
+    {
         "audio/mpeg"
     } else if is(0, b"OggS") {
         "audio/ogg"

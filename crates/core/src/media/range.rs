@@ -12,9 +12,16 @@ pub enum Asked {
 
 /// `header` is the value of `Range`, `size` the whole in bytes.
 pub fn parse(header: Option<&str>, size: u64) -> Asked {
-    let Some(spec) = header.and_then(|h| h.trim().strip_prefix("bytes=")) else { return Asked::Whole };
-    let Some((from, to)) = spec.split_once('-').filter(|_| !spec.contains(',')) else { return Asked::Whole };
-    let number = |s: &str| (!s.is_empty() && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse().unwrap_or(u64::MAX));
+    let Some(spec) = header.and_then(|h| h.trim().strip_prefix("bytes=")) else {
+        return Asked::Whole;
+    };
+    let Some((from, to)) = spec.split_once('-').filter(|_| !spec.contains(',')) else {
+        return Asked::Whole;
+    };
+    let number = |s: &str| {
+        (!s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| s.parse().unwrap_or(u64::MAX))
+    };
     match (from.trim(), to.trim()) {
         ("", suffix) => match number(suffix) {
             None => Asked::Whole,
@@ -26,7 +33,9 @@ pub fn parse(header: Option<&str>, size: u64) -> Asked {
             (None, ..) => Asked::Whole,
             (Some(from), _, _) if from >= size => Asked::Unsatisfiable,
             (Some(from), "", _) => Asked::From(from),
-            (Some(from), _, Some(to)) if to >= from => Asked::Part(from, to.saturating_add(1).min(size)),
+            (Some(from), _, Some(to)) if to >= from => {
+                Asked::Part(from, to.saturating_add(1).min(size))
+            }
             _ => Asked::Whole,
         },
     }

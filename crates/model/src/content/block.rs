@@ -22,17 +22,40 @@ pub struct SectionBody {
 pub enum Block {
     /// Paragraphs, headings, lists, tables, inline MathML. `<a data-word="id">` opens a word's card,
     /// `<a data-section="lesson/section">` another section.
-    RichText { html: String },
+    RichText {
+        html: String,
+    },
     /// A formula on its own line.
-    Math { mathml: String, tex: String },
-    Image { image: ImageRef },
-    Audio { audio: AudioRef },
-    Video { video: VideoRef },
-    Code { language: String, text: String, editable: bool },
+    Math {
+        mathml: String,
+        tex: String,
+    },
+    Image {
+        image: ImageRef,
+    },
+    Audio {
+        audio: AudioRef,
+    },
+    Video {
+        video: VideoRef,
+    },
+    Code {
+        language: String,
+        text: String,
+        editable: bool,
+    },
     /// A quiz of this course: `course/quiz` and its compiled blob.
-    Quiz { quiz: ItemId, title: String, body: BlobHash },
+    Quiz {
+        quiz: ItemId,
+        title: String,
+        body: BlobHash,
+    },
     /// A story of this course.
-    Story { story: Slug, title: String, body: BlobHash },
+    Story {
+        story: Slug,
+        title: String,
+        body: BlobHash,
+    },
 }
 
 /// A blob that is played or shown as it is.
@@ -147,7 +170,8 @@ pub enum Ornament {
 
 impl Cover {
     const CLOTHS: [&'static str; 10] = [
-        "#7a3b2e", "#2b3a67", "#4a4a3a", "#8a6417", "#5b2f55", "#5a4630", "#2f5d50", "#6b2737", "#34495e", "#28505a",
+        "#7a3b2e", "#2b3a67", "#4a4a3a", "#8a6417", "#5b2f55", "#5a4630", "#2f5d50", "#6b2737",
+        "#34495e", "#28505a",
     ];
     const ORNAMENTS: [Ornament; 10] = [
         Ornament::Star,

@@ -47,7 +47,21 @@ impl Dir {
             Some(_) => false,
             None => matches!(
                 language.as_str(),
-                "ar" | "aeb" | "arz" | "ary" | "fa" | "prs" | "ps" | "ur" | "he" | "yi" | "dv" | "ckb" | "sd" | "ug" | "syr" | "nqo"
+                "ar" | "aeb"
+                    | "arz"
+                    | "ary"
+                    | "fa"
+                    | "prs"
+                    | "ps"
+                    | "ur"
+                    | "he"
+                    | "yi"
+                    | "dv"
+                    | "ckb"
+                    | "sd"
+                    | "ug"
+                    | "syr"
+                    | "nqo"
             ),
         };
         if rtl { Self::Rtl } else { Self::Ltr }
@@ -188,7 +202,11 @@ mod hours {
 
     impl Serialize for Hours {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-            if self.0.is_multiple_of(100) { s.serialize_u32(self.0 / 100) } else { s.serialize_f64(f64::from(self.0) / 100.0) }
+            if self.0.is_multiple_of(100) {
+                s.serialize_u32(self.0 / 100)
+            } else {
+                s.serialize_f64(f64::from(self.0) / 100.0)
+            }
         }
     }
     impl<'de> Deserialize<'de> for Hours {

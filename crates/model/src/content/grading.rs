@@ -49,7 +49,12 @@ pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) ->
             let response = answer(&q.id);
             let max_points = i64::from(q.points) * 1000;
             let points = response.map_or(0, |r| grade_question(q, r));
-            QuestionResult { question: q.id.clone(), points, max_points, answered: response.is_some() }
+            QuestionResult {
+                question: q.id.clone(),
+                points,
+                max_points,
+                answered: response.is_some(),
+            }
         })
         .collect();
     let points = questions.iter().map(|q| q.points).sum();
@@ -61,14 +66,17 @@ pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) ->
 /// Thousandths of a point for one answer, by the partial-credit rules of docs/PACKAGE.md.
 pub fn grade_question(question: &Question, response: &Response) -> i64 {
     let full = i64::from(question.points) * 1000;
-    let share = |right: usize, of: usize| if of == 0 { full } else { full * right as i64 / of as i64 };
+    let share =
+        |right: usize, of: usize| if of == 0 { full } else { full * right as i64 / of as i64 };
     match (&question.kind, response) {
         (QuestionKind::Single { choices }, Response::Choice { chosen }) => {
             let right = choices.iter().find(|c| c.correct).map(|c| &c.id);
             if chosen.len() == 1 && chosen.first() == right { full } else { 0 }
         }
         (QuestionKind::Multiple { choices }, Response::Choice { chosen }) => {
-            let picked = |correct: bool| choices.iter().filter(|c| c.correct == correct && chosen.contains(&c.id)).count();
+            let picked = |correct: bool| {
+                choices.iter().filter(|c| c.correct == correct && chosen.contains(&c.id)).count()
+            };
             let of = choices.iter().filter(|c| c.correct).count();
             if of == 0 {
                 return if picked(false) == 0 { full } else { 0 };
@@ -77,9 +85,14 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
         }
         (QuestionKind::Fill { blanks, exact }, Response::Fill { texts }) => {
             let accepts = |accepted: &Vec<String>, text: &String| {
-                accepted.iter().any(|a| if *exact { a == text } else { normalise_answer(a) == normalise_answer(text) })
+                accepted.iter().any(|a| {
+                    if *exact { a == text } else { normalise_answer(a) == normalise_answer(text) }
+                })
             };
-            share(blanks.iter().zip(texts).filter(|(accepted, text)| accepts(accepted, text)).count(), blanks.len())
+            share(
+                blanks.iter().zip(texts).filter(|(accepted, text)| accepts(accepted, text)).count(),
+                blanks.len(),
+            )
         }
         (QuestionKind::Order { items }, Response::Order { order }) => {
             let mut seen = order.clone();
@@ -93,9 +106,14 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
             // The same text may stand on the right side twice; then either is right.
             let hit = |(i, r): (usize, &Option<u32>)| {
-                r.and_then(|r| pairs.get(r as usize)).zip(pairs.get(i)).is_some_and(|(chosen, own)| chosen.1 == own.1)
+                r.and_then(|r| pairs.get(r as usize))
+                    .zip(pairs.get(i))
+                    .is_some_and(|(chosen, own)| chosen.1 == own.1)
             };
-            share(right.iter().enumerate().filter(|x| hit(*x)).count().min(pairs.len()), pairs.len())
+            share(
+                right.iter().enumerate().filter(|x| hit(*x)).count().min(pairs.len()),
+                pairs.len(),
+            )
         }
         _ => 0,
     }
@@ -116,10 +134,23 @@ mod tests {
         Slug::new(s).unwrap()
     }
     fn question(points: u32, kind: QuestionKind) -> Question {
-        Question { id: slug("q"), prompt: String::new(), points, image: None, audio: None, explanation: String::new(), kind }
+        Question {
+            id: slug("q"),
+            prompt: String::new(),
+            points,
+            image: None,
+            audio: None,
+            explanation: String::new(),
+            kind,
+        }
     }
     fn choices(right: &[&str], wrong: &[&str]) -> Vec<Choice> {
-        let make = |id: &&str, correct| Choice { id: slug(id), text: (*id).to_owned(), correct, feedback: String::new() };
+        let make = |id: &&str, correct| Choice {
+            id: slug(id),
+            text: (*id).to_owned(),
+            correct,
+            feedback: String::new(),
+        };
         right.iter().map(|c| make(c, true)).chain(wrong.iter().map(|c| make(c, false))).collect()
     }
     fn chosen(ids: &[&str]) -> Response {
@@ -129,12 +160,24 @@ mod tests {
     #[test]
     fn scores_follow_the_table_of_the_package_page() {
         let single = question(1, QuestionKind::Single { choices: choices(&["a"], &["b"]) });
-        let multiple = question(2, QuestionKind::Multiple { choices: choices(&["a", "b"], &["c", "d"]) });
-        let fill = question(2, QuestionKind::Fill { blanks: vec![vec!["Oxbow".into(), "ox-bow".into()], vec!["é".into()]], exact: false });
-        let order = question(3, QuestionKind::Order { items: (0..4).map(|n: u32| n.to_string()).collect() });
-        let pairs = vec![("a".into(), "1".into()), ("b".into(), "2".into()), ("c".into(), "1".into())];
+        let multiple =
+            question(2, QuestionKind::Multiple { choices: choices(&["a", "b"], &["c", "d"]) });
+        let fill = question(
+            2,
+            QuestionKind::Fill {
+                blanks: vec![vec!["Oxbow".into(), "ox-bow".into()], vec!["é".into()]],
+                exact: false,
+            },
+        );
+        let order = question(
+            3,
+            QuestionKind::Order { items: (0..4).map(|n: u32| n.to_string()).collect() },
+        );
+        let pairs =
+            vec![("a".into(), "1".into()), ("b".into(), "2".into()), ("c".into(), "1".into())];
         let matching = question(3, QuestionKind::Match { pairs });
-        let texts = |t: &[&str]| Response::Fill { texts: t.iter().map(|s| (*s).to_owned()).collect() };
+        let texts =
+            |t: &[&str]| Response::Fill { texts: t.iter().map(|s| (*s).to_owned()).collect() };
         let table = [
             (&single, chosen(&["a"]), 1000),
             (&single, chosen(&["b"]), 0),

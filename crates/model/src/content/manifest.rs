@@ -24,9 +24,15 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ManifestContent {
-    Course { meta: CourseMeta, outline: CourseOutline },
+    Course {
+        meta: CourseMeta,
+        outline: CourseOutline,
+    },
     /// `body` is the compiled `Story`.
-    Story { meta: StoryMeta, body: BlobHash },
+    Story {
+        meta: StoryMeta,
+        body: BlobHash,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
@@ -82,18 +88,24 @@ impl SignedManifest {
             return Err(SignatureError::WrongKey);
         }
         let key = VerifyingKey::from_bytes(&key).map_err(|_| SignatureError::Malformed)?;
-        key.verify_strict(self.manifest.as_bytes(), &Signature::from_bytes(&signature)).map_err(|_| SignatureError::Mismatch)?;
+        key.verify_strict(self.manifest.as_bytes(), &Signature::from_bytes(&signature))
+            .map_err(|_| SignatureError::Mismatch)?;
         let unreadable = |what: String| SignatureError::Unreadable(what);
         // The format first: a newer manifest should be called newer, not broken.
         #[derive(Deserialize)]
         struct Format {
             format: String,
         }
-        let format: Format = serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
+        let format: Format =
+            serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
         if format.format != FORMAT {
-            return Err(unreadable(format!("its format is {:?}, this version reads {FORMAT:?}", format.format)));
+            return Err(unreadable(format!(
+                "its format is {:?}, this version reads {FORMAT:?}",
+                format.format
+            )));
         }
-        let manifest: Manifest = serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
+        let manifest: Manifest =
+            serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
         if !manifest.blobs.is_sorted_by(|a, b| a.hash < b.hash) {
             return Err(unreadable("its blobs are not sorted, or one is named twice".to_owned()));
         }

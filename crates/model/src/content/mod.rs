@@ -10,9 +10,17 @@ mod manifest;
 mod quiz;
 mod story;
 
-pub use block::{AudioRef, Block, BlobRef, Cover, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef};
-pub use catalogue::{CourseMeta, CourseOutline, Difficulty, Dir, Hours, LessonOutline, SectionOutline, SectionType, StoryInCourse, StoryMeta};
+pub use block::{
+    AudioRef, BlobRef, Block, Cover, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
+};
+pub use catalogue::{
+    CourseMeta, CourseOutline, Difficulty, Dir, Hours, LessonOutline, SectionOutline, SectionType,
+    StoryInCourse, StoryMeta,
+};
 pub use grading::{QuestionResult, Score, grade, grade_question, normalise_answer};
-pub use manifest::{FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError, SignedManifest};
+pub use manifest::{
+    FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,
+    SignedManifest,
+};
 pub use quiz::{Choice, Question, QuestionKind, Quiz, Response};
 pub use story::{Page, Sentence, Story, StoryQuiz, VocabularyEntry, WordSpan};

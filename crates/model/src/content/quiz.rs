@@ -48,14 +48,26 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum QuestionKind {
-    Single { choices: Vec<Choice> },
-    Multiple { choices: Vec<Choice> },
+    Single {
+        choices: Vec<Choice>,
+    },
+    Multiple {
+        choices: Vec<Choice>,
+    },
     /// Accepted spellings for each blank.
-    Fill { blanks: Vec<Vec<String>>, #[serde(default)] exact: bool },
+    Fill {
+        blanks: Vec<Vec<String>>,
+        #[serde(default)]
+        exact: bool,
+    },
     /// Items in the right order (inline HTML).
-    Order { items: Vec<String> },
+    Order {
+        items: Vec<String>,
+    },
     /// Pairs that belong together (inline HTML).
-    Match { pairs: Vec<(String, String)> },
+    Match {
+        pairs: Vec<(String, String)>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

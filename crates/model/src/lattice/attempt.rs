@@ -81,7 +81,10 @@ pub struct Answer {
 impl Answer {
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
-        c.bytes(self.attempt.0.as_bytes()).text(self.question.as_str()).int(self.seq.into()).text(&self.value);
+        c.bytes(self.attempt.0.as_bytes())
+            .text(self.question.as_str())
+            .int(self.seq.into())
+            .text(&self.value);
         c.text(&self.extra.to_text());
         c
     }
@@ -123,7 +126,11 @@ pub struct Grade {
 impl Grade {
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
-        c.bytes(self.attempt.0.as_bytes()).int(self.rev.into()).int(self.points).int(self.max_points).int(self.graded_ms);
+        c.bytes(self.attempt.0.as_bytes())
+            .int(self.rev.into())
+            .int(self.points)
+            .int(self.max_points)
+            .int(self.graded_ms);
         c.text(&self.extra.to_text());
         c
     }
@@ -139,7 +146,11 @@ impl Join for Grade {
 }
 impl Validate for Grade {
     fn validate(&self) -> Result<(), Invalid> {
-        check(self.max_points >= 0 && (0..=self.max_points).contains(&self.points), "points", "is not between 0 and maxPoints")?;
+        check(
+            self.max_points >= 0 && (0..=self.max_points).contains(&self.points),
+            "points",
+            "is not between 0 and maxPoints",
+        )?;
         check_time(self.graded_ms, "gradedMs")?;
         self.extra.validate()
     }

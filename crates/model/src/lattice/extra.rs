@@ -26,14 +26,26 @@ impl Extra {
     }
     /// Compact JSON with sorted names, or the empty text for no fields: the stored form.
     pub fn to_text(&self) -> String {
-        if self.is_empty() { String::new() } else { serde_json::to_string(&self.0).unwrap_or_default() }
+        if self.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(&self.0).unwrap_or_default()
+        }
     }
     /// The stored form read back; text that is not an object reads as empty.
     pub fn from_text(text: &str) -> Self {
-        if text.is_empty() { Self::default() } else { serde_json::from_str(text).unwrap_or_default() }
+        if text.is_empty() {
+            Self::default()
+        } else {
+            serde_json::from_str(text).unwrap_or_default()
+        }
     }
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
-        check(self.is_empty() || self.to_text().len() <= 4096, "extra", "unknown fields are over 4 KiB")
+        check(
+            self.is_empty() || self.to_text().len() <= 4096,
+            "extra",
+            "unknown fields are over 4 KiB",
+        )
     }
 }
 

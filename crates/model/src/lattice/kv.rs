@@ -26,7 +26,11 @@ pub struct Kv {
 impl Kv {
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
-        c.text(&self.ns).text(&self.key).int(self.hlc.raw()).bytes(self.device.0.as_bytes()).text(&self.value);
+        c.text(&self.ns)
+            .text(&self.key)
+            .int(self.hlc.raw())
+            .bytes(self.device.0.as_bytes())
+            .text(&self.value);
         c.text(&self.extra.to_text());
         c
     }
@@ -91,14 +95,19 @@ pub struct Decision {
 impl Decision {
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
-        c.text(self.course.as_str()).int(self.rev.into()).text(self.status.as_str()).text(&self.reason);
+        c.text(self.course.as_str())
+            .int(self.rev.into())
+            .text(self.status.as_str())
+            .text(&self.reason);
         c.text(&self.extra.to_text());
         c
     }
 }
 impl Join for Decision {
     fn join(&mut self, other: &Self) {
-        if (other.rev, other.status.as_str(), &other.reason) > (self.rev, self.status.as_str(), &self.reason) {
+        if (other.rev, other.status.as_str(), &other.reason)
+            > (self.rev, self.status.as_str(), &self.reason)
+        {
             (self.rev, self.status) = (other.rev, other.status);
             self.reason.clone_from(&other.reason);
         }

@@ -69,7 +69,15 @@ pub struct Position {
 impl Progress {
     /// A row that says nothing yet: the bottom of the lattice for this key.
     pub fn none(kind: ItemKind, item: ItemId) -> Self {
-        Self { kind, item, generation: 0, percent: 0, done_ms: None, pos: None, extra: Extra::default() }
+        Self {
+            kind,
+            item,
+            generation: 0,
+            percent: 0,
+            done_ms: None,
+            pos: None,
+            extra: Extra::default(),
+        }
     }
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();

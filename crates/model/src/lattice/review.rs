@@ -40,7 +40,8 @@ impl Join for Review {
     fn join(&mut self, other: &Self) {
         if other.payload_hash() > self.payload_hash() {
             self.word.clone_from(&other.word);
-            (self.rating, self.at_ms, self.duration_ms) = (other.rating, other.at_ms, other.duration_ms);
+            (self.rating, self.at_ms, self.duration_ms) =
+                (other.rating, other.at_ms, other.duration_ms);
         }
         self.extra.join(&other.extra);
     }
@@ -49,7 +50,11 @@ impl Validate for Review {
     fn validate(&self) -> Result<(), Invalid> {
         check(self.rating <= 4, "rating", "is not between 0 and 4")?;
         check_time(self.at_ms, "atMs")?;
-        check((0..=3_600_000).contains(&self.duration_ms), "durationMs", "is not between 0 and one hour")?;
+        check(
+            (0..=3_600_000).contains(&self.duration_ms),
+            "durationMs",
+            "is not between 0 and one hour",
+        )?;
         self.extra.validate()
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Answer, Attempt, Canonical, Decision, Grade, Invalid, Join, Kv, NoteLife, NoteRevision, Progress, Review, ReviewVoid,
-    Session, Validate,
+    Answer, Attempt, Canonical, Decision, Grade, Invalid, Join, Kv, NoteLife, NoteRevision,
+    Progress, Review, ReviewVoid, Session, Validate,
 };
 use crate::{Hlc, hash::BlobHash};
 

@@ -35,7 +35,10 @@ impl Session {
     /// The hash of everything that never changes after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
-        c.text(self.item.as_str()).bytes(self.device.0.as_bytes()).int(self.started_ms).text(&self.day);
+        c.text(self.item.as_str())
+            .bytes(self.device.0.as_bytes())
+            .int(self.started_ms)
+            .text(&self.day);
         c.hash()
     }
     pub fn canonical(&self) -> Canonical {
@@ -63,7 +66,11 @@ impl Validate for Session {
     fn validate(&self) -> Result<(), Invalid> {
         check_time(self.started_ms, "startedMs")?;
         check(is_day(&self.day), "day", "is not a date such as 2026-11-20")?;
-        check((0..=Self::MAX_ACTIVE_MS).contains(&self.active_ms), "activeMs", "is not between 0 and 24 hours")?;
+        check(
+            (0..=Self::MAX_ACTIVE_MS).contains(&self.active_ms),
+            "activeMs",
+            "is not between 0 and 24 hours",
+        )?;
         self.extra.validate()
     }
 }
@@ -71,7 +78,9 @@ impl Validate for Session {
 fn is_day(day: &str) -> bool {
     let b = day.as_bytes();
     b.len() == 10
-        && b.iter().enumerate().all(|(i, c)| if i == 4 || i == 7 { *c == b'-' } else { c.is_ascii_digit() })
+        && b.iter()
+            .enumerate()
+            .all(|(i, c)| if i == 4 || i == 7 { *c == b'-' } else { c.is_ascii_digit() })
         && ("01"..="12").contains(&&day[5..7])
         && ("01"..="31").contains(&&day[8..10])
 }
