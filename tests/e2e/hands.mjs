@@ -39,7 +39,7 @@ export async function press(page, name) {
   await page.keyboard.press("Enter");
 }
 
-export const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 export const text = (page, words) => page.getByText(words).first().waitFor();
 
 /** Types into the field that is called `name`. */

@@ -1,5 +1,7 @@
 //! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second for checking
 //! alone, joining new rows (each batch durable), replaying them, and the time of a pull of nothing.
+
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
 #![allow(clippy::print_stdout)]
 
 use std::{error::Error, time::Instant};

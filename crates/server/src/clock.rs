@@ -1,4 +1,5 @@
-//! The wall clock, as a trait: tests turn it by hand. Nothing else in this crate asks the system for the time of day.
+//! The wall clock, as a trait: tests turn it by hand. Also the stopwatch for the log and random ids: nothing else in this crate asks
+//! the system for time or randomness.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -16,9 +17,25 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks for the time of day")]
     fn now_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
     }
+}
+
+/// The start of something whose duration goes into the log; nothing is decided by it.
+#[expect(clippy::disallowed_methods, reason = "durations for the log alone; no test owns them")]
+pub fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// A random id or secret of the server's own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's ids are never replayed: histories come from devices"
+)]
+pub fn new_id() -> uuid::Uuid {
+    uuid::Uuid::new_v4()
 }
 
 /// A clock that stands still until it is turned; it may be turned back.

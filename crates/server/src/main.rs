@@ -222,7 +222,7 @@ async fn add_user(
         read.map_err(|e| Error::Refused(format!("the password cannot be read: {e}")))?;
         text.lines().next().unwrap_or_default().to_owned()
     } else {
-        uuid::Uuid::new_v4().simple().to_string()[..16].to_owned()
+        carrel_server::clock::new_id().simple().to_string()[..16].to_owned()
     };
     check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
     let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;

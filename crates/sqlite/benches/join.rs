@@ -1,4 +1,6 @@
 //! How many rows a second the joins take: `cargo bench -p carrel-sqlite`. One core, one transaction, one file.
+
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
 #![allow(clippy::print_stdout, reason = "a bench says what it measured")]
 
 use std::time::Instant;

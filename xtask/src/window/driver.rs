@@ -173,8 +173,9 @@ impl Window {
 
     /// The shown text of the first element that matches.
     pub fn text(&self, css: &str) -> Result<String> {
-        let element = self.wait_for(css)?;
-        let text = self.ask("GET", &format!("/element/{}/text", element.0), None)?;
+        self.wait_for(css)?;
+        let script = "return document.querySelector(arguments[0]).textContent.trim()";
+        let text = self.script(script, &[json!(css)])?;
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 

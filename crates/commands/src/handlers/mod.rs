@@ -23,5 +23,5 @@ fn freshness<T>(dated: &Dated<T>) -> Freshness {
 
 /// `done` of `all` in hundredths of a percent.
 fn percent(done: u64, all: u64) -> u16 {
-    if all == 0 { 0 } else { u16::try_from(done.min(all) * 10_000 / all).unwrap_or(10_000) }
+    (done.min(all) * 10_000).checked_div(all).map_or(0, |p| u16::try_from(p).unwrap_or(10_000))
 }

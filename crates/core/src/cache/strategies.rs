@@ -207,13 +207,13 @@ impl Cache {
         match route.strategy {
             Strategy::CacheFirst => match self.inner.kept(path)? {
                 Some(kept) => Ok(self.inner.serve(kept, false, false)),
-                None => self.from_network(route, path).await,
+                None => self.ask_network(route, path).await,
             },
             Strategy::CacheOnly => match self.inner.kept(path)? {
                 Some(kept) => Ok(self.inner.serve(kept, false, self.is_offline())),
                 None => Err(Error::NotDownloaded { what: path.to_owned(), size: None }),
             },
-            Strategy::NetworkOnly => self.from_network(route, path).await,
+            Strategy::NetworkOnly => self.ask_network(route, path).await,
             Strategy::NetworkFirst { timeout } => self.network_first(route, path, timeout).await,
             Strategy::StaleWhileRevalidate => {
                 self.stale_while_revalidate(route, path, on_change).await
@@ -221,7 +221,7 @@ impl Cache {
         }
     }
 
-    async fn from_network(&self, route: Route, path: &str) -> Result<Cached> {
+    async fn ask_network(&self, route: Route, path: &str) -> Result<Cached> {
         match self.fetch(route, path).await {
             Fetched::Body { entry, origin, .. } => Ok(self.inner.fresh(&entry, origin)),
             other => Err(self.error(path, other)),
@@ -269,7 +269,7 @@ impl Cache {
         on_change: impl FnOnce() + Send + 'static,
     ) -> Result<Cached> {
         let Some(kept) = self.inner.kept(path)? else {
-            return self.from_network(route, path).await;
+            return self.ask_network(route, path).await;
         };
         let age = self.inner.age(&kept.0);
         let fresh = Duration::from_secs(kept.0.fresh_s);

@@ -7,7 +7,6 @@ use carrel_model::{
         LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo,
     },
 };
-use uuid::Uuid;
 
 use super::{
     App,
@@ -145,7 +144,7 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, Fault> 
     };
     let login = clean(login, "login")?;
     let name = if name.trim().is_empty() { login.clone() } else { clean(name, "name")? };
-    Ok(UserInfo { id: UserId(Uuid::new_v4()), login, name, role })
+    Ok(UserInfo { id: UserId(crate::clock::new_id()), login, name, role })
 }
 
 fn new_tokens(now: i64) -> Result<(NewTokens, String, String), PasswordError> {
@@ -168,7 +167,8 @@ fn sign_in(
 ) -> Result<(NewSignIn, TokenReply), PasswordError> {
     let (tokens, access_token, refresh_token) = new_tokens(now)?;
     let device_name = device_name.chars().filter(|c| !c.is_control()).take(100).collect();
-    let opened = NewSignIn { id: Uuid::new_v4(), user: user.id, device, device_name, tokens };
+    let opened =
+        NewSignIn { id: crate::clock::new_id(), user: user.id, device, device_name, tokens };
     Ok((
         opened,
         TokenReply { user: user.clone(), access_token, expires_in_ms: ACCESS_MS, refresh_token },

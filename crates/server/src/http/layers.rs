@@ -1,6 +1,6 @@
 //! What happens to every request and reply: its id, its log line, security headers, problem details, panics.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::panic::AssertUnwindSafe;
 
 use axum::{
     body::{Body, HttpBody},
@@ -10,7 +10,6 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt;
-use uuid::Uuid;
 
 use super::{App, fault::Fault};
 
@@ -18,7 +17,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer: nothing leaves without an id, and no error without problem details.
 pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
-    let start = Instant::now();
+    let start = crate::clock::stopwatch();
     let id = request_id(request.headers());
     let method = request.method().clone();
     let route = request
@@ -65,7 +64,7 @@ fn request_id(headers: &HeaderMap) -> String {
             (1..=64).contains(&v.len())
                 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         })
-        .map_or_else(|| Uuid::new_v4().simple().to_string(), ToOwned::to_owned)
+        .map_or_else(|| crate::clock::new_id().simple().to_string(), ToOwned::to_owned)
 }
 
 fn with_problem(reply: Response, id: &str, method: &Method) -> Response {

@@ -1,5 +1,11 @@
 //! The server from outside: every route through the router or a real socket, with a clock that is turned by hand.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "one test measures real time; a skipped test says why"
+)]
+
 mod auth;
 mod blobs;
 mod catalogue;

@@ -11,7 +11,6 @@ mod writer;
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -103,7 +102,7 @@ impl SqliteStore {
         let slow_ms = self.slow_ms;
         tokio::task::spawn_blocking(move || {
             let conn = borrowed.conn.as_ref().ok_or(StoreError::Closed)?;
-            let start = Instant::now();
+            let start = crate::clock::stopwatch();
             let result = f(conn);
             log_slow(name, start, slow_ms);
             result
@@ -135,7 +134,7 @@ pub(crate) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
 
 /// Gives the database a new random epoch: devices then pull from 0 and send everything they have.
 pub(crate) fn set_epoch(conn: &Connection) -> Result<String> {
-    let epoch = Uuid::new_v4().simple().to_string();
+    let epoch = crate::clock::new_id().simple().to_string();
     conn.execute(
         "INSERT OR REPLACE INTO server_fact (name, value) VALUES ('epoch', ?1)",
         [&epoch],

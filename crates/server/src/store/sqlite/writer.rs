@@ -42,7 +42,7 @@ struct Work<T, F> {
 impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Work<T, F> {
     fn run(&mut self, conn: &Connection) -> bool {
         let Some(f) = self.f.take() else { return false };
-        let start = Instant::now();
+        let start = crate::clock::stopwatch();
         let result = catch_unwind(AssertUnwindSafe(|| f(conn)))
             .unwrap_or_else(|_| Err(StoreError::NotCommitted(format!("{} panicked", self.name))));
         log_slow(self.name, start, self.slow_ms);
