@@ -30,6 +30,7 @@ impl Demo {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
             import(data)?;
             add_learner(data)?;
+            export(data)?;
             sh::create(&filled)?;
         }
         Ok(Self {
@@ -43,6 +44,11 @@ impl Demo {
     /// The address that a person types.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The demo library as plain files: what an installed app carries for those who have no account.
+    pub fn library(&self) -> PathBuf {
+        library(&self.data)
     }
 
     /// Where the server listens while it runs.
@@ -80,6 +86,14 @@ fn import(data: &Path) -> Result {
     let mut command = server();
     command.arg("import").args([assets.join("courses"), assets.join("stories")]);
     sh::run(command.arg("--data").arg(data))
+}
+
+fn library(data: &Path) -> PathBuf {
+    data.with_file_name("demo-library")
+}
+
+fn export(data: &Path) -> Result {
+    sh::run(server().arg("export-library").arg(library(data)).arg("--data").arg(data))
 }
 
 fn server() -> Command {

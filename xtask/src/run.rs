@@ -33,7 +33,7 @@ pub fn run(args: &[String]) -> Result {
     let mut app = sh::program(app());
     // A debug build signs in by itself when it finds this; a release build knows no such thing.
     app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
-    app.env("CARREL_DATA_DIR", place.join("device"));
+    app.env("CARREL_DATA_DIR", place.join("device")).env("CARREL_DEMO_DIR", demo.library());
     Background::start("carrel", &app, &place.join("app.log"))?.wait()
 }
 

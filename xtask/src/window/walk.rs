@@ -103,6 +103,22 @@ pub fn walk() -> Result {
     phone.picture("07-second-device")?;
     window.close()?;
     say("agrees", &format!("the second device shows the same: {here}"));
+
+    demo.stop();
+    let guest = Device::new("guest", (390, 844), &place)?;
+    let window = guest.open_with(&[("CARREL_DEMO_DIR", &demo.library().display().to_string())])?;
+    window.click("section .button.go")?;
+    window.wait_for("nav a[href='#/sync']")?;
+    window.go(&format!("#/story/{STORY}"))?;
+    window.wait_for(".story .text")?;
+    let read = json!({ "kind": "story", "item": STORY, "percent": 2500, "pos": "p2.s1" });
+    window.call("record_progress", read)?;
+    guest.picture("08-demo-library")?;
+    window.close()?;
+    say(
+        "guest",
+        "without an account and without a server the demo library opens and keeps the place",
+    );
     println!("  pictures in {}", place.display());
     Ok(())
 }
@@ -119,7 +135,11 @@ impl Device {
     }
 
     fn open(&self) -> Result<Window> {
-        let env = [("LANG", "C.UTF-8"), ("LANGUAGE", "en")];
+        self.open_with(&[])
+    }
+
+    fn open_with(&self, more: &[(&str, &str)]) -> Result<Window> {
+        let env = [&[("LANG", "C.UTF-8"), ("LANGUAGE", "en")], more].concat();
         let window = Window::open(&self.screen, &run::app(), &self.data, &env, &self.logs)?;
         window.resize(self.size.0, self.size.1)?;
         window.wait_for("h1")?;

@@ -101,13 +101,27 @@ async fn view(account: &OpenAccount, receipt: CoreReceipt) -> Result<Receipt> {
             (title, course_title) = titles(account, !is_section, &row.item).await?;
         }
         Some(Row::Attempt(row)) => {
-            (title, course_title) = (String::new(), root_title(account, &row.quiz).await?)
+            (title, course_title) = (root_title(account, &row.quiz).await?, String::new());
+        }
+        // An answer goes by the name of what it was asked about.
+        Some(Row::Answer(row)) => {
+            let attempt = account.learning.attempt(row.attempt).await?.attempt;
+            (title, course_title) = (root_title(account, &attempt.quiz).await?, String::new());
         }
         Some(Row::Review(row)) => {
             title = row.word.as_str().rsplit('/').next().unwrap_or_default().to_owned();
             course_title = root_title(account, &row.word).await?;
         }
-        Some(Row::Kv(row)) => title = row.key.clone(),
+        Some(Row::Kv(row)) => {
+            title = match row.ns.as_str() {
+                "device" => serde_json::from_str(&row.value).unwrap_or_default(),
+                "enrolment" => match ItemId::new(row.key.clone()) {
+                    Ok(course) => root_title(account, &course).await?,
+                    Err(_) => row.key.clone(),
+                },
+                _ => row.key.clone(),
+            };
+        }
         _ => {}
     }
     Ok(Receipt {

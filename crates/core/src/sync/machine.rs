@@ -31,7 +31,7 @@ pub const DEBOUNCE_MS: i64 = 1_000;
 /// Without any other reason.
 pub const POLL_MS: i64 = 5 * 60_000;
 /// Rows of one pull at first.
-pub const PULL_ROWS: u32 = 500;
+pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
 /// So many refusals in a row without one row accepted may be the server's fault: from then on one per wait.
 const REFUSALS: u32 = 8;
 /// A round that moved nothing is not repeated at once.

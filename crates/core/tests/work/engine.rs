@@ -241,6 +241,7 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         serde_json::to_vec(&PullReply { epoch: "e1".into(), rows, next, more }).unwrap()
     };
     let fine = r#"{"type":"progress","kind":"section","item":"x/y/z","percent":5}"#;
+    let too_many = u64::from(carrel_core::sync::machine::PULL_ROWS) + 1;
     let replies: Vec<(&str, Vec<u8>)> = vec![
         ("a sign-in page", b"<html>".to_vec()),
         ("nothing", vec![]),
@@ -250,7 +251,10 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         ("more for ever", json(vec![], 0, true)),
         ("a cursor over all numbers", json(vec![], u64::MAX, false)),
         ("no epoch", br#"{"epoch":"","rows":[],"next":5,"more":false}"#.to_vec()),
-        ("more rows than asked", json((1..=600).map(|n| row(n, fine)).collect(), 600, false)),
+        (
+            "more rows than asked",
+            json((1..=too_many).map(|n| row(n, fine)).collect(), too_many, false),
+        ),
         ("a huge body", vec![b' '; 9 * 1024 * 1024]),
     ];
     for (name, body) in replies {

@@ -1,0 +1,413 @@
+//! The budgets that can be measured without a window, each beside its floor in the same run. `cargo xtask bench`.
+//!
+//! Times drift on shared machines: what is held are ratios to a floor, and counts. A row over its budget is marked and the
+//! program ends with 1.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures real time and prints a table"
+)]
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{Read, Write},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_commands::{Host, api::error::CommandError, dispatch};
+use carrel_core::{
+    Clock, SystemClock,
+    account::FileSecrets,
+    cache::BlobStore,
+    core::{Config, Core, OpenAccount},
+    http::{Failure, Http, LiveHttp, Reply, Request},
+    learning::Step,
+    library::Kind,
+};
+use carrel_model::{BlobHash, ItemId, lattice::ItemKind};
+use carrel_server::{Config as ServerConfig, Server};
+use carrel_testkit::{SeededIds, content};
+use serde_json::json;
+
+const PASSWORD: &str = "a quiet desk";
+
+/// The network, counted.
+struct Counted {
+    inner: LiveHttp,
+    requests: AtomicU64,
+}
+
+#[async_trait]
+impl Http for Counted {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.inner.send(request).await
+    }
+}
+
+struct Desk(Arc<Core>);
+
+impl Host for Desk {
+    fn core(&self) -> &Arc<Core> {
+        &self.0
+    }
+    fn open_url(&self, _: &str) -> Result<(), CommandError> {
+        Err(CommandError::unavailable("no browser in a benchmark"))
+    }
+}
+
+/// The table, row by row.
+#[derive(Default)]
+struct Table {
+    over: u32,
+}
+
+impl Table {
+    /// `figure` and `floor` with their unit; `held` is the ratio or count that is held, with its most.
+    fn row(&mut self, what: &str, figure: String, floor: String, held: f64, most: f64, unit: &str) {
+        let good = held <= most;
+        self.over += u32::from(!good);
+        let mark = if good { "" } else { "  OVER" };
+        println!("{what:<44} {figure:>22} {floor:>28} {held:>9.2} <= {most:<6} {unit}{mark}");
+    }
+}
+
+fn micros(d: Duration) -> f64 {
+    d.as_secs_f64() * 1e6
+}
+fn show(d: Duration) -> String {
+    if d < Duration::from_millis(10) {
+        format!("{:.1} us", micros(d))
+    } else {
+        format!("{:.1} ms", micros(d) / 1e3)
+    }
+}
+/// Median and 99th percentile.
+fn spread(mut times: Vec<Duration>) -> (Duration, Duration) {
+    times.sort_unstable();
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+/// Median of `n` runs.
+fn median(n: usize, mut run: impl FnMut()) -> Duration {
+    spread(
+        (0..n)
+            .map(|_| {
+                let start = Instant::now();
+                run();
+                start.elapsed()
+            })
+            .collect(),
+    )
+    .0
+}
+
+async fn core(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Core> {
+    let ids = Arc::new(SeededIds::new(seed));
+    Core::open(Config {
+        data_dir: dir.join("data"),
+        cache_dir: dir.join("cache"),
+        demo_dir: None,
+        http,
+        clock: Arc::new(SystemClock::new()),
+        ids: ids.clone(),
+        secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
+        device_name: format!("device {seed}"),
+        app_version: "0.1.0".into(),
+        listens: false,
+    })
+    .await
+    .expect("the core opens")
+}
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` passes this: then there is nothing to measure.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let dir = tempfile::Builder::new()
+        .prefix("carrel-bench-")
+        .tempdir_in("target")
+        .expect("a folder on the disk");
+    let books = dir.path().join("books");
+    content::write_library(&books).expect("a library");
+    let server = Server::start(ServerConfig {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        ..ServerConfig::new(dir.path().join("server"))
+    })
+    .await
+    .expect("the server starts");
+    server.import(&[books]).await.expect("the library is imported");
+
+    println!("{:<44} {:>22} {:>28} {:>9}    budget", "what", "figure", "floor", "held");
+    let mut table = Table::default();
+    let http = Arc::new(Counted {
+        inner: LiveHttp::new("Carrel/bench").expect("a client"),
+        requests: AtomicU64::new(0),
+    });
+    let laptop = core(&dir.path().join("laptop"), http.clone(), 1).await;
+    let account =
+        laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+
+    tick(&mut table, &account, dir.path()).await;
+    lesson(&mut table, &laptop, &account).await;
+    cache(&mut table, dir.path());
+    sync(&mut table, &http, &laptop, &account, &server.url(), dir.path()).await;
+    start(&mut table, http.clone(), &laptop, dir.path()).await;
+
+    laptop.close().await;
+    server.shutdown().await;
+    if table.over > 0 {
+        println!("{} rows are over their budget", table.over);
+        std::process::exit(1);
+    }
+}
+
+/// Record progress, durable: against one `fsync` and one bare SQLite commit on the same disk.
+async fn tick(table: &mut Table, account: &OpenAccount, dir: &Path) {
+    let mut file = File::create(dir.join("fsync")).expect("a file");
+    let fsync = median(200, || {
+        file.write_all(&[7; 4096]).expect("written");
+        file.sync_data().expect("synced");
+    });
+    let conn = carrel_sqlite::open(&dir.join("bare.db"), Default::default()).expect("a database");
+    conn.execute_batch("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT NOT NULL)").expect("a table");
+    let mut n = 0;
+    let commit = median(200, || {
+        n += 1;
+        conn.execute(
+            "INSERT OR REPLACE INTO t VALUES (?1, 'a row of about the same length as a tick has')",
+            [n % 10],
+        )
+        .expect("committed");
+    });
+    let item = content::sections()[0].clone();
+    let mut times = Vec::new();
+    for percent in 1..=500 {
+        let step = Step { percent: Some(percent), ..Step::at(ItemKind::Section, item.clone()) };
+        let start = Instant::now();
+        account.learning.record(step).await.expect("recorded");
+        times.push(start.elapsed());
+    }
+    let (half, most) = spread(times);
+    let figure = format!("{} p99 {}", show(half), show(most));
+    let floor = format!("commit {}, fsync {}", show(commit), show(fsync));
+    table.row("a durable tick", figure, floor, micros(half) / micros(commit), 2.0, "x one commit");
+}
+
+/// A lesson that is on this device, through the command registry: against one read of its row.
+async fn lesson(table: &mut Table, core: &Arc<Core>, account: &OpenAccount) {
+    let item = content::sections()[0].clone();
+    let course = content::course();
+    account.content.downloads.start(Kind::Course, &course).expect("wanted");
+    let mut changes = core.changes().listen();
+    while account
+        .content
+        .downloads
+        .state(Kind::Course, &course)
+        .expect("a state")
+        .ready_version
+        .is_none()
+    {
+        let _ = changes.recv().await;
+    }
+    let desk = Desk(core.clone());
+    let mut times = Vec::new();
+    for _ in 0..500 {
+        let start = Instant::now();
+        dispatch(&desk, "open_section", json!({ "item": item })).await.expect("opened");
+        times.push(start.elapsed());
+    }
+    let (half, most) = spread(times);
+    table.row(
+        "open a cached lesson (without paint)",
+        format!("{} p99 {}", show(half), show(most)),
+        "budget with paint 50 ms".into(),
+        micros(most) / 1e3,
+        10.0,
+        "ms p99",
+    );
+}
+
+/// Memory and disk hits: against a map look-up, and one read of the same bytes.
+fn cache(table: &mut Table, dir: &Path) {
+    let sql = include_str!("../../migrations/content/0001_content.sql");
+    let migrations = [carrel_sqlite::Migration { number: 1, name: "content", sql }];
+    let db =
+        carrel_core::cache::Db::open(&dir.join("content.db"), &migrations, 0).expect("a database");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = BlobStore::new(db, &dir.join("blobs"), clock).expect("a store");
+    let small = Bytes::from(vec![1; 8 * 1024]);
+    let large = Bytes::from((0..8 * 1024 * 1024_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>());
+    let [few, many] = [&small, &large].map(|bytes| {
+        let hash = BlobHash::of(bytes);
+        store.put(hash, bytes).expect("kept");
+        hash
+    });
+    let map = HashMap::from([(few, small.clone())]);
+    const HITS: u32 = 100_000;
+    let lookup =
+        median(5, || (0..HITS).for_each(|_| drop(std::hint::black_box(map.get(&few).cloned()))))
+            / HITS;
+    let hit =
+        median(5, || (0..HITS).for_each(|_| drop(std::hint::black_box(store.get(few))))) / HITS;
+    let over = micros(hit) - micros(lookup);
+    table.row(
+        "memory hit, 8 KiB",
+        format!("{:.0} ns", micros(hit) * 1e3),
+        format!("map {:.0} ns", micros(lookup) * 1e3),
+        over,
+        2.0,
+        "us over the map",
+    );
+
+    let hex = many.to_hex();
+    let path = dir.join("blobs").join(&hex[..2]).join(&hex);
+    let read = median(20, || {
+        let mut bytes = Vec::with_capacity(large.len());
+        File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).expect("read");
+        std::hint::black_box(&bytes);
+    });
+    let disk = median(20, || drop(std::hint::black_box(store.get(many).expect("here"))));
+    table.row(
+        "disk hit, 8 MiB",
+        show(disk),
+        format!("read {}", show(read)),
+        micros(disk) / micros(read),
+        1.5,
+        "x one read",
+    );
+}
+
+/// 10,000 rows up, 10,000 rows down on another device, and a round with nothing new.
+async fn sync(
+    table: &mut Table,
+    http: &Arc<Counted>,
+    laptop: &Arc<Core>,
+    account: &OpenAccount,
+    url: &str,
+    dir: &Path,
+) {
+    const ROWS: usize = 10_000;
+    account.sync.sync_now().await.expect("synced");
+    account
+        .store
+        .write("bench", |tx| {
+            for n in 0..ROWS {
+                let item = ItemId::new(format!(
+                    "course-{}/lesson-{}/section-{}",
+                    n % 100,
+                    n / 100 % 10,
+                    n
+                ))
+                .expect("an id");
+                let mut row = carrel_model::lattice::Progress::none(ItemKind::Section, item);
+                row.percent = 5_000;
+                tx.join(row)?;
+            }
+            Ok(())
+        })
+        .await
+        .expect("written");
+    let asked = http.requests.load(Ordering::Relaxed);
+    let began = Instant::now();
+    let status = account.sync.sync_now().await.expect("synced");
+    let took = began.elapsed();
+    let requests = http.requests.load(Ordering::Relaxed) - asked;
+    assert_eq!((status.waiting, status.refused), (0, 0), "everything was accepted");
+    table.row(
+        "push 10,000 rows, durable on both ends",
+        show(took),
+        "budget 120 ms".into(),
+        micros(took) / 1e3,
+        120.0,
+        "ms",
+    );
+    table.row(
+        "  its requests",
+        requests.to_string(),
+        "1,000 rows a request".into(),
+        requests as f64,
+        12.0,
+        "requests",
+    );
+
+    let tablet = core(&dir.join("tablet"), http.clone(), 2).await;
+    let asked = http.requests.load(Ordering::Relaxed);
+    let began = Instant::now();
+    let second = tablet.sign_in(url, "asha", PASSWORD).await.expect("signed in");
+    let signed_in = began.elapsed();
+    let began = Instant::now();
+    second.sync.sync_now().await.expect("synced");
+    let took = began.elapsed();
+    let requests = http.requests.load(Ordering::Relaxed) - asked;
+    let there = second.learning.progress_under("course-7").await.expect("read").len();
+    assert_eq!(there, ROWS / 100, "every row is on the second device");
+    let floor = format!("sign-in before it {}", show(signed_in));
+    table.row(
+        "pull 10,000 rows on another device",
+        show(took),
+        floor,
+        micros(took) / 1e3,
+        120.0,
+        "ms",
+    );
+    table.row(
+        "  requests, the sign-in included",
+        requests.to_string(),
+        "2,000 rows a request".into(),
+        requests as f64,
+        14.0,
+        "requests",
+    );
+
+    account.sync.sync_now().await.expect("synced");
+    let asked = http.requests.load(Ordering::Relaxed);
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let start = Instant::now();
+        account.sync.sync_now().await.expect("synced");
+        times.push(start.elapsed());
+    }
+    let requests = (http.requests.load(Ordering::Relaxed) - asked) as f64 / 50.0;
+    let (half, most) = spread(times);
+    table.row(
+        "nothing new: one round",
+        format!("{} p99 {}", show(half), show(most)),
+        format!("{requests:.1} requests"),
+        micros(half) / 1e3,
+        3.0,
+        "ms",
+    );
+    tablet.close().await;
+    let _ = laptop;
+}
+
+/// From nothing to the first list, everything local.
+async fn start(table: &mut Table, http: Arc<Counted>, laptop: &Arc<Core>, dir: &Path) {
+    let desk = Desk(laptop.clone());
+    dispatch(&desk, "list_courses", json!({})).await.expect("listed");
+    laptop.close().await;
+    let began = Instant::now();
+    let again = core(&dir.join("laptop"), http, 3).await;
+    dispatch(&Desk(again.clone()), "get_app_state", json!({})).await.expect("a state");
+    dispatch(&Desk(again.clone()), "list_courses", json!({})).await.expect("listed");
+    let took = began.elapsed();
+    table.row(
+        "start to first list (core alone)",
+        show(took),
+        "budget with paint 400 ms".into(),
+        micros(took) / 1e3,
+        200.0,
+        "ms",
+    );
+    again.close().await;
+}
