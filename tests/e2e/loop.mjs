@@ -23,9 +23,9 @@ async function picture(page, name) {
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`) });
 }
 async function until(what, look) {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + 60_000;
   while (!(await look())) {
-    if (Date.now() > end) throw new Error(`waited 15 s for ${what}`);
+    if (Date.now() > end) throw new Error(`waited a minute for ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
@@ -132,6 +132,8 @@ async function main() {
     await step("read and finish a section", async () => {
       await press(page, /^(Begin|Start|Continue)/);
       await heading(page, "The shape of a river");
+      // Reading is measured by beats a few seconds apart: stay until the first was counted.
+      await until("time to be counted", async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0);
       await press(page, /^I have finished this/);
       await text(page, /^Finished/);
       await picture(page, "finished-offline");
