@@ -68,7 +68,7 @@ pub struct Compiled {
 pub struct Compiler {
     options: Options,
     pub(crate) shared: Shared,
-    /// Ids of this session and the packages that have them.
+    /// Ids of this import and the packages that have them.
     ids: HashMap<Slug, String>,
 }
 
