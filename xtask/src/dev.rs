@@ -22,15 +22,16 @@ pub fn run(args: &[String]) -> Result {
 fn browser() -> Result {
     sh::run(sh::cargo().args(["build", "--package", "carrel-bridge", "--locked"]))?;
     let data = sh::target().join("dev");
-    let address = format!("127.0.0.1:{}", sh::free_port()?);
+    let port = sh::free_port()?.to_string();
     let log = data.join("bridge.log");
     let mut command = sh::program(sh::target().join("debug/carrel-bridge"));
-    command.args(["--listen", &address, "--data"]).arg(data.join("device"));
+    command.args(["--port", &port, "--data"]).arg(data.join("device"));
+    command.arg("--ui").arg(sh::root().join("ui/dist"));
     let bridge = Background::start("carrel-bridge", &command, &log)?;
     println!("the bridge's log: {}", log.display());
     let mut vite = sh::npm("ui");
     let result =
-        sh::run(vite.args(["run", "dev"]).env("CARREL_BRIDGE", format!("http://{address}")));
+        sh::run(vite.args(["run", "dev"]).env("CARREL_BRIDGE", format!("http://127.0.0.1:{port}")));
     bridge.stop();
     result
 }
