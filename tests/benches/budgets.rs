@@ -135,7 +135,7 @@ async fn main() {
     }
     let dir = tempfile::Builder::new()
         .prefix("carrel-bench-")
-        .tempdir_in("target")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
         .expect("a folder on the disk");
     let books = dir.path().join("books");
     content::write_library(&books).expect("a library");

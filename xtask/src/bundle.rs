@@ -1,9 +1,15 @@
-//! `bundle`: the installers this system can make. On Linux deb and rpm, in target/release/bundle.
+//! `bundle`: the installers this system can make, with the demo library inside. On Linux deb and rpm, in target/release/bundle.
+//!
+//! Not here: what an installer holds besides the program and the demo library (`tauri.conf.json`).
 
 use crate::{
+    demo,
     setup::{self, Part},
     sh::{self, Result},
 };
+
+/// Where the app looks for the demo library, in the folder of its resources.
+const PLACE: &str = "demo-library";
 
 pub fn run(args: &[String]) -> Result {
     setup::system(&[Part::App])?;
@@ -15,13 +21,21 @@ pub fn run(args: &[String]) -> Result {
     } else {
         "app,dmg"
     };
+    sh::run(sh::cargo().args(["build", "--release", "--locked", "--package", "carrel-server"]))?;
+    let library = sh::target().join(PLACE);
+    demo::pack(&demo::server_program("release"), &library)?;
     let cli = sh::root().join("ui/node_modules/.bin").join(if cfg!(windows) {
         "tauri.cmd"
     } else {
         "tauri"
     });
+    // Not in tauri.conf.json: there it would have to be made before every build of the app.
+    let resources = format!(
+        r#"{{"bundle":{{"resources":{{"{}":"{PLACE}"}}}}}}"#,
+        library.display().to_string().replace('\\', "/")
+    );
     let mut command = sh::program(cli);
-    command.args(["build", "--ci", "--bundles", bundles]).args(args);
+    command.args(["build", "--ci", "--bundles", bundles, "--config", &resources]).args(args);
     // The app is not a default member: name it.
     sh::run(command.args(["--", "--package", "carrel", "--locked"]))?;
     println!("in {}", sh::target().join("release/bundle").display());

@@ -28,9 +28,9 @@ impl Demo {
         let filled = data.join("filled");
         if !filled.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
-            import(data)?;
+            import(server(), data)?;
             add_learner(data)?;
-            export(data)?;
+            export(server(), data, &library(data))?;
             sh::create(&filled)?;
         }
         Ok(Self {
@@ -80,26 +80,42 @@ impl Demo {
     }
 }
 
+/// Compiles the demo library with the server program `server` and writes it to `library` as plain files, made anew.
+pub fn pack(server: &Path, library: &Path) -> Result {
+    let data = library.with_extension("making");
+    for old in [library, &data] {
+        if old.exists() {
+            std::fs::remove_dir_all(old).map_err(|e| format!("{}: {e}", old.display()))?;
+        }
+    }
+    let program = || sh::program(server);
+    import(program(), &data)?;
+    export(program(), &data, library)?;
+    std::fs::remove_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))
+}
+
 /// Compiles and publishes the demo library into a data folder.
-fn import(data: &Path) -> Result {
+fn import(mut server: Command, data: &Path) -> Result {
     let assets = sh::root().join("assets");
-    let mut command = server();
-    command.arg("import").args([assets.join("courses"), assets.join("stories")]);
-    sh::run(command.arg("--data").arg(data))
+    server.arg("import").args([assets.join("courses"), assets.join("stories")]);
+    sh::run(server.arg("--data").arg(data))
 }
 
 fn library(data: &Path) -> PathBuf {
     data.with_file_name("demo-library")
 }
 
-fn export(data: &Path) -> Result {
-    sh::run(server().arg("export-library").arg(library(data)).arg("--data").arg(data))
+fn export(mut server: Command, data: &Path, library: &Path) -> Result {
+    sh::run(server.arg("export-library").arg(library).arg("--data").arg(data))
+}
+
+/// The server program as built with `profile` (`debug`, `release`).
+pub fn server_program(profile: &str) -> PathBuf {
+    sh::target().join(profile).join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn server() -> Command {
-    sh::program(
-        sh::target().join("debug").join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX)),
-    )
+    sh::program(server_program("debug"))
 }
 
 /// `user add` reads the password from its input, so that it is on no command line.

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod breaks;
 mod bundle;
 mod checks;
 mod demo;
@@ -33,6 +34,7 @@ usage: cargo xtask <command>
   dev [--browser]     the app with live reload; --browser: the UI in a browser over the bridge
   gen [--check]       write ui/src/lib/api from the command registry
   bench [ARGS]        measure the budgets on a release build
+  break [PART]        break the code on purpose, fault by fault, and want a red test; PART: of a fault's name or file
   platforms [NAME]    link for Windows, check for Android, macOS and iOS; NAME: windows, wine, android, macos, ios
   bundle              deb and rpm in target/release/bundle
   setup [PART]        install what is missing; PART: app, e2e, platforms (default: app and e2e)
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         "dev" => dev::run(&rest),
         "gen" => r#gen::run(&rest),
         "bench" => bench::run(&rest),
+        "break" => breaks::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
         "setup" => setup::run(&rest),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    breaks,
     checks::{arrows, hygiene, licences, weight},
     r#gen, platforms,
     setup::{self, Part},
@@ -58,6 +59,7 @@ const STEPS: &[Step] = &[
 /// What `--long` adds.
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
+    Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
 ];
 

@@ -98,11 +98,38 @@ fn rows_survive_json() {
         let back: Row =
             serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
         prop_assert_eq!(back.hash(), row.hash());
-        prop_assert_eq!(back, row);
+        prop_assert_eq!(&back, &row);
+        prop_assert_eq!(Row::from_json(&text).ok(), Some(back), "the quick reader reads the same");
         Ok(())
     });
     if let Err(e) = run {
         panic!("{e}");
+    }
+}
+
+#[test]
+fn the_quick_reader_refuses_what_serde_refuses() {
+    let progress = r#""kind":"section","item":"a/b/c","percent":5"#;
+    let table = [
+        format!(r#"{{"type":"progress",{progress}}}"#),
+        format!(r#"{{{progress},"type":"progress"}}"#),
+        format!(r#"{{"\u0074ype":"pro\u0067ress",{progress},"new":{{"type":1}}}}"#),
+        format!(r#"{{"type":"progress","type":"kv",{progress}}}"#),
+        format!(r#"{{"type":"progress",{progress},"percent":6}}"#),
+        format!(r#"{{"type":"hologram",{progress}}}"#),
+        format!(r#"{{"type":null,{progress}}}"#),
+        format!(r#"{{{progress}}}"#),
+        format!(r#"{{"type":"progress",{progress}}} "#),
+        format!(r#"{{"type":"progress",{progress}}} x"#),
+        format!(r#"{{"type":"progress",{progress}"#),
+        r#"{"type":"decision"}"#.to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        String::new(),
+    ];
+    for json in table {
+        let slow = serde_json::from_str::<Row>(&json).ok();
+        assert_eq!(Row::from_json(&json).ok(), slow, "{json}");
     }
 }
 

@@ -46,7 +46,7 @@ struct Typed {
 }
 
 fn check_one(json: &str, now_ms: i64) -> Result<Row, (ResultCode, String)> {
-    let row: Row = match serde_json::from_str(json) {
+    let row = match Row::from_json(json) {
         Ok(row) => row,
         Err(problem) => return Err(unread(json, &problem)),
     };

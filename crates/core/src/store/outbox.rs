@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use carrel_model::lattice::{Row, RowKey, RowType};
+use carrel_model::lattice::{RowKey, RowType};
 use carrel_sqlite::rows::{self, Owner};
 use rusqlite::{Connection, OptionalExtension};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Tx;
 use crate::{Change, Result};
@@ -51,22 +52,29 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Re
     Ok(())
 }
 
-/// What waits, in the order in which it is sent: at most `limit` keys and their rows, no more than `bytes` of JSON (but at least one).
-pub fn batch(conn: &Connection, limit: usize, bytes: usize) -> Result<Vec<(Waiting, Row, String)>> {
-    let mut stmt = conn
-        .prepare_cached("SELECT row_type, key, rev, first_ms FROM outbox ORDER BY rev LIMIT ?1")?;
-    let mut found = stmt.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+/// What waits, in the order in which it is sent, from after the local revision `after_rev`: at most `limit` keys and their rows, no
+/// more than `bytes` of JSON (but at least one).
+pub fn batch(
+    conn: &Connection,
+    after_rev: i64,
+    limit: usize,
+    bytes: usize,
+) -> Result<Vec<(Waiting, Box<RawValue>)>> {
+    let mut stmt = conn.prepare_cached(
+        "SELECT row_type, key, rev, first_ms FROM outbox WHERE rev > ?1 ORDER BY rev LIMIT ?2",
+    )?;
+    let mut found = stmt.query([after_rev, i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut batch = Vec::new();
     let mut sum = 0;
     while let Some(r) = found.next()? {
         let Some(waiting) = waiting_of(r)? else { continue };
         let Some(row) = rows::get(conn, Owner::Client, &waiting.key)? else { continue };
-        let json = serde_json::to_string(&row)?;
-        sum += json.len() + 1;
+        let json = to_raw_value(&row)?;
+        sum += json.get().len() + 1;
         if sum > bytes && !batch.is_empty() {
             break;
         }
-        batch.push((waiting, row, json));
+        batch.push((waiting, json));
     }
     Ok(batch)
 }
@@ -110,16 +118,19 @@ pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
 }
 
 /// The server has the row as it was at `rev`. It waits on if it changed since: then false.
-pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64, at_ms: i64) -> Result<bool> {
+pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
     let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
-    if gone {
-        let sql = "INSERT INTO receipt (row_type, key, at_ms) VALUES (?1, ?2, ?3) \
-                   ON CONFLICT (row_type, key) DO UPDATE SET at_ms = excluded.at_ms";
-        tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, at_ms))?;
-    }
     Ok(gone)
+}
+
+/// Notes for people that the server has it. Only the newest `RECEIPTS` are ever kept.
+pub(crate) fn note_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
+    let sql = "INSERT INTO receipt (row_type, key, at_ms) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (row_type, key) DO UPDATE SET at_ms = excluded.at_ms";
+    tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, at_ms))?;
+    Ok(())
 }
 
 /// The server refused the row as it was at `rev`: it stays in its table, and does not wait any more unless it changed since.

@@ -85,7 +85,7 @@ pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
         .query_map([], |r| Ok((r.get("hash")?, r.get("body")?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (hash, body) in kept {
-        if let Ok(row) = serde_json::from_str::<Row>(&body)
+        if let Ok(row) = Row::from_json(&body)
             && tx.apply_remote(row).is_ok()
         {
             conn.execute("DELETE FROM foreign_row WHERE hash = ?1", [hash])?;

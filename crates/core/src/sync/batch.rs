@@ -1,12 +1,13 @@
 //! What waits as one push, and what the reply does to the outbox: in one transaction, row by row.
 
+use std::collections::BTreeSet;
+
 use carrel_model::{
     BatchId, Hlc,
     lattice::{NoteLife, Position, Row, RowKey},
     wire::{MAX_PUSH_BYTES, PushReply, PushRequest, ResultCode},
 };
 use rusqlite::Connection;
-use serde_json::value::RawValue;
 
 use super::machine::Pushed;
 use crate::{
@@ -29,23 +30,43 @@ const SKEWS: u32 = 3;
 
 /// A batch on its way: what was sent, as it was.
 pub(super) struct Batch {
-    pub(super) sent: Vec<Waiting>,
-    pub(super) request: PushRequest,
+    sent: Vec<Waiting>,
+    request: PushRequest,
     /// How far the pull was when it was sent.
     pulled: u64,
     /// Our clock is known to be off.
     off_clock: bool,
 }
 
-/// The next batch; none if nothing waits.
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+    pub(super) fn keys(&self) -> BTreeSet<RowKey> {
+        self.sent.iter().map(|w| w.key.clone()).collect()
+    }
+    pub(super) fn first(&self) -> Option<(RowKey, i64)> {
+        self.sent.first().map(|w| (w.key.clone(), w.rev))
+    }
+    /// The local revision of its last row: the next batch starts after it.
+    pub(super) fn last_rev(&self) -> i64 {
+        self.sent.last().map_or(0, |w| w.rev)
+    }
+    pub(super) fn request(&self) -> &PushRequest {
+        &self.request
+    }
+}
+
+/// The next batch of rows that were changed after the local revision `after_rev`; none if no such row waits.
 pub(super) fn next(
     conn: &Connection,
     limit: usize,
+    after_rev: i64,
     device_id: carrel_model::DeviceId,
     clock: &dyn Clock,
     ids: &dyn IdGen,
 ) -> Result<Option<Batch>> {
-    let found = outbox::batch(conn, limit, MAX_PUSH_BYTES - ENVELOPE)?;
+    let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE)?;
     if found.is_empty() {
         return Ok(None);
     }
@@ -53,9 +74,9 @@ pub(super) fn next(
     let now_ms = clock.now_ms();
     let mut sent = Vec::with_capacity(found.len());
     let mut items = Vec::with_capacity(found.len());
-    for (waiting, _, json) in found {
+    for (waiting, json) in found {
         sent.push(waiting);
-        items.push(RawValue::from_string(json)?);
+        items.push(json);
     }
     let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
     let batch_id = BatchId(ids.uuid_v7(now_ms));
@@ -84,10 +105,15 @@ pub(super) fn settle(
         correct_clock(tx, offset_ms);
     }
     let at_ms = tx.now_ms();
-    for (sent, result) in batch.sent.iter().zip(&batch.reply.results) {
+    // Of a large batch only the end leaves receipts: the others would be pruned at once.
+    let receipts_from = batch.sent.len().saturating_sub(outbox::RECEIPTS);
+    for (i, (sent, result)) in batch.sent.iter().zip(&batch.reply.results).enumerate() {
         let gone = match result.code {
             ResultCode::Ok => {
-                let gone = outbox::acknowledge(tx, &sent.key, sent.rev, at_ms)?;
+                let gone = outbox::acknowledge(tx, &sent.key, sent.rev)?;
+                if gone && i >= receipts_from {
+                    outbox::note_receipt(tx, &sent.key, at_ms)?;
+                }
                 done.accepted += usize::from(gone);
                 gone
             }
@@ -114,6 +140,8 @@ pub(super) fn settle(
 #[derive(Clone)]
 pub(super) struct BatchOutcome {
     sent: Vec<Waiting>,
+    /// The epoch it was sent under.
+    epoch: String,
     pulled: u64,
     off_clock: bool,
     reply: PushReply,
@@ -121,7 +149,15 @@ pub(super) struct BatchOutcome {
 
 impl BatchOutcome {
     pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
-        Self { sent: batch.sent, pulled: batch.pulled, off_clock: batch.off_clock, reply }
+        let Batch { sent, request, pulled, off_clock } = batch;
+        Self { sent, epoch: request.epoch, pulled, off_clock, reply }
+    }
+    /// Everything was accepted, by the database that we know, and nothing else is in doubt.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.off_clock
+            && self.reply.epoch == self.epoch
+            && self.reply.usn >= self.pulled
+            && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
     }
     /// Our clock was found wrong once; perhaps somebody has set it since.
     pub(super) fn doubts_clock(&self) -> bool {

@@ -16,12 +16,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
-use futures_util::StreamExt;
+use carrel_model::{
+    ErrorCode,
+    lattice::RowKey,
+    wire::{MAX_PUSH_ITEMS, News},
+};
+use futures_util::{StreamExt, future::join3};
 
 use super::{
     Event, Fault, Instruction, Machine, Phase, Transport,
-    batch::{self, BatchOutcome},
+    batch::{self, Batch, BatchOutcome},
     machine::{Lane, Pushed},
     pull,
 };
@@ -95,24 +99,87 @@ impl Engine {
         }
     }
 
+    /// Sends what waits. While a batch of the full size is on its way the next one is read, and while that is on its way the first is
+    /// acknowledged: client and server work at the same time. Whatever is not plain ends the chain, and the machine decides.
     async fn push(&self, limit: usize) -> Event {
-        let (device, clock, ids) =
-            (self.store.device(), self.store.clock().clone(), self.ids.clone());
-        let next = self
-            .store
-            .read(move |conn| batch::next(conn, limit, device, clock.as_ref(), ids.as_ref()))
-            .await;
-        let batch = match next {
+        let mut done = Pushed::default();
+        let mut answered = None;
+        let mut batch = match self.batch(limit, 0).await {
             Ok(Some(batch)) => batch,
-            Ok(None) => return Event::Pushed(Pushed::default()),
+            Ok(None) => return Event::Pushed(done),
             Err(e) => return store_failed(Lane::Push, &e),
         };
-        let (sent, first) = (batch.sent.len(), batch.sent.first().map(|w| (w.key.clone(), w.rev)));
-        let _flight = self.depart(batch.sent.iter().map(|w| w.key.clone()).collect());
-        let outcome = match self.transport.push(&batch.request).await {
-            Ok(reply) => BatchOutcome::new(batch, reply),
-            Err(fault) => return Event::PushFailed { fault, sent, first },
-        };
+        loop {
+            let (sent, first) = (batch.len(), batch.first());
+            let _flight = self.depart(batch.keys());
+            let (reply, settled, ahead) = join3(
+                self.transport.push(batch.request()),
+                self.settle(answered.take(), None),
+                async {
+                    if sent == MAX_PUSH_ITEMS {
+                        self.batch(limit, batch.last_rev()).await
+                    } else {
+                        Ok(None)
+                    }
+                },
+            )
+            .await;
+            match settled {
+                Ok(settled) => done = done.and(settled),
+                Err(e) => return store_failed(Lane::Push, &e),
+            }
+            if done.other_epoch {
+                // What is on its way is sent again with all the rest.
+                return Event::Pushed(done);
+            }
+            let outcome = match reply {
+                Ok(reply) => BatchOutcome::new(batch, reply),
+                Err(fault) => return Event::PushFailed { fault, sent, first },
+            };
+            match ahead {
+                Ok(Some(next)) if outcome.is_plain() => {
+                    answered = Some(outcome);
+                    batch = next;
+                }
+                Err(e) => return store_failed(Lane::Push, &e),
+                Ok(_) => return self.last_of_push(outcome, done, sent, first).await,
+            }
+        }
+    }
+
+    async fn batch(&self, limit: usize, after_rev: i64) -> Result<Option<Batch>> {
+        let (device, clock, ids) =
+            (self.store.device(), self.store.clock().clone(), self.ids.clone());
+        self.store
+            .read(move |conn| {
+                batch::next(conn, limit, after_rev, device, clock.as_ref(), ids.as_ref())
+            })
+            .await
+    }
+
+    async fn settle(
+        &self,
+        outcome: Option<BatchOutcome>,
+        offset_ms: Option<i64>,
+    ) -> Result<Pushed> {
+        match outcome {
+            None => Ok(Pushed::default()),
+            Some(outcome) => {
+                self.store
+                    .write("settle_push", move |tx| batch::settle(tx, &outcome, offset_ms))
+                    .await
+            }
+        }
+    }
+
+    /// Settles the batch after which nothing was sent; asks for the server's clock if it complained about ours.
+    async fn last_of_push(
+        &self,
+        outcome: BatchOutcome,
+        done: Pushed,
+        sent: usize,
+        first: Option<(RowKey, i64)>,
+    ) -> Event {
         let mut offset_ms = None;
         if outcome.complains_about_clock() {
             // Without the server's time there is no better stamp: what was accepted is still acknowledged, by sending all again.
@@ -130,10 +197,8 @@ impl Engine {
             // Not needed for this batch: without an answer it stays as it is.
             offset_ms = self.transport.clock_offset().await.ok();
         }
-        let settled =
-            self.store.write("settle_push", move |tx| batch::settle(tx, &outcome, offset_ms)).await;
-        match settled {
-            Ok(done) => Event::Pushed(done),
+        match self.settle(Some(outcome), offset_ms).await {
+            Ok(settled) => Event::Pushed(done.and(settled)),
             Err(e) => store_failed(Lane::Push, &e),
         }
     }

@@ -86,6 +86,22 @@ pub struct Pushed {
     pub other_epoch: bool,
 }
 
+impl Pushed {
+    /// This batch, and the one settled after it.
+    pub(super) fn and(self, later: Self) -> Self {
+        if later.sent == 0 {
+            return self;
+        }
+        Self {
+            sent: self.sent + later.sent,
+            settled: self.settled + later.settled,
+            accepted: self.accepted + later.accepted,
+            left: later.left,
+            other_epoch: self.other_epoch || later.other_epoch,
+        }
+    }
+}
+
 /// What a pull did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pulled {

@@ -22,7 +22,7 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
     let mut news = 0_usize;
     for pulled in &reply.rows {
         let text = pulled.row.get();
-        match serde_json::from_str::<Row>(text) {
+        match Row::from_json(text) {
             Ok(row) => match tx.apply_remote(row) {
                 Ok(changed) => news += usize::from(changed),
                 Err(Error::Invalid(why)) => keep(tx, text, &why)?,

@@ -147,6 +147,75 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     assert_eq!((device.refused().await.len(), server.held()), (0, 101));
 }
 
+/// 2,500 rows go up in three requests, of which the client settles one while the next is on its way.
+#[tokio::test]
+async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothing() {
+    let pass = || {
+        let ((done, _), (go, go_on)) = (oneshot::channel(), oneshot::channel());
+        go.send(()).unwrap();
+        Fate::Hold { done, go_on }
+    };
+    let busy = || Fate::Answer(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable));
+    let faults: [(&str, Vec<Fate>, usize); 5] = [
+        ("none", vec![], 3),
+        ("the second never arrives", vec![pass(), Fate::LoseRequest], 4),
+        ("the second arrives, nobody hears of it", vec![pass(), Fate::LoseReply], 4),
+        ("the third is not taken", vec![pass(), pass(), busy()], 4),
+        (
+            "the second is the Wi-Fi's",
+            vec![pass(), Fate::Answer(200, vec![], b"<html>".to_vec())],
+            4,
+        ),
+    ];
+    for (name, fates, requests) in faults {
+        let server = PaperServer::new();
+        let device = Device::new(1, &FakeClock::noon(), &server);
+        device.tick("first/of/all").await;
+        device.sync().await;
+        device
+            .store
+            .write("many", |tx| {
+                for n in 0..2_500 {
+                    let mut row = Progress::none(ItemKind::Section, item(&format!("c/l{n}/s")));
+                    row.percent = 50;
+                    tx.join(row)?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let (done, was_done) = oneshot::channel();
+        let (go, go_on) = oneshot::channel();
+        let before = server.requests(PUSH);
+        let mut fates = fates.into_iter();
+        // The first is held, so that a row of it changes while it is on its way.
+        fates.next();
+        server.fate(PUSH, Fate::Hold { done, go_on });
+        fates.for_each(|fate| server.fate(PUSH, fate));
+        let engine = device.engine.clone();
+        let push =
+            tokio::spawn(async move { engine.run(Instruction::Push { limit: 1_000 }).await });
+        was_done.await.unwrap();
+        device.learning.record(percent("c/l7/s", 9_000)).await.unwrap();
+        go.send(()).unwrap();
+        push.await.unwrap();
+        device.sync_until_quiet().await;
+        assert_eq!((device.waiting().await, server.held()), (0, 2_501), "{name}");
+        assert_eq!(
+            percent_at(&server, "c/l7/s"),
+            Some(9_000),
+            "{name}: what changed meanwhile went up after it"
+        );
+        assert!(
+            server.requests(PUSH) - before <= requests + 1,
+            "{name}: {} requests",
+            server.requests(PUSH) - before
+        );
+        let receipts = device.store.read(|c| outbox::accepted(c, 1_000)).await.unwrap();
+        assert_eq!(receipts.len(), outbox::RECEIPTS, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_is_refused_as_a_whole_is_halved_down_to_the_guilty_row() {
     let server = PaperServer::new();

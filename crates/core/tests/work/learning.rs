@@ -343,7 +343,7 @@ async fn settings_and_enrolment() {
     };
     let settle = |tx: &mut carrel_core::store::Tx<'_>| {
         for w in outbox::waiting(tx.conn(), 100)? {
-            outbox::acknowledge(tx, &w.key, w.rev, 1)?;
+            outbox::acknowledge(tx, &w.key, w.rev)?;
         }
         Ok(())
     };

@@ -1,0 +1,244 @@
+//! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
+//!
+//! Works on a copy of the tree (target/break/tree) with a target folder of its own, so that what is being edited is never touched.
+//! Not here: why each fault matters; docs/TESTING.md has the table.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Instant,
+};
+
+use crate::sh::{self, Result};
+
+/// One fault: in `file`, `good` (which occurs once) becomes `bad`; then `tests` must fail.
+struct Fault {
+    name: &'static str,
+    file: &'static str,
+    good: &'static str,
+    bad: &'static str,
+    /// Arguments of `cargo nextest run`.
+    tests: &'static [&'static str],
+}
+
+const FAULTS: &[Fault] = &[
+    // The server.
+    Fault {
+        name: "a refresh token that is used twice is never noticed",
+        file: "crates/server/src/store/sqlite/account.rs",
+        good: "if !lost_reply {",
+        bad: "if !lost_reply && now_ms < 0 {",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "another learner's progress can be read",
+        file: "crates/server/src/http/learner.rs",
+        good: "if user != learner.user.id {",
+        bad: "if user != learner.user.id && false {",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "a row that says nothing new takes a change number",
+        file: "crates/server/src/store/sqlite/learner.rs",
+        good: "if joined.changed {\n            self.done.usn += 1;",
+        bad: "if true {\n            self.done.usn += 1;",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "a restored database keeps its epoch",
+        file: "crates/server/src/backup.rs",
+        good: "let epoch = sqlite::set_epoch(&conn)?;",
+        bad: "let epoch = sqlite::fact(&conn, \"epoch\")?.unwrap_or_default();",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "If-Range goes by a weak tag too",
+        file: "crates/server/src/range.rs",
+        good: "if_range.is_none_or(|t| t.trim() == tag)",
+        bad: "if_range.is_none_or(|t| names_tag(t, tag))",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "a device hears its own news",
+        file: "crates/server/src/http/sync.rs",
+        good: "Ok(Signal::News { from, .. }) if from == learner.sign_in => {}",
+        bad: "Ok(Signal::News { from, .. }) if from == learner.sign_in && false => {}",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "an attempt that has a grade is not graded again",
+        file: "crates/server/src/store/sqlite/learner.rs",
+        good: "if let Some(grade) = grading::regrade(&quiz, id, &answers, old.as_ref(), now_ms) {",
+        bad: "if let Some(grade) = grading::regrade(&quiz, id, &answers, old.as_ref(), now_ms).filter(|_| old.is_none()) {",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "a push may be as large as it likes",
+        file: "crates/server/src/http/sync.rs",
+        good: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;",
+        bad: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES * 1024;",
+        tests: &["-p", "carrel-server"],
+    },
+    // Packages.
+    Fault {
+        name: "a zip bomb that lies about its sizes is unpacked",
+        file: "crates/package/src/unzip.rs",
+        good: "if size > limits.ratio_from && size / limits.ratio > packed {",
+        bad: "if size > limits.ratio_from && size / limits.ratio > packed && false {",
+        tests: &["-p", "carrel-package"],
+    },
+    Fault {
+        name: "any style in an SVG is plain",
+        file: "crates/package/src/svg.rs",
+        good: "fn is_plain_css(value: &str) -> bool {",
+        bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
+        tests: &["-p", "carrel-package"],
+    },
+    // The client.
+    Fault {
+        name: "no ballast",
+        file: "crates/core/src/store/writer.rs",
+        good: "if care::give_up_ballast(&self.dir) {",
+        bad: "if false && care::give_up_ballast(&self.dir) {",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "a change that says nothing new waits all the same",
+        file: "crates/core/src/store/tx.rs",
+        good: "if !self.put(&row)? {\n            return Ok(false);\n        }\n        self.mark_dirty(&row.key())?;",
+        bad: "self.put(&row)?;\n        self.mark_dirty(&row.key())?;",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "one transaction that fails takes its neighbours with it",
+        file: "crates/core/src/store/writer.rs",
+        good: "self.conn.execute_batch(\"ROLLBACK TO job; RELEASE job\")?;",
+        bad: "return Err(e);",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "the cursor is stored, the rows in another transaction",
+        file: "crates/core/src/sync/engine.rs",
+        good: "match self.store.write(\"apply_pull\", move |tx| pull::take(tx, since, &epoch, &reply)).await",
+        bad: "let (next, server) = (reply.next, reply.epoch.clone());\n        let known = epoch.clone();\n        let ahead = self.store.write(\"cursor\", move |tx| { if known.is_empty() || known == server { tx.state().epoch.clone_from(&server); tx.state().pulled = next; } Ok(()) }).await;\n        if ahead.is_err() { return Event::StoreFailed(Lane::Pull); }\n        match self.store.write(\"apply_pull\", move |tx| { tx.state().pulled = since; tx.state().epoch.clone_from(&epoch); pull::take(tx, since, &epoch, &reply) }).await",
+        tests: &["-p", "carrel-tests", "-E", "binary(convergence)"],
+    },
+    Fault {
+        name: "a 500 settles the batch",
+        file: "crates/core/src/sync/fault.rs",
+        good: "(408 | 425 | 429 | 500..=599, problem) => busy(&problem),",
+        bad: "(500, _) => Fault::Refused { code: ErrorCode::InvalidRequest, reason: \"500\".into() },\n        (408 | 425 | 429 | 500..=599, problem) => busy(&problem),",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "an outbox row is acknowledged whatever its revision is now",
+        file: "crates/core/src/store/outbox.rs",
+        good: "pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {\n    let sql = \"DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3\";",
+        bad: "pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {\n    let sql = \"DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND ?3 <> 0\";",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "in a chain of batches only the last is acknowledged",
+        file: "crates/core/src/sync/engine.rs",
+        good: "self.settle(answered.take(), None),",
+        bad: "self.settle(answered.take().filter(|_| false), None),",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "a new epoch is only noted",
+        file: "crates/core/src/sync/batch.rs",
+        good: "tx.state().pulled = 0;\n    tx.mark_all_dirty()",
+        bad: "Ok(())",
+        tests: &["-p", "carrel-core"],
+    },
+    Fault {
+        name: "a lane that failed sets no next try",
+        file: "crates/core/src/sync/machine.rs",
+        good: "self.doing = Doing::Waiting(now + wait);",
+        bad: "let _ = (now, wait);\n        self.doing = Doing::Idle;",
+        tests: &["-p", "carrel-core"],
+    },
+];
+
+pub fn run(args: &[String]) -> Result {
+    let chosen: Vec<&Fault> = FAULTS
+        .iter()
+        .filter(|f| {
+            args.is_empty()
+                || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
+        })
+        .collect();
+    if chosen.is_empty() {
+        return Err("no fault has such a name or file".into());
+    }
+    let place = sh::target().join("break");
+    let tree = copy(&place)?;
+    let mut unseen = Vec::new();
+    for fault in &chosen {
+        let start = Instant::now();
+        let seen = try_one(&tree, &place, fault)?;
+        let word = if seen { "red" } else { "NOT SEEN" };
+        println!("{word:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), fault.name);
+        if !seen {
+            unseen.push(fault.name);
+        }
+    }
+    if unseen.is_empty() {
+        println!("all {} faults were seen", chosen.len());
+        Ok(())
+    } else {
+        Err(format!("no test saw: {}", unseen.join("; ")))
+    }
+}
+
+/// The tracked files as they are now, in a place of their own. Files that did not change keep their times, so that little is built.
+fn copy(place: &Path) -> Result<PathBuf> {
+    let tree = place.join("tree");
+    let listed = sh::output(sh::program("git").args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
+    for name in listed.lines() {
+        let (from, to) = (sh::root().join(name), tree.join(name));
+        // Deleted, and not committed yet.
+        let Ok(bytes) = fs::read(&from) else { continue };
+        if fs::read(&to).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        let failed = |e: std::io::Error| format!("{}: {e}", to.display());
+        if let Some(dir) = to.parent() {
+            fs::create_dir_all(dir).map_err(failed)?;
+        }
+        fs::write(&to, bytes).map_err(failed)?;
+    }
+    Ok(tree)
+}
+
+/// True if the tests went red with the fault in, and the code was built.
+fn try_one(tree: &Path, place: &Path, fault: &Fault) -> Result<bool> {
+    let path = tree.join(fault.file);
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let sound = fs::read_to_string(&path).map_err(failed)?;
+    if sound.matches(fault.good).count() != 1 {
+        return Err(format!("{}: the line to break is not there once: {}", fault.file, fault.name));
+    }
+    fs::write(&path, sound.replace(fault.good, fault.bad)).map_err(failed)?;
+    let cargo = |verb: &[&str]| {
+        let mut command = sh::cargo();
+        command
+            .current_dir(tree)
+            .args(verb)
+            .args(fault.tests)
+            .env("CARGO_TARGET_DIR", place.join("target"))
+            .env("RUSTFLAGS", "--cap-lints=warn");
+        command
+    };
+    let built = sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()));
+    let outcome = built
+        .map(|_| sh::output(&mut cargo(&["nextest", "run", "--locked", "--fail-fast"])).is_err());
+    fs::write(&path, sound).map_err(failed)?;
+    outcome.map_err(|e| format!("{}: does not build: {e}", fault.name))
+}
