@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::TcpStream};
 
+use carrel_commands::{api::event::UiEvent, events};
 use carrel_core::{
     Change,
     download::Phase as DownloadPhase,
@@ -244,4 +245,41 @@ async fn a_server_that_is_killed_while_devices_sync_and_comes_back_has_everythin
     let user = core.account_info().expect("the account").user.id;
     compare(("server", &server.rows(user).await), ("device", &desk::rows(&account).await))
         .expect("both agree");
+}
+
+/// The count on the rail: with the network gone nothing but the work itself changes, and the window hears of each piece that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_window_hears_what_waits_while_the_network_is_gone() {
+    let (dir, clock) = (scratch(), FakeClock::noon());
+    let mut server = TestServer::start(&clock).await;
+    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
+    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    sync(&account).await;
+    server.stop().await;
+    let before = account.sync.sync_now().await.expect("a status").waiting;
+
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let window = tokio::spawn(events::forward(core.clone(), move |event| {
+        if let UiEvent::Sync { status } = event {
+            let _ = told.send(status.waiting);
+        }
+    }));
+    desk::soon("the window listens", async {
+        while hears.try_recv().is_err() {
+            core.changes().tell_one(Change::Sync);
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for n in 0..3 {
+        account.learning.record(tick(n)).await.expect("recorded");
+        let waiting = account.sync.status().await.expect("a status").waiting;
+        assert!(waiting > before, "{waiting} wait after tick {n}");
+        desk::soon("the count in the window", async {
+            while hears.recv().await.expect("the window") != waiting {}
+        })
+        .await;
+    }
+    window.abort();
+    core.close().await;
 }

@@ -146,6 +146,13 @@ const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-core"],
     },
     Fault {
+        name: "the window does not hear that more waits",
+        file: "crates/commands/src/events.rs",
+        good: "Change::Sync | Change::Outbox => status_changed = true,",
+        bad: "Change::Sync => status_changed = true,\n            Change::Outbox => {}",
+        tests: &["-p", "carrel-tests", "-E", "test(the_window_hears)"],
+    },
+    Fault {
         name: "a new epoch is only noted",
         file: "crates/core/src/sync/batch.rs",
         good: "tx.state().pulled = 0;\n    tx.mark_all_dirty()",

@@ -37,6 +37,7 @@ pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send + Sync) {
 async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
     let mut topics = Vec::new();
     let mut events = Vec::new();
+    let mut status_changed = false;
     let account = core.account();
     for change in changes {
         match change {
@@ -58,16 +59,15 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
                 let state = state_view(&moving.unwrap_or_default(), 0, None);
                 events.push(UiEvent::Download { id: id.to_string(), state });
             }
-            Change::Sync => {
-                if let Some(account) = &account
-                    && let Ok(status) = account.sync.status().await
-                {
-                    events.push(UiEvent::Sync { status: status_view(&status) });
-                }
-            }
-            // For the scheduler alone.
-            Change::Outbox => {}
+            // What waits is part of the status: offline nothing else would tell the window that there is more of it.
+            Change::Sync | Change::Outbox => status_changed = true,
         }
+    }
+    if status_changed
+        && let Some(account) = &account
+        && let Ok(status) = account.sync.status().await
+    {
+        events.push(UiEvent::Sync { status: status_view(&status) });
     }
     if !topics.is_empty() {
         events.push(UiEvent::Changed { topics });

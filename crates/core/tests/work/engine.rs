@@ -155,7 +155,9 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
         go.send(()).unwrap();
         Fate::Hold { done, go_on }
     };
-    let busy = || Fate::Answer(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable));
+    let busy = || {
+        Fate::Answer(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable))
+    };
     let faults: [(&str, Vec<Fate>, usize); 5] = [
         ("none", vec![], 3),
         ("the second never arrives", vec![pass(), Fate::LoseRequest], 4),
