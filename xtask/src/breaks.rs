@@ -1,6 +1,6 @@
 //! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
 //!
-//! Works on a copy of the tree (target/break/tree) with a target folder of its own, so that what is being edited is never touched.
+//! Works on a copy of the tree (target/break), so that what is being edited is never touched.
 //! Not here: why each fault matters; docs/TESTING.md has the table.
 
 use std::{
@@ -179,12 +179,11 @@ pub fn run(args: &[String]) -> Result {
     if chosen.is_empty() {
         return Err("no fault has such a name or file".into());
     }
-    let place = sh::target().join("break");
-    let tree = copy(&place)?;
+    let tree = copy()?;
     let mut unseen = Vec::new();
     for fault in &chosen {
         let start = Instant::now();
-        let seen = try_one(&tree, &place, fault)?;
+        let seen = try_one(&tree, fault)?;
         let word = if seen { "red" } else { "NOT SEEN" };
         println!("{word:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), fault.name);
         if !seen {
@@ -200,8 +199,8 @@ pub fn run(args: &[String]) -> Result {
 }
 
 /// The tracked files as they are now, in a place of their own. Files that did not change keep their times, so that little is built.
-fn copy(place: &Path) -> Result<PathBuf> {
-    let tree = place.join("tree");
+fn copy() -> Result<PathBuf> {
+    let tree = sh::target().join("break");
     let listed = sh::output(sh::program("git").args([
         "ls-files",
         "--cached",
@@ -225,7 +224,7 @@ fn copy(place: &Path) -> Result<PathBuf> {
 }
 
 /// True if the tests went red with the fault in, and the code was built.
-fn try_one(tree: &Path, place: &Path, fault: &Fault) -> Result<bool> {
+fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
     let path = tree.join(fault.file);
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let sound = fs::read_to_string(&path).map_err(failed)?;
@@ -239,8 +238,8 @@ fn try_one(tree: &Path, place: &Path, fault: &Fault) -> Result<bool> {
             .current_dir(tree)
             .args(verb)
             .args(fault.tests)
-            .env("CARGO_TARGET_DIR", place.join("target"))
-            .env("RUSTFLAGS", "--cap-lints=warn");
+            // The dependencies are the same; only this tree's own crates are built anew.
+            .env("CARGO_TARGET_DIR", sh::target());
         command
     };
     let built = sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()));

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import type { Receipt } from "../src/lib/api/types";
+import { slips } from "../src/lib/slips";
+
+const receipt = (part: Partial<Receipt>): Receipt => ({
+  id: "x", rowType: "progress", title: "Meanders", courseTitle: "Rivers", percent: null, activeMs: null, state: "saved_here", atMs: 1, reason: "", code: "", ...part,
+});
+
+describe("slips", () => {
+  it("puts what belongs to one thing on one slip", () => {
+    const list = slips([
+      receipt({ id: "a", percent: 5000, atMs: 3 }),
+      receipt({ id: "b", title: "Deltas" }),
+      receipt({ id: "c", rowType: "session", activeMs: 60_000, atMs: 9 }),
+      receipt({ id: "d", rowType: "session", activeMs: 30_000 }),
+      receipt({ id: "e", rowType: "answer" }),
+      receipt({ id: "f", rowType: "answer" }),
+    ]);
+    expect(list.map((s) => s.id)).toEqual(["a", "b"]);
+    expect(list[0]).toMatchObject({ atMs: 9, rows: [{ rowType: "progress", percent: 5000 }, { rowType: "session", activeMs: 90_000 }, { rowType: "answer", activeMs: null }] });
+  });
+  it("keeps apart what is in another state or another course", () => {
+    expect(slips([receipt({}), receipt({ state: "accepted" }), receipt({ courseTitle: "Seas" })])).toHaveLength(3);
+  });
+});
