@@ -28,6 +28,7 @@ use super::{
     batch::{self, Batch, BatchOutcome},
     machine::{Lane, Pushed},
     pull,
+    transport::Parcel,
 };
 use crate::{
     IdGen, Result,
@@ -104,26 +105,23 @@ impl Engine {
     async fn push(&self, limit: usize) -> Event {
         let mut done = Pushed::default();
         let mut answered = None;
-        let mut batch = match self.batch(limit, 0).await {
-            Ok(Some(batch)) => batch,
+        let (mut batch, mut parcel) = match self.batch(limit, 0).await {
+            Ok(Some(next)) => next,
             Ok(None) => return Event::Pushed(done),
             Err(e) => return store_failed(Lane::Push, &e),
         };
         loop {
             let (sent, first) = (batch.len(), batch.first());
             let _flight = self.depart(batch.keys());
-            let (reply, settled, ahead) = join3(
-                self.transport.push(batch.request()),
-                self.settle(answered.take(), None),
-                async {
+            let (reply, settled, ahead) =
+                join3(self.transport.push(&parcel), self.settle(answered.take(), None), async {
                     if sent == MAX_PUSH_ITEMS {
                         self.batch(limit, batch.last_rev()).await
                     } else {
                         Ok(None)
                     }
-                },
-            )
-            .await;
+                })
+                .await;
             match settled {
                 Ok(settled) => done = done.and(settled),
                 Err(e) => return store_failed(Lane::Push, &e),
@@ -139,7 +137,7 @@ impl Engine {
             match ahead {
                 Ok(Some(next)) if outcome.is_plain() => {
                     answered = Some(outcome);
-                    batch = next;
+                    (batch, parcel) = next;
                 }
                 Err(e) => return store_failed(Lane::Push, &e),
                 Ok(_) => return self.last_of_push(outcome, done, sent, first).await,
@@ -147,14 +145,18 @@ impl Engine {
         }
     }
 
-    async fn batch(&self, limit: usize, after_rev: i64) -> Result<Option<Batch>> {
+    async fn batch(&self, limit: usize, after_rev: i64) -> Result<Option<(Batch, Parcel)>> {
         let (device, clock, ids) =
             (self.store.device(), self.store.clock().clone(), self.ids.clone());
-        self.store
-            .read(move |conn| {
-                batch::next(conn, limit, after_rev, device, clock.as_ref(), ids.as_ref())
-            })
-            .await
+        let next = self.store.read(move |conn| {
+            batch::next(conn, limit, after_rev, device, clock.as_ref(), ids.as_ref())
+        });
+        let Some(batch) = next.await? else { return Ok(None) };
+        let parcel = self
+            .transport
+            .wrap(batch.request())
+            .map_err(|_| crate::Error::Internal("rows cannot be written as JSON".into()))?;
+        Ok(Some((batch, parcel)))
     }
 
     async fn settle(

@@ -47,6 +47,13 @@ pub struct Transport {
     plain: AtomicBool,
 }
 
+/// A batch as it is sent.
+pub struct Parcel {
+    items: usize,
+    plain: Bytes,
+    packed: Option<Bytes>,
+}
+
 impl Transport {
     /// `http` is signed in; `base` has no slash at the end. With `session`, a 401 means "signed out" only if the session is over.
     pub fn new(
@@ -58,22 +65,29 @@ impl Transport {
         Self { http, base: base.to_owned(), session, clock, plain: AtomicBool::new(false) }
     }
 
+    /// Makes a batch ready to be sent: so that it can be done while another is on its way.
+    pub fn wrap(&self, batch: &PushRequest) -> Result<Parcel, Fault> {
+        let plain: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
+        let worth_it = plain.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed);
+        let packed = worth_it.then(|| pack(&plain)).flatten();
+        Ok(Parcel { items: batch.items.len(), plain, packed })
+    }
+
     /// Sends a batch. A reply that does not have exactly one result for each item is `BadReply`: nothing may be acknowledged by guess.
-    pub async fn push(&self, batch: &PushRequest) -> Result<PushReply, Fault> {
-        let body: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
-        let mut reply = self.exchange(self.push_request(body.clone()), PUSH_REPLY).await;
+    pub async fn push(&self, parcel: &Parcel) -> Result<PushReply, Fault> {
+        let mut reply = self.exchange(self.push_request(parcel), PUSH_REPLY).await;
         if reply == Err(Fault::Unpackable) {
             self.plain.store(true, Ordering::Relaxed);
-            reply = self.exchange(self.push_request(body), PUSH_REPLY).await;
+            reply = self.exchange(self.push_request(parcel), PUSH_REPLY).await;
         }
         let mut reply: PushReply = read(&reply?)?;
         reply.results.sort_by_key(|r| r.index);
-        let one_each = reply.results.len() == batch.items.len()
+        let one_each = reply.results.len() == parcel.items
             && reply.results.iter().zip(0..).all(|(r, i): (_, u32)| r.index == i);
         if !one_each || reply.epoch.is_empty() {
             tracing::warn!(
                 sync.results = reply.results.len(),
-                sync.items = batch.items.len(),
+                sync.items = parcel.items,
                 "a strange reply to a push"
             );
             return Err(Fault::BadReply);
@@ -141,17 +155,15 @@ impl Transport {
             .header(SYNC_HEADER, &SYNC_VERSION.to_string())
             .header(header::ACCEPT, "application/json")
     }
-    fn push_request(&self, body: Bytes) -> Request {
+    fn push_request(&self, parcel: &Parcel) -> Request {
         let mut request = self
             .request(Method::POST, "/api/sync/push")
             .header(header::CONTENT_TYPE, "application/json");
-        let packed = (body.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed))
-            .then(|| pack(&body))
-            .flatten();
+        let packed = parcel.packed.clone().filter(|_| !self.plain.load(Ordering::Relaxed));
         if packed.is_some() {
             request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        request.body = Some(packed.unwrap_or(body));
+        request.body = Some(packed.unwrap_or_else(|| parcel.plain.clone()));
         request
     }
 
