@@ -271,9 +271,10 @@ impl Library {
         self.inner.content.with(|conn| {
             Ok(conn
                 .prepare_cached(
-                    "SELECT ready, checked_ms FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND ready <> ''",
+                    "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
+                     WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ''",
                 )?
-                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("ready")?, r.get("checked_ms")?)))
+                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("signed")?, r.get("checked_ms")?)))
                 .optional()?)
         })
     }
