@@ -26,6 +26,7 @@ pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send + Sync) {
                     Topic::Settings,
                     Topic::Receipts,
                     Topic::Downloads,
+                    Topic::Storage,
                 ];
                 emit(UiEvent::Changed { topics });
             }
@@ -58,6 +59,7 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
                 let state = state_view(&moving.unwrap_or_default(), 0, None);
                 events.push(UiEvent::Download { id: id.to_string(), state });
             }
+            Change::Storage => topics.push(Topic::Storage),
             Change::Sync => {
                 if let Some(account) = &account
                     && let Ok(status) = account.sync.status().await

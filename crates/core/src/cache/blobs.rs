@@ -11,15 +11,15 @@ use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use bytes::Bytes;
 use carrel_model::BlobHash;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{ByteLru, Db, MediaKind, PartFile};
-use crate::{Clock, Error, Result};
+use super::{ByteLru, Db, MediaKind, PartFile, Room};
+use crate::{Clock, Error, Result, storage::Steps};
 
 /// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
 pub const INLINE: u64 = 32 * 1024;
@@ -43,6 +43,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// When a blob was last used, and whether the database knows.
     touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
+    room: OnceLock<Weak<dyn Room>>,
+    steps: OnceLock<Steps>,
 }
 
 /// Where a blob's bytes are.
@@ -112,10 +114,47 @@ impl BlobStore {
                 memory: ByteLru::new(MEMORY),
                 clock,
                 touched: Mutex::default(),
+                room: OnceLock::new(),
+                steps: OnceLock::new(),
             }),
         })
     }
 
+    /// From now on space is watched over.
+    pub(crate) fn set_room(&self, room: Weak<dyn Room>) {
+        let _ = self.inner.room.set(room);
+    }
+    pub(crate) fn set_steps(&self, steps: Steps) {
+        let _ = self.inner.steps.set(steps);
+    }
+    pub(crate) fn step(&self, name: &'static str) {
+        if let Some(steps) = self.inner.steps.get() {
+            steps(name);
+        }
+    }
+    fn room(&self) -> Option<Arc<dyn Room>> {
+        self.inner.room.get()?.upgrade()
+    }
+    /// Runs `write` again, once, if the disk was full and room could be made.
+    pub(super) fn with_room<T>(
+        &self,
+        bytes: u64,
+        mut write: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
+        match (write(), self.room()) {
+            (Err(Error::DiskFull(e)), Some(room)) => {
+                tracing::warn!(error = %e, "the disk is full while content is written");
+                room.after_full(bytes)?;
+                write()
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// The folder of the files whose hashes begin with this byte.
+    pub(crate) fn folder(&self, first: u8) -> PathBuf {
+        self.inner.root.join(format!("{first:02x}"))
+    }
     pub(super) fn path(&self, hash: BlobHash) -> PathBuf {
         let hex = hash.to_hex();
         self.inner.root.join(&hex[..2]).join(hex)
@@ -236,12 +275,25 @@ impl BlobStore {
         Ok(())
     }
 
+    /// Keeps a proved blob in memory alone, as long as it is used; false if it is too long for that or not what it says.
+    pub fn hold(&self, hash: BlobHash, bytes: &Bytes) -> bool {
+        if BlobHash::of(bytes) == hash {
+            self.inner.memory.put(hash, bytes.clone(), bytes.len());
+        }
+        self.inner.memory.get(&hash).is_some()
+    }
+
     /// Takes a whole blob in after proving its hash.
     pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, came: Came) -> Result<()> {
         if BlobHash::of(bytes) != hash {
             return Err(Error::Corrupt(format!("blob {hash:?} came with other bytes")));
         }
         let size = bytes.len() as u64;
+        // A download has its promise already.
+        let _promise = match (came, self.room()) {
+            (Came::Asked, Some(room)) => Some(room.before(size)?),
+            _ => None,
+        };
         if size > INLINE {
             let mut part = self.part_from(hash, came)?;
             part.restart()?;
@@ -318,6 +370,9 @@ impl BlobStore {
                     .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
                     .query_map(params![after, BURIED_AT_ONCE as i64], |r| hash_at(r, 0))?
                     .collect::<rusqlite::Result<Vec<_>>>()?;
+                if !doomed.is_empty() {
+                    self.step("doomed");
+                }
                 for hash in &doomed {
                     match fs::remove_file(self.path(*hash)) {
                         // In use on a system that does not delete such files: the next start tries again.
@@ -328,6 +383,7 @@ impl BlobStore {
                             tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
                         }
                     }
+                    self.step("unlinked");
                 }
                 Ok(doomed)
             })?;
@@ -348,7 +404,7 @@ impl BlobStore {
     ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
-        let admitted = self.inner.db.write(|tx| {
+        let admitted = self.with_room(blob.size, || self.inner.db.write(|tx| {
             tx.prepare_cached(
                 "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
                  VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)
@@ -372,11 +428,19 @@ impl BlobStore {
             // The last step before the commit.
             if let Some(file) = file {
                 fs::rename(file, &path)?;
+                self.step("renamed");
             }
             Ok(())
-        });
-        if let (Err(_), Some(file)) = (&admitted, file) {
-            self.take_back(blob.hash, &path, file);
+        }).inspect_err(|_| {
+            if let Some(file) = file {
+                self.take_back(blob.hash, &path, file);
+            }
+        }));
+        self.step("admitted");
+        if admitted.is_ok()
+            && let Some(room) = self.room()
+        {
+            room.after(blob.size);
         }
         admitted
     }
@@ -410,12 +474,13 @@ impl BlobStore {
         })
     }
 
-    /// Throws an unfinished file away, unless somebody writes it now.
-    pub(crate) fn discard_part(&self, hash: BlobHash) -> Result<()> {
-        if super::part::discard(&self.path(hash))? {
+    /// Throws an unfinished file away, unless somebody writes it now; true if it is gone.
+    pub(crate) fn discard_part(&self, hash: BlobHash) -> Result<bool> {
+        let gone = super::part::discard_file(&self.path(hash).with_extension("part"))?;
+        if gone {
             self.forget_part(hash)?;
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Notes a use in memory; many are written at once.

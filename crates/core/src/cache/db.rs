@@ -73,7 +73,11 @@ fn try_open(
 ) -> carrel_sqlite::Result<Connection> {
     let mut conn = carrel_sqlite::open(
         path,
-        Options { synchronous: Synchronous::Normal, ..Options::default() },
+        Options {
+            synchronous: Synchronous::Normal,
+            incremental_vacuum: true,
+            ..Options::default()
+        },
     )?;
     carrel_sqlite::migrate(&mut conn, migrations, None, now_ms)?;
     Ok(conn)

@@ -11,6 +11,7 @@ mod freshness;
 mod kind;
 mod memory;
 mod part;
+mod room;
 mod routes;
 mod strategies;
 
@@ -21,5 +22,7 @@ pub(crate) use flight::Flights;
 pub use kind::MediaKind;
 pub use memory::ByteLru;
 pub use part::PartFile;
+pub(crate) use part::discard_file;
+pub use room::Room;
 pub use routes::{ROUTES, Route, Strategy};
 pub use strategies::{Cache, CacheCounts, Cached, Judge, Origin};

@@ -70,11 +70,14 @@ impl PartFile {
     }
     /// Appends. On `Err` (a full disk) the file is as it was before, and the same bytes may be written again.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Err(e) = self.file.write_all(bytes) {
-            self.file.set_len(self.len)?;
-            self.file.seek(SeekFrom::Start(self.len))?;
-            return Err(e.into());
-        }
+        let (len, file) = (self.len, &mut self.file);
+        self.store.with_room(bytes.len() as u64, || {
+            file.write_all(bytes).or_else(|e| {
+                file.set_len(len)?;
+                file.seek(SeekFrom::Start(len))?;
+                Err(e.into())
+            })
+        })?;
         let wanted = 64_usize.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..wanted]);
         self.hasher.update(bytes);
@@ -146,15 +149,14 @@ fn claim(path: &Path) -> Result<(File, PathBuf, bool)> {
     Ok((file, name, true))
 }
 
-/// Deletes `<path>.part` unless somebody writes it now; true if there is none any more.
-pub(super) fn discard(path: &Path) -> Result<bool> {
-    let name = path.with_extension("part");
-    match File::open(&name) {
+/// Deletes an unfinished file unless somebody writes it now; true if there is none any more.
+pub(crate) fn discard_file(name: &Path) -> Result<bool> {
+    match File::open(name) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(e) => Err(e.into()),
         Ok(file) => match file.try_lock() {
-            Ok(()) if is_still(&file, &name) => {
-                fs::remove_file(&name)?;
+            Ok(()) if is_still(&file, name) => {
+                fs::remove_file(name)?;
                 Ok(true)
             }
             _ => Ok(false),

@@ -188,7 +188,7 @@ impl Downloads {
                     Error::Offline(_) | Error::NotDownloaded { .. } => {
                         (Phase::Paused, Reason::Offline)
                     }
-                    Error::DiskFull(_) => (Phase::Paused, Reason::DiskFull),
+                    Error::DiskFull(_) | Error::NoSpace { .. } => (Phase::Paused, Reason::DiskFull),
                     Error::Unauthenticated => (Phase::Paused, Reason::SignIn),
                     Error::Server { .. } | Error::BadReply { .. } => {
                         (Phase::Paused, Reason::Server)

@@ -51,7 +51,7 @@ impl Phase {
             Self::Failed => "failed",
         }
     }
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         [Self::Queued, Self::Running, Self::Paused, Self::Ready, Self::Failed]
             .into_iter()
             .find(|p| p.as_str() == text)
@@ -343,10 +343,9 @@ pub fn waiting(library: &Library) -> Result<Vec<Wish>> {
                 Ok((r.get::<_, String>("kind")?, r.get::<_, String>("id")?, r.get("scope")?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let kind = |k: &str| if k == "story" { Kind::Story } else { Kind::Course };
         Ok(rows
             .into_iter()
-            .filter_map(|(k, id, scope)| Some(Wish { kind: kind(&k), id: Slug::new(id).ok()?, scope }))
+            .filter_map(|(k, id, scope)| Some(Wish { kind: Kind::of_str(&k), id: Slug::new(id).ok()?, scope }))
             .collect())
     })
 }

@@ -1,0 +1,6 @@
+//! Space on a device: budget, promises, eviction, what a kill leaves behind, full disks, shared and moved stores, figures.
+
+mod evict;
+mod figures;
+mod kill;
+mod world;
