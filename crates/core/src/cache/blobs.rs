@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_model::BlobHash;
+use carrel_model::{BlobHash, ErrorCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{ByteLru, Db, MediaKind, PartFile, Room};
@@ -144,8 +144,11 @@ impl BlobStore {
         match (write(), self.room()) {
             (Err(Error::DiskFull(e)), Some(room)) => {
                 tracing::warn!(error = %e, "the disk is full while content is written");
-                room.after_full(bytes)?;
-                write()
+                let again = room.clone().after_full(bytes).and_then(|()| write());
+                if again.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
+                    room.still_full(bytes);
+                }
+                again
             }
             (result, _) => result,
         }
@@ -309,7 +312,7 @@ impl BlobStore {
         self.part_from(hash, Came::Ahead)
     }
     pub fn part_from(&self, hash: BlobHash, came: Came) -> Result<PartFile> {
-        PartFile::open(self.clone(), hash, came)
+        self.with_room(1, || PartFile::open(self.clone(), hash, came))
     }
 
     /// Proves the blob's bytes on disk against its hash. A damaged one is removed, so that it is fetched again. `false`: not here or damaged.

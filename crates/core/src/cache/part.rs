@@ -100,7 +100,7 @@ impl PartFile {
             fs::remove_file(&self.part_path)?;
             return Ok(());
         }
-        self.file.sync_all()?;
+        self.store.with_room(self.len, || Ok(self.file.sync_all()?))?;
         self.store.admit(&admitted, None, Some(&self.part_path))?;
         self.done = true;
         Ok(())

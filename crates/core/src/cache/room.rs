@@ -10,6 +10,8 @@ pub trait Room: Send + Sync {
     fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>>;
     /// The disk was full while `bytes` were written. `Ok`: there is space now, once.
     fn after_full(self: Arc<Self>, bytes: u64) -> Result<()>;
+    /// There was space, but not enough: `bytes` were not written.
+    fn still_full(self: Arc<Self>, bytes: u64);
     /// So many bytes came in.
     fn after(self: Arc<Self>, bytes: u64);
 }

@@ -68,14 +68,8 @@ impl Storage {
         if freed >= bytes {
             return Ok(());
         }
-        let short = super::quota::Shortage {
-            wanted: bytes,
-            missing: bytes - freed,
-            limit: super::Limit::Disk,
-            evict: 0,
-        };
-        self.set_trouble(Some(short));
-        Err(crate::Error::NoSpace { missing: short.missing, limit: short.limit })
+        self.set_full(bytes - freed);
+        Err(crate::Error::NoSpace { missing: bytes - freed, limit: super::Limit::Disk })
     }
 
     fn evict_classes(&self, bytes: u64, classes: &[Class]) -> Result<u64> {

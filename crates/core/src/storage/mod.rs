@@ -215,6 +215,16 @@ impl Storage {
         Ok(fits)
     }
 
+    /// The disk did not take `bytes`, whatever its figures say.
+    fn set_full(&self, bytes: u64) {
+        self.set_trouble(Some(Shortage {
+            wanted: bytes,
+            missing: bytes,
+            limit: Limit::Disk,
+            evict: 0,
+            hopeless: false,
+        }));
+    }
     fn set_trouble(&self, trouble: Option<Shortage>) {
         let mut held = self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let news = held.map(|s| s.limit) != trouble.map(|s| s.limit);
@@ -267,7 +277,9 @@ impl Room for Inner {
             })
         };
         if let Some(short) = look()? {
-            storage.evict(short.evict)?;
+            if !short.hopeless {
+                storage.evict(short.evict)?;
+            }
             if let Some(short) = look()? {
                 return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
             }
@@ -276,6 +288,9 @@ impl Room for Inner {
     }
     fn after_full(self: Arc<Self>, bytes: u64) -> Result<()> {
         Storage { inner: self }.make_room(bytes)
+    }
+    fn still_full(self: Arc<Self>, bytes: u64) {
+        Storage { inner: self }.set_full(bytes);
     }
     fn after(self: Arc<Self>, bytes: u64) {
         if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {

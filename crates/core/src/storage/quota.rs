@@ -64,12 +64,10 @@ impl Limits {
         }
         // Not only to the brim: else the next one begins the same again.
         let spare = if over_budget > 0 { budget / 10 } else { 0 };
-        Some(Shortage {
-            wanted: bytes,
-            missing,
-            limit,
-            evict: over_disk.max(over_budget.saturating_add(spare)),
-        })
+        let hopeless = wanted > budget
+            || self.floor().saturating_add(wanted) > now.free.saturating_add(now.used);
+        let evict = over_disk.max(over_budget.saturating_add(spare));
+        Some(Shortage { wanted: bytes, missing, limit, evict, hopeless })
     }
 }
 
@@ -82,6 +80,8 @@ pub struct Shortage {
     pub limit: Limit,
     /// Bytes to remove now: down to nine tenths of the budget.
     pub evict: u64,
+    /// It would not fit even if everything went: so nothing has to.
+    pub hopeless: bool,
 }
 
 #[cfg(test)]

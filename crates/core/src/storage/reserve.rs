@@ -89,7 +89,7 @@ impl Storage {
                     }
                     return Ok(reservation);
                 }
-                Err(short) if tried => {
+                Err(short) if tried || short.hopeless => {
                     self.set_trouble(Some(short));
                     return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
                 }

@@ -2,5 +2,6 @@
 
 mod evict;
 mod figures;
+mod full;
 mod kill;
 mod world;
