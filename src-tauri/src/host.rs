@@ -70,6 +70,7 @@ async fn open_core<R: Runtime>(
     let core = Core::open(Config {
         data_dir: profile.data_dir(app).map_err(placed)?,
         cache_dir: profile.cache_dir(app).map_err(placed)?,
+        space: Default::default(),
         demo_dir: profile.demo_dir(app),
         http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
         clock: Arc::new(SystemClock::new()),

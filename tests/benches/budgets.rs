@@ -114,6 +114,7 @@ async fn core(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Core> {
     Core::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
+        space: Default::default(),
         demo_dir: None,
         http,
         clock: Arc::new(SystemClock::new()),

@@ -32,6 +32,7 @@ pub async fn open(
     let config = Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
+        space: Default::default(),
         demo_dir: None,
         http,
         clock: Arc::new(clock.clone()),

@@ -42,6 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secrets: Arc<dyn SecretStore> = Arc::new(FileSecrets::new(&args.data, ids.clone()));
     let core = Core::open(Config {
         cache_dir: args.data.join("cache"),
+        space: Default::default(),
         data_dir: args.data,
         demo_dir: args.demo,
         http: Arc::new(LiveHttp::new(concat!("Carrel/", env!("CARGO_PKG_VERSION")))?),

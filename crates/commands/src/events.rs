@@ -26,6 +26,7 @@ pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send + Sync) {
                     Topic::Settings,
                     Topic::Receipts,
                     Topic::Downloads,
+                    Topic::Storage,
                 ];
                 emit(UiEvent::Changed { topics });
             }
@@ -59,6 +60,7 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
                 let state = state_view(&moving.unwrap_or_default(), 0, None);
                 events.push(UiEvent::Download { id: id.to_string(), state });
             }
+            Change::Storage => topics.push(Topic::Storage),
             // What waits is part of the status: offline nothing else would tell the window that there is more of it.
             Change::Sync | Change::Outbox => status_changed = true,
         }

@@ -23,6 +23,8 @@ pub enum Change {
     Downloads,
     /// Bytes of one download moved: its id.
     DownloadMoved(Slug),
+    /// Space: limits, or whether the disk is full.
+    Storage,
     /// The state of sync.
     Sync,
     /// The outbox has something new: the scheduler waits for this.

@@ -9,7 +9,10 @@ use std::{
 };
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
-use tokio::{sync::Mutex, task::JoinHandle};
+use tokio::{
+    sync::{Mutex, OnceCell},
+    task::JoinHandle,
+};
 
 use crate::{
     Change, Changes, Clock, Error, IdGen, Result,
@@ -18,12 +21,16 @@ use crate::{
     learning::Learning,
     library::{Content, ContentConfig},
     media::MediaServer,
+    storage::{Disk, Storage, StorageOptions, SystemDisk},
     store::{self, Store},
     sync::{Engine, Machine, Sync, Transport},
 };
 
 /// How often the open file is looked after.
 const CARE: Duration = Duration::from_secs(3600);
+
+/// How often it is looked whether a full disk has space again.
+const LOOK_FOR_SPACE: Duration = Duration::from_secs(20);
 
 /// What the core needs to know of the world.
 #[derive(Clone)]
@@ -32,6 +39,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Content: can be fetched again.
     pub cache_dir: PathBuf,
+    pub space: Space,
     /// The library that came with this build.
     pub demo_dir: Option<PathBuf>,
     pub http: Arc<dyn Http>,
@@ -46,6 +54,21 @@ pub struct Config {
     pub listens: bool,
 }
 
+/// Where content lies and how much it may take.
+#[derive(Clone)]
+pub struct Space {
+    /// A folder for all users of this machine; none: `cache_dir`.
+    pub content_dir: Option<PathBuf>,
+    /// The most that the organisation allows, in bytes.
+    pub policy_budget: Option<u64>,
+    pub disk: Arc<dyn Disk>,
+}
+impl Default for Space {
+    fn default() -> Self {
+        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk) }
+    }
+}
+
 /// The client without a window. Clones of the `Arc` share it.
 pub struct Core {
     config: Config,
@@ -53,6 +76,8 @@ pub struct Core {
     secrets: Arc<dyn SecretStore>,
     changes: Changes,
     media: MediaServer,
+    /// Opened with the first account.
+    storage: OnceCell<Storage>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     /// One change of account at a time.
     turn: Mutex<()>,
@@ -90,6 +115,7 @@ impl Core {
         let media = MediaServer::start(config.ids.as_ref()).await?;
         let core = Arc::new_cyclic(|me| Self {
             media,
+            storage: OnceCell::new(),
             config,
             accounts,
             secrets,
@@ -120,6 +146,29 @@ impl Core {
     /// What is known of the open account now.
     pub fn account_info(&self) -> Option<AccountInfo> {
         self.accounts.get(&self.account()?.id)
+    }
+    /// The content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
+    pub async fn storage(&self) -> Result<&Storage> {
+        self.storage
+            .get_or_try_init(|| async {
+                let options = StorageOptions {
+                    dir: self.content_dir(),
+                    policy_budget: self.config.space.policy_budget,
+                    disk: self.config.space.disk.clone(),
+                    clock: self.config.clock.clone(),
+                    changes: self.changes.clone(),
+                    steps: None,
+                };
+                let storage = tokio::task::spawn_blocking(move || Storage::open(options))
+                    .await
+                    .map_err(|e| Error::Internal(e.to_string()))??;
+                tokio::spawn(watch_space(self.me.clone(), storage.clone()));
+                Ok(storage)
+            })
+            .await
+    }
+    fn content_dir(&self) -> PathBuf {
+        self.config.space.content_dir.clone().unwrap_or_else(|| self.config.cache_dir.clone())
     }
     pub fn changes(&self) -> &Changes {
         &self.changes
@@ -305,7 +354,7 @@ impl Core {
             }
         };
         let content = Content::open(ContentConfig {
-            shared_dir: self.config.cache_dir.clone(),
+            storage: self.storage().await?.clone(),
             account_dir: self.config.cache_dir.join("accounts").join(&info.id),
             account: info.id.clone(),
             base_url: base_url.clone(),
@@ -384,6 +433,23 @@ impl Drop for OpenAccount {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
+        }
+    }
+}
+
+/// Sweeps content once after a start; then, while the disk is full, looks whether there is space again and lets downloads go on.
+async fn watch_space(core: Weak<Core>, storage: Storage) {
+    let work = storage.clone();
+    if let Ok(Err(e)) = tokio::task::spawn_blocking(move || work.sweep()).await {
+        tracing::warn!(error = %e, "content could not be swept");
+    }
+    loop {
+        let Some(clock) = core.upgrade().map(|c| c.config.clock.clone()) else { return };
+        clock.sleep(LOOK_FOR_SPACE).await;
+        match (storage.look_again(), core.upgrade().and_then(|c| c.account())) {
+            (Ok(true), Some(account)) => account.content.downloads.resume(),
+            (Ok(_), _) => {}
+            (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),
         }
     }
 }

@@ -30,6 +30,9 @@ pub enum Error {
     Corrupt(String),
     #[error("the disk is full: {0}")]
     DiskFull(String),
+    /// It would not fit: so many bytes are missing. Nothing was written.
+    #[error("{missing} bytes are missing ({limit:?})")]
+    NoSpace { missing: u64, limit: crate::storage::Limit },
     #[error("storage: {0}")]
     Storage(String),
     #[error("secrets: {0}")]
@@ -51,7 +54,7 @@ impl Error {
             Self::BadReply { .. } => ErrorCode::BadReply,
             Self::Server { code, .. } => *code,
             Self::Corrupt(_) => ErrorCode::Corrupt,
-            Self::DiskFull(_) => ErrorCode::DiskFull,
+            Self::DiskFull(_) | Self::NoSpace { .. } => ErrorCode::DiskFull,
             Self::Storage(_) => ErrorCode::Storage,
             Self::Keychain(_) => ErrorCode::Keychain,
             Self::Cancelled => ErrorCode::Cancelled,
@@ -63,6 +66,9 @@ impl Error {
     }
     /// What a person can do about it, in lower case; empty if nothing.
     pub fn hint(&self) -> &'static str {
+        if let Self::NoSpace { limit: crate::storage::Limit::Budget, .. } = self {
+            return "allow more space in Storage, or take something off this device";
+        }
         match self.code() {
             ErrorCode::Unauthenticated => "sign in again; everything that waits is kept",
             ErrorCode::BadCredentials => "check the name and the password",

@@ -9,6 +9,7 @@
 //! | `cache` | `cache.db` and blob files, the route table, the five strategies |
 //! | `library` | courses and stories as the learner sees them: catalogue, manifests, bodies, search |
 //! | `download` | whole courses and stories onto this device |
+//! | `storage` | how much content may take, who goes when space is short, the figures |
 //! | `media` | the loopback server that audio and video are played from |
 //! | `core` | the client as one thing: accounts, and the open one with everything that belongs to it |
 //! | `http`, `clock`, `ids` | the world outside, through traits |
@@ -27,6 +28,7 @@ pub mod ids;
 pub mod learning;
 pub mod library;
 pub mod media;
+pub mod storage;
 pub mod store;
 pub mod sync;
 

@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod disk;
 pub mod ids;
 
 #[cfg(feature = "world")]
@@ -28,6 +29,7 @@ pub mod server;
 
 pub use chance::Chance;
 pub use clock::FakeClock;
+pub use disk::FakeDisk;
 pub use ids::SeededIds;
 
 #[cfg(feature = "world")]

@@ -32,6 +32,7 @@ async fn main() -> Result<()> {
     let core = Core::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
+        space: Default::default(),
         demo_dir: None,
         http: Arc::new(LiveHttp::new("Carrel/test")?),
         clock: Arc::new(SystemClock::new()),

@@ -38,4 +38,6 @@ pub enum Topic {
     Receipts,
     /// What is on this device.
     Downloads,
+    /// Space: limits, or whether the disk is full.
+    Storage,
 }

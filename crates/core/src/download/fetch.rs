@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use carrel_model::{ErrorCode, Slug, content::ManifestBlob};
+use carrel_model::{ErrorCode, Slug};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::header;
 
-use super::{PARALLEL, queue};
+use super::{PARALLEL, Wish, queue};
 use crate::{
     Change, Error, Result,
-    cache::INLINE,
+    cache::{Came, INLINE, Missing},
     http::{Reply, Request},
     library::{Kind, Library, OpenManifest},
 };
@@ -23,43 +23,40 @@ use crate::{
 /// The state in the database follows the bytes at most this often.
 const NOTE_EVERY_MS: i64 = 250;
 
-/// Fetches what is missing and returns the manifest whose bytes are now all here.
-pub async fn fetch_all(library: &Library, kind: Kind, id: &Slug) -> Result<Arc<OpenManifest>> {
+/// Fetches what is missing and returns the manifest whose bytes are now all here, with the number of its version in the queue.
+pub async fn fetch_all(
+    library: &Library,
+    kind: Kind,
+    id: &Slug,
+) -> Result<(Arc<OpenManifest>, i64)> {
     let found = library.manifest_of_server(kind, id).await?;
     if found.offline {
         return Err(Error::Offline("the server cannot be reached".into()));
     }
     let manifest = found.value;
-    let mut missing = Vec::new();
-    let mut done = 0;
-    for blob in &manifest.manifest.blobs {
-        if library.blobs().has(blob.hash)? {
-            done += blob.size;
-        } else {
-            missing.push(blob.clone());
-        }
-    }
-    queue::set_wanted(library, kind, id, &manifest, done)?;
+    let blobs = &manifest.manifest.blobs;
+    let version = queue::set_wanted(library, &Wish::whole(kind, id), &manifest, blobs)?;
+    // Small ones first: text can be read while the films still come.
+    let missing = library.blobs().missing(version)?;
+    let done = manifest.manifest.total_bytes() - missing.iter().map(|b| b.size).sum::<u64>();
     let meter =
         Meter { library, kind, id, done: AtomicU64::new(done), noted_ms: AtomicI64::new(i64::MIN) };
     meter.tell();
-    // Small ones first: text can be read while the films still come.
-    missing.sort_by_key(|b| b.size);
     stream::iter(missing.into_iter().map(Ok))
         .try_for_each_concurrent(PARALLEL, |blob| {
             let meter = &meter;
             async move { fetch_blob(library, &blob, meter).await }
         })
         .await?;
-    Ok(manifest)
+    Ok((manifest, version))
 }
 
-async fn fetch_blob(library: &Library, blob: &ManifestBlob, meter: &Meter<'_>) -> Result<()> {
+async fn fetch_blob(library: &Library, blob: &Missing, meter: &Meter<'_>) -> Result<()> {
     let url = format!("{}/api/blobs/{}", library.base_url(), blob.hash);
     if blob.size <= INLINE {
         let reply = accept(&url, library.http().send(Request::get(&url)).await?)?;
         let bytes = reply.bytes(INLINE as usize).await?;
-        library.blobs().put(blob.hash, &bytes)?;
+        library.blobs().put_from(blob.hash, &bytes, Came::Ahead)?;
         meter.add(bytes.len() as u64);
         return Ok(());
     }
@@ -151,9 +148,11 @@ impl Meter<'_> {
         }
     }
     fn tell(&self) {
-        if let Err(e) =
-            queue::set_done(self.library, self.kind, self.id, self.done.load(Ordering::Relaxed))
-        {
+        if let Err(e) = queue::set_done(
+            self.library,
+            &Wish::whole(self.kind, self.id),
+            self.done.load(Ordering::Relaxed),
+        ) {
             tracing::warn!(download.id = %self.id, error = %e, "progress of a download was not noted");
         }
         self.library.changes().tell_one(Change::DownloadMoved(self.id.clone()));

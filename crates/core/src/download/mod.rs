@@ -13,7 +13,7 @@ use std::{
 use carrel_model::Slug;
 use tokio_util::sync::CancellationToken;
 
-pub use queue::{Phase, Reason, State};
+pub use queue::{Phase, Reason, State, Wish};
 
 use crate::{
     Change, Error, Result,
@@ -56,7 +56,7 @@ impl Downloads {
 
     /// The state of one course or story.
     pub fn state(&self, kind: Kind, id: &Slug) -> Result<State> {
-        queue::get(&self.inner.library, kind, id).map(Option::unwrap_or_default)
+        queue::get(&self.inner.library, &Wish::whole(kind, id)).map(Option::unwrap_or_default)
     }
     /// The states of all that were ever wanted, by id.
     pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
@@ -69,7 +69,7 @@ impl Downloads {
 
     /// Wants this course or story on this device. Bytes that are here already are not fetched again.
     pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
-        queue::want(&self.inner.library, kind, id)?;
+        queue::want(&self.inner.library, &Wish::whole(kind, id), true)?;
         self.run(kind, id.clone());
         self.state(kind, id)
     }
@@ -77,7 +77,7 @@ impl Downloads {
     /// Stops fetching. What was fetched is kept for the next start; a version that was ready stays.
     pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.stop(kind, id);
-        queue::set_phase(&self.inner.library, kind, id, Phase::Paused, Reason::User)?;
+        queue::set_phase(&self.inner.library, &Wish::whole(kind, id), Phase::Paused, Reason::User)?;
         self.inner
             .library
             .changes()
@@ -89,15 +89,7 @@ impl Downloads {
     pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.stop(kind, id);
         let library = &self.inner.library;
-        let mine = queue::manifests(library, Some((kind, id)), true)?;
-        queue::remove(library, kind, id)?;
-        let mut kept = std::collections::HashSet::new();
-        for manifest in queue::manifests(library, None, false)? {
-            kept.extend(manifest.blobs.iter().map(|b| b.hash));
-        }
-        for blob in mine.iter().flat_map(|m| &m.blobs).filter(|b| !kept.contains(&b.hash)) {
-            library.blobs().forget(blob.hash)?;
-        }
+        queue::remove(library, &Wish::whole(kind, id))?;
         library.unindex(id)?;
         library.changes().tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
         self.state(kind, id)
@@ -106,7 +98,9 @@ impl Downloads {
     /// Goes on with everything that waits for the network or for its turn.
     pub fn resume(&self) {
         match queue::waiting(&self.inner.library) {
-            Ok(waiting) => waiting.into_iter().for_each(|(kind, id)| self.run(kind, id)),
+            Ok(waiting) => {
+                waiting.into_iter().filter(Wish::is_whole).for_each(|w| self.run(w.kind, w.id))
+            }
             Err(e) => tracing::error!(error = %e, "the download queue cannot be read"),
         }
     }
@@ -129,9 +123,9 @@ impl Downloads {
         let state = self.state(kind, id)?;
         if state.phase == Phase::Ready {
             if missing == 0 {
-                queue::set_checked(&library, kind, id, checked_ms)?;
+                queue::set_checked(&library, &Wish::whole(kind, id), checked_ms)?;
             } else {
-                queue::want(&library, kind, id)?;
+                queue::want(&library, &Wish::whole(kind, id), true)?;
                 self.run(kind, id.clone());
             }
             library.changes().tell_one(Change::Downloads);
@@ -172,18 +166,18 @@ impl Downloads {
         });
     }
 
-    async fn turn(&self, kind: Kind, id: &Slug) -> Result<Arc<OpenManifest>> {
+    async fn turn(&self, kind: Kind, id: &Slug) -> Result<(Arc<OpenManifest>, i64)> {
         let _turn = self.inner.turn.acquire().await.map_err(|_| Error::Cancelled)?;
         fetch::fetch_all(&self.inner.library, kind, id).await
     }
 
-    fn end(&self, kind: Kind, id: &Slug, outcome: Result<Arc<OpenManifest>>) -> Result<()> {
+    fn end(&self, kind: Kind, id: &Slug, outcome: Result<(Arc<OpenManifest>, i64)>) -> Result<()> {
         let library = &self.inner.library;
         match outcome {
-            Ok(manifest) => {
+            Ok((manifest, version)) => {
                 let now = library.clock().now_ms();
                 // The switch to the new version is this one statement.
-                queue::set_ready(library, kind, id, &manifest, now)?;
+                queue::set_ready(library, &Wish::whole(kind, id), version, now)?;
                 if let Err(e) = library.index(&manifest) {
                     tracing::warn!(download.id = %id, error = %e, "a download cannot be searched");
                 }
@@ -194,7 +188,7 @@ impl Downloads {
                     Error::Offline(_) | Error::NotDownloaded { .. } => {
                         (Phase::Paused, Reason::Offline)
                     }
-                    Error::DiskFull(_) => (Phase::Paused, Reason::DiskFull),
+                    Error::DiskFull(_) | Error::NoSpace { .. } => (Phase::Paused, Reason::DiskFull),
                     Error::Unauthenticated => (Phase::Paused, Reason::SignIn),
                     Error::Server { .. } | Error::BadReply { .. } => {
                         (Phase::Paused, Reason::Server)
@@ -203,7 +197,7 @@ impl Downloads {
                     _ => (Phase::Failed, Reason::Server),
                 };
                 tracing::warn!(download.id = %id, error = %e, "download stopped");
-                queue::set_phase(library, kind, id, phase, reason)?;
+                queue::set_phase(library, &Wish::whole(kind, id), phase, reason)?;
             }
         }
         // The last word on this download, for whoever follows its bytes.

@@ -2,16 +2,32 @@
 
 use std::collections::HashMap;
 
-use carrel_model::{
-    BlobHash, Slug,
-    content::{Manifest, SignedManifest},
-};
-use rusqlite::{OptionalExtension, Row, params};
+use carrel_model::{BlobHash, Slug, content::ManifestBlob};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     Result,
+    cache::{MediaKind, doom, hash_at},
     library::{Kind, Library, OpenManifest},
 };
+
+/// What is wanted: a whole course or story, or one lesson of a course.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Wish {
+    pub kind: Kind,
+    pub id: Slug,
+    /// Empty: the whole; else the lesson's item id.
+    pub scope: String,
+}
+
+impl Wish {
+    pub fn whole(kind: Kind, id: &Slug) -> Self {
+        Self { kind, id: id.clone(), scope: String::new() }
+    }
+    pub fn is_whole(&self) -> bool {
+        self.scope.is_empty()
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
@@ -35,7 +51,7 @@ impl Phase {
             Self::Failed => "failed",
         }
     }
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         [Self::Queued, Self::Running, Self::Paused, Self::Ready, Self::Failed]
             .into_iter()
             .find(|p| p.as_str() == text)
@@ -86,14 +102,14 @@ pub struct State {
     pub checked_ms: Option<i64>,
     /// The version whose bytes are all here.
     pub ready_version: Option<BlobHash>,
+    /// By a learner's wish: it is never removed by itself.
+    pub pinned: bool,
 }
 
-fn signed(text: &str) -> Option<SignedManifest> {
-    serde_json::from_str(text).ok()
-}
+const STATE: &str =
+    "d.phase, d.reason, d.bytes_done, d.bytes_total, d.checked_ms, d.pinned, v.hash AS ready_hash";
 
 fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
-    let ready: String = r.get("ready")?;
     let checked: i64 = r.get("checked_ms")?;
     Ok(State {
         phase: Phase::parse(&r.get::<_, String>("phase")?),
@@ -101,171 +117,239 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
         bytes_done: r.get::<_, i64>("bytes_done")?.unsigned_abs(),
         bytes_total: r.get::<_, i64>("bytes_total")?.unsigned_abs(),
         checked_ms: (checked > 0).then_some(checked),
-        ready_version: signed(&ready).map(|s| s.version()),
+        ready_version: r.get::<_, Option<_>>("ready_hash")?.map(BlobHash),
+        pinned: r.get("pinned")?,
     })
 }
 
-pub fn get(library: &Library, kind: Kind, id: &Slug) -> Result<Option<State>> {
+pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
     library.content_db().with(|conn| {
         Ok(conn
-            .prepare_cached(
-                "SELECT phase, reason, bytes_done, bytes_total, ready, checked_ms FROM download
-                 WHERE account = ?1 AND kind = ?2 AND id = ?3",
-            )?
-            .query_row([library.account(), kind.as_str(), id.as_str()], state_of)
+            .prepare_cached(&format!(
+                "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4"
+            ))?
+            .query_row(of(library, wish), state_of)
             .optional()?)
     })
 }
 
+/// The states of whole courses or stories, by id.
 pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
     library.content_db().with(|conn| {
         Ok(conn
-            .prepare_cached(
-                "SELECT id, phase, reason, bytes_done, bytes_total, ready, checked_ms FROM download
-                 WHERE account = ?1 AND kind = ?2",
-            )?
+            .prepare_cached(&format!(
+                "SELECT d.id, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.kind = ?2 AND d.scope = ''"
+            ))?
             .query_map([library.account(), kind.as_str()], |r| Ok((r.get("id")?, state_of(r)?)))?
             .collect::<rusqlite::Result<_>>()?)
     })
 }
 
-/// Puts it into the queue; a version that is ready stays ready until the next one is.
-pub fn want(library: &Library, kind: Kind, id: &Slug) -> Result<()> {
+/// The four values that name a row.
+fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
+    [library.account(), wish.kind.as_str(), wish.id.as_str(), &wish.scope]
+}
+
+/// Puts it into the queue; a version that is ready stays ready until the next one is. `pinned`: by a learner's wish, so that it is never
+/// removed by itself; what was pinned stays so.
+pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
+    let [account, kind, id, scope] = of(library, wish);
     library.content_db().with(|conn| {
         conn.prepare_cached(
-            "INSERT INTO download (account, kind, id, phase, reason, bytes_done, bytes_total, wanted, ready, requested_ms, checked_ms)
-             VALUES (?1, ?2, ?3, 'queued', '', 0, 0, '', '', ?4, 0)
-             ON CONFLICT (account, kind, id) DO UPDATE SET phase = 'queued', reason = ''",
+            "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
+                                   requested_ms, used_ms, checked_ms)
+             VALUES (?1, ?2, ?3, ?4, 'queued', '', 0, 0, NULL, NULL, ?5, ?6, ?6, 0)
+             ON CONFLICT (account, kind, id, scope) DO UPDATE SET
+               phase = 'queued', reason = '', pinned = max(pinned, excluded.pinned)",
         )?
-        .execute(params![library.account(), kind.as_str(), id.as_str(), now])?;
+        .execute(params![account, kind, id, scope, pinned, now])?;
         Ok(())
     })
 }
 
-pub fn set_phase(
-    library: &Library,
-    kind: Kind,
-    id: &Slug,
-    phase: Phase,
-    reason: Reason,
-) -> Result<()> {
+pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
     library.content_db().with(|conn| {
-        conn.prepare_cached("UPDATE download SET phase = ?4, reason = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3")?
-            .execute([library.account(), kind.as_str(), id.as_str(), phase.as_str(), reason.as_str()])?;
+        conn.prepare_cached(
+            "UPDATE download SET phase = ?5, reason = ?6 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+        )?
+        .execute([account, kind, id, scope, phase.as_str(), reason.as_str()])?;
         Ok(())
     })
 }
 
-/// Notes which manifest is being fetched and how large it is.
+/// Notes which version is being fetched and the blobs that it needs (all of the manifest, or a lesson's); gives the number of the
+/// version, for `BlobStore::missing`. From now on they are not removed.
 pub fn set_wanted(
     library: &Library,
-    kind: Kind,
-    id: &Slug,
+    wish: &Wish,
     manifest: &OpenManifest,
-    done: u64,
-) -> Result<()> {
-    let text = serde_json::to_string(&manifest.signed)?;
-    library.content_db().with(|conn| {
-        conn.prepare_cached(
-            "UPDATE download SET phase = 'running', reason = '', wanted = ?4, bytes_done = ?5, bytes_total = ?6
-             WHERE account = ?1 AND kind = ?2 AND id = ?3",
+    blobs: &[ManifestBlob],
+) -> Result<i64> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().write(|tx| {
+        let version = version(tx, wish, manifest, blobs)?;
+        let total: u64 = blobs.iter().map(|b| b.size).sum();
+        tx.prepare_cached(
+            "UPDATE download SET phase = 'running', reason = '', wanted = ?5, bytes_total = ?6
+             WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
-        .execute(params![
-            library.account(),
-            kind.as_str(),
-            id.as_str(),
-            text,
-            i64::try_from(done).unwrap_or(i64::MAX),
-            i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX)
-        ])?;
-        Ok(())
+        .execute(params![account, kind, id, scope, version, signed(total)])?;
+        Ok(version)
     })
 }
 
-pub fn set_done(library: &Library, kind: Kind, id: &Slug, done: u64) -> Result<()> {
-    library.content_db().with(|conn| {
-        conn.prepare_cached(
-            "UPDATE download SET bytes_done = ?4 WHERE account = ?1 AND kind = ?2 AND id = ?3",
-        )?
-        .execute(params![
-            library.account(),
-            kind.as_str(),
-            id.as_str(),
-            i64::try_from(done).unwrap_or(i64::MAX)
-        ])?;
-        Ok(())
-    })
-}
-
-pub fn set_ready(
-    library: &Library,
-    kind: Kind,
-    id: &Slug,
+/// Finds or makes the version's row and what it needs.
+fn version(
+    tx: &Connection,
+    wish: &Wish,
     manifest: &OpenManifest,
-    now_ms: i64,
-) -> Result<()> {
-    let text = serde_json::to_string(&manifest.signed)?;
-    let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
+    blobs: &[ManifestBlob],
+) -> Result<i64> {
+    let (hash, signer) = (manifest.version.0, &manifest.signed.key);
+    let known = tx
+        .prepare_cached(
+            "SELECT version FROM version WHERE hash = ?1 AND scope = ?2 AND signer = ?3",
+        )?
+        .query_row(params![hash, wish.scope, signer], |r| r.get(0))
+        .optional()?;
+    if let Some(version) = known {
+        return Ok(version);
+    }
+    let mut by_kind = [0_u64; MediaKind::ALL.len()];
+    for blob in blobs {
+        by_kind[MediaKind::of_type(&blob.media_type) as usize] += blob.size;
+    }
+    let [text, picture, audio, video, other] = by_kind.map(signed);
+    tx.prepare_cached(
+        "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes,
+                              other_bytes, signed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?
+    .execute(params![
+        hash,
+        wish.scope,
+        signer,
+        wish.kind.as_str(),
+        wish.id.as_str(),
+        blobs.len() as i64,
+        signed(by_kind.iter().sum()),
+        text,
+        picture,
+        audio,
+        video,
+        other,
+        serde_json::to_string(&manifest.signed)?
+    ])?;
+    let version = tx.last_insert_rowid();
+    let mut need = tx.prepare_cached(
+        "INSERT OR IGNORE INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for blob in blobs {
+        let kind = MediaKind::of_type(&blob.media_type).number();
+        need.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
+    }
+    // The manifest knows better than a look at the first bytes.
+    tx.prepare_cached(
+        "UPDATE blob SET kind = n.kind FROM need n WHERE n.version = ?1 AND blob.hash = n.hash AND blob.kind <> n.kind",
+    )?
+    .execute([version])?;
+    Ok(version)
+}
+
+pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
     library.content_db().with(|conn| {
         conn.prepare_cached(
-            "UPDATE download SET phase = 'ready', reason = '', wanted = '', ready = ?4, bytes_done = ?5, bytes_total = ?5,
-                                 checked_ms = ?6
-             WHERE account = ?1 AND kind = ?2 AND id = ?3",
+            "UPDATE download SET bytes_done = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
-        .execute(params![library.account(), kind.as_str(), id.as_str(), text, total, now_ms])?;
+        .execute(params![account, kind, id, scope, signed(done)])?;
         Ok(())
     })
 }
 
-pub fn set_checked(library: &Library, kind: Kind, id: &Slug, now_ms: i64) -> Result<()> {
+/// The switch: what was wanted is ready, in one statement. What only the version before needed is the first to be removed when space is
+/// short. False if `version` is not what is wanted any more.
+pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().with(|conn| {
+        let switched = conn
+            .prepare_cached(
+                "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = ?6
+                 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND wanted = ?5",
+            )?
+            .execute(params![account, kind, id, scope, version, now_ms])?;
+        Ok(switched == 1)
+    })
+}
+
+pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
     library.content_db().with(|conn| {
         conn.prepare_cached(
-            "UPDATE download SET checked_ms = ?4 WHERE account = ?1 AND kind = ?2 AND id = ?3",
+            "UPDATE download SET checked_ms = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
-        .execute(params![library.account(), kind.as_str(), id.as_str(), now_ms])?;
+        .execute(params![account, kind, id, scope, now_ms])?;
         Ok(())
     })
 }
 
-pub fn remove(library: &Library, kind: Kind, id: &Slug) -> Result<()> {
-    library.content_db().with(|conn| {
-        conn.prepare_cached("DELETE FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3")?
-            .execute([library.account(), kind.as_str(), id.as_str()])?;
-        Ok(())
-    })
+/// Takes the wish back. Blobs that no other version on this device needs lose their rows in the same transaction; `BlobStore::bury`
+/// deletes their files, now or after the next start.
+pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
+    let gone = library.content_db().write(|tx| {
+        let mut gone = tx
+            .prepare_cached(
+                "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version IN (d.wanted, d.ready)
+                 WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4",
+            )?
+            .query_map([account, kind, id, scope], |r| hash_at(r, 0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        tx.prepare_cached("DELETE FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4")?
+            .execute([account, kind, id, scope])?;
+        let mut needed = tx.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?;
+        let mut kept = Vec::new();
+        for hash in &gone {
+            if needed.exists([hash.0])? {
+                kept.push(*hash);
+            } else {
+                doom(tx, *hash)?;
+            }
+        }
+        gone.retain(|hash| !kept.contains(hash));
+        Ok(gone)
+    })?;
+    for hash in &gone {
+        library.blobs().discard_part(*hash)?;
+    }
+    library.blobs().forget_memory(gone);
+    library.blobs().bury().map(|_| ())
 }
 
 /// What should go on by itself, oldest first.
-pub fn waiting(library: &Library) -> Result<Vec<(Kind, Slug)>> {
+pub fn waiting(library: &Library) -> Result<Vec<Wish>> {
     library.content_db().with(|conn| {
         let rows = conn
             .prepare_cached(
-                "SELECT kind, id FROM download
+                "SELECT kind, id, scope FROM download
                  WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason <> 'user'))
                  ORDER BY requested_ms",
             )?
-            .query_map([library.account()], |r| Ok((r.get::<_, String>("kind")?, r.get::<_, String>("id")?)))?
+            .query_map([library.account()], |r| {
+                Ok((r.get::<_, String>("kind")?, r.get::<_, String>("id")?, r.get("scope")?))
+            })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let kind = |k: &str| if k == "story" { Kind::Story } else { Kind::Course };
-        Ok(rows.into_iter().filter_map(|(k, id)| Some((kind(&k), Slug::new(id).ok()?))).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|(k, id, scope)| Some(Wish { kind: Kind::of_str(&k), id: Slug::new(id).ok()?, scope }))
+            .collect())
     })
 }
 
-/// The manifests of one download of this account, or of all downloads of everybody on this device.
-pub fn manifests(
-    library: &Library,
-    only: Option<(Kind, &Slug)>,
-    mine: bool,
-) -> Result<Vec<Manifest>> {
-    library.content_db().with(|conn| {
-        let (kind, id) = only.map_or(("", ""), |(k, id)| (k.as_str(), id.as_str()));
-        let texts = conn
-            .prepare_cached(
-                "SELECT ready, wanted FROM download WHERE (?1 = '' OR (kind = ?1 AND id = ?2)) AND (NOT ?3 OR account = ?4)",
-            )?
-            .query_map(params![kind, id, mine, library.account()], |r| Ok([r.get::<_, String>(0)?, r.get::<_, String>(1)?]))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(texts.iter().flatten().filter_map(|t| serde_json::from_str(&signed(t)?.manifest).ok()).collect())
-    })
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

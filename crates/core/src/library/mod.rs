@@ -13,7 +13,6 @@ use carrel_model::{
     content::{Manifest, SignedManifest},
     wire::Page,
 };
-use carrel_sqlite::Migration;
 use rusqlite::OptionalExtension;
 use serde::de::DeserializeOwned;
 
@@ -26,13 +25,9 @@ use crate::{
     cache::{BlobStore, ByteLru, Cache, Db, Judge, Place, Route, Strategy},
     download::Downloads,
     http::{Http, Request},
+    storage::Storage,
 };
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "content",
-    sql: include_str!("../../../../migrations/content/0001_content.sql"),
-}];
 /// Blobs that are read whole (bodies, quizzes, stories, pictures) are never longer.
 const WHOLE_LIMIT: usize = 64 * 1024 * 1024;
 
@@ -50,6 +45,10 @@ impl Kind {
             Self::Story => "story",
         }
     }
+    /// What `as_str` wrote.
+    pub(crate) fn of_str(text: &str) -> Self {
+        if text == "story" { Self::Story } else { Self::Course }
+    }
     /// The plural that the server's paths use.
     pub fn path(self) -> &'static str {
         match self {
@@ -61,8 +60,8 @@ impl Kind {
 
 /// What the content of one account needs.
 pub struct ContentConfig {
-    /// Shared by the learners of this device: `content.db`, `blobs/`.
-    pub shared_dir: PathBuf,
+    /// Shared by the learners of this device.
+    pub storage: Storage,
     /// The account's own folder: `cache.db`.
     pub account_dir: PathBuf,
     pub account: String,
@@ -125,6 +124,7 @@ struct Inner {
     cache: Cache,
     content: Db,
     blobs: BlobStore,
+    storage: Storage,
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
     changes: Changes,
@@ -141,21 +141,16 @@ impl Library {
             config.clock.clone(),
             config.ids.as_ref(),
         )?;
-        let content =
-            Db::open(&config.shared_dir.join("content.db"), MIGRATIONS, config.clock.now_ms())?;
+        let content = config.storage.db().clone();
         cache.set_judge(judge(content.clone(), config.base_url.clone()));
-        let blobs = BlobStore::new(
-            content.clone(),
-            &config.shared_dir.join("blobs"),
-            config.clock.clone(),
-        )?;
         Ok(Self {
             inner: Arc::new(Inner {
                 account: config.account.clone(),
                 base_url: config.base_url.clone(),
                 cache,
                 content,
-                blobs,
+                blobs: config.storage.blobs().clone(),
+                storage: config.storage.clone(),
                 http: config.http.clone(),
                 clock: config.clock.clone(),
                 changes: config.changes.clone(),
@@ -170,6 +165,9 @@ impl Library {
     }
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
+    }
+    pub fn storage(&self) -> &Storage {
+        &self.inner.storage
     }
     pub(crate) fn content_db(&self) -> &Db {
         &self.inner.content
@@ -271,9 +269,10 @@ impl Library {
         self.inner.content.with(|conn| {
             Ok(conn
                 .prepare_cached(
-                    "SELECT ready, checked_ms FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND ready <> ''",
+                    "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
+                     WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ''",
                 )?
-                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("ready")?, r.get("checked_ms")?)))
+                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("signed")?, r.get("checked_ms")?)))
                 .optional()?)
         })
     }
@@ -322,6 +321,9 @@ impl Library {
                 Error::Corrupt(m) => Error::Corrupt(m.clone()),
                 Error::NotFound(m) => Error::NotFound(m.clone()),
                 Error::DiskFull(m) => Error::DiskFull(m.clone()),
+                Error::NoSpace { missing, limit } => {
+                    Error::NoSpace { missing: *missing, limit: *limit }
+                }
                 Error::Unauthenticated => Error::Unauthenticated,
                 other => Error::BadReply { url: hash.to_hex(), problem: other.to_string() },
             }),
@@ -335,7 +337,15 @@ impl Library {
         match reply.status {
             200 => {
                 let bytes = reply.bytes(WHOLE_LIMIT).await?;
-                self.inner.blobs.put(hash, &bytes)
+                match self.inner.blobs.put(hash, &bytes) {
+                    // What does not fit on the disk is shown from memory, if it is not too long for that.
+                    Err(Error::NoSpace { .. } | Error::DiskFull(_))
+                        if self.inner.blobs.hold(hash, &bytes) =>
+                    {
+                        Ok(())
+                    }
+                    other => other,
+                }
             }
             401 => Err(Error::Unauthenticated),
             404 | 410 => Err(Error::NotFound(format!("blob {hash:?}"))),

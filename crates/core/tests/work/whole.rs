@@ -127,6 +127,7 @@ async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Core> 
     Core::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
+        space: Default::default(),
         demo_dir: Some(demo),
         http: school.clone(),
         clock: Arc::new(clock.clone()),

@@ -1,0 +1,57 @@
+//! What a blob is for people: text, a picture, sound, a film. For sums; nothing is decided by it.
+
+/// Numbers are those of `content.db`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MediaKind {
+    Text,
+    Picture,
+    Audio,
+    Video,
+    Other,
+}
+
+impl MediaKind {
+    pub const ALL: [Self; 5] = [Self::Text, Self::Picture, Self::Audio, Self::Video, Self::Other];
+
+    pub(crate) fn number(self) -> i64 {
+        self as i64
+    }
+    pub(crate) fn of_number(n: i64) -> Self {
+        Self::ALL.into_iter().find(|k| k.number() == n).unwrap_or(Self::Other)
+    }
+    /// Of a media type as a manifest names it: `image/webp`, `application/json`.
+    pub fn of_type(media_type: &str) -> Self {
+        match media_type.split('/').next().unwrap_or_default() {
+            "text" => Self::Text,
+            "image" => Self::Picture,
+            "audio" => Self::Audio,
+            "video" => Self::Video,
+            _ if media_type.contains("json") => Self::Text,
+            _ => Self::Other,
+        }
+    }
+    /// Of a blob that no manifest on this device names, by its first bytes.
+    pub fn of_head(head: &[u8]) -> Self {
+        let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
+        if is(0, b"\x89PNG") || is(0, b"\xff\xd8\xff") || is(0, b"GIF8") || is(8, b"WEBP") {
+            Self::Picture
+        } else if is(0, b"ID3")
+            || is(0, b"OggS")
+            || is(0, b"fLaC")
+            || is(8, b"WAVE")
+            || is(4, b"ftypM4A")
+        {
+            Self::Audio
+        } else if is(4, b"ftyp") || is(0, b"\x1aE\xdf\xa3") {
+            Self::Video
+        } else if head.windows(4).any(|w| w == b"<svg") {
+            Self::Picture
+        } else if head.first() == Some(&0xff) && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0) {
+            Self::Audio
+        } else if !head.contains(&0) && head.first().is_some_and(|b| *b < 0x80 || *b == 0xef) {
+            Self::Text
+        } else {
+            Self::Other
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Space on this device: how much content may take, who goes when it is short, what is promised to downloads, and the figures of it all.
+//!
+//! Learners' work is elsewhere (`store`) and never touched from here. A [`Storage`] is one folder with `content.db` and `blobs/`; several
+//! processes may have the same one open.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `quota` | the numbers, pure |
+//! | `reserve` | promises |
+//! | `evict` | who goes, in which order |
+//! | `sweep` | what a kill left behind |
+//! | `figures` | what the Storage screen shows |
+//!
+//! Not here: how blobs are kept (`cache`), what is wanted (`download`).
+
+mod disk;
+mod evict;
+mod figures;
+mod quota;
+mod reserve;
+mod sweep;
+
+use std::{
+    any::Any,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use carrel_model::BlobHash;
+use carrel_sqlite::Migration;
+use rusqlite::Connection;
+
+pub use disk::{Disk, SystemDisk};
+pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
+pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limit, Limits, Measured, Shortage};
+pub use reserve::Reservation;
+pub use sweep::Swept;
+
+use crate::{
+    Change, Changes, Clock, Error, Result,
+    cache::{BlobStore, Db, Room},
+};
+
+/// The schema of `content.db`, in order.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "content",
+    sql: include_str!("../../../../migrations/content/0001_content.sql"),
+}];
+
+/// Given up when the disk is full, so that what makes room can write its rows.
+const BALLAST: &str = "ballast";
+const BALLAST_BYTES: usize = 1024 * 1024;
+/// Up to this many bytes that came in without a promise, the budget is not looked at again.
+const LOOK_AFTER: u64 = 8 * 1024 * 1024;
+/// A blob of less is written without a promise.
+const UNPROMISED: u64 = 1024 * 1024;
+
+/// Called at each step of what must be safe under a kill, with the step's name. Tests end the process there.
+pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// What a storage needs to know of the world.
+#[derive(Clone)]
+pub struct StorageOptions {
+    /// `content.db` and `blobs/` lie here.
+    pub dir: PathBuf,
+    /// The most that the organisation allows, in bytes.
+    pub policy_budget: Option<u64>,
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub changes: Changes,
+    pub steps: Option<Steps>,
+}
+
+/// The content of this device. Clones share it.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    db: Db,
+    blobs: BlobStore,
+    policy_budget: Option<u64>,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    changes: Changes,
+    trouble: Mutex<Option<Shortage>>,
+    /// One at a time within this process; other processes are met in the database.
+    evicting: Mutex<()>,
+    unlooked: AtomicU64,
+}
+
+impl Storage {
+    /// Opens or makes the folder. Blocking.
+    pub fn open(options: StorageOptions) -> Result<Self> {
+        fs::create_dir_all(&options.dir)?;
+        let db = Db::open(&options.dir.join("content.db"), MIGRATIONS, options.clock.now_ms())?;
+        let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone())?;
+        if let Some(steps) = options.steps {
+            blobs.set_steps(steps);
+        }
+        let inner = Arc::new(Inner {
+            dir: options.dir,
+            db,
+            blobs: blobs.clone(),
+            policy_budget: options.policy_budget,
+            disk: options.disk,
+            clock: options.clock,
+            changes: options.changes,
+            trouble: Mutex::new(None),
+            evicting: Mutex::new(()),
+            unlooked: AtomicU64::new(0),
+        });
+        let room: std::sync::Weak<Inner> = Arc::downgrade(&inner);
+        blobs.set_room(room);
+        let storage = Self { inner };
+        storage.fill_ballast();
+        Ok(storage)
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.inner.db
+    }
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.blobs
+    }
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// What was chosen on this device, and by the organisation.
+    pub fn limits(&self) -> Result<Limits> {
+        self.inner.db.with(|conn| self.limits_at(conn))
+    }
+    fn limits_at(&self, conn: &Connection) -> Result<Limits> {
+        let mut limits = Limits { policy: self.inner.policy_budget, ..Limits::default() };
+        let mut stmt = conn.prepare_cached("SELECT name, value FROM setting")?;
+        let mut rows = stmt.query([])?;
+        while let Some(r) = rows.next()? {
+            let value = Some(r.get::<_, i64>(1)?.unsigned_abs());
+            match r.get::<_, String>(0)?.as_str() {
+                "budget" => limits.budget = value,
+                "floor" => limits.floor = value,
+                _ => {}
+            }
+        }
+        Ok(limits)
+    }
+
+    /// Chooses limits in bytes (`None`: as without a choice), and removes what is over them now.
+    pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
+        self.inner.db.write(|tx| {
+            for (name, value) in [("budget", budget), ("floor", floor)] {
+                match value {
+                    Some(bytes) => tx.execute(
+                        "INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)",
+                        (name, signed(bytes)),
+                    )?,
+                    None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
+                };
+            }
+            Ok(())
+        })?;
+        self.hold_budget()?;
+        self.inner.changes.tell_one(Change::Storage);
+        Ok(())
+    }
+
+    /// What is used, promised and free now.
+    pub fn measure(&self) -> Result<Measured> {
+        self.inner.db.with(|conn| self.measure_at(conn))
+    }
+
+    /// Names the blobs of the lesson that a learner is in, and of the next: they go last. Replaces what was named before.
+    pub fn set_near(&self, account: &str, hashes: &[BlobHash]) -> Result<()> {
+        self.inner.db.write(|tx| {
+            tx.prepare_cached("DELETE FROM near WHERE account = ?1")?.execute([account])?;
+            let mut insert =
+                tx.prepare_cached("INSERT OR IGNORE INTO near (account, hash) VALUES (?1, ?2)")?;
+            for hash in hashes {
+                insert.execute((account, hash.0))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What is short, if the last wish could not be met; none when there is space (again).
+    pub fn trouble(&self) -> Option<Shortage> {
+        *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks whether what was short is there now; true if downloads may go on. Makes the ballast again.
+    pub fn look_again(&self) -> Result<bool> {
+        let Some(short) = self.trouble() else { return Ok(false) };
+        let fits = self.inner.db.with(|conn| {
+            let waits = conn
+                .prepare_cached(
+                    "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
+                )?
+                .exists([])?;
+            // If nobody waits for it any more, it is enough that something could be written.
+            let wanted = if waits { short.wanted } else { 0 };
+            Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
+        })?;
+        if fits {
+            self.fill_ballast();
+            self.set_trouble(None);
+        }
+        Ok(fits)
+    }
+
+    /// The disk did not take `bytes`, whatever its figures say.
+    fn set_full(&self, bytes: u64) {
+        self.set_trouble(Some(Shortage {
+            wanted: bytes,
+            missing: bytes,
+            limit: Limit::Disk,
+            evict: 0,
+            hopeless: false,
+        }));
+    }
+    fn set_trouble(&self, trouble: Option<Shortage>) {
+        let mut held = self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = held.map(|s| s.limit) != trouble.map(|s| s.limit);
+        *held = trouble;
+        drop(held);
+        if news {
+            self.inner.changes.tell_one(Change::Storage);
+        }
+    }
+
+    /// Removes what is over the budget or under the floor, if it may go.
+    pub fn hold_budget(&self) -> Result<u64> {
+        let short = self.inner.db.with(|conn| {
+            let now = self.measure_at(conn)?;
+            Ok(self.limits_at(conn)?.shortage(now, 0))
+        })?;
+        match short {
+            Some(short) => self.evict(short.evict),
+            None => Ok(0),
+        }
+    }
+
+    fn fill_ballast(&self) {
+        let path = self.inner.dir.join(BALLAST);
+        if fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES as u64) {
+            return;
+        }
+        // Hashes and not zeros: a file system that compresses would give nothing back.
+        let mut bytes = vec![0; BALLAST_BYTES];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        if let Err(e) = fs::write(&path, &bytes) {
+            tracing::debug!(error = %e, "no space for the ballast of content");
+            let _ = fs::remove_file(&path);
+        }
+    }
+    fn give_up_ballast(&self) -> bool {
+        fs::remove_file(self.inner.dir.join(BALLAST)).is_ok()
+    }
+}
+
+impl Room for Inner {
+    fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
+        let storage = Storage { inner: self };
+        if bytes >= UNPROMISED {
+            return Ok(Box::new(storage.reserve(bytes)?));
+        }
+        let look = || {
+            storage.inner.db.with(|conn| {
+                Ok(storage.limits_at(conn)?.shortage(storage.measure_at(conn)?, bytes))
+            })
+        };
+        if let Some(short) = look()? {
+            if !short.hopeless {
+                storage.evict(short.evict)?;
+            }
+            if let Some(short) = look()? {
+                return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
+            }
+        }
+        Ok(Box::new(()))
+    }
+    fn after_full(self: Arc<Self>, bytes: u64) -> Result<()> {
+        Storage { inner: self }.make_room(bytes)
+    }
+    fn still_full(self: Arc<Self>, bytes: u64) {
+        Storage { inner: self }.set_full(bytes);
+    }
+    fn after(self: Arc<Self>, bytes: u64) {
+        if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {
+            return;
+        }
+        self.unlooked.store(0, Ordering::Relaxed);
+        if let Err(e) = (Storage { inner: self }).hold_budget() {
+            tracing::warn!(error = %e, "the budget for content could not be held");
+        }
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,172 @@
+//! After a start, in the background: deletes what a kill left behind and puts right what somebody did to the files behind our back.
+//! One folder of 256 at a time, so that nobody waits.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use carrel_model::BlobHash;
+use rusqlite::{Connection, params};
+
+use super::{Storage, signed};
+use crate::{
+    Change, Result,
+    cache::{doom, hash_at},
+};
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Files whose rows were gone already.
+    pub buried: usize,
+    /// Files that no row names, deleted.
+    pub orphans: usize,
+    /// Unfinished files that nobody wants, deleted.
+    pub parts: usize,
+    /// Rows whose file is gone; downloads that need it fetch it again.
+    pub lost: usize,
+}
+
+impl Storage {
+    /// Blocking. Safe while others fetch and remove, in this process and in others, and safe to stop at any point.
+    pub fn sweep(&self) -> Result<Swept> {
+        let mut swept = Swept { buried: self.inner.blobs.bury()?, ..Swept::default() };
+        self.inner.db.write(|tx| {
+            let now = self.inner.clock.now_ms();
+            tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
+            tx.execute(
+                "UPDATE tally SET blobs = (SELECT count(*) FROM blob b WHERE b.kind = tally.kind),
+                                  bytes = (SELECT coalesce(sum(size), 0) FROM blob b WHERE b.kind = tally.kind)",
+                [],
+            )?;
+            Ok(())
+        })?;
+        for first in 0..=u8::MAX {
+            self.sweep_folder(first, &mut swept)?;
+        }
+        if swept.lost > 0 {
+            self.inner.changes.tell_one(Change::Downloads);
+        }
+        if swept != Swept::default() {
+            tracing::info!(
+                sweep.buried = swept.buried,
+                sweep.orphans = swept.orphans,
+                sweep.parts = swept.parts,
+                sweep.lost = swept.lost,
+                "content was swept"
+            );
+        }
+        Ok(swept)
+    }
+
+    fn sweep_folder(&self, first: u8, swept: &mut Swept) -> Result<()> {
+        let folder = self.inner.blobs.folder(first);
+        let mut files = HashMap::new();
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let Some(hash) = name.get(..64).and_then(|hex| hex.parse::<BlobHash>().ok()) else {
+                continue;
+            };
+            match &name[64..] {
+                "" => {
+                    files.insert(hash, entry.metadata().map_or(0, |m| m.len()));
+                }
+                ".part" => self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?,
+                // Of a process that found the name taken: never resumed.
+                _ => swept.parts += usize::from(crate::cache::discard_file(&entry.path())?),
+            }
+        }
+        self.sweep_files(first, &folder, &files, swept)
+    }
+
+    fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
+        let wanted = self.inner.db.with(|conn| needed(conn, hash))?;
+        if !wanted {
+            swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
+        } else {
+            // A kill leaves a longer one than was noted.
+            self.inner.db.with(|conn| {
+                conn.prepare_cached(
+                    "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = max(bytes, excluded.bytes)",
+                )?
+                .execute(params![hash.0, signed(len)])?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Compares a folder with its rows.
+    fn sweep_files(
+        &self,
+        first: u8,
+        folder: &Path,
+        files: &HashMap<BlobHash, u64>,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        let mut low = [0; 32];
+        low[0] = first;
+        let mut high = [0xff; 32];
+        high[0] = first;
+        let rows: HashMap<BlobHash, i64> = self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT hash, size FROM blob WHERE hash BETWEEN ?1 AND ?2 AND inline = 0",
+                )?
+                .query_map([low, high], |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })?;
+        let orphans: Vec<_> = files.keys().filter(|h| !rows.contains_key(h)).copied().collect();
+        let lost: Vec<_> = rows
+            .iter()
+            .filter(|(h, size)| files.get(h).is_none_or(|len| *len != size.unsigned_abs()))
+            .map(|(h, _)| *h)
+            .collect();
+        if orphans.is_empty() && lost.is_empty() {
+            return Ok(());
+        }
+        // Looked at again under the write lock: a file that came in meanwhile has its row, a row that went has no file.
+        let found = self.inner.db.write(|tx| {
+            let mut found = (0, 0);
+            for hash in &orphans {
+                let known = tx
+                    .prepare_cached("SELECT 1 FROM blob WHERE hash = ?1 AND inline = 0")?
+                    .exists([hash.0])?;
+                if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
+                    tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
+                    found.0 += 1;
+                }
+            }
+            for hash in &lost {
+                let size = rows.get(hash).copied().unwrap_or_default().unsigned_abs();
+                let known =
+                    tx.prepare_cached("SELECT 1 FROM blob WHERE hash = ?1")?.exists([hash.0])?;
+                if known
+                    && fs::metadata(folder.join(hash.to_hex())).map_or(true, |m| m.len() != size)
+                {
+                    doom(tx, *hash)?;
+                    fetch_again(tx, *hash)?;
+                    found.1 += 1;
+                }
+            }
+            Ok(found)
+        })?;
+        self.inner.blobs.forget_memory(lost);
+        swept.orphans += found.0;
+        swept.lost += found.1;
+        self.inner.blobs.bury()?;
+        Ok(())
+    }
+}
+
+fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
+}
+
+/// A download is not ready while a blob of it is gone. Its text stays readable, and the queue fetches what is missing.
+fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE download SET phase = 'queued', reason = ''
+         WHERE phase = 'ready' AND ready IN (SELECT version FROM need WHERE hash = ?1)",
+    )?
+    .execute([hash.0])?;
+    Ok(())
+}

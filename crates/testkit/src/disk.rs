@@ -1,0 +1,49 @@
+//! A disk of a chosen size: what lies in a folder takes space on it, and a test fills the rest.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use carrel_core::storage::Disk;
+
+/// Clones share the disk.
+#[derive(Clone)]
+pub struct FakeDisk {
+    capacity: Arc<AtomicU64>,
+}
+
+impl FakeDisk {
+    pub fn new(capacity: u64) -> Self {
+        Self { capacity: Arc::new(AtomicU64::new(capacity)) }
+    }
+    /// Another size: somebody else wrote or deleted files.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.capacity.store(bytes, Ordering::SeqCst);
+    }
+}
+
+impl Disk for FakeDisk {
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.capacity.load(Ordering::SeqCst).saturating_sub(length_of(path)))
+    }
+}
+
+/// The lengths of all files in a folder, counted without the code under test.
+pub fn length_of(dir: &Path) -> u64 {
+    let (mut sum, mut folders) = (0, vec![dir.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(m) if m.is_dir() => folders.push(entry.path()),
+                Ok(m) => sum += m.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    sum
+}
