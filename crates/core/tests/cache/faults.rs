@@ -165,7 +165,11 @@ struct Seen {
 
 impl Table {
     fn told(&self, answer: &Answer, now_ms: i64) -> Told {
-        let headers = answer.headers.iter().map(|(n, v)| (n.clone(), dated(v, now_ms)));
+        // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
+        let own = answer.headers.contains_key("date");
+        let date = (!own).then(|| ("date".to_owned(), "{now}".to_owned()));
+        let headers = answer.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
+        let headers = headers.map(|(n, v)| (n, dated(&v, now_ms)));
         let body = match answer.body_of {
             Some(n) => format!("[\"{}\"]", "x".repeat(n)),
             None => answer.body.clone(),
