@@ -1,19 +1,27 @@
 -- cache.db: answers of one account's server, by path and query. May be deleted at any time.
 CREATE TABLE entry (
-  path TEXT NOT NULL PRIMARY KEY,
-  etag TEXT NOT NULL,
-  last_modified TEXT NOT NULL,
-  -- Seconds the answer is fresh, as the server or the route table said.
-  fresh_s INTEGER NOT NULL,
-  -- Seconds of age it had when it arrived (RFC 9111, 4.2.3).
-  initial_age_s INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  -- The request fields that Vary named, as they were: one "name: value" line each (RFC 9111, 4.1). Empty without Vary.
+  selecting TEXT NOT NULL,
+  -- The kept header fields of the answer, one "name: value" line each.
+  head TEXT NOT NULL,
+  -- Age when it arrived, with the time that the request took (RFC 9111, 4.2.3).
+  initial_age_ms INTEGER NOT NULL,
   -- When it arrived: wall clock, and the monotonic clock of the run that stored it.
   stored_ms INTEGER NOT NULL,
   stored_mono_ms INTEGER NOT NULL,
   run BLOB NOT NULL,
-  must_revalidate INTEGER NOT NULL,
-  body BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+  -- 1: something was written to this path; not to be used without asking (RFC 9111, 4.4).
+  invalid INTEGER NOT NULL,
+  -- Bytes that this row counts for.
+  size INTEGER NOT NULL,
+  -- Grows with each use: the smallest goes first.
+  used INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (path, selecting)
+) STRICT;
+-- The order of eviction; with size and stored_ms a start counts without touching a body.
+CREATE INDEX entry_used ON entry (used, size, stored_ms);
 
 -- The library's lists, filled from /api/courses and /api/stories, so that filters and search work offline.
 CREATE TABLE listed (

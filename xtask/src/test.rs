@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -60,6 +61,7 @@ const STEPS: &[Step] = &[
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
     Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
+    Step { name: "faults (Workbox)", run: faults },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
 ];
 
@@ -212,12 +214,31 @@ fn e2e(script: &str) -> Result<Outcome> {
     setup::node("tests/e2e")?;
     let mut command = sh::npm("tests/e2e");
     command.args(["run", "--silent", script]).env("CARREL_BIN_DIR", sh::target().join("debug"));
-    if env::var_os("CARREL_CHROMIUM").is_none()
-        && let Some(chromium) = sh::which("chromium")
-    {
-        command.env("CARREL_CHROMIUM", chromium);
+    passed(sh::run(with_chromium(&mut command)))
+}
+
+fn with_chromium(command: &mut Command) -> &mut Command {
+    match sh::which("chromium") {
+        Some(chromium) if env::var_os("CARREL_CHROMIUM").is_none() => {
+            command.env("CARREL_CHROMIUM", chromium)
+        }
+        _ => command,
     }
-    passed(sh::run(&mut command))
+}
+
+/// The fault table of the cache, Carrel and Workbox side by side. Kept in `target/faults/report.txt` too.
+fn faults() -> Result<Outcome> {
+    let place = sh::target().join("faults");
+    fs::create_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    let ours = place.join("carrel.json");
+    let row = "faults::every_row_of_the_fault_table";
+    let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", row];
+    sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &ours))?;
+    setup::node("tests/workbox")?;
+    let mut command = sh::npm("tests/workbox");
+    command.args(["run", "--silent", "faults"]).env("CARREL_FAULTS", &ours);
+    command.env("CARREL_FAULTS_REPORT", place.join("report.txt"));
+    passed(sh::run(with_chromium(&mut command)))
 }
 
 fn in_the_window() -> Result<Outcome> {

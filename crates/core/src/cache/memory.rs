@@ -1,6 +1,7 @@
 //! Least-recently-used, bounded by bytes and not by count.
 
 use std::{
+    borrow::Borrow,
     hash::Hash,
     sync::{Mutex, PoisonError},
 };
@@ -26,8 +27,15 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K, V>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    pub fn get(&self, key: &K) -> Option<V> {
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
         self.lock().map.get(key).map(|(v, _)| v.clone())
+    }
+    /// Bytes that there may be.
+    pub fn budget(&self) -> usize {
+        self.budget
     }
     /// Keeps `value`, which weighs `bytes`. What is heavier than a quarter of the budget is not kept: it would drive out everything else.
     pub fn put(&self, key: K, value: V, bytes: usize) {
@@ -49,7 +57,10 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
             }
         }
     }
-    pub fn remove(&self, key: &K) {
+    pub fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         let mut inner = self.lock();
         if let Some((_, gone)) = inner.map.pop(key) {
             inner.bytes -= gone;

@@ -103,7 +103,7 @@ impl Library {
                 ..Route::of(&path)
             };
             let cached = self.inner.cache.get_by(route, &path, || {}).await?;
-            if cached.stale {
+            if cached.fallback().is_some() {
                 return Err(crate::Error::Offline("the list could not be asked for".into()));
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);

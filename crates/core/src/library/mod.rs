@@ -22,7 +22,7 @@ pub use search::{Hit, HitKind};
 
 use crate::{
     Changes, Clock, Error, IdGen, Result,
-    cache::{BlobStore, ByteLru, Cache, Db, Judge, Place, Route, Strategy},
+    cache::{BlobStore, ByteLru, Cache, Db, Ends, Flights, Judge, Place, Route, Strategy},
     download::Downloads,
     http::{Http, Request},
     storage::Storage,
@@ -129,7 +129,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     changes: Changes,
     manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
-    fetching: crate::cache::Flights<BlobHash, Result<(), Arc<Error>>>,
+    fetching: Flights<BlobHash, Result<(), Arc<Error>>>,
 }
 
 impl Library {
@@ -137,6 +137,7 @@ impl Library {
         let cache = Cache::open(
             &config.account_dir.join("cache.db"),
             &config.base_url,
+            &config.account,
             config.http.clone(),
             config.clock.clone(),
             config.ids.as_ref(),
@@ -155,7 +156,7 @@ impl Library {
                 clock: config.clock.clone(),
                 changes: config.changes.clone(),
                 manifests: ByteLru::new(16 * 1024 * 1024),
-                fetching: crate::cache::Flights::new(),
+                fetching: Flights::new(),
             }),
         })
     }
@@ -217,7 +218,12 @@ impl Library {
                 value.manifest.id()
             )));
         }
-        Ok(Dated { value, as_of_ms: cached.as_of_ms, stale: cached.stale, offline: cached.offline })
+        Ok(Dated {
+            value,
+            as_of_ms: cached.as_of_ms,
+            stale: cached.is_dated(),
+            offline: cached.offline,
+        })
     }
 
     /// The manifest as far as it is on this device: never asks the network. For titles.
@@ -311,7 +317,7 @@ impl Library {
             return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });
         }
         let library = self.clone();
-        let flight = self.inner.fetching.join(hash, move || {
+        let flight = self.inner.fetching.join(hash, Ends::WhenDone, move || {
             Box::pin(async move { library.request_blob(hash).await.map_err(Arc::new) })
         });
         match flight.await {

@@ -1,0 +1,105 @@
+//! `Cache-Control` read as RFC 9111, 5.2 says: names without case, values as tokens or quoted strings (a comma inside quotes ends nothing),
+//! unknown directives passed over. The same reader serves requests and answers.
+//!
+//! Not here: what a directive means for an answer (`freshness`) or an asker (`ask`).
+
+use std::time::UNIX_EPOCH;
+
+/// The greatest number of seconds that counts; what is longer is this (RFC 9111, 1.2.2).
+pub const MOST_S: u64 = 1 << 31;
+
+/// The directives of a header field, all its lines joined by commas: `(name in lower case, value)`.
+pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    for part in split(text, ',') {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (name, Some(unquoted(value.trim()))),
+            None => (part, None),
+        };
+        let name = name.trim().to_ascii_lowercase();
+        if !name.is_empty() {
+            found.push((name, value));
+        }
+    }
+    found
+}
+
+/// `text` at each `at` that is not inside a quoted string.
+fn split(text: &str, at: char) -> Vec<&str> {
+    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (i, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            c if c == at && !quoted => {
+                parts.push(&text[start..i]);
+                start = i + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn unquoted(value: &str) -> String {
+    match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+        Some(inner) => inner.replace('\\', ""),
+        None => value.to_owned(),
+    }
+}
+
+/// Seconds. What is no number is none: the caller takes the careful side (RFC 9111, 4.2.1).
+pub fn seconds(value: Option<&str>) -> Option<u64> {
+    let value = value?.trim();
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| value.parse().unwrap_or(MOST_S).min(MOST_S))
+}
+
+/// An HTTP date in any of its three forms (RFC 9110, 5.6.7), as UTC ms.
+pub fn date_ms(value: &str) -> Option<i64> {
+    let at = httpdate::parse_http_date(value.trim()).ok()?;
+    i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_read_with_quotes_case_and_unknown_names() {
+        let read = |text| {
+            let all = directives(text).into_iter();
+            all.map(|(n, v)| v.map_or(n.clone(), |v| format!("{n}={v}"))).collect::<Vec<_>>()
+        };
+        assert_eq!(read("Max-Age=60, private"), ["max-age=60", "private"]);
+        assert_eq!(
+            read("no-cache=\"set-cookie, etag\",max-age=\"5\""),
+            ["no-cache=set-cookie, etag", "max-age=5"]
+        );
+        assert_eq!(read(" , ,no-store;x , ext=\"a\\\"b,c\""), ["no-store;x", "ext=a\"b,c"]);
+        assert_eq!(read(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn seconds_are_whole_and_end_at_two_to_the_31() {
+        assert_eq!(seconds(Some(" 60")), Some(60));
+        assert_eq!(seconds(Some("99999999999999999999999")), Some(MOST_S));
+        for bad in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("'60'")] {
+            assert_eq!(seconds(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn dates_in_three_forms() {
+        for form in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(date_ms(form), Some(784_111_777_000), "{form}");
+        }
+        assert_eq!(date_ms("0"), None);
+    }
+}

@@ -1,0 +1,79 @@
+// A server that does with each request what the row of the table says.
+import { createServer } from "node:http";
+
+/** `{now}`, `{now+60}`, `{now-60}` as HTTP dates. */
+function dated(value) {
+  const found = /^\{now([+-]\d+)?\}$/.exec(value);
+  if (!found) return value;
+  return new Date(Date.now() + Number(found[1] ?? 0) * 1000).toUTCString();
+}
+
+export class Network {
+  /** What comes next; the first is taken off by each request. */
+  next = [];
+  requests = 0;
+  /** Answers that wait to be let go. */
+  held = [];
+
+  constructor(table, files) {
+    this.table = table;
+    this.files = files;
+  }
+  async open() {
+    this.server = createServer((req, res) => this.answer(req, res));
+    await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
+    this.address = `http://127.0.0.1:${this.server.address().port}`;
+  }
+  close() {
+    this.letGo();
+    this.server.closeAllConnections();
+    return new Promise((done) => this.server.close(done));
+  }
+  /** Late answers come now. */
+  letGo() {
+    for (const answer of this.held.splice(0)) answer();
+  }
+
+  answer(req, res) {
+    const path = req.url.split("?")[0];
+    res.sendDate = false;
+    const file = this.files[path];
+    if (file) {
+      res.writeHead(200, { "content-type": file.type, "cache-control": "no-store", "service-worker-allowed": "/" });
+      return res.end(file.text);
+    }
+    if (path === "/portal") {
+      res.writeHead(200, { "content-type": "text/html", "cache-control": "no-store", connection: "close" });
+      return res.end("<html>Sign in to the Wi-Fi</html>");
+    }
+    this.requests += 1;
+    req.resume();
+    const { wire, age } = this.next.shift() ?? { wire: "refused", age: 0 };
+    this.send(wire, age, res);
+  }
+
+  send(wire, age, res) {
+    const named = (name) => this.table.replies[name];
+    if (wire === "refused") return res.socket.resetAndDestroy();
+    if (wire === "hang") return this.held.push(() => res.destroy());
+    if (typeof wire === "string") return this.reply(named(wire), age, res);
+    if (wire.late) return this.held.push(() => this.reply(named(wire.late), age, res));
+    if (wire.cut || wire.short) {
+      const part = wire.cut ?? wire.short;
+      res.writeHead(200, { "content-type": "application/json", "content-length": part.length + 9, connection: "close" });
+      res.write(part);
+      return setTimeout(() => res.destroy(), 30);
+    }
+    return this.reply(wire, age, res);
+  }
+
+  /** `age`: seconds that pass before the next use. The browser's own cache learns of them by `Age`, because its clock cannot be moved. */
+  reply({ status, headers = {}, body = "", body_of }, age, res) {
+    // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
+    const told = Object.entries({ date: "{now}", ...headers }).filter(([, value]) => value !== "");
+    const all = Object.fromEntries(told.map(([name, value]) => [name, dated(value)]));
+    if (age > 0) all.age = String(Number(all.age ?? 0) + age);
+    res.writeHead(status, { ...all, connection: "close" });
+    res.end(body_of ? `["${"x".repeat(body_of)}"]` : body);
+  }
+}
