@@ -10,13 +10,14 @@ use std::{
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
 use tokio::{
-    sync::{Mutex, OnceCell},
+    sync::{Mutex, OnceCell, watch},
     task::JoinHandle,
 };
 
 use crate::{
     Change, Changes, Clock, Error, IdGen, Result,
     account::{self, AccountInfo, Accounts, SecretStore, Secrets, ServerCheck, Session, Tokens},
+    download::{Conditions, guide},
     http::{FolderHttp, Http, Patient},
     learning::Learning,
     library::{Content, ContentConfig},
@@ -79,6 +80,8 @@ pub struct Core {
     /// Opened with the first account.
     storage: OnceCell<Storage>,
     open: RwLock<Option<Arc<OpenAccount>>>,
+    /// What is known of network and battery.
+    conditions: watch::Sender<Conditions>,
     /// One change of account at a time.
     turn: Mutex<()>,
     me: Weak<Self>,
@@ -121,6 +124,7 @@ impl Core {
             secrets,
             changes: Changes::new(),
             open: RwLock::new(None),
+            conditions: watch::Sender::new(Conditions::default()),
             turn: Mutex::new(()),
             me: me.clone(),
         });
@@ -190,6 +194,11 @@ impl Core {
     }
     pub fn demo_available(&self) -> bool {
         self.config.demo_dir.as_ref().is_some_and(|d| d.is_dir())
+    }
+
+    /// What the window, or the system, says of network and battery: downloads go by it.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
     }
 
     /// Asks whether a Carrel server is at an address as typed.
@@ -384,6 +393,11 @@ impl Core {
             )));
         }
         let learning = Learning::new(store.clone(), ids);
+        let downloads = content.downloads.clone();
+        downloads.set_conditions(*self.conditions.borrow());
+        let settings = Learning::new(store.clone(), self.config.ids.clone());
+        let (changes, conditions) = (self.changes.clone(), self.conditions.subscribe());
+        tasks.push(tokio::spawn(guide(downloads, settings, changes, conditions)));
         if session.is_some() {
             learning.name_this_device(&self.accounts.device().name).await?;
         }
@@ -424,6 +438,7 @@ impl OpenAccount {
         for task in &self.tasks {
             task.abort();
         }
+        self.content.close();
         self.sync.stop().await;
         self.store.close().await;
     }
