@@ -158,7 +158,7 @@ impl Downloads {
         if anyway {
             run.go_anyway();
         }
-        run.nudge.notify_one();
+        run.nudge.notify_waiters();
         self.told(wish);
         self.state_of(wish)
     }
