@@ -326,6 +326,7 @@ impl Core {
 
     fn session(&self, info: &AccountInfo, base: &str) -> Session {
         Session::new(self.config.http.clone(), base, &info.id, self.secrets.clone())
+            .with_clock(self.config.clock.clone())
     }
 
     async fn close_open(&self) {
@@ -427,6 +428,10 @@ impl OpenAccount {
     }
     pub fn is_demo(&self) -> bool {
         self.session.is_none()
+    }
+    /// Until when the sign-in lasts if the server is not met meanwhile (UTC, ms). None: not known, over, or no server.
+    pub async fn signed_in_until_ms(&self) -> Option<i64> {
+        self.session.as_ref()?.good_until_ms().await
     }
     /// The network is another one, or is there again.
     pub fn network_changed(&self) {

@@ -430,19 +430,24 @@ impl BlobStore {
     ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
-        let admitted = self.with_room(blob.size, || self.inner.db.write(|tx| {
-            enter(tx, blob, body, now)?;
-            // The last step before the commit.
-            if let Some(file) = file {
-                fs::rename(file, &path)?;
-                self.step("renamed");
-            }
-            Ok(())
-        }).inspect_err(|_| {
-            if let Some(file) = file {
-                self.take_back(blob.hash, &path, file);
-            }
-        }));
+        let admitted = self.with_room(blob.size, || {
+            self.inner
+                .db
+                .write(|tx| {
+                    enter(tx, blob, body, now)?;
+                    // The last step before the commit.
+                    if let Some(file) = file {
+                        fs::rename(file, &path)?;
+                        self.step("renamed");
+                    }
+                    Ok(())
+                })
+                .inspect_err(|_| {
+                    if let Some(file) = file {
+                        self.take_back(blob.hash, &path, file);
+                    }
+                })
+        });
         self.step("admitted");
         if admitted.is_ok()
             && let Some(room) = self.room()

@@ -90,6 +90,7 @@ impl Keeper {
 fn again(e: &Error) -> Error {
     match e {
         Error::DiskFull(m) => Error::DiskFull(m.clone()),
+        Error::NoSpace { missing, limit } => Error::NoSpace { missing: *missing, limit: *limit },
         Error::Storage(m) => Error::Storage(m.clone()),
         other => Error::Internal(other.to_string()),
     }

@@ -129,11 +129,13 @@ mod tests {
         let mains = |network| Conditions { network, power: Power::Mains };
         let battery = |network, left| Conditions { network, power: Power::Battery(left) };
         let rules = |metered| Rules { metered, ..Rules::default() };
-        let charging = Rules { only_charging: true, metered: Metered::Always, forbidden: false };
+        let charging =
+            Rules { only_charging: true, metered: super::Metered::Always, forbidden: false };
         let own = |missing| Ask { missing: Some(missing), anyway: false, own: true };
         let anyway = Ask { anyway: true, ..own(SMALL * 9) };
         let update = Ask { own: false, ..own(1) };
-        use {Metered::*, Network::*};
+        use super::Metered::{Always, Never, Small};
+        use Network::{Offline, Unmetered};
         for (n, (conditions, rules, ask, expected)) in [
             (mains(Unmetered), rules(Never), own(SMALL * 9), Ok(PARALLEL)),
             (mains(Unmetered), rules(Never), update, Ok(PARALLEL)),

@@ -166,8 +166,8 @@ mod tests {
         assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
         assert!(rich[0].yields() && rich[1].yields());
         assert!(!rich[2].yields(), "two each is fair");
-        let held = poor.iter_mut().filter_map(|p| p.as_mut().now_or_never()).count();
-        assert_eq!(held, 2);
+        let held: Vec<_> = poor.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
+        assert_eq!(held.len(), 2);
     }
 
     #[tokio::test]

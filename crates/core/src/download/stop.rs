@@ -37,7 +37,7 @@ impl Stop {
         let failed = |reason| Self { phase: Phase::Failed, reason, wait: Wait::Person };
         match error {
             Error::Offline(_) | Error::NotDownloaded { .. } => paused(Reason::Offline, Wait::World),
-            Error::DiskFull(_) => paused(Reason::DiskFull, Wait::World),
+            Error::DiskFull(_) | Error::NoSpace { .. } => paused(Reason::DiskFull, Wait::World),
             Error::Unauthenticated => paused(Reason::SignIn, Wait::World),
             // A page of the Wi-Fi, a redirect: it may be gone as soon as the learner has signed in there.
             Error::BadReply { .. } => paused(Reason::Portal, Wait::World),

@@ -17,7 +17,7 @@ use super::{
     queue,
     transfer::{Got, Line},
 };
-use crate::{Change, Error, Result, library::OpenManifest};
+use crate::{Change, Error, Result, library::OpenManifest, storage::Reservation};
 
 /// Blobs that are proved and not in their place yet, for each worker: what they may take of the memory has an end.
 const UNSETTLED: usize = 16;
@@ -80,58 +80,76 @@ pub async fn fetch_all(inner: &Inner, run: &Run, parallel: usize) -> Result<Done
             .cloned()
             .partition(needs::is_text);
         let read_on = !texts.is_empty();
-        fetch(inner, run, parallel, &Pile::new(texts, &needs, run), &missing).await?;
+        // Space is promised before the first byte comes, or it is said how much is missing.
+        let promise = reserve(inner, total - done).await?;
+        let job = Job { inner, run, parallel, begun: &missing, promise: &promise };
+        job.fetch(&Pile::new(texts, &needs, run)).await?;
         if read_on && !needs.unread.is_empty() {
             // Now it is known what the text names, and in which order.
             continue;
         }
-        fetch(inner, run, parallel, &Pile::new(rest, &needs, run), &missing).await?;
+        job.fetch(&Pile::new(rest, &needs, run)).await?;
         return Ok(Done { manifest, version });
     }
 }
 
-/// Everything of the pile, into its place.
-async fn fetch(
-    inner: &Inner,
-    run: &Run,
+async fn reserve(inner: &Inner, bytes: u64) -> Result<Option<Reservation>> {
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let storage = inner.library.storage().clone();
+    // Others may have to go first, which takes a while.
+    let promise = tokio::task::spawn_blocking(move || storage.reserve(bytes)).await;
+    promise.map_err(|e| Error::Internal(e.to_string()))?.map(Some)
+}
+
+/// What the workers of one attempt share.
+struct Job<'a> {
+    inner: &'a Inner,
+    run: &'a Run,
     parallel: usize,
-    pile: &Pile<'_>,
-    begun: &HashMap<BlobHash, u64>,
-) -> Result<()> {
-    let library = &inner.library;
-    let came = |bytes: usize| {
-        run.count(bytes);
-        let due = run.meter.came(bytes, library.clock().monotonic_ms());
-        if due.tell {
-            tell(inner, run);
-        }
-        if due.note {
-            note(inner, run);
-        }
-    };
-    let correct = |by: i64| run.meter.correct(by);
-    let line = Line {
-        http: library.http(),
-        base_url: library.base_url(),
-        blobs: library.blobs(),
-        clock: library.clock(),
-        slots: &inner.slots,
-        owner: run.number,
-        came: &came,
-        correct: &correct,
-    };
-    let workers = (0..parallel.max(1)).map(|_| async {
+    /// Missing blobs, and what of each lies in an unfinished file.
+    begun: &'a HashMap<BlobHash, u64>,
+    promise: &'a Option<Reservation>,
+}
+
+impl Job<'_> {
+    /// Everything of the pile, into its place.
+    async fn fetch(&self, pile: &Pile<'_>) -> Result<()> {
+        let library = &self.inner.library;
+        let came = |bytes: usize| self.came(bytes);
+        let correct = |by: i64| self.run.meter.correct(by);
+        let line = Line {
+            http: library.http(),
+            base_url: library.base_url(),
+            blobs: library.blobs(),
+            clock: library.clock(),
+            slots: &self.inner.slots,
+            owner: self.run.number,
+            came: &came,
+            correct: &correct,
+        };
+        let workers = (0..self.parallel.max(1)).map(|_| self.work(&line, pile));
+        try_join_all(workers).await?.into_iter().collect()
+    }
+
+    /// `Err`: nobody can go on. `Ok(Err)`: all was tried, and some file could not be had.
+    async fn work(&self, line: &Line<'_>, pile: &Pile<'_>) -> Result<Result<()>> {
+        let blobs = self.inner.library.blobs();
         let mut unsettled: VecDeque<Kept> = VecDeque::new();
         let mut last = Ok(());
         while let Some(blob) = pile.next() {
-            let begun = begun.get(&blob.hash).copied().unwrap_or(0);
+            let begun = self.begun.get(&blob.hash).copied().unwrap_or(0);
             // It may have been opened meanwhile.
-            if library.blobs().has(blob.hash)? {
-                correct(i64::try_from(blob.size.saturating_sub(begun)).unwrap_or(0));
+            if blobs.has(blob.hash)? {
+                let rest = blob.size.saturating_sub(begun);
+                self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
                 continue;
             }
             match line.fetch(&blob, begun).await {
-                Ok(Got::Small(bytes)) => unsettled.push_back(inner.keeper.small(blob.hash, bytes)),
+                Ok(Got::Small(bytes)) => {
+                    unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
+                }
                 Ok(Got::Large(part)) => unsettled.push_back(Keeper::large(part)),
                 // One file that cannot be had does not hold up the others.
                 Err(e) if is_of_one(&e) => last = Err(e),
@@ -146,9 +164,22 @@ async fn fetch(
         for kept in unsettled {
             settle(kept).await?;
         }
-        last
-    });
-    try_join_all(workers).await.map(|_| ())
+        Ok(last)
+    }
+
+    fn came(&self, bytes: usize) {
+        self.run.count(bytes);
+        if let Some(promise) = self.promise {
+            promise.used(bytes as u64);
+        }
+        let due = self.run.meter.came(bytes, self.inner.library.clock().monotonic_ms());
+        if due.tell {
+            tell(self.inner, self.run);
+        }
+        if due.note {
+            note(self.inner, self.run);
+        }
+    }
 }
 
 async fn settle(kept: Kept) -> Result<()> {

@@ -6,9 +6,10 @@ use carrel_core::{
     Changes,
     download::{Downloads, Phase, Reason, State, Wish},
     library::{Content, ContentConfig, Kind},
+    storage::{Storage, StorageOptions},
 };
 use carrel_model::{BlobHash, Slug};
-use carrel_testkit::{FakeClock, SeededIds};
+use carrel_testkit::{FakeClock, FakeDisk, SeededIds};
 use tempfile::TempDir;
 
 use crate::net::{BASE, Course, Net, Wire};
@@ -16,6 +17,7 @@ use crate::net::{BASE, Course, Net, Wire};
 pub struct Desk {
     pub net: Arc<Net>,
     pub clock: FakeClock,
+    pub disk: FakeDisk,
     pub content: Arc<Content>,
     pub changes: Changes,
     pub dir: Arc<TempDir>,
@@ -23,12 +25,24 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(net: &Arc<Net>) -> Self {
-        Self::at(net, Arc::new(scratch()), &FakeClock::noon())
+        Self::on(net, &FakeDisk::new(100_000_000_000))
     }
-    pub fn at(net: &Arc<Net>, dir: Arc<TempDir>, clock: &FakeClock) -> Self {
+    pub fn on(net: &Arc<Net>, disk: &FakeDisk) -> Self {
+        Self::at(net, Arc::new(scratch()), &FakeClock::noon(), disk)
+    }
+    fn at(net: &Arc<Net>, dir: Arc<TempDir>, clock: &FakeClock, disk: &FakeDisk) -> Self {
         let changes = Changes::new();
+        let storage = Storage::open(StorageOptions {
+            dir: dir.path().join("shared"),
+            policy_budget: None,
+            disk: Arc::new(disk.clone()),
+            clock: Arc::new(clock.clone()),
+            changes: changes.clone(),
+            steps: None,
+        })
+        .expect("the storage opens");
         let content = Content::open(ContentConfig {
-            shared_dir: dir.path().join("shared"),
+            storage,
             account_dir: dir.path().join("account"),
             account: "asha".into(),
             base_url: BASE.into(),
@@ -38,12 +52,13 @@ impl Desk {
             changes: changes.clone(),
         })
         .expect("the content opens");
-        Self { net: net.clone(), clock: clock.clone(), content, changes, dir }
+        Self { net: net.clone(), clock: clock.clone(), disk: disk.clone(), content, changes, dir }
     }
     /// The app is closed and opened again.
     pub async fn restart(self) -> Self {
         self.content.close();
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
+        let disk = self.disk.clone();
         let root = self.dir.path().join("shared/blobs");
         drop(self);
         // Whoever still writes puts it down first.
@@ -53,7 +68,7 @@ impl Desk {
             }
         })
         .await;
-        Self::at(&net, dir, &clock)
+        Self::at(&net, dir, &clock, &disk)
     }
     pub fn downloads(&self) -> &Downloads {
         &self.content.downloads

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use carrel_core::{
-    download::{Conditions, Network, Phase, Power, Reason},
+    download::{Conditions, Network, Phase, Power, Reason, State},
     library::Kind,
 };
 
@@ -61,6 +61,8 @@ async fn one_percent_changed_is_two_percent_fetched_and_both_editions_are_read_t
             }
         })
     };
+    let held = |s: &State| s.phase == Phase::Running && net.sent(changed.hash) >= 50_000 - 20_000;
+    desk.until(&whole(&new), "the update to be under way", held).await;
     read(2).await;
     let state = desk.state(&old.id);
     assert_eq!((state.phase, state.ready_version), (Phase::Running, Some(first)));

@@ -49,7 +49,7 @@ const CASES: &[Case] = &[
     case("does not know ranges", &[Cut(100_000), NoRanges], SIZE + 100_000, None),
     case(
         "does not know ranges and is cut again",
-        &[Cut(100_000), NoRanges, Cut(90_000)],
+        &[Cut(100_000), NoRangesCut(90_000)],
         SIZE + 100_000,
         None,
     ),

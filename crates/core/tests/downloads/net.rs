@@ -49,6 +49,8 @@ pub enum Fault {
     Unasked,
     /// 200 and the whole, whatever was asked.
     NoRanges,
+    /// The same, and the connection breaks after so many bytes.
+    NoRangesCut(u64),
     /// 416.
     Unsatisfiable,
     /// Another file with another tag: it was replaced.
@@ -192,6 +194,7 @@ impl Net {
             Some(Fault::OtherTotal) => total += 1,
             Some(Fault::Unasked) => start = Some(5),
             Some(Fault::NoRanges) => start = None,
+            Some(Fault::NoRangesCut(n)) => (start, stop) = (None, Some(n)),
             Some(Fault::Unsatisfiable) => return Ok(plain(416, "application/json", b"{}")),
             Some(Fault::Replaced) => {
                 file = vec![1; file.len()];

@@ -1,6 +1,7 @@
 //! Why a download waits, and that it goes on by itself when the reason is gone. No server is asked more often than it wants.
 
 use carrel_core::download::{Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL};
+use carrel_testkit::FakeDisk;
 
 use crate::{
     desk::{Desk, soon, whole},
@@ -144,4 +145,23 @@ async fn a_broken_server_is_left_alone_more_and_more() {
     assert!(asked < 4 * 60, "{asked} requests in two hours");
     net.always(None);
     desk.ready(&course).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_is_not_begun_and_goes_on_when_there_is_space() {
+    let net = Net::new();
+    let course = Course::new("river", &[&[3_000_000, 50_000]]);
+    net.publish(&course);
+    let disk = FakeDisk::new(501_000_000);
+    let desk = Desk::on(&net, &disk);
+    desk.start(&course);
+    desk.paused(&course, Reason::DiskFull).await;
+    assert!(
+        course.media().iter().all(|b| net.sent(b.hash) == 0),
+        "not a byte of what does not fit"
+    );
+    disk.set_capacity(90_000_000_000);
+    desk.downloads().resume();
+    desk.ready(&course).await;
+    desk.assert_whole(&course);
 }
