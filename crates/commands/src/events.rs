@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use carrel_core::{Change, core::Core, download::Phase, library::Kind};
+use carrel_core::{
+    Change,
+    core::{Core, OpenAccount},
+    download::{Phase, State, Wish},
+    library::Kind,
+};
+use carrel_model::Slug;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
@@ -53,12 +59,8 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
             Change::DownloadMoved(id) => {
-                // Nothing of that name on this device any more: say so.
-                let states = [Kind::Course, Kind::Story]
-                    .map(|kind| account.as_ref()?.content.downloads.state(kind, id).ok());
-                let moving = states.into_iter().flatten().find(|s| s.phase != Phase::Absent);
-                let state = state_view(&moving.unwrap_or_default(), 0, None);
-                events.push(UiEvent::Download { id: id.to_string(), state });
+                let state = state_view(&moved(account.as_deref(), id), 0, None);
+                events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
             // What waits is part of the status: offline nothing else would tell the window that there is more of it.
@@ -75,4 +77,17 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
         events.push(UiEvent::Changed { topics });
     }
     events
+}
+
+/// The state of what events call `id`: a course, a story, or a lesson by its item id. Nothing of that name on this device any more: absent.
+fn moved(account: Option<&OpenAccount>, id: &str) -> State {
+    let Some(account) = account else { return State::default() };
+    let wishes = match id.split_once('/') {
+        Some((course, _)) => Slug::new(course).map(|c| vec![Wish::lesson(&c, id)]),
+        None => Slug::new(id)
+            .map(|id| [Kind::Course, Kind::Story].map(|k| Wish::whole(k, &id)).to_vec()),
+    };
+    let states =
+        wishes.into_iter().flatten().filter_map(|w| account.content.downloads.state_of(&w).ok());
+    states.into_iter().find(|s| s.phase != Phase::Absent).unwrap_or_default()
 }

@@ -114,14 +114,16 @@ commands! {
     /// Time, streak and courses.
     learning::get_progress_overview(Empty) -> ProgressOverview;
 
-    /// Fetches a course or story for offline use.
-    download::start_download(DownloadRef) -> DownloadState;
-    /// Stops a download; what was fetched is kept for the next start.
+    /// Fetches a course, a lesson or a story for offline use; one that waits tries now.
+    download::start_download(StartDownload) -> DownloadState;
+    /// Pauses a download; what was fetched is kept for the next start.
     download::cancel_download(DownloadRef) -> DownloadState;
-    /// Takes a course or story off this device. Progress is kept.
+    /// Takes a course, a lesson or a story off this device. Progress is kept.
     download::remove_download(DownloadRef) -> DownloadState;
-    /// Proves every byte against its hash.
+    /// Proves every byte against its hash, and names what is missing.
     download::check_offline(DownloadRef) -> OfflineCheck;
+    /// What the window knows of network and battery: downloads go by it.
+    download::set_conditions(SetConditions) -> Empty;
 
     /// What waits, what was refused, how the last round went.
     sync::get_sync_status(Empty) -> SyncStatus;

@@ -21,8 +21,8 @@ pub enum Change {
     Receipts,
     /// What is on this device.
     Downloads,
-    /// Bytes of one download moved: its id.
-    DownloadMoved(Slug),
+    /// Bytes of one download moved: the id of the course or story, or the item id of the lesson.
+    DownloadMoved(String),
     /// Space: limits, or whether the disk is full.
     Storage,
     /// The state of sync.

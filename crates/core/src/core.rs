@@ -10,13 +10,14 @@ use std::{
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
 use tokio::{
-    sync::{Mutex, OnceCell},
+    sync::{Mutex, OnceCell, watch},
     task::JoinHandle,
 };
 
 use crate::{
     Change, Changes, Clock, Error, IdGen, Result,
     account::{self, AccountInfo, Accounts, SecretStore, Secrets, ServerCheck, Session, Tokens},
+    download::{Conditions, guide},
     http::{FolderHttp, Http, Patient},
     learning::Learning,
     library::{Content, ContentConfig},
@@ -79,6 +80,8 @@ pub struct Core {
     /// Opened with the first account.
     storage: OnceCell<Storage>,
     open: RwLock<Option<Arc<OpenAccount>>>,
+    /// What is known of network and battery.
+    conditions: watch::Sender<Conditions>,
     /// One change of account at a time.
     turn: Mutex<()>,
     me: Weak<Self>,
@@ -121,6 +124,7 @@ impl Core {
             secrets,
             changes: Changes::new(),
             open: RwLock::new(None),
+            conditions: watch::Sender::new(Conditions::default()),
             turn: Mutex::new(()),
             me: me.clone(),
         });
@@ -190,6 +194,11 @@ impl Core {
     }
     pub fn demo_available(&self) -> bool {
         self.config.demo_dir.as_ref().is_some_and(|d| d.is_dir())
+    }
+
+    /// What the window, or the system, says of network and battery: downloads go by it.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
     }
 
     /// Asks whether a Carrel server is at an address as typed.
@@ -317,6 +326,7 @@ impl Core {
 
     fn session(&self, info: &AccountInfo, base: &str) -> Session {
         Session::new(self.config.http.clone(), base, &info.id, self.secrets.clone())
+            .with_clock(self.config.clock.clone())
     }
 
     async fn close_open(&self) {
@@ -384,6 +394,11 @@ impl Core {
             )));
         }
         let learning = Learning::new(store.clone(), ids);
+        let downloads = content.downloads.clone();
+        downloads.set_conditions(*self.conditions.borrow());
+        let settings = Learning::new(store.clone(), self.config.ids.clone());
+        let (changes, conditions) = (self.changes.clone(), self.conditions.subscribe());
+        tasks.push(tokio::spawn(guide(downloads, settings, changes, conditions)));
         if session.is_some() {
             learning.name_this_device(&self.accounts.device().name).await?;
         }
@@ -414,6 +429,10 @@ impl OpenAccount {
     pub fn is_demo(&self) -> bool {
         self.session.is_none()
     }
+    /// Until when the sign-in lasts if the server is not met meanwhile (UTC, ms). None: not known, over, or no server.
+    pub async fn signed_in_until_ms(&self) -> Option<i64> {
+        self.session.as_ref()?.good_until_ms().await
+    }
     /// The network is another one, or is there again.
     pub fn network_changed(&self) {
         self.content.network_changed();
@@ -424,6 +443,7 @@ impl OpenAccount {
         for task in &self.tasks {
             task.abort();
         }
+        self.content.close();
         self.sync.stop().await;
         self.store.close().await;
     }

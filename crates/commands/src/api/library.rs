@@ -157,6 +157,8 @@ pub struct LessonView {
     /// 0 to 10,000.
     pub percent: u16,
     pub sections: Vec<SectionView>,
+    /// Of this lesson alone; absent if it was never wanted by itself.
+    pub download: DownloadState,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -17,7 +17,9 @@ pub struct Settings {
     pub measure: u16,
     /// Percent, 50 to 200.
     pub narration_speed: u16,
-    pub download_on_metered: bool,
+    pub download_metered: DownloadMetered,
+    /// Downloads wait while the device runs on its battery.
+    pub download_charging: bool,
 }
 
 impl Default for Settings {
@@ -30,7 +32,8 @@ impl Default for Settings {
             line_height: 160,
             measure: 66,
             narration_speed: 100,
-            download_on_metered: false,
+            download_metered: DownloadMetered::Never,
+            download_charging: false,
         }
     }
 }
@@ -53,6 +56,16 @@ pub enum ReadingFont {
     System,
 }
 
+/// What may be fetched over a network that somebody pays for by the byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum DownloadMetered {
+    Never,
+    /// What lacks at most 5 MB.
+    Small,
+    Always,
+}
+
 /// Changes what is given, keeps the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
@@ -72,5 +85,7 @@ pub struct SetSettings {
     #[ts(optional)]
     pub narration_speed: Option<u16>,
     #[ts(optional)]
-    pub download_on_metered: Option<bool>,
+    pub download_metered: Option<DownloadMetered>,
+    #[ts(optional)]
+    pub download_charging: Option<bool>,
 }

@@ -1,14 +1,24 @@
 use carrel_core::{
-    download::{Phase, Reason, State},
+    cache::MediaKind,
+    download::{Conditions, Network, Phase, Power, Reason, State, Wish},
     library::Kind,
 };
-use carrel_model::BlobHash;
+use carrel_model::{BlobHash, ItemId, Slug};
 
 use super::Result;
 use crate::{
-    api::download::{DownloadPhase, DownloadReason, DownloadRef, DownloadState, OfflineCheck},
+    api::{
+        app::Empty,
+        download::{
+            DownloadPhase, DownloadReason, DownloadRef, DownloadState, LackKind, OfflineCheck,
+            OfflineLack, SetConditions, StartDownload,
+        },
+    },
     host::{Host, account},
 };
+
+/// Of what is missing so many are named: nobody reads more.
+const LACKS: usize = 100;
 
 /// The core's state as the UI shows it. `latest` is the library's version, if it is known: another one here is outdated.
 pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) -> DownloadState {
@@ -28,7 +38,11 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
     let reason = match state.reason {
         Reason::None => None,
         Reason::Offline => Some(DownloadReason::Offline),
+        Reason::Portal => Some(DownloadReason::Portal),
+        Reason::Metered => Some(DownloadReason::Metered),
+        Reason::Battery => Some(DownloadReason::Battery),
         Reason::DiskFull => Some(DownloadReason::DiskFull),
+        Reason::Policy => Some(DownloadReason::Policy),
         Reason::User => Some(DownloadReason::User),
         Reason::Server => Some(DownloadReason::Server),
         Reason::Corrupt => Some(DownloadReason::Corrupt),
@@ -40,36 +54,81 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
         bytes_total: if state.bytes_total > 0 { state.bytes_total } else { total },
         reason,
         checked_ms: state.checked_ms,
+        rate: state.rate,
+        left_ms: state.left_ms,
+        retry_at_ms: state.retry_at_ms,
+        readable: state.ready_version.is_some(),
     }
 }
 
-fn kind_of(request: &DownloadRef) -> Kind {
-    if request.is_story { Kind::Story } else { Kind::Course }
+/// What is meant.
+fn wish(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> Wish {
+    match lesson {
+        Some(lesson) if !is_story => Wish::lesson(id, ItemId::within(id, lesson).as_str()),
+        _ if is_story => Wish::whole(Kind::Story, id),
+        _ => Wish::whole(Kind::Course, id),
+    }
+}
+fn wish_of(r: &DownloadRef) -> Wish {
+    wish(&r.id, r.is_story, r.lesson.as_ref())
 }
 
-pub async fn start_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
+pub async fn start_download(host: &dyn Host, request: StartDownload) -> Result<DownloadState> {
     let account = account(host)?;
-    Ok(state_view(&account.content.downloads.start(kind_of(&request), &request.id)?, 0, None))
+    let wish = wish(&request.id, request.is_story, request.lesson.as_ref());
+    let anyway = request.anyway.unwrap_or(false);
+    Ok(state_view(&account.content.downloads.want(&wish, anyway)?, 0, None))
 }
 
 pub async fn cancel_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    Ok(state_view(&account.content.downloads.cancel(kind_of(&request), &request.id)?, 0, None))
+    Ok(state_view(&account.content.downloads.pause(&wish_of(&request))?, 0, None))
 }
 
 pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    Ok(state_view(&account.content.downloads.remove(kind_of(&request), &request.id)?, 0, None))
+    Ok(state_view(&account.content.downloads.drop_wish(&wish_of(&request))?, 0, None))
 }
 
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
     let account = account(host)?;
-    let proof = account.content.downloads.prove(kind_of(&request), &request.id).await?;
+    let proof = account.content.downloads.prove(&wish_of(&request)).await?;
+    let lacks = proof.lacks.iter().take(LACKS).map(|lack| OfflineLack {
+        item: lack.spot.item.clone(),
+        title: lack.spot.title.clone(),
+        page: lack.spot.page,
+        kind: match lack.kind {
+            MediaKind::Text => LackKind::Text,
+            MediaKind::Picture => LackKind::Picture,
+            MediaKind::Audio => LackKind::Audio,
+            MediaKind::Video => LackKind::Video,
+            MediaKind::Other => LackKind::Other,
+        },
+        bytes: lack.bytes,
+        damaged: lack.damaged,
+    });
     Ok(OfflineCheck {
-        ready: proof.missing == 0,
+        ready: proof.lacks.is_empty(),
         checked_ms: proof.checked_ms,
         files: proof.files,
         bytes: proof.bytes,
-        missing: proof.missing,
+        missing: proof.missing(),
+        missing_bytes: proof.missing_bytes(),
+        lacks: lacks.collect(),
+        media_types: proof.media_types,
+        free_bytes: account.content.library.storage().measure().ok().map(|m| m.free),
+        signed_in_until_ms: account.signed_in_until_ms().await,
+        needs_sign_in: host.core().account_info().is_some_and(|a| a.needs_sign_in),
     })
+}
+
+pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<Empty> {
+    let network = match (request.online, request.metered) {
+        (Some(false), _) => Network::Offline,
+        (_, Some(true)) => Network::Metered,
+        _ => Network::Unmetered,
+    };
+    let power = request.on_battery.map_or(Power::Mains, |percent| Power::Battery(percent.min(100)));
+    host.core().set_conditions(Conditions { network, power });
+    Ok(Empty {})
 }

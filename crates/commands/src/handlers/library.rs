@@ -249,7 +249,14 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
             item,
         }
     };
+    let mut alone = account.content.downloads.lessons(&meta.id)?;
+    let server = account.content.library.known_version(Kind::Course, &meta.id)?;
     let lessons = outline.lessons.iter().zip(by_lesson).map(|(l, completion)| LessonView {
+        download: state_view(
+            &alone.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
+            0,
+            server,
+        ),
         id: l.id.clone(),
         title: l.title.clone(),
         summary: l.summary.clone(),
@@ -264,7 +271,6 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         .max()
         .map(|(_, item)| item.clone());
     let state = account.content.downloads.state(Kind::Course, &meta.id)?;
-    let server = account.content.library.known_version(Kind::Course, &meta.id)?;
     Ok(CourseView {
         lessons: lessons.collect(),
         stories: outline.stories.clone(),

@@ -26,6 +26,8 @@ use crate::{
 pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPage> {
     let account = account(host)?;
     let library = &account.content.library;
+    // If its course is on the way here, this section comes first.
+    account.content.downloads.opened(&request.item);
     let found = library.find_section(&request.item).await?;
     let mut body: SectionBody = library.body(found.section().body).await?;
     let (meta, outline) = found.course();

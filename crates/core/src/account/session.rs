@@ -4,7 +4,7 @@
 //! done with it; a reply that got lost on the way is covered by the server's grace of 60 s. Only the server's own word (problem details
 //! with 401 or 403 from the refresh) ends a session: never a dead network, never the sign-in page of a Wi-Fi.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::SecretStore;
 use crate::{
-    Error, Result,
+    Clock, Error, Result,
     http::{Failure, FailureKind, Http, Reply, Request},
 };
 
@@ -31,11 +31,22 @@ const LIMIT: usize = 64 * 1024;
 pub struct Tokens {
     pub access: String,
     pub refresh: String,
+    /// How long the refresh token is good from the moment it came, in ms; 0 if nobody said.
+    #[serde(default)]
+    pub refresh_ms: i64,
+    /// Until when that is (UTC, ms); 0 if it is not known.
+    #[serde(default)]
+    pub good_until_ms: i64,
 }
 
 impl From<&TokenReply> for Tokens {
     fn from(reply: &TokenReply) -> Self {
-        Self { access: reply.access_token.clone(), refresh: reply.refresh_token.clone() }
+        Self {
+            access: reply.access_token.clone(),
+            refresh: reply.refresh_token.clone(),
+            refresh_ms: reply.refresh_expires_in_ms,
+            good_until_ms: 0,
+        }
     }
 }
 
@@ -51,6 +62,7 @@ struct Shared {
     /// The name of the tokens in the secret store: the account's id.
     account: String,
     secrets: Arc<dyn SecretStore>,
+    clock: OnceLock<Arc<dyn Clock>>,
     tokens: Mutex<State>,
     ended: watch::Sender<bool>,
 }
@@ -83,10 +95,25 @@ impl Session {
             base: base.to_owned(),
             account: account.to_owned(),
             secrets,
+            clock: OnceLock::new(),
             tokens: Mutex::new(State::Stored),
             ended: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// With a clock the session knows how long it lasts.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        let _ = self.shared.clock.set(clock);
+        self
+    }
+
+    /// Until when the sign-in lasts if the server is not met meanwhile (UTC, ms); none if it is not known, or over.
+    pub async fn good_until_ms(&self) -> Option<i64> {
+        let mut state = self.shared.tokens.lock().await;
+        let tokens = self.shared.load(&mut state).await.ok().flatten()?;
+        (tokens.good_until_ms > 0).then_some(tokens.good_until_ms)
     }
 
     /// True once the server said that the session is over, or there are no tokens; false again after `renew`.
@@ -99,6 +126,7 @@ impl Session {
 
     /// New tokens after signing in again.
     pub async fn renew(&self, tokens: Tokens) -> Result<()> {
+        let tokens = self.shared.dated(tokens);
         let mut state = self.shared.tokens.lock().await;
         self.shared.persist(&tokens).await?;
         *state = State::Have(tokens);
@@ -127,6 +155,14 @@ impl Session {
 }
 
 impl Shared {
+    fn dated(&self, mut tokens: Tokens) -> Tokens {
+        if let Some(clock) = self.clock.get()
+            && tokens.refresh_ms > 0
+        {
+            tokens.good_until_ms = clock.now_ms().saturating_add(tokens.refresh_ms);
+        }
+        tokens
+    }
     async fn load(&self, state: &mut State) -> Result<Option<Tokens>> {
         if let State::Stored = state {
             let (secrets, name) = (self.secrets.clone(), self.account.clone());
@@ -188,7 +224,7 @@ impl Shared {
                     )
                 };
                 let fresh: TokenReply = serde_json::from_slice(&body).map_err(strange)?;
-                let tokens = Tokens::from(&fresh);
+                let tokens = self.dated(Tokens::from(&fresh));
                 if let Err(e) = self.persist(&tokens).await {
                     // It is still good until the end of this run.
                     tracing::error!(error = %e, "the new token could not be saved");

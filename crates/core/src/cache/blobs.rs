@@ -307,6 +307,29 @@ impl BlobStore {
         self.admit(&Admitted { hash, size, kind, came }, Some(bytes), None)
     }
 
+    /// Takes small blobs in, all in one transaction. The caller proved their hashes; one that is not small is refused.
+    pub(crate) fn put_proved(&self, blobs: &[(BlobHash, Bytes)], came: Came) -> Result<()> {
+        let now = self.inner.clock.now_ms();
+        let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
+        self.with_room(bytes, || {
+            self.inner.db.write(|tx| {
+                for (hash, bytes) in blobs {
+                    let size = bytes.len() as u64;
+                    if size > INLINE {
+                        return Err(Error::Internal(format!("blob {hash:?} is not small")));
+                    }
+                    let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
+                    enter(tx, &Admitted { hash: *hash, size, kind, came }, Some(bytes), now)?;
+                }
+                Ok(())
+            })
+        })?;
+        if let Some(room) = self.room() {
+            room.after(bytes);
+        }
+        Ok(())
+    }
+
     /// The unfinished file of a large blob that is fetched ahead, as far as it came.
     pub fn part(&self, hash: BlobHash) -> Result<PartFile> {
         self.part_from(hash, Came::Ahead)
@@ -407,38 +430,24 @@ impl BlobStore {
     ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
-        let admitted = self.with_room(blob.size, || self.inner.db.write(|tx| {
-            tx.prepare_cached(
-                "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
-                 VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)
-                 ON CONFLICT (hash) DO UPDATE SET
-                   origin = max(origin, excluded.origin), used_ms = max(used_ms, excluded.used_ms), proved_ms = excluded.proved_ms",
-            )?
-            .execute(params![
-                blob.hash.0,
-                i64::try_from(blob.size).unwrap_or(i64::MAX),
-                body.is_some(),
-                blob.kind.number(),
-                blob.came == Came::Asked,
-                now
-            ])?;
-            if let Some(body) = body {
-                tx.prepare_cached("INSERT OR IGNORE INTO blob_body (hash, body) VALUES (?1, ?2)")?
-                    .execute(params![blob.hash.0, body])?;
-            }
-            tx.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([blob.hash.0])?;
-            tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([blob.hash.0])?;
-            // The last step before the commit.
-            if let Some(file) = file {
-                fs::rename(file, &path)?;
-                self.step("renamed");
-            }
-            Ok(())
-        }).inspect_err(|_| {
-            if let Some(file) = file {
-                self.take_back(blob.hash, &path, file);
-            }
-        }));
+        let admitted = self.with_room(blob.size, || {
+            self.inner
+                .db
+                .write(|tx| {
+                    enter(tx, blob, body, now)?;
+                    // The last step before the commit.
+                    if let Some(file) = file {
+                        fs::rename(file, &path)?;
+                        self.step("renamed");
+                    }
+                    Ok(())
+                })
+                .inspect_err(|_| {
+                    if let Some(file) = file {
+                        self.take_back(blob.hash, &path, file);
+                    }
+                })
+        });
         self.step("admitted");
         if admitted.is_ok()
             && let Some(room) = self.room()
@@ -520,6 +529,31 @@ impl BlobStore {
             Ok(())
         })
     }
+}
+
+/// Inside a write transaction: the row and a small body; no longer unfinished, no longer doomed.
+fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
+         VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)
+         ON CONFLICT (hash) DO UPDATE SET
+           origin = max(origin, excluded.origin), used_ms = max(used_ms, excluded.used_ms), proved_ms = excluded.proved_ms",
+    )?
+    .execute(params![
+        blob.hash.0,
+        i64::try_from(blob.size).unwrap_or(i64::MAX),
+        body.is_some(),
+        blob.kind.number(),
+        blob.came == Came::Asked,
+        now_ms
+    ])?;
+    if let Some(body) = body {
+        tx.prepare_cached("INSERT OR IGNORE INTO blob_body (hash, body) VALUES (?1, ?2)")?
+            .execute(params![blob.hash.0, body])?;
+    }
+    tx.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([blob.hash.0])?;
+    tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([blob.hash.0])?;
+    Ok(())
 }
 
 /// Inside a write transaction: takes the row (and a small body) away and names the file for [`BlobStore::bury`].

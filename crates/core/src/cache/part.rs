@@ -84,9 +84,13 @@ impl PartFile {
         self.len += bytes.len() as u64;
         Ok(())
     }
+    /// True if the bytes are those of the hash, and all of them.
+    pub fn is_proved(&self) -> bool {
+        self.hasher.finalize().as_bytes() == &self.hash.0
+    }
     /// Proves the hash, makes it durable and puts it in its place. A wrong hash empties the file.
     pub fn finish(mut self) -> Result<()> {
-        if self.hasher.finalize().as_bytes() != &self.hash.0 {
+        if !self.is_proved() {
             self.restart()?;
             return Err(Error::Corrupt(format!("blob {:?} came with other bytes", self.hash)));
         }

@@ -1,37 +1,63 @@
-//! Whole courses and stories onto this device: a queue that survives kill and reboot, resumes with `Range`, and proves every byte.
+//! Whole courses, lessons and stories onto this device: a queue that survives kill and reboot, resumes with `Range`, proves every byte,
+//! and says why it waits.
 //!
-//! Not here: what is evicted and when (nothing yet), metered and battery rules.
+//! | File | What it is |
+//! |---|---|
+//! | `queue` | what is wanted and what is ready, in `content.db` |
+//! | `rules` | whether a download may run: network, battery, settings. Pure |
+//! | `slots` | transfers at once from one host, shared fairly |
+//! | `needs` | what a course, lesson or story is made of, in the order of reading. Pure |
+//! | `transfer` | one blob |
+//! | `keep` | proved bytes into their place |
+//! | `work` | one download from manifest to last byte |
+//! | `stop` | what a fault means for a download. Pure |
+//! | `run` | trying, waiting, going on |
+//! | `meter` | bytes, rate, time left |
+//! | `guide` | what downloads hear of the rest |
+//! | `proof` | "ready for offline" |
+//!
+//! Not here: what is removed when space is short (`storage`), where conditions come from (the window, `conditions`).
 
-mod fetch;
+mod guide;
+mod keep;
+mod meter;
+mod needs;
+mod proof;
 mod queue;
+mod rules;
+mod run;
+mod slots;
+mod stop;
+mod transfer;
+mod work;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use carrel_model::Slug;
-use tokio_util::sync::CancellationToken;
+use carrel_model::{BlobHash, ItemId, Slug};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 
+pub(crate) use guide::guide;
+pub use meter::Pace;
+pub use needs::Spot;
+pub use proof::{Lack, Proof};
 pub use queue::{Phase, Reason, State, Wish};
+pub use rules::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
+pub use slots::PER_HOST;
 
+use self::{keep::Keeper, run::Run, slots::Slots};
 use crate::{
-    Change, Error, Result,
-    library::{Kind, Library, OpenManifest},
+    Result,
+    library::{Kind, Library},
 };
 
-/// Blobs that are fetched at once for one course.
-const PARALLEL: usize = 4;
-
-/// What a check of every byte found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
-    pub files: u32,
-    pub bytes: u64,
-    /// Missing or damaged; damaged ones were removed, so that they are fetched again.
-    pub missing: u32,
-    pub checked_ms: i64,
-}
+/// Downloads under way at once: of many that are wanted the first are soon ready, and one long film does not hold up a story.
+const ACTIVE: usize = 3;
 
 /// The downloads of one account.
 #[derive(Clone)]
@@ -41,167 +67,256 @@ pub struct Downloads {
 
 struct Inner {
     library: Library,
-    /// Those that run now, by kind and id.
-    running: Mutex<HashMap<(Kind, Slug), CancellationToken>>,
-    /// One course at a time: the next begins when the first is here, so that something is ready soon.
-    turn: tokio::sync::Semaphore,
+    slots: Slots,
+    keeper: Keeper,
+    turn: Semaphore,
+    world: watch::Sender<World>,
+    table: Mutex<Table>,
+}
+
+/// What downloads wait for. Any change of it wakes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct World {
+    pub conditions: Conditions,
+    pub rules: Rules,
+    /// Something else: another network, a sign-in, space.
+    pub news: u64,
+}
+
+#[derive(Default)]
+struct Table {
+    running: HashMap<Wish, Arc<Run>>,
+    tasks: HashMap<Wish, JoinHandle<()>>,
+    /// What the learner opened last in each course.
+    opened: HashMap<Slug, ItemId>,
+    /// Versions that were fetched without being asked for, in this run: each once.
+    updated: HashSet<(Wish, BlobHash)>,
+    number: u64,
+    closed: bool,
 }
 
 impl Downloads {
-    pub(crate) fn open(library: Library) -> Result<Self> {
-        let inner =
-            Inner { library, running: Mutex::default(), turn: tokio::sync::Semaphore::new(1) };
-        Ok(Self { inner: Arc::new(inner) })
+    pub(crate) fn open(library: Library) -> Self {
+        let inner = Inner {
+            slots: Slots::new(PER_HOST),
+            keeper: Keeper::new(library.blobs().clone()),
+            turn: Semaphore::new(ACTIVE),
+            world: watch::Sender::new(World::default()),
+            table: Mutex::default(),
+            library,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// The state of one course or story.
+    /// The state of a whole course or story.
     pub fn state(&self, kind: Kind, id: &Slug) -> Result<State> {
-        queue::get(&self.inner.library, &Wish::whole(kind, id)).map(Option::unwrap_or_default)
+        self.state_of(&Wish::whole(kind, id))
     }
-    /// The states of all that were ever wanted, by id.
+    /// The state of anything that can be wanted.
+    pub fn state_of(&self, wish: &Wish) -> Result<State> {
+        let state = queue::get(&self.inner.library, wish)?.unwrap_or_default();
+        Ok(self.dress(wish, state))
+    }
+    /// The states of all whole courses or stories that were ever wanted, by id.
     pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
-        queue::all(&self.inner.library, kind)
+        let mut states = queue::all(&self.inner.library, kind)?;
+        for (wish, run) in &self.table().running {
+            if wish.kind == kind
+                && wish.is_whole()
+                && let Some(state) = states.get_mut(wish.id.as_str())
+            {
+                *state = run.dress(*state, self.now());
+            }
+        }
+        Ok(states)
     }
-    /// Marks a ready download as outdated if the server has another version.
-    pub fn is_outdated(&self, state: &State, server: carrel_model::BlobHash) -> bool {
-        state.ready_version.is_some_and(|here| here != server)
+    /// The states of the single lessons of a course that were ever wanted, by the lesson's item id.
+    pub fn lessons(&self, course: &Slug) -> Result<HashMap<String, State>> {
+        let states = queue::lessons(&self.inner.library, course)?;
+        let dressed = states.into_iter().map(|(lesson, state)| {
+            let state = self.dress(&Wish::lesson(course, &lesson), state);
+            (lesson, state)
+        });
+        Ok(dressed.collect())
+    }
+    fn dress(&self, wish: &Wish, state: State) -> State {
+        match self.table().running.get(wish) {
+            Some(run) => run.dress(state, self.now()),
+            None => state,
+        }
     }
 
     /// Wants this course or story on this device. Bytes that are here already are not fetched again.
     pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
-        queue::want(&self.inner.library, &Wish::whole(kind, id), true)?;
-        self.run(kind, id.clone());
-        self.state(kind, id)
+        self.want(&Wish::whole(kind, id), false)
+    }
+    /// Wants it. `anyway`: over a metered network and on battery too. One that waits tries now.
+    pub fn want(&self, wish: &Wish, anyway: bool) -> Result<State> {
+        queue::want(&self.inner.library, wish, true)?;
+        let run = self.run(wish.clone());
+        run.is_own();
+        if anyway {
+            run.go_anyway();
+        }
+        run.nudge.notify_waiters();
+        self.told(wish);
+        self.state_of(wish)
     }
 
     /// Stops fetching. What was fetched is kept for the next start; a version that was ready stays.
     pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.stop(kind, id);
-        queue::set_phase(&self.inner.library, &Wish::whole(kind, id), Phase::Paused, Reason::User)?;
-        self.inner
-            .library
-            .changes()
-            .tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
-        self.state(kind, id)
+        self.pause(&Wish::whole(kind, id))
+    }
+    /// The same for anything that can be wanted.
+    pub fn pause(&self, wish: &Wish) -> Result<State> {
+        let library = &self.inner.library;
+        if let Some(run) = self.stop(wish) {
+            let pace = run.meter.pace(self.now());
+            if pace.total > 0 {
+                queue::set_done(library, wish, pace.done)?;
+            }
+        }
+        queue::set_phase(library, wish, Phase::Paused, Reason::User)?;
+        self.told(wish);
+        self.state_of(wish)
     }
 
     /// Takes it off this device: blobs that no other download names are deleted. Progress is not touched.
     pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.stop(kind, id);
+        self.drop_wish(&Wish::whole(kind, id))
+    }
+    /// The same for anything that can be wanted.
+    pub fn drop_wish(&self, wish: &Wish) -> Result<State> {
+        self.stop(wish);
         let library = &self.inner.library;
-        queue::remove(library, &Wish::whole(kind, id))?;
-        library.unindex(id)?;
-        library.changes().tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
-        self.state(kind, id)
+        queue::remove(library, wish)?;
+        if wish.is_whole() {
+            library.unindex(&wish.id)?;
+        }
+        self.told(wish);
+        self.state_of(wish)
     }
 
     /// Goes on with everything that waits for the network or for its turn.
     pub fn resume(&self) {
         match queue::waiting(&self.inner.library) {
-            Ok(waiting) => {
-                waiting.into_iter().filter(Wish::is_whole).for_each(|w| self.run(w.kind, w.id))
-            }
+            Ok(waiting) => waiting.into_iter().for_each(|(wish, own)| {
+                let run = self.run(wish);
+                if own {
+                    run.is_own();
+                }
+            }),
             Err(e) => tracing::error!(error = %e, "the download queue cannot be read"),
         }
+        self.inner.world.send_modify(|w| w.news += 1);
     }
 
-    /// Hashes every byte that this course or story needs.
-    pub async fn prove(&self, kind: Kind, id: &Slug) -> Result<Proof> {
-        let library = self.inner.library.clone();
-        let manifest = library.manifest(kind, id).await?.value;
-        let checked_ms = library.clock().now_ms();
-        let (work, blobs) = (library.blobs().clone(), manifest.clone());
-        let missing = tokio::task::spawn_blocking(move || -> Result<u32> {
-            let mut missing = 0;
-            for blob in &blobs.manifest.blobs {
-                missing += u32::from(!work.prove(blob.hash)?);
-            }
-            Ok(missing)
-        })
-        .await
-        .map_err(|e| Error::Internal(e.to_string()))??;
-        let state = self.state(kind, id)?;
-        if state.phase == Phase::Ready {
-            if missing == 0 {
-                queue::set_checked(&library, &Wish::whole(kind, id), checked_ms)?;
-            } else {
-                queue::want(&library, &Wish::whole(kind, id), true)?;
-                self.run(kind, id.clone());
-            }
-            library.changes().tell_one(Change::Downloads);
-        }
-        Ok(Proof {
-            files: manifest.manifest.blobs.len() as u32,
-            bytes: manifest.manifest.total_bytes(),
-            missing,
-            checked_ms,
-        })
-    }
-
-    fn stop(&self, kind: Kind, id: &Slug) {
-        if let Some(token) = self.running().remove(&(kind, id.clone())) {
-            token.cancel();
-        }
-    }
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<(Kind, Slug), CancellationToken>> {
-        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self, kind: Kind, id: Slug) {
-        let token = CancellationToken::new();
-        match self.running().entry((kind, id.clone())) {
-            std::collections::hash_map::Entry::Occupied(_) => return,
-            std::collections::hash_map::Entry::Vacant(e) => e.insert(token.clone()),
-        };
-        let this = self.clone();
-        tokio::spawn(async move {
-            let outcome = tokio::select! {
-                outcome = this.turn(kind, &id) => outcome,
-                () = token.cancelled() => return,
-            };
-            this.running().remove(&(kind, id.clone()));
-            if let Err(e) = this.end(kind, &id, outcome) {
-                tracing::error!(download.id = %id, error = %e, "the state of a download could not be saved");
-            }
+    /// What is known of network and battery now.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.inner.world.send_if_modified(|w| {
+            let before = std::mem::replace(&mut w.conditions, conditions);
+            before != conditions
         });
     }
-
-    async fn turn(&self, kind: Kind, id: &Slug) -> Result<(Arc<OpenManifest>, i64)> {
-        let _turn = self.inner.turn.acquire().await.map_err(|_| Error::Cancelled)?;
-        fetch::fetch_all(&self.inner.library, kind, id).await
+    pub fn conditions(&self) -> Conditions {
+        self.inner.world.borrow().conditions
+    }
+    /// What the learner and the organisation allow.
+    pub fn set_rules(&self, rules: Rules) {
+        self.inner.world.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
-    fn end(&self, kind: Kind, id: &Slug, outcome: Result<(Arc<OpenManifest>, i64)>) -> Result<()> {
-        let library = &self.inner.library;
-        match outcome {
-            Ok((manifest, version)) => {
-                let now = library.clock().now_ms();
-                // The switch to the new version is this one statement.
-                queue::set_ready(library, &Wish::whole(kind, id), version, now)?;
-                if let Err(e) = library.index(&manifest) {
-                    tracing::warn!(download.id = %id, error = %e, "a download cannot be searched");
-                }
-                tracing::info!(download.id = %id, download.bytes = manifest.manifest.total_bytes(), "download ready");
-            }
-            Err(e) => {
-                let (phase, reason) = match &e {
-                    Error::Offline(_) | Error::NotDownloaded { .. } => {
-                        (Phase::Paused, Reason::Offline)
-                    }
-                    Error::DiskFull(_) | Error::NoSpace { .. } => (Phase::Paused, Reason::DiskFull),
-                    Error::Unauthenticated => (Phase::Paused, Reason::SignIn),
-                    Error::Server { .. } | Error::BadReply { .. } => {
-                        (Phase::Paused, Reason::Server)
-                    }
-                    Error::Corrupt(_) => (Phase::Failed, Reason::Corrupt),
-                    _ => (Phase::Failed, Reason::Server),
-                };
-                tracing::warn!(download.id = %id, error = %e, "download stopped");
-                queue::set_phase(library, &Wish::whole(kind, id), phase, reason)?;
-            }
+    /// The learner opened this section: if its course is under way, what it needs comes first.
+    pub fn opened(&self, item: &ItemId) {
+        let Ok(course) = Slug::new(item.root()) else { return };
+        let mut table = self.table();
+        for (_, run) in table.running.iter().filter(|(wish, _)| wish.id == course) {
+            run.open(Some(item.clone()));
         }
-        // The last word on this download, for whoever follows its bytes.
-        library.changes().tell([Change::Downloads, Change::DownloadMoved(id.clone())].into());
-        Ok(())
+        table.opened.insert(course, item.clone());
+    }
+
+    /// The catalogue knows newer versions of what is here: they are fetched by themselves, over networks that cost nothing. Until a new
+    /// one is whole the old one is read. Gives how many began.
+    pub fn update(&self) -> Result<usize> {
+        let library = &self.inner.library;
+        let mut begun = 0;
+        for (wish, here) in queue::ready(library)? {
+            let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
+            if there == here || !self.table().updated.insert((wish.clone(), there)) {
+                continue;
+            }
+            queue::want(library, &wish, false)?;
+            self.run(wish.clone());
+            self.told(&wish);
+            begun += 1;
+        }
+        Ok(begun)
+    }
+
+    /// Stops everything without a word in the queue: it goes on at the next start.
+    pub(crate) fn close(&self) {
+        let mut table = self.table();
+        table.closed = true;
+        for run in table.running.values() {
+            run.stopped.cancel();
+        }
+    }
+
+    fn stop(&self, wish: &Wish) -> Option<Arc<Run>> {
+        let run = self.table().running.remove(wish);
+        if let Some(run) = &run {
+            run.stopped.cancel();
+        }
+        run
+    }
+    /// The task ended by itself.
+    fn left(&self, run: &Arc<Run>) {
+        let mut table = self.table();
+        if table.running.get(&run.wish).is_some_and(|r| Arc::ptr_eq(r, run)) {
+            table.running.remove(&run.wish);
+        }
+    }
+
+    /// The run of this wish: the one that is under way, or a new one.
+    fn run(&self, wish: Wish) -> Arc<Run> {
+        let mut table = self.table();
+        if let Some(run) = table.running.get(&wish) {
+            return run.clone();
+        }
+        table.number += 1;
+        let run = Arc::new(Run::new(wish.clone(), table.number, self.now()));
+        run.open(table.opened.get(&wish.id).cloned());
+        if table.closed {
+            return run;
+        }
+        table.running.insert(wish.clone(), run.clone());
+        table.tasks.retain(|_, task| !task.is_finished());
+        // The one before it may still be putting its files down.
+        let before = table.tasks.remove(&wish);
+        let (this, mine) = (self.clone(), run.clone());
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            run::spawned(this, mine).await;
+        });
+        table.tasks.insert(wish, task);
+        run
+    }
+    fn now(&self) -> i64 {
+        self.inner.library.clock().monotonic_ms()
+    }
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// How many transfers the run may have now, or why none.
+    fn allow(&self, run: &Run) -> Result<usize, Reason> {
+        let world = *self.world.borrow();
+        let ask = run.ask(self.library.clock().monotonic_ms());
+        rules::allow(world.conditions, world.rules, ask)
     }
 }

@@ -24,8 +24,16 @@ impl Wish {
     pub fn whole(kind: Kind, id: &Slug) -> Self {
         Self { kind, id: id.clone(), scope: String::new() }
     }
+    /// `lesson`: `course/lesson`.
+    pub fn lesson(course: &Slug, lesson: &str) -> Self {
+        Self { kind: Kind::Course, id: course.clone(), scope: lesson.to_owned() }
+    }
     pub fn is_whole(&self) -> bool {
         self.scope.is_empty()
+    }
+    /// The id of the course or story, or the lesson's item id: what events name.
+    pub fn name(&self) -> &str {
+        if self.is_whole() { self.id.as_str() } else { &self.scope }
     }
 }
 
@@ -65,19 +73,43 @@ pub enum Reason {
     #[default]
     None,
     Offline,
+    /// This network's sign-in page is in between.
+    Portal,
+    /// Somebody pays for each byte of this network.
+    Metered,
+    Battery,
     DiskFull,
+    /// The organisation, or the server's refusal.
+    Policy,
     User,
+    /// Busy or broken.
     Server,
     Corrupt,
     SignIn,
 }
 
 impl Reason {
+    const ALL: [Self; 10] = [
+        Self::Offline,
+        Self::Portal,
+        Self::Metered,
+        Self::Battery,
+        Self::DiskFull,
+        Self::Policy,
+        Self::User,
+        Self::Server,
+        Self::Corrupt,
+        Self::SignIn,
+    ];
     fn as_str(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Offline => "offline",
+            Self::Portal => "portal",
+            Self::Metered => "metered",
+            Self::Battery => "battery",
             Self::DiskFull => "disk_full",
+            Self::Policy => "policy",
             Self::User => "user",
             Self::Server => "server",
             Self::Corrupt => "corrupt",
@@ -85,10 +117,7 @@ impl Reason {
         }
     }
     fn parse(text: &str) -> Self {
-        [Self::Offline, Self::DiskFull, Self::User, Self::Server, Self::Corrupt, Self::SignIn]
-            .into_iter()
-            .find(|r| r.as_str() == text)
-            .unwrap_or_default()
+        Self::ALL.into_iter().find(|r| r.as_str() == text).unwrap_or_default()
     }
 }
 
@@ -104,6 +133,11 @@ pub struct State {
     pub ready_version: Option<BlobHash>,
     /// By a learner's wish: it is never removed by itself.
     pub pinned: bool,
+    /// While it runs: bytes a second, and milliseconds to the end.
+    pub rate: Option<u64>,
+    pub left_ms: Option<u64>,
+    /// While it waits for its next try: when that is (UTC, ms).
+    pub retry_at_ms: Option<i64>,
 }
 
 const STATE: &str =
@@ -119,6 +153,7 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
         checked_ms: (checked > 0).then_some(checked),
         ready_version: r.get::<_, Option<_>>("ready_hash")?.map(BlobHash),
         pinned: r.get("pinned")?,
+        ..State::default()
     })
 }
 
@@ -143,6 +178,21 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
                  WHERE d.account = ?1 AND d.kind = ?2 AND d.scope = ''"
             ))?
             .query_map([library.account(), kind.as_str()], |r| Ok((r.get("id")?, state_of(r)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+    })
+}
+
+/// The states of single lessons of a course, by the lesson's item id.
+pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
+    library.content_db().with(|conn| {
+        Ok(conn
+            .prepare_cached(&format!(
+                "SELECT d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.kind = 'course' AND d.id = ?2 AND d.scope <> ''"
+            ))?
+            .query_map([library.account(), course.as_str()], |r| {
+                Ok((r.get("scope")?, state_of(r)?))
+            })?
             .collect::<rusqlite::Result<_>>()?)
     })
 }
@@ -217,6 +267,7 @@ fn version(
         .query_row(params![hash, wish.scope, signer], |r| r.get(0))
         .optional()?;
     if let Some(version) = known {
+        grow(tx, version, blobs)?;
         return Ok(version);
     }
     let mut by_kind = [0_u64; MediaKind::ALL.len()];
@@ -245,6 +296,31 @@ fn version(
         serde_json::to_string(&manifest.signed)?
     ])?;
     let version = tx.last_insert_rowid();
+    need(tx, version, blobs)?;
+    Ok(version)
+}
+
+/// What a lesson needs becomes known as its text comes: the rest is added, and the sums with it.
+fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+    let known: i64 = tx
+        .prepare_cached("SELECT files FROM version WHERE version = ?1")?
+        .query_row([version], |r| r.get(0))?;
+    if known >= blobs.len() as i64 {
+        return Ok(());
+    }
+    need(tx, version, blobs)?;
+    tx.prepare_cached(
+        "UPDATE version SET (files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes, other_bytes) = (
+           SELECT count(*), sum(size), sum(iif(kind = 0, size, 0)), sum(iif(kind = 1, size, 0)), sum(iif(kind = 2, size, 0)),
+                  sum(iif(kind = 3, size, 0)), sum(iif(kind = 4, size, 0))
+           FROM need WHERE version = ?1)
+         WHERE version = ?1",
+    )?
+    .execute([version])?;
+    Ok(())
+}
+
+fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     let mut need = tx.prepare_cached(
         "INSERT OR IGNORE INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -257,7 +333,7 @@ fn version(
         "UPDATE blob SET kind = n.kind FROM need n WHERE n.version = ?1 AND blob.hash = n.hash AND blob.kind <> n.kind",
     )?
     .execute([version])?;
-    Ok(version)
+    Ok(())
 }
 
 pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
@@ -330,24 +406,40 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
     library.blobs().bury().map(|_| ())
 }
 
-/// What should go on by itself, oldest first.
-pub fn waiting(library: &Library) -> Result<Vec<Wish>> {
+/// What should go on by itself, oldest first, and whether a learner waits for it (nothing of it is here yet).
+pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
     library.content_db().with(|conn| {
         let rows = conn
             .prepare_cached(
-                "SELECT kind, id, scope FROM download
+                "SELECT kind, id, scope, ready IS NULL FROM download
                  WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason <> 'user'))
                  ORDER BY requested_ms",
             )?
+            .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(rows.into_iter().filter_map(|(names, own)| Some((wish_of(names)?, own))).collect())
+    })
+}
+
+/// All that are ready, with the version that is here.
+pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
+    library.content_db().with(|conn| {
+        let rows = conn
+            .prepare_cached(
+                "SELECT d.kind, d.id, d.scope, v.hash FROM download d JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.phase = 'ready'",
+            )?
             .query_map([library.account()], |r| {
-                Ok((r.get::<_, String>("kind")?, r.get::<_, String>("id")?, r.get("scope")?))
+                let names = (r.get(0)?, r.get(1)?, r.get(2)?);
+                Ok((names, hash_at(r, 3)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(k, id, scope)| Some(Wish { kind: Kind::of_str(&k), id: Slug::new(id).ok()?, scope }))
-            .collect())
+        Ok(rows.into_iter().filter_map(|(names, hash)| Some((wish_of(names)?, hash))).collect())
     })
+}
+
+fn wish_of((kind, id, scope): (String, String, String)) -> Option<Wish> {
+    Some(Wish { kind: Kind::of_str(&kind), id: Slug::new(id).ok()?, scope })
 }
 
 fn signed(bytes: u64) -> i64 {

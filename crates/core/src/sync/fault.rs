@@ -105,8 +105,8 @@ pub fn classify(head: Head<'_>, body: &[u8]) -> Fault {
     }
 }
 
-/// RFC 9110: seconds, or a date.
-fn seconds_or_date(text: &str, now_ms: i64) -> Option<i64> {
+/// `Retry-After` in ms (RFC 9110): seconds, or a date.
+pub(crate) fn seconds_or_date(text: &str, now_ms: i64) -> Option<i64> {
     let text = text.trim();
     match text.parse::<u32>() {
         Ok(seconds) => Some(i64::from(seconds) * 1_000),

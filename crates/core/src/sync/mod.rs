@@ -26,6 +26,7 @@ mod transport;
 
 pub use backoff::Backoff;
 pub use engine::Engine;
+pub(crate) use fault::seconds_or_date;
 pub use fault::{Fault, Head, classify};
 pub use machine::{Event, Instruction, Machine, Phase};
 pub use receipts::{Receipt, ReceiptState, Receipts};

@@ -272,7 +272,12 @@ struct Gate {
 }
 impl Gate {
     fn tokens(n: usize) -> Tokens {
-        Tokens { access: format!("access-{n}"), refresh: format!("refresh-{n}") }
+        Tokens {
+            access: format!("access-{n}"),
+            refresh: format!("refresh-{n}"),
+            refresh_ms: 0,
+            good_until_ms: 0,
+        }
     }
     fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
         let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
@@ -297,6 +302,7 @@ impl Gate {
                 access_token: t.access,
                 expires_in_ms: 1,
                 refresh_token: t.refresh,
+                refresh_expires_in_ms: 0,
             };
             return Ok((200, serde_json::to_vec(&reply).unwrap()));
         }

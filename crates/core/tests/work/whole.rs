@@ -70,6 +70,7 @@ impl School {
                         access_token,
                         expires_in_ms: 1,
                         refresh_token,
+                        refresh_expires_in_ms: 0,
                     })
                     .unwrap(),
                 )

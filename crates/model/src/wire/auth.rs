@@ -59,6 +59,9 @@ pub struct TokenReply {
     pub expires_in_ms: i64,
     /// Good once; the reply to a refresh carries the next one. Used twice after 60 s, the whole family is revoked.
     pub refresh_token: String,
+    /// How long the refresh token is good, in milliseconds from now; 0 if the server does not say.
+    #[serde(default)]
+    pub refresh_expires_in_ms: i64,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]

@@ -89,9 +89,7 @@ pub async fn refresh(
     let now = app.clock.now_ms();
     let (next, access_token, refresh_token) = new_tokens(now)?;
     match app.store.redeem(token_hash(&request.refresh_token), next, GRACE_MS, now).await? {
-        Redeemed::Ok { user } => {
-            Ok(Reply(TokenReply { user, access_token, expires_in_ms: ACCESS_MS, refresh_token }))
-        }
+        Redeemed::Ok { user } => Ok(Reply(reply_of(user, access_token, refresh_token))),
         Redeemed::Unknown => {
             Err(Fault::unauthenticated("the refresh token is unknown or has expired"))
         }
@@ -147,6 +145,16 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, Fault> 
     Ok(UserInfo { id: UserId(crate::clock::new_id()), login, name, role })
 }
 
+fn reply_of(user: UserInfo, access_token: String, refresh_token: String) -> TokenReply {
+    TokenReply {
+        user,
+        access_token,
+        expires_in_ms: ACCESS_MS,
+        refresh_token,
+        refresh_expires_in_ms: REFRESH_MS,
+    }
+}
+
 fn new_tokens(now: i64) -> Result<(NewTokens, String, String), PasswordError> {
     let (access_token, access) = new_token()?;
     let (refresh_token, refresh) = new_token()?;
@@ -169,8 +177,5 @@ fn sign_in(
     let device_name = device_name.chars().filter(|c| !c.is_control()).take(100).collect();
     let opened =
         NewSignIn { id: crate::clock::new_id(), user: user.id, device, device_name, tokens };
-    Ok((
-        opened,
-        TokenReply { user: user.clone(), access_token, expires_in_ms: ACCESS_MS, refresh_token },
-    ))
+    Ok((opened, reply_of(user.clone(), access_token, refresh_token)))
 }

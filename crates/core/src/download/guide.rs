@@ -1,0 +1,53 @@
+//! What downloads hear of the rest of the client: settings, network and battery, a sign-in, a newer catalogue.
+//!
+//! Not here: what they make of it (`rules`, `run`).
+
+use tokio::sync::{broadcast::error::RecvError, watch};
+
+use super::{Conditions, Downloads, Rules};
+use crate::{Change, Changes, learning::Learning};
+
+/// Runs as long as the account is open.
+pub async fn guide(
+    downloads: Downloads,
+    learning: Learning,
+    changes: Changes,
+    mut conditions: watch::Receiver<Conditions>,
+) {
+    let mut changes = changes.listen();
+    let mut settings_changed = true;
+    loop {
+        if settings_changed {
+            match learning.settings().await {
+                Ok(settings) => downloads.set_rules(Rules::of_settings(&settings)),
+                Err(e) => {
+                    tracing::warn!(error = %e, "the rules for downloads could not be read");
+                }
+            }
+        }
+        let set = tokio::select! {
+            heard = changes.recv() => match heard {
+                Ok(set) => set,
+                // Too much at once: everything may have changed.
+                Err(RecvError::Lagged(_)) => {
+                    [Change::Settings, Change::Account, Change::Catalogue].into()
+                }
+                Err(RecvError::Closed) => return,
+            },
+            Ok(()) = conditions.changed() => {
+                downloads.set_conditions(*conditions.borrow_and_update());
+                settings_changed = false;
+                continue;
+            }
+        };
+        settings_changed = set.contains(&Change::Settings);
+        if set.contains(&Change::Account) {
+            downloads.resume();
+        }
+        if set.contains(&Change::Catalogue)
+            && let Err(e) = downloads.update()
+        {
+            tracing::warn!(error = %e, "newer versions could not be looked for");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How far a download came and how fast: bytes, a smoothed rate, the time that is left. Told at most four times a second.
+//!
+//! Not here: what is kept in the database (`queue`).
+
+use std::sync::{Mutex, PoisonError};
+
+/// Shortest time between two words about one download.
+const TELL_EVERY_MS: i64 = 250;
+/// The state in the database follows the bytes at most this often.
+const NOTE_EVERY_MS: i64 = 2_000;
+/// How long the past counts in the rate: what came this long ago weighs a third of what comes now.
+const MEMORY_MS: f64 = 4_000.0;
+/// No rate is told before this much time was seen: the first packets say nothing.
+const SETTLE_MS: i64 = 1_000;
+
+/// What a learner sees of a download that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    pub done: u64,
+    pub total: u64,
+    /// Bytes a second; none while it is not known.
+    pub rate: Option<u64>,
+    /// Milliseconds until the end at this rate.
+    pub left_ms: Option<u64>,
+}
+
+/// What is due after bytes came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Due {
+    pub tell: bool,
+    pub note: bool,
+}
+
+pub struct Meter {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    done: i64,
+    total: i64,
+    began_ms: i64,
+    /// Until here the rate is summed up.
+    seen_ms: i64,
+    /// Bytes since then.
+    fresh: u64,
+    /// Weighted bytes and weighted milliseconds.
+    bytes: f64,
+    millis: f64,
+    told_ms: i64,
+    noted_ms: i64,
+}
+
+impl Meter {
+    pub fn new(now_ms: i64) -> Self {
+        let inner = Inner {
+            done: 0,
+            total: 0,
+            began_ms: now_ms,
+            seen_ms: now_ms,
+            fresh: 0,
+            bytes: 0.0,
+            millis: 0.0,
+            told_ms: i64::MIN,
+            noted_ms: now_ms,
+        };
+        Self { inner: Mutex::new(inner) }
+    }
+
+    /// What there is to do, and what of it is here already.
+    pub fn set(&self, done: u64, total: u64) {
+        let mut m = self.inner();
+        (m.done, m.total) = (signed(done), signed(total));
+    }
+
+    /// Bytes came over the network.
+    pub fn came(&self, bytes: usize, now_ms: i64) -> Due {
+        let mut m = self.inner();
+        m.done += signed(bytes as u64);
+        m.fresh += bytes as u64;
+        m.sum_up(now_ms);
+        let due = Due {
+            tell: now_ms >= m.told_ms.saturating_add(TELL_EVERY_MS),
+            note: now_ms >= m.noted_ms.saturating_add(NOTE_EVERY_MS),
+        };
+        if due.tell {
+            m.told_ms = now_ms;
+        }
+        if due.note {
+            m.noted_ms = now_ms;
+        }
+        due
+    }
+
+    /// Bytes turned out to be here already (more), or to be wrong (fewer): nothing of it is speed.
+    pub fn correct(&self, by: i64) {
+        let mut m = self.inner();
+        m.done += by;
+    }
+
+    pub fn pace(&self, now_ms: i64) -> Pace {
+        let mut m = self.inner();
+        m.sum_up(now_ms);
+        let done = m.done.clamp(0, m.total);
+        let settled = now_ms - m.began_ms >= SETTLE_MS && m.millis > 0.0;
+        let rate = settled.then(|| (m.bytes / m.millis * 1_000.0) as u64);
+        let left_ms = rate
+            .filter(|r| *r > 0)
+            .map(|r| (m.total - done).unsigned_abs().saturating_mul(1_000) / r);
+        Pace { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Old bytes and old time fade together, so that silence pulls the rate down as surely as bytes pull it up.
+    fn sum_up(&mut self, now_ms: i64) {
+        let passed = (now_ms - self.seen_ms) as f64;
+        if passed <= 0.0 {
+            return;
+        }
+        let fades = (-passed / MEMORY_MS).exp();
+        self.bytes = self.bytes * fades + self.fresh as f64;
+        self.millis = self.millis * fades + passed;
+        self.fresh = 0;
+        self.seen_ms = now_ms;
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_line_is_told_as_it_is_and_a_pause_pulls_it_down() {
+        let meter = Meter::new(0);
+        meter.set(0, 10_000_000);
+        for n in 1..=100 {
+            meter.came(10_000, n * 100);
+        }
+        let pace = meter.pace(10_000);
+        assert_eq!(pace.done, 1_000_000);
+        let rate = pace.rate.expect("a rate");
+        assert!((98_000..=102_000).contains(&rate), "{rate}");
+        let left = pace.left_ms.expect("an end");
+        assert!((88_000..=92_000).contains(&left), "{left}");
+        let later = meter.pace(20_000).rate.expect("a rate");
+        assert!(later < rate / 3, "ten silent seconds: {later}");
+    }
+
+    #[test]
+    fn at_most_four_words_a_second_and_no_rate_from_the_first_packet() {
+        let meter = Meter::new(0);
+        meter.set(0, 1_000_000);
+        let told = (0..2_000).filter(|ms| meter.came(10, *ms).tell).count();
+        assert_eq!(told, 8);
+        let young = Meter::new(0);
+        young.came(1_000_000, 1);
+        assert_eq!(young.pace(2).rate, None);
+    }
+
+    #[test]
+    fn what_was_here_already_is_no_speed() {
+        let meter = Meter::new(0);
+        meter.set(500, 1_000);
+        meter.correct(400);
+        let pace = meter.pace(5_000);
+        assert_eq!((pace.done, pace.rate, pace.left_ms), (900, Some(0), None));
+        meter.correct(-2_000);
+        assert_eq!(meter.pace(5_000).done, 0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Who may talk to the server now: so many transfers for the host, shared fairly by the downloads that want some.
+//!
+//! A download with few transfers goes before one with many; one with many gives a slot back in the middle of a long file when another
+//! has none: with `Range` that costs one request and no byte.
+//!
+//! Not here: how many a single download asks for at once (`work`), or whether any may run at all (`rules`).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+/// Transfers at once from one host: what browsers have long kept to.
+pub const PER_HOST: usize = 6;
+
+/// The slots of one host.
+#[derive(Clone)]
+pub struct Slots {
+    table: Arc<Mutex<Table>>,
+}
+
+struct Table {
+    free: usize,
+    /// Counts askers, so that of two with as many transfers the one that waits longer goes first.
+    turn: u64,
+    shares: BTreeMap<u64, Share>,
+}
+
+/// What one download has and waits for.
+#[derive(Default)]
+struct Share {
+    running: usize,
+    waiting: VecDeque<(u64, oneshot::Sender<Slot>)>,
+}
+
+/// The right to one transfer, until it is dropped.
+pub struct Slot {
+    slots: Slots,
+    owner: u64,
+    held: bool,
+}
+
+impl Slots {
+    pub fn new(limit: usize) -> Self {
+        let table = Table { free: limit.max(1), turn: 0, shares: BTreeMap::new() };
+        Self { table: Arc::new(Mutex::new(table)) }
+    }
+
+    /// A slot for the download `owner`, as soon as it is its turn.
+    pub async fn take(&self, owner: u64) -> Slot {
+        let slot = {
+            let mut table = self.table();
+            table.turn += 1;
+            let turn = table.turn;
+            let (give, slot) = oneshot::channel();
+            table.shares.entry(owner).or_default().waiting.push_back((turn, give));
+            self.hand_out(&mut table);
+            slot
+        };
+        match slot.await {
+            Ok(slot) => slot,
+            // Only if the table was dropped with its askers in it, which the asker's own handle forbids.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    fn hand_out(&self, table: &mut Table) {
+        while table.free > 0 {
+            let next = table
+                .shares
+                .iter()
+                .filter_map(|(owner, s)| Some((s.running, s.waiting.front()?.0, *owner)))
+                .min();
+            let Some((_, _, owner)) = next else { break };
+            let Some(share) = table.shares.get_mut(&owner) else { break };
+            let Some((_, give)) = share.waiting.pop_front() else { break };
+            match give.send(Slot { slots: self.clone(), owner, held: true }) {
+                Ok(()) => {
+                    share.running += 1;
+                    table.free -= 1;
+                }
+                // Whoever waited is gone. The slot was never counted.
+                Err(mut slot) => slot.held = false,
+            }
+        }
+        table.shares.retain(|_, s| s.running > 0 || !s.waiting.is_empty());
+    }
+
+    fn give_back(&self, table: &mut Table, owner: u64) {
+        if let Some(share) = table.shares.get_mut(&owner) {
+            share.running = share.running.saturating_sub(1);
+        }
+        table.free += 1;
+        self.hand_out(table);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Gives the slot to a download that has at least two fewer and waits for one. True: it is gone, and the transfer must end here.
+    pub fn yields(&mut self) -> bool {
+        if !self.held {
+            return true;
+        }
+        let mut table = self.slots.table();
+        let mine = table.shares.get(&self.owner).map_or(0, |s| s.running);
+        let poorer = table.shares.iter().any(|(owner, s)| {
+            *owner != self.owner
+                && s.running + 2 <= mine
+                && s.waiting.iter().any(|w| !w.1.is_closed())
+        });
+        if poorer {
+            self.held = false;
+            self.slots.give_back(&mut table, self.owner);
+        }
+        poorer
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.held {
+            let mut table = self.slots.table();
+            self.slots.give_back(&mut table, self.owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// Takes what is there now.
+    fn now(slots: &Slots, owner: u64) -> Option<Slot> {
+        slots.take(owner).now_or_never()
+    }
+
+    #[tokio::test]
+    async fn never_more_than_the_host_takes_and_the_poorest_first() {
+        let slots = Slots::new(3);
+        let mut rich: Vec<_> = (0..3).map(|_| now(&slots, 1).expect("free")).collect();
+        let mut fourth = Box::pin(slots.take(1));
+        assert!(fourth.as_mut().now_or_never().is_none(), "the limit holds");
+        let mut poor = Box::pin(slots.take(2));
+        assert!(poor.as_mut().now_or_never().is_none());
+        rich.pop();
+        assert!(fourth.as_mut().now_or_never().is_none(), "who asked first has two already");
+        let got = poor.as_mut().now_or_never().expect("the one without a slot gets it");
+        drop(got);
+        assert!(fourth.now_or_never().is_some(), "nobody poorer waits");
+    }
+
+    #[tokio::test]
+    async fn a_long_transfer_makes_room_for_a_newcomer_once() {
+        let slots = Slots::new(4);
+        let mut rich: Vec<_> = (0..4).map(|_| now(&slots, 1).expect("free")).collect();
+        assert!(!rich[0].yields(), "nobody waits");
+        let mut poor = [Box::pin(slots.take(2)), Box::pin(slots.take(2)), Box::pin(slots.take(2))];
+        assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
+        assert!(rich[0].yields() && rich[1].yields());
+        assert!(!rich[2].yields(), "two each is fair");
+        let held: Vec<_> = poor.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
+        assert_eq!(held.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn one_who_goes_away_loses_no_slot() {
+        let slots = Slots::new(1);
+        let first = now(&slots, 1).expect("free");
+        let mut gone = Box::pin(slots.take(2));
+        assert!(gone.as_mut().now_or_never().is_none());
+        drop(gone);
+        let mut late = Box::pin(slots.take(3));
+        assert!(late.as_mut().now_or_never().is_none());
+        drop(first);
+        // Handed over, and dropped before anybody looked.
+        drop(late);
+        assert!(now(&slots, 4).is_some());
+    }
+}
