@@ -141,8 +141,8 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "in a chain of batches only the last is acknowledged",
         file: "crates/core/src/sync/engine.rs",
-        good: "self.settle(answered.take(), None),",
-        bad: "self.settle(answered.take().filter(|_| false), None),",
+        good: "self.settle(answered.take(), None), replies",
+        bad: "self.settle(answered.take().filter(|_| false), None), replies",
         tests: &["-p", "carrel-core"],
     },
     Fault {

@@ -1,11 +1,9 @@
 //! What waits as one push, and what the reply does to the outbox: in one transaction, row by row.
 
-use std::collections::BTreeSet;
-
 use carrel_model::{
     BatchId, Hlc,
     lattice::{NoteLife, Position, Row, RowKey},
-    wire::{MAX_PUSH_BYTES, PushReply, PushRequest, ResultCode},
+    wire::{MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PushReply, PushRequest, ResultCode},
 };
 use rusqlite::Connection;
 
@@ -42,15 +40,17 @@ impl Batch {
     pub(super) fn len(&self) -> usize {
         self.sent.len()
     }
-    pub(super) fn keys(&self) -> BTreeSet<RowKey> {
-        self.sent.iter().map(|w| w.key.clone()).collect()
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
+        self.sent.iter().map(|w| &w.key)
     }
     pub(super) fn first(&self) -> Option<(RowKey, i64)> {
         self.sent.first().map(|w| (w.key.clone(), w.rev))
     }
-    /// The local revision of its last row: the next batch starts after it.
-    pub(super) fn last_rev(&self) -> i64 {
-        self.sent.last().map_or(0, |w| w.rev)
+    /// After which local revision the next batch starts, if one may follow before this one is answered: only full batches of a device
+    /// that knows its server go in a row. A smaller one is the last, or the machine feels its way.
+    pub(super) fn next_after(&self) -> Option<i64> {
+        let full = self.sent.len() == MAX_PUSH_ITEMS && !self.request.epoch.is_empty();
+        self.sent.last().filter(|_| full).map(|w| w.rev)
     }
     pub(super) fn request(&self) -> &PushRequest {
         &self.request
@@ -151,6 +151,9 @@ impl BatchOutcome {
     pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
         let Batch { sent, request, pulled, off_clock } = batch;
         Self { sent, epoch: request.epoch, pulled, off_clock, reply }
+    }
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
+        self.sent.iter().map(|w| &w.key)
     }
     /// Everything was accepted, by the database that we know, and nothing else is in doubt.
     pub(super) fn is_plain(&self) -> bool {

@@ -16,19 +16,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use carrel_model::{
-    ErrorCode,
-    lattice::RowKey,
-    wire::{MAX_PUSH_ITEMS, News},
-};
-use futures_util::{StreamExt, future::join3};
+use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
+use futures_util::{StreamExt, future::join};
 
 use super::{
     Event, Fault, Instruction, Machine, Phase, Transport,
-    batch::{self, Batch, BatchOutcome},
+    batch::{self, BatchOutcome},
     machine::{Lane, Pushed},
+    outbound::Outbound,
     pull,
-    transport::Parcel,
 };
 use crate::{
     IdGen, Result,
@@ -40,11 +36,9 @@ const LINE: usize = 64 * 1024;
 
 pub struct Engine {
     store: Arc<Store>,
-    transport: Transport,
-    ids: Arc<dyn IdGen>,
+    transport: Arc<Transport>,
+    outbound: Outbound,
     machine: Mutex<Machine>,
-    /// What is being sent now, for receipts.
-    in_flight: Mutex<BTreeSet<RowKey>>,
 }
 
 impl Engine {
@@ -54,7 +48,9 @@ impl Engine {
         ids: Arc<dyn IdGen>,
         machine: Machine,
     ) -> Self {
-        Self { store, transport, ids, machine: Mutex::new(machine), in_flight: Mutex::default() }
+        let transport = Arc::new(transport);
+        let outbound = Outbound::new(store.clone(), transport.clone(), ids);
+        Self { store, transport, outbound, machine: Mutex::new(machine) }
     }
 
     /// Tells the machine what happened now.
@@ -81,7 +77,7 @@ impl Engine {
         self.machine().next_try().map(|at| (at - now).max(0))
     }
     pub fn in_flight(&self) -> BTreeSet<RowKey> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.outbound.in_flight()
     }
     pub(super) fn store(&self) -> &Arc<Store> {
         &self.store
@@ -100,28 +96,15 @@ impl Engine {
         }
     }
 
-    /// Sends what waits. While a batch of the full size is on its way the next one is read, and while that is on its way the first is
-    /// acknowledged: client and server work at the same time. Whatever is not plain ends the chain, and the machine decides.
+    /// Sends what waits. While the server works on a batch, the one before is acknowledged. Whatever is not plain ends the row, and the
+    /// machine decides.
     async fn push(&self, limit: usize) -> Event {
+        let _flights = self.outbound.flights();
+        let mut replies = self.outbound.send_all(limit);
         let mut done = Pushed::default();
         let mut answered = None;
-        let (mut batch, mut parcel) = match self.batch(limit, 0).await {
-            Ok(Some(next)) => next,
-            Ok(None) => return Event::Pushed(done),
-            Err(e) => return store_failed(Lane::Push, &e),
-        };
         loop {
-            let (sent, first) = (batch.len(), batch.first());
-            let _flight = self.depart(batch.keys());
-            let (reply, settled, ahead) =
-                join3(self.transport.push(&parcel), self.settle(answered.take(), None), async {
-                    if sent == MAX_PUSH_ITEMS {
-                        self.batch(limit, batch.last_rev()).await
-                    } else {
-                        Ok(None)
-                    }
-                })
-                .await;
+            let (settled, next) = join(self.settle(answered.take(), None), replies.next()).await;
             match settled {
                 Ok(settled) => done = done.and(settled),
                 Err(e) => return store_failed(Lane::Push, &e),
@@ -130,33 +113,21 @@ impl Engine {
                 // What is on its way is sent again with all the rest.
                 return Event::Pushed(done);
             }
+            let (batch, reply) = match next {
+                None => return Event::Pushed(done),
+                Some(Err(e)) => return store_failed(Lane::Push, &e),
+                Some(Ok(answer)) => answer,
+            };
+            let (sent, first) = (batch.len(), batch.first());
             let outcome = match reply {
                 Ok(reply) => BatchOutcome::new(batch, reply),
                 Err(fault) => return Event::PushFailed { fault, sent, first },
             };
-            match ahead {
-                Ok(Some(next)) if outcome.is_plain() => {
-                    answered = Some(outcome);
-                    (batch, parcel) = next;
-                }
-                Err(e) => return store_failed(Lane::Push, &e),
-                Ok(_) => return self.last_of_push(outcome, done, sent, first).await,
+            if !outcome.is_plain() {
+                return self.last_of_push(outcome, done, sent, first).await;
             }
+            answered = Some(outcome);
         }
-    }
-
-    async fn batch(&self, limit: usize, after_rev: i64) -> Result<Option<(Batch, Parcel)>> {
-        let (device, clock, ids) =
-            (self.store.device(), self.store.clock().clone(), self.ids.clone());
-        let next = self.store.read(move |conn| {
-            batch::next(conn, limit, after_rev, device, clock.as_ref(), ids.as_ref())
-        });
-        let Some(batch) = next.await? else { return Ok(None) };
-        let parcel = self
-            .transport
-            .wrap(batch.request())
-            .map_err(|_| crate::Error::Internal("rows cannot be written as JSON".into()))?;
-        Ok(Some((batch, parcel)))
     }
 
     async fn settle(
@@ -167,9 +138,14 @@ impl Engine {
         match outcome {
             None => Ok(Pushed::default()),
             Some(outcome) => {
-                self.store
-                    .write("settle_push", move |tx| batch::settle(tx, &outcome, offset_ms))
-                    .await
+                let outcome = Arc::new(outcome);
+                let what = outcome.clone();
+                let settled = self
+                    .store
+                    .write("settle_push", move |tx| batch::settle(tx, &what, offset_ms))
+                    .await;
+                self.outbound.landed(&outcome);
+                settled
             }
         }
     }
@@ -255,23 +231,8 @@ impl Engine {
         Event::ListenEnded(Fault::Offline)
     }
 
-    fn depart(&self, keys: BTreeSet<RowKey>) -> Flight<'_> {
-        *self.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = keys;
-        Flight { engine: self }
-    }
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// While it lives, rows are on their way.
-struct Flight<'a> {
-    engine: &'a Engine,
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        self.engine.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `backoff` | decorrelated jitter |
 //! | `fault` | what a reply that is not a good one means: a table |
 //! | `transport` | push, pull, events over `Http` |
+//! | `outbound` | reads, packs and sends what waits, two full batches at a time |
 //! | `batch` | what a push reply does to the outbox, in one transaction |
 //! | `pull` | pulled rows and the cursor, in one transaction |
 //! | `engine` | runs one instruction with transport and store: what a simulation steps |
@@ -19,6 +20,7 @@ mod batch;
 mod engine;
 mod fault;
 pub mod machine;
+mod outbound;
 mod pull;
 mod receipts;
 mod scheduler;
