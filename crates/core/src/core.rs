@@ -171,6 +171,10 @@ impl Core {
             })
             .await
     }
+    /// False where the organisation says where content lies.
+    pub fn can_move_content(&self) -> bool {
+        self.config.space.content_dir.is_none()
+    }
     fn content_dir(&self) -> PathBuf {
         self.config.space.content_dir.clone().unwrap_or_else(|| self.config.cache_dir.clone())
     }
