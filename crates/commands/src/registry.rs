@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     api::{
         app::*, download::*, error::CommandError, learning::*, library::*, quiz::*, reading::*,
-        settings::*, sync::*,
+        settings::*, storage::*, sync::*,
     },
     handlers,
     host::Host,
@@ -124,6 +124,15 @@ commands! {
     download::check_offline(DownloadRef) -> OfflineCheck;
     /// What the window knows of network and battery: downloads go by it.
     download::set_conditions(SetConditions) -> Empty;
+
+    /// What takes space on this device, and how much of it is left.
+    storage::get_storage(StorageRequest) -> StorageView;
+    /// What taking a download off this device would give back.
+    storage::check_removal(StorageRef) -> StorageRemoval;
+    /// Removes everything that no download needs.
+    storage::clear_cache(Empty) -> StorageCleared;
+    /// How much space content may take.
+    storage::set_budget(SetBudget) -> StorageView;
 
     /// What waits, what was refused, how the last round went.
     sync::get_sync_status(Empty) -> SyncStatus;

@@ -9,8 +9,9 @@ use std::{
 };
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
+use futures_util::future::BoxFuture;
 use tokio::{
-    sync::{Mutex, OnceCell, watch},
+    sync::{Mutex, watch},
     task::JoinHandle,
 };
 
@@ -22,7 +23,7 @@ use crate::{
     learning::Learning,
     library::{Content, ContentConfig},
     media::MediaServer,
-    storage::{Disk, Storage, StorageOptions, SystemDisk},
+    storage::{Disk, Places, Storage, StorageOptions, SystemDisk},
     store::{self, Store},
     sync::{Engine, Machine, Sync, Transport},
 };
@@ -78,7 +79,7 @@ pub struct Core {
     changes: Changes,
     media: MediaServer,
     /// Opened with the first account.
-    storage: OnceCell<Storage>,
+    storage: Mutex<Option<Storage>>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     /// What is known of network and battery.
     conditions: watch::Sender<Conditions>,
@@ -118,7 +119,7 @@ impl Core {
         let media = MediaServer::start(config.ids.as_ref()).await?;
         let core = Arc::new_cyclic(|me| Self {
             media,
-            storage: OnceCell::new(),
+            storage: Mutex::new(None),
             config,
             accounts,
             secrets,
@@ -152,27 +153,79 @@ impl Core {
         self.accounts.get(&self.account()?.id)
     }
     /// The content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
-    pub async fn storage(&self) -> Result<&Storage> {
-        self.storage
-            .get_or_try_init(|| async {
-                let options = StorageOptions {
-                    dir: self.content_dir(),
-                    policy_budget: self.config.space.policy_budget,
-                    disk: self.config.space.disk.clone(),
-                    clock: self.config.clock.clone(),
-                    changes: self.changes.clone(),
-                    steps: None,
-                };
-                let storage = tokio::task::spawn_blocking(move || Storage::open(options))
-                    .await
-                    .map_err(|e| Error::Internal(e.to_string()))??;
-                tokio::spawn(watch_space(self.me.clone(), storage.clone()));
-                Ok(storage)
+    pub async fn storage(&self) -> Result<Storage> {
+        let mut open = self.storage.lock().await;
+        if let Some(storage) = open.as_ref() {
+            return Ok(storage.clone());
+        }
+        let (places, space) = (self.places(), self.config.space.clone());
+        let (clock, changes) = (self.config.clock.clone(), self.changes.clone());
+        let storage = tokio::task::spawn_blocking(move || {
+            // What the machine shares is used by whoever may write there; others read it, and keep the rest for themselves.
+            let (dir, below) = match space.content_dir {
+                Some(shared) if Storage::is_writable(&shared) => (shared, None),
+                shared => (places.current(), shared),
+            };
+            Storage::open(StorageOptions {
+                dir,
+                policy_budget: space.policy_budget,
+                disk: space.disk,
+                clock,
+                changes,
+                steps: None,
+                below,
             })
-            .await
+        })
+        .await
+        .map_err(|e| Error::Internal(e.to_string()))??;
+        tokio::spawn(watch_space(self.me.clone(), &storage, self.places()));
+        *open = Some(storage.clone());
+        Ok(storage)
     }
-    fn content_dir(&self) -> PathBuf {
-        self.config.space.content_dir.clone().unwrap_or_else(|| self.config.cache_dir.clone())
+    fn places(&self) -> Places {
+        Places::new(self.config.data_dir.join("content.json"), self.config.cache_dir.clone())
+    }
+
+    /// Moves all content to another folder: copies while it is in use, then closes the open account for a moment and opens it again.
+    /// Killed in between, it goes on at the next start. `Error::Invalid` if the folder will not do, or if others use the content now.
+    pub async fn move_content(&self, to: PathBuf) -> Result<()> {
+        if !self.can_move_content() {
+            return Err(Error::Invalid("the organisation says where content lies".into()));
+        }
+        let (storage, places) = (self.storage().await?, self.places());
+        aside({
+            let (storage, places) = (storage.clone(), places.clone());
+            move || {
+                places.begin(&storage, &to)?;
+                places.copy_ahead(&storage).map(|_| ())
+            }
+        })
+        .await?;
+        let turn = self.turn.lock().await;
+        let open = self.account().map(|a| a.id.clone());
+        self.close_open().await;
+        self.storage.lock().await.take();
+        let moved = aside({
+            let places = places.clone();
+            move || places.switch(&storage).map(|_| ())
+        })
+        .await;
+        drop(turn);
+        if let Some(id) = open {
+            self.switch(&id).await?;
+        }
+        if let Err(e) = moved {
+            aside(move || places.give_up()).await?;
+            return Err(e);
+        }
+        aside(move || places.tidy(&|_| {})).await?;
+        self.changes.tell_one(Change::Storage);
+        Ok(())
+    }
+
+    /// False where the organisation says where content lies.
+    pub fn can_move_content(&self) -> bool {
+        self.config.space.content_dir.is_none()
     }
     pub fn changes(&self) -> &Changes {
         &self.changes
@@ -364,7 +417,7 @@ impl Core {
             }
         };
         let content = Content::open(ContentConfig {
-            storage: self.storage().await?.clone(),
+            storage: self.storage().await?,
             account_dir: self.config.cache_dir.join("accounts").join(&info.id),
             account: info.id.clone(),
             base_url: base_url.clone(),
@@ -457,21 +510,41 @@ impl Drop for OpenAccount {
     }
 }
 
-/// Sweeps content once after a start; then, while the disk is full, looks whether there is space again and lets downloads go on.
-async fn watch_space(core: Weak<Core>, storage: Storage) {
-    let work = storage.clone();
-    if let Ok(Err(e)) = tokio::task::spawn_blocking(move || work.sweep()).await {
-        tracing::warn!(error = %e, "content could not be swept");
-    }
-    loop {
-        let Some(clock) = core.upgrade().map(|c| c.config.clock.clone()) else { return };
-        clock.sleep(LOOK_FOR_SPACE).await;
-        match (storage.look_again(), core.upgrade().and_then(|c| c.account())) {
-            (Ok(true), Some(account)) => account.content.downloads.resume(),
-            (Ok(_), _) => {}
-            (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),
+/// Runs what reads and writes a lot where blocking is fine.
+async fn aside<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(f).await.map_err(|e| Error::Internal(e.to_string()))?
+}
+
+/// Sweeps content once after a start and goes on with a move that was cut short; then, while the disk is full, looks whether there is
+/// space again and lets downloads go on.
+fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
+    let (sweeping, watched) = (storage.clone(), storage.downgrade());
+    Box::pin(async move {
+        let tidied = places.clone();
+        let swept = aside(move || {
+            tidied.tidy(&|_| {})?;
+            sweeping.sweep()
+        });
+        if let Err(e) = swept.await {
+            tracing::warn!(error = %e, "content could not be swept");
         }
-    }
+        if let (Some(to), Some(core)) = (places.pending(), core.upgrade())
+            && let Err(e) = core.move_content(to).await
+        {
+            tracing::warn!(error = %e, "content was not moved");
+        }
+        loop {
+            let Some(clock) = core.upgrade().map(|c| c.config.clock.clone()) else { return };
+            clock.sleep(LOOK_FOR_SPACE).await;
+            // After a move there is another store, and another watch.
+            let Some(storage) = watched.upgrade() else { return };
+            match (storage.look_again(), core.upgrade().and_then(|c| c.account())) {
+                (Ok(true), Some(account)) => account.content.downloads.resume(),
+                (Ok(_), _) => {}
+                (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),
+            }
+        }
+    })
 }
 
 async fn look_after(store: Arc<Store>, clock: Arc<dyn Clock>) {

@@ -11,4 +11,5 @@ pub mod library;
 pub mod quiz;
 pub mod reading;
 pub mod settings;
+pub mod storage;
 pub mod sync;

@@ -9,6 +9,7 @@ pub mod library;
 pub mod quiz;
 pub mod reading;
 pub mod settings;
+pub mod storage;
 pub mod sync;
 
 use carrel_core::library::Dated;

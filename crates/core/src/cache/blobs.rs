@@ -18,7 +18,7 @@ use bytes::Bytes;
 use carrel_model::{BlobHash, ErrorCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{ByteLru, Db, MediaKind, PartFile, Room};
+use super::{ByteLru, Db, MediaKind, PartFile, Room, below::Below};
 use crate::{Clock, Error, Result, storage::Steps};
 
 /// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
@@ -45,6 +45,8 @@ struct Inner {
     touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
     room: OnceLock<Weak<dyn Room>>,
     steps: OnceLock<Steps>,
+    /// The machine's own store, that this user may only read.
+    below: OnceLock<Below>,
 }
 
 /// Where a blob's bytes are.
@@ -116,6 +118,7 @@ impl BlobStore {
                 touched: Mutex::default(),
                 room: OnceLock::new(),
                 steps: OnceLock::new(),
+                below: OnceLock::new(),
             }),
         })
     }
@@ -123,6 +126,10 @@ impl BlobStore {
     /// From now on space is watched over.
     pub(crate) fn set_room(&self, room: Weak<dyn Room>) {
         let _ = self.inner.room.set(room);
+    }
+    /// From now on what lies in that store is here too.
+    pub(crate) fn set_below(&self, dir: &Path) {
+        let _ = self.inner.below.set(Below::new(dir));
     }
     pub(crate) fn set_steps(&self, steps: Steps) {
         let _ = self.inner.steps.set(steps);
@@ -163,7 +170,11 @@ impl BlobStore {
         self.inner.root.join(&hex[..2]).join(hex)
     }
     pub(super) fn make_folder(&self, dir: &Path) -> Result<()> {
-        Ok(fs::create_dir_all(dir)?)
+        if !dir.is_dir() {
+            fs::create_dir_all(dir)?;
+            super::modes::share(dir, &self.inner.root);
+        }
+        Ok(())
     }
 
     /// Where the blob is, if it is here.
@@ -181,7 +192,7 @@ impl BlobStore {
                 .optional()?)
         })?;
         let place = match row {
-            None => return Ok(None),
+            None => return Ok(self.inner.below.get().and_then(|below| below.locate(hash))),
             Some((_, Some(body))) => {
                 let bytes = Bytes::from(body);
                 self.inner.memory.put(hash, bytes.clone(), bytes.len());
@@ -216,7 +227,12 @@ impl BlobStore {
                 .query_map([list], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        self.only_with_files(here)
+        let mut here = self.only_with_files(here)?;
+        if let Some(below) = self.inner.below.get() {
+            let others: Vec<_> = hashes.iter().filter(|h| !here.contains(h)).copied().collect();
+            here.extend(below.have(&others));
+        }
+        Ok(here)
     }
 
     /// What of a version (`queue::set_wanted`) is not here, small ones first: two statements, however many blobs.
@@ -230,7 +246,7 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         self.only_with_files(files)?;
-        self.inner.db.with(|conn| {
+        let mut missing: Vec<Missing> = self.inner.db.with(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT n.hash, n.size, n.kind, coalesce(p.bytes, 0)
@@ -247,7 +263,12 @@ impl BlobStore {
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?)
-        })
+        })?;
+        if let Some(below) = self.inner.below.get() {
+            let there = below.have(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
+            missing.retain(|m| !there.contains(&m.hash));
+        }
+        Ok(missing)
     }
 
     /// Somebody may have deleted files behind our back: those are not here.
@@ -349,7 +370,7 @@ impl BlobStore {
                 .optional()?)
         })?;
         let found = match stored {
-            None => return Ok(false),
+            None => return self.prove_below(hash),
             Some(Some(body)) => BlobHash::of(&body),
             Some(None) => {
                 let mut hasher = blake3::Hasher::new();
@@ -372,6 +393,24 @@ impl BlobStore {
             Ok(())
         })?;
         Ok(true)
+    }
+
+    fn prove_below(&self, hash: BlobHash) -> Result<bool> {
+        let Some(below) = self.inner.below.get() else { return Ok(false) };
+        let mut hasher = blake3::Hasher::new();
+        match below.locate(hash) {
+            Some(Place::Memory(bytes)) => drop(hasher.update(&bytes)),
+            Some(Place::File { path, .. }) => {
+                std::io::copy(&mut File::open(path)?, &mut hasher)?;
+            }
+            None => return Ok(false),
+        }
+        let proved = hasher.finalize().as_bytes() == &hash.0;
+        if !proved {
+            tracing::warn!(blob.hash = ?hash, "a blob of the machine's store is damaged and is fetched for this user");
+            below.distrust(hash);
+        }
+        Ok(proved)
     }
 
     /// Takes the blob off this device.

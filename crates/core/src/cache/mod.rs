@@ -8,6 +8,7 @@
 //! Not here: learner's work (`store`), which must never be evicted; what the bytes mean (`library`).
 
 mod ask;
+mod below;
 mod blobs;
 mod db;
 mod directives;
@@ -18,6 +19,7 @@ mod freshness;
 mod head;
 mod kind;
 mod memory;
+pub(crate) mod modes;
 mod negative;
 mod part;
 mod request;

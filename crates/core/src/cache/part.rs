@@ -169,7 +169,11 @@ pub(crate) fn discard_file(name: &Path) -> Result<bool> {
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    if let Some(dir) = path.parent() {
+        super::modes::share(path, dir);
+    }
+    Ok(file)
 }
 
 /// True if the name still means the file that is open.

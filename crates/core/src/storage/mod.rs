@@ -10,22 +10,24 @@
 //! | `evict` | who goes, in which order |
 //! | `sweep` | what a kill left behind |
 //! | `figures` | what the Storage screen shows |
+//! | `place` | where content lies, and moving it |
 //!
 //! Not here: how blobs are kept (`cache`), what is wanted (`download`).
 
 mod disk;
 mod evict;
 mod figures;
+mod place;
 mod quota;
 mod reserve;
 mod sweep;
 
 use std::{
     any::Any,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -36,6 +38,7 @@ use rusqlite::Connection;
 
 pub use disk::{Disk, SystemDisk};
 pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
+pub use place::Places;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limit, Limits, Measured, Shortage};
 pub use reserve::Reservation;
 pub use sweep::Swept;
@@ -52,6 +55,8 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     sql: include_str!("../../../../migrations/content/0001_content.sql"),
 }];
 
+/// Held shared by whoever uses the folder, alone by whoever moves it.
+const LOCK: &str = "content.lock";
 /// Given up when the disk is full, so that what makes room can write its rows.
 const BALLAST: &str = "ballast";
 const BALLAST_BYTES: usize = 1024 * 1024;
@@ -74,6 +79,17 @@ pub struct StorageOptions {
     pub clock: Arc<dyn Clock>,
     pub changes: Changes,
     pub steps: Option<Steps>,
+    /// A store of the machine that this user may only read (see [`Storage::is_writable`]).
+    pub below: Option<PathBuf>,
+}
+
+/// A store that may be closed meanwhile.
+pub struct WeakStorage(Weak<Inner>);
+
+impl WeakStorage {
+    pub fn upgrade(&self) -> Option<Storage> {
+        self.0.upgrade().map(|inner| Storage { inner })
+    }
 }
 
 /// The content of this device. Clones share it.
@@ -94,14 +110,19 @@ struct Inner {
     /// One at a time within this process; other processes are met in the database.
     evicting: Mutex<()>,
     unlooked: AtomicU64,
+    lock: Mutex<Option<File>>,
 }
 
 impl Storage {
     /// Opens or makes the folder. Blocking.
     pub fn open(options: StorageOptions) -> Result<Self> {
         fs::create_dir_all(&options.dir)?;
+        let lock = enter(&options.dir)?;
         let db = Db::open(&options.dir.join("content.db"), MIGRATIONS, options.clock.now_ms())?;
         let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone())?;
+        if let Some(below) = &options.below {
+            blobs.set_below(below);
+        }
         if let Some(steps) = options.steps {
             blobs.set_steps(steps);
         }
@@ -116,12 +137,35 @@ impl Storage {
             trouble: Mutex::new(None),
             evicting: Mutex::new(()),
             unlooked: AtomicU64::new(0),
+            lock: Mutex::new(Some(lock)),
         });
-        let room: std::sync::Weak<Inner> = Arc::downgrade(&inner);
+        let room: Weak<Inner> = Arc::downgrade(&inner);
         blobs.set_room(room);
         let storage = Self { inner };
         storage.fill_ballast();
         Ok(storage)
+    }
+
+    /// True if this user may keep content in the folder, which is made if it is missing.
+    pub fn is_writable(dir: &Path) -> bool {
+        fs::create_dir_all(dir).is_ok()
+            && File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(dir.join(LOCK))
+                .is_ok()
+    }
+    pub fn downgrade(&self) -> WeakStorage {
+        WeakStorage(Arc::downgrade(&self.inner))
+    }
+    /// The folder is not used from here any more, so that it can be moved.
+    fn let_go(&self) {
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+    fn step(&self, name: &'static str) {
+        self.inner.blobs.step(name);
     }
 
     pub fn db(&self) -> &Db {
@@ -301,6 +345,21 @@ impl Room for Inner {
             tracing::warn!(error = %e, "the budget for content could not be held");
         }
     }
+}
+
+/// Takes part in the use of a folder. In a shared folder everything is the group's, the database too, before SQLite makes it.
+fn enter(dir: &Path) -> Result<File> {
+    let make = |name: &str| {
+        File::options().read(true).write(true).create(true).truncate(false).open(dir.join(name))
+    };
+    let lock = make(LOCK)?;
+    lock.lock_shared()?;
+    crate::cache::modes::share(&dir.join(LOCK), dir);
+    fs::create_dir_all(dir.join("blobs"))?;
+    crate::cache::modes::share(&dir.join("blobs"), dir);
+    make("content.db")?;
+    crate::cache::modes::share(&dir.join("content.db"), dir);
+    Ok(lock)
 }
 
 fn signed(bytes: u64) -> i64 {

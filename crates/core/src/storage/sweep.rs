@@ -1,7 +1,11 @@
 //! After a start, in the background: deletes what a kill left behind and puts right what somebody did to the files behind our back.
 //! One folder of 256 at a time, so that nobody waits.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use carrel_model::BlobHash;
 use rusqlite::{Connection, params};
@@ -59,7 +63,7 @@ impl Storage {
 
     fn sweep_folder(&self, first: u8, swept: &mut Swept) -> Result<()> {
         let folder = self.inner.blobs.folder(first);
-        let mut files = HashMap::new();
+        let (mut files, mut parts) = (HashMap::new(), HashSet::new());
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
             let Some(hash) = name.get(..64).and_then(|hex| hex.parse::<BlobHash>().ok()) else {
@@ -69,12 +73,27 @@ impl Storage {
                 "" => {
                     files.insert(hash, entry.metadata().map_or(0, |m| m.len()));
                 }
-                ".part" => self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?,
+                ".part" => {
+                    parts.insert(hash);
+                    self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?;
+                }
                 // Of a process that found the name taken: never resumed.
                 _ => swept.parts += usize::from(crate::cache::discard_file(&entry.path())?),
             }
         }
+        for hash in self.noted_parts(first)?.difference(&parts) {
+            self.inner.blobs.discard_part(*hash)?;
+        }
         self.sweep_files(first, &folder, &files, swept)
+    }
+
+    fn noted_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
+        self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT hash FROM part WHERE hash BETWEEN ?1 AND ?2")?
+                .query_map(between(first), |r| hash_at(r, 0))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
@@ -102,16 +121,12 @@ impl Storage {
         files: &HashMap<BlobHash, u64>,
         swept: &mut Swept,
     ) -> Result<()> {
-        let mut low = [0; 32];
-        low[0] = first;
-        let mut high = [0xff; 32];
-        high[0] = first;
         let rows: HashMap<BlobHash, i64> = self.inner.db.with(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT hash, size FROM blob WHERE hash BETWEEN ?1 AND ?2 AND inline = 0",
                 )?
-                .query_map([low, high], |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
+                .query_map(between(first), |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         let orphans: Vec<_> = files.keys().filter(|h| !rows.contains_key(h)).copied().collect();
@@ -155,6 +170,15 @@ impl Storage {
         self.inner.blobs.bury()?;
         Ok(())
     }
+}
+
+/// The first and the last hash of a folder.
+fn between(first: u8) -> [[u8; 32]; 2] {
+    [0, 0xff].map(|rest| {
+        let mut hash = [rest; 32];
+        hash[0] = first;
+        hash
+    })
 }
 
 fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {

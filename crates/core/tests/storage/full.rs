@@ -115,7 +115,7 @@ fn fetch(
 
 #[tokio::test]
 async fn at_every_step_nothing_breaks_work_is_saved_and_space_heals_it() {
-    let step = if std::env::var_os("CARREL_LONG").is_some() { 4 * KIB } else { 52 * KIB };
+    let step = if std::env::var_os("CARREL_LONG").is_some() { 4 * KIB } else { 104 * KIB };
     let Some(disk) = SmallDisk::new(20 * MIB) else { return };
     let (mut stopped, mut whole) = (0, 0);
     for (n, left) in (0..1_400 * KIB).step_by(step as usize).enumerate() {

@@ -11,13 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_core::cache::Came;
+use carrel_core::{cache::Came, storage::Steps};
 use carrel_model::BlobHash;
 
 use crate::world::*;
 
-const STEP: &str = "CARREL_TEST_STEP";
-const DIR: &str = "CARREL_TEST_DIR";
+pub const STEP: &str = "CARREL_TEST_STEP";
+pub const DIR: &str = "CARREL_TEST_DIR";
 
 fn kept() -> Vec<(BlobHash, Bytes)> {
     [course(1, 5, 60 * KIB), course(2, 5, KIB)].concat()
@@ -31,16 +31,7 @@ fn going() -> Vec<(BlobHash, Bytes)> {
 #[ignore = "started by the other tests of this file"]
 fn child() {
     let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
-    let (name, count) = step.split_once(':').unwrap();
-    let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
-    let storage = with_steps(
-        Path::new(&dir),
-        Arc::new(move |step| {
-            if step == name && left.fetch_sub(1, Ordering::SeqCst) == 1 {
-                std::process::abort();
-            }
-        }),
-    );
+    let storage = with_steps(Path::new(&dir), ends_at(&step));
     storage.set_limits(Some(GIB), Some(0)).unwrap();
     fetched(&storage, "asha", "kept", &kept(), true);
     fetched(&storage, "asha", "going", &going(), true);
@@ -48,9 +39,25 @@ fn child() {
     storage.clear_cache().unwrap();
 }
 
+/// Ends the process at `name:count`.
+pub fn ends_at(step: &str) -> Steps {
+    let (name, count) = step.split_once(':').unwrap();
+    let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
+    Arc::new(move |step| {
+        if step == name && left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            std::process::abort();
+        }
+    })
+}
+
 fn run_child(dir: &Path, step: &str) -> bool {
+    run_named(dir, step, "kill::child")
+}
+
+/// Starts this test program again for one test of it; true if it ended well.
+pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kill::child", "--ignored"])
+        .args(["--exact", test, "--ignored"])
         .env(STEP, step)
         .env(DIR, dir)
         .stdout(Stdio::null())

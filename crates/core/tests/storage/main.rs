@@ -4,4 +4,6 @@ mod evict;
 mod figures;
 mod full;
 mod kill;
+mod moving;
+mod shared;
 mod world;

@@ -23,6 +23,7 @@ pub fn options(dir: &Path, disk: impl Disk, clock: &FakeClock) -> StorageOptions
         clock: Arc::new(clock.clone()),
         changes: Changes::new(),
         steps: None,
+        below: None,
     }
 }
 

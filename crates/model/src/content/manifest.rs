@@ -51,6 +51,12 @@ impl Manifest {
             ManifestContent::Story { meta, .. } => &meta.id,
         }
     }
+    pub fn title(&self) -> &str {
+        match &self.content {
+            ManifestContent::Course { meta, .. } => &meta.title,
+            ManifestContent::Story { meta, .. } => &meta.title,
+        }
+    }
     pub fn total_bytes(&self) -> u64 {
         self.blobs.iter().map(|b| b.size).sum()
     }

@@ -1,0 +1,138 @@
+use carrel_core::{
+    core::OpenAccount,
+    download::{Phase, Wish},
+    library::Kind,
+    storage::{CourseFigures, Limit, Storage, folder_bytes},
+};
+
+use super::Result;
+use crate::{
+    api::{
+        app::Empty,
+        download::DownloadPhase,
+        error::CommandError,
+        storage::{
+            SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit, StorageRef,
+            StorageRemoval, StorageRequest, StorageTrouble, StorageView,
+        },
+    },
+    host::{Host, account},
+};
+
+const PAGE: u32 = 50;
+
+pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<StorageView> {
+    let account = account(host)?;
+    let (id, work) = (account.id().to_owned(), account.store.dir().to_owned());
+    let (offset, limit) = (request.offset.unwrap_or(0), request.limit.unwrap_or(PAGE).min(500));
+    let storage = account.content.library.storage().clone();
+    let folder = storage.dir().display().to_string();
+    let (figures, (courses, courses_total), work) = aside(storage, move |s| {
+        Ok((s.figures(&id)?, s.courses(&id, offset, limit)?, folder_bytes(&work)))
+    })
+    .await?;
+    let mut rows = Vec::with_capacity(courses.len());
+    for course in courses {
+        rows.push(row(&account, course).await);
+    }
+    let kinds = figures.by_kind.iter().map(|k| k.bytes).collect::<Vec<_>>();
+    Ok(StorageView {
+        budget: figures.budget,
+        budget_chosen: figures.limits.budget,
+        budget_policy: figures.limits.policy,
+        floor: figures.limits.floor(),
+        free: figures.measured.free,
+        used: figures.measured.used,
+        downloads: figures.mine,
+        others: figures.others,
+        cache: figures.cache,
+        unfinished: figures.unfinished,
+        index: figures.index,
+        work,
+        kinds: by_kind(&kinds),
+        folder,
+        can_move: host.core().can_move_content(),
+        trouble: figures.trouble.map(|t| StorageTrouble {
+            limit: match t.limit {
+                Limit::Budget => StorageLimit::Budget,
+                Limit::Disk => StorageLimit::Disk,
+            },
+            missing: t.missing,
+        }),
+        courses: rows,
+        courses_total,
+    })
+}
+
+async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
+    let CourseFigures { wish, phase, bytes, total, by_kind: kinds, .. } = course;
+    let library = &account.content.library;
+    let title = match library.title(wish.kind, wish.id.as_str()) {
+        Ok(Some(title)) => title,
+        // It may have left the library's list since.
+        _ => match library.known_manifest(wish.kind, &wish.id).await {
+            Ok(Some(open)) => open.manifest.title().to_owned(),
+            _ => wish.id.to_string(),
+        },
+    };
+    StorageCourse {
+        is_story: wish.kind == Kind::Story,
+        lesson: (!wish.is_whole()).then(|| wish.scope.clone()),
+        title,
+        phase: match phase {
+            Phase::Absent => DownloadPhase::Absent,
+            Phase::Queued => DownloadPhase::Queued,
+            Phase::Running => DownloadPhase::Running,
+            Phase::Paused => DownloadPhase::Paused,
+            Phase::Ready => DownloadPhase::Ready,
+            Phase::Failed => DownloadPhase::Failed,
+        },
+        bytes,
+        total,
+        kinds: by_kind(&kinds),
+        id: wish.id,
+    }
+}
+
+/// In the order of `MediaKind::ALL`.
+fn by_kind(bytes: &[u64]) -> StorageKinds {
+    let at = |n: usize| bytes.get(n).copied().unwrap_or(0);
+    StorageKinds { text: at(0), pictures: at(1), audio: at(2), video: at(3), other: at(4) }
+}
+
+pub async fn check_removal(host: &dyn Host, request: StorageRef) -> Result<StorageRemoval> {
+    let account = account(host)?;
+    let kind = if request.is_story { Kind::Story } else { Kind::Course };
+    let wish = Wish { scope: request.lesson.unwrap_or_default(), ..Wish::whole(kind, &request.id) };
+    let id = account.id().to_owned();
+    let storage = account.content.library.storage().clone();
+    let removal = aside(storage, move |s| s.removal(&id, &wish)).await?;
+    Ok(StorageRemoval { freed: removal.freed, shared: removal.shared })
+}
+
+pub async fn clear_cache(host: &dyn Host, _: Empty) -> Result<StorageCleared> {
+    let storage = account(host)?.content.library.storage().clone();
+    Ok(StorageCleared { freed: aside(storage, Storage::clear_cache).await? })
+}
+
+pub async fn set_budget(host: &dyn Host, request: SetBudget) -> Result<StorageView> {
+    let account = account(host)?;
+    let storage = account.content.library.storage().clone();
+    aside(storage, move |s| {
+        let floor = s.limits()?.floor;
+        s.set_limits(request.budget, floor)?;
+        s.look_again().map(|_| ())
+    })
+    .await?;
+    account.content.downloads.resume();
+    get_storage(host, StorageRequest::default()).await
+}
+
+/// Runs what reads or deletes a lot where blocking is fine.
+async fn aside<T: Send + 'static>(
+    storage: Storage,
+    f: impl FnOnce(&Storage) -> carrel_core::Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(move || f(&storage)).await;
+    Ok(done.map_err(|e| CommandError::internal(&e))??)
+}
