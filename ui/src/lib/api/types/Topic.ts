@@ -3,4 +3,4 @@
 /**
  * What a change is about.
  */
-export type Topic = { "topic": "account" } | { "topic": "catalogue" } | { "topic": "progress", root: string, } | { "topic": "enrolment", course: string, } | { "topic": "words" } | { "topic": "settings" } | { "topic": "receipts" } | { "topic": "downloads" };
+export type Topic = { "topic": "account" } | { "topic": "catalogue" } | { "topic": "progress", root: string, } | { "topic": "enrolment", course: string, } | { "topic": "words" } | { "topic": "settings" } | { "topic": "receipts" } | { "topic": "downloads" } | { "topic": "storage" };
