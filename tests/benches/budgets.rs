@@ -8,6 +8,8 @@
     reason = "a benchmark measures real time and prints a table"
 )]
 
+mod downloads;
+
 use std::{
     collections::HashMap,
     fs::File,
@@ -37,7 +39,7 @@ use carrel_server::{Config as ServerConfig, Server};
 use carrel_testkit::{SeededIds, content};
 use serde_json::json;
 
-const PASSWORD: &str = "a quiet desk";
+pub const PASSWORD: &str = "a quiet desk";
 
 /// The network, counted.
 struct Counted {
@@ -158,9 +160,16 @@ async fn main() {
     let account =
         laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
 
+    // `cargo xtask bench downloads`: these rows alone.
+    if std::env::args().any(|arg| arg == "downloads") {
+        downloads::measure(&mut table, &server, dir.path()).await;
+        laptop.close().await;
+        return;
+    }
     tick(&mut table, &account, dir.path()).await;
     lesson(&mut table, &laptop, &account).await;
     cache(&mut table, dir.path());
+    downloads::measure(&mut table, &server, dir.path()).await;
     sync(&mut table, &http, &laptop, &account, &server.url(), dir.path()).await;
     start(&mut table, http.clone(), &laptop, dir.path()).await;
 

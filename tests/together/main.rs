@@ -3,6 +3,7 @@
 
 mod crash;
 mod desk;
+mod fetched;
 mod hostile;
 mod isolation;
 mod offline;

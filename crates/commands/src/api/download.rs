@@ -133,6 +133,7 @@ pub enum LackKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SetConditions {
+    /// False: there is none. True: it has just come back, or is another one.
     #[ts(optional)]
     pub online: Option<bool>,
     #[ts(optional)]

@@ -130,5 +130,10 @@ pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<E
     };
     let power = request.on_battery.map_or(Power::Mains, |percent| Power::Battery(percent.min(100)));
     host.core().set_conditions(Conditions { network, power });
+    if request.online == Some(true)
+        && let Some(account) = host.core().account()
+    {
+        account.network_changed();
+    }
     Ok(Empty {})
 }

@@ -496,8 +496,9 @@ impl BlobStore {
         admitted
     }
 
-    /// The commit failed after the file was moved: back to its old name, so that it is resumed, unless another process has its row by now.
-    fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
+    /// A file in its place without a row (the commit failed, or its writer was killed): back to its unfinished name, so that it is resumed,
+    /// unless another process has its row by now.
+    pub(super) fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
         let back = self.inner.db.write(|tx| {
             if !part.exists() && !is_here(tx, hash)? {
                 fs::rename(path, part)?;

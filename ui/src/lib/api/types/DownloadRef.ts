@@ -2,6 +2,10 @@
 import type { Slug } from "./Slug";
 
 /**
- * A course or a story by its id.
+ * A course or a story by its id, or one lesson of a course.
  */
-export type DownloadRef = { id: Slug, isStory: boolean, };
+export type DownloadRef = { id: Slug, isStory: boolean, 
+/**
+ * The lesson's own id; the whole if it is missing.
+ */
+lesson?: Slug, };

@@ -6,4 +6,20 @@ export type DownloadState = { phase: DownloadPhase, bytesDone: number, bytesTota
 /**
  * When every byte was last proved against its hash.
  */
-checkedMs: number | null, };
+checkedMs: number | null, 
+/**
+ * Bytes a second, smoothed; while it runs.
+ */
+rate: number | null, 
+/**
+ * Milliseconds to the end at that rate.
+ */
+leftMs: number | null, 
+/**
+ * While it waits: when it is tried again by itself (UTC, ms). None: when the reason is gone.
+ */
+retryAtMs: number | null, 
+/**
+ * All of some edition is here and can be read, whatever the phase of a newer one is.
+ */
+readable: boolean, };

@@ -1,0 +1,211 @@
+//! Fresh downloads on loopback: four courses of many files, and one long file beside `curl` and one pass of BLAKE3 over what it wrote.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use carrel_core::{account, core::Core, download::Wish, http::LiveHttp, library::Kind};
+use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
+use carrel_server::RunningServer;
+use carrel_testkit::Chance;
+use serde_json::json;
+
+use super::{PASSWORD, Table, core, micros, show, spread};
+
+/// Four courses: 108 sections, 246 files, 10.9 MB.
+const COURSES: usize = 4;
+const SECTIONS: usize = 27;
+const FILES: usize = 246;
+const BYTES: usize = 10_900_000;
+/// The long file.
+const FILM: usize = 64 * 1024 * 1024;
+const RUNS: u64 = 5;
+
+pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
+    let books = dir.join("many");
+    let ids: Vec<Slug> = (0..COURSES).map(|n| write_course(&books, n)).collect();
+    let film = Slug::new("film").expect("an id");
+    write_film(&books.join("film"));
+    let report = server.import(&[books]).await.expect("the courses are imported");
+    assert!(report.is_ok(), "{report:#?}");
+
+    let mut times = Vec::new();
+    let mut files = 0;
+    for run in 0..RUNS {
+        let device = Device::new(server, dir, run).await;
+        times.push(device.fetch(&ids).await);
+        files = device.files(&ids).await;
+        device.core.close().await;
+    }
+    let (half, most) = spread(times);
+    table.row(
+        "fresh download of 4 courses, verified",
+        format!("{} worst {}", show(half), show(most)),
+        format!("{} files, {FILES} planned", files),
+        micros(half) / 1e3,
+        250.0,
+        "ms",
+    );
+
+    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    for run in RUNS..2 * RUNS {
+        let device = Device::new(server, dir, run).await;
+        ours.push(device.fetch(std::slice::from_ref(&film)).await);
+        let hash = device.largest(&film).await;
+        floors.push(curl_and_hash(&device, hash, &dir.join("curled")));
+        device.core.close().await;
+    }
+    let (ours, floor) = (spread(ours).0, spread(floors).0);
+    table.row(
+        "verified download, 64 MiB",
+        show(ours),
+        format!("curl + BLAKE3 {}", show(floor)),
+        micros(ours) / micros(floor),
+        1.2,
+        "x curl + BLAKE3",
+    );
+}
+
+struct Device {
+    core: Arc<Core>,
+    url: String,
+    token: String,
+}
+
+impl Device {
+    async fn new(server: &RunningServer, dir: &Path, n: u64) -> Self {
+        let http = Arc::new(LiveHttp::new("Carrel/bench").expect("a client"));
+        let core = core(&dir.join(format!("fresh-{n}")), http.clone(), 100 + n).await;
+        let url = server.url();
+        core.sign_in(&url, "asha", PASSWORD).await.expect("signed in");
+        let request = LoginRequest {
+            login: "asha".into(),
+            password: PASSWORD.into(),
+            device_id: DeviceId::from_u128(u128::from(n)),
+            device_name: "curl".into(),
+        };
+        let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
+        Self { core, url, token: reply.access_token }
+    }
+    /// From the wish to the last switch.
+    async fn fetch(&self, ids: &[Slug]) -> Duration {
+        let account = self.core.need_account().expect("an account");
+        let downloads = &account.content.downloads;
+        let mut changes = self.core.changes().listen();
+        let began = Instant::now();
+        for id in ids {
+            downloads.start(Kind::Course, id).expect("wanted");
+        }
+        let ready = |id: &Slug| {
+            downloads.state(Kind::Course, id).expect("a state").ready_version.is_some()
+        };
+        while !ids.iter().all(ready) {
+            let _ = changes.recv().await;
+        }
+        let took = began.elapsed();
+        for id in ids {
+            let proof = downloads.prove(&Wish::whole(Kind::Course, id)).await.expect("a proof");
+            assert!(proof.lacks.is_empty());
+        }
+        took
+    }
+    async fn files(&self, ids: &[Slug]) -> usize {
+        let account = self.core.need_account().expect("an account");
+        let mut files = 0;
+        for id in ids {
+            let manifest = account.content.library.manifest(Kind::Course, id).await;
+            files += manifest.expect("a manifest").value.manifest.blobs.len();
+        }
+        files
+    }
+    async fn largest(&self, id: &Slug) -> BlobHash {
+        let account = self.core.need_account().expect("an account");
+        let manifest = account.content.library.manifest(Kind::Course, id).await;
+        let manifest = manifest.expect("a manifest").value;
+        assert!(matches!(manifest.manifest.content, ManifestContent::Course { .. }));
+        manifest.manifest.blobs.iter().max_by_key(|b| b.size).expect("a blob").hash
+    }
+}
+
+/// What anybody could do: `curl` into a file, then the hash of the file.
+fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
+    let _ = fs::remove_file(to);
+    let began = Instant::now();
+    let status = Command::new("curl")
+        .args(["--silent", "--fail", "--output"])
+        .arg(to)
+        .arg("--header")
+        .arg(format!("Authorization: Bearer {}", device.token))
+        .arg(format!("{}/api/blobs/{hash}", device.url))
+        .status()
+        .expect("curl runs");
+    assert!(status.success(), "curl fetches the file");
+    let here = BlobHash::of(&fs::read(to).expect("the file"));
+    let took = began.elapsed();
+    assert_eq!(here, hash);
+    took
+}
+
+fn write_course(books: &Path, n: usize) -> Slug {
+    let id = Slug::new(format!("many-{n}")).expect("an id");
+    let dir = books.join(id.as_str());
+    fs::create_dir_all(&dir).expect("a folder");
+    let media = FILES - COURSES * SECTIONS;
+    let mine: Vec<usize> = (0..media).filter(|m| m % COURSES == n).collect();
+    let sections: Vec<_> = (0..SECTIONS)
+        .map(|s| {
+            let mut text = format!("# Section {s}\n\n");
+            for word in 0..150 {
+                text.push_str(&format!("Word {word} of section {s} of course {n}. "));
+            }
+            for m in mine.iter().filter(|m| (*m / COURSES) % SECTIONS == s) {
+                let file = format!("r{m}.wav");
+                fs::write(dir.join(&file), wav(*m as u64, BYTES / media - 4_000)).expect("a recording");
+                fs::write(dir.join(format!("r{m}.md")), "What is heard.\n").expect("its words");
+                text.push_str(&format!("\n\n![Recording {m}]({file})\n"));
+            }
+            fs::write(dir.join(format!("s{s}.md")), text).expect("a text");
+            json!({ "id": format!("s{s}"), "type": "TEXT", "title": format!("Section {s}"), "file": format!("s{s}.md") })
+        })
+        .collect();
+    write(&dir, id.as_str(), &sections);
+    id
+}
+
+fn write_film(dir: &Path) {
+    fs::create_dir_all(dir).expect("a folder");
+    fs::write(dir.join("film.wav"), wav(9_999, FILM)).expect("a recording");
+    fs::write(dir.join("film.md"), "What is heard.\n").expect("its words");
+    fs::write(dir.join("s.md"), "# One\n\n![The film](film.wav)\n").expect("a text");
+    write(dir, "film", &[json!({ "id": "s", "type": "TEXT", "title": "One", "file": "s.md" })]);
+}
+
+fn write(dir: &Path, id: &str, sections: &[serde_json::Value]) {
+    let course = json!({
+        "format": "carrel-course/1", "id": id, "title": id, "description": "", "lang": "en", "difficulty": "BEGINNER",
+        "category": "Bench", "license": "CC0-1.0", "cover": { "color": "#28505a", "ornament": "waves" },
+        "lessons": [{ "id": "l", "title": "All", "sections": sections }],
+    });
+    let text = serde_json::to_vec_pretty(&course).expect("JSON");
+    fs::write(dir.join("course.json"), text).expect("a course");
+}
+
+/// Noise of so many bytes: nothing on the way can pack it.
+fn wav(seed: u64, bytes: usize) -> Vec<u8> {
+    let bytes = u32::try_from(bytes & !7).expect("short enough");
+    let mut wav = Vec::with_capacity(44 + bytes as usize);
+    wav.extend_from_slice(b"RIFF");
+    wav.extend_from_slice(&(36 + bytes).to_le_bytes());
+    wav.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend_from_slice(&8_000_u32.to_le_bytes());
+    wav.extend_from_slice(&16_000_u32.to_le_bytes());
+    wav.extend_from_slice(b"\x02\0\x10\0data");
+    wav.extend_from_slice(&bytes.to_le_bytes());
+    let chance = Chance::new(seed);
+    wav.extend((0..bytes / 8).flat_map(|_| chance.next().to_le_bytes()));
+    wav
+}

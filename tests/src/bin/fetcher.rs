@@ -1,0 +1,68 @@
+//! A device that fetches a course and says when it is ready. To be killed at any moment (tests/together/fetched.rs).
+//!
+//! `fetcher FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server it registers first and wants the course; without, it opens the account
+//! that is there, and what was under way goes on.
+//!
+//! Lines: `opened`, `ready`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use carrel_core::{
+    Result, SystemClock, SystemIds,
+    account::FileSecrets,
+    core::{Config, Core},
+    http::LiveHttp,
+    library::Kind,
+};
+use carrel_model::Slug;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, course, rest @ ..] = &arguments[..] else {
+        return Err(carrel_core::Error::Invalid("which folder, which course?".into()));
+    };
+    let course = Slug::new(course).map_err(|e| carrel_core::Error::Invalid(e.to_string()))?;
+    let dir = PathBuf::from(folder);
+    let ids = Arc::new(SystemIds);
+    let core = Core::open(Config {
+        data_dir: dir.join("data"),
+        cache_dir: dir.join("cache"),
+        space: Default::default(),
+        demo_dir: None,
+        http: Arc::new(LiveHttp::new("Carrel/test")?),
+        clock: Arc::new(SystemClock::new()),
+        ids: ids.clone(),
+        secrets: Some(Arc::new(FileSecrets::new(&dir, ids))),
+        device_name: "fetcher".into(),
+        app_version: "0.1.0".into(),
+        listens: false,
+    })
+    .await?;
+    let mut changes = core.changes().listen();
+    let account = match rest {
+        [server, login, password] => core.register(server, login, login, password).await?,
+        _ => core.need_account()?,
+    };
+    say("opened")?;
+    if !rest.is_empty() {
+        account.content.downloads.start(Kind::Course, &course)?;
+    }
+    while account.content.downloads.state(Kind::Course, &course)?.ready_version.is_none() {
+        // Whoever lags behind looks again.
+        let _ = changes.recv().await;
+    }
+    say("ready")?;
+    core.close().await;
+    Ok(())
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
