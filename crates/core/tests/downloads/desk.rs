@@ -39,6 +39,7 @@ impl Desk {
             clock: Arc::new(clock.clone()),
             changes: changes.clone(),
             steps: None,
+            below: None,
         })
         .expect("the storage opens");
         let content = Content::open(ContentConfig {
