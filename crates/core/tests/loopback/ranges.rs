@@ -13,7 +13,7 @@ async fn sixty_four_players_seek_at_once() {
     for len in [5 * CHUNK + 12_345, 20_000] {
         let bytes = recording(len, 3);
         let hash = desk.holds(bytes.clone());
-        let mut chance = Chance::new(len as u64);
+        let chance = Chance::new(len as u64);
         let seeks: Vec<(String, usize, usize)> = (0..64)
             .map(|n| {
                 let from = chance.below(len as u64) as usize;
