@@ -23,6 +23,19 @@ CREATE TABLE blob_body (
   body BLOB NOT NULL
 ) STRICT;
 
+-- Variants of pictures that were made on this device. `hash` is NULL where the original itself is the answer.
+CREATE TABLE derived (
+  source BLOB NOT NULL,
+  form TEXT NOT NULL,
+  hash BLOB,
+  PRIMARY KEY (source, form)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX derived_hash ON derived (hash) WHERE hash IS NOT NULL;
+CREATE TRIGGER derived_blob_delete AFTER DELETE ON blob BEGIN
+  DELETE FROM derived WHERE source = old.hash;
+  DELETE FROM derived WHERE hash = old.hash;
+END;
+
 -- Sums of blob, so that the budget is known without reading the index.
 CREATE TABLE tally (
   kind INTEGER NOT NULL PRIMARY KEY,

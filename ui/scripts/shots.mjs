@@ -42,6 +42,7 @@ const states = [
   ["course-offline-lacks", "damaged", "course/how-rivers-work", seq(click(".download .link"))],
   ["lesson", "elsewhere", "read/how-rivers-work/meanders/read"],
   ["lesson-media", "", "read/how-rivers-work/meanders/read", toBlock(3)],
+  ["lesson-heard", "left", "read/how-rivers-work/meanders/read", seq(toBlock(3), click(".player summary"), async (p) => p.waitForTimeout(400), toBlock(3))],
   ["lesson-table", "", "read/how-rivers-work/meanders/read", toBlock(5)],
   ["lesson-code", "", "read/how-rivers-work/meanders/read", toBlock(6)],
   ["lesson-end", "offline", "read/how-rivers-work/meanders/read", seq(toBottom, click("footer .button.go"))],

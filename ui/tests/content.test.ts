@@ -70,7 +70,7 @@ describe("pictures", () => {
     expect(img.getAttribute("width")).toBe("1600");
     expect(img.getAttribute("height")).toBe("900");
     expect(img.getAttribute("loading")).toBe("lazy");
-    expect(img.getAttribute("srcset")).toBe("/fixture-media/a 320w, /fixture-media/b 960w");
+    expect(img.getAttribute("srcset")).toBe("/fixture-media/a 320w, /fixture-media/b?w=640 640w, /fixture-media/b?w=768 768w, /fixture-media/b 960w");
     expect(img.getAttribute("sizes")).toBeTruthy();
     expect(img.getAttribute("alt")).toBe("A delta");
     expect(img.style.backgroundImage).toContain("data:image/png");

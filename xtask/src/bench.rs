@@ -5,7 +5,17 @@ use crate::sh::{self, Result};
 pub fn run(args: &[String]) -> Result {
     let mut command = sh::cargo();
     command
-        .args(["bench", "--package", "carrel-tests", "--bench", "budgets", "--locked", "--"])
+        .args([
+            "bench",
+            "--package",
+            "carrel-tests",
+            "--bench",
+            "budgets",
+            "--bench",
+            "media",
+            "--locked",
+            "--",
+        ])
         .args(args);
     sh::run(&mut command)
 }

@@ -41,6 +41,11 @@ impl Demo {
         })
     }
 
+    /// Compiles and publishes another folder of packages, before the server runs.
+    pub fn import_more(&self, folder: &Path) -> Result {
+        sh::run(server().arg("import").arg(folder).arg("--data").arg(&self.data))
+    }
+
     /// The address that a person types.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

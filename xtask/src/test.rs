@@ -245,5 +245,6 @@ fn in_the_window() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("the window is driven on Linux"));
     }
-    passed(window::walk::walk())
+    window::walk::walk()?;
+    passed(window::listen::listen())
 }

@@ -93,6 +93,8 @@ commands! {
     reading::open_story(ItemRef) -> StoryPage;
     /// The card of a word.
     reading::get_word(ItemRef) -> WordView;
+    /// Where the learner stopped in a section, story or recording.
+    reading::get_place(PlaceRef) -> ItemProgress;
     /// Records how far the learner came. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
     /// The learner is reading, or stopped.

@@ -10,7 +10,8 @@
 //! | `library` | courses and stories as the learner sees them: catalogue, manifests, bodies, search |
 //! | `download` | whole courses and stories onto this device |
 //! | `storage` | how much content may take, who goes when space is short, the figures |
-//! | `media` | the loopback server that audio and video are played from |
+//! | `media` | the loopback server that pictures, audio and video come from, also while they are still being fetched |
+//! | `images` | pictures in the width that a screen wants, made on this device |
 //! | `core` | the client as one thing: accounts, and the open one with everything that belongs to it |
 //! | `http`, `clock`, `ids` | the world outside, through traits |
 //!
@@ -25,6 +26,7 @@ pub mod download;
 pub mod error;
 pub mod http;
 pub mod ids;
+pub mod images;
 pub mod learning;
 pub mod library;
 pub mod media;

@@ -77,6 +77,7 @@ pub struct Compiler {
 pub(crate) struct Shared {
     pub pictures: HashMap<BlobHash, PictureResult>,
     pub sounds: HashMap<BlobHash, SoundResult>,
+    pub peaks: HashMap<BlobHash, Vec<u8>>,
     spill: Option<tempfile::TempDir>,
 }
 

@@ -363,7 +363,18 @@ impl Build<'_> {
         let beside = welcome == Welcome::Any;
         let captions = if beside { self.captions(path, duration_ms) } else { None };
         let transcript = if beside { self.transcript(path, scope) } else { String::new() };
-        Some(AudioRef { title: title.to_owned(), blob, duration_ms, captions, transcript })
+        // Only what is a block of its own is drawn.
+        let peaks = if beside { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
+        Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
+    }
+
+    fn peaks(&mut self, path: &str, hash: BlobHash, duration_ms: u64) -> Vec<u8> {
+        if let Some(known) = self.shared.peaks.get(&hash) {
+            return known.clone();
+        }
+        let made = self.entry(path).map_or_else(Vec::new, |e| sound::peaks(&e.disk, duration_ms));
+        self.shared.peaks.insert(hash, made.clone());
+        made
     }
 
     fn video(

@@ -187,7 +187,12 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
         ImageFormat::Gif => GifDecoder::new(cursor())
             .is_ok_and(|d| d.into_frames().take(2).filter_map(Result::ok).count() > 1),
         ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
-        ImageFormat::Png => PngDecoder::new(cursor()).is_ok_and(|d| d.is_apng().unwrap_or(false)),
+        ImageFormat::Png => {
+            // What lies in the header besides may unpack to anything.
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(64 << 20);
+            PngDecoder::with_limits(cursor(), limits).is_ok_and(|d| d.is_apng().unwrap_or(false))
+        }
         _ => false,
     }
 }

@@ -1,12 +1,12 @@
-//! Durations of sound files, by walking over their packets (nothing is decoded).
+//! Durations of sound files, by walking over their packets (nothing is decoded), and the bars that they are drawn with.
 //!
 //! Not here: M4A and WebM (`mp4`, `webm` read those from the container).
 
 use std::{fs::File, path::Path};
 
 use symphonia::core::{
-    errors::Error, formats::FormatOptions, io::MediaSourceStream, meta::MetadataOptions,
-    probe::Hint,
+    audio::SampleBuffer, codecs::DecoderOptions, errors::Error, formats::FormatOptions,
+    io::MediaSourceStream, meta::MetadataOptions, probe::Hint,
 };
 
 use crate::picture::Fault;
@@ -70,4 +70,98 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
         )));
     }
     Ok(ms(units))
+}
+
+/// Bars of a drawn recording.
+const PEAKS: usize = 160;
+
+/// The loudest moment in each of `PEAKS` equal stretches, 0 to 255 with the loudest of all at 255. Empty if it cannot be decoded: such a
+/// recording is drawn as a plain line.
+pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
+    decode_peaks(disk, duration_ms).unwrap_or_default()
+}
+
+fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
+    let stream = MediaSourceStream::new(Box::new(File::open(disk).ok()?), Default::default());
+    let options = FormatOptions { enable_gapless: true, ..FormatOptions::default() };
+    let mut format = symphonia::default::get_probe()
+        .format(&Hint::new(), stream, &options, &MetadataOptions::default())
+        .ok()?
+        .format;
+    let track = format.default_track()?;
+    let (id, params) = (track.id, track.codec_params.clone());
+    let mut decoder =
+        symphonia::default::get_codecs().make(&params, &DecoderOptions::default()).ok()?;
+    let frames = u128::from(duration_ms) * u128::from(params.sample_rate?) / 1000;
+    let mut loudest = [0f32; PEAKS];
+    let (mut at, mut buffer) = (0u128, None::<SampleBuffer<f32>>);
+    while let Ok(packet) = format.next_packet() {
+        if packet.track_id() != id {
+            continue;
+        }
+        // A torn packet is heard as a click at most; it does not spoil the drawing.
+        let Ok(sound) = decoder.decode(&packet) else { continue };
+        let (spec, channels) = (*sound.spec(), sound.spec().channels.count().max(1));
+        let room = sound.capacity() as u64;
+        if buffer.as_ref().is_none_or(|b| b.capacity() < sound.capacity() * channels) {
+            buffer = Some(SampleBuffer::new(room, spec));
+        }
+        let samples = buffer.as_mut()?;
+        samples.copy_interleaved_ref(sound);
+        for frame in samples.samples().chunks(channels) {
+            let bar = (at * PEAKS as u128 / frames.max(1)).min(PEAKS as u128 - 1) as usize;
+            let loud = frame.iter().fold(0f32, |most, sample| most.max(sample.abs()));
+            loudest[bar] = loudest[bar].max(loud);
+            at += 1;
+        }
+    }
+    let most = loudest.iter().copied().fold(0f32, f32::max);
+    (most > 0.0).then(|| loudest.iter().map(|p| (p / most * 255.0).round() as u8).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A WAV file: 16 bit, mono, 8 kHz; the loudness of each second in turn.
+    fn wav(seconds: &[f64]) -> Vec<u8> {
+        let samples: Vec<i16> = (0..seconds.len() * 8000)
+            .map(|n| {
+                let wave = (n as f64 * 440.0 * std::f64::consts::TAU / 8000.0).sin();
+                (wave * seconds[n / 8000] * 32_000.0) as i16
+            })
+            .collect();
+        let bytes = samples.len() as u32 * 2;
+        let mut out = Vec::new();
+        out.extend_from_slice(b"RIFF");
+        out.extend_from_slice(&(36 + bytes).to_le_bytes());
+        out.extend_from_slice(b"WAVEfmt ");
+        for field in [16u32, 0x0001_0001, 8000, 16_000, 0x0010_0002] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        out.extend_from_slice(b"data");
+        out.extend_from_slice(&bytes.to_le_bytes());
+        out.extend(samples.iter().flat_map(|s| s.to_le_bytes()));
+        out
+    }
+
+    #[test]
+    fn bars_follow_the_loudness() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.wav");
+        std::fs::write(&file, wav(&[0.0, 0.25, 1.0, 0.5])).unwrap();
+        assert_eq!(duration_ms(&file), Ok(4000));
+        let bars = peaks(&file, 4000);
+        assert_eq!(bars.len(), PEAKS);
+        // The middle of each second: its edges share a bar with the next.
+        for (second, loud) in [0.0, 64.0, 255.0, 128.0].into_iter().enumerate() {
+            for bar in &bars[second * 40 + 2..second * 40 + 38] {
+                assert!((f64::from(*bar) - loud).abs() < 3.0, "second {second}: {bars:?}");
+            }
+        }
+        std::fs::write(&file, wav(&[0.0])).unwrap();
+        assert!(peaks(&file, 1000).is_empty(), "silence is a plain line");
+        std::fs::write(&file, b"RIFF....WAVE and nothing").unwrap();
+        assert!(peaks(&file, 1000).is_empty());
+    }
 }

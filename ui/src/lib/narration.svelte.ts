@@ -1,51 +1,107 @@
-//! The voice of a story's page: which sentence is heard now, one sentence on its own, a sentence again and again.
+//! The voice of a story: which sentence is heard now, one sentence on its own, a sentence again and again, and on to the next page.
+//!
+//! One element plays all pages: it was let play by the learner's own tap, and goes on when the window is hidden. What has to happen in time
+//! hangs on the element's own events; frames of the screen only make it look smooth.
 import type { Page } from "./api/types";
+import { hold, release, tell, type Holder } from "./mediaKeys";
 import { sentenceAt, spanOf } from "./timing";
 
-export class Narration {
+export interface Listener {
+  /** The address of a recording. */
+  url(hash: string): string;
+  facts(): { title: string; album: string; picture?: string };
+  /** The page was read to its end. */
+  ended?(): void;
+  /** Reading stopped at this sentence. */
+  stopped?(sentence: number): void;
+  /** Keys of the system ask for another page. */
+  turn?(by: 1 | -1): void;
+}
+
+export class Narration implements Holder {
   playing = $state(false);
   /** The sentence that is heard or was heard last; -1: none. */
   sentence = $state(-1);
   failed = $state(false);
   loop = $state(false);
   rate = $state(1);
+  #listener: Listener;
   #element: HTMLAudioElement | undefined;
   #page: Page | undefined;
   /** Stop here: only this sentence was asked for. Milliseconds. */
   #until: number | undefined;
   #frame = 0;
+  #ahead: HTMLAudioElement | undefined;
 
-  /** For the `<audio>` of the page. */
+  constructor(listener: Listener) {
+    this.#listener = listener;
+  }
+
+  /** For the one `<audio>` of the story. */
   attach = (element: HTMLAudioElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
+    const on: [string, () => void][] = [
+      ["timeupdate", () => this.#look()],
+      ["ended", () => this.#ended()],
+      ["pause", () => { this.playing = false; tell(this, false); }],
+      ["playing", () => tell(this, true)],
+      ["error", () => { if (this.#page?.narration) { this.failed = true; this.stop(); } }],
+    ];
+    for (const [name, run] of on) element.addEventListener(name, run);
+    this.#load();
     return () => {
+      for (const [name, run] of on) element.removeEventListener(name, run);
       cancelAnimationFrame(this.#frame);
       element.pause();
+      release(this);
       this.#element = undefined;
+      this.#ahead = undefined;
     };
   };
 
-  /** Another page lies open. */
-  turn(page: Page | undefined): void {
-    this.stop();
+  /** Another page lies open. `goOn`: it is read at once. */
+  turn(page: Page | undefined, goOn = false): void {
+    this.#element?.pause();
+    this.playing = false;
+    this.#until = undefined;
     this.#page = page;
     this.sentence = -1;
     this.failed = false;
+    this.#load();
+    if (goOn && page?.narration) void this.#play();
+  }
+  /** Fetches what will be heard next. */
+  ahead(page: Page | undefined): void {
+    if (!page?.narration || typeof Audio === "undefined") return;
+    this.#ahead ??= new Audio();
+    const url = this.#listener.url(page.narration.hash);
+    if (this.#ahead.src === url) return;
+    this.#ahead.preload = "auto";
+    this.#ahead.src = url;
+  }
+  /** Reading begins with this sentence. */
+  begin(sentence: number): void {
+    if (this.#page?.sentences[sentence]) this.sentence = sentence;
   }
   setRate(rate: number): void {
     this.rate = rate;
     if (this.#element) this.#element.playbackRate = rate;
+    tell(this, this.playing);
   }
 
   toggle(): void {
     if (this.playing) return this.stop();
-    this.#until = undefined;
-    void this.#play();
+    const left = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
+    const element = this.#element;
+    if (left && element && element.currentTime < 0.05) this.#go(left.start / 1000);
+    this.play();
   }
   stop(): void {
+    const was = this.playing;
     this.#element?.pause();
     this.playing = false;
+    if (was && this.sentence >= 0) this.#listener.stopped?.(this.sentence);
   }
   /** This sentence: alone if nothing played, from here on if the page is being read. */
   hear(index: number): void {
@@ -53,12 +109,47 @@ export class Narration {
     const goOn = this.playing && this.#until === undefined;
     if (!this.#element || !this.#page?.narration) return;
     if (!span) return void this.#play();
-    this.#element.currentTime = span.start / 1000;
+    this.#go(span.start / 1000);
     this.sentence = index;
     this.#until = goOn || this.loop ? undefined : span.end;
     void this.#play();
   }
 
+  facts = (): { title: string; album: string; picture?: string } => this.#listener.facts();
+  play = (): void => {
+    this.#until = undefined;
+    void this.#play();
+  };
+  pause = (): void => this.stop();
+  seek = (to: number): void => {
+    this.#until = undefined;
+    this.#go(to);
+  };
+  position = (): { duration: number; position: number; rate: number } | undefined => {
+    const element = this.#element;
+    return element && Number.isFinite(element.duration) ? { duration: element.duration, position: element.currentTime, rate: this.rate } : undefined;
+  };
+  next = (): void => this.#listener.turn?.(1);
+  previous = (): void => this.#listener.turn?.(-1);
+
+  #load(): void {
+    const element = this.#element;
+    if (!element) return;
+    const hash = this.#page?.narration?.hash;
+    if (hash) {
+      const url = this.#listener.url(hash);
+      if (element.src !== url) element.src = url;
+    } else if (element.src) {
+      element.removeAttribute("src");
+      element.load();
+    }
+  }
+  #go(to: number): void {
+    const element = this.#element;
+    if (!element) return;
+    if (element.readyState >= 1) element.currentTime = to;
+    else element.addEventListener("loadedmetadata", () => (element.currentTime = to), { once: true });
+  }
   async #play(): Promise<void> {
     const element = this.#element;
     if (!element) return;
@@ -66,6 +157,7 @@ export class Narration {
     element.playbackRate = this.rate;
     try {
       this.playing = true;
+      hold(this);
       await element.play();
       this.#follow();
     } catch (cause) {
@@ -74,8 +166,14 @@ export class Narration {
       if ((cause as { name?: string }).name !== "AbortError") this.failed = true;
     }
   }
+  /** Frames while the window is seen; hidden, there are none and `timeupdate` alone drives. */
   #follow = (): void => {
     cancelAnimationFrame(this.#frame);
+    if (!this.playing) return;
+    this.#look();
+    this.#frame = requestAnimationFrame(this.#follow);
+  };
+  #look(): void {
     const element = this.#element;
     const page = this.#page;
     if (!element || !page || !this.playing) return;
@@ -85,17 +183,17 @@ export class Narration {
       element.currentTime = looped.start / 1000;
     } else if (this.#until !== undefined && at >= this.#until) {
       this.stop();
-      return;
     } else {
       const heard = sentenceAt(page.sentences, at);
       if (heard !== this.sentence && heard >= 0) this.sentence = heard;
     }
-    this.#frame = requestAnimationFrame(this.#follow);
-  };
-  ended = (): void => {
+  }
+  #ended(): void {
     if (this.loop && this.sentence >= 0) return this.hear(this.sentence);
+    const alone = this.#until !== undefined;
     this.playing = false;
     this.#until = undefined;
     if (this.#element) this.#element.currentTime = 0;
-  };
+    if (!alone) this.#listener.ended?.();
+  }
 }

@@ -71,6 +71,11 @@ impl Window {
         self.ask("POST", "/execute/sync", Some(&json!({ "script": script, "args": args })))
     }
 
+    /// Runs JavaScript that calls its last argument when it is done.
+    pub fn script_async(&self, script: &str) -> Result<Value> {
+        self.ask("POST", "/execute/async", Some(&json!({ "script": script, "args": [] })))
+    }
+
     /// Runs a command of the app's registry, as the page does, and gives its reply.
     pub fn call(&self, name: &str, request: Value) -> Result<Value> {
         let script = "const [payload, done] = arguments; \

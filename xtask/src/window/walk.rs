@@ -20,7 +20,7 @@ const COURSE: &str = "waves-and-sound";
 const STORY: &str = "the-goat-on-the-bus";
 
 /// A device: a screen with the app on it, and its files.
-struct Device {
+pub(super) struct Device {
     screen: Screen,
     data: PathBuf,
     logs: PathBuf,
@@ -123,18 +123,22 @@ pub fn walk() -> Result {
     Ok(())
 }
 
-fn say(word: &str, text: &str) {
+pub(super) fn say(word: &str, text: &str) {
     println!("  {word:<8} {text}");
 }
 
 impl Device {
-    fn new(name: &str, size: (u32, u32), place: &Path) -> Result<Self> {
+    pub(super) fn new(name: &str, size: (u32, u32), place: &Path) -> Result<Self> {
         let logs = place.join(format!("{name}-logs"));
         let screen = Screen::start(size.0, size.1, &logs)?;
         Ok(Self { screen, data: place.join(name), logs, size })
     }
 
-    fn open(&self) -> Result<Window> {
+    pub(super) fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    pub(super) fn open(&self) -> Result<Window> {
         self.open_with(&[])
     }
 
@@ -146,14 +150,14 @@ impl Device {
         Ok(window)
     }
 
-    fn picture(&self, name: &str) -> Result {
+    pub(super) fn picture(&self, name: &str) -> Result {
         let place = self.data.parent().unwrap_or(&self.data);
         self.screen.picture(&place.join(format!("{name}.png"))).map(drop)
     }
 }
 
 /// First run: the school's address, then its door.
-fn sign_in(window: &Window, address: &str) -> Result {
+pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.fill("#address", address)?;
     window.click(".connect form button")?;
     window.fill("#login", demo::LOGIN)?;
@@ -163,7 +167,7 @@ fn sign_in(window: &Window, address: &str) -> Result {
 }
 
 /// Downloads a course by its button, a story by the command, and proves every byte.
-fn take_along(window: &Window, id: &str, is_story: bool) -> Result {
+pub(super) fn take_along(window: &Window, id: &str, is_story: bool) -> Result {
     let request = json!({ "id": id, "isStory": is_story });
     if is_story {
         window.call("start_download", request.clone())?;

@@ -91,6 +91,15 @@ pub struct WordView {
     pub saved: bool,
 }
 
+/// A learner's place in something that is played: `kind` media, `item` the course or story and the recording's hash,
+/// `how-rivers-work/<64 hex digits>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceRef {
+    pub kind: carrel_model::lattice::ItemKind,
+    pub item: ItemId,
+}
+
 /// How far a learner came. Only what is given is written; progress never shrinks but for `restart`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]

@@ -16,8 +16,8 @@ use crate::{
     api::{
         error::CommandError,
         reading::{
-            ItemProgress, ItemRef, Neighbour, QuizRef, RecordProgress, SectionPage, StoryPage,
-            StudyBeat, StudyBeatReply, WordView,
+            ItemProgress, ItemRef, Neighbour, PlaceRef, QuizRef, RecordProgress, SectionPage,
+            StoryPage, StudyBeat, StudyBeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -128,6 +128,11 @@ async fn story_word(
     let story: Story = account.content.library.find_story(&item).await?.value;
     let lang = story.lang.clone();
     Ok(find(story.vocabulary, leaf).map(|e| (lang, e)))
+}
+
+pub async fn get_place(host: &dyn Host, request: PlaceRef) -> Result<ItemProgress> {
+    let account = account(host)?;
+    progress_of(&account, request.kind, &request.item).await
 }
 
 pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result<ItemProgress> {

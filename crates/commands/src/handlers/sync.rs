@@ -90,6 +90,10 @@ async fn view(account: &OpenAccount, receipt: CoreReceipt) -> Result<Receipt> {
     let (mut percent, mut active_ms) = (None, None);
     let (mut title, mut course_title) = (receipt.key.key.replace('\u{1f}', " "), String::new());
     match &receipt.row {
+        // A place in a recording goes by the name of its course.
+        Some(Row::Progress(row)) if row.kind == ItemKind::Media => {
+            title = root_title(account, &row.item).await?;
+        }
         Some(Row::Progress(row)) => {
             percent = Some(row.percent);
             (title, course_title) = titles(account, row.kind == ItemKind::Story, &row.item).await?;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use carrel_model::{BlobHash, ErrorCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{ByteLru, Db, MediaKind, PartFile, Room, below::Below};
+use super::{ByteLru, Db, Growing, MediaKind, PartFile, Room, below::Below};
 use crate::{Clock, Error, Result, storage::Steps};
 
 /// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
@@ -40,6 +40,7 @@ struct Inner {
     db: Db,
     root: PathBuf,
     memory: ByteLru<BlobHash, Bytes>,
+    growing: Growing,
     clock: Arc<dyn Clock>,
     /// When a blob was last used, and whether the database knows.
     touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
@@ -114,6 +115,7 @@ impl BlobStore {
                 db,
                 root: root.to_owned(),
                 memory: ByteLru::new(MEMORY),
+                growing: Growing::default(),
                 clock,
                 touched: Mutex::default(),
                 room: OnceLock::new(),
@@ -121,6 +123,18 @@ impl BlobStore {
                 below: OnceLock::new(),
             }),
         })
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        &self.inner.db
+    }
+    /// Those that are being written now: they can be played before they are whole.
+    pub fn growing(&self) -> &Growing {
+        &self.inner.growing
+    }
+    /// Bytes of the unfinished file, as far as it came.
+    pub fn held(&self, hash: BlobHash) -> u64 {
+        fs::metadata(self.path(hash).with_extension("part")).map_or(0, |m| m.len())
     }
 
     /// From now on space is watched over.
@@ -139,7 +153,7 @@ impl BlobStore {
             steps(name);
         }
     }
-    fn room(&self) -> Option<Arc<dyn Room>> {
+    pub(crate) fn room(&self) -> Option<Arc<dyn Room>> {
         self.inner.room.get()?.upgrade()
     }
     /// Runs `write` again, once, if the disk was full and room could be made.

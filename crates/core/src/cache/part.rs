@@ -14,6 +14,7 @@ use carrel_model::BlobHash;
 use super::{
     BlobStore, INLINE, MediaKind,
     blobs::{Admitted, Came},
+    growing::{End, Growth},
 };
 use crate::{Error, Result};
 
@@ -30,6 +31,7 @@ pub struct PartFile {
     /// Somebody else writes the file of this name: this one is thrown away if it is not finished.
     aside: bool,
     done: bool,
+    growth: Growth,
 }
 
 impl PartFile {
@@ -50,10 +52,27 @@ impl PartFile {
         file.seek(SeekFrom::Start(0))?;
         file.read_exact(&mut head)?;
         file.seek(SeekFrom::Start(len))?;
-        let part =
-            Self { store, hash, part_path, file, hasher, len, head, came, aside, done: false };
+        let growth = store.growing().begin(hash, part_path.clone(), len);
+        let part = Self {
+            store,
+            hash,
+            part_path,
+            file,
+            hasher,
+            len,
+            head,
+            came,
+            aside,
+            done: false,
+            growth,
+        };
         part.note()?;
         Ok(part)
+    }
+
+    /// Says how many bytes it will have, so that it can be played while it comes.
+    pub fn expect(&self, total: u64) {
+        self.growth.expects(total);
     }
 
     /// Bytes that are here already: where to resume.
@@ -68,6 +87,9 @@ impl PartFile {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.hasher.reset();
+        if self.len > 0 {
+            self.growth.begins_anew();
+        }
         self.len = 0;
         self.head.clear();
         Ok(())
@@ -86,6 +108,7 @@ impl PartFile {
         self.head.extend_from_slice(&bytes[..wanted]);
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
+        self.growth.reached(self.len);
         Ok(())
     }
     /// True if the bytes are those of the hash, and all of them.
@@ -105,12 +128,14 @@ impl PartFile {
             let body = fs::read(&self.part_path)?;
             self.store.admit(&admitted, Some(&body), None)?;
             self.done = true;
+            self.growth.ended(End::Whole);
             fs::remove_file(&self.part_path)?;
             return Ok(());
         }
         self.store.with_room(self.len, || Ok(self.file.sync_all()?))?;
         self.store.admit(&admitted, None, Some(&self.part_path))?;
         self.done = true;
+        self.growth.ended(End::Whole);
         Ok(())
     }
 

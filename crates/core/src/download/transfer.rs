@@ -160,6 +160,8 @@ impl Line<'_> {
             .await
             .map_err(|e| Error::Internal(e.to_string()))??;
         (self.correct)(signed(part.len()) - signed(begun));
+        // Now it can be played while it comes.
+        part.expect(blob.size);
         Ok(part)
     }
 

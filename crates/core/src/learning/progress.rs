@@ -130,14 +130,14 @@ impl Learning {
             .await
     }
 
-    /// The places that were left last, over all items and devices, newest first: for "continue".
+    /// The places that were left last in sections and stories, over all devices, newest first: for "continue".
     pub async fn latest(&self, limit: usize) -> Result<Vec<ProgressRecord>> {
         self.store
             .read(move |conn| {
                 let waiting = outbox::waiting_of_type(conn, RowType::Progress)?;
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                let clause =
-                    "WHERE pos_hlc > 0 ORDER BY pos_hlc DESC, pos_device DESC, item LIMIT ?1";
+                let clause = "WHERE pos_hlc > 0 AND kind <> 'media' \
+                     ORDER BY pos_hlc DESC, pos_device DESC, item LIMIT ?1";
                 Ok(with_waiting(rows::query(conn, clause, [limit])?, &waiting))
             })
             .await

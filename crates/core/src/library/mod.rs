@@ -3,6 +3,7 @@
 //! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
 
 mod catalogue;
+mod fetching;
 mod pages;
 mod search;
 
@@ -24,12 +25,9 @@ use crate::{
     Changes, Clock, Error, IdGen, Result,
     cache::{BlobStore, ByteLru, Cache, Db, Ends, Flights, Judge, Place, Route, Strategy},
     download::Downloads,
-    http::{Http, Request},
+    http::Http,
     storage::Storage,
 };
-
-/// Blobs that are read whole (bodies, quizzes, stories, pictures) are never longer.
-const WHOLE_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Courses or stories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -343,7 +341,7 @@ impl Library {
         }
         let library = self.clone();
         let flight = self.inner.fetching.join(hash, Ends::WhenDone, move || {
-            Box::pin(async move { library.request_blob(hash).await.map_err(Arc::new) })
+            Box::pin(async move { library.stream_blob(hash).await.map_err(Arc::new) })
         });
         match flight.await {
             Some(Ok(())) => Ok(()),
@@ -359,28 +357,6 @@ impl Library {
                 other => Error::BadReply { url: hash.to_hex(), problem: other.to_string() },
             }),
             None => Err(Error::Internal("a request was stopped by a fault".into())),
-        }
-    }
-
-    async fn request_blob(&self, hash: BlobHash) -> Result<()> {
-        let url = format!("{}/api/blobs/{hash}", self.inner.base_url);
-        let reply = self.inner.http.send(Request::get(&url)).await?;
-        match reply.status {
-            200 => {
-                let bytes = reply.bytes(WHOLE_LIMIT).await?;
-                match self.inner.blobs.put(hash, &bytes) {
-                    // What does not fit on the disk is shown from memory, if it is not too long for that.
-                    Err(Error::NoSpace { .. } | Error::DiskFull(_))
-                        if self.inner.blobs.hold(hash, &bytes) =>
-                    {
-                        Ok(())
-                    }
-                    other => other,
-                }
-            }
-            401 => Err(Error::Unauthenticated),
-            404 | 410 => Err(Error::NotFound(format!("blob {hash:?}"))),
-            status => Err(Error::BadReply { url, problem: format!("status {status}") }),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The loopback server that pictures, audio and video come from: WebKitGTK plays media from `http://127.0.0.1`, not from custom protocols.
 //!
-//! `http://127.0.0.1:<random port>/<256-bit token of this run>/<hash>`: only who was told the token can ask, only by hash, only on
-//! this machine, and only under this `Host` (a web page cannot rebind a name onto it).
+//! `http://127.0.0.1:<random port>/<256-bit token of this run>/<hash>[?w=640&...]`: only who was told the token can ask, only by hash,
+//! only on this machine, and only under this `Host` (a web page cannot rebind a name onto it).
 //!
-//! Not here: which bytes exist (`cache`), fetching (`library`).
+//! Not here: which bytes exist (`cache`), fetching (`library`), making a variant of a picture (`images`).
 
+mod answer;
+mod growing;
+mod kind;
 mod range;
 
 use std::{
@@ -14,19 +17,25 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use carrel_model::BlobHash;
-use futures_util::stream;
 
-use crate::{Error, IdGen, Result, cache::Place, library::Library};
+pub(crate) use kind::media_type;
 
-/// The most that is read at once, and the most that one answer to an open-ended range carries: a seek throws away no more.
-const CHUNK: u64 = 1024 * 1024;
+use crate::{
+    Error, IdGen, Result,
+    cache::Place,
+    images::{Ask, Images, Shown},
+    library::Library,
+};
+
+/// Where the app's own window says it comes from: Linux, macOS and iOS; Windows and Android.
+const OWN_ORIGINS: [&str; 3] =
+    ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
 
 /// The running server. It ends with the process or when dropped.
 pub struct MediaServer {
@@ -41,6 +50,7 @@ struct Serving {
     token: Arc<str>,
     host: Arc<str>,
     library: Arc<RwLock<Option<Library>>>,
+    images: Images,
 }
 
 impl MediaServer {
@@ -56,6 +66,7 @@ impl MediaServer {
             token: token.as_str().into(),
             host: addr.to_string().into(),
             library: library.clone(),
+            images: Images::default(),
         };
         let app = Router::new().route("/{token}/{hash}", get(serve)).with_state(serving);
         let task = tokio::spawn(async move {
@@ -86,6 +97,7 @@ impl Drop for MediaServer {
 async fn serve(
     State(serving): State<Serving>,
     Path((token, hash)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
@@ -99,117 +111,95 @@ async fn serve(
     }
     let library = serving.library.read().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
-    match library.blob(hash).await {
-        Ok(place) => answer(hash, Arc::new(place), &method, &headers),
-        Err(Error::NotDownloaded { .. } | Error::Offline(_)) => {
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
-        Err(Error::NotFound(_)) => StatusCode::NOT_FOUND.into_response(),
-        Err(e) => {
-            tracing::warn!(blob.hash = ?hash, error = %e, "a blob cannot be served");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-fn answer(hash: BlobHash, place: Arc<Place>, method: &Method, headers: &HeaderMap) -> Response {
-    let size = place.size();
-    let etag = format!("\"{hash}\"");
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    let mut out = HeaderMap::new();
-    let set = |out: &mut HeaderMap, name, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            out.insert(name, value);
-        }
+    let mut answer = match Ask::parse(query.as_deref().unwrap_or_default()) {
+        Ok(Some(ask)) => picture(&serving.images, &library, hash, ask, &method, &headers).await,
+        Ok(None) => whole(&library, hash, &method, &headers).await,
+        Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
     };
-    set(&mut out, header::ETAG, &etag);
-    set(&mut out, header::ACCEPT_RANGES, "bytes");
-    set(&mut out, header::CACHE_CONTROL, "private, max-age=31536000, immutable");
-    set(&mut out, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // A picture may be SVG: whatever it holds, it runs nothing.
-    set(
-        &mut out,
+    let out = answer.headers_mut();
+    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // A picture may be SVG: whatever it holds, it runs nothing and fetches nothing.
+    out.insert(
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
     );
-    let head = place.read_at(0, 512).unwrap_or_default();
-    set(&mut out, header::CONTENT_TYPE, media_type(&head));
-    if text(header::IF_NONE_MATCH)
-        .is_some_and(|v| v.split(',').any(|t| t.trim() == etag || t.trim() == "*"))
-    {
-        return (StatusCode::NOT_MODIFIED, out).into_response();
+    out.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = headers.get(header::ORIGIN).filter(|o| is_own(o)) {
+        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
-    let asked =
-        text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
-    let (status, start, end) = match range::parse(asked, size) {
-        range::Asked::Whole => (StatusCode::OK, 0, size),
-        range::Asked::From(start) => (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK)),
-        range::Asked::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
-        range::Asked::Unsatisfiable => {
-            set(&mut out, header::CONTENT_RANGE, &format!("bytes */{size}"));
-            return (StatusCode::RANGE_NOT_SATISFIABLE, out).into_response();
-        }
-    };
-    if status == StatusCode::PARTIAL_CONTENT {
-        set(&mut out, header::CONTENT_RANGE, &format!("bytes {start}-{}/{size}", end - 1));
-    }
-    set(&mut out, header::CONTENT_LENGTH, &(end - start).to_string());
-    if method == Method::HEAD {
-        return (status, out).into_response();
-    }
-    let body = stream::try_unfold(start, move |at| {
-        let place = place.clone();
-        async move {
-            if at >= end {
-                return Ok(None);
-            }
-            let len = usize::try_from((end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
-            let bytes = tokio::task::spawn_blocking(move || place.read_at(at, len))
-                .await
-                .map_err(std::io::Error::other)?;
-            let bytes = bytes.map_err(std::io::Error::other)?;
-            if bytes.is_empty() {
-                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
-            }
-            let next = at + bytes.len() as u64;
-            Ok(Some((bytes, next)))
-        }
-    });
-    (status, out, Body::from_stream(body)).into_response()
+    answer
 }
 
-/// The media type by content: a blob is only a hash and bytes.
-fn media_type(head: &[u8]) -> &'static str {
-    let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
-    if is(0, b"\x89PNG") {
-        "image/png"
-    } else if is(0, b"\xff\xd8\xff") {
-        "image/jpeg"
-    } else if is(0, b"GIF8") {
-        "image/gif"
-    } else if is(0, b"RIFF") && is(8, b"WEBP") {
-        "image/webp"
-    } else if is(0, b"RIFF") && is(8, b"WAVE") {
-        "audio/wav"
-    } else if is(0, b"ID3")
-        || (is(0, b"\xff") && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0))
-    {
-        "audio/mpeg"
-    } else if is(0, b"OggS") {
-        "audio/ogg"
-    } else if is(0, b"fLaC") {
-        "audio/flac"
-    } else if is(4, b"ftypM4A") {
-        "audio/mp4"
-    } else if is(4, b"ftyp") {
-        "video/mp4"
-    } else if is(0, b"\x1aE\xdf\xa3") {
-        "video/webm"
-    } else if is(0, b"WEBVTT") || is(0, b"\xef\xbb\xbfWEBVTT") {
-        "text/vtt; charset=utf-8"
-    } else if head.windows(4).any(|w| w == b"<svg") {
-        "image/svg+xml"
-    } else {
-        "application/octet-stream"
+/// The window reads captions with `fetch`. A page of somebody else may not, even if it knew the token.
+fn is_own(origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    // In development and in tests the window is a browser on this machine.
+    let local = || {
+        ["http://127.0.0.1:", "http://localhost:"]
+            .iter()
+            .any(|start| origin.strip_prefix(start).is_some_and(|port| port.parse::<u16>().is_ok()))
+    };
+    OWN_ORIGINS.contains(&origin) || cfg!(debug_assertions) && local()
+}
+
+async fn whole(
+    library: &Library,
+    hash: BlobHash,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response {
+    match library.blobs().locate(hash) {
+        Ok(Some(place)) => answer::of_place(hash, Arc::new(place), method, headers),
+        Ok(None) => match growing::answer(library, hash, method, headers).await {
+            Ok(answer) => answer,
+            Err(e) => failed(hash, &e),
+        },
+        Err(e) => failed(hash, &e),
     }
+}
+
+async fn picture(
+    images: &Images,
+    library: &Library,
+    hash: BlobHash,
+    ask: Ask,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response {
+    let source = match library.blob(hash).await {
+        Ok(place) => Arc::new(place),
+        Err(e) => return failed(hash, &e),
+    };
+    match images.variant(library, hash, source.clone(), ask).await {
+        Ok(Shown::Original) => answer::of_place(hash, source, method, headers),
+        Ok(Shown::Made(made)) => match located(library, made) {
+            Ok(place) => answer::of_place(made, place, method, headers),
+            Err(e) => failed(made, &e),
+        },
+        Err(refusal) => {
+            tracing::info!(blob.hash = ?hash, reason = %refusal, "a picture is not shown");
+            let status = StatusCode::from_u16(refusal.status());
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, refusal.to_string()).into_response()
+        }
+    }
+}
+
+fn located(library: &Library, hash: BlobHash) -> Result<Arc<Place>> {
+    let gone = || Error::NotDownloaded { what: hash.to_hex(), size: None };
+    library.blobs().locate(hash)?.map(Arc::new).ok_or_else(gone)
+}
+
+fn failed(hash: BlobHash, e: &Error) -> Response {
+    let status = match e {
+        Error::NotDownloaded { .. } | Error::Offline(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::Corrupt(_) | Error::BadReply { .. } => StatusCode::BAD_GATEWAY,
+        Error::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+        e => {
+            tracing::warn!(blob.hash = ?hash, error = %e, "a blob cannot be served");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    status.into_response()
 }

@@ -334,6 +334,7 @@ impl Course {
             title: String::new(),
             blob: BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type },
             duration_ms: 1,
+            peaks: Vec::new(),
             captions: None,
             transcript: String::new(),
         };

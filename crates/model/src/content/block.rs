@@ -107,6 +107,10 @@ pub struct AudioRef {
     #[serde(flatten)]
     pub blob: BlobRef,
     pub duration_ms: u64,
+    /// How loud it is in equal stretches, 0 to 255: what its player draws. Empty where nothing is drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<u8>>", optional)]
+    pub peaks: Vec<u8>,
     /// WebVTT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

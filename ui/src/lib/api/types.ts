@@ -64,6 +64,7 @@ export type { OpenQuiz } from "./types/OpenQuiz";
 export type { OpenUrl } from "./types/OpenUrl";
 export type { Ornament } from "./types/Ornament";
 export type { Page } from "./types/Page";
+export type { PlaceRef } from "./types/PlaceRef";
 export type { Position } from "./types/Position";
 export type { Progress } from "./types/Progress";
 export type { ProgressOverview } from "./types/ProgressOverview";

@@ -226,6 +226,9 @@ const ar: Catalogue = {
   "read.saveFailed": "تعذّر حفظ هذا: {reason}",
 
   "image.enlarge": "كبّر الصورة",
+  "image.tooLarge": "هذه الصورة أكبر من أن تُعرض هنا.",
+  "image.broken": "تتعذر قراءة هذه الصورة.",
+  "image.absent": "هذه الصورة ليست على هذا الجهاز.",
   "audio.play": "تشغيل",
   "audio.pause": "إيقاف مؤقت",
   "audio.position": "الموضع في التسجيل",
@@ -233,6 +236,8 @@ const ar: Catalogue = {
   "audio.transcript": "النص المكتوب",
   "audio.speed": "السرعة {n}×",
   "audio.failed": "لا يمكن تشغيل هذا التسجيل هنا.",
+  "audio.resumed": "يُستأنف عند {at} حيث توقفت.",
+  "audio.fromStart": "من البداية",
   "video.captions": "الترجمة المكتوبة",
   "code.copy": "نسخ",
   "code.copied": "نُسخ",

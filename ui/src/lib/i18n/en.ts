@@ -226,6 +226,9 @@ const en = {
   "read.saveFailed": "This could not be saved: {reason}",
 
   "image.enlarge": "Enlarge the picture",
+  "image.tooLarge": "This picture is too large to be shown here.",
+  "image.broken": "This picture cannot be read.",
+  "image.absent": "This picture is not on this device.",
   "audio.play": "Play",
   "audio.pause": "Pause",
   "audio.position": "Position in the recording",
@@ -233,6 +236,8 @@ const en = {
   "audio.transcript": "Transcript",
   "audio.speed": "Speed {n}×",
   "audio.failed": "This recording cannot be played here.",
+  "audio.resumed": "Goes on at {at}, where you stopped.",
+  "audio.fromStart": "From the start",
   "video.captions": "Captions",
   "code.copy": "Copy",
   "code.copied": "Copied",

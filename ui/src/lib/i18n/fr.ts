@@ -226,6 +226,9 @@ const fr: Catalogue = {
   "read.saveFailed": "Ceci n’a pas pu être gardé : {reason}",
 
   "image.enlarge": "Agrandir l’image",
+  "image.tooLarge": "Cette image est trop grande pour être affichée ici.",
+  "image.broken": "Cette image est illisible.",
+  "image.absent": "Cette image n’est pas sur cet appareil.",
   "audio.play": "Lire",
   "audio.pause": "Pause",
   "audio.position": "Position dans l’enregistrement",
@@ -233,6 +236,8 @@ const fr: Catalogue = {
   "audio.transcript": "Transcription",
   "audio.speed": "Vitesse {n}×",
   "audio.failed": "Cet enregistrement ne peut pas être lu ici.",
+  "audio.resumed": "Reprend à {at}, là où vous vous êtes arrêté.",
+  "audio.fromStart": "Depuis le début",
   "video.captions": "Sous-titres",
   "code.copy": "Copier",
   "code.copied": "Copié",

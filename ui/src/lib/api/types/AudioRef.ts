@@ -4,6 +4,10 @@ import type { BlobRef } from "./BlobRef";
 
 export type AudioRef = { title: string, durationMs: number, 
 /**
+ * How loud it is in equal stretches, 0 to 255: what its player draws. Empty where nothing is drawn.
+ */
+peaks?: Array<number>, 
+/**
  * WebVTT.
  */
 captions?: BlobRef, 

@@ -1,0 +1,186 @@
+//! Blobs that are being written: who writes says how far they are, who plays reads behind.
+//!
+//! What is read here is not proved yet: the hash is known only at the end. docs/adr/0006 says who may hear it all the same.
+//! Not here: the file itself (`blobs`), fetching (`library`, `download`), answering a player (`media`).
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use carrel_model::BlobHash;
+use tokio::sync::watch;
+
+use crate::Result;
+
+/// How far a blob is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Bytes that are in the file.
+    pub len: u64,
+    /// Bytes that it will have; `None` until its writer knows.
+    pub total: Option<u64>,
+    pub end: Option<End>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Proved: it is a blob now.
+    Whole,
+    /// Its bytes were others than its hash says. They are gone.
+    Wrong,
+    /// Its writer went away; what was written stays for the next one.
+    Left,
+}
+
+/// All blobs that are being written now.
+#[derive(Clone, Default)]
+pub struct Growing {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    open: Mutex<HashMap<BlobHash, (PathBuf, watch::Sender<Reach>)>>,
+    begun: watch::Sender<u64>,
+}
+
+impl Growing {
+    /// Says that `hash` is being written to `path`, as long as the value lives. Two writers of one blob write the same bytes: the first is followed.
+    pub(super) fn begin(&self, hash: BlobHash, path: PathBuf, len: u64) -> Growth {
+        let sender = watch::Sender::new(Reach { len, ..Reach::default() });
+        let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = match open.entry(hash) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(slot) => {
+                slot.insert((path, sender.clone()));
+                true
+            }
+        };
+        drop(open);
+        self.inner.begun.send_modify(|n| *n += 1);
+        Growth { all: mine.then(|| self.clone()), hash, sender }
+    }
+
+    /// Follows a blob that is being written now.
+    pub fn follow(&self, hash: BlobHash) -> Option<Follower> {
+        let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (path, sender) = open.get(&hash)?;
+        Some(Follower { path: path.clone(), reach: sender.subscribe() })
+    }
+
+    /// Changes whenever a writer begins: look again with `follow`.
+    pub fn begun(&self) -> watch::Receiver<u64> {
+        self.inner.begun.subscribe()
+    }
+}
+
+/// The writer's end.
+pub(super) struct Growth {
+    /// `None`: another writer of the same blob is followed.
+    all: Option<Growing>,
+    hash: BlobHash,
+    sender: watch::Sender<Reach>,
+}
+
+impl Growth {
+    pub fn reached(&self, len: u64) {
+        self.sender.send_modify(|reach| reach.len = len);
+    }
+    pub fn expects(&self, total: u64) {
+        self.sender.send_modify(|reach| reach.total = Some(total));
+    }
+    /// What was written is thrown away: who read it hears so, who comes now begins with the new bytes.
+    pub fn begins_anew(&mut self) {
+        self.ended(End::Wrong);
+        let total = self.sender.borrow().total;
+        self.sender = watch::Sender::new(Reach { total, ..Reach::default() });
+        if let Some(all) = &self.all {
+            let mut open = all.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, followed)) = open.get_mut(&self.hash) {
+                *followed = self.sender.clone();
+            }
+            drop(open);
+            all.inner.begun.send_modify(|n| *n += 1);
+        }
+    }
+    pub fn ended(&self, end: End) {
+        self.sender.send_modify(|reach| reach.end = Some(end));
+    }
+}
+
+impl Drop for Growth {
+    fn drop(&mut self) {
+        if let Some(all) = &self.all {
+            all.inner.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash);
+        }
+        self.sender.send_modify(|reach| reach.end = reach.end.or(Some(End::Left)));
+    }
+}
+
+/// The reader's end.
+#[derive(Clone)]
+pub struct Follower {
+    path: PathBuf,
+    pub reach: watch::Receiver<Reach>,
+}
+
+impl Follower {
+    /// How far it is now.
+    pub fn now(&self) -> Reach {
+        *self.reach.borrow()
+    }
+    /// The file as it lies there: open, it stays readable when the blob moves to its place.
+    pub fn open(&self) -> Result<File> {
+        Ok(File::open(&self.path)?)
+    }
+}
+
+/// Up to `len` bytes from `start`; fewer if they are not there yet.
+pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
+    file.seek(SeekFrom::Start(start))?;
+    let mut buffer = Vec::with_capacity(len);
+    file.take(len as u64).read_to_end(&mut buffer)?;
+    Ok(buffer.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_follow_one_writer_to_its_end() {
+        let all = Growing::default();
+        let hash = BlobHash::of(b"x");
+        let mut begun = all.begun();
+        begun.mark_unchanged();
+        assert!(all.follow(hash).is_none());
+        let writer = all.begin(hash, "a".into(), 3);
+        assert!(begun.has_changed().unwrap());
+        let second = all.begin(hash, "b".into(), 0);
+        let reader = all.follow(hash).unwrap();
+        second.reached(99);
+        writer.expects(10);
+        writer.reached(7);
+        assert_eq!(reader.now(), Reach { len: 7, total: Some(10), end: None });
+        drop(second);
+        assert!(all.follow(hash).is_some(), "the first writer still writes");
+        drop(writer);
+        assert_eq!(reader.now().end, Some(End::Left));
+        assert!(all.follow(hash).is_none());
+        let mut writer = all.begin(hash, "a".into(), 5);
+        writer.expects(9);
+        let reader = all.follow(hash).unwrap();
+        writer.begins_anew();
+        assert_eq!(reader.now().end, Some(End::Wrong), "who heard the old bytes is told");
+        let reader = all.follow(hash).unwrap();
+        assert_eq!(reader.now(), Reach { len: 0, total: Some(9), end: None });
+        writer.ended(End::Whole);
+        drop(writer);
+        assert_eq!(reader.now().end, Some(End::Whole));
+    }
+}

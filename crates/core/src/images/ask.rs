@@ -1,0 +1,174 @@
+//! What is asked of a picture: `?w=640&q=75&fmt=webp&fit=inside`.
+
+/// Widths that are made, in device pixels. Others are answered with the next wider one, so that few variants are kept.
+pub const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
+/// What `q` is when it is not given.
+pub const QUALITY: u8 = 75;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Format {
+    #[default]
+    Webp,
+    Jpeg,
+    Png,
+}
+
+/// How a picture lies in the box `w` x `h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Fit {
+    /// As large as fits; the box is not filled. Without `h` only the width counts.
+    #[default]
+    Inside,
+    /// Fills the box; what hangs over is cut off on both sides alike.
+    Cover,
+    /// All of it, and the rest of the box stays empty (white where the format knows no transparency).
+    Contain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ask {
+    pub width: u32,
+    /// 0: whatever follows from the width.
+    pub height: u32,
+    /// 1 to 100; a PNG has none.
+    pub quality: u8,
+    pub format: Format,
+    pub fit: Fit,
+}
+
+impl Ask {
+    pub fn width(width: u32) -> Self {
+        Self { width, height: 0, quality: QUALITY, format: Format::Webp, fit: Fit::Inside }
+    }
+
+    /// Reads a query. `Ok(None)` if it asks for no variant; an error says which field is wrong.
+    pub fn parse(query: &str) -> Result<Option<Self>, String> {
+        let mut ask = Self::width(0);
+        let mut wide = None;
+        for (name, value) in query.split('&').filter_map(|field| field.split_once('=')) {
+            let wrong = || format!("{name}={value}");
+            let number = |most: u32| {
+                value.parse::<u32>().ok().filter(|n| (1..=most).contains(n)).ok_or_else(wrong)
+            };
+            match name {
+                "w" => wide = Some(number(100_000)?),
+                "h" => ask.height = number(WIDTHS[5])?,
+                "q" => ask.quality = u8::try_from(number(100)?).unwrap_or(QUALITY),
+                "fmt" => {
+                    ask.format = match value {
+                        "webp" => Format::Webp,
+                        "jpeg" => Format::Jpeg,
+                        "png" => Format::Png,
+                        _ => return Err(wrong()),
+                    }
+                }
+                "fit" => {
+                    ask.fit = match value {
+                        "inside" => Fit::Inside,
+                        "cover" => Fit::Cover,
+                        "contain" => Fit::Contain,
+                        _ => return Err(wrong()),
+                    }
+                }
+                // Others may pass a reader's own marks along.
+                _ => {}
+            }
+        }
+        let Some(wide) = wide else { return Ok(None) };
+        ask.width = WIDTHS.into_iter().find(|w| *w >= wide).unwrap_or(WIDTHS[5]);
+        if ask.height == 0 && ask.fit != Fit::Inside {
+            return Err("h is missing: a box has two sides".to_owned());
+        }
+        if ask.format == Format::Png {
+            ask.quality = 0;
+        }
+        Ok(Some(ask))
+    }
+
+    /// The same text for the same variant: its name in the table of derived blobs.
+    pub fn key(&self) -> String {
+        let Self { width, height, quality, format, fit } = self;
+        format!("{width}x{height} {quality} {format:?} {fit:?}").to_ascii_lowercase()
+    }
+
+    /// Pixels of the box and of the picture in it, for an upright original of `from` pixels. Neither is larger than the original allows.
+    pub fn sizes(&self, from: (u32, u32)) -> Sizes {
+        let (fw, fh) = (f64::from(from.0.max(1)), f64::from(from.1.max(1)));
+        let (w, h) = (f64::from(self.width), f64::from(self.height));
+        let whole = |n: f64| (n.round() as u32).max(1);
+        match self.fit {
+            Fit::Inside => {
+                let by = if self.height == 0 { w / fw } else { (w / fw).min(h / fh) };
+                let by = by.min(1.0);
+                let picture = (whole(fw * by), whole(fh * by));
+                Sizes { canvas: picture, picture }
+            }
+            Fit::Cover => {
+                // A box that the picture cannot fill becomes a smaller box of the same shape.
+                let by = (w / fw).max(h / fh).max(1.0);
+                let canvas = (whole(w / by), whole(h / by));
+                Sizes { canvas, picture: canvas }
+            }
+            Fit::Contain => {
+                let by = (w / fw).min(h / fh);
+                let shrink = by.max(1.0);
+                let by = by.min(1.0);
+                let picture = (whole(fw * by), whole(fh * by));
+                let canvas = (whole(w / shrink).max(picture.0), whole(h / shrink).max(picture.1));
+                Sizes { canvas, picture }
+            }
+        }
+    }
+}
+
+/// Pixels, upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    pub canvas: (u32, u32),
+    pub picture: (u32, u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_read() {
+        let ask = |q: &str| Ask::parse(q);
+        assert_eq!(ask(""), Ok(None));
+        assert_eq!(ask("v=2"), Ok(None));
+        assert_eq!(ask("w=640"), Ok(Some(Ask::width(640))));
+        assert_eq!(ask("w=641"), Ok(Some(Ask::width(768))), "the next wider one");
+        assert_eq!(ask("w=5000"), Ok(Some(Ask::width(1920))));
+        let full = ask("w=320&h=240&q=60&fmt=jpeg&fit=cover").unwrap().unwrap();
+        let (format, fit) = (Format::Jpeg, Fit::Cover);
+        assert_eq!(full, Ask { width: 320, height: 240, quality: 60, format, fit });
+        for bad in
+            ["w=0", "w=x", "w=1&q=0", "w=1&q=101", "w=1&fmt=bmp", "w=1&fit=fill", "w=1&fit=cover"]
+        {
+            assert!(ask(bad).is_err(), "{bad}");
+        }
+        assert_ne!(full.key(), Ask { fit: Fit::Contain, ..full }.key());
+        assert_ne!(full.key(), Ask { quality: 61, ..full }.key());
+        let png = |q| ask(&format!("w=320&fmt=png&q={q}")).unwrap().unwrap().key();
+        assert_eq!(png(10), png(90), "a PNG has no quality");
+    }
+
+    #[test]
+    fn nothing_is_enlarged_and_shapes_are_kept() {
+        let ask = |fit, w, h| Ask { fit, height: h, ..Ask::width(w) };
+        let table = [
+            (Fit::Inside, (640, 0), (1000, 500), (640, 320), (640, 320)),
+            (Fit::Inside, (640, 0), (300, 900), (300, 900), (300, 900)),
+            (Fit::Inside, (640, 100), (1000, 500), (200, 100), (200, 100)),
+            (Fit::Inside, (320, 0), (10_000, 3), (320, 1), (320, 1)),
+            (Fit::Cover, (320, 320), (1000, 500), (320, 320), (320, 320)),
+            (Fit::Cover, (320, 320), (400, 160), (160, 160), (160, 160)),
+            (Fit::Contain, (320, 320), (1000, 500), (320, 320), (320, 160)),
+            (Fit::Contain, (320, 320), (100, 50), (100, 100), (100, 50)),
+        ];
+        for (fit, (w, h), from, canvas, picture) in table {
+            assert_eq!(ask(fit, w, h).sizes(from), Sizes { canvas, picture }, "{fit:?} {w}x{h}");
+        }
+    }
+}

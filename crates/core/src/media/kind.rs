@@ -1,0 +1,67 @@
+//! The media type by content: a blob is only a hash and bytes.
+
+/// Reads the first bytes; 512 are enough.
+pub(crate) fn media_type(head: &[u8]) -> &'static str {
+    let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
+    if is(0, b"\x89PNG") {
+        "image/png"
+    } else if is(0, b"\xff\xd8\xff") {
+        "image/jpeg"
+    } else if is(0, b"GIF8") {
+        "image/gif"
+    } else if is(0, b"RIFF") && is(8, b"WEBP") {
+        "image/webp"
+    } else if is(0, b"RIFF") && is(8, b"WAVE") {
+        "audio/wav"
+    } else if is(0, b"ID3")
+        || (is(0, b"\xff") && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0))
+    {
+        "audio/mpeg"
+    } else if is(0, b"OggS") {
+        "audio/ogg"
+    } else if is(0, b"fLaC") {
+        "audio/flac"
+    } else if is(4, b"ftypM4A") {
+        "audio/mp4"
+    } else if is(4, b"ftyp") {
+        "video/mp4"
+    } else if is(0, b"\x1aE\xdf\xa3") {
+        "video/webm"
+    } else if is(0, b"WEBVTT") || is(0, b"\xef\xbb\xbfWEBVTT") {
+        "text/vtt; charset=utf-8"
+    } else if head.windows(4).any(|w| w == b"<svg") {
+        "image/svg+xml"
+    } else {
+        "application/octet-stream"
+    }
+}
+
+/// Whether it is heard or watched, and so may be played before its hash is proved.
+pub(super) fn plays(media_type: &str) -> bool {
+    media_type.starts_with("audio/") || media_type.starts_with("video/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sound_and_film_play_unproved() {
+        for (head, kind, unproved) in [
+            (&b"ID3\x04..."[..], "audio/mpeg", true),
+            (b"\xff\xfb\x90\x00", "audio/mpeg", true),
+            (b"....ftypisom", "video/mp4", true),
+            (b"....ftypM4A ", "audio/mp4", true),
+            (b"\x1a\x45\xdf\xa3", "video/webm", true),
+            (b"RIFF....WAVE", "audio/wav", true),
+            (b"RIFF....WEBP", "image/webp", false),
+            (b"\xff\xd8\xff\xe0", "image/jpeg", false),
+            (b"<?xml?><svg>", "image/svg+xml", false),
+            (b"WEBVTT\n", "text/vtt; charset=utf-8", false),
+            (b"<!doctype html>", "application/octet-stream", false),
+            (b"", "application/octet-stream", false),
+        ] {
+            assert_eq!((media_type(head), plays(media_type(head))), (kind, unproved));
+        }
+    }
+}

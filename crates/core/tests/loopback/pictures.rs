@@ -1,0 +1,223 @@
+//! Pictures: a table of files and what is shown for them, the fits and formats, each variant made once, a budget of memory.
+
+use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage, RgbaImage};
+
+use super::{
+    desk::{Answer, Desk},
+    files::*,
+};
+
+fn open(answer: &Answer) -> DynamicImage {
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    image::load_from_memory(&answer.body).unwrap()
+}
+
+/// Whether the four quarters are where they belong.
+fn is_upright(picture: &DynamicImage) -> Result<(), String> {
+    let (w, h) = picture.dimensions();
+    for (n, expected) in QUARTERS.into_iter().enumerate() {
+        let (x, y) = (w / 4 + (n as u32 % 2) * w / 2, h / 4 + (n as u32 / 2) * h / 2);
+        let found = picture.get_pixel(x, y).0;
+        if found.iter().zip(expected).any(|(f, e)| f.abs_diff(e) > 24) {
+            return Err(format!("quarter {n} is {found:?}, not {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_exif_orientation_is_shown_upright() {
+    let desk = Desk::new().await;
+    for turn in 1..=8 {
+        let hash = desk.holds(turned_jpeg(turn, 800, 400));
+        for fit in ["w=320", "w=320&h=160&fit=cover", "w=320&h=160&fit=contain"] {
+            let picture = open(&desk.get(&format!("{hash}?{fit}"), &[]).await);
+            assert_eq!(picture.dimensions(), (320, 160), "orientation {turn}, {fit}");
+            is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}, {fit}: {e}"));
+        }
+        // Even in a width that it has already: turned it must be.
+        let picture = open(&desk.get(&format!("{hash}?w=1920"), &[]).await);
+        assert_eq!(picture.dimensions(), (800, 400), "orientation {turn}");
+        is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}: {e}"));
+    }
+}
+
+/// What comes back for `?w=320`.
+enum Shown {
+    /// A WebP of 320 pixels.
+    Made,
+    /// The very bytes.
+    Same,
+    Refused(u16),
+}
+
+#[tokio::test]
+async fn a_table_of_files() {
+    use Shown::{Made, Refused, Same};
+    let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
+    let sixteen = DynamicImage::ImageRgb16(rgb.to_rgb16());
+    let cut = |bytes: &[u8], part: usize| bytes[..bytes.len() * part / 100].to_vec();
+    let jpg = jpeg(&quarters(800, 400));
+    let png = encoded(&rgb, ImageFormat::Png);
+    let clear = RgbaImage::from_fn(800, 400, |x, _| image::Rgba([200, 30, 30, (x / 4) as u8]));
+    let drawing = b"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\"/>".to_vec();
+    let table: Vec<(&str, Vec<u8>, Shown)> = vec![
+        ("jpeg", jpg.clone(), Made),
+        ("progressive jpeg", include_bytes!("pictures/progressive.jpg").to_vec(), Made),
+        ("cmyk jpeg", include_bytes!("pictures/cmyk.jpg").to_vec(), Made),
+        ("grey jpeg", encoded(&DynamicImage::ImageLuma8(rgb.to_luma8()), ImageFormat::Jpeg), Made),
+        ("png", png.clone(), Made),
+        ("png with alpha", encoded(&DynamicImage::ImageRgba8(clear), ImageFormat::Png), Made),
+        ("png of 16 bits", encoded(&sixteen, ImageFormat::Png), Made),
+        ("grey png of 1 bit", png_honest(800, 400), Made),
+        ("webp", encoded(&rgb, ImageFormat::WebP), Made),
+        ("gif of one frame", gif(1), Made),
+        ("gif that moves", gif(3), Same),
+        ("webp that moves", moving_webp(), Same),
+        ("png that moves", apng(), Same),
+        ("svg", drawing, Same),
+        ("no wider than asked", jpeg(&quarters(300, 200)), Same),
+        ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), Refused(413)),
+        ("png that claims 4 gigapixels", png_claiming(65_535, 65_535, 16, 6), Refused(413)),
+        ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
+        ("png that really has 100 megapixels", png_honest(10_000, 10_000), Refused(413)),
+        ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), Refused(413)),
+        ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), Refused(413)),
+        ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), Refused(413)),
+        ("png cut in its pixels", cut(&png, 60), Refused(422)),
+        ("png cut in its header", png[..20].to_vec(), Refused(422)),
+        ("webp of a header alone", webp_claiming(800, 400), Refused(422)),
+        ("gif of a header alone", gif_claiming(800, 400)[..20].to_vec(), Refused(422)),
+        ("jpeg cut in its header", jpg[..40].to_vec(), Refused(422)),
+        ("png of no pixels", png_claiming(0, 10, 8, 2), Refused(422)),
+        ("text", b"a page that calls itself a picture".to_vec(), Refused(415)),
+        ("a recording", super::desk::recording(4000, 1).to_vec(), Refused(415)),
+        ("nothing", Vec::new(), Refused(415)),
+    ];
+    let desk = Desk::new().await;
+    for (name, bytes, expected) in table {
+        let hash = desk.holds(bytes.clone());
+        let answer = desk.get(&format!("{hash}?w=320"), &[]).await;
+        match expected {
+            Made => {
+                assert_eq!(answer.header("content-type"), "image/webp", "{name}: {answer:?}");
+                assert_eq!(open(&answer).width(), 320, "{name}");
+            }
+            Same => {
+                assert_eq!(answer.status, 200, "{name}");
+                assert!(answer.body == bytes, "{name}: the bytes were changed");
+            }
+            Refused(status) => {
+                let text = String::from_utf8_lossy(&answer.body).into_owned();
+                assert_eq!(answer.status, status, "{name}: {text}");
+                assert!(!text.is_empty(), "{name}: no reason");
+            }
+        }
+    }
+}
+
+/// The colours that a reader knows stay what they are.
+#[tokio::test]
+async fn colours_of_unusual_files_are_right() {
+    let desk = Desk::new().await;
+    for (name, bytes) in [
+        ("progressive", &include_bytes!("pictures/progressive.jpg")[..]),
+        ("cmyk", &include_bytes!("pictures/cmyk.jpg")[..]),
+    ] {
+        let hash = desk.holds(bytes.to_vec());
+        let picture = open(&desk.get(&format!("{hash}?w=320&fmt=png"), &[]).await).to_rgb8();
+        for (x, expected) in [(80, [0x20, 0x60, 0xc0]), (240, [0xc0, 0x40, 0x20])] {
+            let found = picture.get_pixel(x, 80).0;
+            let near = found.iter().zip(expected).all(|(f, e)| f.abs_diff(e) < 40);
+            assert!(near, "{name}: {found:?} instead of {expected:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fits_formats_and_quality() {
+    let desk = Desk::new().await;
+    let hash = desk.holds(jpeg(&quarters(1000, 500)));
+    for (query, kind, size) in [
+        ("w=640", "image/webp", (640, 320)),
+        ("w=600", "image/webp", (640, 320)),
+        ("w=640&fmt=jpeg", "image/jpeg", (640, 320)),
+        ("w=640&fmt=png", "image/png", (640, 320)),
+        ("w=640&h=160", "image/webp", (320, 160)),
+        ("w=320&h=320&fit=cover", "image/webp", (320, 320)),
+        ("w=320&h=320&fit=contain&fmt=png", "image/png", (320, 320)),
+        ("w=1920&h=1920&fit=cover", "image/webp", (500, 500)),
+        ("w=1920", "image/jpeg", (1000, 500)),
+    ] {
+        let answer = desk.get(&format!("{hash}?{query}"), &[]).await;
+        assert_eq!(answer.header("content-type"), kind, "{query}");
+        assert_eq!(open(&answer).dimensions(), size, "{query}");
+    }
+    let contained = open(&desk.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=png"), &[]).await);
+    assert_eq!(contained.get_pixel(160, 10).0[3], 0, "the room above is clear");
+    let paper = open(&desk.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=jpeg"), &[]).await);
+    assert!(paper.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250), "a JPEG's is white");
+    let small = desk.get(&format!("{hash}?w=640&q=10"), &[]).await.body.len();
+    let large = desk.get(&format!("{hash}?w=640&q=95"), &[]).await.body.len();
+    assert!(small < large, "{small} and {large} bytes");
+    for bad in ["w=0", "w=640&fmt=bmp", "w=320&fit=cover", "w=320&q=0"] {
+        assert_eq!(desk.get(&format!("{hash}?{bad}"), &[]).await.status, 400, "{bad}");
+    }
+}
+
+/// A variant is made once, however many ask for it, and lies on the disk for the next run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_variant_is_made_once_and_kept() {
+    let desk = Desk::new().await;
+    let noise = RgbImage::from_fn(700, 700, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8]));
+    let hash = desk.holds(jpeg(&noise));
+    let path = format!("{hash}?w=320");
+    let mut answers = futures_util::future::join_all((0..12).map(|_| desk.get(&path, &[]))).await;
+    let first = answers.pop().unwrap();
+    assert_eq!(first.status, 200);
+    assert!(
+        answers.iter().all(|a| a.body == first.body && a.header("etag") == first.header("etag"))
+    );
+    // Its address is the hash of what was made: the same whoever makes it, and proved when it is read.
+    let made = first.header("etag").trim_matches('"').parse().unwrap();
+    assert_eq!(carrel_model::BlobHash::of(&first.body), made);
+    assert!(desk.library.blobs().prove(made).unwrap());
+    // Evicted, it is made again, the same.
+    desk.library.blobs().forget(made).unwrap();
+    assert_eq!(desk.get(&path, &[]).await.body, first.body);
+    // Gone with its original.
+    desk.library.blobs().forget(hash).unwrap();
+    assert_eq!(desk.get(&path, &[]).await.status, 503);
+}
+
+/// Many large pictures at once wait for one another, and all are shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_large_pictures_take_turns() {
+    let desk = Desk::new().await;
+    let hashes: Vec<_> = (0..12).map(|n| desk.holds(png_honest(2000 + n, 900))).collect();
+    let paths: Vec<String> = hashes.iter().map(|h| format!("{h}?w=320")).collect();
+    let answers = futures_util::future::join_all(paths.iter().map(|p| desk.get(p, &[]))).await;
+    assert!(answers.iter().all(|a| a.status == 200));
+}
+
+/// A colour profile that unpacks to far more than the picture is not unpacked without a limit.
+#[tokio::test]
+async fn a_bomb_in_a_colour_profile_does_no_harm() {
+    let desk = Desk::new().await;
+    let bomb = png_with_profile(96 * 1024 * 1024);
+    assert!(bomb.len() < 1024 * 1024, "{}", bomb.len());
+    let hash = desk.holds(bomb);
+    let before = memory();
+    let answer = desk.get(&format!("{hash}?w=320"), &[]).await;
+    assert!([200, 413, 422].contains(&answer.status), "{}", answer.status);
+    if let (Some(before), Some(after)) = (before, memory()) {
+        assert!(after < before + 60, "{before} MiB before, {after} MiB at the most");
+    }
+}
+
+/// The most memory that this process ever had, MiB. Only Linux says.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()? / 1024)
+}

@@ -1,0 +1,98 @@
+//! What pictures cost, each beside what the libraries alone need in the same run. `cargo xtask bench`.
+//!
+//! Held: thumbnails at 80 % of the resize library's own speed or more. The runs of ours and of the floor alternate, so that a busy machine
+//! slows both alike.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures real time and prints a table"
+)]
+
+use std::time::{Duration, Instant};
+
+use carrel_core::images::{self, Ask, Fit};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
+use image::{DynamicImage, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
+
+/// A speed of 80 % is 1.25 times the time.
+const MOST: f64 = 1.25;
+const RUNS: usize = 15;
+
+/// Median times of both, run in turn.
+fn beside(mut ours: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
+    let timed = |run: &mut dyn FnMut()| {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    };
+    // Once for nothing: caches and pages.
+    (ours(), floor());
+    let (mut a, mut b): (Vec<_>, Vec<_>) =
+        (0..RUNS).map(|_| (timed(&mut ours), timed(&mut floor))).unzip();
+    a.sort_unstable();
+    b.sort_unstable();
+    (a[RUNS / 2], b[RUNS / 2])
+}
+
+fn row(what: &str, (ours, floor): (Duration, Duration), over: &mut u32) {
+    let held = ours.as_secs_f64() / floor.as_secs_f64();
+    let ms = |d: Duration| format!("{:.2} ms", d.as_secs_f64() * 1e3);
+    let mark = if held <= MOST { "" } else { "  OVER" };
+    *over += u32::from(held > MOST);
+    println!(
+        "{what:<44} {:>12} {:>22} {held:>9.2} <= {MOST:<6} x, {:.0} % of its speed{mark}",
+        ms(ours),
+        format!("alone {}", ms(floor)),
+        100.0 / held
+    );
+}
+
+fn photo(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let wave = |n: f64| ((n.sin() + 1.0) * 120.0) as u8;
+        let (x, y) = (f64::from(x), f64::from(y));
+        Rgb([wave(x / 37.0), wave(y / 53.0), wave((x + y) / 11.0)])
+    })
+}
+
+fn main() {
+    let mut over = 0;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    let picture = photo(4000, 3000);
+    let mut file = Vec::new();
+    let encoded = JpegEncoder::new_with_quality(&mut file, 85).encode_image(&picture);
+    encoded.expect("a JPEG in memory");
+    for width in [320, 640, 1280] {
+        let height = width * 3 / 4;
+        let ours = DynamicImage::ImageRgb8(picture.clone());
+        let raw = Image::from_vec_u8(4000, 3000, picture.clone().into_raw(), PixelType::U8x3);
+        let raw = raw.expect("the same pixels");
+        let times = beside(
+            || drop(images::scaled(&ours, (width, height), false)),
+            || {
+                let mut out = Image::new(width, height, PixelType::U8x3);
+                Resizer::new().resize(&raw, &mut out, &options).expect("resized");
+            },
+        );
+        row(&format!("scale 12 megapixels to {width}"), times, &mut over);
+
+        let ask = Ask { fit: Fit::Inside, ..Ask::width(width) };
+        let times = beside(
+            || {
+                let facts = images::probe(&file).expect("a picture");
+                drop(images::render(&file, &facts, &ask).expect("rendered"));
+            },
+            || {
+                let picture = image::load_from_memory(&file).expect("a picture").into_rgb8();
+                let from = Image::from_vec_u8(4000, 3000, picture.into_raw(), PixelType::U8x3);
+                let mut out = Image::new(width, height, PixelType::U8x3);
+                let from = from.expect("the same pixels");
+                Resizer::new().resize(&from, &mut out, &options).expect("resized");
+                let encoder = webp::Encoder::from_rgb(out.buffer(), width, height);
+                drop(encoder.encode_simple(false, f32::from(images::QUALITY)).expect("encoded"));
+            },
+        );
+        row(&format!("file to file, 12 megapixels to {width}"), times, &mut over);
+    }
+    std::process::exit(i32::from(over > 0));
+}

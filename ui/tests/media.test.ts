@@ -1,0 +1,293 @@
+import { flushSync, mount, unmount } from "svelte";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { parseCues } from "../src/lib/captions";
+import { hold, onKey, release, type Holder } from "../src/lib/mediaKeys";
+import { Narration } from "../src/lib/narration.svelte";
+import { madeHere, reasonFor } from "../src/lib/pictures";
+import { parsePlace, placeAt, Playback } from "../src/lib/playback.svelte";
+import { useTransport } from "../src/lib/platform/transport";
+import { markCues } from "../src/lib/transcript";
+import Waveform from "../src/lib/parts/Waveform.svelte";
+
+/** An element that plays as far as a test says. */
+function player(duration = 100): HTMLAudioElement & { tick(to: number): void; ready(): void } {
+  const element = document.createElement("audio") as HTMLAudioElement & { tick(to: number): void; ready(): void };
+  let state = 0;
+  let at = 0;
+  let paused = true;
+  const say = (name: string): boolean => element.dispatchEvent(new Event(name));
+  Object.defineProperties(element, {
+    readyState: { get: () => state },
+    duration: { get: () => (state > 0 ? duration : Number.NaN) },
+    paused: { get: () => paused },
+    currentTime: {
+      get: () => at,
+      set: (to: number) => {
+        // Before its length is known an element forgets where it was sent.
+        if (state === 0) return;
+        at = to;
+        say("seeked");
+      },
+    },
+  });
+  element.play = () => { paused = false; say("play"); say("playing"); return Promise.resolve(); };
+  element.pause = () => { if (!paused) { paused = true; say("pause"); } };
+  element.load = () => undefined;
+  element.tick = (to) => { at = to; say("timeupdate"); };
+  element.ready = () => { state = 4; say("loadedmetadata"); };
+  return element;
+}
+
+const settle = async (): Promise<void> => { for (let i = 0; i < 6; i++) await Promise.resolve(); };
+
+let kept: { kind: string; item: string; pos?: string; percent?: number; done: boolean }[] = [];
+let left: string | null = null;
+beforeEach(() => {
+  kept = [];
+  left = null;
+  useTransport({
+    call: (name, request) => {
+      if (name === "record_progress") kept.push(request as (typeof kept)[number]);
+      return Promise.resolve({ percent: 0, done: false, pos: left, posDevice: "", posAtMs: 0, waiting: false });
+    },
+    listen: () => () => undefined,
+  });
+});
+
+describe("a recording's place", () => {
+  const what = { hash: "a".repeat(64), durationMs: 100_000, title: "A drop", root: "rivers" };
+
+  it("is written and read in milliseconds", () => {
+    expect(placeAt(61.5)).toBe("t61500");
+    expect(parsePlace("t61500")).toBe(61.5);
+    for (const other of ["p3.s2", "b7", "t", "t-1", "", null]) expect(parsePlace(other)).toBeUndefined();
+  });
+
+  it("is put back once the length is known, and said so until something is touched", async () => {
+    left = "t61500";
+    const playback = new Playback(what);
+    const element = player();
+    const detach = playback.attach(element);
+    await settle();
+    expect(playback.at).toBe(61.5);
+    expect(element.currentTime).toBe(0);
+    element.ready();
+    expect(element.currentTime).toBe(61.5);
+    expect(playback.resumed).toBe(61.5);
+    playback.play();
+    expect(playback.resumed).toBeUndefined();
+    detach();
+  });
+
+  it("is not put back at either end, nor under the hand of a learner who was quicker", async () => {
+    for (const pos of ["t1000", "t99000", "t999000", "p1"]) {
+      left = pos;
+      const playback = new Playback(what);
+      const element = player();
+      const detach = playback.attach(element);
+      element.ready();
+      await settle();
+      expect([pos, element.currentTime]).toEqual([pos, 0]);
+      detach();
+    }
+    left = "t50000";
+    const playback = new Playback(what);
+    const element = player();
+    const detach = playback.attach(element);
+    element.ready();
+    playback.seek(10);
+    await settle();
+    expect(element.currentTime).toBe(10);
+    detach();
+  });
+
+  it("is kept every few seconds, when it stops, when it is left, and begins anew at the end", async () => {
+    const playback = new Playback(what);
+    const element = player();
+    const detach = playback.attach(element);
+    element.ready();
+    await settle();
+    expect(kept).toEqual([]);
+    playback.play();
+    element.tick(1);
+    element.tick(4);
+    const first = kept.length;
+    element.tick(7);
+    await settle();
+    expect(kept.length).toBeGreaterThan(first);
+    expect(kept.at(-1)).toMatchObject({ kind: "media", item: `rivers/${what.hash}`, pos: "t7000", percent: 700, done: false });
+    element.tick(9);
+    playback.pause();
+    await settle();
+    expect(kept.at(-1)).toMatchObject({ pos: "t9000" });
+    playback.seek(30);
+    await settle();
+    expect(kept.at(-1)).toMatchObject({ pos: "t30000" });
+    playback.play();
+    element.tick(31);
+    detach();
+    await settle();
+    expect(kept.at(-1)).toMatchObject({ pos: "t31000" });
+    const again = new Playback(what);
+    const other = player();
+    const leave = again.attach(other);
+    other.ready();
+    again.play();
+    other.tick(100);
+    other.dispatchEvent(new Event("ended"));
+    await settle();
+    expect(kept.at(-1)).toMatchObject({ pos: "t0", percent: 10_000, done: true });
+    leave();
+    await settle();
+  });
+
+  it("is nobody's where there is no course", async () => {
+    const playback = new Playback({ ...what, root: "" });
+    const element = player();
+    const detach = playback.attach(element);
+    element.ready();
+    playback.play();
+    element.tick(50);
+    playback.pause();
+    detach();
+    await settle();
+    expect(kept).toEqual([]);
+  });
+});
+
+describe("media keys", () => {
+  const holder = (): Holder & { did: string[] } => {
+    const did: string[] = [];
+    return { did, facts: () => ({ title: "t", album: "a" }), play: () => did.push("play"), pause: () => did.push("pause"), seek: (to) => did.push(`seek ${to}`), position: () => ({ duration: 100, position: 50, rate: 1 }) };
+  };
+  const handlers = new Map<string, ((d: unknown) => void) | null>();
+  const session = { metadata: null as unknown, playbackState: "none", setActionHandler: (name: string, run: ((d: unknown) => void) | null) => void handlers.set(name, run), setPositionState: vi.fn() };
+  beforeEach(() => vi.stubGlobal("navigator", { mediaSession: session, languages: ["en"] }));
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("drive who played last, and only one plays", () => {
+    const [one, two] = [holder(), holder()];
+    hold(one);
+    hold(two);
+    expect(one.did).toEqual(["pause"]);
+    handlers.get("seekforward")!({});
+    handlers.get("seekbackward")!({ seekOffset: 20 });
+    handlers.get("seekto")!({ seekTime: 3 });
+    handlers.get("pause")!({});
+    expect(two.did).toEqual(["seek 60", "seek 30", "seek 3", "pause"]);
+    expect(handlers.get("nexttrack")).toBeNull();
+    expect(session.playbackState).toBe("playing");
+    onKey(new KeyboardEvent("keydown", { key: "MediaPlay" }));
+    expect(two.did.at(-1)).toBe("play");
+    release(one);
+    expect(session.playbackState).toBe("playing");
+    release(two);
+    expect([session.playbackState, handlers.get("play")]).toEqual(["none", null]);
+  });
+});
+
+describe("the voice of a story", () => {
+  const sentence = (startMs: number, endMs: number): object => ({ text: "x", paragraph: false, startMs, endMs, words: [] });
+  const page = (hash: string): never => ({ sentences: [sentence(0, 1000), sentence(1000, 2000), sentence(2000, 3000)], narration: { hash, durationMs: 3000 } }) as never;
+
+  it("follows its sentences by the element's own events: a hidden window has no frames", () => {
+    vi.stubGlobal("requestAnimationFrame", () => 0);
+    const ended = vi.fn();
+    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), ended });
+    const element = player(3);
+    const detach = voice.attach(element);
+    voice.turn(page("one"));
+    expect(element.src).toBe("http://x.test/one");
+    element.ready();
+    voice.toggle();
+    element.tick(1.2);
+    expect(voice.sentence).toBe(1);
+    element.dispatchEvent(new Event("ended"));
+    expect(ended).toHaveBeenCalledTimes(1);
+    // The next page in the same element, which the learner has let play.
+    voice.turn(page("two"), true);
+    expect([element.src, voice.playing]).toEqual(["http://x.test/two", true]);
+    // One sentence alone stops at its end, and no page is turned.
+    voice.stop();
+    voice.hear(1);
+    expect(element.currentTime).toBe(1);
+    element.tick(2.01);
+    expect([voice.playing, element.paused]).toEqual([false, true]);
+    expect(ended).toHaveBeenCalledTimes(1);
+    detach();
+    vi.unstubAllGlobals();
+  });
+
+  it("begins with the sentence where it was left, and tells where it stops", () => {
+    const stopped = vi.fn();
+    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), stopped });
+    const element = player(3);
+    voice.attach(element);
+    voice.turn(page("one"));
+    element.ready();
+    voice.begin(2);
+    voice.toggle();
+    expect(element.currentTime).toBe(2);
+    voice.toggle();
+    expect(stopped).toHaveBeenCalledWith(2);
+  });
+});
+
+describe("a transcript", () => {
+  const cues = parseCues("WEBVTT\n\n00:00.000 --> 00:01.000\nOne quarter.\n\n00:01.000 --> 00:02.000\nTwo quarters: that is\none half.\n\n00:02.000 --> 00:03.000\nNobody says this.\n\n00:03.000 --> 00:04.000\nOne quarter.\n");
+
+  it("leads from each sentence to its moment, in order", () => {
+    const box = document.createElement("div");
+    box.innerHTML = "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p>";
+    const text = box.textContent;
+    expect(markCues(box, cues)).toBe(3);
+    expect([...box.querySelectorAll("[data-cue]")].map((s) => [(s as HTMLElement).dataset["cue"], s.textContent!.replace(/\s+/g, " ")])).toEqual([["0", "one quarter."], ["1", "Two quarters: that is one half."], ["3", "one quarter."]]);
+    expect(box.textContent).toBe(text);
+    for (const span of box.querySelectorAll("[data-cue]")) expect([span.getAttribute("role"), (span as HTMLElement).tabIndex]).toEqual(["button", 0]);
+  });
+  it("stays as it is where the captions say something else", () => {
+    const box = document.createElement("div");
+    box.innerHTML = "<p>Quite another text.</p>";
+    expect(markCues(box, cues)).toBe(0);
+    expect(box.innerHTML).toBe("<p>Quite another text.</p>");
+  });
+});
+
+describe("the shape of a recording", () => {
+  it("is a slider that speaks in minutes and moves by keys", () => {
+    const onseek = vi.fn();
+    const target = document.createElement("div");
+    const part = mount(Waveform, { target, props: { at: 65, duration: 130, peaks: [0, 128, 255], onseek } });
+    flushSync();
+    const slider = target.querySelector("input")!;
+    expect(slider.getAttribute("aria-valuetext")).toContain("audio.of");
+    expect(target.querySelectorAll("svg path")).toHaveLength(2);
+    expect(target.querySelector<SVGElement>("svg.heard")!.style.clipPath).toContain("50%");
+    for (const [key, to] of [["ArrowRight", 70], ["ArrowLeft", 60], ["PageUp", 95], ["Home", 0], ["End", 130]] as const) {
+      slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+      expect([key, onseek.mock.lastCall?.[0]]).toEqual([key, to]);
+    }
+    void unmount(part);
+  });
+});
+
+describe("pictures", () => {
+  const variant = (width: number, type = "image/webp"): never => ({ hash: `h${width}`, width, size: 1, type }) as never;
+  const image = (variants: never[]): never => ({ alt: "", caption: "", width: 3000, height: 1000, thumbhash: "", variants }) as never;
+
+  it("are made here in the widths that the course does not bring", () => {
+    expect(madeHere(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)]))).toEqual([]);
+    expect(madeHere(image([variant(700, "image/jpeg")]))).toEqual([{ path: "h700?w=320", width: 320 }, { path: "h700?w=640", width: 640 }]);
+    expect(madeHere(image([variant(300)]))).toEqual([]);
+    for (const type of ["image/svg+xml", "image/gif"]) expect(madeHere(image([variant(1900, type)]))).toEqual([]);
+  });
+  it("say why they are not shown", async () => {
+    for (const [status, reason] of [[413, "image.tooLarge"], [422, "image.broken"], [415, "image.broken"], [503, "image.absent"], [404, "image.absent"]] as const) {
+      vi.stubGlobal("fetch", () => Promise.resolve({ status }));
+      expect(await reasonFor("x")).toBe(reason);
+    }
+    vi.stubGlobal("fetch", () => Promise.reject(new Error("gone")));
+    expect(await reasonFor("x")).toBe("image.absent");
+    vi.unstubAllGlobals();
+  });
+});
