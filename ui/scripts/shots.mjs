@@ -82,6 +82,8 @@ const states = [
   ["settings", "", "settings"],
   ["settings-below", "fr", "settings", toBottom],
   ["settings-ar", "ar", "settings"],
+  ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
+  ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
   ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
   ["lost", "", "nowhere/at/all"],
   ["broken", "broken", ""],

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        app::*, download::*, error::CommandError, learning::*, library::*, quiz::*, reading::*,
-        settings::*, storage::*, sync::*,
+        app::*, diagnostics::*, download::*, error::CommandError, learning::*, library::*, quiz::*,
+        reading::*, settings::*, storage::*, sync::*,
     },
     handlers,
     host::Host,
@@ -149,6 +149,9 @@ commands! {
 
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;
+
+    /// Where answers came from since the start, by route and tier, and how much is kept.
+    diagnostics::cache_figures(Empty) -> CacheFigures;
 }
 
 fn parse<T: serde::de::DeserializeOwned>(name: &str, request: Value) -> Result<T, CommandError> {

@@ -446,7 +446,7 @@ impl Core {
                 session.clone(),
             )));
         }
-        let learning = Learning::new(store.clone(), ids);
+        let learning = Learning::new(store.clone(), ids.clone());
         let downloads = content.downloads.clone();
         downloads.set_conditions(*self.conditions.borrow());
         let settings = Learning::new(store.clone(), self.config.ids.clone());
@@ -456,6 +456,8 @@ impl Core {
             learning.name_this_device(&self.accounts.device().name).await?;
         }
         self.media.set_library(Some(content.library.clone()));
+        let reader = Learning::new(store.clone(), ids.clone());
+        tasks.push(tokio::spawn(warm_up(reader, content.clone())));
         let id = info.id.clone();
         let account = Arc::new(OpenAccount {
             id,
@@ -506,6 +508,23 @@ impl Drop for OpenAccount {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
+        }
+    }
+}
+
+/// What was read last lies in memory before the window asks for it.
+async fn warm_up(learning: Learning, content: Arc<Content>) {
+    let latest = match learning.latest(8).await {
+        Ok(latest) => latest,
+        Err(e) => return tracing::warn!(error = %e, "what was read last is not known"),
+    };
+    for record in latest {
+        match content.ahead.begin(&record.row.item).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(e) => {
+                tracing::info!(ahead.item = %record.row.item, error = %e, "could not be warmed up")
+            }
         }
     }
 }

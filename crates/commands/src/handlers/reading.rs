@@ -30,6 +30,7 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
     account.content.downloads.opened(&request.item);
     let found = library.find_section(&request.item).await?;
     let mut body: SectionBody = library.body(found.section().body).await?;
+    account.content.ahead.reading(&found.manifest.value, found.lesson);
     let (meta, outline) = found.course();
     let section = found.section();
     // A quiz section's body ends with the block that names the compiled quiz: the UI gets it as `quiz`, once.

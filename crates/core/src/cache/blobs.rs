@@ -225,6 +225,11 @@ impl BlobStore {
         Ok(Some(place))
     }
 
+    /// Its bytes are in memory now. Does not count as a use.
+    pub fn is_warm(&self, hash: BlobHash) -> bool {
+        self.inner.memory.contains(&hash)
+    }
+
     /// Reads no body.
     pub fn has(&self, hash: BlobHash) -> Result<bool> {
         Ok(self.have_all(&[hash])?.contains(&hash))

@@ -77,8 +77,12 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> Fl
     pub fn new() -> Self {
         Self::default()
     }
-    /// The answer to `key`: of the request that is under way, or of `start` if there is none.
-    pub fn join(
+    /// The answer to `key`: of the request that is under way, or of `start` if there is none. It goes on when nobody waits.
+    pub fn join(&self, key: K, start: impl FnOnce() -> BoxFuture<'static, T>) -> Flight<T> {
+        self.join_until(key, Ends::WhenDone, start)
+    }
+    /// The same; `ends` says what becomes of it when nobody waits.
+    pub fn join_until(
         &self,
         key: K,
         ends: Ends,
@@ -160,7 +164,7 @@ mod tests {
         }
         fn ask(&self, ends: Ends) -> Flight<u32> {
             let (began, ended, gate) = (self.began.clone(), self.ended.clone(), self.gate.clone());
-            self.flights.join("a", ends, move || {
+            self.flights.join_until("a", ends, move || {
                 async move {
                     began.fetch_add(1, Ordering::SeqCst);
                     gate.acquire().await.unwrap().forget();

@@ -33,6 +33,13 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     {
         self.lock().map.get(key).map(|(v, _)| v.clone())
     }
+    /// Is here; does not count as a use.
+    pub fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.lock().map.contains(key)
+    }
     /// Bytes that there may be.
     pub fn budget(&self) -> usize {
         self.budget

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use http::{Method, header};
 
 use super::{
-    Ask, ByteLru, Cached, Db, Fallback, Figures, Forward, Route, Strategy,
+    Ask, ByteLru, Cached, Db, Fallback, Figures, Forward, Origin, Route, Strategy,
     ask::Asker,
     entries::{Answers, Page},
     figures::{Count, Counters},
@@ -113,6 +113,17 @@ impl Cache {
             disk_bytes: inner.answers.bytes(),
             disk_budget: inner.answers.budget(),
             evicted: inner.answers.evicted(),
+        }
+    }
+    /// A blob was used or fetched (`library`): it counts under its route. `None`: it was not to be had.
+    pub(crate) fn count_blob(&self, origin: Option<Origin>, joined: bool) {
+        let (route, counters) = (Route::of("/api/blobs/-"), &self.inner.counters);
+        match origin {
+            Some(origin) => counters.answer(&route, origin),
+            None => counters.add(&route, Count::Failed),
+        }
+        if joined {
+            counters.add(&route, Count::Coalesced);
         }
     }
     /// Another budget for the answers on the disk, in bytes; what is over it goes now.
@@ -336,7 +347,7 @@ impl Cache {
         let ends = if keeps { Ends::WhenDone } else { Ends::WhenNobodyWaits };
         self.inner
             .flights
-            .join(ask.key(), ends, move || async move { inner.request(&mine).await }.boxed())
+            .join_until(ask.key(), ends, move || async move { inner.request(&mine).await }.boxed())
     }
 
     fn error(&self, path: &str, outcome: Outcome) -> Error {

@@ -218,6 +218,11 @@ impl Downloads {
             before != conditions
         });
     }
+    /// Waits until something that nobody asked for may be fetched: nobody pays for each byte, and there is current enough.
+    pub(crate) async fn until_free(&self) {
+        let free = |w: &World| rules::allow(w.conditions, w.rules, rules::Ask::default()).is_ok();
+        let _ = self.inner.world.subscribe().wait_for(free).await;
+    }
     pub fn conditions(&self) -> Conditions {
         self.inner.world.borrow().conditions
     }

@@ -19,7 +19,7 @@ pub use scale::{encode, render, scaled};
 
 use crate::{
     Error,
-    cache::{Ends, Flights, Place},
+    cache::{Flights, Place},
     library::Library,
 };
 
@@ -106,7 +106,7 @@ impl Images {
             return Ok(shown);
         }
         let (this, library) = (self.clone(), library.clone());
-        let flight = self.flights.join((hash, key), Ends::WhenDone, move || {
+        let flight = self.flights.join((hash, key), move || {
             Box::pin(async move { this.make(library, hash, source, ask).await })
         });
         flight.await.unwrap_or_else(|| Err(Refusal::Broken("its decoder failed".to_owned())))

@@ -20,8 +20,9 @@ const LARGEST: u64 = 1 << 30;
 const HELD: u64 = 64 * 1024 * 1024;
 
 impl Library {
-    /// Fetches a blob into the store. Somebody else who is writing it already is waited for.
-    pub(super) async fn stream_blob(&self, hash: BlobHash) -> Result<()> {
+    /// Fetches a blob into the store. Somebody else who is writing it already is waited for. What comes ahead of any wish is not held in
+    /// memory alone: if there is no room, it does not come.
+    pub(super) async fn stream_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
         let blobs = self.blobs();
         if blobs.written_by_another(hash).await? {
             return Ok(());
@@ -29,7 +30,7 @@ impl Library {
         let url = format!("{}/api/blobs/{hash}", self.base_url());
         let mut part = None;
         if blobs.held(hash) > 0 {
-            part = Some(open(blobs, hash).await?);
+            part = Some(open(blobs, hash, came).await?);
         }
         let held = part.as_ref().map_or(0, PartFile::len);
         let mut reply = self.http().send(asking(hash, &url, held, None)).await?;
@@ -44,11 +45,19 @@ impl Library {
         if total.is_some_and(|t| t > LARGEST) {
             return Err(bad(&url, format!("it would have {} bytes", total.unwrap_or_default())));
         }
+        let ahead = match (came, total) {
+            (Came::Ahead, Some(total)) => Some(self.storage().reserve(total.saturating_sub(from))?),
+            _ => None,
+        };
         if from == 0 && held == 0 && total.is_some_and(|t| t <= INLINE) {
             let bytes = reply.bytes(INLINE as usize).await?;
-            return self.keep_or_hold(hash, &bytes);
+            return match came {
+                Came::Ahead => blobs.put_from(hash, &bytes, came),
+                _ => self.keep_or_hold(hash, &bytes),
+            };
         }
         let _promise = match (blobs.room(), total) {
+            _ if ahead.is_some() => None,
             (Some(room), Some(total)) => match room.before(total.saturating_sub(from)) {
                 // What does not fit on the disk is shown from memory, if it is not too long for that.
                 Err(Error::NoSpace { .. }) if from == 0 && total <= HELD => {
@@ -61,7 +70,7 @@ impl Library {
         };
         let mut part = match part {
             Some(part) => part,
-            None => open(blobs, hash).await?,
+            None => open(blobs, hash, came).await?,
         };
         if from == 0 {
             part.restart()?;
@@ -125,9 +134,9 @@ impl BlobStore {
 }
 
 /// What is here already is hashed again, away from those who wait for the network.
-async fn open(blobs: &BlobStore, hash: BlobHash) -> Result<PartFile> {
+async fn open(blobs: &BlobStore, hash: BlobHash, came: Came) -> Result<PartFile> {
     let blobs = blobs.clone();
-    tokio::task::spawn_blocking(move || blobs.part_from(hash, Came::Asked))
+    tokio::task::spawn_blocking(move || blobs.part_from(hash, came))
         .await
         .map_err(|e| Error::Internal(e.to_string()))?
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
 
+mod ahead;
 mod catalogue;
 mod fetching;
 mod pages;
@@ -17,13 +18,14 @@ use carrel_model::{
 use rusqlite::OptionalExtension;
 use serde::de::DeserializeOwned;
 
+pub use ahead::{Ahead, Reach};
 pub use catalogue::{Filter, Listing};
 pub use pages::{FoundSection, plain_text};
 pub use search::{Hit, HitKind};
 
 use crate::{
     Changes, Clock, Error, IdGen, Result,
-    cache::{BlobStore, ByteLru, Cache, Db, Ends, Flights, Judge, Place, Route, Strategy},
+    cache::{BlobStore, ByteLru, Cache, Came, Db, Flights, Judge, Origin, Place, Route, Strategy},
     download::Downloads,
     http::Http,
     storage::Storage,
@@ -76,6 +78,7 @@ pub struct ContentConfig {
 pub struct Content {
     pub library: Library,
     pub downloads: Downloads,
+    pub ahead: Ahead,
 }
 
 impl Content {
@@ -84,16 +87,19 @@ impl Content {
         let library = Library::open(&config)?;
         let downloads = Downloads::open(library.clone());
         downloads.resume();
-        Ok(Arc::new(Self { library, downloads }))
+        let ahead = Ahead::new(library.clone(), downloads.clone());
+        Ok(Arc::new(Self { library, downloads, ahead }))
     }
     /// The network may be another one now.
     pub fn network_changed(&self) {
         self.library.cache().network_changed();
         self.downloads.resume();
+        self.ahead.again();
     }
     /// Nothing is fetched any more; what was under way goes on when it is opened again.
     pub fn close(&self) {
         self.downloads.close();
+        self.ahead.stop();
     }
 }
 
@@ -308,10 +314,14 @@ impl Library {
 
     /// A compiled blob (section body, quiz, story, vocabulary), fetched if it is not here.
     pub async fn body<T: DeserializeOwned>(&self, hash: BlobHash) -> Result<T> {
+        let warm = self.inner.blobs.is_warm(hash);
         let bytes = match self.inner.blobs.get(hash)? {
-            Some(bytes) => bytes,
+            Some(bytes) => {
+                self.count_hit(warm);
+                bytes
+            }
             None => {
-                self.fetch_blob(hash).await?;
+                self.fetch_blob(hash, Came::Asked).await?;
                 self.inner
                     .blobs
                     .get(hash)?
@@ -324,26 +334,45 @@ impl Library {
 
     /// Where a blob's bytes are; fetched first if it is not here.
     pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
+        let warm = self.inner.blobs.is_warm(hash);
         if let Some(place) = self.inner.blobs.locate(hash)? {
+            self.count_hit(warm);
             return Ok(place);
         }
-        self.fetch_blob(hash).await?;
+        self.fetch_blob(hash, Came::Asked).await?;
         self.inner
             .blobs
             .locate(hash)?
             .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })
     }
 
+    fn count_hit(&self, warm: bool) {
+        let origin = if warm { Origin::Memory } else { Origin::Disk };
+        self.inner.cache.count_blob(Some(origin), false);
+    }
+
+    /// Fetches a blob that nobody asked for yet.
+    pub(super) async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
+        self.fetch_blob(hash, Came::Ahead).await
+    }
+
     /// Cache-first for one blob: one request however many ask.
-    async fn fetch_blob(&self, hash: BlobHash) -> Result<()> {
+    async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
         if self.inner.cache.is_offline() {
+            self.inner.cache.count_blob(None, false);
             return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });
         }
         let library = self.clone();
-        let flight = self.inner.fetching.join(hash, Ends::WhenDone, move || {
-            Box::pin(async move { library.stream_blob(hash).await.map_err(Arc::new) })
+        let flight = self.inner.fetching.join(hash, move || {
+            Box::pin(async move { library.stream_blob(hash, came).await.map_err(Arc::new) })
         });
-        match flight.await {
+        let joined = flight.joined;
+        let done = flight.await;
+        if came == Came::Asked {
+            let origin = matches!(done, Some(Ok(()))).then_some(Origin::Network);
+            self.inner.cache.count_blob(origin, joined);
+        }
+        match done {
             Some(Ok(())) => Ok(()),
             Some(Err(e)) => Err(match &*e {
                 Error::Offline(_) => Error::NotDownloaded { what: hash.to_hex(), size: None },
