@@ -100,9 +100,8 @@ impl Device {
         for id in ids {
             downloads.start(Kind::Course, id).expect("wanted");
         }
-        let ready = |id: &Slug| {
-            downloads.state(Kind::Course, id).expect("a state").ready_version.is_some()
-        };
+        let ready =
+            |id: &Slug| downloads.state(Kind::Course, id).expect("a state").ready_version.is_some();
         while !ids.iter().all(ready) {
             let _ = changes.recv().await;
         }
