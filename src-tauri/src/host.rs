@@ -8,6 +8,7 @@ use carrel_commands::{Host, api::error::CommandError, dispatch, events};
 use carrel_core::{
     SystemClock, SystemIds,
     core::{Config, Core},
+    download::SystemSensors,
     http::LiveHttp,
 };
 use serde_json::Value;
@@ -80,7 +81,9 @@ async fn open_core<R: Runtime>(
         app_version: version,
         listens: true,
     });
-    Ok(core.await?)
+    let core = core.await?;
+    core.watch_machine(Arc::new(SystemSensors));
+    Ok(core)
 }
 
 impl Open {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    io::Read,
     path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -192,23 +193,30 @@ async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
         let last = life == kills;
         proxy.allow(if last { u64::MAX } else { 4_000 + chance.below(each) });
         let number = lock(&proxy.life).number;
-        let mut command =
-            tokio::process::Command::from(Command::new(env!("CARGO_BIN_EXE_fetcher")));
-        command.arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fetcher"));
+        command.arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
         if life == 0 {
             command.args([proxy.url.as_str(), "asha", PASSWORD]);
             // Signing up is not what is cut.
             lock(&proxy.life).left += 4_000;
         }
         let mut child = command.spawn().expect("the process starts");
+        let mut out = child.stdout.take().expect("its output");
+        // What it says ends with it.
+        let said = tokio::task::spawn_blocking(move || {
+            let mut said = String::new();
+            out.read_to_string(&mut said).map(|_| said)
+        });
         let mut dry = proxy.dry.subscribe();
-        let ended = tokio::select! {
-            status = child.wait() => Some(status.expect("its end")),
-            _ = dry.wait_for(|n| *n >= number) => None,
+        let said = tokio::select! {
+            said = said => said.expect("its output").expect("its output"),
+            _ = dry.wait_for(|n| *n >= number) => String::new(),
         };
         // SIGKILL: nothing of it runs any more.
-        let _ = child.kill().await;
-        assert!(ended.is_none_or(|s| s.success()), "life {life} ended badly: {ended:?}");
+        let _ = child.kill();
+        let status = child.wait().expect("its end");
+        let ended = (!said.is_empty()).then_some(status);
+        assert!(ended.is_none_or(|s| s.success()), "life {life} ended badly: {said} {status}");
         let (asked, passed) = proxy.allow(0);
         proxy.dry.send_replace(number + 1);
         wire += passed;

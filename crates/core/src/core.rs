@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     Change, Changes, Clock, Error, IdGen, Result,
     account::{self, AccountInfo, Accounts, SecretStore, Secrets, ServerCheck, Session, Tokens},
-    download::{Conditions, guide},
+    download::{Conditions, Known, Sensors, guide},
     http::{FolderHttp, Http, Patient},
     learning::Learning,
     library::{Content, ContentConfig},
@@ -30,6 +30,9 @@ use crate::{
 
 /// How often the open file is looked after.
 const CARE: Duration = Duration::from_secs(3600);
+
+/// How often the machine is asked of network and battery.
+const LOOK_AT_MACHINE: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether a full disk has space again.
 const LOOK_FOR_SPACE: Duration = Duration::from_secs(20);
@@ -81,8 +84,9 @@ pub struct Core {
     /// Opened with the first account.
     storage: Mutex<Option<Storage>>,
     open: RwLock<Option<Arc<OpenAccount>>>,
-    /// What is known of network and battery.
+    /// What is known of network and battery, and by whom.
     conditions: watch::Sender<Conditions>,
+    known: std::sync::Mutex<[Known; 2]>,
     /// One change of account at a time.
     turn: Mutex<()>,
     me: Weak<Self>,
@@ -126,6 +130,7 @@ impl Core {
             changes: Changes::new(),
             open: RwLock::new(None),
             conditions: watch::Sender::new(Conditions::default()),
+            known: std::sync::Mutex::default(),
             turn: Mutex::new(()),
             me: me.clone(),
         });
@@ -249,8 +254,28 @@ impl Core {
         self.config.demo_dir.as_ref().is_some_and(|d| d.is_dir())
     }
 
-    /// What the window, or the system, says of network and battery: downloads go by it.
-    pub fn set_conditions(&self, conditions: Conditions) {
+    /// What the window says of network and battery: downloads go by it, and by what only the machine knows.
+    pub fn set_conditions(&self, by_window: Known) {
+        self.learn(0, by_window);
+    }
+    /// Asks the machine of network and battery from now on, as long as the core lives.
+    pub fn watch_machine(&self, sensors: Arc<dyn Sensors>) {
+        let (me, clock) = (self.me.clone(), self.config.clock.clone());
+        tokio::spawn(async move {
+            loop {
+                let asked = sensors.clone();
+                let read = tokio::task::spawn_blocking(move || asked.read()).await;
+                let Some(core) = me.upgrade() else { return };
+                core.learn(1, read.unwrap_or_default());
+                drop(core);
+                clock.sleep(LOOK_AT_MACHINE).await;
+            }
+        });
+    }
+    fn learn(&self, who: usize, what: Known) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known[who] = what;
+        let conditions = known[0].or(known[1]).conditions();
         self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
     }
 

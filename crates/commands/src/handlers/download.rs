@@ -1,6 +1,6 @@
 use carrel_core::{
     cache::MediaKind,
-    download::{Conditions, Network, Phase, Power, Reason, State, Wish},
+    download::{Known, Phase, Power, Reason, State, Wish},
     library::Kind,
 };
 use carrel_model::{BlobHash, ItemId, Slug};
@@ -123,13 +123,9 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
 }
 
 pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<Empty> {
-    let network = match (request.online, request.metered) {
-        (Some(false), _) => Network::Offline,
-        (_, Some(true)) => Network::Metered,
-        _ => Network::Unmetered,
-    };
-    let power = request.on_battery.map_or(Power::Mains, |percent| Power::Battery(percent.min(100)));
-    host.core().set_conditions(Conditions { network, power });
+    let power = request.on_battery.map(|percent| Power::Battery(percent.min(100)));
+    let (online, metered) = (request.online, request.metered);
+    host.core().set_conditions(Known { online, metered, power });
     if request.online == Some(true)
         && let Some(account) = host.core().account()
     {

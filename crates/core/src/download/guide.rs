@@ -15,7 +15,7 @@ pub async fn guide(
     mut conditions: watch::Receiver<Conditions>,
 ) {
     let mut changes = changes.listen();
-    let mut settings_changed = true;
+    let (mut settings_changed, mut begun) = (true, false);
     loop {
         if settings_changed {
             match learning.settings().await {
@@ -24,6 +24,9 @@ pub async fn guide(
                     tracing::warn!(error = %e, "the rules for downloads could not be read");
                 }
             }
+        }
+        if !std::mem::replace(&mut begun, true) {
+            look_for_updates(&downloads);
         }
         let set = tokio::select! {
             heard = changes.recv() => match heard {
@@ -44,10 +47,14 @@ pub async fn guide(
         if set.contains(&Change::Account) {
             downloads.resume();
         }
-        if set.contains(&Change::Catalogue)
-            && let Err(e) = downloads.update()
-        {
-            tracing::warn!(error = %e, "newer versions could not be looked for");
+        if set.contains(&Change::Catalogue) {
+            look_for_updates(&downloads);
         }
+    }
+}
+
+fn look_for_updates(downloads: &Downloads) {
+    if let Err(e) = downloads.update() {
+        tracing::warn!(error = %e, "newer versions could not be looked for");
     }
 }

@@ -13,11 +13,13 @@
 //! | `stop` | what a fault means for a download. Pure |
 //! | `run` | trying, waiting, going on |
 //! | `meter` | bytes, rate, time left |
+//! | `conditions` | what the machine and the window know of network and battery |
 //! | `guide` | what downloads hear of the rest |
 //! | `proof` | "ready for offline" |
 //!
-//! Not here: what is removed when space is short (`storage`), where conditions come from (the window, `conditions`).
+//! Not here: what is removed when space is short (`storage`), how much space there is.
 
+mod conditions;
 mod guide;
 mod keep;
 mod meter;
@@ -42,6 +44,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use conditions::{Known, Sensors, SystemSensors};
 pub(crate) use guide::guide;
 pub use meter::Pace;
 pub use needs::Spot;

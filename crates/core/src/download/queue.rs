@@ -347,14 +347,15 @@ pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
     })
 }
 
-/// The switch: what was wanted is ready, in one statement. What only the version before needed is the first to be removed when space is
+/// The switch: what was wanted is ready, in one statement; it counts as checked since its oldest blob was. What only the version before needed is the first to be removed when space is
 /// short. False if `version` is not what is wanted any more.
 pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().with(|conn| {
         let switched = conn
             .prepare_cached(
-                "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = ?6
+                "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = coalesce((
+                   SELECT min(b.proved_ms) FROM need n JOIN blob b ON b.hash = n.hash WHERE n.version = ?5), ?6)
                  WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND wanted = ?5",
             )?
             .execute(params![account, kind, id, scope, version, now_ms])?;

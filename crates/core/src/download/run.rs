@@ -253,7 +253,14 @@ impl Downloads {
 /// Runs to its end, unless it is stopped.
 pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
     tokio::select! {
-        () = downloads.live(&run) => downloads.left(&run),
+        () = downloads.live(&run) => {
+            downloads.left(&run);
+            // Wanted again in its last moment.
+            let again = queue::get(&downloads.inner.library, &run.wish);
+            if again.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
+                downloads.run(run.wish.clone()).is_own();
+            }
+        }
         () = run.stopped.cancelled() => {}
     }
 }

@@ -103,7 +103,7 @@ impl Line<'_> {
     async fn small_once(&self, blob: &ManifestBlob) -> Result<Bytes, Snag> {
         let reply = self.ask(blob, 0).await?;
         if reply.status != 200 {
-            return Err(Snag::Range(bad(&self.url(blob), "a part that was not asked for")));
+            return Err(Snag::Range(lies(&self.url(blob), "a part that was not asked for")));
         }
         let limit = usize::try_from(blob.size).unwrap_or(usize::MAX);
         let bytes = reply.bytes(limit).await.map_err(|f| match f.kind {
@@ -178,7 +178,7 @@ impl Line<'_> {
         let url = self.url(blob);
         let mut skip = match reply.status {
             206 if from > 0 && range_fits(&reply, from, blob.size) => 0,
-            206 => return Err(Snag::Range(bad(&url, "a part that was not asked for"))),
+            206 => return Err(Snag::Range(lies(&url, "a part that was not asked for"))),
             // The whole, because the server does no ranges: what is here is passed over.
             _ => part.len(),
         };
@@ -234,7 +234,7 @@ impl Line<'_> {
         })?;
         match reply.status {
             200 | 206 => {}
-            416 => return Err(Snag::Range(bad(&url, "no such part"))),
+            416 => return Err(Snag::Range(lies(&url, "no such part"))),
             _ => return Err(Snag::Stop(refused(&url, reply, self.clock.now_ms()).await)),
         }
         let text = |name| reply.header(name).unwrap_or_default().trim();
@@ -255,7 +255,7 @@ impl Line<'_> {
             && text(header::CONTENT_ENCODING).is_empty()
             && length.is_some_and(|n| n != blob.size)
         {
-            return Err(Snag::Cut(bad(&url, "another length than the manifest says")));
+            return Err(Snag::Cut(lies(&url, "another length than the manifest says")));
         }
         Ok(reply)
     }
@@ -351,6 +351,15 @@ fn packs(media_type: &str) -> bool {
 
 fn bad(url: &str, problem: &str) -> Error {
     Error::BadReply { url: url.to_owned(), problem: problem.to_owned() }
+}
+/// A server of ours that does not do what it should.
+fn lies(url: &str, problem: &str) -> Error {
+    Error::Server {
+        status: 200,
+        code: ErrorCode::BadReply,
+        detail: format!("{url}: {problem}"),
+        retry_after_ms: None,
+    }
 }
 fn corrupt(blob: &ManifestBlob) -> Error {
     Error::Corrupt(format!("blob {:?} came with other bytes", blob.hash))

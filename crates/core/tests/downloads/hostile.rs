@@ -150,3 +150,17 @@ async fn a_manifest_under_another_key_is_not_believed() {
     fresh.start(&course);
     fresh.ready(&course).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_tells_the_right_length_is_a_broken_server() {
+    let net = Net::new();
+    let course = Course::new("river", &[&[SIZE as usize]]);
+    net.publish(&course);
+    let film = course.media()[0].clone();
+    net.will(film.hash, &[Short(9), Short(8), Short(7)]);
+    let desk = Desk::new(&net);
+    desk.start(&course);
+    desk.paused(&course, Reason::Server).await;
+    desk.ready(&course).await;
+    assert_eq!(net.sent(film.hash), film.size, "what it sent was not taken");
+}
