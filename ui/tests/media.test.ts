@@ -1,12 +1,17 @@
 import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parseCues } from "../src/lib/captions";
+import { speak } from "../src/lib/i18n/index.svelte";
 import { hold, onKey, release, type Holder } from "../src/lib/mediaKeys";
 import { Narration } from "../src/lib/narration.svelte";
 import { madeHere, reasonFor } from "../src/lib/pictures";
 import { parsePlace, placeAt, Playback } from "../src/lib/playback.svelte";
 import { useTransport } from "../src/lib/platform/transport";
 import { markCues } from "../src/lib/transcript";
+import VideoPlayer from "../src/lib/parts/VideoPlayer.svelte";
+import { fixture } from "../src/lib/platform/fixture";
+import { desk } from "../src/lib/state.svelte";
+import { settle as shownSettle, show } from "./support";
 import Waveform from "../src/lib/parts/Waveform.svelte";
 
 /** An element that plays as far as a test says. */
@@ -155,6 +160,23 @@ describe("a recording's place", () => {
   });
 });
 
+describe("a film's player", () => {
+  it("stays the same when there is news of the app", async () => {
+    let asked = 0;
+    const inner = fixture("en");
+    useTransport({ call: (name, request) => { if (name === "get_place") asked += 1; return inner.call(name, request); }, listen: inner.listen });
+    await desk.load();
+    const video = { title: "A film", hash: "b".repeat(64), size: 1, type: "video/mp4", durationMs: 1000, width: 16, height: 9, transcript: "", poster: { alt: "", caption: "", width: 16, height: 9, thumbhash: "", variants: [{ width: 16, hash: "p", size: 1, type: "image/webp" }] } };
+    const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
+    await shownSettle();
+    expect(asked).toBe(1);
+    await desk.take({ ...desk.app });
+    await shownSettle();
+    expect(asked).toBe(1);
+    shown.close();
+  });
+});
+
 describe("media keys", () => {
   const holder = (): Holder & { did: string[] } => {
     const did: string[] = [];
@@ -254,13 +276,14 @@ describe("a transcript", () => {
 });
 
 describe("the shape of a recording", () => {
-  it("is a slider that speaks in minutes and moves by keys", () => {
+  it("is a slider that speaks in minutes and moves by keys", async () => {
+    await speak("en");
     const onseek = vi.fn();
     const target = document.createElement("div");
     const part = mount(Waveform, { target, props: { at: 65, duration: 130, peaks: [0, 128, 255], onseek } });
     flushSync();
     const slider = target.querySelector("input")!;
-    expect(slider.getAttribute("aria-valuetext")).toContain("audio.of");
+    expect(slider.getAttribute("aria-valuetext")).toBe("1:05 of 2:10");
     expect(target.querySelectorAll("svg path")).toHaveLength(2);
     expect(target.querySelector<SVGElement>("svg.heard")!.style.clipPath).toContain("50%");
     for (const [key, to] of [["ArrowRight", 70], ["ArrowLeft", 60], ["PageUp", 95], ["Home", 0], ["End", 130]] as const) {
