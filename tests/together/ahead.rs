@@ -2,7 +2,7 @@
 
 use carrel_core::{
     core::OpenAccount,
-    download::{Conditions, Network},
+    download::Known,
     learning::Step,
     library::{Kind, Reach},
 };
@@ -65,9 +65,8 @@ async fn the_next_two_lessons_come_ahead_but_not_over_a_metered_line() {
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let line = |network| Conditions { network, ..Conditions::default() };
-    core.set_conditions(line(Network::Metered));
-    account.content.downloads.set_conditions(line(Network::Metered));
+    let metered = |metered| Known { metered: Some(metered), ..Known::default() };
+    core.set_conditions(metered(true));
 
     open(&account, 0).await;
     let mut watched = account.content.ahead.reach();
@@ -75,7 +74,7 @@ async fn the_next_two_lessons_come_ahead_but_not_over_a_metered_line() {
         soon("the wait", async { watched.wait_for(|r| r.waits).await.expect("it runs").clone() })
             .await;
     assert_eq!(waits.fetched, 0, "somebody pays for each byte");
-    core.set_conditions(line(Network::Unmetered));
+    core.set_conditions(metered(false));
     let reach = until_done(&account).await;
     assert!(reach.fetched >= 11, "three lessons of four sections: {reach:?}");
 
