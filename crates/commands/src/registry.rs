@@ -135,6 +135,8 @@ commands! {
     storage::clear_cache(Empty) -> StorageCleared;
     /// How much space content may take.
     storage::set_budget(SetBudget) -> StorageView;
+    /// Moves all content to another folder; answers when it is there.
+    storage::move_content(MoveContent) -> StorageView;
 
     /// What waits, what was refused, how the last round went.
     sync::get_sync_status(Empty) -> SyncStatus;

@@ -2,6 +2,8 @@
 //!
 //! Not here: what is done with an account (`learning`, `library`, `sync`), and the commands of the window.
 
+mod content;
+
 use std::{
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -9,7 +11,6 @@ use std::{
 };
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
-use futures_util::future::BoxFuture;
 use tokio::{
     sync::{Mutex, watch},
     task::JoinHandle,
@@ -23,7 +24,7 @@ use crate::{
     learning::Learning,
     library::{Content, ContentConfig},
     media::MediaServer,
-    storage::{Disk, Places, Storage, StorageOptions, SystemDisk},
+    storage::Storage,
     store::{self, Store},
     sync::{Engine, Machine, Sync, Transport},
 };
@@ -33,9 +34,6 @@ const CARE: Duration = Duration::from_secs(3600);
 
 /// How often the machine is asked of network and battery.
 const LOOK_AT_MACHINE: Duration = Duration::from_secs(60);
-
-/// How often it is looked whether a full disk has space again.
-const LOOK_FOR_SPACE: Duration = Duration::from_secs(20);
 
 /// What the core needs to know of the world.
 #[derive(Clone)]
@@ -59,20 +57,7 @@ pub struct Config {
     pub listens: bool,
 }
 
-/// Where content lies and how much it may take.
-#[derive(Clone)]
-pub struct Space {
-    /// A folder for all users of this machine; none: `cache_dir`.
-    pub content_dir: Option<PathBuf>,
-    /// The most that the organisation allows, in bytes.
-    pub policy_budget: Option<u64>,
-    pub disk: Arc<dyn Disk>,
-}
-impl Default for Space {
-    fn default() -> Self {
-        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk) }
-    }
-}
+pub use content::Space;
 
 /// The client without a window. Clones of the `Arc` share it.
 pub struct Core {
@@ -156,81 +141,6 @@ impl Core {
     /// What is known of the open account now.
     pub fn account_info(&self) -> Option<AccountInfo> {
         self.accounts.get(&self.account()?.id)
-    }
-    /// The content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
-    pub async fn storage(&self) -> Result<Storage> {
-        let mut open = self.storage.lock().await;
-        if let Some(storage) = open.as_ref() {
-            return Ok(storage.clone());
-        }
-        let (places, space) = (self.places(), self.config.space.clone());
-        let (clock, changes) = (self.config.clock.clone(), self.changes.clone());
-        let storage = tokio::task::spawn_blocking(move || {
-            // What the machine shares is used by whoever may write there; others read it, and keep the rest for themselves.
-            let (dir, below) = match space.content_dir {
-                Some(shared) if Storage::is_writable(&shared) => (shared, None),
-                shared => (places.current(), shared),
-            };
-            Storage::open(StorageOptions {
-                dir,
-                policy_budget: space.policy_budget,
-                disk: space.disk,
-                clock,
-                changes,
-                steps: None,
-                below,
-            })
-        })
-        .await
-        .map_err(|e| Error::Internal(e.to_string()))??;
-        tokio::spawn(watch_space(self.me.clone(), &storage, self.places()));
-        *open = Some(storage.clone());
-        Ok(storage)
-    }
-    fn places(&self) -> Places {
-        Places::new(self.config.data_dir.join("content.json"), self.config.cache_dir.clone())
-    }
-
-    /// Moves all content to another folder: copies while it is in use, then closes the open account for a moment and opens it again.
-    /// Killed in between, it goes on at the next start. `Error::Invalid` if the folder will not do, or if others use the content now.
-    pub async fn move_content(&self, to: PathBuf) -> Result<()> {
-        if !self.can_move_content() {
-            return Err(Error::Invalid("the organisation says where content lies".into()));
-        }
-        let (storage, places) = (self.storage().await?, self.places());
-        aside({
-            let (storage, places) = (storage.clone(), places.clone());
-            move || {
-                places.begin(&storage, &to)?;
-                places.copy_ahead(&storage).map(|_| ())
-            }
-        })
-        .await?;
-        let turn = self.turn.lock().await;
-        let open = self.account().map(|a| a.id.clone());
-        self.close_open().await;
-        self.storage.lock().await.take();
-        let moved = aside({
-            let places = places.clone();
-            move || places.switch(&storage).map(|_| ())
-        })
-        .await;
-        drop(turn);
-        if let Some(id) = open {
-            self.switch(&id).await?;
-        }
-        if let Err(e) = moved {
-            aside(move || places.give_up()).await?;
-            return Err(e);
-        }
-        aside(move || places.tidy(&|_| {})).await?;
-        self.changes.tell_one(Change::Storage);
-        Ok(())
-    }
-
-    /// False where the organisation says where content lies.
-    pub fn can_move_content(&self) -> bool {
-        self.config.space.content_dir.is_none()
     }
     pub fn changes(&self) -> &Changes {
         &self.changes
@@ -552,43 +462,6 @@ async fn warm_up(learning: Learning, content: Arc<Content>) {
             }
         }
     }
-}
-
-/// Runs what reads and writes a lot where blocking is fine.
-async fn aside<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(|e| Error::Internal(e.to_string()))?
-}
-
-/// Sweeps content once after a start and goes on with a move that was cut short; then, while the disk is full, looks whether there is
-/// space again and lets downloads go on.
-fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
-    let (sweeping, watched) = (storage.clone(), storage.downgrade());
-    Box::pin(async move {
-        let tidied = places.clone();
-        let swept = aside(move || {
-            tidied.tidy(&|_| {})?;
-            sweeping.sweep()
-        });
-        if let Err(e) = swept.await {
-            tracing::warn!(error = %e, "content could not be swept");
-        }
-        if let (Some(to), Some(core)) = (places.pending(), core.upgrade())
-            && let Err(e) = core.move_content(to).await
-        {
-            tracing::warn!(error = %e, "content was not moved");
-        }
-        loop {
-            let Some(clock) = core.upgrade().map(|c| c.config.clock.clone()) else { return };
-            clock.sleep(LOOK_FOR_SPACE).await;
-            // After a move there is another store, and another watch.
-            let Some(storage) = watched.upgrade() else { return };
-            match (storage.look_again(), core.upgrade().and_then(|c| c.account())) {
-                (Ok(true), Some(account)) => account.content.downloads.resume(),
-                (Ok(_), _) => {}
-                (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),
-            }
-        }
-    })
 }
 
 async fn look_after(store: Arc<Store>, clock: Arc<dyn Clock>) {

@@ -125,6 +125,13 @@ pub struct StorageCleared {
     pub freed: u64,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct MoveContent {
+    /// A folder of this machine, from its beginning.
+    pub folder: String,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SetBudget {

@@ -12,8 +12,8 @@ use crate::{
         download::DownloadPhase,
         error::CommandError,
         storage::{
-            SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit, StorageRef,
-            StorageRemoval, StorageRequest, StorageTrouble, StorageView,
+            MoveContent, SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit,
+            StorageRef, StorageRemoval, StorageRequest, StorageTrouble, StorageView,
         },
     },
     host::{Host, account},
@@ -125,6 +125,11 @@ pub async fn set_budget(host: &dyn Host, request: SetBudget) -> Result<StorageVi
     })
     .await?;
     account.content.downloads.resume();
+    get_storage(host, StorageRequest::default()).await
+}
+
+pub async fn move_content(host: &dyn Host, request: MoveContent) -> Result<StorageView> {
+    host.core().move_content(request.folder.trim().into()).await?;
     get_storage(host, StorageRequest::default()).await
 }
 

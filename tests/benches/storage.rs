@@ -1,0 +1,184 @@
+//! A device's content at 1x, 10x and 100x (10,000 courses, 200,000 sections, 50,000 blobs): start, sweep, storage page, list, search and
+//! clean-up, with the exponent of their growth. `cargo bench -p carrel-tests --bench storage`.
+//!
+//! What is held: the exponent from 10x to 100x (1 is linear), and a most for the largest.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures real time and prints a table"
+)]
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use carrel_core::{
+    Changes, SystemClock,
+    storage::{Storage, StorageOptions, SystemDisk},
+};
+use carrel_model::BlobHash;
+
+const COURSES: [u64; 3] = [100, 1_000, 10_000];
+const SECTIONS: u64 = 20;
+const BLOBS: u64 = 5;
+
+fn main() {
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let rows: Vec<Vec<(&str, f64)>> = COURSES.iter().map(|n| measure(*n)).collect();
+    // (what, the most for the largest in ms)
+    let most = [
+        ("open", 50.0),
+        ("sweep", 3_000.0),
+        ("storage page", 150.0),
+        ("list of downloads", 30.0),
+        ("search", 50.0),
+        ("clean-up of a tenth", 500.0),
+    ];
+    println!("{:<22} {:>10} {:>10} {:>10} {:>9}   held", "ms", "1x", "10x", "100x", "exponent");
+    let mut over = 0;
+    for (n, (what, most)) in most.iter().enumerate() {
+        let [one, ten, hundred] = [0, 1, 2].map(|size: usize| rows[size][n].1);
+        assert_eq!(rows[0][n].0, *what);
+        let exponent = (hundred / ten).log10();
+        // Below a millisecond noise grows faster than work.
+        let bad = hundred > *most || (hundred > 1.0 && exponent > 1.15);
+        over += u32::from(bad);
+        let mark = if bad { "  OVER" } else { "" };
+        println!(
+            "{what:<22} {one:>10.2} {ten:>10.2} {hundred:>10.2} {exponent:>9.2}   <= {most} ms, <= 1.15{mark}"
+        );
+    }
+    if over > 0 {
+        println!("{over} rows are over their budget");
+        std::process::exit(1);
+    }
+}
+
+fn measure(courses: u64) -> Vec<(&'static str, f64)> {
+    let dir = tempfile::Builder::new()
+        .prefix("carrel-bench-")
+        .tempdir_in("target")
+        .expect("a folder on the disk");
+    fill(&open(dir.path()), courses);
+    let opened = median(5, || drop(open(dir.path())));
+    let storage = open(dir.path());
+    let swept = median(1, || assert_eq!(storage.sweep().expect("swept"), Default::default()));
+    let page = median(5, || {
+        let figures = storage.figures("asha").expect("figures");
+        assert_eq!(figures.mine, courses * (BLOBS - 1) * 100);
+        assert_eq!(storage.courses("asha", 0, 50).expect("rows").1, courses);
+    });
+    let list = median(5, || {
+        let listed = storage.db().with(|conn| {
+            let mut stmt = conn.prepare_cached("SELECT d.id, d.phase, v.hash FROM download d LEFT JOIN version v ON v.version = d.ready WHERE d.account = 'asha' AND d.kind = 'course' AND d.scope = ''")?;
+            Ok(stmt.query_map([], |r| r.get::<_, String>(0))?.count())
+        });
+        assert_eq!(listed.expect("listed") as u64, courses);
+    });
+    let search = median(5, || {
+        let hits = storage.db().with(|conn| {
+            let mut stmt = conn.prepare_cached("SELECT t.item FROM page_words JOIN page_text t ON t.rowid = page_words.rowid WHERE page_words MATCH 'meander7' ORDER BY bm25(page_words) LIMIT 40")?;
+            Ok(stmt.query_map([], |r| r.get::<_, String>(0))?.count())
+        });
+        assert!(hits.expect("found") > 0);
+    });
+    let cleaned = median(1, || {
+        let freed = storage.evict(courses * 100 / 10).expect("freed");
+        assert!(freed >= courses * 10);
+    });
+    vec![
+        ("open", opened),
+        ("sweep", swept),
+        ("storage page", page),
+        ("list of downloads", list),
+        ("search", search),
+        ("clean-up of a tenth", cleaned),
+    ]
+}
+
+fn open(dir: &Path) -> Storage {
+    let storage = Storage::open(StorageOptions {
+        dir: dir.to_owned(),
+        policy_budget: None,
+        disk: Arc::new(SystemDisk),
+        clock: Arc::new(SystemClock::new()),
+        changes: Changes::new(),
+        steps: None,
+        below: None,
+    });
+    storage.expect("a store")
+}
+
+/// Four blobs of each course are pinned (one of them a file), the fifth was only opened once.
+fn fill(storage: &Storage, courses: u64) {
+    let blobs = storage.dir().join("blobs");
+    let filled = storage.db().write(|tx| {
+        for n in 0..courses {
+            let hashes: Vec<_> = (0..BLOBS).map(|b| BlobHash::of(format!("{n}/{b}").as_bytes())).collect();
+            for (b, hash) in hashes.iter().enumerate() {
+                let inline = b != 0;
+                tx.prepare_cached("INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 100, ?2, ?3, 1, ?4, 0)")?
+                    .execute((hash.0, inline, b as i64 % 5, n as i64))?;
+                if inline {
+                    tx.prepare_cached("INSERT INTO blob_body (hash, body) VALUES (?1, ?2)")?.execute((hash.0, [7_u8; 100]))?;
+                } else {
+                    let hex = hash.to_hex();
+                    std::fs::create_dir_all(blobs.join(&hex[..2]))?;
+                    std::fs::write(blobs.join(&hex[..2]).join(hex), [7; 100])?;
+                }
+            }
+            let bytes = (BLOBS - 1) as i64 * 100;
+            tx.prepare_cached(
+                "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes,
+                                      other_bytes, signed)
+                 VALUES (?1, '', 'k', 'course', ?2, 4, ?3, ?3, 0, 0, 0, 0, ?4)",
+            )?
+            .execute((BlobHash::of(&n.to_le_bytes()).0, format!("course-{n}"), bytes, "{}".repeat(2_000)))?;
+            let version = tx.last_insert_rowid();
+            for hash in &hashes[..BLOBS as usize - 1] {
+                tx.prepare_cached("INSERT INTO need (version, hash, size, kind) VALUES (?1, ?2, 100, 0)")?.execute((version, hash.0))?;
+            }
+            tx.prepare_cached(
+                "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
+                                       requested_ms, used_ms, checked_ms)
+                 VALUES ('asha', 'course', ?1, '', 'ready', '', ?2, ?2, NULL, ?3, 1, 0, 0, 1)",
+            )?
+            .execute((format!("course-{n}"), bytes, version))?;
+            for s in 0..SECTIONS {
+                tx.prepare_cached(
+                    "INSERT INTO page_text (account, root, item, kind, title, course_title, body) VALUES ('asha', ?1, ?2, 'section', ?3, ?4, ?5)",
+                )?
+                .execute((
+                    format!("course-{n}"),
+                    format!("course-{n}/lesson/section-{s}"),
+                    format!("Section {s}"),
+                    format!("Course {n}"),
+                    format!("the river{} takes from the outside of the meander{} and leaves sand{}", n % 97, (n * SECTIONS + s) % 1_009, s),
+                ))?;
+            }
+        }
+        Ok(())
+    });
+    filled.expect("filled");
+    storage
+        .db()
+        .with(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))
+        .expect("checkpointed");
+}
+
+/// Median of `n` runs, in milliseconds.
+fn median(n: usize, mut run: impl FnMut()) -> f64 {
+    let mut times: Vec<Duration> = (0..n)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[n / 2].as_secs_f64() * 1e3
+}
