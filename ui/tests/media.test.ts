@@ -235,6 +235,8 @@ describe("the voice of a story", () => {
     expect(element.currentTime).toBe(1);
     element.tick(2.01);
     expect([voice.playing, element.paused]).toEqual([false, true]);
+    voice.hear(2);
+    element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
     detach();
     vi.unstubAllGlobals();
@@ -260,7 +262,7 @@ describe("a transcript", () => {
 
   it("leads from each sentence to its moment, in order", () => {
     const box = document.createElement("div");
-    box.innerHTML = "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p>";
+    box.innerHTML = "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p><p>Two quarters: that is one half. One quarter.</p>";
     const text = box.textContent;
     expect(markCues(box, cues)).toBe(3);
     expect([...box.querySelectorAll("[data-cue]")].map((s) => [(s as HTMLElement).dataset["cue"], s.textContent!.replace(/\s+/g, " ")])).toEqual([["0", "one quarter."], ["1", "Two quarters: that is one half."], ["3", "one quarter."]]);
