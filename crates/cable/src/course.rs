@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Fault, PREFIX, Result, frame::frame};
 
 /// The format this code writes and reads.
-pub const COURSE_FORMAT: &str = "carrel-course/1";
+pub const COURSE_FORMAT: &str = "carrel-cable-course/1";
 /// The most courses and stories in one file.
 const MOST: usize = 1_000;
 const CHUNK: usize = 256 * 1024;

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Fault, PREFIX, Result, frame::frame, hex, unhex};
 
 /// The format this code writes and reads.
-pub const WORK_FORMAT: &str = "carrel-work/1";
+pub const WORK_FORMAT: &str = "carrel-cable-work/1";
 /// Before the head, when it is signed: the signature can be taken for nothing else.
-const CONTEXT: &[u8] = b"carrel-work/1\n";
+const CONTEXT: &[u8] = b"carrel-cable-work/1\n";
 const SIGNATURE: u64 = 64;
 /// The most bytes of rows: they are read whole. A year of study every day has about 5 MB.
 const ROWS_LIMIT: u64 = 512 * 1024 * 1024;

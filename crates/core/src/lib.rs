@@ -10,6 +10,7 @@
 //! | `library` | courses and stories as the learner sees them: catalogue, manifests, bodies, search |
 //! | `download` | whole courses and stories onto this device |
 //! | `storage` | how much content may take, who goes when space is short, the figures |
+//! | `cable` | courses and work as files, where there is no network |
 //! | `media` | the loopback server that audio and video are played from |
 //! | `core` | the client as one thing: accounts, and the open one with everything that belongs to it |
 //! | `http`, `clock`, `ids` | the world outside, through traits |
@@ -17,6 +18,7 @@
 //! Not here: windows, commands, anything of Tauri; the server.
 
 pub mod account;
+pub mod cable;
 pub mod cache;
 pub mod changes;
 pub mod clock;

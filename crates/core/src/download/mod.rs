@@ -13,11 +13,13 @@
 //! | `stop` | what a fault means for a download. Pure |
 //! | `run` | trying, waiting, going on |
 //! | `meter` | bytes, rate, time left |
+//! | `carried` | versions that come by cable and not from the server |
 //! | `guide` | what downloads hear of the rest |
 //! | `proof` | "ready for offline" |
 //!
 //! Not here: what is removed when space is short (`storage`), where conditions come from (the window, `conditions`).
 
+pub(crate) mod carried;
 mod guide;
 mod keep;
 mod meter;
@@ -192,6 +194,7 @@ impl Downloads {
         queue::remove(library, wish)?;
         if wish.is_whole() {
             library.unindex(&wish.id)?;
+            library.unlist(wish.kind, &wish.id)?;
         }
         self.told(wish);
         self.state_of(wish)
@@ -243,6 +246,10 @@ impl Downloads {
         let mut begun = 0;
         for (wish, here) in queue::ready(library)? {
             let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
+            // What came by cable under another library's key is not this list's to replace.
+            if library.is_from_elsewhere(wish.kind, &wish.id)? {
+                continue;
+            }
             if there == here || !self.table().updated.insert((wish.clone(), there)) {
                 continue;
             }
@@ -261,6 +268,11 @@ impl Downloads {
         for run in table.running.values() {
             run.stopped.cancel();
         }
+    }
+
+    /// Stops fetching: what is wanted comes another way. True if something was under way.
+    pub(crate) fn leave_to_cable(&self, wish: &Wish) -> bool {
+        self.stop(wish).is_some()
     }
 
     fn stop(&self, wish: &Wish) -> Option<Arc<Run>> {

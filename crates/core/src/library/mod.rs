@@ -3,6 +3,7 @@
 //! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
 
 mod catalogue;
+mod here;
 mod pages;
 mod search;
 
@@ -23,7 +24,7 @@ pub use search::{Hit, HitKind};
 use crate::{
     Changes, Clock, Error, IdGen, Result,
     cache::{BlobStore, ByteLru, Cache, Db, Ends, Flights, Judge, Place, Route, Strategy},
-    download::Downloads,
+    download::{Downloads, carried},
     http::{Http, Request},
     storage::Storage,
 };
@@ -58,6 +59,13 @@ impl Kind {
     }
 }
 
+/// Where a manifest was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    Server,
+    Device,
+}
+
 /// What the content of one account needs.
 pub struct ContentConfig {
     /// Shared by the learners of this device.
@@ -84,6 +92,7 @@ impl Content {
     /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
+        carried::tidy(&library)?;
         let downloads = Downloads::open(library.clone());
         downloads.resume();
         Ok(Arc::new(Self { library, downloads }))
@@ -196,7 +205,7 @@ impl Library {
     /// The manifest to show: the downloaded one at once if there is one, else the server's by the route table.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
-            let value = self.prove(&signed)?;
+            let value = self.prove(&signed, Via::Device)?;
             return Ok(Dated {
                 value,
                 as_of_ms,
@@ -208,7 +217,7 @@ impl Library {
             // A lesson that is here brought its course's manifest with it.
             Err(e @ (Error::Offline(_) | Error::NotDownloaded { .. } | Error::BadReply { .. })) => {
                 let Some((signed, as_of_ms)) = self.with_a_lesson(kind, id)? else { return Err(e) };
-                let value = self.prove(&signed)?;
+                let value = self.prove(&signed, Via::Device)?;
                 Ok(Dated { value, as_of_ms, stale: true, offline: true })
             }
             other => other,
@@ -223,7 +232,8 @@ impl Library {
     ) -> Result<Dated<Arc<OpenManifest>>> {
         let path = format!("/api/{}/{id}/manifest", kind.path());
         let cached = self.inner.cache.get(&path, || {}).await?;
-        let value = self.prove(std::str::from_utf8(&cached.body).unwrap_or_default())?;
+        let value =
+            self.prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest of {id} names {}",
@@ -241,21 +251,22 @@ impl Library {
     /// The manifest as far as it is on this device: never asks the network. For titles.
     pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         if let Some((signed, _)) = self.downloaded(kind, id)? {
-            return self.prove(&signed).map(Some);
+            return self.prove(&signed, Via::Device).map(Some);
         }
         let path = format!("/api/{}/{id}/manifest", kind.path());
         let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
         match self.inner.cache.get_by(route, &path, || {}).await {
-            Ok(cached) => {
-                self.prove(std::str::from_utf8(&cached.body).unwrap_or_default()).map(Some)
-            }
+            Ok(cached) => self
+                .prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)
+                .map(Some),
             Err(Error::NotDownloaded { .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    /// Checks the signature against the key that this server was first seen with, and pins a first key.
-    fn prove(&self, signed_json: &str) -> Result<Arc<OpenManifest>> {
+    /// Checks the signature against the key that this server was first seen with, and pins a first key. What is on this device may
+    /// have come by cable, under a key that a person agreed to.
+    fn prove(&self, signed_json: &str, via: Via) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_str(signed_json)
             .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
         let version = signed.version();
@@ -264,7 +275,11 @@ impl Library {
         {
             return Ok(known);
         }
-        let pinned = pinned_key(&self.inner.content, &self.inner.base_url)?;
+        let accepted = via == Via::Device && self.is_accepted(&signed.key)?;
+        let pinned = match accepted {
+            true => Some(signed.key.clone()),
+            false => pinned_key(&self.inner.content, &self.inner.base_url)?,
+        };
         let manifest =
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {
