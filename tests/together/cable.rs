@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use carrel_core::{
@@ -79,7 +79,9 @@ fn wav(samples: u32, pitch: u32) -> Vec<u8> {
     );
     bytes.extend_from_slice(&(samples * 2).to_le_bytes());
     bytes.extend(
-        (0..samples).flat_map(|n| (if n / pitch % 2 == 0 { 900_i16 } else { -900 }).to_le_bytes()),
+        (0..samples).flat_map(|n| {
+            (if (n / pitch).is_multiple_of(2) { 900_i16 } else { -900 }).to_le_bytes()
+        }),
     );
     bytes
 }
@@ -742,15 +744,17 @@ async fn killed_half_way_it_begins_again() {
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("the process starts");
-            let end = Instant::now() + Duration::from_micros(chance.below(60_000 * (life + 1)));
+            // A random number of looks at it, each some microseconds: later ones in later lives, so that it comes to its end.
+            let mut looks = chance.below(8_000 * (life + 1));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("its state") {
                     break Some(status);
                 }
-                if Instant::now() >= end {
+                if looks == 0 {
                     break None;
                 }
-                std::hint::spin_loop();
+                looks -= 1;
+                std::thread::yield_now();
             };
             let _ = child.kill();
             let status = match status {

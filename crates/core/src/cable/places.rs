@@ -62,7 +62,11 @@ pub fn files_in(place: &Path) -> Vec<Waiting> {
             let name = path.file_name()?.to_string_lossy().into_owned();
             let at = about.modified().unwrap_or(std::time::UNIX_EPOCH);
             // macOS leaves "._NAME" beside each file on a stick.
-            (!name.starts_with('.')).then(|| (at, Waiting { bytes: about.len(), path, name }))
+            if name.starts_with('.') {
+                None
+            } else {
+                Some((at, Waiting { bytes: about.len(), path, name }))
+            }
         })
         .take(MOST)
         .collect();
