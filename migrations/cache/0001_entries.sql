@@ -38,6 +38,8 @@ CREATE TABLE listed (
   words TEXT NOT NULL,
   -- CourseSummary or StorySummary as JSON.
   summary TEXT NOT NULL,
+  -- 1: not on the server's list, or not in this version, but on this device.
+  only_here INTEGER NOT NULL,
   PRIMARY KEY (kind, id)
 ) STRICT;
 CREATE INDEX listed_order ON listed (kind, position);

@@ -180,6 +180,30 @@ CREATE TABLE signing_key (
   key TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Keys of libraries that a person agreed to when a file came by cable: for this account, and never a server's own key.
+CREATE TABLE accepted_key (
+  account TEXT NOT NULL,
+  key TEXT NOT NULL,
+  server TEXT NOT NULL,
+  server_name TEXT NOT NULL,
+  accepted_ms INTEGER NOT NULL,
+  PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+
+-- What came by cable: from which library, and when the one who sent it last knew it to be the newest version.
+CREATE TABLE carried (
+  account TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  -- The hash of the signed text.
+  version BLOB NOT NULL,
+  server TEXT NOT NULL,
+  server_name TEXT NOT NULL,
+  as_of_ms INTEGER NOT NULL,
+  taken_ms INTEGER NOT NULL,
+  PRIMARY KEY (account, kind, id)
+) STRICT, WITHOUT ROWID;
+
 -- Text of sections and stories that are on this device.
 CREATE TABLE page_text (
   rowid INTEGER PRIMARY KEY,

@@ -2,7 +2,7 @@
 //!
 //! Not here: what a command does. This file opens the core, and carries JSON between it and the window.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
 use carrel_core::{
@@ -22,6 +22,7 @@ pub const EVENT: &str = "carrel://event";
 /// The core with what only this program can do for it.
 pub struct Desk {
     core: Arc<Core>,
+    downloads: Option<PathBuf>,
 }
 
 impl Host for Desk {
@@ -32,6 +33,10 @@ impl Host for Desk {
     fn open_url(&self, url: &str) -> Result<(), CommandError> {
         tauri_plugin_opener::open_url(url, None::<&str>)
             .map_err(|e| CommandError::unavailable(format!("no browser was opened: {e}")))
+    }
+
+    fn downloads_dir(&self) -> Option<PathBuf> {
+        self.downloads.clone()
     }
 }
 
@@ -47,13 +52,14 @@ pub enum Open {
 pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> Open {
     match tauri::async_runtime::block_on(open_core(app, profile)) {
         Ok(core) => {
+            let downloads = profile.downloads_dir(app);
             let (listening, app) = (core.clone(), app.clone());
             tauri::async_runtime::spawn(events::forward(listening, move |event| {
                 if let Err(error) = app.emit(EVENT, event) {
                     tracing::warn!(error = %error, "an event did not reach the window");
                 }
             }));
-            Open::Ready(Desk { core })
+            Open::Ready(Desk { core, downloads })
         }
         Err(error) => {
             tracing::error!(error = %error, "the core could not be opened");

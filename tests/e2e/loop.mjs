@@ -177,6 +177,34 @@ async function main() {
       const after = await laptop.call("get_course", { course: "how-rivers-work" });
       same(before.lessons, after.lessons, "the outlines before and after the kill");
     });
+    await step("a course goes by file to a device without an account or a network", async () => {
+      const { places } = await laptop.call("list_places");
+      const sent = await laptop.call("export_courses", { items: [{ id: "how-rivers-work", isStory: false }], place: places.at(-1).path });
+      const guest = new Device("Guest");
+      await guest.open();
+      const there = await open(chrome, guest, phone, "paper");
+      await heading(there, "A quiet desk in a good library");
+      await press(there, /^Open a file from a stick/);
+      await heading(there, "Library");
+      // The chooser's own window is the system's; what it gives is streamed to the core's slot, from another origin.
+      await there.locator("dialog input[type=file]").setInputFiles(sent.path);
+      await text(there, "This is the first file from");
+      await axe(there, "add from a file");
+      await there.getByRole("checkbox").focus();
+      await there.keyboard.press("Space");
+      await picture(there, "cable-ask");
+      await press(there, /^Add to this device/);
+      await text(there, "1 course or story is ready for offline.");
+      await press(there, /^Close/);
+      await press(there, new RegExp(COURSE));
+      await heading(there, COURSE);
+      await text(there, "Ready for offline");
+      await press(there, /^(Begin|Start|Continue)/);
+      await heading(there, "The shape of a river");
+      there.noFaults();
+      await there.context().close();
+      await guest.kill();
+    });
     await step("sync shows what waits", async () => {
       await press(page, /^Sync/);
       await heading(page, "Sync");

@@ -2,6 +2,7 @@
 //! processes that are killed, and what comes ahead. docs/TESTING.md tells what each shows.
 
 mod ahead;
+mod cable;
 mod crash;
 mod desk;
 mod fetched;

@@ -2,7 +2,12 @@
 //!
 //! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for what the core tells; everything else is the built UI.
 
-use std::{convert::Infallible, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     Json, Router,
@@ -38,6 +43,10 @@ impl Host for BrowserHost {
     }
     fn open_url(&self, _url: &str) -> Result<(), CommandError> {
         Err(CommandError::unavailable("the bridge opens no other pages"))
+    }
+    fn downloads_dir(&self) -> Option<PathBuf> {
+        let folder = self.core.config().data_dir.join("downloads");
+        std::fs::create_dir_all(&folder).ok().map(|()| folder)
     }
 }
 

@@ -13,6 +13,8 @@ impl CommandError {
             retryable: code.is_retryable(),
             correlation_id: String::new(),
             size: None,
+            reason: None,
+            subject: None,
         }
     }
     pub(crate) fn unknown(name: &str) -> Self {
@@ -39,6 +41,12 @@ impl From<carrel_core::Error> for CommandError {
             carrel_core::Error::NotDownloaded { size, .. } => *size,
             _ => None,
         };
-        Self { size, ..Self::new(e.code(), e.to_string(), e.hint()) }
+        let (reason, subject) = match &e {
+            carrel_core::Error::Cable(refusal) => {
+                (Some(refusal.reason().to_owned()), Some(refusal.subject().to_owned()))
+            }
+            _ => (None, None),
+        };
+        Self { size, reason, subject, ..Self::new(e.code(), e.to_string(), e.hint()) }
     }
 }

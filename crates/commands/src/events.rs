@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     api::event::{Topic, UiEvent},
-    handlers::{download::state_view, sync::status_view},
+    handlers::{cable, download::state_view, sync::status_view},
 };
 
 /// Calls `emit` for each event until the core is gone. Run it as a task of its own.
@@ -63,6 +63,9 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
                 events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
+            Change::Cable => {
+                events.push(UiEvent::Cable { state: cable::state_view(core.cable()) });
+            }
             // What waits is part of the status: offline nothing else would tell the window that there is more of it.
             Change::Sync | Change::Outbox => status_changed = true,
         }

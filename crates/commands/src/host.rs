@@ -2,7 +2,7 @@
 //!
 //! Deliberately not here: windows, menus, file dialogs, the clipboard.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use carrel_core::core::{Core, OpenAccount};
 
@@ -12,6 +12,10 @@ pub trait Host: Send + Sync + 'static {
     fn core(&self) -> &Arc<Core>;
     /// Opens a page in the system's browser.
     fn open_url(&self, url: &str) -> Result<(), CommandError>;
+    /// The system's folder for downloads, if there is one; on a phone the app's documents.
+    fn downloads_dir(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The account that is open, or "sign in".

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        app::*, diagnostics::*, download::*, error::CommandError, learning::*, library::*, quiz::*,
-        reading::*, settings::*, storage::*, sync::*,
+        app::*, cable::*, diagnostics::*, download::*, error::CommandError, learning::*,
+        library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
     },
     handlers,
     host::Host,
@@ -65,6 +65,8 @@ commands! {
     app::register(Register) -> AppState;
     /// Opens the demo library: no account, no network.
     app::open_demo(Empty) -> AppState;
+    /// Opens the desk without an account: the demo library if there is one, and what came by cable.
+    cable::open_guest(Empty) -> AppState;
     /// Opens another account of this device.
     app::switch_account(AccountRef) -> AppState;
     /// Signs out; work that waits is kept for the next sign-in.
@@ -148,6 +150,23 @@ commands! {
     sync::retry_refused(ReceiptRef) -> ReceiptList;
     /// Refused rows as a file for the teacher.
     sync::export_refused(Empty) -> ExportReply;
+
+    /// Sticks and folders for files, and the files of ours that lie there.
+    cable::list_places(Empty) -> PlaceList;
+    /// Where the window puts a file that a person chose.
+    cable::open_slot(Empty) -> SlotView;
+    /// Writes downloaded courses and stories into one file. Answers when it is whole.
+    cable::export_courses(ExportCourses) -> ExportedFile;
+    /// Writes the learner's work into a file.
+    cable::export_work(ExportWork) -> ExportedFile;
+    /// What a file carries, and whether it would be taken in.
+    cable::look_at_file(FileRef) -> FileView;
+    /// Takes the courses of a file in. Answers when all are ready.
+    cable::import_courses(ImportCourses) -> ImportedCourses;
+    /// Joins the work of a file with what is here.
+    cable::import_work(ImportWork) -> ImportedWork;
+    /// Stops the file that is under way.
+    cable::stop_file(Empty) -> Empty;
 
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;

@@ -25,6 +25,8 @@ pub enum Change {
     DownloadMoved(String),
     /// Space: limits, or whether the disk is full.
     Storage,
+    /// A file that comes or goes by cable moved on.
+    Cable,
     /// The state of sync.
     Sync,
     /// The outbox has something new: the scheduler waits for this.

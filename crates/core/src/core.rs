@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     Change, Changes, Clock, Error, IdGen, Result,
     account::{self, AccountInfo, Accounts, SecretStore, Secrets, ServerCheck, Session, Tokens},
+    cable::{Cable, Slot},
     download::{Conditions, Known, Sensors, guide},
     http::{FolderHttp, Http, Patient},
     learning::Learning,
@@ -68,6 +69,8 @@ pub struct Core {
     media: MediaServer,
     /// Opened with the first account.
     storage: Mutex<Option<Storage>>,
+    cable: Cable,
+    slot: Slot,
     open: RwLock<Option<Arc<OpenAccount>>>,
     /// What is known of network and battery, and by whom.
     conditions: watch::Sender<Conditions>,
@@ -106,13 +109,16 @@ impl Core {
             None => Arc::new(Secrets::system(&config.data_dir, ids)),
         };
         let media = MediaServer::start(config.ids.as_ref()).await?;
+        let changes = Changes::new();
         let core = Arc::new_cyclic(|me| Self {
             media,
             storage: Mutex::new(None),
+            cable: Cable::new(changes.clone(), config.clock.clone()),
+            slot: Slot::new(&config.cache_dir),
             config,
             accounts,
             secrets,
-            changes: Changes::new(),
+            changes,
             open: RwLock::new(None),
             conditions: watch::Sender::new(Conditions::default()),
             known: std::sync::Mutex::default(),
@@ -150,6 +156,20 @@ impl Core {
     }
     pub fn config(&self) -> &Config {
         &self.config
+    }
+    /// Files that come and go where there is no network.
+    pub fn cable(&self) -> &Cable {
+        &self.cable
+    }
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+    pub(crate) fn secrets(&self) -> &Arc<dyn SecretStore> {
+        &self.secrets
+    }
+    /// Where the window puts a file that a person chose (`PUT`): good for this run.
+    pub async fn slot_url(&self) -> Result<String> {
+        self.slot.url(self.config.ids.as_ref()).await
     }
     /// Where pictures, audio and video of the open account are: this, then the blob's hash. Ends with `/`; good for this run.
     pub fn media_base(&self) -> String {
@@ -251,7 +271,9 @@ impl Core {
             return Ok(open);
         }
         self.close_open().await;
-        self.open_account(&info, Some(session)).await
+        let open = self.open_account(&info, Some(session)).await?;
+        open.content.library.pin(&server.meta.signing_key)?;
+        Ok(open)
     }
 
     /// Opens another account of this device. `Error::Unauthenticated` if its learner signed out: it opens by signing in.
@@ -275,6 +297,11 @@ impl Core {
         if !self.demo_available() {
             return Err(Error::NotFound("the demo library is not part of this build".into()));
         }
+        self.open_guest().await
+    }
+
+    /// Opens the desk without an account: the demo library if this build has one, and what came by cable.
+    pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
         let info = AccountInfo::demo("");
         if self.accounts.get(&info.id).is_none() {
             self.accounts.put(&info)?;
@@ -346,9 +373,10 @@ impl Core {
             (Some(session), _) => {
                 (Arc::new(session.clone()), info.server.clone().unwrap_or_default())
             }
-            (None, Some(demo)) => (Arc::new(FolderHttp::new(demo)), FolderHttp::BASE.to_owned()),
-            (None, None) => {
-                return Err(Error::NotFound("the demo library is not part of this build".into()));
+            (None, demo) => {
+                let nowhere = self.accounts.folder(&info.id).join("library");
+                let demo = demo.as_ref().unwrap_or(&nowhere);
+                (Arc::new(FolderHttp::new(demo)), FolderHttp::BASE.to_owned())
             }
         };
         let content = Content::open(ContentConfig {

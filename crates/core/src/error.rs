@@ -37,6 +37,9 @@ pub enum Error {
     Storage(String),
     #[error("secrets: {0}")]
     Keychain(String),
+    /// A file that is not written or not taken in.
+    #[error(transparent)]
+    Cable(#[from] crate::cable::Refusal),
     #[error("stopped")]
     Cancelled,
     #[error("internal: {0}")]
@@ -57,6 +60,7 @@ impl Error {
             Self::DiskFull(_) | Self::NoSpace { .. } => ErrorCode::DiskFull,
             Self::Storage(_) => ErrorCode::Storage,
             Self::Keychain(_) => ErrorCode::Keychain,
+            Self::Cable(refusal) => refusal.code(),
             Self::Cancelled => ErrorCode::Cancelled,
             Self::Internal(_) => ErrorCode::Internal,
         }
@@ -83,6 +87,11 @@ impl Error {
     }
 }
 
+impl From<carrel_cable::Fault> for Error {
+    fn from(fault: carrel_cable::Fault) -> Self {
+        Self::Cable(fault.into())
+    }
+}
 impl From<rusqlite::Error> for Error {
     fn from(e: rusqlite::Error) -> Self {
         match e.sqlite_error_code() {

@@ -12,12 +12,14 @@
 //! | `storage` | how much content may take, who goes when space is short, the figures |
 //! | `media` | the loopback server that pictures, audio and video come from, also while they are still being fetched |
 //! | `images` | pictures in the width that a screen wants, made on this device |
+//! | `cable` | courses and work as files, where there is no network |
 //! | `core` | the client as one thing: accounts, and the open one with everything that belongs to it |
 //! | `http`, `clock`, `ids` | the world outside, through traits |
 //!
 //! Not here: windows, commands, anything of Tauri; the server.
 
 pub mod account;
+pub mod cable;
 pub mod cache;
 pub mod changes;
 pub mod clock;

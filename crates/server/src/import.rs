@@ -9,7 +9,7 @@ use std::{
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
-    content::{Block, ManifestContent, SectionBody, Story},
+    content::{Block, Manifest, ManifestContent, SectionBody, Story},
     wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
 };
 use carrel_package::{
@@ -18,6 +18,7 @@ use carrel_package::{
 
 use crate::{
     blobs::BlobFolder,
+    carried,
     error::{Error, io},
     server::Library,
     store::{Kind, Passage, Publication, PublishedQuiz, Store, StoreError},
@@ -69,19 +70,34 @@ impl ImportReport {
 type Step = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
 /// Compiles and publishes everything under the paths.
-pub(crate) async fn import(library: &Library, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-    run(paths, Some(library)).await
+/// `accept`: fingerprints of other libraries' keys, for course files that they signed.
+pub(crate) async fn import(
+    library: &Library,
+    paths: &[PathBuf],
+    accept: &[String],
+) -> Result<ImportReport, Error> {
+    run(paths, Some(library), accept).await
 }
 
 /// Compiles everything under the paths and writes nothing.
 pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
-    run(paths, None).await
+    run(paths, None, &[]).await
 }
 
-async fn run(paths: &[PathBuf], library: Option<&Library>) -> Result<ImportReport, Error> {
+async fn run(
+    paths: &[PathBuf],
+    library: Option<&Library>,
+    accept: &[String],
+) -> Result<ImportReport, Error> {
     let mut report = ImportReport::default();
     let mut compiler = Box::new(Compiler::new(Options::default()));
     for path in paths {
+        if let Some(files) = carried::course_files(path) {
+            for file in files {
+                report.packages.extend(carried::import(library, &file, accept).await?);
+            }
+            continue;
+        }
         let packages = match carrel_package::find(path, &Limits::default()) {
             Ok(packages) => packages,
             Err(problems) => {
@@ -104,11 +120,7 @@ async fn run(paths: &[PathBuf], library: Option<&Library>) -> Result<ImportRepor
                 Ok(compiled) => {
                     let outcome = match library {
                         Some(library) => publish(library, &compiled).await?,
-                        None => imported(
-                            &compiled,
-                            BlobHash::of(compiled.manifest.to_canonical().as_bytes()),
-                            false,
-                        ),
+                        None => imported(&compiled.manifest, false),
                     };
                     report.packages.push(PackageReport {
                         name,
@@ -136,18 +148,19 @@ fn compile(
     Ok((compiler, compiled))
 }
 
-fn imported(compiled: &Compiled, version: BlobHash, changed: bool) -> Imported {
-    let (kind, id, title) = match &compiled.manifest.content {
+pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
+    let version = BlobHash::of(manifest.to_canonical().as_bytes());
+    let (kind, id, title) = match &manifest.content {
         ManifestContent::Course { meta, .. } => (Kind::Course, &meta.id, &meta.title),
         ManifestContent::Story { meta, .. } => (Kind::Story, &meta.id, &meta.title),
     };
     Imported { kind, id: id.clone(), title: title.clone(), version, changed }
 }
 
-async fn publish(library: &Library, compiled: &Compiled) -> Result<Imported, Error> {
+pub(crate) async fn publish(library: &Library, compiled: &Compiled) -> Result<Imported, Error> {
     let signed = carrel_package::sign(&compiled.manifest, &library.key);
     let version = signed.version();
-    let outcome = imported(compiled, version, true);
+    let outcome = imported(&compiled.manifest, true);
     let other = if outcome.kind == Kind::Course { Kind::Story } else { Kind::Course };
     if library.store.published(other, &outcome.id).await?.is_some() {
         // Progress hangs on the id alone.
@@ -277,7 +290,7 @@ fn quizzes(blobs: &BlobFolder, content: &ManifestContent) -> Result<Vec<Publishe
         .collect()
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
     blobs: &BlobFolder,
     hash: BlobHash,
 ) -> Result<T, Error> {

@@ -8,6 +8,7 @@
 
 pub mod backup;
 pub mod blobs;
+pub mod carried;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -10,7 +10,9 @@ use std::{
 
 use carrel_model::wire::Role;
 use carrel_server::{
-    Clock, Config, Error, Library, Server, Settings, SystemClock, backup, export,
+    Clock, Config, Error, Library, Server, Settings, SystemClock, backup,
+    carried::accept_work,
+    export,
     http::auth::{check_password, new_user},
     import::{self, ImportReport},
     password,
@@ -39,10 +41,28 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Compile packages and publish them: folders, zips, libraries, Storybooks folders.
+    /// Compile packages and publish them: folders, zips, libraries, Storybooks folders; and course files that came by cable.
     Import {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        #[arg(long)]
+        data: PathBuf,
+        /// The fingerprint of another library's key, whose course files are to be trusted.
+        #[arg(long)]
+        accept_key: Vec<String>,
+    },
+    /// Join the work that learners carried here as files.
+    AcceptWork {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[arg(long)]
+        data: PathBuf,
+        /// Take it from a device that never told this server its key.
+        #[arg(long)]
+        trust_device: bool,
+    },
+    /// Print the fingerprint of this server's key, for learners to compare.
+    Fingerprint {
         #[arg(long)]
         data: PathBuf,
     },
@@ -140,9 +160,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             stop_signal().await;
             server.shutdown().await;
         }
-        Command::Import { paths, data } => {
-            let report = Library::open(Config::new(data))?.import(&paths).await?;
+        Command::Import { paths, data, accept_key } => {
+            let report = Library::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
             return Ok(print_report(&report, "imported"));
+        }
+        Command::AcceptWork { files, data, trust_device } => {
+            return hand_in(&Library::open(Config::new(data))?, &files, trust_device).await;
+        }
+        Command::Fingerprint { data } => {
+            println!("{}", Library::open(Config::new(data))?.fingerprint());
         }
         Command::Check { paths } => {
             return Ok(print_report(&import::check(&paths).await?, "checked"));
@@ -179,6 +205,33 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each file by itself: a bad one stands in the way of none.
+async fn hand_in(
+    library: &Library,
+    files: &[PathBuf],
+    trust_device: bool,
+) -> Result<ExitCode, Error> {
+    let mut failed = 0;
+    for file in files {
+        match accept_work(library, file, trust_device).await {
+            Ok(done) => {
+                println!(
+                    "accepted from {} ({}), {}: {} rows, {} new, {} refused",
+                    done.name, done.login, done.device_name, done.rows, done.changed, done.refused
+                );
+                done.reasons.iter().for_each(|r| println!("  refused: {r}"));
+            }
+            Err(e @ Error::Refused(_)) => {
+                failed += 1;
+                println!("{e}");
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    println!("{} of {} files accepted", files.len() - failed, files.len());
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_report(report: &ImportReport, verb: &str) -> ExitCode {

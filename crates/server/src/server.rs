@@ -59,7 +59,19 @@ impl Library {
     }
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-        import::import(self, paths).await
+        import::import(self, paths, &[]).await
+    }
+    /// The same, and course files of other libraries whose keys have these fingerprints.
+    pub async fn import_from(
+        &self,
+        paths: &[PathBuf],
+        accept: &[String],
+    ) -> Result<ImportReport, Error> {
+        import::import(self, paths, accept).await
+    }
+    /// The fingerprint of this server's key, for people to compare.
+    pub fn fingerprint(&self) -> String {
+        carrel_cable::fingerprint(&signing::public_hex(&self.key))
     }
     /// The state behind the routes.
     pub fn app(&self) -> Result<App, Error> {

@@ -50,6 +50,19 @@ impl Profile {
         chosen.or_else(packed).filter(|dir| dir.is_dir())
     }
 
+    /// Where files for other people go: the system's folder for downloads; on a phone the documents that its Files app shows.
+    pub fn downloads_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
+        let path = app.path();
+        match &self.chosen {
+            Some(dir) => {
+                let own = std::path::absolute(dir.join("downloads")).ok()?;
+                std::fs::create_dir_all(&own).ok().map(|()| own)
+            }
+            None if cfg!(mobile) => path.document_dir().ok(),
+            None => path.download_dir().or_else(|_| path.document_dir()).ok(),
+        }
+    }
+
     /// The folder of the webview's own files, if not the system's place.
     pub fn webview_dir(&self) -> Option<PathBuf> {
         self.chosen.as_ref().and_then(|dir| std::path::absolute(dir.join("webview")).ok())

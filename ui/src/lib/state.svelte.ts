@@ -1,6 +1,6 @@
 //! What the whole window knows: who is signed in, settings, sync, downloads under way. All of it comes from the core.
 import { api } from "./api/client";
-import type { AppState, DownloadState, Settings, SetSettings } from "./api/types";
+import type { AppState, CableState, DownloadState, Settings, SetSettings } from "./api/types";
 import { wear } from "./appearance";
 import { pick, speak } from "./i18n/index.svelte";
 import { forgetKept } from "./live.svelte";
@@ -10,6 +10,11 @@ class Desk {
   #app = $state.raw<AppState>();
   /** Downloads that moved since the lists were asked for, by id. */
   downloads = $state.raw<Record<string, DownloadState>>({});
+
+  /** The file that comes or goes by cable. */
+  cable = $state.raw<CableState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
+  /** Somebody wants to add from a file: the library opens its sheet. */
+  adding = $state(false);
 
   get ready(): boolean {
     return this.#app !== undefined;
@@ -23,6 +28,7 @@ class Desk {
     await this.take(await api.getAppState());
     onEvent((event) => {
       if (event.kind === "sync" && this.#app) this.#app = { ...this.#app, sync: event.status };
+      if (event.kind === "cable") this.cable = event.state;
       if (event.kind === "download") this.downloads = { ...this.downloads, [event.id]: event.state };
       if (event.kind === "changed" && event.topics.some((t) => t.topic === "account" || t.topic === "settings")) void this.refresh();
     });

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{download::DownloadState, sync::SyncStatus};
+use super::{cable::CableState, download::DownloadState, sync::SyncStatus};
 
 /// What the core tells the window without being asked. One channel carries all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -11,6 +11,8 @@ pub enum UiEvent {
     Changed { topics: Vec<Topic> },
     /// A download moved on; at most four a second for one item.
     Download { id: String, state: DownloadState },
+    /// The file that comes or goes by cable moved on; at most four times a second.
+    Cable { state: CableState },
     /// The state of sync or of the network changed.
     Sync { status: SyncStatus },
 }

@@ -3,6 +3,7 @@
 //! Not here: rules of merging, caching or sync; they are the core's.
 
 pub mod app;
+pub mod cable;
 pub mod diagnostics;
 pub mod download;
 pub mod learning;

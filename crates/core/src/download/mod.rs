@@ -14,11 +14,13 @@
 //! | `run` | trying, waiting, going on |
 //! | `meter` | bytes, rate, time left |
 //! | `conditions` | what the machine and the window know of network and battery |
+//! | `carried` | versions that come by cable and not from the server |
 //! | `guide` | what downloads hear of the rest |
 //! | `proof` | "ready for offline" |
 //!
 //! Not here: what is removed when space is short (`storage`), how much space there is.
 
+pub(crate) mod carried;
 mod conditions;
 mod guide;
 mod keep;
@@ -195,6 +197,7 @@ impl Downloads {
         queue::remove(library, wish)?;
         if wish.is_whole() {
             library.unindex(&wish.id)?;
+            library.unlist(wish.kind, &wish.id)?;
         }
         self.told(wish);
         self.state_of(wish)
@@ -251,6 +254,10 @@ impl Downloads {
         let mut begun = 0;
         for (wish, here) in queue::ready(library)? {
             let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
+            // What came by cable under another library's key is not this list's to replace.
+            if library.is_from_elsewhere(wish.kind, &wish.id)? {
+                continue;
+            }
             if there == here || !self.table().updated.insert((wish.clone(), there)) {
                 continue;
             }
@@ -269,6 +276,11 @@ impl Downloads {
         for run in table.running.values() {
             run.stopped.cancel();
         }
+    }
+
+    /// Stops fetching: what is wanted comes another way. True if something was under way.
+    pub(crate) fn leave_to_cable(&self, wish: &Wish) -> bool {
+        self.stop(wish).is_some()
     }
 
     fn stop(&self, wish: &Wish) -> Option<Arc<Run>> {

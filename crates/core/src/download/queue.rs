@@ -198,7 +198,7 @@ pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State
 }
 
 /// The four values that name a row.
-fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
+pub(super) fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
     [library.account(), wish.kind.as_str(), wish.id.as_str(), &wish.scope]
 }
 
@@ -253,7 +253,7 @@ pub fn set_wanted(
 }
 
 /// Finds or makes the version's row and what it needs.
-fn version(
+pub(super) fn version(
     tx: &Connection,
     wish: &Wish,
     manifest: &OpenManifest,
@@ -413,7 +413,7 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
         let rows = conn
             .prepare_cached(
                 "SELECT kind, id, scope, ready IS NULL FROM download
-                 WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason <> 'user'))
+                 WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason NOT IN ('user', 'cable')))
                  ORDER BY requested_ms",
             )?
             .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?

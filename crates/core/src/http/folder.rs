@@ -38,6 +38,8 @@ impl FolderHttp {
     }
 }
 
+const NO_PAGE: &[u8] = br#"{"items":[],"page":1,"pageSize":200,"total":0}"#;
+
 fn reply(status: u16, content_type: &'static str, cache: &'static str, bytes: Bytes) -> Reply {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -58,6 +60,10 @@ async fn read(path: &Path) -> Result<Option<Bytes>, Failure> {
 impl Http for FolderHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let found = if request.method == Method::GET { self.file_of(&request.url) } else { None };
+        let is_list = request.url.split('?').next().is_some_and(|path| {
+            path.strip_prefix(Self::BASE)
+                .is_some_and(|p| p == "/api/courses" || p == "/api/stories")
+        });
         if let Some((path, is_blob)) = found
             && let Some(bytes) = read(&path).await?
         {
@@ -66,6 +72,15 @@ impl Http for FolderHttp {
             } else {
                 reply(200, "application/json", "private, max-age=600", bytes)
             });
+        }
+        if request.method == Method::GET && is_list {
+            // A folder without a library is a library without courses.
+            return Ok(reply(
+                200,
+                "application/json",
+                "private, max-age=600",
+                Bytes::from_static(NO_PAGE),
+            ));
         }
         Ok(reply(404, "application/json", "no-store", Bytes::from_static(b"{}")))
     }

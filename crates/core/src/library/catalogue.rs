@@ -60,7 +60,15 @@ impl Library {
         };
         match state {
             None => {
-                self.refresh(kind).await?;
+                match self.refresh(kind).await {
+                    // Without the list there is still what is on this device.
+                    Err(e) if !self.list_what_is_here(kind)? => return Err(e),
+                    Err(e) => {
+                        offline = true;
+                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "only what is here is listed");
+                    }
+                    Ok(()) => {}
+                }
                 state = self.listed_state(kind)?;
             }
             Some((as_of, _))
@@ -140,8 +148,10 @@ impl Library {
                     let page: Page<Box<serde_json::value::RawValue>> = serde_json::from_slice(body)?;
                     for item in page.items {
                         // One entry that this version cannot read does not hide the others.
-                        let Ok(card) = serde_json::from_str::<Card>(item.get()) else { continue };
-                        insert(&tx, kind, position, &card, item.get())?;
+                        if serde_json::from_str::<Card>(item.get()).is_err() {
+                            continue;
+                        }
+                        insert(&tx, kind, position, item.get(), false)?;
                         position += 1;
                     }
                 }
@@ -155,6 +165,7 @@ impl Library {
         })
         .await
         .map_err(|e| crate::Error::Internal(e.to_string()))??;
+        self.list_what_is_here(kind)?;
         self.inner.changes.tell_one(Change::Catalogue);
         Ok(())
     }
@@ -239,19 +250,21 @@ fn difficulty_text(d: Difficulty) -> &'static str {
     }
 }
 
-fn insert(
-    tx: &rusqlite::Transaction<'_>,
+/// `summary`: a `CourseSummary` or `StorySummary` as JSON.
+pub(super) fn insert(
+    conn: &rusqlite::Connection,
     kind: Kind,
     position: i64,
-    card: &Card,
     summary: &str,
+    only_here: bool,
 ) -> Result<()> {
+    let card: Card = serde_json::from_str(summary)?;
     let words =
         format!("{} {} {} {}", card.title, card.description, card.category, card.tags.join(" "))
             .to_lowercase();
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         kind.as_str(),
@@ -263,7 +276,8 @@ fn insert(
         card.category,
         card.lang,
         words,
-        summary
+        summary,
+        only_here
     ])?;
     Ok(())
 }

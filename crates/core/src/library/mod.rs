@@ -5,6 +5,7 @@
 mod ahead;
 mod catalogue;
 mod fetching;
+mod here;
 mod pages;
 mod search;
 
@@ -26,7 +27,7 @@ pub use search::{Hit, HitKind};
 use crate::{
     Changes, Clock, Error, IdGen, Result,
     cache::{BlobStore, ByteLru, Cache, Came, Db, Flights, Judge, Origin, Place, Route, Strategy},
-    download::Downloads,
+    download::{Downloads, carried},
     http::Http,
     storage::Storage,
 };
@@ -58,6 +59,13 @@ impl Kind {
     }
 }
 
+/// Where a manifest was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    Server,
+    Device,
+}
+
 /// What the content of one account needs.
 pub struct ContentConfig {
     /// Shared by the learners of this device.
@@ -85,6 +93,7 @@ impl Content {
     /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
+        carried::tidy(&library)?;
         let downloads = Downloads::open(library.clone());
         downloads.resume();
         let ahead = Ahead::new(library.clone(), downloads.clone());
@@ -200,7 +209,7 @@ impl Library {
     /// The manifest to show: the downloaded one at once if there is one, else the server's by the route table.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
-            let value = self.prove(&signed)?;
+            let value = self.prove(&signed, Via::Device)?;
             return Ok(Dated {
                 value,
                 as_of_ms,
@@ -212,7 +221,7 @@ impl Library {
             // A lesson that is here brought its course's manifest with it.
             Err(e @ (Error::Offline(_) | Error::NotDownloaded { .. } | Error::BadReply { .. })) => {
                 let Some((signed, as_of_ms)) = self.with_a_lesson(kind, id)? else { return Err(e) };
-                let value = self.prove(&signed)?;
+                let value = self.prove(&signed, Via::Device)?;
                 Ok(Dated { value, as_of_ms, stale: true, offline: true })
             }
             other => other,
@@ -227,7 +236,8 @@ impl Library {
     ) -> Result<Dated<Arc<OpenManifest>>> {
         let path = format!("/api/{}/{id}/manifest", kind.path());
         let cached = self.inner.cache.get(&path, || {}).await?;
-        let value = self.prove(std::str::from_utf8(&cached.body).unwrap_or_default())?;
+        let value =
+            self.prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest of {id} names {}",
@@ -245,21 +255,22 @@ impl Library {
     /// The manifest as far as it is on this device: never asks the network. For titles.
     pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         if let Some((signed, _)) = self.downloaded(kind, id)? {
-            return self.prove(&signed).map(Some);
+            return self.prove(&signed, Via::Device).map(Some);
         }
         let path = format!("/api/{}/{id}/manifest", kind.path());
         let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
         match self.inner.cache.get_by(route, &path, || {}).await {
-            Ok(cached) => {
-                self.prove(std::str::from_utf8(&cached.body).unwrap_or_default()).map(Some)
-            }
+            Ok(cached) => self
+                .prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)
+                .map(Some),
             Err(Error::NotDownloaded { .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    /// Checks the signature against the key that this server was first seen with, and pins a first key.
-    fn prove(&self, signed_json: &str) -> Result<Arc<OpenManifest>> {
+    /// Checks the signature against the key that this server was first seen with, and pins a first key. What is on this device may
+    /// have come by cable, under a key that a person agreed to.
+    fn prove(&self, signed_json: &str, via: Via) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_str(signed_json)
             .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
         let version = signed.version();
@@ -268,7 +279,11 @@ impl Library {
         {
             return Ok(known);
         }
-        let pinned = pinned_key(&self.inner.content, &self.inner.base_url)?;
+        let accepted = via == Via::Device && self.is_accepted(&signed.key)?;
+        let pinned = match accepted {
+            true => Some(signed.key.clone()),
+            false => pinned_key(&self.inner.content, &self.inner.base_url)?,
+        };
         let manifest =
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {

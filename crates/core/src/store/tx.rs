@@ -96,6 +96,18 @@ impl<'c> Tx<'c> {
         self.put(&row)
     }
 
+    /// A row from a file: joined like one from the server, and if it says anything new, it waits, because the server may not have it.
+    /// True if it did.
+    pub fn carry(&mut self, row: impl Into<Row>) -> Result<bool> {
+        let row = row.into();
+        let key = row.key();
+        let changed = self.apply_remote(row)?;
+        if changed {
+            self.mark_dirty(&key)?;
+        }
+        Ok(changed)
+    }
+
     /// The key waits from now on, with a new local revision. Nothing waits in an account without a server.
     pub fn mark_dirty(&mut self, key: &RowKey) -> Result<()> {
         if !self.options.has_server {

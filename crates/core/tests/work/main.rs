@@ -3,6 +3,7 @@
 //! Clocks and ids are given, the network is an `Http` in this process, files are real. Nothing here waits for real time.
 
 mod account;
+mod cable;
 
 mod engine;
 mod learning;

@@ -8,4 +8,12 @@ export type CommandError = { code: ErrorCode, message: string, hint: string, ret
 /**
  * Bytes that a download would take, with `not_downloaded`.
  */
-size?: number, };
+size?: number, 
+/**
+ * Why a file is not written or not taken in: the UI has a sentence for each (`cable.why.*`).
+ */
+reason?: string, 
+/**
+ * Whom or what that sentence is about.
+ */
+subject?: string, };

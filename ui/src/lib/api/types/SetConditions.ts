@@ -3,7 +3,11 @@
 /**
  * What the window knows of network and battery. What is missing is not known.
  */
-export type SetConditions = { online?: boolean, metered?: boolean, 
+export type SetConditions = { 
+/**
+ * False: there is none. True: it has just come back, or is another one.
+ */
+online?: boolean, metered?: boolean, 
 /**
  * Percent of the battery that is left, while it is not charging.
  */

@@ -1,0 +1,80 @@
+//! The frame of every file: eight bytes that say what it is, the length of the head, the head's hash, the head.
+
+use std::io::Read;
+
+use carrel_model::BlobHash;
+use serde::Deserialize;
+
+use crate::{COURSE_FORMAT, Fault, Result, WORK_FORMAT};
+
+/// Not text: a program that "repairs" line ends or cuts the eighth bit off destroys it, and is found out.
+pub const MAGIC: [u8; 8] = *b"\x89CRL\r\n\x1a\n";
+/// Bytes before the head: magic, length (big-endian), hash.
+pub const PREFIX: usize = 8 + 4 + 32;
+/// The most bytes of a head: it is read whole. A manifest of 10,000 blobs has about 1.3 MB.
+pub const HEAD_LIMIT: u32 = 64 * 1024 * 1024;
+
+pub(crate) enum Format {
+    Course,
+    Work,
+}
+
+/// The beginning of a file with this head.
+pub fn frame(head: &[u8]) -> Result<Vec<u8>> {
+    let len = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    if len > HEAD_LIMIT {
+        return Err(Fault::HeadTooLarge { bytes: len.into(), limit: HEAD_LIMIT.into() });
+    }
+    let hash = BlobHash::of(head).0;
+    Ok([&MAGIC[..], &len.to_be_bytes(), &hash, head].concat())
+}
+
+/// The head of a file of `len` bytes, whole and undamaged.
+pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
+    if len == 0 {
+        return Err(Fault::Empty);
+    }
+    let mut start = Vec::with_capacity(PREFIX);
+    from.by_ref().take(PREFIX as u64).read_to_end(&mut start)?;
+    if !MAGIC.starts_with(&start[..start.len().min(8)]) {
+        // "CRL" without the eighth bit before it, or with other line ends after it.
+        let mangled = start.get(1..4) == Some(b"CRL") || start.starts_with(b"\xc2\x89CRL");
+        return Err(if mangled { Fault::Mangled } else { Fault::NotCarrel });
+    }
+    let short = |need: u64| Fault::Truncated { have: len, need };
+    if start.len() < PREFIX {
+        return Err(short(PREFIX as u64));
+    }
+    let bytes = u32::from_be_bytes([start[8], start[9], start[10], start[11]]);
+    if bytes > HEAD_LIMIT {
+        return Err(Fault::HeadTooLarge { bytes: bytes.into(), limit: HEAD_LIMIT.into() });
+    }
+    let need = PREFIX as u64 + u64::from(bytes);
+    if len < need {
+        return Err(short(need));
+    }
+    let mut head = Vec::with_capacity(bytes as usize);
+    from.by_ref().take(bytes.into()).read_to_end(&mut head)?;
+    if head.len() < bytes as usize {
+        return Err(Fault::Truncated { have: PREFIX as u64 + head.len() as u64, need });
+    }
+    if BlobHash::of(&head).0 != start[12..PREFIX] {
+        return Err(Fault::HeadDamaged);
+    }
+    Ok(head)
+}
+
+/// What the head says it is. The format first: a newer file should be called newer, not broken.
+pub(crate) fn format_of(head: &[u8]) -> Result<Format> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: String,
+    }
+    let Head { format } =
+        serde_json::from_slice(head).map_err(|e| Fault::HeadUnreadable(e.to_string()))?;
+    match format.as_str() {
+        COURSE_FORMAT => Ok(Format::Course),
+        WORK_FORMAT => Ok(Format::Work),
+        _ => Err(Fault::Newer(format.chars().take(60).collect())),
+    }
+}

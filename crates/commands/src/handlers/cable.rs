@@ -1,0 +1,166 @@
+use std::path::Path;
+
+use carrel_core::{
+    cable::{self, CoursesFound, Found, Here, Refusal, Sent, Trust, WorkFound},
+    library::Kind,
+};
+
+use super::{Result, app::get_app_state};
+use crate::{
+    api::{
+        app::{AppState, Empty},
+        cable::{
+            CableState, CourseHere, CourseInFile, ExportCourses, ExportWork, ExportedFile,
+            FileHere, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
+            ImportedCourses, ImportedWork, PlaceKind, PlaceList, PlaceView, SlotView,
+        },
+    },
+    host::Host,
+};
+
+pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
+    host.core().open_guest().await?;
+    get_app_state(host, Empty {}).await
+}
+
+pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
+    let downloads = host.downloads_dir();
+    // A stick that has gone to sleep answers slowly.
+    let listed = tokio::task::spawn_blocking(move || {
+        let places = cable::places(downloads.as_deref());
+        let files = places.iter().flat_map(|place| {
+            cable::files_in(&place.path).into_iter().map(|file| FileHere {
+                path: text(&file.path),
+                name: file.name,
+                bytes: file.bytes,
+                place: place.name.clone(),
+            })
+        });
+        let files = files.collect();
+        let places = places.into_iter().map(|place| PlaceView {
+            path: text(&place.path),
+            name: place.name,
+            kind: match place.kind {
+                cable::PlaceKind::Stick => PlaceKind::Stick,
+                cable::PlaceKind::Downloads => PlaceKind::Downloads,
+            },
+            free_bytes: place.free_bytes,
+        });
+        PlaceList { places: places.collect(), files }
+    });
+    Ok(listed.await.map_err(|e| carrel_core::Error::Internal(e.to_string()))?)
+}
+
+pub async fn export_courses(host: &dyn Host, request: ExportCourses) -> Result<ExportedFile> {
+    let kind = |is_story| if is_story { Kind::Story } else { Kind::Course };
+    let items: Vec<_> = request.items.into_iter().map(|i| (kind(i.is_story), i.id)).collect();
+    Ok(sent(host.core().export_courses(&items, Path::new(&request.place)).await?))
+}
+
+pub async fn export_work(host: &dyn Host, request: ExportWork) -> Result<ExportedFile> {
+    Ok(sent(host.core().export_work(Path::new(&request.place)).await?))
+}
+
+pub async fn open_slot(host: &dyn Host, _: Empty) -> Result<SlotView> {
+    Ok(SlotView { url: host.core().slot_url().await? })
+}
+
+pub async fn look_at_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
+    Ok(match host.core().look_at(Path::new(&request.path)).await? {
+        Found::Courses(found) => courses_view(found),
+        Found::Work(found) => work_view(found),
+    })
+}
+
+pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<ImportedCourses> {
+    let path = Path::new(&request.path);
+    let taken = host.core().import_courses(path, request.accept.as_deref()).await?;
+    let courses = taken.into_iter().map(|one| ImportedCourse {
+        id: one.id,
+        is_story: one.kind == Kind::Story,
+        title: one.title,
+        taken: one.taken,
+    });
+    Ok(ImportedCourses { courses: courses.collect() })
+}
+
+pub async fn import_work(host: &dyn Host, request: ImportWork) -> Result<ImportedWork> {
+    let taken = host.core().import_work(Path::new(&request.path), request.claim).await?;
+    Ok(ImportedWork { rows: taken.rows, news: taken.news, unread: taken.unread })
+}
+
+pub async fn stop_file(host: &dyn Host, _: Empty) -> Result<Empty> {
+    host.core().cable().stop();
+    Ok(Empty {})
+}
+
+pub(crate) fn state_view(cable: &cable::Cable) -> CableState {
+    match cable.travelled() {
+        Some(t) => CableState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
+        None => CableState { busy: false, bytes_done: 0, bytes_total: 0 },
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn sent(sent: Sent) -> ExportedFile {
+    ExportedFile {
+        file_name: sent
+            .path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        path: text(&sent.path),
+        bytes: sent.bytes,
+        count: sent.count,
+    }
+}
+
+fn refusal_view(refusal: &Refusal) -> FileRefusal {
+    FileRefusal { reason: refusal.reason().to_owned(), subject: refusal.subject().to_owned() }
+}
+
+fn courses_view(found: CoursesFound) -> FileView {
+    let courses = found.courses.into_iter().map(|one| CourseInFile {
+        id: one.id,
+        is_story: one.kind == Kind::Story,
+        title: one.title,
+        bytes: one.bytes,
+        here: match one.here {
+            Here::No => CourseHere::No,
+            Here::Same => CourseHere::Same,
+            Here::Older => CourseHere::Older,
+            Here::Newer => CourseHere::Newer,
+            Here::Others => CourseHere::Others,
+        },
+    });
+    FileView::Courses {
+        server_name: if found.server_name.is_empty() { found.server } else { found.server_name },
+        fingerprint: found.fingerprint,
+        ask: found.trust == Trust::Ask,
+        made_ms: found.made_ms,
+        bytes: found.bytes,
+        new_bytes: found.new_bytes,
+        courses: courses.collect(),
+        refusal: match &found.trust {
+            Trust::Never(refusal) => Some(refusal_view(refusal)),
+            Trust::Known | Trust::Ask => None,
+        },
+    }
+}
+
+fn work_view(found: WorkFound) -> FileView {
+    let claim = found.refusal == Some(Refusal::Unclaimed);
+    FileView::Work {
+        learner: found.learner,
+        server_name: found.server_name,
+        device_name: found.device_name,
+        device_known: found.device_known,
+        made_ms: found.made_ms,
+        rows: found.rows,
+        claim,
+        refusal: found.refusal.as_ref().filter(|_| !claim).map(refusal_view),
+    }
+}

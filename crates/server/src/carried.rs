@@ -1,0 +1,341 @@
+//! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their rows.
+//!
+//! Not here: the shape of the files (`carrel_cable`), packages (`import`), what is sent over the network (`http::sync`, `push`).
+
+use std::{
+    fs::{self, File},
+    io::{BufReader, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use carrel_cable::{Carried, Fault, MAGIC, Parcel, Work, fingerprint, pour};
+use carrel_model::{
+    BlobHash, DeviceId, ItemId, UserId,
+    content::{Block, Manifest, ManifestContent, SectionBody, Story},
+    lattice::{Kv, Row, fold},
+    wire::{PULL_LIMIT, ResultCode},
+};
+use carrel_package::{Compiled, Problem, SearchDoc, Severity};
+
+use crate::{
+    blobs::BlobFolder,
+    error::{Error, io},
+    import::{PackageReport, publish, read_json},
+    push,
+    server::Library,
+    signing,
+    store::Store,
+};
+
+/// How the names of files end.
+const EXTENSION: &str = "carrel";
+/// Rows that are joined at once.
+const BATCH: usize = 1_000;
+/// The name space in which a device tells the key that it signs with.
+const DEVICE_KEY: &str = "device_key";
+
+/// The course files that a path means: itself, or those that lie in the folder. None: it is something else.
+pub(crate) fn course_files(path: &Path) -> Option<Vec<PathBuf>> {
+    if path.is_file() {
+        return (is_named(path) || begins_like_one(path)).then(|| vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).ok()?;
+    let mut files: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && is_named(p)).collect();
+    files.sort();
+    (!files.is_empty()).then_some(files)
+}
+
+fn is_named(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION))
+}
+
+fn begins_like_one(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(MAGIC.len() as u64).read_to_end(&mut start));
+    read.is_ok() && start == MAGIC
+}
+
+/// Puts the courses of a file into the catalogue, under this server's key. `accept`: fingerprints of other libraries' keys that the
+/// administrator trusts with what their pages show. `library` none: the file is only checked.
+pub(crate) async fn import(
+    library: Option<&Library>,
+    path: &Path,
+    accept: &[String],
+) -> Result<Vec<PackageReport>, Error> {
+    let name = path.display().to_string();
+    let refused = |code, message: String, hint: &str| {
+        let (file, hint) = (name.clone(), hint.to_owned());
+        let problem = Problem { file, line: 1, severity: Severity::Error, code, message, hint };
+        PackageReport { name: name.clone(), problems: vec![problem], outcome: None }
+    };
+    let again = "copy the file again; nothing was changed";
+    let parcel = match open(path) {
+        Ok((Carried::Courses(parcel), _)) => parcel,
+        Ok((Carried::Work(_), _)) => {
+            let hint = "hand it in with `carrel-server accept-work`";
+            return Ok(vec![refused("carried-work", "this is a learner's work".into(), hint)]);
+        }
+        Err(fault) => return Ok(vec![refused("carried-file", fault.to_string(), again)]),
+    };
+    let print = fingerprint(&parcel.key);
+    let own = library.is_none_or(|l| signing::public_hex(&l.key) == parcel.key);
+    if !own && !accept.iter().any(|a| plain(a) == plain(&print)) {
+        let message =
+            format!("it is signed by {:?}, whose key is {print}", parcel.head.server_name);
+        let hint = format!("compare the digits with theirs, then add --accept-key \"{print}\"");
+        return Ok(vec![refused("carried-key", message, &hint)]);
+    }
+    let folder = library.map(|l| l.blobs.clone());
+    let (source, whole) = (path.to_owned(), parcel.clone());
+    let poured = tokio::task::spawn_blocking(move || take_blobs(&source, &whole, folder.as_ref()))
+        .await
+        .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
+    match poured {
+        Err(Stopped::Fault(fault)) => {
+            return Ok(vec![refused("carried-file", fault.to_string(), again)]);
+        }
+        Err(Stopped::Io(e)) => return Err(io("write", path)(e)),
+        Ok(()) => {}
+    }
+    let mut reports = Vec::with_capacity(parcel.manifests.len());
+    for manifest in parcel.manifests {
+        let name = format!("{name}: {}", manifest.id());
+        let outcome = match library {
+            Some(library) => {
+                let search_text = passages(&library.blobs, &manifest)?;
+                let compiled = Compiled { manifest, search_text, warnings: Vec::new() };
+                publish(library, &compiled).await?
+            }
+            None => crate::import::imported(&manifest, false),
+        };
+        reports.push(PackageReport { name, problems: Vec::new(), outcome: Some(outcome) });
+    }
+    Ok(reports)
+}
+
+fn plain(digits: &str) -> String {
+    digits.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase()
+}
+
+fn open(path: &Path) -> Result<(Carried, BufReader<File>), Fault> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut file = BufReader::with_capacity(256 * 1024, file);
+    Ok((carrel_cable::open(&mut file, len)?, file))
+}
+
+enum Stopped {
+    Fault(Fault),
+    Io(std::io::Error),
+}
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+impl From<std::io::Error> for Stopped {
+    fn from(e: std::io::Error) -> Self {
+        Self::Io(e)
+    }
+}
+
+/// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all the same.
+fn take_blobs(path: &Path, parcel: &Parcel, folder: Option<&BlobFolder>) -> Result<(), Stopped> {
+    let (_, mut file) = open(path)?;
+    for blob in &parcel.blobs {
+        let Some(folder) = folder else {
+            pour(&mut file, blob, |_| Ok::<_, Stopped>(()))?;
+            continue;
+        };
+        let target = folder.path(blob.hash);
+        if target.metadata().is_ok_and(|m| m.len() == blob.size) {
+            pour(&mut file, blob, |_| Ok::<_, Stopped>(()))?;
+            continue;
+        }
+        let parent = target.parent().unwrap_or(folder.root());
+        fs::create_dir_all(parent)?;
+        let mut part = tempfile::NamedTempFile::new_in(parent)?;
+        pour(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
+        part.as_file().sync_all()?;
+        part.persist(&target).map_err(|e| e.error)?;
+    }
+    Ok(())
+}
+
+/// What is searched: the words of sections and stories.
+fn passages(blobs: &BlobFolder, manifest: &Manifest) -> Result<Vec<SearchDoc>, Error> {
+    let mut docs = Vec::new();
+    let story = |item: ItemId, body: BlobHash| -> Result<SearchDoc, Error> {
+        let story: Story = read_json(blobs, body)?;
+        let words: Vec<_> =
+            story.pages.iter().flat_map(|p| &p.sentences).map(|s| s.text.as_str()).collect();
+        Ok(SearchDoc { item, title: story.title, lang: story.lang, text: words.join(" ") })
+    };
+    match &manifest.content {
+        ManifestContent::Story { meta, body } => docs.push(story(meta.id.clone().into(), *body)?),
+        ManifestContent::Course { meta, outline } => {
+            for lesson in &outline.lessons {
+                for section in &lesson.sections {
+                    let body: SectionBody = read_json(blobs, section.body)?;
+                    docs.push(SearchDoc {
+                        item: ItemId::section(&meta.id, &lesson.id, &section.id),
+                        title: section.title.clone(),
+                        text: words(&body),
+                        lang: body.lang,
+                    });
+                }
+            }
+            for told in &outline.stories {
+                docs.push(story(ItemId::within(&meta.id, &told.id), told.body)?);
+            }
+        }
+    }
+    Ok(docs)
+}
+
+/// The text of a section without its tags.
+fn words(body: &SectionBody) -> String {
+    let mut out = String::new();
+    for block in &body.blocks {
+        let html = match block {
+            Block::RichText { html } => html.as_str(),
+            Block::Image { image } => image.caption.as_str(),
+            Block::Audio { audio } => audio.transcript.as_str(),
+            Block::Video { video } => video.transcript.as_str(),
+            Block::Code { text, .. } => text.as_str(),
+            Block::Math { .. } | Block::Quiz { .. } | Block::Story { .. } => "",
+        };
+        let mut inside = false;
+        for c in html.chars() {
+            match c {
+                '<' => inside = true,
+                '>' => {
+                    inside = false;
+                    out.push(' ');
+                }
+                _ if !inside => out.push(c),
+                _ => {}
+            }
+        }
+        out.push(' ');
+    }
+    out.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"")
+}
+
+/// What became of a learner's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub login: String,
+    pub name: String,
+    pub device_name: String,
+    pub rows: u64,
+    /// Rows that said anything new.
+    pub changed: u64,
+    /// Rows that were not taken, and why, each reason once.
+    pub refused: u64,
+    pub reasons: Vec<String>,
+}
+
+/// Joins the rows of a work file, as if the learner had pushed them. `trust_device`: take it from a device that never told its key.
+pub async fn accept_work(
+    library: &Library,
+    path: &Path,
+    trust_device: bool,
+) -> Result<Accepted, Error> {
+    let shown = path.display();
+    let refuse = |why: String| Error::Refused(format!("{shown}: {why}"));
+    let opened = path.to_owned();
+    let work = tokio::task::spawn_blocking(move || open(&opened))
+        .await
+        .map_err(|e| refuse(e.to_string()))?
+        .map_err(|fault| refuse(fault.to_string()))?;
+    let (Carried::Work(Work { head, rows }), _) = work else {
+        return Err(refuse("this is a file of courses; hint: use `carrel-server import`".into()));
+    };
+    if head.is_guest() {
+        return Err(refuse(
+            "it was done without an account; hint: the learner takes it in on a device where they are signed in".into(),
+        ));
+    }
+    let known = library.store.account(&head.learner.login).await?;
+    let Some((user, _)) = known.filter(|(user, _)| user.id == head.learner.id) else {
+        return Err(refuse(format!(
+            "{} ({}) has no account here; it is for {}",
+            head.learner.name, head.learner.login, head.server_name
+        )));
+    };
+    match device_key(library, user.id, head.device.id).await? {
+        Some(key) if key == head.device.key => {}
+        _ if trust_device => {}
+        Some(_) => {
+            return Err(refuse(format!(
+                "{:?} signs with another key than it told this server; hint: ask the learner, then add --trust-device",
+                head.device.name
+            )));
+        }
+        None => {
+            return Err(refuse(format!(
+                "{:?} has never told this server its key; hint: ask the learner, then add --trust-device",
+                head.device.name
+            )));
+        }
+    }
+    let now = library.config.clock.now_ms();
+    let mut done = Accepted {
+        login: user.login,
+        name: user.name,
+        device_name: head.device.name,
+        rows: rows.len() as u64,
+        changed: 0,
+        refused: 0,
+        reasons: Vec::new(),
+    };
+    for batch in rows.chunks(BATCH) {
+        let mut good = Vec::with_capacity(batch.len());
+        for text in batch {
+            let verdict = match serde_json::from_str::<Row>(text) {
+                Ok(row) => push::check_row(&row, now).map(|()| row),
+                Err(e) => Err((ResultCode::TooNew, e.to_string())),
+            };
+            match verdict {
+                Ok(row) => good.push(row),
+                Err((_, reason)) => {
+                    done.refused += 1;
+                    if done.reasons.len() < 20 && !done.reasons.contains(&reason) {
+                        done.reasons.push(reason);
+                    }
+                }
+            }
+        }
+        let good = fold(good).into_values().collect();
+        done.changed += library.store.push(user.id, good, false, now).await?.changed;
+    }
+    tracing::info!(user.id = %user.id, work.rows = done.rows, work.changed = done.changed, "work was handed in as a file");
+    Ok(done)
+}
+
+/// The key that the learner's device told.
+async fn device_key(
+    library: &Library,
+    user: UserId,
+    device: DeviceId,
+) -> Result<Option<String>, Error> {
+    let device = device.to_string();
+    let mut since = 0;
+    loop {
+        let (rows, more) = library.store.pull(user, since, PULL_LIMIT).await?;
+        for (usn, row) in rows {
+            since = usn;
+            if let Row::Kv(Kv { ns, key, value, .. }) = row
+                && ns == DEVICE_KEY
+                && key == device
+            {
+                return Ok(serde_json::from_str(&value).ok());
+            }
+        }
+        if !more {
+            return Ok(None);
+        }
+    }
+}
