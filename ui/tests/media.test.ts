@@ -214,7 +214,7 @@ describe("the voice of a story", () => {
   const sentence = (startMs: number, endMs: number): object => ({ text: "x", paragraph: false, startMs, endMs, words: [] });
   const page = (hash: string): never => ({ sentences: [sentence(0, 1000), sentence(1000, 2000), sentence(2000, 3000)], narration: { hash, durationMs: 3000 } }) as never;
 
-  it("follows its sentences by the element's own events: a hidden window has no frames", () => {
+  it("follows its sentences by the element's own events: a hidden window has no frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     const ended = vi.fn();
     const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), ended });
@@ -231,6 +231,16 @@ describe("the voice of a story", () => {
     // The next page in the same element, which the learner has let play.
     voice.turn(page("two"), true);
     expect([element.src, voice.playing]).toEqual(["http://x.test/two", true]);
+    // An engine that drops a play() while it changes recordings is asked again.
+    const play = element.play;
+    element.pause();
+    element.play = () => Promise.reject(Object.assign(new Error("overtaken"), { name: "AbortError" }));
+    voice.turn(page("three"), true);
+    await settle();
+    expect(voice.playing).toBe(false);
+    element.play = play;
+    element.dispatchEvent(new Event("canplay"));
+    expect([voice.playing, element.paused]).toEqual([true, false]);
     // One sentence alone stops at its end, and no page is turned.
     voice.stop();
     voice.hear(1);
