@@ -8,6 +8,8 @@ import { madeHere, reasonFor } from "../src/lib/pictures";
 import { parsePlace, placeAt, Playback } from "../src/lib/playback.svelte";
 import { useTransport } from "../src/lib/platform/transport";
 import { markCues } from "../src/lib/transcript";
+import Transcript from "../src/lib/parts/Transcript.svelte";
+import { reactive } from "./reactive.svelte";
 import VideoPlayer from "../src/lib/parts/VideoPlayer.svelte";
 import { fixture } from "../src/lib/platform/fixture";
 import { desk } from "../src/lib/state.svelte";
@@ -212,7 +214,7 @@ describe("the voice of a story", () => {
   const sentence = (startMs: number, endMs: number): object => ({ text: "x", paragraph: false, startMs, endMs, words: [] });
   const page = (hash: string): never => ({ sentences: [sentence(0, 1000), sentence(1000, 2000), sentence(2000, 3000)], narration: { hash, durationMs: 3000 } }) as never;
 
-  it("follows its sentences by the element's own events: a hidden window has no frames", () => {
+  it("follows its sentences by the element's own events: a hidden window has no frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     const ended = vi.fn();
     const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), ended });
@@ -229,6 +231,16 @@ describe("the voice of a story", () => {
     // The next page in the same element, which the learner has let play.
     voice.turn(page("two"), true);
     expect([element.src, voice.playing]).toEqual(["http://x.test/two", true]);
+    // An engine that drops a play() while it changes recordings is asked again.
+    const play = element.play;
+    element.pause();
+    element.play = () => Promise.reject(Object.assign(new Error("overtaken"), { name: "AbortError" }));
+    voice.turn(page("three"), true);
+    await settle();
+    expect(voice.playing).toBe(false);
+    element.play = play;
+    element.dispatchEvent(new Event("canplay"));
+    expect([voice.playing, element.paused]).toEqual([true, false]);
     // One sentence alone stops at its end, and no page is turned.
     voice.stop();
     voice.hear(1);
@@ -268,6 +280,22 @@ describe("a transcript", () => {
     expect([...box.querySelectorAll("[data-cue]")].map((s) => [(s as HTMLElement).dataset["cue"], s.textContent!.replace(/\s+/g, " ")])).toEqual([["0", "one quarter."], ["1", "Two quarters: that is one half."], ["3", "one quarter."]]);
     expect(box.textContent).toBe(text);
     for (const span of box.querySelectorAll("[data-cue]")) expect([span.getAttribute("role"), (span as HTMLElement).tabIndex]).toEqual(["button", 0]);
+  });
+  it("marks the sentence that is heard, also when the captions come later", async () => {
+    const props = reactive({ html: "<p>One quarter. Two quarters: that is one half.</p>", cues: [] as typeof cues, at: 0, captions: true, onseek: vi.fn() });
+    const shown = show(Transcript as never, props as never);
+    props.cues = cues;
+    await shownSettle();
+    const marked = (): string[] => [...shown.target.querySelectorAll<HTMLElement>("[aria-current]")].map((s) => s.dataset["cue"]!);
+    props.at = 1.5;
+    await shownSettle();
+    expect(marked()).toEqual(["1"]);
+    props.at = 0.5;
+    await shownSettle();
+    expect(marked()).toEqual(["0"]);
+    shown.target.querySelector<HTMLElement>("[data-cue='1']")!.click();
+    expect(props.onseek).toHaveBeenCalledWith(1);
+    shown.close();
   });
   it("stays as it is where the captions say something else", () => {
     const box = document.createElement("div");

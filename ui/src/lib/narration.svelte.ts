@@ -31,6 +31,8 @@ export class Narration implements Holder {
   /** Stop here: only this sentence was asked for. Milliseconds. */
   #until: number | undefined;
   #frame = 0;
+  /** The page was turned while it was read: it is to go on. */
+  #onward = false;
   #ahead: HTMLAudioElement | undefined;
 
   constructor(listener: Listener) {
@@ -45,7 +47,9 @@ export class Narration implements Holder {
       ["timeupdate", () => this.#look()],
       ["ended", () => this.#ended()],
       ["pause", () => { this.playing = false; tell(this, false); }],
-      ["playing", () => tell(this, true)],
+      ["playing", () => { this.#onward = false; tell(this, true); }],
+      // A play() in the moment of the change of recordings may be dropped: once it can be heard, it is asked again.
+      ["canplay", () => { if (this.#onward && element.paused) void this.#play(); }],
       ["error", () => { if (this.#page?.narration) { this.failed = true; this.stop(); } }],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
@@ -68,6 +72,7 @@ export class Narration implements Holder {
     this.#page = page;
     this.sentence = -1;
     this.failed = false;
+    this.#onward = goOn && page?.narration !== undefined;
     this.#load();
     if (goOn && page?.narration) void this.#play();
   }
@@ -99,6 +104,7 @@ export class Narration implements Holder {
   }
   stop(): void {
     const was = this.playing;
+    this.#onward = false;
     this.#element?.pause();
     this.playing = false;
     if (was && this.sentence >= 0) this.#listener.stopped?.(this.sentence);
