@@ -80,8 +80,6 @@ export const api = {
   setBudget: (request: SetBudget): Promise<StorageView> => call("set_budget", request),
   /** Moves all content to another folder; answers when it is there. */
   moveContent: (request: MoveContent): Promise<StorageView> => call("move_content", request),
-  /** What the window knows of network and battery: downloads go by it. */
-  setConditions: (request: SetConditions): Promise<Empty> => call("set_conditions", request),
   /** What waits, what was refused, how the last round went. */
   getSyncStatus: (request: Empty = {}): Promise<SyncStatus> => call("get_sync_status", request),
   /** Receipts: waiting, refused, accepted. */

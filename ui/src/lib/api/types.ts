@@ -123,7 +123,6 @@ export type { StorageRemoval } from "./types/StorageRemoval";
 export type { StorageRequest } from "./types/StorageRequest";
 export type { StorageTrouble } from "./types/StorageTrouble";
 export type { StorageView } from "./types/StorageView";
-export type { StartDownload } from "./types/StartDownload";
 export type { Story } from "./types/Story";
 export type { StoryCard } from "./types/StoryCard";
 export type { StoryInCourse } from "./types/StoryInCourse";
