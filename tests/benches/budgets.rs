@@ -9,6 +9,8 @@
 )]
 
 mod downloads;
+mod media;
+mod storage;
 
 use std::{
     collections::HashMap,
@@ -160,20 +162,27 @@ async fn main() {
     let account =
         laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
 
-    // `cargo xtask bench downloads`: these rows alone.
-    if std::env::args().any(|arg| arg == "downloads") {
+    // `cargo xtask bench downloads storage`: these rows alone.
+    let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
+    if wanted("downloads") {
         downloads::measure(&mut table, &server, dir.path()).await;
-        laptop.close().await;
-        return;
     }
-    tick(&mut table, &account, dir.path()).await;
-    lesson(&mut table, &laptop, &account).await;
-    cache(&mut table, dir.path());
-    downloads::measure(&mut table, &server, dir.path()).await;
-    sync(&mut table, &http, &laptop, &account, &server.url(), dir.path()).await;
-    start(&mut table, http.clone(), &laptop, dir.path()).await;
-
-    laptop.close().await;
+    if wanted("media") {
+        media::measure(&mut table);
+    }
+    if wanted("storage") {
+        storage::measure(&mut table, dir.path());
+    }
+    if wanted("study") {
+        tick(&mut table, &account, dir.path()).await;
+        lesson(&mut table, &laptop, &account).await;
+        cache(&mut table, dir.path());
+        sync(&mut table, &http, &laptop, &account, &server.url(), dir.path()).await;
+        start(&mut table, http.clone(), &laptop, dir.path()).await;
+    } else {
+        laptop.close().await;
+    }
     server.shutdown().await;
     if table.over > 0 {
         println!("{} rows are over their budget", table.over);

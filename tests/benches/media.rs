@@ -1,18 +1,14 @@
-//! What pictures cost, each beside what the libraries alone need in the same run. `cargo xtask bench`.
+//! What pictures cost, each beside what the libraries alone need in the same run. `cargo xtask bench media`.
 //!
 //! Held: thumbnails at 80 % of the resize library's own speed or more. The runs of ours and of the floor alternate, so that a busy machine
 //! slows both alike.
-#![allow(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time and prints a table"
-)]
-
 use std::time::{Duration, Instant};
 
 use carrel_core::images::{self, Ask, Fit};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
 use image::{DynamicImage, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
+
+use super::{Table, micros, show};
 
 /// A speed of 80 % is 1.25 times the time.
 const MOST: f64 = 1.25;
@@ -34,17 +30,10 @@ fn beside(mut ours: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duratio
     (a[RUNS / 2], b[RUNS / 2])
 }
 
-fn row(what: &str, (ours, floor): (Duration, Duration), over: &mut u32) {
-    let held = ours.as_secs_f64() / floor.as_secs_f64();
-    let ms = |d: Duration| format!("{:.2} ms", d.as_secs_f64() * 1e3);
-    let mark = if held <= MOST { "" } else { "  OVER" };
-    *over += u32::from(held > MOST);
-    println!(
-        "{what:<44} {:>12} {:>22} {held:>9.2} <= {MOST:<6} x, {:.0} % of its speed{mark}",
-        ms(ours),
-        format!("alone {}", ms(floor)),
-        100.0 / held
-    );
+fn row(table: &mut Table, what: &str, (ours, floor): (Duration, Duration)) {
+    let held = micros(ours) / micros(floor);
+    let unit = format!("x, {:.0} % of its speed", 100.0 / held);
+    table.row(what, show(ours), format!("alone {}", show(floor)), held, MOST, &unit);
 }
 
 fn photo(width: u32, height: u32) -> RgbImage {
@@ -55,8 +44,7 @@ fn photo(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn main() {
-    let mut over = 0;
+pub fn measure(table: &mut Table) {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     let picture = photo(4000, 3000);
     let mut file = Vec::new();
@@ -74,7 +62,7 @@ fn main() {
                 Resizer::new().resize(&raw, &mut out, &options).expect("resized");
             },
         );
-        row(&format!("scale 12 megapixels to {width}"), times, &mut over);
+        row(table, &format!("scale 12 megapixels to {width}"), times);
 
         let ask = Ask { fit: Fit::Inside, ..Ask::width(width) };
         let times = beside(
@@ -92,7 +80,6 @@ fn main() {
                 drop(encoder.encode_simple(false, f32::from(images::QUALITY)).expect("encoded"));
             },
         );
-        row(&format!("file to file, 12 megapixels to {width}"), times, &mut over);
+        row(table, &format!("file to file, 12 megapixels to {width}"), times);
     }
-    std::process::exit(i32::from(over > 0));
 }

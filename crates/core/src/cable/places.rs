@@ -1,4 +1,4 @@
-//! Where files may be: sticks that are plugged in, and the folder for downloads. A list instead of a dialog: docs/adr/0006.
+//! Where files may be: sticks that are plugged in, and the folder for downloads. A list instead of a dialog: docs/adr/0007.
 
 use std::{
     fs,
