@@ -22,7 +22,8 @@ fn beside(mut ours: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duratio
         start.elapsed()
     };
     // Once for nothing: caches and pages.
-    (ours(), floor());
+    ours();
+    floor();
     let (mut a, mut b): (Vec<_>, Vec<_>) =
         (0..RUNS).map(|_| (timed(&mut ours), timed(&mut floor))).unzip();
     a.sort_unstable();

@@ -76,7 +76,7 @@ impl Keeper {
                 batch.into_iter().map(|(hash, bytes, tell)| ((hash, bytes), tell)).unzip();
             let written = self.blobs.put_proved(&blobs, Came::Ahead);
             for tell in tells {
-                let _ = tell.send(written.as_ref().map(|()| ()).map_err(again));
+                let _ = tell.send(written.as_ref().copied().map_err(again));
             }
         }
     }

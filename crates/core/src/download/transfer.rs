@@ -52,7 +52,7 @@ pub struct Line<'a> {
 /// A blob whose bytes are all here and proved.
 pub enum Got {
     Small(Bytes),
-    Large(PartFile),
+    Large(Box<PartFile>),
 }
 
 /// Why one try ended.
@@ -78,7 +78,7 @@ impl Line<'_> {
             (self.correct)(-signed(begun));
             self.small(blob).await.map(Got::Small)
         } else {
-            self.large(blob, begun).await.map(Got::Large)
+            self.large(blob, begun).await.map(|part| Got::Large(Box::new(part)))
         }
     }
 

@@ -150,7 +150,7 @@ impl Job<'_> {
                 Ok(Got::Small(bytes)) => {
                     unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
                 }
-                Ok(Got::Large(part)) => unsettled.push_back(Keeper::large(part)),
+                Ok(Got::Large(part)) => unsettled.push_back(Keeper::large(*part)),
                 // One file that cannot be had does not hold up the others.
                 Err(e) if is_of_one(&e) => last = Err(e),
                 Err(e) => return Err(e),
