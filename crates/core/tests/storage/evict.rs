@@ -12,6 +12,9 @@ use carrel_testkit::{Chance, FakeDisk, disk::length_of};
 
 use crate::world::*;
 
+/// A course that somebody wants to keep, and its blobs.
+type Pinned = (String, Vec<(BlobHash, Bytes)>);
+
 #[test]
 fn classes_go_in_their_order_and_pins_never() {
     let dir = scratch();
@@ -137,7 +140,7 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
     let (storage, clock, _) = small(&content, BUDGET);
     let other = open(&content, FakeDisk::new(100 * GIB), &clock);
     let (most, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let pins: Mutex<Vec<(String, Vec<(BlobHash, Bytes)>)>> = Mutex::default();
+    let pins: Mutex<Vec<Pinned>> = Mutex::default();
     let seed = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let chance = Chance::new(seed);
     std::thread::scope(|s| {
@@ -214,9 +217,7 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
                             96 => drop(storage.clear_cache().unwrap()),
                             97 => drop(storage.sweep().unwrap()),
                             98 => drop(storage.hold_budget().unwrap()),
-                            _ => drop(
-                                storage.set_near("asha", &[blob(chance.below(400), 1).0]).unwrap(),
-                            ),
+                            _ => storage.set_near("asha", &[blob(chance.below(400), 1).0]).unwrap(),
                         }
                     }
                 })
