@@ -166,6 +166,100 @@ const FAULTS: &[Fault] = &[
         bad: "let _ = (now, wait);\n        self.doing = Doing::Idle;",
         tests: &["-p", "carrel-core"],
     },
+    // Downloads.
+    Fault {
+        name: "another tag is believed",
+        file: "crates/core/src/download/transfer.rs",
+        good: "is_ok_and(|other| other != blob.hash)",
+        bad: "is_ok_and(|_| false)",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "an unfinished file is begun anew at each try",
+        file: "crates/core/src/download/transfer.rs",
+        good: "            let before = part.len();",
+        bad: "            part.restart()?;\n            let before = part.len();",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "Retry-After ends with any change",
+        file: "crates/core/src/download/run.rs",
+        good: "Wait::World if world.changed()",
+        bad: "_ if world.changed()",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "a long file gives its place to nobody",
+        file: "crates/core/src/download/slots.rs",
+        good: "&& s.running + 2 <= mine",
+        bad: "&& s.running + 2 <= mine\n                && s.running > 99",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "ready before the media are here",
+        file: "crates/core/src/download/work.rs",
+        good: "job.fetch(&Pile::new(rest, &needs, run)).await?;",
+        bad: "let _ = (&rest, &needs, &run);",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "rules are not looked at while it runs",
+        file: "crates/core/src/download/run.rs",
+        good: "Err(reason) => return Err(Halt::Held(reason)),",
+        bad: "Err(reason) => drop(reason),",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "the hash of a download is not looked at",
+        file: "crates/core/src/download/transfer.rs",
+        good: "if part.len() == blob.size && part.is_proved() {",
+        bad: "if part.len() == blob.size {",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    // Storage.
+    Fault {
+        name: "what is pinned goes like anything else",
+        file: "crates/core/src/storage/evict.rs",
+        good: "v.pins > 0)\";",
+        bad: "v.pins > 99)\";",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    Fault {
+        name: "nothing is near",
+        file: "crates/core/src/storage/evict.rs",
+        good: "\"NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)\"",
+        bad: "\"1\"",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    Fault {
+        name: "what became free meanwhile is not looked at again",
+        file: "crates/core/src/storage/evict.rs",
+        good: "WHERE b.hash = ?1 AND {}\",",
+        bad: "WHERE b.hash = ?1 AND ({} OR 1)\",",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    Fault {
+        name: "a file that was replaced is written on",
+        file: "crates/core/src/cache/part.rs",
+        good: "    same().unwrap_or(false)\n",
+        bad: "    same().is_ok()\n",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    // By cable.
+    Fault {
+        name: "what a file brought does not wait for the server",
+        file: "crates/core/src/store/tx.rs",
+        good: "let changed = self.apply_remote(row)?;\n        if changed {\n            self.mark_dirty(&key)?;\n        }",
+        bad: "let changed = self.apply_remote(row)?;\n        let _ = &key;",
+        tests: &["-p", "carrel-core", "-p", "carrel-tests", "-E", "test(cable)"],
+    },
+    Fault {
+        name: "another key speaks for a library that is known",
+        file: "crates/core/src/cable/trust.rs",
+        good: "if known.iter().flatten().any(|k| k != key) {",
+        bad: "if known.iter().flatten().any(|k| k != key) && key.is_empty() {",
+        tests: &["-p", "carrel-core", "-p", "carrel-tests", "-E", "test(cable)"],
+    },
 ];
 
 pub fn run(args: &[String]) -> Result {
