@@ -31,6 +31,7 @@ impl Part {
             ],
             Self::E2e => &[
                 "xvfb",
+                "xdotool",
                 "dbus-daemon",
                 "webkit2gtk-driver",
                 "imagemagick",

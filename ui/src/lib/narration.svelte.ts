@@ -46,7 +46,12 @@ export class Narration implements Holder {
     const on: [string, () => void][] = [
       ["timeupdate", () => this.#look()],
       ["ended", () => this.#ended()],
-      ["pause", () => { this.playing = false; tell(this, false); }],
+      ["pause", () => {
+        // An engine may pause what it plays when its window leaves the screen; the listener did not ask for that.
+        if (document.hidden && this.playing && !element.ended) return void this.#play();
+        this.playing = false;
+        tell(this, false);
+      }],
       ["playing", () => { this.#onward = false; tell(this, true); }],
       // A play() in the moment of the change of recordings may be dropped: once it can be heard, it is asked again.
       ["canplay", () => { if (this.#onward && element.paused) void this.#play(); }],

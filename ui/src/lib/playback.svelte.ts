@@ -1,6 +1,7 @@
 //! One recording or film being played: where it was left, where it is, how fast. The place is the learner's, kept by the core and the same
 //! on every device.
 import { api } from "./api/client";
+import type { RecordProgress } from "./api/types";
 import { hold, release, tell, type Holder } from "./mediaKeys";
 
 /** Seconds of playing after which the place is kept again. */
@@ -43,6 +44,8 @@ export class Playback implements Holder {
   #kept = -1;
   #touched = false;
   #wanted: number | undefined;
+  #writing = false;
+  #next: RecordProgress | undefined;
 
   constructor(what: What) {
     this.#what = what;
@@ -141,7 +144,19 @@ export class Playback implements Holder {
     const place = ended ? 0 : this.at;
     this.#kept = place;
     const percent = ended ? 10_000 : Math.min(9900, Math.round((this.at / (this.duration || 1)) * 10_000));
-    // A place that is not kept is a small loss: the next one is kept in a few seconds.
-    void api.recordProgress({ kind: "media", item: this.#item(), done: ended, restart: false, percent: Math.max(0, percent), pos: placeAt(place) }).catch(() => undefined);
+    void this.#write({ kind: "media", item: this.#item(), done: ended, restart: false, percent: Math.max(0, percent), pos: placeAt(place) });
+  }
+  /** One at a time and the newest last: two that are under way together could arrive in the other order. */
+  async #write(place: RecordProgress): Promise<void> {
+    this.#next = { ...place, done: place.done || (this.#next?.done ?? false) };
+    if (this.#writing) return;
+    this.#writing = true;
+    while (this.#next) {
+      const now = this.#next;
+      this.#next = undefined;
+      // A place that is not kept is a small loss: the next one is kept in a few seconds.
+      await api.recordProgress(now).catch(() => undefined);
+    }
+    this.#writing = false;
   }
 }

@@ -294,7 +294,12 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     let before = word(window, &format!("{it}.src"))?;
     window.script(&format!("{it}.currentTime = {it}.duration - 0.5"), &[])?;
     let next = format!("{it}.src !== {} && {it}.currentTime > 0.5", json!(before));
-    window.wait_true("the next page to be read, unseen", &next)?;
+    if let Err(e) = window.wait_true("the next page to be read, unseen", &next) {
+        let facts = format!(
+            "[{it}.paused, {it}.ended, {it}.currentTime, {it}.duration, {it}.readyState, {it}.src.slice(-8), document.visibilityState].join(' ')"
+        );
+        return Err(format!("{e}\nthe voice: {}", word(window, &facts)?));
+    }
     let mut show = Command::new("xdotool");
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
