@@ -293,8 +293,10 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     window.wait_true("the page to be hidden", "document.visibilityState === 'hidden'")?;
     let before = word(window, &format!("{it}.src"))?;
     window.script(&format!("{it}.currentTime = {it}.duration - 0.5"), &[])?;
-    let next = format!("{it}.src !== {} && {it}.currentTime > 0.5", json!(before));
-    if let Err(e) = window.wait_true("the next page to be read, unseen", &next) {
+    // This engine may take its time to load a recording that nobody sees: it must be turned to and asked to play now, and be heard at
+    // the latest when the window is back.
+    let next = format!("{it}.src !== {} && !{it}.paused", json!(before));
+    if let Err(e) = window.wait_true("the next page to be turned to, unseen", &next) {
         let facts = format!(
             "[{it}.paused, {it}.ended, {it}.currentTime, {it}.duration, {it}.readyState, {it}.src.slice(-8), document.visibilityState].join(' ')"
         );
@@ -304,6 +306,7 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
     window.wait_true("the page to be seen", "document.visibilityState === 'visible'")?;
+    window.wait_true("the next page to be heard", &format!("{it}.currentTime > 0.5"))?;
     window.click(".story .play")?;
     say("hidden", "the window was off the screen: the voice went on and turned the page");
     Ok(())
