@@ -191,17 +191,7 @@ fn rust_tests() -> Result<Outcome> {
 
 fn long_tests() -> Result<Outcome> {
     let mut command = sh::cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--locked",
-        "--quiet",
-        "--",
-        "--include-ignored",
-    ]);
+    command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--quiet"]);
     passed(sh::run(command.env("CARREL_LONG", "1")))
 }
 

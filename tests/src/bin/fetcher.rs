@@ -5,20 +5,11 @@
 //!
 //! Lines: `opened`, `ready`.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::path::PathBuf;
 
-use carrel_core::{
-    Result, SystemClock, SystemIds,
-    account::FileSecrets,
-    core::{Config, Core},
-    http::LiveHttp,
-    library::Kind,
-};
+use carrel_core::{Result, library::Kind};
 use carrel_model::Slug;
+use carrel_tests::{open, say};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
@@ -28,21 +19,7 @@ async fn main() -> Result<()> {
     };
     let course = Slug::new(course).map_err(|e| carrel_core::Error::Invalid(e.to_string()))?;
     let dir = PathBuf::from(folder);
-    let ids = Arc::new(SystemIds);
-    let core = Core::open(Config {
-        data_dir: dir.join("data"),
-        cache_dir: dir.join("cache"),
-        space: Default::default(),
-        demo_dir: None,
-        http: Arc::new(LiveHttp::new("Carrel/test")?),
-        clock: Arc::new(SystemClock::new()),
-        ids: ids.clone(),
-        secrets: Some(Arc::new(FileSecrets::new(&dir, ids))),
-        device_name: "fetcher".into(),
-        app_version: "0.1.0".into(),
-        listens: false,
-    })
-    .await?;
+    let core = open(&dir, "fetcher").await?;
     let mut changes = core.changes().listen();
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,
@@ -59,10 +36,4 @@ async fn main() -> Result<()> {
     say("ready")?;
     core.close().await;
     Ok(())
-}
-
-fn say(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
 }

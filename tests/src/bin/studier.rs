@@ -5,20 +5,11 @@
 //!
 //! Lines: `opening`, `opened`, then `did KIND KEY...`.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::path::PathBuf;
 
-use carrel_core::{
-    Result, SystemClock, SystemIds,
-    account::FileSecrets,
-    core::{Config, Core, OpenAccount},
-    http::LiveHttp,
-    learning::Step,
-};
+use carrel_core::{Result, core::OpenAccount, learning::Step};
 use carrel_model::{BlobHash, ItemId, Slug, content::Response, lattice::ItemKind};
+use carrel_tests::{open, say};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
@@ -28,33 +19,13 @@ async fn main() -> Result<()> {
     };
     say("opening")?;
     let dir = PathBuf::from(folder);
-    let ids = Arc::new(SystemIds);
-    let core = Core::open(Config {
-        data_dir: dir.join("data"),
-        cache_dir: dir.join("cache"),
-        space: Default::default(),
-        demo_dir: None,
-        http: Arc::new(LiveHttp::new("Carrel/test")?),
-        clock: Arc::new(SystemClock::new()),
-        ids: ids.clone(),
-        secrets: Some(Arc::new(FileSecrets::new(&dir, ids))),
-        device_name: "studier".into(),
-        app_version: "0.1.0".into(),
-        listens: false,
-    })
-    .await?;
+    let core = open(&dir, "studier").await?;
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,
         _ => core.need_account()?,
     };
     say("opened")?;
     study(&account).await
-}
-
-fn say(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
 }
 
 fn item(text: &str) -> Result<ItemId> {
