@@ -27,7 +27,9 @@ function player(duration = 100): HTMLAudioElement & { tick(to: number): void; re
     readyState: { get: () => state },
     duration: { get: () => (state > 0 ? duration : Number.NaN) },
     paused: { get: () => paused },
+    ended: { get: () => at >= duration },
     currentTime: {
+      configurable: true,
       get: () => at,
       set: (to: number) => {
         // Before its length is known an element forgets where it was sent.
@@ -108,6 +110,29 @@ describe("a recording's place", () => {
     detach();
   });
 
+  it("is kept when a page is left before the last seek has landed, and not when nothing was touched", async () => {
+    const playback = new Playback(what);
+    const element = player();
+    const detach = playback.attach(element);
+    element.ready();
+    await settle();
+    playback.seek(7);
+    await settle();
+    // The element says where it was sent at once, and that it is there some time later.
+    Object.defineProperty(element, "currentTime", { value: 23.34, configurable: true });
+    detach();
+    await settle();
+    expect(kept.map((place) => place.pos)).toEqual(["t7000", "t23340"]);
+
+    left = "t50000";
+    const other = new Playback(what);
+    const leave = other.attach(player());
+    await settle();
+    leave();
+    await settle();
+    expect(kept.length).toBe(2);
+  });
+
   it("is kept every few seconds, when it stops, when it is left, and begins anew at the end", async () => {
     const playback = new Playback(what);
     const element = player();
@@ -146,6 +171,7 @@ describe("a recording's place", () => {
     expect(kept.at(-1)).toMatchObject({ pos: "t0", percent: 10_000, done: true });
     leave();
     await settle();
+    expect(kept.at(-1)).toMatchObject({ pos: "t0" });
   });
 
   it("is nobody's where there is no course", async () => {

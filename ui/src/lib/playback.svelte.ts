@@ -69,7 +69,12 @@ export class Playback implements Holder {
       ["error", () => (this.failed = true)],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
-    const leave = (): void => { if (!this.paused) this.#keep(); };
+    // Whoever goes on at once leaves while the last seek is still under way: the element knows the place already, its event never comes.
+    const leave = (): void => {
+      if (element.ended) return;
+      if (this.#wanted === undefined && element.readyState > 0) this.at = element.currentTime;
+      this.#keep();
+    };
     addEventListener("pagehide", leave);
     void this.#restore();
     return () => {
