@@ -117,13 +117,13 @@ async fn known_bugs_of_a_server_are_found() {
             ..Plan::devices(2)
         };
         let mut found = None;
-        for seed in 60_001..60_013 {
+        for seed in 60_001..60_025 {
             if let Err(e) = run(seed, &plan).await {
                 found = Some((seed, e));
                 break;
             }
         }
-        let Some((seed, e)) = found else { panic!("{meddling:?} was not seen in 12 runs") };
+        let Some((seed, e)) = found else { panic!("{meddling:?} was not seen in 24 runs") };
         told(meddling, seed, &e);
     }
 }

@@ -29,10 +29,12 @@ pub enum Meddling {
     LastArrivalWins,
     /// Rows of nobody.
     Invents,
+    /// Says that whoever sends has everything, whatever others sent meanwhile.
+    CallsAllYours,
 }
 
 impl Meddling {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AddsTime,
         Self::DropsAcknowledged,
         Self::KeepsTheFirst,
@@ -40,6 +42,7 @@ impl Meddling {
         Self::HidesTheRestore,
         Self::LastArrivalWins,
         Self::Invents,
+        Self::CallsAllYours,
     ];
 }
 
@@ -55,6 +58,8 @@ struct State {
     epoch: Option<Value>,
     seen: BTreeSet<String>,
     time: BTreeMap<String, i64>,
+    /// How far this device has pulled.
+    pulled: u64,
 }
 
 impl Meddler {
@@ -64,6 +69,7 @@ impl Meddler {
             epoch: None,
             seen: BTreeSet::new(),
             time: BTreeMap::new(),
+            pulled: 0,
         };
         Self { inner, meddling, state: Mutex::new(state) }
     }
@@ -120,6 +126,14 @@ impl Meddler {
                     rows.push(serde_json::json!({ "usn": next, "row": row }));
                 }
             }
+            Meddling::CallsAllYours => match (body["next"].as_u64(), body["usn"].as_u64()) {
+                (Some(next), _) => state.pulled = next,
+                (_, Some(usn)) if body.get("results").is_some() => {
+                    body["ownSince"] = state.pulled.into();
+                    state.pulled = usn;
+                }
+                _ => {}
+            },
             _ => {}
         }
     }

@@ -46,6 +46,20 @@ const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-server"],
     },
     Fault {
+        name: "who sent a part is told that it is all",
+        file: "crates/server/src/store/sqlite/learner.rs",
+        good: "self.news |= joined.changed && !joined.as_sent;",
+        bad: "self.news |= joined.changed && !joined.changed;",
+        tests: &["-p", "carrel-server"],
+    },
+    Fault {
+        name: "a device goes on wherever it stands",
+        file: "crates/core/src/sync/batch.rs",
+        good: "self.reply.own_since.filter(|own| *own == pulled)?",
+        bad: "self.reply.own_since.filter(|own| *own >= pulled)?",
+        tests: &["-p", "carrel-core", "--test", "work"],
+    },
+    Fault {
         name: "a restored database keeps its epoch",
         file: "crates/server/src/backup.rs",
         good: "let epoch = sqlite::set_epoch(&conn)?;",

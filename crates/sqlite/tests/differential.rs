@@ -109,7 +109,18 @@ fn a_server_table_is_the_fold_for_each_learner() {
         for i in 0..n.max(m) {
             for (u, delivered) in [&a.1, &b.1].into_iter().enumerate() {
                 if let Some(row) = delivered.get(i) {
-                    let joined = rows::join(&tx, Owner::Server(users[u]), row, usn[u] + 1).unwrap();
+                    let owner = Owner::Server(users[u]);
+                    let before = rows::get(&tx, owner, &row.key()).unwrap();
+                    let joined = rows::join(&tx, owner, row, usn[u] + 1).unwrap();
+                    let after = rows::get(&tx, owner, &row.key()).unwrap();
+                    prop_assert_eq!(joined.changed, before != after);
+                    prop_assert_eq!(
+                        joined.as_sent,
+                        joined.changed && after.as_ref() == Some(row),
+                        "{:?} became {:?}",
+                        row,
+                        after
+                    );
                     usn[u] += u64::from(joined.changed);
                 }
             }

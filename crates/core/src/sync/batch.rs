@@ -131,6 +131,9 @@ pub(super) fn settle(
         done.settled += usize::from(gone);
     }
     outbox::prune_receipts(tx)?;
+    if let Some(usn) = batch.goes_on_at(tx.state().pulled) {
+        tx.state().pulled = usn;
+    }
     tx.state().last_ok_ms = Some(at_ms);
     done.left = outbox::counts(tx.conn())?.0;
     Ok(done)
@@ -161,6 +164,13 @@ impl BatchOutcome {
             && self.reply.epoch == self.epoch
             && self.reply.usn >= self.pulled
             && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
+    }
+    /// Where the next pull begins, if all that the server has after `pulled` are the rows of this batch: they need not come back.
+    fn goes_on_at(&self, pulled: u64) -> Option<u64> {
+        let grown =
+            self.reply.usn.checked_sub(self.reply.own_since.filter(|own| *own == pulled)?)?;
+        // Each row takes one number.
+        (grown <= self.sent.len() as u64).then_some(self.reply.usn)
     }
     /// Our clock was found wrong once; perhaps somebody has set it since.
     pub(super) fn doubts_clock(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Devices and a server: nothing is lost, nothing is counted twice, a bad row stands in nobody's way.
 
 use carrel_core::{
+    Clock as _,
     learning::Step,
     store::{outbox, state},
     sync::{Event, Instruction, Phase, machine::Lane},
@@ -52,6 +53,46 @@ async fn a_tick_reaches_the_other_device() {
     assert_eq!(server.requests(PUSH), pushes, "nothing to send, nothing sent");
     let receipts = a.store.read(|c| outbox::accepted(c, 10)).await.unwrap();
     assert_eq!((receipts.len(), receipts[0].key.clone()), (1, key("rivers/a/b")));
+}
+
+#[tokio::test]
+async fn what_was_sent_does_not_come_back() {
+    let server = PaperServer::new();
+    let clock = FakeClock::noon();
+    let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+    a.sync_until_quiet().await;
+    for n in 0..30 {
+        a.tick(&format!("rivers/l{n}/s")).await;
+    }
+    a.sync_until_quiet().await;
+    a.sync_until_quiet().await;
+    assert_eq!((server.held(), server.paper().pulled_rows), (30, 0));
+
+    // Another device was there before: its row is among what came after, and everything is pulled.
+    b.sync_until_quiet().await;
+    assert_eq!(server.paper().pulled_rows, 30);
+    b.tick("rivers/b/s").await;
+    b.sync_until_quiet().await;
+    a.tick("rivers/a/s").await;
+    a.sync_until_quiet().await;
+    assert_eq!(a.done("rivers").await.len(), 32);
+
+    // The server makes more of a row than was sent: it comes back.
+    server
+        .put(Progress { percent: 9_000, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
+    b.sync_until_quiet().await;
+    a.sync_until_quiet().await;
+    let mine = Progress {
+        done_ms: Some(clock.now_ms()),
+        ..Progress::none(ItemKind::Section, item("rivers/c/s"))
+    };
+    a.store.write("t", move |tx| tx.join(mine.clone())).await.unwrap();
+    server
+        .put(Progress { percent: 9_500, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
+    a.sync_until_quiet().await;
+    assert_eq!(percent_at(&server, "rivers/c/s"), Some(9_500));
+    let here = a.learning.progress(ItemKind::Section, &item("rivers/c/s")).await.unwrap().unwrap();
+    assert_eq!(here.row.percent, 9_500);
 }
 
 #[tokio::test]
@@ -252,8 +293,10 @@ async fn a_batch_that_is_too_large_is_halved() {
 #[tokio::test]
 async fn hostile_replies_to_a_push_lose_nothing() {
     let result = |index, code| PushResult { index, code, reason: String::new() };
-    let json =
-        |results| serde_json::to_vec(&PushReply { epoch: "e1".into(), usn: 1, results }).unwrap();
+    let json = |results| {
+        serde_json::to_vec(&PushReply { epoch: "e1".into(), usn: 1, own_since: None, results })
+            .unwrap()
+    };
     let ok = ResultCode::Ok;
     let replies: Vec<(&str, u16, Vec<u8>)> = vec![
         ("a sign-in page", 200, b"<html>Sign in to the Wi-Fi</html>".to_vec()),

@@ -49,6 +49,7 @@ pub struct Paper {
     pub clock_ms: Option<i64>,
     pub requests: BTreeMap<&'static str, usize>,
     pub pushed_items: usize,
+    pub pulled_rows: usize,
     pub down: bool,
 }
 
@@ -145,6 +146,8 @@ impl Paper {
             return (422, problem(422, ErrorCode::InvalidRequest));
         }
         let mut results = Vec::new();
+        let before = self.usn;
+        let mut own = true;
         for (index, row) in (0..).zip(rows) {
             let ahead = self
                 .clock_ms
@@ -155,17 +158,24 @@ impl Paper {
                 None => ResultCode::Ok,
             };
             if code == ResultCode::Ok {
+                let (sent, usn) = (row.clone(), self.usn);
                 self.join(row);
+                own &= self.usn == usn || self.rows[&sent.key()].1 == sent;
             }
             let reason =
                 if code == ResultCode::Ok { String::new() } else { format!("{code:?} on paper") };
             results.push(PushResult { index, code, reason });
         }
-        let reply = PushReply { epoch: self.epoch.clone(), usn: self.usn, results };
+        let reply = PushReply {
+            epoch: self.epoch.clone(),
+            usn: self.usn,
+            own_since: own.then_some(before),
+            results,
+        };
         (200, serde_json::to_vec(&reply).unwrap())
     }
 
-    fn pull(&self, query: &str) -> (u16, Vec<u8>) {
+    fn pull(&mut self, query: &str) -> (u16, Vec<u8>) {
         let value = |name: &str| -> u64 {
             query
                 .split('&')
@@ -187,6 +197,7 @@ impl Paper {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().map_or(since, |r| r.usn);
+        self.pulled_rows += rows.len();
         let reply = PullReply { epoch: self.epoch.clone(), rows, next, more };
         (200, serde_json::to_vec(&reply).unwrap())
     }

@@ -41,6 +41,10 @@ pub struct PushReply {
     pub epoch: String,
     /// The learner's change number after this push.
     pub usn: u64,
+    /// All changes after this number, up to `usn`, are rows of this push exactly as they were sent: a device that had pulled up to here
+    /// has them, and goes on at `usn`. Absent if anything else changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_since: Option<u64>,
     /// One for each item, in order of `index`.
     pub results: Vec<PushResult>,
 }

@@ -80,6 +80,7 @@ pub async fn push(
     Ok(Reply(PushReply {
         epoch: app.store.epoch().await?,
         usn: done.usn,
+        own_since: done.own_since,
         results: checked.results,
     }))
 }

@@ -187,6 +187,8 @@ pub struct Pushed {
     pub usn: u64,
     /// Rows that changed, the server's own (grades, decisions) among them.
     pub changed: u64,
+    /// The change number before, if every row that changed became exactly what was sent, and nothing else changed.
+    pub own_since: Option<u64>,
     pub payload_conflicts: u64,
     /// The joined rows of the batch, in its order; only if they were asked for.
     pub rows: Vec<Row>,

@@ -75,6 +75,35 @@ async fn a_replay_moves_nothing_and_a_key_named_twice_is_one_row() {
 }
 
 #[tokio::test]
+async fn who_sent_everything_that_changed_is_told_so() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let token = &noor.access_token;
+    let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
+    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "wanted", "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
+    // (what is sent, whether nothing else changed)
+    let table = [
+        (vec![progress("a/b/d", 5), percent_and_done(10, 9)], true),
+        // Nothing new.
+        (vec![progress("a/b/d", 3)], true),
+        // An earlier time joined with a greater percentage: more than was sent.
+        (vec![percent_and_done(5, 1)], false),
+        (vec![percent_and_done(20, 1)], true),
+        (vec![progress("a/b/d", 6), percent_and_done(7, 0)], false),
+        (vec![progress("a/b/d", 7), json!("no row")], true),
+        // Nobody decides on a course that is not here.
+        (vec![wish], true),
+    ];
+    let mut usn = 0;
+    for (rows, own) in table {
+        let reply: Value = w.push(token, &rows).await.ok();
+        let expected = if own { json!(usn) } else { Value::Null };
+        assert_eq!(reply["ownSince"], expected, "{rows:?}");
+        usn = reply["usn"].as_u64().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_without_a_gap() {
     let w = World::new();
     let noor = w.learner("noor").await;
@@ -287,6 +316,8 @@ async fn a_server_that_was_stopped_comes_back_with_everything() {
     let server = Server::start(Config::new(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());
     let again = socket.push(&noor, &[progress("a/b/c", 1)]).await;
-    assert_eq!(again, pushed);
+    for same in ["epoch", "usn", "results"] {
+        assert_eq!(again[same], pushed[same], "{same}");
+    }
     server.shutdown().await;
 }

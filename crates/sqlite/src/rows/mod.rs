@@ -51,6 +51,8 @@ impl Owner {
 pub struct Joined {
     /// False: the row said nothing new and nothing was written; the change number is still free.
     pub changed: bool,
+    /// Server only: the row changed, and is now what was joined, with nothing of what was there before.
+    pub as_sent: bool,
     /// One id came with two payloads: a clone, a bug or mischief. Worth a counter; the greater hash won.
     pub payload_conflict: bool,
 }
@@ -76,8 +78,13 @@ pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Join
         binder.int(stored_usn(usn))?;
     }
     binder.row(row)?;
-    let changed = stmt.raw_execute()? > 0;
-    Ok(Joined { changed, payload_conflict })
+    if owner == Owner::Client {
+        let changed = stmt.raw_execute()? > 0;
+        return Ok(Joined { changed, as_sent: false, payload_conflict });
+    }
+    let mut written = stmt.raw_query();
+    let as_sent = written.next()?.map(|r| r.get(0)).transpose()?;
+    Ok(Joined { changed: as_sent.is_some(), as_sent: as_sent == Some(true), payload_conflict })
 }
 
 /// The row with this key. `BadKey` if the text is none of that kind.

@@ -9,7 +9,7 @@ use super::{
 
 /// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` the change number.
 pub(super) struct Statements {
-    /// Binds all columns.
+    /// Binds all columns. The server's gives a row if anything was written: whether the row is now as it was bound.
     pub(super) upsert: String,
     /// Binds the keys.
     pub(super) get: String,
@@ -138,8 +138,21 @@ fn upsert(spec: &TableSpec, scope: Scope) -> String {
         set.push("usn = excluded.usn".into());
     }
     let places: Vec<String> = (1..=columns.len()).map(|i| format!("?{i}")).collect();
+    let returning = match scope {
+        Scope::Client => String::new(),
+        Scope::Server => {
+            let first = 2 + spec.keys.len();
+            let sent: Vec<String> = columns
+                .iter()
+                .zip(&places)
+                .skip(first)
+                .map(|(c, place)| format!("{} = {place}", c.name))
+                .collect();
+            format!(" RETURNING {}", sent.join(" AND "))
+        }
+    };
     format!(
-        "INSERT INTO {t} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {} WHERE {}",
+        "INSERT INTO {t} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {} WHERE {}{returning}",
         names(columns.into_iter()),
         places.join(", "),
         key_list(spec, scope),

@@ -12,7 +12,7 @@ use carrel_model::{
         Session,
     },
 };
-use carrel_sqlite::rows::{self, Owner};
+use carrel_sqlite::rows::{self, Joined, Owner};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -28,31 +28,45 @@ struct Ledger<'c> {
     conn: &'c Connection,
     user: UserId,
     before: u64,
+    /// Something changed that whoever sent the rows does not have.
+    news: bool,
     done: Pushed,
 }
 
 impl<'c> Ledger<'c> {
     fn open(conn: &'c Connection, user: UserId) -> Result<Self> {
         let before = usn(conn, user)?;
-        Ok(Self { conn, user, before, done: Pushed { usn: before, ..Pushed::default() } })
+        let done = Pushed { usn: before, ..Pushed::default() };
+        Ok(Self { conn, user, before, news: false, done })
     }
     fn owner(&self) -> Owner {
         Owner::Server(self.user)
     }
-    /// Joins one row; a row that says nothing new takes no number.
-    fn join(&mut self, row: &Row) -> Result<bool> {
+    /// Joins one row that a device sent; a row that says nothing new takes no number.
+    fn take(&mut self, row: &Row) -> Result<()> {
+        let joined = self.join(row)?;
+        self.news |= joined.changed && !joined.as_sent;
+        Ok(())
+    }
+    /// Joins one of the server's own.
+    fn add(&mut self, row: &Row) -> Result<()> {
+        self.news |= self.join(row)?.changed;
+        Ok(())
+    }
+    fn join(&mut self, row: &Row) -> Result<Joined> {
         let joined = rows::join(self.conn, self.owner(), row, self.done.usn + 1)?;
         if joined.changed {
             self.done.usn += 1;
             self.done.changed += 1;
         }
         self.done.payload_conflicts += u64::from(joined.payload_conflict);
-        Ok(joined.changed)
+        Ok(joined)
     }
     fn get(&self, key: &RowKey) -> Result<Option<Row>> {
         Ok(rows::get(self.conn, self.owner(), key)?)
     }
-    fn close(self) -> Result<Pushed> {
+    fn close(mut self) -> Result<Pushed> {
+        self.done.own_since = (!self.news).then_some(self.before);
         if self.done.usn > self.before {
             self.conn
                 .prepare_cached("UPDATE account SET usn = ?2 WHERE id = ?1")?
@@ -78,7 +92,7 @@ impl<'c> Ledger<'c> {
             _ => None,
         };
         if let Some(grade) = grading::regrade(&quiz, id, &answers, old.as_ref(), now_ms) {
-            self.join(&Row::Grade(grade))?;
+            self.add(&Row::Grade(grade))?;
         }
         Ok(())
     }
@@ -103,7 +117,7 @@ impl<'c> Ledger<'c> {
             reason: String::new(),
             extra: Extra::default(),
         };
-        self.join(&Row::Decision(decision.clone()))?;
+        self.add(&Row::Decision(decision.clone()))?;
         Ok(Some(decision))
     }
 }
@@ -126,7 +140,7 @@ pub(super) fn push(
     let mut attempts: BTreeSet<AttemptId> = BTreeSet::new();
     for row in batch {
         // A replay asks again too: its quiz or course may have been published since.
-        ledger.join(row)?;
+        ledger.take(row)?;
         match row {
             Row::Attempt(a) => drop(attempts.insert(a.id)),
             Row::Answer(a) => drop(attempts.insert(a.attempt)),
@@ -203,7 +217,7 @@ pub(super) fn enrol(
     };
     // The same wish again is no news.
     if old.as_ref().is_some_and(is_wanted) != wanted {
-        ledger.join(&Row::Kv(Kv {
+        ledger.add(&Row::Kv(Kv {
             ns: ENROLMENT.into(),
             key: course.to_string(),
             value: (if wanted { WANTED } else { NOT_WANTED }).into(),
