@@ -90,6 +90,7 @@ fn is_writable_folder(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.is_dir() && !m.permissions().readonly())
 }
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 fn children(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
@@ -118,7 +119,6 @@ fn mounts() -> Vec<PathBuf> {
 /// Phones hand files over through their own chooser: see `slot`.
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn mounts() -> Vec<PathBuf> {
-    let _ = children;
     Vec::new()
 }
 
