@@ -1,4 +1,4 @@
-//! Client and server together. Here: what the programs share that tests start in order to kill them (`src/bin`).
+//! Client and server together. Here: what the parts of the program share that tests start in order to kill it (`src/mortal`).
 
 use std::{
     io::{self, Write as _},

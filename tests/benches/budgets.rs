@@ -353,7 +353,7 @@ async fn sync(
     table.row(
         "  its requests",
         requests.to_string(),
-        "1,000 rows a request".into(),
+        "2,000 rows a request".into(),
         requests as f64,
         12.0,
         "requests",

@@ -739,7 +739,8 @@ async fn killed_half_way_it_begins_again() {
     for _ in 0..kills {
         let dir = scratch();
         for life in 0.. {
-            let mut child = Command::new(env!("CARGO_BIN_EXE_carrier"))
+            let mut child = Command::new(env!("CARGO_BIN_EXE_mortal"))
+                .arg("carry")
                 .args([dir.path(), &sent.path])
                 .stdout(Stdio::null())
                 .spawn()

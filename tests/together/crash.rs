@@ -23,8 +23,8 @@ const KILLS: u64 = 200;
 
 /// One life: started, and killed after some lines. Gives what it said that it had saved.
 fn live(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_studier"));
-    command.arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
+    command.arg("study").arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(server) = first {
         command.args([server, "asha", PASSWORD]);
     }

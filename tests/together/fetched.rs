@@ -193,8 +193,8 @@ async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
         let last = life == kills;
         proxy.allow(if last { u64::MAX } else { 4_000 + chance.below(each) });
         let number = lock(&proxy.life).number;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fetcher"));
-        command.arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
+        command.arg("fetch").arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
         if life == 0 {
             command.args([proxy.url.as_str(), "asha", PASSWORD]);
             // Signing up is not what is cut.

@@ -9,7 +9,7 @@ use carrel_core::{
 use carrel_model::{
     ErrorCode, Hlc, RevisionId,
     lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType},
-    wire::{PullReply, PulledRow, PushReply, PushResult, ResultCode},
+    wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
 use carrel_testkit::FakeClock;
 use tokio::sync::oneshot;
@@ -218,7 +218,7 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
         device
             .store
             .write("many", |tx| {
-                for n in 0..2_500 {
+                for n in 0..2 * MAX_PUSH_ITEMS + 500 {
                     let mut row = Progress::none(ItemKind::Section, item(&format!("c/l{n}/s")));
                     row.percent = 50;
                     tx.join(row)?;
@@ -237,13 +237,19 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
         fates.for_each(|fate| server.fate(PUSH, fate));
         let engine = device.engine.clone();
         let push =
-            tokio::spawn(async move { engine.run(Instruction::Push { limit: 1_000 }).await });
+            tokio::spawn(
+                async move { engine.run(Instruction::Push { limit: MAX_PUSH_ITEMS }).await },
+            );
         was_done.await.unwrap();
         device.learning.record(percent("c/l7/s", 9_000)).await.unwrap();
         go.send(()).unwrap();
         push.await.unwrap();
         device.sync_until_quiet().await;
-        assert_eq!((device.waiting().await, server.held()), (0, 2_501), "{name}");
+        assert_eq!(
+            (device.waiting().await, server.held()),
+            (0, 2 * MAX_PUSH_ITEMS + 501),
+            "{name}"
+        );
         assert_eq!(
             percent_at(&server, "c/l7/s"),
             Some(9_000),
@@ -630,7 +636,7 @@ async fn ten_thousand_rows_in_few_requests() {
         .await
         .unwrap();
     device.sync_until_quiet().await;
-    assert_eq!((server.held(), server.requests(PUSH)), (10_000, 10));
+    assert_eq!((server.held(), server.requests(PUSH)), (10_000, 10_000 / MAX_PUSH_ITEMS));
     let other = Device::new(2, &clock, &server);
     other.sync_until_quiet().await;
     assert_eq!(other.learning.progress_under("c").await.unwrap().len(), 10_000);

@@ -219,15 +219,17 @@ fn local_changes_go_along_for_a_second_and_never_starve() {
 
 #[test]
 fn what_is_left_goes_at_once_and_batches_grow_again() {
+    const MOST: usize = MAX_PUSH_ITEMS;
     let mut m = pushing();
-    assert_eq!(m.handle(1, failed(refused(), 1_000)), [push(500)]);
-    assert_eq!(m.handle(1, failed(refused(), 500)), [push(250)]);
+    assert_eq!(m.handle(1, failed(refused(), MOST)), [push(MOST / 2)]);
+    assert_eq!(m.handle(1, failed(refused(), MOST / 2)), [push(MOST / 4)]);
     let ok = |left| {
-        Event::Pushed(Pushed { sent: 250, settled: 250, accepted: 250, left, ..Pushed::default() })
+        let sent = MOST / 4;
+        Event::Pushed(Pushed { sent, settled: sent, accepted: sent, left, ..Pushed::default() })
     };
-    assert_eq!(m.handle(1, ok(750)), [push(500)]);
-    assert_eq!(m.handle(1, ok(500)), [push(1_000)]);
-    assert_eq!(m.handle(1, ok(250)), [push(1_000)]);
+    assert_eq!(m.handle(1, ok(750)), [push(MOST / 2)]);
+    assert_eq!(m.handle(1, ok(500)), [push(MOST)]);
+    assert_eq!(m.handle(1, ok(250)), [push(MOST)]);
     assert_eq!(m.handle(1, ok(0)), []);
     // A round that moved nothing is not repeated at once.
     let mut m = pushing();

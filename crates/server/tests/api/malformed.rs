@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use carrel_model::ErrorCode;
+use carrel_model::{ErrorCode, wire::MAX_PUSH_ITEMS};
 use serde_json::json;
 
 use super::support::{World, device, progress, push_body};
@@ -69,7 +69,7 @@ async fn every_bad_request_has_its_own_answer() {
         text.write_all(&vec![b' '; 60 << 20]).unwrap();
         zstd(&text)
     };
-    let many: Vec<_> = (0..1001).map(|n| progress(&format!("c/l/s{n}"), 1)).collect();
+    let many: Vec<_> = (0..=MAX_PUSH_ITEMS).map(|n| progress(&format!("c/l/s{n}"), 1)).collect();
     let large = vec![json!({"type": "note_revision", "body": "x".repeat(540 * 1024)})];
     let signed = |c: Case| c.header("authorization", bearer.clone());
     let cases = vec![
@@ -190,13 +190,13 @@ async fn every_bad_request_has_its_own_answer() {
             .says("deviceId"),
         signed(case("too many rows", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&many)))
-            .says("1000"),
+            .says("2000"),
         signed(case("too large a push", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&large))),
         signed(case("progress that is text", "POST", "/api/progress/update", 400, InvalidRequest))
             .json("\"x\""),
         signed(case("too many updates", "POST", "/api/progress/update", 413, TooLarge))
-            .json(serde_json::to_vec(&vec![json!({}); 1001]).unwrap()),
+            .json(serde_json::to_vec(&vec![json!({}); MAX_PUSH_ITEMS + 1]).unwrap()),
         signed(case(
             "user id that is none",
             "GET",

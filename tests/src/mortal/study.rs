@@ -1,25 +1,22 @@
 //! A learner who never stops: opens a client on a folder, works as fast as it can, and says on standard output what was acknowledged,
-//! one line each, after the core said that it is on the disk. To be killed at any moment (tests/together/crash.rs).
+//! one line each, after the core said that it is on the disk. Killed by tests/together/crash.rs.
 //!
-//! `studier FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the account that is there.
+//! `study FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the account that is there.
 //!
 //! Lines: `opening`, `opened`, then `did KIND KEY...`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use carrel_core::{Result, core::OpenAccount, learning::Step};
 use carrel_model::{BlobHash, ItemId, Slug, content::Response, lattice::ItemKind};
 use carrel_tests::{open, say};
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+pub async fn run(arguments: &[String]) -> Result<()> {
     let Some((folder, rest)) = arguments.split_first() else {
         return Err(carrel_core::Error::Invalid("which folder?".into()));
     };
     say("opening")?;
-    let dir = PathBuf::from(folder);
-    let core = open(&dir, "studier").await?;
+    let core = open(Path::new(folder), "studier").await?;
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,
         _ => core.need_account()?,

@@ -1,25 +1,22 @@
-//! A device that fetches a course and says when it is ready. To be killed at any moment (tests/together/fetched.rs).
+//! A device that fetches a course and says when it is ready. Killed by tests/together/fetched.rs.
 //!
-//! `fetcher FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server it registers first and wants the course; without, it opens the account
+//! `fetch FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server it registers first and wants the course; without, it opens the account
 //! that is there, and what was under way goes on.
 //!
 //! Lines: `opened`, `ready`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use carrel_core::{Result, library::Kind};
 use carrel_model::Slug;
 use carrel_tests::{open, say};
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, course, rest @ ..] = &arguments[..] else {
+pub async fn run(arguments: &[String]) -> Result<()> {
+    let [folder, course, rest @ ..] = arguments else {
         return Err(carrel_core::Error::Invalid("which folder, which course?".into()));
     };
     let course = Slug::new(course).map_err(|e| carrel_core::Error::Invalid(e.to_string()))?;
-    let dir = PathBuf::from(folder);
-    let core = open(&dir, "fetcher").await?;
+    let core = open(Path::new(folder), "fetcher").await?;
     let mut changes = core.changes().listen();
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,

@@ -1,0 +1,21 @@
+//! A whole client in a process of its own, to be killed at any moment: it studies, fetches a course, or takes a file in. One program,
+//! because each links the whole core.
+//!
+//! `mortal study|fetch|carry ...`
+
+mod carry;
+mod fetch;
+mod study;
+
+use carrel_core::{Error, Result};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((what, rest)) if what == "study" => study::run(rest).await,
+        Some((what, rest)) if what == "fetch" => fetch::run(rest).await,
+        Some((what, rest)) if what == "carry" => carry::run(rest).await,
+        _ => Err(Error::Invalid("study, fetch or carry?".into())),
+    }
+}
