@@ -4,7 +4,6 @@
 
 use std::io::Cursor;
 
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{
     AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
     codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
@@ -155,12 +154,9 @@ fn resized(picture: &DynamicImage, width: u32) -> Result<DynamicImage, Fault> {
 }
 
 fn resized_to(picture: &DynamicImage, width: u32, height: u32) -> Result<DynamicImage, Fault> {
-    let mut out = DynamicImage::new(width, height, picture.color());
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(picture, &mut out, &options).map_err(|e| {
+    carrel_scale::scale(picture, (width, height), false).map_err(|e| {
         fault("image-broken", format!("the picture cannot be scaled: {e}"), "export it again")
-    })?;
-    Ok(out)
+    })
 }
 
 /// A placeholder of about 25 bytes (evanw/thumbhash takes at most 100 x 100 pixels).

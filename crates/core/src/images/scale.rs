@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{
     DynamicImage, ImageFormat, Rgba, RgbaImage, codecs::jpeg::JpegEncoder, imageops,
     metadata::Orientation,
@@ -36,15 +35,7 @@ pub fn scaled(
     if (picture.width(), picture.height()) == (width, height) {
         return Ok(picture.clone());
     }
-    let mut out = DynamicImage::new(width, height, picture.color());
-    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    if crop {
-        options = options.fit_into_destination(None);
-    }
-    Resizer::new()
-        .resize(picture, &mut out, &options)
-        .map_err(|e| Refusal::Broken(e.to_string()))?;
-    Ok(out)
+    carrel_scale::scale(picture, (width, height), crop).map_err(|e| Refusal::Broken(e.to_string()))
 }
 
 /// In the middle of an empty canvas.
