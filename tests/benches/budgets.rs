@@ -11,6 +11,7 @@
 mod downloads;
 mod media;
 mod storage;
+mod table;
 
 use std::{
     collections::HashMap,
@@ -41,6 +42,8 @@ use carrel_server::{Config as ServerConfig, Server};
 use carrel_testkit::{SeededIds, content};
 use serde_json::json;
 
+use table::{Table, spread};
+
 pub const PASSWORD: &str = "a quiet desk";
 
 /// The network, counted.
@@ -68,22 +71,6 @@ impl Host for Desk {
     }
 }
 
-/// The table, row by row.
-#[derive(Default)]
-struct Table {
-    over: u32,
-}
-
-impl Table {
-    /// `figure` and `floor` with their unit; `held` is the ratio or count that is held, with its most.
-    fn row(&mut self, what: &str, figure: String, floor: String, held: f64, most: f64, unit: &str) {
-        let good = held <= most;
-        self.over += u32::from(!good);
-        let mark = if good { "" } else { "  OVER" };
-        println!("{what:<44} {figure:>22} {floor:>28} {held:>9.2} <= {most:<6} {unit}{mark}");
-    }
-}
-
 fn micros(d: Duration) -> f64 {
     d.as_secs_f64() * 1e6
 }
@@ -93,11 +80,6 @@ fn show(d: Duration) -> String {
     } else {
         format!("{:.1} ms", micros(d) / 1e3)
     }
-}
-/// Median and 99th percentile.
-fn spread(mut times: Vec<Duration>) -> (Duration, Duration) {
-    times.sort_unstable();
-    (times[times.len() / 2], times[times.len() * 99 / 100])
 }
 /// Median of `n` runs.
 fn median(n: usize, mut run: impl FnMut()) -> Duration {
@@ -152,8 +134,7 @@ async fn main() {
     .expect("the server starts");
     server.import(&[books]).await.expect("the library is imported");
 
-    println!("{:<44} {:>22} {:>28} {:>9}    budget", "what", "figure", "floor", "held");
-    let mut table = Table::default();
+    let mut table = Table::begin();
     let http = Arc::new(Counted {
         inner: LiveHttp::new("Carrel/bench").expect("a client"),
         requests: AtomicU64::new(0),
@@ -184,8 +165,8 @@ async fn main() {
         laptop.close().await;
     }
     server.shutdown().await;
-    if table.over > 0 {
-        println!("{} rows are over their budget", table.over);
+    if table.over() > 0 {
+        println!("{} rows are over their budget", table.over());
         std::process::exit(1);
     }
 }

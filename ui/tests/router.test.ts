@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { href, parse, type Route } from "../src/lib/router.svelte";
+import { describe, expect, it, vi } from "vitest";
+import { href, parse, router, type Route } from "../src/lib/router.svelte";
 
 describe("addresses", () => {
   const routes: Route[] = [
@@ -20,5 +20,21 @@ describe("addresses", () => {
   });
   it("without anything is the library", () => {
     for (const home of ["", "#", "#/", "/"]) expect(parse(home)).toEqual({ name: "library" });
+  });
+});
+
+describe("the window's history", () => {
+  it("shows the page when the engine refuses to number its entry", () => {
+    const stop = router.start();
+    const refuse = vi.spyOn(history, "replaceState").mockImplementation(() => {
+      throw new DOMException("more than 100 times per 10 seconds", "SecurityError");
+    });
+    location.hash = "#/sync";
+    dispatchEvent(new Event("hashchange"));
+    expect(router.route).toEqual({ name: "sync" });
+    router.replace({ name: "settings" });
+    expect(router.route).toEqual({ name: "settings" });
+    refuse.mockRestore();
+    stop();
   });
 });

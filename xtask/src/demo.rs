@@ -16,6 +16,7 @@ pub const PASSWORD: &str = "a quiet desk";
 
 /// A data folder with a library, and the server on it while it is started.
 pub struct Demo {
+    server: PathBuf,
     data: PathBuf,
     port: u16,
     logs: PathBuf,
@@ -25,15 +26,22 @@ pub struct Demo {
 impl Demo {
     /// Fills `data` with the demo library and the learner, unless an earlier run did.
     pub fn prepare(data: &Path, logs: &Path) -> Result<Self> {
+        Self::prepare_as("debug", data, logs)
+    }
+
+    /// The same with the server as built with `profile` (`debug`, `release`).
+    pub fn prepare_as(profile: &str, data: &Path, logs: &Path) -> Result<Self> {
+        let server = server_program(profile);
         let filled = data.join("filled");
         if !filled.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
-            import(server(), data)?;
-            add_learner(data)?;
-            export(server(), data, &library(data))?;
+            import(sh::program(&server), data)?;
+            add_learner(sh::program(&server), data)?;
+            export(sh::program(&server), data, &library(data))?;
             sh::create(&filled)?;
         }
         Ok(Self {
+            server,
             data: data.to_owned(),
             port: sh::free_port()?,
             logs: logs.to_owned(),
@@ -43,7 +51,12 @@ impl Demo {
 
     /// Compiles and publishes another folder of packages, before the server runs.
     pub fn import_more(&self, folder: &Path) -> Result {
-        sh::run(server().arg("import").arg(folder).arg("--data").arg(&self.data))
+        // A line for each package, which may be a thousand.
+        let log = self.logs.join("import.log");
+        let mut command = self.program();
+        command.arg("import").arg(folder).arg("--data").arg(&self.data).stdout(sh::create(&log)?);
+        sh::run(&mut command)
+            .map_err(|e| format!("{e}\nhint: {} lists the problems", log.display()))
     }
 
     /// The address that a person types.
@@ -63,7 +76,7 @@ impl Demo {
 
     /// Starts the server, at the same address each time, and waits until it answers.
     pub fn start(&mut self) -> Result {
-        let mut command = server();
+        let mut command = self.program();
         command
             .arg("serve")
             .arg("--data")
@@ -77,6 +90,10 @@ impl Demo {
             .wait_until(Duration::from_secs(30), || TcpStream::connect(("127.0.0.1", port)).ok())?;
         self.running = Some(server);
         Ok(())
+    }
+
+    fn program(&self) -> Command {
+        sh::program(&self.server)
     }
 
     /// Ends the server: from here on the network is really gone.
@@ -119,14 +136,10 @@ pub fn server_program(profile: &str) -> PathBuf {
     sh::target().join(profile).join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX))
 }
 
-fn server() -> Command {
-    sh::program(server_program("debug"))
-}
-
 /// `user add` reads the password from its input, so that it is on no command line.
-fn add_learner(data: &Path) -> Result {
+fn add_learner(mut server: Command, data: &Path) -> Result {
     let failed = |e: std::io::Error| format!("carrel-server user add: {e}");
-    let mut child = server()
+    let mut child = server
         .args(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin", "--data"])
         .arg(data)
         .stdin(Stdio::piped())

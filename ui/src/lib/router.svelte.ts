@@ -59,12 +59,12 @@ class Router {
   start(): () => void {
     history.scrollRestoration = "manual";
     this.#entry = this.#newest = Number((history.state as { entry?: number } | null)?.entry ?? 0);
-    history.replaceState({ entry: this.#entry }, "");
+    this.#number();
     const changed = (): void => {
       const entry = (history.state as { entry?: number } | null)?.entry;
       if (entry === undefined) {
         this.#entry = ++this.#newest;
-        history.replaceState({ entry: this.#entry }, "");
+        this.#number();
         this.place = 0;
       } else {
         this.#entry = entry;
@@ -86,8 +86,16 @@ class Router {
   }
   /** Goes there without leaving an entry behind. */
   replace(route: Route): void {
-    history.replaceState({ entry: this.#entry }, "", href(route));
+    this.#number(href(route));
     this.route = route;
+  }
+  /** Gives the entry its number. WebKit refuses the hundred and first within seconds (a key that is held down): the page is shown all the same. */
+  #number(address?: string): void {
+    try {
+      history.replaceState({ entry: this.#entry }, "", address);
+    } catch {
+      // Coming back to this entry counts as coming to a new one.
+    }
   }
   /** Back to where the person came from, or to `otherwise` if the app was opened here. */
   back(otherwise: Route): void {

@@ -1,5 +1,6 @@
 //! The real window, driven as a person would: a screen, a driver, pictures.
 
+pub mod bench;
 pub mod driver;
 pub mod listen;
 pub mod screen;

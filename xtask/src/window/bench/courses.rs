@@ -1,0 +1,101 @@
+//! A library of 1,000 small courses, written as packages (docs/PACKAGE.md).
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::sh::{self, Result};
+
+/// How many courses the library gets.
+pub const COUNT: usize = 1_000;
+/// The course with a section for every tick.
+pub const TICKS: &str = "one-hundred-twenty-pages";
+/// Its lessons, and the sections of each.
+const SHAPE: (usize, usize) = (12, 10);
+
+const SUBJECTS: &[&str] = &[
+    "Rivers",
+    "Fractions",
+    "Poems",
+    "Volcanoes",
+    "Bridges",
+    "Grammar",
+    "Insects",
+    "Maps",
+    "Rhythm",
+    "Light",
+    "Trade",
+    "Cells",
+    "Stars",
+    "Letters",
+    "Engines",
+    "Soil",
+    "Rights",
+    "Angles",
+];
+const WAYS: &[&str] = &[
+    "An Introduction to",
+    "A Short History of",
+    "Working with",
+    "The Language of",
+    "Looking at",
+    "How to Draw",
+    "Measuring",
+    "Stories about",
+    "Questions on",
+];
+const CATEGORIES: &[&str] = &["Geography", "Mathematics", "Language", "Science", "History"];
+const LEVELS: &[&str] = &["BEGINNER", "INTERMEDIATE", "ADVANCED"];
+const PARAGRAPH: &str = "A page that is read on an afternoon has a few sentences in a paragraph, some of \
+    them *set off*, and a list where things are counted. This one stands for many like it.\n";
+
+/// Writes the library into `folder`: [`COUNT`] courses in all, one of them [`TICKS`].
+pub fn write(folder: &Path) -> Result {
+    for n in 1..COUNT {
+        let title = format!(
+            "{} {} {}",
+            WAYS[n % WAYS.len()],
+            SUBJECTS[n / WAYS.len() % SUBJECTS.len()],
+            n / (WAYS.len() * SUBJECTS.len()) + 1
+        );
+        course(&folder.join(format!("course-{n}")), &format!("course-{n}"), &title, n, (2, 2))?;
+    }
+    course(&folder.join(TICKS), TICKS, "One Hundred and Twenty Pages", 0, SHAPE)
+}
+
+fn course(
+    folder: &Path,
+    id: &str,
+    title: &str,
+    n: usize,
+    (lessons, sections): (usize, usize),
+) -> Result {
+    let section = |lesson: usize, section: usize| -> Value {
+        json!({
+            "id": format!("part-{section}"), "type": "TEXT", "minutes": 3,
+            "title": format!("Page {section} of lesson {lesson}"),
+            "file": format!("{lesson}-{section}.md"),
+        })
+    };
+    let lesson = |lesson: usize| -> Value {
+        let sections: Vec<Value> = (1..=sections).map(|n| section(lesson, n)).collect();
+        json!({ "id": format!("lesson-{lesson}"), "title": format!("Lesson {lesson}"), "sections": sections })
+    };
+    let course = json!({
+        "format": "carrel-course/1", "id": id, "title": title, "lang": "en", "license": "CC0-1.0",
+        "description": "A course of a library that is large.",
+        "difficulty": LEVELS[n % LEVELS.len()], "category": CATEGORIES[n % CATEGORIES.len()], "hours": 1,
+        "lessons": (1..=lessons).map(lesson).collect::<Vec<_>>(),
+    });
+    sh::write_if_changed(&folder.join("course.json"), &course.to_string())?;
+    for lesson in 1..=lessons {
+        for section in 1..=sections {
+            let text = format!(
+                "{title}, lesson {lesson}.\n\n{PARAGRAPH}\n## What is counted\n\n- one of lesson {lesson}\n- two of page {section}\n\n{}",
+                format!("{PARAGRAPH}\n").repeat(4)
+            );
+            sh::write_if_changed(&folder.join(format!("{lesson}-{section}.md")), &text)?;
+        }
+    }
+    Ok(())
+}

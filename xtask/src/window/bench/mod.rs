@@ -1,0 +1,374 @@
+//! The budgets that need the real window, measured on a release build: starts, lessons, ticks, vitals, memory.
+//!
+//! `start` starts programs and times them, `page.js` measures inside the page, `courses` makes a large library.
+//! The floor of all of it is an empty window (src-tauri/examples/empty-window) and one paint that changes nothing.
+//! What a figure does not hold: the way from the engine's frame to the glass.
+
+mod courses;
+mod start;
+#[path = "../../../../tests/benches/table.rs"]
+mod table;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use self::{
+    start::{Memory, Moments, Program, Started},
+    table::{Table, spread},
+};
+use super::{driver::Window, screen::Screen, walk};
+use crate::{
+    demo::Demo,
+    setup::{self, Part},
+    sh::{self, Result},
+};
+
+/// How the programs are built, and where cargo puts them.
+const PROFILE: &str = "release";
+/// Starts of the app and of the empty window, in turns.
+const STARTS: usize = 9;
+/// Lessons that are opened.
+const OPENINGS: usize = 240;
+/// How many of them one script opens: the driver ends a script after 30 s.
+const AT_ONCE: usize = 40;
+/// How often the window is asked, for 30 s each time, whether every course is here.
+const WAITS: usize = 10;
+/// The courses of the demo library: real pages, with pictures, formulas and recordings.
+const REAL: &[&str] = &[
+    "waves-and-sound",
+    "how-rivers-work",
+    "first-steps-in-fractions",
+    "write-a-program-that-listens",
+];
+const PAGE: &str = include_str!("page.js");
+
+/// Measures once and prints the rows. An error says what went wrong, or how many rows are over their budget.
+pub fn measure() -> Result {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: the window is driven on Linux");
+        return Ok(());
+    }
+    setup::system(&[Part::App, Part::E2e])?;
+    build()?;
+    let place = sh::target().join("window-bench");
+    if place.exists() {
+        fs::remove_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    }
+    let screen = Screen::start(1280, 800, &place.join("logs"))?;
+    let app = Program::new("carrel", &program("carrel"), &place)?;
+    let empty = Program::new("empty-window", &program("examples/empty-window"), &place)?;
+    let mut demo = library(&place)?;
+    demo.start()?;
+    prepare(&app, &screen, &demo)?;
+
+    let mut table = Table::begin();
+    demo.stop();
+    let floor = Starts::of(&app, &empty, &screen, STARTS)?;
+    floor.rows(&mut table);
+    let mut table = lessons(table, &app, &screen, &floor)?;
+    demo.start()?;
+    let online = Starts::of(&app, &empty, &screen, STARTS)?;
+    online.start_row(&mut table, "start to list, the server running");
+    take_all_along(&app, &screen)?;
+    demo.stop();
+    let full = Starts::of(&app, &empty, &screen, STARTS)?;
+    full.start_row(&mut table, "start to list, all 1,000 downloaded");
+    full.memory_row(&mut table, "memory, all 1,000 downloaded");
+    match table.over() {
+        0 => Ok(()),
+        over => Err(format!("{over} rows of the window are over their budget")),
+    }
+}
+
+/// The UI, then the programs: the app has the UI inside.
+fn build() -> Result {
+    setup::node("ui")?;
+    sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
+    let mut command = sh::cargo();
+    command.args(["build", "--profile", PROFILE, "--locked", "--quiet", "--package", "carrel"]);
+    command.args(["--package", "carrel-server", "--bins", "--example", "empty-window"]);
+    sh::run(&mut command)
+}
+
+fn program(name: &str) -> PathBuf {
+    sh::target().join(PROFILE).join(name)
+}
+
+/// A server with the demo library and 1,000 courses more.
+fn library(place: &Path) -> Result<Demo> {
+    let courses = place.join("courses");
+    courses::write(&courses)?;
+    let demo = Demo::prepare_as(PROFILE, &place.join("server"), place)?;
+    demo.import_more(&courses)?;
+    Ok(demo)
+}
+
+/// Signs the device in, lets it hear of every course, and takes along what is read later.
+fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
+    let desk = app.start(screen)?;
+    walk::sign_in(&desk.window, &demo.address())?;
+    let all = courses::COUNT + REAL.len();
+    desk.window.wait_call(
+        "every course to be known",
+        "list_courses",
+        json!({ "onDevice": false, "pageSize": 1 }),
+        |list| list["total"].as_u64() == Some(all as u64),
+    )?;
+    for course in REAL.iter().chain([&courses::TICKS]) {
+        let request = json!({ "id": course, "isStory": false });
+        desk.window.call("start_download", request.clone())?;
+        desk.window.wait_call(course, "check_offline", request, |check| check["ready"] == true)?;
+    }
+    desk.window.close()
+}
+
+/// Downloads every course.
+fn take_all_along(app: &Program, screen: &Screen) -> Result {
+    let desk = app.start(screen)?;
+    desk.window.wait_for("h1")?;
+    for n in 1..courses::COUNT {
+        let request = json!({ "id": format!("course-{n}"), "isStory": false });
+        desk.window.call("start_download", request)?;
+    }
+    let page = json!({ "onDevice": true, "pageSize": 1 });
+    let all = (courses::COUNT + REAL.len()) as u64;
+    let here = |list: &Value| list["total"].as_u64() == Some(all);
+    let look = || desk.window.wait_call("every course", "list_courses", page.clone(), here);
+    // A thousand downloads take longer than one answer of the window may.
+    (1..WAITS).find(|_| look().is_ok()).map_or_else(look, |_| Ok(Value::Null))?;
+    desk.window.close()
+}
+
+/// Starts of the app and of the empty window in turns, so that both see the same machine.
+#[derive(Default)]
+struct Starts {
+    app: Vec<(Moments, Memory)>,
+    empty: Vec<(Moments, Memory)>,
+}
+
+impl Starts {
+    fn of(app: &Program, empty: &Program, screen: &Screen, count: usize) -> Result<Self> {
+        let once = |program: &Program| -> Result<(Moments, Memory)> {
+            let started = program.start(screen)?;
+            let seen = (started.moments()?, started.memory()?);
+            started.window.close()?;
+            Ok(seen)
+        };
+        // The first of each warms the disk's cache for the others.
+        once(app)?;
+        once(empty)?;
+        let mut out = Self::default();
+        for _ in 0..count {
+            out.app.push(once(app)?);
+            out.empty.push(once(empty)?);
+        }
+        Ok(out)
+    }
+
+    fn rows(&self, table: &mut Table) {
+        self.start_row(table, "start to list, 1,000 courses, offline");
+        let since = |at: fn(&Moments) -> f64| {
+            move |(moments, _): &(Moments, Memory)| at(moments) - moments.navigation
+        };
+        let contents = |it: &Moments| it.content.unwrap_or(f64::NAN);
+        for (what, at, most) in [
+            ("first contentful paint, from navigation", contents as fn(&Moments) -> f64, 150.0),
+            ("largest paint (the list), from navigation", |it: &Moments| it.list, 300.0),
+        ] {
+            let (ours, floor) = (median(&self.app, since(at)), median(&self.empty, since(at)));
+            let floor = format!("empty window {floor:.0} ms");
+            table.row(what, format!("{ours:.0} ms"), floor, ours, most, "ms");
+        }
+        self.memory_row(table, "memory, 1,000 courses");
+    }
+
+    fn start_row(&self, table: &mut Table, what: &str) {
+        let list = |(moments, _): &(Moments, Memory)| moments.list;
+        let (ours, floor) = (median(&self.app, list), median(&self.empty, list));
+        let floors = format!("empty window {floor:.0} ms");
+        table.row(what, format!("{ours:.0} ms"), floors, ours - floor, 400.0, "ms over it");
+    }
+
+    fn memory_row(&self, table: &mut Table, what: &str) {
+        let all = median(&self.app, |(_, memory)| memory.all);
+        let own = median(&self.app, |(_, memory)| memory.own);
+        self.weigh(table, what, &Memory { own, all });
+    }
+
+    fn weigh(&self, table: &mut Table, what: &str, memory: &Memory) {
+        let floor = median(&self.empty, |(_, memory)| memory.own);
+        let floors = median(&self.empty, |(_, memory)| memory.all);
+        let figure = format!("{:.1} MiB, engine {:.0}", memory.own, memory.all - memory.own);
+        let beside = format!("empty {floor:.1} MiB, engine {:.0}", floors - floor);
+        table.row(what, figure, beside, memory.own - floor, 80.0, "MiB over it");
+    }
+}
+
+/// Everything that is measured in one open window, offline.
+fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> Result<Table> {
+    let desk = app.start(screen)?;
+    let window = &desk.window;
+    desk.moments()?;
+    window.script(PAGE, &[])?;
+    let real = sections(window, REAL)?;
+    let paint = times(window, "paints", &json!(100))?;
+    let (paint_half, paint_most) = spread(paint);
+    let paint = format!("one paint {}, p99 {}", ms(paint_half), ms(paint_most));
+
+    let mut opened = Vec::new();
+    let pages: Vec<&Value> = real.iter().cycle().take(OPENINGS).collect();
+    for some in pages.chunks(AT_ONCE) {
+        opened.extend(times(window, "openings", &json!(some))?);
+    }
+    row(&mut table, "open a cached lesson to paint", opened, &paint);
+
+    let mut ticked = Vec::new();
+    for some in sections(window, &[courses::TICKS])?.chunks(AT_ONCE) {
+        ticked.extend(times(window, "ticks", &json!(some))?);
+    }
+    row(&mut table, "a tick to paint", ticked, &paint);
+    inputs(&mut table, &desk, &paint)?;
+    shifts(&mut table, window, &real)?;
+    floor.weigh(&mut table, "memory, after all of this", &desk.memory()?);
+    desk.window.close()?;
+    Ok(table)
+}
+
+/// Keys and clicks as a person makes them, each followed to the next frame.
+fn inputs(table: &mut Table, desk: &Started, paint: &str) -> Result {
+    let window = &desk.window;
+    window.script("window.bench.follow()", &[])?;
+    for key in "jjjjjjjjjjkkkkk".chars() {
+        window.press(&key.to_string())?;
+        settle(window)?;
+    }
+    window.press("?")?;
+    window.wait_for("dialog[open]")?;
+    // Escape.
+    window.press("\u{e00c}")?;
+    window.go("#/")?;
+    window.wait_for(".filters .chip")?;
+    for chip in [2, 1, 2, 1] {
+        window.click(&format!(".filters .chip:nth-child({chip})"))?;
+        settle(window)?;
+    }
+    window.click(".library header input")?;
+    for key in "rivers".chars() {
+        window.press(&key.to_string())?;
+        settle(window)?;
+    }
+    window.go("#/sync")?;
+    window.wait_for("h1")?;
+    for page in ["#/progress", "#/", "#/settings", "#/"] {
+        window.click(&format!("nav a[href='{page}']"))?;
+        settle(window)?;
+    }
+    let seen = durations(&window.script("return window.bench.inputs()", &[])?)?;
+    row(table, &format!("input to next paint ({} inputs)", seen.len()), seen, paint);
+    Ok(())
+}
+
+/// A moment for what an input set off.
+fn settle(window: &Window) -> Result {
+    let script = "window.bench.wait(120).then(arguments[arguments.length - 1])";
+    window.script_async(script).map(drop)
+}
+
+/// Layout shift of the library when the window is loaded, and of lessons when they are opened. The engine has no entries for it.
+fn shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
+    window.go("#/")?;
+    window.wait_for(".books")?;
+    window.script("window.bench = undefined; location.reload()", &[])?;
+    window.wait_true("the page to be loaded anew", "window.bench === undefined")?;
+    window.script(PAGE, &[])?;
+    let (score, early) = shift(window, "the library", 1_500)?;
+    let seen = if early { "before its first paint" } else { "after its first paint" };
+    let what = "layout shift of the library";
+    table.row(what, format!("{score:.4}"), format!("seen from {seen}"), score, 0.0, "CLS");
+    let mut worst: f64 = 0.0;
+    let mut count = 0;
+    for page in pages.iter().step_by(5) {
+        let hash = page["hash"].as_str().unwrap_or_default();
+        window.go(hash)?;
+        worst = worst.max(shift(window, hash, 400)?.0);
+        count += 1;
+    }
+    let what = format!("layout shift of a lesson, worst of {count}");
+    table.row(&what, format!("{worst:.4}"), "by hand".into(), worst, 0.0, "CLS");
+    Ok(())
+}
+
+/// Follows a page for `ms`: its layout shift, and whether that was followed from before its first paint.
+fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
+    let script = format!(
+        "const done = arguments[arguments.length - 1]; window.bench.shift({ms}).then(done, (error) => done(String(error)))"
+    );
+    let seen = window.script_async(&script)?;
+    let score = seen["score"].as_f64().ok_or_else(|| format!("no layout shift: {seen}"))?;
+    if score > 0.0 {
+        println!("  {name} shifts by {score:.4}: {}", seen["moved"]);
+    }
+    Ok((score, seen["early"] == true))
+}
+
+/// Sections of these courses in turns, none with the title of the one before.
+fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
+    let mut found: Vec<Vec<Value>> = Vec::new();
+    for course in courses {
+        let view = window.call("get_course", json!({ "course": course }))?;
+        let lessons = view["lessons"].as_array().into_iter().flatten();
+        let sections =
+            lessons.flat_map(|lesson| lesson["sections"].as_array().into_iter().flatten());
+        found.push(
+            sections
+                .map(|section| {
+                    let item = section["item"].as_str().unwrap_or_default();
+                    json!({ "hash": format!("#/read/{item}"), "title": section["title"] })
+                })
+                .collect(),
+        );
+    }
+    let longest = found.iter().map(Vec::len).max().unwrap_or_default();
+    let mut pages: Vec<Value> = (0..longest)
+        .flat_map(|n| found.iter().filter_map(move |course| course.get(n).cloned()))
+        .collect();
+    pages.dedup_by(|a, b| a["title"] == b["title"]);
+    if pages.is_empty() { Err(format!("no sections in {courses:?}")) } else { Ok(pages) }
+}
+
+/// Runs a measurement of page.js.
+fn times(window: &Window, what: &str, argument: &Value) -> Result<Vec<Duration>> {
+    let script = format!(
+        "const done = arguments[arguments.length - 1]; window.bench.{what}({argument}).then(done, (error) => done(String(error)))"
+    );
+    durations(&window.script_async(&script)?)
+}
+
+fn durations(list: &Value) -> Result<Vec<Duration>> {
+    let numbers = list.as_array().ok_or_else(|| format!("no times: {list}"))?;
+    let duration = |ms: &Value| ms.as_f64().map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1e3));
+    numbers.iter().map(|ms| duration(ms).ok_or_else(|| format!("no time: {ms}"))).collect()
+}
+
+/// A row that holds the 99th percentile under 50 ms.
+fn row(table: &mut Table, what: &str, times: Vec<Duration>, floor: &str) {
+    let (half, most) = spread(times);
+    let figure = format!("{} p99 {}", ms(half), ms(most));
+    table.row(what, figure, floor.to_owned(), most.as_secs_f64() * 1e3, 50.0, "ms p99");
+}
+
+/// Whole milliseconds: the engine gives no finer ones.
+fn ms(time: Duration) -> String {
+    format!("{:.0} ms", time.as_secs_f64() * 1e3)
+}
+
+fn median<T>(all: &[T], of: impl Fn(&T) -> f64) -> f64 {
+    let mut values: Vec<f64> = all.iter().map(of).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
