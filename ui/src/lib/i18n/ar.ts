@@ -90,6 +90,7 @@ const ar: Catalogue = {
   "library.language": "اللغة",
   "library.anyLanguage": "كل اللغات",
   "library.noMatch": "لا شيء يناسب هذه التصفية.",
+  "library.more": "عرض المزيد",
   "library.resetFilters": "أظهر الكل",
   "library.empty": "هذا الرف فارغ",
   "library.emptyText": "لم يوضع شيء في هذه المكتبة بعد. حين يوضع يظهر هنا وحده.",

@@ -90,6 +90,7 @@ const en = {
   "library.language": "Language",
   "library.anyLanguage": "All languages",
   "library.noMatch": "Nothing fits these filters.",
+  "library.more": "Show more",
   "library.resetFilters": "Show all",
   "library.empty": "This shelf is empty",
   "library.emptyText": "Nothing has been put into this library yet. When it has, it appears here by itself.",

@@ -90,6 +90,7 @@ const fr: Catalogue = {
   "library.language": "Langue",
   "library.anyLanguage": "Toutes les langues",
   "library.noMatch": "Rien ne correspond à ces filtres.",
+  "library.more": "Afficher plus",
   "library.resetFilters": "Tout montrer",
   "library.empty": "Cette étagère est vide",
   "library.emptyText": "Rien n’a encore été mis dans cette bibliothèque. Ce qui viendra paraîtra ici tout seul.",
