@@ -259,6 +259,21 @@ const FAULTS: &[Fault] = &[
         bad: "    same().is_ok()\n",
         tests: &["-p", "carrel-core", "--test", "storage"],
     },
+    // Media.
+    Fault {
+        name: "a picture without a width is not looked at",
+        file: "crates/core/src/media/mod.rs",
+        good: "match images.whole(hash, &place).await {",
+        bad: "match images.whole(hash, &place).await.or(Ok::<(), Refusal>(())) {",
+        tests: &["-p", "carrel-core", "--test", "loopback"],
+    },
+    Fault {
+        name: "the first frame of a GIF may be as large as it likes",
+        file: "crates/core/src/images/decode.rs",
+        good: "(width.max(frame.0), height.max(frame.1))",
+        bad: "(width.max(frame.0 * 0), height.max(frame.1 * 0))",
+        tests: &["-p", "carrel-core", "--test", "loopback"],
+    },
     // By cable.
     Fault {
         name: "what a file brought does not wait for the server",
