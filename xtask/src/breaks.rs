@@ -259,6 +259,20 @@ const FAULTS: &[Fault] = &[
         bad: "    same().is_ok()\n",
         tests: &["-p", "carrel-core", "--test", "storage"],
     },
+    Fault {
+        name: "an answer is written below the floor",
+        file: "crates/core/src/cache/entries.rs",
+        good: "is_some_and(|may| !may(size))",
+        bad: "is_some_and(|may| !may(size) && false)",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    Fault {
+        name: "the disk is asked for each answer",
+        file: "crates/core/src/storage/spare.rs",
+        good: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64",
+        bad: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64 && now < 0",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
     // Media.
     Fault {
         name: "a picture without a width is not looked at",

@@ -159,6 +159,8 @@ impl Library {
             config.clock.clone(),
             config.ids.as_ref(),
         )?;
+        let spare = config.storage.spare(config.account_dir.clone());
+        cache.set_floor(Box::new(move |bytes| spare.take(bytes)));
         let content = config.storage.db().clone();
         cache.set_judge(judge(content.clone(), config.base_url.clone()));
         Ok(Self {
