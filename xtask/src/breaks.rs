@@ -273,6 +273,20 @@ const FAULTS: &[Fault] = &[
         bad: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64 && now < 0",
         tests: &["-p", "carrel-core", "--test", "storage"],
     },
+    Fault {
+        name: "what the machine's store gave up is not noticed when it is opened",
+        file: "crates/core/src/library/mod.rs",
+        good: "let lost = came == Came::Asked && ",
+        bad: "let lost = came == Came::Asked && false && ",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "what the machine's store gave up is not noticed at the start",
+        file: "crates/core/src/storage/sweep.rs",
+        good: "        self.sweep_needs(&mut swept)?;\n",
+        bad: "        if false { self.sweep_needs(&mut swept)?; }\n",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
     // Media.
     Fault {
         name: "a picture without a width is not looked at",

@@ -127,8 +127,15 @@ fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture
             tidied.tidy(&|_| {})?;
             sweeping.sweep()
         });
-        if let Err(e) = swept.await {
-            tracing::warn!(error = %e, "content could not be swept");
+        match swept.await {
+            // The downloads that lost them were looked through before, when their account was opened.
+            Ok(swept) if swept.lost > 0 => {
+                if let Some(account) = core.upgrade().and_then(|c| c.account()) {
+                    account.content.downloads.resume();
+                }
+            }
+            Ok(_) => {}
+            Err(e) => tracing::warn!(error = %e, "content could not be swept"),
         }
         if let (Some(to), Some(core)) = (places.pending(), core.upgrade())
             && let Err(e) = core.move_content(to).await
