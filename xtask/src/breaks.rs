@@ -317,6 +317,13 @@ const FAULTS: &[Fault] = &[
         bad: "if known.iter().flatten().any(|k| k != key) && key.is_empty() {",
         tests: &["-p", "carrel-core", "-p", "carrel-tests", "-E", "test(cable)"],
     },
+    Fault {
+        name: "an import promises nothing",
+        file: "crates/core/src/cable/receive.rs",
+        good: "need => Some(library.storage().reserve(need).map_err(|e| no_space(e, need))?),",
+        bad: "need => library.storage().reserve(need).map(|_| None::<crate::storage::Reservation>).map_err(|e| no_space(e, need))?,",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_imports)"],
+    },
 ];
 
 pub fn run(args: &[String]) -> Result {

@@ -179,10 +179,6 @@ impl BlobStore {
         }
     }
 
-    /// Where the files are.
-    pub(crate) fn root(&self) -> &Path {
-        &self.inner.root
-    }
     /// The folder of the files whose hashes begin with this byte.
     pub(crate) fn folder(&self, first: u8) -> PathBuf {
         self.inner.root.join(format!("{first:02x}"))
