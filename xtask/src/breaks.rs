@@ -287,6 +287,20 @@ const FAULTS: &[Fault] = &[
         bad: "        if false { self.sweep_needs(&mut swept)?; }\n",
         tests: &["-p", "carrel-core", "--test", "downloads"],
     },
+    Fault {
+        name: "content moves into itself by a link",
+        file: "crates/core/src/storage/place.rs",
+        good: "(real(&self.current()), real(to))",
+        bad: "(real(&self.current()), to.to_owned())",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
+    },
+    Fault {
+        name: "a move that was refused at its end goes on later",
+        file: "crates/core/src/core/content.rs",
+        good: "            Err(e) => places.give_up().and(Err(e)),\n",
+        bad: "            Err(e) => Err(e),\n",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
+    },
     // Media.
     Fault {
         name: "a picture without a width is not looked at",
