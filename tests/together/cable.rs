@@ -44,17 +44,17 @@ const ALL: Filter = Filter {
 };
 
 /// A learner who has downloaded the course and the story, and a stick.
-struct School {
-    clock: FakeClock,
-    server: TestServer,
+pub struct School {
+    pub clock: FakeClock,
+    pub server: TestServer,
     _dir: TempDir,
-    core: Arc<Core>,
-    account: Arc<OpenAccount>,
-    stick: TempDir,
+    pub core: Arc<Core>,
+    pub account: Arc<OpenAccount>,
+    pub stick: TempDir,
 }
 
 /// The small course with recordings that do not fit into the database, compiled once.
-async fn library() -> TempDir {
+pub async fn library() -> TempDir {
     let (sources, dir) = (scratch(), scratch());
     content::write_library(sources.path()).expect("the packages");
     for (n, lesson) in content::LESSONS.iter().enumerate() {
@@ -86,7 +86,7 @@ fn wav(samples: u32, pitch: u32) -> Vec<u8> {
     bytes
 }
 
-async fn school() -> School {
+pub async fn school() -> School {
     let clock = FakeClock::noon();
     let made = library().await;
     let server =
@@ -114,26 +114,26 @@ async fn download(core: &Core, account: &OpenAccount, kind: Kind) {
     })
     .await;
 }
-fn both() -> [(Kind, carrel_model::Slug); 2] {
+pub fn both() -> [(Kind, carrel_model::Slug); 2] {
     [(Kind::Course, content::course()), (Kind::Story, content::story())]
 }
-fn refused(e: Error) -> Refusal {
+pub fn refused(e: Error) -> Refusal {
     match e {
         Error::Cable(refusal) => refusal,
         other => panic!("not a refusal: {other}"),
     }
 }
-async fn is_closed(server: &mut TestServer) {
+pub async fn is_closed(server: &mut TestServer) {
     server.stop().await;
     let address = server.url().trim_start_matches("http://").to_owned();
     assert!(TcpStream::connect(&address).is_err(), "the port is closed");
 }
-fn phase(account: &OpenAccount, kind: Kind) -> Phase {
+pub fn phase(account: &OpenAccount, kind: Kind) -> Phase {
     account.content.downloads.state(kind, &id(kind)).expect("its state").phase
 }
 
 /// Lists, every section, every blob, the search, the proof: all without a network.
-async fn opens_offline(account: &OpenAccount) {
+pub async fn opens_offline(account: &OpenAccount) {
     let library = &account.content.library;
     let courses = library.courses(&ALL).await.expect("the list").value.items;
     assert_eq!(courses.iter().map(|c| c.meta.id.as_str()).collect::<Vec<_>>(), [content::COURSE]);
@@ -489,9 +489,9 @@ async fn a_bad_file_leaves_everything_as_it_was() {
 }
 
 /// A clock that does something whenever it is read.
-struct Alarm {
-    clock: FakeClock,
-    ring: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+pub struct Alarm {
+    pub clock: FakeClock,
+    pub ring: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 impl Clock for Alarm {
     fn now_ms(&self) -> i64 {

@@ -1,5 +1,5 @@
 //! The whole client (`Core`, as the window uses it) and the real server: offline, refused rows, several learners, hostile answers, and
-//! processes that are killed, and what comes ahead. docs/TESTING.md tells what each shows.
+//! processes that are killed, what comes ahead, and where content lies. docs/TESTING.md tells what each shows.
 
 mod ahead;
 mod cable;
@@ -10,3 +10,4 @@ mod hostile;
 mod isolation;
 mod offline;
 mod refused;
+mod space;

@@ -259,6 +259,63 @@ const FAULTS: &[Fault] = &[
         bad: "    same().is_ok()\n",
         tests: &["-p", "carrel-core", "--test", "storage"],
     },
+    Fault {
+        name: "an answer is written below the floor",
+        file: "crates/core/src/cache/entries.rs",
+        good: "is_some_and(|may| !may(size))",
+        bad: "is_some_and(|may| !may(size) && false)",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    Fault {
+        name: "the disk is asked for each answer",
+        file: "crates/core/src/storage/spare.rs",
+        good: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64",
+        bad: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64 && now < 0",
+        tests: &["-p", "carrel-core", "--test", "storage"],
+    },
+    Fault {
+        name: "what the machine's store gave up is not noticed when it is opened",
+        file: "crates/core/src/library/mod.rs",
+        good: "let lost = came == Came::Asked && ",
+        bad: "let lost = came == Came::Asked && false && ",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "what the machine's store gave up is not noticed at the start",
+        file: "crates/core/src/storage/sweep.rs",
+        good: "        self.sweep_needs(&mut swept)?;\n",
+        bad: "        if false { self.sweep_needs(&mut swept)?; }\n",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
+        name: "content moves into itself by a link",
+        file: "crates/core/src/storage/place.rs",
+        good: "(real(&self.current()), real(to))",
+        bad: "(real(&self.current()), to.to_owned())",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
+    },
+    Fault {
+        name: "a move that was refused at its end goes on later",
+        file: "crates/core/src/core/content.rs",
+        good: "            Err(e) => places.give_up().and(Err(e)),\n",
+        bad: "            Err(e) => Err(e),\n",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
+    },
+    // Media.
+    Fault {
+        name: "a picture without a width is not looked at",
+        file: "crates/core/src/media/mod.rs",
+        good: "match images.whole(hash, &place).await {",
+        bad: "match images.whole(hash, &place).await.or(Ok::<(), Refusal>(())) {",
+        tests: &["-p", "carrel-core", "--test", "loopback"],
+    },
+    Fault {
+        name: "the first frame of a GIF may be as large as it likes",
+        file: "crates/core/src/images/decode.rs",
+        good: "(width.max(frame.0), height.max(frame.1))",
+        bad: "(width.max(frame.0 * 0), height.max(frame.1 * 0))",
+        tests: &["-p", "carrel-core", "--test", "loopback"],
+    },
     // By cable.
     Fault {
         name: "what a file brought does not wait for the server",
@@ -273,6 +330,13 @@ const FAULTS: &[Fault] = &[
         good: "if known.iter().flatten().any(|k| k != key) {",
         bad: "if known.iter().flatten().any(|k| k != key) && key.is_empty() {",
         tests: &["-p", "carrel-core", "-p", "carrel-tests", "-E", "test(cable)"],
+    },
+    Fault {
+        name: "an import promises nothing",
+        file: "crates/core/src/cable/receive.rs",
+        good: "need => Some(library.storage().reserve(need).map_err(|e| no_space(e, need))?),",
+        bad: "need => library.storage().reserve(need).map(|_| None::<crate::storage::Reservation>).map_err(|e| no_space(e, need))?,",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_imports)"],
     },
 ];
 

@@ -22,7 +22,6 @@ use carrel_sqlite::rows::{self, Owner};
 use super::{
     Fault, Refusal, Trust,
     journey::Journey,
-    places::free_bytes,
     send::{DEVICE_KEY, blocking},
     trust,
 };
@@ -35,9 +34,6 @@ use crate::{
     library::{Kind, Library, OpenManifest},
     store::{Tx, state},
 };
-
-/// Left free after courses were taken in: work must still be saved.
-const SPARE: u64 = 64 * 1024 * 1024;
 
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -341,11 +337,17 @@ fn take(
     let here = library.blobs().have_all(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
     let need: u64 = parcel.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
-    if let Some(free) = free_bytes(library.blobs().root())
-        && free < need.saturating_add(SPARE)
-    {
-        return Err(Refusal::NoSpace { need: need.saturating_add(SPARE), free }.into());
-    }
+    // Promised as to a download, so that nobody else on this device believes in the same space.
+    let promise = match need {
+        0 => None,
+        need => Some(library.storage().reserve(need).map_err(|e| no_space(e, need))?),
+    };
+    let came = |bytes: usize| {
+        if let Some(promise) = &promise {
+            promise.used(bytes as u64);
+        }
+        journey.add(bytes as u64);
+    };
     journey.expect(parcel.blob_bytes);
     let (_, mut file) = open(path)?;
     file.seek(SeekFrom::Start(parcel.start)).map_err(|e| Refusal::File(e.into()))?;
@@ -361,15 +363,18 @@ fn take(
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
-            library.blobs().put_from(blob.hash, &Bytes::from(bytes), Came::Asked)?;
-            journey.add(blob.size);
+            // Not `Asked`, which would want space beside the promise.
+            let bytes = Bytes::from(bytes);
+            library.blobs().put_from(blob.hash, &bytes, Came::Ahead)?;
+            came(bytes.len());
         } else {
-            let mut part = library.blobs().part_from(blob.hash, Came::Asked)?;
+            let mut part = library.blobs().part(blob.hash)?;
             part.restart()?;
             let poured = pour(&mut file, blob, |piece| {
                 journey.check()?;
-                journey.add(piece.len() as u64);
-                part.write(piece)
+                part.write(piece)?;
+                came(piece.len());
+                Ok::<_, Error>(())
             });
             if poured.is_err() {
                 // Bytes of a file that is not to be trusted are no beginning for a download.
@@ -408,6 +413,16 @@ fn take(
         library.changes().tell(changes.into());
     }
     Ok(())
+}
+
+/// A promise that could not be made, in the words of a file.
+fn no_space(e: Error, need: u64) -> Error {
+    match e {
+        Error::NoSpace { missing, .. } => {
+            Refusal::NoSpace { need, free: need.saturating_sub(missing) }.into()
+        }
+        e => e,
+    }
 }
 
 /// Why a learner's file is not for this account as it is.

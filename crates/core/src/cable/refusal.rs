@@ -13,6 +13,7 @@ pub enum Refusal {
     /// `what` names the first few.
     #[error("{title}: {files} files ({bytes} bytes) are missing or damaged: {what}")]
     Missing { title: String, files: u32, bytes: u64, what: String },
+    /// `free`: what may still be written, by the disk and by the limits of Storage.
     #[error("{need} bytes are needed, {free} are free")]
     NoSpace { need: u64, free: u64 },
     #[error("{0} cannot be written to")]

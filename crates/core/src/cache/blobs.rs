@@ -63,6 +63,10 @@ impl Place {
             Self::File { size, .. } => *size,
         }
     }
+    /// Its file was removed since it was located.
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::File { path, .. } if !path.exists())
+    }
     /// Up to `len` bytes from `start`; fewer at the end.
     pub fn read_at(&self, start: u64, len: usize) -> Result<Bytes> {
         match self {
@@ -175,10 +179,6 @@ impl BlobStore {
         }
     }
 
-    /// Where the files are.
-    pub(crate) fn root(&self) -> &Path {
-        &self.inner.root
-    }
     /// The folder of the files whose hashes begin with this byte.
     pub(crate) fn folder(&self, first: u8) -> PathBuf {
         self.inner.root.join(format!("{first:02x}"))
@@ -310,7 +310,12 @@ impl BlobStore {
     /// The whole blob, if it is here. For section bodies, quizzes and stories; media is read in pieces from its `Place`.
     pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
         let Some(place) = self.locate(hash)? else { return Ok(None) };
-        let bytes = place.read_at(0, usize::try_from(place.size()).unwrap_or(usize::MAX))?;
+        let bytes = match place.read_at(0, usize::try_from(place.size()).unwrap_or(usize::MAX)) {
+            Ok(bytes) => bytes,
+            // Somebody else removed it between the two.
+            Err(_) if place.is_gone() => return Ok(None),
+            Err(e) => return Err(e),
+        };
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(Some(bytes))
     }

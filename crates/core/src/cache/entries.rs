@@ -3,7 +3,7 @@
 //! Uses, those of the memory tier too, are noted and written with the next answer, so that reading does not write.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
@@ -15,7 +15,10 @@ use super::{
     freshness::{Arrival, Policy},
     head::Head,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, storage::Limit};
+
+/// Whether so many bytes may be written to the disk of `cache.db`; they are counted as written then. Called for each answer: it must be cheap.
+pub type Floor = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
 /// Answers in `cache.db` together; the quarter of it that one may have is the longest body there is.
 pub const DISK: u64 = 64 * 1024 * 1024;
@@ -74,6 +77,7 @@ pub struct Answers {
     /// Paths that were used since the last write, the latest last; and the number of that write.
     used: Mutex<Vec<String>>,
     turn: AtomicU64,
+    pub floor: OnceLock<Floor>,
 }
 
 impl Answers {
@@ -94,6 +98,7 @@ impl Answers {
             latest_ms: AtomicI64::new(latest_ms),
             used: Mutex::default(),
             turn: AtomicU64::new(1),
+            floor: OnceLock::new(),
         })
     }
 
@@ -153,11 +158,15 @@ impl Answers {
         used.push(path.to_owned());
     }
 
-    /// Keeps an answer and stays in the budget. On a full disk twice what is needed is thrown out, and it is tried once more.
+    /// Keeps an answer and stays in the budget. On a full disk twice what is needed is thrown out, and it is tried once more. Where no more
+    /// than the floor is free, nothing is written and nothing has to go: `Error::NoSpace`.
     pub fn put(&self, path: &str, entry: &Entry) -> Result<()> {
         let size = entry.size(path);
         if size > self.budget() / 4 + ROW * 10 {
             return self.remove(path);
+        }
+        if self.floor.get().is_some_and(|may| !may(size)) {
+            return Err(Error::NoSpace { missing: size, limit: Limit::Disk });
         }
         match self.write(path, entry, size) {
             Err(Error::DiskFull(_)) => {

@@ -59,7 +59,12 @@ impl BlobStore {
         match below.locate(hash) {
             Some(Place::Memory(bytes)) => drop(hasher.update(&bytes)),
             Some(Place::File { path, .. }) => {
-                std::io::copy(&mut File::open(path)?, &mut hasher)?;
+                let mut file = match File::open(path) {
+                    // Whose store it is removed it just now.
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+                    file => file?,
+                };
+                std::io::copy(&mut file, &mut hasher)?;
             }
             None => return Ok(false),
         }

@@ -36,6 +36,7 @@ pub use ask::Ask;
 pub(crate) use blobs::hash_at;
 pub use blobs::{BlobStore, Came, INLINE, Missing, Place};
 pub use db::Db;
+pub use entries::Floor;
 pub use figures::{Figures, Tally};
 pub use flight::{Ends, Flight, Flights};
 pub use growing::{End, Follower, Growing, Reach, read_part};

@@ -12,7 +12,7 @@ use super::{
     freshness::{Arrival, age},
     strategies::Inner,
 };
-use crate::Result;
+use crate::{Error, Result};
 
 /// A kept answer that fits a question.
 pub(super) struct Kept {
@@ -113,8 +113,15 @@ impl Inner {
         let all = [entry.clone()].into_iter().chain(others).take(MOST_VARIANTS as usize);
         self.remember(path, Arc::new(Page::new(all.collect())));
         let put = self.answers.put(path, entry);
-        if let Err(e) = &put {
-            tracing::warn!(cache.path = path, error = %e, "an answer could not be kept");
+        match &put {
+            Ok(()) => {}
+            // As it should be, for every answer until there is space again.
+            Err(e @ Error::NoSpace { .. }) => {
+                tracing::debug!(cache.path = path, error = %e, "an answer is good for this run");
+            }
+            Err(e) => {
+                tracing::warn!(cache.path = path, error = %e, "an answer could not be kept")
+            }
         }
         put.is_ok()
     }

@@ -14,7 +14,7 @@ use http::{Method, header};
 use super::{
     Ask, ByteLru, Cached, Db, Fallback, Figures, Forward, Origin, Route, Strategy,
     ask::Asker,
-    entries::{Answers, Page},
+    entries::{Answers, Floor, Page},
     figures::{Count, Counters},
     flight::{Ends, Flight, Flights},
     negative::Negative,
@@ -91,6 +91,10 @@ impl Cache {
     /// From now on answers are kept only if `judge` says so. The first one stays.
     pub fn set_judge(&self, judge: Judge) {
         let _ = self.inner.judge.set(judge);
+    }
+    /// From now on an answer goes to the disk only if `floor` says so; otherwise it is good for this run. The first one stays.
+    pub fn set_floor(&self, floor: Floor) {
+        let _ = self.inner.answers.floor.set(floor);
     }
     /// The learner's language, sent as `Accept-Language`; empty: none is sent.
     pub fn set_language(&self, language: &str) {

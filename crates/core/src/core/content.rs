@@ -80,7 +80,8 @@ impl Core {
             let (storage, places) = (storage.clone(), places.clone());
             move || {
                 places.begin(&storage, &to)?;
-                places.copy_ahead(&storage).map(|_| ())
+                // A disk that turned out to be too small would be no better at the next start.
+                places.copy_ahead(&storage).map(|_| ()).or_else(|e| places.give_up().and(Err(e)))
             }
         })
         .await?;
@@ -88,20 +89,17 @@ impl Core {
         let open = self.account().map(|a| a.id.clone());
         self.close_open().await;
         self.storage.lock().await.take();
-        let moved = aside({
-            let places = places.clone();
-            move || places.switch(&storage).map(|_| ())
+        // All of it before the account opens again: whoever opens content goes on with a move that is still noted.
+        let moved = aside(move || match places.switch(&storage) {
+            Ok(_) => places.tidy(&|_| {}),
+            Err(e) => places.give_up().and(Err(e)),
         })
         .await;
         drop(turn);
         if let Some(id) = open {
             self.switch(&id).await?;
         }
-        if let Err(e) = moved {
-            aside(move || places.give_up()).await?;
-            return Err(e);
-        }
-        aside(move || places.tidy(&|_| {})).await?;
+        moved?;
         self.changes.tell_one(Change::Storage);
         Ok(())
     }
@@ -127,8 +125,15 @@ fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture
             tidied.tidy(&|_| {})?;
             sweeping.sweep()
         });
-        if let Err(e) = swept.await {
-            tracing::warn!(error = %e, "content could not be swept");
+        match swept.await {
+            // The downloads that lost them were looked through before, when their account was opened.
+            Ok(swept) if swept.lost > 0 => {
+                if let Some(account) = core.upgrade().and_then(|c| c.account()) {
+                    account.content.downloads.resume();
+                }
+            }
+            Ok(_) => {}
+            Err(e) => tracing::warn!(error = %e, "content could not be swept"),
         }
         if let (Some(to), Some(core)) = (places.pending(), core.upgrade())
             && let Err(e) = core.move_content(to).await

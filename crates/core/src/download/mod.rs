@@ -217,6 +217,16 @@ impl Downloads {
         self.inner.world.send_modify(|w| w.news += 1);
     }
 
+    /// The same, for somebody whom these downloads belong to.
+    pub(crate) fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let inner = Arc::downgrade(&self.inner);
+        move || {
+            if let Some(inner) = inner.upgrade() {
+                Self { inner }.resume();
+            }
+        }
+    }
+
     /// What is known of network and battery now.
     pub fn set_conditions(&self, conditions: Conditions) {
         self.inner.world.send_if_modified(|w| {

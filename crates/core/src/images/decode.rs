@@ -1,6 +1,6 @@
 //! What a picture's file says of itself before a pixel is decoded, and decoding it within the budget.
 
-use std::io::Cursor;
+use std::io::{BufRead, Cursor, Seek};
 
 use image::{
     ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
@@ -8,12 +8,12 @@ use image::{
     metadata::Orientation,
 };
 
-use super::{Ask, Fit, Refusal};
+use super::{Ask, Fit, Refusal, head::first_frame};
 
 /// Bytes that decoding may hold at once, over all pictures. One that needs more alone is refused.
 pub const BUDGET: u64 = 256 * 1024 * 1024;
 /// Bytes that everything in a file besides its pixels may unpack to: profiles, camera's notes.
-const BESIDE: u64 = 16 * 1024 * 1024;
+pub(super) const BESIDE: u64 = 16 * 1024 * 1024;
 /// More are never decoded: no screen shows them.
 pub const PIXELS: u64 = 50_000_000;
 
@@ -59,7 +59,6 @@ impl Facts {
 
 /// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
 pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
-    let broken = |e: image::ImageError| Refusal::Broken(e.to_string());
     if crate::media::media_type(bytes.get(..512).unwrap_or(bytes)) == "image/svg+xml" {
         return Ok(Facts {
             format: Kind::Drawn,
@@ -70,27 +69,13 @@ pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
             orientation: Orientation::NoTransforms,
         });
     }
-    let reader = reader(bytes)?;
-    let format = reader.format().ok_or(Refusal::Unknown)?;
-    let mut decoder = reader.into_decoder().map_err(|e| match e {
-        // One row of it is more than a header may take.
-        image::ImageError::Limits(_) => Refusal::TooLarge { width: 0, height: 0 },
-        e => broken(e),
-    })?;
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    let colours = u64::from(decoder.color_type().bytes_per_pixel());
-    // Beside the pixels themselves: a progressive JPEG holds all coefficients, WebP its planes, GIF the canvas below.
-    let beside = match format {
-        ImageFormat::Jpeg if is_progressive(bytes) => 6,
-        ImageFormat::Jpeg => 1,
-        ImageFormat::WebP | ImageFormat::Gif => 4,
-        _ => 1,
+    let (format, mut decoder) = open(Cursor::new(bytes))?;
+    let frame = match format {
+        ImageFormat::Gif => first_frame(&mut Cursor::new(bytes))?,
+        _ => (0, 0),
     };
-    let cost = pixels.saturating_mul(colours + beside);
-    if width == 0 || height == 0 {
-        return Err(Refusal::Broken("it has no pixels".to_owned()));
-    }
+    let cost = allowed(format, &decoder, frame, is_progressive(bytes))?;
+    let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut facts = Facts {
         format: Kind::Still(format),
@@ -100,13 +85,52 @@ pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
         cost,
         orientation,
     };
-    if pixels > PIXELS || cost > BUDGET {
-        return Err(Refusal::TooLarge { width, height });
-    }
     if facts.lies_down() {
         (facts.width, facts.height) = (height, width);
     }
     Ok(facts)
+}
+
+/// Finds out the format and reads the header. `Refusal::Unknown`: none of the formats that are shown.
+pub(super) fn open<'a, R: BufRead + Seek + 'a>(
+    input: R,
+) -> Result<(ImageFormat, impl ImageDecoder + 'a), Refusal> {
+    let reader = reader(input)?;
+    let format = reader.format().ok_or(Refusal::Unknown)?;
+    let decoder = reader.into_decoder().map_err(|e| match e {
+        // One row of it is more than a header may take.
+        image::ImageError::Limits(_) => Refusal::TooLarge { width: 0, height: 0 },
+        e => Refusal::Broken(e.to_string()),
+    })?;
+    Ok((format, decoder))
+}
+
+/// Estimate of the bytes that decoding holds, if it may be decoded. `frame`: a part of it that claims more than the whole, as far as is known.
+pub(super) fn allowed(
+    format: ImageFormat,
+    decoder: &impl ImageDecoder,
+    frame: (u32, u32),
+    progressive: bool,
+) -> Result<u64, Refusal> {
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Refusal::Broken("it has no pixels".to_owned()));
+    }
+    let (width, height) = (width.max(frame.0), height.max(frame.1));
+    let pixels = u64::from(width) * u64::from(height);
+    let colours = u64::from(decoder.color_type().bytes_per_pixel());
+    // Beside the pixels themselves: a progressive JPEG holds all coefficients, WebP its planes, GIF the canvas below.
+    let beside = match format {
+        ImageFormat::Jpeg if progressive => 6,
+        ImageFormat::Jpeg => 1,
+        ImageFormat::WebP | ImageFormat::Gif => 4,
+        _ => 1,
+    };
+    let cost = pixels.saturating_mul(colours + beside);
+    if pixels > PIXELS || cost > BUDGET {
+        return Err(Refusal::TooLarge { width, height });
+    }
+    Ok(cost)
 }
 
 /// The pixels as they lie in the file, not yet turned.
@@ -118,7 +142,7 @@ pub(super) fn decode(bytes: &[u8], facts: &Facts) -> Result<DynamicImage, Refusa
         }
         e => Refusal::Broken(e.to_string()),
     };
-    let mut decoder = reader(bytes)?.into_decoder().map_err(broken)?;
+    let mut decoder = reader(Cursor::new(bytes))?.into_decoder().map_err(broken)?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(BUDGET);
     decoder.set_limits(limits).map_err(broken)?;
@@ -136,8 +160,8 @@ pub(super) fn decode(bytes: &[u8], facts: &Facts) -> Result<DynamicImage, Refusa
     })
 }
 
-fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>, Refusal> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+fn reader<R: BufRead + Seek>(input: R) -> Result<ImageReader<R>, Refusal> {
+    let reader = ImageReader::new(input).with_guessed_format();
     let mut reader = reader.map_err(|e| Refusal::Broken(e.to_string()))?;
     if reader.format().is_none() {
         return Err(Refusal::Unknown);
@@ -199,7 +223,7 @@ fn gif_frames(bytes: &[u8]) -> u32 {
 }
 
 /// Whether a JPEG's frame header is one of the progressive ones (ITU T.81, table B.1).
-fn is_progressive(bytes: &[u8]) -> bool {
+pub(super) fn is_progressive(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
         match marker {

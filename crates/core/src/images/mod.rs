@@ -5,6 +5,7 @@
 
 mod ask;
 mod decode;
+mod head;
 mod scale;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub use scale::{encode, render, scaled};
 
 use crate::{
     Error,
-    cache::{Flights, Place},
+    cache::{ByteLru, Flights, Place},
     library::Library,
 };
 
@@ -71,6 +72,9 @@ pub enum Shown {
 
 type Answer = Result<Shown, Refusal>;
 
+/// What is known of whole pictures, in bytes; one takes about 100.
+const KNOWN: usize = 512 * 1024;
+
 /// Makes variants: each once however many ask, a few at a time, within one budget of memory.
 #[derive(Clone)]
 pub struct Images {
@@ -79,6 +83,8 @@ pub struct Images {
     workers: Arc<Semaphore>,
     /// MiB that decoding may hold at once, over all pictures.
     memory: Arc<Semaphore>,
+    /// Whether a blob may be shown as it is. Its bytes never change, and so neither does this.
+    known: Arc<ByteLru<BlobHash, Result<(), Refusal>>>,
 }
 
 impl Default for Images {
@@ -88,6 +94,7 @@ impl Default for Images {
             flights: Arc::new(Flights::new()),
             workers: Arc::new(Semaphore::new((cores / 2).max(1))),
             memory: Arc::new(Semaphore::new((BUDGET / MIB) as usize)),
+            known: Arc::new(ByteLru::new(KNOWN)),
         }
     }
 }
@@ -110,6 +117,25 @@ impl Images {
             Box::pin(async move { this.make(library, hash, source, ask).await })
         });
         flight.await.unwrap_or_else(|| Err(Refusal::Broken("its decoder failed".to_owned())))
+    }
+
+    /// Whether the blob may be shown as it is; `Err` is what a variant of it would be refused with, as far as its header tells.
+    /// `Refusal::Unknown`: it is no picture. The header is read once, and nothing else of the file.
+    pub async fn whole(&self, hash: BlobHash, place: &Arc<Place>) -> Result<(), Refusal> {
+        if let Some(known) = self.known.get(&hash) {
+            return known;
+        }
+        let place = place.clone();
+        let found = match blocking(move || head::look(&place)).await {
+            Ok(found) => found,
+            Err(panicked) => Err(panicked),
+        };
+        // A disk that failed may be well again.
+        if !matches!(found, Err(Refusal::Storage(_))) {
+            let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
+            self.known.put(hash, found.clone(), 100 + text);
+        }
+        found
     }
 
     async fn make(&self, library: Library, hash: BlobHash, source: Arc<Place>, ask: Ask) -> Answer {

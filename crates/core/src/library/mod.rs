@@ -9,7 +9,10 @@ mod here;
 mod pages;
 mod search;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use carrel_model::{
     BlobHash, Slug,
@@ -95,6 +98,7 @@ impl Content {
         let library = Library::open(&config)?;
         carried::tidy(&library)?;
         let downloads = Downloads::open(library.clone());
+        let _ = library.inner.mend.set(Box::new(downloads.waker()));
         downloads.resume();
         let ahead = Ahead::new(library.clone(), downloads.clone());
         Ok(Arc::new(Self { library, downloads, ahead }))
@@ -147,6 +151,24 @@ struct Inner {
     changes: Changes,
     manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
     fetching: Flights<BlobHash, Result<(), Arc<Error>>>,
+    mend: OnceLock<Mend>,
+}
+
+/// Called when a download that was ready turned out not to be whole.
+type Mend = Box<dyn Fn() + Send + Sync>;
+
+/// Mends when dropped: whoever asked for a lost blob may go away before it has come.
+struct Mending<'l>(&'l Library);
+
+impl Drop for Mending<'_> {
+    fn drop(&mut self) {
+        // Without a runtime everything is at its end, and the next start goes on.
+        if let (Some(mend), Ok(_)) =
+            (self.0.inner.mend.get(), tokio::runtime::Handle::try_current())
+        {
+            mend();
+        }
+    }
 }
 
 impl Library {
@@ -159,6 +181,8 @@ impl Library {
             config.clock.clone(),
             config.ids.as_ref(),
         )?;
+        let spare = config.storage.spare(config.account_dir.clone());
+        cache.set_floor(Box::new(move |bytes| spare.take(bytes)));
         let content = config.storage.db().clone();
         cache.set_judge(judge(content.clone(), config.base_url.clone()));
         Ok(Self {
@@ -174,6 +198,7 @@ impl Library {
                 changes: config.changes.clone(),
                 manifests: ByteLru::new(16 * 1024 * 1024),
                 fetching: Flights::new(),
+                mend: OnceLock::new(),
             }),
         })
     }
@@ -371,8 +396,11 @@ impl Library {
         self.fetch_blob(hash, Came::Ahead).await
     }
 
-    /// Cache-first for one blob: one request however many ask.
+    /// Cache-first for one blob: one request however many ask. A blob that a download needs which counts as ready is noticed: the rest of
+    /// that download is looked through, and fetched as far as it is missing, once this blob has come.
     async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
+        let lost = came == Came::Asked && self.inner.storage.note_lost(&[hash])?;
+        let _mending = lost.then(|| Mending(self));
         if self.inner.cache.is_offline() {
             self.inner.cache.count_blob(None, false);
             return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });

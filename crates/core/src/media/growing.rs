@@ -34,35 +34,40 @@ const HELD_BACK: u64 = 1024;
 /// Enough to know what it is.
 const HEAD: u64 = 512;
 
-/// Answers for a blob that is not here (yet).
-pub async fn answer(
+/// What became of a blob that was not here.
+pub enum Found {
+    /// It is here now, proved.
+    Here(Arc<Place>),
+    /// It still comes, and can be played meanwhile.
+    Playing(Response),
+}
+
+/// Finds a blob that is not here (yet), or plays it while it comes.
+pub async fn find(
     library: &Library,
     hash: BlobHash,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<Response> {
+) -> Result<Found> {
     let follower = match begin(library, hash).await? {
-        Begun::Here(place) => return Ok(answer::of_place(hash, place, method, headers)),
+        Begun::Here(place) => return Ok(Found::Here(place)),
         Begun::Coming(follower) => follower,
     };
     let (kind, total) = match first_bytes(follower.clone()).await? {
         Some((kind, total)) if plays(kind) => (kind, total),
         // A picture or a text is shown when it is proved.
-        _ => {
-            let place = Arc::new(library.blob(hash).await?);
-            return Ok(answer::of_place(hash, place, method, headers));
-        }
+        _ => return library.blob(hash).await.map(|place| Found::Here(Arc::new(place))),
     };
     let (status, out, part) = match answer::head(hash, total, kind, UNPROVED, (method, headers)) {
         Ok(found) => found,
-        Err(answer) => return Ok(answer),
+        Err(answer) => return Ok(Found::Playing(answer)),
     };
     let far = part.start > follower.now().len.saturating_add(AHEAD);
     let body = match if far { beyond(library, hash, part).await.ok() } else { None } {
         Some(body) => body,
         None => behind(library.clone(), hash, follower, part, total),
     };
-    Ok((status, out, body).into_response())
+    Ok(Found::Playing((status, out, body).into_response()))
 }
 
 enum Begun {

@@ -29,7 +29,7 @@ pub(crate) use kind::media_type;
 use crate::{
     Error, IdGen, Result,
     cache::Place,
-    images::{Ask, Images, Shown},
+    images::{Ask, Images, Refusal, Shown},
     library::Library,
 };
 
@@ -113,7 +113,7 @@ async fn serve(
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
     let mut answer = match Ask::parse(query.as_deref().unwrap_or_default()) {
         Ok(Some(ask)) => picture(&serving.images, &library, hash, ask, &method, &headers).await,
-        Ok(None) => whole(&library, hash, &method, &headers).await,
+        Ok(None) => whole(&serving.images, &library, hash, &method, &headers).await,
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
     };
     let out = answer.headers_mut();
@@ -143,19 +143,34 @@ fn is_own(origin: &HeaderValue) -> bool {
 }
 
 async fn whole(
+    images: &Images,
     library: &Library,
     hash: BlobHash,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    match library.blobs().locate(hash) {
-        Ok(Some(place)) => answer::of_place(hash, Arc::new(place), method, headers),
-        Ok(None) => match growing::answer(library, hash, method, headers).await {
-            Ok(answer) => answer,
-            Err(e) => failed(hash, &e),
+    let place = match library.blobs().locate(hash) {
+        Ok(Some(place)) => Arc::new(place),
+        Ok(None) => match growing::find(library, hash, method, headers).await {
+            Ok(growing::Found::Here(place)) => place,
+            Ok(growing::Found::Playing(answer)) => return answer,
+            Err(e) => return failed(hash, &e),
         },
-        Err(e) => failed(hash, &e),
+        Err(e) => return failed(hash, &e),
+    };
+    match images.whole(hash, &place).await {
+        Ok(()) => answer::of_place(hash, place, method, headers),
+        // Sound, film, captions.
+        Err(Refusal::Unknown) if !is_for_a_picture(headers) => {
+            answer::of_place(hash, place, method, headers)
+        }
+        Err(refusal) => refused(hash, &refusal),
     }
+}
+
+/// The window says that it would show what comes as a picture (Fetch Metadata): in whatever format, it would be decoded.
+fn is_for_a_picture(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }
 
 async fn picture(
@@ -176,13 +191,15 @@ async fn picture(
             Ok(place) => answer::of_place(made, place, method, headers),
             Err(e) => failed(made, &e),
         },
-        Err(refusal) => {
-            tracing::info!(blob.hash = ?hash, reason = %refusal, "a picture is not shown");
-            let status = StatusCode::from_u16(refusal.status());
-            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, refusal.to_string()).into_response()
-        }
+        Err(refusal) => refused(hash, &refusal),
     }
+}
+
+fn refused(hash: BlobHash, refusal: &Refusal) -> Response {
+    tracing::info!(blob.hash = ?hash, reason = %refusal, "a picture is not shown");
+    let status = StatusCode::from_u16(refusal.status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, refusal.to_string()).into_response()
 }
 
 fn located(library: &Library, hash: BlobHash) -> Result<Arc<Place>> {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `quota` | the numbers, pure |
 //! | `reserve` | promises |
+//! | `spare` | the floor, for what lies beside content |
 //! | `evict` | who goes, in which order |
 //! | `sweep` | what a kill left behind |
 //! | `figures` | what the Storage screen shows |
@@ -20,6 +21,7 @@ mod figures;
 mod place;
 mod quota;
 mod reserve;
+mod spare;
 mod sweep;
 
 use std::{
@@ -41,6 +43,7 @@ pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
 pub use place::Places;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limit, Limits, Measured, Shortage};
 pub use reserve::Reservation;
+pub use spare::Spare;
 pub use sweep::Swept;
 
 use crate::{

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use carrel_model::BlobHash;
@@ -64,27 +64,34 @@ impl Places {
         self.read().to
     }
 
-    /// Notes that content is to be moved. `Error::Invalid` if the folder will not do, `NoSpace` if it does not fit there.
+    /// Notes that content is to be moved. `Error::Invalid` if the folder will not do, `NoSpace` if it does not fit there; then nothing was
+    /// changed. Other things may lie in the folder, but no other content.
     pub fn begin(&self, storage: &Storage, to: &Path) -> Result<()> {
         let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
-        let now = self.current();
-        if !to.is_absolute() {
+        if !to.is_absolute() || to.components().any(|c| c == Component::ParentDir) {
             return invalid("a folder is named from its beginning");
         }
-        if to.starts_with(&now) || now.starts_with(to) {
+        let (now, there) = (real(&self.current()), real(to));
+        if there.starts_with(&now) || now.starts_with(&there) {
             return invalid("content lies there already");
         }
         let noted = self.read();
-        if noted.to.as_deref() != Some(to)
-            && (to.join(DATABASE).exists() || to.join(BLOBS).exists())
-        {
+        let goes_on = noted.to.as_deref() == Some(to);
+        if !goes_on && (to.join(DATABASE).exists() || to.join(BLOBS).exists()) {
             return invalid("other content lies there");
         }
-        fs::create_dir_all(to)?;
+        let made = !to.exists();
+        if !Storage::is_writable(to) {
+            return invalid("nothing can be written there");
+        }
         let measured = storage.measure()?;
         let wanted = measured.used.saturating_add(storage.limits()?.floor());
         let free = storage.inner.disk.free_bytes(to)?;
-        if noted.to.as_deref() != Some(to) && free < wanted {
+        if !goes_on && free < wanted {
+            fs::remove_file(to.join(LOCK))?;
+            if made {
+                fs::remove_dir(to)?;
+            }
             return Err(Error::NoSpace { missing: wanted - free, limit: super::Limit::Disk });
         }
         self.write(&Noted { to: Some(to.to_owned()), ..noted })
@@ -145,6 +152,15 @@ impl Places {
         }
         Ok(())
     }
+}
+
+/// With links followed, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let known = |from: &Path| {
+        let rest = path.strip_prefix(from).ok()?;
+        Some(fs::canonicalize(from).ok()?.join(rest))
+    };
+    path.ancestors().find_map(known).unwrap_or_else(|| path.to_owned())
 }
 
 /// Copies every blob file that has a row and is not there, and proves it there; gives the bytes that were copied.

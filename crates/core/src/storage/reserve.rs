@@ -116,18 +116,25 @@ impl Storage {
 
     /// What is used and promised, by the database, and what is free, by the disk.
     pub(super) fn measure_at(&self, conn: &rusqlite::Connection) -> Result<Measured> {
-        let now = self.inner.clock.now_ms();
-        // A promise from the future was made under a clock that was wrong.
-        let (used, promised): (i64, i64) = conn
-            .prepare_cached(
-                "SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part),
-                        (SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2)",
-            )?
-            .query_row([now, HOLDS_MS], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let used: i64 = conn
+            .prepare_cached("SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part)")?
+            .query_row([], |r| r.get(0))?;
         Ok(Measured {
             free: self.inner.disk.free_bytes(&self.inner.dir)?,
             used: u64::try_from(used).unwrap_or(0),
-            promised: u64::try_from(promised).unwrap_or(0),
+            promised: self.promised_at(conn)?,
         })
+    }
+
+    /// Bytes that are promised and not used yet, to anybody.
+    pub(super) fn promised_at(&self, conn: &rusqlite::Connection) -> Result<u64> {
+        let now = self.inner.clock.now_ms();
+        // A promise from the future was made under a clock that was wrong.
+        let promised: i64 = conn
+            .prepare_cached(
+                "SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2",
+            )?
+            .query_row([now, HOLDS_MS], |r| r.get(0))?;
+        Ok(u64::try_from(promised).unwrap_or(0))
     }
 }

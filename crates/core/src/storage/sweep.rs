@@ -16,6 +16,9 @@ use crate::{
     cache::{doom, hash_at},
 };
 
+/// Needs that are looked up in one statement.
+const AT_ONCE: usize = 1_024;
+
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -25,7 +28,7 @@ pub struct Swept {
     pub orphans: usize,
     /// Unfinished files that nobody wants, deleted.
     pub parts: usize,
-    /// Rows whose file is gone; downloads that need it fetch it again.
+    /// Blobs that are gone behind our back; downloads that need them fetch them again.
     pub lost: usize,
 }
 
@@ -46,6 +49,7 @@ impl Storage {
         for first in 0..=u8::MAX {
             self.sweep_folder(first, &mut swept)?;
         }
+        self.sweep_needs(&mut swept)?;
         if swept.lost > 0 {
             self.inner.changes.tell_one(Change::Downloads);
         }
@@ -85,6 +89,52 @@ impl Storage {
             self.inner.blobs.discard_part(*hash)?;
         }
         self.sweep_files(first, &folder, &files, swept)
+    }
+
+    /// These blobs are not here, or not any more. A download that counted as ready and needs one of them is not: its seal is taken back, what
+    /// is here stays readable, and the queue fetches the rest. True if there was such a download.
+    pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
+        // Most of what is opened and not here belongs to no download: then nothing is written.
+        let sealed = self.inner.db.with(|conn| {
+            let mut sealed = conn.prepare_cached(
+                "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
+            )?;
+            let found = lost.iter().map(|hash| sealed.exists([hash.0]));
+            Ok(found.collect::<rusqlite::Result<Vec<_>>>()?.contains(&true))
+        })?;
+        if !sealed {
+            return Ok(false);
+        }
+        let ended = self
+            .inner
+            .db
+            .write(|tx| lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?)))?;
+        if ended > 0 {
+            tracing::warn!(download.count = ended, "a download is not whole any more");
+            self.inner.changes.tell_one(Change::Downloads);
+        }
+        Ok(ended > 0)
+    }
+
+    /// What ready downloads need and is nowhere: who may write to the machine's store knows nothing of those who only read it.
+    fn sweep_needs(&self, swept: &mut Swept) -> Result<()> {
+        let elsewhere = self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version = d.ready
+                     WHERE d.phase = 'ready' AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.hash = n.hash)",
+                )?
+                .query_map([], |r| hash_at(r, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        for batch in elsewhere.chunks(AT_ONCE) {
+            let here = self.inner.blobs.have_all(batch)?;
+            let lost: Vec<_> = batch.iter().filter(|h| !here.contains(h)).copied().collect();
+            if self.note_lost(&lost)? {
+                swept.lost += lost.len();
+            }
+        }
+        Ok(())
     }
 
     fn noted_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
@@ -185,12 +235,12 @@ fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-/// A download is not ready while a blob of it is gone. Its text stays readable, and the queue fetches what is missing.
-fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<()> {
-    tx.prepare_cached(
-        "UPDATE download SET phase = 'queued', reason = ''
+/// A download is not ready while a blob of it is gone. Its text stays readable, and the queue fetches what is missing. Gives how many there were.
+fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<usize> {
+    Ok(tx
+        .prepare_cached(
+            "UPDATE download SET phase = 'queued', reason = ''
          WHERE phase = 'ready' AND ready IN (SELECT version FROM need WHERE hash = ?1)",
-    )?
-    .execute([hash.0])?;
-    Ok(())
+        )?
+        .execute([hash.0])?)
 }

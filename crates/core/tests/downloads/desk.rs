@@ -1,6 +1,10 @@
 //! The content of one learner in a folder, on the paper network.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use carrel_core::{
     Changes,
@@ -21,6 +25,7 @@ pub struct Desk {
     pub content: Arc<Content>,
     pub changes: Changes,
     pub dir: Arc<TempDir>,
+    below: Option<PathBuf>,
 }
 
 impl Desk {
@@ -28,9 +33,20 @@ impl Desk {
         Self::on(net, &FakeDisk::new(100_000_000_000))
     }
     pub fn on(net: &Arc<Net>, disk: &FakeDisk) -> Self {
-        Self::at(net, Arc::new(scratch()), &FakeClock::noon(), disk)
+        Self::at(net, Arc::new(scratch()), &FakeClock::noon(), disk, None)
     }
-    fn at(net: &Arc<Net>, dir: Arc<TempDir>, clock: &FakeClock, disk: &FakeDisk) -> Self {
+    /// Of a user who may only read the store of `other`, and has one of his own.
+    pub fn above(other: &Self) -> Self {
+        let below = other.dir.path().join("shared");
+        Self::at(&other.net, Arc::new(scratch()), &other.clock, &other.disk, Some(below))
+    }
+    fn at(
+        net: &Arc<Net>,
+        dir: Arc<TempDir>,
+        clock: &FakeClock,
+        disk: &FakeDisk,
+        below: Option<PathBuf>,
+    ) -> Self {
         let changes = Changes::new();
         let storage = Storage::open(StorageOptions {
             dir: dir.path().join("shared"),
@@ -39,7 +55,7 @@ impl Desk {
             clock: Arc::new(clock.clone()),
             changes: changes.clone(),
             steps: None,
-            below: None,
+            below: below.clone(),
         })
         .expect("the storage opens");
         let content = Content::open(ContentConfig {
@@ -53,13 +69,14 @@ impl Desk {
             changes: changes.clone(),
         })
         .expect("the content opens");
-        Self { net: net.clone(), clock: clock.clone(), disk: disk.clone(), content, changes, dir }
+        let (net, clock, disk) = (net.clone(), clock.clone(), disk.clone());
+        Self { net, clock, disk, content, changes, dir, below }
     }
     /// The app is closed and opened again.
     pub async fn restart(self) -> Self {
         self.content.close();
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
-        let disk = self.disk.clone();
+        let (disk, below) = (self.disk.clone(), self.below.clone());
         let root = self.dir.path().join("shared/blobs");
         drop(self);
         // Whoever still writes puts it down first.
@@ -69,7 +86,7 @@ impl Desk {
             }
         })
         .await;
-        Self::at(&net, dir, &clock, &disk)
+        Self::at(&net, dir, &clock, &disk, below)
     }
     pub fn downloads(&self) -> &Downloads {
         &self.content.downloads

@@ -180,3 +180,16 @@ pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
     out[at + 7..at + 9].copy_from_slice(&w.to_be_bytes());
     out
 }
+
+/// The same JPEG with notes of a program before its own segments, each so many bytes long.
+pub fn with_notes(jpeg: &[u8], lengths: &[usize]) -> Vec<u8> {
+    let mut out = jpeg[..2].to_vec();
+    for length in lengths {
+        out.extend_from_slice(&[0xff, 0xed]);
+        out.extend_from_slice(&(*length as u16 + 2).to_be_bytes());
+        // What looks like a frame header in it is none.
+        out.extend([0xff, 0xc0, 0, 17, 8, 0, 1].iter().cycle().take(*length));
+    }
+    out.extend_from_slice(&jpeg[2..]);
+    out
+}

@@ -116,6 +116,126 @@ async fn a_table_of_files() {
     }
 }
 
+/// Without a width nothing is made, and the window decodes what comes: it gets nothing that would be refused as a variant.
+#[tokio::test]
+async fn a_picture_without_a_width_is_looked_at_too() {
+    let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
+    let (jpg, png) = (jpeg(&quarters(800, 400)), encoded(&rgb, ImageFormat::Png));
+    let noted = |notes: &[usize]| with_notes(&jpg, notes);
+    // The room of the GIF's header is small; its first frame makes it large.
+    let mut frame = gif_claiming(65_535, 65_535);
+    frame[6..10].copy_from_slice(&[1, 0, 1, 0]);
+    let mut strayed = jpg.clone();
+    strayed.splice(2..2, [7, 7, 7]);
+    let drawing = b"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\"/>".to_vec();
+    let table: Vec<(&str, Vec<u8>, u16)> = vec![
+        ("jpeg", jpg.clone(), 200),
+        ("jpeg with notes", noted(&[60_000, 2, 65_533, 14]), 200),
+        ("jpeg with bytes between its segments", strayed, 200),
+        ("progressive jpeg", include_bytes!("pictures/progressive.jpg").to_vec(), 200),
+        ("cmyk jpeg", include_bytes!("pictures/cmyk.jpg").to_vec(), 200),
+        ("turned jpeg", turned_jpeg(6, 800, 400), 200),
+        ("png", png.clone(), 200),
+        ("webp", encoded(&rgb, ImageFormat::WebP), 200),
+        ("gif of one frame", gif(1), 200),
+        ("gif that moves", gif(3), 200),
+        ("webp that moves", moving_webp(), 200),
+        ("png that moves", apng(), 200),
+        ("svg", drawing, 200),
+        ("png cut in its pixels", png[..png.len() * 60 / 100].to_vec(), 200),
+        ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), 413),
+        ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
+        ("png that really has 100 megapixels", png_honest(10_000, 10_000), 413),
+        ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), 413),
+        ("gif whose first frame claims them", frame, 413),
+        ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), 413),
+        ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), 413),
+        (
+            "the same behind many notes",
+            with_notes(&jpeg_claiming(65_500, 65_500), &[65_533; 40]),
+            413,
+        ),
+        ("png cut in its header", png[..20].to_vec(), 422),
+        ("gif of a header alone", gif_claiming(800, 400)[..20].to_vec(), 422),
+        ("jpeg cut in its header", jpg[..40].to_vec(), 422),
+        ("png of no pixels", png_claiming(0, 10, 8, 2), 422),
+    ];
+    let desk = Desk::new().await;
+    let expect = async |name: &str, hash, bytes: &[u8], status, headers: &[(&str, &str)]| {
+        let answer = desk.get(&format!("{hash}"), headers).await;
+        assert_eq!(answer.status, status, "{name}: {}", String::from_utf8_lossy(&answer.body));
+        match status {
+            200 => assert!(answer.body == bytes, "{name}: the bytes were changed"),
+            _ => assert!(!answer.body.is_empty(), "{name}: no reason"),
+        }
+    };
+    for (name, bytes, status) in table {
+        // From memory, from the disk (a file, once it is no small one), and once more from what is known by then.
+        for (place, extra) in [("memory", 0), ("a file", 8 * 1024 * 1024)] {
+            let bytes = [bytes.clone(), vec![0; extra]].concat();
+            if extra > 0 && name.contains("header") {
+                continue;
+            }
+            let hash = desk.holds(bytes.clone());
+            for turn in ["first", "again"] {
+                expect(&format!("{name}, {place}, {turn}"), hash, &bytes, status, &[]).await;
+            }
+            if status != 200 {
+                let head = desk.head(&format!("{hash}"), &[]).await;
+                assert_eq!(head.status, status, "{name}: not even its head");
+                let part = desk.get(&format!("{hash}"), &[("Range", "bytes=0-99")]).await;
+                assert_eq!(part.status, status, "{name}: not a part of it either");
+            }
+        }
+    }
+    // What is no picture is nothing for a picture's place, and is served to everybody else.
+    let image = [("Sec-Fetch-Dest", "image")];
+    for (name, bytes) in [
+        ("text", b"WEBVTT\n".to_vec()),
+        ("a recording", super::desk::recording(4000, 1).to_vec()),
+        ("another kind of picture", b"BM\x36\0\0\0\0\0\0\0".to_vec()),
+        ("nothing", Vec::new()),
+    ] {
+        let hash = desk.holds(bytes.clone());
+        expect(name, hash, &bytes, 200, &[]).await;
+        expect(name, hash, &bytes, 200, &[("Sec-Fetch-Dest", "track")]).await;
+        expect(name, hash, &bytes, 415, &image).await;
+    }
+    // One that only the server has is looked at when it has come.
+    let bomb = bytes::Bytes::from(png_claiming(12_000, 12_000, 8, 2));
+    let hash = desk.offers(&bomb, None);
+    expect("from the server", hash, &bomb, 413, &[]).await;
+}
+
+/// A look costs a few KiB, however long the file is, and is not repeated.
+#[tokio::test]
+async fn only_the_header_is_read_and_only_once() {
+    let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
+    let desk = Desk::new().await;
+    for (name, file) in [
+        ("jpeg", with_notes(&jpeg(&quarters(800, 400)), &[65_533; 100])),
+        ("png", encoded(&rgb, ImageFormat::Png)),
+        ("webp", encoded(&rgb, ImageFormat::WebP)),
+        ("gif", gif(2)),
+    ] {
+        let hash = desk.holds([file, vec![0; 16 * 1024 * 1024]].concat());
+        let before = bytes_read();
+        assert_eq!(desk.head(&format!("{hash}"), &[]).await.status, 200, "{name}");
+        let (Some(before), Some(after)) = (before, bytes_read()) else { return };
+        let first = after - before;
+        assert_eq!(desk.head(&format!("{hash}"), &[]).await.status, 200, "{name}");
+        let again = bytes_read().unwrap_or_default() - after;
+        assert!(first < 1024 * 1024, "{name}: {first} bytes were read");
+        assert!(again < 8 * 1024, "{name}: {again} bytes were read again");
+    }
+}
+
+/// Bytes that this process ever read, from files and sockets. Only Linux says.
+fn bytes_read() -> Option<u64> {
+    let io = std::fs::read_to_string("/proc/self/io").ok()?;
+    io.lines().find_map(|l| l.strip_prefix("rchar: "))?.parse().ok()
+}
+
 /// The colours that a reader knows stay what they are.
 #[tokio::test]
 async fn colours_of_unusual_files_are_right() {

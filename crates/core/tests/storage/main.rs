@@ -1,5 +1,6 @@
-//! Space on a device: budget, promises, eviction, what a kill leaves behind, full disks, shared and moved stores, figures.
+//! Space on a device: budget, promises, the floor, eviction, what a kill leaves behind, full disks, shared and moved stores, figures.
 
+mod answers;
 mod evict;
 mod figures;
 mod full;
