@@ -26,6 +26,7 @@ pub mod clock;
 pub mod core;
 pub mod download;
 pub mod error;
+mod files;
 pub mod http;
 pub mod ids;
 pub mod images;

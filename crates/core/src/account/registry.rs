@@ -3,8 +3,7 @@
 //! Each account's folder holds a copy of its own entry, so that a damaged list can be made again from the folders.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -12,7 +11,7 @@ use std::{
 use carrel_model::{DeviceId, UserId, wire::Role, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::{Clock, Error, IdGen, Result};
+use crate::{Clock, Error, IdGen, Result, files::write_whole};
 
 const LIST: &str = "accounts.json";
 const FOLDERS: &str = "accounts";
@@ -229,23 +228,4 @@ fn from_folders(dir: &Path) -> Vec<AccountInfo> {
     let mut found: Vec<AccountInfo> = entries.collect();
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
-}
-
-/// Either the old bytes or the new ones are there, never half of them. Readable by the owner alone.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let part = path.with_extension("part");
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&part, path)?;
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -15,8 +15,8 @@ use chacha20poly1305::{
     aead::{Aead, KeyInit},
 };
 
-use super::{keychain::Keychain, registry::write_whole};
-use crate::{Error, IdGen, Result};
+use super::keychain::Keychain;
+use crate::{Error, IdGen, Result, files::write_whole};
 
 /// Small secrets by name. Calls may block for a few seconds: not on the threads that serve everybody.
 pub trait SecretStore: Send + Sync + 'static {

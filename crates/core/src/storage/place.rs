@@ -13,7 +13,11 @@ use carrel_model::BlobHash;
 use serde::{Deserialize, Serialize};
 
 use super::{BALLAST, LOCK, Storage};
-use crate::{Error, Result, cache::hash_at};
+use crate::{
+    Error, Result,
+    cache::hash_at,
+    files::{sync, write_whole},
+};
 
 const DATABASE: &str = "content.db";
 const BLOBS: &str = "blobs";
@@ -48,11 +52,7 @@ impl Places {
         if let Some(dir) = self.file.parent() {
             fs::create_dir_all(dir)?;
         }
-        let new = self.file.with_extension("new");
-        fs::write(&new, serde_json::to_vec(noted)?)?;
-        File::open(&new)?.sync_all()?;
-        fs::rename(&new, &self.file)?;
-        Ok(())
+        write_whole(&self.file, &serde_json::to_vec(noted)?)
     }
 
     /// The folder that counts.
@@ -196,7 +196,8 @@ fn copy_files(storage: &Storage, to: &Path) -> Result<u64> {
             fs::remove_file(&new)?;
             continue;
         }
-        file.sync_all()?;
+        drop(file);
+        sync(&new)?;
         fs::rename(&new, &target)?;
         copied += size;
         storage.step("copied");

@@ -11,7 +11,7 @@ use carrel_sqlite::rows::{self, Owner};
 use rusqlite::Connection;
 
 use super::{MIGRATIONS, Options, Tx, state};
-use crate::{Error, Result};
+use crate::{Error, Result, files::sync};
 
 pub(super) const FILE: &str = "user.db";
 const LOCK: &str = "user.lock";
@@ -142,7 +142,7 @@ fn restore_newest(dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
         match sound {
             Ok(()) => {
                 fs::copy(&backup, path)?;
-                File::open(path)?.sync_all()?;
+                sync(path)?;
                 return Ok(Some(backup));
             }
             Err(e) => {

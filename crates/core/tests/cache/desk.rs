@@ -133,7 +133,11 @@ pub const ONE: &str = "/api/courses/rivers/manifest";
 
 impl Desk {
     pub fn new() -> Self {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), FakeClock::noon());
+        Self::at(tempfile::tempdir().unwrap())
+    }
+    /// With the files that lie there.
+    pub fn at(dir: tempfile::TempDir) -> Self {
+        let clock = FakeClock::noon();
         let net = Arc::new(Script {
             next: Mutex::default(),
             seen: Mutex::default(),

@@ -150,14 +150,9 @@ async fn a_request_field_goes_to_the_server_and_a_wish_too() {
 
 #[test]
 fn a_damaged_cache_is_made_anew_and_the_old_one_set_aside() {
-    let mut desk = Desk::new();
-    let file = desk.dir.path().join("cache.db");
-    let other = tempfile::tempdir().unwrap();
-    desk.cache.clear().unwrap();
-    std::fs::rename(&file, other.path().join("moved")).unwrap();
-    std::fs::write(&file, vec![7; 8192]).unwrap();
-    let _ = std::fs::remove_file(desk.dir.path().join("cache.db-wal"));
-    desk.restart();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("cache.db"), vec![7; 8192]).unwrap();
+    let desk = Desk::at(dir);
     assert_eq!(desk.cache.figures().disk_bytes, 0);
     assert!(desk.dir.path().join("cache.db.damaged").exists());
 }

@@ -74,6 +74,10 @@ impl Desk {
     }
     /// The app is closed and opened again.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+    /// The same; meanwhile something happens to its folder.
+    pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.content.close();
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
         let (disk, below) = (self.disk.clone(), self.below.clone());
@@ -86,6 +90,7 @@ impl Desk {
             }
         })
         .await;
+        meanwhile(dir.path());
         Self::at(&net, dir, &clock, &disk, below)
     }
     pub fn downloads(&self) -> &Downloads {

@@ -77,9 +77,11 @@ async fn a_lesson_alone_is_only_what_it_needs_and_opens_without_the_network() {
     assert_eq!(desk.downloads().lessons(&course.id).unwrap()["river/l1"].phase, Phase::Ready);
     assert_eq!(desk.state(&course.id).phase, Phase::Absent, "the course is not");
     net.always(Some(Fault::Refused));
-    let desk = desk.restart().await;
-    std::fs::remove_dir_all(desk.dir.path().join("account")).unwrap();
-    let desk = desk.restart().await;
+    let desk = desk
+        .restart_after(|dir| {
+            std::fs::remove_dir_all(dir.join("account")).expect("the lists are lost")
+        })
+        .await;
     let found = desk.content.library.find_section(&course.item(1, 2)).await.expect("it opens");
     let body = found.section().body;
     desk.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("its text");
