@@ -280,6 +280,39 @@ describe("the voice of a story", () => {
     vi.unstubAllGlobals();
   });
 
+  it("is roused when its window is seen again and the engine has left it standing", async () => {
+    vi.useFakeTimers();
+    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }) });
+    const element = player(3);
+    const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
+    const detach = voice.attach(element);
+    const seen = (): void => void document.dispatchEvent(new Event("visibilitychange"));
+    // Nobody listens: nothing is roused.
+    seen();
+    await vi.advanceTimersByTimeAsync(10_000);
+    voice.turn(page("one"), true);
+    expect([load.mock.calls.length, play.mock.calls.length]).toEqual([0, 1]);
+    // Not loaded at all: begun anew, and again; not for ever.
+    seen();
+    await vi.advanceTimersByTimeAsync(1500);
+    expect([load.mock.calls.length, play.mock.calls.length, voice.playing]).toEqual([1, 2, true]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(load).toHaveBeenCalledTimes(4);
+    // Loaded, but it stands: asked to play, from where it is.
+    element.ready();
+    element.tick(1.2);
+    seen();
+    await vi.advanceTimersByTimeAsync(1500);
+    expect([load.mock.calls.length, play.mock.calls.length, element.currentTime]).toEqual([4, 6, 1.2]);
+    // It moves: left alone.
+    seen();
+    element.tick(1.4);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(play).toHaveBeenCalledTimes(6);
+    detach();
+    vi.useRealTimers();
+  });
+
   it("begins with the sentence where it was left, and tells where it stops", () => {
     const stopped = vi.fn();
     const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), stopped });

@@ -18,6 +18,10 @@ export interface Listener {
   turn?(by: 1 | -1): void;
 }
 
+/** A voice that has not moved for so long is roused, so many times. */
+const STUCK_MS = 1500;
+const ROUSED = 4;
+
 export class Narration implements Holder {
   playing = $state(false);
   /** The sentence that is heard or was heard last; -1: none. */
@@ -34,6 +38,9 @@ export class Narration implements Holder {
   /** The page was turned while it was read: it is to go on. */
   #onward = false;
   #ahead: HTMLAudioElement | undefined;
+  #watch: ReturnType<typeof setTimeout> | undefined;
+  /** Counts plays: only the newest may say that it failed. */
+  #plays = 0;
 
   constructor(listener: Listener) {
     this.#listener = listener;
@@ -58,9 +65,13 @@ export class Narration implements Holder {
       ["error", () => { if (this.#page?.narration) { this.failed = true; this.stop(); } }],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
+    const seen = (): void => this.#rouse(ROUSED);
+    document.addEventListener("visibilitychange", seen);
     this.#load();
     return () => {
       for (const [name, run] of on) element.removeEventListener(name, run);
+      document.removeEventListener("visibilitychange", seen);
+      clearTimeout(this.#watch);
       cancelAnimationFrame(this.#frame);
       element.pause();
       release(this);
@@ -166,16 +177,34 @@ export class Narration implements Holder {
     if (!element) return;
     element.defaultPlaybackRate = this.rate;
     element.playbackRate = this.rate;
+    const mine = ++this.#plays;
     try {
       this.playing = true;
       hold(this);
       await element.play();
       this.#follow();
     } catch (cause) {
+      if (mine !== this.#plays) return;
       this.playing = false;
       // A play() that was overtaken by a pause is no fault.
       if ((cause as { name?: string }).name !== "AbortError") this.failed = true;
     }
+  }
+  /** An engine may leave off loading what nobody hears yet while its window is hidden, and not begin again when it is seen. */
+  #rouse(times: number): void {
+    clearTimeout(this.#watch);
+    const element = this.#element;
+    if (!element || document.hidden || times === 0 || !(this.playing || this.#onward)) return;
+    const at = element.currentTime;
+    this.#watch = setTimeout(() => {
+      if (element.currentTime !== at || element.ended || !(this.playing || this.#onward)) return;
+      if (element.readyState < 3) {
+        element.load();
+        if (at > 0) this.#go(at);
+      }
+      void this.#play();
+      this.#rouse(times - 1);
+    }, STUCK_MS);
   }
   /** Frames while the window is seen; hidden, there are none and `timeupdate` alone drives. */
   #follow = (): void => {

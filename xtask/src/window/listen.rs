@@ -296,20 +296,25 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     // This engine may take its time to load a recording that nobody sees: it must be turned to and asked to play now, and be heard at
     // the latest when the window is back.
     let next = format!("{it}.src !== {} && !{it}.paused", json!(before));
-    if let Err(e) = window.wait_true("the next page to be turned to, unseen", &next) {
-        let facts = format!(
-            "[{it}.paused, {it}.ended, {it}.currentTime, {it}.duration, {it}.readyState, {it}.src.slice(-8), document.visibilityState].join(' ')"
-        );
-        return Err(format!("{e}\nthe voice: {}", word(window, &facts)?));
-    }
+    wait_voice(window, it, "the next page to be turned to, unseen", &next)?;
     let mut show = Command::new("xdotool");
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
     window.wait_true("the page to be seen", "document.visibilityState === 'visible'")?;
-    window.wait_true("the next page to be heard", &format!("{it}.currentTime > 0.5"))?;
+    wait_voice(window, it, "the next page to be heard", &format!("{it}.currentTime > 0.5"))?;
     window.click(".story .play")?;
     say("hidden", "the window was off the screen: the voice went on and turned the page");
     Ok(())
+}
+
+/// Waits; an error tells the state of the element.
+fn wait_voice(window: &Window, it: &str, what: &str, expression: &str) -> Result {
+    window.wait_true(what, expression).or_else(|e| {
+        let facts = format!(
+            "[{it}.paused, {it}.ended, {it}.currentTime, {it}.duration, {it}.readyState, {it}.networkState, {it}.src.slice(-8), document.visibilityState].join(' ')"
+        );
+        Err(format!("{e}\nthe voice: {}", word(window, &facts)?))
+    })
 }
 
 fn found_again(window: &Window, left: &Left) -> Result {
