@@ -304,11 +304,25 @@ describe("the voice of a story", () => {
     seen();
     await vi.advanceTimersByTimeAsync(1500);
     expect([load.mock.calls.length, play.mock.calls.length, element.currentTime]).toEqual([4, 6, 1.2]);
+    // Paused by the engine in that moment: it goes on; later, or by the learner: it does not.
+    seen();
+    element.pause();
+    expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
+    await vi.advanceTimersByTimeAsync(4000);
+    play.mockClear();
+    element.pause();
+    expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
+    voice.play();
+    seen();
+    voice.pause();
+    expect([voice.playing, element.paused]).toEqual([false, true]);
+    voice.play();
+    play.mockClear();
     // It moves: left alone.
     seen();
     element.tick(1.4);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(play).toHaveBeenCalledTimes(6);
+    expect(play).not.toHaveBeenCalled();
     detach();
     vi.useRealTimers();
   });

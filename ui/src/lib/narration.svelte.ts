@@ -21,6 +21,8 @@ export interface Listener {
 /** A voice that has not moved for so long is roused, so many times. */
 const STUCK_MS = 1500;
 const ROUSED = 4;
+/** So long after its window has left the screen or come back, a pause is the engine's. */
+const SETTLES_MS = 3000;
 
 export class Narration implements Holder {
   playing = $state(false);
@@ -38,6 +40,10 @@ export class Narration implements Holder {
   /** The page was turned while it was read: it is to go on. */
   #onward = false;
   #ahead: HTMLAudioElement | undefined;
+  /** The listener has asked for it, and for nothing else since, whatever the engine does. */
+  #wanted = false;
+  /** When the window was hidden or shown last. */
+  #changed = -Infinity;
   #watch: ReturnType<typeof setTimeout> | undefined;
   /** Counts plays: only the newest may say that it failed. */
   #plays = 0;
@@ -54,18 +60,21 @@ export class Narration implements Holder {
       ["timeupdate", () => this.#look()],
       ["ended", () => this.#ended()],
       ["pause", () => {
-        // An engine may pause what it plays when its window leaves the screen; the listener did not ask for that.
-        if (document.hidden && this.playing && !element.ended) return void this.#play();
-        this.playing = false;
+        // An engine may pause what it plays when its window leaves the screen or comes back; the listener did not ask for that.
+        if (this.#wanted && !element.ended && (document.hidden || performance.now() - this.#changed < SETTLES_MS)) return void this.#play();
+        this.#wanted = this.playing = false;
         tell(this, false);
       }],
-      ["playing", () => { this.#onward = false; tell(this, true); }],
+      ["playing", () => { this.#onward = false; this.playing = !element.paused; tell(this, this.playing); }],
       // A play() in the moment of the change of recordings may be dropped: once it can be heard, it is asked again.
       ["canplay", () => { if (this.#onward && element.paused) void this.#play(); }],
       ["error", () => { if (this.#page?.narration) { this.failed = true; this.stop(); } }],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
-    const seen = (): void => this.#rouse(ROUSED);
+    const seen = (): void => {
+      this.#changed = performance.now();
+      this.#rouse(ROUSED);
+    };
     document.addEventListener("visibilitychange", seen);
     this.#load();
     return () => {
@@ -83,7 +92,7 @@ export class Narration implements Holder {
   /** Another page lies open. `goOn`: it is read at once. */
   turn(page: Page | undefined, goOn = false): void {
     this.#element?.pause();
-    this.playing = false;
+    this.#wanted = this.playing = false;
     this.#until = undefined;
     this.#page = page;
     this.sentence = -1;
@@ -120,7 +129,7 @@ export class Narration implements Holder {
   }
   stop(): void {
     const was = this.playing;
-    this.#onward = false;
+    this.#onward = this.#wanted = false;
     this.#element?.pause();
     this.playing = false;
     if (was && this.sentence >= 0) this.#listener.stopped?.(this.sentence);
@@ -179,7 +188,7 @@ export class Narration implements Holder {
     element.playbackRate = this.rate;
     const mine = ++this.#plays;
     try {
-      this.playing = true;
+      this.#wanted = this.playing = true;
       hold(this);
       await element.play();
       this.#follow();
@@ -187,17 +196,19 @@ export class Narration implements Holder {
       if (mine !== this.#plays) return;
       this.playing = false;
       // A play() that was overtaken by a pause is no fault.
-      if ((cause as { name?: string }).name !== "AbortError") this.failed = true;
+      if ((cause as { name?: string }).name === "AbortError") return;
+      this.#wanted = false;
+      this.failed = true;
     }
   }
   /** An engine may leave off loading what nobody hears yet while its window is hidden, and not begin again when it is seen. */
   #rouse(times: number): void {
     clearTimeout(this.#watch);
     const element = this.#element;
-    if (!element || document.hidden || times === 0 || !(this.playing || this.#onward)) return;
+    if (!element || document.hidden || times === 0 || !(this.#wanted || this.#onward)) return;
     const at = element.currentTime;
     this.#watch = setTimeout(() => {
-      if (element.currentTime !== at || element.ended || !(this.playing || this.#onward)) return;
+      if (element.currentTime !== at || element.ended || !(this.#wanted || this.#onward)) return;
       if (element.readyState < 3) {
         element.load();
         if (at > 0) this.#go(at);
@@ -231,7 +242,7 @@ export class Narration implements Holder {
   #ended(): void {
     if (this.loop && this.sentence >= 0) return this.hear(this.sentence);
     const alone = this.#until !== undefined;
-    this.playing = false;
+    this.#wanted = this.playing = false;
     this.#until = undefined;
     if (this.#element) this.#element.currentTime = 0;
     if (!alone) this.#listener.ended?.();
