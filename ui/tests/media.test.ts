@@ -308,7 +308,7 @@ describe("the voice of a story", () => {
     seen();
     element.pause();
     expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
-    await vi.advanceTimersByTimeAsync(4000);
+    await vi.advanceTimersByTimeAsync(10_000);
     play.mockClear();
     element.pause();
     expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
@@ -320,7 +320,10 @@ describe("the voice of a story", () => {
     play.mockClear();
     // It moves: left alone.
     seen();
-    element.tick(1.4);
+    for (const at of [1.4, 2, 2.5, 2.9]) {
+      element.tick(at);
+      await vi.advanceTimersByTimeAsync(1500);
+    }
     await vi.advanceTimersByTimeAsync(60_000);
     expect(play).not.toHaveBeenCalled();
     detach();

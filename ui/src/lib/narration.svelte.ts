@@ -22,7 +22,7 @@ export interface Listener {
 const STUCK_MS = 1500;
 const ROUSED = 4;
 /** So long after its window has left the screen or come back, a pause is the engine's. */
-const SETTLES_MS = 3000;
+const SETTLES_MS = 6000;
 
 export class Narration implements Holder {
   playing = $state(false);
@@ -208,12 +208,14 @@ export class Narration implements Holder {
     if (!element || document.hidden || times === 0 || !(this.#wanted || this.#onward)) return;
     const at = element.currentTime;
     this.#watch = setTimeout(() => {
-      if (element.currentTime !== at || element.ended || !(this.#wanted || this.#onward)) return;
-      if (element.readyState < 3) {
-        element.load();
-        if (at > 0) this.#go(at);
+      if (element.currentTime === at && !element.ended && (this.#wanted || this.#onward)) {
+        if (element.readyState < 3) {
+          element.load();
+          if (at > 0) this.#go(at);
+        }
+        void this.#play();
       }
-      void this.#play();
+      // It may begin, and be left standing a moment later.
       this.#rouse(times - 1);
     }, STUCK_MS);
   }
