@@ -1,6 +1,6 @@
 //! Cut anywhere: it goes on where it was, no byte comes twice, and in the end every hash is right.
 
-use carrel_core::download::Reason;
+use carrel_core::download::{Phase, Reason, State};
 use carrel_testkit::Chance;
 
 use crate::{
@@ -69,9 +69,12 @@ async fn without_a_network_it_waits_and_goes_on_when_it_is_back() {
     net.will(film.hash, &[Fault::Cut(200_000), Fault::Refused]);
     let desk = Desk::new(&net);
     desk.start(&course);
-    let state = desk.paused(&course, Reason::Offline).await;
+    // What is here is told as soon as the unfinished file is put down.
+    let told = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
+    let state =
+        desk.until(&crate::desk::whole(&course), "the pause, with what is here", told).await;
+    assert_eq!(state.reason, Reason::Offline);
     assert!(state.retry_at_ms.is_some_and(|at| at > carrel_core::Clock::now_ms(&desk.clock)));
-    assert!(state.bytes_done >= 200_000, "what is here is told: {state:?}");
     desk.content.network_changed();
     desk.until(&crate::desk::whole(&course), "the end", |s| s.ready_version.is_some()).await;
     assert_eq!(net.sent(film.hash), film.size);
