@@ -419,8 +419,10 @@ fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
         command
     };
     let built = sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()));
-    let outcome = built
-        .map(|_| sh::output(&mut cargo(&["nextest", "run", "--locked", "--fail-fast"])).is_err());
+    let outcome = built.map(|_| {
+        sh::output(&mut cargo(&["nextest", "run", "--locked", "--fail-fast", "--retries", "0"]))
+            .is_err()
+    });
     fs::write(&path, sound).map_err(failed)?;
     outcome.map_err(|e| format!("{}: does not build: {e}", fault.name))
 }

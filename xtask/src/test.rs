@@ -181,7 +181,7 @@ fn rust_tests() -> Result<Outcome> {
             "run",
             "--no-fail-fast",
             "--status-level=slow",
-            "--final-status-level=fail",
+            "--final-status-level=flaky",
         ]);
     } else {
         command.args(["test", "--no-fail-fast", "--quiet"]);
