@@ -48,9 +48,16 @@ export async function write(page, name, words) {
   await page.keyboard.type(words);
 }
 
+/** Waits until the page stands: its heading is there and nothing on it is still being fetched. */
+export async function stands(page) {
+  await page.locator("h1").first().waitFor();
+  await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+  await page.evaluate(() => document.fonts.ready);
+}
+
 /** Fails if axe finds anything. */
 export async function axe(page, where) {
-  await page.evaluate(() => document.fonts.ready);
+  await stands(page);
   await page.evaluate(axeSource);
   const found = await page.evaluate(async (tags) => {
     const result = await globalThis.axe.run(document, { runOnly: tags });

@@ -2,7 +2,7 @@
 // the same on a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { axe, heading, press, tabTo, text, write } from "./hands.mjs";
+import { axe, heading, press, stands, tabTo, text, write } from "./hands.mjs";
 import { browser, cleanUp, Device, LOGIN, PASSWORD, School } from "./world.mjs";
 
 const COURSE = "How Rivers Work";
@@ -99,11 +99,23 @@ async function takeQuiz(page) {
 }
 
 async function everyScreen(page, name) {
-  const hashes = { library: "#/", course: "#/course/how-rivers-work", lesson: "#/read/how-rivers-work/meanders/read", watch: "#/read/how-rivers-work/meanders/watch", quiz: "#/read/how-rivers-work/down-to-the-sea/check", story: "#/story/the-lamp-by-the-sea", review: "#/review", progress: "#/progress", sync: "#/sync", settings: "#/settings" };
-  for (const [screen, hash] of Object.entries(hashes)) {
+  const screens = {
+    library: ["#/", "Library"],
+    course: ["#/course/how-rivers-work", COURSE],
+    lesson: ["#/read/how-rivers-work/meanders/read", "Why rivers wander"],
+    watch: ["#/read/how-rivers-work/meanders/watch", "A meander in motion"],
+    quiz: ["#/read/how-rivers-work/down-to-the-sea/check", "Check yourself"],
+    story: ["#/story/the-lamp-by-the-sea", STORY],
+    review: ["#/review", "Review"],
+    progress: ["#/progress", "Progress"],
+    sync: ["#/sync", "Sync"],
+    settings: ["#/settings", "Settings"],
+    storage: ["#/storage", "Storage"],
+  };
+  for (const [screen, [hash, title]] of Object.entries(screens)) {
     await page.evaluate((h) => (location.hash = h), hash);
-    await page.locator("h1").first().waitFor();
-    await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+    await heading(page, title);
+    await stands(page);
     await picture(page, `${screen}-${name}`);
     await axe(page, `${screen} (${name})`);
   }
