@@ -81,18 +81,14 @@ fn show(d: Duration) -> String {
         format!("{:.1} ms", micros(d) / 1e3)
     }
 }
+fn timed(run: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    run();
+    start.elapsed()
+}
 /// Median of `n` runs.
 fn median(n: usize, mut run: impl FnMut()) -> Duration {
-    spread(
-        (0..n)
-            .map(|_| {
-                let start = Instant::now();
-                run();
-                start.elapsed()
-            })
-            .collect(),
-    )
-    .0
+    spread((0..n).map(|_| timed(&mut run)).collect()).0
 }
 
 async fn core(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Core> {
@@ -174,30 +170,29 @@ async fn main() {
 /// Record progress, durable: against one `fsync` and one bare SQLite commit on the same disk.
 async fn tick(table: &mut Table, account: &OpenAccount, dir: &Path) {
     let mut file = File::create(dir.join("fsync")).expect("a file");
-    let fsync = median(200, || {
-        file.write_all(&[7; 4096]).expect("written");
-        file.sync_data().expect("synced");
-    });
     let conn = carrel_sqlite::open(&dir.join("bare.db"), Default::default()).expect("a database");
     conn.execute_batch("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT NOT NULL)").expect("a table");
-    let mut n = 0;
-    let commit = median(200, || {
-        n += 1;
-        conn.execute(
-            "INSERT OR REPLACE INTO t VALUES (?1, 'a row of about the same length as a tick has')",
-            [n % 10],
-        )
-        .expect("committed");
-    });
     let item = content::sections()[0].clone();
-    let mut times = Vec::new();
+    let (mut fsyncs, mut commits, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    // In turn, so that a disk that is slow for a while is slow for all of them.
     for percent in 1..=500 {
+        fsyncs.push(timed(|| {
+            file.write_all(&[7; 4096]).expect("written");
+            file.sync_data().expect("synced");
+        }));
+        commits.push(timed(|| {
+            conn.execute(
+                "INSERT OR REPLACE INTO t VALUES (?1, 'a row of about the same length as a tick has')",
+                [percent % 10],
+            )
+            .expect("committed");
+        }));
         let step = Step { percent: Some(percent), ..Step::at(ItemKind::Section, item.clone()) };
         let start = Instant::now();
         account.learning.record(step).await.expect("recorded");
         times.push(start.elapsed());
     }
-    let (half, most) = spread(times);
+    let ((fsync, _), (commit, _), (half, most)) = (spread(fsyncs), spread(commits), spread(times));
     let figure = format!("{} p99 {}", show(half), show(most));
     let floor = format!("commit {}, fsync {}", show(commit), show(fsync));
     table.row("a durable tick", figure, floor, micros(half) / micros(commit), 2.0, "x one commit");
@@ -271,12 +266,16 @@ fn cache(table: &mut Table, dir: &Path) {
 
     let hex = many.to_hex();
     let path = dir.join("blobs").join(&hex[..2]).join(&hex);
-    let read = median(20, || {
-        let mut bytes = Vec::with_capacity(large.len());
-        File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).expect("read");
-        std::hint::black_box(&bytes);
-    });
-    let disk = median(20, || drop(std::hint::black_box(store.get(many).expect("here"))));
+    let (mut reads, mut hits) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        reads.push(timed(|| {
+            let mut bytes = Vec::with_capacity(large.len());
+            File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).expect("read");
+            std::hint::black_box(&bytes);
+        }));
+        hits.push(timed(|| drop(std::hint::black_box(store.get(many).expect("here")))));
+    }
+    let ((read, _), (disk, _)) = (spread(reads), spread(hits));
     table.row(
         "disk hit, 8 MiB",
         show(disk),

@@ -53,6 +53,13 @@ const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
+        name: "a request that fails alone is committed",
+        file: "crates/server/src/store/sqlite/writer.rs",
+        good: "if alone.run(conn) { \"COMMIT\" } else { \"ROLLBACK\" }",
+        bad: "if alone.run(conn) { \"COMMIT\" } else { \"COMMIT\" }",
+        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
+    },
+    Fault {
         name: "a device goes on wherever it stands",
         file: "crates/core/src/sync/batch.rs",
         good: "self.reply.own_since.filter(|own| *own == pulled)?",
@@ -127,8 +134,15 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "one transaction that fails takes its neighbours with it",
         file: "crates/core/src/store/writer.rs",
-        good: "self.conn.execute_batch(\"ROLLBACK TO job; RELEASE job\")?;",
+        good: "run(\"ROLLBACK TO job\")?;",
         bad: "return Err(e);",
+        tests: &["-p", "carrel-core", "--lib", "--test", "work"],
+    },
+    Fault {
+        name: "a transaction that fails alone is committed",
+        file: "crates/core/src/store/writer.rs",
+        good: "run(\"ROLLBACK\")?;",
+        bad: "run(\"COMMIT\")?;",
         tests: &["-p", "carrel-core", "--lib", "--test", "work"],
     },
     Fault {

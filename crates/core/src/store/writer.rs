@@ -201,16 +201,23 @@ impl Room {
         &mut self,
         group: &mut [Box<dyn Job>],
     ) -> Result<(Vec<Result<()>>, BTreeSet<Change>)> {
-        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]).map(|_| ());
+        run("BEGIN IMMEDIATE")?;
+        // One alone needs no savepoint: the transaction is its own.
+        let alone = group.len() == 1;
         let mut results = Vec::with_capacity(group.len());
         let mut changes = BTreeSet::new();
         for job in group {
-            self.conn.execute_batch("SAVEPOINT job")?;
+            if !alone {
+                run("SAVEPOINT job")?;
+            }
             let mut tx = Tx::new(&self.conn, &self.options)?;
             let result = job.run(&mut tx).and_then(|()| tx.finish());
             match result {
                 Ok(told) => {
-                    self.conn.execute_batch("RELEASE job")?;
+                    if !alone {
+                        run("RELEASE job")?;
+                    }
                     changes.extend(told);
                     results.push(Ok(()));
                 }
@@ -221,12 +228,17 @@ impl Room {
                     if self.conn.is_autocommit() {
                         return Err(e);
                     }
-                    self.conn.execute_batch("ROLLBACK TO job; RELEASE job")?;
+                    if alone {
+                        run("ROLLBACK")?;
+                        return Ok((vec![Err(e)], changes));
+                    }
+                    run("ROLLBACK TO job")?;
+                    run("RELEASE job")?;
                     results.push(Err(e));
                 }
             }
         }
-        self.conn.execute_batch("COMMIT")?;
+        run("COMMIT")?;
         Ok((results, changes))
     }
 

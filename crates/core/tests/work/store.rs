@@ -98,6 +98,18 @@ async fn one_that_fails_leaves_nothing_and_harms_nobody() {
     assert!(told.contains(&Change::Progress("good".into())) && told.contains(&Change::Outbox));
     assert!(!told.contains(&Change::Progress("bad".into())), "what was not saved is not told");
     assert!(changes.try_recv().is_err());
+
+    // And alone, without others beside it.
+    let alone = store.write("alone", |tx| {
+        tx.join(row("alone/b/c", 1))?;
+        Err::<(), _>(Error::Invalid("no".into()))
+    });
+    assert!(matches!(alone.await, Err(Error::Invalid(_))));
+    assert!(changes.try_recv().is_err(), "what was not saved is not told");
+    assert!(store.write("after", |tx| tx.join(row("after/b/c", 1))).await.unwrap());
+    let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    let keys: Vec<_> = waiting.into_iter().map(|w| w.key).collect();
+    assert_eq!(keys, [key("after/b/c"), key("good/b/c")]);
 }
 
 #[tokio::test]

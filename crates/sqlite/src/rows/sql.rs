@@ -9,6 +9,8 @@ use super::{
 
 /// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` the change number.
 pub(super) struct Statements {
+    /// Server only. Binds all columns; writes nothing if the key is there.
+    pub(super) insert: String,
     /// Binds all columns. The server's gives a row if anything was written: whether the row is now as it was bound.
     pub(super) upsert: String,
     /// Binds the keys.
@@ -78,6 +80,7 @@ fn statements(spec: &TableSpec, scope: Scope) -> Statements {
     let by_key = by_key.join(" AND ");
     let whose = if mine.is_empty() { String::new() } else { format!(" WHERE {mine}") };
     Statements {
+        insert: format!("{} DO NOTHING", insert(spec, scope)),
         upsert: upsert(spec, scope),
         get: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
         payload: if spec.has_payload() {
@@ -132,33 +135,43 @@ fn upsert(spec: &TableSpec, scope: Scope) -> String {
         "extra = CASE WHEN excluded.extra IN ('', {t}.extra) THEN {t}.extra ELSE {joined} END"
     ));
     grows.push(format!("(excluded.extra NOT IN ('', {t}.extra) AND {joined} <> {t}.extra)"));
-    let mut columns: Vec<Column> = spec.columns().collect();
     if scope == Scope::Server {
-        columns.splice(0..0, [USER, USN]);
         set.push("usn = excluded.usn".into());
     }
-    let places: Vec<String> = (1..=columns.len()).map(|i| format!("?{i}")).collect();
     let returning = match scope {
         Scope::Client => String::new(),
         Scope::Server => {
-            let first = 2 + spec.keys.len();
-            let sent: Vec<String> = columns
-                .iter()
-                .zip(&places)
-                .skip(first)
+            let sent: Vec<String> = bound(spec, scope)
+                .skip(2 + spec.keys.len())
                 .map(|(c, place)| format!("{} = {place}", c.name))
                 .collect();
             format!(" RETURNING {}", sent.join(" AND "))
         }
     };
     format!(
-        "INSERT INTO {t} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {} WHERE {}{returning}",
-        names(columns.into_iter()),
-        places.join(", "),
-        key_list(spec, scope),
+        "{} DO UPDATE SET {} WHERE {}{returning}",
+        insert(spec, scope),
         set.join(", "),
         grows.join(" OR "),
     )
+}
+
+/// Up to what happens if the key is there.
+fn insert(spec: &TableSpec, scope: Scope) -> String {
+    let places: Vec<String> = bound(spec, scope).map(|(_, place)| place).collect();
+    format!(
+        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({})",
+        spec.table,
+        names(bound(spec, scope).map(|(c, _)| c)),
+        places.join(", "),
+        key_list(spec, scope),
+    )
+}
+
+/// All columns in the order in which they are bound, and their places.
+fn bound(spec: &TableSpec, scope: Scope) -> impl Iterator<Item = (Column, String)> {
+    let own = if scope == Scope::Server { &[USER, USN][..] } else { &[] };
+    own.iter().copied().chain(spec.columns()).zip(1..).map(|(c, i)| (c, format!("?{i}")))
 }
 
 fn key_list(spec: &TableSpec, scope: Scope) -> String {
