@@ -121,6 +121,26 @@ async function everyScreen(page, name) {
   }
 }
 
+/** What opens over a screen, by its button. */
+async function everySheet(page, name) {
+  const sheets = [
+    ["#/storage", "Storage", "Move content to another folder"],
+    ["#/settings", "Settings", "Where answers came from"],
+    ["#/settings", "Settings", "Licences of the faces"],
+    ["#/read/how-rivers-work/meanders/read", "Why rivers wander", "Reading settings"],
+  ];
+  for (const [hash, title, button] of sheets) {
+    await page.evaluate((h) => (location.hash = h), hash);
+    await heading(page, title);
+    await page.getByRole("button", { name: button }).click();
+    await page.getByRole("dialog", { name: button }).waitFor();
+    await picture(page, `${button.toLowerCase().replaceAll(" ", "-")}-${name}`);
+    await axe(page, `${button} (${name})`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+  }
+}
+
 async function main() {
   const school = new School();
   const [laptop, tablet] = [new Device("Laptop"), new Device("Phone")];
@@ -262,6 +282,7 @@ async function main() {
           const look = await open(chrome, laptop, viewport, theme);
           await heading(look, "Library");
           await everyScreen(look, `${size}-${theme}`);
+          await everySheet(look, `${size}-${theme}`);
           look.noFaults();
           await look.context().close();
         });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import ar from "../src/lib/i18n/ar";
 import en, { type Plural } from "../src/lib/i18n/en";
 import fr from "../src/lib/i18n/fr";
-import { pick, render } from "../src/lib/i18n/index.svelte";
+import { pick, regional, render } from "../src/lib/i18n/index.svelte";
 import type { ErrorCode } from "../src/lib/api/types";
 
 type Entry = string | Plural;
@@ -56,5 +56,10 @@ describe("rendering", () => {
     expect(pick("fr", ["ar"])).toBe("fr");
     expect(pick("", ["de-DE", "ar-EG"])).toBe("ar");
     expect(pick("xx", ["ar"])).toBe("en");
+  });
+  it("writes as the learner's region does, where the system names one", () => {
+    expect(regional("en", ["de-AT", "en-GB", "en"])).toBe("en-GB");
+    expect(regional("fr", ["en-GB", "fro"])).toBe("fr");
+    expect(regional("ar", ["ar", "ar-EG"])).toBe("ar");
   });
 });

@@ -1,5 +1,5 @@
 //! Numbers, sizes, times as people write them.
-import { language, t } from "./i18n/index.svelte";
+import { locale, t } from "./i18n/index.svelte";
 
 const made = new Map<string, unknown>();
 function once<T>(key: string, make: () => T): T {
@@ -11,11 +11,11 @@ function once<T>(key: string, make: () => T): T {
 }
 
 export function number(value: number): string {
-  return once(`n ${language()}`, () => new Intl.NumberFormat(language())).format(value);
+  return once(`n ${locale()}`, () => new Intl.NumberFormat(locale())).format(value);
 }
 /** Hundredths of a percent as "63 %". */
 export function percent(hundredths: number): string {
-  return once(`p ${language()}`, () => new Intl.NumberFormat(language(), { style: "percent" })).format(Math.floor(hundredths / 100) / 100);
+  return once(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(Math.floor(hundredths / 100) / 100);
 }
 /** Bytes as "4.1 MB"; decimal units, as the system's file window shows them. */
 export function bytes(value: number): string {
@@ -27,11 +27,11 @@ export function bytes(value: number): string {
     index += 1;
   }
   const unit = units[index]!;
-  return once(`b ${language()} ${unit} ${amount < 10}`, () => new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: amount < 10 && index > 1 ? 1 : 0 })).format(amount);
+  return once(`b ${locale()} ${unit} ${amount < 10}`, () => new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: amount < 10 && index > 1 ? 1 : 0 })).format(amount);
 }
 /** Time of day: "14:05". */
 export function clock(ms: number): string {
-  return once(`c ${language()}`, () => new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit" })).format(ms);
+  return once(`c ${locale()}`, () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" })).format(ms);
 }
 const DAY = 86_400_000;
 function sameDay(a: number, b: number): boolean {
@@ -41,23 +41,23 @@ function sameDay(a: number, b: number): boolean {
 export function stamp(ms: number, now = Date.now()): string {
   if (sameDay(ms, now)) return clock(ms);
   const recent = Math.abs(now - ms) < 6 * DAY;
-  return once(`s ${language()} ${recent}`, () => new Intl.DateTimeFormat(language(), recent ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" })).format(ms);
+  return once(`s ${locale()} ${recent}`, () => new Intl.DateTimeFormat(locale(), recent ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" })).format(ms);
 }
 /** "today at 14:05", "3 November 2026". */
 export function date(ms: number): string {
-  return once(`d ${language()}`, () => new Intl.DateTimeFormat(language(), { dateStyle: "long" })).format(ms);
+  return once(`d ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "long" })).format(ms);
 }
 export function dateTime(ms: number): string {
-  return once(`dt ${language()}`, () => new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" })).format(ms);
+  return once(`dt ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" })).format(ms);
 }
 /** A calendar day `2026-11-20` as "Fri 20 Nov". */
 export function day(iso: string): string {
-  return once(`day ${language()}`, () => new Intl.DateTimeFormat(language(), { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" })).format(Date.parse(`${iso}T00:00:00Z`));
+  return once(`day ${locale()}`, () => new Intl.DateTimeFormat(locale(), { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" })).format(Date.parse(`${iso}T00:00:00Z`));
 }
 /** "20 minutes ago". */
 export function ago(ms: number, now = Date.now()): string {
   const seconds = Math.round((ms - now) / 1000);
-  const relative = once(`r ${language()}`, () => new Intl.RelativeTimeFormat(language(), { numeric: "auto" }));
+  const relative = once(`r ${locale()}`, () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }));
   const steps: [Intl.RelativeTimeFormatUnit, number][] = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12]];
   let amount = seconds;
   for (const [unit, size] of steps) {
@@ -71,7 +71,7 @@ export function span(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return t("time.underMinute");
   const hours = Math.floor(minutes / 60);
-  const unit = (value: number, name: "hour" | "minute"): string => once(`u ${language()} ${name}`, () => new Intl.NumberFormat(language(), { style: "unit", unit: name, unitDisplay: "short" })).format(value);
+  const unit = (value: number, name: "hour" | "minute"): string => once(`u ${locale()} ${name}`, () => new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short" })).format(value);
   if (hours === 0) return unit(minutes, "minute");
   return minutes % 60 === 0 ? unit(hours, "hour") : `${unit(hours, "hour")} ${unit(minutes % 60, "minute")}`;
 }
@@ -84,12 +84,12 @@ export function playTime(seconds: number): string {
 /** The name of a language in the learner's own: "Swahili". */
 export function languageName(tag: string): string {
   try {
-    return once(`l ${language()}`, () => new Intl.DisplayNames(language(), { type: "language" })).of(tag) ?? tag;
+    return once(`l ${locale()}`, () => new Intl.DisplayNames(locale(), { type: "language" })).of(tag) ?? tag;
   } catch {
     return tag;
   }
 }
 /** "a, b and c". */
 export function list(items: string[]): string {
-  return once(`list ${language()}`, () => new Intl.ListFormat(language(), { type: "conjunction" })).format(items);
+  return once(`list ${locale()}`, () => new Intl.ListFormat(locale(), { type: "conjunction" })).format(items);
 }

@@ -74,10 +74,13 @@ impl Place {
                 let start = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(bytes.slice(start..start.saturating_add(len).min(bytes.len())))
             }
-            Self::File { path, .. } => {
+            Self::File { path, size } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(start))?;
-                let mut buffer = Vec::with_capacity(len.min(1 << 20));
+                // All of it at once: a buffer that grows as it is read is moved again and again.
+                let left = usize::try_from(size.saturating_sub(start)).unwrap_or(usize::MAX);
+                let mut buffer = Vec::new();
+                buffer.try_reserve_exact(len.min(left)).map_err(std::io::Error::other)?;
                 file.take(len as u64).read_to_end(&mut buffer)?;
                 Ok(buffer.into())
             }

@@ -17,6 +17,7 @@ const catalogues: Record<Language, () => Promise<{ default: Catalogue }>> = {
 
 interface Voice {
   language: Language;
+  locale: string;
   catalogue: Catalogue;
   plural: Intl.PluralRules;
   number: Intl.NumberFormat;
@@ -32,16 +33,27 @@ export function pick(chosen: string, system: readonly string[] = navigator.langu
   return "en";
 }
 
+/** The language as the learner's region writes it, if the system names one: "en-GB" has 14:05 where "en" has 2:05 PM. */
+export function regional(language: Language, system: readonly string[] = navigator.languages): string {
+  return system.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
+}
+
 export async function speak(language: Language): Promise<void> {
   if (voice?.language === language) return;
   const catalogue = (await catalogues[language]()).default;
-  voice = { language, catalogue, plural: new Intl.PluralRules(language), number: new Intl.NumberFormat(language) };
+  const locale = regional(language);
+  voice = { language, locale, catalogue, plural: new Intl.PluralRules(locale), number: new Intl.NumberFormat(locale) };
   document.documentElement.lang = language;
   document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 }
 
 export function language(): Language {
   return voice?.language ?? "en";
+}
+
+/** For Intl: numbers, dates and names. */
+export function locale(): string {
+  return voice?.locale ?? "en";
 }
 
 export type Params = Record<string, string | number>;

@@ -225,6 +225,7 @@ fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> 
     for some in pages.chunks(AT_ONCE) {
         opened.extend(times(window, "openings", &json!(some))?);
     }
+    slowest(&pages, &opened);
     row(&mut table, "open a cached lesson to paint", opened, &paint);
 
     let mut ticked = Vec::new();
@@ -237,6 +238,17 @@ fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> 
     floor.weigh(&mut table, "memory, after all of this", &desk.memory()?);
     desk.window.close()?;
     Ok(table)
+}
+
+/// The openings that made the tail.
+fn slowest(pages: &[&Value], opened: &[Duration]) {
+    let mut order: Vec<usize> = (0..opened.len()).collect();
+    order.sort_by_key(|n| std::cmp::Reverse(opened[*n]));
+    let named = order.iter().take(8).map(|&n| {
+        let hash = pages[n]["hash"].as_str().unwrap_or_default();
+        format!("{} {hash} (opening {n})", ms(opened[n]))
+    });
+    println!("  the slowest: {}", named.collect::<Vec<_>>().join(", "));
 }
 
 /// Keys and clicks as a person makes them, each followed to the next frame.
@@ -269,6 +281,7 @@ fn inputs(table: &mut Table, desk: &Started, paint: &str) -> Result {
         settle(window)?;
     }
     let seen = durations(&window.script("return window.bench.inputs()", &[])?)?;
+    println!("  in their order: {}", seen.iter().map(|t| ms(*t)).collect::<Vec<_>>().join(", "));
     row(table, &format!("input to next paint ({} inputs)", seen.len()), seen, paint);
     Ok(())
 }
