@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Page, Sentence } from "../src/lib/api/types";
 import { cueAt, parseCues } from "../src/lib/captions";
-import { blockPlace, parseBlockPlace } from "../src/lib/place";
+import { blockPlace, opening, parseBlockPlace } from "../src/lib/place";
 import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/lib/timing";
 
 const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({ text, paragraph: false, words, ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }) });
@@ -39,6 +39,13 @@ describe("words in a sentence", () => {
 });
 
 describe("places", () => {
+  it("fills a window with the first blocks, and no more", () => {
+    const text = (length: number) => ({ kind: "rich_text" as const, html: "x".repeat(length) });
+    expect(opening([])).toBe(0);
+    expect(opening([text(100), text(100)])).toBe(2);
+    expect(opening([text(2_000), text(600), text(600)])).toBe(2);
+    expect(opening([text(9_000), text(1)])).toBe(1);
+  });
   it("are written from 1 and read back", () => {
     expect(storyPlace(2, 1)).toBe("p3.s2");
     expect(parseStoryPlace("p3.s2")).toEqual({ page: 2, sentence: 1 });

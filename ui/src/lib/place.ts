@@ -1,10 +1,28 @@
 //! Where in a section somebody reads: the block under their eyes, `b7` (from 1), and how far they have seen.
+import type { SectionBody } from "./api/types";
+
+type Block = SectionBody["blocks"][number];
+
 export function blockPlace(block: number): string {
   return `b${block + 1}`;
 }
 export function parseBlockPlace(pos: string | null): number | undefined {
   const match = /^b(\d+)$/.exec(pos ?? "");
   return match ? Math.max(0, Number(match[1]) - 1) : undefined;
+}
+
+/** About as many letters as a large window holds. */
+const WINDOW = 2_500;
+
+/** How many of the blocks fill the window: the first frame needs no more. */
+export function opening(blocks: readonly Block[]): number {
+  let filled = 0;
+  for (const [n, block] of blocks.entries()) {
+    // A picture or a film takes as much room as some paragraphs, a formula or a player as a few lines.
+    filled += block.kind === "rich_text" ? block.html.length : block.kind === "image" || block.kind === "video" || block.kind === "code" ? 1_000 : 300;
+    if (filled >= WINDOW) return n + 1;
+  }
+  return blocks.length;
 }
 
 const SETTLE_MS = 1200;
