@@ -217,6 +217,13 @@ const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-core", "--test", "downloads"],
     },
     Fault {
+        name: "a download that is about to wait does not hear the learner",
+        file: "crates/core/src/download/mod.rs",
+        good: "run.nudge.notify_one();",
+        bad: "run.nudge.notify_waiters();",
+        tests: &["-p", "carrel-core", "--test", "downloads"],
+    },
+    Fault {
         name: "a long file gives its place to nobody",
         file: "crates/core/src/download/slots.rs",
         good: "&& s.running + 2 <= mine",

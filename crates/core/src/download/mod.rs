@@ -163,7 +163,8 @@ impl Downloads {
         if anyway {
             run.go_anyway();
         }
-        run.nudge.notify_waiters();
+        // It may be about to wait: then it is told as soon as it does.
+        run.nudge.notify_one();
         self.told(wish);
         self.state_of(wish)
     }

@@ -8,6 +8,7 @@ use std::sync::{
 };
 
 use carrel_model::ItemId;
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -161,6 +162,8 @@ impl Downloads {
     /// One attempt, which ends when it is not allowed any more.
     async fn attempt(&self, run: &Run, world: &mut watch::Receiver<World>) -> Result<Done, Halt> {
         world.borrow_and_update();
+        // What was said before is heeded by this attempt: it does not end the wait after it.
+        let _ = run.nudge.notified().now_or_never();
         let parallel = self.inner.allow(run).map_err(Halt::Held)?;
         let work = async {
             let turn = self.inner.turn.acquire().await;

@@ -64,6 +64,22 @@ async fn small_ones_may_come_over_a_metered_network_if_the_learner_says_so() {
     desk.ready(&course).await;
 }
 
+/// The tap comes in the moment in which the download is about to wait, which must not make it wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_it_costs_is_heard_even_in_the_moment_in_which_it_pauses() {
+    let net = Net::new();
+    let desk = Desk::new(&net);
+    desk.downloads().set_conditions(METERED);
+    for n in 0..100 {
+        let course = Course::new(&format!("river-{n}"), &[&[500]]);
+        net.publish(&course);
+        desk.start(&course);
+        desk.paused(&course, Reason::Metered).await;
+        desk.downloads().want(&whole(&course), true).unwrap();
+        desk.ready(&course).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batteries_and_what_the_system_says_of_the_network() {
     let (net, course, desk) = shelf(100_000);
