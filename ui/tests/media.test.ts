@@ -196,6 +196,8 @@ describe("a film's player", () => {
     await desk.load();
     const video = { title: "A film", hash: "b".repeat(64), size: 1, type: "video/mp4", durationMs: 1000, width: 16, height: 9, transcript: "", poster: { alt: "", caption: "", width: 16, height: 9, thumbhash: "", variants: [{ width: 16, hash: "p", size: 1, type: "image/webp" }] } };
     const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
+    expect(shown.target.querySelector("video"), "its room comes first").toBeNull();
+    await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
     await shownSettle();
     expect(asked).toBe(1);
     await desk.take({ ...desk.app });

@@ -1,11 +1,7 @@
-/** Runs it once the next frame has been drawn; the answer takes it back. */
+/** Runs it at the start of the frame after the next one, when that has gone to the screen; the answer takes it back. */
 export function afterFrame(run: () => void): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const frame = requestAnimationFrame(() => (timer = setTimeout(run)));
-  return () => {
-    cancelAnimationFrame(frame);
-    clearTimeout(timer);
-  };
+  let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(run)));
+  return () => cancelAnimationFrame(frame);
 }
 
 /** Of the component that asks: whether its first frame has been drawn. For what may come after it. */
