@@ -226,8 +226,8 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "a long file gives its place to nobody",
         file: "crates/core/src/download/slots.rs",
-        good: "&& s.running + 2 <= mine",
-        bad: "&& s.running + 2 <= mine\n                && s.running > 99",
+        good: "s.running + s.promised + 2 <= mine",
+        bad: "s.running + s.promised + 99 <= mine",
         tests: &["-p", "carrel-core", "--test", "downloads"],
     },
     Fault {

@@ -32,6 +32,10 @@ struct Table {
 #[derive(Default)]
 struct Share {
     running: usize,
+    /// Of those running: will end soon, in favour of another.
+    leaving: usize,
+    /// Slots of others that will be free for this one soon.
+    promised: usize,
     waiting: VecDeque<(u64, oneshot::Sender<Slot>)>,
 }
 
@@ -40,6 +44,8 @@ pub struct Slot {
     slots: Slots,
     owner: u64,
     held: bool,
+    /// For whom it is given up.
+    leaving_for: Option<u64>,
 }
 
 impl Slots {
@@ -76,7 +82,8 @@ impl Slots {
             let Some((_, _, owner)) = next else { break };
             let Some(share) = table.shares.get_mut(&owner) else { break };
             let Some((_, give)) = share.waiting.pop_front() else { break };
-            match give.send(Slot { slots: self.clone(), owner, held: true }) {
+            let slot = Slot { slots: self.clone(), owner, held: true, leaving_for: None };
+            match give.send(slot) {
                 Ok(()) => {
                     share.running += 1;
                     table.free -= 1;
@@ -102,32 +109,47 @@ impl Slots {
 }
 
 impl Slot {
-    /// Gives the slot to a download that has at least two fewer and waits for one. True: it is gone, and the transfer must end here.
+    /// True: a download that has at least two fewer waits for one, and this transfer must end here. The slot is free for it once this is
+    /// dropped, which is after the connection is: the host never sees more than its number.
     pub fn yields(&mut self) -> bool {
-        if !self.held {
+        if self.leaving_for.is_some() {
             return true;
         }
         let mut table = self.slots.table();
-        let mine = table.shares.get(&self.owner).map_or(0, |s| s.running);
-        let poorer = table.shares.iter().any(|(owner, s)| {
-            *owner != self.owner
-                && s.running + 2 <= mine
-                && s.waiting.iter().any(|w| !w.1.is_closed())
-        });
-        if poorer {
-            self.held = false;
-            self.slots.give_back(&mut table, self.owner);
+        let mine = table.shares.get(&self.owner).map_or(0, |s| s.running - s.leaving);
+        let poorest = table
+            .shares
+            .iter_mut()
+            .filter(|(owner, s)| {
+                let wait = s.waiting.iter().filter(|w| !w.1.is_closed()).count();
+                **owner != self.owner && wait > s.promised && s.running + s.promised + 2 <= mine
+            })
+            .min_by_key(|(_, s)| s.running + s.promised);
+        let Some((owner, share)) = poorest else { return false };
+        share.promised += 1;
+        self.leaving_for = Some(*owner);
+        if let Some(mine) = table.shares.get_mut(&self.owner) {
+            mine.leaving += 1;
         }
-        poorer
+        true
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.held {
-            let mut table = self.slots.table();
-            self.slots.give_back(&mut table, self.owner);
+        if !self.held {
+            return;
         }
+        let mut table = self.slots.table();
+        if let Some(other) = self.leaving_for {
+            if let Some(share) = table.shares.get_mut(&self.owner) {
+                share.leaving = share.leaving.saturating_sub(1);
+            }
+            if let Some(share) = table.shares.get_mut(&other) {
+                share.promised = share.promised.saturating_sub(1);
+            }
+        }
+        self.slots.give_back(&mut table, self.owner);
     }
 }
 
@@ -166,6 +188,8 @@ mod tests {
         assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
         assert!(rich[0].yields() && rich[1].yields());
         assert!(!rich[2].yields(), "two each is fair");
+        assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()), "both still talk");
+        drop(rich.drain(..2));
         let held: Vec<_> = poor.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
         assert_eq!(held.len(), 2);
     }
