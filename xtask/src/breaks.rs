@@ -150,7 +150,7 @@ const FAULTS: &[Fault] = &[
         file: "crates/core/src/sync/engine.rs",
         good: "match self.store.write(\"apply_pull\", move |tx| pull::take(tx, since, &epoch, &reply)).await",
         bad: "let (next, server) = (reply.next, reply.epoch.clone());\n        let known = epoch.clone();\n        let ahead = self.store.write(\"cursor\", move |tx| { if known.is_empty() || known == server { tx.state().epoch.clone_from(&server); tx.state().pulled = next; } Ok(()) }).await;\n        if ahead.is_err() { return Event::StoreFailed(Lane::Pull); }\n        match self.store.write(\"apply_pull\", move |tx| { tx.state().pulled = since; tx.state().epoch.clone_from(&epoch); pull::take(tx, since, &epoch, &reply) }).await",
-        tests: &["-p", "carrel-tests", "-E", "binary(convergence)"],
+        tests: &["-p", "carrel-core", "--test", "work"],
     },
     Fault {
         name: "a 500 settles the batch",
@@ -218,10 +218,10 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a download that is about to wait does not hear the learner",
-        file: "crates/core/src/download/mod.rs",
-        good: "run.nudge.notify_one();",
-        bad: "run.nudge.notify_waiters();",
-        tests: &["-p", "carrel-core", "--test", "downloads"],
+        file: "crates/core/src/download/run.rs",
+        good: "self.nudge.notify_one();",
+        bad: "self.nudge.notify_waiters();",
+        tests: &["-p", "carrel-core", "--lib"],
     },
     Fault {
         name: "a long file gives its place to nobody",

@@ -158,13 +158,15 @@ impl Downloads {
     /// Wants it. `anyway`: over a metered network and on battery too. One that waits tries now.
     pub fn want(&self, wish: &Wish, anyway: bool) -> Result<State> {
         queue::want(&self.inner.library, wish, true)?;
-        let run = self.run(wish.clone());
-        run.is_own();
-        if anyway {
-            run.go_anyway();
+        let under_way = self.run(wish.clone(), |run| {
+            run.is_own();
+            if anyway {
+                run.go_anyway();
+            }
+        });
+        if let Some(run) = under_way {
+            run.hurry();
         }
-        // It may be about to wait: then it is told as soon as it does.
-        run.nudge.notify_one();
         self.told(wish);
         self.state_of(wish)
     }
@@ -208,10 +210,11 @@ impl Downloads {
     pub fn resume(&self) {
         match queue::waiting(&self.inner.library) {
             Ok(waiting) => waiting.into_iter().for_each(|(wish, own)| {
-                let run = self.run(wish);
-                if own {
-                    run.is_own();
-                }
+                self.run(wish, |run| {
+                    if own {
+                        run.is_own();
+                    }
+                });
             }),
             Err(e) => tracing::error!(error = %e, "the download queue cannot be read"),
         }
@@ -273,7 +276,7 @@ impl Downloads {
                 continue;
             }
             queue::want(library, &wish, false)?;
-            self.run(wish.clone());
+            self.run(wish.clone(), |_| ());
             self.told(&wish);
             begun += 1;
         }
@@ -310,16 +313,19 @@ impl Downloads {
     }
 
     /// The run of this wish: the one that is under way, or a new one.
-    fn run(&self, wish: Wish) -> Arc<Run> {
+    /// Begins, unless it has begun: then that run. `say` is heard by either, by a new one before it asks the rules.
+    fn run(&self, wish: Wish, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
         if let Some(run) = table.running.get(&wish) {
-            return run.clone();
+            say(run);
+            return Some(run.clone());
         }
         table.number += 1;
         let run = Arc::new(Run::new(wish.clone(), table.number, self.now()));
         run.open(table.opened.get(&wish.id).cloned());
+        say(&run);
         if table.closed {
-            return run;
+            return None;
         }
         table.running.insert(wish.clone(), run.clone());
         table.tasks.retain(|_, task| !task.is_finished());
@@ -333,7 +339,7 @@ impl Downloads {
             run::spawned(this, mine).await;
         });
         table.tasks.insert(wish, task);
-        run
+        None
     }
     fn now(&self) -> i64 {
         self.inner.library.clock().monotonic_ms()

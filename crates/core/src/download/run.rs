@@ -34,8 +34,8 @@ pub struct Run {
     pub number: u64,
     pub meter: Meter,
     pub stopped: CancellationToken,
-    /// The learner said "now": waiting ends, once.
-    pub nudge: Notify,
+    /// The learner said "now".
+    nudge: Notify,
     /// Over a metered network or on battery too, for this run.
     anyway: AtomicBool,
     /// By the learner's wish, not by itself.
@@ -63,6 +63,13 @@ impl Run {
     }
     pub fn is_own(&self) {
         self.own.store(true, Ordering::Relaxed);
+    }
+    /// Waiting ends, once; if it is only about to begin, it ends as it does.
+    pub fn hurry(&self) {
+        self.nudge.notify_one();
+    }
+    async fn hurried(&self) {
+        self.nudge.notified().await;
     }
     pub fn go_anyway(&self) {
         self.anyway.store(true, Ordering::Relaxed);
@@ -163,7 +170,7 @@ impl Downloads {
     async fn attempt(&self, run: &Run, world: &mut watch::Receiver<World>) -> Result<Done, Halt> {
         world.borrow_and_update();
         // What was said before is heeded by this attempt: it does not end the wait after it.
-        let _ = run.nudge.notified().now_or_never();
+        let _ = run.hurried().now_or_never();
         let parallel = self.inner.allow(run).map_err(Halt::Held)?;
         let work = async {
             let turn = self.inner.turn.acquire().await;
@@ -211,7 +218,7 @@ impl Downloads {
         tokio::select! {
             () = due => false,
             () = changed => true,
-            () = run.nudge.notified() => true,
+            () = run.hurried() => true,
         }
     }
 
@@ -261,9 +268,26 @@ pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
             // Wanted again in its last moment.
             let again = queue::get(&downloads.inner.library, &run.wish);
             if again.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
-                downloads.run(run.wish.clone()).is_own();
+                downloads.run(run.wish.clone(), Run::is_own);
             }
         }
         () = run.stopped.cancelled() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carrel_model::Slug;
+
+    use super::*;
+    use crate::library::Kind;
+
+    #[test]
+    fn a_tap_in_the_moment_before_the_wait_ends_it_and_only_it() {
+        let course = Slug::new("river").expect("a name");
+        let run = Run::new(Wish::whole(Kind::Course, &course), 1, 0);
+        run.hurry();
+        assert!(run.hurried().now_or_never().is_some(), "it was said already");
+        assert!(run.hurried().now_or_never().is_none(), "once");
     }
 }

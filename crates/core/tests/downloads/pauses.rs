@@ -70,7 +70,7 @@ async fn whatever_it_costs_is_heard_even_in_the_moment_in_which_it_pauses() {
     let net = Net::new();
     let desk = Desk::new(&net);
     desk.downloads().set_conditions(METERED);
-    for n in 0..100 {
+    for n in 0..40 {
         let course = Course::new(&format!("river-{n}"), &[&[500]]);
         net.publish(&course);
         desk.start(&course);

@@ -12,6 +12,7 @@ use carrel_model::{
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
 use carrel_testkit::FakeClock;
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -133,6 +134,39 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
         assert_eq!(other.learning.time_spent(&item("a/b/c")).await.unwrap(), 9_000);
         assert_eq!(other.done("a").await, ["a/b/c"]);
     }
+}
+
+/// Whatever a pull has made durable when the process dies, its cursor is never ahead of its rows.
+#[tokio::test]
+async fn a_pull_that_dies_between_two_steps_is_made_again() {
+    let mut deaths = 0;
+    loop {
+        let server = PaperServer::new();
+        let there = Progress::none(ItemKind::Section, item("rivers/a/b"));
+        let clock = FakeClock::noon();
+        server.put(Progress { done_ms: Some(clock.now_ms()), ..there });
+        let device = Device::new(1, &clock, &server);
+        let mut pull = Box::pin(device.engine.run(Instruction::Pull { limit: 10 }));
+        let mut over = false;
+        for _ in 0..deaths {
+            over = pull.as_mut().now_or_never().is_some();
+            if over {
+                break;
+            }
+            // What the pull asked of the store comes before this.
+            device.store.write("later", |_| Ok(())).await.unwrap();
+        }
+        drop(pull);
+        let device = device.restart(&server).await;
+        device.sync_until_quiet().await;
+        assert_eq!(device.done("rivers").await, ["rivers/a/b"], "died after {deaths} steps");
+        if over {
+            break;
+        }
+        deaths += 1;
+        assert!(deaths < 1_000, "the pull ends");
+    }
+    assert!(deaths > 1, "it died on its way too, not only before: {deaths}");
 }
 
 #[tokio::test]
