@@ -312,8 +312,8 @@ impl Downloads {
         }
     }
 
-    /// The run of this wish: the one that is under way, or a new one.
-    /// Begins, unless it has begun: then that run. `say` is heard by either, by a new one before it asks the rules.
+    /// Begins a run of this wish, unless one is under way: then that one is given. `say` is told to either; to a new one before it asks
+    /// the rules.
     fn run(&self, wish: Wish, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
         if let Some(run) = table.running.get(&wish) {

@@ -43,6 +43,7 @@ struct Share {
 pub struct Slot {
     slots: Slots,
     owner: u64,
+    /// It is counted; false only for one that nobody was there to take.
     held: bool,
     /// For whom it is given up.
     leaving_for: Option<u64>,
