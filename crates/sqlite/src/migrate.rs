@@ -49,6 +49,19 @@ pub fn migrate(
     backup_dir: Option<&Path>,
     now_ms: i64,
 ) -> Result<Migrated> {
+    let file = conn.path().map(PathBuf::from);
+    migrate_unprobed(conn, migrations, backup_dir, now_ms).map_err(|e| match &file {
+        Some(file) => e.probed(file),
+        None => e,
+    })
+}
+
+fn migrate_unprobed(
+    conn: &mut Connection,
+    migrations: &[Migration],
+    backup_dir: Option<&Path>,
+    now_ms: i64,
+) -> Result<Migrated> {
     if let Some((_, m)) = (1..).zip(migrations).find(|(n, m)| m.number != *n) {
         return Err(Error::Numbering(m.number));
     }
