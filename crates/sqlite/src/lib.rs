@@ -14,7 +14,7 @@ pub mod rows;
 pub use backup::backup;
 pub use cause::Cause;
 pub use error::{Error, Result};
-pub use migrate::{Migrated, Migration, migrate};
+pub use migrate::{Migrated, Migration, is_migrated, migrate};
 pub use open::{
     Options, Synchronous, confirm_damage, integrity_check, open, open_in_memory, quick_check,
 };

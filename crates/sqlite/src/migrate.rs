@@ -123,6 +123,11 @@ fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result
     Ok(tx.commit()?)
 }
 
+/// True if the file has all of `migrations`, and they are the same ones. Writes nothing. Errors: as `migrate`.
+pub fn is_migrated(conn: &Connection, migrations: &[Migration]) -> Result<bool> {
+    Ok(applied(conn, migrations)? == migrations.len() as u32)
+}
+
 /// How many of `migrations` the file has, after it was made sure that they are the same ones.
 fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
     let ours = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
