@@ -73,6 +73,8 @@ pub struct Core {
     /// What is known of network and battery, and by whom.
     conditions: watch::Sender<Conditions>,
     known: std::sync::Mutex<[Known; 2]>,
+    /// One move of content at a time.
+    moving: Mutex<()>,
     /// One change of account at a time.
     turn: Mutex<()>,
     me: Weak<Self>,
@@ -120,6 +122,7 @@ impl Core {
             open: RwLock::new(None),
             conditions: watch::Sender::new(Conditions::default()),
             known: std::sync::Mutex::default(),
+            moving: Mutex::new(()),
             turn: Mutex::new(()),
             me: me.clone(),
         });

@@ -1,6 +1,7 @@
 //! The core's one error. The UI branches on `code()`; the text is for logs.
 
 use carrel_model::ErrorCode;
+use carrel_sqlite::Cause;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -94,19 +95,21 @@ impl From<carrel_cable::Fault> for Error {
 }
 impl From<rusqlite::Error> for Error {
     fn from(e: rusqlite::Error) -> Self {
-        match e.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull(e.to_string()),
-            _ => Self::Storage(e.to_string()),
-        }
+        Self::of_cause(Cause::of_sqlite(&e), e.to_string())
     }
 }
 impl From<std::io::Error> for Error {
     fn from(e: std::io::Error) -> Self {
-        match e.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull(e.to_string())
-            }
-            _ => Self::Storage(e.to_string()),
+        Self::of_cause(Cause::of_io(&e), e.to_string())
+    }
+}
+impl Error {
+    /// The error of a database or a file for this cause.
+    pub(crate) fn of_cause(cause: Cause, text: String) -> Self {
+        match cause {
+            Cause::Full => Self::DiskFull(text),
+            Cause::Corrupt => Self::Corrupt(text),
+            _ => Self::Storage(text),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use carrel_model::{ErrorCode, lattice::RowKey};
-use rusqlite::ffi;
+
+use crate::Cause;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -14,6 +15,9 @@ pub enum Error {
     Sqlite(#[from] rusqlite::Error),
     #[error("{action} {path:?}: {source}")]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    /// An error of SQLite whose reason was found by [`Error::probed`].
+    #[error("{path:?}: {cause}: {source}")]
+    Probed { cause: Cause, path: PathBuf, source: Box<Error> },
     /// Older libraries can damage a write-ahead log with two connections.
     #[error("sqlite {found} is too old: at least 3.51.3 is needed")]
     OldSqlite { found: &'static str },
@@ -45,22 +49,9 @@ pub enum Error {
 impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Sqlite(e) | Self::Failed { source: e, .. } => match e.sqlite_error_code() {
-                Some(ffi::ErrorCode::DiskFull) => ErrorCode::DiskFull,
-                Some(ffi::ErrorCode::DatabaseCorrupt | ffi::ErrorCode::NotADatabase) => {
-                    ErrorCode::Corrupt
-                }
-                Some(ffi::ErrorCode::DatabaseBusy | ffi::ErrorCode::DatabaseLocked) => {
-                    ErrorCode::Unavailable
-                }
-                _ => ErrorCode::Storage,
-            },
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                ErrorCode::DiskFull
-            }
-            Self::Damaged(_) | Self::BadRow { .. } => ErrorCode::Corrupt,
+            Self::BadRow { .. } => ErrorCode::Corrupt,
             Self::BadKey(_) => ErrorCode::InvalidRequest,
-            _ => ErrorCode::Storage,
+            _ => self.cause().code(),
         }
     }
     /// True if the same call may work later without anybody changing anything.
@@ -72,24 +63,15 @@ impl Error {
         match self {
             Self::NoWal(_) => "put the data folder on a local disk",
             Self::NotOurs => "name another file; this one was left as it is",
-            Self::NewerFile { .. } => "update Carrel; the file was left as it is",
             Self::Edited { .. } => {
                 "use the release that made this file, or a backup made by this one; the file was left as it is"
             }
+            Self::Failed { .. } if self.cause() != Cause::Other => self.cause().hint(),
             Self::Failed { .. } | Self::Refused { .. } => {
                 "the file was left as it was; a copy made before is in the backup folder"
             }
-            Self::Damaged(_) => {
-                "restore the newest backup and sync: rows that the other side has come back"
-            }
-            _ => match self.code() {
-                ErrorCode::DiskFull => "make room on the disk; nothing was lost",
-                ErrorCode::Unavailable => "another program holds the file; try again",
-                ErrorCode::Corrupt => {
-                    "restore the newest backup and sync: rows that the other side has come back"
-                }
-                _ => "",
-            },
+            Self::BadRow { .. } => Cause::Corrupt.hint(),
+            _ => self.cause().hint(),
         }
     }
 }

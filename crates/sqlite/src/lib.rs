@@ -5,13 +5,17 @@
 //! refused (`carrel_model::lattice::Validate`, before a row comes here).
 
 mod backup;
+mod cause;
 mod error;
 pub mod migrate;
 mod open;
 pub mod rows;
 
 pub use backup::backup;
+pub use cause::Cause;
 pub use error::{Error, Result};
-pub use migrate::{Migrated, Migration, migrate};
-pub use open::{Options, Synchronous, integrity_check, open, open_in_memory, quick_check};
+pub use migrate::{Migrated, Migration, is_migrated, migrate};
+pub use open::{
+    Options, Synchronous, confirm_damage, integrity_check, open, open_in_memory, quick_check,
+};
 pub use rusqlite;

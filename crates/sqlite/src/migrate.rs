@@ -49,6 +49,19 @@ pub fn migrate(
     backup_dir: Option<&Path>,
     now_ms: i64,
 ) -> Result<Migrated> {
+    let file = conn.path().map(PathBuf::from);
+    migrate_unprobed(conn, migrations, backup_dir, now_ms).map_err(|e| match &file {
+        Some(file) => e.probed(file),
+        None => e,
+    })
+}
+
+fn migrate_unprobed(
+    conn: &mut Connection,
+    migrations: &[Migration],
+    backup_dir: Option<&Path>,
+    now_ms: i64,
+) -> Result<Migrated> {
     if let Some((_, m)) = (1..).zip(migrations).find(|(n, m)| m.number != *n) {
         return Err(Error::Numbering(m.number));
     }
@@ -108,6 +121,11 @@ fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result
         )?;
     }
     Ok(tx.commit()?)
+}
+
+/// True if the file has all of `migrations`, and they are the same ones. Writes nothing. Errors: as `migrate`.
+pub fn is_migrated(conn: &Connection, migrations: &[Migration]) -> Result<bool> {
+    Ok(applied(conn, migrations)? == migrations.len() as u32)
 }
 
 /// How many of `migrations` the file has, after it was made sure that they are the same ones.

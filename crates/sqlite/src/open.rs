@@ -1,11 +1,11 @@
 //! One way to open a database file, for both sides: write-ahead log, real durability, foreign keys, the SQL functions of `rows`.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, io::Read, path::Path, time::Duration};
 
 use carrel_model::lattice::{Extra, Join};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, functions::FunctionFlags};
 
-use crate::{Error, Result};
+use crate::{Cause, Error, Result};
 
 /// 3.7.0 to 3.51.2 can corrupt a write-ahead log that two connections write and checkpoint.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -56,8 +56,12 @@ impl Options {
     }
 }
 
-/// Opens a file. It makes the file (readable by its owner only) but not its folder.
+/// Opens a file. It makes the file (readable by its owner only) but not its folder. [`Error::cause`] tells why it failed.
 pub fn open(path: &Path, options: Options) -> Result<Connection> {
+    open_unprobed(path, options).map_err(|e| e.probed(path))
+}
+
+fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags |= if options.read_only {
         OpenFlags::SQLITE_OPEN_READ_ONLY
@@ -70,6 +74,11 @@ pub fn open(path: &Path, options: Options) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags)?;
     prepare(&conn, options)?;
     if !options.read_only {
+        if conn.is_readonly(rusqlite::MAIN_DB)? {
+            // SQLite opens a file that it may only read without an error; the first write would report this.
+            let source = std::io::ErrorKind::PermissionDenied.into();
+            return Err(Error::Io { action: "write", path: path.to_owned(), source });
+        }
         if options.incremental_vacuum {
             conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
@@ -146,6 +155,33 @@ fn functions(conn: &Connection) -> Result<()> {
         Ok(joined.to_text())
     })?;
     Ok(())
+}
+
+/// What every SQLite database begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Bytes of a database's header.
+const HEADER_BYTES: u64 = 100;
+
+/// Checks on a fresh connection whether a file that was reported as damaged is damaged: its header, then its pages. Gives
+/// what was found, and `None` for a sound, a missing or an empty file. `Err`: it cannot be told now, so nothing is proven.
+pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
+    let mut header = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(HEADER_BYTES).read_to_end(&mut header));
+    match read {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::Io { action: "read", path: path.to_owned(), source }),
+        Ok(0) => return Ok(None),
+        Ok(_) => {}
+    }
+    if header.len() as u64 != HEADER_BYTES || !header.starts_with(MAGIC) {
+        return Ok(Some("the header is not a database's".into()));
+    }
+    let options = Options { create: false, ..Options::default() };
+    match open(path, options).and_then(|conn| quick_check(&conn)) {
+        Ok(()) => Ok(None),
+        Err(e) if e.cause() == Cause::Corrupt => Ok(Some(e.to_string())),
+        Err(e) => Err(e),
+    }
 }
 
 /// Looks for damage; reads the whole file, but not every index. `Error::Damaged` names what was found.

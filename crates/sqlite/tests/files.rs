@@ -1,11 +1,12 @@
 //! Real files: how they are opened, copied and migrated.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path, process::Command, time::Duration};
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{
-    Error, Migrated, Migration, Options, backup, integrity_check, migrate, open, quick_check,
-    rusqlite::{self, Connection},
+    Cause, Error, Migrated, Migration, Options, backup, confirm_damage, integrity_check, migrate,
+    open, quick_check,
+    rusqlite::{self, Connection, ffi},
 };
 use tempfile::TempDir;
 
@@ -294,4 +295,208 @@ fn two_programs_that_open_one_new_file_migrate_it_once() {
     });
     assert_eq!(done, [2; 4]);
     assert_eq!(number(&at(dir.path()), "SELECT count(*) FROM schema_migration").unwrap(), 2);
+}
+
+#[test]
+fn the_cause_of_a_code_of_sqlite_is_known() {
+    let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    for (code, cause) in [
+        (ffi::SQLITE_FULL, Cause::Full),
+        (ffi::SQLITE_IOERR_SHMSIZE, Cause::Full),
+        (ffi::SQLITE_IOERR_SHMMAP, Cause::Full),
+        (ffi::SQLITE_IOERR_WRITE, Cause::Full),
+        (ffi::SQLITE_IOERR_FSYNC, Cause::Full),
+        (ffi::SQLITE_IOERR_DIR_FSYNC, Cause::Full),
+        (ffi::SQLITE_IOERR_TRUNCATE, Cause::Full),
+        (ffi::SQLITE_IOERR_READ, Cause::Other),
+        (ffi::SQLITE_IOERR_SHMOPEN, Cause::Other),
+        (ffi::SQLITE_CANTOPEN, Cause::Other),
+        (ffi::SQLITE_CORRUPT, Cause::Corrupt),
+        (ffi::SQLITE_CORRUPT_VTAB, Cause::Corrupt),
+        (ffi::SQLITE_NOTADB, Cause::Corrupt),
+        (ffi::SQLITE_BUSY, Cause::Busy),
+        (ffi::SQLITE_BUSY_SNAPSHOT, Cause::Busy),
+        (ffi::SQLITE_LOCKED, Cause::Busy),
+        (ffi::SQLITE_PROTOCOL, Cause::Busy),
+        (ffi::SQLITE_READONLY, Cause::Denied),
+        (ffi::SQLITE_READONLY_DIRECTORY, Cause::Denied),
+        (ffi::SQLITE_PERM, Cause::Denied),
+        (ffi::SQLITE_IOERR_ACCESS, Cause::Denied),
+        (ffi::SQLITE_CONSTRAINT, Cause::Other),
+    ] {
+        assert_eq!(Cause::of_sqlite(&failure(code)), cause, "{code}");
+        let failed = Error::Failed { number: 1, name: "one", source: failure(code) };
+        assert_eq!((failed.cause(), failed.code()), (cause, cause.code()), "{code}");
+    }
+    for (kind, cause) in [
+        (std::io::ErrorKind::StorageFull, Cause::Full),
+        (std::io::ErrorKind::QuotaExceeded, Cause::Full),
+        (std::io::ErrorKind::PermissionDenied, Cause::Denied),
+        (std::io::ErrorKind::ReadOnlyFilesystem, Cause::Denied),
+        (std::io::ErrorKind::NotFound, Cause::Other),
+    ] {
+        assert_eq!(Cause::of_io(&kind.into()), cause, "{kind}");
+    }
+    assert_eq!(Cause::Full.code(), ErrorCode::DiskFull);
+}
+
+/// A file system in memory of this size; none without the right to mount one.
+#[cfg(target_os = "linux")]
+struct SmallDisk(TempDir);
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    fn new(kib: usize) -> Option<Self> {
+        let dir = folder();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
+            .arg(dir.path())
+            .output();
+        if mount.is_ok_and(|o| o.status.success()) {
+            return Some(Self(dir));
+        }
+        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: a small file system cannot be mounted here (root is needed)");
+        }
+        None
+    }
+}
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_whatever_sqlite_reports() {
+    let Some(disk) = SmallDisk::new(4096) else { return };
+    let (old, new) = (disk.0.path().join("old.db"), disk.0.path().join("new.db"));
+    let mut conn = open(&old, Options::default()).unwrap();
+    migrate(&mut conn, &[ONE], None, 0).unwrap();
+    conn.execute_batch("INSERT INTO one VALUES (7)").unwrap();
+    drop(conn);
+    let mut filler = fs::File::create(disk.0.path().join("filler")).unwrap();
+    while filler.write_all(&[1; 4096]).is_ok() {}
+    let (mut full, mut whole) = (0, 0);
+    // From a full disk on, 4 KiB more are free in each round.
+    let len = filler.metadata().unwrap().len();
+    for free in (0..=512).step_by(4) {
+        filler.set_len(len - free * 1024).unwrap();
+        for path in [&old, &new] {
+            let opened = open(path, Options::default())
+                .and_then(|mut conn| migrate(&mut conn, &[ONE, TWO], None, 0));
+            match opened {
+                Ok(_) => whole += 1,
+                Err(e) => {
+                    full += 1;
+                    assert_eq!(e.cause(), Cause::Full, "{free} KiB: {e}");
+                    assert_eq!(e.code(), ErrorCode::DiskFull, "{free} KiB: {e}");
+                }
+            }
+            assert!(confirm_damage(path).is_ok_and(|d| d.is_none()) || free < 128, "{free} KiB");
+        }
+        let _ = fs::remove_file(&new);
+    }
+    assert!(full > 5 && whole > 5, "{full} and {whole}");
+    let conn = open(&old, Options::default()).unwrap();
+    assert_eq!(number(&conn, "SELECT n FROM one").unwrap(), 8, "nothing was lost");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_only_file_system_is_named() {
+    let Some(disk) = SmallDisk::new(4096) else { return };
+    let path = disk.0.path().join("a.db");
+    migrate(&mut open(&path, Options::default()).unwrap(), &[ONE], None, 0).unwrap();
+    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.0.path()).status();
+    assert!(remount.unwrap().success());
+    for path in [path, disk.0.path().join("new.db")] {
+        let error = open(&path, Options::default()).unwrap_err();
+        assert_eq!(error.cause(), Cause::Denied, "{error}");
+    }
+}
+
+/// Another process, because the limit counts for all tests of this one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_without_file_descriptors_is_named() {
+    const CHILD: &str = "CARREL_TEST_NO_FILES";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let path = Path::new(&path);
+        let mut held = Vec::new();
+        while let Ok(file) = fs::File::open("/dev/null") {
+            held.push(file);
+        }
+        for free in 0..8 {
+            if let Err(error) = open(path, Options::default())
+                .and_then(|mut conn| migrate(&mut conn, &[ONE], None, 0))
+            {
+                assert_eq!(error.cause(), Cause::TooManyFiles, "{free} are free: {error}");
+            }
+            held.pop();
+        }
+        drop(held);
+        assert!(confirm_damage(path).unwrap().is_none());
+        return;
+    }
+    let dir = folder();
+    let path = dir.path().join("a.db");
+    drop(open(&path, Options::default()).unwrap());
+    let done = Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("a_process_without_file_descriptors_is_named")
+        .env(CHILD, &path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn a_file_that_another_connection_holds_is_busy_and_a_newer_one_is_newer() {
+    let dir = folder();
+    let path = dir.path().join("a.db");
+    let mut holder = at(dir.path());
+    migrate(&mut holder, &[ONE, TWO], None, 0).unwrap();
+    holder.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT").unwrap();
+    let quick = Options { busy: Duration::ZERO, ..Options::default() };
+    let error = open(&path, quick)
+        .and_then(|mut conn| migrate(&mut conn, &[ONE, TWO], None, 0))
+        .unwrap_err();
+    assert_eq!((error.cause(), error.code()), (Cause::Busy, ErrorCode::Unavailable), "{error}");
+    drop(holder);
+    let error = migrate(&mut at(dir.path()), &[ONE], None, 0).unwrap_err();
+    assert_eq!((error.cause(), error.code()), (Cause::Newer, ErrorCode::Storage), "{error}");
+}
+
+#[test]
+fn damage_is_confirmed_by_the_file_itself() {
+    let dir = folder();
+    let path = dir.path().join("a.db");
+    assert_eq!(confirm_damage(&path).unwrap(), None, "a missing file is not damaged");
+    fs::write(&path, "").unwrap();
+    assert_eq!(confirm_damage(&path).unwrap(), None, "nor is an empty one");
+    at(dir.path())
+        .execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (zeroblob(90000))")
+        .unwrap();
+    assert_eq!(confirm_damage(&path).unwrap(), None);
+    let sound = fs::read(&path).unwrap();
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = sound.clone();
+        change(&mut bytes);
+        bytes
+    };
+    for bytes in [
+        changed(&|b| b[3] ^= 1),
+        changed(&|b| b.truncate(50)),
+        changed(&|b| b.truncate(4096)),
+        changed(&|b| b[4096..4200].fill(0xff)),
+        b"a text".to_vec(),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        assert!(confirm_damage(&path).unwrap().is_some());
+    }
 }

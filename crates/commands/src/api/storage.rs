@@ -70,6 +70,8 @@ pub enum StorageLimit {
     Budget,
     /// The disk itself.
     Disk,
+    /// No limit: the index of content cannot be opened now. What is here can be read; nothing can be added or removed.
+    Index,
 }
 
 /// A course, story or lesson on this device.

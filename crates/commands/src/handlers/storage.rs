@@ -56,6 +56,7 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
             limit: match t.limit {
                 Limit::Budget => StorageLimit::Budget,
                 Limit::Disk => StorageLimit::Disk,
+                Limit::Index => StorageLimit::Index,
             },
             missing: t.missing,
         }),

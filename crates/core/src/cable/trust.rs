@@ -90,6 +90,8 @@ impl Library {
             )?
             .execute(params![self.account(), key, head.server, head.server_name, now])?;
             Ok(())
-        })
+        })?;
+        self.record_keys();
+        Ok(())
     }
 }

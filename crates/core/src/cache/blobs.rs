@@ -11,7 +11,10 @@ use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, Weak},
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -19,7 +22,10 @@ use carrel_model::{BlobHash, ErrorCode};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{ByteLru, Db, Growing, MediaKind, PartFile, Room, below::Below};
-use crate::{Clock, Error, Result, storage::Steps};
+use crate::{
+    Clock, Error, Result,
+    storage::{Records, Steps},
+};
 
 /// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
 pub const INLINE: u64 = 32 * 1024;
@@ -48,6 +54,10 @@ pub(super) struct Inner {
     pub(super) steps: OnceLock<Steps>,
     /// The machine's own store, that this user may only read.
     pub(super) below: OnceLock<Below>,
+    /// Small bodies that the database lost are read from here.
+    pub(super) records: Option<Records>,
+    /// The database is a stand-in: no file is deleted because of it.
+    pub(super) read_only: OnceLock<Arc<AtomicBool>>,
 }
 
 /// Where a blob's bytes are.
@@ -114,11 +124,12 @@ pub struct Missing {
 }
 
 impl BlobStore {
-    /// `root` holds the files; it is made if missing.
-    pub fn new(db: Db, root: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        fs::create_dir_all(root)?;
-        Ok(Self {
+    /// `root` holds the files.
+    pub fn new(db: Db, root: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
             inner: Arc::new(Inner {
+                records: root.parent().map(Records::of),
+                read_only: OnceLock::new(),
                 db,
                 root: root.to_owned(),
                 memory: ByteLru::new(MEMORY),
@@ -129,7 +140,15 @@ impl BlobStore {
                 steps: OnceLock::new(),
                 below: OnceLock::new(),
             }),
-        })
+        }
+    }
+
+    /// While it is true, nothing is deleted from the disk.
+    pub(crate) fn set_read_only(&self, read_only: Arc<AtomicBool>) {
+        let _ = self.inner.read_only.set(read_only);
+    }
+    pub(super) fn is_read_only(&self) -> bool {
+        self.inner.read_only.get().is_some_and(|read_only| read_only.load(Ordering::Relaxed))
     }
 
     pub(super) fn db(&self) -> &Db {
@@ -164,7 +183,7 @@ impl BlobStore {
         self.inner.room.get()?.upgrade()
     }
     /// Runs `write` again, once, if the disk was full and room could be made.
-    pub(super) fn with_room<T>(
+    pub(crate) fn with_room<T>(
         &self,
         bytes: u64,
         mut write: impl FnMut() -> Result<T>,
@@ -204,32 +223,65 @@ impl BlobStore {
             self.touch(hash);
             return Ok(Some(Place::Memory(bytes)));
         }
-        let row = self.inner.db.with(|conn| {
+        let row = self.inner.db.read(|conn| {
             Ok(conn
                 .prepare_cached(
-                    "SELECT b.size, y.body FROM blob b LEFT JOIN blob_body y ON y.hash = b.hash WHERE b.hash = ?1",
+                    "SELECT b.size, b.inline, y.body FROM blob b LEFT JOIN blob_body y ON y.hash = b.hash WHERE b.hash = ?1",
                 )?
-                .query_row([hash.0], |r| Ok((r.get::<_, i64>("size")?, r.get::<_, Option<Vec<u8>>>("body")?)))
+                .query_row([hash.0], |r| {
+                    Ok((r.get::<_, i64>("size")?, r.get::<_, bool>("inline")?, r.get::<_, Option<Vec<u8>>>("body")?))
+                })
                 .optional()?)
         })?;
+        let path = self.path(hash);
         let place = match row {
             None => return Ok(self.inner.below.get().and_then(|below| below.locate(hash))),
-            Some((_, Some(body))) => {
+            Some((size, _, None)) if is_file_of(&path, size) => {
+                Place::File { path, size: size.unsigned_abs() }
+            }
+            Some((_, inline, body)) => {
+                let sound = body.filter(|body| BlobHash::of(body) == hash);
+                let found = match sound {
+                    None if inline => self.restore_body(hash)?,
+                    found => found,
+                };
+                let Some(body) = found else {
+                    self.forget(hash)?;
+                    return Ok(None);
+                };
                 let bytes = Bytes::from(body);
                 self.inner.memory.put(hash, bytes.clone(), bytes.len());
                 Place::Memory(bytes)
             }
-            Some((size, None)) => {
-                let path = self.path(hash);
-                if !is_file_of(&path, size) {
-                    self.forget(hash)?;
-                    return Ok(None);
-                }
-                Place::File { path, size: size.unsigned_abs() }
-            }
         };
         self.touch(hash);
         Ok(Some(place))
+    }
+
+    /// A small body that is damaged or gone in the database, from the pack of a download that needs it.
+    pub(super) fn restore_body(&self, hash: BlobHash) -> Result<Option<Vec<u8>>> {
+        let Some(records) = &self.inner.records else { return Ok(None) };
+        let versions = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT v.hash, v.scope, v.signer FROM need n JOIN version v ON v.version = n.version WHERE n.hash = ?1",
+                )?
+                .query_map([hash.0], |r| Ok((hash_at(r, 0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        let Some(body) = records.body(hash, &versions) else { return Ok(None) };
+        tracing::warn!(blob.hash = ?hash, "a small blob was damaged in the database and is taken from its pack");
+        let written = self.inner.db.write(|tx| {
+            tx.prepare_cached("UPDATE blob SET size = ?2, inline = 1 WHERE hash = ?1")?
+                .execute(params![hash.0, body.len() as i64])?;
+            tx.prepare_cached("INSERT OR REPLACE INTO blob_body (hash, body) VALUES (?1, ?2)")?
+                .execute(params![hash.0, body])?;
+            Ok(())
+        });
+        if let Err(e) = written {
+            tracing::debug!(error = %e, "it is taken from there again the next time");
+        }
+        Ok(Some(body))
     }
 
     /// Its bytes are in memory now. Does not count as a use.
@@ -245,12 +297,12 @@ impl BlobStore {
     /// Which of these are here: one statement, no bodies read.
     pub fn have_all(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
-        let here = self.inner.db.with(|conn| {
+        let here = self.inner.db.read(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.hash, b.size, b.inline FROM json_each(?1) j JOIN blob b ON b.hash = unhex(j.value)",
                 )?
-                .query_map([list], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
+                .query_map([&list], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         let mut here = self.only_with_files(here)?;
@@ -263,7 +315,7 @@ impl BlobStore {
 
     /// What of a version (`queue::set_wanted`) is not here, small ones first: two statements, however many blobs.
     pub fn missing(&self, version: i64) -> Result<Vec<Missing>> {
-        let files = self.inner.db.with(|conn| {
+        let files = self.inner.db.read(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.hash, b.size, b.inline FROM need n JOIN blob b ON b.hash = n.hash WHERE n.version = ?1 AND b.inline = 0",
@@ -272,7 +324,7 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         self.only_with_files(files)?;
-        let mut missing: Vec<Missing> = self.inner.db.with(|conn| {
+        let mut missing: Vec<Missing> = self.inner.db.read(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT n.hash, n.size, n.kind, coalesce(p.bytes, 0)

@@ -40,6 +40,9 @@ impl BlobStore {
             }
         };
         if found != hash {
+            if self.restore_body(hash)?.is_some() {
+                return Ok(true);
+            }
             tracing::warn!(blob.hash = ?hash, "a blob is damaged and is removed");
             self.forget(hash)?;
             return Ok(false);
@@ -79,6 +82,12 @@ impl BlobStore {
     /// Takes the blob off this device.
     pub fn forget(&self, hash: BlobHash) -> Result<()> {
         self.forget_memory([hash]);
+        if self.is_read_only() {
+            return self.inner.db.write(|tx| {
+                tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
+                Ok(())
+            });
+        }
         self.inner.db.write(|tx| doom(tx, hash))?;
         self.bury().map(|_| ())
     }
@@ -90,6 +99,9 @@ impl BlobStore {
 
     /// Deletes the files whose rows are gone; gives how many. Safe to repeat, and done again at the next start if it was cut short.
     pub(crate) fn bury(&self) -> Result<usize> {
+        if self.is_read_only() {
+            return Ok(0);
+        }
         let (mut after, mut buried) = (Vec::new(), 0);
         loop {
             // Under the write lock, because whoever fetches the blob again puts its file into the same place.
@@ -125,6 +137,9 @@ impl BlobStore {
 
     /// Throws an unfinished file away, unless somebody writes it now; true if it is gone.
     pub(crate) fn discard_part(&self, hash: BlobHash) -> Result<bool> {
+        if self.is_read_only() {
+            return Ok(false);
+        }
         let gone = super::part::discard_file(&self.path(hash).with_extension("part"))?;
         if gone {
             self.forget_part(hash)?;

@@ -36,6 +36,7 @@ pub use ask::Ask;
 pub(crate) use blobs::hash_at;
 pub use blobs::{BlobStore, Came, INLINE, Missing, Place};
 pub use db::Db;
+pub(crate) use db::{Repair, connect, in_memory, set_aside};
 pub use entries::Floor;
 pub use figures::{Figures, Tally};
 pub use flight::{Ends, Flight, Flights};

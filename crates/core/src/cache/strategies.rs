@@ -70,9 +70,16 @@ impl Cache {
         let mut run = [0; 16];
         ids.fill(&mut run);
         let db = Db::open(file, MIGRATIONS, clock.now_ms())?;
+        let answers = Answers::open(db.clone())
+            // The second try comes after a check of the file; the third does without the file.
+            .or_else(|_| Answers::open(db.clone()))
+            .or_else(|e| {
+                tracing::warn!(error = %e, "the cache cannot be read: this run does without its file");
+                db.forget_file().and_then(|()| Answers::open(db.clone()))
+            })?;
         let asker = Asker { account: account.to_owned(), language: String::new() };
         let inner = Inner {
-            answers: Answers::open(db.clone())?,
+            answers,
             db,
             http,
             base_url: base_url.to_owned(),

@@ -75,6 +75,8 @@ impl Core {
         if !self.can_move_content() {
             return Err(Error::Invalid("the organisation says where content lies".into()));
         }
+        // A second move begins where the first one ended.
+        let _one = self.moving.lock().await;
         let (storage, places) = (self.storage().await?, self.places());
         aside({
             let (storage, places) = (storage.clone(), places.clone());
@@ -88,13 +90,15 @@ impl Core {
         let turn = self.turn.lock().await;
         let open = self.account().map(|a| a.id.clone());
         self.close_open().await;
-        self.storage.lock().await.take();
-        // All of it before the account opens again: whoever opens content goes on with a move that is still noted.
+        // Held until the new folder counts: whoever asks for content meanwhile waits, and never opens the old folder.
+        let mut opened = self.storage.lock().await;
+        opened.take();
         let moved = aside(move || match places.switch(&storage) {
             Ok(_) => places.tidy(&|_| {}),
             Err(e) => places.give_up().and(Err(e)),
         })
         .await;
+        drop(opened);
         drop(turn);
         if let Some(id) = open {
             self.switch(&id).await?;
@@ -122,7 +126,10 @@ fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture
     Box::pin(async move {
         let tidied = places.clone();
         let swept = aside(move || {
-            tidied.tidy(&|_| {})?;
+            // The old folder is emptied only while the new one can be read.
+            if sweeping.degraded().is_none() {
+                tidied.tidy(&|_| {})?;
+            }
             sweeping.sweep()
         });
         match swept.await {
@@ -145,7 +152,18 @@ fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture
             clock.sleep(LOOK_FOR_SPACE).await;
             // After a move there is another store, and another watch.
             let Some(storage) = watched.upgrade() else { return };
-            match (storage.look_again(), core.upgrade().and_then(|c| c.account())) {
+            let was_degraded = storage.degraded().is_some();
+            let looked = aside({
+                let storage = storage.clone();
+                move || {
+                    let looked = storage.look_again();
+                    if was_degraded && matches!(looked, Ok(true)) {
+                        storage.sweep()?;
+                    }
+                    looked
+                }
+            });
+            match (looked.await, core.upgrade().and_then(|c| c.account())) {
                 (Ok(true), Some(account)) => account.content.downloads.resume(),
                 (Ok(_), _) => {}
                 (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),

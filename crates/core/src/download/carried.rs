@@ -26,6 +26,7 @@ pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<
     let blobs = &manifest.manifest.blobs;
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
     let [account, kind, id, scope] = queue::of(library, wish);
+    library.storage().need_index()?;
     library.content_db().write(|tx| {
         let version = queue::version(tx, wish, manifest, blobs)?;
         tx.prepare_cached(
@@ -51,7 +52,11 @@ pub fn finish(
 ) -> Result<bool> {
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = queue::of(library, wish);
+    library.storage().write_pack(version)?;
     library.content_db().write(|tx| {
+        if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
+            return Ok(false);
+        }
         let switched = tx
             .prepare_cached(
                 "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = ?6
@@ -73,6 +78,7 @@ pub fn finish(
                 origin.as_of_ms,
                 now
             ])?;
+            library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
         }
         Ok(switched == 1)
     })
@@ -89,6 +95,9 @@ pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
 
 /// What a run that was killed left half way.
 pub fn tidy(library: &Library) -> Result<()> {
+    if library.storage().is_degraded() {
+        return Ok(());
+    }
     take_back(library, "", &[])
 }
 

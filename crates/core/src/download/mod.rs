@@ -208,6 +208,9 @@ impl Downloads {
 
     /// Goes on with everything that waits for the network or for its turn.
     pub fn resume(&self) {
+        if self.inner.library.storage().is_degraded() {
+            return;
+        }
         match queue::waiting(&self.inner.library) {
             Ok(waiting) => waiting.into_iter().for_each(|(wish, own)| {
                 self.run(wish, |run| {
@@ -266,6 +269,9 @@ impl Downloads {
     pub fn update(&self) -> Result<usize> {
         let library = &self.inner.library;
         let mut begun = 0;
+        if library.storage().is_degraded() {
+            return Ok(begun);
+        }
         for (wish, here) in queue::ready(library)? {
             let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
             // What came by cable under another library's key is not this list's to replace.

@@ -69,7 +69,7 @@ impl Downloads {
             if proof.lacks.is_empty() {
                 queue::set_checked(&library, wish, proof.checked_ms)?;
                 self.told(wish);
-            } else {
+            } else if !library.storage().is_degraded() {
                 self.want(wish, false)?;
             }
         }

@@ -158,7 +158,7 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
 }
 
 pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
-    library.content_db().with(|conn| {
+    library.content_db().read(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -171,7 +171,7 @@ pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
 
 /// The states of whole courses or stories, by id.
 pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
-    library.content_db().with(|conn| {
+    library.content_db().read(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT d.id, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -184,7 +184,7 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
 
 /// The states of single lessons of a course, by the lesson's item id.
 pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
-    library.content_db().with(|conn| {
+    library.content_db().read(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -207,8 +207,9 @@ pub(super) fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
 pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().with(|conn| {
-        conn.prepare_cached(
+    library.storage().need_index()?;
+    library.content_db().write(|tx| {
+        tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                    requested_ms, used_ms, checked_ms)
              VALUES (?1, ?2, ?3, ?4, 'queued', '', 0, 0, NULL, NULL, ?5, ?6, ?6, 0)
@@ -216,7 +217,7 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
                phase = 'queued', reason = '', pinned = max(pinned, excluded.pinned)",
         )?
         .execute(params![account, kind, id, scope, pinned, now])?;
-        Ok(())
+        library.storage().write_record(tx, of(library, wish), None)
     })
 }
 
@@ -351,8 +352,14 @@ pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
 /// short. False if `version` is not what is wanted any more.
 pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().with(|conn| {
-        let switched = conn
+    library.storage().write_pack(version)?;
+    library.content_db().write(|tx| {
+        if !is_wanted(tx, [account, kind, id, scope], version)? {
+            return Ok(false);
+        }
+        // Before the row: a record whose row is missing is taken in at the next start.
+        library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
+        let switched = tx
             .prepare_cached(
                 "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = coalesce((
                    SELECT min(b.proved_ms) FROM need n JOIN blob b ON b.hash = n.hash WHERE n.version = ?5), ?6)
@@ -361,6 +368,16 @@ pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> R
             .execute(params![account, kind, id, scope, version, now_ms])?;
         Ok(switched == 1)
     })
+}
+
+/// True if this version is what the download is fetching.
+pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result<bool> {
+    let [account, kind, id, scope] = key;
+    Ok(tx
+        .prepare_cached(
+            "SELECT 1 FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND wanted = ?5",
+        )?
+        .exists(params![account, kind, id, scope, version])?)
 }
 
 pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
@@ -377,6 +394,7 @@ pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
 /// Takes the wish back. Blobs that no other version on this device needs lose their rows in the same transaction; `BlobStore::bury`
 /// deletes their files, now or after the next start.
 pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
+    library.storage().need_index()?;
     let [account, kind, id, scope] = of(library, wish);
     let gone = library.content_db().write(|tx| {
         let mut gone = tx
@@ -404,12 +422,13 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
         library.blobs().discard_part(*hash)?;
     }
     library.blobs().forget_memory(gone);
-    library.blobs().bury().map(|_| ())
+    library.blobs().bury()?;
+    library.storage().remove_records()
 }
 
 /// What should go on by itself, oldest first, and whether a learner waits for it (nothing of it is here yet).
 pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
-    library.content_db().with(|conn| {
+    library.content_db().read(|conn| {
         let rows = conn
             .prepare_cached(
                 "SELECT kind, id, scope, ready IS NULL FROM download
@@ -424,7 +443,7 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
 
 /// All that are ready, with the version that is here.
 pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
-    library.content_db().with(|conn| {
+    library.content_db().read(|conn| {
         let rows = conn
             .prepare_cached(
                 "SELECT d.kind, d.id, d.scope, v.hash FROM download d JOIN version v ON v.version = d.ready

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Downloads, Phase, State, Wish, World,
+    Downloads, Phase, Reason, State, Wish, World,
     meter::Meter,
     queue,
     rules::Ask,
@@ -44,6 +44,8 @@ pub struct Run {
     received: AtomicU64,
     opened: Mutex<Option<ItemId>>,
     retry_at_ms: Mutex<Option<i64>>,
+    /// How it stopped, while the database could not be told.
+    unsaved: Mutex<Option<(Phase, Reason)>>,
 }
 
 impl Run {
@@ -59,6 +61,7 @@ impl Run {
             received: AtomicU64::new(0),
             opened: Mutex::default(),
             retry_at_ms: Mutex::default(),
+            unsaved: Mutex::default(),
         }
     }
     pub fn is_own(&self) {
@@ -95,6 +98,9 @@ impl Run {
     }
     /// What only this run knows of the state.
     pub fn dress(&self, mut state: State, now_ms: i64) -> State {
+        if let Some((phase, reason)) = *lock(&self.unsaved) {
+            (state.phase, state.reason) = (phase, reason);
+        }
         match state.phase {
             Phase::Running => {
                 let pace = self.meter.pace(now_ms);
@@ -169,6 +175,7 @@ impl Downloads {
     /// One attempt, which ends when it is not allowed any more.
     async fn attempt(&self, run: &Run, world: &mut watch::Receiver<World>) -> Result<Done, Halt> {
         world.borrow_and_update();
+        *lock(&run.unsaved) = None;
         // What was said before is heeded by this attempt: it does not end the wait after it.
         let _ = run.hurried().now_or_never();
         let parallel = self.inner.allow(run).map_err(Halt::Held)?;
@@ -229,7 +236,11 @@ impl Downloads {
             if pace.total == 0 { Ok(()) } else { queue::set_done(library, &run.wish, pace.done) }
         });
         if let Err(e) = noted {
+            *lock(&run.unsaved) = Some((stop.phase, stop.reason));
             tracing::error!(download.id = run.wish.name(), error = %e, "the state of a download could not be saved");
+        }
+        if stop.reason == Reason::DiskFull {
+            library.storage().note_full();
         }
         self.told(&run.wish);
     }
@@ -239,7 +250,10 @@ impl Downloads {
         let library = self.inner.library.clone();
         let now = library.clock().now_ms();
         // Until here the old version was read; from here on the new one is. One statement.
-        if !queue::set_ready(&library, &run.wish, done.version, now)? {
+        let (work, wish, version) = (library.clone(), run.wish.clone(), done.version);
+        let switched =
+            tokio::task::spawn_blocking(move || queue::set_ready(&work, &wish, version, now));
+        if !switched.await.map_err(|e| Error::Internal(e.to_string()))?? {
             return Ok(false);
         }
         let bytes = done.manifest.manifest.total_bytes();

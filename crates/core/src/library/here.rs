@@ -141,7 +141,9 @@ impl Library {
                 [&self.inner.base_url, key],
             )?;
             Ok(())
-        })
+        })?;
+        self.record_keys();
+        Ok(())
     }
 }
 

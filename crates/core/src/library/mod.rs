@@ -96,10 +96,19 @@ impl Content {
     /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
-        carried::tidy(&library)?;
+        // The account opens whatever the state of content is.
+        if let Err(e) = carried::tidy(&library) {
+            tracing::warn!(error = %e, "what an import left half done stays for the next start");
+        }
         let downloads = Downloads::open(library.clone());
         let _ = library.inner.mend.set(Box::new(downloads.waker()));
         downloads.resume();
+        let searched = library.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(e) = searched.index_missing() {
+                tracing::debug!(error = %e, "not all of what is here can be searched");
+            }
+        });
         let ahead = Ahead::new(library.clone(), downloads.clone());
         Ok(Arc::new(Self { library, downloads, ahead }))
     }
@@ -319,6 +328,7 @@ impl Library {
                 )?;
                 Ok(())
             })?;
+            self.record_keys();
         }
         let weight = signed.manifest.len() * 3;
         let open = Arc::new(OpenManifest { manifest, version, signed });
@@ -326,9 +336,16 @@ impl Library {
         Ok(open)
     }
 
+    /// A key that the record lacks is there in the database all the same, and is written at the next start.
+    pub(crate) fn record_keys(&self) {
+        if let Err(e) = self.inner.storage.write_keys() {
+            tracing::warn!(error = %e, "the record of keys was not written");
+        }
+    }
+
     /// The signed manifest whose bytes are all on this device, and when they were last checked.
     fn downloaded(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
-        self.inner.content.with(|conn| {
+        self.inner.content.read(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
@@ -341,7 +358,7 @@ impl Library {
 
     /// The newest signed manifest of which at least a lesson is here.
     fn with_a_lesson(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
-        self.inner.content.with(|conn| {
+        self.inner.content.read(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready

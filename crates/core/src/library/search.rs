@@ -180,6 +180,27 @@ impl Library {
         })
     }
 
+    /// Indexes what is ready and not in the index: the index is not part of what a rebuilt database gets from its records.
+    pub(crate) fn index_missing(&self) -> Result<()> {
+        let missing: Vec<(String, String)> = self.inner.content.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT kind, id FROM download d WHERE account = ?1 AND scope = '' AND ready IS NOT NULL
+                       AND NOT EXISTS (SELECT 1 FROM page_text p WHERE p.account = d.account AND p.root = d.id)",
+                )?
+                .query_map([&self.inner.account], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })?;
+        for (kind, id) in missing {
+            if let Ok(id) = Slug::new(id)
+                && let Some(manifest) = self.ready_manifest(Kind::of_str(&kind), &id)?
+            {
+                self.index(&manifest)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a course or story out of the index.
     pub(crate) fn unindex(&self, root: &Slug) -> Result<()> {
         self.inner.content.with(|conn| {

@@ -73,6 +73,9 @@ impl Storage {
     }
 
     fn evict_classes(&self, bytes: u64, classes: &[Class]) -> Result<u64> {
+        if self.is_degraded() {
+            return Ok(0);
+        }
         let _turn = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(e) = self.inner.blobs.write_touches() {
             tracing::debug!(error = %e, "what was used last is not known");
@@ -134,6 +137,7 @@ impl Storage {
         self.inner.blobs.forget_memory(gone);
         self.inner.blobs.bury()?;
         if told {
+            self.remove_records()?;
             self.inner.changes.tell_one(Change::Downloads);
         }
         Ok(freed)
@@ -163,6 +167,9 @@ impl Storage {
 
     /// Gives freed pages of `content.db` back to the disk.
     pub(super) fn give_back(&self) -> Result<()> {
+        if self.is_degraded() {
+            return Ok(());
+        }
         self.inner.db.with(|conn| {
             // A row for each page: it goes on as long as it is asked.
             let mut pages = conn.prepare("PRAGMA incremental_vacuum")?;

@@ -37,7 +37,7 @@ pub struct Figures {
     pub cache: u64,
     /// Unfinished files.
     pub unfinished: u64,
-    /// What `content.db` takes beside the small bodies in it: the index, the lists, the search text.
+    /// What `content.db` takes beside the small bodies in it (the index, the lists, the search text), and `records/`.
     pub index: u64,
     pub trouble: Option<Shortage>,
 }
@@ -68,7 +68,7 @@ pub struct Removal {
 impl Storage {
     /// Four statements, and the sizes of three files.
     pub fn figures(&self, account: &str) -> Result<Figures> {
-        let mut figures = self.inner.db.with(|conn| {
+        let mut figures = self.inner.db.read(|conn| {
             let measured = self.measure_at(conn)?;
             let limits = self.limits_at(conn)?;
             let by_kind = conn
@@ -117,7 +117,8 @@ impl Storage {
             .iter()
             .map(|name| fs::metadata(self.inner.dir.join(name)).map_or(0, |m| m.len()))
             .sum();
-        figures.index = files.saturating_sub(figures.index);
+        let records = folder_bytes(&self.inner.dir.join(super::records::RECORDS));
+        figures.index = files.saturating_sub(figures.index) + records;
         figures.trouble = self.trouble();
         Ok(figures)
     }
@@ -129,7 +130,7 @@ impl Storage {
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<CourseFigures>, u64)> {
-        self.inner.db.with(|conn| {
+        self.inner.db.read(|conn| {
             let total = conn
                 .prepare_cached("SELECT count(*) FROM download WHERE account = ?1")?
                 .query_row([account], |r| unsigned(r, 0))?;
@@ -167,7 +168,7 @@ impl Storage {
 
     /// What removing one download would free: only what no other version on this device needs.
     pub fn removal(&self, account: &str, wish: &Wish) -> Result<Removal> {
-        self.inner.db.with(|conn| {
+        self.inner.db.read(|conn| {
             Ok(conn
                 .prepare_cached(
                     "WITH mine AS (

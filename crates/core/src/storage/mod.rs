@@ -12,14 +12,18 @@
 //! | `sweep` | what a kill left behind |
 //! | `figures` | what the Storage screen shows |
 //! | `place` | where content lies, and moving it |
+//! | `index` | opening `content.db`, whatever its state |
+//! | `records` | files from which `content.db` can be rebuilt |
 //!
 //! Not here: how blobs are kept (`cache`), what is wanted (`download`).
 
 mod disk;
 mod evict;
 mod figures;
+mod index;
 mod place;
 mod quota;
+mod records;
 mod reserve;
 mod spare;
 mod sweep;
@@ -35,28 +39,38 @@ use std::{
 };
 
 use carrel_model::BlobHash;
-use carrel_sqlite::Migration;
+use carrel_sqlite::{Cause, Migration};
 use rusqlite::Connection;
 
 pub use disk::{Disk, SystemDisk};
 pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
 pub use place::Places;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limit, Limits, Measured, Shortage};
+pub(crate) use records::Records;
 pub use reserve::Reservation;
 pub use spare::Spare;
 pub use sweep::Swept;
 
 use crate::{
     Change, Changes, Clock, Error, Result,
-    cache::{BlobStore, Db, Room},
+    cache::{BlobStore, Db, Repair, Room},
 };
 
+use self::index::Index;
+
 /// The schema of `content.db`, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "content",
-    sql: include_str!("../../../../migrations/content/0001_content.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "content",
+        sql: include_str!("../../../../migrations/content/0001_content.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "records",
+        sql: include_str!("../../../../migrations/content/0002_records.sql"),
+    },
+];
 
 /// Held shared by whoever uses the folder, alone by whoever moves it.
 const LOCK: &str = "content.lock";
@@ -113,16 +127,22 @@ struct Inner {
     /// One at a time within this process; other processes are met in the database.
     evicting: Mutex<()>,
     unlooked: AtomicU64,
-    lock: Mutex<Option<File>>,
+    index: Arc<Index>,
 }
 
 impl Storage {
     /// Opens or makes the folder. Blocking.
+    ///
+    /// If `content.db` cannot be opened now (a full disk, no permission, another program, a newer version), the storage
+    /// opens all the same: what is here can be read, nothing is changed, and [`Storage::look_again`] tries again.
     pub fn open(options: StorageOptions) -> Result<Self> {
-        fs::create_dir_all(&options.dir)?;
-        let lock = enter(&options.dir)?;
-        let db = Db::open(&options.dir.join("content.db"), MIGRATIONS, options.clock.now_ms())?;
-        let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone())?;
+        let has_below = options.below.is_some();
+        let index = Arc::new(Index::new(&options.dir, has_below, options.clock.clone()));
+        let db = Db::new(index.open()?);
+        let repair: Weak<dyn Repair> = Arc::downgrade(&index) as Weak<dyn Repair>;
+        db.set_repair(repair);
+        let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone());
+        blobs.set_read_only(index.read_only());
         if let Some(below) = &options.below {
             blobs.set_below(below);
         }
@@ -140,13 +160,41 @@ impl Storage {
             trouble: Mutex::new(None),
             evicting: Mutex::new(()),
             unlooked: AtomicU64::new(0),
-            lock: Mutex::new(Some(lock)),
+            index,
         });
         let room: Weak<Inner> = Arc::downgrade(&inner);
         blobs.set_room(room);
         let storage = Self { inner };
-        storage.fill_ballast();
+        if !storage.is_degraded() && !storage.fill_ballast() {
+            storage.set_full(BALLAST_BYTES as u64);
+        }
         Ok(storage)
+    }
+
+    /// Why `content.db` is not open; none if it is. Then nothing is downloaded, removed or swept.
+    pub fn degraded(&self) -> Option<Cause> {
+        self.inner.index.degraded()
+    }
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.degraded().is_some()
+    }
+    /// `Err` while `content.db` is not open: what is wanted now would be forgotten.
+    pub(crate) fn need_index(&self) -> Result<()> {
+        match self.degraded() {
+            None => Ok(()),
+            Some(cause) => {
+                let text = format!("the index of downloaded content cannot be opened now: {cause}");
+                Err(Error::of_cause(if cause == Cause::Full { cause } else { Cause::Other }, text))
+            }
+        }
+    }
+    /// Tries to open `content.db` after it could not be opened; true if it is open now.
+    fn open_again(&self) -> bool {
+        let opened = self.inner.db.replace(|| {
+            let conn = self.inner.index.open_again();
+            conn.map(|conn| (conn, ())).ok_or_else(|| Error::Storage("still not".into()))
+        });
+        opened.is_ok()
     }
 
     /// True if this user may keep content in the folder, which is made if it is missing.
@@ -165,7 +213,7 @@ impl Storage {
     }
     /// The folder is not used from here any more, so that it can be moved.
     fn let_go(&self) {
-        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.inner.index.unlock();
     }
     fn step(&self, name: &'static str) {
         self.inner.blobs.step(name);
@@ -183,7 +231,7 @@ impl Storage {
 
     /// What was chosen on this device, and by the organisation.
     pub fn limits(&self) -> Result<Limits> {
-        self.inner.db.with(|conn| self.limits_at(conn))
+        self.inner.db.read(|conn| self.limits_at(conn))
     }
     fn limits_at(&self, conn: &Connection) -> Result<Limits> {
         let mut limits = Limits { policy: self.inner.policy_budget, ..Limits::default() };
@@ -202,6 +250,7 @@ impl Storage {
 
     /// Chooses limits in bytes (`None`: as without a choice), and removes what is over them now.
     pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
+        self.need_index()?;
         self.inner.db.write(|tx| {
             for (name, value) in [("budget", budget), ("floor", floor)] {
                 match value {
@@ -215,13 +264,16 @@ impl Storage {
             Ok(())
         })?;
         self.hold_budget()?;
+        if let Err(e) = self.write_keys() {
+            tracing::warn!(error = %e, "the record of limits was not written");
+        }
         self.inner.changes.tell_one(Change::Storage);
         Ok(())
     }
 
     /// What is used, promised and free now.
     pub fn measure(&self) -> Result<Measured> {
-        self.inner.db.with(|conn| self.measure_at(conn))
+        self.inner.db.read(|conn| self.measure_at(conn))
     }
 
     /// Names the blobs of the lesson that a learner is in, and of the next: they go last. Replaces what was named before.
@@ -239,13 +291,40 @@ impl Storage {
 
     /// What is short, if the last wish could not be met; none when there is space (again).
     pub fn trouble(&self) -> Option<Shortage> {
+        if let Some(cause) = self.degraded() {
+            let bytes = BALLAST_BYTES as u64;
+            let limit = if cause == Cause::Full { Limit::Disk } else { Limit::Index };
+            return Some(Shortage {
+                wanted: bytes,
+                missing: bytes,
+                limit,
+                evict: 0,
+                hopeless: false,
+            });
+        }
         *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks whether what was short is there now; true if downloads may go on. Makes the ballast again.
+    /// Looks whether what was short is there now; true if downloads may go on. Makes the ballast again, and opens
+    /// `content.db` if that could not be done before.
     pub fn look_again(&self) -> Result<bool> {
+        if self.is_degraded() {
+            if !self.open_again() {
+                return Ok(false);
+            }
+            tracing::info!("content.db could be opened again");
+            let full = !self.fill_ballast();
+            self.set_trouble(None);
+            if full {
+                self.set_full(BALLAST_BYTES as u64);
+            }
+            for change in [Change::Storage, Change::Downloads] {
+                self.inner.changes.tell_one(change);
+            }
+            return Ok(true);
+        }
         let Some(short) = self.trouble() else { return Ok(false) };
-        let fits = self.inner.db.with(|conn| {
+        let fits = self.inner.db.read(|conn| {
             let waits = conn
                 .prepare_cached(
                     "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
@@ -255,13 +334,19 @@ impl Storage {
             let wanted = if waits { short.wanted } else { 0 };
             Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
         })?;
+        let fits = fits && self.fill_ballast();
         if fits {
-            self.fill_ballast();
             self.set_trouble(None);
         }
         Ok(fits)
     }
 
+    /// Something else than a blob could not be written.
+    pub(crate) fn note_full(&self) {
+        if self.trouble().is_none() {
+            self.set_full(BALLAST_BYTES as u64);
+        }
+    }
     /// The disk did not take `bytes`, whatever its figures say.
     fn set_full(&self, bytes: u64) {
         self.set_trouble(Some(Shortage {
@@ -284,7 +369,10 @@ impl Storage {
 
     /// Removes what is over the budget or under the floor, if it may go.
     pub fn hold_budget(&self) -> Result<u64> {
-        let short = self.inner.db.with(|conn| {
+        if self.is_degraded() {
+            return Ok(0);
+        }
+        let short = self.inner.db.read(|conn| {
             let now = self.measure_at(conn)?;
             Ok(self.limits_at(conn)?.shortage(now, 0))
         })?;
@@ -294,10 +382,11 @@ impl Storage {
         }
     }
 
-    fn fill_ballast(&self) {
+    /// False if there is no space for it.
+    fn fill_ballast(&self) -> bool {
         let path = self.inner.dir.join(BALLAST);
         if fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES as u64) {
-            return;
+            return true;
         }
         // Hashes and not zeros: a file system that compresses would give nothing back.
         let mut bytes = vec![0; BALLAST_BYTES];
@@ -305,7 +394,9 @@ impl Storage {
         if let Err(e) = fs::write(&path, &bytes) {
             tracing::debug!(error = %e, "no space for the ballast of content");
             let _ = fs::remove_file(&path);
+            return Cause::of_io(&e) != Cause::Full;
         }
+        true
     }
     fn give_up_ballast(&self) -> bool {
         fs::remove_file(self.inner.dir.join(BALLAST)).is_ok()
@@ -348,21 +439,6 @@ impl Room for Inner {
             tracing::warn!(error = %e, "the budget for content could not be held");
         }
     }
-}
-
-/// Takes part in the use of a folder. In a shared folder everything is the group's, the database too, before SQLite makes it.
-fn enter(dir: &Path) -> Result<File> {
-    let make = |name: &str| {
-        File::options().read(true).write(true).create(true).truncate(false).open(dir.join(name))
-    };
-    let lock = make(LOCK)?;
-    lock.lock_shared()?;
-    crate::cache::modes::share(&dir.join(LOCK), dir);
-    fs::create_dir_all(dir.join("blobs"))?;
-    crate::cache::modes::share(&dir.join("blobs"), dir);
-    make("content.db")?;
-    crate::cache::modes::share(&dir.join("content.db"), dir);
-    Ok(lock)
 }
 
 fn signed(bytes: u64) -> i64 {

@@ -12,12 +12,13 @@ use std::{
 use carrel_model::BlobHash;
 use serde::{Deserialize, Serialize};
 
-use super::{BALLAST, LOCK, Storage};
+use super::{BALLAST, LOCK, Storage, records::Records};
 use crate::{
     Error, Result,
     cache::hash_at,
     files::{sync, write_whole},
 };
+use rusqlite::Connection;
 
 const DATABASE: &str = "content.db";
 const BLOBS: &str = "blobs";
@@ -67,6 +68,7 @@ impl Places {
     /// Notes that content is to be moved. `Error::Invalid` if the folder will not do, `NoSpace` if it does not fit there; then nothing was
     /// changed. Other things may lie in the folder, but no other content.
     pub fn begin(&self, storage: &Storage, to: &Path) -> Result<()> {
+        storage.need_index()?;
         let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
         if !to.is_absolute() || to.components().any(|c| c == Component::ParentDir) {
             return invalid("a folder is named from its beginning");
@@ -109,15 +111,17 @@ impl Places {
     /// Copies what is here now, while others read and write. May be repeated: what is there already is not copied again.
     pub fn copy_ahead(&self, storage: &Storage) -> Result<u64> {
         let Some(to) = self.pending() else { return Ok(0) };
-        copy_files(storage, &to)
+        let rows = storage.inner.db.read(file_rows)?;
+        copy_files(storage, rows, &to)
     }
 
     /// Nobody else may use the store: copies what came since, the index last, and makes the new folder the one that counts. The old store
-    /// must not be written to after this.
+    /// is closed before: whoever still holds it gets an error, so that nothing is written to it that the copy would miss.
     pub fn switch(&self, storage: &Storage) -> Result<PathBuf> {
         let Some(to) = self.pending() else {
             return Err(Error::Internal("no move was begun".into()));
         };
+        storage.need_index()?;
         storage.let_go();
         let lock = File::options()
             .read(true)
@@ -133,9 +137,13 @@ impl Places {
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }
         storage.inner.blobs.write_touches()?;
-        copy_files(storage, &to)?;
-        let parts = to.join(DATABASE);
-        storage.inner.db.with(|conn| Ok(carrel_sqlite::backup(conn, &parts)?))?;
+        let conn = storage.inner.db.close()?;
+        storage.step("closed");
+        copy_files(storage, file_rows(&conn)?, &to)?;
+        copy_records(&storage.records(), storage.dir(), &to)?;
+        storage.step("records");
+        carrel_sqlite::backup(&conn, &to.join(DATABASE))?;
+        drop(conn);
         storage.step("snapshot");
         let from = self.current();
         self.write(&Noted { dir: Some(to.clone()), to: None, from: Some(from) })?;
@@ -163,14 +171,37 @@ fn real(path: &Path) -> PathBuf {
     path.ancestors().find_map(known).unwrap_or_else(|| path.to_owned())
 }
 
+/// Blobs that lie in files, and their lengths.
+fn file_rows(conn: &Connection) -> Result<Vec<(BlobHash, u64)>> {
+    Ok(conn
+        .prepare_cached("SELECT hash, size FROM blob WHERE inline = 0")?
+        .query_map([], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?.unsigned_abs())))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
+/// Copies the records as they are now; older ones in the new folder go.
+fn copy_records(records: &Records, from: &Path, to: &Path) -> Result<()> {
+    Records::of(to).remove_all()?;
+    let mut folders = std::collections::BTreeSet::new();
+    for name in records.files()? {
+        let target = to.join(&name);
+        if let Some(folder) = target.parent()
+            && folders.insert(folder.to_owned())
+        {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(from.join(&name), &target)?;
+        sync(&target)?;
+    }
+    #[cfg(unix)]
+    for folder in folders {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Copies every blob file that has a row and is not there, and proves it there; gives the bytes that were copied.
-fn copy_files(storage: &Storage, to: &Path) -> Result<u64> {
-    let rows: Vec<(BlobHash, u64)> = storage.inner.db.with(|conn| {
-        Ok(conn
-            .prepare_cached("SELECT hash, size FROM blob WHERE inline = 0")?
-            .query_map([], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?.unsigned_abs())))?
-            .collect::<rusqlite::Result<_>>()?)
-    })?;
+fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Result<u64> {
     let mut copied = 0;
     for (hash, size) in rows {
         let hex = hash.to_hex();
@@ -211,7 +242,9 @@ fn empty(dir: &Path, step: &dyn Fn(&'static str)) -> Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     };
-    // The index first: a store without it is none.
+    // The records first, then the index: a store without both is none.
+    Records::of(dir).remove_all()?;
+    step("deleted");
     for name in [DATABASE, "content.db-wal", "content.db-shm", BALLAST] {
         gone(dir.join(name))?;
     }

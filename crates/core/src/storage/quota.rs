@@ -33,6 +33,8 @@ pub enum Limit {
     Budget,
     /// The disk itself, or the floor that stays free on it.
     Disk,
+    /// No limit: the index of content cannot be opened now.
+    Index,
 }
 
 impl Limits {

@@ -10,7 +10,11 @@ use std::{
 use carrel_model::BlobHash;
 use rusqlite::{Connection, params};
 
-use super::{Storage, signed};
+use super::{
+    Storage,
+    index::{is_complete, set_complete},
+    signed,
+};
 use crate::{
     Change, Result,
     cache::{doom, hash_at},
@@ -24,8 +28,10 @@ const AT_ONCE: usize = 1_024;
 pub struct Swept {
     /// Files whose rows were gone already.
     pub buried: usize,
-    /// Files that no row names, deleted.
+    /// Files that no row names, deleted: the index was complete, or their bytes are not those of their name.
     pub orphans: usize,
+    /// Files that no row named and that a download needs, or that an incomplete index did not know yet: taken in.
+    pub adopted: usize,
     /// Unfinished files that nobody wants, deleted.
     pub parts: usize,
     /// Blobs that are gone behind our back; downloads that need them fetch them again.
@@ -34,7 +40,14 @@ pub struct Swept {
 
 impl Storage {
     /// Blocking. Safe while others fetch and remove, in this process and in others, and safe to stop at any point.
+    ///
+    /// A file without a row is deleted only if the index is known to be complete and no download needs the file. Does nothing
+    /// while the index is not open.
     pub fn sweep(&self) -> Result<Swept> {
+        if self.is_degraded() {
+            return Ok(Swept::default());
+        }
+        self.remove_records()?;
         let mut swept = Swept { buried: self.inner.blobs.bury()?, ..Swept::default() };
         self.inner.db.write(|tx| {
             let now = self.inner.clock.now_ms();
@@ -50,6 +63,15 @@ impl Storage {
             self.sweep_folder(first, &mut swept)?;
         }
         self.sweep_needs(&mut swept)?;
+        self.prove_adopted(&mut swept)?;
+        // Every file has its row now, or is gone.
+        self.inner.db.write(|tx| match is_complete(tx)? {
+            true => Ok(()),
+            false => set_complete(tx, true),
+        })?;
+        if let Err(e) = self.write_missing_records() {
+            tracing::warn!(error = %e, "the records of downloads are not complete");
+        }
         if swept.lost > 0 {
             self.inner.changes.tell_one(Change::Downloads);
         }
@@ -57,6 +79,7 @@ impl Storage {
             tracing::info!(
                 sweep.buried = swept.buried,
                 sweep.orphans = swept.orphans,
+                sweep.adopted = swept.adopted,
                 sweep.parts = swept.parts,
                 sweep.lost = swept.lost,
                 "content was swept"
@@ -95,7 +118,7 @@ impl Storage {
     /// is here stays readable, and the queue fetches the rest. True if there was such a download.
     pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
         // Most of what is opened and not here belongs to no download: then nothing is written.
-        let sealed = self.inner.db.with(|conn| {
+        let sealed = self.inner.db.read(|conn| {
             let mut sealed = conn.prepare_cached(
                 "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
             )?;
@@ -147,7 +170,8 @@ impl Storage {
     }
 
     fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
-        let wanted = self.inner.db.with(|conn| needed(conn, hash))?;
+        // An index that was made anew does not know what downloads had begun.
+        let wanted = self.inner.db.read(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
         if !wanted {
             swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
@@ -159,6 +183,45 @@ impl Storage {
                 .execute(params![hash.0, signed(len)])?;
                 Ok(())
             })?;
+        }
+        Ok(())
+    }
+
+    /// A file whose bytes were hashed gets its row. Nothing tells when it was used last.
+    fn adopt_file(&self, tx: &Connection, hash: BlobHash, len: u64) -> Result<()> {
+        let body: bool =
+            tx.prepare_cached("SELECT 1 FROM blob_body WHERE hash = ?1")?.exists([hash.0])?;
+        if body {
+            // A small blob: the row has its own bytes, and the file is one of an older kind.
+            return Ok(());
+        }
+        let now = self.inner.clock.now_ms();
+        tx.prepare_cached(
+            "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
+             VALUES (?1, ?2, 0, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), 4),
+                     EXISTS (SELECT 1 FROM need WHERE hash = ?1), ?3, ?3)
+             ON CONFLICT (hash) DO UPDATE SET size = excluded.size, inline = 0, proved_ms = excluded.proved_ms",
+        )?
+        .execute(params![hash.0, signed(len), now])?;
+        Ok(())
+    }
+
+    /// Hashes what was taken in by its name when the index was made anew.
+    fn prove_adopted(&self, swept: &mut Swept) -> Result<()> {
+        let unproved = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT hash FROM blob WHERE proved_ms = 0")?
+                .query_map([], |r| hash_at(r, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        let mut lost = Vec::new();
+        for hash in unproved {
+            if !self.inner.blobs.prove(hash)? {
+                lost.push(hash);
+            }
+        }
+        if self.note_lost(&lost)? {
+            swept.lost += lost.len();
         }
         Ok(())
     }
@@ -189,13 +252,34 @@ impl Storage {
             return Ok(());
         }
         // Looked at again under the write lock: a file that came in meanwhile has its row, a row that went has no file.
+        let (complete, kept) = self.inner.db.read(|conn| {
+            let mut kept = Vec::new();
+            for hash in &orphans {
+                if needed(conn, *hash)? {
+                    kept.push(*hash);
+                }
+            }
+            Ok((is_complete(conn)?, kept))
+        })?;
+        // Hashed before the lock is taken: that takes a while.
+        let mut sound = HashSet::new();
+        for hash in if complete { &kept } else { &orphans } {
+            if hash_of(&folder.join(hash.to_hex()))? == Some(*hash) {
+                sound.insert(*hash);
+            }
+        }
         let found = self.inner.db.write(|tx| {
             let mut found = (0, 0);
             for hash in &orphans {
                 let known = tx
                     .prepare_cached("SELECT 1 FROM blob WHERE hash = ?1 AND inline = 0")?
                     .exists([hash.0])?;
-                if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
+                let doomed =
+                    tx.prepare_cached("SELECT 1 FROM doomed WHERE hash = ?1")?.exists([hash.0])?;
+                if !known && !doomed && sound.contains(hash) {
+                    self.adopt_file(tx, *hash, files.get(hash).copied().unwrap_or_default())?;
+                    swept.adopted += 1;
+                } else if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
                     tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
                     found.0 += 1;
                 }
@@ -229,6 +313,16 @@ fn between(first: u8) -> [[u8; 32]; 2] {
         hash[0] = first;
         hash
     })
+}
+
+/// None if there is no such file any more.
+fn hash_of(path: &Path) -> Result<Option<BlobHash>> {
+    let mut hasher = blake3::Hasher::new();
+    match fs::File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => std::io::copy(&mut file?, &mut hasher)?,
+    };
+    Ok(Some(BlobHash(*hasher.finalize().as_bytes())))
 }
 
 fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {

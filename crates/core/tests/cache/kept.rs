@@ -161,13 +161,9 @@ fn a_damaged_cache_is_made_anew_and_the_old_one_set_aside() {
 fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::noon());
-    let content = [carrel_sqlite::Migration {
-        number: 1,
-        name: "content",
-        sql: include_str!("../../../../migrations/content/0001_content.sql"),
-    }];
-    let db = Db::open(&dir.path().join("content.db"), &content, 0).unwrap();
-    let store = BlobStore::new(db, &dir.path().join("blobs"), clock).unwrap();
+    let content = carrel_core::storage::MIGRATIONS;
+    let db = Db::open(&dir.path().join("content.db"), content, 0).unwrap();
+    let store = BlobStore::new(db, &dir.path().join("blobs"), clock);
     for bytes in [Bytes::from_static(b"small"), Bytes::from(vec![3; 100_000])] {
         let hash = BlobHash::of(&bytes);
         let wrong = Bytes::from([b"x", &bytes[..]].concat());
@@ -197,4 +193,116 @@ fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
     std::fs::write(&file, damaged).unwrap();
     assert!(!store.prove(hash).unwrap());
     assert!(!store.has(hash).unwrap(), "a damaged blob is fetched again");
+}
+
+const TABLE: &[carrel_sqlite::Migration] = &[carrel_sqlite::Migration {
+    number: 1,
+    name: "table",
+    sql: "CREATE TABLE t (n INTEGER NOT NULL) STRICT;",
+}];
+
+fn numbers(db: &Db) -> i64 {
+    db.read(|conn| Ok(conn.query_row("SELECT coalesce(sum(n), 0) FROM t", [], |r| r.get(0))?))
+        .unwrap()
+}
+fn insert(db: &Db, n: i64) -> carrel_core::Result<()> {
+    db.write(|tx| Ok(tx.execute("INSERT INTO t VALUES (?1)", [n]).map(|_| ())?))
+}
+
+#[test]
+fn a_cache_that_cannot_be_opened_is_left_alone_and_the_run_does_without_it() {
+    for (what, sql) in [
+        ("locked", "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT"),
+        ("newer", "INSERT INTO schema_migration VALUES (2, 'later', x'00', 0)"),
+        ("edited", "UPDATE schema_migration SET checksum = x'00'"),
+        ("foreign", "DROP TABLE schema_migration"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let db = Db::open(&path, TABLE, 0).unwrap();
+        insert(&db, 7).unwrap();
+        drop(db);
+        let kept = std::fs::read(&path).unwrap();
+        let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
+        conn.execute_batch(sql).unwrap();
+        let holder = (what == "locked").then_some(conn);
+        let db = Db::open(&path, TABLE, 0).unwrap();
+        assert_eq!(numbers(&db), 0, "{what}");
+        insert(&db, 1).unwrap();
+        drop((db, holder));
+        assert!(!dir.path().join("cache.db.damaged").exists(), "{what}");
+        if what != "locked" {
+            std::fs::write(&path, kept).unwrap();
+        }
+        assert_eq!(numbers(&Db::open(&path, TABLE, 0).unwrap()), 7, "{what}: all of it is back");
+    }
+}
+
+#[test]
+fn a_cache_on_a_full_disk_loses_nothing() {
+    let Some(disk) = crate::small_disk::SmallDisk::new(4 << 20) else { return };
+    let path = disk.path().join("cache.db");
+    let (mut full, mut whole) = (0, 0);
+    for free in (0..=512_u64).step_by(4) {
+        disk.clear();
+        let db = Db::open(&path, TABLE, 0).unwrap();
+        insert(&db, 7).unwrap();
+        drop(db);
+        let filler = disk.fill(free * 1024);
+        let db = Db::open(&path, TABLE, 0).unwrap();
+        match numbers(&db) {
+            7 => whole += 1,
+            found => {
+                assert_eq!(found, 0, "{free} KiB");
+                full += 1;
+            }
+        }
+        let _ = insert(&db, 0);
+        drop(db);
+        assert!(!disk.path().join("cache.db.damaged").exists(), "{free} KiB");
+        std::fs::remove_file(filler).unwrap();
+        assert_eq!(
+            numbers(&Db::open(&path, TABLE, 0).unwrap()),
+            7,
+            "{free} KiB: all of it is back"
+        );
+    }
+    assert!(full > 2 && whole > 2, "{full} and {whole}");
+    disk.set_read_only(true);
+    let db = Db::open(&path, TABLE, 0).unwrap();
+    insert(&db, 1).unwrap();
+    drop(db);
+    disk.set_read_only(false);
+    assert_eq!(numbers(&Db::open(&path, TABLE, 0).unwrap()), 7);
+}
+
+#[test]
+fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
+    for seed in 0..40_usize {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let db = Db::open(&path, TABLE, 0).unwrap();
+        db.write(|tx| {
+            (0..2_000)
+                .try_for_each(|n| tx.execute("INSERT INTO t VALUES (?1)", [n]).map(|_| ()))?;
+            Ok(())
+        })
+        .unwrap();
+        drop(db);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let len = bytes.len();
+        for n in 0..=seed * 4 {
+            bytes[(seed * 7919 + n * 104_729) % len] ^= 0x55;
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let db = Db::open(&path, TABLE, 0).unwrap();
+        let read = || {
+            db.read(
+                |conn| Ok(conn.query_row("SELECT count(*) FROM t", [], |r| r.get::<_, i64>(0))?),
+            )
+        };
+        let _ = read();
+        insert(&db, 1).or_else(|_| insert(&db, 1)).unwrap();
+        assert!(read().is_ok(), "{seed}");
+    }
 }

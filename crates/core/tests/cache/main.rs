@@ -5,4 +5,6 @@ mod desk;
 mod faults;
 mod figures;
 mod kept;
+#[path = "../storage/small_disk.rs"]
+mod small_disk;
 mod waiting;

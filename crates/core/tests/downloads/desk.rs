@@ -18,13 +18,27 @@ use tempfile::TempDir;
 
 use crate::net::{BASE, Course, Net, Wire};
 
+/// The folder of a desk.
+pub enum Folder {
+    Own(TempDir),
+    Lent(PathBuf),
+}
+impl Folder {
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Own(dir) => dir.path(),
+            Self::Lent(dir) => dir,
+        }
+    }
+}
+
 pub struct Desk {
     pub net: Arc<Net>,
     pub clock: FakeClock,
     pub disk: FakeDisk,
     pub content: Arc<Content>,
     pub changes: Changes,
-    pub dir: Arc<TempDir>,
+    pub dir: Arc<Folder>,
     below: Option<PathBuf>,
 }
 
@@ -33,19 +47,51 @@ impl Desk {
         Self::on(net, &FakeDisk::new(100_000_000_000))
     }
     pub fn on(net: &Arc<Net>, disk: &FakeDisk) -> Self {
-        Self::at(net, Arc::new(scratch()), &FakeClock::noon(), disk, None)
+        Self::at(net, Arc::new(Folder::Own(scratch())), &FakeClock::noon(), disk, None)
     }
     /// Of a user who may only read the store of `other`, and has one of his own.
     pub fn above(other: &Self) -> Self {
         let below = other.dir.path().join("shared");
-        Self::at(&other.net, Arc::new(scratch()), &other.clock, &other.disk, Some(below))
+        Self::at(
+            &other.net,
+            Arc::new(Folder::Own(scratch())),
+            &other.clock,
+            &other.disk,
+            Some(below),
+        )
+    }
+    /// In a folder where a library may lie already.
+    pub fn in_folder(net: &Arc<Net>, dir: TempDir) -> Self {
+        let disk = FakeDisk::new(100_000_000_000);
+        Self::at(net, Arc::new(Folder::Own(dir)), &FakeClock::noon(), &disk, None)
+    }
+    /// The same, in a folder of somebody else.
+    pub fn in_folder_at(net: &Arc<Net>, dir: &Path) -> Self {
+        let disk = FakeDisk::new(100_000_000_000);
+        Self::at(net, Arc::new(Folder::Lent(dir.to_owned())), &FakeClock::noon(), &disk, None)
+    }
+    /// In a folder, with a call at each step of what must be safe under a kill.
+    pub fn stepped(net: &Arc<Net>, dir: &Path, steps: carrel_core::storage::Steps) -> Self {
+        let disk = FakeDisk::new(100_000_000_000);
+        let dir = Arc::new(Folder::Lent(dir.to_owned()));
+        Self::made(net, dir, &FakeClock::noon(), &disk, None, Some(steps))
     }
     fn at(
         net: &Arc<Net>,
-        dir: Arc<TempDir>,
+        dir: Arc<Folder>,
         clock: &FakeClock,
         disk: &FakeDisk,
         below: Option<PathBuf>,
+    ) -> Self {
+        Self::made(net, dir, clock, disk, below, None)
+    }
+    fn made(
+        net: &Arc<Net>,
+        dir: Arc<Folder>,
+        clock: &FakeClock,
+        disk: &FakeDisk,
+        below: Option<PathBuf>,
+        steps: Option<carrel_core::storage::Steps>,
     ) -> Self {
         let changes = Changes::new();
         let storage = Storage::open(StorageOptions {
@@ -54,7 +100,7 @@ impl Desk {
             disk: Arc::new(disk.clone()),
             clock: Arc::new(clock.clone()),
             changes: changes.clone(),
-            steps: None,
+            steps,
             below: below.clone(),
         })
         .expect("the storage opens");

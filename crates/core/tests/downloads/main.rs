@@ -9,3 +9,6 @@ mod machine;
 mod net;
 mod pauses;
 mod proof;
+mod recovery;
+#[path = "../storage/small_disk.rs"]
+mod small_disk;

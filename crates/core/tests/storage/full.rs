@@ -1,13 +1,7 @@
 //! A disk that is full at every step: a small file system in memory, filled to within a few pages of what is being done. Making one needs
 //! root; without it these tests say so and pass.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use carrel_core::{
     Changes, Error,
@@ -19,50 +13,7 @@ use carrel_core::{
 use carrel_model::{DeviceId, ErrorCode, ItemId, lattice::ItemKind};
 use carrel_testkit::{FakeClock, FakeDisk, SeededIds};
 
-use crate::world::*;
-
-/// A file system of its own; gone with its owner.
-struct SmallDisk {
-    dir: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn new(bytes: u64) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
-            .arg(dir.path())
-            .output();
-        if mounted.is_ok_and(|o| o.status.success()) {
-            return Some(Self { dir });
-        }
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-        {
-            eprintln!("skipped: a small file system cannot be mounted here (root is needed)");
-        }
-        None
-    }
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-    fn free(&self) -> u64 {
-        fs4::available_space(self.path()).unwrap()
-    }
-    /// Fills all but `left` bytes (to a page).
-    fn fill(&self, left: u64) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = File::create(&path).unwrap();
-        let page = vec![1; 4096];
-        while self.free() > left && file.write_all(&page).is_ok() {}
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
+use crate::{small_disk::SmallDisk, world::*};
 
 fn work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
     let options = store::Options {
@@ -218,4 +169,109 @@ async fn below_the_floor_only_work_is_written_and_it_goes_on_when_space_returns(
     assert_sound(&storage);
     store.close().await;
     drop((store, learning));
+}
+
+/// The names and lengths of all files, without the log of the database.
+#[cfg(target_os = "linux")]
+fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
+    let (mut found, mut folders) = (std::collections::BTreeMap::new(), vec![dir.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false => drop(found.insert(entry.path(), entry.metadata().unwrap().len())),
+            }
+        }
+    }
+    found.retain(|path, _| !path.to_string_lossy().contains("content.db-"));
+    found
+}
+
+/// Without file descriptors, and as a user without permission: in another process, because both count for all of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+
+    use carrel_sqlite::Cause;
+
+    const CHILD: &str = "CARREL_TEST_OPEN";
+    let course = course(1, 4, 60 * KIB);
+    let clock = FakeClock::noon();
+    if let Ok(what) = std::env::var(CHILD) {
+        let dir = std::path::PathBuf::from(std::env::var(crate::kill::DIR).unwrap());
+        if what == "denied" {
+            let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
+            assert_eq!(storage.degraded(), Some(Cause::Denied));
+            assert_eq!(storage.trouble().map(|t| t.limit), Some(Limit::Index));
+            assert_eq!(storage.sweep().unwrap(), Default::default());
+            assert!(!storage.look_again().unwrap());
+            return;
+        }
+        let mut held = Vec::new();
+        while let Ok(file) = fs::File::open("/dev/null") {
+            held.push(file);
+        }
+        let mut degraded = 0;
+        for free in 0..12 {
+            let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
+            if let Some(cause) = storage.degraded() {
+                degraded += 1;
+                assert!(matches!(cause, Cause::TooManyFiles | Cause::Other), "{free}: {cause}");
+                assert!(storage.trouble().is_some());
+                assert_eq!(storage.sweep().unwrap(), Default::default());
+            }
+            drop(storage);
+            held.pop();
+        }
+        assert!(degraded > 0);
+        while let Ok(file) = fs::File::open("/dev/null") {
+            held.push(file);
+        }
+        let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
+        assert!(storage.degraded().is_some());
+        drop(held);
+        assert!(storage.look_again().unwrap());
+        assert!(course.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = dir.path().join("content");
+    let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
+    fetched(&storage, "asha", "one", &course, true);
+    drop(storage);
+    let before = files(&store);
+    let program = dir.path().join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let nobody = 65_534;
+    for what in ["files", "denied"] {
+        let mut child = std::process::Command::new("sh");
+        child
+            .args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""])
+            .arg(&program)
+            .arg("full::without_descriptors_or_permission_the_store_opens_and_nothing_is_touched")
+            .env(CHILD, what)
+            .env(crate::kill::DIR, &store)
+            .current_dir("/");
+        if what == "denied" {
+            let mine = fs::metadata(dir.path()).unwrap();
+            if std::os::unix::fs::MetadataExt::uid(&mine) != 0 {
+                #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+                {
+                    eprintln!("skipped: a process of another user needs root");
+                }
+                continue;
+            }
+            child.uid(nobody).gid(nobody);
+        }
+        let done = child.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{what}: {said}");
+        assert_eq!(files(&store), before, "{what}: nothing was renamed, made or deleted");
+    }
+    let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
+    storage.sweep().unwrap();
+    assert!(course.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    assert_sound(&storage);
 }

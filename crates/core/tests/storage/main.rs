@@ -7,4 +7,5 @@ mod full;
 mod kill;
 mod moving;
 mod shared;
+mod small_disk;
 mod world;
