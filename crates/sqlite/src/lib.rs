@@ -13,5 +13,7 @@ pub mod rows;
 pub use backup::backup;
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, migrate};
-pub use open::{Options, Synchronous, integrity_check, open, open_in_memory, quick_check};
+pub use open::{
+    Options, Synchronous, integrity_check, open, open_immutable, open_in_memory, quick_check,
+};
 pub use rusqlite;
