@@ -37,9 +37,10 @@ use carrel_core::{
     learning::Step,
     library::Kind,
 };
-use carrel_model::{BlobHash, ItemId, lattice::ItemKind};
-use carrel_server::{Config as ServerConfig, Server};
+use carrel_model::{BlobHash, ItemId, lattice::ItemKind, wire::LoginRequest};
+use carrel_server::{Config as ServerConfig, Server, Settings};
 use carrel_testkit::{SeededIds, content};
+use futures_util::StreamExt;
 use serde_json::json;
 
 use table::{Table, spread};
@@ -124,6 +125,7 @@ async fn main() {
     content::write_library(&books).expect("a library");
     let server = Server::start(ServerConfig {
         listen: "127.0.0.1:0".parse().expect("an address"),
+        settings: Settings { registration_open: true, ..Settings::default() },
         ..ServerConfig::new(dir.path().join("server"))
     })
     .await
@@ -151,6 +153,9 @@ async fn main() {
     if wanted("storage") {
         storage::measure(&mut table, dir.path());
     }
+    if wanted("sign-ins") {
+        sign_ins(&mut table, &http, &server.url()).await;
+    }
     if wanted("study") {
         tick(&mut table, &account, dir.path()).await;
         lesson(&mut table, &laptop, &account).await;
@@ -165,6 +170,40 @@ async fn main() {
         println!("{} rows are over their budget", table.over());
         std::process::exit(1);
     }
+}
+
+/// Memory that many sign-ins leave behind: against the block of memory that one hash needs. `CARREL_LONG=1`: 10,000 sign-ins.
+async fn sign_ins(table: &mut Table, http: &Arc<Counted>, url: &str) {
+    const BLOCK_KIB: f64 = 19.0 * 1024.0;
+    let count = if std::env::var_os("CARREL_LONG").is_some() { 10_000 } else { 400 };
+    let request = LoginRequest {
+        login: "asha".into(),
+        password: PASSWORD.into(),
+        device_id: carrel_model::DeviceId::from_u128(7),
+        device_name: "bench".into(),
+        account_certificate: String::new(),
+    };
+    let some = |n: usize| {
+        let logins = (0..n).map(|_| carrel_core::account::login(http.as_ref(), url, &request));
+        futures_util::stream::iter(logins).buffer_unordered(16).for_each(|done| async {
+            done.expect("signed in");
+        })
+    };
+    // Every thread has its block.
+    some(32).await;
+    let before = resident_kib();
+    some(count).await;
+    let grown = resident_kib() - before;
+    let figure = format!("{:.1} MiB more", grown / 1024.0);
+    let what = format!("memory after {count} sign-ins");
+    table.row(&what, figure, "one hash 19 MiB".into(), grown / BLOCK_KIB, 1.5, "x one hash");
+}
+
+/// What the process has in memory; 0 where the system does not say.
+fn resident_kib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0)
 }
 
 /// Record progress, durable: against one `fsync` and one bare SQLite commit on the same disk.

@@ -87,6 +87,7 @@ impl Device {
             password: PASSWORD.into(),
             device_id: DeviceId::from_u128(u128::from(n)),
             device_name: "curl".into(),
+            account_certificate: String::new(),
         };
         let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
         Self { core, url, token: reply.access_token }

@@ -87,6 +87,28 @@ async fn a_server_restored_from_an_old_backup_heals() {
     assert_eq!(tally.server_restored, count);
 }
 
+/// Any of three backups, twice, and learners who registered after it: nobody signs in again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
+    let plan = Plan {
+        server_restored: true,
+        accounts_since: true,
+        faults: Faults::none(),
+        ..Plan::devices(2)
+    };
+    let seeds = seeds(70_001, 8, 300);
+    let count = seeds.len() as u64;
+    let tally = all("accounts_and_sign_ins", seeds, plan).await;
+    assert_eq!((tally.server_restored, tally.sign_ins), (2 * count, 0));
+}
+
+/// The same on a bad network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_outlive_the_backups_also_on_a_bad_network() {
+    let plan = Plan { server_restored: true, accounts_since: true, ..Plan::devices(2) };
+    all("accounts_on_a_bad_network", seeds(80_001, 6, 200), plan).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cloned_and_restored_disks_converge() {
     let plan = Plan { disk_cloned: true, disk_restored: true, events: 120, ..Plan::devices(2) };

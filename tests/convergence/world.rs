@@ -36,6 +36,8 @@ pub struct Plan {
     pub jumps: Jumps,
     /// The server is put back to an older backup.
     pub server_restored: bool,
+    /// Learners register after the backup; the server is restored twice, each time to any of its backups.
+    pub accounts_since: bool,
     /// A disk is copied, and both machines go on.
     pub disk_cloned: bool,
     /// A machine is put back to an older state of its disk, at a moment when nothing waits on it.
@@ -61,6 +63,7 @@ impl Plan {
             crashes: false,
             jumps: Jumps::None,
             server_restored: false,
+            accounts_since: false,
             disk_cloned: false,
             disk_restored: false,
             meddling: None,
@@ -131,7 +134,7 @@ struct World {
     quizzes: Vec<(ItemId, BlobHash, Quiz)>,
     desks: Vec<Desk>,
     oracles: Vec<Oracle>,
-    backup: Option<Backup>,
+    backups: Vec<Backup>,
     tally: Tally,
 }
 
@@ -162,7 +165,7 @@ impl World {
             quizzes,
             desks: Vec::new(),
             oracles: Vec::new(),
-            backup: None,
+            backups: Vec::new(),
             tally: Tally { runs: 1, ..Tally::default() },
         };
         for (learner, devices) in plan.learners.iter().enumerate() {
@@ -217,14 +220,21 @@ impl World {
             96..=99 if self.plan.disk_restored => self.old_disk(at).await,
             _ => self.act(at).await?,
         }
-        if self.plan.server_restored && n == self.plan.events / 3 {
-            self.backup = Some(self.server.backup());
+        let at_part = |part: u32| n == self.plan.events * part / 12;
+        if self.plan.server_restored
+            && (at_part(4) || (self.plan.accounts_since && (at_part(2) || at_part(6))))
+        {
+            self.backups.push(self.server.backup());
+        }
+        if self.plan.accounts_since && (at_part(5) || at_part(7)) {
+            self.register().await;
+        }
+        if self.plan.server_restored && (at_part(8) || (self.plan.accounts_since && at_part(10))) {
+            let backup = self.chance.pick(&self.backups);
+            self.server.restore(backup).await;
+            self.tally.server_restored += 1;
         }
         if n == self.plan.events * 2 / 3 {
-            if let Some(backup) = self.backup.take() {
-                self.server.restore(&backup).await;
-                self.tally.server_restored += 1;
-            }
             if self.plan.disk_cloned {
                 let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
                 let clone = self.desks[at].device.clone_disk("the clone", http, clock, seed).await;
@@ -233,6 +243,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// A learner who was not there before.
+    async fn register(&mut self) {
+        let learner = self.oracles.len();
+        self.oracles.push(Oracle::default());
+        let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
+        let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
+        let who = Newcomer { name: &name, login: &login, is_new: true, seed };
+        let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
+        self.add(learner, device);
     }
 
     async fn act(&mut self, at: usize) -> Result<(), String> {

@@ -690,7 +690,13 @@ async fn a_server_takes_courses_and_work_from_files() {
     s.account.learning.record(tick(0)).await.expect("a tick");
     let work = s.core.export_work(s.stick.path()).await.expect("a file").path;
     let accept = |path: PathBuf, trust| async move {
-        carrel_server::carried::accept_work(home, &path, trust).await.map_err(|e| e.to_string())
+        carrel_server::carried::accept_work(
+            home,
+            &path,
+            carrel_server::carried::Acceptance { trust_device: trust, login: None },
+        )
+        .await
+        .map_err(|e| e.to_string())
     };
     let no = accept(work.clone(), false).await.expect_err("its key was never told");
     assert!(no.contains("--trust-device"), "{no}");

@@ -16,7 +16,7 @@ use carrel_core::{
     learning::Step,
     sync::Status,
 };
-use carrel_model::lattice::{ItemKind, RowType};
+use carrel_model::lattice::{ItemKind, Row, RowType};
 use carrel_sqlite::rows::{self, Owner};
 use carrel_testkit::{FakeClock, Rows, SeededIds, content};
 
@@ -67,6 +67,12 @@ pub async fn rows(account: &OpenAccount) -> Rows {
         Ok(all)
     });
     read.await.expect("the rows")
+}
+
+/// How many sections are finished.
+pub fn ticks(rows: &Rows) -> usize {
+    let is_done = |row: &Row| matches!(row, Row::Progress(p) if p.done_ms.is_some());
+    rows.values().filter(|row| is_done(row)).count()
 }
 
 /// "Sync now", until nothing waits: what one reply brings may have to be sent or asked for again.

@@ -27,8 +27,8 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "a refresh token that is used twice is never noticed",
         file: "crates/server/src/store/sqlite/account.rs",
-        good: "if !lost_reply {",
-        bad: "if !lost_reply && now_ms < 0 {",
+        good: "_ if line.generation > redeemed.map_or(floor, |(last, _)| last) => {",
+        bad: "_ if line.generation > redeemed.map_or(floor, |(last, _)| last) || now_ms > 0 => {",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
@@ -68,7 +68,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a restored database keeps its epoch",
-        file: "crates/server/src/backup.rs",
+        file: "crates/server/src/restore.rs",
         good: "let epoch = sqlite::set_epoch(&conn)?;",
         bad: "let epoch = sqlite::fact(&conn, \"epoch\")?.unwrap_or_default();",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],

@@ -53,6 +53,10 @@ pub struct WorkHead {
     /// UTC, ms since 1970, by the device's clock.
     pub made_ms: i64,
     pub made_by: String,
+    /// The account certificate that the server gave to this device: with it a server that was restored from a backup older than the
+    /// account can tell that it was its own. Empty if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub certificate: String,
     /// Filled in by `Work::write`.
     pub rows: u64,
     pub row_bytes: u64,

@@ -132,6 +132,7 @@ fn work_head() -> WorkHead {
         },
         made_ms: 1_790_000_000_000,
         made_by: "Carrel 0.1.0".into(),
+        certificate: String::new(),
         rows: 0,
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),

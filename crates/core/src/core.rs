@@ -4,6 +4,7 @@
 //! and the commands of the window.
 
 mod accounts;
+mod adopt;
 mod content;
 
 use std::{

@@ -1,6 +1,7 @@
 //! A backup is a folder: a compact copy of the database, the signing key, all blobs (hard links where that is possible: they never
-//! change), and `backup.json`. It is made while the server runs. Restoring gives the database a new epoch, so that devices send what
-//! the backup does not have.
+//! change), and `backup.json`. It is made while the server runs.
+//!
+//! Not here: putting one into a data folder (`restore`).
 
 use std::{
     fs, io as stdio,
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     blobs::{self, BlobFolder},
     error::{Error, io},
-    signing,
+    restore, signing,
     store::sqlite,
 };
 
@@ -38,22 +39,32 @@ pub struct BackupFacts {
     pub blob_bytes: u64,
 }
 
-/// Copies a data folder to `to`, which must not exist. The name appears only when the backup is complete.
+/// Copies a data folder to `to`, which must not exist. The name appears only when the backup is complete and on the disk.
 pub fn backup(data_dir: &Path, to: &Path, now_ms: i64) -> Result<BackupFacts, Error> {
+    backup_in_steps(data_dir, to, now_ms, &mut |_| Ok(()))
+}
+
+/// `backup`, with a function that is called before each step. Tests return an error to end it there, as a kill would.
+pub fn backup_in_steps(
+    data_dir: &Path,
+    to: &Path,
+    now_ms: i64,
+    step: restore::Step<'_>,
+) -> Result<BackupFacts, Error> {
     if to.exists() {
         return Err(Error::Refused(format!("{to:?} exists already: name a new folder")));
     }
+    need_server(data_dir)?;
     let conn = carrel_sqlite::open(&data_dir.join(sqlite::FILE), Options::reader())?;
-    let part = part_of(to);
-    if part.exists() {
-        fs::remove_dir_all(&part).map_err(io("remove", &part))?;
-    }
-    fs::create_dir_all(&part).map_err(io("create", &part))?;
+    step("create the folder")?;
+    let part = new_part(to)?;
     let copy = part.join(sqlite::FILE);
+    step("copy the database")?;
     carrel_sqlite::backup(&conn, &copy)?;
+    step("copy the key")?;
     copy_file(&data_dir.join(signing::FILE), &part.join(signing::FILE))?;
     // The list is taken from the copy: a blob that is imported meanwhile belongs to the next backup.
-    let conn = carrel_sqlite::open(&copy, Options { create: false, ..Options::default() })?;
+    let conn = open_unchanged(&copy)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
     let mut facts = BackupFacts {
         format: FORMAT.into(),
@@ -64,61 +75,27 @@ pub fn backup(data_dir: &Path, to: &Path, now_ms: i64) -> Result<BackupFacts, Er
         blob_bytes: 0,
     };
     for (hash, size) in blob_list(&conn)? {
+        step("copy a blob")?;
         link_or_copy(&from.path(hash), &into.path(hash))?;
         facts.blobs += 1;
         facts.blob_bytes += size;
     }
     drop(conn);
     let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
-    fs::write(part.join(FACTS), text).map_err(io("write", part.join(FACTS)))?;
-    fs::rename(&part, to).map_err(io("rename", &part))?;
+    step("write the facts")?;
+    write_synced(&part.join(FACTS), &text)?;
+    step("name the folder")?;
+    finish_part(&part, to)?;
     Ok(facts)
 }
 
-/// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A database that is there is
-/// refused, or with `replace` moved aside. No server may run on the folder.
+/// Restores with a new epoch; see `restore::restore`.
 pub fn restore(from: &Path, data_dir: &Path, replace: bool, now_ms: i64) -> Result<String, Error> {
-    let facts = check(from)?;
-    fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
-    let _lock = lock(data_dir)?;
-    let file = data_dir.join(sqlite::FILE);
-    if file.exists() {
-        if !replace {
-            return Err(Error::Refused(format!(
-                "{file:?} exists: restore into an empty folder, or say --replace (it is moved aside, not deleted)"
-            )));
-        }
-        let aside = data_dir.join(format!("replaced-{now_ms}"));
-        fs::create_dir_all(&aside).map_err(io("create", &aside))?;
-        for name in [sqlite::FILE, "server.db-wal", "server.db-shm", signing::FILE] {
-            let old = data_dir.join(name);
-            if old.exists() {
-                fs::rename(&old, aside.join(name)).map_err(io("move", &old))?;
-            }
-        }
-    }
-    let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
-    let copy = from.join(sqlite::FILE);
-    for (hash, _) in blob_list(&open(&copy)?)? {
-        link_or_copy(&source.path(hash), &into.path(hash))?;
-    }
-    copy_file(&from.join(signing::FILE), &data_dir.join(signing::FILE))?;
-    // The database comes last, and with its new epoch: half a restore is no server.
-    let part = data_dir.join("server.db.part");
-    copy_file(&copy, &part)?;
-    let conn = sqlite::open_file(&part, &data_dir.join("backups"), now_ms)?;
-    let epoch = sqlite::set_epoch(&conn)?;
-    conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    drop(conn);
-    for side in ["server.db.part-wal", "server.db.part-shm"] {
-        let _ = fs::remove_file(data_dir.join(side));
-    }
-    fs::rename(&part, &file).map_err(io("rename", &part))?;
-    tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
-    Ok(epoch)
+    let options = restore::Options { replace, ..restore::Options::default() };
+    restore::restore(from, data_dir, options, now_ms)
 }
 
-/// Reads a whole backup: the database's integrity and every blob's hash.
+/// Reads a whole backup: the database's integrity, the key and every blob's hash. Writes nothing, also not to the database's folder.
 pub fn check(from: &Path) -> Result<BackupFacts, Error> {
     let path = from.join(FACTS);
     let text = fs::read_to_string(&path).map_err(io("read", &path))?;
@@ -130,7 +107,8 @@ pub fn check(from: &Path) -> Result<BackupFacts, Error> {
             problem: format!("the format {:?} is not known here", facts.format),
         });
     }
-    let conn = open(&from.join(sqlite::FILE))?;
+    signing::read(from)?;
+    let conn = open_unchanged(&from.join(sqlite::FILE))?;
     carrel_sqlite::integrity_check(&conn)?;
     let folder = BlobFolder::of(from);
     for (hash, _) in blob_list(&conn)? {
@@ -148,8 +126,26 @@ pub fn check(from: &Path) -> Result<BackupFacts, Error> {
     Ok(facts)
 }
 
-fn open(copy: &Path) -> Result<Connection, Error> {
-    Ok(carrel_sqlite::open(copy, Options { create: false, ..Options::default() })?)
+/// Opens a database that nobody else uses for reading, without any file beside it.
+pub(crate) fn open_unchanged(copy: &Path) -> Result<Connection, Error> {
+    let mut log = copy.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    if log.metadata().is_ok_and(|m| m.len() > 0) {
+        let problem = "it has a write-ahead log: it is not a finished copy".into();
+        return Err(Error::Damaged { path: copy.to_owned(), problem });
+    }
+    Ok(carrel_sqlite::open_immutable(copy)?)
+}
+
+/// The folder must be a server's, and no restore into it may be unfinished.
+pub(crate) fn need_server(data_dir: &Path) -> Result<(), Error> {
+    restore::refuse_unfinished(data_dir)?;
+    if data_dir.join(sqlite::FILE).metadata().is_ok_and(|m| m.len() > 0) {
+        Ok(())
+    } else {
+        Err(Error::NoServer(data_dir.to_owned()))
+    }
 }
 
 /// Takes the folder for one process. The lock ends with the file.
@@ -165,38 +161,84 @@ pub(crate) fn lock(data_dir: &Path) -> Result<fs::File, Error> {
     }
 }
 
-fn blob_list(conn: &Connection) -> Result<Vec<(BlobHash, u64)>, Error> {
+pub(crate) fn blob_list(conn: &Connection) -> Result<Vec<(BlobHash, u64)>, Error> {
     let mut stmt = conn.prepare("SELECT hash, size FROM blob ORDER BY hash")?;
     let rows =
         stmt.query_map([], |r| Ok((BlobHash(r.get(0)?), r.get::<_, i64>(1)?.unsigned_abs())))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Blobs never change, so two names for one file are as good as two files.
+/// Blobs never change, so two names for one file are as good as two files. A copy gets its name when it is whole.
 pub(crate) fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
     if to.exists() {
         return Ok(());
     }
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(io("create", folder))?;
-    }
+    let folder = to.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io("create", folder))?;
     match fs::hard_link(from, to) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == stdio::ErrorKind::NotFound => Err(io("read", from)(e)),
-        Err(_) => copy_file(from, to),
+        Err(_) => {
+            let part = tempfile::NamedTempFile::new_in(folder).map_err(io("create", folder))?;
+            copy_file(from, part.path())?;
+            part.persist(to).map_err(|e| io("rename", to)(e.error))?;
+            Ok(())
+        }
     }
 }
 
 /// Copies bytes and mode, and waits until they are on the disk.
-fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     fs::copy(from, to).map_err(io("copy", from))?;
     fs::OpenOptions::new().write(true).open(to).and_then(|f| f.sync_all()).map_err(io("sync", to))
 }
 
-pub(crate) fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+/// Writes a small file and waits until it is on the disk.
+pub(crate) fn write_synced(path: &Path, text: &str) -> Result<(), Error> {
+    let written = fs::File::create(path).and_then(|mut f| {
+        stdio::Write::write_all(&mut f, text.as_bytes()).and_then(|()| f.sync_all())
+    });
+    written.map_err(io("write", path))?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Waits until the names in a folder are on the disk. Windows has no such call and needs none.
+pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io("sync", folder))?;
+    }
+    Ok(())
+}
+
+/// Marks a folder that was made by `new_part`: only such a folder is ever deleted.
+const PART_MARK: &str = ".carrel-part";
+
+/// A new folder beside `to`, to be filled and then renamed. What an interrupted run left there is deleted, anything else refused.
+pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
+    let mut name = to.as_os_str().to_owned();
     name.push(".part");
-    name.into()
+    let part = PathBuf::from(name);
+    if part.exists() {
+        let is_empty = fs::read_dir(&part).is_ok_and(|mut found| found.next().is_none());
+        if !is_empty && !part.join(PART_MARK).is_file() {
+            return Err(Error::Refused(format!(
+                "{part:?} is in the way: move it, or name another folder"
+            )));
+        }
+        fs::remove_dir_all(&part).map_err(io("remove", &part))?;
+    }
+    fs::create_dir_all(&part).map_err(io("create", &part))?;
+    fs::write(part.join(PART_MARK), "").map_err(io("write", &part))?;
+    Ok(part)
+}
+
+/// Gives a filled folder its name, when its names are on the disk.
+pub(crate) fn finish_part(part: &Path, to: &Path) -> Result<(), Error> {
+    let mark = part.join(PART_MARK);
+    fs::remove_file(&mark).map_err(io("remove", &mark))?;
+    sync_dir(part)?;
+    fs::rename(part, to).map_err(io("rename", part))?;
+    to.parent().filter(|f| !f.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
 }
 
 /// The blobs folder of a backup has the layout of a data folder.

@@ -8,12 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carrel_cable::{Carried, Fault, MAGIC, Parcel, Work, fingerprint, pour};
+use carrel_cable::{Carried, Fault, MAGIC, Parcel, Work, WorkHead, fingerprint, pour};
 use carrel_model::{
     BlobHash, DeviceId, ItemId, UserId,
     content::{Block, Manifest, ManifestContent, SectionBody, Story},
     lattice::{Kv, Row, fold},
-    wire::{PULL_LIMIT, ResultCode},
+    wire::{PULL_LIMIT, ResultCode, UserInfo},
 };
 use carrel_package::{Compiled, Problem, SearchDoc, Severity};
 
@@ -237,11 +237,23 @@ pub struct Accepted {
     pub reasons: Vec<String>,
 }
 
-/// Joins the rows of a work file, as if the learner had pushed them. `trust_device`: take it from a device that never told its key.
+/// How the administrator wants a work file to be taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Acceptance<'a> {
+    /// Take it from a device that never told this server its key.
+    pub trust_device: bool,
+    /// The login of the account that gets the work of an account that is not known here. The administrator vouches for it.
+    pub login: Option<&'a str>,
+}
+
+/// Joins the rows of a work file, as if the learner had pushed them. Taking the same file again changes nothing.
+///
+/// The account of the file must be known here, or the file must carry its certificate (then it is created again), or `login` names the
+/// account that gets the work.
 pub async fn accept_work(
     library: &Library,
     path: &Path,
-    trust_device: bool,
+    how: Acceptance<'_>,
 ) -> Result<Accepted, Error> {
     let shown = path.display();
     let refuse = |why: String| Error::Refused(format!("{shown}: {why}"));
@@ -258,16 +270,14 @@ pub async fn accept_work(
             "it was done without an account; hint: the learner takes it in on a device where they are signed in".into(),
         ));
     }
-    let known = library.store.account(&head.learner.login).await?;
-    let Some((user, _)) = known.filter(|(user, _)| user.id == head.learner.id) else {
-        return Err(refuse(format!(
-            "{} ({}) has no account here; it is for {}",
-            head.learner.name, head.learner.login, head.server_name
-        )));
+    let (user, is_vouched_for) = match owner(library, &head, how).await {
+        Ok(owner) => owner,
+        Err(Error::Refused(why)) => return Err(refuse(why)),
+        Err(e) => return Err(e),
     };
     match device_key(library, user.id, head.device.id).await? {
         Some(key) if key == head.device.key => {}
-        _ if trust_device => {}
+        _ if how.trust_device || is_vouched_for => {}
         Some(_) => {
             return Err(refuse(format!(
                 "{:?} signs with another key than it told this server; hint: ask the learner, then add --trust-device",
@@ -313,6 +323,49 @@ pub async fn accept_work(
     }
     tracing::info!(user.id = %user.id, work.rows = done.rows, work.changed = done.changed, "work was handed in as a file");
     Ok(done)
+}
+
+/// Whose rows they become, and whether the administrator vouches for the file.
+async fn owner(
+    library: &Library,
+    head: &WorkHead,
+    how: Acceptance<'_>,
+) -> Result<(UserInfo, bool), Error> {
+    let learner = &head.learner;
+    let known = library.store.account_by_id(learner.id).await?.map(|a| a.user);
+    if let Some(login) = how.login {
+        let named = library.store.account(login, None).await?.map(|a| a.user);
+        let named = named.ok_or_else(|| {
+            Error::Refused(format!("nobody has the login {login:?} here; hint: check --as"))
+        })?;
+        return match known {
+            Some(known) if known.id != named.id => Err(Error::Refused(format!(
+                "it is the work of {} ({}), who has an account here; hint: leave out --as",
+                known.name, known.login
+            ))),
+            _ => Ok((named, true)),
+        };
+    }
+    if let Some(known) = known {
+        return Ok((known, false));
+    }
+    let certificate = library.token_keys().open_certificate(&head.certificate);
+    match certificate.filter(|c| c.user.id == learner.id) {
+        // The device is not known here either, so that without trust in it no account is made.
+        Some(certificate) if how.trust_device => {
+            let now = library.config.clock.now_ms();
+            Ok((library.store.recreate_account(certificate, now).await?.user, false))
+        }
+        Some(_) => Err(Error::Refused(format!(
+            "{} ({}) had an account here that this database does not know, and {:?} has never told this server its key; \
+             hint: ask the learner, then add --trust-device",
+            learner.name, learner.login, head.device.name
+        ))),
+        None => Err(Error::Refused(format!(
+            "{} ({}) has no account here; it is for {}; hint: --as LOGIN gives it to an account of this server",
+            learner.name, learner.login, head.server_name
+        ))),
+    }
 }
 
 /// The key that the learner's device told.

@@ -20,6 +20,14 @@ pub enum Error {
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{0:?} is not a signing key of 64 hex digits")]
     SigningKey(PathBuf),
+    #[error("{0:?} is missing, but there is a database")]
+    NoSigningKey(PathBuf),
+    #[error("{0:?} is not the data folder of a server")]
+    NoServer(PathBuf),
+    #[error("{0:?} holds files of a server, but no database")]
+    NoDatabase(PathBuf),
+    #[error("a restore into {0:?} was interrupted")]
+    Unfinished(PathBuf),
     #[error("{0}")]
     Refused(String),
     #[error("{path:?} is damaged: {problem}")]
@@ -40,14 +48,18 @@ impl From<rusqlite::Error> for Error {
 impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Config(_) | Self::Refused(_) => ErrorCode::InvalidRequest,
+            Self::Config(_) | Self::Refused(_) | Self::NoServer(_) => ErrorCode::InvalidRequest,
+            Self::Unfinished(_) => ErrorCode::Conflict,
             Self::Store(e) => e.code(),
             Self::Password(_) | Self::Listen { .. } => ErrorCode::Unavailable,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 ErrorCode::DiskFull
             }
             Self::Io { .. } => ErrorCode::Storage,
-            Self::SigningKey(_) | Self::Damaged { .. } => ErrorCode::Corrupt,
+            Self::SigningKey(_)
+            | Self::NoSigningKey(_)
+            | Self::NoDatabase(_)
+            | Self::Damaged { .. } => ErrorCode::Corrupt,
         }
     }
     /// What an administrator can do; empty if the message says it all.
@@ -56,7 +68,16 @@ impl Error {
             Self::Config(_) => "docs/OPERATIONS.md lists the settings",
             Self::Store(StoreError::Sqlite(e)) => e.hint(),
             Self::Listen { .. } => "choose another port with --listen, or stop what holds it",
-            Self::SigningKey(_) => "restore it from a backup: clients have pinned its public half",
+            Self::NoServer(_) => "check --data; `serve` and `import` make a new server",
+            Self::NoDatabase(_) => {
+                "put the database back or restore a backup; for a new server name an empty folder"
+            }
+            Self::Unfinished(_) => {
+                "run `carrel-server restore` again to finish it, or with --abandon to undo it"
+            }
+            Self::SigningKey(_) | Self::NoSigningKey(_) => {
+                "restore it from a backup: clients have pinned its public half"
+            }
             Self::Damaged { .. } => "use another backup; nothing was changed",
             _ => "",
         }

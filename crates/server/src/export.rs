@@ -2,16 +2,20 @@
 //!
 //! Not here: learners' rows.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use carrel_model::{
     Slug,
     content::{Manifest, SignedManifest},
+    wire::Meta,
 };
 use serde::Deserialize;
 
 use crate::{
-    backup::{link_or_copy, part_of},
+    backup::{BLOBS, finish_part, link_or_copy, new_part},
     blobs::BlobFolder,
     error::{Error, io},
     http::catalogue::{meta_of, page_json},
@@ -33,20 +37,19 @@ struct Summary {
     id: Slug,
 }
 
+/// What an exported library consists of.
+const ENTRIES: [&str; 6] =
+    ["meta.json", "courses.json", "courses", "stories.json", "stories", BLOBS];
+
 /// Writes `meta.json`, `courses.json`, `courses/<id>.json`, `courses/<id>/manifest.json`, the same for stories, and `blobs/ab/<hash>`.
 /// A library that was exported there before is replaced; any other folder that is not empty is refused.
 pub async fn export(library: &Library, to: &Path) -> Result<Exported, Error> {
-    let occupied = fs::read_dir(to).is_ok_and(|mut d| d.next().is_some());
-    if occupied && !to.join("meta.json").is_file() {
+    if !is_empty(to) && !is_exported_library(to) {
         return Err(Error::Refused(format!(
             "{to:?} is not empty and not an exported library: name another folder"
         )));
     }
-    let part = part_of(to);
-    if part.exists() {
-        fs::remove_dir_all(&part).map_err(io("remove", &part))?;
-    }
-    fs::create_dir_all(&part).map_err(io("create", &part))?;
+    let part = new_part(to)?;
     let meta = meta_of(&library.app()?).await.map_err(|f| Error::Refused(f.detail))?;
     write(&part.join("meta.json"), &serde_json::to_string(&meta).unwrap_or_default())?;
     let mut done = Exported::default();
@@ -78,10 +81,44 @@ pub async fn export(library: &Library, to: &Path) -> Result<Exported, Error> {
         }
     }
     if to.exists() {
-        fs::remove_dir_all(to).map_err(io("remove", to))?;
+        // Aside first: an export that is killed here leaves the old library or the new one, never neither.
+        let old = aside_of(to);
+        fs::rename(to, &old).map_err(io("rename", to))?;
+        finish_part(&part, to)?;
+        fs::remove_dir_all(&old).map_err(io("remove", &old))?;
+    } else {
+        finish_part(&part, to)?;
     }
-    fs::rename(&part, to).map_err(io("rename", &part))?;
     Ok(done)
+}
+
+fn is_empty(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut found) => found.next().is_none(),
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// True if the folder holds what `export` writes and nothing else.
+fn is_exported_library(folder: &Path) -> bool {
+    let meta = fs::read_to_string(folder.join("meta.json"));
+    let is_meta = meta.is_ok_and(|text| serde_json::from_str::<Meta>(&text).is_ok());
+    let nothing_else = fs::read_dir(folder).is_ok_and(|found| {
+        found
+            .into_iter()
+            .all(|entry| entry.is_ok_and(|e| ENTRIES.iter().any(|known| e.file_name() == *known)))
+    });
+    is_meta && nothing_else
+}
+
+/// A free name beside the folder.
+fn aside_of(to: &Path) -> PathBuf {
+    let name = |n: u32| {
+        let mut name = to.as_os_str().to_owned();
+        name.push(format!(".old-{n}"));
+        PathBuf::from(name)
+    };
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {

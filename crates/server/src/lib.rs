@@ -18,12 +18,16 @@ pub mod http;
 pub mod import;
 pub mod news;
 pub mod password;
+
+pub mod precis;
 pub mod push;
 pub mod range;
+pub mod restore;
 pub mod server;
 mod signing;
 pub mod store;
 mod throttle;
+pub mod tokens;
 
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};

@@ -11,11 +11,11 @@ use std::{
 use carrel_model::wire::Role;
 use carrel_server::{
     Clock, Config, Error, Library, Server, Settings, SystemClock, backup,
-    carried::accept_work,
+    carried::{Acceptance, accept_work},
     export,
     http::auth::{check_password, new_user},
     import::{self, ImportReport},
-    password,
+    password, restore,
     store::{NewAccount, Store},
 };
 use clap::{Parser, Subcommand, ValueEnum};
@@ -40,6 +40,9 @@ enum Command {
         /// TOML; docs/OPERATIONS.md lists the keys.
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Everybody who reaches the server may make an account, whatever the configuration says.
+        #[arg(long)]
+        open_registration: bool,
     },
     /// Compile packages and publish them: folders, zips, libraries, Storybooks folders; and course files that came by cable.
     Import {
@@ -60,6 +63,9 @@ enum Command {
         /// Take it from a device that never told this server its key.
         #[arg(long)]
         trust_device: bool,
+        /// Give the work of an account that this server does not know to the account with this login.
+        #[arg(long = "as", value_name = "LOGIN")]
+        login: Option<String>,
     },
     /// Print the fingerprint of this server's key, for learners to compare.
     Fingerprint {
@@ -82,14 +88,22 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
     },
-    /// Check a backup and put it into a data folder, with a new epoch.
+    /// Check a backup and put it into a data folder, with a new epoch. Finishes a restore that was interrupted.
     Restore {
-        file: PathBuf,
+        /// The folder of the backup.
+        #[arg(required_unless_present = "abandon")]
+        file: Option<PathBuf>,
         #[arg(long)]
         data: PathBuf,
         /// Move a database that is there aside.
         #[arg(long)]
         replace: bool,
+        /// End all sign-ins, also those that were made or ended after the backup: everybody signs in again.
+        #[arg(long)]
+        end_sign_ins: bool,
+        /// Undo a restore that was interrupted.
+        #[arg(long, conflicts_with_all = ["file", "replace", "end_sign_ins"])]
+        abandon: bool,
     },
     /// Write the catalogue as plain files that an app can read without a server.
     ExportLibrary {
@@ -152,9 +166,10 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Serve { data, listen, config } => {
-            let settings =
+        Command::Serve { data, listen, config, open_registration } => {
+            let mut settings =
                 config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
+            settings.registration_open |= open_registration;
             let server = Server::start(Config { listen, settings, ..Config::new(data) }).await?;
             println!("carrel-server listening on {}", server.url());
             stop_signal().await;
@@ -164,11 +179,12 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             let report = Library::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
             return Ok(print_report(&report, "imported"));
         }
-        Command::AcceptWork { files, data, trust_device } => {
-            return hand_in(&Library::open(Config::new(data))?, &files, trust_device).await;
+        Command::AcceptWork { files, data, trust_device, login } => {
+            let how = Acceptance { trust_device, login: login.as_deref() };
+            return hand_in(&Library::open_existing(Config::new(data))?, &files, how).await;
         }
         Command::Fingerprint { data } => {
-            println!("{}", Library::open(Config::new(data))?.fingerprint());
+            println!("{}", Library::open_existing(Config::new(data))?.fingerprint());
         }
         Command::Check { paths } => {
             return Ok(print_report(&import::check(&paths).await?, "checked"));
@@ -185,15 +201,21 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 facts.blob_bytes
             );
         }
-        Command::Restore { file, data, replace } => {
-            let epoch = backup::restore(&file, &data, replace, SystemClock.now_ms())?;
+        Command::Restore { data, abandon: true, .. } => {
+            restore::abandon(&data)?;
+            println!("the restore into {} is undone", data.display());
+        }
+        Command::Restore { file, data, replace, end_sign_ins, .. } => {
+            let file = file.unwrap_or_default();
+            let options = restore::Options { replace, end_sign_ins };
+            let epoch = restore::restore(&file, &data, options, SystemClock.now_ms())?;
             println!(
                 "restored into {}; new epoch {epoch}: devices send what the backup lacks",
                 data.display()
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let done = export::export(&Library::open(Config::new(data))?, &dir).await?;
+            let done = export::export(&Library::open_existing(Config::new(data))?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
                 done.courses,
@@ -211,11 +233,11 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 async fn hand_in(
     library: &Library,
     files: &[PathBuf],
-    trust_device: bool,
+    how: Acceptance<'_>,
 ) -> Result<ExitCode, Error> {
     let mut failed = 0;
     for file in files {
-        match accept_work(library, file, trust_device).await {
+        match accept_work(library, file, how).await {
             Ok(done) => {
                 println!(
                     "accepted from {} ({}), {}: {} rows, {} new, {} refused",
@@ -270,17 +292,17 @@ async fn add_user(
         RoleName::Administrator => Role::Administrator,
     };
     let secret = if from_stdin {
-        let mut text = String::new();
-        let read = std::io::stdin().take(4096).read_to_string(&mut text);
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().take(4096).read_to_end(&mut bytes);
         read.map_err(|e| Error::Refused(format!("the password cannot be read: {e}")))?;
-        text.lines().next().unwrap_or_default().to_owned()
+        password::first_line(&bytes)?
     } else {
         carrel_server::clock::new_id().simple().to_string()[..16].to_owned()
     };
     check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
     let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
     let (id, login) = (user.id, user.login.clone());
-    let library = Library::open(Config::new(data))?;
+    let library = Library::open_existing(Config::new(data))?;
     let hash = password::hash_blocking(&secret)?;
     library
         .store

@@ -1,12 +1,25 @@
-//! Passwords: argon2id, off the async threads, a few at a time. And random tokens.
+//! Passwords: argon2id on a few threads of its own. And random tokens.
+//!
+//! Each thread keeps its block of memory (19 MiB) and uses it again for every hash. Blocks that are allocated per hash and freed
+//! again stay with the process: glibc raises its threshold for mapped memory to the size of the block and keeps them in its heaps.
 //!
 //! Not here: who may sign in (`http::auth`), where hashes are kept (`store`).
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
 
-use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier, password_hash::SaltString};
+use argon2::{
+    Algorithm, Argon2, Block, Params, PasswordHash, Version,
+    password_hash::{Output, Salt, SaltString},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::precis;
 
 /// Why a password could not be hashed or compared.
 #[derive(Debug, thiserror::Error)]
@@ -17,75 +30,280 @@ pub enum PasswordError {
     Hash(String),
 }
 
-/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), as many at once as there are cores.
+/// What a hash is computed for. Each kind has its own queue, so that neither waits for a flood of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    SignIn,
+    Registration,
+}
+
+/// The answer to a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    Wrong,
+    Right,
+    /// Right, but the stored hash is of another form of the same password: to be replaced by this one.
+    RightRehashed(String),
+}
+
+/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on as many threads as there are cores, at most `MAX_THREADS`.
 pub struct Passwords {
-    slots: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    queues: Arc<Queues>,
+    threads: Vec<JoinHandle<()>>,
     /// Compared with when there is no such login, so that both cases take as long.
     dummy: String,
 }
 
-/// How many may wait for a core before the next one is sent away.
-const WAITING: usize = 256;
+/// Each thread holds its block of memory for good: 19 MiB.
+const MAX_THREADS: usize = 4;
+/// How many may wait in one queue before the next one is sent away.
+const MAX_WAITING: usize = 256;
+/// The largest memory that a stored hash may ask for, in KiB.
+const MAX_MEMORY_KIB: u32 = 64 * 1024;
+
+type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+
+#[derive(Default)]
+struct Queues {
+    state: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    sign_ins: VecDeque<Job>,
+    registrations: VecDeque<Job>,
+    /// Whose turn it is if both wait.
+    registration_is_next: bool,
+    closed: bool,
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Job> {
+        let registration_first = self.registration_is_next;
+        self.registration_is_next = !registration_first;
+        let (first, second) = if registration_first {
+            (&mut self.registrations, &mut self.sign_ins)
+        } else {
+            (&mut self.sign_ins, &mut self.registrations)
+        };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+}
+
+impl Queues {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// The next job; `None` when there will be no more.
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(job) = waiting.take() {
+                return Some(job);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+    fn push(&self, purpose: Purpose, job: Job) -> Result<(), PasswordError> {
+        let mut waiting = self.lock();
+        let queue = match purpose {
+            Purpose::SignIn => &mut waiting.sign_ins,
+            Purpose::Registration => &mut waiting.registrations,
+        };
+        if queue.len() >= MAX_WAITING {
+            return Err(PasswordError::Busy);
+        }
+        queue.push_back(job);
+        self.news.notify_one();
+        Ok(())
+    }
+}
 
 impl Passwords {
     pub fn new() -> Result<Self, PasswordError> {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
-        Ok(Self {
-            slots: Arc::new(Semaphore::new(cores)),
-            waiting: Arc::new(Semaphore::new(WAITING)),
-            dummy: hash_now("nobody's password")?,
-        })
+        let queues = Arc::new(Queues::default());
+        let threads = (0..cores.clamp(1, MAX_THREADS))
+            .map(|n| {
+                let queues = Arc::clone(&queues);
+                std::thread::Builder::new().name(format!("carrel-password-{n}")).spawn(move || {
+                    // Allocated by the first hash, then kept.
+                    let mut blocks = Vec::new();
+                    while let Some(job) = queues.next() {
+                        job(&mut blocks);
+                    }
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map_err(|e| PasswordError::Hash(e.to_string()))?;
+        Ok(Self { queues, threads, dummy: dummy_hash()? })
     }
+
     /// The PHC string to keep.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
-        self.run(move || hash_now(&password)).await
+        self.run(Purpose::Registration, move |blocks| hash_in(&password, blocks)).await?
     }
-    /// True if the password is right. Without a stored hash the answer is false, in the same time.
+
+    /// Compares a typed password with a stored hash. Without a stored hash the answer is `Wrong`, in the same time.
+    ///
+    /// Compared as OpaqueString first; older hashes may be of the password as it was typed or decomposed, and are then hashed again.
     pub async fn verify(
         &self,
         password: String,
         stored: Option<String>,
-    ) -> Result<bool, PasswordError> {
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.dummy.clone());
-        let right = self
-            .run(move || {
-                let parsed =
-                    PasswordHash::new(&stored).map_err(|e| PasswordError::Hash(e.to_string()))?;
-                Ok(Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+    ) -> Result<Verified, PasswordError> {
+        let known = stored.as_ref().is_some_and(|s| !s.is_empty());
+        let stored = stored.filter(|s| !s.is_empty()).unwrap_or_else(|| self.dummy.clone());
+        let verified = self
+            .run(Purpose::SignIn, move |blocks| {
+                let forms = forms(&password);
+                for (n, form) in forms.iter().enumerate() {
+                    if is_right(form, &stored, blocks)? {
+                        return Ok(match n {
+                            0 => Verified::Right,
+                            _ => Verified::RightRehashed(hash_in(&forms[0], blocks)?),
+                        });
+                    }
+                }
+                Ok(Verified::Wrong)
             })
-            .await?;
-        Ok(known && right)
+            .await??;
+        Ok(if known { verified } else { Verified::Wrong })
     }
+
     async fn run<T: Send + 'static>(
         &self,
-        f: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+        purpose: Purpose,
+        f: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
-        let slot =
-            Arc::clone(&self.slots).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
-        tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            f()
-        })
-        .await
-        .map_err(|e| PasswordError::Hash(e.to_string()))?
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(move |blocks: &mut Vec<Block>| {
+            // A caller that has gone away (its request timed out) needs no hash any more.
+            if !reply.is_closed() {
+                let _ = reply.send(f(blocks));
+            }
+        });
+        self.queues.push(purpose, job)?;
+        answer.await.map_err(|_| PasswordError::Busy)
     }
 }
 
-fn hash_now(password: &str) -> Result<String, PasswordError> {
-    let salt =
-        SaltString::encode_b64(&random::<16>()?).map_err(|e| PasswordError::Hash(e.to_string()))?;
-    let hash = Argon2::default()
-        .hash_password(password.as_bytes(), &salt)
-        .map_err(|e| PasswordError::Hash(e.to_string()))?;
+impl Drop for Passwords {
+    fn drop(&mut self) {
+        {
+            let mut waiting = self.queues.lock();
+            waiting.closed = true;
+            waiting.sign_ins.clear();
+            waiting.registrations.clear();
+        }
+        self.queues.news.notify_all();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The forms in which a password may have been hashed; the first is the one that is hashed today.
+fn forms(password: &str) -> Vec<String> {
+    let typed = password.to_owned();
+    let mut forms = vec![precis::opaque(password).unwrap_or_else(|_| typed.clone())];
+    for form in [typed, password.nfd().collect()] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
+}
+
+fn hash_in(password: &str, blocks: &mut Vec<Block>) -> Result<String, PasswordError> {
+    let password = precis::opaque(password).unwrap_or_else(|_| password.to_owned());
+    let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
+    let params = Params::default();
+    let output = compute(&password, salt.as_salt(), &params, Params::DEFAULT_OUTPUT_LEN, blocks)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: (&params).try_into().map_err(failed)?,
+        salt: Some(salt.as_salt()),
+        hash: Some(output),
+    };
+    Ok(hash.to_string())
+}
+
+fn is_right(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<bool, PasswordError> {
+    let parsed = PasswordHash::new(stored).map_err(failed)?;
+    let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
+        return Err(PasswordError::Hash("the stored hash is not complete".into()));
+    };
+    if parsed.algorithm != Algorithm::Argon2id.ident() {
+        return Err(PasswordError::Hash("the stored hash is not argon2id".into()));
+    }
+    let params = Params::try_from(&parsed).map_err(failed)?;
+    if params.m_cost() > MAX_MEMORY_KIB {
+        return Err(PasswordError::Hash("the stored hash asks for too much memory".into()));
+    }
+    // Compared in constant time.
+    Ok(compute(password, salt, &params, expected.len(), blocks)? == expected)
+}
+
+fn compute(
+    password: &str,
+    salt: Salt<'_>,
+    params: &Params,
+    len: usize,
+    blocks: &mut Vec<Block>,
+) -> Result<Output, PasswordError> {
+    let need = params.block_count();
+    if blocks.len() < need {
+        blocks.resize(need, Block::default());
+    }
+    let mut buffer = [0; 64];
+    let salt = salt.decode_b64(&mut buffer).map_err(failed)?;
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    Output::init_with(len, |out| {
+        Ok(argon.hash_password_into_with_memory(
+            password.as_bytes(),
+            salt,
+            out,
+            &mut blocks[..need],
+        )?)
+    })
+    .map_err(failed)
+}
+
+fn failed(e: impl std::fmt::Display) -> PasswordError {
+    PasswordError::Hash(e.to_string())
+}
+
+/// A hash that no password has: the comparison with it takes as long as with a real one.
+fn dummy_hash() -> Result<String, PasswordError> {
+    let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: (&Params::default()).try_into().map_err(failed)?,
+        salt: Some(salt.as_salt()),
+        hash: Some(Output::new(&random::<32>()?).map_err(failed)?),
+    };
     Ok(hash.to_string())
 }
 
 /// The PHC string of a password, for command lines: blocks for about 20 ms.
 pub fn hash_blocking(password: &str) -> Result<String, PasswordError> {
-    hash_now(password)
+    hash_in(password, &mut Vec::new())
+}
+
+/// The password in the first line of a file or pipe: without the byte-order mark and line end that editors and PowerShell add.
+pub fn first_line(bytes: &[u8]) -> Result<String, PasswordError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        PasswordError::Hash("the password is not UTF-8 (UTF-16 with a byte-order mark?)".into())
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Ok(text.split(['\r', '\n']).next().unwrap_or_default().to_owned())
 }
 
 /// Random bytes from the system.
@@ -105,4 +323,110 @@ pub(crate) fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
 /// Tokens are compared by their hash, so that the comparison tells nothing about the token.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     *blake3::hash(token.as_bytes()).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{PasswordHasher, PasswordVerifier};
+
+    use super::*;
+
+    /// A hash as releases before PRECIS made it: of the bytes as typed.
+    fn old_hash(password: &str) -> String {
+        let salt = SaltString::encode_b64(&[7; 16]).unwrap();
+        Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn hashes_are_those_of_the_crate() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash("a good long password".into()).await.unwrap();
+        let parsed = PasswordHash::new(&hash).unwrap();
+        assert!(Argon2::default().verify_password(b"a good long password", &parsed).is_ok());
+        let old = Some(old_hash("a good long password"));
+        let right = passwords.verify("a good long password".into(), old.clone()).await.unwrap();
+        assert_eq!(right, Verified::Right);
+        assert_eq!(passwords.verify("another".into(), old).await.unwrap(), Verified::Wrong);
+        for stored in [None, Some(String::new())] {
+            let nobody = passwords.verify("nobody".into(), stored).await.unwrap();
+            assert_eq!(nobody, Verified::Wrong);
+        }
+    }
+
+    #[tokio::test]
+    async fn composed_and_decomposed_passwords_are_equal_and_old_hashes_are_replaced() {
+        let passwords = Passwords::new().unwrap();
+        let (composed, decomposed) =
+            ("caf\u{e9} r\u{e9}sum\u{e9}", "cafe\u{301} re\u{301}sume\u{301}");
+        let new = passwords.hash(decomposed.into()).await.unwrap();
+        for typed in [composed, decomposed] {
+            let verified = passwords.verify(typed.into(), Some(new.clone())).await.unwrap();
+            assert_eq!(verified, Verified::Right);
+        }
+        for old in
+            [old_hash(decomposed), old_hash(composed), old_hash("caf\u{e9}\u{a0}r\u{e9}sum\u{e9}")]
+        {
+            let typed = if old == old_hash(composed) || old == old_hash(decomposed) {
+                composed
+            } else {
+                "caf\u{e9}\u{a0}r\u{e9}sum\u{e9}"
+            };
+            match passwords.verify(typed.into(), Some(old.clone())).await.unwrap() {
+                Verified::Right => assert_eq!(old, old_hash(composed)),
+                Verified::RightRehashed(hash) => {
+                    let again = passwords.verify(composed.into(), Some(hash)).await.unwrap();
+                    assert_eq!(again, Verified::Right, "{typed:?}");
+                }
+                Verified::Wrong => panic!("{typed:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_from_a_file_has_no_mark_and_no_line_end() {
+        for bytes in [
+            "\u{feff}a good password\r\n".as_bytes(),
+            b"a good password\n",
+            b"a good password\rmore",
+            b"a good password",
+        ] {
+            assert_eq!(first_line(bytes).unwrap(), "a good password");
+        }
+        assert!(first_line(&[0xff, 0xfe, b'a', 0]).is_err());
+    }
+
+    #[test]
+    fn neither_queue_waits_for_the_other() {
+        let queues = Queues::default();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let job = |name: &'static str| -> Job {
+            let order = Arc::clone(&order);
+            Box::new(move |_| order.lock().unwrap().push(name))
+        };
+        for _ in 0..MAX_WAITING {
+            queues.push(Purpose::Registration, job("registration")).unwrap();
+        }
+        assert!(queues.push(Purpose::Registration, job("one too many")).is_err());
+        for _ in 0..3 {
+            queues.push(Purpose::SignIn, job("sign-in")).unwrap();
+        }
+        for _ in 0..6 {
+            queues.next().unwrap()(&mut Vec::new());
+        }
+        let order = order.lock().unwrap();
+        assert_eq!(order.iter().filter(|n| **n == "sign-in").count(), 3, "{order:?}");
+    }
+
+    #[tokio::test]
+    async fn one_block_of_memory_serves_all_hashes_of_a_thread() {
+        let mut blocks = Vec::new();
+        hash_in("a good long password", &mut blocks).unwrap();
+        let (at, len) = (blocks.as_ptr(), blocks.len());
+        assert_eq!(len, Params::default().block_count());
+        for _ in 0..3 {
+            let stored = hash_in("another good password", &mut blocks).unwrap();
+            assert!(is_right("another good password", &stored, &mut blocks).unwrap());
+        }
+        assert_eq!((blocks.as_ptr(), blocks.len()), (at, len));
+    }
 }

@@ -2,7 +2,13 @@
 //!
 //! Not here: command lines, signals (the program's).
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::body::Incoming;
@@ -17,23 +23,22 @@ use tower::ServiceExt;
 use crate::{
     backup,
     blobs::BlobFolder,
-    config::Config,
+    config::{Config, Settings},
     error::{Error, io},
     http::{self, App, Peer, State},
     import::{self, ImportReport},
     news::NewsBoard,
     password::Passwords,
-    signing,
-    store::{SqliteStore, Store},
-    throttle::Throttle,
+    restore, signing,
+    store::{SqliteStore, Store, sqlite},
+    throttle::{SignInLimits, Throttle, WINDOW_MS},
+    tokens::TokenKeys,
 };
 
 /// A request's head must have arrived by then: slow ones cost a socket, not the server.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long open requests may take to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Failed sign-ins and registrations are counted over this long.
-const WINDOW_MS: i64 = 15 * 60_000;
 /// Registrations from one address in a window: a class behind one router signs up in one lesson.
 const REGISTRATIONS: u32 = 200;
 
@@ -46,13 +51,26 @@ pub struct Library {
 }
 
 impl Library {
+    /// Opens the data folder of a server, and migrates it. `Error::NoServer` if there is none.
+    pub fn open_existing(config: Config) -> Result<Self, Error> {
+        backup::need_server(&config.data_dir)?;
+        Self::open(config)
+    }
     /// Opens, makes or migrates the data folder. Blocks for some milliseconds.
+    ///
+    /// Errors: `Unfinished` if a restore into the folder was interrupted; `NoDatabase` and `NoSigningKey` if a part of a server is missing.
     pub fn open(config: Config) -> Result<Self, Error> {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
+        restore::refuse_unfinished(dir)?;
+        let database = dir.join(sqlite::FILE);
+        let has_server = database.metadata().is_ok_and(|m| m.len() > 0);
         let blobs = BlobFolder::of(dir);
+        if !has_server && is_remainder(dir, &blobs) {
+            return Err(Error::NoDatabase(dir.clone()));
+        }
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
-        let key = signing::open(dir)?;
+        let key = signing::open(dir, has_server)?;
         let s = &config.settings;
         let store = SqliteStore::open(dir, s.readers, s.slow_query_ms, config.clock.now_ms())?;
         Ok(Self { store: Arc::new(store), key, blobs, config })
@@ -73,6 +91,10 @@ impl Library {
     pub fn fingerprint(&self) -> String {
         carrel_cable::fingerprint(&signing::public_hex(&self.key))
     }
+    /// The keys of refresh tokens and account certificates.
+    pub fn token_keys(&self) -> TokenKeys {
+        TokenKeys::new(&self.key, self.store.token_salt())
+    }
     /// The state behind the routes.
     pub fn app(&self) -> Result<App, Error> {
         Ok(App::new(State {
@@ -82,12 +104,22 @@ impl Library {
             blobs: self.blobs.clone(),
             signing_key: signing::public_hex(&self.key),
             passwords: Passwords::new()?,
-            sign_ins: Throttle::new(WINDOW_MS, self.config.settings.login_attempts),
+            tokens: self.token_keys(),
+            sign_ins: SignInLimits::new(self.config.settings.login_attempts),
             registrations: Throttle::new(WINDOW_MS, REGISTRATIONS),
             news: NewsBoard::default(),
             stopping: CancellationToken::new(),
         }))
     }
+}
+
+/// True if the folder holds what only a server that ran for a while leaves: a new one would hide that its database is lost.
+fn is_remainder(dir: &Path, blobs: &BlobFolder) -> bool {
+    let holds = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
+    let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
+        found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
+    });
+    holds(blobs.root()) || holds(&dir.join("backups")) || was_replaced
 }
 
 /// See `Server::start`.
@@ -114,6 +146,7 @@ impl Server {
         let listening = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
         let addr = listener.local_addr().map_err(listening)?;
+        warn_of_open_doors(addr, &library.config.settings);
         let app = library.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
@@ -121,6 +154,25 @@ impl Server {
         let accepting = tokio::spawn(accept(listener, router, stopping.clone(), most));
         tracing::info!(server.addr = %addr, "listening");
         Ok(RunningServer { addr, library, app, stopping, accepting: Some(accepting), _lock: lock })
+    }
+}
+
+/// What others on the network can do without an account.
+fn warn_of_open_doors(addr: SocketAddr, settings: &Settings) {
+    if addr.ip().is_loopback() {
+        return;
+    }
+    if settings.registration_open {
+        tracing::warn!(
+            server.addr = %addr,
+            "registration is open: everybody who reaches this address can make an account (registration_open)"
+        );
+    }
+    if settings.public_catalogue {
+        tracing::warn!(
+            server.addr = %addr,
+            "the catalogue is public: everybody who reaches this address can read all courses (public_catalogue)"
+        );
     }
 }
 

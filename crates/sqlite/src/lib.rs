@@ -16,6 +16,7 @@ pub use cause::Cause;
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, is_migrated, migrate};
 pub use open::{
-    Options, Synchronous, confirm_damage, integrity_check, open, open_in_memory, quick_check,
+    Options, Synchronous, confirm_damage, integrity_check, open, open_immutable, open_in_memory,
+    quick_check,
 };
 pub use rusqlite;

@@ -92,6 +92,26 @@ fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
     Ok(conn)
 }
 
+/// Opens a file that nobody changes, for reading, without a lock and without any file beside it (a backup, a read-only disk).
+/// What a write-ahead log holds is not seen.
+pub fn open_immutable(path: &Path) -> Result<Connection> {
+    let text = path.to_str().ok_or_else(|| Error::Io {
+        action: "open",
+        path: path.to_owned(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "the name is not Unicode"),
+    })?;
+    // https://www.sqlite.org/uri.html: these characters end the path or begin an escape.
+    let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let slashes = if cfg!(windows) { escaped.replace('\\', "/") } else { escaped };
+    let root = if cfg!(windows) && !slashes.starts_with('/') { "/" } else { "" };
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI;
+    let conn = Connection::open_with_flags(format!("file:{root}{slashes}?immutable=1"), flags)?;
+    prepare(&conn, Options::reader())?;
+    Ok(conn)
+}
+
 /// A database without a file, with everything else as `open` makes it.
 pub fn open_in_memory() -> Result<Connection> {
     let conn = Connection::open_in_memory()?;

@@ -42,6 +42,8 @@ pub struct Device {
     ids: Arc<SeededIds>,
     dir: TempDir,
     open: Option<Open>,
+    /// As the app keeps it in its list of accounts.
+    certificate: String,
     /// How often the learner had to type the password again.
     pub sign_ins: u32,
 }
@@ -93,6 +95,7 @@ impl Device {
                 password: PASSWORD.into(),
                 device_id: id,
                 device_name,
+                account_certificate: String::new(),
             };
             account::login(http.as_ref(), base, &request).await
         };
@@ -109,6 +112,7 @@ impl Device {
             ids,
             dir: scratch(),
             open: None,
+            certificate: reply.account_certificate.clone(),
             sign_ins: 0,
         };
         device.start().expect("the device starts");
@@ -202,6 +206,7 @@ impl Device {
             ids: Arc::new(SeededIds::new(seed)),
             dir: self.disk().await,
             open: None,
+            certificate: self.certificate.clone(),
             sign_ins: 0,
         };
         device.start().expect("the clone starts");
@@ -222,6 +227,7 @@ impl Device {
             password: PASSWORD.into(),
             device_id: self.id,
             device_name: self.name.clone(),
+            account_certificate: self.certificate.clone(),
         };
         match account::login(self.http.as_ref(), &self.base, &request).await {
             Ok(reply) => {

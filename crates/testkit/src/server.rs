@@ -21,7 +21,7 @@ use carrel_model::{
     lattice::{Row, RowKey, RowType},
     wire::CourseReply,
 };
-use carrel_server::{Config, RunningServer, Server, Settings, store::Store};
+use carrel_server::{Config, RunningServer, Server, Settings, restore, store::Store};
 use carrel_sqlite::rows::{self, Owner};
 use futures_util::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
@@ -73,7 +73,8 @@ impl TestServer {
         let mut server = Self {
             dir,
             clock: clock.clone(),
-            settings,
+            // Learners of the tests make their own accounts.
+            settings: Settings { registration_open: true, ..settings },
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             running: None,
             router: Arc::default(),
@@ -137,8 +138,12 @@ impl TestServer {
     }
     /// Puts a backup in place of everything and starts again: what came after it is gone, the epoch is another one.
     pub async fn restore(&mut self, backup: &Backup) {
+        let options = restore::Options { replace: true, ..restore::Options::default() };
+        self.restore_with(backup, options).await;
+    }
+    pub async fn restore_with(&mut self, backup: &Backup, options: restore::Options) {
         self.stop().await;
-        carrel_server::backup::restore(&backup.path, self.dir.path(), true, self.clock.now_ms())
+        restore::restore(&backup.path, self.dir.path(), options, self.clock.now_ms())
             .expect("a restore");
         self.go_on().await;
     }

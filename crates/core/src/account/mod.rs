@@ -11,5 +11,5 @@ mod session;
 pub use keychain::Keychain;
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, SecretStore, Secrets};
-pub use server::{ServerCheck, addresses, check_server, login, logout, register};
+pub use server::{ServerCheck, addresses, adopt, check_server, login, logout, register};
 pub use session::{Session, Tokens};

@@ -42,6 +42,10 @@ pub struct AccountInfo {
     /// The learner signed out: the work is kept, but closed to others until they sign in again.
     #[serde(default)]
     pub signed_out: bool,
+    /// The server's proof that the account exists; opaque to the device, empty if there is none. Kept after signing out, so that a
+    /// server that was restored from an older backup can create the account again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub certificate: String,
 }
 
 impl AccountInfo {
@@ -55,6 +59,7 @@ impl AccountInfo {
             user,
             needs_sign_in: false,
             signed_out: false,
+            certificate: String::new(),
         }
     }
     /// The demo library: no server, nothing waits.
@@ -72,6 +77,7 @@ impl AccountInfo {
             user,
             needs_sign_in: false,
             signed_out: false,
+            certificate: String::new(),
         }
     }
     pub fn is_demo(&self) -> bool {
@@ -188,6 +194,37 @@ impl Accounts {
             }
             Ok(())
         })
+    }
+    /// Notes what the server said of the learner with the last tokens. True if it was news. The id of an account never changes.
+    pub fn update_user(&self, id: &str, user: &UserInfo, certificate: &str) -> Result<bool> {
+        let Some(mut account) = self.get(id) else { return Ok(false) };
+        let before = account.clone();
+        if account.user.id == user.id {
+            account.user = user.clone();
+            if !certificate.is_empty() {
+                certificate.clone_into(&mut account.certificate);
+            }
+        }
+        if account == before {
+            return Ok(false);
+        }
+        self.change(|list| {
+            if let Some(known) = list.accounts.iter_mut().find(|a| a.id == id) {
+                known.clone_from(&account);
+            }
+            Ok(())
+        })?;
+        write_whole(&self.folder(id).join(ENTRY), &serde_json::to_vec_pretty(&account)?)?;
+        Ok(true)
+    }
+    /// The certificate of the account with this login on this server; empty if there is none.
+    pub fn certificate_of(&self, server: &str, login: &str) -> String {
+        let key = |login: &str| login.trim().to_lowercase();
+        let all = self.all().into_iter();
+        all.filter(|a| a.server.as_deref() == Some(server) && key(&a.user.login) == key(login))
+            .map(|a| a.certificate)
+            .find(|c| !c.is_empty())
+            .unwrap_or_default()
     }
     /// Notes how an account's session stands.
     pub fn mark(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use carrel_model::{
     ErrorCode,
-    wire::{LoginRequest, LogoutRequest, Meta, Problem, RegisterRequest, TokenReply},
+    wire::{AdoptRequest, LoginRequest, LogoutRequest, Meta, Problem, RegisterRequest, TokenReply},
 };
 use http::header;
 use serde::{Serialize, de::DeserializeOwned};
@@ -144,6 +144,13 @@ pub async fn register(
 /// Signs in. A wrong name or password is `Error::Server` with `bad_credentials`.
 pub async fn login(http: &dyn Http, address: &str, request: &LoginRequest) -> Result<TokenReply> {
     post(http, &format!("{address}/api/auth/login"), request).await
+}
+
+/// Asks for the work of an account that the server does not know. `http` is signed in as the learner who is to have it.
+pub async fn adopt(http: &dyn Http, address: &str, request: &AdoptRequest) -> Result<()> {
+    let url = format!("{address}/api/auth/adopt");
+    let reply = http.send(Request::post_json(&url, request)?).await?;
+    if reply.status < 300 { Ok(()) } else { Err(error_of(&url, reply).await) }
 }
 
 /// Tells the server that a sign-in is over. If it cannot be reached, the tokens end by themselves.

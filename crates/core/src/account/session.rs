@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_model::{
     ErrorCode,
-    wire::{Problem, RefreshRequest, TokenReply},
+    wire::{Problem, RefreshRequest, TokenReply, UserInfo},
 };
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
@@ -37,6 +37,9 @@ pub struct Tokens {
     /// Until when that is (UTC, ms); 0 if it is not known.
     #[serde(default)]
     pub good_until_ms: i64,
+    /// The server's proof that the account exists, sent back with each refresh; empty if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub certificate: String,
 }
 
 impl From<&TokenReply> for Tokens {
@@ -46,6 +49,7 @@ impl From<&TokenReply> for Tokens {
             refresh: reply.refresh_token.clone(),
             refresh_ms: reply.refresh_expires_in_ms,
             good_until_ms: 0,
+            certificate: reply.account_certificate.clone(),
         }
     }
 }
@@ -65,6 +69,8 @@ struct Shared {
     clock: OnceLock<Arc<dyn Clock>>,
     tokens: Mutex<State>,
     ended: watch::Sender<bool>,
+    /// What the last refresh said of the learner.
+    user: watch::Sender<Option<(UserInfo, String)>>,
 }
 
 enum State {
@@ -98,6 +104,7 @@ impl Session {
             clock: OnceLock::new(),
             tokens: Mutex::new(State::Stored),
             ended: watch::Sender::new(false),
+            user: watch::Sender::new(None),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -119,6 +126,14 @@ impl Session {
     /// True once the server said that the session is over, or there are no tokens; false again after `renew`.
     pub fn ended(&self) -> watch::Receiver<bool> {
         self.shared.ended.subscribe()
+    }
+    /// The learner and the account certificate, as the last refresh told them.
+    pub fn user(&self) -> watch::Receiver<Option<(UserInfo, String)>> {
+        self.shared.user.subscribe()
+    }
+    /// Sends a request without a token, also when the session is over: for what the server tells everybody.
+    pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {
+        self.shared.http.send(request).await
     }
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
@@ -211,7 +226,10 @@ impl Shared {
             return Ok(Refreshed::Fresh(tokens.access));
         }
         let url = format!("{}/api/auth/refresh", self.base);
-        let request = Request::post_json(&url, &RefreshRequest { refresh_token: tokens.refresh })
+        let Tokens { refresh, certificate, .. } = tokens;
+        let body =
+            RefreshRequest { refresh_token: refresh, account_certificate: certificate.clone() };
+        let request = Request::post_json(&url, &body)
             .map_err(|e| Failure::new(FailureKind::Request, e.to_string()))?;
         let reply = self.http.send(request).await?;
         let (reply, body) = whole(reply).await?;
@@ -224,12 +242,16 @@ impl Shared {
                     )
                 };
                 let fresh: TokenReply = serde_json::from_slice(&body).map_err(strange)?;
-                let tokens = self.dated(Tokens::from(&fresh));
+                let mut tokens = self.dated(Tokens::from(&fresh));
+                if tokens.certificate.is_empty() {
+                    tokens.certificate = certificate;
+                }
                 if let Err(e) = self.persist(&tokens).await {
                     // It is still good until the end of this run.
                     tracing::error!(error = %e, "the new token could not be saved");
                 }
                 let access = tokens.access.clone();
+                self.user.send_replace(Some((fresh.user, tokens.certificate.clone())));
                 *state = State::Have(tokens);
                 Ok(Refreshed::Fresh(access))
             }

@@ -29,6 +29,7 @@ pub use receive::{
 };
 pub use refusal::Refusal;
 pub use send::Sent;
+pub(crate) use send::all_rows;
 pub use slot::Slot;
 pub use trust::Trust;
 

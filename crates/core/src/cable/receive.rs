@@ -16,6 +16,7 @@ use carrel_model::{
     BlobHash, Slug,
     content::{Manifest, ManifestContent},
     lattice::{Kv, Row, RowKey, RowType},
+    wire::AdoptRequest,
 };
 use carrel_sqlite::rows::{self, Owner};
 
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     Change, Error, Result,
-    account::AccountInfo,
+    account::{AccountInfo, adopt},
     cache::{Came, INLINE},
     core::{Core, OpenAccount},
     download::{Downloads, Wish, carried},
@@ -179,6 +180,11 @@ impl Core {
         match judge_work(&account.content.library, &info, &work)? {
             None => {}
             Some(Refusal::Unclaimed) if claim => {}
+            Some(refusal @ Refusal::OtherLearner { .. }) => {
+                if info.is_demo() || !is_adopted(&account, &work).await? {
+                    return Err(refusal.into());
+                }
+            }
             Some(refusal) => return Err(refusal.into()),
         }
         let claimed = work.head.is_guest();
@@ -192,6 +198,23 @@ impl Core {
         );
         self.slot().discard(path);
         Ok(taken)
+    }
+}
+
+/// Asks the server whether the work of an account that it does not know belongs to this learner. `false`: it does not, or the file
+/// proves nothing.
+async fn is_adopted(account: &OpenAccount, work: &Work) -> Result<bool> {
+    if work.head.certificate.is_empty() {
+        return Ok(false);
+    }
+    let request = AdoptRequest {
+        refresh_token: String::new(),
+        account_certificate: work.head.certificate.clone(),
+    };
+    match adopt(account.http.as_ref(), &account.base_url, &request).await {
+        Ok(()) => Ok(true),
+        Err(Error::Server { status: 400..=499, .. }) => Ok(false),
+        Err(e) => Err(e),
     }
 }
 

@@ -127,6 +127,7 @@ impl Core {
             device: WorkDevice { id: device.id, name: device.name, key: String::new() },
             made_ms: now_ms,
             made_by: self.made_by(),
+            certificate: info.certificate.clone(),
             rows: 0,
             row_bytes: 0,
             row_hash: BlobHash([0; 32]),
@@ -175,7 +176,7 @@ async fn name_key(store: &Store, key: String) -> Result<()> {
 }
 
 /// One snapshot, in the order of kinds and keys.
-fn all_rows(conn: &rusqlite::Connection) -> Result<Vec<Row>> {
+pub(crate) fn all_rows(conn: &rusqlite::Connection) -> Result<Vec<Row>> {
     let mut all = Vec::new();
     for row_type in RowType::ALL {
         all.extend(rows::all(conn, Owner::Client, *row_type)?);

@@ -44,6 +44,7 @@ impl Core {
             password: password.to_owned(),
             device_id: device.id,
             device_name: device.name,
+            account_certificate: self.accounts.certificate_of(&server.address, login),
         };
         let reply = account::login(self.config.http.as_ref(), &server.address, &request).await?;
         self.signed_in(&server, reply).await
@@ -72,7 +73,8 @@ impl Core {
 
     async fn signed_in(&self, server: &ServerCheck, reply: TokenReply) -> Result<Arc<OpenAccount>> {
         let tokens = Tokens::from(&reply);
-        let info = AccountInfo::of(&server.address, &server.meta.name, reply.user);
+        let mut info = AccountInfo::of(&server.address, &server.meta.name, reply.user);
+        info.certificate = reply.account_certificate;
         let _turn = self.turn.lock().await;
         let open = self.account().filter(|a| a.id == info.id);
         let session = match open.as_ref().and_then(|a| a.session.clone()) {
@@ -92,6 +94,7 @@ impl Core {
         if let Err(e) = open.content.library.pin(&server.meta.signing_key) {
             tracing::warn!(error = %e, "the server's key was not noted");
         }
+        self.adopt_lost_accounts(&open, &info).await;
         Ok(open)
     }
 
@@ -227,6 +230,7 @@ impl Core {
                 info.id.clone(),
                 session.clone(),
             )));
+            tasks.push(tokio::spawn(watch_user(self.me.clone(), info.id.clone(), session.clone())));
         }
         let learning = Learning::new(store.clone(), ids.clone());
         let downloads = content.downloads.clone();
@@ -281,6 +285,21 @@ async fn look_after(store: Arc<Store>, clock: Arc<dyn Clock>) {
             tracing::warn!(error = %e, "the daily backup was not made");
         }
         clock.sleep(CARE).await;
+    }
+}
+
+/// Notes in the list of accounts what the server says of the learner.
+async fn watch_user(core: Weak<Core>, id: String, session: Session) {
+    let mut users = session.user();
+    drop(session);
+    while users.changed().await.is_ok() {
+        let Some((user, certificate)) = users.borrow_and_update().clone() else { continue };
+        let Some(core) = core.upgrade() else { return };
+        match core.accounts.update_user(&id, &user, &certificate) {
+            Ok(true) => core.changes.tell_one(Change::Account),
+            Ok(false) => {}
+            Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
+        }
     }
 }
 

@@ -85,6 +85,36 @@ impl Engine {
 
     /// Does it, once, and says what came of it.
     pub async fn run(&self, instruction: Instruction) -> Event {
+        let event = self.do_it(instruction).await;
+        let is_over = matches!(
+            &event,
+            Event::PushFailed { fault: Fault::SignedOut, .. }
+                | Event::PullFailed(Fault::SignedOut)
+                | Event::ListenEnded(Fault::SignedOut)
+        );
+        if is_over {
+            self.doubt_acknowledged().await;
+        }
+        event
+    }
+
+    /// The session is over. If it is so because the server was restored, what it had acknowledged may be gone: all rows wait again, so
+    /// that the learner does not read "0 waiting" until the server has said that it has them.
+    async fn doubt_acknowledged(&self) {
+        let Ok(epoch) = self.transport.epoch().await else { return };
+        let doubted = self.store.write("doubt_acknowledged", move |tx| {
+            let known = tx.state().epoch.clone();
+            if !known.is_empty() && !epoch.is_empty() && known != epoch {
+                batch::change_epoch(tx, &epoch)?;
+            }
+            Ok(())
+        });
+        if let Err(e) = doubted.await {
+            tracing::error!(error = %e, "rows could not be marked as waiting");
+        }
+    }
+
+    async fn do_it(&self, instruction: Instruction) -> Event {
         match instruction {
             Instruction::Push { limit } => self.push(limit).await,
             Instruction::Quarantine { key, rev, code, reason } => {

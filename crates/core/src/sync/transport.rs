@@ -132,6 +132,23 @@ impl Transport {
         Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
     }
 
+    /// The epoch of the server's database. Asked without a token: also a device whose session is over can know that the server was
+    /// restored.
+    pub async fn epoch(&self) -> Result<String, Fault> {
+        let request = self.request(Method::GET, "/api/meta");
+        let meta = async {
+            let reply = match &self.session {
+                Some(session) => session.send_without_token(request).await?,
+                None => self.http.send(request).await?,
+            };
+            self.body(reply, SMALL).await
+        };
+        match select(Box::pin(meta), self.clock.sleep(WHOLE)).await {
+            Either::Left((body, _)) => Ok(read::<Meta>(&body?)?.epoch),
+            Either::Right(_) => Err(Fault::Offline),
+        }
+    }
+
     /// The event stream, open.
     pub async fn events(&self) -> Result<Reply, Fault> {
         let request = self

@@ -277,6 +277,7 @@ impl Gate {
             refresh: format!("refresh-{n}"),
             refresh_ms: 0,
             good_until_ms: 0,
+            certificate: String::new(),
         }
     }
     fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
@@ -303,6 +304,7 @@ impl Gate {
                 expires_in_ms: 1,
                 refresh_token: t.refresh,
                 refresh_expires_in_ms: 0,
+                account_certificate: String::new(),
             };
             return Ok((200, serde_json::to_vec(&reply).unwrap()));
         }

@@ -83,6 +83,7 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
         device: WorkDevice { id: DeviceId::from_u128(1), name: "d".into(), key: String::new() },
         made_ms: 0,
         made_by: String::new(),
+        certificate: String::new(),
         rows: 0,
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),

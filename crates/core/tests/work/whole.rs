@@ -71,6 +71,7 @@ impl School {
                         expires_in_ms: 1,
                         refresh_token,
                         refresh_expires_in_ms: 0,
+                        account_certificate: String::new(),
                     })
                     .unwrap(),
                 )

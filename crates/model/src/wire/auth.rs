@@ -46,9 +46,14 @@ pub struct LoginRequest {
     pub device_id: DeviceId,
     #[serde(default)]
     pub device_name: String,
+    /// The last account certificate that the device got for this login; lets a server that was restored from a backup
+    /// older than the account create it again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account_certificate: String,
 }
 
-/// Tokens are opaque: 256 random bits, stored hashed on the server.
+/// A client treats all tokens as opaque text. Access tokens are random and stored hashed; refresh tokens carry sign-in,
+/// user, device, generation and expiry under a MAC of the server, so that a restored server still accepts them.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -62,6 +67,10 @@ pub struct TokenReply {
     /// How long the refresh token is good, in milliseconds from now; 0 if the server does not say.
     #[serde(default)]
     pub refresh_expires_in_ms: i64,
+    /// Opaque to the client, sealed with the server's key: proves that the account exists. The client keeps it and sends
+    /// it back when it refreshes or signs in. Empty from a server that does not issue it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account_certificate: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
@@ -69,11 +78,28 @@ pub struct TokenReply {
 #[serde(rename_all = "camelCase")]
 pub struct RefreshRequest {
     pub refresh_token: String,
+    /// The last account certificate that the device got; see `TokenReply`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account_certificate: String,
+}
+
+/// Proves that work of an account that this server does not know belongs to the signed-in learner.
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AdoptRequest {
+    /// A refresh token of the other account: proves the possession of its sign-in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub refresh_token: String,
+    /// The certificate of the other account, if there is no refresh token. It must name the login of the signed-in learner.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account_certificate: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LogoutRequest {
+    /// The refresh token; an access token ends its sign-in too.
     pub refresh_token: String,
 }

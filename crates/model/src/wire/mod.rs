@@ -6,7 +6,8 @@ mod problem;
 mod sync;
 
 pub use auth::{
-    LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo,
+    AdoptRequest, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply,
+    UserInfo,
 };
 pub use catalogue::{
     CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, Page, ProgressReply,

@@ -1,21 +1,27 @@
-//! Register, sign in, refresh, sign out.
+//! Register, sign in, refresh, sign out, adopt the work of an account that a restored server does not know.
 
 use axum::{Json as Reply, extract::State, http::StatusCode};
 use carrel_model::{
     DeviceId, ErrorCode, UserId,
     wire::{
-        LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo,
+        AdoptRequest, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role,
+        TokenReply, UserInfo,
     },
 };
 
 use super::{
     App,
-    extract::{Json, Peer},
+    extract::{Json, Learner, Peer},
     fault::Fault,
 };
 use crate::{
-    password::{PasswordError, new_token, token_hash},
-    store::{NewAccount, NewSignIn, NewTokens, Redeemed},
+    password::{PasswordError, Verified, new_token, random, token_hash},
+    precis::{self, PrecisError},
+    store::{
+        Account, Adopted, Adoption, NewAccount, NewSignIn, Presented, Redeem, Redeemed, StoreError,
+    },
+    throttle,
+    tokens::{AccountCertificate, RefreshToken},
 };
 
 /// How long an access token is good.
@@ -27,8 +33,10 @@ pub const GRACE_MS: i64 = 60_000;
 
 /// Makes an account and signs in.
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest,
-    responses((status = 201, body = TokenReply), (status = 403, description = "registration is closed"),
-        (status = 409, description = "the login is taken"), (status = 429)))]
+    responses((status = 201, body = TokenReply), (status = 400, description = "login, name or password is not allowed"),
+        (status = 403, description = "registration is closed"),
+        (status = 409, description = "the login is taken, or looks like one that is"), (status = 429),
+        (status = 503, description = "too many registrations at once")))]
 pub async fn register(
     State(app): State<App>,
     peer: Peer,
@@ -41,42 +49,98 @@ pub async fn register(
         });
     }
     let now = app.clock.now_ms();
-    app.registrations.check(&peer.0, now).map_err(too_many)?;
     let user = new_user(&request.login, &request.name, Role::Student)?;
     check_password(&request.password)?;
-    app.registrations.note(peer.0, now);
+    app.registrations.take(throttle::network(peer.0), now).map_err(too_many)?;
+    // Looked for again in the transaction; here it saves the slow part.
+    if app.store.account(&user.login, None).await?.is_some() {
+        return Err(StoreError::LoginTaken(user.login).into());
+    }
     let password = app.passwords.hash(request.password).await?;
-    let (sign_in, reply) = sign_in(&user, request.device_id, &request.device_name, now)?;
+    let account = Account { user, password, knows_device: false };
+    let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
+    let Account { user, password, .. } = account;
     app.store.add_account(NewAccount { user, password }, Some(sign_in), now).await?;
     Ok((StatusCode::CREATED, Reply(reply)))
 }
 
 /// Signs in with a password.
 #[utoipa::path(post, path = "/api/auth/login", tag = "auth", request_body = LoginRequest,
-    responses((status = 200, body = TokenReply), (status = 401, description = "bad_credentials"), (status = 429)))]
+    responses((status = 200, body = TokenReply), (status = 401, description = "bad_credentials"), (status = 429),
+        (status = 503, description = "too many sign-ins at once")))]
 pub async fn login(
     State(app): State<App>,
     peer: Peer,
     Json(request): Json<LoginRequest>,
 ) -> Result<Reply<TokenReply>, Fault> {
     let now = app.clock.now_ms();
-    let key = (request.login.trim().to_lowercase().chars().take(100).collect::<String>(), peer.0);
-    app.sign_ins.check(&key, now).map_err(too_many)?;
     if request.password.len() > MAX_PASSWORD * 4 {
-        return Err(Fault::invalid("password: is over 200 characters"));
+        return Err(Fault::invalid("password: is longer than 200 characters"));
     }
+    let key = precis::username(&request.login)
+        .unwrap_or_else(|_| request.login.trim().to_lowercase())
+        .chars()
+        .take(100)
+        .collect::<String>();
+    let found = app.store.account(&request.login, Some(request.device_id)).await?;
     // Counted before the slow part, so that a hundred guesses at once are a hundred guesses.
-    app.sign_ins.note(key.clone(), now);
-    let found = app.store.account(&request.login).await?;
-    let (user, stored) = found.map_or((None, None), |(user, stored)| (Some(user), Some(stored)));
-    let right = app.passwords.verify(request.password, stored).await?;
-    let Some(user) = user.filter(|_| right) else {
-        return Err(Fault::new(ErrorCode::BadCredentials, "the login or the password is wrong"));
+    let known = found.as_ref().filter(|a| a.knows_device).map(|a| (a.user.id, request.device_id));
+    let counted = app.sign_ins.take(key.clone(), peer.0, known, now).map_err(too_many)?;
+    let account = match verified(&app, found, &request, &key, now).await {
+        Ok(Some(account)) => account,
+        Ok(None) => {
+            return Err(Fault::new(
+                ErrorCode::BadCredentials,
+                "the login or the password is wrong",
+            ));
+        }
+        Err(fault) => {
+            app.sign_ins.give_back(counted);
+            return Err(fault);
+        }
     };
-    app.sign_ins.forget(&key);
-    let (sign_in, reply) = sign_in(&user, request.device_id, &request.device_name, now)?;
+    app.sign_ins.give_back(counted);
+    let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     app.store.open_sign_in(sign_in, now).await?;
     Ok(Reply(reply))
+}
+
+/// The account whose password it is: the one with the login, or the one that the device's certificate proves for this login.
+async fn verified(
+    app: &App,
+    found: Option<Account>,
+    request: &LoginRequest,
+    key: &str,
+    now: i64,
+) -> Result<Option<Account>, Fault> {
+    let certificate = app.tokens.open_certificate(&request.account_certificate).filter(|c| {
+        let same_login = precis::username(&c.user.login).is_ok_and(|login| login == key);
+        same_login && found.as_ref().is_none_or(|a| a.user.id != c.user.id)
+    });
+    let stored = found.as_ref().map(|a| a.password.clone());
+    if found.is_some() || certificate.is_none() {
+        match app.passwords.verify(request.password.clone(), stored).await? {
+            Verified::Right => return Ok(found),
+            Verified::RightRehashed(password) => {
+                let Some(account) = found else { return Ok(None) };
+                app.store.set_password(account.user.id, password.clone()).await?;
+                return Ok(Some(Account { password, ..account }));
+            }
+            Verified::Wrong => {}
+        }
+    }
+    let Some(certificate) = certificate else { return Ok(None) };
+    // Its login may be another one by now.
+    let known = app.store.account_by_id(certificate.user.id).await?;
+    let stored =
+        known.as_ref().map_or_else(|| certificate.password.clone(), |a| a.password.clone());
+    match app.passwords.verify(request.password.clone(), Some(stored)).await? {
+        Verified::Wrong => Ok(None),
+        Verified::Right | Verified::RightRehashed(_) => match known {
+            Some(account) => Ok(Some(account)),
+            None => Ok(Some(app.store.recreate_account(certificate, now).await?)),
+        },
+    }
 }
 
 /// The next pair of tokens for a refresh token. Used again after 60 s, the sign-in is revoked.
@@ -87,9 +151,17 @@ pub async fn refresh(
     Json(request): Json<RefreshRequest>,
 ) -> Result<Reply<TokenReply>, Fault> {
     let now = app.clock.now_ms();
-    let (next, access_token, refresh_token) = new_tokens(now)?;
-    match app.store.redeem(token_hash(&request.refresh_token), next, GRACE_MS, now).await? {
-        Redeemed::Ok { user } => Ok(Reply(reply_of(user, access_token, refresh_token))),
+    let (access_token, access) = new_token()?;
+    let redeem = Redeem {
+        presented: presented(&app, &request.refresh_token),
+        certificate: app.tokens.open_certificate(&request.account_certificate),
+        access: (access, now + ACCESS_MS),
+        refresh_expires_ms: now + REFRESH_MS,
+        new_branch: u32::from_be_bytes(random()?),
+        grace_ms: GRACE_MS,
+    };
+    match app.store.redeem(redeem, now).await? {
+        Redeemed::Ok { account, next } => Ok(Reply(reply_of(&app, &account, access_token, &next)?)),
         Redeemed::Unknown => {
             Err(Fault::unauthenticated("the refresh token is unknown or has expired"))
         }
@@ -101,17 +173,69 @@ pub async fn refresh(
     }
 }
 
-/// Ends a sign-in: its tokens are worth nothing from now on. Says the same whether there was one or not.
+/// Ends a sign-in: its tokens are worth nothing from now on. The reply is the same whether there was one or not.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = LogoutRequest,
     responses((status = 204)))]
 pub async fn logout(
     State(app): State<App>,
     Json(request): Json<LogoutRequest>,
 ) -> Result<StatusCode, Fault> {
-    if let Some((user, sign_in)) = app.store.sign_out(token_hash(&request.refresh_token)).await? {
+    let presented = presented(&app, &request.refresh_token);
+    if let Some((user, sign_in)) = app.store.sign_out(presented, app.clock.now_ms()).await? {
         app.news.revoke(user, sign_in);
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives the work of an account that this server does not know (made after the backup that it was restored from) to the signed-in
+/// learner. With a refresh token of the other account its other sign-ins become sign-ins of this one.
+#[utoipa::path(post, path = "/api/auth/adopt", tag = "auth", request_body = AdoptRequest,
+    responses((status = 204), (status = 400, description = "neither a refresh token nor a certificate of this server"),
+        (status = 401), (status = 403, description = "the certificate names another login"),
+        (status = 409, description = "the other account is known here, or was adopted by somebody else")))]
+pub async fn adopt(
+    State(app): State<App>,
+    learner: Learner,
+    Json(request): Json<AdoptRequest>,
+) -> Result<StatusCode, Fault> {
+    let now = app.clock.now_ms();
+    let by_token =
+        app.tokens.open_refresh_token(&request.refresh_token).filter(|t| !t.is_expired(now));
+    let (other, login_must_be) = match by_token {
+        Some(token) => (token.user, None),
+        None => match app.tokens.open_certificate(&request.account_certificate) {
+            Some(certificate) => (certificate.user.id, Some(certificate.user.login)),
+            None => {
+                return Err(Fault::invalid(
+                    "neither a refresh token nor an account certificate of this server",
+                ));
+            }
+        },
+    };
+    let adoption = Adoption { user: learner.user.id, other, login_must_be };
+    match app.store.adopt(adoption, now).await? {
+        Adopted::Done => {
+            tracing::info!(user.id = %learner.user.id, user.adopted = %other, "an unknown account was adopted");
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Adopted::HasAccount => Err(Fault {
+            hint: "sign in with the other account",
+            ..Fault::new(ErrorCode::Conflict, "the other account is known here")
+        }),
+        Adopted::ByAnother => {
+            Err(Fault::new(ErrorCode::Conflict, "the other account was adopted by somebody else"))
+        }
+        Adopted::OtherLogin => Err(Fault {
+            hint: "ask the administrator to accept the file with `accept-work --as LOGIN`",
+            ..Fault::forbidden("the certificate names another login")
+        }),
+    }
+}
+
+fn presented(app: &App, token: &str) -> Presented {
+    app.tokens
+        .open_refresh_token(token)
+        .map_or_else(|| Presented::Opaque(token_hash(token)), Presented::Signed)
 }
 
 fn too_many(wait_ms: u64) -> Fault {
@@ -120,8 +244,10 @@ fn too_many(wait_ms: u64) -> Fault {
 
 const MAX_PASSWORD: usize = 200;
 
-/// 8 to 200 characters.
+/// 8 to 200 characters that PRECIS allows in passwords.
 pub fn check_password(password: &str) -> Result<(), Fault> {
+    let password =
+        precis::opaque(password).map_err(|e| Fault::invalid(format!("password: {e}")))?;
     if (8..=MAX_PASSWORD).contains(&password.chars().count()) {
         Ok(())
     } else {
@@ -129,53 +255,71 @@ pub fn check_password(password: &str) -> Result<(), Fault> {
     }
 }
 
-/// An account with a new id, if login and name will do.
+/// An account with a new id, if login and name are allowed.
 pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, Fault> {
-    let clean = |text: &str, field: &str| {
-        let text = text.trim();
-        let ok = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if ok {
-            Ok(text.to_owned())
+    let allowed = |text: Result<String, PrecisError>, field: &str| {
+        let text = text.map_err(|e| Fault::invalid(format!("{field}: {e}")))?;
+        if (1..=100).contains(&text.chars().count()) {
+            Ok(text)
         } else {
             Err(Fault::invalid(format!("{field}: is not 1 to 100 characters long")))
         }
     };
-    let login = clean(login, "login")?;
-    let name = if name.trim().is_empty() { login.clone() } else { clean(name, "name")? };
+    allowed(precis::username(login), "login")?;
+    // Shown as it was typed; compared by its key.
+    let login = allowed(precis::display_name(login), "login")?;
+    let name = if name.trim().is_empty() {
+        login.clone()
+    } else {
+        allowed(precis::display_name(name), "name")?
+    };
     Ok(UserInfo { id: UserId(crate::clock::new_id()), login, name, role })
 }
 
-fn reply_of(user: UserInfo, access_token: String, refresh_token: String) -> TokenReply {
-    TokenReply {
-        user,
+fn reply_of(
+    app: &App,
+    account: &Account,
+    access_token: String,
+    next: &RefreshToken,
+) -> Result<TokenReply, PasswordError> {
+    let certificate =
+        AccountCertificate { user: account.user.clone(), password: account.password.clone() };
+    Ok(TokenReply {
+        user: account.user.clone(),
         access_token,
         expires_in_ms: ACCESS_MS,
-        refresh_token,
+        refresh_token: app.tokens.refresh_token(next),
         refresh_expires_in_ms: REFRESH_MS,
-    }
-}
-
-fn new_tokens(now: i64) -> Result<(NewTokens, String, String), PasswordError> {
-    let (access_token, access) = new_token()?;
-    let (refresh_token, refresh) = new_token()?;
-    let tokens = NewTokens {
-        access,
-        access_expires_ms: now + ACCESS_MS,
-        refresh,
-        refresh_expires_ms: now + REFRESH_MS,
-    };
-    Ok((tokens, access_token, refresh_token))
+        account_certificate: app.tokens.certificate(&certificate)?,
+    })
 }
 
 fn sign_in(
-    user: &UserInfo,
+    app: &App,
+    account: &Account,
     device: DeviceId,
     device_name: &str,
     now: i64,
 ) -> Result<(NewSignIn, TokenReply), PasswordError> {
-    let (tokens, access_token, refresh_token) = new_tokens(now)?;
+    let (access_token, access) = new_token()?;
     let device_name = device_name.chars().filter(|c| !c.is_control()).take(100).collect();
-    let opened =
-        NewSignIn { id: crate::clock::new_id(), user: user.id, device, device_name, tokens };
-    Ok((opened, reply_of(user.clone(), access_token, refresh_token)))
+    let (id, user) = (crate::clock::new_id(), account.user.id);
+    let first = RefreshToken {
+        sign_in: id,
+        branch: 0,
+        user,
+        device,
+        generation: 1,
+        issued_ms: now,
+        expires_ms: now + REFRESH_MS,
+    };
+    let opened = NewSignIn {
+        id,
+        user,
+        device,
+        device_name,
+        access: (access, now + ACCESS_MS),
+        refresh_expires_ms: first.expires_ms,
+    };
+    Ok((opened, reply_of(app, account, access_token, &first)?))
 }

@@ -158,6 +158,10 @@ impl From<StoreError> for Fault {
                 hint: "choose another login, or sign in",
                 ..Self::new(e.code(), e.to_string())
             },
+            StoreError::LoginLooksLikeAnother(_) => {
+                Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
+            }
+            StoreError::BadLogin(_) => Self::invalid(e.to_string()),
             StoreError::NoAccount(_) => Self::unauthenticated("the account is gone"),
             _ => {
                 // Logged once, here; what went wrong inside is not for the caller.

@@ -31,8 +31,14 @@ pub use extract::Peer;
 pub use openapi::openapi;
 
 use crate::{
-    blobs::BlobFolder, clock::Clock, config::Settings, news::NewsBoard, password::Passwords,
-    store::Store, throttle::Throttle,
+    blobs::BlobFolder,
+    clock::Clock,
+    config::Settings,
+    news::NewsBoard,
+    password::Passwords,
+    store::Store,
+    throttle::{SignInLimits, Throttle},
+    tokens::TokenKeys,
 };
 
 /// What every handler sees.
@@ -48,7 +54,9 @@ pub struct State {
     /// ed25519 public key, hex.
     pub signing_key: String,
     pub passwords: Passwords,
-    pub sign_ins: Throttle<(String, IpAddr)>,
+    pub tokens: TokenKeys,
+    pub sign_ins: SignInLimits,
+    /// By network.
     pub registrations: Throttle<IpAddr>,
     pub news: NewsBoard,
     pub stopping: CancellationToken,
@@ -79,6 +87,7 @@ fn routes() -> Vec<(&'static str, Vec<Method>, MethodRouter<App>)> {
         ("/api/auth/login", write(), post(auth::login)),
         ("/api/auth/refresh", write(), post(auth::refresh)),
         ("/api/auth/logout", write(), post(auth::logout)),
+        ("/api/auth/adopt", write(), post(auth::adopt)),
         ("/api/courses", read(), get(catalogue::courses)),
         ("/api/courses/{id}", read(), get(catalogue::course)),
         ("/api/courses/{id}/manifest", read(), get(catalogue::course_manifest)),

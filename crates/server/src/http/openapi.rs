@@ -12,7 +12,7 @@ use super::{auth, blobs, catalogue, learner, sync};
 #[openapi(
     info(title = "Carrel server", description = "Accounts, catalogue, blobs and sync. Errors are `application/problem+json` (`Problem`)."),
     paths(
-        document, auth::register, auth::login, auth::refresh, auth::logout, catalogue::meta, catalogue::courses,
+        document, auth::register, auth::login, auth::refresh, auth::logout, auth::adopt, catalogue::meta, catalogue::courses,
         catalogue::course, catalogue::course_manifest, catalogue::stories, catalogue::story, catalogue::story_manifest,
         catalogue::search, blobs::blob, learner::enrol, learner::leave, learner::update_progress, learner::progress,
         sync::push, sync::pull, sync::events, sync::epoch,

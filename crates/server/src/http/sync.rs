@@ -152,7 +152,7 @@ pub async fn events(
 ) -> Result<Response, Fault> {
     let user = learner.user.id;
     // Listen first, look second: what happens between the two is told twice and not missed.
-    let Some(mut signals) = app.news.listen(user) else {
+    let Some(mut open) = app.news.listen(user, learner.sign_in) else {
         return Err(
             Fault::new(ErrorCode::RateLimited, "too many open event streams").retry_after(60_000)
         );
@@ -167,7 +167,7 @@ pub async fn events(
         yield news(usn, &epoch);
         loop {
             let signal = tokio::select! {
-                signal = signals.recv() => signal,
+                signal = open.signals.recv() => signal,
                 () = &mut expired => break,
                 () = app.stopping.cancelled() => break,
             };
@@ -178,7 +178,8 @@ pub async fn events(
                     yield news(usn, &epoch);
                 }
                 Ok(Signal::Revoked(sign_in)) if sign_in == learner.sign_in => break,
-                Ok(Signal::Revoked(_)) => {}
+                Ok(Signal::Replaced(stream)) if stream == open.id => break,
+                Ok(Signal::Revoked(_) | Signal::Replaced(_)) => {}
                 Err(RecvError::Lagged(_)) => {
                     usn = app.store.usn(user).await.unwrap_or(usn);
                     yield news(usn, &epoch);

@@ -16,6 +16,8 @@ use carrel_model::{
 pub use sqlite::SqliteStore;
 use uuid::Uuid;
 
+use crate::tokens::{AccountCertificate, RefreshToken};
+
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What goes wrong in a store.
@@ -25,6 +27,10 @@ pub enum StoreError {
     Sqlite(#[from] carrel_sqlite::Error),
     #[error("the login {0:?} is taken")]
     LoginTaken(String),
+    #[error("the login {0:?} looks like one that is taken")]
+    LoginLooksLikeAnother(String),
+    #[error("login: {0}")]
+    BadLogin(String),
     #[error("there is no account {0}")]
     NoAccount(UserId),
     /// The transaction that this belonged to was not committed.
@@ -48,7 +54,8 @@ impl StoreError {
                 ErrorCode::DiskFull | ErrorCode::Unavailable => ErrorCode::Unavailable,
                 _ => ErrorCode::Internal,
             },
-            Self::LoginTaken(_) => ErrorCode::Conflict,
+            Self::LoginTaken(_) | Self::LoginLooksLikeAnother(_) => ErrorCode::Conflict,
+            Self::BadLogin(_) => ErrorCode::InvalidRequest,
             Self::NoAccount(_) => ErrorCode::NotFound,
             Self::NotCommitted(_) | Self::Closed => ErrorCode::Unavailable,
             Self::Unreadable { .. } => ErrorCode::Internal,
@@ -63,13 +70,14 @@ pub struct NewAccount {
     pub password: String,
 }
 
-/// A pair of tokens to keep, by their hashes.
-#[derive(Debug, Clone, Copy)]
-pub struct NewTokens {
-    pub access: [u8; 32],
-    pub access_expires_ms: i64,
-    pub refresh: [u8; 32],
-    pub refresh_expires_ms: i64,
+/// An account as it is kept.
+#[derive(Clone)]
+pub struct Account {
+    pub user: UserInfo,
+    /// PHC string; empty if the account has no password.
+    pub password: String,
+    /// The learner has signed in on the device in question before.
+    pub knows_device: bool,
 }
 
 /// A sign-in to open.
@@ -79,7 +87,50 @@ pub struct NewSignIn {
     pub user: UserId,
     pub device: DeviceId,
     pub device_name: String,
-    pub tokens: NewTokens,
+    /// The hash of the access token, and when it expires.
+    pub access: ([u8; 32], i64),
+    pub refresh_expires_ms: i64,
+}
+
+/// A refresh token as it was presented.
+#[derive(Debug, Clone, Copy)]
+pub enum Presented {
+    /// Its MAC is ours.
+    Signed(RefreshToken),
+    /// Anything else, by its hash: a random refresh token of an older release, or an access token.
+    Opaque([u8; 32]),
+}
+
+/// A refresh token to redeem, and what to keep if it is good.
+#[derive(Clone)]
+pub struct Redeem {
+    pub presented: Presented,
+    /// Proves the account if the database does not know it.
+    pub certificate: Option<AccountCertificate>,
+    pub access: ([u8; 32], i64),
+    pub refresh_expires_ms: i64,
+    /// Random; the line of an answer that is sent again.
+    pub new_branch: u32,
+    pub grace_ms: i64,
+}
+
+/// The work of an account that is not known here is to belong to `user`.
+#[derive(Debug, Clone)]
+pub struct Adoption {
+    pub user: UserId,
+    pub other: UserId,
+    /// The proof is a certificate: `user` must have this login. `None`: the possession of a sign-in is proved.
+    pub login_must_be: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// Now or before.
+    Done,
+    /// The other account is known here: it can sign in itself.
+    HasAccount,
+    ByAnother,
+    OtherLogin,
 }
 
 /// Who a good access token belongs to.
@@ -92,10 +143,10 @@ pub struct SignedIn {
 }
 
 /// What became of a refresh token.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Redeemed {
-    /// The new pair is kept.
-    Ok { user: UserInfo },
+    /// The new access token is kept; `next` is the refresh token to issue.
+    Ok { account: Account, next: RefreshToken },
     /// Never seen, expired, or of a sign-in that is over.
     Unknown,
     /// Used again after its grace: the whole sign-in is revoked.
@@ -215,20 +266,24 @@ pub trait Store: Send + Sync + 'static {
         sign_in: Option<NewSignIn>,
         now_ms: i64,
     ) -> Result<()>;
-    /// The account and its PHC string.
-    async fn account(&self, login: &str) -> Result<Option<(UserInfo, String)>>;
-    async fn open_sign_in(&self, sign_in: NewSignIn, now_ms: i64) -> Result<()>;
-    /// Redeems a refresh token and keeps the next pair, in one transaction.
-    async fn redeem(
+    /// The account with this login. `device`: has the learner signed in there before?
+    async fn account(&self, login: &str, device: Option<DeviceId>) -> Result<Option<Account>>;
+    async fn account_by_id(&self, id: UserId) -> Result<Option<Account>>;
+    /// Replaces the PHC string of an account.
+    async fn set_password(&self, id: UserId, password: String) -> Result<()>;
+    /// Creates an account that this database does not know again, with its id and as a student.
+    async fn recreate_account(
         &self,
-        refresh: [u8; 32],
-        next: NewTokens,
-        grace_ms: i64,
+        certificate: AccountCertificate,
         now_ms: i64,
-    ) -> Result<Redeemed>;
+    ) -> Result<Account>;
+    async fn adopt(&self, adoption: Adoption, now_ms: i64) -> Result<Adopted>;
+    async fn open_sign_in(&self, sign_in: NewSignIn, now_ms: i64) -> Result<()>;
+    /// Redeems a refresh token and keeps the next access token, in one transaction.
+    async fn redeem(&self, request: Redeem, now_ms: i64) -> Result<Redeemed>;
     async fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>>;
-    /// Ends the sign-in that a refresh token belongs to. `None` if there is none.
-    async fn sign_out(&self, refresh: [u8; 32]) -> Result<Option<(UserId, Uuid)>>;
+    /// Ends the sign-in that a token belongs to. `None` if there is none, or it was over.
+    async fn sign_out(&self, presented: Presented, now_ms: i64) -> Result<Option<(UserId, Uuid)>>;
 
     /// Raised by each import.
     async fn catalogue_revision(&self) -> Result<u64>;

@@ -5,7 +5,7 @@ use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_server::Settings;
 use serde_json::json;
 
-use super::support::{World, device};
+use super::support::{NOW, PASSWORD, World, device};
 
 const MINUTE: i64 = 60_000;
 
@@ -133,7 +133,7 @@ async fn guessing_is_slowed_for_that_login_alone() {
     let w = World::with(Settings { login_attempts: 3, ..Settings::default() });
     w.learner("noor").await;
     w.learner("amin").await;
-    let wrong = json!({"login": "noor", "password": "wrong password", "deviceId": device(1)});
+    let wrong = json!({"login": "noor", "password": "wrong password", "deviceId": device(7)});
     for _ in 0..3 {
         assert_eq!(w.post("/api/auth/login", "", &wrong).await.status, StatusCode::UNAUTHORIZED);
     }
@@ -143,12 +143,289 @@ async fn guessing_is_slowed_for_that_login_alone() {
         (slowed.status, problem.code),
         (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited)
     );
-    assert_eq!(problem.retry_after_ms, Some(15 * 60_000));
-    assert_eq!(slowed.header("retry-after"), "900");
+    // The limit refills evenly: the next try is possible after a third of the window.
+    assert_eq!(problem.retry_after_ms, Some(5 * 60_000));
+    assert_eq!(slowed.header("retry-after"), "300");
     assert!(problem.retryable);
-    w.sign_in("amin", 1).await;
-    w.clock.advance(15 * MINUTE);
+    w.sign_in("amin", 2).await;
+    // The device on which the learner has signed in before is not locked out by guesses of others.
     w.sign_in("noor", 1).await;
+    w.clock.advance(5 * MINUTE);
+    w.sign_in("noor", 7).await;
+}
+
+impl World {
+    async fn guess(&self, login: &str, ip: &str, device_no: u128) -> StatusCode {
+        let body =
+            json!({"login": login, "password": "wrong password", "deviceId": device(device_no)});
+        let request = axum::http::Request::post("/api/auth/login")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", ip)
+            .body(axum::body::Body::from(serde_json::to_vec(&body).unwrap()));
+        self.send(request.unwrap()).await.status
+    }
+}
+
+#[tokio::test]
+async fn guesses_are_counted_for_the_account_the_network_and_both() {
+    let settings = Settings { login_attempts: 2, trust_forwarded_for: true, ..Settings::default() };
+    let compared = StatusCode::UNAUTHORIZED;
+    // One account from many networks.
+    let w = World::with(settings.clone());
+    w.learner("noor").await;
+    let mut guesses = 0;
+    for n in 0..20 {
+        for _ in 0..3 {
+            guesses += u32::from(w.guess("noor", &format!("192.0.2.{n}"), 7).await == compared);
+        }
+    }
+    assert_eq!(guesses, 6);
+    w.sign_in("noor", 1).await;
+    // Many accounts from one network; all addresses of an IPv6 /64 are one network.
+    for (kind, address) in [("v4", false), ("v6", true)] {
+        let w = World::with(settings.clone());
+        let mut guesses = 0;
+        for n in 0..30 {
+            let ip = if address { format!("2001:db8:0:1::{n}") } else { "192.0.2.1".to_owned() };
+            guesses += u32::from(w.guess(&format!("pupil-{n}"), &ip, 7).await == compared);
+        }
+        assert_eq!(guesses, 12, "{kind}");
+    }
+    // A device that an account knows has the limit of one network.
+    let w = World::with(settings);
+    w.learner("noor").await;
+    let mut guesses = 0;
+    for n in 0..20 {
+        guesses += u32::from(w.guess("noor", &format!("192.0.2.{n}"), 1).await == compared);
+    }
+    assert_eq!(guesses, 2);
+}
+
+#[tokio::test]
+async fn a_hundred_right_passwords_use_up_no_limit() {
+    let w = World::with(Settings { login_attempts: 1, ..Settings::default() });
+    w.learner("noor").await;
+    for n in 0..5 {
+        w.sign_in("noor", 100 + n).await;
+    }
+}
+
+#[tokio::test]
+async fn logins_and_passwords_are_compared_by_precis() {
+    let w = World::new();
+    let composed = w.learner("Jos\u{e9}").await;
+    // Decomposed, in capitals, in full width: the same account.
+    for login in ["jose\u{301}", "JOSE\u{301}", "\u{ff4a}\u{ff4f}\u{ff53}\u{e9}", " jos\u{e9} "] {
+        assert_eq!(w.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
+    }
+    let register = |login: &str, name: &str, password: &str| {
+        let body =
+            json!({"login": login, "name": name, "password": password, "deviceId": device(3)});
+        let w = &w;
+        async move { w.post("/api/auth/register", "", &body).await }
+    };
+    for login in ["jose\u{301}", "\u{ff2a}OS\u{c9}"] {
+        assert_eq!(register(login, "", PASSWORD).await.status, StatusCode::CONFLICT, "{login:?}");
+    }
+    w.learner("pw3").await;
+    for (login, name, password, field) in [
+        ("pw3\u{200b}", "", PASSWORD, "login"),
+        ("pw\u{202e}3", "", PASSWORD, "login"),
+        ("pw\u{ad}4", "", PASSWORD, "login"),
+        ("pw\u{feff}4", "", PASSWORD, "login"),
+        ("pw\u{378}4", "", PASSWORD, "login"),
+        ("amin", "A\u{202e}nim", PASSWORD, "name"),
+        ("amin", "A\u{2066}nim", PASSWORD, "name"),
+        ("amin", "", "a good\u{200b} password", "password"),
+        ("amin", "", "a good\u{7} password", "password"),
+    ] {
+        let refused = register(login, name, password).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{login:?} {name:?}");
+        let detail = refused.problem().detail;
+        assert!(detail.starts_with(&format!("{field}: contains")), "{detail}");
+    }
+    // Cyrillic letters that look like Latin ones, and a digit that looks like a letter.
+    w.learner("pupil1").await;
+    for login in ["j\u{43e}s\u{e9}", "\u{440}w3", "pupill"] {
+        let refused = register(login, "", PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{login:?}");
+        assert!(refused.problem().detail.contains("looks like"), "{login:?}");
+    }
+    // A password is the same composed and decomposed.
+    let first: TokenReply = register("amin", "", "caf\u{e9} au lait").await.ok();
+    for password in ["cafe\u{301} au lait", "caf\u{e9}\u{a0}au lait"] {
+        let body = json!({"login": "amin", "password": password, "deviceId": device(4)});
+        let again: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+        assert_eq!(again.user.id, first.user.id);
+    }
+}
+
+/// A database of the release before: lower-case keys, hashes of the bytes as typed, random refresh tokens.
+#[tokio::test]
+async fn accounts_and_sign_ins_of_the_release_before_go_on() {
+    use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
+    let w = World::new();
+    let data = w.dir.path().join("old");
+    std::fs::create_dir(&data).unwrap();
+    let mut conn =
+        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &carrel_server::store::sqlite::MIGRATIONS[..2], None, NOW)
+        .unwrap();
+    conn.execute("INSERT INTO server_fact (name, value) VALUES ('epoch', 'e')", []).unwrap();
+    let decomposed = "cafe\u{301} au lait";
+    let hash = |password: &str| {
+        let salt = SaltString::encode_b64(&[7; 16]).unwrap();
+        Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
+    };
+    let logins = ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}"];
+    for (n, login) in logins.iter().enumerate() {
+        conn.execute(
+            "INSERT INTO account (id, login, login_key, name, role, password, created_ms) VALUES (?1, ?2, ?3, ?2, 'student', ?4, ?5)",
+            (device(n as u128).0.as_bytes(), login, login.to_lowercase(), hash(decomposed), NOW + n as i64),
+        )
+        .unwrap();
+    }
+    let opaque = "an opaque refresh token";
+    conn.execute(
+        "INSERT INTO sign_in (id, user_id, device, device_name, redeemed, redeemed_ms, created_ms) VALUES (?1, ?2, ?3, '', 40, ?4, ?4)",
+        (device(50).0.as_bytes(), device(0).0.as_bytes(), device(9).0.as_bytes(), NOW - 600_000),
+    )
+    .unwrap();
+    for generation in 1..=41_i64 {
+        let token =
+            if generation == 41 { opaque.to_owned() } else { format!("older {generation}") };
+        conn.execute(
+            "INSERT INTO token (hash, sign_in, kind, generation, expires_ms) VALUES (?1, ?2, 'refresh', ?3, ?4)",
+            (blake3::hash(token.as_bytes()).as_bytes(), device(50).0.as_bytes(), generation, NOW + 1_000_000_000),
+        )
+        .unwrap();
+    }
+    drop(conn);
+    std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
+    let config = carrel_server::Config {
+        clock: std::sync::Arc::clone(&w.clock) as _,
+        ..carrel_server::Config::new(&data)
+    };
+    let library = carrel_server::Library::open(config).unwrap();
+    let router = carrel_server::http::app(library.app().unwrap());
+    let w = World { library, router, ..w };
+    // Each account is still found by its own login, whoever has the key now; also after the file is opened again.
+    for (n, login) in logins.iter().enumerate() {
+        for password in [decomposed, "caf\u{e9} au lait"] {
+            let body = json!({"login": login, "password": password, "deviceId": device(60)});
+            let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+            assert_eq!(reply.user.id.0, device(n as u128).0, "{login:?}");
+        }
+    }
+    let body = json!({"login": "CAFE\u{301}", "password": decomposed, "deviceId": device(60)});
+    let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+    assert_eq!(reply.user.id.0, device(4).0);
+    let next: TokenReply = w.refresh(opaque).await.ok();
+    let next: TokenReply = w.refresh(&next.refresh_token).await.ok();
+    assert!(w.is_good(&next.access_token).await);
+    assert_eq!(w.refresh("older 3").await.status, StatusCode::UNAUTHORIZED);
+    w.clock.advance(2 * MINUTE);
+    assert_eq!(w.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_second_of_two_answers_to_one_token_revokes_nothing() {
+    let w = World::new();
+    let first = w.learner("noor").await;
+    let lost: TokenReply = w.refresh(&first.refresh_token).await.ok();
+    let came: TokenReply = w.refresh(&first.refresh_token).await.ok();
+    let mut lines = [lost, came];
+    for _ in 0..3 {
+        for line in &mut lines {
+            w.clock.advance(MINUTE + 1_000);
+            *line = w.refresh(&line.refresh_token).await.ok();
+        }
+        // One line falls behind.
+        w.clock.advance(20 * MINUTE);
+        lines[1] = w.refresh(&lines[1].refresh_token).await.ok();
+    }
+    // In each line the reuse of a token is noticed as ever, and ends both.
+    let next: TokenReply = w.refresh(&lines[0].refresh_token).await.ok();
+    w.clock.advance(MINUTE + 1);
+    assert_eq!(w.refresh(&lines[0].refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(w.refresh(&next.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(w.refresh(&lines[1].refresh_token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn lost_replies_leave_no_way_around_the_notice_of_reuse() {
+    let w = World::new();
+    let stolen = w.learner("noor").await;
+    let mut token: TokenReply = w.refresh(&stolen.refresh_token).await.ok();
+    // So many replies are lost that the first line is forgotten.
+    for _ in 0..20 {
+        let _lost: TokenReply = w.refresh(&token.refresh_token).await.ok();
+        w.clock.advance(1_000);
+        token = w.refresh(&token.refresh_token).await.ok();
+        w.clock.advance(15 * MINUTE);
+    }
+    assert_eq!(w.refresh(&stolen.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(w.refresh(&token.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+impl World {
+    fn rows_of(&self, table: &str) -> i64 {
+        let file = self.data().join("server.db");
+        let conn = carrel_sqlite::open(&file, carrel_sqlite::Options::reader()).unwrap();
+        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get(0)).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_year_of_refreshes_leaves_a_few_rows_and_old_sign_ins_go_away() {
+    let w = World::new();
+    let mut token = w.learner("noor").await;
+    for n in 0..300 {
+        w.clock.advance(20 * MINUTE);
+        if n % 7 == 0 {
+            let _lost: TokenReply = w.refresh(&token.refresh_token).await.ok();
+        }
+        token = w.refresh(&token.refresh_token).await.ok();
+    }
+    assert!(w.rows_of("token") <= 8, "{} rows", w.rows_of("token"));
+    assert!(w.rows_of("sign_in_branch") <= 8);
+    for n in 0..30 {
+        let tablet = w.sign_in("noor", 100 + n).await;
+        if n % 2 == 0 {
+            w.post("/api/auth/logout", "", &json!({"refreshToken": tablet.refresh_token})).await;
+        }
+    }
+    assert_eq!(w.rows_of("sign_in"), 31);
+    w.clock.advance(170 * 24 * 60 * MINUTE);
+    token = w.refresh(&token.refresh_token).await.ok();
+    assert_eq!(w.rows_of("sign_in"), 31);
+    w.clock.advance(11 * 24 * 60 * MINUTE);
+    for _ in 0..2 {
+        token = w.refresh(&token.refresh_token).await.ok();
+        w.clock.advance(2 * MINUTE);
+    }
+    assert_eq!((w.rows_of("sign_in"), w.rows_of("token")), (1, 2));
+}
+
+#[tokio::test]
+async fn signing_out_with_an_access_token_ends_the_sign_in() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let out = w.post("/api/auth/logout", "", &json!({"refreshToken": noor.access_token})).await;
+    assert_eq!(out.status, StatusCode::NO_CONTENT);
+    assert!(!w.is_good(&noor.access_token).await);
+    assert_eq!(w.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn registration_is_closed_unless_it_is_opened() {
+    let w = World::with(Settings::default());
+    let body =
+        json!({"login": "noor", "name": "Noor", "password": "12345678", "deviceId": device(1)});
+    let closed = w.post("/api/auth/register", "", &body).await;
+    assert_eq!(closed.status, StatusCode::FORBIDDEN);
+    let meta: serde_json::Value = w.get("/api/meta", "").await.ok();
+    assert_eq!(meta["registrationOpen"], false);
 }
 
 #[tokio::test]
@@ -175,7 +452,7 @@ async fn tokens_and_passwords_are_nowhere_in_the_file() {
     bytes.extend(std::fs::read(data.join("server.db-wal")).unwrap_or_default());
     let holds = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
     assert!(holds("$argon2id$"));
-    for secret in [super::support::PASSWORD, &noor.access_token, &noor.refresh_token] {
+    for secret in [PASSWORD, &noor.access_token, &noor.refresh_token] {
         assert!(!holds(secret));
     }
     #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::http::Method;
-use carrel_server::{Config, FakeClock, Server};
+use carrel_server::{Config, FakeClock, Server, Settings};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -201,6 +201,12 @@ struct Socket {
     url: String,
 }
 
+/// Settings of a server on which learners make their own accounts.
+fn open(data: &std::path::Path) -> Config {
+    let settings = Settings { registration_open: true, ..Settings::default() };
+    Config { settings, ..Config::new(data) }
+}
+
 impl Socket {
     fn new(url: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -269,9 +275,7 @@ async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(NOW));
     let server =
-        Server::start(Config { clock: Arc::clone(&clock) as _, ..Config::new(dir.path()) })
-            .await
-            .unwrap();
+        Server::start(Config { clock: Arc::clone(&clock) as _, ..open(dir.path()) }).await.unwrap();
     let socket = Socket::new(server.url());
     let laptop = socket.sign_in("register", 1).await;
     let phone = socket.sign_in("login", 2).await;
@@ -308,12 +312,12 @@ async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_was_stopped_comes_back_with_everything() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(Config::new(dir.path())).await.unwrap();
+    let server = Server::start(open(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());
     let noor = socket.sign_in("register", 1).await;
     let pushed = socket.push(&noor, &[progress("a/b/c", 1)]).await;
     server.shutdown().await;
-    let server = Server::start(Config::new(dir.path())).await.unwrap();
+    let server = Server::start(open(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());
     let again = socket.push(&noor, &[progress("a/b/c", 1)]).await;
     for same in ["epoch", "usn", "results"] {

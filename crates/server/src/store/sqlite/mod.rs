@@ -2,7 +2,7 @@
 //!
 //! Not here: the joins (`carrel_sqlite::rows`), the rules of HTTP.
 
-mod account;
+pub(crate) mod account;
 mod catalogue;
 mod learner;
 mod search;
@@ -18,7 +18,7 @@ use carrel_model::{
     BlobHash, DeviceId, Slug, UserId,
     content::ManifestBlob,
     lattice::{Progress, Row, Session},
-    wire::{SearchHit, UserInfo},
+    wire::SearchHit,
 };
 use carrel_sqlite::{Migrated, Migration, Options};
 use rusqlite::{Connection, OptionalExtension};
@@ -26,9 +26,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    Enrolled, Filter, Kind, Listed, NewAccount, NewSignIn, NewTokens, Publication, Published,
-    Pushed, Redeemed, Result, SignedIn, Store, StoreError,
+    Account, Adopted, Adoption, Enrolled, Filter, Kind, Listed, NewAccount, NewSignIn, Presented,
+    Publication, Published, Pushed, Redeem, Redeemed, Result, SignedIn, Store, StoreError,
 };
+use crate::tokens::AccountCertificate;
 use writer::{Writer, log_slow};
 
 /// The schema of a server database.
@@ -43,6 +44,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "server",
         sql: include_str!("../../../../../migrations/server-sqlite/0002_server.sql"),
     },
+    Migration {
+        number: 3,
+        name: "accounts",
+        sql: include_str!("../../../../../migrations/server-sqlite/0003_accounts.sql"),
+    },
 ];
 
 /// The name of the database file in the data folder.
@@ -53,6 +59,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Arc<Readers>,
     slow_ms: u64,
+    token_salt: String,
 }
 
 struct Readers {
@@ -79,6 +86,8 @@ impl SqliteStore {
     pub fn open(data_dir: &Path, readers: usize, slow_ms: u64, now_ms: i64) -> Result<Self> {
         let path = data_dir.join(FILE);
         let conn = open_file(&path, &data_dir.join("backups"), now_ms)?;
+        account::purge(&conn, now_ms, None)?;
+        let token_salt = fact(&conn, "token_salt")?.unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
         let count = if readers == 0 { (cores * 2).clamp(2, 8) } else { readers };
         let idle = (0..count)
@@ -87,7 +96,12 @@ impl SqliteStore {
         let writer = Writer::start(conn).map_err(|_| StoreError::Closed)?;
         let readers =
             Arc::new(Readers { idle: Mutex::new(idle), free: Arc::new(Semaphore::new(count)) });
-        Ok(Self { writer, readers, slow_ms })
+        Ok(Self { writer, readers, slow_ms, token_salt })
+    }
+
+    /// The random text that all refresh tokens depend on; empty until all sign-ins were ended once.
+    pub fn token_salt(&self) -> &str {
+        &self.token_salt
     }
 
     async fn read<T: Send + 'static>(
@@ -126,6 +140,7 @@ pub(crate) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
         carrel_sqlite::open(path, Options { cache_kib: 32 * 1024, ..Options::default() })?;
     let Migrated { from, .. } =
         carrel_sqlite::migrate(&mut conn, MIGRATIONS, Some(backups), now_ms)?;
+    account::migrate_login_keys(&mut conn)?;
     if from == 0 {
         set_epoch(&conn)?;
     }
@@ -171,27 +186,37 @@ impl Store for SqliteStore {
         })
         .await
     }
-    async fn account(&self, login: &str) -> Result<Option<(UserInfo, String)>> {
+    async fn account(&self, login: &str, device: Option<DeviceId>) -> Result<Option<Account>> {
         let login = login.to_owned();
-        self.read("account", move |c| account::by_login(c, &login)).await
+        self.read("account", move |c| account::by_login(c, &login, device)).await
+    }
+    async fn account_by_id(&self, id: UserId) -> Result<Option<Account>> {
+        self.read("account_by_id", move |c| account::by_id(c, id)).await
+    }
+    async fn set_password(&self, id: UserId, password: String) -> Result<()> {
+        self.write("set_password", move |c| account::set_password(c, id, &password)).await
+    }
+    async fn recreate_account(
+        &self,
+        certificate: AccountCertificate,
+        now_ms: i64,
+    ) -> Result<Account> {
+        self.write("recreate_account", move |c| account::recreate(c, &certificate, now_ms)).await
+    }
+    async fn adopt(&self, adoption: Adoption, now_ms: i64) -> Result<Adopted> {
+        self.write("adopt", move |c| account::adopt(c, &adoption, now_ms)).await
     }
     async fn open_sign_in(&self, sign_in: NewSignIn, now_ms: i64) -> Result<()> {
         self.write("open_sign_in", move |c| account::open_sign_in(c, &sign_in, now_ms)).await
     }
-    async fn redeem(
-        &self,
-        refresh: [u8; 32],
-        next: NewTokens,
-        grace_ms: i64,
-        now_ms: i64,
-    ) -> Result<Redeemed> {
-        self.write("redeem", move |c| account::redeem(c, refresh, next, grace_ms, now_ms)).await
+    async fn redeem(&self, request: Redeem, now_ms: i64) -> Result<Redeemed> {
+        self.write("redeem", move |c| account::redeem(c, &request, now_ms)).await
     }
     async fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>> {
         self.read("signed_in", move |c| account::signed_in(c, access, now_ms)).await
     }
-    async fn sign_out(&self, refresh: [u8; 32]) -> Result<Option<(UserId, Uuid)>> {
-        self.write("sign_out", move |c| account::sign_out(c, refresh)).await
+    async fn sign_out(&self, presented: Presented, now_ms: i64) -> Result<Option<(UserId, Uuid)>> {
+        self.write("sign_out", move |c| account::sign_out(c, &presented, now_ms)).await
     }
 
     async fn catalogue_revision(&self) -> Result<u64> {

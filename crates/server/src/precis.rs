@@ -1,0 +1,307 @@
+//! Comparison of logins and passwords: the PRECIS profiles UsernameCaseMapped and OpaqueString (RFC 8264, RFC 8265), and the
+//! skeleton of UTS 39 that finds look-alike logins.
+//!
+//! The derived property of a character is computed from the general categories of the current Unicode version, as RFC 8264,
+//! section 8 describes. Crates with fixed tables stop at Unicode 6.3 and refuse scripts that were added since (Adlam, for example).
+
+use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
+/// Why a login, name or password is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PrecisError {
+    #[error("is empty")]
+    Empty,
+    #[error("contains the control character U+{:04X}", u32::from(*.0))]
+    Control(char),
+    #[error("contains the invisible character U+{:04X}", u32::from(*.0))]
+    Invisible(char),
+    #[error("contains the character U+{:04X}, which is not assigned", u32::from(*.0))]
+    Unassigned(char),
+    #[error("contains {:?} (U+{:04X}), which is not allowed here", .0, u32::from(*.0))]
+    NotAllowed(char),
+    #[error("mixes right-to-left and left-to-right letters")]
+    MixedDirections,
+}
+
+/// The key under which a login is compared: width and case mapped, NFC. Words are separated by single spaces.
+///
+/// Errors: a character that the IdentifierClass of RFC 8264 does not contain, or letters of both directions in one word.
+pub fn username(login: &str) -> Result<String, PrecisError> {
+    let words: Vec<String> = login.split_whitespace().map(userpart).collect::<Result<_, _>>()?;
+    if words.is_empty() { Err(PrecisError::Empty) } else { Ok(words.join(" ")) }
+}
+
+/// The form of a password that is hashed: NFC, with every space as U+0020. Case and width are kept.
+pub fn opaque(password: &str) -> Result<String, PrecisError> {
+    let is_space = |c: char| c.general_category() == GeneralCategory::SpaceSeparator;
+    let mapped: String =
+        password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect();
+    if mapped.is_empty() {
+        return Err(PrecisError::Empty);
+    }
+    let chars: Vec<char> = mapped.chars().collect();
+    for at in 0..chars.len() {
+        check(&chars, at, Class::Freeform)?;
+    }
+    Ok(mapped)
+}
+
+/// A display name: the free-form class, NFC, without spaces at the ends and with single spaces inside.
+pub fn display_name(name: &str) -> Result<String, PrecisError> {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    opaque(&name)
+}
+
+/// The skeleton of a login key (UTS 39, section 4): equal for keys that look alike.
+pub fn skeleton(key: &str) -> String {
+    unicode_security::skeleton(key).collect::<String>().nfc().collect()
+}
+
+fn userpart(word: &str) -> Result<String, PrecisError> {
+    let narrow: String = word.chars().flat_map(width_mapped).collect();
+    // Case mapping can bring characters out of NFC, and NFC can bring upper case back: until nothing changes.
+    let mut mapped: String = narrow.to_lowercase().nfc().collect();
+    for _ in 0..3 {
+        let next: String = mapped.to_lowercase().nfc().collect();
+        if next == mapped {
+            break;
+        }
+        mapped = next;
+    }
+    let chars: Vec<char> = mapped.chars().collect();
+    for at in 0..chars.len() {
+        check(&chars, at, Class::Identifier)?;
+    }
+    check_direction(&chars)?;
+    Ok(mapped)
+}
+
+/// Full-width and half-width forms become the characters that they are forms of.
+fn width_mapped(c: char) -> impl Iterator<Item = char> {
+    let is_form = matches!(c, '\u{3000}' | '\u{FF01}'..='\u{FFDC}' | '\u{FFE0}'..='\u{FFEE}');
+    let mapped: Vec<char> = if is_form { [c].into_iter().nfkc().collect() } else { vec![c] };
+    mapped.into_iter()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Identifier,
+    Freeform,
+}
+
+/// RFC 8264, section 8, in its order.
+fn check(chars: &[char], at: usize, class: Class) -> Result<(), PrecisError> {
+    let c = chars[at];
+    if let Some(allowed) = exception(chars, at) {
+        return if allowed { Ok(()) } else { Err(PrecisError::NotAllowed(c)) };
+    }
+    let category = c.general_category();
+    let is_noncharacter = u32::from(c) & 0xFFFE == 0xFFFE || ('\u{FDD0}'..='\u{FDEF}').contains(&c);
+    if category == GeneralCategory::Unassigned && !is_noncharacter {
+        return Err(PrecisError::Unassigned(c));
+    }
+    if ('!'..='~').contains(&c) {
+        return Ok(());
+    }
+    if matches!(c, '\u{200C}' | '\u{200D}') {
+        return if joins(chars, at, class) { Ok(()) } else { Err(PrecisError::Invisible(c)) };
+    }
+    if is_old_hangul_jamo(c) {
+        return Err(PrecisError::NotAllowed(c));
+    }
+    if is_noncharacter || is_ignorable(c) {
+        return Err(PrecisError::Invisible(c));
+    }
+    if c.general_category_group() == GeneralCategoryGroup::Other {
+        return Err(match category {
+            GeneralCategory::Format => PrecisError::Invisible(c),
+            GeneralCategory::Control => PrecisError::Control(c),
+            _ => PrecisError::NotAllowed(c),
+        });
+    }
+    let has_compatibility_form = !std::iter::once(c).nfkc().eq(std::iter::once(c));
+    let is_letter_or_digit = matches!(
+        category,
+        GeneralCategory::LowercaseLetter
+            | GeneralCategory::UppercaseLetter
+            | GeneralCategory::OtherLetter
+            | GeneralCategory::DecimalNumber
+            | GeneralCategory::ModifierLetter
+            | GeneralCategory::NonspacingMark
+            | GeneralCategory::SpacingMark
+    );
+    let is_allowed = match class {
+        Class::Identifier => is_letter_or_digit && !has_compatibility_form,
+        Class::Freeform => !matches!(
+            category,
+            GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator
+        ),
+    };
+    if is_allowed { Ok(()) } else { Err(PrecisError::NotAllowed(c)) }
+}
+
+/// The exceptions of RFC 5892, section 2.6, with the context rules of its appendix A. `None`: the general rules decide.
+fn exception(chars: &[char], at: usize) -> Option<bool> {
+    let before = at.checked_sub(1).map(|i| chars[i]);
+    let after = chars.get(at + 1).copied();
+    let is_hebrew =
+        |c: Option<char>| matches!(c, Some('\u{0590}'..='\u{05FF}' | '\u{FB1D}'..='\u{FB4F}'));
+    Some(match chars[at] {
+        '\u{00DF}' | '\u{03C2}' | '\u{06FD}' | '\u{06FE}' | '\u{0F0B}' | '\u{3007}' => true,
+        '\u{0640}' | '\u{07FA}' | '\u{302E}' | '\u{302F}' | '\u{3031}'..='\u{3035}' | '\u{303B}' => false,
+        '\u{00B7}' => before == Some('l') && after == Some('l'),
+        '\u{0375}' => matches!(after, Some('\u{0370}'..='\u{03FF}' | '\u{1F00}'..='\u{1FFF}')),
+        '\u{05F3}' | '\u{05F4}' => is_hebrew(before),
+        '\u{30FB}' => chars.iter().any(|c| {
+            matches!(c, '\u{3041}'..='\u{309F}' | '\u{30A1}'..='\u{30FA}' | '\u{30FC}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}')
+        }),
+        '\u{0660}'..='\u{0669}' => !chars.iter().any(|c| ('\u{06F0}'..='\u{06F9}').contains(c)),
+        '\u{06F0}'..='\u{06F9}' => !chars.iter().any(|c| ('\u{0660}'..='\u{0669}').contains(c)),
+        _ => return None,
+    })
+}
+
+/// A joiner is visible only after a virama; in free text a non-joiner also stands between two letters.
+fn joins(chars: &[char], at: usize, class: Class) -> bool {
+    let is_letter = |c: &char| c.general_category() == GeneralCategory::OtherLetter;
+    let before = at.checked_sub(1).map(|i| chars[i]);
+    let after_virama = before.is_some_and(|c| canonical_combining_class(c) == 9);
+    let between_letters = class == Class::Freeform
+        && chars[at] == '\u{200C}'
+        && before.as_ref().is_some_and(is_letter)
+        && chars.get(at + 1).is_some_and(is_letter);
+    after_virama || between_letters
+}
+
+fn is_old_hangul_jamo(c: char) -> bool {
+    matches!(c, '\u{1100}'..='\u{11FF}' | '\u{A960}'..='\u{A97C}' | '\u{D7B0}'..='\u{D7FB}')
+}
+
+/// Default_Ignorable_Code_Point (Unicode 16), without the two joiners.
+fn is_ignorable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{00AD}'
+            | '\u{034F}'
+            | '\u{061C}'
+            | '\u{115F}'..='\u{1160}'
+            | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'
+            | '\u{200E}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFF8}'
+            | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    )
+}
+
+/// The part of the Bidi Rule (RFC 5893) that keeps a login readable: a word with a right-to-left letter has no letter of the
+/// other direction and does not begin with a digit or a mark.
+fn check_direction(chars: &[char]) -> Result<(), PrecisError> {
+    let is_letter = |c: &char| c.general_category_group() == GeneralCategoryGroup::Letter;
+    if !chars.iter().any(is_right_to_left) {
+        return Ok(());
+    }
+    let mixes = chars.iter().any(|c| is_letter(c) && !is_right_to_left(c));
+    if mixes || !chars.first().is_some_and(is_right_to_left) {
+        return Err(PrecisError::MixedDirections);
+    }
+    Ok(())
+}
+
+/// Letters of the blocks whose default direction is right to left.
+fn is_right_to_left(c: &char) -> bool {
+    let in_block = matches!(
+        c,
+        '\u{0590}'..='\u{08FF}'
+            | '\u{FB1D}'..='\u{FDFF}'
+            | '\u{FE70}'..='\u{FEFC}'
+            | '\u{10800}'..='\u{10FFF}'
+            | '\u{1E800}'..='\u{1EFFF}'
+    );
+    in_block && c.general_category_group() == GeneralCategoryGroup::Letter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_logins_have_one_key() {
+        for (a, b) in [
+            ("jos\u{e9}", "jose\u{301}"),
+            ("NOOR", "noor"),
+            ("\u{ff2e}\u{ff4f}\u{ff4f}\u{ff52}", "noor"),
+            (" Noor  Khan ", "noor khan"),
+            ("\u{3a3}\u{391}\u{3a3}", "\u{3c3}\u{3b1}\u{3c2}"),
+            // Hangul syllables typed as jamo, as macOS hands them over.
+            ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
+            ("I", "i"),
+        ] {
+            assert_eq!(username(a).unwrap(), username(b).unwrap());
+        }
+        // The dotted capital I of Turkish is not the letter i, and the mapping is the same in every locale.
+        assert_ne!(username("\u{130}"), username("i"));
+        for login in [
+            "asha",
+            "pw3",
+            "noor.khan@school",
+            "\u{986}\u{9b6}\u{9be}",
+            "\u{5d3}\u{5e0}\u{5d9}7",
+            "\u{1e900}\u{1e901}",
+            "a+b_c-d!",
+        ] {
+            assert!(username(login).is_ok(), "{login:?}: {:?}", username(login));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_refused() {
+        for (text, error) in [
+            ("pw3\u{200b}", PrecisError::Invisible('\u{200b}')),
+            ("no\u{202e}or", PrecisError::Invisible('\u{202e}')),
+            ("no\u{2066}or", PrecisError::Invisible('\u{2066}')),
+            ("no\u{ad}or", PrecisError::Invisible('\u{ad}')),
+            ("\u{feff}noor", PrecisError::Invisible('\u{feff}')),
+            ("noor\u{fe0f}", PrecisError::Invisible('\u{fe0f}')),
+            ("noor\u{200d}", PrecisError::Invisible('\u{200d}')),
+            ("noor\u{e0041}", PrecisError::Invisible('\u{e0041}')),
+            ("no\u{7}or", PrecisError::Control('\u{7}')),
+            ("noor\u{378}", PrecisError::Unassigned('\u{378}')),
+            ("noor\u{fffe}", PrecisError::Invisible('\u{fffe}')),
+        ] {
+            assert_eq!(username(text), Err(error), "{text:?}");
+            assert_eq!(opaque(text), Err(error), "{text:?}");
+        }
+        assert_eq!(username("noor\u{5d0}"), Err(PrecisError::MixedDirections));
+        assert_eq!(username("\u{2460}"), Err(PrecisError::NotAllowed('\u{2460}')));
+        assert_eq!(username("  "), Err(PrecisError::Empty));
+    }
+
+    #[test]
+    fn passwords_keep_case_and_width() {
+        assert_eq!(opaque("Jose\u{301}\u{a0}x").as_deref(), Ok("Jos\u{e9} x"));
+        assert_eq!(opaque("\u{ff2e}").as_deref(), Ok("\u{ff2e}"));
+        assert_eq!(opaque("\u{1f600} A b").as_deref(), Ok("\u{1f600} A b"));
+        // Persian words contain the non-joiner, Devanagari both joiners after a virama.
+        assert!(opaque("\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}").is_ok());
+        assert!(opaque("\u{915}\u{94d}\u{200d}\u{937}").is_ok());
+    }
+
+    #[test]
+    fn look_alikes_have_one_skeleton() {
+        let of = |login: &str| skeleton(&username(login).unwrap());
+        assert_eq!(of("noor"), of("n\u{43e}\u{43e}r"));
+        assert_eq!(of("paypal"), of("\u{440}\u{430}\u{443}\u{440}\u{430}l"));
+        assert_eq!(of("pupil1"), of("pupill"));
+        assert_ne!(of("noor"), of("nour"));
+    }
+}

@@ -1,0 +1,241 @@
+//! Puts a backup into a data folder so that a kill at any point leaves either the old server or the new one.
+//!
+//! Everything is prepared in `restoring/` inside the data folder and synced; blobs go to their final names at once, because a name is
+//! the hash of its bytes. `restoring/ready.json` is written last: from then on a kill is continued and not begun again. The swap moves
+//! the old files to `replaced-<ms>/` and the new ones into their place, the database last.
+//!
+//! While `restoring/` holds anything, every command but `restore` refuses the folder (`Library::open`).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backup::{self, blob_list, copy_file, link_or_copy, lock, open_unchanged, sync_dir},
+    blobs::BlobFolder,
+    error::{Error, io},
+    signing,
+    store::sqlite,
+};
+
+/// The folder in which a restore is prepared.
+const STAGING: &str = "restoring";
+const READY: &str = "ready.json";
+/// Of the old server, in the order in which they are moved.
+const DATABASE: [&str; 3] = [sqlite::FILE, "server.db-wal", "server.db-shm"];
+
+/// How a backup is restored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// A server that is in the folder is moved aside.
+    pub replace: bool,
+    /// No sign-in of the backup, or made after it, is good any more: for a server whose tokens may be in wrong hands.
+    pub end_sign_ins: bool,
+}
+
+/// The plan of a swap, written when everything is prepared.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready {
+    epoch: String,
+    /// The name of the folder for the old files.
+    aside: String,
+}
+
+/// Called before each step with its name. Tests return an error to end the restore there, as a kill would.
+pub type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
+
+/// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A server that is there is refused,
+/// or with `replace` moved aside. No server may run on the folder. A restore that was interrupted after everything was prepared is
+/// finished first, whatever `from` is.
+pub fn restore(
+    from: &Path,
+    data_dir: &Path,
+    options: Options,
+    now_ms: i64,
+) -> Result<String, Error> {
+    restore_in_steps(from, data_dir, options, now_ms, &mut |_| Ok(()))
+}
+
+/// `restore`, with a function that is called before each step.
+pub fn restore_in_steps(
+    from: &Path,
+    data_dir: &Path,
+    options: Options,
+    now_ms: i64,
+    step: Step<'_>,
+) -> Result<String, Error> {
+    if let Some(ready) = ready(data_dir)? {
+        let _lock = lock(data_dir)?;
+        tracing::info!("finishing the restore that was interrupted");
+        return swap(data_dir, &ready, step);
+    }
+    step("check")?;
+    let facts = backup::check(from)?;
+    fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
+    let _lock = lock(data_dir)?;
+    let file = data_dir.join(sqlite::FILE);
+    if file.exists() && !options.replace {
+        return Err(Error::Refused(format!(
+            "{file:?} exists: restore into an empty folder, or add --replace (it is moved aside, not deleted)"
+        )));
+    }
+    let staging = data_dir.join(STAGING);
+    if staging.exists() {
+        step("discard what was prepared")?;
+        fs::remove_dir_all(&staging).map_err(io("remove", &staging))?;
+    }
+    step("create the staging folder")?;
+    fs::create_dir(&staging).map_err(io("create", &staging))?;
+    step("copy the database")?;
+    let copy = staging.join(sqlite::FILE);
+    copy_file(&from.join(sqlite::FILE), &copy)?;
+    step("copy the key")?;
+    copy_file(&from.join(signing::FILE), &staging.join(signing::FILE))?;
+    let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
+    for (hash, size) in blob_list(&open_unchanged(&copy)?)? {
+        step("copy a blob")?;
+        let target = into.path(hash);
+        // Of a copy that was interrupted by an older release.
+        if target.metadata().is_ok_and(|m| m.len() != size) {
+            fs::remove_file(&target).map_err(io("remove", &target))?;
+        }
+        link_or_copy(&source.path(hash), &target)?;
+    }
+    step("prepare the database")?;
+    let conn = sqlite::open_file(&copy, &staging.join("backups"), now_ms)?;
+    let epoch = sqlite::set_epoch(&conn)?;
+    if options.end_sign_ins {
+        sqlite::account::end_all(&conn, &crate::clock::new_id().simple().to_string())?;
+    }
+    conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    drop(conn);
+    step("sync the database")?;
+    for side in ["server.db-wal", "server.db-shm"] {
+        remove_file(&staging.join(side))?;
+    }
+    fs::File::open(&copy).and_then(|f| f.sync_all()).map_err(io("sync", &copy))?;
+    sync_dir(&staging)?;
+    let ready = Ready { epoch, aside: aside(data_dir, now_ms) };
+    step("mark it as prepared")?;
+    backup::write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
+    let epoch = swap(data_dir, &ready, step)?;
+    tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
+    Ok(epoch)
+}
+
+/// Undoes a restore that was interrupted: the old server is as it was. Error if there is none to undo.
+pub fn abandon(data_dir: &Path) -> Result<(), Error> {
+    let _lock = lock(data_dir)?;
+    let staging = data_dir.join(STAGING);
+    if let Some(ready) = ready(data_dir)? {
+        if !staging.join(sqlite::FILE).exists() {
+            return Err(Error::Refused(
+                "the restored database is in place already: `restore` finishes it".into(),
+            ));
+        }
+        let aside = data_dir.join(&ready.aside);
+        for name in DATABASE.into_iter().chain([signing::FILE]) {
+            let (old, place) = (aside.join(name), data_dir.join(name));
+            if old.exists() {
+                fs::rename(&old, &place).map_err(io("move", &old))?;
+            }
+        }
+        let _ = fs::remove_dir(&aside);
+        sync_dir(data_dir)?;
+    } else if !is_unfinished(data_dir) {
+        return Err(Error::Refused(format!("no restore into {data_dir:?} was interrupted")));
+    }
+    // The plan goes first: without it nothing of the rest is used.
+    remove_file(&staging.join(READY))?;
+    fs::remove_dir_all(&staging).map_err(io("remove", &staging))
+}
+
+/// True if a restore into the folder was interrupted.
+pub fn is_unfinished(data_dir: &Path) -> bool {
+    fs::read_dir(data_dir.join(STAGING)).is_ok_and(|mut found| found.next().is_some())
+}
+
+/// Refuses a folder into which a restore was interrupted. Also one of a release that prepared the database as `server.db.part`.
+pub(crate) fn refuse_unfinished(data_dir: &Path) -> Result<(), Error> {
+    let is_old_trace = ["server.db.part", "server.db.part-wal"]
+        .into_iter()
+        .any(|name| data_dir.join(name).exists())
+        && !data_dir.join(sqlite::FILE).exists();
+    if is_unfinished(data_dir) || is_old_trace {
+        return Err(Error::Unfinished(data_dir.to_owned()));
+    }
+    Ok(())
+}
+
+fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
+    let path = data_dir.join(STAGING).join(READY);
+    match fs::read_to_string(&path) {
+        // A plan that cannot be read was not written to its end: nothing has been moved.
+        Ok(text) => Ok(serde_json::from_str(&text).ok()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(io("read", &path)(e)),
+    }
+}
+
+/// Every part of it can be done again.
+fn swap(data_dir: &Path, ready: &Ready, step: Step<'_>) -> Result<String, Error> {
+    let staging = data_dir.join(STAGING);
+    let aside = data_dir.join(&ready.aside);
+    let move_aside = |name: &str, step: Step<'_>| -> Result<(), Error> {
+        let old = data_dir.join(name);
+        if old.exists() {
+            step("move an old file aside")?;
+            fs::create_dir_all(&aside).map_err(io("create", &aside))?;
+            fs::rename(&old, aside.join(name)).map_err(io("move", &old))?;
+        }
+        Ok(())
+    };
+    let (database, key) = (staging.join(sqlite::FILE), staging.join(signing::FILE));
+    if database.exists() {
+        for name in DATABASE {
+            move_aside(name, step)?;
+        }
+        if key.exists() {
+            move_aside(signing::FILE, step)?;
+            sync_dir(data_dir)?;
+            step("put the key in place")?;
+            let place = data_dir.join(signing::FILE);
+            fs::rename(&key, &place).map_err(io("rename", &key))?;
+        }
+        sync_dir(data_dir)?;
+        step("put the database in place")?;
+        fs::rename(&database, data_dir.join(sqlite::FILE)).map_err(io("rename", &database))?;
+        sync_dir(data_dir)?;
+    }
+    for side in ["server.db.part", "server.db.part-wal", "server.db.part-shm"] {
+        remove_file(&data_dir.join(side))?;
+    }
+    step("remove the plan")?;
+    let leftovers = staging.join("backups");
+    if leftovers.exists() {
+        fs::remove_dir_all(&leftovers).map_err(io("remove", &leftovers))?;
+    }
+    remove_file(&staging.join(READY))?;
+    step("remove the staging folder")?;
+    fs::remove_dir(&staging).map_err(io("remove", &staging))?;
+    Ok(ready.epoch.clone())
+}
+
+/// A name that is free.
+fn aside(data_dir: &Path, now_ms: i64) -> String {
+    (now_ms..)
+        .map(|ms| format!("replaced-{ms}"))
+        .find(|name| !data_dir.join(name).exists())
+        .unwrap_or_else(|| "replaced".into())
+}
+
+fn remove_file(path: &PathBuf) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,253 @@
+//! What the server signs for its clients: refresh tokens and account certificates. Both are proved by keys that are derived from
+//! the signing key, which is part of every backup. So a server that was restored from an older backup recognises what it issued
+//! after that backup, although its database knows nothing of it.
+//!
+//! Not here: which generation of a refresh token is good (`store`), requests (`http::auth`).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use carrel_model::{
+    DeviceId, UserId,
+    wire::{Role, UserInfo},
+};
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead, KeyInit, Payload},
+};
+use ed25519_dalek::SigningKey;
+use uuid::Uuid;
+
+use crate::password::{PasswordError, random};
+
+const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
+const CERTIFICATE_CONTEXT: &str = "carrel server 2026-11 account certificate";
+/// The first bytes name the format, so that a later release can change it.
+const REFRESH_FORMAT: &[u8] = b"r1";
+const CERTIFICATE_FORMAT: &[u8] = b"c1";
+const REFRESH_PREFIX: &str = "crt_";
+const CERTIFICATE_PREFIX: &str = "cac_";
+/// format, sign-in, branch, user, device, generation, issued, expires, MAC
+const REFRESH_LEN: usize = 2 + 16 + 4 + 16 + 16 + 8 + 8 + 8 + 32;
+const NONCE: usize = 24;
+/// A token that was issued while the server's clock was before 2026 does not expire by the clock: the clock was wrong.
+const CLOCK_IS_PLAUSIBLE_FROM_MS: i64 = 1_767_225_600_000;
+
+/// Derived keys; the signing key itself never leaves its file.
+#[derive(Clone)]
+pub struct TokenKeys {
+    refresh: [u8; 32],
+    certificate: [u8; 32],
+}
+
+/// What a refresh token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshToken {
+    pub sign_in: Uuid,
+    /// 0 for the first line of tokens. An answer that was sent again after a lost reply begins a line of its own.
+    pub branch: u32,
+    pub user: UserId,
+    pub device: DeviceId,
+    /// Counts the refreshes of a line; each token is good once.
+    pub generation: i64,
+    pub issued_ms: i64,
+    pub expires_ms: i64,
+}
+
+impl RefreshToken {
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        self.issued_ms >= CLOCK_IS_PLAUSIBLE_FROM_MS && self.expires_ms <= now_ms
+    }
+}
+
+/// What an account certificate says: enough to create the account again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountCertificate {
+    pub user: UserInfo,
+    /// PHC string; empty if the account has no password.
+    pub password: String,
+}
+
+impl TokenKeys {
+    /// `salt` is a fact of the database that changes when all sign-ins are ended: refresh tokens from before are then worth nothing.
+    pub fn new(key: &SigningKey, salt: &str) -> Self {
+        let secret = key.to_bytes();
+        let mut material = secret.to_vec();
+        material.extend_from_slice(salt.as_bytes());
+        Self {
+            refresh: blake3::derive_key(REFRESH_CONTEXT, &material),
+            certificate: blake3::derive_key(CERTIFICATE_CONTEXT, &secret),
+        }
+    }
+
+    pub fn refresh_token(&self, token: &RefreshToken) -> String {
+        let mut bytes = Vec::with_capacity(REFRESH_LEN);
+        bytes.extend_from_slice(REFRESH_FORMAT);
+        bytes.extend_from_slice(token.sign_in.as_bytes());
+        bytes.extend_from_slice(&token.branch.to_be_bytes());
+        bytes.extend_from_slice(token.user.0.as_bytes());
+        bytes.extend_from_slice(token.device.0.as_bytes());
+        for number in [token.generation, token.issued_ms, token.expires_ms] {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
+        let mac = blake3::keyed_hash(&self.refresh, &bytes);
+        bytes.extend_from_slice(mac.as_bytes());
+        format!("{REFRESH_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// `None` if this server did not issue it.
+    pub fn open_refresh_token(&self, text: &str) -> Option<RefreshToken> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(REFRESH_PREFIX)?).ok()?;
+        if bytes.len() != REFRESH_LEN {
+            return None;
+        }
+        let (said, mac) = bytes.split_at(REFRESH_LEN - 32);
+        let mac: [u8; 32] = mac.try_into().ok()?;
+        // The comparison of hashes takes the same time wherever they differ.
+        if blake3::keyed_hash(&self.refresh, said) != blake3::Hash::from_bytes(mac) {
+            return None;
+        }
+        let mut rest = said.strip_prefix(REFRESH_FORMAT)?;
+        let sign_in = Uuid::from_bytes(take(&mut rest)?);
+        let branch = u32::from_be_bytes(take(&mut rest)?);
+        let user = UserId(Uuid::from_bytes(take(&mut rest)?));
+        let device = DeviceId(Uuid::from_bytes(take(&mut rest)?));
+        let generation = i64::from_be_bytes(take(&mut rest)?);
+        let issued_ms = i64::from_be_bytes(take(&mut rest)?);
+        let expires_ms = i64::from_be_bytes(take(&mut rest)?);
+        Some(RefreshToken { sign_in, branch, user, device, generation, issued_ms, expires_ms })
+    }
+
+    /// Sealed: only a server with the same signing key can read or make one.
+    pub fn certificate(&self, account: &AccountCertificate) -> Result<String, PasswordError> {
+        let mut plain = Vec::with_capacity(256);
+        plain.extend_from_slice(account.user.id.0.as_bytes());
+        plain.push(match account.user.role {
+            Role::Student => 0,
+            Role::Instructor => 1,
+            Role::Administrator => 2,
+        });
+        for text in [&account.user.login, &account.user.name, &account.password] {
+            let len = u16::try_from(text.len())
+                .map_err(|_| PasswordError::Hash("a text of an account is too long".into()))?;
+            plain.extend_from_slice(&len.to_be_bytes());
+            plain.extend_from_slice(text.as_bytes());
+        }
+        let nonce = random::<NONCE>()?;
+        let payload = Payload { msg: &plain, aad: CERTIFICATE_FORMAT };
+        let sealed = self
+            .cipher()
+            .encrypt(XNonce::from_slice(&nonce), payload)
+            .map_err(|_| PasswordError::Hash("a certificate could not be sealed".into()))?;
+        let bytes = [CERTIFICATE_FORMAT, nonce.as_slice(), &sealed].concat();
+        Ok(format!("{CERTIFICATE_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// `None` if this server did not issue it.
+    pub fn open_certificate(&self, text: &str) -> Option<AccountCertificate> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(CERTIFICATE_PREFIX)?).ok()?;
+        let (nonce, sealed) = bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
+        let payload = Payload { msg: sealed, aad: CERTIFICATE_FORMAT };
+        let plain = self.cipher().decrypt(XNonce::from_slice(nonce), payload).ok()?;
+        let mut rest = plain.as_slice();
+        let id = UserId(Uuid::from_bytes(take(&mut rest)?));
+        let role = match take::<1>(&mut rest)? {
+            [0] => Role::Student,
+            [1] => Role::Instructor,
+            [2] => Role::Administrator,
+            _ => return None,
+        };
+        let mut text = || -> Option<String> {
+            let len = usize::from(u16::from_be_bytes(take(&mut rest)?));
+            let (text, tail) = rest.split_at_checked(len)?;
+            rest = tail;
+            String::from_utf8(text.to_vec()).ok()
+        };
+        let (login, name, password) = (text()?, text()?, text()?);
+        Some(AccountCertificate { user: UserInfo { id, login, name, role }, password })
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&self.certificate).into())
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_at_checked(N)?;
+    *rest = tail;
+    head.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(seed: u8, salt: &str) -> TokenKeys {
+        TokenKeys::new(&SigningKey::from_bytes(&[seed; 32]), salt)
+    }
+    fn token() -> RefreshToken {
+        RefreshToken {
+            sign_in: Uuid::from_u128(1),
+            branch: 7,
+            user: UserId::from_u128(2),
+            device: DeviceId::from_u128(3),
+            generation: 4,
+            issued_ms: 1_790_000_000_000,
+            expires_ms: 1_790_000_000_001,
+        }
+    }
+    fn account() -> AccountCertificate {
+        AccountCertificate {
+            user: UserInfo {
+                id: UserId::from_u128(2),
+                login: "noor".into(),
+                name: "Noor".into(),
+                role: Role::Instructor,
+            },
+            password: "$argon2id$".into(),
+        }
+    }
+
+    #[test]
+    fn what_was_issued_is_read_back_and_nothing_else_is() {
+        let (ours, theirs) = (keys(1, "a"), keys(2, "a"));
+        let (refresh, certificate) =
+            (ours.refresh_token(&token()), ours.certificate(&account()).unwrap());
+        assert_eq!(ours.open_refresh_token(&refresh), Some(token()));
+        assert_eq!(ours.open_certificate(&certificate), Some(account()));
+        assert_eq!(theirs.open_refresh_token(&refresh), None);
+        assert_eq!(theirs.open_certificate(&certificate), None);
+        // All sign-ins ended: tokens are worth nothing, but accounts can still be proved.
+        assert_eq!(keys(1, "b").open_refresh_token(&refresh), None);
+        assert_eq!(keys(1, "b").open_certificate(&certificate), Some(account()));
+        assert_eq!(ours.open_refresh_token(&certificate), None);
+        assert_eq!(ours.open_certificate(&refresh), None);
+    }
+
+    #[test]
+    fn every_changed_character_is_noticed() {
+        let ours = keys(1, "");
+        for (text, is_token) in
+            [(ours.refresh_token(&token()), true), (ours.certificate(&account()).unwrap(), false)]
+        {
+            for at in 0..text.len() {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                let changed = String::from_utf8(bytes).unwrap();
+                if is_token {
+                    assert_eq!(ours.open_refresh_token(&changed), None, "character {at}");
+                } else {
+                    assert_eq!(ours.open_certificate(&changed), None, "character {at}");
+                }
+                assert_eq!(ours.open_refresh_token(&text[..at]), None);
+                assert_eq!(ours.open_certificate(&text[..at]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_wrong_clock_does_not_expire_by_the_clock() {
+        let good = token();
+        assert!(!good.is_expired(good.expires_ms - 1) && good.is_expired(good.expires_ms));
+        let of_1970 = RefreshToken { issued_ms: 60_000, expires_ms: 15_552_060_000, ..good };
+        assert!(!of_1970.is_expired(good.issued_ms));
+    }
+}

@@ -1,0 +1,503 @@
+//! A server that was restored from a backup older than its last sign-ins and accounts; restores and backups that are interrupted.
+
+use std::{collections::BTreeMap, path::Path};
+
+use axum::http::StatusCode;
+use carrel_cable::{Work, WorkDevice, WorkHead, WorkLearner};
+use carrel_model::{
+    BlobHash, ErrorCode,
+    lattice::Row,
+    wire::{Role, TokenReply},
+};
+use carrel_server::{
+    Config, Error, Library, Server, Settings, backup,
+    carried::{Acceptance, accept_work},
+    http, restore,
+    store::{NewAccount, Store},
+};
+use serde_json::{Value, json};
+
+use super::support::{NOW, PASSWORD, World, codes, device, progress};
+
+const MINUTE: i64 = 60_000;
+
+impl World {
+    fn back_up(&self, name: &str) -> std::path::PathBuf {
+        let to = self.dir.path().join(name);
+        backup::backup(&self.data(), &to, NOW).unwrap();
+        to
+    }
+    /// The same server, restored from a backup into a new folder.
+    fn restored(self, from: &Path, options: restore::Options) -> Self {
+        let data = self.dir.path().join("restored");
+        restore::restore(from, &data, options, NOW).unwrap();
+        let settings = self.library.config.settings.clone();
+        let clock = std::sync::Arc::clone(&self.clock) as _;
+        let library = Library::open(Config { settings, clock, ..Config::new(&data) }).unwrap();
+        let router = http::app(library.app().unwrap());
+        Self { library, router, ..self }
+    }
+    async fn redeem(&self, token: &TokenReply) -> super::support::Reply {
+        let body = json!({"refreshToken": token.refresh_token, "accountCertificate": token.account_certificate});
+        self.post("/api/auth/refresh", "", &body).await
+    }
+    async fn rotated(&self, token: &TokenReply, times: u32) -> TokenReply {
+        let mut token = token.clone();
+        for _ in 0..times {
+            self.clock.advance(15 * MINUTE);
+            token = self.redeem(&token).await.ok();
+        }
+        token
+    }
+    async fn count(&self, access: &str) -> usize {
+        self.pull(access, 0).await["rows"].as_array().unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn nobody_signs_in_again_after_the_restore_of_an_older_backup() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let idle = w.sign_in("noor", 2).await;
+    let to = w.back_up("backup");
+    // Rotated since; a device and an account made since.
+    let later = w.rotated(&noor, 5).await;
+    let tablet = w.rotated(&w.sign_in("noor", 3).await, 2).await;
+    let amin = w.rotated(&w.learner("amin").await, 3).await;
+    let w = w.restored(&to, restore::Options::default());
+    for (token, user) in [(&later, &noor), (&idle, &noor), (&tablet, &noor), (&amin, &amin)] {
+        let next: TokenReply = w.redeem(token).await.ok();
+        assert_eq!(next.user, user.user);
+        let pushed: Value = w.push(&next.access_token, &[progress("a/b/c", 5000)]).await.ok();
+        assert_eq!(codes(&pushed), ["ok"]);
+        assert_eq!(w.count(&next.access_token).await, 1);
+        // The line goes on, and the token that was just redeemed is used up.
+        w.clock.advance(15 * MINUTE);
+        let _: TokenReply = w.redeem(&next).await.ok();
+        w.clock.advance(2 * MINUTE);
+        assert_eq!(w.redeem(&next).await.status, StatusCode::UNAUTHORIZED);
+    }
+    // The account that came back has its password too.
+    assert_eq!(w.sign_in("amin", 9).await.user.id, amin.user.id);
+}
+
+#[tokio::test]
+async fn reuse_is_noticed_on_a_restored_server_too() {
+    let w = World::new();
+    let first = w.learner("noor").await;
+    let to = w.back_up("backup");
+    let stolen = w.rotated(&first, 2).await;
+    let genuine = w.rotated(&stolen, 4).await;
+    let w = w.restored(&to, restore::Options::default());
+    let next: TokenReply = w.redeem(&genuine).await.ok();
+    w.clock.advance(2 * MINUTE);
+    assert_eq!(w.redeem(&stolen).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(w.redeem(&next).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn all_sign_ins_can_be_ended_with_a_restore() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let to = w.back_up("backup");
+    let later = w.rotated(&noor, 2).await;
+    let options = restore::Options { end_sign_ins: true, ..restore::Options::default() };
+    let w = w.restored(&to, options);
+    for token in [&noor, &later] {
+        assert_eq!(w.redeem(token).await.problem().code, ErrorCode::Unauthenticated);
+    }
+    assert_eq!(w.sign_in("noor", 1).await.user.id, noor.user.id);
+}
+
+#[tokio::test]
+async fn what_was_ended_before_the_backup_stays_ended() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let tablet = w.sign_in("noor", 2).await;
+    w.post("/api/auth/logout", "", &json!({"refreshToken": noor.refresh_token})).await;
+    let next = w.rotated(&tablet, 1).await;
+    w.clock.advance(2 * MINUTE);
+    assert_eq!(w.redeem(&tablet).await.status, StatusCode::UNAUTHORIZED);
+    let to = w.back_up("backup");
+    let w = w.restored(&to, restore::Options::default());
+    for token in [&noor, &tablet, &next] {
+        assert_eq!(w.redeem(token).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_certificates_of_others_prove_nothing() {
+    let (w, other) = (World::new(), World::new());
+    let ours = w.learner("noor").await;
+    let theirs = other.learner("amin").await;
+    assert_eq!(w.redeem(&theirs).await.status, StatusCode::UNAUTHORIZED);
+    // A certificate alone is no sign-in, and one of another account does not help an unknown token.
+    let to = w.back_up("backup");
+    let zoe = w.learner("zoe").await;
+    let w = w.restored(&to, restore::Options::default());
+    let mixed = TokenReply { account_certificate: ours.account_certificate.clone(), ..zoe.clone() };
+    assert_eq!(w.redeem(&mixed).await.status, StatusCode::UNAUTHORIZED);
+    let adopt = json!({"accountCertificate": theirs.account_certificate});
+    let noor: TokenReply = w.redeem(&ours).await.ok();
+    let refused = w.post("/api/auth/adopt", &noor.access_token, &adopt).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(w.post("/api/auth/adopt", "", &adopt).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_account_that_comes_back_is_a_student_and_gets_a_free_login() {
+    let w = World::new();
+    let to = w.back_up("backup");
+    let user = http::auth::new_user("noor", "Noor", Role::Administrator).unwrap();
+    let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
+    w.library.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();
+    let old = w.sign_in("noor", 1).await;
+    assert_eq!(old.user.role, Role::Administrator);
+    let w = w.restored(&to, restore::Options::default());
+    let new = w.learner("NOOR").await;
+    let back: TokenReply = w.redeem(&old).await.ok();
+    assert_eq!((back.user.id, back.user.login.as_str()), (old.user.id, "noor-2"));
+    assert_eq!(back.user.role, Role::Student);
+    assert_ne!(back.user.id, new.user.id);
+}
+
+#[tokio::test]
+async fn a_device_that_signed_out_before_the_restore_signs_in_to_the_same_account() {
+    let w = World::new();
+    let to = w.back_up("backup");
+    let noor = w.learner("noor").await;
+    let w = w.restored(&to, restore::Options::default());
+    let sign_in = |password: &str, certificate: &str| json!({"login": "Noor", "password": password, "deviceId": device(1), "accountCertificate": certificate});
+    let without = w.post("/api/auth/login", "", &sign_in(PASSWORD, "")).await;
+    assert_eq!(without.problem().code, ErrorCode::BadCredentials);
+    let wrong = w
+        .post("/api/auth/login", "", &sign_in("another password", &noor.account_certificate))
+        .await;
+    assert_eq!(wrong.problem().code, ErrorCode::BadCredentials);
+    let back: TokenReply =
+        w.post("/api/auth/login", "", &sign_in(PASSWORD, &noor.account_certificate)).await.ok();
+    assert_eq!(back.user.id, noor.user.id);
+}
+
+#[tokio::test]
+async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
+    let w = World::new();
+    let to = w.back_up("backup");
+    let (old, tablet) = (w.learner("noor").await, w.sign_in("noor", 2).await);
+    let zoe = w.learner("zoe").await;
+    let w = w.restored(&to, restore::Options::default());
+    let (new, mallory) = (w.learner("noor").await, w.learner("mallory").await);
+    let adopt = |token: &str, certificate: &str| json!({"refreshToken": token, "accountCertificate": certificate});
+    // A certificate may lie in a file that somebody else has: it must name the login.
+    let by = w
+        .post("/api/auth/adopt", &mallory.access_token, &adopt("", &old.account_certificate))
+        .await;
+    assert_eq!(by.status, StatusCode::FORBIDDEN);
+    for _ in 0..2 {
+        let by = adopt(&old.refresh_token, &old.account_certificate);
+        let done = w.post("/api/auth/adopt", &new.access_token, &by).await;
+        assert_eq!(done.status, StatusCode::NO_CONTENT);
+    }
+    let late =
+        w.post("/api/auth/adopt", &mallory.access_token, &adopt(&tablet.refresh_token, "")).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    // The other sign-ins of the old account go on as sign-ins of the new one.
+    let next: TokenReply = w.redeem(&tablet).await.ok();
+    assert_eq!(next.user.id, new.user.id);
+    // An account that is known is not adopted.
+    let _: TokenReply = w.redeem(&zoe).await.ok();
+    let known =
+        w.post("/api/auth/adopt", &mallory.access_token, &adopt(&zoe.refresh_token, "")).await;
+    assert_eq!(known.status, StatusCode::CONFLICT);
+}
+
+fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
+    let head = WorkHead {
+        format: String::new(),
+        learner: WorkLearner {
+            id: of.user.id,
+            login: of.user.login.clone(),
+            name: of.user.name.clone(),
+        },
+        server: "http://school".into(),
+        server_name: "School".into(),
+        server_key: String::new(),
+        device: WorkDevice { id: device(1), name: "laptop".into(), key: String::new() },
+        made_ms: NOW,
+        made_by: "Carrel".into(),
+        certificate: certificate.to_owned(),
+        rows: 0,
+        row_bytes: 0,
+        row_hash: BlobHash([0; 32]),
+    };
+    Work::write(head, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certificate() {
+    let w = World::new();
+    let to = w.back_up("backup");
+    let old = w.learner("noor").await;
+    let w = w.restored(&to, restore::Options::default());
+    let (zoe, amin) = (w.learner("zoe").await, w.learner("amin").await);
+    let rows: Vec<Row> = ["a/b/c", "a/b/d"]
+        .iter()
+        .map(|item| serde_json::from_value(progress(item, 5000)).unwrap())
+        .collect();
+    let file = w.dir.path().join("noor.carrel");
+    std::fs::write(&file, work_file(&old, "", &rows)).unwrap();
+    let accept = |how| accept_work(&w.library, &file, how);
+    let how = |login, trust_device| Acceptance { login, trust_device };
+    let refused = accept(how(None, true)).await.unwrap_err().to_string();
+    assert!(refused.contains("--as LOGIN"), "{refused}");
+    let refused = accept(how(Some("nobody"), false)).await.unwrap_err().to_string();
+    assert!(refused.contains("nobody has the login"), "{refused}");
+    let first = accept(how(Some("ZOE"), false)).await.unwrap();
+    assert_eq!((first.login.as_str(), first.rows, first.changed), ("zoe", 2, 2));
+    let again = accept(how(Some("zoe"), false)).await.unwrap();
+    assert_eq!((again.rows, again.changed), (2, 0));
+    assert_eq!(w.count(&zoe.access_token).await, 2);
+    // The file of somebody who has an account is for nobody else.
+    std::fs::write(&file, work_file(&amin, "", &rows)).unwrap();
+    let refused = accept(how(Some("zoe"), true)).await.unwrap_err().to_string();
+    assert!(refused.contains("has an account here"), "{refused}");
+    // With its certificate the account is created again.
+    std::fs::write(&file, work_file(&old, &old.account_certificate, &rows)).unwrap();
+    let refused = accept(how(None, false)).await.unwrap_err().to_string();
+    assert!(refused.contains("--trust-device"), "{refused}");
+    let back = accept(how(None, true)).await.unwrap();
+    assert_eq!((back.login.as_str(), back.changed), ("noor", 2));
+    let next: TokenReply = w.redeem(&old).await.ok();
+    assert_eq!((next.user.id, w.count(&next.access_token).await), (old.user.id, 2));
+}
+
+/// Ends at the step with this number, as a kill would.
+fn killed_at(
+    at: usize,
+    mut run: impl FnMut(restore::Step<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut n = 0;
+    run(&mut |_| {
+        n += 1;
+        if n > at { Err(Error::Refused("killed".into())) } else { Ok(()) }
+    })
+}
+
+fn killed_restore(from: &Path, data: &Path, at: usize, now_ms: i64) -> Result<(), Error> {
+    let options = restore::Options { replace: true, ..restore::Options::default() };
+    killed_at(at, |step| restore::restore_in_steps(from, data, options, now_ms, step).map(drop))
+}
+
+fn epoch_of(data: &Path) -> String {
+    let conn =
+        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::reader()).unwrap();
+    conn.query_row("SELECT value FROM server_fact WHERE name = 'epoch'", [], |r| r.get(0)).unwrap()
+}
+
+fn is_unfinished(data: &Path) -> bool {
+    match Library::open(Config::new(data)) {
+        Ok(_) => false,
+        Err(Error::Unfinished(_)) => true,
+        Err(e) => panic!("{e}"),
+    }
+}
+
+#[tokio::test]
+async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
+    let w = World::new();
+    w.publish().await;
+    let key = std::fs::read(w.data().join("signing.key")).unwrap();
+    let to = w.back_up("backup");
+    let other = World::new();
+    other.publish().await;
+    other.learner("zoe").await;
+    let (before, other_key) =
+        (epoch_of(&other.data()), std::fs::read(other.data().join("signing.key")).unwrap());
+    let other_backup = other.back_up("backup");
+    for has_old in [true, false] {
+        let mut refused = 0;
+        for at in 0..200 {
+            for undo in [false, true] {
+                let data = w.dir.path().join(format!("data-{has_old}-{at}-{undo}"));
+                if has_old {
+                    restore::restore(&other_backup, &data, restore::Options::default(), NOW)
+                        .unwrap();
+                }
+                let old_epoch = has_old.then(|| epoch_of(&data));
+                assert_ne!(old_epoch.as_deref(), Some(before.as_str()));
+                if killed_restore(&to, &data, at, NOW + 1).is_ok() {
+                    assert!(at > 10 && refused > 8, "{at} steps, {refused} refused");
+                    assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key);
+                    assert!(!is_unfinished(&data));
+                    break;
+                }
+                let unfinished = data.exists() && restore::is_unfinished(&data);
+                refused += usize::from(unfinished);
+                if unfinished {
+                    assert!(is_unfinished(&data), "step {at}");
+                    assert!(Server::start(Config::new(&data)).await.is_err());
+                    assert!(backup::backup(&data, &w.dir.path().join("never"), NOW).is_err());
+                }
+                if undo && unfinished {
+                    match restore::abandon(&data) {
+                        Ok(()) if has_old => {
+                            assert_eq!(Some(epoch_of(&data)), old_epoch, "step {at}");
+                            assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), other_key);
+                            assert!(!is_unfinished(&data));
+                        }
+                        Ok(()) => assert!(!data.join("server.db").exists()),
+                        // The new database is in place: there is only the rest to do.
+                        Err(_) => assert_ne!(Some(epoch_of(&data)), old_epoch),
+                    }
+                } else if has_old && !unfinished && at < 2 {
+                    assert_eq!(Some(epoch_of(&data)), old_epoch, "step {at}");
+                }
+                // Whatever was done: the same command again brings the backup.
+                killed_restore(&to, &data, usize::MAX, NOW + 2).unwrap();
+                assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key);
+                assert!(!is_unfinished(&data), "step {at}");
+                assert!(!data.join("restoring").exists());
+                if let Some(old_epoch) = old_epoch {
+                    let kept = std::fs::read_dir(&data).unwrap().flatten().any(|e| {
+                        e.path().join("server.db").is_file() && epoch_of(&e.path()) == old_epoch
+                    });
+                    assert!(kept, "the old database is gone after step {at}");
+                }
+                std::fs::remove_dir_all(&data).unwrap();
+            }
+        }
+    }
+}
+
+/// Kills at random steps, again and again; in the end the server is there. `CARREL_LONG=1`: 500 runs.
+#[tokio::test]
+async fn restores_that_are_killed_again_and_again_end_well() {
+    let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 25 };
+    let w = World::new();
+    w.publish().await;
+    let (first, noor) = (w.back_up("first"), w.learner("noor").await);
+    w.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await;
+    let second = w.back_up("second");
+    let data = w.dir.path().join("again");
+    restore::restore(&first, &data, restore::Options::default(), NOW).unwrap();
+    let mut seed = 7_u64;
+    let mut chance = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut kills: BTreeMap<bool, u64> = BTreeMap::new();
+    for run in 0..runs {
+        let from = if chance(2) == 0 { &first } else { &second };
+        let now = NOW + run + 1;
+        for _ in 0..chance(4) {
+            let killed = killed_restore(from, &data, chance(24), now).is_err();
+            *kills.entry(killed).or_default() += 1;
+            if chance(3) == 0 {
+                let _ = restore::abandon(&data);
+            }
+        }
+        killed_restore(from, &data, usize::MAX, now).unwrap();
+        let library = Library::open_existing(Config::new(&data)).unwrap();
+        assert_eq!(
+            library.store.blobs().await.unwrap().len(),
+            w.library.store.blobs().await.unwrap().len()
+        );
+        drop(library);
+        for entry in std::fs::read_dir(&data).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("replaced-") {
+                std::fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+    }
+    assert!(kills.get(&true).is_some_and(|n| *n > 0) && kills.contains_key(&false), "{kills:?}");
+}
+
+#[tokio::test]
+async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
+    let w = World::new();
+    w.publish().await;
+    let mut killed = 0;
+    let whole = loop {
+        let to = w.dir.path().join(format!("backup-{killed}"));
+        let data = w.data();
+        let done =
+            killed_at(killed, |step| backup::backup_in_steps(&data, &to, NOW, step).map(drop));
+        if done.is_ok() {
+            break to;
+        }
+        let mut part = to.clone().into_os_string();
+        part.push(".part");
+        assert!(!to.exists());
+        for half in [to.as_path(), Path::new(&part)] {
+            let is_whole = backup::check(half).is_ok();
+            // Only the name was missing.
+            assert!(!is_whole || half.join("backup.json").exists(), "step {killed}");
+        }
+        killed += 1;
+        // The next try with the same name begins again.
+        backup::backup(&data, &to, NOW).unwrap();
+        assert!(backup::check(&to).is_ok());
+    };
+    assert!(killed > 6);
+    let names = |folder: &Path| {
+        let mut all: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .flatten()
+            .map(|e| (e.file_name(), e.metadata().unwrap().modified().unwrap()))
+            .collect();
+        all.sort();
+        all
+    };
+    let (before, bytes) = (names(&whole), std::fs::read(whole.join("server.db")).unwrap());
+    backup::check(&whole).unwrap();
+    assert_eq!((names(&whole), std::fs::read(whole.join("server.db")).unwrap()), (before, bytes));
+    // A folder that happens to have the name is not deleted.
+    let theirs = w.dir.path().join("mine.part");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("thesis.txt"), "years of work").unwrap();
+    assert!(backup::backup(&w.data(), &w.dir.path().join("mine"), NOW).is_err());
+    assert!(theirs.join("thesis.txt").exists());
+}
+
+#[tokio::test]
+async fn commands_make_no_server_from_a_mistyped_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let typo = dir.path().join("srv-carel");
+    let no_server = |e: Error| matches!(e, Error::NoServer(_));
+    assert!(Library::open_existing(Config::new(&typo)).err().is_some_and(no_server));
+    assert!(backup::backup(&typo, &dir.path().join("backup"), NOW).err().is_some_and(no_server));
+    assert!(!typo.exists() && !dir.path().join("backup").exists());
+    // A part of a server is not continued as a new one.
+    let w = World::new();
+    w.publish().await;
+    let World { dir, library, router, .. } = w;
+    drop((library, router));
+    let data = dir.path().join("data");
+    std::fs::rename(data.join("signing.key"), data.join("away")).unwrap();
+    assert!(matches!(Library::open(Config::new(&data)), Err(Error::NoSigningKey(_))));
+    std::fs::rename(data.join("away"), data.join("signing.key")).unwrap();
+    for name in ["server.db", "server.db-wal", "server.db-shm"] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    assert!(matches!(Library::open(Config::new(&data)), Err(Error::NoDatabase(_))));
+    std::fs::write(data.join("server.db"), "").unwrap();
+    assert!(matches!(Library::open(Config::new(&data)), Err(Error::NoDatabase(_))));
+}
+
+#[tokio::test]
+async fn an_export_replaces_nothing_but_an_exported_library() {
+    let w = World::with(Settings::default());
+    w.publish().await;
+    let to = w.dir.path().join("site");
+    std::fs::create_dir(&to).unwrap();
+    std::fs::write(to.join("meta.json"), r#"{"title": "my photo album"}"#).unwrap();
+    let export = || carrel_server::export::export(&w.library, &to);
+    assert!(export().await.is_err());
+    std::fs::remove_file(to.join("meta.json")).unwrap();
+    let done = export().await.unwrap();
+    assert_eq!(export().await.unwrap(), done);
+    // Something of somebody was put beside it.
+    std::fs::write(to.join("thesis.txt"), "years of work").unwrap();
+    assert!(export().await.is_err());
+    assert!(to.join("thesis.txt").exists() && to.join("meta.json").exists());
+}

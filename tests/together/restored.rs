@@ -1,0 +1,216 @@
+//! A server that was restored from an old backup: everything comes back, nobody signs in again, nothing counts twice.
+
+use carrel_core::{
+    Error,
+    sync::{Event, Phase},
+};
+use carrel_model::lattice::RowKey;
+use carrel_server::restore;
+use carrel_testkit::{
+    Chance, Device, FakeClock, FlakyHttp, Learner, Oracle, Rows, TestServer, Timeline,
+    device::Newcomer, oracle::compare, scratch::scratch,
+};
+
+use crate::desk;
+
+const DAY_MS: i64 = 24 * 3_600_000;
+const PASSWORD: &str = "correct horse";
+
+struct Desk {
+    learner: usize,
+    device: Device,
+    script: Learner,
+}
+
+struct School {
+    time: Timeline,
+    chance: Chance,
+    server: TestServer,
+    quizzes: Vec<(carrel_model::ItemId, carrel_model::BlobHash, carrel_model::content::Quiz)>,
+    desks: Vec<Desk>,
+    oracles: Vec<Oracle>,
+}
+
+impl School {
+    async fn new() -> Self {
+        let (time, clock) = (Timeline::default(), FakeClock::noon());
+        time.add(&clock);
+        let server = TestServer::start(&clock).await;
+        let quizzes = server.quizzes().await;
+        let (desks, oracles) = (Vec::new(), Vec::new());
+        Self { time, chance: Chance::new(7), server, quizzes, desks, oracles }
+    }
+    /// A device of a learner; the learner is new with the first one.
+    async fn device(&mut self, learner: usize) {
+        let is_new = learner == self.oracles.len();
+        if is_new {
+            self.oracles.push(Oracle::default());
+        }
+        let clock = FakeClock::new(carrel_core::Clock::now_ms(self.server.clock()));
+        self.time.add(&clock);
+        let http = FlakyHttp::new(self.server.direct(), &self.time, self.chance.fork());
+        let name = format!("device {}", self.desks.len());
+        let login = format!("learner-{learner}");
+        let who = Newcomer { name: &name, login: &login, is_new, seed: self.chance.next() };
+        let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
+        let script = Learner::new(self.chance.fork(), self.quizzes.clone());
+        self.desks.push(Desk { learner, device, script });
+    }
+    /// Everybody works and syncs.
+    async fn day(&mut self) {
+        for Desk { learner, device, script } in &mut self.desks {
+            script.act(device, &mut self.oracles[*learner]).await;
+            device.step(Event::Tap).await.expect("a sync");
+        }
+        self.time.advance(DAY_MS);
+    }
+    /// Timers alone, until nothing waits anywhere and everybody has pulled everything.
+    async fn settle(&mut self) {
+        for _ in 0..40 {
+            let mut done = true;
+            for Desk { device, .. } in &self.desks {
+                device.step(Event::Timer).await.expect("a sync");
+                let usn = self.server.usn(device.user).await;
+                done &= device.counts().await == (0, 0) && device.sync_state().await.pulled == usn;
+            }
+            if done {
+                return;
+            }
+            self.time.advance(6 * 60_000);
+        }
+        panic!("rows wait still");
+    }
+    async fn rows(&self) -> Vec<Rows> {
+        let mut all = Vec::new();
+        for learner in 0..self.oracles.len() {
+            let desk = self.desks.iter().find(|d| d.learner == learner).expect("a device");
+            all.push(self.server.rows(desk.device.user).await);
+        }
+        all
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_month_ago_heals_by_itself() {
+    let mut school = School::new().await;
+    for learner in 0..10 {
+        school.device(learner).await;
+        school.device(learner).await;
+    }
+    school.day().await;
+    let backup = school.server.backup();
+    for day in 0..30 {
+        if day % 6 == 3 {
+            school.device(school.oracles.len()).await;
+        }
+        school.day().await;
+    }
+    assert_eq!((school.oracles.len(), school.desks.len()), (15, 25));
+    school.settle().await;
+    let before = school.rows().await;
+    school.server.restore(&backup).await;
+    let lost: usize = before.iter().map(Rows::len).sum();
+    // One learner has worked without a network meanwhile.
+    let Desk { learner, device, script } = &mut school.desks[20];
+    script.act(device, &mut school.oracles[*learner]).await;
+    school.settle().await;
+    for desk in &school.desks {
+        assert_eq!(desk.device.sign_ins, 0, "{}", desk.device.name);
+        assert!(!desk.device.open().session.is_ended(), "{}", desk.device.name);
+    }
+    let after = school.rows().await;
+    for (learner, rows) in after.iter().enumerate() {
+        school.oracles[learner].check("the server", rows, true).unwrap();
+        school.oracles[learner].check_server_rows(rows, &school.quizzes).unwrap();
+        let missing: Vec<&RowKey> =
+            before[learner].keys().filter(|k| !rows.contains_key(k)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        for desk in school.desks.iter().filter(|d| d.learner == learner) {
+            compare(("server", rows), (desk.device.name.as_str(), &desk.device.rows().await))
+                .unwrap();
+            let shown = desk.device.learning().time_spent_total().await.unwrap();
+            assert_eq!(shown, school.oracles[learner].time_ms());
+        }
+    }
+    assert!(lost > 100, "{lost} rows");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_signed_out_by_a_restore_does_not_say_that_all_is_sent() {
+    let mut school = School::new().await;
+    school.device(0).await;
+    let backup = school.server.backup();
+    for _ in 0..3 {
+        school.day().await;
+    }
+    school.settle().await;
+    let options = restore::Options { replace: true, end_sign_ins: true };
+    school.server.restore_with(&backup, options).await;
+    let device = &mut school.desks[0].device;
+    let rows = device.rows().await.values().filter(|r| !r.is_server_only()).count();
+    device.step(Event::Tap).await.unwrap();
+    assert_eq!(device.open().engine.phase().0, Phase::SignedOut);
+    assert!(rows > 0);
+    assert_eq!(device.counts().await.0 as usize, rows);
+    // An app that is started in this state, with the network away, still says so.
+    device.http.cut(true);
+    device.restart().await;
+    device.step(Event::Start).await.unwrap();
+    assert_eq!(device.counts().await.0 as usize, rows);
+    device.http.cut(false);
+    assert!(device.sign_in_again().await);
+    school.settle().await;
+}
+
+/// The learner did not wait: they registered again, with the same login. What was done under the old account comes along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
+    for signed_out in [false, true] {
+        let clock = FakeClock::noon();
+        let mut server = TestServer::start(&clock).await;
+        let backup = server.backup();
+        let (laptop_dir, phone_dir) = (scratch(), scratch());
+        let laptop = desk::open(laptop_dir.path(), desk::live(), &clock, 1, false).await;
+        let old = laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.unwrap();
+        for n in 0..3 {
+            old.learning.record(desk::tick(n)).await.unwrap();
+        }
+        desk::sync(&old).await;
+        let file = {
+            let stick = scratch();
+            let sent = laptop.export_work(stick.path()).await.unwrap();
+            (stick, sent.path)
+        };
+        old.learning.record(desk::tick(3)).await.unwrap();
+        let old_user = laptop.account_info().unwrap().user.id;
+        server.restore(&backup).await;
+        // On another device, so that the new account has nothing to do with the old one.
+        let phone = desk::open(phone_dir.path(), desk::live(), &clock, 2, false).await;
+        let new = phone.register(&server.url(), "asha", "Asha", "another password").await.unwrap();
+        let new_user = phone.account_info().unwrap().user.id;
+        assert_ne!(old_user, new_user);
+        if signed_out {
+            laptop.sign_out().await.unwrap();
+        } else {
+            laptop.close().await;
+        }
+        // The file of the lost account proves whose it is, once and again.
+        for _ in 0..2 {
+            phone.import_work(&file.1, false).await.unwrap();
+        }
+        desk::sync(&new).await;
+        assert_eq!(desk::ticks(&server.rows(new_user).await), 3);
+        let joined = laptop.sign_in(&server.url(), "asha", "another password").await.unwrap();
+        assert_eq!(laptop.account_info().unwrap().user.id, new_user);
+        desk::sync(&joined).await;
+        assert_eq!(desk::ticks(&server.rows(new_user).await), 4);
+        // Somebody else cannot take it.
+        let zoe_dir = scratch();
+        let zoe = desk::open(zoe_dir.path(), desk::live(), &clock, 3, false).await;
+        zoe.register(&server.url(), "zoe", "Zoe", PASSWORD).await.unwrap();
+        assert!(matches!(zoe.import_work(&file.1, false).await, Err(Error::Cable(_))));
+        for core in [laptop, phone, zoe] {
+            core.close().await;
+        }
+    }
+}
