@@ -57,6 +57,10 @@ pub struct Settings {
     pub readers: usize,
     /// Wrong passwords for one login from one address within 15 minutes before it must wait.
     pub login_attempts: u32,
+    /// The most rows of one learner: new ones beyond it are refused.
+    pub max_rows_per_learner: u64,
+    /// The most MiB that the rows of one learner take.
+    pub max_mib_per_learner: u64,
 }
 
 impl Default for Settings {
@@ -72,6 +76,8 @@ impl Default for Settings {
             max_connections: 10_000,
             readers: 0,
             login_attempts: 10,
+            max_rows_per_learner: 1_000_000,
+            max_mib_per_learner: 512,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     news::NewsBoard,
     password::Passwords,
     signing,
-    store::{SqliteStore, Store},
+    store::{Quota, SqliteStore, Store},
     throttle::Throttle,
 };
 
@@ -54,7 +54,12 @@ impl Library {
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
         let key = signing::open(dir)?;
         let s = &config.settings;
+        let quota = Quota {
+            rows: s.max_rows_per_learner,
+            bytes: s.max_mib_per_learner.saturating_mul(1024 * 1024),
+        };
         let store = SqliteStore::open(dir, s.readers, s.slow_query_ms, config.clock.now_ms())?;
+        let store = store.with_quota(quota);
         Ok(Self { store: Arc::new(store), key, blobs, config })
     }
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
