@@ -23,6 +23,9 @@ impl Hlc {
     /// had reached the last value could not go on.
     pub const MAX_PLAUSIBLE_MS: i64 = *TIME_MS.end();
 
+    /// The least time that was ever written: it loses against every other.
+    pub const LEAST: Self = Self(1);
+
     /// From wall-clock milliseconds and a counter; milliseconds outside `0..=MAX_MS` are clamped.
     pub fn new(ms: i64, counter: u16) -> Self {
         Self((ms.clamp(0, Self::MAX_MS) << 16) | i64::from(counter))

@@ -54,12 +54,14 @@ where
     check_cases(CASES, one, laws);
 }
 
-fn check_cases<S>(cases: u32, one: S, laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>)
-where
+fn check_cases<S>(
+    cases: u32,
+    one: S,
+    laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>,
+) where
     S: Strategy + Clone,
 {
-    let config =
-        ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let three = (one.clone(), one.clone(), one);
     if let Err(e) = TestRunner::new(config).run(&three, |(a, b, c)| laws(&a, &b, &c)) {
         panic!("{e}");

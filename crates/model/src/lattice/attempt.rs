@@ -37,7 +37,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// The most answers that are submitted with an attempt, and that the server keeps for one.
-    pub const MAX_ANSWERS: usize = 500;
+    pub const MAX_ANSWERS: usize = 1_000;
     /// The most bytes of the submitted answers as JSON: such a row still fits into one push.
     pub const MAX_ANSWERS_BYTES: usize = 256 * 1024;
 
@@ -86,7 +86,7 @@ impl Validate for Attempt {
         }
         if let Some(answers) = &self.answers {
             check(self.submitted_ms.is_some(), "answers", "are there without submittedMs")?;
-            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are over 500")?;
+            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are over 1000")?;
             for value in answers.values() {
                 check_len(value, Answer::MAX_VALUE, "answers")?;
             }

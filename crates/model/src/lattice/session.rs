@@ -33,6 +33,18 @@ impl Session {
     /// A session ends itself after this much; longer ones are refused.
     pub const MAX_ACTIVE_MS: i64 = 24 * 3_600_000;
 
+    /// The same session with another start; its day moves along.
+    #[must_use]
+    pub fn moved_to(self, started_ms: i64) -> Self {
+        let local_day = match (parse_day(&self.day), utc_day(self.started_ms), utc_day(started_ms))
+        {
+            (Some(local), Some(from), Some(to)) => to
+                .checked_add(jiff::Span::new().days((days(local) - days(from)).clamp(-1, 1)))
+                .map_or_else(|_| self.day.clone(), |day| day.to_string()),
+            _ => self.day.clone(),
+        };
+        Self { started_ms, day: day_of(local_day, started_ms), ..self }
+    }
     /// The hash of everything that never changes after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
@@ -174,5 +186,8 @@ mod tests {
             assert!(session(started_ms, &day).validate().is_ok(), "{local} {day}");
         }
         assert_eq!(day_of("2026-11-21".into(), NOON), "2026-11-21", "a time zone far east");
+        let moved = session(NOON, "2026-11-19").moved_to(NOON - 20 * 24 * 3_600_000);
+        assert_eq!(moved.day, "2026-10-30", "still a day behind UTC");
+        assert!(moved.validate().is_ok());
     }
 }

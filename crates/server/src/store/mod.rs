@@ -208,8 +208,8 @@ pub struct Pushed {
     pub payload_conflicts: u64,
     /// Rows that were not taken: their place in the batch, and why.
     pub refused: Vec<(usize, Refusal)>,
-    /// The joined rows of the batch, in its order; only if they were asked for.
-    pub rows: Vec<Row>,
+    /// The joined row for each of the batch, in its order; only if they were asked for.
+    pub rows: Vec<Option<Row>>,
 }
 
 /// What `enrol` did.

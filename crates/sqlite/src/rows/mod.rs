@@ -226,8 +226,7 @@ pub fn since(
         }
         pages.push(stmt);
     }
-    let mut pages: Vec<_> =
-        pages.iter_mut().map(|s| s.as_mut().map(|s| s.raw_query())).collect();
+    let mut pages: Vec<_> = pages.iter_mut().map(|s| s.as_mut().map(|s| s.raw_query())).collect();
     let mut page = Page { rows: Vec::with_capacity(order.len()), more };
     let mut bytes = 0;
     for table in order {

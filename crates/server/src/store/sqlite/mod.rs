@@ -280,7 +280,9 @@ impl Store for SqliteStore {
         now_ms: i64,
     ) -> Result<Enrolled> {
         let (course, quota) = (course.clone(), self.quota);
-        self.write("enrol", move |c| learner::enrol(c, user, &course, device, wanted, quota, now_ms))
-            .await
+        self.write("enrol", move |c| {
+            learner::enrol(c, user, &course, device, wanted, quota, now_ms)
+        })
+        .await
     }
 }
