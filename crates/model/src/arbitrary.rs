@@ -4,6 +4,8 @@
 //! differs between UTF-8 and UTF-16 or between upper and lower case, texts with zero bytes, unknown fields. Rows need not be valid:
 //! the laws hold for all. One thing is left out, as storage cannot tell it from "never": the time `i64::MAX`.
 
+use std::collections::BTreeMap;
+
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -73,16 +75,22 @@ pub fn session(keys: u8) -> impl Strategy<Value = Session> {
     )
 }
 pub fn attempt(keys: u8) -> impl Strategy<Value = Attempt> {
-    (id(keys), item(), hash(), int(), option::of(int()), extra()).prop_map(
-        |(id, quiz, quiz_hash, started_ms, submitted_ms, extra)| Attempt {
+    let submission = (option::of(int()), option::of(answers()));
+    (id(keys), item(), hash(), int(), submission, extra()).prop_map(
+        |(id, quiz, quiz_hash, started_ms, (submitted_ms, answers), extra)| Attempt {
             id: AttemptId(id),
             quiz,
             quiz_hash,
             started_ms,
             submitted_ms: submitted_ms.filter(|ms| *ms != i64::MAX),
+            answers,
             extra,
         },
     )
+}
+fn answers() -> impl Strategy<Value = BTreeMap<Slug, String>> {
+    vec((select(vec!["a", "b"]), text()), 0..3)
+        .prop_map(|all| all.into_iter().map(|(q, value)| (slug(q), value)).collect())
 }
 pub fn answer(keys: u8) -> impl Strategy<Value = Answer> {
     (id(keys), small_u32(), text(), extra()).prop_map(|(attempt, seq, value, extra)| Answer {
@@ -172,18 +180,173 @@ pub fn note_life(keys: u8) -> impl Strategy<Value = NoteLife> {
 
 /// Mostly none; else up to three unknown fields with values of all JSON types.
 pub fn extra() -> impl Strategy<Value = Extra> {
-    let value = prop_oneof![
+    prop_oneof![
+        2 => Just(Extra::default()),
+        1 => vec((name(), value()), 1..=3).prop_map(|fields| Extra(fields.into_iter().collect())),
+    ]
+}
+
+/// Unknown fields at, below and above each of their limits: count, bytes, depth.
+pub fn edge_extra() -> impl Strategy<Value = Extra> {
+    let max = Extra::MAX_FIELD_BYTES;
+    // The text of a string field is its name, its value and 5 signs.
+    let long = (name(), max - 12..max + 2, select(vec!["n", "\u{1}", "é"])).prop_map(
+        move |(name, bytes, letter)| {
+            let each = json!(letter).to_string().len() - 2;
+            (name, json!(letter.repeat(bytes / each)))
+        },
+    );
+    let deep = (name(), Extra::MAX_DEPTH - 2..Extra::MAX_DEPTH + 3).prop_map(|(name, depth)| {
+        (
+            name,
+            (0..depth).fold(json!(1), |inner, n| {
+                if n % 2 == 0 { json!([inner]) } else { json!({"d": inner}) }
+            }),
+        )
+    });
+    let field = prop_oneof![
+        2 => long,
+        2 => deep,
+        1 => (select(vec![max - 20, max - 4, max - 3, max]).prop_map(|n| "k".repeat(n)), value()),
+        4 => (name(), value()),
+    ];
+    let many = (0..40_u32, 1..40_u32).prop_map(|(from, count)| {
+        (from..from + count).map(|n| (format!("f{n:02}"), json!(n))).collect::<Vec<_>>()
+    });
+    (vec(field, 0..4), prop_oneof![Just(Vec::new()), many])
+        .prop_map(|(few, many)| Extra(few.into_iter().chain(many).collect()))
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![6 => select(vec!["x", "y", "é", "e\u{301}", ""]).prop_map(str::to_owned), 1 => text()]
+}
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
         4 => select(vec![Value::Null, json!(true), json!(0), json!(-1), json!(10), json!(9), json!("9"), json!("")]),
         2 => select(vec![json!([1, "é"]), json!([]), json!({"b": 1, "a": [{}]}), json!({}), json!(u64::MAX), json!(i64::MIN)]),
         1 => select(vec![json!(0.1), json!(-0.0), json!(0.0), json!(1.0), json!(1e300), json!(5e-324), json!(0.30000000000000004)]),
         1 => any::<f64>().prop_map(|f| json!(f)),
         1 => text().prop_map(Value::String),
-    ];
-    let name = prop_oneof![6 => select(vec!["x", "y", "é"]).prop_map(str::to_owned), 1 => text()];
-    prop_oneof![
-        2 => Just(Extra::default()),
-        1 => vec((name, value), 1..=3).prop_map(|fields| Extra(fields.into_iter().collect())),
     ]
+}
+
+/// Valid rows of one kind with every part at the edge of its limits, for "a join of valid rows is valid".
+pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
+    let edge = |kept: std::ops::RangeInclusive<i64>| {
+        select(vec![*kept.start(), *kept.start() + 1, *kept.end() - 1, *kept.end()])
+    };
+    let long = |max: usize| {
+        select(vec![
+            String::new(),
+            "z".repeat(max),
+            "\u{1}".repeat(max),
+            format!("a{}", "é".repeat((max - 1) / 2)),
+        ])
+    };
+    let time = || edge(crate::lattice::TIME_MS);
+    let base: BoxedStrategy<Row> = match row_type {
+        RowType::Progress => (
+            progress(1),
+            select(vec![0, 1_000_000]),
+            edge(0..=10_000),
+            option::of(time()),
+            option::of(long(200)),
+        )
+            .prop_map(|(row, generation, percent, done_ms, at)| {
+                let pos = row.pos.zip(at).map(|(p, at)| Position {
+                    hlc: p.hlc.max(Hlc::ZERO.tick(1)),
+                    at,
+                    ..p
+                });
+                Progress { generation, percent: percent as u16, done_ms, pos, ..row }.into()
+            })
+            .boxed(),
+        RowType::Session => (session(1), time(), edge(0..=Session::MAX_ACTIVE_MS))
+            .prop_map(|(row, started_ms, active_ms)| {
+                let day = crate::lattice::day_of(String::new(), started_ms);
+                Session { started_ms, day, active_ms, ..row }.into()
+            })
+            .boxed(),
+        RowType::Attempt => {
+            let most = Attempt::MAX_ANSWERS;
+            let few = (1..3_usize, long(Answer::MAX_VALUE / 8));
+            let many = (most - 1..=most, Just("v".to_owned()));
+            let answers = prop_oneof![few.boxed(), many.boxed()].prop_map(|(count, value)| {
+                (0..count)
+                    .map(|n| (slug(&format!("q{n}")), value.clone()))
+                    .collect::<BTreeMap<_, _>>()
+            });
+            (attempt(1), time(), option::of((time(), option::of(answers))))
+                .prop_map(|(row, started_ms, submission)| {
+                    let (submitted_ms, answers) =
+                        submission.map_or((None, None), |(ms, a)| (Some(ms), a));
+                    Attempt { started_ms, submitted_ms, answers, ..row }.into()
+                })
+                .boxed()
+        }
+        RowType::Answer => (answer(1), edge(0..=1_000_000), long(Answer::MAX_VALUE))
+            .prop_map(|(row, seq, value)| Answer { seq: seq as u32, value, ..row }.into())
+            .boxed(),
+        RowType::Grade => (grade(1), edge(0..=i64::MAX), any::<bool>(), time())
+            .prop_map(|(row, max_points, all, graded_ms)| {
+                let points = if all { max_points } else { 0 };
+                Grade { points, max_points, graded_ms, ..row }.into()
+            })
+            .boxed(),
+        RowType::Review => (review(1), time(), edge(0..=3_600_000))
+            .prop_map(|(row, at_ms, duration_ms)| Review { at_ms, duration_ms, ..row }.into())
+            .boxed(),
+        RowType::Kv => {
+            (kv(1), long(16 * 1024), any::<bool>(), select(vec!["true", "false", "null"]))
+                .prop_map(|(row, value, wish, wanted)| {
+                    let hlc = row.hlc.max(Hlc::ZERO.tick(1));
+                    match wish {
+                        true => Kv {
+                            ns: crate::lattice::ENROLMENT.into(),
+                            key: "c".into(),
+                            value: wanted.into(),
+                            hlc,
+                            ..row
+                        },
+                        false => Kv { value, hlc, ..row },
+                    }
+                    .into()
+                })
+                .boxed()
+        }
+        RowType::Decision => (decision(1), long(1000))
+            .prop_map(|(row, reason)| Decision { reason, ..row }.into())
+            .boxed(),
+        RowType::NoteRevision => (note_revision(1), 0..=16_u128, long(64 * 1024), long(1000))
+            .prop_map(|(row, bases, body, anchor)| {
+                let base = (0..bases).map(RevisionId::from_u128).collect();
+                let hlc = row.hlc.max(Hlc::ZERO.tick(1));
+                NoteRevision { base, body, anchor, hlc, ..row }.into()
+            })
+            .boxed(),
+        RowType::ReviewVoid | RowType::NoteLife => row(row_type, 1),
+    };
+    // Each field is within the limits by itself; together they may be too many.
+    let extra = prop_oneof![Just(Extra::default()), edge_extra(), full_extra()];
+    (base, extra)
+        .prop_map(|(mut row, mut extra)| {
+            extra.limit();
+            *row.extra_mut() = extra;
+            row
+        })
+        .boxed()
+}
+
+/// As many and as large unknown fields as are kept.
+fn full_extra() -> impl Strategy<Value = Extra> {
+    (0..3_usize).prop_map(|from| {
+        let field = |n: usize| {
+            let name = format!("{:02}", n * 3 + from);
+            let value = "v".repeat(Extra::MAX_FIELD_BYTES - name.len() - 5);
+            (name, json!(value))
+        };
+        Extra((0..Extra::MAX_FIELDS).map(field).collect())
+    })
 }
 
 /// Texts that sort differently under collations, UTF-16 or C strings.

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
 
+use crate::lattice::TIME_MS;
+
 /// A hybrid logical time. `Hlc::ZERO` means "never written". In JSON 16 hex digits, because JavaScript's numbers are too short.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -17,6 +19,12 @@ impl Hlc {
     pub const ZERO: Self = Self(0);
     /// The last moment that fits: in the year 6429, so that the integer stays positive in SQL.
     pub const MAX_MS: i64 = (1 << 47) - 1;
+    /// The last plausible moment (2200-01-01). A clock never follows a stamp after it: no correct device writes one, and a clock that
+    /// had reached the last value could not go on.
+    pub const MAX_PLAUSIBLE_MS: i64 = *TIME_MS.end();
+
+    /// The least time that was ever written: it loses against every other.
+    pub const LEAST: Self = Self(1);
 
     /// From wall-clock milliseconds and a counter; milliseconds outside `0..=MAX_MS` are clamped.
     pub fn new(ms: i64, counter: u16) -> Self {
@@ -33,15 +41,24 @@ impl Hlc {
     pub fn ms(self) -> i64 {
         self.0 >> 16
     }
-    /// The next local time: never at or before `self`, not behind the wall clock unless `self` is ahead.
+    /// False for a stamp after `MAX_PLAUSIBLE_MS`.
+    pub fn is_plausible(self) -> bool {
+        self.ms() <= Self::MAX_PLAUSIBLE_MS
+    }
+    /// The next local time: after `self` and not behind the wall clock. A clock that is past `MAX_PLAUSIBLE_MS` was set by a damaged or
+    /// hostile stamp: it starts again at the wall clock.
     #[must_use]
     pub fn tick(self, now_ms: i64) -> Self {
-        Self::new(now_ms, 0).max(Self(self.0.saturating_add(1)))
+        let now = Self::new(now_ms.min(Self::MAX_PLAUSIBLE_MS), 0);
+        match self.0.checked_add(1).map(Self) {
+            Some(next) if next.is_plausible() => now.max(next),
+            _ => now,
+        }
     }
-    /// What this clock becomes after it has seen `other`.
+    /// What this clock becomes after it has seen `other`. An implausible stamp is ignored.
     #[must_use]
     pub fn observe(self, other: Self) -> Self {
-        self.max(other)
+        if other.is_plausible() { self.max(other) } else { self }
     }
 }
 impl fmt::Debug for Hlc {
@@ -62,9 +79,15 @@ impl Serialize for Hlc {
 impl<'de> Deserialize<'de> for Hlc {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        let raw = (text.len() == 16).then(|| i64::from_str_radix(&text, 16).ok()).flatten();
+        // One text for each value: no sign, no upper case.
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let is_hex = text.len() == 16 && text.bytes().all(is_digit);
+        let raw = is_hex.then(|| i64::from_str_radix(&text, 16).ok()).flatten();
         raw.and_then(Self::from_raw).ok_or_else(|| {
-            serde::de::Error::custom(format_args!("a hybrid clock is 16 hex digits: {text:?}"))
+            let shown: String = text.chars().take(40).collect();
+            serde::de::Error::custom(format_args!(
+                "a hybrid clock is 16 hex digits in lower case: {shown:?}"
+            ))
         })
     }
 }
@@ -89,5 +112,44 @@ mod tests {
         assert_eq!(serde_json::from_str::<Hlc>(&text).unwrap(), a);
         assert!(serde_json::from_str::<Hlc>("\"ffffffffffffffff\"").is_err());
         assert!(serde_json::from_str::<Hlc>("\"12\"").is_err());
+    }
+
+    #[test]
+    fn each_value_has_one_text() {
+        for bad in [
+            "+00000000000000a",
+            "-00000000000000a",
+            "000000000000000A",
+            "00000000000000 a",
+            " 00000000000000a",
+            "0x0000000000000a",
+            "8000000000000000",
+            "\u{661}0000000000000",
+            "",
+        ] {
+            assert!(serde_json::from_value::<Hlc>(bad.into()).is_err(), "{bad:?}");
+        }
+        assert_eq!(serde_json::from_value::<Hlc>("000000000000000a".into()).unwrap().raw(), 10);
+    }
+
+    #[test]
+    fn no_stamp_stops_the_clock() {
+        let now = 1_790_000_000_000;
+        let last = Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX);
+        for stamp in
+            [Hlc(i64::MAX), Hlc(i64::MAX - 1), Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0), last]
+        {
+            // Seen from outside, or stored by an earlier release.
+            for clock in [Hlc::ZERO.tick(now).observe(stamp), stamp] {
+                let first = clock.tick(now);
+                let next = first.tick(now);
+                assert!(
+                    first < next && next.is_plausible(),
+                    "{stamp:?} {clock:?}: {first:?} {next:?}"
+                );
+            }
+        }
+        assert_eq!(Hlc::ZERO.observe(Hlc(i64::MAX)), Hlc::ZERO);
+        assert!(Hlc::ZERO.tick(i64::MAX).tick(i64::MIN).is_plausible());
     }
 }

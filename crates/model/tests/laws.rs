@@ -3,7 +3,11 @@
 
 use carrel_model::{
     DeviceId, Hlc, ItemId, Slug, arbitrary,
-    lattice::{Answer, Extra, ItemKind, Join, Kv, Position, Progress, Row, RowType, fold},
+    lattice::{
+        Answer, Attempt, Extra, ItemKind, Join, Kv, Position, Progress, Row, RowType, Validate,
+        fold,
+    },
+    wire::MAX_PUSH_BYTES,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
@@ -38,12 +42,26 @@ fn laws<T: Join + Clone + PartialEq + std::fmt::Debug>(
     Ok(())
 }
 
+/// The number of cases, and a smaller one for rows that are large.
+fn cases(large: u32) -> u32 {
+    if std::env::var_os("CARREL_LONG").is_some() { CASES } else { large }
+}
+
 fn check<S>(one: S, laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>)
 where
     S: Strategy + Clone,
 {
-    let config =
-        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    check_cases(CASES, one, laws);
+}
+
+fn check_cases<S>(
+    cases: u32,
+    one: S,
+    laws: impl Fn(&S::Value, &S::Value, &S::Value) -> Result<(), TestCaseError>,
+) where
+    S: Strategy + Clone,
+{
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let three = (one.clone(), one.clone(), one);
     if let Err(e) = TestRunner::new(config).run(&three, |(a, b, c)| laws(&a, &b, &c)) {
         panic!("{e}");
@@ -89,6 +107,147 @@ fn extra() {
     });
 }
 
+/// The limits of unknown fields are part of the join: dropping what is over them before a join, after it or both is the same.
+#[test]
+fn extra_at_its_limits() {
+    check_cases(cases(500), arbitrary::edge_extra().boxed(), |a, b, c| {
+        laws(a, b, c)?;
+        let limited = |extra: &Extra| {
+            let mut extra = extra.clone();
+            extra.limit();
+            extra
+        };
+        let (la, lb) = (limited(a), limited(b));
+        prop_assert_eq!(&la.to_text(), &a.to_text(), "the stored form is within the limits");
+        prop_assert_eq!(join(a, b).to_text(), join(&la, &lb).to_text(), "a homomorphism");
+        let joined = join(&join(a, b), c);
+        prop_assert!(!joined.clone().limit(), "nothing is over the limits");
+        prop_assert!(joined.to_text().len() <= Extra::MAX_BYTES);
+        // What an earlier release stored without limits is read within them.
+        let raw = serde_json::to_string(&a.0).unwrap();
+        prop_assert_eq!(Extra::from_text(&raw).to_text(), a.to_text());
+        Ok(())
+    });
+}
+
+/// Rows that are valid by themselves never join into one that a device or the server refuses, or that does not fit into one push.
+#[test]
+fn a_join_of_valid_rows_is_valid() {
+    // The rows are large: fewer cases, and no long search for a smaller failure.
+    let cases = if std::env::var_os("CARREL_LONG").is_some() { 200 } else { 4 };
+    for row_type in RowType::ALL {
+        let config =
+            ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+        let one = || arbitrary::valid_row(*row_type);
+        let run = TestRunner::new(config).run(&(one(), one(), one()), |(a, mut b, mut c)| {
+            for row in [&mut b, &mut c] {
+                if row.key() != a.key() {
+                    *row = a.clone();
+                }
+            }
+            for row in [&a, &b, &c] {
+                prop_assert_eq!(row.validate(), Ok(()));
+            }
+            laws(&a, &b, &c)?;
+            let joined = join(&join(&a, &b), &c);
+            prop_assert_eq!(joined.validate(), Ok(()));
+            let json = serde_json::to_string(&joined).unwrap();
+            prop_assert!(json.len() + 1024 <= MAX_PUSH_BYTES, "{} bytes", json.len());
+            prop_assert_eq!(Row::from_json(&json).unwrap(), joined, "it comes back whole");
+            Ok(())
+        });
+        if let Err(e) = run {
+            panic!("{row_type:?}: {e}");
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_release_took_is_still_taken() {
+    let fields = |n: usize, value: serde_json::Value| {
+        Extra((0..n).map(|i| (format!("k{i:03}"), value.clone())).collect())
+    };
+    let nested = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    // (unknown fields, whether the row is valid, how many are kept)
+    let table = [
+        (fields(1, json!("v".repeat(4000))), true, 1),
+        (fields(300, json!(1)), true, Extra::MAX_FIELDS),
+        (fields(1, nested), true, 0),
+        (fields(16, json!("v".repeat(4000))), true, 16),
+        (fields(17, json!("v".repeat(4000))), false, 16),
+        (fields(1, json!("v".repeat(4090))), false, 0),
+        (fields(600, json!("v")), false, 16),
+    ];
+    for (i, (extra, valid, kept)) in table.into_iter().enumerate() {
+        let mut row = Progress::none(ItemKind::Section, ItemId::new("a/b/c").unwrap());
+        row.extra = extra;
+        assert_eq!(row.validate().is_ok(), valid, "row {i}: {:?}", row.validate());
+        let stored = Extra::from_text(&row.extra.to_text());
+        assert_eq!(stored.0.len(), kept, "row {i}");
+    }
+}
+
+/// 31 MiB of unknown fields, which two releases ago could be stored: read without being held.
+#[test]
+fn an_over_long_stored_form_is_read_within_the_limits() {
+    let mut text = String::from("{");
+    for n in 0..8_000 {
+        text.push_str(&format!("\"field{n:05}\":\"{}\",", "v".repeat(4_000)));
+    }
+    text.push_str("\"zz\":1}");
+    let extra = Extra::from_text(&text);
+    assert_eq!(extra.0.len(), Extra::MAX_FIELDS);
+    assert!(extra.0.contains_key("field00000") && extra.to_text().len() <= Extra::MAX_BYTES);
+    for broken in ["[1]", "1", "{\"x\":", "{\"x\":1}}", "{\"x\":1e999}", "{\"x\":\"\\ud800\"}"] {
+        assert!(Extra::from_text(broken).is_empty(), "{broken}");
+    }
+}
+
+#[test]
+fn only_the_earliest_submission_counts_together_with_its_answers() {
+    let attempt = |submitted_ms: Option<i64>, answer: Option<&str>| Attempt {
+        id: carrel_model::AttemptId::from_u128(1),
+        quiz: ItemId::new("c/q").unwrap(),
+        quiz_hash: carrel_model::BlobHash::of(b"quiz"),
+        started_ms: 1_790_000_000_000,
+        submitted_ms,
+        answers: answer.map(|a| [(Slug::new("q").unwrap(), a.to_owned())].into()),
+        extra: Extra::default(),
+    };
+    let open = attempt(None, None);
+    let first = attempt(Some(1_790_000_001_000), Some("first"));
+    let later = attempt(Some(1_790_000_002_000), Some("a later one"));
+    for order in [[&open, &first, &later], [&later, &first, &open], [&first, &later, &open]] {
+        let joined = join(&join(order[0], order[1]), order[2]);
+        assert_eq!(joined, first);
+    }
+    assert!(attempt(None, Some("x")).validate().is_err(), "answers without a submission");
+    let long = "v".repeat(Answer::MAX_VALUE + 1);
+    assert!(attempt(Some(1_790_000_001_000), Some(&long)).validate().is_err());
+}
+
+#[test]
+fn a_wish_to_be_enrolled_is_true_false_or_null() {
+    let kv = |ns: &str, key: &str, value: &str| Kv {
+        ns: ns.into(),
+        key: key.into(),
+        value: value.into(),
+        hlc: Hlc::new(1_790_000_000_000, 0),
+        device: DeviceId::from_u128(1),
+        extra: Extra::default(),
+    };
+    for value in ["true", "false", "null"] {
+        assert!(kv("enrolment", "rivers", value).validate().is_ok(), "{value}");
+    }
+    for value in ["garbage", "\"true\"", "TRUE", " true", "1", "[true]", "{}", ""] {
+        assert!(kv("enrolment", "rivers", value).validate().is_err(), "{value}");
+    }
+    for key in ["../x", "A", "a/b"] {
+        assert!(kv("enrolment", key, "true").validate().is_err(), "{key}");
+    }
+    assert!(kv("setting", "../x", "garbage").validate().is_ok(), "other registers hold any text");
+}
+
 #[test]
 fn rows_survive_json() {
     let config =
@@ -123,6 +282,7 @@ fn the_quick_reader_refuses_what_serde_refuses() {
         format!(r#"{{"type":"progress",{progress}}} x"#),
         format!(r#"{{"type":"progress",{progress}"#),
         r#"{"type":"decision"}"#.to_owned(),
+        format!(r#" {{{progress},"type":"progress"}}"#),
         "[]".to_owned(),
         "null".to_owned(),
         String::new(),
@@ -130,6 +290,17 @@ fn the_quick_reader_refuses_what_serde_refuses() {
     for json in table {
         let slow = serde_json::from_str::<Row>(&json).ok();
         assert_eq!(Row::from_json(&json).ok(), slow, "{json}");
+    }
+    let device = "00000000-0000-0000-0000-000000000001";
+    let pos = format!(r#"["000000000000000a","{device}","p3"]"#);
+    for array in [
+        r#"["progress"]"#.to_owned(),
+        format!(r#"["progress",{{{progress}}}]"#),
+        format!(r#"[{{"type":"progress",{progress}}}]"#),
+        format!(r#"{{"type":"progress",{progress},"pos":{pos}}}"#),
+        format!(r#"{{"type":["progress"],{progress}}}"#),
+    ] {
+        assert!(Row::from_json(&array).is_err(), "an array is no object: {array}");
     }
 }
 

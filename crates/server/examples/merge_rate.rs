@@ -36,7 +36,7 @@ fn item(n: usize) -> String {
             n % 50
         ),
         2 => format!(
-            r#"{{"type":"session","id":"{id}","item":"course-{}/lesson/s","device":"00000000-0000-0000-0000-000000000001","startedMs":{},"day":"2026-11-20","activeMs":60000}}"#,
+            r#"{{"type":"session","id":"{id}","item":"course-{}/lesson/s","device":"00000000-0000-0000-0000-000000000001","startedMs":{},"day":"2026-09-21","activeMs":60000}}"#,
             n / 1000,
             NOW + n as i64
         ),
@@ -146,7 +146,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let start = Clock::start();
     let (mut since, mut rows) = (0, 0);
     loop {
-        let (found, more) = library.store.pull(id, since, 2000).await?;
+        let (found, more) = library.store.pull(id, since, 2000, usize::MAX).await?;
         rows += found.len();
         since = found.last().map_or(since, |(usn, _)| *usn);
         if !more {

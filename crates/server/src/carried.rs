@@ -304,7 +304,7 @@ pub async fn accept_work(
     for batch in rows.chunks(BATCH) {
         let mut good = Vec::with_capacity(batch.len());
         for text in batch {
-            let verdict = match serde_json::from_str::<Row>(text) {
+            let verdict = match Row::from_json(text) {
                 Ok(row) => push::check_row(&row, now).map(|()| row),
                 Err(e) => Err((ResultCode::TooNew, e.to_string())),
             };
@@ -319,7 +319,14 @@ pub async fn accept_work(
             }
         }
         let good = fold(good).into_values().collect();
-        done.changed += library.store.push(user.id, good, false, now).await?.changed;
+        let pushed = library.store.push(user.id, good, false, now).await?;
+        done.changed += pushed.changed;
+        for (_, (_, reason)) in pushed.refused {
+            done.refused += 1;
+            if done.reasons.len() < 20 && !done.reasons.contains(&reason) {
+                done.reasons.push(reason);
+            }
+        }
     }
     tracing::info!(user.id = %user.id, work.rows = done.rows, work.changed = done.changed, "work was handed in as a file");
     Ok(done)
@@ -377,7 +384,7 @@ async fn device_key(
     let device = device.to_string();
     let mut since = 0;
     loop {
-        let (rows, more) = library.store.pull(user, since, PULL_LIMIT).await?;
+        let (rows, more) = library.store.pull(user, since, PULL_LIMIT, usize::MAX).await?;
         for (usn, row) in rows {
             since = usn;
             if let Row::Kv(Kv { ns, key, value, .. }) = row

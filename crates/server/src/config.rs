@@ -58,6 +58,10 @@ pub struct Settings {
     /// Wrong passwords for one login from one network (an IPv4 address, an IPv6 /64) in 15 minutes. Three times as many are let
     /// through for one login from everywhere, six times as many from one network for all logins.
     pub login_attempts: u32,
+    /// The most rows of one learner: new ones beyond it are refused.
+    pub max_rows_per_learner: u64,
+    /// The most MiB that the rows of one learner take.
+    pub max_mib_per_learner: u64,
 }
 
 impl Default for Settings {
@@ -73,6 +77,8 @@ impl Default for Settings {
             max_connections: 10_000,
             readers: 0,
             login_attempts: 10,
+            max_rows_per_learner: 1_000_000,
+            max_mib_per_learner: 512,
         }
     }
 }

@@ -2,41 +2,83 @@
 //!
 //! Not here: the joins and change numbers (`store`).
 
+use std::collections::BTreeMap;
+
 use carrel_model::{
     Hlc,
-    lattice::{Row, RowType, Validate, fold},
+    lattice::{Join, Row, RowType, Validate},
+    strict,
     wire::{PushResult, ResultCode},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::store::Refusal;
+
 /// A stamp may be this far ahead of the server's clock.
 pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
+/// The start of a session and the time of a review may be this far ahead: they order nothing, and a clock that is some days wrong is
+/// common. What lies further ahead would count as studied in a time that has not come.
+pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
 
-/// The verdict on each item, and the rows to join: one for each key, in key order.
+/// The result of each item, and the rows to join: one for each key, in key order.
 pub struct Checked {
     pub results: Vec<PushResult>,
     pub rows: Vec<Row>,
+    /// For each item the place of its row.
+    row_of: Vec<Option<usize>>,
 }
 
-/// Checks every item by itself; a bad one stands in the way of none.
+/// Checks every item by itself; an invalid one never blocks the others.
 pub fn check(items: &[Box<RawValue>], now_ms: i64) -> Checked {
-    let mut good = Vec::with_capacity(items.len());
-    let results = items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| {
-            let (code, reason) = match check_one(item.get(), now_ms) {
+    Checked::of(items.iter().map(|item| check_one(item.get(), now_ms)))
+}
+
+impl Checked {
+    /// Joins the rows that share a key.
+    pub fn of(items: impl Iterator<Item = Result<Row, Refusal>>) -> Self {
+        let mut good = Vec::with_capacity(items.size_hint().0);
+        let mut results = Vec::with_capacity(items.size_hint().0);
+        for (index, item) in items.enumerate() {
+            let (code, reason) = match item {
                 Ok(row) => {
-                    good.push(row);
+                    good.push((row.key(), index, row));
                     (ResultCode::Ok, String::new())
                 }
                 Err(refusal) => refusal,
             };
-            PushResult { index: index as u32, code, reason }
-        })
-        .collect();
-    Checked { results, rows: fold(good).into_values().collect() }
+            results.push(PushResult { index: index as u32, code, reason });
+        }
+        good.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        let mut row_of = vec![None; results.len()];
+        let mut rows: Vec<Row> = Vec::with_capacity(good.len());
+        let mut last = None;
+        for (key, index, row) in good {
+            match rows.last_mut().filter(|_| last.as_ref() == Some(&key)) {
+                Some(joined) => joined.join(&row),
+                None => rows.push(row),
+            }
+            last = Some(key);
+            row_of[index] = Some(rows.len() - 1);
+        }
+        Self { results, rows, row_of }
+    }
+    /// Notes which rows the store did not take.
+    pub fn refuse(&mut self, refused: Vec<(usize, Refusal)>) {
+        if refused.is_empty() {
+            return;
+        }
+        let refused: BTreeMap<usize, Refusal> = refused.into_iter().collect();
+        for (result, place) in self.results.iter_mut().zip(&self.row_of) {
+            if let Some((code, reason)) = place.and_then(|p| refused.get(&p)) {
+                (result.code, result.reason) = (*code, reason.clone());
+            }
+        }
+    }
+    /// The place of an item's row in `rows`.
+    pub fn row_of(&self, index: usize) -> Option<usize> {
+        self.row_of.get(index).copied().flatten()
+    }
 }
 
 #[derive(Deserialize)]
@@ -45,7 +87,7 @@ struct Typed {
     row_type: String,
 }
 
-fn check_one(json: &str, now_ms: i64) -> Result<Row, (ResultCode, String)> {
+fn check_one(json: &str, now_ms: i64) -> Result<Row, Refusal> {
     let row = match Row::from_json(json) {
         Ok(row) => row,
         Err(problem) => return Err(unread(json, &problem)),
@@ -54,11 +96,17 @@ fn check_one(json: &str, now_ms: i64) -> Result<Row, (ResultCode, String)> {
 }
 
 /// The same rules for a row that came another way.
-pub fn check_row(row: &Row, now_ms: i64) -> Result<(), (ResultCode, String)> {
+pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     if row.is_server_only() {
         return Err((ResultCode::Forbidden, only_the_server(row.row_type())));
     }
     row.validate().map_err(|e| (ResultCode::Invalid, e.to_string()))?;
+    if let Some(ahead) = row.wall_ms().map(|ms| ms.saturating_sub(now_ms))
+        && ahead > MAX_WALL_AHEAD_MS
+    {
+        let days = ahead / (24 * 3_600_000);
+        return Err((ResultCode::ClockSkew, format!("{days} days after the server's clock")));
+    }
     match row.stamp() {
         Some(stamp) if is_ahead(stamp, now_ms) => Err((
             ResultCode::ClockSkew,
@@ -69,8 +117,8 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), (ResultCode, String)> {
 }
 
 /// Says why an item is no row: one of a newer version, the server's own, or wrong.
-fn unread(json: &str, problem: &serde_json::Error) -> (ResultCode, String) {
-    let Ok(Typed { row_type }) = serde_json::from_str(json) else {
+fn unread(json: &str, problem: &serde_json::Error) -> Refusal {
+    let Ok(Typed { row_type }) = strict::from_slice(json.as_bytes()) else {
         return (ResultCode::Invalid, format!("not a row: {problem}"));
     };
     match RowType::parse(&row_type) {
@@ -109,6 +157,17 @@ mod tests {
                 r#"{{"type":"kv","ns":"setting","key":"k","value":"1","hlc":"{hlc}","device":"00000000-0000-0000-0000-000000000001"}}"#
             )
         };
+        let id = "00000000-0000-0000-0000-000000000007";
+        let session = |at: i64, day: &str| {
+            format!(
+                r#"{{"type":"session","id":"{id}","item":"a/b/c","device":"{id}","startedMs":{at},"day":"{day}","activeMs":5}}"#
+            )
+        };
+        let review = |at: i64| {
+            format!(
+                r#"{{"type":"review","id":"{id}","word":"a/w","rating":3,"atMs":{at},"durationMs":5}}"#
+            )
+        };
         let table: Vec<(String, ResultCode, &str)> = vec![
             (r#"{"type":"progress","kind":"section","item":"a/b/c","percent":5}"#.into(), ResultCode::Ok, ""),
             (r#"{"type":"progress","kind":"section","item":"a/b/c","percent":10001}"#.into(), ResultCode::Invalid, "percent"),
@@ -127,6 +186,25 @@ mod tests {
             (kv(stamp(now + MAX_AHEAD_MS + 1)), ResultCode::ClockSkew, "clock"),
             (kv("0".repeat(16)), ResultCode::Invalid, "hlc"),
             (kv("zz".into()), ResultCode::Invalid, "16 hex"),
+            (kv("+00000000000000a".into()), ResultCode::Invalid, "16 hex"),
+            (kv("000000000000000A".into()), ResultCode::Invalid, "16 hex"),
+            (kv("7fffffffffffffff".into()), ResultCode::ClockSkew, "clock"),
+            (session(now, "2026-09-21"), ResultCode::Ok, ""),
+            (session(now + MAX_WALL_AHEAD_MS, "2026-10-22"), ResultCode::Ok, ""),
+            (session(now + MAX_WALL_AHEAD_MS + 1, "2026-10-22"), ResultCode::ClockSkew, "31 days"),
+            (session(4_090_000_000_000, "2099-08-09"), ResultCode::ClockSkew, "clock"),
+            (session(now, "2099-02-31"), ResultCode::Invalid, "day"),
+            (session(now, "2026-09-31"), ResultCode::Invalid, "day"),
+            (session(now, "2099-02-28"), ResultCode::Invalid, "day"),
+            (review(now), ResultCode::Ok, ""),
+            (review(4_090_000_000_000), ResultCode::ClockSkew, "clock"),
+            (r#"["progress"]"#.into(), ResultCode::Invalid, "not a row"),
+            (r#"["progress",{"kind":"section","item":"a/b/c","percent":5}]"#.into(), ResultCode::Invalid, "not a row"),
+            (
+                format!(r#"{{"type":"progress","kind":"section","item":"a/b/c","pos":["{}","00000000-0000-0000-0000-000000000001","p3"]}}"#, stamp(now)),
+                ResultCode::Invalid,
+                "object",
+            ),
             (format!("{}1{}", "[".repeat(100), "]".repeat(100)), ResultCode::Invalid, "not a row"),
         ];
         let items: Vec<Box<RawValue>> =
@@ -137,6 +215,7 @@ mod tests {
             assert_eq!(result.code, *code, "{json}: {}", result.reason);
             assert!(result.reason.contains(reason), "{json}: {}", result.reason);
         }
-        assert_eq!(checked.rows.len(), 2);
+        // One for each key: two sessions share one.
+        assert_eq!(checked.rows.len(), 4);
     }
 }

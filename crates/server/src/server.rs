@@ -30,7 +30,7 @@ use crate::{
     news::NewsBoard,
     password::Passwords,
     restore, signing,
-    store::{SqliteStore, Store, sqlite},
+    store::{Quota, SqliteStore, Store, sqlite},
     throttle::{SignInLimits, Throttle, WINDOW_MS},
     tokens::TokenKeys,
 };
@@ -72,7 +72,12 @@ impl Library {
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
         let key = signing::open(dir, has_server)?;
         let s = &config.settings;
+        let quota = Quota {
+            rows: s.max_rows_per_learner,
+            bytes: s.max_mib_per_learner.saturating_mul(1024 * 1024),
+        };
         let store = SqliteStore::open(dir, s.readers, s.slow_query_ms, config.clock.now_ms())?;
+        let store = store.with_quota(quota);
         Ok(Self { store: Arc::new(store), key, blobs, config })
     }
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.

@@ -78,9 +78,9 @@ fn main() {
             let start = Instant::now();
             let (mut cursor, mut pulled) = (0, 0);
             loop {
-                let page = rows::since(&conn, user, cursor, 500).unwrap();
-                pulled += page.len();
-                match page.last() {
+                let page = rows::since(&conn, user, cursor, 500, usize::MAX).unwrap();
+                pulled += page.rows.len();
+                match page.rows.last() {
                     Some((usn, _)) => cursor = *usn,
                     None => break,
                 }

@@ -499,8 +499,13 @@ async fn work_found(account: &OpenAccount, info: &AccountInfo, work: Work) -> Re
 pub fn join_rows(tx: &mut Tx<'_>, rows: &[String], claimed: bool) -> Result<WorkTaken> {
     let mut taken = WorkTaken { rows: rows.len() as u64, news: 0, unread: 0 };
     for text in rows {
-        let row: Row = match serde_json::from_str(text) {
-            Ok(row) => row,
+        let row = match Row::from_json(text) {
+            Ok(mut row) => {
+                if row.extra_mut().limit() {
+                    state::keep_foreign(tx, text)?;
+                }
+                row
+            }
             Err(_) => {
                 state::keep_foreign(tx, text)?;
                 taken.unread += 1;

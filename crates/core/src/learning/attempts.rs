@@ -3,7 +3,7 @@
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
     content::Response,
-    lattice::{Answer, Attempt, Grade},
+    lattice::{Answer, Attempt, Grade, Validate},
 };
 use carrel_sqlite::rows;
 use rusqlite::Connection;
@@ -15,7 +15,7 @@ use crate::{Error, Result, store::outbox};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRecord {
     pub attempt: Attempt,
-    /// By question.
+    /// By question. Once it was submitted, the answers that were submitted.
     pub answers: Vec<Answer>,
     /// The server's; none yet: a score made here is provisional.
     pub grade: Option<Grade>,
@@ -36,7 +36,7 @@ impl Learning {
                 }
                 let started_ms = tx.now_ms();
                 let attempt =
-                    Attempt { id, quiz: quiz.clone(), quiz_hash, started_ms, submitted_ms: None, extra: Default::default() };
+                    Attempt { id, quiz: quiz.clone(), quiz_hash, started_ms, submitted_ms: None, answers: None, extra: Default::default() };
                 tx.join(attempt.clone())?;
                 record(tx.conn(), attempt)
             })
@@ -82,6 +82,12 @@ impl Learning {
                 if of.submitted_ms.is_none() {
                     // A clock that was set back must not hand in before the start.
                     of.submitted_ms = Some(tx.now_ms().max(of.started_ms));
+                    let found = answers_of(tx.conn(), attempt)?;
+                    of.answers = Some(found.into_iter().map(|a| (a.question, a.value)).collect());
+                    if of.validate().is_err() {
+                        // Too long to be sent as one row: the server counts the answer rows.
+                        of.answers = None;
+                    }
                     tx.join(of.clone())?;
                 }
                 record(tx.conn(), of)
@@ -129,14 +135,35 @@ fn find(tx: &crate::store::Tx<'_>, attempt: AttemptId) -> Result<Attempt> {
     tx.find(&[attempt.to_string()])?.ok_or_else(|| Error::NotFound(format!("attempt {attempt}")))
 }
 
+fn answers_of(conn: &Connection, attempt: AttemptId) -> Result<Vec<Answer>> {
+    let id = attempt.0.as_bytes().as_slice();
+    Ok(rows::query(conn, "WHERE attempt = ?1 ORDER BY question", [id])?)
+}
+
 fn record(conn: &Connection, attempt: Attempt) -> Result<AttemptRecord> {
     let id = attempt.id.0.as_bytes().as_slice();
-    let answers: Vec<Answer> = rows::query(conn, "WHERE attempt = ?1 ORDER BY question", [id])?;
+    let mut answers = answers_of(conn, attempt.id)?;
     let grade = rows::query::<Grade>(conn, "WHERE attempt = ?1", [id])?.pop();
     let waits = |row: carrel_model::lattice::Row| outbox::is_waiting(conn, &row.key());
     let mut waiting = waits(attempt.clone().into())?;
     for answer in &answers {
         waiting = waiting || waits(answer.clone().into())?;
+    }
+    if let Some(submitted) = &attempt.answers {
+        // Another device may have answered before it knew of the submission: that does not count.
+        answers = submitted
+            .iter()
+            .map(|(question, value)| {
+                let row = answers.iter().find(|a| a.question == *question);
+                Answer {
+                    attempt: attempt.id,
+                    question: question.clone(),
+                    seq: row.map_or(0, |a| a.seq),
+                    value: value.clone(),
+                    extra: row.map_or_else(Default::default, |a| a.extra.clone()),
+                }
+            })
+            .collect();
     }
     Ok(AttemptRecord { attempt, answers, grade, waiting })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use carrel_model::{
     Slug,
-    lattice::{Decision, DecisionStatus, Kv, Row, RowKey, RowType},
+    lattice::{Decision, DecisionStatus, ENROLMENT, Kv, Row, RowKey, RowType},
 };
 use carrel_sqlite::rows::{self, Owner};
 use rusqlite::Connection;
@@ -14,7 +14,6 @@ use super::Learning;
 use crate::{Result, store::outbox};
 
 const SETTING: &str = "setting";
-const ENROLMENT: &str = "enrolment";
 
 /// What the learner wants and what the server says of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

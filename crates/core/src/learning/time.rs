@@ -6,7 +6,7 @@
 use carrel_model::{
     ItemId, SessionId,
     derive::time_studied,
-    lattice::{Session, TIME_MS},
+    lattice::{Session, TIME_MS, day_of},
 };
 use carrel_sqlite::rows;
 
@@ -58,7 +58,7 @@ impl Stretch {
                 goes_on = passed <= BEAT_MS
                     && drift.abs() <= GAP_MS
                     && open.row.active_ms < Session::MAX_ACTIVE_MS
-                    && clock.local_day() == open.row.day;
+                    && day_of(clock.local_day(), wall) == open.row.day;
                 (open.beat_mono_ms, open.beat_wall_ms) = (mono, wall);
                 self.last_end_ms = open.row.started_ms + open.row.active_ms;
                 // A session of no time says nothing.
@@ -89,7 +89,7 @@ impl Learning {
             item: item.clone(),
             device: self.store.device(),
             started_ms,
-            day: clock.local_day(),
+            day: day_of(clock.local_day(), started_ms),
             active_ms: 0,
             extra: Default::default(),
         });

@@ -48,6 +48,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "sync",
         sql: include_str!("../../../../migrations/user/0002_sync.sql"),
     },
+    Migration {
+        number: 3,
+        name: "submitted_answers",
+        sql: include_str!("../../../../migrations/user/0003_submitted_answers.sql"),
+    },
 ];
 
 /// What a store needs to know of the world.

@@ -85,9 +85,10 @@ pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
         .query_map([], |r| Ok((r.get("hash")?, r.get("body")?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (hash, body) in kept {
-        if let Ok(row) = Row::from_json(&body)
-            && tx.apply_remote(row).is_ok()
-        {
+        let Ok(mut row) = Row::from_json(&body) else { continue };
+        // What is over the limits stays here for a release that knows it; the rest of the row is of use.
+        let is_whole = !row.extra_mut().limit();
+        if tx.apply_remote(row).is_ok() && is_whole {
             conn.execute("DELETE FROM foreign_row WHERE hash = ?1", [hash])?;
         }
     }

@@ -15,6 +15,11 @@ use super::{
 };
 use crate::{Change, Error, Result};
 
+/// A stamp from a file may be this far ahead of the clock here.
+const MAX_DRIFT_MS: i64 = 24 * 3_600_000;
+/// 2025-01-01: a clock before it was never set.
+const CLOCK_WAS_SET_MS: i64 = 1_735_689_600_000;
+
 /// What a closure in `Store::write` works with.
 pub struct Tx<'c> {
     conn: &'c Connection,
@@ -22,6 +27,8 @@ pub struct Tx<'c> {
     now_ms: i64,
     before: State,
     state: State,
+    /// The last stamp that `hlc` gave out.
+    issued: Option<Hlc>,
     changes: BTreeSet<Change>,
 }
 
@@ -29,7 +36,8 @@ impl<'c> Tx<'c> {
     pub(super) fn new(conn: &'c Connection, options: &'c Options) -> Result<Self> {
         let state = state::load(conn)?;
         let now_ms = options.clock.now_ms();
-        Ok(Self { conn, options, now_ms, before: state.clone(), state, changes: BTreeSet::new() })
+        let before = state.clone();
+        Ok(Self { conn, options, now_ms, before, state, issued: None, changes: BTreeSet::new() })
     }
     /// Saves the clocks; gives what changed.
     pub(super) fn finish(self) -> Result<BTreeSet<Change>> {
@@ -59,6 +67,7 @@ impl<'c> Tx<'c> {
     pub fn hlc(&mut self) -> Hlc {
         self.state.hlc =
             self.state.hlc.tick(self.now_ms.saturating_add(self.state.clock_offset_ms));
+        self.issued = Some(self.state.hlc);
         self.state.hlc
     }
     /// Where sync stands. Changes to it are saved with the transaction.
@@ -79,6 +88,7 @@ impl<'c> Tx<'c> {
     pub fn join(&mut self, row: impl Into<Row>) -> Result<bool> {
         let row = row.into();
         row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
+        self.release_register(&row)?;
         if !self.put(&row)? {
             return Ok(false);
         }
@@ -98,14 +108,48 @@ impl<'c> Tx<'c> {
 
     /// A row from a file: joined like one from the server, and if it says anything new, it waits, because the server may not have it.
     /// True if it did.
+    ///
+    /// No server has looked at its stamp: one from far in the future would win for ever, so it gets the least stamp instead. The value
+    /// is kept where there is no other.
     pub fn carry(&mut self, row: impl Into<Row>) -> Result<bool> {
-        let row = row.into();
+        let mut row = row.into();
+        if row.stamp().is_some_and(|stamp| stamp.ms() > self.latest_stamp_ms()) {
+            row.set_stamp(Hlc::LEAST);
+        }
         let key = row.key();
         let changed = self.apply_remote(row)?;
         if changed {
             self.mark_dirty(&key)?;
         }
         Ok(changed)
+    }
+
+    /// The latest time that a stamp from outside may have.
+    fn latest_stamp_ms(&self) -> i64 {
+        let now_ms = self.now_ms.saturating_add(self.state.clock_offset_ms);
+        if now_ms < CLOCK_WAS_SET_MS {
+            // This clock was never set: it says nothing about others.
+            return Hlc::MAX_PLAUSIBLE_MS;
+        }
+        let seen = if self.state.hlc.is_plausible() { self.state.hlc.ms() } else { 0 };
+        now_ms.max(seen).saturating_add(MAX_DRIFT_MS).min(Hlc::MAX_PLAUSIBLE_MS)
+    }
+
+    /// A stamp that was issued here is later than all that this clock has followed. If the stored register has a later one all the same,
+    /// that one is implausible and no write would ever win against it: it gets the least stamp, so that this write takes effect.
+    fn release_register(&mut self, row: &Row) -> Result<()> {
+        let Some(stamp) = row.stamp().filter(|stamp| self.issued == Some(*stamp)) else {
+            return Ok(());
+        };
+        let Some(mut stored) = self.get(&row.key())? else { return Ok(()) };
+        if stored.stamp().is_some_and(|frozen| frozen > stamp) && stored.set_stamp(Hlc::LEAST) {
+            tracing::warn!(
+                row.kind = row.row_type().as_str(),
+                "a register had an implausible stamp"
+            );
+            self.replace(&stored)?;
+        }
+        Ok(())
     }
 
     /// The key waits from now on, with a new local revision. Nothing waits in an account without a server.
@@ -128,7 +172,8 @@ impl<'c> Tx<'c> {
         &self.options.app_version
     }
 
-    /// Replaces a row instead of joining it. Only for a row that no other replica has: one whose stamp the server refused.
+    /// Replaces a row instead of joining it. Only for a row that no other replica should have as it is: one whose stamp the server
+    /// refused or would refuse.
     pub(crate) fn replace(&mut self, row: &Row) -> Result<()> {
         let key = row.key();
         let table = rows::TableSpec::of(key.row_type);

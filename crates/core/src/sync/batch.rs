@@ -2,7 +2,7 @@
 
 use carrel_model::{
     BatchId, Hlc,
-    lattice::{NoteLife, Position, Row, RowKey},
+    lattice::{NoteLife, Position, Row, RowKey, TIME_MS},
     wire::{MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PushReply, PushRequest, ResultCode},
 };
 use rusqlite::Connection;
@@ -106,6 +106,8 @@ pub(super) fn settle(
     }
     let at_ms = tx.now_ms();
     // Of a large batch only the end leaves receipts: the others would be pruned at once.
+    // Where the next session that is moved back must end at the latest, so that they do not lie over each other.
+    let mut free_until_ms = tx.wall_ms().saturating_add(tx.state().clock_offset_ms);
     let receipts_from = batch.sent.len().saturating_sub(outbox::RECEIPTS);
     for (i, (sent, result)) in batch.sent.iter().zip(&batch.reply.results).enumerate() {
         let gone = match result.code {
@@ -126,7 +128,7 @@ pub(super) fn settle(
             ResultCode::TooNew => {
                 outbox::refuse(tx, &sent.key, sent.rev, "too_new", &result.reason)?
             }
-            ResultCode::ClockSkew => stamp_again(tx, sent, &result.reason)?,
+            ResultCode::ClockSkew => stamp_again(tx, sent, &result.reason, &mut free_until_ms)?,
         };
         done.settled += usize::from(gone);
     }
@@ -206,10 +208,15 @@ fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
 
 /// A row whose stamp lies in the future gets one by the server's clock, and waits on. Nobody else has it: so it may be replaced.
 /// True if it does not wait any more.
-fn stamp_again(tx: &mut Tx<'_>, sent: &Waiting, reason: &str) -> Result<bool> {
+fn stamp_again(
+    tx: &mut Tx<'_>,
+    sent: &Waiting,
+    reason: &str,
+    free_until_ms: &mut i64,
+) -> Result<bool> {
     let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
     let times = tx.skews(&sent.key)? + 1;
-    let Some(row) = with_stamp(row, tx).filter(|_| times <= SKEWS) else {
+    let Some(row) = with_stamp(row, tx, free_until_ms).filter(|_| times <= SKEWS) else {
         return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
     };
     if is_waiting_as(tx.conn(), &sent.key, sent.rev)? {
@@ -225,8 +232,26 @@ fn is_waiting_as(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
     Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
 }
 
-fn with_stamp(row: Row, tx: &mut Tx<'_>) -> Option<Row> {
+/// The row with a stamp or a time by the server's clock. What was studied while the clock was wrong by the same amount moves by that
+/// amount; what would still lie in the future ends now.
+fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
+    let offset_ms = tx.state().clock_offset_ms;
     Some(match row {
+        Row::Session(r) => {
+            let latest_ms = free_until_ms.saturating_sub(r.active_ms);
+            let mut started_ms = r.started_ms.saturating_add(offset_ms);
+            if started_ms > latest_ms {
+                started_ms = latest_ms;
+                *free_until_ms = latest_ms;
+            }
+            r.moved_to(started_ms.clamp(*TIME_MS.start(), *TIME_MS.end())).into()
+        }
+        Row::Review(mut r) => {
+            let now_ms = tx.wall_ms().saturating_add(offset_ms);
+            let at_ms = r.at_ms.saturating_add(offset_ms).min(now_ms);
+            r.at_ms = at_ms.clamp(*TIME_MS.start(), *TIME_MS.end());
+            r.into()
+        }
         Row::Progress(mut r) => {
             let Position { device, at, .. } = r.pos.take()?;
             r.pos = Some(Position { hlc: tx.hlc(), device, at });

@@ -23,11 +23,17 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
     for pulled in &reply.rows {
         let text = pulled.row.get();
         match Row::from_json(text) {
-            Ok(row) => match tx.apply_remote(row) {
-                Ok(changed) => news += usize::from(changed),
-                Err(Error::Invalid(why)) => keep(tx, text, &why)?,
-                Err(e) => return Err(e),
-            },
+            Ok(mut row) => {
+                // The fields that this release knows are of use now; the others may be after an update.
+                if row.extra_mut().limit() {
+                    keep(tx, text, "unknown fields over the limits")?;
+                }
+                match tx.apply_remote(row) {
+                    Ok(changed) => news += usize::from(changed),
+                    Err(Error::Invalid(why)) => keep(tx, text, &why)?,
+                    Err(e) => return Err(e),
+                }
+            }
             // A kind of row that this release does not know yet, or a known one with a meaning it does not know.
             Err(why) => keep(tx, text, &why.to_string())?,
         }

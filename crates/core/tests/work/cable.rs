@@ -9,8 +9,8 @@ use carrel_core::{
     store::{Store, outbox, state},
 };
 use carrel_model::{
-    BlobHash, DeviceId, UserId, arbitrary,
-    lattice::{Row, RowKey, RowType, Validate, fold},
+    BlobHash, DeviceId, Hlc, UserId, arbitrary,
+    lattice::{Kv, Row, RowKey, RowType, Validate, fold},
 };
 use carrel_sqlite::rows::{self, Owner};
 use carrel_testkit::FakeClock;
@@ -95,6 +95,9 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
 fn learner_row() -> impl Strategy<Value = Row> {
     arbitrary::any_row(2)
         .prop_filter("a learner's", |r| r.validate().is_ok() && !r.is_server_only())
+        .prop_filter("a stamp that is taken as it is", |r| {
+            r.stamp().is_none_or(|stamp| stamp.is_plausible())
+        })
 }
 /// Who gives to whom, and whether by file.
 fn trip() -> impl Strategy<Value = (usize, usize, bool)> {
@@ -193,6 +196,42 @@ async fn grades_and_rows_of_later_releases_in_a_file_do_no_harm() {
         .await
         .unwrap();
     assert_eq!(kept, 3, "what cannot be read is kept");
+}
+
+#[tokio::test]
+async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
+    let kv = |key: &str, value: &str, hlc: Hlc| {
+        let (ns, device) = ("setting".to_owned(), DeviceId::from_u128(9));
+        let (key, value) = (key.to_owned(), value.to_owned());
+        Kv { ns, key, value, hlc, device, extra: Default::default() }
+    };
+    let day = 24 * 3_600_000;
+    let far = [
+        Hlc::from_raw(i64::MAX).unwrap(),
+        Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX),
+        Hlc::new(FakeClock::NOON + day + 1, 0),
+    ];
+    for stamp in far {
+        let desk = Desk::new(0);
+        desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
+        let given = [kv("known", "theirs", stamp), kv("new", "theirs", stamp)];
+        let carried = file(&fold(given.map(Row::from)));
+        assert_eq!(desk.take(&carried).await.news, 1, "{stamp:?}");
+        assert_eq!(desk.take(&carried).await.news, 0, "twice says nothing new");
+        let settings = |rows: BTreeMap<RowKey, Row>| -> Vec<String> {
+            let value = |r: Row| Kv::try_from(r).unwrap().value;
+            rows.into_values().map(value).collect()
+        };
+        assert_eq!(settings(desk.rows().await), ["mine", "theirs"]);
+        let hlc = desk.store.read(state::load).await.unwrap().hlc;
+        assert!(hlc.ms() <= FakeClock::NOON, "the clock does not follow: {hlc:?}");
+    }
+    // One that an honest clock may have is taken as it is.
+    let desk = Desk::new(0);
+    desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
+    let near = kv("known", "theirs", Hlc::new(FakeClock::NOON + day, 0));
+    assert_eq!(desk.take(&file(&fold([near.clone().into()]))).await.news, 1);
+    assert_eq!(desk.rows().await.into_values().next(), Some(near.into()));
 }
 
 #[tokio::test]

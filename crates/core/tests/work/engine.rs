@@ -8,7 +8,8 @@ use carrel_core::{
 };
 use carrel_model::{
     ErrorCode, Hlc, RevisionId,
-    lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType},
+    derive::time_studied,
+    lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType, Session, Validate},
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
 use carrel_testkit::FakeClock;
@@ -607,6 +608,80 @@ async fn a_clock_of_tomorrow_is_put_right() {
     device.sync().await;
     let here = device.learning.latest(1).await.unwrap();
     assert_eq!(here[0].row.pos.as_ref().unwrap().at, "b3");
+}
+
+#[tokio::test]
+async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
+    let year = 365 * 24 * 3_600_000_i64;
+    // By how much the clock is wrong, and whether it was set right before anything was sent.
+    for (wrong_by, set_right) in [(73 * year, false), (year, false), (73 * year, true)] {
+        let server = PaperServer::new();
+        let clock = FakeClock::new(FakeClock::NOON + wrong_by);
+        let device = Device::new(1, &clock, &server);
+        for n in 0..3 {
+            let section = item(&format!("a/b/s{n}"));
+            device.learning.study_beat(&section, true).await.unwrap();
+            clock.advance(10_000);
+            device.learning.study_beat(&section, false).await.unwrap();
+            clock.advance(60_000);
+        }
+        device.learning.save_word(&item("a/word"), true).await.unwrap();
+        if set_right {
+            clock.jump(-wrong_by);
+        }
+        let now = clock.now_ms() - if set_right { 0 } else { wrong_by };
+        server.paper().clock_ms = Some(now);
+        device.sync_until_quiet().await;
+        assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
+        let rows: Vec<Row> = server.paper().rows.values().map(|(_, row)| row.clone()).collect();
+        let sessions: Vec<&Session> = rows
+            .iter()
+            .filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None })
+            .collect();
+        assert_eq!(sessions.len(), 3);
+        assert_eq!(time_studied(sessions.iter().copied()), 30_000, "none lies over another");
+        for session in sessions {
+            assert!((now - 300_000..=now).contains(&(session.started_ms + session.active_ms)));
+            assert_eq!((session.day.as_str(), session.validate()), ("2026-11-20", Ok(())));
+        }
+        let at = |r: &Row| if let Row::Review(r) = r { Some(r.at_ms) } else { None };
+        assert!(rows.iter().filter_map(at).all(|ms| ms <= now));
+    }
+}
+
+#[tokio::test]
+async fn unknown_fields_over_the_limits_do_not_hold_a_row_back() {
+    let server = PaperServer::new();
+    let fields: Vec<String> =
+        (0..40).map(|n| format!(r#""f{n:02}":"{}""#, "v".repeat(4_000))).collect();
+    let long = format!(
+        r#"{{"type":"progress","kind":"section","item":"a/b/c","percent":500,"big":"{}"}}"#,
+        "v".repeat(10_000)
+    );
+    let many = format!(
+        r#"{{"type":"progress","kind":"section","item":"a/b/d","percent":500,{}}}"#,
+        fields.join(",")
+    );
+    {
+        let mut paper = server.paper();
+        paper.usn = 2;
+        paper.foreign.extend([(1, long), (2, many)]);
+    }
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    device.sync().await;
+    let progress = device.learning.progress_under("a").await.unwrap();
+    let shown: Vec<_> = progress.iter().map(|r| (r.row.percent, r.row.extra.0.len())).collect();
+    assert_eq!(shown, [(500, 0), (500, Extra::MAX_FIELDS)], "what is known counts");
+    let kept: u32 = device
+        .store
+        .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
+        .await
+        .unwrap();
+    assert_eq!(kept, 2, "the whole is kept for a later release");
+    // And it goes back as a row that every server takes.
+    device.tick("a/b/d").await;
+    device.sync().await;
+    assert_eq!(server.row(&key("a/b/d")).unwrap().validate(), Ok(()));
 }
 
 #[tokio::test]

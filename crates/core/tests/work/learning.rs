@@ -10,7 +10,7 @@ use carrel_core::{
 use carrel_model::{
     BlobHash, DeviceId, SessionId,
     content::Response,
-    lattice::{Decision, DecisionStatus, Extra, Grade, ItemKind, RowType, Session},
+    lattice::{Answer, Decision, DecisionStatus, Extra, Grade, ItemKind, RowType, Session},
 };
 use carrel_testkit::{FakeClock, SeededIds};
 use serde_json::json;
@@ -260,6 +260,23 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
     );
     let late = d.learning.save_answer(first, &slug("q1"), &choice("z")).await.unwrap_err();
     assert!(matches!(late, Error::Invalid(_)) && late.to_string().contains("frozen"), "{late}");
+    // The answers go with the submission, and an answer of a device that did not know of it changes nothing.
+    let submitted: Vec<_> = done.attempt.answers.clone().unwrap().into_iter().collect();
+    assert_eq!(submitted, [(slug("q1"), c.value.clone())]);
+    let elsewhere = |question: &str| Answer {
+        question: slug(question),
+        seq: 9,
+        value: a.value.clone(),
+        ..c.clone()
+    };
+    let rows = [elsewhere("q1"), elsewhere("q2")];
+    d.store
+        .write("t", move |tx| rows.iter().try_for_each(|r| tx.apply_remote(r.clone()).map(|_| ())))
+        .await
+        .unwrap();
+    let shown = d.learning.attempt(first).await.unwrap().answers;
+    let shown: Vec<_> = shown.into_iter().map(|a| (a.question, a.value)).collect();
+    assert_eq!(shown, submitted);
     let nobody = carrel_model::AttemptId::from_u128(1);
     assert!(matches!(
         d.learning.save_answer(nobody, &slug("q1"), &choice("z")).await,

@@ -149,9 +149,11 @@ impl Paper {
         let before = self.usn;
         let mut own = true;
         for (index, row) in (0..).zip(rows) {
-            let ahead = self
-                .clock_ms
-                .is_some_and(|now| row.stamp().is_some_and(|s| s.ms() > now + 300_000));
+            let ahead = self.clock_ms.is_some_and(|now| {
+                let month = 31 * 24 * 3_600_000;
+                row.stamp().is_some_and(|s| s.ms() > now + 300_000)
+                    || row.wall_ms().is_some_and(|ms| ms > now + month)
+            });
             let code = match self.refuse.get(&row.key()) {
                 Some(code) => *code,
                 None if ahead => ResultCode::ClockSkew,

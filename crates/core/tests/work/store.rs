@@ -10,12 +10,12 @@ use std::{
 
 use carrel_core::{
     Change, Error,
-    learning::Learning,
-    store::{Store, outbox, state},
+    learning::{Learning, Step},
+    store::{Options, Store, outbox, state},
 };
 use carrel_model::{
-    Hlc,
-    lattice::{Extra, ItemKind, Kv, Progress, RowKey, RowType},
+    DeviceId, Hlc,
+    lattice::{Extra, ItemKind, Kv, Position, Progress, RowKey, RowType},
 };
 use carrel_testkit::{FakeClock, SeededIds};
 
@@ -338,4 +338,53 @@ async fn a_device_whose_clock_says_1970_still_saves() {
     clock.advance(5_000);
     assert_eq!(learning.study_beat(&item("a/b/c"), true).await.unwrap(), 5_000);
     assert_eq!(learning.words().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_register_with_an_implausible_stamp_can_be_written_again() {
+    let frozen = [
+        Hlc::from_raw(i64::MAX).unwrap(),
+        Hlc::from_raw(i64::MAX - 1).unwrap(),
+        Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0),
+        Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX),
+    ];
+    for (has_server, stamp) in frozen.into_iter().flat_map(|s| [(false, s), (true, s)]) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = FakeClock::noon();
+        let options = Options { has_server, ..options(1, &clock) };
+        let store = Arc::new(Store::open(dir.path(), options).unwrap());
+        let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
+        // As an earlier release stored it: the row as it came, and the clock that followed it.
+        let device = DeviceId::from_u128(9);
+        let kv = Kv {
+            ns: "setting".into(),
+            key: "theme".into(),
+            value: "\"hostile\"".into(),
+            hlc: stamp,
+            device,
+            extra: Extra::default(),
+        };
+        let pos = Some(Position { hlc: stamp, device, at: "hostile".into() });
+        let place = Progress { pos, ..row("a/b/c", 1) };
+        store
+            .write("t", move |tx| {
+                tx.apply_remote(kv.clone())?;
+                tx.apply_remote(place.clone())?;
+                tx.state().hlc = stamp;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        for value in ["dark", "light"] {
+            clock.advance(1_000);
+            let set = [("theme".to_owned(), serde_json::json!(value))].into();
+            learning.set_settings(set).await.unwrap();
+            assert_eq!(learning.settings().await.unwrap()["theme"], value, "{stamp:?}");
+            let step =
+                Step { pos: Some(value.into()), ..Step::at(ItemKind::Section, item("a/b/c")) };
+            let at = learning.record(step).await.unwrap().row.pos.unwrap();
+            assert_eq!(at.at, value, "{stamp:?}");
+            assert!(at.hlc.ms() <= Hlc::MAX_PLAUSIBLE_MS, "{:?}", at.hlc);
+        }
+    }
 }

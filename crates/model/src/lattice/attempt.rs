@@ -1,12 +1,15 @@
 //! Quiz attempts, the answers in them, and the server's grades.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time, earliest};
+use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time};
 use crate::{AttemptId, BlobHash, ItemId, Slug};
 
-/// Lattice: immutable part by greatest payload hash x earliest `submitted_ms`. All attempts are kept; best, latest and mean are derived.
+/// Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts are kept; best, latest and mean
+/// are derived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +24,11 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub submitted_ms: Option<i64>,
+    /// The answers as they were submitted: for each question the response as compact JSON text. Only these count, whatever answer rows
+    /// arrive, and in whatever order. None: not submitted, or submitted by a release that did not write them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub answers: Option<BTreeMap<Slug, String>>,
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -28,6 +36,21 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// The most answers that are submitted with an attempt, and that the server keeps for one.
+    pub const MAX_ANSWERS: usize = 1_000;
+    /// The most bytes of the submitted answers as JSON: such a row still fits into one push.
+    pub const MAX_ANSWERS_BYTES: usize = 256 * 1024;
+
+    /// The submitted answers as compact JSON; empty for none.
+    pub fn answers_text(&self) -> String {
+        self.answers
+            .as_ref()
+            .map_or_else(String::new, |a| serde_json::to_string(a).unwrap_or_default())
+    }
+    /// What decides between two submissions: the least one wins.
+    fn submission(&self) -> (i64, String) {
+        (self.submitted_ms.unwrap_or(i64::MAX), self.answers_text())
+    }
     /// The hash of everything that never changes after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
@@ -37,7 +60,7 @@ impl Attempt {
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.bytes(self.id.0.as_bytes()).bytes(&self.payload_hash().0).option_int(self.submitted_ms);
-        c.text(&self.extra.to_text());
+        c.text(&self.answers_text()).text(&self.extra.to_text());
         c
     }
 }
@@ -48,7 +71,10 @@ impl Join for Attempt {
             self.quiz_hash = other.quiz_hash;
             self.started_ms = other.started_ms;
         }
-        self.submitted_ms = earliest(self.submitted_ms, other.submitted_ms);
+        if other.submission() < self.submission() {
+            self.submitted_ms = other.submitted_ms;
+            self.answers.clone_from(&other.answers);
+        }
         self.extra.join(&other.extra);
     }
 }
@@ -57,6 +83,14 @@ impl Validate for Attempt {
         check_time(self.started_ms, "startedMs")?;
         if let Some(ms) = self.submitted_ms {
             check_time(ms, "submittedMs")?;
+        }
+        if let Some(answers) = &self.answers {
+            check(self.submitted_ms.is_some(), "answers", "are there without submittedMs")?;
+            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are over 1000")?;
+            for value in answers.values() {
+                check_len(value, Answer::MAX_VALUE, "answers")?;
+            }
+            check_len(&self.answers_text(), Self::MAX_ANSWERS_BYTES, "answers")?;
         }
         self.extra.validate()
     }
@@ -79,6 +113,9 @@ pub struct Answer {
     pub extra: Extra,
 }
 impl Answer {
+    /// The most bytes of one response.
+    pub const MAX_VALUE: usize = 16 * 1024;
+
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.bytes(self.attempt.0.as_bytes())
@@ -100,7 +137,7 @@ impl Join for Answer {
 }
 impl Validate for Answer {
     fn validate(&self) -> Result<(), Invalid> {
-        check_len(&self.value, 16 * 1024, "value")?;
+        check_len(&self.value, Self::MAX_VALUE, "value")?;
         check(self.seq <= 1_000_000, "seq", "is over 1000000")?;
         self.extra.validate()
     }

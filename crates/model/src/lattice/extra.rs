@@ -1,13 +1,23 @@
 //! Fields that a newer version knows and this one does not: kept, joined and sent back.
+//!
+//! Their limits are part of the join, so that two rows within the limits never join into one that is over them: for each name the
+//! greater value within the limits stays, and of all names the first `MAX_FIELDS` in the order of bytes. Both choices are made name by
+//! name, and the first K names of a union are among the first K names of each part, so that the order of joins does not matter.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
 
 use super::{Invalid, Join, check};
 
-/// Unknown fields by name. Join: union; for one name the greater compact JSON text (by bytes) wins.
+/// Unknown fields by name. Join: union; for one name the greater compact JSON text (by bytes) wins; then the limits.
+///
+/// Fields that are over the limits may be held (a row is parsed before it is checked), but they have no part in equality, in a join or
+/// in the stored form.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(pub BTreeMap<String, Value>);
@@ -15,47 +25,84 @@ pub struct Extra(pub BTreeMap<String, Value>);
 /// Equal when the stored forms are: the join goes by text, and 0.0 and -0.0 are equal numbers with different texts.
 impl PartialEq for Extra {
     fn eq(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.to_text() == other.to_text()
+        (self.is_empty() && other.is_empty()) || self.to_text() == other.to_text()
     }
 }
 impl Eq for Extra {}
 
 impl Extra {
+    /// How many unknown fields a row keeps.
+    pub const MAX_FIELDS: usize = 16;
+    /// The most bytes of one field: its name and its value as JSON.
+    pub const MAX_FIELD_BYTES: usize = 4096;
+    /// How deeply a value may be nested.
+    pub const MAX_DEPTH: usize = 32;
+    /// The most bytes of the stored form.
+    pub const MAX_BYTES: usize = 2 + Self::MAX_FIELDS * (Self::MAX_FIELD_BYTES + 1);
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-    /// Compact JSON with sorted names, or the empty text for no fields: the stored form.
+    /// The stored form: compact JSON with sorted names, or the empty text for no fields. Within the limits.
     pub fn to_text(&self) -> String {
+        if self.is_within_limits() {
+            self.as_it_is()
+        } else {
+            let mut kept = self.clone();
+            kept.limit();
+            kept.as_it_is()
+        }
+    }
+    /// The stored form read back, within the limits; text that is not an object reads as empty. An over-long text, which earlier
+    /// releases could store, is never held as a whole.
+    pub fn from_text(text: &str) -> Self {
+        if text.is_empty() {
+            Self::default()
+        } else {
+            serde_json::from_str::<Stored>(text).map_or_else(|_| Self::default(), |s| s.0)
+        }
+    }
+    /// Drops what is over the limits. True if anything was dropped.
+    pub fn limit(&mut self) -> bool {
+        let before = self.0.len();
+        self.0.retain(|name, value| fits(name, value));
+        while self.0.len() > Self::MAX_FIELDS {
+            self.0.pop_last();
+        }
+        self.0.len() < before
+    }
+    fn is_within_limits(&self) -> bool {
+        self.0.len() <= Self::MAX_FIELDS && self.0.iter().all(|(name, value)| fits(name, value))
+    }
+    fn as_it_is(&self) -> String {
         if self.is_empty() {
             String::new()
         } else {
             serde_json::to_string(&self.0).unwrap_or_default()
         }
     }
-    /// The stored form read back; text that is not an object reads as empty.
-    pub fn from_text(text: &str) -> Self {
-        if text.is_empty() {
-            Self::default()
-        } else {
-            serde_json::from_str(text).unwrap_or_default()
-        }
-    }
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
         check(
-            self.is_empty() || self.to_text().len() <= 4096,
+            // Whatever the first release took is still taken, if not kept in full: 4 KiB in any number of fields.
+            self.is_empty() || self.is_within_limits() || self.as_it_is().len() <= 4096,
             "extra",
-            "unknown fields are over 4 KiB",
+            "unknown fields are over the limits: 16 fields of 4 KiB, nested 32 deep",
         )
     }
 }
 
 impl Join for Extra {
     fn join(&mut self, other: &Self) {
-        for (name, theirs) in &other.0 {
+        if other.is_empty() {
+            self.limit();
+            return;
+        }
+        // A value over the limits must not hide a lesser one within them, so each is looked at before they are compared.
+        self.0.retain(|name, value| fits(name, value));
+        for (name, theirs) in other.0.iter().filter(|(name, value)| fits(name, value)) {
             match self.0.get_mut(name) {
                 Some(ours) => {
-                    let (their_text, our_text) = (theirs.to_string(), ours.to_string());
-                    if their_text > our_text {
+                    if theirs.to_string() > ours.to_string() {
                         *ours = theirs.clone();
                     }
                 }
@@ -64,5 +111,65 @@ impl Join for Extra {
                 }
             }
         }
+        self.limit();
+    }
+}
+
+fn fits(name: &str, value: &Value) -> bool {
+    // Most values are small: their text need not be written to know that.
+    let small = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => name.len() <= 512,
+        Value::String(text) => name.len() <= 256 && text.len() <= 256,
+        Value::Array(items) => items.is_empty() && name.len() <= 512,
+        Value::Object(fields) => fields.is_empty() && name.len() <= 512,
+    };
+    small
+        || (is_shallow(value, Extra::MAX_DEPTH)
+            && field_bytes(name, value) <= Extra::MAX_FIELD_BYTES)
+}
+fn field_bytes(name: &str, value: &Value) -> usize {
+    let name = serde_json::to_string(name).map_or(usize::MAX, |n| n.len());
+    name.saturating_add(1).saturating_add(value.to_string().len())
+}
+fn is_shallow(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(items) => depth > 0 && items.iter().all(|v| is_shallow(v, depth - 1)),
+        Value::Object(fields) => depth > 0 && fields.values().all(|v| is_shallow(v, depth - 1)),
+        _ => true,
+    }
+}
+
+/// The stored form while it is read: holds no more than the limits allow.
+struct Stored(Extra);
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Stored;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stored, A::Error> {
+                let mut kept = Extra::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    let raw: &RawValue = map.next_value()?;
+                    // As stored it is compact: longer than this is over the limit.
+                    if raw.get().len() > Extra::MAX_FIELD_BYTES {
+                        continue;
+                    }
+                    let value: Value =
+                        serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+                    if fits(&name, &value) {
+                        kept.0.insert(name, value);
+                        if kept.0.len() > Extra::MAX_FIELDS {
+                            kept.0.pop_last();
+                        }
+                    }
+                }
+                Ok(Stored(kept))
+            }
+        }
+        d.deserialize_map(Fields)
     }
 }

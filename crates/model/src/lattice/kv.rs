@@ -6,6 +6,9 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len};
 use crate::{DeviceId, Hlc, Slug};
 
+/// The name space of the wish to be enrolled. The key is a course; `true`: wanted, `false` and `null`: not wanted.
+pub const ENROLMENT: &str = "enrolment";
+
 /// Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -54,6 +57,11 @@ impl Validate for Kv {
         check_len(&self.key, 300, "key")?;
         check_len(&self.value, 16 * 1024, "value")?;
         check(self.hlc > Hlc::ZERO, "hlc", "is zero")?;
+        if self.ns == ENROLMENT {
+            check(Slug::new(self.key.as_str()).is_ok(), "key", "is not the id of a course")?;
+            let known = matches!(self.value.as_str(), "true" | "false" | "null");
+            check(known, "value", "is not true, false or null")?;
+        }
         self.extra.validate()
     }
 }

@@ -1,7 +1,8 @@
 //! Every row a learner makes is an element of a join-semilattice: merging is `join`, and nothing else.
 //!
 //! The laws (commutative, associative, idempotent, monotone) hold over *all* rows with one key and are shown by property tests in
-//! `tests/laws.rs`. `carrel-sqlite` does the same joins in SQL; a differential test holds the two together.
+//! `tests/laws.rs`. A join of valid rows is valid: each limit either holds for a part that is taken over as a whole, or is part of the
+//! join (`Extra`). `carrel-sqlite` does the same joins in SQL; a differential test holds the two together.
 //!
 //! Not here: what people see (percent of a course, minutes, mastery): `derive`. Where rows are kept: `carrel-sqlite`.
 
@@ -16,12 +17,12 @@ mod session;
 
 pub use attempt::{Answer, Attempt, Grade};
 pub use extra::Extra;
-pub use kv::{Decision, DecisionStatus, Kv};
+pub use kv::{Decision, DecisionStatus, ENROLMENT, Kv};
 pub use note::{NoteLife, NoteRevision};
 pub use progress::{ItemKind, Position, Progress};
 pub use review::{Review, ReviewVoid};
 pub use row::{Row, RowKey, RowKind, RowType, fold};
-pub use session::Session;
+pub use session::{Session, day_of};
 
 use crate::hash::BlobHash;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time, earliest};
-use crate::{DeviceId, Hlc, ItemId};
+use crate::{DeviceId, Hlc, ItemId, strict};
 
 /// What kind of thing a progress row is about. Lessons and courses are derived from their sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
@@ -46,7 +46,7 @@ pub struct Progress {
     #[ts(optional)]
     pub done_ms: Option<i64>,
     /// Where the learner stopped, in the item's own terms (page and sentence, block, milliseconds).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "strict::option", skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub pos: Option<Position>,
     #[serde(flatten)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::Error as _};
 use ts_rs::TS;
 
 use super::{
-    Answer, Attempt, Canonical, Decision, Grade, Invalid, Join, Kv, NoteLife, NoteRevision,
+    Answer, Attempt, Canonical, Decision, Extra, Grade, Invalid, Join, Kv, NoteLife, NoteRevision,
     Progress, Review, ReviewVoid, Session, Validate,
 };
 use crate::{Hlc, hash::BlobHash};
@@ -45,9 +45,20 @@ macro_rules! rows {
             fn canonical(&self) -> Canonical {
                 match self { $(Self::$variant(r) => r.canonical()),* }
             }
+            /// The fields that this version does not know.
+            pub fn extra(&self) -> &Extra {
+                match self { $(Self::$variant(r) => &r.extra),* }
+            }
+            pub fn extra_mut(&mut self) -> &mut Extra {
+                match self { $(Self::$variant(r) => &mut r.extra),* }
+            }
             /// One row from its JSON text: the same as `serde_json::from_str`, which keeps each field in a buffer until it has met
             /// the tag, and so takes twice as long.
             pub fn from_json(json: &str) -> serde_json::Result<Self> {
+                // Serde takes an array for a struct.
+                if !json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+                    return Err(serde_json::Error::custom("a row is an object"));
+                }
                 let row_type = match leading_type(json) {
                     Some(row_type) => Cow::Borrowed(row_type),
                     None => serde_json::from_str::<Tag<'_>>(json)?.row_type,
@@ -163,6 +174,28 @@ impl Row {
     /// True for rows that only the server may write.
     pub fn is_server_only(&self) -> bool {
         matches!(self, Self::Grade(_) | Self::Decision(_))
+    }
+    /// A time in the row that must not lie far in the future, because derived values count it as done by then: minutes studied, reviews.
+    pub fn wall_ms(&self) -> Option<i64> {
+        match self {
+            Self::Session(r) => Some(r.started_ms),
+            Self::Review(r) => Some(r.at_ms),
+            _ => None,
+        }
+    }
+    /// Replaces the stamp that `stamp` gives; false if the row has none.
+    pub fn set_stamp(&mut self, stamp: Hlc) -> bool {
+        match self {
+            Self::Progress(r) => match &mut r.pos {
+                Some(pos) => pos.hlc = stamp,
+                None => return false,
+            },
+            Self::Kv(r) => r.hlc = stamp,
+            Self::NoteRevision(r) => r.hlc = stamp,
+            Self::NoteLife(r) => r.deleted = stamp,
+            _ => return false,
+        }
+        true
     }
     /// The hybrid clock of a last-writer-wins part, if the row has one: what a device with a wrong clock must stamp again.
     pub fn stamp(&self) -> Option<Hlc> {

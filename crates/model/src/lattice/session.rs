@@ -1,5 +1,6 @@
 //! Time studied. One row is one stretch of study without a pause; a pause ends it and the next stretch is a new row.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -32,6 +33,18 @@ impl Session {
     /// A session ends itself after this much; longer ones are refused.
     pub const MAX_ACTIVE_MS: i64 = 24 * 3_600_000;
 
+    /// The same session with another start; its day moves along.
+    #[must_use]
+    pub fn moved_to(self, started_ms: i64) -> Self {
+        let local_day = match (parse_day(&self.day), utc_day(self.started_ms), utc_day(started_ms))
+        {
+            (Some(local), Some(from), Some(to)) => to
+                .checked_add(jiff::Span::new().days((days(local) - days(from)).clamp(-1, 1)))
+                .map_or_else(|_| self.day.clone(), |day| day.to_string()),
+            _ => self.day.clone(),
+        };
+        Self { started_ms, day: day_of(local_day, started_ms), ..self }
+    }
     /// The hash of everything that never changes after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
@@ -65,7 +78,12 @@ impl Join for Session {
 impl Validate for Session {
     fn validate(&self) -> Result<(), Invalid> {
         check_time(self.started_ms, "startedMs")?;
-        check(is_day(&self.day), "day", "is not a date such as 2026-11-20")?;
+        let day = parse_day(&self.day);
+        check(day.is_some(), "day", "is not a date such as 2026-11-20")?;
+        // Local dates are from 12 hours behind UTC to 14 hours ahead of it: at most one day off.
+        let utc = utc_day(self.started_ms);
+        let near = day.zip(utc).is_some_and(|(a, b)| (days(a) - days(b)).abs() <= 1);
+        check(near, "day", "is not the day of startedMs in any time zone")?;
         check(
             (0..=Self::MAX_ACTIVE_MS).contains(&self.active_ms),
             "activeMs",
@@ -75,12 +93,101 @@ impl Validate for Session {
     }
 }
 
-fn is_day(day: &str) -> bool {
+/// The learner's day if it fits `started_ms`, else the day of `started_ms` in UTC: a device whose clock is outside the range of times
+/// that a row may carry still makes a valid row.
+pub fn day_of(local_day: String, started_ms: i64) -> String {
+    match (parse_day(&local_day), utc_day(started_ms)) {
+        (Some(local), Some(utc)) if (days(local) - days(utc)).abs() <= 1 => local_day,
+        (_, Some(utc)) => utc.to_string(),
+        (_, None) => local_day,
+    }
+}
+
+/// A date of the calendar, written with 4, 2 and 2 digits.
+fn parse_day(day: &str) -> Option<Date> {
     let b = day.as_bytes();
-    b.len() == 10
-        && b.iter()
-            .enumerate()
-            .all(|(i, c)| if i == 4 || i == 7 { *c == b'-' } else { c.is_ascii_digit() })
-        && ("01"..="12").contains(&&day[5..7])
-        && ("01"..="31").contains(&&day[8..10])
+    let is_digits = |b: &[u8]| b.iter().all(u8::is_ascii_digit);
+    if b.len() != 10 || b[4] != b'-' || b[7] != b'-' {
+        return None;
+    }
+    if !(is_digits(&b[..4]) && is_digits(&b[5..7]) && is_digits(&b[8..])) {
+        return None;
+    }
+    Date::new(day[..4].parse().ok()?, day[5..7].parse().ok()?, day[8..].parse().ok()?).ok()
+}
+fn utc_day(ms: i64) -> Option<Date> {
+    let at = jiff::Timestamp::from_millisecond(ms).ok()?;
+    Some(jiff::tz::Offset::UTC.to_datetime(at).date())
+}
+/// Days since 1970-01-01.
+fn days(date: Date) -> i64 {
+    const EPOCH: Date = Date::constant(1970, 1, 1);
+    EPOCH.duration_until(date).as_hours() / 24
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lattice::Extra;
+
+    /// 2026-11-20T12:00:00Z.
+    const NOON: i64 = 1_795_176_000_000;
+
+    fn session(started_ms: i64, day: &str) -> Session {
+        Session {
+            id: SessionId::from_u128(1),
+            item: ItemId::new("a/b/c").unwrap(),
+            device: DeviceId::from_u128(1),
+            started_ms,
+            day: day.into(),
+            active_ms: 1,
+            extra: Extra::default(),
+        }
+    }
+
+    #[test]
+    fn a_day_is_a_date_of_the_calendar_near_the_start() {
+        let leap = 1_835_438_400_000; // 2028-02-29T12:00:00Z
+        let century = 4_107_585_600_000; // 2100-03-01T12:00:00Z
+        let table = [
+            (NOON, "2026-11-20", true),
+            (NOON, "2026-11-19", true),
+            (NOON, "2026-11-21", true),
+            (NOON, "2026-11-18", false),
+            (NOON, "2026-11-22", false),
+            (NOON, "2099-11-20", false),
+            (NOON, "1970-01-01", false),
+            (leap, "2028-02-29", true),
+            (leap, "2028-02-30", false),
+            (century, "2100-02-29", false),
+            (century, "2100-02-28", true),
+            (NOON, "2026-11-31", false),
+            (NOON, "2026-00-20", false),
+            (NOON, "2026-13-20", false),
+            (NOON, "2026-11-00", false),
+            (NOON, "2026-1-020", false),
+            (NOON, "+026-11-20", false),
+            (NOON, "2026-11-2\u{663}", false),
+            (NOON, "2026/11/20", false),
+            (NOON, "2026-11-20 ", false),
+            (NOON, "", false),
+        ];
+        for (started_ms, day, ok) in table {
+            let valid = session(started_ms, day).validate();
+            assert_eq!(valid.is_ok(), ok, "{started_ms} {day:?}: {valid:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_out_of_range_still_makes_a_valid_day() {
+        let first = *super::super::TIME_MS.start();
+        for (local, started_ms) in [("1970-01-01", first), ("9999-12-31", first), ("", NOON)] {
+            let day = day_of(local.into(), started_ms);
+            assert!(session(started_ms, &day).validate().is_ok(), "{local} {day}");
+        }
+        assert_eq!(day_of("2026-11-21".into(), NOON), "2026-11-21", "a time zone far east");
+        let moved = session(NOON, "2026-11-19").moved_to(NOON - 20 * 24 * 3_600_000);
+        assert_eq!(moved.day, "2026-10-30", "still a day behind UTC");
+        assert!(moved.validate().is_ok());
+    }
 }

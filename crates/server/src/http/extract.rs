@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use carrel_model::{
-    DeviceId, ErrorCode,
+    DeviceId, ErrorCode, strict,
     wire::{SYNC_VERSION, UserInfo},
 };
 use serde::de::DeserializeOwned;
@@ -32,9 +32,8 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
                 .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| unread(&e, MAX))?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|e| Fault::invalid(format!("the body: {e}")))
+        // An object is written as an object: serde by itself also takes an array of its fields.
+        strict::from_slice(&bytes).map(Self).map_err(|e| Fault::invalid(format!("the body: {e}")))
     }
 }
 

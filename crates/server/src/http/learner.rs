@@ -6,7 +6,8 @@ use axum::{Json as Reply, extract::State};
 use carrel_model::{
     ErrorCode, Slug, UserId,
     derive::{course_completion, time_studied},
-    lattice::{DecisionStatus, Extra, ItemKind, Progress, Row, fold},
+    lattice::{DecisionStatus, Extra, ItemKind, Progress, Row, Session},
+    strict,
     wire::{
         CourseReply, EnrolmentReply, MAX_PUSH_ITEMS, ProgressReply, ProgressResult, ProgressUpdate,
         ProgressUpdateReply, ResultCode,
@@ -19,9 +20,12 @@ use super::{
     App,
     extract::{Json, Learner, Path},
     fault::Fault,
-    sync::PUSH_BODY,
+    sync::{PUSH_BODY, blocking},
 };
-use crate::{push::check_row, store::Kind};
+use crate::{
+    push::{Checked, check_row},
+    store::Kind,
+};
 
 /// Enrols the learner. The policy is open: the answer is `active` at once.
 #[utoipa::path(post, path = "/api/courses/{id}/enrolment", tag = "learner", params(("id" = Slug, Path)),
@@ -85,62 +89,55 @@ pub async fn update_progress(
     learner: Learner,
     Json(body): Json<Box<RawValue>, PUSH_BODY>,
 ) -> Result<Reply<ProgressUpdateReply>, Fault> {
-    let updates = match serde_json::from_str(body.get())
-        .map_err(|e| Fault::invalid(format!("the body: {e}")))?
-    {
-        Updates::Many(updates) => updates,
-        Updates::One(update @ Value::Object(_)) => vec![update],
-        Updates::One(_) => {
-            return Err(Fault::invalid("the body: is not an object or an array of objects"));
-        }
-    };
+    let now = app.clock.now_ms();
+    let mut checked = blocking(move || check_updates(body.get(), now)).await??;
+    let rows = std::mem::take(&mut checked.rows);
+    let mut done = app.store.push(learner.user.id, rows, true, now).await?;
+    if done.changed > 0 {
+        app.news.publish(learner.user.id, done.usn, learner.sign_in);
+    }
+    checked.refuse(std::mem::take(&mut done.refused));
+    let results = checked.results.iter().enumerate().map(|(index, result)| {
+        let joined = checked.row_of(index).and_then(|place| done.rows.get(place)?.clone());
+        let row = match joined {
+            Some(Row::Progress(p)) if result.code == ResultCode::Ok => Some(p),
+            _ => None,
+        };
+        ProgressResult { code: result.code, row, reason: result.reason.clone() }
+    });
+    Ok(Reply(ProgressUpdateReply { results: results.collect() }))
+}
+
+/// The updates of a body as rows, each checked by itself.
+fn check_updates(body: &str, now_ms: i64) -> Result<Checked, Fault> {
+    let updates =
+        match serde_json::from_str(body).map_err(|e| Fault::invalid(format!("the body: {e}")))? {
+            Updates::Many(updates) => updates,
+            Updates::One(update @ Value::Object(_)) => vec![update],
+            Updates::One(_) => {
+                return Err(Fault::invalid("the body: is not an object or an array of objects"));
+            }
+        };
     if updates.len() > MAX_PUSH_ITEMS {
         return Err(Fault::new(
             ErrorCode::TooLarge,
             format!("more than {MAX_PUSH_ITEMS} updates at once"),
         ));
     }
-    let now = app.clock.now_ms();
-    let checked: Vec<Result<Row, (ResultCode, String)>> = updates
-        .into_iter()
-        .map(|u| {
-            let u: ProgressUpdate =
-                serde_json::from_value(u).map_err(|e| (ResultCode::Invalid, e.to_string()))?;
-            let row = Row::Progress(Progress {
-                kind: u.kind,
-                item: u.item,
-                generation: u.generation,
-                percent: u.percent,
-                done_ms: u.done_ms,
-                pos: None,
-                extra: Extra::default(),
-            });
-            check_row(&row, now).map(|()| row)
-        })
-        .collect();
-    let rows: Vec<Row> = fold(checked.iter().flatten().cloned()).into_values().collect();
-    let done = app.store.push(learner.user.id, rows, true, now).await?;
-    if done.changed > 0 {
-        app.news.publish(learner.user.id, done.usn, learner.sign_in);
-    }
-    let joined = |row: &Row| {
-        done.rows.iter().find(|r| r.key() == row.key()).and_then(|r| match r {
-            Row::Progress(p) => Some(p.clone()),
-            _ => None,
-        })
-    };
-    let results = checked
-        .iter()
-        .map(|c| match c {
-            Ok(row) => {
-                ProgressResult { code: ResultCode::Ok, row: joined(row), reason: String::new() }
-            }
-            Err((code, reason)) => {
-                ProgressResult { code: *code, row: None, reason: reason.clone() }
-            }
-        })
-        .collect();
-    Ok(Reply(ProgressUpdateReply { results }))
+    Ok(Checked::of(updates.into_iter().map(|update| {
+        let u: ProgressUpdate =
+            strict::object(update).map_err(|e| (ResultCode::Invalid, e.to_string()))?;
+        let row = Row::Progress(Progress {
+            kind: u.kind,
+            item: u.item,
+            generation: u.generation,
+            percent: u.percent,
+            done_ms: u.done_ms,
+            pos: None,
+            extra: Extra::default(),
+        });
+        check_row(&row, now_ms).map(|()| row)
+    })))
 }
 
 /// A learner's own progress in a course or story.
@@ -156,26 +153,33 @@ pub async fn progress(
     if user != learner.user.id {
         return Err(Fault::forbidden("the progress of another learner"));
     }
-    let outline = match app.store.published(Kind::Course, &course).await? {
-        Some(found) => Some(
-            serde_json::from_str::<CourseReply>(&found.reply)
-                .map_err(|e| {
-                    Fault::new(ErrorCode::Internal, format!("a stored course cannot be read: {e}"))
-                })?
-                .outline,
-        ),
+    let reply = match app.store.published(Kind::Course, &course).await? {
+        Some(found) => Some(found.reply),
         None if app.store.published(Kind::Story, &course).await?.is_some() => None,
         None => return Err(Fault::not_found(format!("there is no course or story {course}"))),
     };
     let (rows, sessions) = app.store.progress(user, &course).await?;
-    let percent = match &outline {
-        Some(outline) => {
+    blocking(move || summary(course, reply.as_deref(), rows, &sessions)).await?.map(Reply)
+}
+
+/// Percent and time of a course (`reply` is its stored reply) or story.
+fn summary(
+    course: Slug,
+    reply: Option<&str>,
+    rows: Vec<Progress>,
+    sessions: &[Session],
+) -> Result<ProgressReply, Fault> {
+    let percent = match reply {
+        Some(reply) => {
+            let reply: CourseReply = serde_json::from_str(reply).map_err(|e| {
+                Fault::new(ErrorCode::Internal, format!("a stored course cannot be read: {e}"))
+            })?;
             let done: BTreeSet<_> = rows
                 .iter()
                 .filter(|r| r.kind == ItemKind::Section && r.done_ms.is_some())
                 .map(|r| r.item.clone())
                 .collect();
-            course_completion(&course, outline, &done).1.percent()
+            course_completion(&course, &reply.outline, &done).1.percent()
         }
         None => rows
             .iter()
@@ -184,11 +188,11 @@ pub async fn progress(
             .max()
             .unwrap_or(0),
     };
-    Ok(Reply(ProgressReply {
+    Ok(ProgressReply {
         course,
         percent,
         completed: percent == 10_000,
-        time_spent_ms: time_studied(&sessions),
+        time_spent_ms: time_studied(sessions),
         rows,
-    }))
+    })
 }

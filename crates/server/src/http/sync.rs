@@ -13,6 +13,7 @@ use axum::{
 };
 use carrel_model::{
     ErrorCode,
+    lattice::Row,
     wire::{
         EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PullReply, PulledRow,
         PushReply, PushRequest,
@@ -58,12 +59,12 @@ pub async fn push(
     let now = app.clock.now_ms();
     let items = request.items;
     // A full batch takes a few milliseconds to read: not on the threads that serve everybody.
-    let checked = tokio::task::spawn_blocking(move || push::check(&items, now))
-        .await
-        .map_err(|e| Fault::new(ErrorCode::Internal, e.to_string()))?;
+    let mut checked = blocking(move || push::check(&items, now)).await?;
+    let rows = std::mem::take(&mut checked.rows);
+    let mut done = app.store.push(learner.user.id, rows, false, now).await?;
+    checked.refuse(std::mem::take(&mut done.refused));
     let refused =
         checked.results.iter().filter(|r| r.code != carrel_model::wire::ResultCode::Ok).count();
-    let done = app.store.push(learner.user.id, checked.rows, false, now).await?;
     if done.payload_conflicts > 0 {
         tracing::warn!(
             user.id = %learner.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
@@ -108,22 +109,40 @@ pub async fn pull(
         return Err(Fault::invalid(format!("limit: is not 1 to {PULL_LIMIT}")));
     }
     let epoch = app.store.epoch().await?;
-    let (found, mut more) = app.store.pull(learner.user.id, query.since, limit).await?;
+    let (found, more) = app.store.pull(learner.user.id, query.since, limit, PULL_BYTES).await?;
+    let since = query.since;
+    let body = blocking(move || page(epoch, since, found, more)).await?;
     let unwritten = |e: serde_json::Error| Fault::new(ErrorCode::Internal, e.to_string());
+    Ok(json_text(body.map_err(unwritten)?, "no-store"))
+}
+
+/// Runs what takes milliseconds where it does not hold up other requests.
+pub(super) async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(f).await.map_err(|e| Fault::new(ErrorCode::Internal, e.to_string()))
+}
+
+/// The reply to a pull as JSON: rows until there are `PULL_BYTES` of them, but at least one.
+fn page(
+    epoch: String,
+    since: u64,
+    found: Vec<(u64, Row)>,
+    mut more: bool,
+) -> serde_json::Result<String> {
     let mut rows = Vec::with_capacity(found.len());
     let mut bytes = 0;
-    for (usn, row) in &found {
-        let row = to_raw_value(row).map_err(unwritten)?;
+    for (usn, row) in found {
+        let row = to_raw_value(&row)?;
         bytes += row.get().len();
         if bytes > PULL_BYTES && !rows.is_empty() {
             more = true;
             break;
         }
-        rows.push(PulledRow { usn: *usn, row });
+        rows.push(PulledRow { usn, row });
     }
-    let next = rows.last().map_or(query.since, |r| r.usn);
-    let reply = PullReply { epoch, rows, next, more };
-    Ok(json_text(serde_json::to_string(&reply).map_err(unwritten)?, "no-store"))
+    let next = rows.last().map_or(since, |r| r.usn);
+    serde_json::to_string(&PullReply { epoch, rows, next, more })
 }
 
 /// The epoch of the database and the learner's change number.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use carrel_model::{
     BlobHash, DeviceId, ErrorCode, ItemId, Slug, UserId,
     content::{Difficulty, ManifestBlob},
-    lattice::{Kv, Progress, Row, Session},
-    wire::{Role, SearchHit, UserInfo},
+    lattice::{ENROLMENT, Kv, Progress, Row, Session},
+    wire::{ResultCode, Role, SearchHit, UserInfo},
 };
 
 pub use sqlite::SqliteStore;
@@ -231,6 +231,22 @@ pub struct Listed<T> {
     pub total: u64,
 }
 
+/// Why a row is not taken.
+pub type Refusal = (ResultCode, String);
+
+/// What the rows of one learner may take. New rows are refused beyond it. A change of a row that is there passes as long as it does not
+/// make the row larger, and a larger one up to a quarter more than `bytes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub rows: u64,
+    pub bytes: u64,
+}
+impl Default for Quota {
+    fn default() -> Self {
+        Self { rows: 1_000_000, bytes: 512 * 1024 * 1024 }
+    }
+}
+
 /// What a batch of rows did.
 #[derive(Debug, Clone, Default)]
 pub struct Pushed {
@@ -241,8 +257,10 @@ pub struct Pushed {
     /// The change number before, if every row that changed became exactly what was sent, and nothing else changed.
     pub own_since: Option<u64>,
     pub payload_conflicts: u64,
-    /// The joined rows of the batch, in its order; only if they were asked for.
-    pub rows: Vec<Row>,
+    /// Rows that were not taken: their place in the batch, and why.
+    pub refused: Vec<(usize, Refusal)>,
+    /// The joined row for each of the batch, in its order; only if they were asked for.
+    pub rows: Vec<Option<Row>>,
 }
 
 /// What `enrol` did.
@@ -306,8 +324,14 @@ pub trait Store: Send + Sync + 'static {
         give_rows: bool,
         now_ms: i64,
     ) -> Result<Pushed>;
-    /// Rows with a greater change number, in its order, and whether there are more.
-    async fn pull(&self, user: UserId, since: u64, limit: u32) -> Result<(Vec<(u64, Row)>, bool)>;
+    /// Rows with a greater change number, in its order, and whether there are more. No more rows are read after about `max_bytes`.
+    async fn pull(
+        &self,
+        user: UserId,
+        since: u64,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<(Vec<(u64, Row)>, bool)>;
     /// The learner's change number.
     async fn usn(&self, user: UserId) -> Result<u64>;
     /// Progress and sessions on a course or story.
@@ -323,8 +347,6 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Enrolled>;
 }
 
-/// The name space of the enrolment intent, and what is stored there.
-pub const ENROLMENT: &str = "enrolment";
 /// JSON: the learner wants to be in the course.
 pub const WANTED: &str = "true";
 /// JSON: not, or not any more.
@@ -332,7 +354,7 @@ pub const NOT_WANTED: &str = "null";
 
 /// True if this register says that the learner wants to be in the course.
 pub fn is_wanted(kv: &Kv) -> bool {
-    kv.ns == ENROLMENT && !matches!(kv.value.as_str(), NOT_WANTED | "false")
+    kv.ns == ENROLMENT && kv.value == WANTED
 }
 
 pub(crate) fn role_text(role: Role) -> &'static str {

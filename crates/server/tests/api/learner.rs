@@ -136,18 +136,201 @@ async fn the_server_grades_what_was_handed_in() {
     let before = w.get("/api/sync/epoch", token).await.ok::<Value>();
     w.push(token, &[attempt(true), right]).await.ok::<Value>();
     assert_eq!(w.get("/api/sync/epoch", token).await.ok::<Value>(), before);
-    // An answer that was still on its way.
-    w.push(token, &[answer("name", 1, json!({"kind": "fill", "texts": [" OXBOW "]}))])
-        .await
-        .ok::<Value>();
+    // An answer that was still on its way counts: this attempt did not bring its answers along.
+    let name = |seq: u32, value: Value| answer("name", seq, value);
+    w.push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))]).await.ok::<Value>();
     assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
-    // Nonsense scores nothing and breaks nothing.
-    w.push(token, &[answer("name", 2, json!("oxbow"))]).await.ok::<Value>();
-    assert_eq!(grades(&w.pull(token, 0).await), [(3, 1000, 2000)]);
+    // A change of mind after the submission does not, for better or worse.
+    for late in [
+        name(2, json!("oxbow")),
+        name(3, json!({"kind": "fill", "texts": ["delta"]})),
+        answer("fast", 9, json!({"kind": "choice", "chosen": ["in"]})),
+    ] {
+        assert_eq!(codes(&w.push(token, &[late]).await.ok()), ["ok"]);
+        assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
+    }
     // An unknown quiz waits.
     let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32), "startedMs": NOW, "submittedMs": NOW});
     assert_eq!(codes(&w.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()), ["ok", "ok"]);
     assert_eq!(grades(&w.pull(token, 0).await).len(), 1);
+}
+
+/// The grades of one attempt: (revision, points).
+async fn grades_of(w: &World, token: &str, attempt: u128) -> Vec<(i64, i64)> {
+    let pulled = w.pull(token, 0).await;
+    let rows = pulled["rows"].as_array().unwrap().iter().map(|r| r["row"].clone());
+    rows.filter(|r| r["type"] == "grade" && r["attempt"] == json!(device(attempt)))
+        .map(|r| (r["rev"].as_i64().unwrap(), r["points"].as_i64().unwrap()))
+        .collect()
+}
+
+const RIGHT: &str = r#"{"kind":"choice","chosen":["out"]}"#;
+const WRONG: &str = r#"{"kind":"choice","chosen":["in"]}"#;
+const OXBOW: &str = r#"{"kind":"fill","texts":["oxbow"]}"#;
+
+/// Answers that were submitted with the attempt count, in whatever order and however often rows arrive, and nothing else does.
+#[tokio::test]
+async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
+    let w = World::new();
+    w.publish().await;
+    let noor = w.learner("noor").await.access_token;
+    let (hash, item) = quiz_of(&w).await;
+    let rows = |id: u128| {
+        let attempt = |submitted_ms: Option<i64>, answers: Option<Value>| {
+            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW});
+            if let Some(ms) = submitted_ms {
+                row["submittedMs"] = json!(ms);
+            }
+            if let Some(answers) = answers {
+                row["answers"] = answers;
+            }
+            row
+        };
+        let answer = |question: &str, seq: u32, value: &str| json!({"type": "answer", "attempt": device(id), "question": question, "seq": seq, "value": value});
+        let submitted =
+            attempt(Some(NOW + 60_000), Some(json!({"fast": RIGHT, "name": "not JSON"})));
+        let honest = [
+            attempt(None, None),
+            answer("fast", 1, WRONG),
+            answer("fast", 2, RIGHT),
+            answer("name", 1, "not JSON"),
+            submitted,
+        ];
+        let late = [
+            // A greater sequence number, for better and for worse; an answer to a question that was left open.
+            answer("fast", 9, WRONG),
+            answer("name", 9, OXBOW),
+            // The whole submission again: earlier, at the same time, later, without its answers.
+            attempt(Some(NOW), Some(json!({"fast": RIGHT, "name": OXBOW}))),
+            attempt(Some(NOW + 60_000), Some(json!({"fast": RIGHT, "a": OXBOW}))),
+            attempt(Some(NOW + 70_000), Some(json!({}))),
+            attempt(Some(NOW), None),
+        ];
+        (honest, late)
+    };
+    // The honest rows in every order, one push each; then everything that a changed client may think of.
+    for (id, order) in (1000..).zip(permutations(5)) {
+        let (honest, late) = rows(id);
+        for at in &order {
+            w.push(&noor, &honest[*at..=*at]).await.ok::<Value>();
+        }
+        assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{order:?}");
+        if order[0] == 0 {
+            for row in &late {
+                w.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
+                assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{order:?} {row}");
+            }
+        }
+    }
+}
+
+fn permutations(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![vec![]];
+    }
+    let shorter = permutations(n - 1);
+    let with = |p: &Vec<usize>, at: usize| {
+        let mut p = p.clone();
+        p.insert(at, n - 1);
+        p
+    };
+    shorter.iter().flat_map(|p| (0..n).map(move |at| with(p, at))).collect()
+}
+
+/// An attempt of a release that does not submit answers with it: rows may come in several batches and any order, and each question
+/// counts as it is first seen.
+#[tokio::test]
+async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
+    let w = World::new();
+    w.publish().await;
+    let noor = w.learner("noor").await.access_token;
+    let (hash, item) = quiz_of(&w).await;
+    let answer = |id: u128, question: &str, seq: u32, value: &str| json!({"type": "answer", "attempt": device(id), "question": question, "seq": seq, "value": value});
+    let honest = |id: u128| {
+        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW, "submittedMs": NOW});
+        [attempt, answer(id, "fast", 2, RIGHT), answer(id, "name", 1, OXBOW)]
+    };
+    for (id, order) in (1000..).zip(permutations(3)) {
+        let rows = honest(id);
+        for at in &order {
+            w.push(&noor, &rows[*at..=*at]).await.ok::<Value>();
+        }
+        let graded = grades_of(&w, &noor, id).await;
+        assert_eq!(graded[0].1, 2000, "{order:?}: {graded:?}");
+        // Later changes, and the old rows again.
+        let late = [
+            answer(id, "fast", 9, WRONG),
+            answer(id, "name", 9, "\"x\""),
+            answer(id, "fast", 2, RIGHT),
+        ];
+        for row in late {
+            w.push(&noor, &[row]).await.ok::<Value>();
+            assert_eq!(grades_of(&w, &noor, id).await, graded, "{order:?}");
+        }
+    }
+    // Not for ever: after a day a question that was left open stays open.
+    let rows = honest(5);
+    w.push(&noor, &rows[..2]).await.ok::<Value>();
+    assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
+    w.clock.advance(24 * 3_600_000 + 1);
+    let noor = w.sign_in("noor", 1).await.access_token;
+    w.push(&noor, &rows[2..]).await.ok::<Value>();
+    assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
+}
+
+#[tokio::test]
+async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others() {
+    let w = World::new();
+    w.publish().await;
+    let noor = w.learner("noor").await;
+    let token = &noor.access_token;
+    let (hash, item) = quiz_of(&w).await;
+    let known = json!({"type": "attempt", "id": device(5), "quiz": item, "quizHash": hash, "startedMs": NOW});
+    let answer = |attempt: u128, question: &str| json!({"type": "answer", "attempt": device(attempt), "question": question, "seq": 1, "value": RIGHT});
+    let reply: Value = w
+        .push(token, &[answer(5, "other"), known.clone(), answer(5, "fast"), answer(5, "x")])
+        .await
+        .ok();
+    assert_eq!(codes(&reply), ["invalid", "ok", "ok", "invalid"]);
+    assert!(reply["results"][0]["reason"].as_str().unwrap().contains("other"), "{reply}");
+    // A quiz that is not known here, or an attempt that has not arrived: up to a number.
+    let mut taken = 0;
+    for batch in 0..3 {
+        let rows: Vec<Value> =
+            (0..900).map(|n| answer(6, &format!("q{}", batch * 900 + n))).collect();
+        let reply: Value = w.push(token, &rows).await.ok();
+        taken += codes(&reply).iter().filter(|c| *c == "ok").count();
+    }
+    assert_eq!(taken, 1_000);
+    // What is there may change, and another attempt has its own number.
+    let mut change = answer(6, "q7");
+    change["seq"] = json!(2);
+    let reply: Value = w.push(token, &[change, answer(6, "q2600"), answer(7, "q1")]).await.ok();
+    assert_eq!(codes(&reply), ["ok", "invalid", "ok"]);
+}
+
+#[tokio::test]
+async fn only_true_is_a_wish_to_be_enrolled() {
+    let w = World::new();
+    w.publish().await;
+    let noor = w.learner("noor").await;
+    let token = &noor.access_token;
+    let wish = |value: &str, at: i64| json!({"type": "kv", "ns": "enrolment", "key": "how-rivers-work", "value": value, "hlc": format!("{:016x}", (NOW + at) << 16), "device": device(1)});
+    let decided = async || {
+        let pulled = w.pull(token, 0).await;
+        pulled["rows"].as_array().unwrap().iter().any(|r| r["row"]["type"] == "decision")
+    };
+    for (at, garbage) in ["garbage", "1", "\"true\"", "[]", "TRUE", ""].into_iter().enumerate() {
+        let reply: Value = w.push(token, &[wish(garbage, at as i64)]).await.ok();
+        assert_eq!(codes(&reply), ["invalid"], "{garbage}");
+    }
+    for (at, not) in ["false", "null"].into_iter().enumerate() {
+        let reply: Value = w.push(token, &[wish(not, 10 + at as i64)]).await.ok();
+        assert_eq!(codes(&reply), ["ok"], "{not}");
+    }
+    assert!(!decided().await);
+    w.push(token, &[wish("true", 20)]).await.ok::<Value>();
+    assert!(decided().await);
 }
 
 /// The quiz block of the course's second section.

@@ -6,7 +6,9 @@ use std::{
 };
 
 use axum::http::Method;
-use carrel_server::{Config, FakeClock, Server, Settings};
+use carrel_model::lattice::{Row, Validate};
+use carrel_server::{Config, FakeClock, Library, Server, Settings, store::Store};
+use carrel_sqlite::{rows, rusqlite::Connection};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -80,7 +82,7 @@ async fn who_sent_everything_that_changed_is_told_so() {
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
     let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
-    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "wanted", "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
+    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true", "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
     // (what is sent, whether nothing else changed)
     let table = [
         (vec![progress("a/b/d", 5), percent_and_done(10, 9)], true),
@@ -144,6 +146,256 @@ async fn a_page_of_long_notes_ends_early_and_loses_none() {
         (second["rows"].as_array().unwrap().len(), &second["more"]),
         (70 - count, &json!(false))
     );
+}
+
+/// While another device writes, each page is one state of the database: a pull that says that there is no more has everything that was
+/// there when its last page was asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_pull_ends_early_while_another_device_pushes() {
+    let pulls = if std::env::var_os("CARREL_LONG").is_some() { 1_000 } else { 40 };
+    let w = Arc::new(World::new());
+    let noor = w.learner("noor").await;
+    let token = noor.access_token.clone();
+    // Rows of several tables: a page needs several statements.
+    let rows = |n: u32, round: u32| {
+        let stamp = format!("{:016x}", (NOW << 16) + i64::from(round));
+        [
+            progress(&format!("a/b/s{n}"), round % 10_000),
+            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1", "hlc": stamp, "device": device(1)}),
+            json!({"type": "note_life", "note": device(u128::from(n)), "deleted": stamp}),
+        ]
+    };
+    const KEYS: u32 = 60;
+    let all: Vec<Value> = (0..KEYS).flat_map(|n| rows(n, 1)).collect();
+    assert!(codes(&w.push(&token, &all).await.ok()).iter().all(|c| c == "ok"));
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (w, token, stop) = (w.clone(), token.clone(), stop.clone());
+        async move {
+            let mut round = 2;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let n = round % KEYS;
+                w.push(&token, &rows(n, round)).await.ok::<Value>();
+                round += 1;
+            }
+            round
+        }
+    });
+    for pull in 0..pulls {
+        let (mut since, mut keys) = (0, std::collections::BTreeSet::new());
+        loop {
+            let known: Value = w.get("/api/sync/epoch", &token).await.ok();
+            let limit = 20 + pull % 50;
+            let uri = format!("/api/sync/pull?since={since}&limit={limit}");
+            let page: Value = w.get(&uri, &token).await.ok();
+            for row in page["rows"].as_array().unwrap() {
+                let row = &row["row"];
+                let key = [&row["item"], &row["key"], &row["note"]].map(ToString::to_string);
+                keys.insert(key.concat());
+            }
+            since = page["next"].as_u64().unwrap();
+            if page["more"] == false {
+                let at_least = known["usn"].as_u64().unwrap();
+                assert!(since >= at_least, "pull {pull} ended at {since}, {at_least} was there");
+                break;
+            }
+        }
+        assert_eq!(keys.len(), 3 * KEYS as usize, "pull {pull} lacks rows");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(writer.await.unwrap() > 10, "the other device wrote meanwhile");
+}
+
+/// The store stops reading when there is enough for a page, not only the reply.
+#[tokio::test]
+async fn a_pull_reads_no_more_than_it_returns() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    for batch in 0..20_u128 {
+        let note = |n: u128| {
+            json!({"type": "note_revision", "rev": device(batch * 7 + n), "note": device(1), "hlc": "01a0000000000000",
+                "item": "a/b/c", "body": "n".repeat(64 * 1024)})
+        };
+        let rows: Vec<Value> = (0..7).map(note).collect();
+        assert_eq!(codes(&w.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
+    }
+    for (max_bytes, most) in [(0, 1), (200_000, 4), (4 << 20, 65), (usize::MAX, 140)] {
+        let (rows, more) = w.library.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
+        assert!((1..=most).contains(&rows.len()), "{} rows of {max_bytes} bytes", rows.len());
+        assert_eq!(more, rows.len() < 140);
+    }
+}
+
+/// Two rows that a server takes by themselves, and the row that it makes of them: every device and the server itself take that too.
+#[tokio::test]
+async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let token = &noor.access_token;
+    let with = |fields: std::ops::Range<u32>, len: usize| {
+        let mut row = progress("a/b/c", 5);
+        for n in fields {
+            row[format!("f{n:05}")] = json!("v".repeat(len));
+        }
+        row
+    };
+    let body = |pulled: &Value| pulled["rows"][0]["row"].clone();
+    for fields in [with(0..1, 3_000), with(1..2, 3_000), with(2..300, 1), with(300..316, 4_000)] {
+        assert_eq!(codes(&w.push(token, &[fields]).await.ok()), ["ok"]);
+    }
+    let joined = body(&w.pull(token, 0).await);
+    assert_eq!(joined["f00000"], "v".repeat(3_000), "both of the first are there");
+    assert_eq!(joined["f00001"], "v".repeat(3_000));
+    assert_eq!(codes(&w.push(token, std::slice::from_ref(&joined)).await.ok()), ["ok"]);
+    // 60 pushes of half a MiB each.
+    for push in 0..60_u32 {
+        let rows: Vec<Value> =
+            (0..7).map(|n| with((push * 7 + n) * 16..(push * 7 + n + 1) * 16, 4_000)).collect();
+        assert_eq!(codes(&w.push(token, &rows).await.ok()), ["ok"; 7]);
+    }
+    let reply = w.get("/api/sync/pull?since=0&limit=2000", token).await;
+    assert!(reply.body.len() < 80 * 1024, "{} bytes", reply.body.len());
+    let joined = body(&reply.ok());
+    assert_eq!(codes(&w.push(token, &[joined]).await.ok()), ["ok"]);
+    // One that is over the limits by itself is not taken.
+    for over in [with(0..1, 5_000), with(0..17, 1_000)] {
+        assert_eq!(codes(&w.push(token, &[over]).await.ok()), ["invalid"]);
+    }
+}
+
+/// A row of 31 MiB that an earlier release stored is cut back when the database is opened, and then like any other.
+#[tokio::test]
+async fn an_over_long_row_of_an_earlier_release_is_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let user = carrel_model::UserId::from_u128(7);
+    {
+        let path = dir.path().join("server.db");
+        let mut conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
+        let old = &carrel_server::store::sqlite::MIGRATIONS[..2];
+        carrel_sqlite::migrate(&mut conn, old, None, 0).unwrap();
+        let run = |sql: &str, extra: &str| {
+            let id = user.0.as_bytes().as_slice();
+            conn.execute(sql, (id, extra)).unwrap();
+        };
+        run(
+            "INSERT INTO account (id, login, login_key, name, role, password, usn, created_ms) VALUES (?1, 'noor', 'noor', ?2, 'student', '', 2, 0)",
+            "Noor",
+        );
+        run("INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL", "e1");
+        let fields: Vec<String> =
+            (0..8_000).map(|n| format!(r#""f{n:05}":"{}""#, "v".repeat(4_000))).collect();
+        let extra = format!("{{{}}}", fields.join(","));
+        run(
+            "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
+            &extra,
+        );
+        // Answers that a newer client submitted while the server did not know the field.
+        let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
+        run(
+            "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",
+            extra,
+        );
+    }
+    let library = Library::open(Config::new(dir.path())).unwrap();
+    let (rows, more) = library.store.pull(user, 0, 2_000, usize::MAX).await.unwrap();
+    assert!(!more && rows.len() == 2);
+    for (_, row) in &rows {
+        assert_eq!(row.validate(), Ok(()));
+    }
+    let Row::Attempt(attempt) = &rows[1].1 else { panic!("{rows:?}") };
+    assert_eq!(attempt.answers.as_ref().unwrap().values().next().unwrap(), "\"x\"");
+    assert_eq!(attempt.extra.to_text(), r#"{"mood":"keen"}"#);
+    let stored: i64 = {
+        let path = dir.path().join("server.db");
+        let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::reader()).unwrap();
+        let usage = "SELECT row_count, row_bytes FROM learner_usage";
+        let (count, bytes): (i64, i64) =
+            conn.query_row(usage, [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+        assert_eq!((count, bytes), (2, stored_bytes(&conn)));
+        bytes
+    };
+    assert!(stored < 100 * 1024, "{stored}");
+}
+
+/// The bytes of all rows, from the tables.
+fn stored_bytes(conn: &Connection) -> i64 {
+    let of = |spec: &rows::TableSpec| -> i64 {
+        let sql = format!("SELECT coalesce(sum({}), 0) FROM {}", rows::size(spec), spec.table);
+        conn.query_row(&sql, [], |r| r.get(0)).unwrap()
+    };
+    rows::SPECS.iter().map(of).sum()
+}
+
+#[tokio::test]
+async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
+    let settings =
+        Settings { max_rows_per_learner: 10, max_mib_per_learner: 1, ..Settings::default() };
+    let w = World::with(settings);
+    let (noor, amin) = (w.learner("noor").await, w.learner("amin").await);
+    let token = &noor.access_token;
+    let rows: Vec<Value> = (0..12).map(|n| progress(&format!("a/b/s{n:02}"), 1)).collect();
+    let reply: Value = w.push(token, &rows).await.ok();
+    let mut expected = vec!["ok"; 10];
+    expected.extend(["forbidden"; 2]);
+    assert_eq!(codes(&reply), expected);
+    assert!(reply["results"][11]["reason"].as_str().unwrap().contains("quota"), "{reply}");
+    // What is there goes on; an item of a key that is refused has its own result, also when the key is named twice.
+    let again = [progress("a/b/s00", 9_000), progress("a/b/s99", 1), progress("a/b/s99", 2)];
+    assert_eq!(codes(&w.push(token, &again).await.ok()), ["ok", "forbidden", "forbidden"]);
+    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77}, {"kind": "section", "item": "a/b/s98", "percent": 1}]);
+    let reply: Value = w.post("/api/progress/update", token, &updates).await.ok();
+    assert_eq!(codes(&reply), ["ok", "forbidden"]);
+    assert_eq!(
+        (&reply["results"][0]["row"]["percent"], &reply["results"][1]["row"]),
+        (&json!(77), &Value::Null)
+    );
+    // The server's own rows are written, and others are not touched.
+    assert_eq!(codes(&w.push(&amin.access_token, &rows[..5]).await.ok()), ["ok"; 5]);
+    let conn =
+        carrel_sqlite::open(&w.data().join("server.db"), carrel_sqlite::Options::reader()).unwrap();
+    let used: (i64, i64) = conn
+        .query_row("SELECT sum(row_count), sum(row_bytes) FROM learner_usage", [], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(used, (15, stored_bytes(&conn)));
+}
+
+/// Rows that are there may grow by a quarter more than the quota, and shrink or stay as large as they are always.
+#[tokio::test]
+async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
+    let w = World::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
+    let noor = w.learner("noor").await;
+    let token = &noor.access_token;
+    let conn =
+        carrel_sqlite::open(&w.data().join("server.db"), carrel_sqlite::Options::reader()).unwrap();
+    const MIB: i64 = 1 << 20;
+    let kv = |n: u32, at: i64, len: usize| {
+        json!({"type": "kv", "ns": "setting", "key": format!("k{n:03}"), "value": "v".repeat(len),
+            "hlc": format!("{:016x}", (NOW << 16) + at), "device": device(1)})
+    };
+    let mut refused = 0;
+    for (at, field) in (1..).zip(["a", "b", "c", "d"]) {
+        for from in [0, 8, 16] {
+            let mut rows: Vec<Value> = (from..from + 8).map(|n| kv(n, at, 16 * 1024)).collect();
+            for row in &mut rows {
+                for n in 0..4 {
+                    row[format!("{field}{n}")] = json!("v".repeat(4_000));
+                }
+            }
+            let reply: Value = w.push(token, &rows).await.ok();
+            refused += codes(&reply).iter().filter(|c| *c == "forbidden").count();
+        }
+    }
+    assert!(refused > 0);
+    let used = stored_bytes(&conn);
+    assert!((MIB * 5 / 4..MIB * 5 / 4 + 100 * 1024).contains(&used), "{used}");
+    let used: i64 =
+        conn.query_row("SELECT sum(row_bytes) FROM learner_usage", [], |r| r.get(0)).unwrap();
+    assert_eq!(used, stored_bytes(&conn));
+    assert_eq!(codes(&w.push(token, &[progress("a/b/c", 1)]).await.ok()), ["forbidden"], "new");
+    let shorter: Vec<Value> = (0..20).map(|n| kv(n, 100, 5)).collect();
+    assert_eq!(codes(&w.push(token, &shorter).await.ok()), ["ok"; 20], "what is there");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Between a `Row` and the columns of its table, both ways, in the order of `TableSpec::columns`.
 
+use std::collections::BTreeMap;
+
 use carrel_model::{
     AttemptId, BlobHash, DeviceId, EventId, Hlc, ItemId, RevisionId, SessionId, Slug,
     lattice::{
@@ -17,25 +19,30 @@ use crate::{Error, Result};
 pub(super) struct Binder<'a, 'c> {
     stmt: &'a mut Statement<'c>,
     next: usize,
+    /// What was bound so far, counted as `sql::size` does.
+    bytes: usize,
 }
 
 impl<'a, 'c> Binder<'a, 'c> {
     pub(super) fn new(stmt: &'a mut Statement<'c>) -> Self {
-        Self { stmt, next: 1 }
+        Self { stmt, next: 1, bytes: 0 }
     }
     pub(super) fn int(&mut self, n: i64) -> Result<&mut Self> {
         self.stmt.raw_bind_parameter(self.next, n)?;
         self.next += 1;
+        self.bytes += 8;
         Ok(self)
     }
     fn text(&mut self, s: &str) -> Result<&mut Self> {
         self.stmt.raw_bind_parameter(self.next, s)?;
         self.next += 1;
+        self.bytes += s.len();
         Ok(self)
     }
     fn blob(&mut self, b: &[u8]) -> Result<&mut Self> {
         self.stmt.raw_bind_parameter(self.next, b)?;
         self.next += 1;
+        self.bytes += b.len();
         Ok(self)
     }
     pub(super) fn uuid(&mut self, id: Uuid) -> Result<&mut Self> {
@@ -60,8 +67,9 @@ impl<'a, 'c> Binder<'a, 'c> {
         Ok(())
     }
 
-    /// All columns. Returns the hash of the immutable part, where there is one.
-    pub(super) fn row(&mut self, row: &Row) -> Result<()> {
+    /// All columns. Returns the size of the row.
+    pub(super) fn row(&mut self, row: &Row) -> Result<usize> {
+        self.bytes = 0;
         let extra = match row {
             Row::Progress(r) => {
                 self.text(r.kind.as_str())?
@@ -87,7 +95,7 @@ impl<'a, 'c> Binder<'a, 'c> {
             Row::Attempt(r) => {
                 self.uuid(r.id.0)?.blob(&r.payload_hash().0)?;
                 self.text(r.quiz.as_str())?.blob(&r.quiz_hash.0)?.int(r.started_ms)?;
-                self.int(r.submitted_ms.unwrap_or(NEVER))?;
+                self.int(r.submitted_ms.unwrap_or(NEVER))?.text(&r.answers_text())?;
                 &r.extra
             }
             Row::Answer(r) => {
@@ -144,7 +152,7 @@ impl<'a, 'c> Binder<'a, 'c> {
             }
         };
         self.text(&extra.to_text())?;
-        Ok(())
+        Ok(self.bytes)
     }
 }
 
@@ -228,6 +236,14 @@ impl Reader<'_> {
     fn skip(&mut self) {
         self.next += 1;
     }
+    fn answers(&mut self) -> Result<Option<BTreeMap<Slug, String>>> {
+        let text = self.take()?.as_str().map_err(|e| e.to_string());
+        let parsed = text.and_then(|t| match t {
+            "" => Ok(None),
+            t => serde_json::from_str(t).map(Some).map_err(|e| e.to_string()),
+        });
+        parsed.map_err(|e| self.bad(e))
+    }
     fn extra(&mut self) -> Result<Extra> {
         let value = self.take()?.as_str().map(Extra::from_text);
         value.map_err(|e| self.bad(e))
@@ -281,6 +297,7 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
                 quiz_hash,
                 started_ms,
                 submitted_ms: c.time()?,
+                answers: c.answers()?,
                 extra: c.extra()?,
             })
         }

@@ -14,12 +14,12 @@ use carrel_model::{
     UserId,
     lattice::{Row, RowKey, RowKind, RowType},
 };
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, types::ValueRef};
 
 pub use bind::read;
 use bind::{Binder, payload_hash, read_key};
 pub use spec::{Column, Kind, NEVER, SPECS, TableSpec};
-pub use sql::schema;
+pub use sql::{schema, size};
 
 use crate::Result;
 
@@ -55,6 +55,10 @@ pub struct Joined {
     pub as_sent: bool,
     /// One id came with two payloads: a clone, a bug or mischief. Worth a counter; the greater hash won.
     pub payload_conflict: bool,
+    /// Server only: there was no row with this key.
+    pub added: bool,
+    /// Server only: by how many bytes the row grew or shrank (`size`).
+    pub growth: i64,
 }
 
 /// Joins one valid row into its table.
@@ -66,29 +70,53 @@ pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Join
     if owner.scope() == Scope::Server {
         // Most rows of a large push are new, and an insert costs half of what the whole join does.
         let mut stmt = conn.prepare_cached(&sql.insert)?;
-        bind_all(&mut stmt, owner, row, usn)?;
+        let size = bind_all(&mut stmt, owner, row, usn)?;
         if stmt.raw_execute()? > 0 {
-            return Ok(Joined { changed: true, as_sent: true, payload_conflict: false });
+            let growth = size as i64;
+            return Ok(Joined {
+                changed: true,
+                as_sent: true,
+                added: true,
+                growth,
+                ..Joined::default()
+            });
         }
     }
-    let mut payload_conflict = false;
-    if let Some(hash) = payload_hash(row) {
-        let mut stmt = conn.prepare_cached(&sql.payload)?;
+    let mut joined = Joined::default();
+    let hash = payload_hash(row);
+    let mut size_before = 0;
+    if hash.is_some() || owner.scope() == Scope::Server {
+        let mut stmt = conn.prepare_cached(&sql.about)?;
         bind_owner(&mut stmt, owner)?.key(&row.key())?;
         let mut found = stmt.raw_query();
         if let Some(stored) = found.next()? {
-            payload_conflict = stored.get_ref(0)?.as_blob() != Ok(&hash.0[..]);
+            size_before = stored.get::<_, i64>(0)?;
+            let stored = stored.get_ref(1)?.as_blob();
+            joined.payload_conflict = hash.is_some_and(|h| stored != Ok(&h.0[..]));
         }
     }
     let mut stmt = conn.prepare_cached(&sql.upsert)?;
     bind_all(&mut stmt, owner, row, usn)?;
     if owner == Owner::Client {
-        let changed = stmt.raw_execute()? > 0;
-        return Ok(Joined { changed, as_sent: false, payload_conflict });
+        joined.changed = stmt.raw_execute()? > 0;
+        return Ok(joined);
     }
     let mut written = stmt.raw_query();
-    let as_sent = written.next()?.map(|r| r.get(0)).transpose()?;
-    Ok(Joined { changed: as_sent.is_some(), as_sent: as_sent == Some(true), payload_conflict })
+    if let Some(r) = written.next()? {
+        joined.changed = true;
+        joined.as_sent = r.get(0)?;
+        joined.growth = r.get::<_, i64>(1)? - size_before;
+    }
+    Ok(joined)
+}
+
+/// The size of the stored row with this key (see `size`); none if there is no such row.
+pub fn size_of(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<u64>> {
+    let sql = &sql::of(TableSpec::of(key.row_type), owner.scope()).about;
+    let mut stmt = conn.prepare_cached(sql)?;
+    bind_owner(&mut stmt, owner)?.key(key)?;
+    let mut rows = stmt.raw_query();
+    Ok(rows.next()?.map(|r| r.get::<_, i64>(0)).transpose()?.map(i64::unsigned_abs))
 }
 
 /// The row with this key. `BadKey` if the text is none of that kind.
@@ -152,33 +180,75 @@ pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -
     Ok(found)
 }
 
-/// A learner's rows that changed after `since`, over all kinds, by change number, at most `limit` of them. Server only.
+/// Part of what changed, in the order of change numbers.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub rows: Vec<(u64, Row)>,
+    /// There are rows after these.
+    pub more: bool,
+}
+
+/// A learner's rows that changed after `since`, over all kinds, by change number: at most `limit` of them, and no more after about
+/// `max_bytes` were read, but at least one. Server only.
 ///
-/// The last number is the next cursor. Fewer than `limit` rows: there are no more.
-pub fn since(conn: &Connection, user: UserId, since: u64, limit: usize) -> Result<Vec<(u64, Row)>> {
-    // First the numbers alone (from the indices), then each table's share, so that no row is read in vain.
-    let mut share = [0_usize; SPECS.len()];
+/// The last number is the next cursor. Call it inside a read transaction: it takes several statements.
+pub fn since(
+    conn: &Connection,
+    user: UserId,
+    since: u64,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Page> {
+    // First the numbers alone (from the indices), one more than asked for to know whether there is more.
+    let mut order = Vec::new();
     let mut last = 0;
     let mut stmt = conn.prepare_cached(&sql::CHANGED)?;
-    let mut changed =
-        stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), stored_usn(limit as u64)))?;
+    let most = stored_usn(limit as u64).saturating_add(1);
+    let mut changed = stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), most))?;
+    let mut more = false;
     while let Some(row) = changed.next()? {
-        let table: u8 = row.get(0)?;
-        share[usize::from(table)] += 1;
+        if order.len() == limit {
+            more = true;
+            break;
+        }
+        order.push(usize::from(row.get::<_, u8>(0)?));
         last = row.get(1)?;
     }
-    let mut found = Vec::with_capacity(share.iter().sum());
-    for spec in SPECS.iter().filter(|s| share[s.row_type as usize] > 0) {
-        let mut stmt = conn.prepare_cached(&sql::of(spec, Scope::Server).page)?;
-        bind_owner(&mut stmt, Owner::Server(user))?.int(stored_usn(since))?.int(last)?;
-        let mut rows = stmt.raw_query();
-        while let Some(row) = rows.next()? {
-            let usn: i64 = row.get(spec.columns().count())?;
-            found.push((usn.unsigned_abs(), read(spec.row_type, row)?));
+    drop(changed);
+    // Then one open statement for each table with a share; each row is read when its turn comes, so that none is read in vain.
+    let mut pages: Vec<Option<CachedStatement<'_>>> = Vec::with_capacity(SPECS.len());
+    for (table, spec) in SPECS.iter().enumerate() {
+        let has_share = order.contains(&table);
+        let page = &sql::of(spec, Scope::Server).page;
+        let mut stmt = has_share.then(|| conn.prepare_cached(page)).transpose()?;
+        if let Some(stmt) = &mut stmt {
+            bind_owner(stmt, Owner::Server(user))?.int(stored_usn(since))?.int(last)?;
         }
+        pages.push(stmt);
     }
-    found.sort_by_key(|(usn, _)| *usn);
-    Ok(found)
+    let mut pages: Vec<_> = pages.iter_mut().map(|s| s.as_mut().map(|s| s.raw_query())).collect();
+    let mut page = Page { rows: Vec::with_capacity(order.len()), more };
+    let mut bytes = 0;
+    for table in order {
+        let Some(row) = pages[table].as_mut().map(|p| p.next()).transpose()?.flatten() else {
+            continue;
+        };
+        let spec = &SPECS[table];
+        let columns = spec.columns().count();
+        for i in 0..columns {
+            bytes += match row.get_ref(i)? {
+                ValueRef::Text(b) | ValueRef::Blob(b) => b.len(),
+                _ => 8,
+            };
+        }
+        if bytes > max_bytes && !page.rows.is_empty() {
+            page.more = true;
+            break;
+        }
+        let usn: i64 = row.get(columns)?;
+        page.rows.push((usn.unsigned_abs(), read(spec.row_type, row)?));
+    }
+    Ok(page)
 }
 
 /// The greatest change number among a learner's rows; 0 if there are none. Server only.
@@ -195,7 +265,7 @@ pub fn last_usn(conn: &Connection, user: UserId) -> Result<u64> {
     Ok(last)
 }
 
-fn bind_all(stmt: &mut CachedStatement<'_>, owner: Owner, row: &Row, usn: u64) -> Result<()> {
+fn bind_all(stmt: &mut CachedStatement<'_>, owner: Owner, row: &Row, usn: u64) -> Result<usize> {
     let mut binder = bind_owner(stmt, owner)?;
     if owner.scope() == Scope::Server {
         binder.int(stored_usn(usn))?;

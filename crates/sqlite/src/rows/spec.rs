@@ -1,7 +1,7 @@
 //! The lattices as data: one table description for each kind of row. Schema, upsert, select and scan are made from it.
 //!
-//! A row is its key and a product of parts: registers (the lexicographic maximum of a tuple of columns), maxima, minima, and the
-//! fields of newer versions (`extra`). Tuple order in SQL (integers, bytes, text by its UTF-8 bytes) is the order in Rust.
+//! A row is its key and a product of parts: registers (the lexicographic maximum of a tuple of columns), maxima, minima, least tuples
+//! (the lexicographic minimum), and the fields of newer versions (`extra`). Tuple order in SQL (integers, bytes, text by its UTF-8 bytes) is the order in Rust.
 
 use carrel_model::lattice::RowType;
 
@@ -45,6 +45,8 @@ pub struct TableSpec {
     pub maxima: &'static [Column],
     /// Earliest times; `NEVER` for none.
     pub minima: &'static [Column],
+    /// Each the lexicographic minimum of its columns. The first is a time, `NEVER` for none.
+    pub least: &'static [&'static [Column]],
 }
 
 /// "Not yet" in a column that keeps a minimum.
@@ -56,7 +58,7 @@ pub(super) const USN: Column = int("usn");
 const PAYLOAD_HASH: &str = "payload_hash";
 
 impl TableSpec {
-    /// All columns but `user_id` and `usn`: keys, registers, maxima, minima, extra.
+    /// All columns but `user_id` and `usn`: keys, registers, maxima, minima, least tuples, extra.
     pub fn columns(&self) -> impl Iterator<Item = Column> {
         let registers = self.registers.iter().copied().flatten();
         self.keys
@@ -64,6 +66,7 @@ impl TableSpec {
             .chain(registers)
             .chain(self.maxima)
             .chain(self.minima)
+            .chain(self.least.iter().copied().flatten())
             .copied()
             .chain([EXTRA])
     }
@@ -99,6 +102,7 @@ const NONE: TableSpec = TableSpec {
     registers: &[],
     maxima: &[],
     minima: &[],
+    least: &[],
 };
 
 /// One for each of `RowType::ALL`, in that order.
@@ -134,7 +138,8 @@ pub static SPECS: [TableSpec; 11] = [
         table: "attempt",
         keys: &[uuid("id")],
         registers: &[&[hash(PAYLOAD_HASH), text("quiz"), hash("quiz_hash"), int("started_ms")]],
-        minima: &[int("submitted_ms")],
+        // The answers as they were submitted; '' for none.
+        least: &[&[int("submitted_ms"), text("answers")]],
         ..NONE
     },
     TableSpec {

@@ -4,19 +4,19 @@ use std::{fmt::Write as _, sync::LazyLock};
 
 use super::{
     Scope,
-    spec::{Column, EXTRA, SPECS, TableSpec, USER, USN},
+    spec::{Column, EXTRA, Kind, SPECS, TableSpec, USER, USN},
 };
 
 /// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` the change number.
 pub(super) struct Statements {
     /// Server only. Binds all columns; writes nothing if the key is there.
     pub(super) insert: String,
-    /// Binds all columns. The server's gives a row if anything was written: whether the row is now as it was bound.
+    /// Binds all columns. The server's returns a row if anything was written: whether the row is now as it was bound, and its size.
     pub(super) upsert: String,
     /// Binds the keys.
     pub(super) get: String,
-    /// Binds the keys; empty for a row without an immutable part.
-    pub(super) payload: String,
+    /// Binds the keys. The row's size, and the hash of its immutable part (empty if it has none).
+    pub(super) about: String,
     pub(super) all: String,
     pub(super) keys: String,
     /// Server only: rows with `?2 < usn <= ?3`, in order; the change number comes last.
@@ -83,10 +83,9 @@ fn statements(spec: &TableSpec, scope: Scope) -> Statements {
         insert: format!("{} DO NOTHING", insert(spec, scope)),
         upsert: upsert(spec, scope),
         get: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
-        payload: if spec.has_payload() {
-            format!("SELECT payload_hash FROM {table} WHERE {by_key}")
-        } else {
-            String::new()
+        about: {
+            let payload = if spec.has_payload() { "payload_hash" } else { "x''" };
+            format!("SELECT {}, {payload} FROM {table} WHERE {by_key}", size(spec))
         },
         all: format!(
             "SELECT {columns} FROM {table}{whose} ORDER BY {}",
@@ -103,25 +102,32 @@ fn statements(spec: &TableSpec, scope: Scope) -> Statements {
     }
 }
 
+/// What a row counts in a quota: the bytes of its texts and blobs, and 8 for each number. `Binder` counts the same.
+pub fn size(spec: &TableSpec) -> String {
+    let of = |c: Column| match c.kind {
+        Kind::Int => "8".to_owned(),
+        _ => format!("octet_length({})", c.name),
+    };
+    spec.columns().map(of).collect::<Vec<_>>().join(" + ")
+}
+
 /// `INSERT ... ON CONFLICT DO UPDATE` that is the join, and that writes nothing if the join changes nothing: a replay must not
 /// move a change number.
 fn upsert(spec: &TableSpec, scope: Scope) -> String {
     let t = spec.table;
     let mut set = Vec::new();
     let mut grows = Vec::new();
-    for register in spec.registers {
+    let greatest = spec.registers.iter().map(|columns| (columns, '>'));
+    for (register, sign) in greatest.chain(spec.least.iter().map(|columns| (columns, '<'))) {
         let tuple = |of: &str| {
             let names: Vec<String> = register.iter().map(|c| format!("{of}.{}", c.name)).collect();
             format!("({})", names.join(", "))
         };
-        let greater = format!("{} > {}", tuple("excluded"), tuple(t));
+        let wins = format!("{} {sign} {}", tuple("excluded"), tuple(t));
         for c in *register {
-            set.push(format!(
-                "{0} = CASE WHEN {greater} THEN excluded.{0} ELSE {t}.{0} END",
-                c.name
-            ));
+            set.push(format!("{0} = CASE WHEN {wins} THEN excluded.{0} ELSE {t}.{0} END", c.name));
         }
-        grows.push(greater);
+        grows.push(wins);
     }
     for (columns, function, sign) in [(spec.maxima, "max", '>'), (spec.minima, "min", '<')] {
         for c in columns {
@@ -145,7 +151,7 @@ fn upsert(spec: &TableSpec, scope: Scope) -> String {
                 .skip(2 + spec.keys.len())
                 .map(|(c, place)| format!("{} = {place}", c.name))
                 .collect();
-            format!(" RETURNING {}", sent.join(" AND "))
+            format!(" RETURNING {}, {}", sent.join(" AND "), size(spec))
         }
     };
     format!(

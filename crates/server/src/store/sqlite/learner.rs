@@ -2,15 +2,19 @@
 //!
 //! Not here: validation and folding (`crate::push`), the joins (`carrel_sqlite::rows`), scoring (`crate::grading`).
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    rc::Rc,
+};
 
 use carrel_model::{
-    AttemptId, DeviceId, Hlc, Slug, UserId,
+    AttemptId, BlobHash, DeviceId, Hlc, ItemId, Slug, UserId,
     content::Quiz,
     lattice::{
-        Answer, Attempt, Decision, DecisionStatus, Extra, Kv, Progress, Row, RowKey, RowType,
-        Session,
+        Answer, Attempt, Decision, DecisionStatus, ENROLMENT, Extra, Grade, Kv, Progress, Row,
+        RowKey, RowType, Session,
     },
+    wire::ResultCode,
 };
 use carrel_sqlite::rows::{self, Joined, Owner};
 use rusqlite::{Connection, OptionalExtension};
@@ -18,35 +22,96 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::{
     grading,
     store::{
-        ENROLMENT, Enrolled, NOT_WANTED, Pushed, Result, StoreError, WANTED, is_wanted,
+        Enrolled, NOT_WANTED, Pushed, Quota, Refusal, Result, StoreError, WANTED, is_wanted,
         sqlite::unreadable,
     },
 };
+
+/// How many answers are graded in one transaction, so that others can write in between.
+const GRADED_AT_ONCE: usize = 5_000;
+
+/// Attempts to grade, and which of their answers were in the batch.
+pub(super) type ToGrade = BTreeMap<AttemptId, BTreeSet<Slug>>;
+
+/// A quiz and the ids of its questions.
+struct KnownQuiz {
+    quiz: Quiz,
+    questions: HashSet<Slug>,
+}
+
+/// Which answers an attempt takes.
+enum Takes {
+    /// Those to the questions of its quiz.
+    Questions(Rc<KnownQuiz>),
+    /// The quiz is not known here: so many more.
+    Any(usize),
+}
+
+/// What a learner's rows count against the quota.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Usage {
+    rows: i64,
+    bytes: i64,
+}
 
 /// One learner's change numbers inside one transaction.
 struct Ledger<'c> {
     conn: &'c Connection,
     user: UserId,
     before: u64,
+    quota: Quota,
+    usage_before: Usage,
+    usage: Usage,
     /// Something changed that whoever sent the rows does not have.
     news: bool,
+    quizzes: HashMap<(BlobHash, ItemId), Option<Rc<KnownQuiz>>>,
+    takes: HashMap<AttemptId, Takes>,
     done: Pushed,
 }
 
 impl<'c> Ledger<'c> {
-    fn open(conn: &'c Connection, user: UserId) -> Result<Self> {
+    fn open(conn: &'c Connection, user: UserId, quota: Quota) -> Result<Self> {
         let before = usn(conn, user)?;
-        let done = Pushed { usn: before, ..Pushed::default() };
-        Ok(Self { conn, user, before, news: false, done })
+        let usage = usage(conn, user)?;
+        Ok(Self {
+            conn,
+            user,
+            before,
+            quota,
+            usage_before: usage,
+            usage,
+            news: false,
+            quizzes: HashMap::new(),
+            takes: HashMap::new(),
+            done: Pushed { usn: before, ..Pushed::default() },
+        })
     }
     fn owner(&self) -> Owner {
         Owner::Server(self.user)
     }
-    /// Joins one row that a device sent; a row that says nothing new takes no number.
-    fn take(&mut self, row: &Row) -> Result<()> {
-        let joined = self.join(row)?;
-        self.news |= joined.changed && !joined.as_sent;
-        Ok(())
+    /// Joins the row at `place` of a device's batch; a no-op takes no change number. False if it was refused.
+    fn take(&mut self, place: usize, row: &Row) -> Result<bool> {
+        let refusal = self.refusal(row)?;
+        let joined = match refusal {
+            Some(refusal) => Err(refusal),
+            None if self.usage.bytes >= self.hard_limit() => self.join_smaller(row)?,
+            None => Ok(self.join(row)?),
+        };
+        match joined {
+            Ok(joined) => {
+                self.news |= joined.changed && !joined.as_sent;
+                if let (true, Row::Answer(a)) = (joined.added, row)
+                    && let Some(Takes::Any(left)) = self.takes.get_mut(&a.attempt)
+                {
+                    *left = left.saturating_sub(1);
+                }
+                Ok(true)
+            }
+            Err(refusal) => {
+                self.done.refused.push((place, refusal));
+                Ok(false)
+            }
+        }
     }
     /// Joins one of the server's own.
     fn add(&mut self, row: &Row) -> Result<()> {
@@ -58,9 +123,91 @@ impl<'c> Ledger<'c> {
         if joined.changed {
             self.done.usn += 1;
             self.done.changed += 1;
+            self.usage.rows += i64::from(joined.added);
+            self.usage.bytes += joined.growth;
         }
         self.done.payload_conflicts += u64::from(joined.payload_conflict);
         Ok(joined)
+    }
+    /// Joins a row unless that makes it larger.
+    fn join_smaller(&mut self, row: &Row) -> Result<Result<Joined, Refusal>> {
+        self.conn.prepare_cached("SAVEPOINT quota")?.execute([])?;
+        let joined = rows::join(self.conn, self.owner(), row, self.done.usn + 1)?;
+        let too_large = joined.growth > 0;
+        if too_large {
+            self.conn.prepare_cached("ROLLBACK TO quota")?.execute([])?;
+        }
+        self.conn.prepare_cached("RELEASE quota")?.execute([])?;
+        if too_large {
+            return Ok(Err(self.over_quota()));
+        }
+        if joined.changed {
+            self.done.usn += 1;
+            self.done.changed += 1;
+            self.usage.bytes += joined.growth;
+        }
+        self.done.payload_conflicts += u64::from(joined.payload_conflict);
+        Ok(Ok(joined))
+    }
+    fn hard_limit(&self) -> i64 {
+        i64::try_from(self.quota.bytes.saturating_add(self.quota.bytes / 4)).unwrap_or(i64::MAX)
+    }
+    fn over_quota(&self) -> Refusal {
+        let Quota { rows, bytes } = self.quota;
+        let mib = bytes / (1024 * 1024);
+        let reason = format!(
+            "over the quota of this server: {rows} rows or {mib} MiB for each learner; ask who runs the server"
+        );
+        (ResultCode::Forbidden, reason)
+    }
+    /// Why a row that is valid by itself is not taken. A change of a row that is there is never refused here.
+    fn refusal(&mut self, row: &Row) -> Result<Option<Refusal>> {
+        let by_rule = match row {
+            Row::Answer(answer) => self.answer_refusal(answer)?,
+            _ => None,
+        };
+        let is_over = |used: i64, most: u64| used.unsigned_abs() >= most;
+        let over = is_over(self.usage.rows, self.quota.rows)
+            || is_over(self.usage.bytes, self.quota.bytes);
+        let Some(refusal) = by_rule.or_else(|| over.then(|| self.over_quota())) else {
+            return Ok(None);
+        };
+        let is_new = rows::size_of(self.conn, self.owner(), &row.key())?.is_none();
+        Ok(is_new.then_some(refusal))
+    }
+    /// An attempt takes answers to the questions of its quiz; while the quiz is unknown here, a bounded number.
+    fn answer_refusal(&mut self, answer: &Answer) -> Result<Option<Refusal>> {
+        let id = answer.attempt;
+        if !self.takes.contains_key(&id) {
+            let attempt = match self.get(&RowKey::of(RowType::Attempt, &[id.to_string()]))? {
+                Some(Row::Attempt(attempt)) => Some(attempt),
+                _ => None,
+            };
+            let quiz = attempt.map(|a| self.quiz(&a)).transpose()?.flatten();
+            let takes = match quiz {
+                Some(quiz) => Takes::Questions(quiz),
+                None => Takes::Any(Attempt::MAX_ANSWERS - self.count_answers(id)?),
+            };
+            self.takes.insert(id, takes);
+        }
+        let reason = match self.takes.get(&id) {
+            Some(Takes::Questions(quiz)) if !quiz.questions.contains(&answer.question) => {
+                format!("question: the quiz of the attempt has no question {}", answer.question)
+            }
+            Some(Takes::Any(0)) => {
+                format!("question: over {} answers for one attempt", Attempt::MAX_ANSWERS)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some((ResultCode::Invalid, reason)))
+    }
+    /// How many answers an attempt has; not counted beyond `MAX_ANSWERS`.
+    fn count_answers(&self, id: AttemptId) -> Result<usize> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM answer WHERE user_id = ?1 AND attempt = ?2 LIMIT ?3)";
+        let most = Attempt::MAX_ANSWERS as i64;
+        let values = (self.user.0.as_bytes(), id.0.as_bytes(), most);
+        let count: i64 = self.conn.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
+        Ok(count.clamp(0, most) as usize)
     }
     fn get(&self, key: &RowKey) -> Result<Option<Row>> {
         Ok(rows::get(self.conn, self.owner(), key)?)
@@ -72,29 +219,102 @@ impl<'c> Ledger<'c> {
                 .prepare_cached("UPDATE account SET usn = ?2 WHERE id = ?1")?
                 .execute((self.user.0.as_bytes(), self.done.usn as i64))?;
         }
+        if self.usage != self.usage_before {
+            let sql = "INSERT INTO learner_usage (user_id, row_count, row_bytes) VALUES (?1, ?2, ?3) \
+                       ON CONFLICT (user_id) DO UPDATE SET row_count = excluded.row_count, row_bytes = excluded.row_bytes";
+            let values = (self.user.0.as_bytes(), self.usage.rows, self.usage.bytes);
+            self.conn.prepare_cached(sql)?.execute(values)?;
+        }
         Ok(self.done)
     }
-    /// Scores an attempt that was handed in, if its quiz is known and the result is new.
-    fn grade(&mut self, id: AttemptId, now_ms: i64) -> Result<()> {
-        let key = |row_type| RowKey { row_type, key: id.to_string() };
-        let Some(Row::Attempt(attempt)) = self.get(&key(RowType::Attempt))? else { return Ok(()) };
-        if attempt.submitted_ms.is_none() {
-            return Ok(());
+    /// The quiz of an attempt, if it was ever published here.
+    fn quiz(&mut self, attempt: &Attempt) -> Result<Option<Rc<KnownQuiz>>> {
+        let key = (attempt.quiz_hash, attempt.quiz.clone());
+        if let Some(known) = self.quizzes.get(&key) {
+            return Ok(known.clone());
         }
-        let Some(quiz) = quiz(self.conn, &attempt)? else { return Ok(()) };
-        let answers: Vec<Answer> = rows::query(
-            self.conn,
-            "WHERE user_id = ?1 AND attempt = ?2",
-            (self.user.0.as_bytes(), id.0.as_bytes()),
-        )?;
+        let known = quiz(self.conn, attempt)?.map(|quiz| {
+            let questions = quiz.questions.iter().map(|q| q.id.clone()).collect();
+            Rc::new(KnownQuiz { quiz, questions })
+        });
+        self.quizzes.insert(key, known.clone());
+        Ok(known)
+    }
+    /// Grades attempts until enough was done for one transaction; the rest is left in `attempts`.
+    fn grade_all(&mut self, attempts: &mut ToGrade, now_ms: i64) -> Result<()> {
+        let mut work = 0;
+        while work < GRADED_AT_ONCE
+            && let Some((id, touched)) = attempts.pop_first()
+        {
+            work += self.grade(id, &touched, now_ms)?;
+        }
+        Ok(())
+    }
+    /// Scores an attempt that was submitted, if its quiz is known: once, from the answers that were submitted with it. Whatever comes
+    /// later (answers, or another submission of the same attempt) is kept but does not count. Returns how many answers were looked at.
+    fn grade(&mut self, id: AttemptId, touched: &BTreeSet<Slug>, now_ms: i64) -> Result<usize> {
+        let key = |row_type| RowKey { row_type, key: id.to_string() };
+        let Some(Row::Attempt(attempt)) = self.get(&key(RowType::Attempt))? else { return Ok(1) };
+        if attempt.submitted_ms.is_none() {
+            return Ok(1);
+        }
+        let Some(known) = self.quiz(&attempt)? else { return Ok(1) };
         let old = match self.get(&key(RowType::Grade))? {
             Some(Row::Grade(grade)) => Some(grade),
             _ => None,
         };
-        if let Some(grade) = grading::regrade(&quiz, id, &answers, old.as_ref(), now_ms) {
+        if let (Some(answers), None) = (&attempt.answers, &old) {
+            let score = grading::score(&known.quiz, answers);
+            if let Some(grade) = grading::next(id, score, None, now_ms) {
+                self.add(&Row::Grade(grade))?;
+            }
+            return Ok(1 + answers.len() + known.quiz.questions.len());
+        }
+        self.grade_open(id, &known, touched, old.as_ref(), now_ms)
+    }
+    /// The same for an attempt that a release without submitted answers made: each question counts as it is when it is first seen.
+    fn grade_open(
+        &mut self,
+        id: AttemptId,
+        known: &KnownQuiz,
+        touched: &BTreeSet<Slug>,
+        old: Option<&Grade>,
+        now_ms: i64,
+    ) -> Result<usize> {
+        let open = open_grade(self.conn, self.user, id)?;
+        let is_first = open.is_none();
+        let (first_ms, mut points) = match (open, old) {
+            // Graded by the answers that were submitted, or before questions were graded one by one.
+            (None, Some(_)) => return Ok(1),
+            (Some((first_ms, _)), _) if now_ms.saturating_sub(first_ms) > grading::OPEN_MS => {
+                return Ok(1);
+            }
+            (Some(open), _) => open,
+            (None, None) => (now_ms, BTreeMap::new()),
+        };
+        let mut work = 1;
+        let before = points.len();
+        for question in &known.quiz.questions {
+            if points.contains_key(&question.id) || !(is_first || touched.contains(&question.id)) {
+                continue;
+            }
+            work += 1;
+            let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
+            if let Some(Row::Answer(answer)) = self.get(&key)? {
+                points.insert(question.id.clone(), grading::score_one(question, &answer.value));
+            }
+        }
+        if is_first || points.len() > before {
+            let text = serde_json::to_string(&points).map_err(|e| unreadable("grade", e))?;
+            let sql = "INSERT OR REPLACE INTO open_grade (user_id, attempt, first_ms, points) VALUES (?1, ?2, ?3, ?4)";
+            let values = (self.user.0.as_bytes(), id.0.as_bytes(), first_ms, text);
+            self.conn.prepare_cached(sql)?.execute(values)?;
+        }
+        let score = (points.values().sum(), grading::max_points(&known.quiz));
+        if let Some(grade) = grading::next(id, score, old, now_ms) {
             self.add(&Row::Grade(grade))?;
         }
-        Ok(())
+        Ok(work)
     }
     /// Open policy: whoever wants to be in a course of this catalogue is in it.
     fn decide(&mut self, course: &Slug) -> Result<Option<Decision>> {
@@ -126,24 +346,63 @@ fn quiz(conn: &Connection, attempt: &Attempt) -> Result<Option<Quiz>> {
     let mut stmt = conn.prepare_cached("SELECT body FROM quiz WHERE hash = ?1 AND item = ?2")?;
     let body: Option<String> =
         stmt.query_row((attempt.quiz_hash.0, attempt.quiz.as_str()), |r| r.get(0)).optional()?;
-    body.map(|b| serde_json::from_str(&b).map_err(|e| unreadable("quiz", e))).transpose()
+    let Some(body) = body else { return Ok(None) };
+    match serde_json::from_str(&body) {
+        Ok(quiz) => Ok(Some(quiz)),
+        // A learner's rows must not wait for it.
+        Err(e) => {
+            tracing::error!(quiz.item = %attempt.quiz, error = %e, "a stored quiz cannot be read");
+            Ok(None)
+        }
+    }
 }
 
+/// When an attempt without submitted answers was first graded, and the points of the questions that were.
+fn open_grade(
+    conn: &Connection,
+    user: UserId,
+    id: AttemptId,
+) -> Result<Option<(i64, BTreeMap<Slug, i64>)>> {
+    let sql = "SELECT first_ms, points FROM open_grade WHERE user_id = ?1 AND attempt = ?2";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let found: Option<(i64, String)> = stmt
+        .query_row((user.0.as_bytes(), id.0.as_bytes()), |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    let Some((first_ms, points)) = found else { return Ok(None) };
+    let points = serde_json::from_str(&points).map_err(|e| unreadable("grade", e))?;
+    Ok(Some((first_ms, points)))
+}
+
+fn usage(conn: &Connection, user: UserId) -> Result<Usage> {
+    let sql = "SELECT row_count, row_bytes FROM learner_usage WHERE user_id = ?1";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let found = stmt
+        .query_row([user.0.as_bytes()], |r| Ok(Usage { rows: r.get(0)?, bytes: r.get(1)? }))
+        .optional()?;
+    Ok(found.unwrap_or(Usage { rows: 0, bytes: 0 }))
+}
+
+/// Joins a batch. What is left to grade comes back for another transaction.
 pub(super) fn push(
     conn: &Connection,
     user: UserId,
     batch: &[Row],
     give_rows: bool,
+    quota: Quota,
     now_ms: i64,
-) -> Result<Pushed> {
-    let mut ledger = Ledger::open(conn, user)?;
-    let mut attempts: BTreeSet<AttemptId> = BTreeSet::new();
-    for row in batch {
+) -> Result<(Pushed, ToGrade)> {
+    let mut ledger = Ledger::open(conn, user, quota)?;
+    let mut attempts = ToGrade::new();
+    for (place, row) in batch.iter().enumerate() {
         // A replay asks again too: its quiz or course may have been published since.
-        ledger.take(row)?;
+        if !ledger.take(place, row)? {
+            continue;
+        }
         match row {
-            Row::Attempt(a) => drop(attempts.insert(a.id)),
-            Row::Answer(a) => drop(attempts.insert(a.attempt)),
+            Row::Attempt(a) => drop(attempts.entry(a.id).or_default()),
+            Row::Answer(a) => {
+                attempts.entry(a.attempt).or_default().insert(a.question.clone());
+            }
             Row::Kv(kv) if is_wanted(kv) => {
                 if let Ok(course) = Slug::new(kv.key.as_str()) {
                     ledger.decide(&course)?;
@@ -152,16 +411,27 @@ pub(super) fn push(
             _ => {}
         }
     }
-    for id in attempts {
-        ledger.grade(id, now_ms)?;
-    }
+    ledger.grade_all(&mut attempts, now_ms)?;
     if give_rows {
         for row in batch {
             let joined = ledger.get(&row.key())?;
-            ledger.done.rows.extend(joined);
+            ledger.done.rows.push(joined);
         }
     }
-    ledger.close()
+    Ok((ledger.close()?, attempts))
+}
+
+/// Grades what a push left.
+pub(super) fn grade(
+    conn: &Connection,
+    user: UserId,
+    mut attempts: ToGrade,
+    quota: Quota,
+    now_ms: i64,
+) -> Result<(Pushed, ToGrade)> {
+    let mut ledger = Ledger::open(conn, user, quota)?;
+    ledger.grade_all(&mut attempts, now_ms)?;
+    Ok((ledger.close()?, attempts))
 }
 
 pub(super) fn pull(
@@ -169,16 +439,14 @@ pub(super) fn pull(
     user: UserId,
     since: u64,
     limit: u32,
+    max_bytes: usize,
 ) -> Result<(Vec<(u64, Row)>, bool)> {
     // One look tells a device that is up to date that it is.
     if usn(conn, user)? <= since {
         return Ok((Vec::new(), false));
     }
-    let limit = limit as usize;
-    let mut found = rows::since(conn, user, since, limit + 1)?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    Ok((found, more))
+    let page = rows::since(conn, user, since, limit as usize, max_bytes)?;
+    Ok((page.rows, page.more))
 }
 
 pub(super) fn usn(conn: &Connection, user: UserId) -> Result<u64> {
@@ -207,9 +475,10 @@ pub(super) fn enrol(
     course: &Slug,
     device: DeviceId,
     wanted: bool,
+    quota: Quota,
     now_ms: i64,
 ) -> Result<Enrolled> {
-    let mut ledger = Ledger::open(conn, user)?;
+    let mut ledger = Ledger::open(conn, user, quota)?;
     let key = RowKey { row_type: RowType::Kv, key: format!("{ENROLMENT}\u{1f}{course}") };
     let old = match ledger.get(&key)? {
         Some(Row::Kv(kv)) => Some(kv),

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::{
     Account, Adopted, Adoption, Enrolled, Filter, Kind, Listed, NewAccount, NewSignIn, Presented,
-    Publication, Published, Pushed, Redeem, Redeemed, Result, SignedIn, Store, StoreError,
+    Publication, Published, Pushed, Quota, Redeem, Redeemed, Result, SignedIn, Store, StoreError,
 };
 use crate::tokens::AccountCertificate;
 use writer::{Writer, log_slow};
@@ -49,6 +49,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "accounts",
         sql: include_str!("../../../../../migrations/server-sqlite/0003_accounts.sql"),
     },
+    Migration {
+        number: 4,
+        name: "limits",
+        sql: include_str!("../../../../../migrations/server-sqlite/0004_limits.sql"),
+    },
 ];
 
 /// The name of the database file in the data folder.
@@ -60,6 +65,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     slow_ms: u64,
     token_salt: String,
+    quota: Quota,
 }
 
 struct Readers {
@@ -96,14 +102,19 @@ impl SqliteStore {
         let writer = Writer::start(conn).map_err(|_| StoreError::Closed)?;
         let readers =
             Arc::new(Readers { idle: Mutex::new(idle), free: Arc::new(Semaphore::new(count)) });
-        Ok(Self { writer, readers, slow_ms, token_salt })
+        Ok(Self { writer, readers, slow_ms, token_salt, quota: Quota::default() })
     }
 
     /// The random text that all refresh tokens depend on; empty until all sign-ins were ended once.
     pub fn token_salt(&self) -> &str {
         &self.token_salt
     }
+    /// The same store with another quota for each learner.
+    pub fn with_quota(self, quota: Quota) -> Self {
+        Self { quota, ..self }
+    }
 
+    /// Runs `f` in a read transaction: all its statements see one state of the database.
     async fn read<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -117,7 +128,10 @@ impl SqliteStore {
         tokio::task::spawn_blocking(move || {
             let conn = borrowed.conn.as_ref().ok_or(StoreError::Closed)?;
             let start = crate::clock::stopwatch();
-            let result = f(conn);
+            // Rolled back when it is dropped, also by a panic: the connection goes back to the pool without a transaction.
+            let snapshot = conn.unchecked_transaction()?;
+            let result = f(&snapshot);
+            drop(snapshot);
             log_slow(name, start, slow_ms);
             result
         })
@@ -250,10 +264,30 @@ impl Store for SqliteStore {
         give_rows: bool,
         now_ms: i64,
     ) -> Result<Pushed> {
-        self.write("push", move |c| learner::push(c, user, &rows, give_rows, now_ms)).await
+        let quota = self.quota;
+        let (mut done, mut ungraded) = self
+            .write("push", move |c| learner::push(c, user, &rows, give_rows, quota, now_ms))
+            .await?;
+        // Grading many attempts at once takes long: others write in between.
+        while !ungraded.is_empty() {
+            let more;
+            (more, ungraded) = self
+                .write("grade", move |c| learner::grade(c, user, ungraded, quota, now_ms))
+                .await?;
+            done.usn = more.usn;
+            done.changed += more.changed;
+            done.own_since = done.own_since.filter(|_| more.changed == 0);
+        }
+        Ok(done)
     }
-    async fn pull(&self, user: UserId, since: u64, limit: u32) -> Result<(Vec<(u64, Row)>, bool)> {
-        self.read("pull", move |c| learner::pull(c, user, since, limit)).await
+    async fn pull(
+        &self,
+        user: UserId,
+        since: u64,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<(Vec<(u64, Row)>, bool)> {
+        self.read("pull", move |c| learner::pull(c, user, since, limit, max_bytes)).await
     }
     async fn usn(&self, user: UserId) -> Result<u64> {
         self.read("usn", move |c| learner::usn(c, user)).await
@@ -270,7 +304,10 @@ impl Store for SqliteStore {
         wanted: bool,
         now_ms: i64,
     ) -> Result<Enrolled> {
-        let course = course.clone();
-        self.write("enrol", move |c| learner::enrol(c, user, &course, device, wanted, now_ms)).await
+        let (course, quota) = (course.clone(), self.quota);
+        self.write("enrol", move |c| {
+            learner::enrol(c, user, &course, device, wanted, quota, now_ms)
+        })
+        .await
     }
 }

@@ -2,9 +2,11 @@
 import type { AttemptId } from "./AttemptId";
 import type { BlobHash } from "./BlobHash";
 import type { ItemId } from "./ItemId";
+import type { Slug } from "./Slug";
 
 /**
- * Lattice: immutable part by greatest payload hash x earliest `submitted_ms`. All attempts are kept; best, latest and mean are derived.
+ * Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts are kept; best, latest and mean
+ * are derived.
  */
 export type Attempt = { id: AttemptId, 
 /**
@@ -18,4 +20,9 @@ quizHash: BlobHash, startedMs: number,
 /**
  * Once set, the answers are frozen.
  */
-submittedMs?: number, };
+submittedMs?: number, 
+/**
+ * The answers as they were submitted: for each question the response as compact JSON text. Only these count, whatever answer rows
+ * arrive, and in whatever order. None: not submitted, or submitted by a release that did not write them.
+ */
+answers?: { [key in Slug]: string }, };

@@ -1,0 +1,102 @@
+//! JSON objects that must be written as objects. Serde's derived structs also take an array with the fields in their order, which no
+//! part of the protocol means.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+
+/// Reads a struct from a JSON text; an array in its place is an error.
+pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = object(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// For `#[serde(deserialize_with)]`: a struct from an object.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+    T::deserialize(Object(d))
+}
+
+/// For `#[serde(deserialize_with, default)]`: the same, or none.
+pub fn option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    struct Strict<T>(T);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+            object(d).map(Self)
+        }
+    }
+    Ok(Option::<Strict<T>>::deserialize(d)?.map(|s| s.0))
+}
+
+/// Hands structs on as maps; everything else as it is.
+struct Object<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_any(visitor)
+    }
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(MapOnly(visitor))
+    }
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(MapOnly(visitor))
+    }
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        // `serde_json::value::RawValue` and others have a name that only the reader itself knows.
+        self.0.deserialize_newtype_struct(name, visitor)
+    }
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple
+        tuple_struct enum identifier ignored_any
+    }
+}
+
+struct MapOnly<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for MapOnly<V> {
+    type Value = V::Value;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object: ")?;
+        self.0.expecting(f)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lattice::Position, wire::LoginRequest};
+
+    #[test]
+    fn an_array_is_no_object() {
+        let id = "00000000-0000-0000-0000-000000000001";
+        let object = format!(r#"{{"hlc":"000000000000000a","device":"{id}","at":"p3"}}"#);
+        let array = format!(r#"["000000000000000a","{id}","p3"]"#);
+        assert_eq!(from_slice::<Position>(object.as_bytes()).unwrap().at, "p3");
+        assert!(serde_json::from_str::<Position>(&array).is_ok(), "what serde takes by itself");
+        assert!(from_slice::<Position>(array.as_bytes()).is_err());
+        assert!(from_slice::<Position>(format!("{object} x").as_bytes()).is_err());
+        let login = format!(r#"["noor","secret","{id}",""]"#);
+        assert!(from_slice::<LoginRequest>(login.as_bytes()).is_err());
+        for other in ["1", "null", "\"x\"", "[]", ""] {
+            assert!(from_slice::<Position>(other.as_bytes()).is_err(), "{other}");
+        }
+    }
+}
