@@ -59,7 +59,7 @@ beforeEach(() => {
       if (name === "record_progress") kept.push(request as (typeof kept)[number]);
       return Promise.resolve({ percent: 0, done: false, pos: left, posDevice: "", posAtMs: 0, waiting: false });
     },
-    listen: () => () => undefined,
+    listen: () => ({ ready: Promise.resolve(), stop: () => undefined }),
   });
 });
 
