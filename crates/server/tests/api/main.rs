@@ -14,6 +14,7 @@ mod learner;
 mod library;
 mod malformed;
 mod openapi;
+mod sockets;
 
 mod support;
 mod sync;
