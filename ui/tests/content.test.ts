@@ -1,11 +1,12 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ImageRef } from "../src/lib/api/types";
 import { speak } from "../src/lib/i18n/index.svelte";
+import Blocks from "../src/lib/parts/Blocks.svelte";
 import Picture from "../src/lib/parts/Picture.svelte";
 import Rich from "../src/lib/parts/Rich.svelte";
 import { fixture } from "../src/lib/platform/fixture";
 import { useTransport } from "../src/lib/platform/transport";
-import { clean } from "../src/lib/sanitise";
+import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/lib/sanitise";
 import { desk } from "../src/lib/state.svelte";
 import { BEAT_MS, IDLE_MS, study } from "../src/lib/study.svelte";
 import { thumbUrl } from "../src/lib/thumb";
@@ -111,5 +112,92 @@ describe("time of study", () => {
     expect(beats().at(-1)).toBe(false);
     stop();
     vi.useRealTimers();
+  });
+});
+
+describe("footnotes, tasks, formulas and mail in content", () => {
+  it("keeps footnotes with ids of their own, and the links between them", () => {
+    const box = document.createElement("div");
+    box.append(clean(`<p>x<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">y <a href="#fnref-1">back</a></li></ol></section>`, "course", "n7"));
+    expect(box.querySelector("sup.footnote-ref > a#n7-fnref-1")?.getAttribute("href")).toBe("#n7-fn-1");
+    expect(box.querySelector("section.footnotes li#n7-fn-1")?.getAttribute("tabindex")).toBe("-1");
+    expect(box.querySelector("li > a")?.getAttribute("href")).toBe("#n7-fnref-1");
+    expect(box.querySelector("li > a")?.getAttribute("role")).toBe("doc-backlink");
+  });
+  it("keeps no id or class that content could use against the page", () => {
+    const bad = html(`<p id="page" class="slips visually-hidden">a</p><a id="desk" name="desk" href="#page">b</a><li id="fn-x">c</li><section id="fn-1" class="footnotes hostile">d</section><code class="language-rust evil">e</code>`);
+    expect(bad).not.toMatch(/id=|name=|slips|hidden|hostile|evil|href/);
+    expect(bad).toContain('class="footnotes"');
+    expect(bad).toContain('class="language-rust"');
+  });
+  it("shows tasks that cannot be changed, and no other field", () => {
+    const tasks = html(`<ul><li><input type="checkbox" checked="" onclick="x()" name="a" id="b" form="c">done</li><li><input type="CHECKBOX">open</li></ul><input type="text"><input><input type="password"><input type="submit">`);
+    const box = document.createElement("div");
+    box.innerHTML = tasks;
+    const fields = [...box.querySelectorAll("input")];
+    expect(fields.map((f) => [f.type, f.disabled, f.checked])).toEqual([["checkbox", true, true], ["checkbox", true, false]]);
+    for (const field of fields) expect(field.getAttribute("aria-label")).toBeTruthy();
+    expect(tasks).not.toMatch(/onclick|name=|form=/);
+  });
+  it("keeps the classes that align formulas", () => {
+    const good = html(`<math><mtable class="menv-alignlike menv-align x"><mtr><mtd class="cell-right"><mn>1</mn></mtd></mtr></mtable></math>`);
+    expect(good).toContain('class="menv-alignlike menv-align"');
+    expect(good).toContain('class="cell-right"');
+  });
+  it("opens mail through the core, and nothing that only looks like it", async () => {
+    const { target } = show(Rich as never, { html: `<a href="mailto:amina@school.example">mail</a>` } as never);
+    const click = new MouseEvent("click", { bubbles: true, cancelable: true });
+    target.querySelector("a")!.dispatchEvent(click);
+    await settle();
+    expect(click.defaultPrevented).toBe(true);
+    expect(calls).toContainEqual({ name: "open_url", request: { url: "mailto:amina@school.example" } });
+    for (const bad of ["mailto:", "mailto:nobody", "mailto:a b@c", "mailtojavascript:x()"]) expect(html(`<a href="${bad}">x</a>`), bad).not.toContain("href");
+  });
+  it("takes a footnote's link to the note of the same text and leaves the route alone", () => {
+    const text = (n: number): string => `<p>${n}<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">note ${n} <a href="#fnref-1">back</a></li></ol></section>`;
+    const before = location.hash;
+    const first = show(Rich as never, { html: text(1) } as never).target;
+    const second = show(Rich as never, { html: text(2) } as never).target;
+    for (const target of [second, first]) {
+      target.querySelector<HTMLElement>("sup a")!.click();
+      expect(document.activeElement).toBe(target.querySelector("li"));
+      target.querySelector<HTMLElement>("li a")!.click();
+      expect(document.activeElement).toBe(target.querySelector("sup a"));
+    }
+    expect(location.hash).toBe(before);
+    expect(new Set([...document.querySelectorAll("[id]")].map((e) => e.id)).size).toBe(document.querySelectorAll("[id]").length);
+  });
+  it("finds the note in another block of the same section", () => {
+    const body = { lang: "en", dir: "ltr", blocks: [{ kind: "rich_text", html: `<p>x<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p>` }, { kind: "rich_text", html: `<section class="footnotes"><ol><li id="fn-1">y <a href="#fnref-1">back</a></li></ol></section>` }] };
+    const { target } = show(Blocks as never, { body, course: "c", onword: () => undefined } as never);
+    target.querySelector<HTMLElement>("sup a")!.click();
+    expect(document.activeElement).toBe(target.querySelector("li"));
+  });
+});
+
+describe("content that is too much", () => {
+  const nested = (tag: string, n: number): string => `<${tag}>`.repeat(n) + "deep" + `</${tag}>`.repeat(n);
+  // Each family at a size that the limits refuse: what is left is its text, in one node.
+  it.each([
+    ["formula of nested groups", `<math>${nested("mrow", 3000)}</math>`],
+    ["formula of nested fractions", `<math>${"<mfrac>".repeat(3000)}<mi>deep</mi>${"</mfrac>".repeat(3000)}</math>`],
+    ["formula of elements with a slash that HTML ignores", `<math>${"<mrow />".repeat(3000)}</math>${"<div />".repeat(3000)}deep`],
+    ["quotes", nested("blockquote", 3000)],
+    ["lists", `${"<ul><li>".repeat(3000)}deep${"</li></ul>".repeat(3000)}`],
+    ["tags that are never closed", `${"<span>".repeat(3000)}deep`],
+    ["very many elements", `${"<b></b>".repeat(MAX_ELEMENTS + 1)}deep`],
+    ["misnested tags that the parser multiplies", `${Array.from({ length: 80 }, (_, i) => `<a title="${i}"><em title="${i}"><strong title="${i}">`).join("")}<p>deep`],
+  ])("%s become plain text", (_, text) => {
+    const fragment = clean(text, "course");
+    expect(fragment.querySelectorAll("*").length).toBe(0);
+    expect(fragment.textContent).toContain("deep");
+  });
+  it("what is below the limits keeps its form", () => {
+    expect(clean(nested("blockquote", MAX_DEPTH - 1), "course").querySelectorAll("blockquote").length).toBe(MAX_DEPTH - 1);
+    expect(clean("<br>".repeat(1000) + "<math><mspace></mspace></math>", "course").querySelectorAll("br").length).toBe(1000);
+  });
+  it("plain text is never markup", () => {
+    const fragment = clean(`${"<span>".repeat(3000)}<img src=x onerror=x()>&lt;script&gt;x()&lt;/script&gt;`, "course");
+    expect(fragment.querySelectorAll("*").length).toBe(0);
   });
 });

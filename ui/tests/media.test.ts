@@ -1,13 +1,13 @@
 import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parseCues } from "../src/lib/captions";
+import { MAX_CUES, parseCues } from "../src/lib/captions";
 import { speak } from "../src/lib/i18n/index.svelte";
 import { hold, onKey, release, type Holder } from "../src/lib/mediaKeys";
 import { Narration } from "../src/lib/narration.svelte";
 import { madeHere, reasonFor } from "../src/lib/pictures";
 import { parsePlace, placeAt, Playback } from "../src/lib/playback.svelte";
 import { useTransport } from "../src/lib/platform/transport";
-import { markCues } from "../src/lib/transcript";
+import { MAX_COMPARISONS, markCues } from "../src/lib/transcript";
 import Transcript from "../src/lib/parts/Transcript.svelte";
 import { reactive } from "./reactive.svelte";
 import VideoPlayer from "../src/lib/parts/VideoPlayer.svelte";
@@ -59,7 +59,7 @@ beforeEach(() => {
       if (name === "record_progress") kept.push(request as (typeof kept)[number]);
       return Promise.resolve({ percent: 0, done: false, pos: left, posDevice: "", posAtMs: 0, waiting: false });
     },
-    listen: () => () => undefined,
+    listen: () => ({ ready: Promise.resolve(), stop: () => undefined }),
   });
 });
 
@@ -420,5 +420,28 @@ describe("pictures", () => {
     vi.stubGlobal("fetch", () => Promise.reject(new Error("gone")));
     expect(await reasonFor("x")).toBe("image.absent");
     vi.unstubAllGlobals();
+  });
+});
+
+describe("captions that are too much", () => {
+  it("are read in one pass, however hostile", () => {
+    const block = (text: string): string => `00:00.000 --> 00:01.000\n${text}\n\n`;
+    expect(parseCues(`WEBVTT\n\n${block("<".repeat(2_000_000))}`)).toHaveLength(1);
+    expect(parseCues(`WEBVTT\n\n${"1".repeat(2_000_000)} --> ${"2".repeat(2_000_000)}\nx\n`)).toEqual([]);
+    expect(parseCues(`WEBVTT\n\n${block("x").repeat(MAX_CUES + 10)}`)).toHaveLength(MAX_CUES);
+  });
+  it("are compared with a transcript a bounded number of times", () => {
+    let compared = 0;
+    const said = Array.from({ length: 2_000 }, (_, n) => ({ start: n, end: n + 1, text: `nobody says ${n}` }));
+    const box = document.createElement("div");
+    box.innerHTML = "<p>Something else.</p>".repeat(300);
+    const index = String.prototype.indexOf;
+    String.prototype.indexOf = function (this: string, ...wanted: Parameters<typeof index>) { compared += 1; return index.apply(this, wanted); };
+    try {
+      expect(markCues(box, said)).toBe(0);
+    } finally {
+      String.prototype.indexOf = index;
+    }
+    expect(compared).toBeLessThan(2 * MAX_COMPARISONS);
   });
 });

@@ -5,6 +5,7 @@ window.matchMedia ??= ((query: string) => ({ matches: false, media: query, addEv
 HTMLElement.prototype.showPopover ??= function () {};
 HTMLElement.prototype.scrollIntoView ??= function () {};
 HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) { this.open = true; };
+HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) { this.open = false; };
 HTMLMediaElement.prototype.play = function () { return Promise.resolve(); };
 HTMLMediaElement.prototype.pause = function () {};
 

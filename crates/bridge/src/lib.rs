@@ -27,10 +27,19 @@ use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 use tokio_stream::wrappers::BroadcastStream;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-/// The same policy as in the app, but that the bridge itself may be called.
-const CSP: &str = "default-src 'self'; img-src 'self' data: blob: http://127.0.0.1:*; media-src blob: http://127.0.0.1:*; \
-                   style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self' http://127.0.0.1:*; object-src 'none'; \
-                   base-uri 'none'; form-action 'none'";
+/// The app's own configuration, so that its policy and the bridge's cannot drift apart.
+const APP: &str = include_str!("../../../tauri.conf.json");
+
+/// The app's content security policy. It allows the page to call its own origin, which is where the bridge is.
+pub fn content_security_policy() -> Option<HeaderValue> {
+    let app: Value = serde_json::from_str(APP).ok()?;
+    let directives = app.pointer("/app/security/csp")?.as_object()?;
+    let policy: Option<Vec<_>> = directives
+        .iter()
+        .map(|(name, sources)| Some(format!("{name} {}", sources.as_str()?)))
+        .collect();
+    policy?.join("; ").parse().ok()
+}
 
 /// A browser as the host of commands.
 struct BrowserHost {
@@ -88,7 +97,9 @@ impl Bridge {
             .fallback_service(ServeDir::new(ui))
             .layer(SetResponseHeaderLayer::overriding(
                 header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static(CSP),
+                content_security_policy().ok_or_else(|| {
+                    std::io::Error::other("tauri.conf.json has no content security policy")
+                })?,
             ))
             .with_state(shared);
         let serve = async move {
@@ -119,4 +130,24 @@ async fn listen(
         Some(Ok(Event::default().data(event.ok()?.to_string())))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_the_apps_and_lets_the_bridge_be_called() {
+        let policy = content_security_policy().unwrap();
+        let policy = policy.to_str().unwrap();
+        let app: Value = serde_json::from_str(APP).unwrap();
+        let written = app.pointer("/app/security/csp").unwrap().as_object().unwrap();
+        assert_eq!(policy.split("; ").count(), written.len());
+        for (name, sources) in written {
+            assert!(policy.contains(&format!("{name} {}", sources.as_str().unwrap())), "{name}");
+        }
+        let directive = |name: &str| policy.split(';').find_map(|d| d.trim().strip_prefix(name));
+        assert!(directive("connect-src ").is_some_and(|d| d.contains("'self'")), "{policy}");
+        assert!(directive("script-src ").is_none_or(|d| !d.contains("unsafe")), "{policy}");
+    }
 }

@@ -3,6 +3,7 @@
 //! Not here: what courses and stories are made of. [`Compiler`] keeps what packages share (pictures already scaled) between them.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashMap},
     io,
     path::PathBuf,
@@ -129,6 +130,7 @@ impl Compiler {
             shared: &mut self.shared,
             options: &self.options,
             stage: BTreeMap::new(),
+            folded: OnceCell::new(),
             search: Vec::new(),
             quizzes: Quizzes::default(),
         };
@@ -189,6 +191,8 @@ pub(crate) struct Build<'a> {
     pub shared: &'a mut Shared,
     pub options: &'a Options,
     stage: BTreeMap<BlobHash, Blob>,
+    /// How files are spelled, by their folded paths; made for the first link that leads nowhere.
+    folded: OnceCell<HashMap<String, String>>,
     pub search: Vec<SearchDoc>,
     pub quizzes: Quizzes,
 }
@@ -255,15 +259,13 @@ impl<'a> Build<'a> {
             }
         }
         let path = paths::resolve(folder, &decoded).unwrap_or_default();
-        let wanted = paths::folded(&path);
-        let near = self
-            .package
-            .source
-            .below(&self.package.folder)
-            .find(|(p, _)| paths::folded(p) == wanted);
-        match near {
-            Some((_, entry)) => {
-                let name = entry.spelled.rsplit('/').next().unwrap_or_default().to_owned();
+        let near = self.folded.get_or_init(|| {
+            let files = self.package.source.below(&self.package.folder);
+            files.map(|(p, entry)| (paths::folded(p), entry.spelled.clone())).collect()
+        });
+        match near.get(&paths::folded(&path)) {
+            Some(spelled) => {
+                let name = spelled.rsplit('/').next().unwrap_or_default().to_owned();
                 error(
                     "name-case",
                     format!("the file {path:?} is spelled otherwise on disk: {name:?}"),

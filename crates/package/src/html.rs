@@ -188,7 +188,52 @@ pub(crate) fn clean(html: &str) -> String {
             }
         }
     }
-    GATE.clean(&html).to_string()
+    // From a reader the parser takes a few kilobytes at a time. In one large buffer it looks at the whole rest after each `&`.
+    match GATE.clean_from_reader(html.as_bytes()) {
+        Ok(clean) => clean.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+/// Elements inside elements; the reader (ui/src/lib/sanitise.ts) refuses more than 100.
+const MAX_DEPTH: usize = 90;
+/// Elements of one block; the reader refuses more than 50,000.
+const MAX_ELEMENTS: usize = 40_000;
+/// Bytes of one block; the reader refuses more than 8,000,000 characters.
+const MAX_BYTES: usize = 7_500_000;
+
+/// Refuses HTML that takes a browser too long to lay out. Reads it once, before any parser does.
+pub(crate) fn check_size(html: &str) -> Result<(), String> {
+    if html.len() > MAX_BYTES {
+        return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));
+    }
+    let (mut depth, mut elements) = (0_usize, 0_usize);
+    let bytes = html.as_bytes();
+    for (at, _) in html.match_indices('<') {
+        match bytes.get(at + 1) {
+            Some(b'/') => depth = depth.saturating_sub(1),
+            Some(c) if c.is_ascii_alphabetic() => {
+                let name = html[at + 1..].split(|c: char| !c.is_ascii_alphanumeric()).next();
+                elements += 1;
+                let void = ["br", "hr", "input", "mspace", "mprescripts", "none"];
+                depth += usize::from(!name.is_some_and(|n| void.contains(&n)));
+            }
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!("it is nested more than {MAX_DEPTH} deep"));
+        }
+        if elements > MAX_ELEMENTS {
+            return Err(format!("it has more than {MAX_ELEMENTS} elements"));
+        }
+    }
+    Ok(())
+}
+
+/// The first place of `what` (in lower case), in any case. Stops there: many short searches are as long as one.
+fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
+    let windows = text.as_bytes().windows(what.len());
+    windows.into_iter().position(|w| w.eq_ignore_ascii_case(what.as_bytes()))
 }
 
 /// Text as HTML.
@@ -221,7 +266,7 @@ impl RawHtml {
         while !rest.is_empty() {
             if let Some(tag) = &self.dropping {
                 let end = format!("</{tag}");
-                let Some(at) = rest.to_ascii_lowercase().find(&end) else { break };
+                let Some(at) = find_ignoring_case(rest, &end) else { break };
                 rest = rest[at..].split_once('>').map_or("", |(_, after)| after);
                 self.dropping = None;
                 continue;

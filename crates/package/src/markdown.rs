@@ -110,17 +110,92 @@ pub(crate) fn options() -> Options {
 
 pub(crate) type Spanned<'t> = (Event<'t>, Range<usize>);
 
+/// Quotes, lists, emphasis and links inside each other.
+const MAX_NESTING: usize = 48;
+/// What the parser finds in one text. Tables with many columns and short rows are more than they look like.
+const MAX_EVENTS: usize = 1_000_000;
+
+/// What the parser finds in a text; None if it is more than can be worked on, which was reported.
+pub(crate) fn events<'t>(
+    text: &'t str,
+    options: Options,
+    lines: &Lines<'_>,
+    problems: &Problems,
+) -> Option<Vec<Spanned<'t>>> {
+    let refuse = |offset: usize, message: String| {
+        let hint = "simplify the text, or cut it in parts";
+        problems.error(lines.at(offset), "too-complex", message, hint);
+        None
+    };
+    let nested = || format!("the text is nested more than {MAX_NESTING} deep");
+    if let Some(offset) = too_deep(text) {
+        return refuse(offset, nested());
+    }
+    let mut events = Vec::new();
+    let mut depth = 0_usize;
+    for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            return refuse(range.start, nested());
+        }
+        if events.len() >= MAX_EVENTS {
+            return refuse(range.start, format!("the text has more than {MAX_EVENTS} parts"));
+        }
+        events.push((event, range));
+    }
+    Some(events)
+}
+
+/// The first line that opens more containers than are allowed. The parser looks at each of them for each line.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let mut rest = line.trim_start();
+        let mut markers = 0;
+        loop {
+            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let after = match rest.as_bytes().get(digits) {
+                Some(b'>') if digits == 0 => 1,
+                Some(b'-' | b'+' | b'*') if digits == 0 => 1,
+                Some(b'.' | b')') if (1..10).contains(&digits) => digits + 1,
+                _ => break,
+            };
+            let tail = &rest[after..];
+            if !rest.starts_with('>') && !tail.starts_with([' ', '\t', '\n', '\r']) {
+                break;
+            }
+            markers += 1;
+            rest = tail.trim_start_matches([' ', '\t']);
+        }
+        // A line of nothing but dashes or stars is a rule.
+        let rule = rest.trim().is_empty() && !line.contains('>');
+        if markers > MAX_NESTING && !rule {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
 /// Reads a text into pieces. Problems go to `problems`, with the line.
 pub(crate) fn read(text: &str, origin: Origin<'_>, scope: &Scope, problems: &Problems) -> Read {
-    let events: Vec<Spanned<'_>> = Parser::new_ext(text, options()).into_offset_iter().collect();
+    let lines = Lines::new(origin, text);
+    let Some(events) = events(text, options(), &lines, problems) else {
+        return Read { pieces: Vec::new(), plain: String::new() };
+    };
     let mut reader = Reader {
-        lines: Lines::new(origin, text),
+        lines,
         scope,
         problems,
         footnotes: Footnotes::of(&events),
         raw: RawHtml::default(),
         link_ends: Vec::new(),
         rich: Vec::new(),
+        began: 0,
         pieces: Vec::new(),
         plain: String::new(),
     };
@@ -240,6 +315,8 @@ struct Reader<'a, 't> {
     /// What closes each open link.
     link_ends: Vec<&'static str>,
     rich: Vec<Event<'t>>,
+    /// Where the run of rich text begins.
+    began: usize,
     pieces: Vec<Piece>,
     plain: String,
 }
@@ -247,6 +324,9 @@ struct Reader<'a, 't> {
 impl<'t> Reader<'_, 't> {
     /// A block at the top of the text.
     fn group(&mut self, events: &[Spanned<'t>]) {
+        if self.rich.is_empty() {
+            self.began = events[0].1.start;
+        }
         match &events[0].0 {
             Event::Start(Tag::Paragraph) => {
                 let inside = &events[1..events.len() - 1];
@@ -318,9 +398,27 @@ impl<'t> Reader<'_, 't> {
         }
         let mut out = String::new();
         pulldown_cmark::html::push_html(&mut out, self.rich.drain(..));
-        let clean = html::clean(&out).trim().to_owned();
+        let Some(clean) = self.clean(&out, self.began) else { return };
+        let clean = clean.trim().to_owned();
         if !clean.is_empty() {
             self.pieces.push(Piece::Rich(clean));
+        }
+    }
+
+    /// Clean HTML of the text from `offset` on, or an error if it is more than a reader can show.
+    fn clean(&self, html: &str, offset: usize) -> Option<String> {
+        match html::check_size(html) {
+            Ok(()) => Some(html::clean(html)),
+            Err(why) => {
+                let at = self.lines.at(offset);
+                self.problems.error(
+                    at,
+                    "too-complex",
+                    why,
+                    "simplify the text, or cut it in parts",
+                );
+                None
+            }
         }
     }
 
@@ -453,15 +551,8 @@ impl<'t> Reader<'_, 't> {
         let mut next = 0;
         let mut items: Vec<String> = Vec::new();
         while next < self.footnotes.order.len() {
-            let name = self.footnotes.order[next].clone();
+            let range = self.footnotes.order[next].clone();
             next += 1;
-            let range = self
-                .footnotes
-                .defined
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, r)| r.clone())
-                .unwrap_or_default();
             let kept: Vec<_> = std::mem::take(&mut self.rich);
             self.rich(&events[range]);
             let mut out = String::new();
@@ -476,11 +567,11 @@ impl<'t> Reader<'_, 't> {
             items.push(format!("<li id=\"fn-{next}\">{body}</li>"));
         }
         if !items.is_empty() {
-            let clean = html::clean(&format!(
-                "<section class=\"footnotes\"><ol>{}</ol></section>",
-                items.join("")
-            ));
-            self.pieces.push(Piece::Rich(clean));
+            let notes =
+                format!("<section class=\"footnotes\"><ol>{}</ol></section>", items.join(""));
+            if let Some(clean) = self.clean(&notes, 0) {
+                self.pieces.push(Piece::Rich(clean));
+            }
         }
     }
 }

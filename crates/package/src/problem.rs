@@ -3,7 +3,11 @@
 //! Not here: deciding what is wrong. Every other room of this crate reports into [`Problems`] and goes on, so that an author sees
 //! the whole list at once.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt,
+};
 
 /// An error stops the compiler from writing anything; a warning does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,11 +56,17 @@ impl std::error::Error for Problem {}
 
 /// How many problems are kept. A package this broken has one cause.
 const MOST: usize = 2_000;
+/// Characters of one message: it may quote a whole file.
+const MAX_MESSAGE: usize = 1_000;
 
 /// Collects problems through a shared reference, so that readers of a file can report while they hold parts of it.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: RefCell<Vec<Problem>>,
+    /// Errors, whether kept or not: whether a package may be published does not depend on the cap.
+    errors: Cell<usize>,
+    /// Problems beyond the cap.
+    left_out: Cell<usize>,
     seen: RefCell<BTreeSet<(String, u32, &'static str, String)>>,
 }
 
@@ -94,11 +104,29 @@ impl Problems {
         message: String,
         hint: String,
     ) {
+        if severity == Severity::Error {
+            self.errors.set(self.errors.get() + 1);
+        }
+        let (message, hint) = (shortened(message), shortened(hint));
         let mut list = self.list.borrow_mut();
+        let full = list.len() >= MOST;
+        if full && severity == Severity::Warning {
+            return self.left_out.set(self.left_out.get() + 1);
+        }
         // A picture that is used twice is broken once.
-        let fresh =
-            self.seen.borrow_mut().insert((at.file.to_owned(), at.line, code, message.clone()));
-        if fresh && list.len() < MOST {
+        let key = (at.file.to_owned(), at.line, code, message.clone());
+        let mut seen = self.seen.borrow_mut();
+        let fresh = !seen.contains(&key);
+        if fresh && !full {
+            seen.insert(key);
+        }
+        if fresh && full {
+            self.left_out.set(self.left_out.get() + 1);
+            // An error explains why nothing was published: it takes the place of a warning.
+            let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };
+            list.remove(warning);
+        }
+        if fresh {
             list.push(Problem {
                 file: at.file.to_owned(),
                 line: at.line,
@@ -120,13 +148,35 @@ impl Problems {
         );
     }
     pub fn has_errors(&self) -> bool {
-        self.list.borrow().iter().any(Problem::is_error)
+        self.errors.get() > 0
     }
     /// All problems by file and line.
     pub fn into_sorted(self) -> Vec<Problem> {
         let mut list = self.list.into_inner();
         list.sort();
+        let left_out = self.left_out.get();
+        if let (true, Some(last)) = (left_out > 0, list.last()) {
+            let message = format!("{left_out} more problems are not listed");
+            let file = last.file.clone();
+            let severity = Severity::Warning;
+            let hint = "correct these first".to_owned();
+            list.push(Problem {
+                file,
+                line: last.line,
+                severity,
+                code: "more-problems",
+                message,
+                hint,
+            });
+        }
         list
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 
@@ -144,5 +194,47 @@ pub(crate) fn one(
         code,
         message: message.into(),
         hint: hint.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_counts_however_many_warnings_came_before() {
+        let at = |line| Place { file: "a.md", line };
+        let problems = Problems::default();
+        for line in 0..5_000 {
+            problems.warn(at(line), "html-removed", "<div> was removed", "");
+        }
+        assert!(!problems.has_errors());
+        for line in 0..3 {
+            problems.error(at(line), "missing-file", "there is no file", "");
+        }
+        assert!(problems.has_errors());
+        let list = problems.into_sorted();
+        assert_eq!(list.iter().filter(|p| p.is_error()).count(), 3);
+        assert_eq!(list.len(), MOST + 1);
+        assert_eq!(list.last().unwrap().message, "3003 more problems are not listed");
+    }
+
+    #[test]
+    fn errors_beyond_the_cap_are_counted_and_memory_is_bounded() {
+        let problems = Problems::default();
+        for line in 0..10_000 {
+            let at = Place { file: "a.md", line };
+            problems.error(at, "word-unknown", "x".repeat(100_000), "");
+        }
+        assert!(problems.has_errors());
+        let list = problems.into_sorted();
+        assert_eq!(list.len(), MOST + 1);
+        assert!(list.iter().all(|p| p.message.len() <= MAX_MESSAGE + 3));
+        assert_eq!(list.last().unwrap().message, "8000 more problems are not listed");
+        let same = Problems::default();
+        for _ in 0..10 {
+            same.error(Place { file: "a.png", line: 1 }, "image-broken", "it is cut off", "");
+        }
+        assert_eq!((same.has_errors(), same.into_sorted().len()), (true, 1));
     }
 }

@@ -53,7 +53,7 @@ impl Paragraph {
             .text
             .split_sentence_bound_indices()
             .map(|(at, part)| at + part.len())
-            .filter(|end| *end == self.text.len() || !self.breaks.contains(end))
+            .filter(|end| *end == self.text.len() || self.breaks.binary_search(end).is_err())
             .map(|end| end + closing(&self.text[end..]))
             .collect();
         ends.dedup();
@@ -85,7 +85,9 @@ impl Paragraph {
                 u32::try_from(self.text[*from..at].encode_utf16().count()).unwrap_or(u32::MAX)
             };
             let mut words = Vec::new();
-            for (start, end, word, line) in &self.words {
+            // Words stand in the order of the text: each sentence looks at its own only.
+            let first = self.words.partition_point(|(start, ..)| start < from);
+            for (start, end, word, line) in self.words[first..].iter().take_while(|w| w.0 < *to) {
                 if start >= from && end <= to && start < end {
                     words.push(WordSpan {
                         start: utf16(*start),

@@ -11,7 +11,7 @@ use carrel_model::{
         VocabularyEntry,
     },
 };
-use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 
 use crate::{
     build::{Build, SearchDoc},
@@ -170,10 +170,10 @@ struct Draft {
 fn pages(build: &mut Build<'_>, file: &str, text: &str, scope: &Scope) -> Vec<Page> {
     let problems = build.problems;
     let lines = Lines::new(Origin::File(file), text);
-    let events: Vec<_> =
-        Parser::new_ext(text, markdown::options() - pulldown_cmark::Options::ENABLE_MATH)
-            .into_offset_iter()
-            .collect();
+    let options = markdown::options() - pulldown_cmark::Options::ENABLE_MATH;
+    let Some(events) = markdown::events(text, options, &lines, problems) else {
+        return Vec::new();
+    };
     let mut drafts: Vec<Draft> = Vec::new();
     let mut early = false;
     let mut current = Paragraph::default();

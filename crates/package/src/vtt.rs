@@ -12,6 +12,9 @@ pub(crate) struct Cue {
     pub end_ms: u64,
 }
 
+/// Cues of one file; ten hours of speech have fewer.
+const MAX_CUES: usize = 50_000;
+
 /// Reads the cues; None if the file has an error (each was reported).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<Cue>> {
     let good = std::cell::Cell::new(true);
@@ -56,6 +59,14 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
             continue;
         };
         let line = timing as u32 + 1;
+        if cues.len() >= MAX_CUES {
+            error(
+                line,
+                format!("there are more than {MAX_CUES} cues"),
+                "cut the recording in parts",
+            );
+            break;
+        }
         let (start, rest) = lines[timing].split_once("-->").unwrap_or_default();
         let end = rest.split_whitespace().next().unwrap_or_default();
         let (Some(start_ms), Some(end_ms)) = (time(start.trim()), time(end)) else {

@@ -34,16 +34,17 @@ const BATCH: usize = 1_000;
 /// The name space in which a device tells the key that it signs with.
 const DEVICE_KEY: &str = "device_key";
 
-/// The course files that a path means: itself, or those that lie in the folder. None: it is something else.
-pub(crate) fn course_files(path: &Path) -> Option<Vec<PathBuf>> {
+/// The course files that a path means: itself, or those that lie in the folder, beside whatever else is there.
+pub(crate) fn course_files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
-        return (is_named(path) || begins_like_one(path)).then(|| vec![path.to_owned()]);
+        let is_one = is_named(path) || begins_like_one(path);
+        return if is_one { vec![path.to_owned()] } else { Vec::new() };
     }
-    let entries = fs::read_dir(path).ok()?;
+    let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     let mut files: Vec<_> =
         entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && is_named(p)).collect();
     files.sort();
-    (!files.is_empty()).then_some(files)
+    files
 }
 
 fn is_named(path: &Path) -> bool {
@@ -102,16 +103,28 @@ pub(crate) async fn import(
     for manifest in parcel.manifests {
         let name = format!("{name}: {}", manifest.id());
         let outcome = match library {
-            Some(library) => {
-                let search_text = passages(&library.blobs, &manifest)?;
-                let compiled = Compiled { manifest, search_text, warnings: Vec::new() };
-                publish(library, &compiled).await?
-            }
-            None => crate::import::imported(&manifest, false),
+            Some(library) => one_course(library, manifest).await,
+            None => Ok(crate::import::imported(&manifest, false)),
         };
-        reports.push(PackageReport { name, problems: Vec::new(), outcome: Some(outcome) });
+        // One course that cannot be published does not hold up the others of the file.
+        let (outcome, problems) = match outcome {
+            Ok(outcome) => (Some(outcome), Vec::new()),
+            Err(e) => {
+                let report = refused("refused", e.to_string(), e.hint());
+                (None, report.problems)
+            }
+        };
+        reports.push(PackageReport { name, problems, outcome });
     }
     Ok(reports)
+}
+
+async fn one_course(
+    library: &Library,
+    manifest: Manifest,
+) -> Result<crate::import::Imported, Error> {
+    let search_text = passages(&library.blobs, &manifest)?;
+    publish(library, &Compiled { manifest, search_text, warnings: Vec::new() }).await
 }
 
 fn plain(digits: &str) -> String {

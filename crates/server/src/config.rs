@@ -52,7 +52,16 @@ pub struct Settings {
     pub slow_query_ms: u64,
     /// A request must have arrived and been answered by then.
     pub request_timeout_s: u64,
+    /// Open connections.
     pub max_connections: usize,
+    /// Open connections from one address (IPv6: one /64); 0: a quarter of all. Not for loopback, not behind a proxy.
+    pub max_connections_per_address: usize,
+    /// From accept to a complete head.
+    pub head_timeout_s: u64,
+    /// From a response to the next request on the same connection.
+    pub idle_timeout_s: u64,
+    /// Within this, a client must take 8 KiB of a response.
+    pub write_timeout_s: u64,
     /// Reading connections to the database; 0 chooses by the number of cores.
     pub readers: usize,
     /// Wrong passwords for one login from one network (an IPv4 address, an IPv6 /64) in 15 minutes. Three times as many are let
@@ -75,6 +84,10 @@ impl Default for Settings {
             slow_query_ms: 100,
             request_timeout_s: 30,
             max_connections: 10_000,
+            max_connections_per_address: 0,
+            head_timeout_s: 15,
+            idle_timeout_s: 60,
+            write_timeout_s: 60,
             readers: 0,
             login_attempts: 10,
             max_rows_per_learner: 1_000_000,

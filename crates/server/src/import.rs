@@ -3,7 +3,9 @@
 //! Not here: what is right or wrong in a package (`carrel-package`).
 
 use std::{
+    any::Any,
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
 };
 
@@ -13,8 +15,9 @@ use carrel_model::{
     wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
 };
 use carrel_package::{
-    Compiled, Compiler, DirSink, Limits, NullSink, Options, Package, Problem, SearchDoc,
+    Compiled, Compiler, DirSink, Limits, NullSink, Options, Package, Problem, SearchDoc, Severity,
 };
+use futures_util::FutureExt;
 
 use crate::{
     blobs::BlobFolder,
@@ -84,6 +87,7 @@ pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
     run(paths, None, &[]).await
 }
 
+/// Every package by itself: whatever stops one of them becomes a line of the report, and the next one follows.
 async fn run(
     paths: &[PathBuf],
     library: Option<&Library>,
@@ -92,60 +96,136 @@ async fn run(
     let mut report = ImportReport::default();
     let mut compiler = Box::new(Compiler::new(Options::default()));
     for path in paths {
-        if let Some(files) = carried::course_files(path) {
-            for file in files {
-                report.packages.extend(carried::import(library, &file, accept).await?);
+        let files = carried::course_files(path);
+        let any_file = !files.is_empty();
+        for file in files {
+            let name = file.display().to_string();
+            let imported = AssertUnwindSafe(carried::import(library, &file, accept));
+            match settled(&name, imported.catch_unwind().await) {
+                Ok(packages) => report.packages.extend(packages),
+                Err(problem) => report.refuse(name, vec![problem]),
             }
+        }
+        if any_file && !path.is_dir() {
             continue;
         }
-        let packages = match carrel_package::find(path, &Limits::default()) {
-            Ok(packages) => packages,
-            Err(problems) => {
-                report.refuse(path.display().to_string(), problems);
+        let shown = path.display().to_string();
+        let (name, looked_at) = (shown.clone(), path.clone());
+        let found = on_a_thread(&shown, move || {
+            guarded(&name, || carrel_package::find(&looked_at, &Limits::default()))
+        });
+        let packages = match found.await {
+            Ok(Ok(packages)) => packages,
+            // A folder of course files need not have packages as well.
+            Ok(Err(problems)) if any_file && problems.iter().all(|p| p.code == "no-package") => {
+                continue;
+            }
+            Ok(Err(problems)) => {
+                report.refuse(shown, problems);
+                continue;
+            }
+            Err(problem) => {
+                report.refuse(shown, vec![problem]);
                 continue;
             }
         };
         for package in packages {
             let name = package.name();
             let root = library.map(|l| l.blobs.root().to_owned());
-            let (back, compiled) =
-                tokio::task::spawn_blocking(move || compile(compiler, &package, root.as_deref()))
-                    .await
-                    .map_err(|e| {
-                        Error::Refused(format!("the compiler stopped on {name}: {e}"))
-                    })??;
-            compiler = back;
-            match compiled {
-                Err(problems) => report.refuse(name, problems),
-                Ok(compiled) => {
-                    let outcome = match library {
-                        Some(library) => publish(library, &compiled).await?,
-                        None => imported(&compiled.manifest, false),
-                    };
-                    report.packages.push(PackageReport {
-                        name,
-                        problems: compiled.warnings,
-                        outcome: Some(outcome),
-                    });
+            let step = on_a_thread(&name, move || compile(compiler, &package, root.as_deref()));
+            let compiled = match step.await {
+                Ok((back, compiled)) => {
+                    compiler = back;
+                    compiled
                 }
-            }
+                Err(problem) => {
+                    compiler = Box::new(Compiler::new(Options::default()));
+                    Err(vec![problem])
+                }
+            };
+            let compiled = match compiled {
+                Ok(compiled) => compiled,
+                Err(problems) => {
+                    report.refuse(name, problems);
+                    continue;
+                }
+            };
+            let outcome = match library {
+                Some(library) => {
+                    let published = AssertUnwindSafe(publish(library, &compiled));
+                    settled(&name, published.catch_unwind().await)
+                }
+                None => Ok(imported(&compiled.manifest, false)),
+            };
+            let mut problems = compiled.warnings;
+            let outcome = outcome.map_err(|problem| problems.insert(0, problem)).ok();
+            report.packages.push(PackageReport { name, problems, outcome });
         }
     }
     Ok(report)
 }
 
-fn compile(
-    mut compiler: Box<Compiler>,
-    package: &Package,
-    root: Option<&Path>,
-) -> Result<Step, Error> {
-    let compiled = match root {
-        Some(root) => {
-            compiler.compile(package, &mut DirSink::new(root).map_err(io("create", root))?)
-        }
-        None => compiler.compile(package, &mut NullSink),
+fn compile(mut compiler: Box<Compiler>, package: &Package, root: Option<&Path>) -> Step {
+    let name = package.name();
+    let compiled = match root.map(DirSink::new).transpose() {
+        Ok(Some(mut sink)) => guarded(&name, || compiler.compile(package, &mut sink)),
+        Ok(None) => guarded(&name, || compiler.compile(package, &mut NullSink)),
+        Err(e) => Err(vec![problem(
+            &name,
+            "not-written",
+            format!("the folder for blobs cannot be made: {e}"),
+            "check who may write there, and the space",
+        )]),
     };
-    Ok((compiler, compiled))
+    (compiler, compiled)
+}
+
+/// Runs what may block beside the tasks of the server.
+async fn on_a_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| internal(name, &e.to_string()))
+}
+
+/// A panic of the compiler is a problem of this package alone.
+fn guarded<T>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
+    std::panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(vec![internal(name, &said(panic.as_ref()))]))
+}
+
+/// The same for a step that has ended: its value, or the problem for the report.
+fn settled<T>(
+    name: &str,
+    ended: Result<Result<T, Error>, Box<dyn Any + Send>>,
+) -> Result<T, Problem> {
+    match ended {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(e @ Error::Refused(_))) => Err(problem(name, "refused", e.to_string(), e.hint())),
+        Ok(Err(e)) => {
+            tracing::error!(package.name = %name, error = %e, "a package could not be published");
+            Err(problem(name, "not-published", e.to_string(), e.hint()))
+        }
+        Err(panic) => Err(internal(name, &said(panic.as_ref()))),
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
+}
+
+fn internal(name: &str, what: &str) -> Problem {
+    let hint = "please report this with the package";
+    problem(name, "internal", format!("the compiler stopped: {what}"), hint)
+}
+
+fn problem(name: &str, code: &'static str, message: String, hint: &str) -> Problem {
+    let (file, hint) = (name.to_owned(), hint.to_owned());
+    Problem { file, line: 1, severity: Severity::Error, code, message, hint }
 }
 
 pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
@@ -301,4 +381,30 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
 
 fn unwritten(e: serde_json::Error) -> Error {
     StoreError::Unreadable { what: "reply", problem: e.to_string() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_problem_of_its_package() {
+        let panics: [fn() -> Result<(), Vec<Problem>>; 3] = [
+            || panic!("a plain text"),
+            || panic!("a text with {}", 1),
+            || std::panic::panic_any(7_u8),
+        ];
+        for (work, message) in panics.into_iter().zip(["a plain text", "a text with 1", "panic"]) {
+            let problems = guarded("school/rivers", work).unwrap_err();
+            assert_eq!(problems.len(), 1);
+            assert_eq!(
+                (problems[0].file.as_str(), problems[0].code),
+                ("school/rivers", "internal")
+            );
+            assert!(problems[0].message.ends_with(message), "{}", problems[0].message);
+        }
+        let refused = settled::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
+        assert_eq!((refused.code, refused.message.as_str()), ("refused", "taken"));
+        assert_eq!(settled::<()>("a", Err(Box::new("x"))).unwrap_err().code, "internal");
+    }
 }

@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod carried;
 pub mod clock;
 pub mod config;
+pub mod connections;
 pub mod error;
 pub mod export;
 mod grading;

@@ -14,16 +14,17 @@ use axum::{Router, body::Body};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
     backup,
     blobs::BlobFolder,
     config::{Config, Settings},
+    connections::{Caps, Closed, Connections, Deadlines, WatchedBody, WatchedSocket},
     error::{Error, io},
     http::{self, App, Peer, State},
     import::{self, ImportReport},
@@ -35,8 +36,19 @@ use crate::{
     tokens::TokenKeys,
 };
 
-/// A request's head must have arrived by then: slow ones cost a socket, not the server.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long an idle connection may take to end after it was told to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Idle connections that are closed when the process is out of descriptors.
+const SHED: usize = 64;
+/// Until `accept` is tried again: closing takes a moment.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// Bytes of a response in the kernel that were not sent.
+const UNSENT: u32 = 32 * 1024;
+/// Streams of one HTTP/2 connection at a time.
+const MAX_STREAMS: u32 = 64;
+/// hyper's own limits lie above those of `http::layers`, which answers with problem details.
+const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
+const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
 /// How long open requests may take to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Registrations from one address in a window: a class behind one router signs up in one lesson.
@@ -136,6 +148,7 @@ pub struct RunningServer {
     pub addr: SocketAddr,
     library: Library,
     app: App,
+    connections: Arc<Connections>,
     stopping: CancellationToken,
     accepting: Option<JoinHandle<()>>,
     _lock: std::fs::File,
@@ -155,10 +168,20 @@ impl Server {
         let app = library.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
-        let most = library.config.settings.max_connections.max(1);
-        let accepting = tokio::spawn(accept(listener, router, stopping.clone(), most));
-        tracing::info!(server.addr = %addr, "listening");
-        Ok(RunningServer { addr, library, app, stopping, accepting: Some(accepting), _lock: lock })
+        let settings = &library.config.settings;
+        let caps = Caps::of(settings);
+        let connections = Connections::new(caps, Deadlines::of(settings));
+        let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
+        let accepting = Some(tokio::spawn(accepting));
+        tracing::info!(server.addr = %addr, connections.max = caps.total, "listening");
+        if caps.total < settings.max_connections {
+            tracing::warn!(
+                connections.max = caps.total,
+                connections.wanted = settings.max_connections,
+                "the limit of open files allows fewer connections; hint: raise LimitNOFILE or ulimit -n"
+            );
+        }
+        Ok(RunningServer { addr, library, app, connections, stopping, accepting, _lock: lock })
     }
 }
 
@@ -190,6 +213,10 @@ impl RunningServer {
     pub fn app(&self) -> &App {
         &self.app
     }
+    /// Connections that are open and not about to be closed.
+    pub fn connections(&self) -> usize {
+        self.connections.live()
+    }
     pub fn library(&self) -> &Library {
         &self.library
     }
@@ -213,61 +240,117 @@ impl Drop for RunningServer {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, stopping: CancellationToken, most: usize) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    stopping: CancellationToken,
+    connections: Arc<Connections>,
+) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
-    let open = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(most));
+    // The deadlines of `connections` cover heads: hyper's own would begin only once it knows the version.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD_BUFFER)
+        .max_headers(MAX_HEADER_LINES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .max_header_list_size(http::MAX_HEADER_BYTES as u32 * 2)
+        .max_concurrent_streams(MAX_STREAMS);
+    let tasks = TaskTracker::new();
+    let watched = Arc::clone(&connections);
+    let sweeping = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(watched.deadlines().tick());
+        loop {
+            watched.sweep(tick.tick().await);
+        }
+    });
     loop {
-        let taken = tokio::select! {
-            () = stopping.cancelled() => break,
-            slot = Arc::clone(&slots).acquire_owned() => slot,
-        };
-        let Ok(slot) = taken else { break };
         let (socket, peer) = tokio::select! {
             () = stopping.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
-                    // Out of descriptors, mostly: the others go on, this one comes back.
-                    tracing::warn!(error = %e, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    // Out of descriptors, mostly: connections that only wait give theirs back.
+                    let closed = connections.shed(SHED);
+                    tracing::warn!(error = %e, connections.closed = closed, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             },
         };
+        let Some(slot) = connections.admit(peer.ip(), tokio::time::Instant::now()) else {
+            refuse(&socket);
+            continue;
+        };
         let _ = socket.set_nodelay(true);
-        let router = router.clone();
+        limit_unsent(&socket);
+        let connection = Arc::clone(&slot.connection);
+        let (router, watched) = (router.clone(), Arc::clone(&connection));
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let open = watched.begin(request.version() == hyper::Version::HTTP_2);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer.ip()));
             let router = router.clone();
             async move {
-                Ok::<_, Infallible>(
-                    router.oneshot(request).await.unwrap_or_else(|never| match never {}),
-                )
+                let reply = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                Ok::<_, Infallible>(reply.map(|body| WatchedBody::new(body, open)))
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
-        let connection = open.watch(connection);
-        let cut = stopping.clone();
-        tokio::spawn(async move {
+        let socket = TokioIo::new(WatchedSocket::new(socket, Arc::clone(&connection)));
+        let served = builder.serve_connection(socket, service).into_owned();
+        let stopping = stopping.clone();
+        tasks.spawn(async move {
             let _slot = slot;
-            let stopped = async {
-                cut.cancelled().await;
-                tokio::time::sleep(STOP_TIMEOUT).await;
+            let mut served = std::pin::pin!(served);
+            let grace = tokio::select! {
+                ended = served.as_mut() => return log_end(ended),
+                () = stopping.cancelled() => STOP_TIMEOUT,
+                () = connection.closing.cancelled() => CLOSE_TIMEOUT,
             };
-            tokio::select! {
-                ended = connection => {
-                    if let Err(e) = ended {
-                        tracing::debug!(error = %e, "a connection broke");
+            match connection.closed() {
+                // What was not read or not sent in time is not waited for any longer.
+                Some(why @ (Closed::Head | Closed::Write)) => {
+                    tracing::debug!(reason = ?why, "a connection was closed at its deadline");
+                }
+                // Others are told that it ends (HTTP/2), so that a request on its way is sent again elsewhere.
+                _ => {
+                    served.as_mut().graceful_shutdown();
+                    if let Ok(ended) = tokio::time::timeout(grace, served).await {
+                        log_end(ended);
                     }
                 }
-                () = stopped => {}
             }
         });
     }
     drop(listener);
-    open.shutdown().await;
+    tasks.close();
+    tasks.wait().await;
+    sweeping.abort();
+}
+
+fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
+    if let Err(e) = ended {
+        tracing::debug!(error = %e, "a connection broke");
+    }
+}
+
+/// Keeps little in the kernel that the client has not taken: what the deadlines see as progress is then what the client reads, not what
+/// a send buffer of megabytes holds, and a slow reader shows progress every few kilobytes.
+fn limit_unsent(socket: &tokio::net::TcpStream) {
+    let socket = socket2::SockRef::from(socket);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket.set_send_buffer_size(4 * UNSENT as usize);
+}
+
+/// Tells a client for which there is no place that it may come again. What does not fit into the socket at once is not sent.
+fn refuse(socket: &tokio::net::TcpStream) {
+    let _ = socket.try_write(
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
 }

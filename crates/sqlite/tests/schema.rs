@@ -18,7 +18,8 @@ const USER: &[&str] = &[
 const SERVER: &[&str] = &[
     include_str!("../../../migrations/server-sqlite/0001_rows.sql"),
     include_str!("../../../migrations/server-sqlite/0002_server.sql"),
-    include_str!("../../../migrations/server-sqlite/0003_limits.sql"),
+    include_str!("../../../migrations/server-sqlite/0003_accounts.sql"),
+    include_str!("../../../migrations/server-sqlite/0004_limits.sql"),
 ];
 
 fn migrated(all: &[&'static str]) -> Connection {

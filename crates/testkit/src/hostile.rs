@@ -51,7 +51,7 @@ pub fn redirect() -> Reply {
 /// An error as a Carrel server tells it.
 pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Reply {
     let problem = Problem {
-        problem_type: format!("about:blank#{}", code.as_str()),
+        problem_type: format!("/problems/{}", code.as_str()),
         title: "made up for a test".into(),
         status,
         code,

@@ -5,9 +5,13 @@ export interface Cue {
   text: string;
 }
 
+/** The compiler refuses more; a file from elsewhere is read so far. */
+export const MAX_CUES = 50_000;
+
 const time = /(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})/;
 function ms(text: string): number | undefined {
-  const m = time.exec(text);
+  // A time is short: a long run of digits would be tried from each of them.
+  const m = time.exec(text.trim().slice(0, 40));
   return m ? Number(m[1] ?? 0) * 3_600_000 + Number(m[2]) * 60_000 + Number(m[3]) * 1000 + Number(m[4]) : undefined;
 }
 
@@ -17,11 +21,12 @@ export function parseCues(vtt: string): Cue[] {
     const lines = block.split("\n");
     const at = lines.findIndex((line) => line.includes("-->"));
     if (at < 0) continue;
+    if (cues.length >= MAX_CUES) break;
     const [from = "", to = ""] = lines[at]!.split("-->");
     const start = ms(from);
     const end = ms(to);
     if (start === undefined || end === undefined || end <= start) continue;
-    cues.push({ start, end, text: lines.slice(at + 1).join(" ").replace(/<[^>]*>/g, "").trim() });
+    cues.push({ start, end, text: lines.slice(at + 1).join(" ").replace(/<[^<>]*>/g, "").trim() });
   }
   return cues;
 }

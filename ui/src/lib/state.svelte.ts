@@ -1,10 +1,10 @@
 //! What the whole window knows: who is signed in, settings, sync, downloads under way. All of it comes from the core.
 import { api } from "./api/client";
-import type { AppState, CableState, DownloadState, Settings, SetSettings } from "./api/types";
+import type { AppState, CableState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "./api/types";
 import { wear } from "./appearance";
 import { pick, speak } from "./i18n/index.svelte";
 import { forgetKept } from "./live.svelte";
-import { onEvent } from "./platform/events";
+import { listening, onEvent } from "./platform/events";
 
 class Desk {
   #app = $state.raw<AppState>();
@@ -15,6 +15,11 @@ class Desk {
   cable = $state.raw<CableState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
   /** Somebody wants to add from a file: the library opens its sheet. */
   adding = $state(false);
+  #subscribed = false;
+  /** Counts states that were asked for or taken: a reply that a later one overtook is dropped. */
+  #turn = 0;
+  /** The newest sync status of an event since the last state was asked for. */
+  #sync: SyncStatus | undefined;
 
   get ready(): boolean {
     return this.#app !== undefined;
@@ -24,37 +29,58 @@ class Desk {
     return this.#app;
   }
 
+  /** Subscribes first and loads second: an event between the two is applied, not missed. */
   async load(): Promise<void> {
-    await this.take(await api.getAppState());
-    onEvent((event) => {
-      if (event.kind === "sync" && this.#app) this.#app = { ...this.#app, sync: event.status };
-      if (event.kind === "cable") this.cable = event.state;
-      if (event.kind === "download") this.downloads = { ...this.downloads, [event.id]: event.state };
-      if (event.kind === "changed" && event.topics.some((t) => t.topic === "account" || t.topic === "settings")) void this.refresh();
-    });
+    if (!this.#subscribed) {
+      this.#subscribed = true;
+      onEvent((event) => this.#hear(event));
+    }
+    await listening();
+    await this.refresh();
+  }
+  #hear(event: UiEvent): void {
+    if (event.kind === "sync") {
+      this.#sync = event.status;
+      if (this.#app) this.#app = { ...this.#app, sync: event.status };
+    }
+    if (event.kind === "cable") this.cable = event.state;
+    if (event.kind === "download") this.downloads = { ...this.downloads, [event.id]: event.state };
+    // A failed reload is not lost: the next event of this topic asks again.
+    if (event.kind === "changed" && event.topics.some((t) => t.topic === "account" || t.topic === "settings")) void this.refresh().catch(() => undefined);
   }
   async refresh(): Promise<void> {
-    await this.take(await api.getAppState());
+    const turn = ++this.#turn;
+    this.#sync = undefined;
+    const app = await api.getAppState();
+    if (turn === this.#turn) await this.#show(app, turn);
   }
   /** A new state of the app, for example after signing in. */
   async take(app: AppState): Promise<void> {
+    this.#sync = undefined;
+    await this.#show(app, ++this.#turn);
+  }
+  async #show(app: AppState, turn: number): Promise<void> {
+    await speak(pick(app.settings.language));
+    if (turn !== this.#turn) return;
     if (this.#app && this.#app.account?.id !== app.account?.id) {
       forgetKept();
       this.downloads = {};
     }
-    await speak(pick(app.settings.language));
     wear(app.settings);
-    this.#app = app;
+    this.#app = this.#sync ? { ...app, sync: this.#sync } : app;
   }
 
   /** Shows the change at once, keeps it if the core keeps it. */
   async set(change: SetSettings): Promise<void> {
     const before = this.app.settings;
+    const account = this.app.account?.id;
     await this.#wearSettings({ ...before, ...change });
     try {
-      await this.#wearSettings(await api.setSettings(change));
+      const kept = await api.setSettings(change);
+      // Another learner may have opened the app meanwhile.
+      if (this.app.account?.id === account) await this.#wearSettings(kept);
     } catch (cause) {
-      await this.#wearSettings(before);
+      if (this.app.account?.id === account) await this.#wearSettings(before);
       throw cause;
     }
   }

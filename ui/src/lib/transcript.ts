@@ -3,6 +3,9 @@ import type { Cue } from "./captions";
 
 const squeeze = (text: string): string => text.replace(/\s+/g, " ").trim().toLowerCase();
 
+/** Comparisons of a cue with a text: about a second. A transcript that has little to do with its captions would take minutes. */
+export const MAX_COMPARISONS = 200_000;
+
 /**
  * Wraps the words of each cue in `<span data-cue="n" role="button" tabindex="0">`, in order. Cues whose words are not there are passed over;
  * a cue over the border of two paragraphs too. Gives how many were found.
@@ -13,14 +16,25 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   while (walker.nextNode()) nodes.push(walker.currentNode as Text);
   let found = 0;
   let from = 0;
+  let left = MAX_COMPARISONS;
+  const spoken = cues.map((cue) => squeeze(cue.text));
   for (const node of nodes) {
+    if (left <= 0) break;
     let rest: Text = node;
     // Several cues in one text: what is left behind the last one is a text of its own.
     for (let n = from; n < cues.length; n++) {
-      const at = locate(rest.data, squeeze(cues[n]!.text));
+      // A comparison reads the whole text.
+      const cost = 1 + rest.data.length / 200;
+      left -= cost;
+      const at = locate(rest.data, spoken[n]!);
       if (!at) {
         // The next paragraph may have it, or nobody has.
-        if (cues.slice(n + 1).some((cue) => locate(rest.data, squeeze(cue.text)))) continue;
+        let next = n + 1;
+        while (next < cues.length && (left -= cost) > 0 && !locate(rest.data, spoken[next]!)) next += 1;
+        if (next < cues.length && left > 0) {
+          n = next - 1;
+          continue;
+        }
         break;
       }
       const words = rest.splitText(at.start);
@@ -38,20 +52,39 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   return found;
 }
 
-/** Where `wanted` (squeezed) stands in `text`, whatever the white space. */
-function locate(text: string, wanted: string): { start: number; end: number } | undefined {
-  if (!wanted) return undefined;
+interface Flat {
+  text: string;
+  /** `text` in lower case, with one space for any white space. */
+  flat: string;
+  /** For each character of `flat`, its place in `text`. */
+  at: number[];
+}
+/** The text that was flattened last: many captions are looked for in one text. */
+let last: Flat = { text: "", flat: "", at: [] };
+
+function flatten(text: string): Flat {
+  if (last.text === text) return last;
   let flat = "";
   const at: number[] = [];
+  let blankBefore = true;
   for (let i = 0; i < text.length; i++) {
     const blank = /\s/.test(text[i]!);
-    if (blank && (flat === "" || flat.endsWith(" "))) continue;
+    if (blank && blankBefore) continue;
+    blankBefore = blank;
     const letters = blank ? " " : text[i]!.toLowerCase();
     for (const letter of letters) {
       flat += letter;
       at.push(i);
     }
   }
+  last = { text, flat, at };
+  return last;
+}
+
+/** Where `wanted` (squeezed) stands in `text`, whatever the white space. */
+function locate(text: string, wanted: string): { start: number; end: number } | undefined {
+  if (!wanted) return undefined;
+  const { flat, at } = flatten(text);
   const start = flat.indexOf(wanted);
   if (start < 0) return undefined;
   return { start: at[start]!, end: at[start + wanted.length - 1]! + 1 };

@@ -20,6 +20,8 @@ pub struct Settings {
     pub download_metered: DownloadMetered,
     /// Downloads wait while the device runs on its battery.
     pub download_charging: bool,
+    /// Keys that are letters or punctuation alone do something, such as `j` for the next section.
+    pub key_shortcuts: bool,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             narration_speed: 100,
             download_metered: DownloadMetered::Never,
             download_charging: false,
+            key_shortcuts: true,
         }
     }
 }
@@ -88,4 +91,6 @@ pub struct SetSettings {
     pub download_metered: Option<DownloadMetered>,
     #[ts(optional)]
     pub download_charging: Option<bool>,
+    #[ts(optional)]
+    pub key_shortcuts: Option<bool>,
 }

@@ -97,10 +97,53 @@ pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> 
 }
 
 pub async fn open_url(host: &dyn Host, request: OpenUrl) -> Result<Empty> {
-    let is_web = request.url.starts_with("https://") || request.url.starts_with("http://");
-    if !is_web {
-        return Err(CommandError::invalid("only http and https addresses are opened"));
+    if !is_openable(&request.url) {
+        let message = "only http, https and mailto addresses are opened";
+        return Err(CommandError::invalid(message));
     }
     host.open_url(&request.url)?;
     Ok(Empty {})
+}
+
+/// What the system may open: a web page, or a letter to one address. A mailto link must not add files, copies or headers.
+fn is_openable(url: &str) -> bool {
+    let lower = url.to_ascii_lowercase();
+    if let Some(address) = lower.strip_prefix("mailto:") {
+        let plain = |c: char| c.is_alphanumeric() || "@.+-_'%".contains(c);
+        return address
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+            && address.chars().all(plain);
+    }
+    let page = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    page.is_some_and(|rest| !rest.is_empty())
+        && !url.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_openable;
+
+    #[test]
+    fn only_web_pages_and_plain_mail_addresses_are_opened() {
+        for url in
+            ["https://example.org/a?b#c", "HTTP://example.org", "mailto:amina@school.example"]
+        {
+            assert!(is_openable(url), "{url}");
+        }
+        for url in [
+            "",
+            "https://",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "mailto:",
+            "mailto:@",
+            "mailto:a@b.example?attach=/etc/passwd",
+            "mailto:a@b.example\r\nBcc: c@d.example",
+            "https://example.org/\nx",
+            "carrel://x",
+        ] {
+            assert!(!is_openable(url), "{url}");
+        }
+    }
 }

@@ -60,7 +60,7 @@ pub struct PaperServer {
 
 pub fn problem(status: u16, code: ErrorCode) -> Vec<u8> {
     let problem = Problem {
-        problem_type: format!("about:blank#{}", code.as_str()),
+        problem_type: format!("/problems/{}", code.as_str()),
         title: "no".into(),
         status,
         code,

@@ -8,7 +8,8 @@ use crate::ErrorCode;
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// `about:blank#code`: identifies the kind; clients branch on `code`.
+    /// `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1): identifies the kind; clients branch on `code`.
+    /// Older servers wrote `about:blank#CODE`.
     #[serde(rename = "type")]
     pub problem_type: String,
     pub title: String,

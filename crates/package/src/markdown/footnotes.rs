@@ -2,38 +2,42 @@
 //!
 //! Not here: how a note is shown.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use pulldown_cmark::{Event, Tag};
 
 use super::{Spanned, group_end};
 
-/// Names of footnotes in the order in which they are first referred to, and where they are defined.
+/// A definition: its events, and once it was referred to, its place in the order and the number of references.
+type Definition = (Range<usize>, Option<(usize, usize)>);
+
+/// Footnotes in the order in which they are first referred to, and where they are defined.
 pub(super) struct Footnotes {
-    pub order: Vec<String>,
-    pub defined: Vec<(String, Range<usize>)>,
-    references: Vec<usize>,
+    /// The events of each note.
+    pub order: Vec<Range<usize>>,
+    /// The first definition of each name.
+    defined: HashMap<String, Definition>,
 }
 
 impl Footnotes {
     pub fn of(events: &[Spanned<'_>]) -> Self {
-        let mut defined = Vec::new();
+        let mut defined = HashMap::new();
         for (i, (event, _)) in events.iter().enumerate() {
             if let Event::Start(Tag::FootnoteDefinition(name)) = event {
-                defined.push((name.to_string(), i + 1..group_end(events, i) - 1));
+                let range = i + 1..group_end(events, i) - 1;
+                defined.entry(name.to_string()).or_insert((range, None));
             }
         }
-        Self { order: Vec::new(), defined, references: Vec::new() }
+        Self { order: Vec::new(), defined }
     }
     /// Number of the note and how often it has been referred to, this time included; None if nobody defines it.
     pub fn refer(&mut self, name: &str) -> Option<(usize, usize)> {
-        self.defined.iter().find(|(n, _)| n == name)?;
-        let at = self.order.iter().position(|n| n == name).unwrap_or_else(|| {
-            self.order.push(name.to_owned());
-            self.references.push(0);
-            self.order.len() - 1
+        let (range, referred) = self.defined.get_mut(name)?;
+        let (at, references) = referred.get_or_insert_with(|| {
+            self.order.push(range.clone());
+            (self.order.len() - 1, 0)
         });
-        self.references[at] += 1;
-        Some((at + 1, self.references[at]))
+        *references += 1;
+        Some((*at + 1, *references))
     }
 }

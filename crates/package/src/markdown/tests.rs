@@ -161,3 +161,63 @@ fn plain_text_has_the_words() {
     let text = "# Head\n\nA *b* `c` <kbd>d</kbd>\n\n- e\n\n```\nf\n```\n\n![Alt](x.jpg \"Cap\")\n";
     assert_eq!(read(text, Origin::File("a"), &scope(), &problems).plain, "Head A b c d e f Cap");
 }
+
+#[test]
+fn texts_that_a_reader_cannot_show_are_reported() {
+    let tall =
+        |n: usize, part: &str| (0..n).map(|i| format!("{}{part}\n", "  ".repeat(i))).collect();
+    for (what, text) in [
+        ("quotes in a line", format!("{}x", ">".repeat(100_000))),
+        ("quotes with spaces", format!("{}x", "> ".repeat(3_000))),
+        ("lists in a line", format!("{}x", "- ".repeat(3_000))),
+        ("numbers in a line", format!("{}x", "1. ".repeat(3_000))),
+        ("quotes and lists in turn", format!("{}x", "> - ".repeat(1_000))),
+        ("lists by indentation", tall(300, "- x")),
+        ("emphasis", format!("{}x{}", "*a **b ".repeat(200), "** c* d".repeat(200))),
+        ("HTML that is allowed", format!("a{}x", "<sub>".repeat(3_000))),
+        (
+            "HTML that is allowed and closed",
+            format!("a{}x{}", "<sup>".repeat(500), "</sup>".repeat(500)),
+        ),
+        ("many elements in a block", format!("a {}", "<br>".repeat(100_000))),
+        (
+            "a table of many columns and short rows",
+            format!("{}|\n{}|\n{}", "|a".repeat(1_000), "|-".repeat(1_000), "|b|\n".repeat(1_000)),
+        ),
+        ("a formula of nested groups", format!("a ${}x{}$", "{".repeat(3_000), "}".repeat(3_000))),
+        ("a formula that defines itself", r"a $\def\a{\a\a}\a$".to_owned()),
+    ] {
+        let (pieces, problems) = pieces(&text);
+        let reported =
+            problems.iter().any(|p| p.contains("[too-complex]") || p.contains("[maths]"));
+        assert!(reported, "{what}: {problems:?}");
+        let size: usize =
+            pieces.iter().map(|p| if let Piece::Rich(html) = p { html.len() } else { 0 }).sum();
+        assert!(size < 100_000, "{what}: {size}");
+    }
+    // What looks alike and is none of it.
+    for text in ["- - - - -\n".repeat(20), "* ".repeat(200), "-".repeat(500), "1. a\n".repeat(200)]
+    {
+        let (_, problems) = pieces(&text);
+        assert!(problems.is_empty(), "{text:?}: {problems:?}");
+    }
+}
+
+#[test]
+fn long_texts_of_one_kind_are_read_once() {
+    // Each of these took quadratic time in a parser of ours; they are large enough to fail by the clock of the test runner.
+    let notes: String = (0..4_000)
+        .map(|n| format!("x[^{n}]\n\n"))
+        .chain((0..4_000).map(|n| format!("[^{n}]: y\n\n")))
+        .collect();
+    let (found, problems) = pieces(&notes);
+    assert!(problems.is_empty(), "{problems:?}");
+    let Some(Piece::Rich(last)) = found.last() else { panic!() };
+    assert!(last.contains("id=\"fn-4000\""));
+    // The HTML parser looked at the whole rest of the text after each of these.
+    assert!(only_html(&"&amp;".repeat(200_000)).len() > 1_000_000);
+    assert!(only_html(&format!("`{}`", "&".repeat(200_000))).len() > 1_000_000);
+    let scripts = format!("<script>x</script>{}", "<script></script>".repeat(50_000));
+    let (found, problems) = pieces(&scripts);
+    assert_eq!((found.len(), problems.len()), (0, 1), "{problems:?}");
+}

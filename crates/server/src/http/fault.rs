@@ -5,9 +5,16 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use carrel_model::{ErrorCode, wire::Problem};
+use carrel_model::{
+    ErrorCode,
+    wire::{Problem, SYNC_VERSION},
+};
 
 use crate::{password::PasswordError, store::StoreError};
+
+/// The protocol that a 426 names, with the newest version that this server speaks.
+const SYNC_PROTOCOL: &str = "carrel-sync/1";
+const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version");
 
 /// An error reply on its way.
 #[derive(Debug, Clone)]
@@ -41,7 +48,9 @@ impl Fault {
             detail: detail.into(),
             hint: hint(code),
             retry_after_ms: None,
-            header: None,
+            // RFC 9110, 15.5.22: a 426 names what to upgrade to.
+            header: (code == ErrorCode::TooNew)
+                .then(|| (header::UPGRADE, HeaderValue::from_static(SYNC_PROTOCOL))),
         }
     }
     pub fn invalid(detail: impl Into<String>) -> Self {
@@ -82,6 +91,10 @@ impl Fault {
                 "the body's type or encoding is not one that is read here",
             ),
             StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large"),
+            StatusCode::NOT_ACCEPTABLE => (
+                ErrorCode::InvalidRequest,
+                "no encoding that Accept-Encoding allows can be sent; allow identity",
+            ),
             StatusCode::REQUEST_TIMEOUT => {
                 (ErrorCode::Unavailable, "the request did not arrive in time")
             }
@@ -94,7 +107,7 @@ impl Fault {
     /// The body, for a request with this id.
     pub fn problem(&self, correlation_id: &str) -> Problem {
         Problem {
-            problem_type: format!("about:blank#{}", self.code.as_str()),
+            problem_type: format!("/problems/{}", self.code.as_str()),
             title: title(self.code).to_owned(),
             status: self.status.as_u16(),
             code: self.code,

@@ -5,13 +5,14 @@ use std::panic::AssertUnwindSafe;
 use axum::{
     body::{Body, HttpBody},
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
     response::Response,
 };
+use carrel_model::ErrorCode;
 use futures_util::FutureExt;
 
-use super::{App, fault::Fault};
+use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, fault::Fault};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,7 +25,12 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "-".to_owned(), |m| m.as_str().to_owned());
-    let mut reply = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    let version = request.version();
+    let answered = match oversized(&request) {
+        Some(fault) => Ok(axum::response::IntoResponse::into_response(fault)),
+        None => AssertUnwindSafe(next.run(request)).catch_unwind().await,
+    };
+    let mut reply = match answered {
         Ok(reply) => reply,
         Err(panic) => {
             let what = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
@@ -51,8 +57,36 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
+    if headers.contains_key(header::UPGRADE) {
+        // In HTTP/1.1 `Upgrade` goes with `Connection: upgrade`; HTTP/2 has neither.
+        if version == Version::HTTP_11 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        } else {
+            headers.remove(header::UPGRADE);
+        }
+    }
     security(headers, app.settings.behind_tls);
     reply
+}
+
+/// A head that is larger than any client of this API needs. hyper's own limits lie above and answer without a body.
+fn oversized(request: &Request) -> Option<Fault> {
+    let uri = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+    if uri > MAX_URI_BYTES {
+        let detail = format!("the address has {uri} bytes, the most is {MAX_URI_BYTES}");
+        return Some(Fault::new(ErrorCode::TooLarge, detail).status(StatusCode::URI_TOO_LONG));
+    }
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
+    let detail = if headers.len() > MAX_HEADERS {
+        format!("the request has {} header lines, the most is {MAX_HEADERS}", headers.len())
+    } else if bytes > MAX_HEADER_BYTES {
+        format!("the headers have {bytes} bytes, the most is {MAX_HEADER_BYTES}")
+    } else {
+        return None;
+    };
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Some(Fault::new(ErrorCode::TooLarge, detail).status(status))
 }
 
 /// The caller's id if it is harmless, else a new one.

@@ -74,6 +74,12 @@ impl Deref for App {
     }
 }
 
+/// A request's address, in bytes.
+pub const MAX_URI_BYTES: usize = 8 * 1024;
+/// All header lines of a request together, in bytes.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Header lines of a request.
+pub const MAX_HEADERS: usize = 100;
 /// No compressed body is larger than this; what it unpacks to is limited where it is read.
 const MAX_BODY: usize = 1024 * 1024;
 

@@ -206,3 +206,66 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         .map(|e| e.into_path())
         .collect()
 }
+
+#[tokio::test]
+async fn whatever_stops_one_package_the_report_names_all_of_them() {
+    let w = World::new();
+    let at = w.dir.path().join("shelf");
+    let story = |id: &str| {
+        format!(
+            r#"{{"format":"carrel-story/1","id":"{id}","title":"A Story","lang":"en","level":2,"license":"CC0-1.0"}}"#
+        )
+    };
+    let put_story = |folder: &str, id: &str| {
+        std::fs::create_dir_all(at.join(folder)).unwrap();
+        std::fs::write(at.join(folder).join("story.json"), story(id)).unwrap();
+        std::fs::write(at.join(folder).join("story.md"), "# A Story\n\n##\n\nIt rains.\n").unwrap();
+    };
+    w.publish().await;
+    // The id of the course is taken for a story, between two good ones; a cut-off course file lies beside them.
+    put_story("a-first", "first-story");
+    put_story("b-taken", "how-rivers-work");
+    put_story("c-broken", "No Id");
+    put_story("d-last", "last-story");
+    std::fs::write(at.join("school.carrel"), b"CARREL").unwrap();
+    std::fs::write(at.join("empty.carrel"), b"").unwrap();
+    let missing = w.dir.path().join("nowhere");
+    let not_a_zip = w.dir.path().join("broken.zip");
+    std::fs::write(&not_a_zip, b"PK\x03\x04 and no more").unwrap();
+    let only_files = w.dir.path().join("usb");
+    std::fs::create_dir_all(&only_files).unwrap();
+    std::fs::write(only_files.join("x.carrel"), b"x").unwrap();
+    let paths = [missing, not_a_zip, at.clone(), only_files];
+    let report = w.library.import(&paths).await.unwrap();
+    let lines: Vec<_> = report
+        .packages
+        .iter()
+        .map(|p| {
+            let name = p.name.rsplit('/').next().unwrap().to_owned();
+            (name, p.outcome.is_some(), p.problems.first().map_or("", |p| p.code))
+        })
+        .collect();
+    let expected = [
+        ("nowhere", false, "not-found"),
+        ("broken.zip", false, "zip-broken"),
+        ("empty.carrel", false, "carried-file"),
+        ("school.carrel", false, "carried-file"),
+        ("a-first", true, ""),
+        ("b-taken", false, "refused"),
+        ("c-broken", false, "id"),
+        ("d-last", true, ""),
+        ("x.carrel", false, "carried-file"),
+    ];
+    for (line, (name, good, code)) in lines.iter().zip(expected) {
+        assert_eq!((line.0.as_str(), line.1), (name, good), "{lines:?}");
+        if !["id", "zip-broken"].contains(&code) {
+            assert_eq!(line.2, code, "{lines:?}");
+        }
+    }
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    // The same folder again: what was published is unchanged, the rest is reported again.
+    let again = w.library.import(&[at]).await.unwrap();
+    assert_eq!(again.failed(), report.failed() - 3);
+    let unchanged = again.packages.iter().filter_map(|p| p.outcome.as_ref());
+    assert!(unchanged.into_iter().all(|o| !o.changed));
+}

@@ -15,6 +15,7 @@ mod library;
 mod malformed;
 mod openapi;
 mod restored;
+mod sockets;
 
 mod support;
 mod sync;

@@ -65,7 +65,7 @@ impl Reply {
         let problem: Problem = self.json();
         assert_eq!(problem.status, self.status.as_u16());
         assert_eq!(problem.correlation_id, self.header("x-request-id"));
-        assert_eq!(problem.problem_type, format!("about:blank#{}", problem.code.as_str()));
+        assert_eq!(problem.problem_type, format!("/problems/{}", problem.code.as_str()));
         assert!(!problem.title.is_empty() && !problem.detail.is_empty(), "{problem:?}");
         problem
     }
@@ -222,13 +222,13 @@ pub fn write_course(at: &Path) {
         "stories/the-flood/story.md",
         "# The Flood\n\n##\n\nThe water came at night. Nobody slept.\n",
     );
-    std::fs::write(at.join("rain.wav"), wav()).unwrap();
+    std::fs::write(at.join("rain.wav"), wav(2_000)).unwrap();
 }
 
-/// A quarter of a second of a quiet tone: 8 kHz, 16 bit, one channel.
-fn wav() -> Vec<u8> {
+/// A quiet tone of so many samples: 8 kHz, 16 bit, one channel.
+pub fn wav(samples: i32) -> Vec<u8> {
     let samples: Vec<u8> =
-        (0..2000_i32).flat_map(|n| (((n * 37) % 400 - 200) as i16).to_le_bytes()).collect();
+        (0..samples).flat_map(|n| (((n * 37) % 400 - 200) as i16).to_le_bytes()).collect();
     let mut file = b"RIFF".to_vec();
     file.extend((36 + samples.len() as u32).to_le_bytes());
     file.extend(b"WAVEfmt ");

@@ -6,15 +6,15 @@ import { asFailure } from "./failure";
 
 export interface Transport {
   call(name: string, request: unknown): Promise<unknown>;
-  /** Delivers events until the returned function is called. */
-  listen(deliver: (event: UiEvent) => void): () => void;
+  /** Delivers events until `stop` is called. `ready` resolves once they are delivered, or if the channel cannot be opened. */
+  listen(deliver: (event: UiEvent) => void): { ready: Promise<void>; stop: () => void };
 }
 
 const app: Transport = {
   call: (name, request) => invoke("call", { name, payload: request }),
   listen(deliver) {
-    const stop = listen<UiEvent>("carrel://event", (event) => deliver(event.payload));
-    return () => void stop.then((off) => off());
+    const opened = listen<UiEvent>("carrel://event", (event) => deliver(event.payload));
+    return { ready: opened.then(() => undefined, () => undefined), stop: () => void opened.then((off) => off()) };
   },
 };
 
@@ -37,7 +37,12 @@ const bridge: Transport = {
   listen(deliver) {
     const source = new EventSource("/api/events");
     source.onmessage = (message) => deliver(JSON.parse(message.data as string) as UiEvent);
-    return () => source.close();
+    const ready = new Promise<void>((resolve) => {
+      source.addEventListener("open", () => resolve(), { once: true });
+      // The browser tries again by itself; the page must not wait for it.
+      source.addEventListener("error", () => resolve(), { once: true });
+    });
+    return { ready, stop: () => source.close() };
   },
 };
 

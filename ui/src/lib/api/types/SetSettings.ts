@@ -6,4 +6,4 @@ import type { Theme } from "./Theme";
 /**
  * Changes what is given, keeps the rest.
  */
-export type SetSettings = { theme?: Theme, language?: string, readingFont?: ReadingFont, textSize?: number, lineHeight?: number, measure?: number, narrationSpeed?: number, downloadMetered?: DownloadMetered, downloadCharging?: boolean, };
+export type SetSettings = { theme?: Theme, language?: string, readingFont?: ReadingFont, textSize?: number, lineHeight?: number, measure?: number, narrationSpeed?: number, downloadMetered?: DownloadMetered, downloadCharging?: boolean, keyShortcuts?: boolean, };

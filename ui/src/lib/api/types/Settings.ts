@@ -30,4 +30,8 @@ narrationSpeed: number, downloadMetered: DownloadMetered,
 /**
  * Downloads wait while the device runs on its battery.
  */
-downloadCharging: boolean, };
+downloadCharging: boolean, 
+/**
+ * Keys that are letters or punctuation alone do something, such as `j` for the next section.
+ */
+keyShortcuts: boolean, };

@@ -1,0 +1,630 @@
+//! Open connections: their deadlines, the caps on their number, and which one is closed to make space for a new one.
+//!
+//! Deadlines belong to the connection, not to the state of a parser: whatever a client leaves out (a TLS hello on the plain port, half of a
+//! head, an HTTP/2 preface without a stream, a response that is never read) ends one of three waits. One task looks at all connections.
+//!
+//! Not here: sockets and HTTP (`server`), how long a handler may work (`http`).
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+
+/// A reader must take this much within the write deadline, or it counts as one that does not read.
+const MIN_PROGRESS: u64 = 8 * 1024;
+/// Descriptors that are kept for the database, blobs and the log.
+const RESERVED_FILES: u64 = 128;
+
+/// How long a connection may wait for its client.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From accept to a complete head, and from the first byte of a later head to its end.
+    pub head: Duration,
+    /// From the end of a response to the next complete head.
+    pub idle: Duration,
+    /// Within this, the client must take `MIN_PROGRESS` bytes of a response.
+    pub write: Duration,
+}
+
+impl Deadlines {
+    pub fn of(settings: &Settings) -> Self {
+        let seconds = |s: u64| Duration::from_secs(s.max(1));
+        Self {
+            head: seconds(settings.head_timeout_s),
+            idle: seconds(settings.idle_timeout_s),
+            write: seconds(settings.write_timeout_s),
+        }
+    }
+    /// How often connections are looked at: a deadline is late by this much at most.
+    pub fn tick(&self) -> Duration {
+        (self.head.min(self.idle).min(self.write) / 4)
+            .clamp(Duration::from_millis(50), Duration::from_secs(2))
+    }
+}
+
+/// Why a connection is closed by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// No complete head in time.
+    Head,
+    /// No request for too long.
+    Idle,
+    /// The client does not read what it asked for.
+    Write,
+    /// Another connection needed the space.
+    Shed,
+}
+
+#[derive(Debug)]
+struct Facts {
+    accepted: Instant,
+    /// Requests whose response is not complete.
+    open: usize,
+    /// At least one head was complete.
+    served: bool,
+    /// HTTP/2 sends frames that are no head at any time.
+    http2: bool,
+    /// The end of the last response, or `MIN_PROGRESS` bytes taken by the client.
+    progress: Instant,
+    /// First byte after the last response.
+    head_began: Option<Instant>,
+    /// Bytes written since `progress`.
+    written: u64,
+    /// Parts of responses that hyper took and has not asked beyond: by request.
+    handed: HashMap<u64, Instant>,
+    next_request: u64,
+    closed: Option<Closed>,
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub struct Connection {
+    facts: Mutex<Facts>,
+    /// Bytes read are of interest: no request is open.
+    waiting: AtomicBool,
+    /// Cancelled when the server closes it.
+    pub closing: CancellationToken,
+}
+
+impl Connection {
+    fn new(now: Instant) -> Self {
+        let facts = Facts {
+            accepted: now,
+            open: 0,
+            served: false,
+            http2: false,
+            progress: now,
+            head_began: None,
+            written: 0,
+            handed: HashMap::new(),
+            next_request: 0,
+            closed: None,
+        };
+        let closing = CancellationToken::new();
+        Self { facts: Mutex::new(facts), waiting: AtomicBool::new(true), closing }
+    }
+    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// A complete head has arrived. The request is open until the answer is dropped.
+    pub fn begin(self: &Arc<Self>, http2: bool) -> OpenRequest {
+        OpenRequest { id: self.started(http2), connection: Arc::clone(self) }
+    }
+    fn started(&self, http2: bool) -> u64 {
+        let mut facts = self.facts();
+        facts.open += 1;
+        facts.served = true;
+        facts.http2 = http2;
+        facts.head_began = None;
+        facts.next_request += 1;
+        self.waiting.store(false, Ordering::Relaxed);
+        facts.next_request
+    }
+    /// hyper took a part of this response.
+    fn handed(&self, request: u64, now: Instant) {
+        self.facts().handed.insert(request, now);
+    }
+    /// hyper asks for the next part: the client took the one before.
+    fn asked(&self, request: u64) {
+        self.facts().handed.remove(&request);
+    }
+    fn ended(&self, request: u64, now: Instant) {
+        let mut facts = self.facts();
+        facts.handed.remove(&request);
+        facts.open -= 1;
+        if facts.open == 0 {
+            facts.progress = now;
+            facts.written = 0;
+            facts.head_began = None;
+            self.waiting.store(true, Ordering::Relaxed);
+        }
+    }
+    /// Why it was closed, if it was closed by the server.
+    pub fn closed(&self) -> Option<Closed> {
+        self.facts().closed
+    }
+    fn close(&self, why: Closed) {
+        self.facts().closed.get_or_insert(why);
+        self.closing.cancel();
+    }
+    fn was_read(&self, now: impl FnOnce() -> Instant) {
+        if self.waiting.load(Ordering::Relaxed) {
+            let mut facts = self.facts();
+            if facts.head_began.is_none() {
+                facts.head_began = Some(now());
+            }
+        }
+    }
+    fn was_written(&self, bytes: usize, now: impl FnOnce() -> Instant) {
+        let mut facts = self.facts();
+        facts.written += bytes as u64;
+        if facts.written >= MIN_PROGRESS {
+            facts.written = 0;
+            facts.progress = now();
+        }
+    }
+    /// The deadline that has passed.
+    fn overdue(&self, now: Instant, limits: &Deadlines) -> Option<Closed> {
+        let facts = self.facts();
+        if facts.open > 0 {
+            let oldest = facts.handed.values().min()?;
+            return (now >= (*oldest).max(facts.progress) + limits.write).then_some(Closed::Write);
+        }
+        if !facts.served {
+            return (now >= facts.accepted + limits.head).then_some(Closed::Head);
+        }
+        let began = facts.head_began.filter(|_| !facts.http2);
+        if began.is_some_and(|began| now >= began + limits.head) {
+            return Some(Closed::Head);
+        }
+        (now >= facts.progress + limits.idle).then_some(Closed::Idle)
+    }
+    /// Since when it waits for a request; none while one is open.
+    fn waiting_since(&self) -> Option<Instant> {
+        let facts = self.facts();
+        (facts.open == 0 && facts.closed.is_none()).then_some(facts.progress)
+    }
+}
+
+/// A request whose response is not complete.
+#[derive(Debug)]
+pub struct OpenRequest {
+    connection: Arc<Connection>,
+    id: u64,
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.connection.ended(self.id, Instant::now());
+    }
+}
+
+/// A response body that keeps its request open and notes which part of it waits for the client.
+pub struct WatchedBody {
+    body: axum::body::Body,
+    request: OpenRequest,
+}
+
+impl WatchedBody {
+    pub fn new(body: axum::body::Body, request: OpenRequest) -> Self {
+        Self { body, request }
+    }
+}
+
+impl Body for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        let OpenRequest { connection, id } = &this.request;
+        connection.asked(*id);
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if matches!(frame, Some(Ok(_))) {
+            connection.handed(*id, Instant::now());
+        }
+        Poll::Ready(frame)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket that notes what passes through it.
+pub struct WatchedSocket<S> {
+    socket: S,
+    connection: Arc<Connection>,
+}
+
+impl<S> WatchedSocket<S> {
+    pub fn new(socket: S, connection: Arc<Connection>) -> Self {
+        Self { socket, connection }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.connection.was_read(Instant::now);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
+        self.connection.was_written(written, Instant::now);
+        Poll::Ready(Ok(written))
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
+        self.connection.was_written(written, Instant::now);
+        Poll::Ready(Ok(written))
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// The caps.
+#[derive(Debug, Clone, Copy)]
+pub struct Caps {
+    pub total: usize,
+    /// None: addresses say nothing, because a proxy stands in front.
+    pub per_address: Option<usize>,
+}
+
+impl Caps {
+    pub fn of(settings: &Settings) -> Self {
+        let files =
+            usize::try_from(open_files().saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX);
+        let total = settings.max_connections.min(files).max(1);
+        let chosen = match settings.max_connections_per_address {
+            0 => total.div_ceil(4),
+            n => n,
+        };
+        Self { total, per_address: (!settings.trust_forwarded_for).then_some(chosen.max(1)) }
+    }
+}
+
+/// How many descriptors this process may have. The soft limit (often 1,024) is raised to the hard one.
+fn open_files() -> u64 {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+        now.current.unwrap_or(u64::MAX)
+    }
+    #[cfg(not(unix))]
+    {
+        u64::MAX
+    }
+}
+
+/// All open connections.
+#[derive(Debug)]
+pub struct Connections {
+    caps: Caps,
+    deadlines: Deadlines,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    by_id: HashMap<u64, (IpAddr, Arc<Connection>)>,
+    /// Connections that count: neither loopback nor closed by the server.
+    by_address: HashMap<IpAddr, usize>,
+    /// Connections that were not closed by the server.
+    live: usize,
+}
+
+impl Open {
+    fn leave(&mut self, address: IpAddr) {
+        self.live = self.live.saturating_sub(1);
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// An admitted connection; dropping it makes its place free.
+pub struct Slot {
+    connections: Arc<Connections>,
+    id: u64,
+    pub connection: Arc<Connection>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = self.connections.open();
+        if let Some((address, connection)) = open.by_id.remove(&self.id)
+            && connection.closed().is_none()
+        {
+            open.leave(address);
+        }
+    }
+}
+
+impl Connections {
+    pub fn new(caps: Caps, deadlines: Deadlines) -> Arc<Self> {
+        Arc::new(Self { caps, deadlines, open: Mutex::default() })
+    }
+    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+    /// Takes a new connection in. At a cap, the connection that has waited longest for a request is closed for it: one of the same
+    /// address if that is over its cap, else one of the address with the most connections. None: all of them have a request open.
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Slot> {
+        let address = counted(peer);
+        let mut open = self.open();
+        let own = open.by_address.get(&address).copied().unwrap_or_default();
+        let limited = self.caps.per_address.filter(|_| !address.is_loopback());
+        if limited.is_some_and(|most| own >= most) && !shed(&mut open, Some(address)) {
+            return None;
+        }
+        if open.live >= self.caps.total && !shed(&mut open, None) {
+            return None;
+        }
+        open.next += 1;
+        open.live += 1;
+        *open.by_address.entry(address).or_default() += 1;
+        let id = open.next;
+        let connection = Arc::new(Connection::new(now));
+        open.by_id.insert(id, (address, Arc::clone(&connection)));
+        Some(Slot { connections: Arc::clone(self), id, connection })
+    }
+    /// Closes up to `most` connections that wait for a request. Returns how many.
+    pub fn shed(&self, most: usize) -> usize {
+        let mut open = self.open();
+        (0..most).take_while(|_| shed(&mut open, None)).count()
+    }
+    /// Closes what is over a deadline.
+    pub fn sweep(&self, now: Instant) {
+        let mut open = self.open();
+        let overdue: Vec<_> = open
+            .by_id
+            .values()
+            .filter(|(_, connection)| connection.closed().is_none())
+            .filter_map(|(address, connection)| {
+                Some((*address, Arc::clone(connection), connection.overdue(now, &self.deadlines)?))
+            })
+            .collect();
+        for (address, connection, why) in overdue {
+            connection.close(why);
+            open.leave(address);
+        }
+    }
+    /// How many are open and not about to be closed.
+    pub fn live(&self) -> usize {
+        self.open().live
+    }
+}
+
+/// Closes the connection that has waited longest for a request: of this address, or of the one with the most connections.
+fn shed(open: &mut Open, address: Option<IpAddr>) -> bool {
+    let count = |a: &IpAddr| open.by_address.get(a).copied().unwrap_or_default();
+    let oldest = open
+        .by_id
+        .values()
+        .filter(|(a, _)| address.is_none_or(|wanted| wanted == *a))
+        .filter_map(|(a, connection)| {
+            Some((std::cmp::Reverse(count(a)), connection.waiting_since()?, *a, connection))
+        })
+        .min_by_key(|(count, since, ..)| (*count, *since))
+        .map(|(_, _, a, connection)| (a, Arc::clone(connection)));
+    let Some((a, connection)) = oldest else { return false };
+    connection.close(Closed::Shed);
+    open.leave(a);
+    true
+}
+
+/// The address that is counted: IPv6 by the network that one customer has.
+fn counted(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_loopback() => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Deadlines = Deadlines {
+        head: Duration::from_secs(15),
+        idle: Duration::from_secs(60),
+        write: Duration::from_secs(30),
+    };
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    /// What happens on a connection; after each, the given seconds pass.
+    enum Step {
+        Read,
+        Begin,
+        BeginH2,
+        End,
+        Handed,
+        Asked,
+        Written(usize),
+    }
+
+    #[test]
+    fn every_kind_of_silence_has_a_deadline() {
+        use Step::*;
+        let cases: &[(&str, &[(Step, u64)], Option<(u64, Closed)>)] = &[
+            ("says nothing", &[], Some((15, Closed::Head))),
+            ("drips a head, a byte a second", &[(Read, 10), (Read, 4)], Some((1, Closed::Head))),
+            ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, Closed::Head))),
+            ("keeps a connection alive", &[(Begin, 1), (End, 0)], Some((60, Closed::Idle))),
+            (
+                "drips its second head",
+                &[(Begin, 1), (End, 20), (Read, 5), (Read, 5)],
+                Some((5, Closed::Head)),
+            ),
+            (
+                "HTTP/2 frames between requests are no head",
+                &[(BeginH2, 1), (End, 20), (Read, 20)],
+                Some((20, Closed::Idle)),
+            ),
+            ("a handler works", &[(Begin, 3_600)], None),
+            ("a stream of events says nothing", &[(Begin, 0), (Handed, 0), (Asked, 3_600)], None),
+            ("never reads", &[(Begin, 0), (Handed, 0)], Some((30, Closed::Write))),
+            (
+                "reads a byte now and then",
+                &[(Begin, 0), (Handed, 10), (Written(1), 10), (Written(1), 9)],
+                Some((1, Closed::Write)),
+            ),
+            (
+                "reads slowly",
+                &[(Begin, 0), (Handed, 29), (Written(8_192), 29), (Written(8_192), 0)],
+                Some((30, Closed::Write)),
+            ),
+            (
+                "reads the end of a large response slowly",
+                &[(Begin, 0), (Handed, 0), (End, 50), (Written(8_192), 50), (Written(8_192), 0)],
+                Some((60, Closed::Idle)),
+            ),
+        ];
+        for (what, steps, expected) in cases {
+            let mut now = Instant::now();
+            let connection = Connection::new(now);
+            let mut requests = Vec::new();
+            for (step, wait) in *steps {
+                match step {
+                    Read => connection.was_read(|| now),
+                    Begin => requests.push(connection.started(false)),
+                    BeginH2 => requests.push(connection.started(true)),
+                    End => connection.ended(requests.pop().unwrap(), now),
+                    Handed => connection.handed(*requests.last().unwrap(), now),
+                    Asked => connection.asked(*requests.last().unwrap()),
+                    Written(n) => connection.was_written(*n, || now),
+                }
+                now += S(*wait);
+                if *wait > 0 {
+                    assert_eq!(connection.overdue(now, &LIMITS), None, "{what}");
+                }
+            }
+            match *expected {
+                None => assert_eq!(connection.overdue(now + S(86_400), &LIMITS), None, "{what}"),
+                Some((left, why)) => {
+                    let early = now + S(left) - Duration::from_millis(1);
+                    assert_eq!(connection.overdue(early, &LIMITS), None, "{what}: early");
+                    assert_eq!(connection.overdue(now + S(left), &LIMITS), Some(why), "{what}");
+                }
+            }
+        }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_full_server_closes_who_waits_longest_of_the_largest_address() {
+        let caps = Caps { total: 4, per_address: Some(3) };
+        let connections = Connections::new(caps, LIMITS);
+        let start = Instant::now();
+        let at = |a: &str, s: u64| connections.admit(ip(a), start + S(s));
+        let admit = |a: &str| at(a, 10);
+        let school = admit("192.0.2.1").unwrap();
+        let mut flood: Vec<_> = (11..14).map(|s| at("198.51.100.7", s).unwrap()).collect();
+        // The same address is over its cap: its own oldest goes.
+        flood.push(at("198.51.100.7", 14).unwrap());
+        let closed =
+            |slots: &[Slot]| slots.iter().map(|s| s.connection.closed()).collect::<Vec<_>>();
+        assert_eq!(closed(&flood), [Some(Closed::Shed), None, None, None]);
+        // The server is full: the flood loses one, the older connection of another address stays.
+        let other = admit("203.0.113.9").unwrap();
+        assert_eq!(closed(&flood), [Some(Closed::Shed), Some(Closed::Shed), None, None]);
+        assert_eq!((school.connection.closed(), other.connection.closed()), (None, None));
+        assert_eq!(connections.live(), 4);
+        // With a request open on all of them there is no place.
+        let busy: Vec<_> =
+            [&school, &flood[2], &flood[3], &other].map(|slot| slot.connection.begin(false)).into();
+        assert!(admit("203.0.113.10").is_none());
+        drop(busy);
+        assert!(admit("203.0.113.10").is_some());
+        drop((school, flood, other));
+        assert_eq!(connections.live(), 0);
+        assert!(connections.open().by_address.is_empty() && connections.open().by_id.is_empty());
+    }
+
+    #[test]
+    fn addresses_are_counted_as_customers_have_them() {
+        let now = Instant::now();
+        let caps = Caps { total: 100, per_address: Some(1) };
+        for (first, second, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::2", true),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+            ("127.0.0.1", "127.0.0.1", false),
+            ("::1", "::1", false),
+        ] {
+            let connections = Connections::new(caps, LIMITS);
+            let one = connections.admit(ip(first), now).unwrap();
+            let _two = connections.admit(ip(second), now).unwrap();
+            assert_eq!(one.connection.closed().is_some(), same, "{first} {second}");
+        }
+        // Behind a proxy all connections come from the proxy.
+        let settings = Settings { trust_forwarded_for: true, ..Settings::default() };
+        assert_eq!(Caps::of(&settings).per_address, None);
+    }
+}

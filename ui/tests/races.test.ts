@@ -1,0 +1,264 @@
+import { flushSync } from "svelte";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { announcer } from "../src/lib/announce.svelte";
+import type { ItemProgress, UiEvent } from "../src/lib/api/types";
+import { speak } from "../src/lib/i18n/index.svelte";
+import { Pages } from "../src/lib/pages.svelte";
+import Announcements from "../src/lib/parts/Announcements.svelte";
+import KeysSheet from "../src/lib/parts/KeysSheet.svelte";
+import { fixture } from "../src/lib/platform/fixture";
+import { useTransport } from "../src/lib/platform/transport";
+import QuizBox from "../src/lib/quiz/QuizBox.svelte";
+import Course from "../src/screens/Course.svelte";
+import Lesson from "../src/screens/Lesson.svelte";
+import { desk } from "../src/lib/state.svelte";
+import { reactive } from "./reactive.svelte";
+import { press, settle, show } from "./support";
+
+interface Held {
+  name: string;
+  request: Record<string, unknown>;
+  /** Lets the command run and return. */
+  go: (reply?: unknown) => void;
+  refuse: (cause: unknown) => void;
+}
+/** Commands that wait until the test lets them return. */
+let waits: Set<string>;
+let held: Held[] = [];
+let calls: { name: string; request: Record<string, unknown> }[] = [];
+let order: string[] = [];
+const inner = fixture("en");
+const deliver = new Set<(event: UiEvent) => void>();
+
+beforeAll(async () => {
+  waits = new Set();
+  useTransport({
+    call: (name, request) => {
+      order.push(name);
+      calls.push({ name, request: request as Record<string, unknown> });
+      if (!waits.has(name)) return inner.call(name, request);
+      return new Promise((resolve, refuse) => {
+        held.push({ name, request: request as Record<string, unknown>, go: (reply) => resolve(reply ?? inner.call(name, request)), refuse });
+      });
+    },
+    listen: (hear) => {
+      order.push("listen");
+      deliver.add(hear);
+      const channel = inner.listen(hear);
+      return { ready: channel.ready.then(() => void order.push("listening")), stop: channel.stop };
+    },
+  });
+  await desk.load();
+  await speak("en");
+});
+beforeEach(() => {
+  waits.clear();
+  held = [];
+  calls = [];
+});
+const finished = (): string[] => calls.filter((c) => c.name === "record_progress" && c.request["done"] === true).map((c) => String(c.request["item"]));
+const done: ItemProgress = { percent: 10_000, done: true, pos: null, posDevice: "", posAtMs: 0, waiting: false };
+/** Frames, promises and effects. */
+async function drawn(): Promise<void> {
+  for (let i = 0; i < 4; i++) {
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    await settle();
+  }
+}
+const A = "how-rivers-work/meanders/read";
+const B = "how-rivers-work/deltas/read";
+
+describe("a command that returns after the page was turned", () => {
+  const lesson = async (item: string) => {
+    const props = reactive({ route: { name: "read", item } });
+    const shown = show(Lesson as never, props as never);
+    await drawn();
+    return { ...shown, turn: async (to: string) => { props.route = { name: "read", item: to }; flushSync(); await drawn(); } };
+  };
+  it("finishes the section that was finished, and shows nothing of it on the other", async () => {
+    const page = await lesson(A);
+    waits.add("record_progress");
+    press(document.body, "f");
+    await settle();
+    expect(finished()).toEqual([A]);
+    await page.turn(B);
+    const before = announcer.quiet.turn;
+    held.filter((h) => h.request["done"] === true).forEach((h) => h.go(done));
+    await drawn();
+    expect(finished()).toEqual([A]);
+    expect(page.target.querySelector(".finished")).toBeNull();
+    expect(announcer.quiet.turn).toBe(before);
+    press(document.body, "f");
+    await settle();
+    expect(finished()).toEqual([A, B]);
+    page.close();
+  });
+  it("opens no word of the section before", async () => {
+    const page = await lesson(A);
+    const link = page.target.querySelector<HTMLElement>("a[data-word]");
+    expect(link).not.toBeNull();
+    waits.add("get_word");
+    link!.click();
+    await settle();
+    await page.turn(B);
+    held.forEach((h) => h.go());
+    await drawn();
+    expect(page.target.ownerDocument.querySelector("[popover]")).toBeNull();
+    page.close();
+  });
+  it("a quiz that was handed in finishes its own section", async () => {
+    const submitted: string[] = [];
+    const body = "b".repeat(64);
+    const props = reactive({ quiz: "how-rivers-work/q", body, title: "Q", course: "how-rivers-work", onsubmitted: () => void submitted.push("first") });
+    const { target, close } = show(QuizBox as never, props as never);
+    await settle();
+    target.querySelector<HTMLElement>("button")!.click();
+    await settle();
+    waits.add("submit_attempt");
+    // Through to the last question without an answer is not offered in a quiz; hand it in as a test does.
+    (props as Record<string, unknown>)["assessment"] = true;
+    flushSync();
+    for (let i = 0; i < 20 && !/hand|submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? ""); i++) {
+      [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
+      await settle();
+    }
+    [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
+    await settle();
+    target.querySelector<HTMLElement>("[role=alert] button")?.click();
+    await settle();
+    expect(held.map((h) => h.name)).toEqual(["submit_attempt"]);
+    props.onsubmitted = () => void submitted.push("second");
+    flushSync();
+    held[0]!.go();
+    await settle();
+    expect(submitted).toEqual(["first"]);
+    close();
+  });
+  it("a refused enrolment of one course leaves another one alone", async () => {
+    const props = reactive({ route: { name: "course", course: "how-rivers-work" } });
+    const { target, close } = show(Course as never, props as never);
+    await drawn();
+    waits.add("unenrol");
+    waits.add("enrol");
+    target.querySelector<HTMLElement>(".enrolled")?.click();
+    await settle();
+    [...target.querySelectorAll<HTMLElement>(".acts button")].find((b) => !b.classList.contains("plain"))?.click();
+    await settle();
+    expect(held.length).toBe(1);
+    props.route = { name: "course", course: "ink-and-paper" };
+    flushSync();
+    await drawn();
+    const other = target.querySelector("h1")?.textContent;
+    held[0]!.refuse({ code: "unavailable", message: "", hint: "", retryable: true, correlationId: "" });
+    await drawn();
+    expect(target.querySelector("h1")?.textContent).toBe(other);
+    close();
+  });
+});
+
+describe("the state of the window", () => {
+  it("is asked for once events are heard, never before", () => {
+    const first = order.indexOf("get_app_state");
+    expect(order.indexOf("listen")).toBeGreaterThanOrEqual(0);
+    expect(order.indexOf("listening")).toBeLessThan(first);
+  });
+  const status = (waiting: number) => ({ ...desk.app.sync, phase: "idle" as const, waiting });
+  it("keeps what an event told while the state was on its way", async () => {
+    waits.add("get_app_state");
+    const asking = desk.refresh();
+    await settle();
+    const old = { ...desk.app, sync: status(3) };
+    deliver.forEach((hear) => hear({ kind: "sync", status: status(7) } as UiEvent));
+    held[0]!.go(old);
+    await asking;
+    expect(desk.app.sync.waiting).toBe(7);
+  });
+  it("drops a state that a later one overtook", async () => {
+    waits.add("get_app_state");
+    const first = desk.refresh();
+    const second = desk.refresh();
+    await settle();
+    held[1]!.go({ ...desk.app, sync: status(2) });
+    await second;
+    held[0]!.go({ ...desk.app, sync: status(1) });
+    await first;
+    expect(desk.app.sync.waiting).toBe(2);
+  });
+});
+
+describe("announcements", () => {
+  it("equal texts are new text in a live region each time", async () => {
+    const { target, close } = show(Announcements as never, {} as never);
+    const regions = (): string[] => [...target.querySelectorAll("[data-region]")].map((r) => r.textContent ?? "");
+    announcer.whisper("Finished");
+    await settle();
+    const first = regions();
+    announcer.whisper("Finished");
+    await settle();
+    expect(first.filter(Boolean)).toEqual(["Finished"]);
+    expect(regions()).toEqual([...first].reverse());
+    announcer.say({ text: "Copied" });
+    await settle();
+    const shown = target.querySelector(".slip");
+    announcer.say({ text: "Copied" });
+    await settle();
+    expect(target.querySelector(".slip")).not.toBe(shown);
+    close();
+  });
+});
+
+describe("keys that are single characters", () => {
+  it("do nothing once they are switched off; arrows still turn", async () => {
+    const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
+    await drawn();
+    await desk.set({ keyShortcuts: false });
+    for (const key of ["f", "j", "k", "?"]) press(document.body, key);
+    await settle();
+    expect(finished()).toEqual([]);
+    expect(target.ownerDocument.querySelector("dialog[open]")).toBeNull();
+    const sheet = show(KeysSheet as never, { onclose: () => undefined } as never);
+    expect([...sheet.target.querySelectorAll("kbd")].map((k) => k.textContent)).not.toContain("F");
+    sheet.close();
+    await desk.set({ keyShortcuts: true });
+    press(document.body, "f");
+    await settle();
+    expect(finished()).toEqual([A]);
+    close();
+  });
+});
+
+describe("a long list", () => {
+  const page = (from: string) => (n: number) => Promise.resolve({ items: [0, 1, 2].map((i) => `${from}${n}.${i}`), total: 30 });
+  it("keeps what is drawn when there is news, and asks again only for that", async () => {
+    const asked: number[] = [];
+    let from = "a";
+    const list = new Pages<string>(3, (n) => (asked.push(n), page(from)(n)));
+    list.ask({ items: ["a1.0", "a1.1", "a1.2"], total: 30 });
+    list.need(24);
+    await settle();
+    expect(list.at(24)).toBe("a9.0");
+    from = "b";
+    list.news({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
+    // Nothing on the screen was taken away.
+    expect([list.at(0), list.at(24), list.total]).toEqual(["b1.0", "a9.0", 29]);
+    list.need(24);
+    await settle();
+    expect(list.at(24)).toBe("b9.0");
+    expect(asked).toEqual([9, 9]);
+  });
+  it("a new question replaces everything, whatever was on its way", async () => {
+    const replies: ((list: { items: string[]; total: number }) => void)[] = [];
+    const list = new Pages<string>(3, () => new Promise((resolve) => replies.push(resolve)));
+    list.ask({ items: ["old"], total: 9 });
+    list.need(3);
+    await settle();
+    list.ask();
+    replies[0]!({ items: ["late"], total: 9 });
+    await settle();
+    expect(list.at(3)).toBeUndefined();
+    list.news();
+    replies.at(-1)!({ items: ["new"], total: 1 });
+    await settle();
+    expect([list.at(0), list.at(3), list.total]).toEqual(["new", undefined, 1]);
+  });
+});
