@@ -106,7 +106,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
         ("records", 1),
         ("snapshot", 1),
         ("switched", 1),
-        ("deleted", 250),
+        ("deleted", 10),
     ];
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 18 };
     for run in 0..runs {
