@@ -220,7 +220,8 @@ impl World {
             96..=99 if self.plan.disk_restored => self.old_disk(at).await,
             _ => self.act(at).await?,
         }
-        let at_part = |part: u32| n == self.plan.events * part / 12;
+        let events = self.plan.events;
+        let at_part = |part: u32| n == events * part / 12;
         if self.plan.server_restored
             && (at_part(4) || (self.plan.accounts_since && (at_part(2) || at_part(6))))
         {
