@@ -11,7 +11,7 @@ use carrel_core::{
     http::Http,
     sync::{Event, Phase},
 };
-use carrel_model::{BlobHash, ItemId, content::Quiz};
+use carrel_model::{BlobHash, ItemId, content::Quiz, lattice::Row};
 use carrel_testkit::{
     Chance, Device, FakeClock, Fault, Faults, FlakyHttp, Learner, Oracle, Rows, TestServer,
     Timeline,
@@ -220,7 +220,8 @@ impl World {
             96..=99 if self.plan.disk_restored => self.old_disk(at).await,
             _ => self.act(at).await?,
         }
-        let at_part = |part: u32| n == self.plan.events * part / 12;
+        let events = self.plan.events;
+        let at_part = |part: u32| n == events * part / 12;
         if self.plan.server_restored
             && (at_part(4) || (self.plan.accounts_since && (at_part(2) || at_part(6))))
         {
@@ -454,6 +455,16 @@ impl World {
         }
     }
 
+    /// A server that is restored more than once may grade an attempt again at another time, and a device keeps the grade that it had
+    /// (docs/SYNC.md, limits that are known): in these runs grades are only checked on the server.
+    fn comparable(&self, rows: &Rows) -> Rows {
+        let is_compared = |row: &Row| !(self.plan.accounts_since && matches!(row, Row::Grade(_)));
+        rows.iter()
+            .filter(|(_, row)| is_compared(row))
+            .map(|(key, row)| (key.clone(), row.clone()))
+            .collect()
+    }
+
     async fn check(&mut self) -> Result<(), String> {
         let exact = self.plan.jumps == Jumps::None;
         for (learner, oracle) in self.oracles.iter().enumerate() {
@@ -466,7 +477,8 @@ impl World {
                 let device = &desk.device;
                 let rows = device.rows().await;
                 oracle.check(&device.name, &rows, exact)?;
-                compare(("server", &server), (device.name.as_str(), &rows))?;
+                let server = self.comparable(&server);
+                compare(("server", &server), (device.name.as_str(), &self.comparable(&rows)))?;
                 let shown =
                     device.learning().time_spent_total().await.map_err(|e| e.to_string())?;
                 if shown != oracle.time_ms() {

@@ -13,6 +13,7 @@ use std::{
 };
 
 use carrel_model::{DeviceId, UserId};
+use tokio::sync::Notify;
 
 /// At most `burst` events at once, and the same number again over `window_ms`.
 pub struct Throttle<K> {
@@ -96,12 +97,47 @@ pub struct SignInLimits {
     login: Throttle<String>,
     network: Throttle<IpAddr>,
     device: Throttle<(UserId, DeviceId)>,
+    /// Tries of each network whose password is being compared.
+    running: Mutex<HashMap<IpAddr, u32>>,
+    ended: Notify,
 }
 
-/// One try that was counted.
-pub enum Counted {
-    Stranger { login: String, network: IpAddr },
+/// A try that counts as failed until it `was_right`.
+pub struct Try<'l> {
+    limits: &'l SignInLimits,
+    network: IpAddr,
+    key: Key,
+    is_right: bool,
+}
+
+#[derive(Clone)]
+enum Key {
+    Login(String),
     KnownDevice(UserId, DeviceId),
+}
+
+impl Try<'_> {
+    /// It was no guess: the password was right, or it was never compared.
+    pub fn was_right(mut self) {
+        self.is_right = true;
+    }
+}
+
+impl Drop for Try<'_> {
+    fn drop(&mut self) {
+        if self.is_right {
+            self.limits.give_back(&self.key, self.network);
+        }
+        let mut running = self.limits.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = running.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.network);
+            }
+        }
+        drop(running);
+        self.limits.ended.notify_waiters();
+    }
 }
 
 impl SignInLimits {
@@ -113,39 +149,61 @@ impl SignInLimits {
             login: Throttle::new(WINDOW_MS, attempts.saturating_mul(LOGIN_FACTOR)),
             network: Throttle::new(WINDOW_MS, attempts.saturating_mul(NETWORK_FACTOR)),
             device: Throttle::new(WINDOW_MS, attempts),
+            running: Mutex::default(),
+            ended: Notify::new(),
         }
     }
-    /// Counts a try as failed; `give_back` if it was not. `known`: the account and the device, if the learner has signed in there.
-    pub fn take(
+    /// Counts a try as failed. At a limit it waits while tries of the same network are under way: they may turn out to be right (a
+    /// whole school signs in at once). `Err(milliseconds to wait)` when none is. `known`: the account and the device, if the learner
+    /// has signed in there.
+    pub async fn begin(
         &self,
         login: String,
         ip: IpAddr,
         known: Option<(UserId, DeviceId)>,
         now_ms: i64,
-    ) -> Result<Counted, u64> {
-        if let Some((user, device)) = known {
-            self.device.take((user, device), now_ms)?;
-            return Ok(Counted::KnownDevice(user, device));
-        }
+    ) -> Result<Try<'_>, u64> {
         let network = network(ip);
+        let key = known.map_or(Key::Login(login), |(user, device)| Key::KnownDevice(user, device));
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            // Registered before the look, so that no end is missed.
+            ended.as_mut().enable();
+            match self.take(&key, network, now_ms) {
+                Ok(()) => {
+                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                    *running.entry(network).or_default() += 1;
+                    return Ok(Try { limits: self, network, key, is_right: false });
+                }
+                Err(_) if self.is_running(network) => ended.await,
+                Err(wait) => return Err(wait),
+            }
+        }
+    }
+    fn is_running(&self, network: IpAddr) -> bool {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&network)
+    }
+    fn take(&self, key: &Key, network: IpAddr, now_ms: i64) -> Result<(), u64> {
+        let login = match key {
+            Key::KnownDevice(user, device) => return self.device.take((*user, *device), now_ms),
+            Key::Login(login) => login,
+        };
         self.both.take((login.clone(), network), now_ms)?;
         self.login.take(login.clone(), now_ms).inspect_err(|_| {
             self.both.give_back(&(login.clone(), network));
         })?;
         self.network.take(network, now_ms).inspect_err(|_| {
             self.both.give_back(&(login.clone(), network));
-            self.login.give_back(&login);
-        })?;
-        Ok(Counted::Stranger { login, network })
+            self.login.give_back(login);
+        })
     }
-    /// The try was no guess: the password was right, or it was never compared.
-    pub fn give_back(&self, counted: Counted) {
-        match counted {
-            Counted::KnownDevice(user, device) => self.device.give_back(&(user, device)),
-            Counted::Stranger { login, network } => {
+    fn give_back(&self, key: &Key, network: IpAddr) {
+        match key {
+            Key::KnownDevice(user, device) => self.device.give_back(&(*user, *device)),
+            Key::Login(login) => {
                 self.network.give_back(&network);
-                self.login.give_back(&login);
-                self.both.give_back(&(login, network));
+                self.login.give_back(login);
+                self.both.give_back(&(login.clone(), network));
             }
         }
     }
@@ -189,6 +247,30 @@ mod tests {
         }
         assert!(t.lock().len() <= MAX_KEYS);
         assert!(t.take(u32::MAX, 1).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_school_that_signs_in_at_once_waits_and_is_not_refused() {
+        let limits = SignInLimits::new(1);
+        let ip: IpAddr = "192.0.2.1".parse().unwrap();
+        let begin = |n: u32| limits.begin(format!("pupil-{n}"), ip, None, 0);
+        let mut running = Vec::new();
+        for n in 0..NETWORK_FACTOR {
+            running.push(begin(n).await.unwrap_or_else(|_| panic!("try {n}")));
+        }
+        let mut waits = Box::pin(begin(99));
+        let is_waiting = tokio::select! {
+            biased;
+            _ = &mut waits => false,
+            () = std::future::ready(()) => true,
+        };
+        assert!(is_waiting);
+        running.remove(0).was_right();
+        assert!(waits.await.is_ok());
+        // All others were wrong: the next one is refused, and a cancelled try counts as wrong.
+        drop(running);
+        assert!(begin(100).await.is_err());
+        assert!(!limits.is_running(network(ip)));
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub async fn login(
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
     // Counted before the slow part, so that a hundred guesses at once are a hundred guesses.
     let known = found.as_ref().filter(|a| a.knows_device).map(|a| (a.user.id, request.device_id));
-    let counted = app.sign_ins.take(key.clone(), peer.0, known, now).map_err(too_many)?;
+    let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(too_many)?;
     let account = match verified(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
         Ok(None) => {
@@ -95,11 +95,11 @@ pub async fn login(
             ));
         }
         Err(fault) => {
-            app.sign_ins.give_back(counted);
+            attempt.was_right();
             return Err(fault);
         }
     };
-    app.sign_ins.give_back(counted);
+    attempt.was_right();
     let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     app.store.open_sign_in(sign_in, now).await?;
     Ok(Reply(reply))
