@@ -209,7 +209,8 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
         (honest, late)
     };
     // The honest rows in every order, one push each; then everything that a changed client may think of.
-    for (id, order) in (1000..).zip(permutations(5)) {
+    let step = if std::env::var_os("CARREL_LONG").is_some() { 1 } else { 7 };
+    for (id, order) in (1000..).zip(permutations(5)).step_by(step) {
         let (honest, late) = rows(id);
         for at in &order {
             w.push(&noor, &honest[*at..=*at]).await.ok::<Value>();
