@@ -94,7 +94,7 @@ async fn run(
     accept: &[String],
 ) -> Result<ImportReport, Error> {
     let mut report = ImportReport::default();
-    let mut compiler = Box::new(Compiler::new(Options::default()));
+    let mut compiler = new_compiler();
     for path in paths {
         let files = carried::course_files(path);
         let any_file = !files.is_empty();
@@ -139,7 +139,7 @@ async fn run(
                     compiled
                 }
                 Err(problem) => {
-                    compiler = Box::new(Compiler::new(Options::default()));
+                    compiler = new_compiler();
                     Err(vec![problem])
                 }
             };
@@ -163,6 +163,10 @@ async fn run(
         }
     }
     Ok(report)
+}
+
+fn new_compiler() -> Box<Compiler> {
+    Box::new(Compiler::new(Options::default()))
 }
 
 fn compile(mut compiler: Box<Compiler>, package: &Package, root: Option<&Path>) -> Step {
