@@ -2,7 +2,10 @@
 //!
 //! Not here: what a command does. This file opens the core, and carries JSON between it and the window.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
 use carrel_core::{
@@ -12,7 +15,7 @@ use carrel_core::{
     http::LiveHttp,
 };
 use serde_json::Value;
-use tauri::{AppHandle, Emitter, Manager, Runtime};
+use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
 
 use crate::shell::profile::Profile;
 
@@ -40,32 +43,23 @@ impl Host for Desk {
     }
 }
 
-/// What stands behind the window: the desk, or why there is none.
-pub enum Open {
-    /// The core is open.
-    Ready(Desk),
-    /// Every call answers with this, so that the window can say it and stay.
-    Failed(CommandError),
+/// The core behind the window, or none while it cannot be opened: then each call tries to open it again, and answers
+/// with why it could not, so that the window can show it and stay.
+pub struct Open {
+    desk: RwLock<Option<Arc<Desk>>>,
+    /// One attempt at a time.
+    attempt: Mutex<()>,
+    profile: Profile,
 }
 
 /// Opens the core on the files of `profile`, and starts carrying its events to every window.
 pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> Open {
-    match tauri::async_runtime::block_on(open_core(app, profile)) {
-        Ok(core) => {
-            let downloads = profile.downloads_dir(app);
-            let (listening, app) = (core.clone(), app.clone());
-            tauri::async_runtime::spawn(events::forward(listening, move |event| {
-                if let Err(error) = app.emit(EVENT, event) {
-                    tracing::warn!(error = %error, "an event did not reach the window");
-                }
-            }));
-            Open::Ready(Desk { core, downloads })
-        }
-        Err(error) => {
-            tracing::error!(error = %error, "the core could not be opened");
-            Open::Failed(error)
-        }
+    let open =
+        Open { desk: RwLock::default(), attempt: Mutex::default(), profile: profile.clone() };
+    if let Err(error) = tauri::async_runtime::block_on(open.desk(app)) {
+        tracing::error!(error = %error, "the core could not be opened");
     }
+    open
 }
 
 async fn open_core<R: Runtime>(
@@ -94,16 +88,44 @@ async fn open_core<R: Runtime>(
 
 impl Open {
     /// Runs a command by its name; both ways JSON.
-    pub async fn call(&self, name: &str, payload: Value) -> Result<Value, CommandError> {
-        match self {
-            Self::Ready(desk) => dispatch(desk, name, payload).await,
-            Self::Failed(error) => Err(error.clone()),
+    pub async fn call<R: Runtime>(
+        &self,
+        app: &AppHandle<R>,
+        name: &str,
+        payload: Value,
+    ) -> Result<Value, CommandError> {
+        let desk = self.desk(app).await?;
+        dispatch(desk.as_ref(), name, payload).await
+    }
+
+    async fn desk<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<Desk>, CommandError> {
+        if let Some(desk) = self.ready() {
+            return Ok(desk);
         }
+        let _one = self.attempt.lock().await;
+        if let Some(desk) = self.ready() {
+            return Ok(desk);
+        }
+        let core = open_core(app, &self.profile).await?;
+        let desk =
+            Arc::new(Desk { core: core.clone(), downloads: self.profile.downloads_dir(app) });
+        *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(desk.clone());
+        let app = app.clone();
+        tauri::async_runtime::spawn(events::forward(core, move |event| {
+            if let Err(error) = app.emit(EVENT, event) {
+                tracing::warn!(error = %error, "an event did not reach the window");
+            }
+        }));
+        Ok(desk)
+    }
+
+    fn ready(&self) -> Option<Arc<Desk>> {
+        self.desk.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The app is in front again, after sleep perhaps: look for news.
     pub fn resume(&self) {
-        if let Self::Ready(desk) = self
+        if let Some(desk) = self.ready()
             && let Some(account) = desk.core.account()
         {
             account.sync.resume();
@@ -112,7 +134,7 @@ impl Open {
 
     /// Closes the learner's files, so that the program can end.
     pub fn close(&self) {
-        if let Self::Ready(desk) = self {
+        if let Some(desk) = self.ready() {
             tauri::async_runtime::block_on(desk.core.close());
         }
     }
@@ -125,5 +147,5 @@ pub async fn call<R: Runtime>(
     name: String,
     payload: Value,
 ) -> Result<Value, CommandError> {
-    app.state::<Open>().call(&name, payload).await
+    app.state::<Open>().call(&app, &name, payload).await
 }

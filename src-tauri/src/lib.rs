@@ -29,7 +29,7 @@ fn build() -> tauri::Result<tauri::App> {
         .setup(move |app| {
             let open = host::open(app.handle(), &profile);
             #[cfg(debug_assertions)]
-            tauri::async_runtime::block_on(shell::greet::sign_in(&open));
+            tauri::async_runtime::block_on(shell::greet::sign_in(app.handle(), &open));
             app.manage(open);
             shell::window::open(app.handle(), &profile)?;
             Ok(())

@@ -120,8 +120,8 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "no ballast",
         file: "crates/core/src/store/writer.rs",
-        good: "if care::give_up_ballast(&self.dir) {",
-        bad: "if false && care::give_up_ballast(&self.dir) {",
+        good: "if RESERVE.give_up_piece(&self.dir) {",
+        bad: "if false && RESERVE.give_up_piece(&self.dir) {",
         tests: &["-p", "carrel-core", "--lib", "--test", "work"],
     },
     Fault {
@@ -341,8 +341,8 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "what a file brought does not wait for the server",
         file: "crates/core/src/store/tx.rs",
-        good: "let changed = self.apply_remote(row)?;\n        if changed {\n            self.mark_dirty(&key)?;\n        }",
-        bad: "let changed = self.apply_remote(row)?;\n        let _ = &key;",
+        good: "let changed = self.apply_remote(row)?;\n        if changed {\n            self.mark_dirty(&key)?;",
+        bad: "let changed = self.apply_remote(row)?;\n        if changed {\n            let _ = &key;",
         tests: &["-p", "carrel-core", "-p", "carrel-tests", "-E", "test(cable)"],
     },
     Fault {

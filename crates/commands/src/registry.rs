@@ -71,6 +71,8 @@ commands! {
     app::switch_account(AccountRef) -> AppState;
     /// Signs out; work that waits is kept for the next sign-in.
     app::sign_out(AccountRef) -> AppState;
+    /// The learner has read what a repair could not bring back.
+    app::forget_repair(Empty) -> AppState;
     /// Opens a web page in the system's browser.
     app::open_url(OpenUrl) -> Empty;
 

@@ -78,8 +78,21 @@ pub struct Core {
     moving: Mutex<()>,
     /// One change of account at a time.
     turn: Mutex<()>,
+    /// The account that could not be opened.
+    failure: std::sync::Mutex<Option<OpenFailure>>,
+    open_steps: std::sync::Mutex<Option<OpenSteps>>,
     me: Weak<Self>,
 }
+
+/// An account that could not be opened, and why.
+#[derive(Debug, Clone)]
+pub struct OpenFailure {
+    pub account: AccountInfo,
+    pub error: Arc<Error>,
+}
+
+/// Called before each step of opening an account; an error makes the step fail.
+pub type OpenSteps = Arc<dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync>;
 
 /// An account with its files and tasks.
 pub struct OpenAccount {
@@ -99,7 +112,8 @@ pub struct OpenAccount {
 impl Core {
     /// Opens the list of accounts, and the account that was open last. Call it inside a Tokio runtime.
     ///
-    /// An account that cannot be opened (a newer file, a full disk) is not a reason to fail: it is logged, and the accounts are there.
+    /// An account that cannot be opened (a newer file, a full disk) is not a reason to fail: `open_failure` tells which and why, and
+    /// the accounts are there.
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         config.http = Arc::new(Patient::new(config.http, config.clock.clone()));
         let (clock, ids) = (config.clock.clone(), config.ids.clone());
@@ -125,6 +139,8 @@ impl Core {
             known: std::sync::Mutex::default(),
             moving: Mutex::new(()),
             turn: Mutex::new(()),
+            failure: std::sync::Mutex::default(),
+            open_steps: std::sync::Mutex::default(),
             me: me.clone(),
         });
         if let Some(last) = core.accounts.active().filter(|a| !a.signed_out)

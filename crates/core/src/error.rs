@@ -34,6 +34,15 @@ pub enum Error {
     /// It would not fit: so many bytes are missing. Nothing was written.
     #[error("{missing} bytes are missing ({limit:?})")]
     NoSpace { missing: u64, limit: crate::storage::Limit },
+    /// Another program, or another Carrel, holds the file.
+    #[error("in use: {0}")]
+    Busy(String),
+    /// The system does not let this user read or write the file or its folder.
+    #[error("not permitted: {0}")]
+    Denied(String),
+    /// A newer release made the file; it was left as it is.
+    #[error("{0}")]
+    NewerFile(String),
     #[error("storage: {0}")]
     Storage(String),
     #[error("secrets: {0}")]
@@ -59,11 +68,48 @@ impl Error {
             Self::Server { code, .. } => *code,
             Self::Corrupt(_) => ErrorCode::Corrupt,
             Self::DiskFull(_) | Self::NoSpace { .. } => ErrorCode::DiskFull,
-            Self::Storage(_) => ErrorCode::Storage,
+            Self::Busy(_) => ErrorCode::Unavailable,
+            Self::NewerFile(_) => ErrorCode::TooNew,
+            Self::Denied(_) | Self::Storage(_) => ErrorCode::Storage,
             Self::Keychain(_) => ErrorCode::Keychain,
             Self::Cable(refusal) => refusal.code(),
             Self::Cancelled => ErrorCode::Cancelled,
             Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+    /// The error for a failure of a file or a database.
+    pub(crate) fn of_cause(cause: Cause, text: String) -> Self {
+        match cause {
+            Cause::Corrupt => Self::Corrupt(text),
+            Cause::Full => Self::DiskFull(text),
+            Cause::Busy => Self::Busy(text),
+            Cause::Newer => Self::NewerFile(text),
+            Cause::Denied => Self::Denied(text),
+            Cause::TooManyFiles | Cause::Other => Self::Storage(text),
+        }
+    }
+    /// The same code and text once more.
+    pub(crate) fn of_any(&self) -> Self {
+        match self {
+            Self::Invalid(text) => Self::Invalid(text.clone()),
+            Self::Unauthenticated => Self::Unauthenticated,
+            Self::NotFound(text) => Self::NotFound(text.clone()),
+            Self::NoSpace { missing, limit } => Self::NoSpace { missing: *missing, limit: *limit },
+            Self::Keychain(text) => Self::Keychain(text.clone()),
+            Self::Internal(text) => Self::Internal(text.clone()),
+            other => other.of_storage(),
+        }
+    }
+    /// The same failure of a file once more, for each of those who waited for it.
+    pub(crate) fn of_storage(&self) -> Self {
+        match self {
+            Self::DiskFull(text) => Self::DiskFull(text.clone()),
+            Self::Corrupt(text) => Self::Corrupt(text.clone()),
+            Self::Busy(text) => Self::Busy(text.clone()),
+            Self::Denied(text) => Self::Denied(text.clone()),
+            Self::NewerFile(text) => Self::NewerFile(text.clone()),
+            Self::Storage(text) => Self::Storage(text.clone()),
+            other => Self::Storage(other.to_string()),
         }
     }
     pub fn is_retryable(&self) -> bool {
@@ -74,13 +120,18 @@ impl Error {
         if let Self::NoSpace { limit: crate::storage::Limit::Budget, .. } = self {
             return "allow more space in Storage, or take something off this device";
         }
+        match self {
+            Self::Busy(_) => return "close the other program that uses the file",
+            Self::Denied(_) => return "allow this user to read and write the folder",
+            _ => {}
+        }
         match self.code() {
             ErrorCode::Unauthenticated => "sign in again; everything that waits is kept",
             ErrorCode::BadCredentials => "check the name and the password",
             ErrorCode::NotDownloaded => "download it while the network is there",
             ErrorCode::Offline => "it goes on by itself when the network is back",
             ErrorCode::BadReply => "check the address, or sign in to the Wi-Fi first",
-            ErrorCode::DiskFull => "free some space; work is still saved",
+            ErrorCode::DiskFull => "free some space on this device",
             ErrorCode::TooNew => "update the app",
             ErrorCode::Corrupt => "check the download; damaged parts are fetched again",
             _ => "",
@@ -101,16 +152,6 @@ impl From<rusqlite::Error> for Error {
 impl From<std::io::Error> for Error {
     fn from(e: std::io::Error) -> Self {
         Self::of_cause(Cause::of_io(&e), e.to_string())
-    }
-}
-impl Error {
-    /// The error of a database or a file for this cause.
-    pub(crate) fn of_cause(cause: Cause, text: String) -> Self {
-        match cause {
-            Cause::Full => Self::DiskFull(text),
-            Cause::Corrupt => Self::Corrupt(text),
-            _ => Self::Storage(text),
-        }
     }
 }
 impl From<serde_json::Error> for Error {

@@ -1,6 +1,7 @@
 //! For `cargo xtask run`, in debug builds only: signs a new profile in to the server that was started for it.
 
 use serde_json::json;
+use tauri::{AppHandle, Runtime};
 
 use crate::host::Open;
 
@@ -9,7 +10,7 @@ const SIGN_IN: &str = "CARREL_SIGN_IN";
 
 /// Signs in as the environment says, unless an account is open already. A failure is logged: the window then
 /// shows First run.
-pub async fn sign_in(open: &Open) {
+pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, open: &Open) {
     let Ok(line) = std::env::var(SIGN_IN) else { return };
     let mut words = line.splitn(3, ' ');
     let (Some(address), Some(login), Some(password)) = (words.next(), words.next(), words.next())
@@ -17,12 +18,12 @@ pub async fn sign_in(open: &Open) {
         tracing::warn!("{SIGN_IN} is not of the form ADDRESS LOGIN PASSWORD");
         return;
     };
-    let state = open.call("get_app_state", json!({})).await;
+    let state = open.call(app, "get_app_state", json!({})).await;
     if state.is_ok_and(|state| !state["account"].is_null()) {
         return;
     }
     let request = json!({ "address": address, "login": login, "password": password });
-    if let Err(error) = open.call("sign_in", request).await {
+    if let Err(error) = open.call(app, "sign_in", request).await {
         tracing::warn!(error = %error, "the sign-in at start did not succeed");
     }
 }

@@ -11,6 +11,7 @@ const DATA_DIR: &str = "CARREL_DATA_DIR";
 const DEMO_DIR: &str = "CARREL_DEMO_DIR";
 
 /// The set of files one start works on.
+#[derive(Clone)]
 pub struct Profile {
     chosen: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-use carrel_model::wire::UserInfo;
+use carrel_model::{ErrorCode, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -27,6 +27,41 @@ pub struct AppState {
     pub demo_available: bool,
     /// Tokens could not go to the system's keychain and lie in an encrypted file instead.
     pub keychain_fallback: bool,
+    /// The account that could not be opened, and why. `switch_account` tries it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub open_failure: Option<OpenFailure>,
+    /// Why nothing can be recorded in the open account now; it is open for reading. Missing if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub read_only: Option<ErrorCode>,
+    /// What could not be brought back after the open account's file was damaged, until `forget_repair`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub repair: Option<RepairReport>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenFailure {
+    pub account: Account,
+    pub code: ErrorCode,
+    /// For logs and support.
+    pub message: String,
+}
+
+/// What was recorded on this device and cannot be read any more. What the server has comes back with the next sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RepairReport {
+    /// When the damage was found.
+    pub at_ms: i64,
+    /// Rows that are known by name: kind and key.
+    pub lost: Vec<String>,
+    /// Changes of which only the number is known.
+    pub unreadable: u32,
+    /// Changes since then may be missing without being known; 0: since the beginning.
+    pub unknown_since_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -34,6 +34,8 @@ pub enum DownloadReason {
     Server,
     Corrupt,
     SignIn,
+    /// A file of this device cannot be read or written now, for another reason than space.
+    Storage,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -1,17 +1,19 @@
-use carrel_core::account::AccountInfo;
+use carrel_core::{account::AccountInfo, core::OpenFailure as CoreFailure, store::Repair};
+
+use carrel_model::lattice::RowKey;
 
 use super::{Result, settings::settings_of, sync::status_view};
 use crate::{
     api::{
         app::{
-            Account, AccountRef, AppState, CheckServer, Empty, OpenUrl, Register, ServerInfo,
-            SignIn,
+            Account, AccountRef, AppState, CheckServer, Empty, OpenFailure, OpenUrl, Register,
+            RepairReport, ServerInfo, SignIn,
         },
         error::CommandError,
         settings::Settings,
         sync::{SyncPhase, SyncStatus},
     },
-    host::Host,
+    host::{Host, account},
 };
 
 pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
@@ -20,7 +22,18 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
         Some(open) => (settings_of(&open).await?, status_view(&open.sync.status().await?)),
         None => (Settings::default(), nobody()),
     };
+    let store = core.account().map(|open| open.store.clone());
+    let repair = match store.clone() {
+        // Reads a small file.
+        Some(store) => {
+            tokio::task::spawn_blocking(move || store.last_repair()).await.ok().flatten()
+        }
+        None => None,
+    };
     Ok(AppState {
+        open_failure: core.open_failure().map(failure_view),
+        read_only: store.and_then(|store| store.read_only()).map(|e| e.code()),
+        repair: repair.map(repair_view),
         version: core.config().app_version.clone(),
         account: core.account_info().map(view),
         accounts: core.accounts().all().into_iter().map(view).collect(),
@@ -31,6 +44,33 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
         demo_available: core.demo_available(),
         keychain_fallback: core.keychain_fallback().await,
     })
+}
+
+fn failure_view(failure: CoreFailure) -> OpenFailure {
+    OpenFailure {
+        account: view(failure.account),
+        code: failure.error.code(),
+        message: failure.error.to_string(),
+    }
+}
+
+fn repair_view(repair: Repair) -> RepairReport {
+    let name =
+        |key: &RowKey| format!("{} {}", key.row_type.as_str(), key.key.replace('\u{1f}', " "));
+    RepairReport {
+        at_ms: repair.at_ms,
+        lost: repair.lost.iter().map(name).collect(),
+        unreadable: u32::try_from(repair.unreadable).unwrap_or(u32::MAX),
+        unknown_since_ms: repair.unknown_since_ms,
+    }
+}
+
+/// The learner has read what a repair could not bring back.
+pub async fn forget_repair(host: &dyn Host, _: Empty) -> Result<AppState> {
+    let store = account(host)?.store.clone();
+    let forgotten = tokio::task::spawn_blocking(move || store.forget_repair()).await;
+    forgotten.map_err(|e| CommandError::internal(&e))??;
+    get_app_state(host, Empty {}).await
 }
 
 fn view(info: AccountInfo) -> Account {

@@ -47,6 +47,7 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
         Reason::Server => Some(DownloadReason::Server),
         Reason::Corrupt => Some(DownloadReason::Corrupt),
         Reason::SignIn => Some(DownloadReason::SignIn),
+        Reason::Storage => Some(DownloadReason::Storage),
     };
     DownloadState {
         phase,

@@ -11,7 +11,10 @@ use std::{
 use carrel_model::{DeviceId, UserId, wire::Role, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::{Clock, Error, IdGen, Result, files::write_whole};
+use crate::{
+    Clock, Error, IdGen, Result,
+    files::{SMALL_RESERVE, write_whole},
+};
 
 const LIST: &str = "accounts.json";
 const FOLDERS: &str = "accounts";
@@ -108,7 +111,9 @@ pub struct Accounts {
 impl Accounts {
     /// Reads the list in `dir`, or makes one. A damaged list is put aside and made again from the accounts' folders.
     pub fn open(dir: &Path, device_name: &str, clock: &dyn Clock, ids: &dyn IdGen) -> Result<Self> {
-        fs::create_dir_all(dir.join(FOLDERS))?;
+        if let Err(e) = fs::create_dir_all(dir.join(FOLDERS)) {
+            tracing::warn!(error = %e, "the folder of accounts could not be made");
+        }
         let path = dir.join(LIST);
         let new_device =
             || Device { id: DeviceId(ids.uuid_v7(clock.now_ms())), name: device_name.to_owned() };
@@ -116,7 +121,7 @@ impl Accounts {
             Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
                 Ok(list) if list.version > 1 => {
                     let hint = "hint: update Carrel; the file was left as it is";
-                    return Err(Error::Storage(format!(
+                    return Err(Error::NewerFile(format!(
                         "{} is from a newer Carrel; {hint}",
                         path.display()
                     )));
@@ -127,10 +132,11 @@ impl Accounts {
                 }
                 Err(e) => {
                     tracing::error!(error = %e, "the list of accounts is damaged: it is made again from the folders");
-                    fs::rename(
-                        &path,
-                        dir.join(format!("accounts.damaged-{}.json", clock.now_ms())),
-                    )?;
+                    let aside = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
+                    if let Err(e) = fs::rename(&path, aside) {
+                        // Then it is not written either, and the next start finds it again.
+                        tracing::warn!(error = %e, "the damaged list of accounts stays where it is");
+                    }
                     List {
                         version: 1,
                         device: new_device(),
@@ -145,7 +151,13 @@ impl Accounts {
             Err(e) => return Err(e.into()),
         };
         let accounts = Self { dir: dir.to_owned(), list: Mutex::new(list) };
-        accounts.change(|_| Ok(()))?;
+        // A disk that is full or read-only must not stop the start; the next change tries again.
+        if !path.exists()
+            && let Err(e) = accounts.change(|_| Ok(()))
+        {
+            tracing::warn!(error = %e, "the list of accounts could not be written");
+        }
+        SMALL_RESERVE.fill(dir);
         Ok(accounts)
     }
 
@@ -179,9 +191,13 @@ impl Accounts {
             list.active = Some(account.id.clone());
             Ok(())
         })?;
-        let folder = self.folder(&account.id);
-        fs::create_dir_all(&folder)?;
-        write_whole(&folder.join(ENTRY), &serde_json::to_vec_pretty(account)?)
+        let (folder, entry) = (self.folder(&account.id), serde_json::to_vec_pretty(account)?);
+        let copied = fs::create_dir_all(&folder).map_err(Error::from);
+        if let Err(e) = copied.and_then(|()| write_whole(&folder.join(ENTRY), &entry)) {
+            // The list has it; the copy is only for a damaged list.
+            tracing::warn!(error = %e, "the copy of an account's entry could not be written");
+        }
+        Ok(())
     }
     /// Which account is open; none: First run. `Error::NotFound` for an unknown one.
     pub fn set_active(&self, id: Option<&str>) -> Result<()> {
@@ -234,6 +250,21 @@ impl Accounts {
             }
             Ok(())
         })
+    }
+
+    /// Notes that the session ended by itself, or goes on. False, and nothing is noted, if the learner signed out.
+    pub fn session_ended(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
+        let mut list = self.list();
+        let Some(at) = list.accounts.iter().position(|a| a.id == id && !a.signed_out) else {
+            return Ok(false);
+        };
+        if list.accounts[at].needs_sign_in != needs_sign_in {
+            let mut next = list.clone();
+            next.accounts[at].needs_sign_in = needs_sign_in;
+            write_whole(&self.dir.join(LIST), &serde_json::to_vec_pretty(&next)?)?;
+            *list = next;
+        }
+        Ok(true)
     }
 
     fn list(&self) -> MutexGuard<'_, List> {

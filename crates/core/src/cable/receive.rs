@@ -18,7 +18,6 @@ use carrel_model::{
     lattice::{Kv, Row, RowKey, RowType},
     wire::AdoptRequest,
 };
-use carrel_sqlite::rows::{self, Owner};
 
 use super::{
     Fault, Refusal, Trust,
@@ -33,7 +32,7 @@ use crate::{
     core::{Core, OpenAccount},
     download::{Downloads, Wish, carried},
     library::{Kind, Library, OpenManifest},
-    store::{Tx, state},
+    store::{Tx, checked, state},
 };
 
 /// What is in a file.
@@ -478,7 +477,7 @@ async fn work_found(account: &OpenAccount, info: &AccountInfo, work: Work) -> Re
         .store
         .read(move |conn| {
             let row = RowKey::of(RowType::Kv, &[DEVICE_KEY, &id.to_string()]);
-            let known = rows::get(conn, Owner::Client, &row)?;
+            let known = checked::get(conn, &row)?;
             Ok(matches!(known, Some(Row::Kv(Kv { value, .. })) if value == format!("\"{key}\"")))
         })
         .await?;

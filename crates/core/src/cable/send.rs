@@ -17,7 +17,6 @@ use carrel_model::{
     content::{ManifestBlob, ManifestContent},
     lattice::{Kv, Row, RowType},
 };
-use carrel_sqlite::rows::{self, Owner};
 
 use super::{EXTENSION, Refusal, device_key, journey::Journey, places::free_bytes};
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
     cache::BlobStore,
     core::Core,
     library::{Kind, Library, OpenManifest},
-    store::Store,
+    store::{Store, checked},
 };
 
 /// Left free on the stick, so that the file system has room to work.
@@ -179,7 +178,7 @@ async fn name_key(store: &Store, key: String) -> Result<()> {
 pub(crate) fn all_rows(conn: &rusqlite::Connection) -> Result<Vec<Row>> {
     let mut all = Vec::new();
     for row_type in RowType::ALL {
-        all.extend(rows::all(conn, Owner::Client, *row_type)?);
+        all.extend(checked::all(conn, *row_type)?);
     }
     Ok(all)
 }

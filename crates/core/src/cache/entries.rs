@@ -159,11 +159,12 @@ impl Answers {
     }
 
     /// Keeps an answer and stays in the budget. On a full disk twice what is needed is thrown out, and it is tried once more. Where no more
-    /// than the floor is free, nothing is written and nothing has to go: `Error::NoSpace`.
+    /// than the floor is free, nothing is written and nothing has to go: `Error::NoSpace`; also for an answer that is too large to keep.
     pub fn put(&self, path: &str, entry: &Entry) -> Result<()> {
         let size = entry.size(path);
         if size > self.budget() / 4 + ROW * 10 {
-            return self.remove(path);
+            self.remove(path)?;
+            return Err(Error::NoSpace { missing: size, limit: Limit::Budget });
         }
         if self.floor.get().is_some_and(|may| !may(size)) {
             return Err(Error::NoSpace { missing: size, limit: Limit::Disk });

@@ -3,13 +3,15 @@
 //! Not here: the list of accounts and their tokens (`account`), what is done with an open one (`learning`, `library`, `sync`).
 
 use std::{
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
 
-use super::{Core, OpenAccount};
+use tokio::task::JoinHandle;
+
+use super::{Core, OpenAccount, OpenFailure, OpenSteps};
 use crate::{
     Change, Clock, Error, Result,
     account::{self, AccountInfo, ServerCheck, Session, Tokens},
@@ -83,13 +85,19 @@ impl Core {
         };
         // The tokens first: an account without tokens could do nothing.
         session.renew(tokens).await?;
+        let before = self.accounts.active();
         self.accounts.put(&info)?;
         if let Some(open) = open {
             self.changes.tell_one(Change::Account);
             return Ok(open);
         }
-        self.close_open().await;
-        let open = self.open_account(&info, Some(session)).await?;
+        let opened = self.open_account(&info, Some(session)).await;
+        if opened.is_err()
+            && let Err(e) = self.accounts.set_active(before.as_ref().map(|a| a.id.as_str()))
+        {
+            tracing::warn!(error = %e, "the next start opens an account that could not be opened now");
+        }
+        let open = opened?;
         // A full disk for content does not keep anybody from signing in; the first manifest pins the key then.
         if let Err(e) = open.content.library.pin(&server.meta.signing_key) {
             tracing::warn!(error = %e, "the server's key was not noted");
@@ -98,7 +106,8 @@ impl Core {
         Ok(open)
     }
 
-    /// Opens another account of this device. `Error::Unauthenticated` if its learner signed out: it opens by signing in.
+    /// Opens another account of this device; if that fails, the one that is open stays open. `Error::Unauthenticated` if its
+    /// learner signed out: it opens by signing in.
     pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
         let _turn = self.turn.lock().await;
         let info = self.accounts.get(id).ok_or_else(|| Error::NotFound(format!("account {id}")))?;
@@ -108,10 +117,13 @@ impl Core {
         if info.signed_out {
             return Err(Error::Unauthenticated);
         }
-        self.accounts.set_active(Some(id))?;
-        self.close_open().await;
         let session = info.server.as_ref().map(|base| self.session(&info, base));
-        self.open_account(&info, session).await
+        let open = self.open_account(&info, session).await?;
+        if let Err(e) = self.accounts.set_active(Some(id)) {
+            // A full disk must not keep the learner from the work.
+            tracing::warn!(error = %e, "the next start will not open the account that is open now");
+        }
+        Ok(open)
     }
 
     /// Opens the library that came with this build, without any server.
@@ -174,11 +186,41 @@ impl Core {
         }
     }
 
+    /// Opens an account, then closes the one that was open. If it fails, what was opened of it is closed again, and the other
+    /// one is still open.
     async fn open_account(
         &self,
         info: &AccountInfo,
         session: Option<Session>,
     ) -> Result<Arc<OpenAccount>> {
+        let mut opening = Opening::default();
+        if let Err(e) = self.open_parts(info, session.as_ref(), &mut opening).await {
+            opening.abandon().await;
+            let (account, error) = (info.clone(), Arc::new(e.of_any()));
+            *self.failed() = Some(OpenFailure { account, error });
+            self.changes.tell_one(Change::Account);
+            return Err(e);
+        }
+        let account = Arc::new(opening.finish(info, session)?);
+        let before = {
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            open.replace(account.clone())
+        };
+        self.media.set_library(Some(account.content.library.clone()));
+        *self.failed() = None;
+        if let Some(before) = before {
+            before.close().await;
+        }
+        self.changes.tell_one(Change::Account);
+        Ok(account)
+    }
+
+    async fn open_parts(
+        &self,
+        info: &AccountInfo,
+        session: Option<&Session>,
+        opening: &mut Opening,
+    ) -> Result<()> {
         let (clock, ids) = (self.config.clock.clone(), self.config.ids.clone());
         let options = store::Options {
             device: self.accounts.device().id,
@@ -189,9 +231,12 @@ impl Core {
             page_limit: None,
         };
         let folder = self.accounts.folder(&info.id);
+        self.at("store")?;
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, options)).await;
         let store = Arc::new(opened.map_err(|e| Error::Internal(e.to_string()))??);
-        let (http, base_url): (Arc<dyn Http>, String) = match (&session, &self.config.demo_dir) {
+        opening.store = Some(store.clone());
+        self.at("content")?;
+        let (http, base_url): (Arc<dyn Http>, String) = match (session, &self.config.demo_dir) {
             (Some(session), _) => {
                 (Arc::new(session.clone()), info.server.clone().unwrap_or_default())
             }
@@ -211,7 +256,10 @@ impl Core {
             ids: ids.clone(),
             changes: self.changes.clone(),
         })?;
-        let sync = match &session {
+        opening.content = Some(content.clone());
+        (opening.http, opening.base_url) = (Some(http.clone()), base_url.clone());
+        self.at("sync")?;
+        let sync = match session {
             None => Sync::local(store.clone()),
             Some(session) => {
                 let mut seed = [0; 8];
@@ -223,9 +271,11 @@ impl Core {
                 Sync::start(engine, Some(session.clone()))
             }
         };
-        let mut tasks = vec![tokio::spawn(look_after(store.clone(), clock))];
-        if let Some(session) = &session {
-            tasks.push(tokio::spawn(watch_session(
+        opening.sync = Some(sync);
+        self.at("tasks")?;
+        opening.tasks.push(tokio::spawn(look_after(store.clone(), clock)));
+        if let Some(session) = session {
+            opening.tasks.push(tokio::spawn(watch_session(
                 self.me.clone(),
                 info.id.clone(),
                 session.clone(),
@@ -233,32 +283,94 @@ impl Core {
             tasks.push(tokio::spawn(watch_user(self.me.clone(), info.id.clone(), session.clone())));
         }
         let learning = Learning::new(store.clone(), ids.clone());
+        opening.learning = Some(learning);
         let downloads = content.downloads.clone();
         downloads.set_conditions(*self.conditions.borrow());
         let settings = Learning::new(store.clone(), self.config.ids.clone());
         let (changes, conditions) = (self.changes.clone(), self.conditions.subscribe());
-        tasks.push(tokio::spawn(guide(downloads, settings, changes, conditions)));
-        if session.is_some() {
-            learning.name_this_device(&self.accounts.device().name).await?;
-        }
-        self.media.set_library(Some(content.library.clone()));
+        opening.tasks.push(tokio::spawn(guide(downloads, settings, changes, conditions)));
         let reader = Learning::new(store.clone(), ids.clone());
-        tasks.push(tokio::spawn(warm_up(reader, content.clone())));
-        let id = info.id.clone();
-        let account = Arc::new(OpenAccount {
-            id,
-            store,
-            learning,
-            sync,
-            content,
-            http,
-            base_url,
+        opening.tasks.push(tokio::spawn(warm_up(reader, content.clone())));
+        self.at("name")?;
+        if session.is_some()
+            && let Some(learning) = &opening.learning
+            && let Err(e) = learning.name_this_device(&self.accounts.device().name).await
+        {
+            tracing::warn!(error = %e, "this device's name could not be recorded");
+        }
+        self.at("end")
+    }
+
+    fn at(&self, step: &'static str) -> Result<()> {
+        let steps = self.open_steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        steps.map_or(Ok(()), |steps| steps(step))
+    }
+    /// Tests let a step of opening an account fail here: `store`, `content`, `sync`, `tasks`, `name`, `end`.
+    #[doc(hidden)]
+    pub fn set_open_steps(&self, steps: OpenSteps) {
+        *self.open_steps.lock().unwrap_or_else(PoisonError::into_inner) = Some(steps);
+    }
+    fn failed(&self) -> MutexGuard<'_, Option<OpenFailure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// The account that could not be opened when it was last tried, if no account was opened since.
+    pub fn open_failure(&self) -> Option<OpenFailure> {
+        self.failed().clone()
+    }
+}
+
+/// What is open of an account that is being opened. What is not finished is closed again.
+#[derive(Default)]
+struct Opening {
+    store: Option<Arc<Store>>,
+    content: Option<Arc<Content>>,
+    http: Option<Arc<dyn Http>>,
+    base_url: String,
+    sync: Option<Sync>,
+    learning: Option<Learning>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Opening {
+    fn finish(mut self, info: &AccountInfo, session: Option<Session>) -> Result<OpenAccount> {
+        let missing = || Error::Internal("an account was not opened to its end".into());
+        Ok(OpenAccount {
+            id: info.id.clone(),
+            store: self.store.take().ok_or_else(missing)?,
+            learning: self.learning.take().ok_or_else(missing)?,
+            sync: self.sync.take().ok_or_else(missing)?,
+            content: self.content.take().ok_or_else(missing)?,
+            http: self.http.take().ok_or_else(missing)?,
+            base_url: std::mem::take(&mut self.base_url),
             session,
-            tasks,
-        });
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
-        self.changes.tell_one(Change::Account);
-        Ok(account)
+            tasks: std::mem::take(&mut self.tasks),
+        })
+    }
+
+    /// Closes what is open, so that it can be opened again at once.
+    async fn abandon(mut self) {
+        self.stop();
+        if let Some(sync) = self.sync.take() {
+            sync.stop().await;
+        }
+        if let Some(store) = self.store.take() {
+            store.close().await;
+        }
+    }
+    fn stop(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        if let Some(content) = &self.content {
+            content.close();
+        }
+    }
+}
+
+impl Drop for Opening {
+    /// Also when whoever waited for the opening gave up.
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -310,11 +422,11 @@ async fn watch_session(core: Weak<Core>, id: String, session: Session) {
     while ended.changed().await.is_ok() {
         let needs_sign_in = *ended.borrow_and_update();
         let Some(core) = core.upgrade() else { return };
-        let Some(known) = core.accounts.get(&id).filter(|a| !a.signed_out) else { continue };
-        if known.needs_sign_in != needs_sign_in
-            && let Err(e) = core.accounts.mark(&id, needs_sign_in, false)
-        {
-            tracing::error!(error = %e, "the list of accounts could not be saved");
+        match core.accounts.session_ended(&id, needs_sign_in) {
+            // The learner signed out meanwhile.
+            Ok(false) => continue,
+            Ok(true) => {}
+            Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
         }
         core.changes.tell_one(Change::Account);
     }

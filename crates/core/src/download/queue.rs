@@ -86,10 +86,12 @@ pub enum Reason {
     Server,
     Corrupt,
     SignIn,
+    /// A file of this device cannot be read or written now, for another reason than space.
+    Storage,
 }
 
 impl Reason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Offline,
         Self::Portal,
         Self::Metered,
@@ -100,6 +102,7 @@ impl Reason {
         Self::Server,
         Self::Corrupt,
         Self::SignIn,
+        Self::Storage,
     ];
     fn as_str(self) -> &'static str {
         match self {
@@ -114,6 +117,7 @@ impl Reason {
             Self::Server => "server",
             Self::Corrupt => "corrupt",
             Self::SignIn => "sign_in",
+            Self::Storage => "storage",
         }
     }
     fn parse(text: &str) -> Self {

@@ -50,8 +50,10 @@ impl Stop {
             Error::Corrupt(_) => paused(Reason::Corrupt, Wait::Turn),
             // Gone from the library.
             Error::NotFound(_) => failed(Reason::Server),
-            // A database that is busy, a file that another program holds.
-            Error::Storage(_) => paused(Reason::DiskFull, Wait::Turn),
+            // A database that is busy, a file that another program holds, a folder that is read-only.
+            Error::Storage(_) | Error::Busy(_) | Error::Denied(_) => {
+                paused(Reason::Storage, Wait::Turn)
+            }
             _ => failed(Reason::Server),
         }
     }
@@ -95,6 +97,9 @@ mod tests {
             ),
             (server(403, ErrorCode::Forbidden, None), Phase::Failed, Reason::Policy, Wait::Person),
             (Error::Corrupt(text()), Phase::Paused, Reason::Corrupt, Wait::Turn),
+            (Error::Busy(text()), Phase::Paused, Reason::Storage, Wait::Turn),
+            (Error::Denied(text()), Phase::Paused, Reason::Storage, Wait::Turn),
+            (Error::Storage(text()), Phase::Paused, Reason::Storage, Wait::Turn),
             (Error::NotFound(text()), Phase::Failed, Reason::Server, Wait::Person),
         ] {
             assert_eq!(Stop::of(&error), Stop { phase, reason, wait }, "{error}");

@@ -5,11 +5,14 @@ use carrel_model::{
     content::Response,
     lattice::{Answer, Attempt, Grade, Validate},
 };
-use carrel_sqlite::rows;
+use carrel_sqlite::rows::NEVER;
 use rusqlite::Connection;
 
 use super::Learning;
-use crate::{Error, Result, store::outbox};
+use crate::{
+    Error, Result,
+    store::{checked, outbox},
+};
 
 /// An attempt with everything that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +33,8 @@ impl Learning {
         self.store
             .write("start_attempt", move |tx| {
                 let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 ORDER BY started_ms DESC, id LIMIT 1";
-                let open = (quiz.as_str(), quiz_hash.0.as_slice(), rows::NEVER);
-                if let Some(attempt) = rows::query::<Attempt>(tx.conn(), clause, open)?.pop() {
+                let open = (quiz.as_str(), quiz_hash.0.as_slice(), NEVER);
+                if let Some(attempt) = checked::query::<Attempt>(tx.conn(), clause, open)?.pop() {
                     return record(tx.conn(), attempt);
                 }
                 let started_ms = tx.now_ms();
@@ -100,7 +103,7 @@ impl Learning {
         self.store
             .read(move |conn| {
                 let id = attempt.0.as_bytes().as_slice();
-                let found = rows::query::<Attempt>(conn, "WHERE id = ?1", [id])?.pop();
+                let found = checked::query::<Attempt>(conn, "WHERE id = ?1", [id])?.pop();
                 record(conn, found.ok_or_else(|| Error::NotFound(format!("attempt {attempt}")))?)
             })
             .await
@@ -111,8 +114,11 @@ impl Learning {
         let quiz = quiz.clone();
         self.store
             .read(move |conn| {
-                let found: Vec<Attempt> =
-                    rows::query(conn, "WHERE quiz = ?1 ORDER BY started_ms, id", [quiz.as_str()])?;
+                let found: Vec<Attempt> = checked::query(
+                    conn,
+                    "WHERE quiz = ?1 ORDER BY started_ms, id",
+                    [quiz.as_str()],
+                )?;
                 found.into_iter().map(|a| record(conn, a)).collect()
             })
             .await
@@ -124,7 +130,7 @@ impl Learning {
         self.store
             .read(move |conn| {
                 let clause = "WHERE quiz > ?1 || '/' AND quiz < ?1 || '0' AND submitted_ms <> ?2 ORDER BY started_ms, id";
-                let found: Vec<Attempt> = rows::query(conn, clause, (root, rows::NEVER))?;
+                let found: Vec<Attempt> = checked::query(conn, clause, (root, NEVER))?;
                 found.into_iter().map(|a| record(conn, a)).collect()
             })
             .await
@@ -137,13 +143,13 @@ fn find(tx: &crate::store::Tx<'_>, attempt: AttemptId) -> Result<Attempt> {
 
 fn answers_of(conn: &Connection, attempt: AttemptId) -> Result<Vec<Answer>> {
     let id = attempt.0.as_bytes().as_slice();
-    Ok(rows::query(conn, "WHERE attempt = ?1 ORDER BY question", [id])?)
+    checked::query(conn, "WHERE attempt = ?1 ORDER BY question", [id])
 }
 
 fn record(conn: &Connection, attempt: Attempt) -> Result<AttemptRecord> {
     let id = attempt.id.0.as_bytes().as_slice();
     let mut answers = answers_of(conn, attempt.id)?;
-    let grade = rows::query::<Grade>(conn, "WHERE attempt = ?1", [id])?.pop();
+    let grade = checked::query::<Grade>(conn, "WHERE attempt = ?1", [id])?.pop();
     let waits = |row: carrel_model::lattice::Row| outbox::is_waiting(conn, &row.key());
     let mut waiting = waits(attempt.clone().into())?;
     for answer in &answers {

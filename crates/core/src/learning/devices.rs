@@ -4,10 +4,9 @@ use carrel_model::{
     DeviceId,
     lattice::{Kv, RowKey, RowType},
 };
-use carrel_sqlite::rows::{self, Owner};
 
 use super::Learning;
-use crate::Result;
+use crate::{Result, store::checked};
 
 const DEVICE: &str = "device";
 
@@ -44,7 +43,7 @@ impl Learning {
         self.store
             .read(move |conn| {
                 let key = RowKey::of(RowType::Kv, &[DEVICE, &device.to_string()]);
-                let name = match rows::get(conn, Owner::Client, &key)? {
+                let name = match checked::get(conn, &key)? {
                     Some(carrel_model::lattice::Row::Kv(kv)) => {
                         serde_json::from_str::<String>(&kv.value).ok()
                     }

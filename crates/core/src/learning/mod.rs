@@ -13,7 +13,6 @@ mod words;
 
 use std::sync::Arc;
 
-use carrel_sqlite::rows;
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
@@ -23,7 +22,10 @@ pub use progress::{ProgressRecord, Step};
 pub use registers::Enrolment;
 pub use words::Word;
 
-use crate::{IdGen, Result, store::Store};
+use crate::{
+    IdGen, Result,
+    store::{Store, checked},
+};
 use time::Stretch;
 
 /// The doors to one learner's work.
@@ -45,5 +47,5 @@ const UNDER: &str = "(item = ?1 OR (item > ?1 || '/' AND item < ?1 || '0'))";
 
 /// The rows of one kind under a root.
 fn under<T: carrel_model::lattice::RowKind>(conn: &Connection, root: &str) -> Result<Vec<T>> {
-    Ok(rows::query(conn, &format!("WHERE {UNDER}"), [root])?)
+    checked::query(conn, &format!("WHERE {UNDER}"), [root])
 }

@@ -6,12 +6,12 @@ use carrel_model::{
     derive::{time_by_day, time_studied},
     lattice::Session,
 };
-use carrel_sqlite::rows;
+use carrel_sqlite::rows::NEVER;
 use jiff::{ToSpan, civil::Date};
 use rusqlite::Connection;
 
 use super::Learning;
-use crate::{Error, Result};
+use crate::{Error, Result, store::checked};
 
 const DAYS: i64 = 28;
 
@@ -53,7 +53,7 @@ impl Learning {
 fn overview(conn: &Connection, today: &str) -> Result<Overview> {
     let today: Date =
         today.parse().map_err(|e| Error::Internal(format!("today is no day: {e}")))?;
-    let sessions: Vec<Session> = rows::query(conn, "", [])?;
+    let sessions: Vec<Session> = checked::query(conn, "", [])?;
     let by_day = time_by_day(&sessions);
     let mut days = Vec::new();
     for back in (0..DAYS).rev() {
@@ -62,7 +62,7 @@ fn overview(conn: &Connection, today: &str) -> Result<Overview> {
         days.push((day, active_ms));
     }
     let count = |sql: &str| -> Result<u32> {
-        Ok(conn.prepare_cached(sql)?.query_row([rows::NEVER], |r| r.get(0))?)
+        Ok(conn.prepare_cached(sql)?.query_row([NEVER], |r| r.get(0))?)
     };
     Ok(Overview {
         days,

@@ -6,11 +6,14 @@ use carrel_model::{
     ItemId,
     lattice::{ItemKind, Position, Progress, Row, RowKey, RowType},
 };
-use carrel_sqlite::rows;
+use carrel_sqlite::rows::NEVER;
 use rusqlite::Connection;
 
 use super::{Learning, under};
-use crate::{Error, Result, store::outbox};
+use crate::{
+    Result,
+    store::{checked, outbox},
+};
 
 /// One step forward. Only what is given is written; progress never shrinks but for `restart`.
 #[derive(Debug, Clone)]
@@ -87,7 +90,7 @@ impl Learning {
         self.store
             .read(move |conn| {
                 let waiting = outbox::is_waiting(conn, &key)?;
-                let row = rows::get(conn, rows::Owner::Client, &key)?;
+                let row = checked::get(conn, &key)?;
                 Ok(row
                     .and_then(|r| Progress::try_from(r).ok())
                     .map(|row| ProgressRecord { row, waiting }))
@@ -120,10 +123,11 @@ impl Learning {
                 let mut stmt = conn.prepare_cached(
                     "SELECT item FROM progress WHERE kind = ?1 AND done_ms <> ?2",
                 )?;
-                let mut found = stmt.query((kind.as_str(), rows::NEVER))?;
+                let mut found = stmt.query((kind.as_str(), NEVER))?;
                 let mut items = BTreeSet::new();
                 while let Some(r) = found.next()? {
-                    items.insert(item_of(r.get_ref("item")?.as_str().unwrap_or_default())?);
+                    // One that is no id is damaged, and hides no other.
+                    items.extend(ItemId::new(r.get_ref("item")?.as_str().unwrap_or_default()).ok());
                 }
                 Ok(items)
             })
@@ -138,7 +142,7 @@ impl Learning {
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                 let clause = "WHERE pos_hlc > 0 AND kind <> 'media' \
                      ORDER BY pos_hlc DESC, pos_device DESC, item LIMIT ?1";
-                Ok(with_waiting(rows::query(conn, clause, [limit])?, &waiting))
+                Ok(with_waiting(checked::query(conn, clause, [limit])?, &waiting))
             })
             .await
     }
@@ -164,8 +168,4 @@ fn with_waiting(found: Vec<Progress>, waiting: &BTreeSet<String>) -> Vec<Progres
         ProgressRecord { row, waiting }
     };
     found.into_iter().map(record).collect()
-}
-
-fn item_of(text: &str) -> Result<ItemId> {
-    ItemId::new(text).map_err(|e| Error::Corrupt(e.to_string()))
 }

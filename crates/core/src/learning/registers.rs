@@ -6,12 +6,14 @@ use carrel_model::{
     Slug,
     lattice::{Decision, DecisionStatus, ENROLMENT, Kv, Row, RowKey, RowType},
 };
-use carrel_sqlite::rows::{self, Owner};
 use rusqlite::Connection;
 use serde_json::Value;
 
 use super::Learning;
-use crate::{Result, store::outbox};
+use crate::{
+    Result,
+    store::{checked, outbox},
+};
 
 const SETTING: &str = "setting";
 
@@ -45,7 +47,7 @@ impl Learning {
     pub async fn settings(&self) -> Result<BTreeMap<String, Value>> {
         self.store
             .read(|conn| {
-                let set = rows::query::<Kv>(conn, "WHERE ns = ?1", [SETTING])?.into_iter();
+                let set = checked::query::<Kv>(conn, "WHERE ns = ?1", [SETTING])?.into_iter();
                 // A value that is not JSON cannot come from this code: it is as good as not set.
                 let values = set.filter_map(|kv| {
                     Some((kv.key, serde_json::from_str::<Value>(&kv.value).ok()?))
@@ -105,8 +107,8 @@ impl Learning {
     pub async fn enrolments(&self) -> Result<BTreeMap<Slug, Enrolment>> {
         self.store
             .read(|conn| {
-                let wishes: Vec<Kv> = rows::query(conn, "WHERE ns = ?1", [ENROLMENT])?;
-                let decisions: Vec<Decision> = rows::query(conn, "", [])?;
+                let wishes: Vec<Kv> = checked::query(conn, "WHERE ns = ?1", [ENROLMENT])?;
+                let decisions: Vec<Decision> = checked::query(conn, "", [])?;
                 let mut courses: Vec<Slug> =
                     wishes.into_iter().filter_map(|kv| Slug::new(kv.key).ok()).collect();
                 courses.extend(decisions.into_iter().map(|d| d.course));
@@ -118,13 +120,12 @@ impl Learning {
 
 fn enrolment(conn: &Connection, course: &Slug) -> Result<Enrolment> {
     let key = RowKey::of(RowType::Kv, &[ENROLMENT, course.as_str()]);
-    let wanted = match rows::get(conn, Owner::Client, &key)? {
+    let wanted = match checked::get(conn, &key)? {
         // A value that no release writes must not hide the course.
         Some(Row::Kv(kv)) => serde_json::from_str::<Option<bool>>(&kv.value).ok().flatten(),
         _ => None,
     };
-    let decided =
-        rows::get(conn, Owner::Client, &RowKey::of(RowType::Decision, &[course.as_str()]))?;
+    let decided = checked::get(conn, &RowKey::of(RowType::Decision, &[course.as_str()]))?;
     let decision = decided.and_then(|r| Decision::try_from(r).ok());
     Ok(Enrolment { wanted, decision, waiting: outbox::is_waiting(conn, &key)? })
 }

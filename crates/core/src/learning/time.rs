@@ -8,10 +8,9 @@ use carrel_model::{
     derive::time_studied,
     lattice::{Session, TIME_MS, day_of},
 };
-use carrel_sqlite::rows;
 
 use super::{Learning, under};
-use crate::{Clock, Result};
+use crate::{Clock, Result, store::checked};
 
 /// A pause longer than this ends the stretch, and is not counted.
 const GAP_MS: i64 = 20_000;
@@ -105,7 +104,7 @@ impl Learning {
         let item = item.clone();
         self.store
             .read(move |conn| {
-                let found: Vec<Session> = rows::query(conn, "WHERE item = ?1", [item.as_str()])?;
+                let found: Vec<Session> = checked::query(conn, "WHERE item = ?1", [item.as_str()])?;
                 Ok(time_studied(&found))
             })
             .await
@@ -119,6 +118,8 @@ impl Learning {
 
     /// Milliseconds on everything.
     pub async fn time_spent_total(&self) -> Result<i64> {
-        self.store.read(move |conn| Ok(time_studied(&rows::query::<Session>(conn, "", [])?))).await
+        self.store
+            .read(move |conn| Ok(time_studied(&checked::query::<Session>(conn, "", [])?)))
+            .await
     }
 }

@@ -6,11 +6,10 @@ use carrel_model::{
     EventId, ItemId,
     lattice::{Review, ReviewVoid},
 };
-use carrel_sqlite::rows;
 use rusqlite::Connection;
 
 use super::Learning;
-use crate::Result;
+use crate::{Result, store::checked};
 
 /// A saved word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +30,11 @@ impl Learning {
         let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("save_word", move |tx| {
-                let standing: Vec<Review> =
-                    rows::query(tx.conn(), &format!("{STANDING} AND word = ?1"), [word.as_str()])?;
+                let standing: Vec<Review> = checked::query(
+                    tx.conn(),
+                    &format!("{STANDING} AND word = ?1"),
+                    [word.as_str()],
+                )?;
                 if !saved {
                     for review in standing {
                         tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
@@ -64,7 +66,7 @@ impl Learning {
         self.store
             .read(move |conn| {
                 let clause = format!("{STANDING} AND word > ?1 || '/' AND word < ?1 || '0'");
-                Ok(rows::query::<Review>(conn, &clause, [root])?
+                Ok(checked::query::<Review>(conn, &clause, [root])?
                     .into_iter()
                     .map(|r| r.word)
                     .collect())
@@ -75,7 +77,7 @@ impl Learning {
 
 fn words(conn: &Connection) -> Result<Vec<Word>> {
     let mut first: BTreeMap<ItemId, i64> = BTreeMap::new();
-    for review in rows::query::<Review>(conn, STANDING, [])? {
+    for review in checked::query::<Review>(conn, STANDING, [])? {
         let at = first.entry(review.word).or_insert(i64::MAX);
         *at = review.at_ms.min(*at);
     }

@@ -6,23 +6,38 @@
 //! | File in the folder | What it is |
 //! |---|---|
 //! | `user.db` (`-wal`, `-shm`) | the rows |
-//! | `user.lock` | held while open; says after a kill that it was open |
-//! | `ballast` | 4 MiB that are given up when the disk is full, so that work can still be saved |
+//! | `user.lock` | held while open; notes how the last run ended |
+//! | `ballast` | the reserve: 4 MiB, given up in pieces of 1 MiB when the disk is full, so that work can still be saved |
+//! | `journal/` | the local changes since the oldest daily backup, to repair `user.db` from (`journal`) |
 //! | `backups/` | `daily-<ms>.db` (3 kept), `before-NNNN-<ms>.db` (one before each migration) |
-//! | `user.damaged-<ms>.db` | a damaged file, put aside, never deleted |
+//! | `user.damaged-<ms>.db` | a damaged file, set aside, never deleted |
+//! | `user.recovering.db`, `user.recovered-<ms>.db` | a repair under way (`recovery`) |
+//! | `repair-<ms>.json` | what a repair could not bring back |
+//!
+//! A file that cannot be opened for writing (full disk, read-only folder, held by another program) is opened for reading:
+//! a copy in memory. Each write tries to open it for writing again.
 //!
 //! Not here: what the rows mean (`learning`), when they are sent (`sync`), what can be fetched again (`cache`).
 
+mod backups;
 mod care;
+pub mod checked;
+mod image;
+mod journal;
 pub mod outbox;
 mod readers;
+mod recovery;
 pub mod state;
 mod tx;
 mod writer;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use carrel_model::DeviceId;
@@ -30,11 +45,16 @@ use carrel_sqlite::Migration;
 use rusqlite::Connection;
 
 pub use care::Opened;
+pub use recovery::Repair;
 pub use tx::Tx;
 
-use crate::{Changes, Clock, Error, Result};
+use crate::{Change, Changes, Clock, Error, Result, files::Reserve};
+use journal::Journal;
 use readers::Readers;
 use writer::Writer;
+
+const FILE: &str = "user.db";
+const RESERVE: Reserve = Reserve { name: "ballast", bytes: 4 * 1024 * 1024, piece: 1024 * 1024 };
 
 /// The schema of `user.db`, in order. migrations/README.md has the rules.
 pub const MIGRATIONS: &[Migration] = &[
@@ -69,36 +89,90 @@ pub struct Options {
     pub page_limit: Option<u32>,
 }
 
+/// Called at each step of a repair with the step's name: tests look there at what a kill would leave.
+#[derive(Clone, Default)]
+pub struct Steps(Option<Arc<dyn Fn(&'static str) + Send + Sync>>);
+
+impl Steps {
+    pub fn new(call: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(call)))
+    }
+    fn at(&self, step: &'static str) {
+        if let Some(call) = &self.0 {
+            call(step);
+        }
+    }
+}
+
 /// An open `user.db`. Closing it (or dropping the last handle) waits for the writer.
 pub struct Store {
-    writer: Writer,
-    readers: Readers,
+    mode: Mutex<Arc<Mode>>,
+    /// One attempt at a time to open a read-only one for writing.
+    reopening: tokio::sync::Mutex<()>,
+    repair_read: AtomicBool,
     dir: PathBuf,
-    opened: Opened,
     options: Options,
+    steps: Steps,
+}
+
+enum Mode {
+    Live {
+        writer: Writer,
+        readers: Readers,
+        journal: Arc<Mutex<Journal>>,
+        opened: Opened,
+    },
+    /// A copy in memory, and why it cannot be written.
+    ReadOnly {
+        readers: Readers,
+        why: Error,
+        opened: Opened,
+    },
+    Closed,
 }
 
 impl Store {
-    /// Opens or makes the file in `dir`, brings its schema up to date, and looks for damage if it was not closed well.
+    /// Opens or makes the file in `dir`, brings its schema up to date, and repairs it if it is damaged. A file that cannot
+    /// be opened for writing is opened for reading if possible: see [`Store::read_only`].
     ///
-    /// Blocking: call it where blocking is fine. Errors: in use by another process, newer than this app, no space for a new file.
+    /// Blocking: call it where blocking is fine. Errors: newer than this app, no data that could be read.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
-        let (conn, lock, opened) = care::open(dir, &options)?;
-        let readers = Readers::new(dir.join(care::FILE));
-        let writer = Writer::start(conn, lock, dir, &options)?;
-        Ok(Self { writer, readers, dir: dir.to_owned(), opened, options })
+        Self::open_with_steps(dir, options, Steps::default())
+    }
+
+    /// The same, with a call at each step of a repair.
+    pub fn open_with_steps(dir: &Path, options: Options, steps: Steps) -> Result<Self> {
+        let mode = match open_live(dir, &options, &steps) {
+            Ok(live) => live,
+            Err(why) => open_copy(dir, &options, why)?,
+        };
+        Ok(Self {
+            mode: Mutex::new(Arc::new(mode)),
+            reopening: tokio::sync::Mutex::default(),
+            repair_read: AtomicBool::new(false),
+            dir: dir.to_owned(),
+            options,
+            steps,
+        })
     }
 
     /// ONE transaction: everything or nothing, durable when this returns.
     ///
-    /// `op` names it in logs. `f` may run twice: when the disk is full, the ballast is given up and it runs once more. Transactions that
-    /// wait at the same moment share one commit, and so one fsync; each still stands or falls alone.
+    /// `op` names it in logs. `f` may run several times: when the disk is full, a piece of the reserve is given up and it
+    /// runs once more. Transactions that wait at the same moment share one commit, and so one fsync; each still stands or
+    /// falls alone. If the file is open for reading only, it is tried to open it for writing first; the error is then why
+    /// that is not possible.
     pub async fn write<T: Send + 'static>(
         &self,
         op: &'static str,
         f: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.write(op, f).await
+        self.reopen().await?;
+        match &*self.mode() {
+            Mode::Live { writer, .. } => writer.write(op, f).await,
+            Mode::ReadOnly { why, .. } => Err(why.of_storage()),
+            Mode::Closed => Err(closed()),
+        }
     }
 
     /// Reads one snapshot. Never waits for the writer.
@@ -106,12 +180,38 @@ impl Store {
         &self,
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.readers.read(f).await
+        match &*self.mode() {
+            Mode::Live { readers, .. } | Mode::ReadOnly { readers, .. } => readers.read(f).await,
+            Mode::Closed => Err(closed()),
+        }
     }
 
     /// What had to be done to open the file.
-    pub fn opened(&self) -> &Opened {
-        &self.opened
+    pub fn opened(&self) -> Opened {
+        match &*self.mode() {
+            Mode::Live { opened, .. } | Mode::ReadOnly { opened, .. } => opened.clone(),
+            Mode::Closed => Opened::default(),
+        }
+    }
+    /// Why nothing can be written now; none if it can.
+    pub fn read_only(&self) -> Option<Error> {
+        match &*self.mode() {
+            Mode::ReadOnly { why, .. } => Some(why.of_storage()),
+            _ => None,
+        }
+    }
+    /// What the last repair could not bring back, until `forget_repair`.
+    pub fn last_repair(&self) -> Option<Repair> {
+        if self.repair_read.load(Ordering::Relaxed) {
+            return None;
+        }
+        let noted = recovery::last_report(&self.dir).or_else(|| self.opened().repair);
+        noted.filter(|repair| !repair.is_complete())
+    }
+    /// The learner has read it.
+    pub fn forget_repair(&self) -> Result<()> {
+        self.repair_read.store(true, Ordering::Relaxed);
+        recovery::forget_reports(&self.dir)
     }
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -126,21 +226,101 @@ impl Store {
         &self.options.clock
     }
 
-    /// Once an hour or so: a backup if the last is a day old, and the ballast if it was given up and there is space again.
+    /// Once an hour or so: a backup if the last is a day old, and the reserve if it was given up and there is space again.
     pub async fn care(&self) -> Result<()> {
-        let (dir, now_ms) = (self.dir.clone(), self.options.clock.now_ms());
+        self.reopen().await?;
+        let mode = self.mode();
+        let Mode::Live { journal, .. } = &*mode else { return Ok(()) };
+        let (dir, now_ms, journal) =
+            (self.dir.clone(), self.options.clock.now_ms(), journal.clone());
         let done = tokio::task::spawn_blocking(move || {
-            care::fill_ballast(&dir);
-            care::backup_daily(&dir, now_ms)
+            RESERVE.fill(&dir);
+            backups::make_daily(&dir, now_ms, &journal)
         });
         done.await.map_err(|e| Error::Internal(e.to_string()))?.map(|_| ())
     }
 
     /// Puts the log into the file and closes it. Transactions that were called before are finished.
     pub async fn close(&self) {
-        self.readers.close();
-        self.writer.close().await;
+        let _one = self.reopening.lock().await;
+        let mode = std::mem::replace(&mut *self.lock(), Arc::new(Mode::Closed));
+        match &*mode {
+            Mode::Live { writer, readers, .. } => {
+                readers.close();
+                writer.close().await;
+            }
+            Mode::ReadOnly { readers, .. } => readers.close(),
+            Mode::Closed => {}
+        }
     }
+
+    fn mode(&self) -> Arc<Mode> {
+        self.lock().clone()
+    }
+    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Mode>> {
+        self.mode.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// If the file is open for reading only: tries to open it for writing.
+    async fn reopen(&self) -> Result<()> {
+        if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
+            return Ok(());
+        }
+        let _one = self.reopening.lock().await;
+        if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
+            return Ok(());
+        }
+        let (dir, options, steps) = (self.dir.clone(), self.options.clone(), self.steps.clone());
+        let opened = tokio::task::spawn_blocking(move || open_live(&dir, &options, &steps)).await;
+        let live = opened.map_err(|e| Error::Internal(e.to_string()))??;
+        *self.lock() = Arc::new(live);
+        tracing::info!("the learner's file can be written again");
+        self.options.changes.tell_one(Change::Account);
+        Ok(())
+    }
+}
+
+fn closed() -> Error {
+    Error::Storage("the store is closed".into())
+}
+
+fn open_live(dir: &Path, options: &Options, steps: &Steps) -> Result<Mode> {
+    let care::Live { conn, lock, journal, opened } = care::open(dir, options, steps)?;
+    let (journal, suspect) = (Arc::new(Mutex::new(journal)), Arc::new(AtomicBool::new(false)));
+    let readers = Readers::new(dir.join(FILE), suspect.clone());
+    let writer = Writer::start(conn, lock, journal.clone(), suspect, dir, options)?;
+    Ok(Mode::Live { writer, readers, journal, opened })
+}
+
+/// For reading; `why` it cannot be written. Gives that error back if it cannot be read either.
+fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
+    let copied = match &why {
+        Error::DiskFull(_) | Error::Denied(_) | Error::Storage(_) | Error::Corrupt(_) => {
+            care::read_copy(dir, options, false)
+        }
+        // A Carrel that runs gives a consistent state; another program may hold the file for itself.
+        Error::Busy(_) => {
+            care::read_copy(dir, options, true).or_else(|_| care::read_copy(dir, options, false))
+        }
+        _ => return Err(why),
+    };
+    match copied {
+        Ok((conn, opened)) => {
+            tracing::error!(store.dir = %dir.display(), error = %why, "the learner's file is open for reading only");
+            Ok(Mode::ReadOnly { readers: Readers::of_copy(conn), why, opened })
+        }
+        Err(e) => {
+            tracing::error!(store.dir = %dir.display(), error = %e, "the learner's file cannot be read either");
+            Err(why)
+        }
+    }
+}
+
+/// The path with an ending that is added: `user.db-wal`.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }
 
 impl From<carrel_sqlite::Error> for Error {
@@ -149,11 +329,10 @@ impl From<carrel_sqlite::Error> for Error {
             "" => e.to_string(),
             hint => format!("{e}; hint: {hint}"),
         };
-        match e.code() {
-            carrel_model::ErrorCode::DiskFull => Self::DiskFull(text),
-            carrel_model::ErrorCode::Corrupt => Self::Corrupt(text),
-            carrel_model::ErrorCode::InvalidRequest => Self::Invalid(text),
-            _ => Self::Storage(text),
+        match e {
+            carrel_sqlite::Error::BadRow { .. } => Self::Corrupt(text),
+            carrel_sqlite::Error::BadKey(_) => Self::Invalid(text),
+            e => Self::of_cause(e.cause(), text),
         }
     }
 }

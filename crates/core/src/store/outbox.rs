@@ -5,15 +5,20 @@
 use std::collections::BTreeSet;
 
 use carrel_model::lattice::{RowKey, RowType};
-use carrel_sqlite::rows::{self, Owner};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Tx;
+use super::{
+    Tx,
+    checked::{self, Found},
+};
 use crate::{Change, Result};
 
 /// Accepted rows that are kept for people to see.
 pub const RECEIPTS: usize = 200;
+
+/// The code of a refused row that this device cannot read.
+pub const DAMAGED: &str = "damaged";
 
 /// A key that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +33,9 @@ pub struct Waiting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub key: RowKey,
-    /// `invalid`, `forbidden`, `too_new`, `clock_skew`.
+    /// `invalid`, `forbidden`, `too_new`, `clock_skew`: the server's; `damaged`: it cannot be read on this device.
     pub code: String,
-    /// The server's words.
+    /// The server's words, or why it cannot be read.
     pub reason: String,
     pub at_ms: i64,
 }
@@ -52,31 +57,75 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Re
     Ok(())
 }
 
-/// What waits, in the order in which it is sent, from after the local revision `after_rev`: at most `limit` keys and their rows, no
-/// more than `bytes` of JSON (but at least one).
-pub fn batch(
-    conn: &Connection,
-    after_rev: i64,
-    limit: usize,
-    bytes: usize,
-) -> Result<Vec<(Waiting, Box<RawValue>)>> {
+/// The next rows to send.
+#[derive(Default)]
+pub struct Sendable {
+    pub rows: Vec<(Waiting, Box<RawValue>)>,
+    /// Keys that were passed over, for `put_away`.
+    pub broken: Vec<Broken>,
+}
+
+/// A key that waits without a row that could be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// None: a kind of row that this release does not know, or noise.
+    key: Option<RowKey>,
+    rev: i64,
+    problem: String,
+}
+
+/// What waits, in the order in which it is sent, from after the local revision `after_rev`: at most `limit` rows, no more than
+/// `bytes` of JSON (but at least one). Keys without a readable row take no place of others.
+pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> Result<Sendable> {
     let mut stmt = conn.prepare_cached(
-        "SELECT row_type, key, rev, first_ms FROM outbox WHERE rev > ?1 ORDER BY rev LIMIT ?2",
+        "SELECT row_type, key, rev, first_ms FROM outbox WHERE rev > ?1 ORDER BY rev",
     )?;
-    let mut found = stmt.query([after_rev, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    let mut batch = Vec::new();
+    let mut found = stmt.query([after_rev])?;
+    let mut batch = Sendable::default();
     let mut sum = 0;
-    while let Some(r) = found.next()? {
-        let Some(waiting) = waiting_of(r)? else { continue };
-        let Some(row) = rows::get(conn, Owner::Client, &waiting.key)? else { continue };
-        let json = to_raw_value(&row)?;
-        sum += json.get().len() + 1;
-        if sum > bytes && !batch.is_empty() {
-            break;
-        }
-        batch.push((waiting, json));
+    while batch.rows.len() < limit
+        && let Some(r) = found.next()?
+    {
+        let rev = r.get("rev")?;
+        let Some(waiting) = waiting_of(r)? else {
+            let problem = "the kind of row is not known".to_owned();
+            batch.broken.push(Broken { key: None, rev, problem });
+            continue;
+        };
+        let problem = match checked::find(conn, &waiting.key)? {
+            Found::Row(row) => {
+                let json = to_raw_value(&row)?;
+                sum += json.get().len() + 1;
+                if sum > bytes && !batch.rows.is_empty() {
+                    break;
+                }
+                batch.rows.push((waiting, json));
+                continue;
+            }
+            Found::Missing => "the row is missing on this device".to_owned(),
+            Found::Damaged(problem) => problem,
+        };
+        batch.broken.push(Broken { key: Some(waiting.key), rev, problem });
     }
     Ok(batch)
+}
+
+/// Takes keys that cannot be sent out of what waits. Each is named among the refused rows, with the code `damaged`.
+pub fn put_away(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
+    for Broken { key, rev, problem } in broken {
+        tracing::error!(sync.key = ?key, error = problem, "a key waits without a row that could be sent");
+        match key {
+            // Takes a row that cannot be read out of its table; a good one may have come meanwhile.
+            Some(key) if tx.get(key)?.is_none() => {
+                refuse(tx, key, *rev, DAMAGED, problem)?;
+            }
+            Some(_) => {}
+            None => {
+                tx.conn().prepare_cached("DELETE FROM outbox WHERE rev = ?1")?.execute([rev])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn waiting_of(r: &rusqlite::Row<'_>) -> Result<Option<Waiting>> {
@@ -85,6 +134,13 @@ fn waiting_of(r: &rusqlite::Row<'_>) -> Result<Option<Waiting>> {
     };
     let key = RowKey { row_type, key: r.get("key")? };
     Ok(Some(Waiting { key, rev: r.get("rev")?, first_ms: r.get("first_ms")? }))
+}
+
+/// The key does not wait any more: there is no row to send.
+pub(super) fn forget(conn: &Connection, key: &RowKey) -> Result<()> {
+    let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2";
+    conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
+    Ok(())
 }
 
 /// How many keys wait, and how many rows are refused.

@@ -62,14 +62,43 @@ pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
     Ok(())
 }
 
+/// Revisions stay far below what an integer holds.
+const MAX_REV: i64 = 1 << 62;
+
+/// Makes the values possible that a damaged page may have changed: the row is there, each revision is positive, and none of the
+/// outbox is greater than the last one.
+pub(super) fn make_sane(conn: &Connection) -> Result<()> {
+    conn.execute(
+        "INSERT INTO sync_state (id, epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version) \
+         VALUES (1, '', 0, 0, 0, 0, 0, '') ON CONFLICT (id) DO NOTHING",
+        [],
+    )?;
+    let wrong = "SELECT row_type, key FROM outbox WHERE rev NOT BETWEEN 1 AND ?1";
+    let keys: Vec<(String, String)> = conn
+        .prepare(wrong)?
+        .query_map([MAX_REV], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (row_type, key) in keys {
+        let next = "UPDATE outbox SET rev = \
+                    (SELECT coalesce(max(rev), 0) + 1 FROM outbox WHERE rev BETWEEN 1 AND ?3) \
+                    WHERE row_type = ?1 AND key = ?2";
+        conn.execute(next, (row_type, key, MAX_REV))?;
+    }
+    let last = "UPDATE sync_state SET rev = (SELECT coalesce(max(rev), 0) FROM outbox) \
+                WHERE rev > ?1 OR rev < (SELECT coalesce(max(rev), 0) FROM outbox)";
+    conn.execute(last, [MAX_REV])?;
+    Ok(())
+}
+
 /// Keeps a pulled row that this release cannot read, as it came.
 pub fn keep_foreign(tx: &Tx<'_>, body: &str) -> Result<()> {
+    keep_body(tx.conn(), body, tx.now_ms())
+}
+
+pub(super) fn keep_body(conn: &Connection, body: &str, now_ms: i64) -> Result<()> {
     let sql = "INSERT INTO foreign_row (hash, body, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING";
-    tx.conn().prepare_cached(sql)?.execute((
-        BlobHash::of(body.as_bytes()).0.as_slice(),
-        body,
-        tx.now_ms(),
-    ))?;
+    let hash = BlobHash::of(body.as_bytes()).0;
+    conn.prepare_cached(sql)?.execute((hash.as_slice(), body, now_ms))?;
     Ok(())
 }
 

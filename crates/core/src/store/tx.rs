@@ -1,6 +1,6 @@
 //! One transaction: joins rows, notes what waits, collects what changed.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use carrel_model::{
     AttemptId, DeviceId, Hlc, Slug,
@@ -10,7 +10,10 @@ use carrel_sqlite::rows::{self, Owner};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    Options, outbox,
+    Options,
+    checked::{self, Found},
+    journal::{Entry, Operation},
+    outbox,
     state::{self, State},
 };
 use crate::{Change, Error, Result};
@@ -30,21 +33,45 @@ pub struct Tx<'c> {
     /// The last stamp that `hlc` gave out.
     issued: Option<Hlc>,
     changes: BTreeSet<Change>,
+    /// Local changes, for the journal.
+    recorded: Vec<Entry>,
+    /// A row that could not be read was taken out of its table.
+    set_aside: Cell<bool>,
+}
+
+/// What a transaction did, for after its commit.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub changes: BTreeSet<Change>,
+    pub recorded: Vec<Entry>,
 }
 
 impl<'c> Tx<'c> {
     pub(super) fn new(conn: &'c Connection, options: &'c Options) -> Result<Self> {
         let state = state::load(conn)?;
         let now_ms = options.clock.now_ms();
-        let before = state.clone();
-        Ok(Self { conn, options, now_ms, before, state, issued: None, changes: BTreeSet::new() })
+        Ok(Self {
+            conn,
+            options,
+            now_ms,
+            before: state.clone(),
+            state,
+            issued: None,
+            changes: BTreeSet::new(),
+            recorded: Vec::new(),
+            set_aside: Cell::new(false),
+        })
     }
     /// Saves the clocks; gives what changed.
-    pub(super) fn finish(self) -> Result<BTreeSet<Change>> {
+    pub(super) fn finish(mut self) -> Result<Outcome> {
+        if self.set_aside.get() {
+            // The server may have a good copy: everything is pulled again.
+            self.state.pulled = 0;
+        }
         if self.state != self.before {
             state::save(self.conn, &self.state)?;
         }
-        Ok(self.changes)
+        Ok(Outcome { changes: self.changes, recorded: self.recorded })
     }
 
     /// For reading within the transaction.
@@ -74,8 +101,19 @@ impl<'c> Tx<'c> {
     pub fn state(&mut self) -> &mut State {
         &mut self.state
     }
+    /// The row with this key. One that is stored but cannot be read is taken out of its table (what was stored is kept in
+    /// `foreign_row`), so that the learner can go on.
     pub fn get(&self, key: &RowKey) -> Result<Option<Row>> {
-        Ok(rows::get(self.conn, Owner::Client, key)?)
+        match checked::find(self.conn, key)? {
+            Found::Row(row) => Ok(Some(row)),
+            Found::Missing => Ok(None),
+            Found::Damaged(problem) => {
+                tracing::error!(row.kind = key.row_type.as_str(), row.key = %key.key, error = problem, "a row cannot be read: it is set aside");
+                checked::set_aside(self.conn, key, self.now_ms)?;
+                self.set_aside.set(true);
+                Ok(None)
+            }
+        }
     }
     /// The row of this kind with this key.
     pub fn find<T: RowKind>(&self, parts: &[impl AsRef<str>]) -> Result<Option<T>> {
@@ -93,6 +131,7 @@ impl<'c> Tx<'c> {
             return Ok(false);
         }
         self.mark_dirty(&row.key())?;
+        self.recorded.push(Entry { operation: Operation::Join, row });
         Ok(true)
     }
 
@@ -117,9 +156,11 @@ impl<'c> Tx<'c> {
             row.set_stamp(Hlc::LEAST);
         }
         let key = row.key();
+        let entry = Entry { operation: Operation::Join, row: row.clone() };
         let changed = self.apply_remote(row)?;
         if changed {
             self.mark_dirty(&key)?;
+            self.recorded.push(entry);
         }
         Ok(changed)
     }
@@ -195,7 +236,9 @@ impl<'c> Tx<'c> {
             (_, Some(second)) => delete.execute([first, second])?,
             (_, None) => delete.execute([first])?,
         };
-        self.put(row).map(|_| ())
+        self.put(row)?;
+        self.recorded.push(Entry { operation: Operation::Replace, row: row.clone() });
+        Ok(())
     }
 
     fn put(&mut self, row: &Row) -> Result<bool> {
@@ -255,7 +298,7 @@ impl<'c> Tx<'c> {
             if matches!(row_type, RowType::Grade | RowType::Decision) {
                 continue;
             }
-            for key in rows::keys(self.conn, Owner::Client, *row_type)? {
+            for key in checked::keys(self.conn, *row_type)? {
                 self.mark_dirty(&key)?;
             }
         }

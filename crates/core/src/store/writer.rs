@@ -1,21 +1,29 @@
-//! The one thread that writes. It takes what waits, runs it in one transaction with a savepoint for each, and commits once.
+//! The one thread that writes. It takes what waits, runs it in one transaction with a savepoint for each, commits once, and
+//! appends what was recorded to the journal before it is acknowledged.
 //!
 //! Not here: SQL of rows (`tx`), opening and backups (`care`).
 
 use std::{
-    collections::BTreeSet,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
 };
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Options, care, tx::Tx};
-use crate::{Change, Error, Result};
+use super::{
+    Options, RESERVE, care,
+    journal::Journal,
+    tx::{Outcome, Tx},
+};
+use crate::{Error, Result};
 
 /// The most transactions that share a commit.
 const GROUP: usize = 64;
@@ -68,11 +76,14 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         lock: File,
+        journal: Arc<Mutex<Journal>>,
+        suspect: Arc<AtomicBool>,
         dir: &Path,
         options: &Options,
     ) -> Result<Self> {
         let (queue, jobs) = mpsc::channel();
-        let room = Room { conn, lock, dir: dir.to_owned(), options: options.clone() };
+        let (dir, options) = (dir.to_owned(), options.clone());
+        let room = Room { conn, lock, journal, suspect, dir, options };
         let thread = std::thread::Builder::new()
             .name("carrel-writer".into())
             .spawn(move || room.work(&jobs))?;
@@ -126,6 +137,9 @@ impl Drop for Writer {
 struct Room {
     conn: Connection,
     lock: File,
+    journal: Arc<Mutex<Journal>>,
+    /// Damage was seen: the next start looks for it.
+    suspect: Arc<AtomicBool>,
     dir: PathBuf,
     options: Options,
 }
@@ -149,7 +163,8 @@ impl Room {
             }
             self.commit(group);
         }
-        care::close(self.conn, &mut self.lock);
+        let suspect = self.suspect.load(Ordering::Relaxed);
+        care::close(self.conn, &mut self.lock, &self.dir, suspect);
         drop(self.lock);
         if let Some(reply) = closed {
             let _ = reply.send(());
@@ -162,12 +177,17 @@ impl Room {
         }
         let first = self.transaction(&mut group);
         if matches!(first, Err(Error::DiskFull(_))) {
-            self.make_room();
-            // One by one: a large one that still does not fit must not take a tick down with it.
+            // What is in the log goes into the file, so that its space is used again.
+            let _ = self.conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+            // One by one: a large one that still does not fit must not take a small one down with it.
             for job in group {
                 let mut alone = [job];
-                let result =
-                    self.transaction(&mut alone).and_then(|mut r| r.pop().unwrap_or(Ok(())));
+                let result = loop {
+                    match self.transaction(&mut alone) {
+                        Err(Error::DiskFull(_)) if self.make_room() => {}
+                        done => break done.and_then(|mut r| r.pop().unwrap_or(Ok(()))),
+                    }
+                };
                 let [job] = alone;
                 finish(job, result);
             }
@@ -178,8 +198,10 @@ impl Room {
                 group.into_iter().zip(results).for_each(|(job, result)| finish(job, result))
             }
             Err(e) => {
-                let text = e.to_string();
-                group.into_iter().for_each(|job| finish(job, Err(Error::Storage(text.clone()))));
+                if matches!(e, Error::Corrupt(_)) {
+                    self.suspect.store(true, Ordering::Relaxed);
+                }
+                group.into_iter().for_each(|job| finish(job, Err(e.of_storage())));
             }
         }
     }
@@ -192,21 +214,26 @@ impl Room {
         {
             tracing::error!(error = %e, "a transaction could not be rolled back");
         }
-        let (results, changes) = attempt?;
-        self.options.changes.tell(changes);
+        let (results, outcome) = attempt?;
+        if !outcome.recorded.is_empty() {
+            let now_ms = self.options.clock.now_ms();
+            let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            journal.append(now_ms, &outcome.recorded);
+        }
+        self.options.changes.tell(outcome.changes);
         Ok(results)
     }
 
     fn try_transaction(
         &mut self,
         group: &mut [Box<dyn Job>],
-    ) -> Result<(Vec<Result<()>>, BTreeSet<Change>)> {
+    ) -> Result<(Vec<Result<()>>, Outcome)> {
         let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]).map(|_| ());
         run("BEGIN IMMEDIATE")?;
         // One alone needs no savepoint: the transaction is its own.
         let alone = group.len() == 1;
         let mut results = Vec::with_capacity(group.len());
-        let mut changes = BTreeSet::new();
+        let mut all = Outcome::default();
         for job in group {
             if !alone {
                 run("SAVEPOINT job")?;
@@ -214,14 +241,15 @@ impl Room {
             let mut tx = Tx::new(&self.conn, &self.options)?;
             let result = job.run(&mut tx).and_then(|()| tx.finish());
             match result {
-                Ok(told) => {
+                Ok(outcome) => {
                     if !alone {
                         run("RELEASE job")?;
                     }
-                    changes.extend(told);
+                    all.changes.extend(outcome.changes);
+                    all.recorded.extend(outcome.recorded);
                     results.push(Ok(()));
                 }
-                // The whole group is taken back and runs again one by one, after the ballast was given up.
+                // The whole group is taken back and runs again one by one, after a piece of the reserve was given up.
                 Err(e @ Error::DiskFull(_)) => return Err(e),
                 Err(e) => {
                     // SQLite itself rolls everything back after some faults: then there is no savepoint any more.
@@ -230,7 +258,7 @@ impl Room {
                     }
                     if alone {
                         run("ROLLBACK")?;
-                        return Ok((vec![Err(e)], changes));
+                        return Ok((vec![Err(e)], all));
                     }
                     run("ROLLBACK TO job")?;
                     run("RELEASE job")?;
@@ -239,17 +267,22 @@ impl Room {
             }
         }
         run("COMMIT")?;
-        Ok((results, changes))
+        Ok((results, all))
     }
 
-    fn make_room(&mut self) {
-        if care::give_up_ballast(&self.dir) {
-            tracing::warn!("the disk is full: the ballast was given up so that work can be saved");
+    /// Gives up a piece of the reserve; false if there was none.
+    fn make_room(&mut self) -> bool {
+        if RESERVE.give_up_piece(&self.dir) {
+            tracing::warn!(
+                "the disk is full: a piece of the reserve was given up so that work can be saved"
+            );
             if let Some(pages) = &mut self.options.page_limit {
-                *pages += care::BALLAST_PAGES;
+                *pages += (RESERVE.piece / 4096) as u32;
                 let _ = care::limit_pages(&self.conn, *pages);
             }
+            return true;
         }
+        false
     }
 }
 

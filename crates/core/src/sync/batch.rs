@@ -12,7 +12,7 @@ use crate::{
     Clock, IdGen, Result,
     store::{
         Tx,
-        outbox::{self, Waiting},
+        outbox::{self, Broken, Waiting},
         state,
     },
 };
@@ -57,7 +57,8 @@ impl Batch {
     }
 }
 
-/// The next batch of rows that were changed after the local revision `after_rev`; none if no such row waits.
+/// The next batch of rows that were changed after the local revision `after_rev` (none if no such row waits), and the keys that
+/// were passed over because they have no row that could be sent.
 pub(super) fn next(
     conn: &Connection,
     limit: usize,
@@ -65,16 +66,16 @@ pub(super) fn next(
     device_id: carrel_model::DeviceId,
     clock: &dyn Clock,
     ids: &dyn IdGen,
-) -> Result<Option<Batch>> {
+) -> Result<(Option<Batch>, Vec<Broken>)> {
     let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE)?;
-    if found.is_empty() {
-        return Ok(None);
+    if found.rows.is_empty() {
+        return Ok((None, found.broken));
     }
     let state = state::load(conn)?;
     let now_ms = clock.now_ms();
-    let mut sent = Vec::with_capacity(found.len());
-    let mut items = Vec::with_capacity(found.len());
-    for (waiting, json) in found {
+    let mut sent = Vec::with_capacity(found.rows.len());
+    let mut items = Vec::with_capacity(found.rows.len());
+    for (waiting, json) in found.rows {
         sent.push(waiting);
         items.push(json);
     }
@@ -82,7 +83,7 @@ pub(super) fn next(
     let batch_id = BatchId(ids.uuid_v7(now_ms));
     let off_clock = state.clock_offset_ms != 0;
     let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
-    Ok(Some(Batch { sent, request, pulled: state.pulled, off_clock }))
+    Ok((Some(Batch { sent, request, pulled: state.pulled, off_clock }), found.broken))
 }
 
 /// Takes a reply in. `offset_ms`: the server's clock minus ours, if it complained about ours.

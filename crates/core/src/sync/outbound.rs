@@ -18,7 +18,10 @@ use super::{
     batch::{self, Batch, BatchOutcome},
     transport::Parcel,
 };
-use crate::{Error, IdGen, Result, store::Store};
+use crate::{
+    Error, IdGen, Result,
+    store::{Store, outbox},
+};
 
 /// Full batches that are under way together: the server reads one while it writes the other.
 const AT_ONCE: usize = 2;
@@ -79,7 +82,16 @@ impl Outbound {
         let next = self.store.read(move |conn| {
             batch::next(conn, limit, after_rev, device, clock.as_ref(), ids.as_ref())
         });
-        let Some(batch) = next.await? else { return Ok(None) };
+        let (batch, broken) = next.await?;
+        if !broken.is_empty() {
+            let put_away =
+                self.store.write("put_away", move |tx| outbox::put_away(tx, &broken)).await;
+            if let Err(e) = put_away {
+                // They are passed over again; what can be sent is sent.
+                tracing::warn!(error = %e, "keys that cannot be sent stay in the outbox");
+            }
+        }
+        let Some(batch) = batch else { return Ok(None) };
         let parcel = self
             .transport
             .wrap(batch.request())

@@ -1,12 +1,14 @@
 //! What became of each thing the learner did: saved here, on its way, accepted, refused. Nothing that was refused is ever dropped.
 
 use carrel_model::lattice::{Row, RowKey, RowType};
-use carrel_sqlite::rows::{self, Owner};
 use rusqlite::Connection;
 use serde_json::json;
 
 use super::Sync;
-use crate::{Error, Result, store::outbox};
+use crate::{
+    Error, Result,
+    store::{checked, outbox},
+};
 
 /// The most that are listed of what waits and of what was accepted.
 const LISTED: usize = 500;
@@ -55,7 +57,7 @@ fn key_of(id: &str) -> Option<RowKey> {
 }
 
 fn receipt(conn: &Connection, key: RowKey, state: ReceiptState, at_ms: i64) -> Result<Receipt> {
-    let row = rows::get(conn, Owner::Client, &key)?;
+    let row = checked::get(conn, &key)?;
     Ok(Receipt {
         id: id_of(&key),
         key,

@@ -81,7 +81,12 @@ async fn one_huge_answer_does_not_drive_out_the_rest() {
     for n in 0..10 {
         keep(&desk, n, 20_000).await;
     }
-    keep(&desk, 10, 900_000).await;
+    // Also one that is just too large; neither is reported as stored.
+    for (n, bytes, stored) in [(10, 900_000, false), (11, 350_000, false), (12, 20_000, true)] {
+        desk.will([of(bytes)]);
+        let got = desk.get(&format!("/api/courses/c{n}")).await.unwrap();
+        assert_eq!(got.status.stored, stored, "{bytes} bytes: {}", got.status);
+    }
     desk.cache.drop_memory();
     assert_eq!((here(&desk, 0).await, here(&desk, 10).await), (Some(Origin::Disk), None));
 }

@@ -420,3 +420,44 @@ async fn tokens_that_cannot_be_read_mean_sign_in_again() {
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
     assert!(session.is_ended());
 }
+
+#[test]
+fn a_session_that_ends_after_the_learner_signed_out_does_not_take_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
+    let info = AccountInfo::of("https://one.example", "One", user(1));
+    accounts.put(&info).unwrap();
+    assert!(accounts.session_ended(&info.id, true).unwrap());
+    assert!(accounts.get(&info.id).unwrap().needs_sign_in);
+    accounts.mark(&info.id, false, true).unwrap();
+    for needs_sign_in in [true, false] {
+        assert!(!accounts.session_ended(&info.id, needs_sign_in).unwrap());
+        let now = accounts.get(&info.id).unwrap();
+        assert!(now.signed_out && !now.needs_sign_in);
+    }
+    assert!(!accounts.session_ended("nobody", true).unwrap());
+}
+
+#[test]
+fn a_list_that_cannot_be_written_does_not_stop_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
+    open().put(&AccountInfo::of("https://one.example", "One", user(1))).unwrap();
+    let path = dir.path().join("accounts.json");
+    let text = fs::read(&path).unwrap();
+    // Nothing can take the place of the list: each write fails, also for root.
+    fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
+    let accounts = open();
+    assert_eq!(accounts.all().len(), 1);
+    assert!(accounts.put(&AccountInfo::of("https://one.example", "One", user(2))).is_err());
+    assert_eq!(accounts.all().len(), 1, "memory changes only when the disk did");
+    assert_eq!(fs::read(&path).unwrap(), text);
+    // A first start, whose list cannot be written at all.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(open().all().len(), 1, "from the folders");
+    fs::remove_dir(dir.path().join("accounts.json.part")).unwrap();
+    assert_eq!(open().all().len(), 1);
+    assert!(path.exists());
+}

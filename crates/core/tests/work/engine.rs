@@ -4,7 +4,7 @@ use carrel_core::{
     Clock as _,
     learning::Step,
     store::{outbox, state},
-    sync::{Event, Instruction, Phase, machine::Lane},
+    sync::{Event, Instruction, Phase, Sync, machine::Lane},
 };
 use carrel_model::{
     ErrorCode, Hlc, RevisionId,
@@ -716,6 +716,8 @@ async fn an_old_backup_of_the_device_may_be_put_back() {
         let _ = std::fs::remove_file(device.path().join(log));
     }
     std::fs::copy(backup, device.path().join("user.db")).unwrap();
+    // As on a new device: without the journal, only the server has what came after the backup.
+    std::fs::remove_dir_all(device.path().join("journal")).unwrap();
     let device = device.restart(&server).await;
     assert_eq!(device.done("a").await, ["a/b/c"]);
     device.learning.record(percent("a/b/e", 1_000)).await.unwrap();
@@ -752,4 +754,69 @@ async fn ten_thousand_rows_in_few_requests() {
     assert_eq!(other.waiting().await, 0);
     let kept = device.store.read(|c| outbox::accepted(c, 100_000)).await.unwrap();
     assert_eq!(kept.len(), outbox::RECEIPTS);
+}
+
+#[tokio::test]
+async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
+    let clock = FakeClock::noon();
+    // (keys without a row at the head, rows that cannot be read, keys of a kind that is not known)
+    for (missing, damaged, unknown) in
+        [(1, 0, 0), (MAX_PUSH_ITEMS + 7, 0, 0), (0, 1, 0), (0, 40, 0), (0, 0, 3), (300, 20, 2)]
+    {
+        let what = format!("{missing} missing, {damaged} damaged, {unknown} unknown");
+        let server = PaperServer::new();
+        let device = Device::new(1, &clock, &server);
+        device.sync_until_quiet().await;
+        let at = |kind: &str, n: usize| key(&format!("rivers/{kind}/n{n}"));
+        device
+            .store
+            .write("damage", move |tx| {
+                for n in 0..missing {
+                    tx.mark_dirty(&at("missing", n))?;
+                }
+                for n in 0..unknown {
+                    tx.mark_dirty(&at("unknown", n))?;
+                    let sql = "UPDATE outbox SET row_type = 'of_the_future' WHERE key = ?1";
+                    tx.conn().execute(sql, [at("unknown", n).key])?;
+                }
+                for n in 0..damaged {
+                    let text = format!("rivers/damaged/n{n}");
+                    let none = Progress::none(ItemKind::Section, item(&text));
+                    tx.join(Progress { percent: 100, ..none })?;
+                    let sql = match n % 3 {
+                        0 => "UPDATE progress SET percent = 77000 WHERE item = ?1",
+                        1 => "UPDATE progress SET pos_device = x'01' WHERE item = ?1",
+                        _ => "UPDATE progress SET pos_hlc = -1 WHERE item = ?1",
+                    };
+                    tx.conn().execute(sql, [text])?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        for n in 0..12 {
+            device.tick(&format!("rivers/good/n{n}")).await;
+        }
+        device.sync().await;
+        let arrived =
+            (0..12).filter(|n| percent_at(&server, &format!("rivers/good/n{n}")).is_some());
+        assert_eq!(arrived.count(), 12, "{what}");
+        assert_eq!(device.waiting().await, 0, "{what}: nothing waits for ever");
+        let refused = device.refused().await;
+        assert_eq!(refused.len(), missing + damaged, "{what}: each is reported by name");
+        assert!(refused.iter().all(|r| r.code == "damaged" && !r.reason.is_empty()), "{what}");
+        let sync = Sync::local(device.store.clone());
+        let receipts = sync.receipts().await.unwrap();
+        assert_eq!(receipts.refused.len(), missing + damaged, "{what}");
+        assert!(receipts.refused.iter().all(|r| r.row.is_none()));
+        let export = sync.export_refused().await.unwrap();
+        assert_eq!(export["refused"].as_array().unwrap().len(), missing + damaged);
+        // What the server has of it comes back, and a new change is a new chance.
+        if damaged > 0 {
+            device.tick("rivers/damaged/n0").await;
+            device.sync().await;
+            assert_eq!(percent_at(&server, "rivers/damaged/n0"), Some(10_000), "{what}");
+            assert_eq!(device.refused().await.len(), missing + damaged - 1);
+        }
+    }
 }

@@ -4,8 +4,9 @@
 
 mod account;
 mod cable;
-
+mod damage;
 mod engine;
+mod full;
 mod learning;
 mod machine;
 mod scheduler;

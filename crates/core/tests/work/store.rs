@@ -116,8 +116,11 @@ async fn one_that_fails_leaves_nothing_and_harms_nobody() {
 async fn the_file_belongs_to_one_process() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
-    let second = Store::open(dir.path(), options(1, &FakeClock::noon())).err().unwrap();
-    assert!(second.to_string().contains("another Carrel"), "{second}");
+    let second = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    let why = second.read_only().expect("the second one only reads");
+    assert!(matches!(&why, Error::Busy(text) if text.contains("another Carrel")), "{why}");
+    assert!(second.write("late", |tx| tx.join(row("a/b/c", 1))).await.is_err());
+    drop(second);
     store.close().await;
     assert!(store.write("late", |tx| tx.join(row("a/b/c", 1))).await.is_err());
     assert!(store.read(outbox::counts).await.is_err());
@@ -139,6 +142,7 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
     let runs = Arc::new(AtomicU32::new(0));
     let mut saved = 0;
     let mut n = 0;
+    let pieces = 4;
     while ballast.exists() {
         let runs = runs.clone();
         let text = format!("c{n}/{}/{}", "l".repeat(60), "s".repeat(60));
@@ -153,7 +157,11 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
         n += 1;
         assert!(n < 10_000, "the disk never fills");
     }
-    assert_eq!(runs.load(Ordering::Relaxed), saved + 1, "one of them ran twice");
+    assert_eq!(
+        runs.load(Ordering::Relaxed),
+        saved + 2 * pieces,
+        "for each piece of the reserve one ran again: after the log was emptied, and with the piece"
+    );
     // A lot that does not fit even so takes no tick with it that shares its commit; and that tick is done once, although it runs twice.
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
@@ -209,17 +217,21 @@ async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
     bytes[last * 4096..(last + 1) * 4096].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
-    let opened = store.opened().clone();
-    assert!(opened.unclean && opened.restored.is_some(), "{opened:?}");
-    assert!(opened.damaged.unwrap().exists(), "nothing is deleted");
+    let opened = store.opened();
+    let repair = opened.repair.clone().unwrap();
+    assert!(opened.unclean && opened.set_aside && repair.backup_ms.is_some(), "{opened:?}");
+    let aside = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
+    assert_eq!(fs::read(aside).unwrap(), bytes, "nothing is deleted or changed");
     let old = store
         .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'old/b/c'", [])?))
         .await
         .unwrap();
     assert_eq!(old.len(), 1, "from the backup");
-    assert!(opened.salvaged > 0, "some rows could still be read");
+    assert!(repair.salvaged > 0, "some rows could still be read");
+    assert!(repair.is_complete(), "{repair:?}");
+    assert_eq!(repair.salvaged + repair.replayed, 400, "the journal has the others");
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
-    assert!(waiting >= opened.salvaged, "and are sent again");
+    assert_eq!(waiting, 401, "all are sent again");
 }
 
 #[tokio::test]
@@ -227,7 +239,7 @@ async fn a_file_that_is_no_database_does_not_stop_the_start() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("user.db"), vec![b'x'; 10_000]).unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
-    assert!(store.opened().damaged.is_some());
+    assert!(store.opened().set_aside);
     store.write("t", |tx| tx.join(row("a/b/c", 1))).await.unwrap();
 }
 
@@ -387,4 +399,64 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
             assert!(at.hlc.ms() <= Hlc::MAX_PLAUSIBLE_MS, "{:?}", at.hlc);
         }
     }
+}
+
+/// A read that still runs when the store is closed gives its connection back to nobody.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_store_keeps_no_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
+    let (started, begun) = std::sync::mpsc::channel::<()>();
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let reader = store.clone();
+    let reads = tokio::spawn(async move {
+        reader
+            .read(move |conn| {
+                let counts = outbox::counts(conn)?;
+                let _ = started.send(());
+                let _ = gate.recv();
+                Ok(counts)
+            })
+            .await
+    });
+    tokio::task::block_in_place(|| begun.recv()).unwrap();
+    store.close().await;
+    go.send(()).unwrap();
+    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a read that runs ends as it is");
+    let path = dir.path().canonicalize().unwrap().join("user.db");
+    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let ours = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
+    assert_eq!(ours.count(), 0, "nothing holds the file");
+}
+
+/// Two statements of one read see one state, whatever is written between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_two_statements_sees_one_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
+    let sync = Arc::new(carrel_core::sync::Sync::local(store.clone()));
+    let writer = store.clone();
+    let writes = tokio::spawn(async move {
+        for n in 0..300 {
+            writer.write("t", move |tx| tx.join(row(&format!("a/b/c{n}"), 1))).await.unwrap();
+        }
+    });
+    let mut seen = 0;
+    while !writes.is_finished() {
+        // The rows and their keys in the outbox are written together.
+        let waiting = sync.receipts().await.unwrap().waiting;
+        assert!(waiting.iter().all(|r| r.row.is_some()));
+        let pair = store.read(|c| {
+            let rows: u32 = c.query_row("SELECT count(*) FROM progress", [], |r| r.get(0))?;
+            std::thread::yield_now();
+            Ok((rows, outbox::counts(c)?.0))
+        });
+        let (rows, keys) = pair.await.unwrap();
+        assert_eq!(rows, keys);
+        seen += 1;
+    }
+    writes.await.unwrap();
+    assert!(seen > 0);
 }

@@ -241,3 +241,73 @@ async fn several_learners_share_a_device_and_not_their_work() {
         "signed out stays signed out"
     );
 }
+
+#[tokio::test]
+async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
+    core.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
+    for (n, broken) in ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
+    {
+        let ben = core.account().unwrap();
+        core.set_open_steps(Arc::new(move |step| match step == broken {
+            true => Err(Error::DiskFull(format!("at {step}"))),
+            false => Ok(()),
+        }));
+        let failed = core.switch(&asha).await.err().unwrap();
+        assert!(matches!(failed, Error::DiskFull(_)), "{broken}: {failed:?}");
+        let failure = core.open_failure().unwrap();
+        assert_eq!(failure.account.id, asha, "{broken}");
+        assert_eq!(failure.error.code(), ErrorCode::DiskFull, "{broken}");
+        // A sign-in that fails at the same place does no more harm.
+        let failed = core.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
+        assert!(matches!(failed, Error::DiskFull(_)), "{broken}: {failed:?}");
+        assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other one is open");
+        ben.learning.record(tick(&format!("b/b/s{n}"))).await.expect("and it works");
+        assert_eq!(core.accounts().active().unwrap().id, ben.id(), "{broken}: for the next start");
+
+        core.set_open_steps(Arc::new(|_| Ok(())));
+        let open = core.switch(&asha).await.expect("nothing of it is still open");
+        assert!(core.open_failure().is_none(), "{broken}");
+        assert!(open.store.read_only().is_none(), "{broken}: its file is not locked");
+        open.learning.record(tick(&format!("a/b/s{n}"))).await.unwrap();
+        assert_eq!(open.learning.done_sections("a").await.unwrap().len(), n + 1);
+        let back = core.switch(ben.id()).await.unwrap();
+        assert_eq!(back.learning.done_sections("b").await.unwrap().len(), n + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_start_whose_account_does_not_open_succeeds_and_says_which_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    account.learning.record(tick("a/b/c")).await.unwrap();
+    let (id, folder) = (account.id().to_owned(), account.store.dir().to_owned());
+    core.close().await;
+    drop((account, core));
+    // A newer release was here.
+    let future = |sql: &str| {
+        let conn = carrel_sqlite::open(&folder.join("user.db"), Default::default()).unwrap();
+        conn.execute(sql, []).unwrap();
+    };
+    future("INSERT INTO schema_migration VALUES (99, 'future', x'00', 1)");
+    let core = open(dir.path(), &school, &clock).await;
+    assert!(core.account().is_none());
+    let failure = core.open_failure().unwrap();
+    assert_eq!(
+        (failure.account.id.as_str(), failure.error.code()),
+        (id.as_str(), ErrorCode::TooNew)
+    );
+    assert!(!failure.error.hint().is_empty());
+    assert_eq!(core.switch(&id).await.err().unwrap().code(), ErrorCode::TooNew);
+    // The app can be used meanwhile, and the account is tried again when the cause is gone.
+    core.open_demo().await.unwrap();
+    assert!(core.open_failure().is_none());
+    future("DELETE FROM schema_migration WHERE number = 99");
+    let account = core.switch(&id).await.unwrap();
+    assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 1);
+}

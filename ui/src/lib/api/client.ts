@@ -20,6 +20,8 @@ export const api = {
   switchAccount: (request: AccountRef): Promise<AppState> => call("switch_account", request),
   /** Signs out; work that waits is kept for the next sign-in. */
   signOut: (request: AccountRef): Promise<AppState> => call("sign_out", request),
+  /** The learner has read what a repair could not bring back. */
+  forgetRepair: (request: Empty = {}): Promise<AppState> => call("forget_repair", request),
   /** Opens a web page in the system's browser. */
   openUrl: (request: OpenUrl): Promise<Empty> => call("open_url", request),
   /** Courses, filtered, a page at a time. */

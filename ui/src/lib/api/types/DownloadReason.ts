@@ -3,4 +3,4 @@
 /**
  * Why a download waits or failed.
  */
-export type DownloadReason = "offline" | "portal" | "metered" | "battery" | "disk_full" | "policy" | "user" | "server" | "corrupt" | "sign_in";
+export type DownloadReason = "offline" | "portal" | "metered" | "battery" | "disk_full" | "policy" | "user" | "server" | "corrupt" | "sign_in" | "storage";
