@@ -81,6 +81,7 @@ impl Library {
             settings: self.config.settings.clone(),
             blobs: self.blobs.clone(),
             signing_key: signing::public_hex(&self.key),
+            signer: self.key.clone(),
             passwords: Passwords::new()?,
             sign_ins: Throttle::new(WINDOW_MS, self.config.settings.login_attempts),
             registrations: Throttle::new(WINDOW_MS, REGISTRATIONS),

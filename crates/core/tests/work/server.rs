@@ -149,9 +149,9 @@ impl Paper {
         let before = self.usn;
         let mut own = true;
         for (index, row) in (0..).zip(rows) {
-            let ahead = self
-                .clock_ms
-                .is_some_and(|now| row.stamp().is_some_and(|s| s.ms() > now + 300_000));
+            let ahead = self.clock_ms.is_some_and(|now| {
+                row.stamp().is_some_and(|s| s.ms() > now.saturating_add(300_000))
+            });
             let code = match self.refuse.get(&row.key()) {
                 Some(code) => *code,
                 None if ahead => ResultCode::ClockSkew,
@@ -211,6 +211,8 @@ impl Paper {
                     name: "Paper".into(),
                     version: "1".into(),
                     epoch: self.epoch.clone(),
+                    server_id: String::new(),
+                    identity_proof: None,
                     sync_versions: vec![1],
                     signing_key: String::new(),
                     registration_open: true,

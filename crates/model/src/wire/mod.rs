@@ -9,9 +9,9 @@ pub use auth::{
     LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, Role, TokenReply, UserInfo,
 };
 pub use catalogue::{
-    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, Page, ProgressReply,
-    ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind, StoryReply,
-    StorySummary,
+    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, MetaQuery, Page,
+    ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind,
+    StoryReply, StorySummary, identity_text,
 };
 pub use problem::Problem;
 pub use sync::{
