@@ -65,6 +65,8 @@ struct Shared {
     clock: OnceLock<Arc<dyn Clock>>,
     tokens: Mutex<State>,
     ended: watch::Sender<bool>,
+    /// True once tokens were found in the secret store.
+    found: watch::Sender<bool>,
 }
 
 enum State {
@@ -98,6 +100,7 @@ impl Session {
             clock: OnceLock::new(),
             tokens: Mutex::new(State::Stored),
             ended: watch::Sender::new(false),
+            found: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -120,6 +123,10 @@ impl Session {
     pub fn ended(&self) -> watch::Receiver<bool> {
         self.shared.ended.subscribe()
     }
+    /// True once tokens were found in the secret store: whatever was noted in an earlier run, the learner is signed in.
+    pub fn found(&self) -> watch::Receiver<bool> {
+        self.shared.found.subscribe()
+    }
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
     }
@@ -130,6 +137,7 @@ impl Session {
         let mut state = self.shared.tokens.lock().await;
         self.shared.persist(&tokens).await?;
         *state = State::Have(tokens);
+        self.shared.found.send_replace(true);
         self.shared.ended.send_replace(false);
         Ok(())
     }
@@ -137,7 +145,10 @@ impl Session {
     /// Forgets the tokens. Gives the refresh token, so that the server can be told.
     pub async fn drop_tokens(&self) -> Result<Option<String>> {
         let mut state = self.shared.tokens.lock().await;
-        let tokens = self.shared.load(&mut state).await?;
+        let tokens = self.shared.load(&mut state).await.unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "the tokens could not be read: the server is not told of the sign-out");
+            None
+        });
         *state = State::Ended;
         self.shared.ended.send_replace(true);
         self.shared.forget().await?;
@@ -163,6 +174,7 @@ impl Shared {
         }
         tokens
     }
+    /// `Err`: the secret store does not answer now. Nothing follows from that, and it is asked again at the next use.
     async fn load(&self, state: &mut State) -> Result<Option<Tokens>> {
         if let State::Stored = state {
             let (secrets, name) = (self.secrets.clone(), self.account.clone());
@@ -170,7 +182,10 @@ impl Shared {
             let found = found.map_err(|e| Error::Keychain(e.to_string()))??;
             // What cannot be read is as good as none: sign in again.
             *state = match found.and_then(|text| serde_json::from_str(&text).ok()) {
-                Some(tokens) => State::Have(tokens),
+                Some(tokens) => {
+                    self.found.send_replace(true);
+                    State::Have(tokens)
+                }
                 None => {
                     self.ended.send_replace(true);
                     State::Ended
