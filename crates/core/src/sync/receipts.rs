@@ -55,7 +55,10 @@ fn key_of(id: &str) -> Option<RowKey> {
 }
 
 fn receipt(conn: &Connection, key: RowKey, state: ReceiptState, at_ms: i64) -> Result<Receipt> {
-    let row = rows::get(conn, Owner::Client, &key)?;
+    let row = rows::get(conn, Owner::Client, &key).unwrap_or_else(|e| {
+        tracing::warn!(sync.row = %key.key, error = %e, "the row of a receipt cannot be read");
+        None
+    });
     Ok(Receipt {
         id: id_of(&key),
         key,
