@@ -10,4 +10,5 @@ mod hostile;
 mod isolation;
 mod offline;
 mod refused;
+mod servers;
 mod space;
