@@ -11,4 +11,5 @@ mod isolation;
 mod offline;
 mod refused;
 mod restored;
+mod servers;
 mod space;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { CommandFailure } from "../src/lib/platform/failure";
-import { forgetKept, Live } from "../src/lib/live.svelte";
+import { forgetKept, isEverything, Live } from "../src/lib/live.svelte";
 
 function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (cause: unknown) => void } {
   let give!: (value: T) => void;
@@ -8,6 +8,16 @@ function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (c
   const promise = new Promise<T>((resolve, reject) => ((give = resolve), (refuse = reject)));
   return { promise, give, refuse };
 }
+
+describe("topics", () => {
+  it("stand for all courses only without an id", () => {
+    expect(isEverything({ topic: "progress", root: "" })).toBe(true);
+    expect(isEverything({ topic: "enrolment", course: "" })).toBe(true);
+    expect(isEverything({ topic: "progress", root: "rivers" })).toBe(false);
+    expect(isEverything({ topic: "enrolment", course: "rivers" })).toBe(false);
+    expect(isEverything({ topic: "words" })).toBe(false);
+  });
+});
 
 describe("live data", () => {
   beforeEach(() => {

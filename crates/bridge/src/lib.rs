@@ -125,9 +125,23 @@ async fn call(
 async fn listen(
     State(shared): State<Shared>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    // One who fell behind is told nothing more about the lost ones: the browser's page reloads what it shows on `Changed`.
-    let events = BroadcastStream::new(shared.events.subscribe()).filter_map(|event| async move {
-        Some(Ok(Event::default().data(event.ok()?.to_string())))
+    let host = shared.host.clone();
+    let events = BroadcastStream::new(shared.events.subscribe()).then(move |event| {
+        let host = host.clone();
+        async move {
+            match event {
+                Ok(event) => vec![event],
+                // Some were lost on the way to this page: it is told everything anew.
+                Err(_) => {
+                    let all = events::everything(host.core()).await.into_iter();
+                    all.filter_map(|event| serde_json::to_value(event).ok()).collect()
+                }
+            }
+        }
+    });
+    let events = events.flat_map(|events| {
+        let events = events.into_iter().map(|e| Ok(Event::default().data(e.to_string())));
+        futures_util::stream::iter(events)
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }

@@ -16,29 +16,39 @@ use crate::{
     handlers::{cable, download::state_view, sync::status_view},
 };
 
-/// Calls `emit` for each event until the core is gone. Run it as a task of its own.
+/// Calls `emit` for each event. It holds the core, so it ends only with its task: run it as one of its own.
 pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send + Sync) {
     let mut changes = core.changes().listen();
     loop {
         match changes.recv().await {
             Ok(set) => events(&core, &set).await.into_iter().for_each(&emit),
-            // Too many at once: whoever shows anything asks again.
-            Err(RecvError::Lagged(_)) => {
-                let topics = vec![
-                    Topic::Account,
-                    Topic::Catalogue,
-                    Topic::Progress { root: String::new() },
-                    Topic::Words,
-                    Topic::Settings,
-                    Topic::Receipts,
-                    Topic::Downloads,
-                    Topic::Storage,
-                ];
-                emit(UiEvent::Changed { topics });
-            }
+            // Some were lost: whoever shows anything asks again.
+            Err(RecvError::Lagged(_)) => everything(&core).await.into_iter().for_each(&emit),
             Err(RecvError::Closed) => break,
         }
     }
+}
+
+/// Every topic, and the present state of all that has events of its own: for a window that missed some.
+pub async fn everything(core: &Core) -> Vec<UiEvent> {
+    let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
+    events.push(UiEvent::Cable { state: cable::state_view(core.cable()) });
+    if let Some(account) = core.account() {
+        match account.content.downloads.all_states() {
+            Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {
+                let id = wish.name().to_owned();
+                UiEvent::Download { id, state: state_view(&state, 0, None) }
+            })),
+            Err(e) => tracing::warn!(error = %e, "the states of downloads could not be read"),
+        }
+        events.extend(sync_event(&account).await);
+    }
+    events
+}
+
+async fn sync_event(account: &OpenAccount) -> Option<UiEvent> {
+    let status = account.sync.status().await.ok()?;
+    Some(UiEvent::Sync { status: status_view(&status) })
 }
 
 async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
@@ -70,11 +80,8 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Sync | Change::Outbox => status_changed = true,
         }
     }
-    if status_changed
-        && let Some(account) = &account
-        && let Ok(status) = account.sync.status().await
-    {
-        events.push(UiEvent::Sync { status: status_view(&status) });
+    if status_changed && let Some(account) = &account {
+        events.extend(sync_event(account).await);
     }
     if !topics.is_empty() {
         events.push(UiEvent::Changed { topics });

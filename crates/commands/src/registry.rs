@@ -61,6 +61,8 @@ commands! {
     app::check_server(CheckServer) -> ServerInfo;
     /// Signs in and opens the account.
     app::sign_in(SignIn) -> AppState;
+    /// The server of the open account has another address now, and proves there that it is the same: the learner stays signed in.
+    app::move_server(MoveServer) -> AppState;
     /// Makes an account on the server and opens it.
     app::register(Register) -> AppState;
     /// Opens the demo library: no account, no network.

@@ -48,3 +48,60 @@ impl Clock for SystemClock {
         jiff::Zoned::now().date().to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHILD: &str = "CARREL_CLOCK_CHILD";
+
+    /// The zone of a process is read once, so each one is looked at in a process of its own.
+    #[test]
+    fn the_learners_day_is_that_of_the_systems_zone() {
+        let clock = SystemClock::new();
+        if std::env::var_os(CHILD).is_some() {
+            println!("day={}", clock.local_day());
+            return;
+        }
+        let program = std::env::current_exe().expect("this program");
+        // In minutes east of Greenwich. None of them has summer time.
+        let zones = [
+            ("Pacific/Kiritimati", 14 * 60),
+            (":Pacific/Kiritimati", 14 * 60),
+            ("Pacific/Pago_Pago", -11 * 60),
+            ("Asia/Kathmandu", 5 * 60 + 45),
+            ("America/Phoenix", -7 * 60),
+            ("XYZ-13", 13 * 60),
+            ("UTC", 0),
+        ];
+        for (zone, minutes) in zones {
+            let day = |now_ms: i64| {
+                let at =
+                    jiff::Timestamp::from_millisecond(now_ms + minutes * 60_000).expect("a time");
+                at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
+            };
+            let before = day(clock.now_ms());
+            let mut child = std::process::Command::new(&program);
+            child.args([
+                "--exact",
+                "clock::tests::the_learners_day_is_that_of_the_systems_zone",
+                "--nocapture",
+            ]);
+            let out = child.env(CHILD, "1").env("TZ", zone).output().expect("it runs");
+            let text = String::from_utf8_lossy(&out.stdout).into_owned();
+            let found = text.lines().find_map(|l| Some(l.split_once("day=")?.1.trim().to_owned()));
+            let after = day(clock.now_ms());
+            let found = found.unwrap_or_else(|| panic!("{zone}: {text}"));
+            assert!(found == before || found == after, "{zone}: {found}, not {before}");
+        }
+    }
+
+    #[test]
+    fn zones_are_known_without_any_file_of_the_system() {
+        // Windows, and Linux without tzdata, have only what is built in.
+        let built_in = jiff::tz::TimeZoneDatabase::bundled();
+        for zone in ["Pacific/Kiritimati", "Asia/Kathmandu", "Africa/Nairobi", "America/La_Paz"] {
+            assert!(built_in.get(zone).is_ok(), "{zone}");
+        }
+    }
+}

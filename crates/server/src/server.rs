@@ -120,6 +120,7 @@ impl Library {
             settings: self.config.settings.clone(),
             blobs: self.blobs.clone(),
             signing_key: signing::public_hex(&self.key),
+            signer: self.key.clone(),
             passwords: Passwords::new()?,
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(self.config.settings.login_attempts),

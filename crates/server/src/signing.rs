@@ -55,6 +55,6 @@ pub fn public_hex(key: &SigningKey) -> String {
     hex(key.verifying_key().as_bytes())
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
-    carrel_model::BlobHash(*bytes).to_hex()
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

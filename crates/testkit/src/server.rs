@@ -205,11 +205,12 @@ impl TestServer {
 }
 
 /// A copied database is another one.
+/// A copied library is another server: it gets an epoch and an id of its own.
 fn new_epoch(dir: &Path) {
     let conn = carrel_sqlite::open(&dir.join("server.db"), carrel_sqlite::Options::default())
         .expect("the database");
-    let sql = "UPDATE server_fact SET value = lower(hex(randomblob(16))) WHERE name = 'epoch'";
-    assert_eq!(conn.execute(sql, []).expect("a new epoch"), 1);
+    let sql = "UPDATE server_fact SET value = lower(hex(randomblob(16))) WHERE name IN ('epoch', 'server_id')";
+    assert_eq!(conn.execute(sql, []).expect("a new epoch"), 2);
 }
 
 /// A backup of a server; it goes away with this.

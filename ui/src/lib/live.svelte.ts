@@ -18,6 +18,11 @@ export function forgetKept(): void {
   kept.clear();
 }
 
+/** Events were lost: all of these may have changed, whatever a view shows of them. */
+export function isEverything(topic: Topic): boolean {
+  return (topic.topic === "progress" && topic.root === "") || (topic.topic === "enrolment" && topic.course === "");
+}
+
 export class Live<Value> {
   value = $state.raw<Value | undefined>();
   error = $state.raw<CommandFailure | undefined>();
@@ -102,7 +107,7 @@ export function live<Value>(key: () => string | undefined, load: () => Promise<V
   });
   $effect(() =>
     onEvent((event) => {
-      if (event.kind === "changed" && event.topics.some(matches)) again();
+      if (event.kind === "changed" && event.topics.some((topic) => isEverything(topic) || matches(topic))) again();
     }),
   );
   return Object.assign(store, { reload: again });

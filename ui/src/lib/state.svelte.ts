@@ -3,7 +3,7 @@ import { api } from "./api/client";
 import type { AppState, CableState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "./api/types";
 import { wear } from "./appearance";
 import { pick, speak } from "./i18n/index.svelte";
-import { forgetKept } from "./live.svelte";
+import { forgetKept, isEverything } from "./live.svelte";
 import { listening, onEvent } from "./platform/events";
 
 class Desk {
@@ -44,6 +44,8 @@ class Desk {
       if (this.#app) this.#app = { ...this.#app, sync: event.status };
     }
     if (event.kind === "cable") this.cable = event.state;
+    // Events were lost: the states of all downloads follow.
+    if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads = {};
     if (event.kind === "download") this.downloads = { ...this.downloads, [event.id]: event.state };
     // A failed reload is not lost: the next event of this topic asks again.
     if (event.kind === "changed" && event.topics.some((t) => t.topic === "account" || t.topic === "settings")) void this.refresh().catch(() => undefined);

@@ -97,6 +97,13 @@ pub struct ServerInfo {
     pub clock_ahead_ms: i64,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct MoveServer {
+    /// The new address, as typed.
+    pub address: String,
+}
+
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SignIn {

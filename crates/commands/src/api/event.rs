@@ -25,11 +25,11 @@ pub enum Topic {
     Account,
     /// Lists of courses and stories.
     Catalogue,
-    /// Progress, time or attempts of this course or story.
+    /// Progress, time or attempts of this course or story; an empty id stands for all of them.
     Progress {
         root: String,
     },
-    /// Enrolment in this course.
+    /// Enrolment in this course; an empty id stands for all of them.
     Enrolment {
         course: String,
     },
@@ -42,4 +42,47 @@ pub enum Topic {
     Downloads,
     /// Space: limits, or whether the disk is full.
     Storage,
+}
+
+impl Topic {
+    /// Every topic, for a window that missed changes.
+    pub fn all() -> Vec<Self> {
+        vec![
+            Self::Account,
+            Self::Catalogue,
+            Self::Progress { root: String::new() },
+            Self::Enrolment { course: String::new() },
+            Self::Words,
+            Self::Settings,
+            Self::Receipts,
+            Self::Downloads,
+            Self::Storage,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ts_rs::{Config, TS};
+
+    use super::*;
+
+    #[test]
+    fn all_topics_are_the_variants_of_the_enum() {
+        let all: BTreeSet<String> = Topic::all()
+            .iter()
+            .map(|t| serde_json::to_value(t).expect("JSON")["topic"].to_string())
+            .collect();
+        // The generated declaration is made from the enum itself: `{ "topic": "account" } | ...`.
+        let declared = Topic::inline(&Config::default());
+        let declared: BTreeSet<String> = declared
+            .split("\"topic\": ")
+            .skip(1)
+            .map(|rest| format!("\"{}\"", rest.split('"').nth(1).expect("a name")))
+            .collect();
+        assert!(declared.len() > 5, "{declared:?}");
+        assert_eq!(all, declared);
+    }
 }

@@ -6,8 +6,8 @@ use super::{Result, settings::settings_of, sync::status_view};
 use crate::{
     api::{
         app::{
-            Account, AccountRef, AppState, CheckServer, Empty, OpenFailure, OpenUrl, Register,
-            RepairReport, ServerInfo, SignIn,
+            Account, AccountRef, AppState, CheckServer, Empty, MoveServer, OpenFailure, OpenUrl,
+            Register, RepairReport, ServerInfo, SignIn,
         },
         error::CommandError,
         settings::Settings,
@@ -115,6 +115,11 @@ pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
 pub async fn register(host: &dyn Host, request: Register) -> Result<AppState> {
     let Register { address, login, name, password } = request;
     host.core().register(&address, &login, &name, &password).await?;
+    get_app_state(host, Empty {}).await
+}
+
+pub async fn move_server(host: &dyn Host, request: MoveServer) -> Result<AppState> {
+    host.core().move_server(&request.address).await?;
     get_app_state(host, Empty {}).await
 }
 

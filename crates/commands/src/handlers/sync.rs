@@ -1,4 +1,5 @@
 use carrel_core::{
+    Error,
     core::OpenAccount,
     library::Kind,
     sync::{Phase, Receipt as CoreReceipt, ReceiptState as CoreState, Status},
@@ -72,67 +73,92 @@ pub async fn export_refused(host: &dyn Host, _: Empty) -> Result<ExportReply> {
 async fn list(account: &OpenAccount) -> Result<ReceiptList> {
     let receipts = account.sync.receipts().await?;
     Ok(ReceiptList {
-        waiting: views(account, receipts.waiting).await?,
-        refused: views(account, receipts.refused).await?,
-        accepted: views(account, receipts.accepted).await?,
+        waiting: views(account, receipts.waiting).await,
+        refused: views(account, receipts.refused).await,
+        accepted: views(account, receipts.accepted).await,
     })
 }
 
-async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Result<Vec<Receipt>> {
+/// One view for each receipt, whatever its row refers to: a receipt that cannot be named must not hide the others.
+async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Vec<Receipt> {
     let mut views = Vec::with_capacity(receipts.len());
     for receipt in receipts {
-        views.push(view(account, receipt).await?);
+        let names = match names(account, &receipt).await {
+            Ok(names) => names,
+            Err(e) => {
+                tracing::warn!(sync.receipt = %receipt.id, error = %e.message, "a receipt is shown by its key");
+                Names::of_key(&receipt)
+            }
+        };
+        views.push(view(receipt, names));
     }
-    Ok(views)
+    views
 }
 
-async fn view(account: &OpenAccount, receipt: CoreReceipt) -> Result<Receipt> {
-    let (mut percent, mut active_ms) = (None, None);
-    let (mut title, mut course_title) = (receipt.key.key.replace('\u{1f}', " "), String::new());
-    match &receipt.row {
+/// What a receipt is called.
+struct Names {
+    title: String,
+    course_title: String,
+}
+
+impl Names {
+    fn new(title: impl Into<String>, course_title: impl Into<String>) -> Self {
+        Self { title: title.into(), course_title: course_title.into() }
+    }
+    fn of_key(receipt: &CoreReceipt) -> Self {
+        Self::new(receipt.key.key.replace('\u{1f}', " "), "")
+    }
+}
+
+async fn names(account: &OpenAccount, receipt: &CoreReceipt) -> Result<Names> {
+    let Some(row) = &receipt.row else { return Ok(Names::of_key(receipt)) };
+    Ok(match row {
         // A place in a recording goes by the name of its course.
-        Some(Row::Progress(row)) if row.kind == ItemKind::Media => {
-            title = root_title(account, &row.item).await?;
+        Row::Progress(row) if row.kind == ItemKind::Media => {
+            Names::new(root_title(account, &row.item).await?, "")
         }
-        Some(Row::Progress(row)) => {
-            percent = Some(row.percent);
-            (title, course_title) = titles(account, row.kind == ItemKind::Story, &row.item).await?;
-        }
-        Some(Row::Session(row)) => {
-            active_ms = Some(row.active_ms);
+        Row::Progress(row) => titles(account, row.kind == ItemKind::Story, &row.item).await?,
+        Row::Session(row) => {
             // A session does not say what kind of thing it was about: sections lie three deep.
             let is_section = row.item.as_str().matches('/').count() == 2;
-            (title, course_title) = titles(account, !is_section, &row.item).await?;
+            titles(account, !is_section, &row.item).await?
         }
-        Some(Row::Attempt(row)) => {
-            (title, course_title) = (root_title(account, &row.quiz).await?, String::new());
+        Row::Attempt(row) => Names::new(root_title(account, &row.quiz).await?, ""),
+        // An answer goes by the name of what it was asked about, if its attempt is here: it may have been refused or come later.
+        Row::Answer(row) => match account.learning.attempt(row.attempt).await {
+            Ok(record) => Names::new(root_title(account, &record.attempt.quiz).await?, ""),
+            Err(Error::NotFound(_)) => Names::new(row.question.as_str(), ""),
+            Err(e) => return Err(e.into()),
+        },
+        Row::Review(row) => {
+            let word = row.word.as_str().rsplit('/').next().unwrap_or_default();
+            Names::new(word, root_title(account, &row.word).await?)
         }
-        // An answer goes by the name of what it was asked about.
-        Some(Row::Answer(row)) => {
-            let attempt = account.learning.attempt(row.attempt).await?.attempt;
-            (title, course_title) = (root_title(account, &attempt.quiz).await?, String::new());
-        }
-        Some(Row::Review(row)) => {
-            title = row.word.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-            course_title = root_title(account, &row.word).await?;
-        }
-        Some(Row::Kv(row)) => {
-            title = match row.ns.as_str() {
-                "device" => serde_json::from_str(&row.value).unwrap_or_default(),
-                "enrolment" => match ItemId::new(row.key.clone()) {
-                    Ok(course) => root_title(account, &course).await?,
-                    Err(_) => row.key.clone(),
-                },
-                _ => row.key.clone(),
-            };
-        }
-        _ => {}
-    }
-    Ok(Receipt {
+        Row::Kv(row) => match row.ns.as_str() {
+            "device" => {
+                Names::new(serde_json::from_str::<String>(&row.value).unwrap_or_default(), "")
+            }
+            "enrolment" => match ItemId::new(row.key.clone()) {
+                Ok(course) => Names::new(root_title(account, &course).await?, ""),
+                Err(_) => Names::new(row.key.as_str(), ""),
+            },
+            _ => Names::new(row.key.as_str(), ""),
+        },
+        _ => Names::of_key(receipt),
+    })
+}
+
+fn view(receipt: CoreReceipt, names: Names) -> Receipt {
+    let (percent, active_ms) = match &receipt.row {
+        Some(Row::Progress(row)) if row.kind != ItemKind::Media => (Some(row.percent), None),
+        Some(Row::Session(row)) => (None, Some(row.active_ms)),
+        _ => (None, None),
+    };
+    Receipt {
         id: receipt.id,
         row_type: receipt.key.row_type,
-        title,
-        course_title,
+        title: names.title,
+        course_title: names.course_title,
         percent,
         active_ms,
         state: match receipt.state {
@@ -144,7 +170,7 @@ async fn view(account: &OpenAccount, receipt: CoreReceipt) -> Result<Receipt> {
         at_ms: receipt.at_ms,
         reason: receipt.reason,
         code: receipt.code,
-    })
+    }
 }
 
 /// The title of the course or story that an item belongs to, or its id.
@@ -158,11 +184,11 @@ async fn root_title(account: &OpenAccount, item: &ItemId) -> Result<String> {
 }
 
 /// Title of a section or story, and of the course around it; no network is asked for a receipt.
-async fn titles(account: &OpenAccount, is_story: bool, item: &ItemId) -> Result<(String, String)> {
+async fn titles(account: &OpenAccount, is_story: bool, item: &ItemId) -> Result<Names> {
     let root = root_title(account, item).await?;
     let parts: Vec<&str> = item.as_str().split('/').collect();
     if is_story && parts.len() == 1 {
-        return Ok((root, String::new()));
+        return Ok(Names::new(root, ""));
     }
     let known = match Slug::new(item.root()) {
         Ok(course) => account.content.library.known_manifest(Kind::Course, &course).await?,
@@ -181,5 +207,5 @@ async fn titles(account: &OpenAccount, is_story: bool, item: &ItemId) -> Result<
         },
         ManifestContent::Story { .. } => None,
     });
-    Ok((found.unwrap_or_else(|| item.to_string()), root))
+    Ok(Names::new(found.unwrap_or_else(|| item.to_string()), root))
 }

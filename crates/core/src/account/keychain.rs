@@ -2,11 +2,15 @@
 //! as good as none.
 
 use std::{
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     time::Duration,
 };
 
-use super::SecretStore;
+use super::{SecretStore, secrets::Probed};
 use crate::{Error, Result};
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
@@ -20,18 +24,18 @@ pub struct Keychain {
 }
 
 impl Keychain {
-    /// A keychain that answered within three seconds; else none.
-    pub fn probe() -> Option<Self> {
-        let works = within(|| {
-            native::ready()?;
-            // Whether reading works is known only by reading.
-            native::get("probe").map(|_| ())
-        });
-        match works {
-            Ok(()) => Some(Self { _probed: () }),
+    /// Asks whether the keychain works: one that does not answer within three seconds is unavailable.
+    pub fn probe() -> Probed {
+        // Whether reading works is known only by reading.
+        match within(|| Ok(native::is_there()? && native::get("probe").map(|_| true)?)) {
+            Ok(true) => Probed::Works(Arc::new(Self { _probed: () })),
+            Ok(false) => {
+                tracing::info!("no keychain on this system");
+                Probed::Absent
+            }
             Err(e) => {
-                tracing::info!(error = %e, "no keychain here");
-                None
+                tracing::info!(error = %e, "the keychain does not answer");
+                Probed::Unavailable(e)
             }
         }
     }
@@ -52,10 +56,33 @@ impl SecretStore for Keychain {
     }
 }
 
+/// Calls that have not returned. While one hangs no other is made: each would wait for the same person.
+static HANGING: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts a call until it returns, however that is.
+struct Hanging;
+impl Hanging {
+    fn new() -> Self {
+        HANGING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        HANGING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if HANGING.load(Ordering::SeqCst) > 0 {
+        return Err(Error::Keychain("an earlier call has not been answered yet".into()));
+    }
+    let hanging = Hanging::new();
     let (reply, answer) = mpsc::channel();
     std::thread::Builder::new().name("carrel-keychain".into()).spawn(move || {
-        let _ = reply.send(call());
+        let done = call();
+        drop(hanging);
+        let _ = reply.send(done);
     })?;
     answer.recv_timeout(LIMIT).map_err(|e| match e {
         RecvTimeoutError::Timeout => Error::Keychain("no answer in time".into()),
@@ -67,18 +94,39 @@ fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) 
 mod native {
     use super::{Error, Result, SERVICE};
 
-    /// Whether a call can be made at all without asking a person.
+    /// False if this system has no keychain: no session bus, no program that keeps secrets, none set up.
     #[cfg(target_os = "linux")]
-    pub(super) fn ready() -> Result<()> {
-        use dbus_secret_service::{EncryptionType, SecretService};
+    pub(super) fn is_there() -> Result<bool> {
+        use dbus_secret_service::{EncryptionType, Error as Service, SecretService};
         // Without an address the library would start a bus of its own.
         let runtime =
             std::env::var_os("XDG_RUNTIME_DIR").map(|d| std::path::Path::new(&d).join("bus"));
         if std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_none()
             && !runtime.is_some_and(|bus| bus.exists())
         {
-            return Err(Error::Keychain("there is no session bus".into()));
+            return Ok(false);
         }
+        let connected = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0);
+        let there = connected.and_then(|service| service.get_default_collection().map(|_| true));
+        match there {
+            Err(Service::Unavailable | Service::NoResult) => Ok(false),
+            Err(Service::Dbus(e))
+                if e.name() == Some("org.freedesktop.DBus.Error.ServiceUnknown") =>
+            {
+                Ok(false)
+            }
+            there => there.map_err(|e| Error::Keychain(e.to_string())),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn is_there() -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Whether a call can be made now without asking a person.
+    #[cfg(target_os = "linux")]
+    fn ready() -> Result<()> {
+        use dbus_secret_service::{EncryptionType, SecretService};
         let failed = |e: dbus_secret_service::Error| Error::Keychain(e.to_string());
         let service = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0)
             .map_err(failed)?;
@@ -89,7 +137,7 @@ mod native {
         Ok(())
     }
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn ready() -> Result<()> {
+    fn ready() -> Result<()> {
         Ok(())
     }
 
@@ -100,6 +148,7 @@ mod native {
         Error::Keychain(e.to_string())
     }
     pub(super) fn get(name: &str) -> Result<Option<String>> {
+        ready()?;
         match entry(name)?.get_password() {
             Ok(secret) => Ok(Some(secret)),
             Err(keyring::Error::NoEntry) => Ok(None),
@@ -111,6 +160,7 @@ mod native {
         entry(name)?.set_password(secret).map_err(failed)
     }
     pub(super) fn delete(name: &str) -> Result<()> {
+        ready()?;
         match entry(name)?.delete_credential() {
             Ok(()) | Err(keyring::Error::NoEntry) => Ok(()),
             Err(e) => Err(failed(e)),
@@ -128,7 +178,10 @@ mod native {
 mod native {
     use super::{Error, Result};
 
-    pub(super) fn ready() -> Result<()> {
+    pub(super) fn is_there() -> Result<bool> {
+        Ok(false)
+    }
+    fn ready() -> Result<()> {
         Err(Error::Keychain("there is none on this system".into()))
     }
     pub(super) fn get(_: &str) -> Result<Option<String>> {

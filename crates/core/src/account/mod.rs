@@ -10,6 +10,8 @@ mod session;
 
 pub use keychain::Keychain;
 pub use registry::{AccountInfo, Accounts, Device};
-pub use secrets::{FileSecrets, SecretStore, Secrets};
-pub use server::{ServerCheck, addresses, adopt, check_server, login, logout, register};
+pub use secrets::{FileSecrets, Probed, SecretStore, Secrets};
+pub use server::{
+    Identity, ServerCheck, addresses, adopt, check_server, identity, login, logout, register,
+};
 pub use session::{Session, Tokens};

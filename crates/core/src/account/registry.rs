@@ -11,6 +11,7 @@ use std::{
 use carrel_model::{DeviceId, UserId, wire::Role, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 
+use super::Identity;
 use crate::{
     Clock, Error, IdGen, Result,
     files::{SMALL_RESERVE, write_whole},
@@ -33,11 +34,16 @@ pub struct Device {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountInfo {
-    /// Also the name of its folder. The same learner on the same server always has the same one.
+    /// Also the name of its folder. The same learner on the same server always has the same one, also when the server moves.
     pub id: String,
     /// Base address without a slash at the end; none for the demo library.
     pub server: Option<String>,
     pub server_name: String,
+    /// The server's own id and key, once it proved them; empty before, and for servers that have none.
+    #[serde(default)]
+    pub server_id: String,
+    #[serde(default)]
+    pub server_key: String,
     pub user: UserInfo,
     /// The session ended by itself: the learner can read and work on, and what waits is kept until they sign in again.
     #[serde(default)]
@@ -59,11 +65,27 @@ impl AccountInfo {
             id: hash[..20].to_owned(),
             server: Some(server.to_owned()),
             server_name: server_name.to_owned(),
+            server_id: String::new(),
+            server_key: String::new(),
             user,
             needs_sign_in: false,
             signed_out: false,
             certificate: String::new(),
         }
+    }
+    /// The same on a server that proved who it is. The key belongs to the id of the account: another server with a copied id must not be
+    /// able to take the place of this one.
+    fn with(mut self, identity: &Identity) -> Self {
+        let Identity { server_id, key } = identity;
+        let text = format!("server\n{server_id}\n{key}\n{}", self.user.id);
+        self.id = carrel_model::BlobHash::of(text.as_bytes()).to_hex()[..20].to_owned();
+        (self.server_id, self.server_key) = (server_id.clone(), key.clone());
+        self
+    }
+    /// The identity that the server proved.
+    pub fn identity(&self) -> Option<Identity> {
+        let known = !self.server_id.is_empty();
+        known.then(|| Identity { server_id: self.server_id.clone(), key: self.server_key.clone() })
     }
     /// The demo library: no server, nothing waits.
     pub fn demo(name: &str) -> Self {
@@ -77,6 +99,8 @@ impl AccountInfo {
             id: DEMO.into(),
             server: None,
             server_name: name.to_owned(),
+            server_id: String::new(),
+            server_key: String::new(),
             user,
             needs_sign_in: false,
             signed_out: false,
@@ -181,14 +205,58 @@ impl Accounts {
         self.dir.join(FOLDERS).join(id)
     }
 
+    /// The account of `user`, who has just signed in at `server`: the one that is known, or a new one. It is known by the identity that the
+    /// server proved, at whatever address; or by its address, unless another server is there now.
+    pub fn recognise(
+        &self,
+        server: &str,
+        server_name: &str,
+        user: UserInfo,
+        identity: Option<&Identity>,
+    ) -> AccountInfo {
+        let new = AccountInfo::of(server, server_name, user);
+        let list = self.list();
+        let of_user = || list.accounts.iter().filter(|a| a.user.id == new.user.id && !a.is_demo());
+        let proved = identity
+            .and_then(|identity| of_user().find(|a| a.identity().as_ref() == Some(identity)));
+        let there = of_user().find(|a| {
+            let other = a.identity();
+            a.server.as_deref() == Some(server)
+                && (identity.is_none() || other.is_none() || other.as_ref() == identity)
+        });
+        match (proved.or(there), identity) {
+            // Its folder keeps its name.
+            (Some(known), _) => AccountInfo {
+                id: known.id.clone(),
+                server_id: known.server_id.clone(),
+                server_key: known.server_key.clone(),
+                ..new
+            },
+            (None, Some(identity)) => new.with(identity),
+            (None, None) => new,
+        }
+    }
+    /// Notes the identity that the server of an account proved; one that is known stays.
+    pub fn note_identity(&self, id: &str, identity: &Identity) -> Result<()> {
+        let Some(mut account) = self.get(id).filter(|a| a.identity().is_none()) else {
+            return Ok(());
+        };
+        (account.server_id, account.server_key) =
+            (identity.server_id.clone(), identity.key.clone());
+        self.replace(&account)
+    }
+
     /// Adds an account, or replaces what is known of it, and makes it the active one.
     pub fn put(&self, account: &AccountInfo) -> Result<()> {
+        self.replace(account)?;
+        self.set_active(Some(&account.id))
+    }
+    fn replace(&self, account: &AccountInfo) -> Result<()> {
         self.change(|list| {
             match list.accounts.iter_mut().find(|a| a.id == account.id) {
                 Some(known) => *known = account.clone(),
                 None => list.accounts.push(account.clone()),
             }
-            list.active = Some(account.id.clone());
             Ok(())
         })?;
         let (folder, entry) = (self.folder(&account.id), serde_json::to_vec_pretty(account)?);
@@ -242,6 +310,22 @@ impl Accounts {
             .find(|c| !c.is_empty())
             .unwrap_or_default()
     }
+    /// Notes whether the session of an account ended by itself. An account that was signed out stays so. True if that is news.
+    pub fn note_session(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
+        let is_news =
+            |a: &AccountInfo| a.id == id && !a.signed_out && a.needs_sign_in != needs_sign_in;
+        if !self.list().accounts.iter().any(is_news) {
+            return Ok(false);
+        }
+        let mut news = false;
+        self.change(|list| {
+            for account in list.accounts.iter_mut().filter(|a| is_news(a)) {
+                (account.needs_sign_in, news) = (needs_sign_in, true);
+            }
+            Ok(())
+        })?;
+        Ok(news)
+    }
     /// Notes how an account's session stands.
     pub fn mark(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
         self.change(|list| {
@@ -250,21 +334,6 @@ impl Accounts {
             }
             Ok(())
         })
-    }
-
-    /// Notes that the session ended by itself, or goes on. False, and nothing is noted, if the learner signed out.
-    pub fn session_ended(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
-        let mut list = self.list();
-        let Some(at) = list.accounts.iter().position(|a| a.id == id && !a.signed_out) else {
-            return Ok(false);
-        };
-        if list.accounts[at].needs_sign_in != needs_sign_in {
-            let mut next = list.clone();
-            next.accounts[at].needs_sign_in = needs_sign_in;
-            write_whole(&self.dir.join(LIST), &serde_json::to_vec_pretty(&next)?)?;
-            *list = next;
-        }
-        Ok(true)
     }
 
     fn list(&self) -> MutexGuard<'_, List> {

@@ -2,14 +2,17 @@
 
 use carrel_model::{
     ErrorCode,
-    wire::{AdoptRequest, LoginRequest, LogoutRequest, Meta, Problem, RegisterRequest, TokenReply},
+    wire::{
+        AdoptRequest, LoginRequest, LogoutRequest, Meta, Problem, RegisterRequest, TokenReply,
+        identity_text,
+    },
 };
 use http::header;
 use serde::{Serialize, de::DeserializeOwned};
 use url::{Host, Url};
 
 use crate::{
-    Clock, Error, Result,
+    Clock, Error, IdGen, Result,
     http::{Failure, Http, Reply, Request},
 };
 
@@ -60,7 +63,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
         .or_else(|| path.strip_suffix("/api"))
         .unwrap_or(path)
         .trim_end_matches('/');
-    // An explicit port survives even where it is the default of https, because it may be meant for http.
+    // `Url::port` leaves out the default port of the scheme, which is 443 without one: typed after a name it is no different address.
     let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
     let base = |scheme: &str| format!("{scheme}://{host}{port}{path}");
     Ok(if with_scheme {
@@ -93,7 +96,7 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
     for address in addresses(typed)? {
         match meta_of(http, &address).await {
             Ok((address, meta)) => {
-                let clock_ahead_ms = clock.now_ms() - meta.now_ms;
+                let clock_ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
                 return Ok(ServerCheck { address, meta, clock_ahead_ms });
             }
             // An answer tells more than a silence.
@@ -102,6 +105,69 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
         }
     }
     Err(failed.unwrap_or_else(|| Error::Offline("nobody answers".into())))
+}
+
+/// Who a server is, whatever its address: proved, so that it can be compared with what was proved before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub server_id: String,
+    /// The key that signs its manifests, hex.
+    pub key: String,
+}
+
+/// The identity of the server at `address`, if it has one and proves it: it signs a random challenge with its key. A server that repeats the
+/// id and the public key of another one cannot. (One that asks the other for each signature can; it would be between us and the server
+/// then, and see the password too.)
+pub async fn identity(
+    http: &dyn Http,
+    address: &str,
+    meta: &Meta,
+    ids: &dyn IdGen,
+) -> Option<Identity> {
+    if meta.server_id.is_empty() || meta.server_id.len() > 100 {
+        return None;
+    }
+    let mut random = [0; 32];
+    ids.fill(&mut random);
+    let challenge = carrel_model::BlobHash(random).to_hex();
+    let url = format!("{address}/api/meta?challenge={challenge}");
+    let reply = match http.send(get(&url)).await {
+        Ok(reply) => read::<Meta>(&url, reply).await,
+        Err(f) => Err(f.into()),
+    };
+    let proof = match reply {
+        Ok(reply) => reply.identity_proof.unwrap_or_default(),
+        Err(e) => {
+            tracing::info!(error = %e, "the server did not prove its identity");
+            return None;
+        }
+    };
+    let text = identity_text(&meta.server_id, &challenge);
+    if !is_signed(&meta.signing_key, &proof, &text) {
+        tracing::warn!(server.id = %meta.server_id, "a server names an identity that it does not prove");
+        return None;
+    }
+    Some(Identity { server_id: meta.server_id.clone(), key: meta.signing_key.clone() })
+}
+
+fn is_signed(key: &str, proof: &str, text: &str) -> bool {
+    let check = || {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&from_hex::<32>(key)?).ok()?;
+        let proof = ed25519_dalek::Signature::from_bytes(&from_hex::<64>(proof)?);
+        key.verify_strict(text.as_bytes(), &proof).ok()
+    };
+    check().is_some()
+}
+
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// The description of the server, and its address: one redirect is followed if it leads to the same route, as from http to https.

@@ -71,6 +71,8 @@ struct Shared {
     ended: watch::Sender<bool>,
     /// What the last refresh said of the learner.
     user: watch::Sender<Option<(UserInfo, String)>>,
+    /// True once tokens were found in the secret store.
+    found: watch::Sender<bool>,
 }
 
 enum State {
@@ -105,6 +107,7 @@ impl Session {
             tokens: Mutex::new(State::Stored),
             ended: watch::Sender::new(false),
             user: watch::Sender::new(None),
+            found: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -135,6 +138,10 @@ impl Session {
     pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {
         self.shared.http.send(request).await
     }
+    /// True once tokens were found in the secret store: whatever was noted in an earlier run, the learner is signed in.
+    pub fn found(&self) -> watch::Receiver<bool> {
+        self.shared.found.subscribe()
+    }
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
     }
@@ -145,6 +152,7 @@ impl Session {
         let mut state = self.shared.tokens.lock().await;
         self.shared.persist(&tokens).await?;
         *state = State::Have(tokens);
+        self.shared.found.send_replace(true);
         self.shared.ended.send_replace(false);
         Ok(())
     }
@@ -152,7 +160,10 @@ impl Session {
     /// Forgets the tokens. Gives the refresh token, so that the server can be told.
     pub async fn drop_tokens(&self) -> Result<Option<String>> {
         let mut state = self.shared.tokens.lock().await;
-        let tokens = self.shared.load(&mut state).await?;
+        let tokens = self.shared.load(&mut state).await.unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "the tokens could not be read: the server is not told of the sign-out");
+            None
+        });
         *state = State::Ended;
         self.shared.ended.send_replace(true);
         self.shared.forget().await?;
@@ -178,6 +189,7 @@ impl Shared {
         }
         tokens
     }
+    /// `Err`: the secret store does not answer now. Nothing follows from that, and it is asked again at the next use.
     async fn load(&self, state: &mut State) -> Result<Option<Tokens>> {
         if let State::Stored = state {
             let (secrets, name) = (self.secrets.clone(), self.account.clone());
@@ -185,7 +197,10 @@ impl Shared {
             let found = found.map_err(|e| Error::Keychain(e.to_string()))??;
             // What cannot be read is as good as none: sign in again.
             *state = match found.and_then(|text| serde_json::from_str(&text).ok()) {
-                Some(tokens) => State::Have(tokens),
+                Some(tokens) => {
+                    self.found.send_replace(true);
+                    State::Have(tokens)
+                }
                 None => {
                     self.ended.send_replace(true);
                     State::Ended

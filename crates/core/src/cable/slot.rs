@@ -25,7 +25,10 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, sync::OnceCell};
 
 use super::{EXTENSION, places::free_bytes};
-use crate::{IdGen, Result};
+use crate::{
+    IdGen, Result,
+    media::{DEVELOPMENT, is_own_origin},
+};
 
 /// Files under way live here, below the cache.
 const FOLDER: &str = "handed-over";
@@ -96,14 +99,6 @@ impl Slot {
     }
 }
 
-/// Pages of ours: the window on each system, a browser on the bridge.
-fn is_ours(origin: &str) -> bool {
-    matches!(origin, "tauri://localhost" | "http://tauri.localhost" | "https://tauri.localhost")
-        || ["http://127.0.0.1:", "http://localhost:"].iter().any(|start| {
-            origin.strip_prefix(start).is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
-        })
-}
-
 async fn hand_over(
     State(wall): State<Arc<Wall>>,
     UrlPath(token): UrlPath<String>,
@@ -114,8 +109,9 @@ async fn hand_over(
     let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     let host_fits = text(header::HOST) == Some(wall.host.as_str());
     let token_fits = blake3::hash(token.as_bytes()) == blake3::hash(wall.token.as_bytes());
-    let origin = text(header::ORIGIN).filter(|o| is_ours(o));
-    if !host_fits || !token_fits || (headers.contains_key(header::ORIGIN) && origin.is_none()) {
+    let origin = headers.get(header::ORIGIN);
+    let is_foreign = origin.is_some_and(|o| !is_own_origin(o, DEVELOPMENT));
+    if !host_fits || !token_fits || is_foreign {
         return StatusCode::NOT_FOUND.into_response();
     }
     let mut reply = match method {
@@ -131,9 +127,9 @@ async fn hand_over(
         },
         _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
     };
-    if let Some(origin) = origin.and_then(|o| HeaderValue::from_str(o).ok()) {
+    if let Some(origin) = origin {
         let out = reply.headers_mut();
-        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         out.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("PUT"));
         out.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
         out.insert(header::VARY, HeaderValue::from_static("origin"));
@@ -168,35 +164,6 @@ async fn keep(wall: &Wall, body: Body) -> std::io::Result<(PathBuf, u64)> {
         Err(e) => {
             let _ = tokio::fs::remove_file(&path).await;
             Err(e)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_ours;
-
-    #[test]
-    fn only_our_own_pages_may_hand_files_over() {
-        for ours in [
-            "tauri://localhost",
-            "http://tauri.localhost",
-            "http://127.0.0.1:4711",
-            "http://localhost:5173",
-        ] {
-            assert!(is_ours(ours), "{ours}");
-        }
-        for other in [
-            "null",
-            "",
-            "https://example.org",
-            "http://127.0.0.1.example.org",
-            "http://127.0.0.1:80.example.org",
-            "http://localhost.example.org",
-            "https://tauri.localhost.example.org",
-            "file://",
-        ] {
-            assert!(!is_ours(other), "{other}");
         }
     }
 }

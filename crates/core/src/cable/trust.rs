@@ -56,7 +56,7 @@ pub(super) fn judge(
 
 impl Library {
     /// The key that manifests of this address were first seen with.
-    pub(super) fn key_of(&self, server: &str) -> Result<Option<String>> {
+    pub(crate) fn key_of(&self, server: &str) -> Result<Option<String>> {
         self.content_db().with(|conn| {
             Ok(conn
                 .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?

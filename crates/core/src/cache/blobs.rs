@@ -349,6 +349,17 @@ impl BlobStore {
         Ok(missing)
     }
 
+    /// The size of a blob as a manifest tells it, if a version on this device needs it.
+    pub fn needed_size(&self, hash: BlobHash) -> Result<Option<u64>> {
+        self.inner.db.with(|conn| {
+            let size: Option<i64> = conn
+                .prepare_cached("SELECT size FROM need WHERE hash = ?1 LIMIT 1")?
+                .query_row([hash.0], |r| r.get(0))
+                .optional()?;
+            Ok(size.map(i64::unsigned_abs))
+        })
+    }
+
     /// Somebody may have deleted files behind our back: those are not here.
     fn only_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
         let mut here = HashSet::with_capacity(rows.len());

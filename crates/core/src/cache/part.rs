@@ -34,6 +34,13 @@ pub struct PartFile {
     growth: Growth,
 }
 
+/// How far an unfinished file was at some moment.
+pub struct Mark {
+    len: u64,
+    hasher: blake3::Hasher,
+    head: Vec<u8>,
+}
+
 impl PartFile {
     pub(super) fn open(store: BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
         let path = store.path(hash);
@@ -93,6 +100,39 @@ impl PartFile {
         self.len = 0;
         self.head.clear();
         Ok(())
+    }
+    /// The present state, to go back to if the bytes that follow turn out to be wrong.
+    pub fn mark(&self) -> Mark {
+        Mark { len: self.len, hasher: self.hasher.clone(), head: self.head.clone() }
+    }
+    /// Throws away what was appended since.
+    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
+        if mark.len == self.len {
+            return Ok(());
+        }
+        self.file.set_len(mark.len)?;
+        self.file.seek(SeekFrom::Start(mark.len))?;
+        Mark { len: self.len, hasher: self.hasher, head: self.head } = mark;
+        self.growth.begins_anew();
+        self.growth.reached(self.len);
+        Ok(())
+    }
+    /// True if the bytes from `at` on are these, as far as they are here.
+    pub fn agrees(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
+        let here = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(here)];
+        let mut found = vec![0; bytes.len()];
+        self.file.seek(SeekFrom::Start(at))?;
+        let read = self.file.read_exact(&mut found);
+        self.file.seek(SeekFrom::Start(self.len))?;
+        read?;
+        Ok(found == bytes)
+    }
+    /// Deletes the file: its blob came another way.
+    pub fn discard(mut self) -> Result<()> {
+        self.done = true;
+        fs::remove_file(&self.part_path)?;
+        if self.aside { Ok(()) } else { self.store.forget_part(self.hash) }
     }
     /// Appends. On `Err` (a full disk) the file is as it was before, and the same bytes may be written again.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {

@@ -8,19 +8,20 @@ use std::{
 };
 
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
+use tokio::sync::broadcast::error::RecvError;
 
 use tokio::task::JoinHandle;
 
 use super::{Core, OpenAccount, OpenFailure, OpenSteps};
 use crate::{
     Change, Clock, Error, Result,
-    account::{self, AccountInfo, ServerCheck, Session, Tokens},
+    account::{self, AccountInfo, Identity, ServerCheck, Session, Tokens},
     download::guide,
     http::{FolderHttp, Http},
     learning::Learning,
     library::{Content, ContentConfig},
     store::{self, Store},
-    sync::{Engine, Machine, Sync, Transport},
+    sync::{Engine, Machine, Phase, Sync, Transport},
 };
 
 /// How often the open file is looked after.
@@ -75,10 +76,17 @@ impl Core {
 
     async fn signed_in(&self, server: &ServerCheck, reply: TokenReply) -> Result<Arc<OpenAccount>> {
         let tokens = Tokens::from(&reply);
-        let mut info = AccountInfo::of(&server.address, &server.meta.name, reply.user);
-        info.certificate = reply.account_certificate;
+        let identity = self.identity(server).await;
         let _turn = self.turn.lock().await;
-        let open = self.account().filter(|a| a.id == info.id);
+        let (address, name) = (&server.address, &server.meta.name);
+        let mut info = self.accounts.recognise(address, name, reply.user, identity.as_ref());
+        info.certificate = reply.account_certificate;
+        let mut open = self.account().filter(|a| a.id == info.id);
+        if open.as_ref().is_some_and(|a| a.base_url != server.address) {
+            // The server moved: the account is opened anew at its new address.
+            self.close_open().await;
+            open = None;
+        }
         let session = match open.as_ref().and_then(|a| a.session.clone()) {
             Some(session) => session,
             None => self.session(&info, &server.address),
@@ -88,6 +96,7 @@ impl Core {
         let before = self.accounts.active();
         self.accounts.put(&info)?;
         if let Some(open) = open {
+            self.note_identity(&open, identity.as_ref())?;
             self.changes.tell_one(Change::Account);
             return Ok(open);
         }
@@ -98,11 +107,66 @@ impl Core {
             tracing::warn!(error = %e, "the next start opens an account that could not be opened now");
         }
         let open = opened?;
-        // A full disk for content does not keep anybody from signing in; the first manifest pins the key then.
-        if let Err(e) = open.content.library.pin(&server.meta.signing_key) {
+        self.note_server(&open, &server.meta.signing_key, identity.as_ref());
+        self.adopt_lost_accounts(&open, &info).await;
+        Ok(open)
+    }
+
+    /// Notes the key and the identity of the server of an account that was just opened. A full disk keeps nobody from signing in: the
+    /// first manifest pins the key then, and the identity is noted at the next contact.
+    fn note_server(&self, open: &OpenAccount, key: &str, identity: Option<&Identity>) {
+        if let Err(e) = open.content.library.pin(key) {
             tracing::warn!(error = %e, "the server's key was not noted");
         }
-        self.adopt_lost_accounts(&open, &info).await;
+        if let Err(e) = self.note_identity(open, identity) {
+            tracing::warn!(error = %e, "the identity of the server was not noted");
+        }
+    }
+
+    async fn identity(&self, server: &ServerCheck) -> Option<Identity> {
+        let (http, ids) = (self.config.http.as_ref(), self.config.ids.as_ref());
+        account::identity(http, &server.address, &server.meta, ids).await
+    }
+    /// An account from before servers had identities gets the one that its server proved, if its manifests were signed by the same key.
+    fn note_identity(&self, open: &OpenAccount, identity: Option<&Identity>) -> Result<()> {
+        let Some(identity) = identity else { return Ok(()) };
+        match open.content.library.key_of(&open.base_url)? {
+            Some(pinned) if pinned != identity.key => Ok(()),
+            _ => self.accounts.note_identity(&open.id, identity),
+        }
+    }
+
+    /// The server of the open account is at another address now: it proves there that it is the same one. The learner stays signed in, and
+    /// what waits is sent there.
+    pub async fn move_server(&self, typed: &str) -> Result<Arc<OpenAccount>> {
+        let server = self.check_server(typed).await?;
+        let identity = self.identity(&server).await;
+        let _turn = self.turn.lock().await;
+        let open = self.need_account()?;
+        let mut info = self
+            .accounts
+            .get(&open.id)
+            .filter(|a| !a.is_demo())
+            .ok_or_else(|| Error::Invalid("this account has no server".to_owned()))?;
+        let pinned = open.content.library.key_of(&open.base_url)?;
+        let is_same = identity.as_ref().is_some_and(|found| match info.identity() {
+            Some(known) => *found == known,
+            None => pinned.as_ref() == Some(&found.key),
+        });
+        if !is_same {
+            return Err(Error::Invalid(format!(
+                "{} is another server, or cannot prove that it is the same; hint: sign in there",
+                server.address
+            )));
+        }
+        info.server = Some(server.address.clone());
+        info.server_name.clone_from(&server.meta.name);
+        self.accounts.put(&info)?;
+        drop(open);
+        self.close_open().await;
+        let session = self.session(&info, &server.address);
+        let open = self.open_account(&info, Some(session)).await?;
+        self.note_server(&open, server.meta.signing_key.as_str(), identity.as_ref());
         Ok(open)
     }
 
@@ -282,6 +346,9 @@ impl Core {
             )));
             tasks.push(tokio::spawn(watch_user(self.me.clone(), info.id.clone(), session.clone())));
         }
+        if session.is_some() && info.identity().is_none() {
+            tasks.push(tokio::spawn(meet_server(self.me.clone(), info.id.clone())));
+        }
         let learning = Learning::new(store.clone(), ids.clone());
         opening.learning = Some(learning);
         let downloads = content.downloads.clone();
@@ -415,19 +482,56 @@ async fn watch_user(core: Weak<Core>, id: String, session: Session) {
     }
 }
 
+/// Asks the server of an account from an earlier release who it is, once after sync worked.
+async fn meet_server(core: Weak<Core>, id: String) {
+    let Some(mut changes) = core.upgrade().map(|core| core.changes.listen()) else { return };
+    loop {
+        // Whoever lags looks again.
+        if matches!(changes.recv().await, Err(RecvError::Closed)) {
+            return;
+        }
+        let Some(core) = core.upgrade() else { return };
+        let Some(open) = core.account().filter(|a| a.id == id) else { continue };
+        let works = matches!(open.sync.status().await, Ok(s) if s.phase == Phase::Idle && s.last_ok_ms.is_some());
+        if !works {
+            continue;
+        }
+        match core.check_server(&open.base_url).await {
+            Ok(server) => {
+                let identity = core.identity(&server).await;
+                if let Err(e) = core.note_identity(&open, identity.as_ref()) {
+                    tracing::warn!(error = %e, "the identity of the server was not noted");
+                }
+                return;
+            }
+            Err(e) => tracing::info!(error = %e, "the server did not say who it is"),
+        }
+    }
+}
+
 /// Notes in the list of accounts how the session stands.
 async fn watch_session(core: Weak<Core>, id: String, session: Session) {
-    let mut ended = session.ended();
+    let (mut ended, mut found) = (session.ended(), session.found());
     drop(session);
-    while ended.changed().await.is_ok() {
+    loop {
+        // Tokens may have been found before this task began. An end that was told stays told.
         let needs_sign_in = *ended.borrow_and_update();
-        let Some(core) = core.upgrade() else { return };
-        match core.accounts.session_ended(&id, needs_sign_in) {
-            // The learner signed out meanwhile.
-            Ok(false) => continue,
-            Ok(true) => {}
-            Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
+        let is_known = needs_sign_in || *found.borrow_and_update();
+        if is_known {
+            let Some(core) = core.upgrade() else { return };
+            note_session(&core, &id, needs_sign_in);
         }
-        core.changes.tell_one(Change::Account);
+        tokio::select! {
+            changed = ended.changed() => if changed.is_err() { return },
+            changed = found.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+fn note_session(core: &Core, id: &str, needs_sign_in: bool) {
+    match core.accounts.note_session(id, needs_sign_in) {
+        Ok(true) => core.changes.tell_one(Change::Account),
+        Ok(false) => {}
+        Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
     }
 }

@@ -144,6 +144,11 @@ impl Downloads {
         });
         Ok(dressed.collect())
     }
+    /// The states of all that was ever wanted: courses, stories and single lessons.
+    pub fn all_states(&self) -> Result<Vec<(Wish, State)>> {
+        let states = queue::every(&self.inner.library)?.into_iter();
+        Ok(states.map(|(wish, state)| (wish.clone(), self.dress(&wish, state))).collect())
+    }
     fn dress(&self, wish: &Wish, state: State) -> State {
         match self.table().running.get(wish) {
             Some(run) => run.dress(state, self.now()),

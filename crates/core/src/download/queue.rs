@@ -186,6 +186,22 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
     })
 }
 
+/// Every row of this account.
+pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
+    library.content_db().with(|conn| {
+        let rows = conn
+            .prepare_cached(&format!(
+                "SELECT d.kind, d.id, d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1"
+            ))?
+            .query_map([library.account()], |r| {
+                Ok(((r.get("kind")?, r.get("id")?, r.get("scope")?), state_of(r)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(rows.into_iter().filter_map(|(names, state)| Some((wish_of(names)?, state))).collect())
+    })
+}
+
 /// The states of single lessons of a course, by the lesson's item id.
 pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
     library.content_db().read(|conn| {
@@ -225,6 +241,24 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
     })
 }
 
+/// One row, by the four values that name it.
+const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
+/// What is queued, runs, or waits by itself. A task may change the row only then: what the learner said meanwhile stays.
+const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason NOT IN ('user', 'cable'))";
+
+/// The task of a download stops or waits. Changes nothing if the learner paused or removed it meanwhile.
+pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().with(|conn| {
+        conn.prepare_cached(&format!(
+            "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}"
+        ))?
+        .execute([account, kind, id, scope, phase.as_str(), reason.as_str()])?;
+        Ok(())
+    })
+}
+
+/// The learner's word: it holds whatever the row says.
 pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().with(|conn| {
@@ -238,14 +272,22 @@ pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
 
 /// Notes which version is being fetched and the blobs that it needs (all of the manifest, or a lesson's); gives the number of the
 /// version, for `BlobStore::missing`. From now on they are not removed.
+///
+/// None, and nothing is noted, if the download was paused by the learner, removed, or left to a file meanwhile.
 pub fn set_wanted(
     library: &Library,
     wish: &Wish,
     manifest: &OpenManifest,
     blobs: &[ManifestBlob],
-) -> Result<i64> {
+) -> Result<Option<i64>> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().write(|tx| {
+        let may_run = tx
+            .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {BY_ITSELF}"))?
+            .exists([account, kind, id, scope])?;
+        if !may_run {
+            return Ok(None);
+        }
         let version = version(tx, wish, manifest, blobs)?;
         let total: u64 = blobs.iter().map(|b| b.size).sum();
         tx.prepare_cached(
@@ -253,7 +295,7 @@ pub fn set_wanted(
              WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
         .execute(params![account, kind, id, scope, version, signed(total)])?;
-        Ok(version)
+        Ok(Some(version))
     })
 }
 
@@ -401,7 +443,7 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
     library.storage().need_index()?;
     let [account, kind, id, scope] = of(library, wish);
     let gone = library.content_db().write(|tx| {
-        let mut gone = tx
+        let gone = tx
             .prepare_cached(
                 "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version IN (d.wanted, d.ready)
                  WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4",
@@ -411,16 +453,14 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
         tx.prepare_cached("DELETE FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4")?
             .execute([account, kind, id, scope])?;
         let mut needed = tx.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?;
-        let mut kept = Vec::new();
-        for hash in &gone {
-            if needed.exists([hash.0])? {
-                kept.push(*hash);
-            } else {
-                doom(tx, *hash)?;
+        let mut unneeded = Vec::with_capacity(gone.len());
+        for hash in gone {
+            if !needed.exists([hash.0])? {
+                doom(tx, hash)?;
+                unneeded.push(hash);
             }
         }
-        gone.retain(|hash| !kept.contains(hash));
-        Ok(gone)
+        Ok(unneeded)
     })?;
     for hash in &gone {
         library.blobs().discard_part(*hash)?;
@@ -468,4 +508,207 @@ fn wish_of((kind, id, scope): (String, String, String)) -> Option<Wish> {
 
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use carrel_model::content::{Manifest, ManifestContent, SignedManifest, StoryMeta};
+
+    use super::*;
+    use crate::{
+        Changes, SystemClock, SystemIds,
+        http::FolderHttp,
+        library::{Content, ContentConfig},
+        storage::{Storage, StorageOptions, SystemDisk},
+    };
+
+    /// In memory where there is such a place: thousands of transactions.
+    fn scratch() -> tempfile::TempDir {
+        let memory = std::path::Path::new("/dev/shm");
+        let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        made.expect("a folder")
+    }
+
+    fn library(dir: &std::path::Path) -> Arc<Content> {
+        let clock = Arc::new(SystemClock::new());
+        let storage = Storage::open(StorageOptions {
+            dir: dir.join("shared"),
+            policy_budget: None,
+            disk: Arc::new(SystemDisk),
+            clock: clock.clone(),
+            changes: Changes::new(),
+            steps: None,
+            below: None,
+        })
+        .expect("the storage opens");
+        Content::open(ContentConfig {
+            storage,
+            account_dir: dir.join("account"),
+            account: "asha".into(),
+            base_url: FolderHttp::BASE.into(),
+            http: Arc::new(FolderHttp::new(dir.join("nothing"))),
+            clock,
+            ids: Arc::new(SystemIds),
+            changes: Changes::new(),
+        })
+        .expect("the content opens")
+    }
+
+    /// A version with these blobs; nothing reads its text here.
+    fn manifest(n: u8, blobs: &[ManifestBlob]) -> OpenManifest {
+        let meta: StoryMeta = serde_json::from_value(serde_json::json!({
+            "id": "river", "title": "River", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1,
+            "narrated": false, "totalBytes": 1, "cover": carrel_model::content::Cover::from_title("x"),
+        }))
+        .expect("a story");
+        let content = ManifestContent::Story { meta, body: blobs[0].hash };
+        let format = carrel_model::content::MANIFEST_FORMAT.into();
+        OpenManifest {
+            version: BlobHash([n; 32]),
+            signed: SignedManifest {
+                key: "00".into(),
+                signature: String::new(),
+                manifest: String::new(),
+            },
+            manifest: Manifest { format, content, blobs: blobs.to_vec() },
+        }
+    }
+
+    /// What the learner does, and what the task of the download does meanwhile.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Step {
+        Want,
+        Pause,
+        Remove,
+        /// The manifest came: the task notes that it runs.
+        Manifest,
+        /// The task found that it must wait for a network.
+        Waits,
+        /// All bytes are here.
+        Whole,
+    }
+    use Step::*;
+
+    #[test]
+    fn what_the_learner_said_stands_whatever_the_task_notes_after_it() {
+        let dir = scratch();
+        let content = library(dir.path());
+        let library = &content.library;
+        let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
+        let blob = |n: u8| ManifestBlob {
+            hash: BlobHash([n; 32]),
+            size: 10,
+            media_type: "text/plain".into(),
+        };
+        let (first, second) = (manifest(1, &[blob(3), blob(4)]), manifest(2, &[blob(3), blob(5)]));
+        let rows = |table: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table}");
+            library
+                .content_db()
+                .with(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
+                .expect("a number")
+        };
+        let said = [Want, Pause, Remove];
+        let noted = [Manifest, Waits, Whole];
+        // Every order of four steps (in a long run five) after the download was begun.
+        let all: Vec<Step> = said.into_iter().chain(noted).collect();
+        let count: u32 = if std::env::var_os("CARREL_LONG").is_some() { 5 } else { 4 };
+        for number in 0..all.len().pow(count) {
+            let steps: Vec<Step> =
+                (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
+            want(library, &wish, true).expect("wanted");
+            let mut version = None;
+            // What must hold: the last word of the learner.
+            let mut word = Want;
+            let mut edition = &first;
+            for step in &steps {
+                match step {
+                    Want => {
+                        want(library, &wish, true).expect("wanted");
+                        edition = &second;
+                    }
+                    Pause => {
+                        set_phase(library, &wish, Phase::Paused, Reason::User).expect("paused")
+                    }
+                    Remove => remove(library, &wish).expect("removed"),
+                    Manifest => {
+                        let blobs = &edition.manifest.blobs;
+                        let state = get(library, &wish).expect("a state");
+                        let runs = word == Want && state.is_some_and(|s| s.phase != Phase::Ready);
+                        let noted = set_wanted(library, &wish, edition, blobs).expect("noted");
+                        assert_eq!(noted.is_some(), runs, "{steps:?}");
+                        version = noted.or(version);
+                    }
+                    Waits => {
+                        note_stop(library, &wish, Phase::Paused, Reason::Offline).expect("noted");
+                    }
+                    Whole => {
+                        if let Some(version) = version {
+                            set_ready(library, &wish, version, 1).expect("noted");
+                        }
+                    }
+                }
+                if said.contains(step) && (word != Remove || *step == Want) {
+                    word = *step;
+                }
+                let state = get(library, &wish).expect("a state");
+                match (word, state) {
+                    (Remove, state) => {
+                        assert!(state.is_none(), "{steps:?}: it came back");
+                        assert_eq!((rows("version"), rows("need")), (0, 0), "{steps:?}");
+                    }
+                    (Pause, Some(state)) => {
+                        let paused = (state.phase, state.reason) == (Phase::Paused, Reason::User);
+                        let ready = state.phase == Phase::Ready && steps.contains(&Whole);
+                        assert!(paused || ready, "{steps:?}: {state:?}");
+                    }
+                    (_, state) => assert!(state.is_some(), "{steps:?}"),
+                }
+                assert!(rows("version") <= 2, "{steps:?}: only what is wanted and what is ready");
+            }
+            remove(library, &wish).expect("removed");
+            assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn a_removal_keeps_what_another_download_needs() {
+        let dir = scratch();
+        let content = library(dir.path());
+        let library = &content.library;
+        let blobs: Vec<ManifestBlob> = (0..3_000_u32)
+            .map(|n| ManifestBlob {
+                hash: BlobHash::of(&n.to_le_bytes()),
+                size: 1,
+                media_type: "text/plain".into(),
+            })
+            .collect();
+        let wishes =
+            ["river", "pond"].map(|id| Wish::whole(Kind::Story, &Slug::new(id).expect("a name")));
+        for (n, wish) in wishes.iter().enumerate() {
+            want(library, wish, true).expect("wanted");
+            // All but one of them are shared.
+            let some = &blobs[n..blobs.len() - 1 + n];
+            set_wanted(library, wish, &manifest(n as u8, some), some).expect("noted");
+        }
+        for blob in &blobs {
+            let bytes = blob.hash.0;
+            library
+                .content_db()
+                .with(|c| {
+                    Ok(c.execute(
+                        "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 1, 1, 0, 0, 0, 0)",
+                        [bytes],
+                    )?)
+                })
+                .expect("a row");
+        }
+        remove(library, &wishes[0]).expect("removed");
+        let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
+        let left = library.blobs().have_all(&hashes).expect("an answer");
+        assert_eq!(left.len(), blobs.len() - 1, "the one that only it needed is gone");
+        assert!(!left.contains(&hashes[0]));
+    }
 }

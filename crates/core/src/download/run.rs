@@ -142,6 +142,8 @@ impl Downloads {
                 Err(Halt::Held(reason)) => {
                     (Stop { phase: Phase::Paused, reason, wait: Wait::World }, true)
                 }
+                // Paused or removed in the moment before it was to be noted as running.
+                Err(Halt::Failed(Error::Cancelled)) => return,
                 Err(Halt::Failed(e)) => {
                     tracing::warn!(download.id = run.wish.name(), error = %e, "download stopped");
                     (Stop::of(&e), false)
@@ -232,7 +234,7 @@ impl Downloads {
     fn note(&self, run: &Run, stop: &Stop) {
         let library = &self.inner.library;
         let pace = run.meter.pace(library.clock().monotonic_ms());
-        let noted = queue::set_phase(library, &run.wish, stop.phase, stop.reason).and_then(|()| {
+        let noted = queue::note_stop(library, &run.wish, stop.phase, stop.reason).and_then(|()| {
             if pace.total == 0 { Ok(()) } else { queue::set_done(library, &run.wish, pace.done) }
         });
         if let Err(e) = noted {
@@ -260,7 +262,13 @@ impl Downloads {
         tracing::info!(download.id = run.wish.name(), download.bytes = bytes, "download ready");
         self.told(&run.wish);
         let name = run.wish.name().to_owned();
-        let indexed = tokio::task::spawn_blocking(move || library.index(&done.manifest)).await;
+        let wish = run.wish.clone();
+        let indexed = tokio::task::spawn_blocking(move || {
+            library.index(&done.manifest)?;
+            // Removed while its pages were read: then the removal may have come before them.
+            if queue::get(&library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
+        })
+        .await;
         if let Ok(Err(e)) = indexed {
             tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
         }

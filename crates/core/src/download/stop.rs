@@ -1,6 +1,6 @@
 //! Why a download stopped, and what makes it go on.
 //!
-//! Not here: the waiting itself (`work`).
+//! Not here: the waiting itself (`run`).
 
 use carrel_model::ErrorCode;
 

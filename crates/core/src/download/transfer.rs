@@ -1,7 +1,8 @@
 //! One blob from the server: resumed where it was cut, hashed while it comes, believed only by its hash.
 //!
 //! A reply is looked at before its first byte is written: what is not this blob (a Wi-Fi's sign-in page, a redirect, another tag, another
-//! length, a range that was not asked for) leaves the unfinished file as it is.
+//! length, a range that was not asked for) leaves the unfinished file as it is. So does a reply whose bytes turn out to be others: what was
+//! appended is taken back. Bytes that an earlier try brought are given up only for a file that was proved.
 //!
 //! Not here: which blob is next (`work`), putting it in its place (`keep`).
 
@@ -59,8 +60,10 @@ pub enum Got {
 enum Snag {
     /// The network; what came is kept.
     Cut(Error),
-    /// The server does not do ranges as it should: the whole is asked for, and what is here is skipped in it.
+    /// The server or a proxy does not do ranges as it should: the whole is asked for, and what is here is skipped in it.
     Range(Error),
+    /// It has other bytes than those that are here: one of the two is wrong.
+    Differs(Error),
     /// Nothing that another try would change now.
     Stop(Error),
 }
@@ -94,7 +97,9 @@ impl Line<'_> {
             drop(slot);
             match snag {
                 Snag::Stop(e) => return Err(e),
-                Snag::Cut(e) | Snag::Range(e) if tries >= TRIES => return Err(e),
+                Snag::Cut(e) | Snag::Range(e) | Snag::Differs(e) if tries >= TRIES => {
+                    return Err(e);
+                }
                 _ => {}
             }
         }
@@ -122,15 +127,26 @@ impl Line<'_> {
 
     async fn large(&self, blob: &ManifestBlob, begun: u64) -> Result<PartFile> {
         let mut part = self.open(blob, begun).await?;
+        // What an earlier try left, while the whole is fetched beside it.
+        let mut old: Option<PartFile> = None;
         let (mut tries, mut wrong, mut whole) = (0, 0, false);
+        let mut mark = None;
         loop {
             if part.len() == blob.size && part.is_proved() {
+                if let Some(old) = old {
+                    old.discard()?;
+                }
                 return Ok(part);
             }
             if part.len() >= blob.size {
-                // Wrong bytes are thrown away, never joined.
-                (self.correct)(-signed(part.len()));
-                part.restart()?;
+                // Wrong bytes are thrown away, never joined. Which try they came with is not known: the last one's go first.
+                let all = part.len();
+                match mark.take() {
+                    Some(mark) => part.rewind(mark)?,
+                    None => part.restart()?,
+                }
+                (self.correct)(-signed(all - part.len()));
+                whole = part.len() > 0;
                 wrong += 1;
                 if wrong >= TRIES {
                     return Err(corrupt(blob));
@@ -138,6 +154,7 @@ impl Line<'_> {
             }
             let mut slot = self.slots.take(self.owner).await;
             let before = part.len();
+            mark = (before > 0).then(|| part.mark());
             let snag = match self.stream(blob, &mut part, whole, &mut slot).await {
                 Ok(()) => continue,
                 Err(snag) => snag,
@@ -147,8 +164,15 @@ impl Line<'_> {
             match snag {
                 Snag::Stop(e) => return Err(e),
                 Snag::Cut(e) | Snag::Range(e) if tries >= TRIES => return Err(e),
+                Snag::Differs(e) if old.is_some() => return Err(e),
+                Snag::Differs(_) => {
+                    // Only the hash of a whole file can tell which of the two is right.
+                    let aside = self.open(blob, part.len()).await?;
+                    old = Some(std::mem::replace(&mut part, aside));
+                    (tries, whole, mark) = (0, false, None);
+                }
                 Snag::Range(_) => whole = true,
-                Snag::Cut(_) => {}
+                Snag::Cut(_) => whole = false,
             }
         }
     }
@@ -182,14 +206,29 @@ impl Line<'_> {
             // The whole, because the server does no ranges: what is here is passed over.
             _ => part.len(),
         };
+        let mut passed_over = 0;
         let mut sink =
             Sink { part, gathered: BytesMut::new(), since_ms: self.clock.monotonic_ms() };
-        let mut looked = sink.len();
+        let looked_from = sink.len();
+        let mut looked = looked_from;
         while let Some(piece) = reply.body.next().await {
-            let mut piece = piece.map_err(|f| Snag::Cut(f.into()))?;
+            let mut piece = piece.map_err(|f| match f.kind {
+                FailureKind::Decode if from > 0 => Snag::Range(lies(&url, &f.message)),
+                FailureKind::Decode => Snag::Cut(lies(&url, &f.message)),
+                _ => Snag::Cut(f.into()),
+            })?;
             let passed = skip.min(piece.len() as u64);
+            let seen = piece.split_to(usize::try_from(passed).unwrap_or(0));
+            if !seen.is_empty() && !sink.part.agrees(passed_over, &seen)? {
+                let problem = "other bytes than those that came before";
+                // A reply that does not say that it is this blob is not worth another one.
+                return Err(match is_marked(&reply, blob) {
+                    true => Snag::Differs(lies(&url, problem)),
+                    false => Snag::Stop(bad(&url, problem)),
+                });
+            }
             skip -= passed;
-            let _ = piece.split_to(usize::try_from(passed).unwrap_or(0));
+            passed_over += passed;
             // What is sent beyond the end is not looked at.
             piece.truncate(usize::try_from(blob.size - sink.len()).unwrap_or(usize::MAX));
             if piece.is_empty() {
@@ -209,6 +248,10 @@ impl Line<'_> {
             }
         }
         sink.flush()?;
+        if sink.len() == looked_from && from > 0 {
+            // A reply that broke would have said so: this one is whole and empty.
+            return Err(Snag::Range(cut(&url, sink.len(), blob.size)));
+        }
         if sink.len() < blob.size {
             return Err(Snag::Cut(cut(&url, sink.len(), blob.size)));
         }
@@ -223,13 +266,15 @@ impl Line<'_> {
             // The hash is the entity tag: bytes of another file cannot be joined to ours.
             request = request
                 .header(header::RANGE, &format!("bytes={from}-"))
-                .header(header::IF_RANGE, &format!("\"{}\"", blob.hash));
+                .header(header::IF_RANGE, &format!("\"{}\"", blob.hash))
+                .header(header::ACCEPT_ENCODING, "identity");
         } else if !packs(&blob.media_type) {
             request = request.header(header::ACCEPT_ENCODING, "identity");
         }
         let reply = self.http.send(request).await.map_err(|f: Failure| match f.kind {
             // Nothing came at all: there is no network, or no server.
             FailureKind::Connect | FailureKind::Timeout => Snag::Stop(f.into()),
+            FailureKind::Decode if from > 0 => Snag::Range(lies(&url, &f.message)),
             _ => Snag::Cut(f.into()),
         })?;
         match reply.status {
@@ -255,7 +300,9 @@ impl Line<'_> {
             && text(header::CONTENT_ENCODING).is_empty()
             && length.is_some_and(|n| n != blob.size)
         {
-            return Err(Snag::Cut(lies(&url, "another length than the manifest says")));
+            let lie = lies(&url, "another length than the manifest says");
+            // A proxy that sends the part and calls it the whole.
+            return Err(if from > 0 { Snag::Range(lie) } else { Snag::Cut(lie) });
         }
         Ok(reply)
     }
@@ -313,6 +360,14 @@ fn range_fits(reply: &Reply, from: u64, size: u64) -> bool {
         Some(fits && first == from && (first..size).contains(&last))
     };
     reply.header(header::CONTENT_RANGE).and_then(parse).unwrap_or(false)
+}
+
+/// The reply says that it is this blob: by its tag, or at least by its length.
+fn is_marked(reply: &Reply, blob: &ManifestBlob) -> bool {
+    let text = |name| reply.header(name).unwrap_or_default().trim();
+    let tag = text(header::ETAG).trim_start_matches("W/").trim_matches('"');
+    tag.parse::<BlobHash>().is_ok_and(|hash| hash == blob.hash)
+        || text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|n| n == blob.size)
 }
 
 /// What a reply without bytes says.

@@ -61,7 +61,9 @@ pub async fn fetch_all(inner: &Inner, run: &Run, parallel: usize) -> Result<Done
             needs::of_lesson(&manifest.manifest, &wish.scope, read)
                 .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))?
         };
-        let version = queue::set_wanted(library, wish, &manifest, &needs.blobs)?;
+        let Some(version) = queue::set_wanted(library, wish, &manifest, &needs.blobs)? else {
+            return Err(Error::Cancelled.into());
+        };
         let missing: HashMap<BlobHash, u64> =
             library.blobs().missing(version)?.into_iter().map(|m| (m.hash, m.begun)).collect();
         let (mut total, mut done) = (0, 0);

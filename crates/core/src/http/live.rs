@@ -35,6 +35,8 @@ fn failure(e: &reqwest::Error) -> Failure {
         FailureKind::Request
     } else if e.is_connect() {
         FailureKind::Connect
+    } else if is_decoding(e) {
+        FailureKind::Decode
     } else {
         FailureKind::Broken
     };
@@ -46,6 +48,21 @@ fn failure(e: &reqwest::Error) -> Failure {
         source = s.source();
     }
     Failure::new(kind, message)
+}
+
+/// True if the bytes came and are not what `Content-Encoding` says. `reqwest` calls a connection that broke in the middle of a body a
+/// decoding error too, so the kind of the I/O error at the root decides.
+fn is_decoding(e: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
+    let mut source = std::error::Error::source(e);
+    let mut kind = None;
+    while let Some(s) = source {
+        if let Some(io) = s.downcast_ref::<std::io::Error>() {
+            kind = Some(io.kind());
+        }
+        source = s.source();
+    }
+    (e.is_decode() || e.is_body()) && matches!(kind, Some(InvalidData | InvalidInput | Other))
 }
 
 #[async_trait]

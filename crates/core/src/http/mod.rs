@@ -113,6 +113,8 @@ pub enum FailureKind {
     Timeout,
     /// The connection broke while the answer came.
     Broken,
+    /// The body came, but cannot be unpacked as its `Content-Encoding` says.
+    Decode,
     /// More bytes than any honest answer has.
     TooLarge,
     /// The request itself is wrong (a bad address).
@@ -128,7 +130,9 @@ impl From<Failure> for Error {
     fn from(f: Failure) -> Self {
         match f.kind {
             FailureKind::Request => Self::Invalid(f.message),
-            FailureKind::TooLarge => Self::BadReply { url: String::new(), problem: f.message },
+            FailureKind::TooLarge | FailureKind::Decode => {
+                Self::BadReply { url: String::new(), problem: f.message }
+            }
             _ => Self::Offline(f.message),
         }
     }

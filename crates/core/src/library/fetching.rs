@@ -11,7 +11,7 @@ use super::Library;
 use crate::{
     Error, Result,
     cache::{BlobStore, Came, End, INLINE, PartFile},
-    http::{Reply, Request},
+    http::{FailureKind, Reply, Request},
 };
 
 /// The largest file that a package may hold.
@@ -19,82 +19,176 @@ const LARGEST: u64 = 1 << 30;
 /// The longest that is held in memory when the disk has no room.
 const HELD: u64 = 64 * 1024 * 1024;
 
+/// How the next request asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From the end of what is here on.
+    Resume,
+    /// For the whole; what is here is compared and skipped in it.
+    Whole,
+    /// For the whole, into a file of its own: what is here or what the server sends is wrong, and only a whole file can be proved.
+    Aside,
+}
+
+/// Why a request did not bring the blob.
+enum Snag {
+    /// Another way of asking may.
+    Ask(Way),
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Snag {
+    fn from(e: E) -> Self {
+        Self::Failed(e.into())
+    }
+}
+
 impl Library {
     /// Fetches a blob into the store. Somebody else who is writing it already is waited for. What comes ahead of any wish is not held in
     /// memory alone: if there is no room, it does not come.
+    ///
+    /// Bytes that an earlier try left are given up only for a whole file that was proved: a reply that is not this blob leaves them.
     pub(super) async fn stream_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
-        let blobs = self.blobs();
-        if blobs.written_by_another(hash).await? {
+        if self.blobs().written_by_another(hash).await? {
             return Ok(());
         }
-        let url = format!("{}/api/blobs/{hash}", self.base_url());
-        let mut part = None;
-        if blobs.held(hash) > 0 {
-            part = Some(open(blobs, hash, came).await?);
-        }
-        let held = part.as_ref().map_or(0, PartFile::len);
-        let mut reply = self.http().send(asking(hash, &url, held, None)).await?;
-        if reply.status == 416 {
-            // What is held is more than there is: it cannot be of this blob.
-            if let Some(part) = &mut part {
-                part.restart()?;
+        let known = self.blobs().needed_size(hash)?;
+        let mut way = Way::Resume;
+        loop {
+            match self.stream_once(hash, came, known, way).await {
+                Ok(()) => return Ok(()),
+                Err(Snag::Ask(next)) => {
+                    tracing::info!(blob.hash = ?hash, blob.way = ?next, "asked for in another way");
+                    way = next;
+                }
+                Err(Snag::Failed(e)) => return Err(e),
             }
-            reply = self.http().send(asking(hash, &url, 0, None)).await?;
         }
-        let (from, total) = span(&reply, &url)?;
+    }
+
+    /// One request. Each way leads only to a later one, so that three requests are the most.
+    async fn stream_once(
+        &self,
+        hash: BlobHash,
+        came: Came,
+        known: Option<u64>,
+        way: Way,
+    ) -> Result<(), Snag> {
+        let blobs = self.blobs();
+        let url = format!("{}/api/blobs/{hash}", self.base_url());
+        let mut old = None;
+        if blobs.held(hash) > 0 {
+            old = Some(open(blobs, hash, came).await?);
+        }
+        let held = old.as_ref().map_or(0, PartFile::len);
+        let asked = if way == Way::Resume { held } else { 0 };
+        // A part that cannot be used, or no part at all.
+        let otherwise = |problem: String| match asked {
+            0 => Snag::Failed(bad(&url, problem)),
+            _ => Snag::Ask(Way::Whole),
+        };
+        let mut reply = match self.http().send(asking(hash, &url, asked, None)).await {
+            Err(f) if f.kind == FailureKind::Decode => return Err(otherwise(f.message)),
+            reply => reply?,
+        };
+        if reply.status == 416 {
+            // What is held is more than there is, or the server does no ranges.
+            return Err(otherwise("416".to_owned()));
+        }
+        let (from, length) = span(&reply, &url)?;
+        may_be(&reply, hash, &url)?;
+        let wrong_length = length.zip(known).is_some_and(|(told, size)| told != size);
+        if wrong_length || (reply.status == 206 && (asked == 0 || from != asked)) {
+            // Among others: a proxy that sends the part and calls it the whole.
+            return Err(otherwise("another part or length than was asked for".to_owned()));
+        }
+        let total = length.or(known);
         if total.is_some_and(|t| t > LARGEST) {
-            return Err(bad(&url, format!("it would have {} bytes", total.unwrap_or_default())));
+            let problem = format!("it would have {} bytes", total.unwrap_or_default());
+            return Err(bad(&url, problem).into());
         }
+        let in_file = if way == Way::Aside { 0 } else { held };
         let ahead = match (came, total) {
-            (Came::Ahead, Some(total)) => Some(self.storage().reserve(total.saturating_sub(from))?),
+            (Came::Ahead, Some(total)) => {
+                Some(self.storage().reserve(total.saturating_sub(in_file))?)
+            }
             _ => None,
         };
-        if from == 0 && held == 0 && total.is_some_and(|t| t <= INLINE) {
+        if held == 0 && total.is_some_and(|t| t <= INLINE) {
             let bytes = reply.bytes(INLINE as usize).await?;
-            return match came {
-                Came::Ahead => blobs.put_from(hash, &bytes, came),
-                _ => self.keep_or_hold(hash, &bytes),
-            };
+            match came {
+                Came::Ahead => blobs.put_from(hash, &bytes, came)?,
+                _ => self.keep_or_hold(hash, &bytes)?,
+            }
+            return Ok(());
         }
         let _promise = match (blobs.room(), total) {
             _ if ahead.is_some() => None,
-            (Some(room), Some(total)) => match room.before(total.saturating_sub(from)) {
+            (Some(room), Some(total)) => match room.before(total.saturating_sub(in_file)) {
                 // What does not fit on the disk is shown from memory, if it is not too long for that.
                 Err(Error::NoSpace { .. }) if from == 0 && total <= HELD => {
                     let bytes = reply.bytes(HELD as usize).await?;
-                    return self.keep_or_hold(hash, &bytes);
+                    return Ok(self.keep_or_hold(hash, &bytes)?);
                 }
                 promise => Some(promise?),
             },
             _ => None,
         };
-        let mut part = match part {
-            Some(part) => part,
-            None => open(blobs, hash, came).await?,
+        let (mut part, old) = match old {
+            Some(part) if way != Way::Aside => (part, None),
+            // While the old file is open, a second one has another name.
+            old => (open(blobs, hash, came).await?, old),
         };
-        if from == 0 {
-            part.restart()?;
-        } else if part.len() != from {
-            return Err(bad(&url, format!("it goes on at {from}, not at {}", part.len())));
-        }
         if let Some(total) = total {
             part.expect(total);
         }
+        let mark = part.mark();
+        let marked = is_marked(&reply, hash, known);
+        let (mut skipped, skip) = (0, if from == 0 { part.len() } else { 0 });
         while let Some(piece) = reply.body.next().await {
-            let piece = piece?;
+            let mut piece = match piece {
+                Err(f) if f.kind == FailureKind::Decode => return Err(otherwise(f.message)),
+                piece => piece?,
+            };
+            let seen = piece.len().min(usize::try_from(skip - skipped).unwrap_or(usize::MAX));
+            let seen = piece.split_to(seen);
+            if !seen.is_empty() && !part.agrees(skipped, &seen)? {
+                return Err(match marked {
+                    true => Snag::Ask(Way::Aside),
+                    false => bad(&url, "other bytes than those that came before".to_owned()).into(),
+                });
+            }
+            skipped += seen.len() as u64;
             if part.len() + piece.len() as u64 > total.unwrap_or(LARGEST) {
-                part.restart()?;
-                return Err(bad(&url, "it sends more than it said".to_owned()));
+                part.rewind(mark)?;
+                return Err(bad(&url, "it sends more than it said".to_owned()).into());
             }
             part.write(&piece)?;
         }
         if let Some(total) = total.filter(|total| part.len() < *total) {
+            if asked > 0 && part.len() == held {
+                // Whole and empty, for a connection that broke would have said so.
+                return Err(Snag::Ask(Way::Whole));
+            }
             let ended = format!("{url} ended after {} of {total} bytes", part.len());
-            return Err(Error::Offline(ended));
+            return Err(Error::Offline(ended).into());
         }
-        tokio::task::spawn_blocking(move || part.finish())
-            .await
-            .map_err(|e| Error::Internal(e.to_string()))?
+        if !part.is_proved() {
+            let corrupt = Error::Corrupt(format!("blob {hash:?} came with other bytes"));
+            if held == 0 || way == Way::Aside {
+                part.restart()?;
+                return Err(corrupt.into());
+            }
+            part.rewind(mark)?;
+            // What was skipped was compared: then it is the server that has other bytes.
+            return Err(if asked > 0 { Snag::Ask(Way::Whole) } else { corrupt.into() });
+        }
+        let finished = tokio::task::spawn_blocking(move || {
+            part.finish()?;
+            old.map_or(Ok(()), PartFile::discard)
+        });
+        finished.await.map_err(|e| Error::Internal(e.to_string()))??;
+        Ok(())
     }
 
     fn keep_or_hold(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
@@ -110,6 +204,7 @@ impl Library {
     pub(crate) async fn fetch_range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         let url = format!("{}/api/blobs/{hash}", self.base_url());
         let reply = self.http().send(asking(hash, &url, start, Some(end))).await?;
+        may_be(&reply, hash, &url)?;
         match span(&reply, &url)? {
             (from, _) if from == start && reply.status == 206 => Ok(reply),
             (from, _) => Err(bad(&url, format!("it begins at {from}, not at {start}"))),
@@ -149,7 +244,36 @@ fn asking(hash: BlobHash, url: &str, held: u64, end: Option<u64>) -> Request {
         None if held > 0 => format!("bytes={held}-"),
         None => return request,
     };
-    request.header(header::RANGE, &range).header(header::IF_RANGE, &format!("\"{hash}\""))
+    request
+        .header(header::RANGE, &range)
+        .header(header::IF_RANGE, &format!("\"{hash}\""))
+        // A packed part cannot be joined to what is here.
+        .header(header::ACCEPT_ENCODING, "identity")
+}
+
+/// The entity tag, if it is one of ours.
+fn tag(reply: &Reply) -> Option<BlobHash> {
+    let text = reply.header(header::ETAG)?.trim();
+    text.trim_start_matches("W/").trim_matches('"').parse().ok()
+}
+
+/// `Error::BadReply` for a reply that is something else: a page (this network's sign-in page, a proxy's error), another file.
+fn may_be(reply: &Reply, hash: BlobHash, url: &str) -> Result<()> {
+    let is_page =
+        reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"));
+    match tag(reply) {
+        Some(other) if other != hash => Err(bad(url, "another file".to_owned())),
+        None if is_page => {
+            Err(bad(url, "a page: is this network's sign-in page in between?".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The reply says that it is this blob: by its tag, or at least by its length.
+fn is_marked(reply: &Reply, hash: BlobHash, known: Option<u64>) -> bool {
+    let length = reply.header(header::CONTENT_LENGTH).and_then(|n| n.parse::<u64>().ok());
+    tag(reply) == Some(hash) || (known.is_some() && length == known)
 }
 
 /// Where the answer's bytes begin, and how many the whole has.

@@ -37,6 +37,9 @@ use crate::{
 const OWN_ORIGINS: [&str; 3] =
     ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
 
+/// In development and in tests the window is a browser on this machine; in release builds it never is.
+pub(crate) const DEVELOPMENT: bool = cfg!(debug_assertions);
+
 /// The running server. It ends with the process or when dropped.
 pub struct MediaServer {
     addr: SocketAddr,
@@ -124,22 +127,22 @@ async fn serve(
         HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
     );
     out.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = headers.get(header::ORIGIN).filter(|o| is_own(o)) {
+    if let Some(origin) = headers.get(header::ORIGIN).filter(|o| is_own_origin(o, DEVELOPMENT)) {
         out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
     answer
 }
 
-/// The window reads captions with `fetch`. A page of somebody else may not, even if it knew the token.
-fn is_own(origin: &HeaderValue) -> bool {
+/// True for the app's own window, and in `development` for a browser on this machine. Other pages may not read what the loopback
+/// servers answer, even if they knew the token.
+pub(crate) fn is_own_origin(origin: &HeaderValue, development: bool) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    // In development and in tests the window is a browser on this machine.
     let local = || {
         ["http://127.0.0.1:", "http://localhost:"]
             .iter()
             .any(|start| origin.strip_prefix(start).is_some_and(|port| port.parse::<u16>().is_ok()))
     };
-    OWN_ORIGINS.contains(&origin) || cfg!(debug_assertions) && local()
+    OWN_ORIGINS.contains(&origin) || development && local()
 }
 
 async fn whole(
@@ -219,4 +222,38 @@ fn failed(hash: BlobHash, e: &Error) -> Response {
         }
     };
     status.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_apps_own_pages_are_answered() {
+        let is_own = |origin: &'static str, development| {
+            is_own_origin(&HeaderValue::from_static(origin), development)
+        };
+        for own in ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"] {
+            assert!(is_own(own, false) && is_own(own, true), "{own}");
+        }
+        // Any program on the machine may listen on such an address: in a release build none of them is the app.
+        for local in ["http://127.0.0.1:4711", "http://localhost:5173", "http://localhost:80"] {
+            assert!(is_own(local, true), "{local}");
+            assert!(!is_own(local, false), "{local} in a release build");
+        }
+        for other in [
+            "null",
+            "",
+            "https://example.org",
+            "http://127.0.0.1.example.org",
+            "http://127.0.0.1:80.example.org",
+            "http://127.0.0.1:",
+            "http://127.0.0.1:99999",
+            "http://localhost.example.org",
+            "https://tauri.localhost.example.org",
+            "file://",
+        ] {
+            assert!(!is_own(other, false) && !is_own(other, true), "{other}");
+        }
+    }
 }

@@ -94,8 +94,10 @@ pub(super) fn settle(
 ) -> Result<Pushed> {
     let mut done = Pushed { sent: batch.sent.len(), ..Pushed::default() };
     let known = tx.state().epoch.clone();
+    // The change number can only be compared with one of the same database: a pull may have met another one meanwhile.
+    let is_older = batch.epoch == batch.reply.epoch && batch.reply.usn < batch.pulled;
     // Another database, or an older state of the same one: rows that it had may be gone, so that nothing is acknowledged.
-    if !known.is_empty() && (known != batch.reply.epoch || batch.reply.usn < batch.pulled) {
+    if !known.is_empty() && (known != batch.reply.epoch || is_older) {
         change_epoch(tx, &batch.reply.epoch)?;
         done.other_epoch = true;
         done.left = outbox::counts(tx.conn())?.0;
@@ -197,12 +199,13 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
 
 /// From now on stamps follow the server's clock.
 fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
-    let offset_ms = if offset_ms.abs() < CLOCK_OK_MS { 0 } else { offset_ms };
+    let offset_ms =
+        if offset_ms.unsigned_abs() < CLOCK_OK_MS.unsigned_abs() { 0 } else { offset_ms };
     let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
     let state = tx.state();
     state.clock_offset_ms = offset_ms;
     // The stamps of a wrong clock must not drag the next ones along. What others stamped is never that far ahead: the server takes no such row.
-    if state.hlc.ms() > now.ms() + AHEAD_MS {
+    if state.hlc.ms() > now.ms().saturating_add(AHEAD_MS) {
         state.hlc = now;
     }
 }

@@ -121,7 +121,7 @@ impl Engine {
                 self.quarantine(key, rev, code, reason).await
             }
             Instruction::Pull { limit } => self.pull(limit).await,
-            Instruction::Listen => self.listen(|_| {}).await,
+            Instruction::Listen { stream } => self.listen(stream, |_| {}).await,
             Instruction::Hangup => Event::Timer,
         }
     }
@@ -239,26 +239,27 @@ impl Engine {
         }
     }
 
-    /// Reads the event stream until it ends; hands over what it says.
-    pub async fn listen(&self, tell: impl Fn(Event)) -> Event {
+    /// Reads the event stream until it ends; hands over what it says. `stream` is the number of the instruction.
+    pub async fn listen(&self, stream: u64, tell: impl Fn(Event)) -> Event {
+        let ended = |fault| Event::ListenEnded { stream, fault };
         let reply = match self.transport.events().await {
             Ok(reply) => reply,
-            Err(fault) => return Event::ListenEnded(fault),
+            Err(fault) => return ended(fault),
         };
-        tell(Event::ListenOpened);
+        tell(Event::ListenOpened { stream });
         let mut body = reply.body;
         let mut lines = EventLines::default();
         while let Some(piece) = body.next().await {
-            let Ok(piece) = piece else { return Event::ListenEnded(Fault::Offline) };
+            let Ok(piece) = piece else { return ended(Fault::Offline) };
             match lines.take(&piece) {
                 Some(found) => {
                     found.into_iter().for_each(|n| tell(Event::News { usn: n.usn, epoch: n.epoch }))
                 }
-                None => return Event::ListenEnded(Fault::BadReply),
+                None => return ended(Fault::BadReply),
             }
         }
         // The server ends it with the access token; the next one has a fresh one.
-        Event::ListenEnded(Fault::Offline)
+        ended(Fault::Offline)
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
@@ -284,9 +285,11 @@ impl EventLines {
     fn take(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
         self.half.extend_from_slice(bytes);
         let mut news = Vec::new();
-        while let Some(end) = self.half.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = self.half.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
+        // Removed in one go at the end: a piece may hold thousands of lines.
+        let mut read = 0;
+        while let Some(len) = self.half[read..].iter().position(|b| *b == b'\n') {
+            let line = String::from_utf8_lossy(&self.half[read..=read + len]);
+            read += len + 1;
             let line = line.trim_end_matches(['\n', '\r']);
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
@@ -303,6 +306,7 @@ impl EventLines {
                 _ => {}
             }
         }
+        self.half.drain(..read);
         (self.half.len() <= LINE && self.data.len() <= LINE).then_some(news)
     }
 }
@@ -312,7 +316,7 @@ impl Engine {
     pub async fn step(&self, event: Event) -> Result<()> {
         let mut todo = std::collections::VecDeque::from(self.handle(event));
         while let Some(instruction) = todo.pop_front() {
-            if instruction != Instruction::Listen {
+            if !matches!(instruction, Instruction::Listen { .. }) {
                 let event = self.run(instruction).await;
                 todo.extend(self.handle(event));
             }

@@ -57,7 +57,7 @@ impl From<Failure> for Fault {
             | FailureKind::Timeout
             | FailureKind::Broken
             | FailureKind::Request => Self::Offline,
-            FailureKind::TooLarge => Self::BadReply,
+            FailureKind::TooLarge | FailureKind::Decode => Self::BadReply,
         }
     }
 }
@@ -105,16 +105,26 @@ pub fn classify(head: Head<'_>, body: &[u8]) -> Fault {
     }
 }
 
-/// `Retry-After` in ms (RFC 9110): seconds, or a date.
+/// `Retry-After` in ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7.
 pub(crate) fn seconds_or_date(text: &str, now_ms: i64) -> Option<i64> {
     let text = text.trim();
-    match text.parse::<u32>() {
-        Ok(seconds) => Some(i64::from(seconds) * 1_000),
-        Err(_) => {
-            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Some((at.as_millisecond() - now_ms).max(0))
-        }
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than a number holds still mean "much later".
+        let seconds = text.parse::<i64>().unwrap_or(i64::MAX);
+        return Some(seconds.saturating_mul(1_000));
     }
+    let at_ms = match httpdate::parse_http_date(text) {
+        Ok(at) => {
+            let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        }
+        // A numeric zone, as in mail: not allowed, but understood.
+        Err(_) => {
+            let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+            parser.parse_timestamp(text).ok()?.as_millisecond()
+        }
+    };
+    Some(at_ms.saturating_sub(now_ms).max(0))
 }
 
 #[cfg(test)]
@@ -178,7 +188,14 @@ mod tests {
             (" 0 ", Some(0)),
             ("Fri, 20 Nov 2026 12:00:30 GMT", Some(30_000)),
             ("Fri, 20 Nov 2020 12:00:30 GMT", Some(0)),
+            ("Friday, 20-Nov-26 12:00:30 GMT", Some(30_000)),
+            ("Fri Nov 20 12:00:30 2026", Some(30_000)),
+            ("Tue Dec  1 12:00:30 2026", Some(FLOOR_CAP_MS)),
+            ("Fri, 20 Nov 2026 12:00:30 +0000", Some(30_000)),
             ("99999999", Some(FLOOR_CAP_MS)),
+            ("99999999999999999999999", Some(FLOOR_CAP_MS)),
+            ("", None),
+            ("+5", None),
             ("soon", None),
             ("-5", None),
         ];

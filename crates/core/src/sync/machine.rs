@@ -14,11 +14,18 @@
 //! | Push ends with | What follows |
 //! |---|---|
 //! | ok, rows are left | the next batch at once, twice as large again |
+//! | ok, but no row left the outbox | again in 1 s, then after a growing wait |
 //! | ok, all sent | idle |
 //! | offline, busy, bad reply, too new, stray 401 | wait: jitter 1 s to 15 min, `Retry-After` as a floor |
 //! | too large | half the batch at once; a single row that the server itself finds too large: quarantine |
 //! | refused | half the batch at once; a single row: quarantine |
 //! | signed out | stop, everything is kept |
+//!
+//! No sequence of replies makes a lane repeat requests without a wait:
+//! - a round that moved nothing (no row settled, cursor not advanced) is repeated once; after that the wait grows;
+//! - a changed epoch is followed at once the first time; a further change within an hour makes both lanes wait;
+//! - news that a pull does not confirm, and streams that end soon after they opened, are answered after a growing wait;
+//! - whatever the replies, one lane begins at most `MAX_ROUNDS` rounds in a minute.
 //!
 //! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
 
@@ -36,6 +43,14 @@ pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
 const REFUSALS: u32 = 8;
 /// A round that moved nothing is not repeated at once.
 const NOTHING_MOVED_MS: i64 = 1_000;
+/// The most rounds that one lane begins in a minute, whatever the server replies. An honest first sync stays far below: this many pages
+/// are 600,000 rows.
+pub const MAX_ROUNDS: u32 = 300;
+const MINUTE_MS: i64 = 60_000;
+/// A second change of epoch within this time is not a restored backup but two servers behind one address.
+const EPOCH_CALM_MS: i64 = 60 * MINUTE_MS;
+/// A stream that lasted at least this long worked.
+const STREAM_WORKED_MS: i64 = 15_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -66,8 +81,15 @@ pub enum Event {
     Quarantined,
     Pulled(Pulled),
     PullFailed(Fault),
-    ListenOpened,
-    ListenEnded(Fault),
+    /// The stream that `Instruction::Listen` numbered is open.
+    ListenOpened {
+        stream: u64,
+    },
+    /// That stream ended, or could not be opened.
+    ListenEnded {
+        stream: u64,
+        fault: Fault,
+    },
     /// The disk did not take what the network gave: as good as no reply.
     StoreFailed(Lane),
 }
@@ -108,6 +130,8 @@ pub struct Pulled {
     pub more: bool,
     pub usn: u64,
     pub epoch: String,
+    /// The server's database is another one: the cursor went back to the start.
+    pub other_epoch: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +150,10 @@ pub enum Instruction {
     Pull {
         limit: u32,
     },
-    Listen,
+    /// Open the event stream, in place of any earlier one. Its events carry the number.
+    Listen {
+        stream: u64,
+    },
     /// Close the event stream.
     Hangup,
 }
@@ -167,6 +194,11 @@ struct LaneState {
     /// A tap or a new network came while it was running: if it fails now, it does not wait once.
     urgent: bool,
     backoff: Backoff,
+    /// Rounds in a row that succeeded without moving anything.
+    stalls: u32,
+    /// Rounds begun since `minute_began`.
+    rounds: u32,
+    minute_began: i64,
     /// Since the last success or the last tap.
     fault: Option<Fault>,
 }
@@ -178,12 +210,16 @@ impl LaneState {
             again: false,
             urgent: false,
             backoff: Backoff::new(seed),
+            stalls: 0,
+            rounds: 0,
+            minute_began: 0,
             fault: None,
         }
     }
     /// As soon as possible, whatever it waits for.
     fn now(&mut self, now: i64) {
         self.backoff.reset();
+        self.stalls = 0;
         self.fault = None;
         match self.doing {
             Doing::Running => (self.again, self.urgent) = (true, true),
@@ -199,10 +235,34 @@ impl LaneState {
             Doing::Waiting(_) => {}
         }
     }
-    fn worked(&mut self) {
-        self.backoff.reset();
+    /// A round ended well. One that moved nothing is not taken as a sign that all is well.
+    fn worked(&mut self, moved: bool) {
+        if moved {
+            self.backoff.reset();
+            self.stalls = 0;
+        }
         self.fault = None;
         self.doing = Doing::Idle;
+    }
+    /// The next round after one that moved nothing: in `first_ms` for the first, then after growing waits.
+    fn stalled(&mut self, now: i64, first_ms: i64) {
+        if self.urgent {
+            (self.urgent, self.doing) = (false, Doing::Due(now));
+            return;
+        }
+        self.stalls += 1;
+        if self.stalls == 1 {
+            self.doing = Doing::Due(now + first_ms);
+        } else {
+            let wait = self.backoff.next_wait();
+            self.wait_until(now + wait);
+        }
+    }
+    /// The server's replies make no sense together: no round before `at`.
+    fn wait_until(&mut self, at: i64) {
+        self.again = false;
+        self.doing = Doing::Waiting(at);
+        self.fault = Some(Fault::BadReply);
     }
     fn failed(&mut self, now: i64, fault: Fault) {
         if self.urgent {
@@ -226,12 +286,20 @@ impl LaneState {
         }
     }
     fn starts(&mut self, now: i64) -> bool {
-        let due = self.wake().is_some_and(|at| at <= now);
-        if due {
-            self.doing = Doing::Running;
-            (self.again, self.urgent) = (false, false);
+        if !self.wake().is_some_and(|at| at <= now) {
+            return false;
         }
-        due
+        if now - self.minute_began >= MINUTE_MS {
+            (self.minute_began, self.rounds) = (now, 0);
+        }
+        if self.rounds >= MAX_ROUNDS {
+            self.doing = Doing::Due(self.minute_began + MINUTE_MS);
+            return false;
+        }
+        self.rounds += 1;
+        self.doing = Doing::Running;
+        (self.again, self.urgent) = (false, false);
+        true
     }
 }
 
@@ -248,7 +316,23 @@ pub struct Machine {
     refusals: u32,
     /// What the last pull brought.
     pulled: Option<(u64, String)>,
+    /// News came since the last pull began; the pull that runs was begun for such news.
+    has_news: bool,
+    pulls_news: bool,
+    /// Pulls in a row that news began and that moved nothing, and the waits after them.
+    empty_news: u32,
+    news_backoff: Backoff,
+    /// News begin no pull before this time.
+    no_news_before: i64,
+    /// Neither push nor pull begins before this time.
+    not_before: i64,
+    /// When the epoch changed last, and the waits after further changes.
+    epoch_changed: Option<i64>,
+    epoch_backoff: Backoff,
     listens: bool,
+    /// The number of the stream that was opened last.
+    stream: u64,
+    stream_opened: Option<i64>,
 }
 
 impl Machine {
@@ -264,7 +348,17 @@ impl Machine {
             pull_limit: PULL_ROWS,
             refusals: 0,
             pulled: None,
+            has_news: false,
+            pulls_news: false,
+            empty_news: 0,
+            news_backoff: Backoff::new(seed ^ 0x6666),
+            no_news_before: i64::MIN,
+            not_before: i64::MIN,
+            epoch_changed: None,
+            epoch_backoff: Backoff::new(seed ^ 0x3333),
             listens,
+            stream: 0,
+            stream_opened: None,
         }
     }
 
@@ -297,14 +391,20 @@ impl Machine {
             Event::Quarantined => self.push.doing = Doing::Due(now),
             Event::Pulled(done) => self.pulled(now, done),
             Event::PullFailed(fault) => self.pull_failed(now, fault, &mut out),
-            Event::ListenOpened => {
-                self.listen.backoff.reset();
+            // An event of an earlier stream says nothing of the one that is open now.
+            Event::ListenOpened { stream } | Event::ListenEnded { stream, .. }
+                if stream != self.stream || self.listen.doing != Doing::Running => {}
+            Event::ListenOpened { .. } => {
+                self.stream_opened = Some(now);
                 self.listen.fault = None;
             }
-            Event::ListenEnded(Fault::SignedOut) => self.sign_out(&mut out),
-            // Closed on purpose, and perhaps wanted again already.
-            Event::ListenEnded(_) if self.listen.doing != Doing::Running => {}
-            Event::ListenEnded(fault) => self.listen.failed(now, fault),
+            Event::ListenEnded { fault: Fault::SignedOut, .. } => self.sign_out(&mut out),
+            Event::ListenEnded { fault, .. } => {
+                if self.stream_opened.take().is_some_and(|at| now - at >= STREAM_WORKED_MS) {
+                    self.listen.backoff.reset();
+                }
+                self.listen.failed(now, fault);
+            }
             Event::StoreFailed(lane) => {
                 self.lane(lane).failed(now, Fault::Busy { status: 0, retry_after_ms: None })
             }
@@ -319,7 +419,8 @@ impl Machine {
             return None;
         }
         let poll = (self.next_poll < i64::MAX).then_some(self.next_poll);
-        [self.push.wake(), self.pull.wake(), self.listen.wake(), poll].into_iter().flatten().min()
+        let lanes = [self.wake(&self.push), self.wake(&self.pull), self.listen.wake()];
+        lanes.into_iter().chain([poll]).flatten().min()
     }
     pub fn phase(&self) -> Phase {
         let faults = || [&self.push.fault, &self.pull.fault].into_iter().flatten();
@@ -356,10 +457,15 @@ impl Machine {
     }
     /// Neither push nor pull runs, or is about to at `now`.
     pub fn is_settled(&self, now: i64) -> bool {
-        let quiet = |l: &LaneState| l.doing != Doing::Running && l.wake().is_none_or(|at| at > now);
+        let quiet =
+            |l: &LaneState| l.doing != Doing::Running && self.wake(l).is_none_or(|at| at > now);
         self.signed_out || (quiet(&self.push) && quiet(&self.pull))
     }
 
+    /// When push or pull wants to begin its next round.
+    fn wake(&self, lane: &LaneState) -> Option<i64> {
+        lane.wake().map(|at| at.max(self.not_before))
+    }
     fn lane(&mut self, lane: Lane) -> &mut LaneState {
         match lane {
             Lane::Push => &mut self.push,
@@ -372,6 +478,7 @@ impl Machine {
         if self.signed_out {
             return;
         }
+        (self.not_before, self.no_news_before) = (i64::MIN, i64::MIN);
         self.push.now(now);
         self.pull.now(now);
         if self.listens && self.listen.doing != Doing::Running {
@@ -401,17 +508,37 @@ impl Machine {
         if self.pulled.as_ref().is_some_and(|(have, of)| *of == epoch && *have >= usn) {
             return;
         }
-        // News came over the network: so it is there again. A server that asked for patience gets it.
-        if self.pull.fault == Some(Fault::Offline) {
-            self.pull.now(now);
+        self.has_news = true;
+        // News came over the network: so it is there again, and one wait is cut short; not more than one, for it may be the pull alone
+        // that does not get through. A server that asked for patience gets it.
+        if self.pull.fault == Some(Fault::Offline)
+            && self.pull.stalls == 0
+            && matches!(self.pull.doing, Doing::Waiting(_))
+        {
+            self.pull.stalls = 1;
+            self.pull.doing = Doing::Due(now);
         } else {
-            self.pull.by(now);
+            self.pull.by(now.max(self.no_news_before));
         }
+    }
+
+    /// The server's database is another one. A restored backup is met once; a second change soon after is two servers behind one address,
+    /// and following each of them would pull and send everything again and again. True if both lanes wait now.
+    fn epoch_changed(&mut self, now: i64) -> bool {
+        let first = self.epoch_changed.is_none_or(|at| now - at >= EPOCH_CALM_MS);
+        self.epoch_changed = Some(now);
+        if first {
+            self.epoch_backoff.reset();
+            return false;
+        }
+        self.not_before = now + self.epoch_backoff.next_wait();
+        true
     }
 
     fn pushed(&mut self, now: i64, done: Pushed) {
         let again = self.push.again;
-        self.push.worked();
+        // With nothing to send nothing needed to move.
+        self.push.worked(done.settled > 0 || done.sent == 0);
         self.push.again = false;
         if done.accepted > 0 {
             self.refusals = 0;
@@ -419,11 +546,16 @@ impl Machine {
         self.push_limit = (self.push_limit * 2).min(MAX_PUSH_ITEMS);
         if done.other_epoch {
             self.pull.by(now);
+            if self.epoch_changed(now) {
+                return self.push.wait_until(self.not_before);
+            }
         }
-        if done.left > 0 {
-            let pause = if done.settled == 0 { NOTHING_MOVED_MS } else { 0 };
-            self.push.doing = Doing::Due(now + pause);
-        } else if again {
+        if done.left > 0 && done.settled > 0 {
+            self.push.doing = Doing::Due(now);
+        } else if done.left > 0 && !again {
+            self.push.stalled(now, NOTHING_MOVED_MS);
+        } else if done.left > 0 || again {
+            // Rows that changed while they were sent are sent again.
             self.push.doing = Doing::Due(now + DEBOUNCE_MS);
         }
     }
@@ -462,13 +594,29 @@ impl Machine {
 
     fn pulled(&mut self, now: i64, done: Pulled) {
         let again = self.pull.again;
-        self.pull.worked();
+        let before = self.pulled.as_ref().filter(|(_, of)| *of == done.epoch).map(|(usn, _)| *usn);
+        let moved = !done.other_epoch && done.usn > before.unwrap_or(0);
+        self.pull.worked(moved || !(done.more || again));
         self.pull.again = false;
         self.pull_limit = (self.pull_limit * 2).min(PULL_ROWS);
         self.next_poll = now + POLL_MS;
         self.pulled = Some((done.usn, done.epoch));
-        if done.more || again {
+        if moved {
+            self.empty_news = 0;
+            self.no_news_before = i64::MIN;
+            self.news_backoff.reset();
+        } else if self.pulls_news {
+            self.empty_news += 1;
+            if self.empty_news > 1 {
+                self.no_news_before = now + self.news_backoff.next_wait();
+            }
+        }
+        if done.other_epoch && self.epoch_changed(now) {
+            self.pull.wait_until(self.not_before);
+        } else if moved && (done.more || again) {
             self.pull.doing = Doing::Due(now);
+        } else if done.more || again {
+            self.pull.stalled(now, 0);
         }
     }
 
@@ -493,14 +641,18 @@ impl Machine {
             self.push.by(now);
             self.pull.by(now);
         }
-        if self.push.starts(now) {
+        let held = now < self.not_before;
+        if !held && self.push.starts(now) {
             out.push(Instruction::Push { limit: self.push_limit });
         }
-        if self.pull.starts(now) {
+        if !held && self.pull.starts(now) {
+            self.pulls_news = std::mem::take(&mut self.has_news);
             out.push(Instruction::Pull { limit: self.pull_limit });
         }
         if self.listens && self.listen.starts(now) {
-            out.push(Instruction::Listen);
+            self.stream += 1;
+            self.stream_opened = None;
+            out.push(Instruction::Listen { stream: self.stream });
         }
     }
 }

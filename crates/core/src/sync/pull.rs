@@ -13,11 +13,13 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
     let known = tx.state().epoch.clone();
     if known != epoch || tx.state().pulled != since {
         // Meanwhile a push found another database, and the cursor went back: this answer is to an old question.
-        return Ok(Pulled { more: true, usn: tx.state().pulled, epoch: known });
+        let usn = tx.state().pulled;
+        return Ok(Pulled { more: true, usn, epoch: known, other_epoch: false });
     }
     if !known.is_empty() && known != reply.epoch {
         change_epoch(tx, &reply.epoch)?;
-        return Ok(Pulled { more: true, usn: 0, epoch: reply.epoch.clone() });
+        let epoch = reply.epoch.clone();
+        return Ok(Pulled { more: true, usn: 0, epoch, other_epoch: true });
     }
     let mut news = 0_usize;
     for pulled in &reply.rows {
@@ -49,7 +51,8 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
         sync.next = reply.next,
         "pulled"
     );
-    Ok(Pulled { more: reply.more, usn: reply.next, epoch: reply.epoch.clone() })
+    let epoch = reply.epoch.clone();
+    Ok(Pulled { more: reply.more, usn: reply.next, epoch, other_epoch: false })
 }
 
 fn keep(tx: &Tx<'_>, text: &str, why: &str) -> Result<()> {

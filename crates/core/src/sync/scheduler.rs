@@ -202,7 +202,7 @@ impl Work {
     fn handle(&mut self, event: Event) {
         for instruction in self.engine.handle(event) {
             match instruction {
-                Instruction::Listen => self.listen(),
+                Instruction::Listen { stream } => self.listen(stream),
                 Instruction::Hangup => self.hang_up(),
                 other => {
                     let engine = self.engine.clone();
@@ -218,14 +218,14 @@ impl Work {
         }
     }
 
-    fn listen(&mut self) {
+    fn listen(&mut self, stream: u64) {
         self.hang_up();
         let (engine, events) = (self.engine.clone(), self.events.clone());
         self.listener = Some(tokio::spawn(async move {
             let tell = |event| {
                 let _ = events.send(Command::Tell(event));
             };
-            tell(engine.listen(tell).await);
+            tell(engine.listen(stream, tell).await);
         }));
     }
     fn hang_up(&mut self) {

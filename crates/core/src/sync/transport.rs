@@ -25,7 +25,7 @@ use crate::{
     http::{Http, Reply, Request},
 };
 
-/// 1,000 results with a reason each are smaller.
+/// 2,000 results with a reason each are smaller.
 const PUSH_REPLY: usize = 1024 * 1024;
 /// More than 2,000 ordinary rows; for larger ones the machine asks for fewer.
 const PULL_REPLY: usize = 8 * 1024 * 1024;

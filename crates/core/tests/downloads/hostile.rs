@@ -1,9 +1,10 @@
 //! Servers that lie: flipped bits, wrong lengths, other ranges, files that change midway, pages of a Wi-Fi. Caught, and healed.
 
 use carrel_core::download::{Phase, Reason};
+use carrel_model::ErrorCode;
 
 use crate::{
-    desk::{Desk, whole},
+    desk::{Desk, soon, whole},
     net::{Course, Fault, Net},
 };
 
@@ -76,6 +77,40 @@ const CASES: &[Case] = &[
         SIZE,
         Some(Reason::Portal),
     ),
+    case(
+        "an error page of a proxy as 200",
+        &[Cut(100_000), Other { kind: "application/json", bytes: 900, told: false }],
+        SIZE + PIECES,
+        Some(Reason::Portal),
+    ),
+    case(
+        "a page longer than what is here",
+        &[Cut(100_000), Other { kind: "text/plain", bytes: 400_000, told: false }],
+        SIZE + PIECES,
+        Some(Reason::Portal),
+    ),
+    case(
+        "other bytes of the same length",
+        &[Cut(100_000), Other { kind: "audio/mpeg", bytes: SIZE as usize, told: true }],
+        SIZE + 100_000 + PIECES,
+        None,
+    ),
+    case(
+        "an empty 200",
+        &[Cut(100_000), Other { kind: "audio/mpeg", bytes: 0, told: true }],
+        SIZE + 100_000,
+        None,
+    ),
+    case(
+        "an empty 200 without a length",
+        &[Cut(100_000), Other { kind: "audio/mpeg", bytes: 0, told: false }],
+        SIZE + 100_000,
+        None,
+    ),
+    case("the part as 200", &[Cut(100_000), SliceAsWhole], SIZE + 100_000, None),
+    case("other bytes as the right part", &[Cut(100_000), OtherBytes], 2 * SIZE, None),
+    case("a packed part", &[Cut(100_000), Packed], SIZE + 100_000, None),
+    case("a packed part each time", &[Cut(100_000), Packed, Cut(300_000)], SIZE + 300_000, None),
     case("500", &[Cut(100_000), Status(500, &[])], SIZE, Some(Reason::Server)),
     case("503 with a time", &[Status(503, &[("retry-after", "7")])], SIZE, Some(Reason::Server)),
     case("429", &[Cut(1), Status(429, &[("retry-after", "2")])], SIZE, Some(Reason::Server)),
@@ -163,4 +198,182 @@ async fn a_server_that_never_tells_the_right_length_is_a_broken_server() {
     desk.paused(&course, Reason::Server).await;
     desk.ready(&course).await;
     assert_eq!(net.sent(film.hash), film.size, "what it sent was not taken");
+}
+
+/// A download was paused with a large part here, and its file is opened: by what comes then the part is never lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
+    const FILE: u64 = 900_000;
+    const HELD: u64 = 300_000;
+    let not_it = |kind, bytes, told| Other { kind, bytes, told };
+    let redirect = Status(302, &[("location", "http://portal.invalid/")]);
+    // What comes; whether the file can be opened all the same; how much more than the file may come over the line in the end.
+    let table: Vec<(&str, Vec<Fault>, bool, u64)> = vec![
+        ("honest", vec![], true, 0),
+        ("the sign-in page", vec![Portal], false, 0),
+        ("twice", vec![Portal, Portal], false, 0),
+        ("a long page", vec![not_it("text/html", 700_000, true)], false, PIECES),
+        ("a page that says nothing", vec![not_it("text/plain", 700_000, false)], false, PIECES),
+        ("an error as 200", vec![not_it("application/json", 300, false)], false, PIECES),
+        ("a redirect", vec![redirect], false, 0),
+        ("a page as 401", vec![Status(401, &[("content-type", "text/html")])], false, 0),
+        ("a page as 500", vec![Status(500, &[("content-type", "text/html")])], false, 0),
+        ("another file", vec![Replaced], false, PIECES),
+        ("nothing", vec![Refused], false, 0),
+        ("an empty 200, always", vec![not_it("audio/mpeg", 0, true); 3], false, HELD),
+        ("an empty 200 once", vec![not_it("audio/mpeg", 0, false)], true, HELD),
+        ("another length", vec![Short(9), Short(9)], false, FILE),
+        ("the part as 200", vec![SliceAsWhole], true, HELD),
+        ("another range", vec![OtherRange], true, HELD),
+        ("another total", vec![OtherTotal], true, HELD),
+        ("416", vec![Unsatisfiable], true, HELD),
+        ("a packed part", vec![Packed], true, HELD),
+        ("other bytes as the right part", vec![OtherBytes], true, FILE),
+        (
+            "other bytes of the right length, always",
+            vec![not_it("audio/mpeg", FILE as usize, true); 2],
+            false,
+            FILE + PIECES,
+        ),
+        ("a cut", vec![Cut(100_000)], false, 0),
+    ];
+    for (name, faults, opens, more) in table {
+        let net = Net::new();
+        let course = Course::new("river", &[&[FILE as usize]]);
+        net.publish(&course);
+        let film = course.media()[0].clone();
+        let bytes = course.blobs.iter().find(|(b, _)| *b == film).unwrap().1.clone();
+        net.will(film.hash, &[Hold(HELD)]);
+        let desk = Desk::new(&net);
+        desk.start(&course);
+        soon("the file to be under way", async {
+            while net.sent(film.hash) < HELD {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        desk.downloads().pause(&whole(&course)).unwrap();
+        let blobs = desk.content.library.blobs().clone();
+        soon("its writer to let go", async {
+            while blobs.growing().follow(film.hash).is_some() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let held = blobs.held(film.hash);
+        assert!(held > 0 && held < HELD + PIECES, "{name}: {held}");
+        net.will(film.hash, &faults);
+        let opened = soon("an answer", desk.content.library.blob(film.hash)).await;
+        assert_eq!(opened.is_ok(), opens, "{name}: {:?}", opened.err().map(|e| e.code()));
+        if !opens {
+            let hex = film.hash.to_hex();
+            let file = desk.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
+            let part = std::fs::read(file).unwrap_or_default();
+            assert!(part.len() as u64 >= held, "{name}: {} of {held} bytes are here", part.len());
+            assert!(bytes.starts_with(&part), "{name}: only right bytes are here");
+        }
+        desk.start(&course);
+        desk.ready(&course).await;
+        desk.assert_whole(&course);
+        let sent = net.sent(film.hash);
+        assert!(sent <= FILE + more + HELD.abs_diff(held), "{name}: {sent} bytes for {FILE}");
+    }
+}
+
+/// A part that the disk spoiled is found out, and only a file that is right takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spoiled_part_heals_by_opening_and_by_downloading() {
+    for opens in [true, false] {
+        let net = Net::new();
+        let course = Course::new("river", &[&[SIZE as usize]]);
+        net.publish(&course);
+        let film = course.media()[0].clone();
+        net.will(film.hash, &[Cut(200_000), Status(503, &[("retry-after", "60")])]);
+        let desk = Desk::new(&net);
+        desk.start(&course);
+        desk.paused(&course, Reason::Server).await;
+        desk.downloads().pause(&whole(&course)).unwrap();
+        let blobs = desk.content.library.blobs().clone();
+        soon("its writer to let go", async {
+            while blobs.growing().follow(film.hash).is_some() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let hex = film.hash.to_hex();
+        let file = desk.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
+        let mut part = std::fs::read(&file).unwrap();
+        part[70_000] ^= 1;
+        std::fs::write(&file, part).unwrap();
+        if opens {
+            soon("an answer", desk.content.library.blob(film.hash)).await.unwrap();
+        }
+        desk.start(&course);
+        desk.ready(&course).await;
+        desk.assert_whole(&course);
+        assert!(!file.exists(), "nothing is left of it");
+    }
+}
+
+/// Over a real connection: what cannot be unpacked is told apart from a line that breaks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
+    use carrel_core::http::{FailureKind, Http, LiveHttp, Request};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut head, mut piece) = (Vec::new(), [0; 4096]);
+            while !head.windows(4).any(|w| w == b"\r\n\r\n") {
+                let read = stream.read(&mut piece).await.unwrap_or(0);
+                if read == 0 {
+                    break;
+                }
+                head.extend_from_slice(&piece[..read]);
+            }
+            let path = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or("").to_owned();
+            let (packing, told) = path.trim_start_matches('/').split_once('-').unwrap();
+            let packing = match packing {
+                "plain" => String::new(),
+                other => format!("Content-Encoding: {other}\r\n"),
+            };
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\n{packing}Content-Length: {told}\r\nConnection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&[b'x'; 40]).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let http = LiveHttp::new("Carrel/test").unwrap();
+    let table = [
+        ("gzip-40", Some(FailureKind::Decode)),
+        ("br-40", Some(FailureKind::Decode)),
+        ("zstd-40", Some(FailureKind::Decode)),
+        ("plain-40", None),
+        ("plain-4000", Some(FailureKind::Broken)),
+    ];
+    for (path, expected) in table {
+        let reply =
+            soon("an answer", http.send(Request::get(format!("http://{address}/{path}")))).await;
+        let body = match reply {
+            Ok(reply) => soon("its body", reply.bytes(100_000)).await.map(|b| b.len()),
+            Err(f) => Err(f),
+        };
+        assert_eq!(body.as_ref().err().map(|f| f.kind), expected, "{path}: {body:?}");
+    }
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_portal_is_named_when_a_file_is_opened() {
+    let net = Net::new();
+    let course = Course::new("river", &[&[SIZE as usize]]);
+    net.publish(&course);
+    let film = course.media()[0].clone();
+    net.will(film.hash, &[Portal]);
+    let desk = Desk::new(&net);
+    let opened = soon("an answer", desk.content.library.blob(film.hash)).await;
+    assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::BadReply));
 }

@@ -60,6 +60,18 @@ pub enum Fault {
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The sign-in page of a Wi-Fi, as 200.
     Portal,
+    /// 200 with so many bytes that are not the file's, of this type and without a tag; `told`: the length is told.
+    Other {
+        kind: &'static str,
+        bytes: usize,
+        told: bool,
+    },
+    /// The part that was asked for, as 200.
+    SliceAsWhole,
+    /// 206 as asked, with other bytes.
+    OtherBytes,
+    /// 206 as asked, but it cannot be unpacked.
+    Packed,
     Refused,
     /// The body stops after so many bytes until `open_gate`.
     Hold(u64),
@@ -179,6 +191,7 @@ impl Net {
         let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
         let (mut file, mut total, mut told_start) = (bytes.to_vec(), size, start.unwrap_or(0));
         let (mut stop, mut lengthless, mut held) = (None, false, None);
+        let (mut as_whole, mut packed) = (false, false);
         match fault {
             None => {}
             Some(Fault::Cut(n)) => stop = Some(n),
@@ -201,6 +214,17 @@ impl Net {
                 tag = format!("\"{}\"", BlobHash::of(&file));
                 start = None;
             }
+            Some(Fault::Other { kind, bytes, told }) => {
+                let mut reply = plain(200, kind, b"");
+                if told {
+                    reply.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+                }
+                reply.body = self.body(hash, vec![9; bytes].into(), None, None);
+                return Ok(reply);
+            }
+            Some(Fault::SliceAsWhole) => as_whole = true,
+            Some(Fault::OtherBytes) => file = vec![9; file.len()],
+            Some(Fault::Packed) => packed = true,
             Some(Fault::Swapped) => file = vec![1; file.len()],
             Some(Fault::Status(status, headers)) => {
                 let mut reply = plain(status, "application/json", b"{}");
@@ -225,11 +249,16 @@ impl Net {
         if !lengthless {
             set(header::CONTENT_LENGTH, body.len().to_string());
         }
-        if start.is_some() {
+        if start.is_some() && !as_whole {
             set(header::CONTENT_RANGE, format!("bytes {told_start}-{}/{total}", total - 1));
         }
-        let status = if start.is_some() { 206 } else { 200 };
-        Ok(Reply { status, headers, body: self.body(hash, body, stop, held) })
+        let status = if start.is_some() && !as_whole { 206 } else { 200 };
+        let body = self.body(hash, body, stop, held);
+        let body = match packed {
+            true => Box::pin(stream::iter([Err(Failure::new(FailureKind::Decode, "not gzip"))])),
+            false => body,
+        };
+        Ok(Reply { status, headers, body })
     }
 
     /// Pieces, each counted when it is taken.

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use carrel_core::{
     Error,
     account::{
-        AccountInfo, Accounts, FileSecrets, SecretStore, Secrets, Session, Tokens, addresses,
-        check_server,
+        AccountInfo, Accounts, FileSecrets, Identity, Probed, SecretStore, Secrets, Session,
+        Tokens, addresses, check_server, identity,
     },
     http::{Failure, FailureKind, Http, Reply, Request},
 };
@@ -26,6 +26,343 @@ use futures_util::{future::join_all, stream};
 use http::HeaderMap;
 
 use crate::server::problem;
+
+/// In memory where there is such a place.
+fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.unwrap()
+}
+
+/// What one call of a keychain comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Works,
+    Fails,
+    /// It is done, and says that it failed.
+    DoneButFails,
+    /// It fails, and is done when the next change is over (a call that hung).
+    DoneLate,
+}
+
+/// A keychain whose calls end as they are told to. What it holds outlives the app.
+#[derive(Default)]
+struct Scripted {
+    secrets: Mutex<std::collections::BTreeMap<String, String>>,
+    fates: Mutex<std::collections::VecDeque<Fate>>,
+    late: Mutex<Vec<(String, Option<String>)>>,
+    failures: AtomicUsize,
+}
+impl Scripted {
+    fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_core::Result<()> {
+        let mut fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Works);
+        if !self.late.lock().unwrap().is_empty() {
+            // While one call hangs no other is made.
+            fate = Fate::Fails;
+        }
+        if let (Some(to), Fate::Works | Fate::DoneButFails) = (change, fate) {
+            self.change(name, to);
+        }
+        if let (Some(to), Fate::DoneLate) = (change, fate) {
+            self.late.lock().unwrap().push((name.to_owned(), to.map(str::to_owned)));
+        }
+        if fate == Fate::Works {
+            return Ok(());
+        }
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        Err(Error::Keychain(format!("{fate:?}")))
+    }
+    fn change(&self, name: &str, to: Option<&str>) {
+        let mut secrets = self.secrets.lock().unwrap();
+        match to {
+            Some(secret) => drop(secrets.insert(name.to_owned(), secret.to_owned())),
+            None => drop(secrets.remove(name)),
+        }
+    }
+    fn land(&self) {
+        for (name, to) in self.late.lock().unwrap().drain(..) {
+            self.change(&name, to.as_deref());
+        }
+    }
+}
+impl SecretStore for Scripted {
+    fn get(&self, name: &str) -> carrel_core::Result<Option<String>> {
+        self.call(name, None)?;
+        Ok(self.secrets.lock().unwrap().get(name).cloned())
+    }
+    fn set(&self, name: &str, secret: &str) -> carrel_core::Result<()> {
+        self.call(name, Some(Some(secret)))
+    }
+    fn delete(&self, name: &str) -> carrel_core::Result<()> {
+        self.call(name, Some(None))
+    }
+}
+
+#[test]
+fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
+    let count = if std::env::var_os("CARREL_LONG").is_some() { 100_000 } else { 1_500 };
+    let chance = |seed: &mut u64, n: u64| {
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) % n
+    };
+    let mut seed = 3_u64;
+    for round in 0..count {
+        let dir = scratch();
+        let chain = Arc::new(Scripted::default());
+        let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+        let mut secrets = open();
+        // A token of an earlier release, without a number.
+        let mut expected = None;
+        if chance(&mut seed, 4) == 0 {
+            chain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
+            expected = Some("token-0".to_owned());
+        }
+        let mut told = Vec::new();
+        for n in 1..=8 {
+            let moods = [
+                vec![],
+                vec![Fate::Fails; 9],
+                vec![Fate::DoneButFails; 9],
+                vec![Fate::Works, Fate::Fails],
+                vec![Fate::Fails],
+                vec![Fate::Works, Fate::DoneLate],
+                vec![Fate::DoneLate; 9],
+                vec![Fate::Fails, Fate::DoneButFails, Fate::Works],
+            ];
+            let mood = moods[chance(&mut seed, moods.len() as u64) as usize].clone();
+            *chain.fates.lock().unwrap() = mood.iter().copied().collect();
+            let failures = chain.failures.load(Ordering::Relaxed);
+            let step = chance(&mut seed, 6);
+            told.push(format!("{step} {mood:?}"));
+            match step {
+                0..=2 => {
+                    let token = format!("token-{n}");
+                    secrets.set("a", &token).unwrap();
+                    expected = Some(token);
+                }
+                3 => {
+                    secrets.delete("a").unwrap();
+                    expected = None;
+                }
+                4 => {
+                    chain.land();
+                    secrets = open();
+                }
+                _ => match secrets.get("a") {
+                    Ok(found) => assert_eq!(found, expected, "round {round}: {told:#?}"),
+                    // Not known now is something else than none.
+                    Err(_) => assert!(chain.failures.load(Ordering::Relaxed) > failures),
+                },
+            }
+            chain.fates.lock().unwrap().clear();
+            if chance(&mut seed, 2) == 0 {
+                chain.land();
+            }
+        }
+        chain.land();
+        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {told:#?}");
+        drop(secrets);
+        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {told:#?}");
+    }
+}
+
+#[test]
+fn one_failed_call_is_not_the_end_of_the_keychain() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(Scripted::default());
+    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let secrets = open();
+    secrets.set("a", "first").unwrap();
+    // The second one cannot be set, goes to the file, and wins in the next run although the keychain has the first.
+    *chain.fates.lock().unwrap() = [Fate::Works, Fate::Fails].into();
+    secrets.set("a", "second").unwrap();
+    assert!(secrets.fallback_in_use(), "people are told");
+    assert!(chain.secrets.lock().unwrap()["a"].ends_with("first"));
+    let secrets = open();
+    assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
+    assert!(!secrets.fallback_in_use(), "it works again");
+    secrets.set("a", "third").unwrap();
+    assert!(chain.secrets.lock().unwrap()["a"].ends_with("third"));
+    let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
+    assert_eq!(file.get("a").unwrap(), None);
+    // What is in the keychain was damaged or deleted: as good as none, and no error.
+    chain.secrets.lock().unwrap().insert("a".into(), String::new());
+    assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
+    chain.secrets.lock().unwrap().clear();
+    assert_eq!(open().get("a").unwrap(), None);
+}
+
+/// A keychain that is locked or hangs at the start, or is started later than the app.
+#[tokio::test]
+async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(Chain::default());
+    let tokens = serde_json::to_string(&Gate::tokens(0)).unwrap();
+    chain.set("me", &tokens).unwrap();
+    let locked = Arc::new(AtomicBool::new(true));
+    let (asked, held) = (locked.clone(), chain.clone());
+    let ask = move || match asked.load(Ordering::SeqCst) {
+        true => Probed::Unavailable(Error::Keychain("locked".into())),
+        false => Probed::Works(held.clone()),
+    };
+    let ids = Arc::new(SeededIds::new(1));
+    let secrets = Arc::new(Secrets::asking(Box::new(ask), dir.path(), ids));
+    let gate = Arc::new(Gate::default());
+    let answers = gate.clone();
+    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    let session = Session::new(http, "http://gate", "me", secrets.clone());
+    for _ in 0..3 {
+        assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
+        assert!(!session.is_ended(), "not known is not none");
+        assert!(!*session.found().borrow());
+    }
+    assert!(secrets.get("me").is_err() && secrets.fallback_in_use());
+    // Unlocked: the next request finds the tokens.
+    locked.store(false, Ordering::SeqCst);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
+    assert!(!session.is_ended() && *session.found().borrow() && !secrets.fallback_in_use());
+    // Locked again in the middle: a rotated token goes to the file and is the one that counts.
+    chain.broken.store(true, Ordering::SeqCst);
+    gate.generation.store(1, Ordering::SeqCst);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
+    chain.broken.store(false, Ordering::SeqCst);
+    let kept = secrets.get("me").unwrap().unwrap();
+    assert!(kept.contains("refresh-1"), "{kept}");
+    // Signing out while it is locked works, and the token does not come back.
+    chain.broken.store(true, Ordering::SeqCst);
+    session.drop_tokens().await.unwrap();
+    chain.broken.store(false, Ordering::SeqCst);
+    assert_eq!(secrets.get("me").unwrap(), None);
+}
+
+#[test]
+fn a_file_of_tokens_that_cannot_be_read_now_stays_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
+    open().set("a", "token").unwrap();
+    let (file, key) = (dir.path().join("secrets.bin"), dir.path().join("secrets.key"));
+    for hidden in [&file, &key] {
+        // A folder in its place cannot be read as a file, whoever asks.
+        let aside = dir.path().join("aside");
+        fs::rename(hidden, &aside).unwrap();
+        fs::create_dir(hidden).unwrap();
+        assert!(open().get("a").is_err(), "{hidden:?}");
+        assert!(open().set("a", "other").is_err(), "{hidden:?}");
+        fs::remove_dir(hidden).unwrap();
+        fs::rename(&aside, hidden).unwrap();
+        assert_eq!(open().get("a").unwrap().as_deref(), Some("token"), "{hidden:?}");
+    }
+    assert!(!dir.path().join("secrets.damaged").exists());
+}
+
+#[test]
+fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = SeededIds::new(1);
+    let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
+    let info = AccountInfo::of("https://one.example", "One", user(1));
+    accounts.put(&info).unwrap();
+    assert!(accounts.note_session(&info.id, true).unwrap());
+    assert!(!accounts.note_session(&info.id, true).unwrap(), "no news");
+    assert!(accounts.note_session(&info.id, false).unwrap(), "tokens were found after all");
+    accounts.mark(&info.id, false, true).unwrap();
+    assert!(!accounts.note_session(&info.id, true).unwrap());
+    let known = accounts.get(&info.id).unwrap();
+    assert_eq!((known.needs_sign_in, known.signed_out), (false, true));
+}
+
+#[test]
+fn an_account_is_known_by_its_server_and_not_by_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = SeededIds::new(1);
+    let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
+    let school = |key: &str| Identity { server_id: "school".into(), key: key.into() };
+    let at = |address: &str, who: Option<&Identity>| {
+        let info = accounts.recognise(address, "School", user(1), who);
+        accounts.put(&info).unwrap();
+        info.id
+    };
+    // From before servers had identities: named by its address, and the name stays.
+    let old = at("http://192.168.1.4", None);
+    assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
+    assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
+    accounts.note_identity(&old, &school("k")).unwrap();
+    assert_eq!(at("https://school.example", Some(&school("k"))), old, "it moved");
+    assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
+    assert_eq!(at("https://school.example", None), old, "it does not say who it is any more");
+    // A copied id with another key, at another address and at the same one.
+    let other = at("https://evil.example", Some(&school("other")));
+    assert_ne!(other, old);
+    assert_ne!(at("https://school.example", Some(&school("third"))), old);
+    assert_ne!(at("https://evil.example", None), old, "an id that was not proved is none");
+    // Another school at the old address of this one.
+    let next = Identity { server_id: "next".into(), key: "n".into() };
+    assert_ne!(at("http://192.168.1.4", Some(&next)), old);
+    // Another learner of the same school.
+    let sister =
+        accounts.recognise("https://school.example", "School", user(2), Some(&school("k")));
+    assert_ne!(sister.id, old);
+    // A damaged list is made again from the folders, with the identities.
+    fs::write(dir.path().join("accounts.json"), "{").unwrap();
+    let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
+    let found = accounts.recognise("https://third.example", "School", user(1), Some(&school("k")));
+    assert_eq!(found.id, old);
+}
+
+#[tokio::test]
+async fn an_identity_is_proved_and_not_only_named() {
+    use ed25519_dalek::{Signer, SigningKey};
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let (ours, other) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+    let public = hex(ours.verifying_key().as_bytes());
+    let meta = carrel_model::wire::Meta {
+        name: "School".into(),
+        version: "1".into(),
+        epoch: "e".into(),
+        server_id: "school".into(),
+        identity_proof: None,
+        sync_versions: vec![1],
+        signing_key: public.clone(),
+        registration_open: false,
+        now_ms: 0,
+    };
+    let proof = move |key: &SigningKey, id: &str, challenge: &str| {
+        let text = carrel_model::wire::identity_text(id, challenge);
+        Some(hex(&key.sign(text.as_bytes()).to_bytes()))
+    };
+    type Prove = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+    let (p1, p2, p3, p4) = (proof.clone(), proof.clone(), proof.clone(), proof);
+    let (o1, o3, o4) = (ours.clone(), ours.clone(), ours);
+    let table: Vec<(&str, Prove, bool)> = vec![
+        ("the right one", Box::new(move |c| p1(&o1, "school", c)), true),
+        ("another key", Box::new(move |c| p2(&other, "school", c)), false),
+        ("another id", Box::new(move |c| p3(&o3, "pond", c)), false),
+        ("another challenge", Box::new(move |_| p4(&o4, "school", &"0".repeat(64))), false),
+        ("none", Box::new(|_| None), false),
+        ("nonsense", Box::new(|_| Some("zz".repeat(64))), false),
+        ("not ASCII", Box::new(|_| Some("é".repeat(64))), false),
+        ("too short", Box::new(|_| Some("00".into())), false),
+    ];
+    for (name, prove, proved) in table {
+        let told = meta.clone();
+        let http = Says(move |r: &Request| {
+            let challenge = r.url.split_once("challenge=").unwrap().1;
+            let reply =
+                carrel_model::wire::Meta { identity_proof: prove(challenge), ..told.clone() };
+            Ok((200, serde_json::to_vec(&reply).unwrap()))
+        });
+        let found = identity(&http, "https://school.example", &meta, &SeededIds::new(1)).await;
+        let expected = Identity { server_id: "school".into(), key: public.clone() };
+        assert_eq!(found, proved.then_some(expected), "{name}");
+    }
+    // Nothing is asked of a server without one; a network that breaks off proves nothing.
+    let silent = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
+    let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("asked") });
+    let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
+    assert_eq!(identity(&nobody, "https://school.example", &old, &SeededIds::new(1)).await, None);
+}
 
 fn user(n: u128) -> UserInfo {
     UserInfo {
@@ -428,15 +765,15 @@ fn a_session_that_ends_after_the_learner_signed_out_does_not_take_it_back() {
     let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
     let info = AccountInfo::of("https://one.example", "One", user(1));
     accounts.put(&info).unwrap();
-    assert!(accounts.session_ended(&info.id, true).unwrap());
+    assert!(accounts.note_session(&info.id, true).unwrap());
     assert!(accounts.get(&info.id).unwrap().needs_sign_in);
     accounts.mark(&info.id, false, true).unwrap();
     for needs_sign_in in [true, false] {
-        assert!(!accounts.session_ended(&info.id, needs_sign_in).unwrap());
+        assert!(!accounts.note_session(&info.id, needs_sign_in).unwrap());
         let now = accounts.get(&info.id).unwrap();
         assert!(now.signed_out && !now.needs_sign_in);
     }
-    assert!(!accounts.session_ended("nobody", true).unwrap());
+    assert!(!accounts.note_session("nobody", true).unwrap());
 }
 
 #[test]

@@ -820,3 +820,25 @@ async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_server_with_an_absurd_clock_stops_nothing() {
+    for clock_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
+        let server = PaperServer::new();
+        let device = Device::new(1, &FakeClock::noon(), &server);
+        // A place has a stamp.
+        let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 4_000) };
+        device.learning.record(step).await.unwrap();
+        server.paper().clock_ms = Some(clock_ms);
+        server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
+        for _ in 0..5 {
+            device.sync().await;
+            device.clock.advance(20 * 60_000);
+        }
+        // Nothing is lost, and nothing fell over.
+        let kept = device.waiting().await as usize + device.refused().await.len();
+        assert_eq!(kept, 1, "{clock_ms}");
+        let row = device.learning.progress(ItemKind::Section, &item("a/b/c")).await.unwrap();
+        assert_eq!(row.map(|r| r.row.percent), Some(4_000), "{clock_ms}");
+    }
+}

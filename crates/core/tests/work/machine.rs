@@ -2,7 +2,7 @@
 
 use carrel_core::sync::{
     Event, Fault, Instruction, Machine, Phase,
-    machine::{DEBOUNCE_MS, Lane, POLL_MS, PULL_ROWS, Pulled, Pushed},
+    machine::{DEBOUNCE_MS, Lane, MAX_ROUNDS, POLL_MS, PULL_ROWS, Pulled, Pushed},
 };
 use carrel_model::{
     ErrorCode,
@@ -30,8 +30,15 @@ fn refused() -> Fault {
 fn failed(fault: Fault, sent: usize) -> Event {
     Event::PushFailed { fault, sent, first: Some((key(), 7)) }
 }
+/// All rows up to `usn` are here.
+fn at(usn: u64) -> Pulled {
+    Pulled { usn, epoch: "e".into(), ..Pulled::default() }
+}
+fn listen(stream: u64) -> Instruction {
+    Instruction::Listen { stream }
+}
 fn pulled() -> Event {
-    Event::Pulled(Pulled { more: false, usn: 10, epoch: "e".into() })
+    Event::Pulled(at(10))
 }
 /// Push and pull are under way.
 fn started() -> Machine {
@@ -146,7 +153,7 @@ fn what_each_end_of_a_push_leads_to() {
 fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
     let mut m = started();
     m.handle(1, failed(busy(503, Some(3_600)), 5));
-    m.handle(1, Event::Pulled(Pulled { more: false, usn: 1, epoch: "e".into() }));
+    m.handle(1, Event::Pulled(at(1)));
     assert_eq!(m.handle(2, Event::News { usn: 2, epoch: "e".into() }), [pull()]);
     let mut m = started();
     m.handle(1, Event::PullFailed(busy(503, Some(3_600))));
@@ -266,7 +273,7 @@ fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
 #[test]
 fn pulls_go_on_while_there_is_more_and_shrink_when_a_reply_is_too_large() {
     let mut m = started();
-    let more = Event::Pulled(Pulled { more: true, usn: 500, epoch: "e".into() });
+    let more = Event::Pulled(Pulled { more: true, ..at(500) });
     assert_eq!(m.handle(1, more), [pull()]);
     assert_eq!(m.handle(2, Event::PullFailed(Fault::BadReply)), []);
     let next = m.next_try().unwrap();
@@ -285,11 +292,7 @@ fn news_that_are_no_news_cost_nothing() {
     assert_eq!(m.handle(12, Event::News { usn: 9, epoch: "e".into() }), []);
     assert_eq!(m.handle(13, Event::News { usn: 11, epoch: "e".into() }), [pull()]);
     m.handle(14, Event::News { usn: 12, epoch: "e".into() });
-    assert_eq!(
-        m.handle(15, Event::Pulled(Pulled { more: false, usn: 11, epoch: "e".into() })),
-        [pull()],
-        "asked again"
-    );
+    assert_eq!(m.handle(15, Event::Pulled(at(11))), [pull()], "asked again");
     m.handle(16, pulled());
     assert_eq!(
         m.handle(17, Event::News { usn: 1, epoch: "other".into() }),
@@ -316,20 +319,20 @@ fn every_five_minutes_by_itself() {
 #[test]
 fn the_stream_is_kept_open_and_opened_anew() {
     let mut m = Machine::new(3, true);
-    assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull(), Instruction::Listen]);
+    assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull(), listen(1)]);
     m.handle(1, Event::Pushed(Pushed::default()));
     m.handle(1, pulled());
-    m.handle(1, Event::ListenOpened);
-    assert!(!m.handle(2, Event::Tap).contains(&Instruction::Listen), "it is open");
+    m.handle(1, Event::ListenOpened { stream: 1 });
+    assert!(!m.handle(2, Event::Tap).contains(&listen(2)), "it is open");
     m.handle(3, Event::Pushed(Pushed::default()));
     m.handle(3, pulled());
-    assert_eq!(m.handle(4, Event::ListenEnded(Fault::Offline)), []);
+    assert_eq!(m.handle(4, Event::ListenEnded { stream: 1, fault: Fault::Offline }), []);
     assert_eq!(m.phase(), Phase::Idle, "a stream that ends is no trouble for the learner");
     let at = m.next_wake().unwrap();
     assert!(at <= 4 + 3_000);
-    assert_eq!(m.handle(at, Event::Timer), [Instruction::Listen]);
+    assert_eq!(m.handle(at, Event::Timer), [listen(2)]);
     let out = m.handle(at + 1, Event::NetworkChanged);
-    assert_eq!(out, [Instruction::Hangup, push(MAX_PUSH_ITEMS), pull(), Instruction::Listen]);
+    assert_eq!(out, [Instruction::Hangup, push(MAX_PUSH_ITEMS), pull(), listen(3)]);
     assert_eq!(m.handle(at + 2, Event::SignedOut), [Instruction::Hangup]);
 }
 
@@ -364,7 +367,7 @@ fn no_state_is_without_a_timer_while_something_waits() {
         Event::PullFailed(Fault::BadReply),
         Event::StoreFailed(Lane::Push),
         Event::StoreFailed(Lane::Pull),
-        Event::ListenEnded(Fault::Offline),
+        Event::ListenEnded { stream: 1, fault: Fault::Offline },
     ];
     let mut seed = 9_u64;
     for _ in 0..2_000 {
@@ -388,4 +391,262 @@ fn another_database_is_pulled_from_the_start_at_once() {
     let other = Pushed { sent: 3, left: 9, other_epoch: true, ..Pushed::default() };
     assert_eq!(m.handle(5_000, Event::Pushed(other)), [pull()]);
     assert_eq!(m.handle(6_000, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+}
+
+#[test]
+fn the_end_of_an_earlier_stream_is_not_taken_for_that_of_the_present_one() {
+    for fault in [Fault::Offline, Fault::BadReply, Fault::SignedOut, busy(503, Some(900))] {
+        let mut m = Machine::new(3, true);
+        m.handle(0, Event::Start);
+        m.handle(1, Event::Pushed(Pushed::default()));
+        m.handle(1, pulled());
+        m.handle(2, Event::ListenOpened { stream: 1 });
+        // Another network: the first stream is closed and a second one opened, before the end of the first is heard.
+        let out = m.handle(3, Event::NetworkChanged);
+        assert!(out.contains(&Instruction::Hangup) && out.contains(&listen(2)), "{out:?}");
+        m.handle(4, Event::Pushed(Pushed::default()));
+        m.handle(4, pulled());
+        let out = m.handle(5, Event::ListenEnded { stream: 1, fault: fault.clone() });
+        assert_eq!((out, m.phase()), (vec![], Phase::Idle), "{fault:?}");
+        m.handle(6, Event::ListenOpened { stream: 1 });
+        // The second one is open: no third is asked for, and it is closed at the end.
+        let poll = m.next_wake().expect("the poll");
+        assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()], "{fault:?}");
+        assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::Hangup], "{fault:?}");
+    }
+}
+
+/// How a scripted server answers: one reply for each request of a lane, over and over.
+#[derive(Debug, Clone)]
+struct Script {
+    pushes: Vec<Event>,
+    pulls: Vec<Event>,
+    streams: Vec<Event>,
+    /// News come after each reply and each timer.
+    news: Option<Event>,
+    /// How long a request takes.
+    takes_ms: i64,
+}
+
+/// Runs the machine against the script for so long; the requests of each minute.
+fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
+    let mut m = Machine::new(seed, true);
+    let mut requests = vec![0; (length_ms / MIN) as usize + 1];
+    let (mut pushes, mut pulls, mut streams) = (0, 0, 0);
+    let mut now = 0;
+    // Replies on their way, by the time at which they come.
+    let mut coming: Vec<(i64, Event)> = Vec::new();
+    let mut todo = m.handle(now, Event::Start);
+    while now < length_ms {
+        for instruction in std::mem::take(&mut todo) {
+            let next = |of: &[Event], n: &mut usize| {
+                *n += 1;
+                of[(*n - 1) % of.len()].clone()
+            };
+            let reply = match instruction {
+                Instruction::Push { limit } => match next(&script.pushes, &mut pushes) {
+                    // No reply is to more rows than were sent.
+                    Event::PushFailed { fault, sent, first } => {
+                        Event::PushFailed { fault, sent: sent.min(limit), first }
+                    }
+                    reply => reply,
+                },
+                Instruction::Pull { .. } => next(&script.pulls, &mut pulls),
+                Instruction::Listen { stream } => {
+                    coming.push((now + script.takes_ms, Event::ListenOpened { stream }));
+                    match next(&script.streams, &mut streams) {
+                        Event::ListenEnded { fault, .. } => Event::ListenEnded { stream, fault },
+                        other => other,
+                    }
+                }
+                Instruction::Quarantine { .. } => {
+                    coming.push((now, Event::Quarantined));
+                    continue;
+                }
+                Instruction::Hangup => continue,
+            };
+            requests[(now / MIN) as usize] += 1;
+            coming.push((now + script.takes_ms, reply));
+        }
+        if let Some(first) = (0..coming.len()).min_by_key(|i| coming[*i].0) {
+            let wake = m.next_wake().unwrap_or(i64::MAX);
+            if coming[first].0 <= wake.max(now) {
+                let (at, reply) = coming.remove(first);
+                now = now.max(at);
+                todo.extend(m.handle(now, reply));
+                if let Some(news) = &script.news {
+                    todo.extend(m.handle(now, news.clone()));
+                }
+                continue;
+            }
+        }
+        now = m.next_wake().expect("a timer").max(now);
+        todo.extend(m.handle(now, Event::Timer));
+        if let Some(news) = &script.news {
+            todo.extend(m.handle(now, news.clone()));
+        }
+    }
+    requests
+}
+
+/// Replies without any progress.
+fn idle_pushes() -> Vec<Event> {
+    vec![
+        Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
+        Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() }),
+        Event::Pushed(Pushed::default()),
+        failed(Fault::Offline, 5),
+        failed(Fault::BadReply, 1),
+        failed(Fault::TooNew, 5),
+        failed(Fault::Unauthenticated, 5),
+        failed(Fault::TooLarge { certain: false }, 2_000),
+        failed(Fault::TooLarge { certain: true }, 2_000),
+        failed(refused(), 2_000),
+        failed(refused(), 1),
+        failed(busy(503, Some(0)), 5),
+        Event::StoreFailed(Lane::Push),
+    ]
+}
+fn idle_pulls() -> Vec<Event> {
+    let other = |epoch: &str, usn, more| {
+        Event::Pulled(Pulled { more, usn, epoch: epoch.into(), other_epoch: true })
+    };
+    vec![
+        Event::Pulled(Pulled { more: true, ..at(0) }),
+        Event::Pulled(at(0)),
+        other("a", 0, true),
+        other("b", 0, true),
+        Event::PullFailed(Fault::Offline),
+        Event::PullFailed(Fault::BadReply),
+        Event::PullFailed(Fault::TooNew),
+        Event::PullFailed(Fault::Unauthenticated),
+        Event::PullFailed(busy(503, Some(0))),
+        Event::StoreFailed(Lane::Pull),
+    ]
+}
+fn some(of: &[Event], seed: &mut u64) -> Vec<Event> {
+    let mut next = || {
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) as usize
+    };
+    (0..1 + next() % 4).map(|_| of[next() % of.len()].clone()).collect()
+}
+
+#[test]
+fn two_servers_behind_one_address_are_not_asked_in_a_hot_loop() {
+    // Each request meets the other server: both lanes find another epoch each time, with and without a page of rows between.
+    let epoch = |name: &str| {
+        Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
+    };
+    let page = |name: &str| {
+        Event::Pulled(Pulled { more: true, usn: 500, epoch: name.into(), other_epoch: false })
+    };
+    let done = |name: &str| {
+        Event::Pulled(Pulled { more: false, usn: 900, epoch: name.into(), other_epoch: false })
+    };
+    let flip = Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() });
+    let sent = Event::Pushed(Pushed { sent: 5, settled: 5, accepted: 5, ..Pushed::default() });
+    for pulls in [
+        vec![epoch("a"), epoch("b")],
+        vec![epoch("a"), page("a"), epoch("b"), page("b")],
+        vec![epoch("a"), page("a"), done("a"), epoch("b"), page("b"), done("b")],
+    ] {
+        for pushes in [vec![flip.clone()], vec![sent.clone()], vec![flip.clone(), sent.clone()]] {
+            let script = Script {
+                pushes,
+                pulls: pulls.clone(),
+                streams: vec![Event::ListenEnded { stream: 0, fault: Fault::Offline }],
+                news: Some(Event::News { usn: 1 << 40, epoch: "c".into() }),
+                takes_ms: 0,
+            };
+            let minutes = minutes(&script, 7, 120 * MIN);
+            assert!(minutes.iter().all(|n| *n <= 100), "{script:?}: {minutes:?}");
+            let late: u32 = minutes[60..].iter().sum();
+            assert!(late <= 60 * 4, "{script:?}: {late} requests in the second hour: {minutes:?}");
+        }
+    }
+}
+
+#[test]
+fn replies_without_progress_never_make_a_hot_loop() {
+    let count = if std::env::var_os("CARREL_LONG").is_some() { 200_000 } else { 3_000 };
+    let ends = [Fault::Offline, Fault::BadReply, busy(503, Some(0)), Fault::Unauthenticated]
+        .map(|fault| Event::ListenEnded { stream: 0, fault });
+    let mut seed = 11_u64;
+    for n in 0..count {
+        let news = match n % 3 {
+            0 => None,
+            1 => Some(Event::News { usn: 1 << 40, epoch: "e".into() }),
+            _ => Some(Event::News { usn: 1 << 40, epoch: "other".into() }),
+        };
+        let script = Script {
+            pushes: some(&idle_pushes(), &mut seed),
+            pulls: some(&idle_pulls(), &mut seed),
+            streams: some(&ends, &mut seed),
+            news,
+            takes_ms: [0, 1, 300][n % 3],
+        };
+        let minutes = minutes(&script, seed, 60 * MIN);
+        // Bisecting takes eleven requests for each of nine rows at most; all else is a few.
+        assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
+        let late = minutes[30..60].iter().sum::<u32>();
+        assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
+    }
+}
+
+#[test]
+fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
+    // Every page moves on, for ever.
+    let mut m = Machine::new(5, false);
+    let (mut now, mut usn, mut requests) = (0, 0, 0);
+    let mut todo = m.handle(now, Event::Start);
+    while now < 10 * MIN {
+        match todo.pop() {
+            Some(Instruction::Pull { .. }) => {
+                (requests, usn) = (requests + 1, usn + 1);
+                todo.extend(m.handle(now, Event::Pulled(Pulled { more: true, ..at(usn) })));
+            }
+            Some(Instruction::Push { .. }) => {
+                todo.extend(m.handle(now, Event::Pushed(Pushed::default())));
+            }
+            Some(_) => {}
+            None => {
+                now = m.next_wake().expect("a timer");
+                todo.extend(m.handle(now, Event::Timer));
+            }
+        }
+    }
+    assert!(requests <= 11 * MAX_ROUNDS, "{requests} requests in ten minutes");
+    // A tap is heard in spite of it.
+    assert!(m.next_wake().is_some());
+}
+
+#[test]
+fn rows_that_change_while_they_are_sent_are_no_stall() {
+    let mut m = pushing();
+    let mut now = 5_000;
+    for _ in 0..20 {
+        m.handle(now, Event::LocalChange);
+        let moved_on = Pushed { sent: 1, settled: 0, left: 1, ..Pushed::default() };
+        assert_eq!(m.handle(now + 10, Event::Pushed(moved_on)), []);
+        assert_eq!(m.phase(), Phase::Idle);
+        assert_eq!(m.handle(now + 10 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+        now += 2_000;
+    }
+}
+
+#[test]
+fn a_restored_backup_is_followed_at_once_and_again_a_day_later() {
+    let mut m = quiet();
+    for day in 0..3 {
+        let now = 100_000 + day * 24 * 60 * MIN;
+        m.handle(now, Event::Tap);
+        m.handle(now, Event::Pushed(Pushed::default()));
+        let other = Pulled { more: true, usn: 0, epoch: format!("day {day}"), other_epoch: true };
+        assert_eq!(m.handle(now + 1, Event::Pulled(other)), [pull()], "day {day}");
+        let all = Pulled { usn: 10, epoch: format!("day {day}"), ..Pulled::default() };
+        assert_eq!(m.handle(now + 2, Event::Pulled(all)), [], "day {day}");
+        assert_eq!(m.phase(), Phase::Idle);
+    }
 }

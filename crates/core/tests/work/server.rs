@@ -151,8 +151,8 @@ impl Paper {
         for (index, row) in (0..).zip(rows) {
             let ahead = self.clock_ms.is_some_and(|now| {
                 let month = 31 * 24 * 3_600_000;
-                row.stamp().is_some_and(|s| s.ms() > now + 300_000)
-                    || row.wall_ms().is_some_and(|ms| ms > now + month)
+                row.stamp().is_some_and(|s| s.ms() > now.saturating_add(300_000))
+                    || row.wall_ms().is_some_and(|ms| ms > now.saturating_add(month))
             });
             let code = match self.refuse.get(&row.key()) {
                 Some(code) => *code,
@@ -213,6 +213,8 @@ impl Paper {
                     name: "Paper".into(),
                     version: "1".into(),
                     epoch: self.epoch.clone(),
+                    server_id: String::new(),
+                    identity_proof: None,
                     sync_versions: vec![1],
                     signing_key: String::new(),
                     registration_open: true,

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use carrel_core::{
     Change, Config, Core, Error,
-    account::FileSecrets,
+    account::{FileSecrets, SecretStore},
     http::{Failure, FailureKind, Http, Reply, Request},
     sync::Phase,
 };
@@ -123,6 +123,15 @@ fn school() -> Arc<School> {
 }
 
 async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Core> {
+    let secrets = FileSecrets::new(dir, Arc::new(SeededIds::new(1)));
+    open_with(dir, school, clock, Arc::new(secrets)).await
+}
+async fn open_with(
+    dir: &Path,
+    school: &Arc<School>,
+    clock: &FakeClock,
+    secrets: Arc<dyn SecretStore>,
+) -> Arc<Core> {
     let demo = dir.join("demo");
     std::fs::create_dir_all(&demo).unwrap();
     let ids = Arc::new(SeededIds::new(1));
@@ -133,8 +142,8 @@ async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Core> 
         demo_dir: Some(demo),
         http: school.clone(),
         clock: Arc::new(clock.clone()),
-        ids: ids.clone(),
-        secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
+        ids,
+        secrets: Some(secrets),
         device_name: "laptop".into(),
         app_version: "1.0.0".into(),
         listens: false,
@@ -310,4 +319,69 @@ async fn a_start_whose_account_does_not_open_succeeds_and_says_which_and_why() {
     future("DELETE FROM schema_migration WHERE number = 99");
     let account = core.switch(&id).await.unwrap();
     assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 1);
+}
+
+/// A keychain that can be locked.
+struct Lockable {
+    inner: FileSecrets,
+    locked: AtomicBool,
+}
+impl Lockable {
+    fn check(&self) -> carrel_core::Result<()> {
+        match self.locked.load(Ordering::SeqCst) {
+            true => Err(Error::Keychain("locked".into())),
+            false => Ok(()),
+        }
+    }
+}
+impl SecretStore for Lockable {
+    fn get(&self, name: &str) -> carrel_core::Result<Option<String>> {
+        self.check().and_then(|()| self.inner.get(name))
+    }
+    fn set(&self, name: &str, secret: &str) -> carrel_core::Result<()> {
+        self.check().and_then(|()| self.inner.set(name, secret))
+    }
+    fn delete(&self, name: &str) -> carrel_core::Result<()> {
+        self.check().and_then(|()| self.inner.delete(name))
+    }
+}
+
+#[tokio::test]
+async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let secrets = Arc::new(Lockable {
+        inner: FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))),
+        locked: AtomicBool::new(false),
+    });
+    let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let id = account.id().to_owned();
+    soon("a sync", account.sync.sync_now()).await.unwrap();
+    core.close().await;
+    drop((account, core));
+    // What an earlier run noted by mistake is put right as well.
+    for noted in [false, true] {
+        secrets.locked.store(true, Ordering::SeqCst);
+        let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
+        core.accounts().note_session(&id, noted).unwrap();
+        let account = core.account().expect("it opens");
+        account.learning.record(tick(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
+        let status = soon("an end", account.sync.sync_now()).await.unwrap();
+        assert_ne!(status.phase, Phase::SignedOut);
+        assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
+        assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "nothing was stored");
+        // Unlocked: it goes on by itself at the next use.
+        secrets.locked.store(false, Ordering::SeqCst);
+        let mut changes = core.changes().listen();
+        let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+        assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
+        soon("the note", async {
+            while core.account_info().unwrap().needs_sign_in {
+                changes.recv().await.unwrap();
+            }
+        })
+        .await;
+        core.close().await;
+    }
 }

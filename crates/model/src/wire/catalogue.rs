@@ -19,6 +19,13 @@ pub struct Meta {
     pub version: String,
     /// The random id of this copy of the database.
     pub epoch: String,
+    /// The random id of this server: made with its database, and kept by backups, restores and changes of address. Empty: an older server.
+    #[serde(default)]
+    pub server_id: String,
+    /// With `?challenge=`: the signature over `identity_text`, by the key of the manifests, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub identity_proof: Option<String>,
     /// The sync versions it speaks, ascending.
     pub sync_versions: Vec<u32>,
     /// ed25519 public key of its manifests, hex.
@@ -26,6 +33,19 @@ pub struct Meta {
     pub registration_open: bool,
     /// The server's clock (UTC, ms since 1970), to show how far a device's clock is off.
     pub now_ms: i64,
+}
+
+/// What a server signs to prove that it holds its key: anybody can repeat the id and the public key of another server.
+pub fn identity_text(server_id: &str, challenge: &str) -> String {
+    format!("carrel-server-identity-1\n{server_id}\n{challenge}")
+}
+
+/// `GET /api/meta`, as the query string.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetaQuery {
+    /// 64 hexadecimal digits, chosen at random by the client.
+    pub challenge: Option<String>,
 }
 
 /// One page of a list. `page` counts from 1.

@@ -10,9 +10,9 @@ pub use auth::{
     UserInfo,
 };
 pub use catalogue::{
-    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, Page, ProgressReply,
-    ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind, StoryReply,
-    StorySummary,
+    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, MetaQuery, Page,
+    ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind,
+    StoryReply, StorySummary, identity_text,
 };
 pub use problem::Problem;
 pub use sync::{

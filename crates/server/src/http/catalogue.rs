@@ -10,10 +10,11 @@ use carrel_model::{
     Slug,
     content::{Difficulty, SignedManifest},
     wire::{
-        CatalogueQuery, CourseReply, CourseSummary, Meta, Page, SYNC_VERSION, SearchHit,
-        StoryReply, StorySummary,
+        CatalogueQuery, CourseReply, CourseSummary, Meta, MetaQuery, Page, SYNC_VERSION, SearchHit,
+        StoryReply, StorySummary, identity_text,
     },
 };
+use ed25519_dalek::Signer;
 use serde::Deserialize;
 
 use super::{
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{
     range::names_tag,
+    signing::hex,
     store::{Filter, Kind, Listed, Published},
 };
 
@@ -33,9 +35,22 @@ const PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 200;
 
 /// What a client needs to know before it signs in.
-#[utoipa::path(get, path = "/api/meta", tag = "catalogue", responses((status = 200, body = Meta)))]
-pub async fn meta(State(app): State<App>) -> Result<Response, Fault> {
-    let meta = meta_of(&app).await?;
+/// With a challenge the server proves that it holds the key of its manifests.
+#[utoipa::path(get, path = "/api/meta", tag = "catalogue", params(("challenge" = Option<String>, Query)),
+    responses((status = 200, body = Meta), (status = 400)))]
+pub async fn meta(
+    State(app): State<App>,
+    Query(query): Query<MetaQuery>,
+) -> Result<Response, Fault> {
+    let mut meta = meta_of(&app).await?;
+    if let Some(challenge) = query.challenge {
+        let is_hex = challenge.bytes().all(|b| b.is_ascii_hexdigit());
+        if challenge.len() != 64 || !is_hex {
+            return Err(Fault::invalid("challenge: is not 64 hexadecimal digits"));
+        }
+        let text = identity_text(&meta.server_id, &challenge);
+        meta.identity_proof = Some(hex(&app.signer.sign(text.as_bytes()).to_bytes()));
+    }
     Ok(json_text(serde_json::to_string(&meta).unwrap_or_default(), "no-store"))
 }
 
@@ -44,6 +59,8 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, Fault> {
         name: app.settings.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: app.store.epoch().await?,
+        server_id: app.store.server_id().await?,
+        identity_proof: None,
         sync_versions: (1..=SYNC_VERSION).collect(),
         signing_key: app.signing_key.clone(),
         registration_open: app.settings.registration_open,

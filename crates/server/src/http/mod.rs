@@ -53,6 +53,8 @@ pub struct State {
     pub blobs: BlobFolder,
     /// ed25519 public key, hex.
     pub signing_key: String,
+    /// Signs the proof of identity in the meta reply.
+    pub signer: ed25519_dalek::SigningKey,
     pub passwords: Passwords,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,

@@ -276,6 +276,8 @@ pub struct Enrolled {
 pub trait Store: Send + Sync + 'static {
     /// The random id of this database, made with it and again by a restore.
     async fn epoch(&self) -> Result<String>;
+    /// The random id of this server, made with its database and kept by backup and restore.
+    async fn server_id(&self) -> Result<String>;
 
     /// `LoginTaken` if the login exists in any case.
     async fn add_account(

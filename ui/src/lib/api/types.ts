@@ -72,6 +72,7 @@ export type { LackKind } from "./types/LackKind";
 export type { LessonView } from "./types/LessonView";
 export type { ListRequest } from "./types/ListRequest";
 export type { MoveContent } from "./types/MoveContent";
+export type { MoveServer } from "./types/MoveServer";
 export type { Neighbour } from "./types/Neighbour";
 export type { NoteLife } from "./types/NoteLife";
 export type { NoteRevision } from "./types/NoteRevision";

@@ -158,6 +158,11 @@ pub(crate) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
     if from == 0 {
         set_epoch(&conn)?;
     }
+    // A database of an earlier release gets its id at the first start.
+    conn.execute(
+        "INSERT OR IGNORE INTO server_fact (name, value) VALUES ('server_id', ?1)",
+        [crate::clock::new_id().simple().to_string()],
+    )?;
     Ok(conn)
 }
 
@@ -185,6 +190,12 @@ impl Store for SqliteStore {
     async fn epoch(&self) -> Result<String> {
         self.read("epoch", |c| {
             fact(c, "epoch")?.ok_or_else(|| unreadable("epoch", "there is none"))
+        })
+        .await
+    }
+    async fn server_id(&self) -> Result<String> {
+        self.read("server_id", |c| {
+            fact(c, "server_id")?.ok_or_else(|| unreadable("server_id", "there is none"))
         })
         .await
     }

@@ -1,0 +1,339 @@
+//! A server that moves, one that claims to be another, and a window that missed events.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use carrel_commands::{
+    Host,
+    api::{
+        error::CommandError,
+        event::{Topic, UiEvent},
+    },
+    dispatch, events,
+};
+use carrel_core::{
+    Change,
+    account::AccountInfo,
+    core::{Core, OpenAccount},
+    http::{Failure, FailureKind, Request},
+    learning::Step,
+    library::Kind,
+    sync::Phase,
+};
+use carrel_model::{
+    ErrorCode,
+    lattice::{ItemKind, Row, RowKey, RowType},
+};
+use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, hostile, scratch::scratch};
+use serde_json::json;
+
+use crate::desk::{self, Net, Netted, sync, tick};
+
+const OLD: &str = "http://old.test";
+const NEW: &str = "http://new.test";
+const EVIL: &str = "http://evil.test";
+
+/// The addresses under which `server` is reached; all others answer nothing.
+fn reach(net: &Netted, server: &TestServer, names: &[&'static str]) {
+    let (url, names) = (server.url(), names.to_vec());
+    net.cast(move |request| Some(sent_on(request, &url, &names)));
+}
+fn sent_on(request: &Request, url: &str, names: &[&str]) -> Net {
+    match names.iter().find_map(|name| request.url.strip_prefix(name)) {
+        Some(rest) => Net::Instead(Request { url: format!("{url}{rest}"), ..request.clone() }),
+        None => Net::Fail(Failure::new(FailureKind::Connect, "no such host")),
+    }
+}
+
+struct Moved {
+    server: TestServer,
+    net: Arc<Netted>,
+    core: Arc<Core>,
+    id: String,
+    _dir: tempfile::TempDir,
+}
+
+/// A learner of the server at `OLD`, with one section sent and one that waits; the server is not reached any more.
+async fn stranded() -> Moved {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let dir = scratch();
+    let net = Netted::new(desk::live());
+    reach(&net, &server, &[OLD]);
+    let core = desk::open(dir.path(), net.clone(), &clock, 1, false).await;
+    let account = core.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
+    account.learning.record(tick(0)).await.expect("a tick");
+    assert_eq!(sync(&account).await.waiting, 0);
+    reach(&net, &server, &[]);
+    account.learning.record(tick(1)).await.expect("a tick");
+    let status = account.sync.sync_now().await.expect("a status");
+    assert_eq!(status.phase, Phase::Offline);
+    assert!(status.waiting > 0);
+    let id = account.id().to_owned();
+    Moved { server, net, core, id, _dir: dir }
+}
+
+async fn sections_at(server: &TestServer, core: &Core) -> usize {
+    let user = core.account_info().expect("the account").user.id;
+    server.rows(user).await.keys().filter(|k| k.key.starts_with("section")).count()
+}
+async fn done(account: &OpenAccount) -> usize {
+    account.learning.done_sections(content::COURSE).await.expect("finished ones").len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_at_a_new_address_is_the_same_one_and_what_waits_goes_there() {
+    // By signing in there, or by giving the signed-in account the new address.
+    for signs_in in [true, false] {
+        let m = stranded().await;
+        reach(&m.net, &m.server, &[NEW]);
+        m.net.seen();
+        let account = match signs_in {
+            true => m.core.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in"),
+            false => m.core.move_server(NEW).await.expect("it moves"),
+        };
+        assert_eq!((account.id(), done(&account).await), (m.id.as_str(), 2), "the same account");
+        assert_eq!(m.core.accounts().all().len(), 1);
+        assert_eq!(sync(&account).await.waiting, 0);
+        assert_eq!(sections_at(&m.server, &m.core).await, 2);
+        let asked = m.net.seen();
+        assert!(asked.iter().all(|r| r.url.starts_with(NEW)), "the old address is not asked");
+        if !signs_in {
+            assert!(asked.iter().all(|r| !r.url.contains("/auth/login")), "nobody signs in again");
+        }
+        let info = m.core.account_info().expect("the account");
+        assert_eq!(info.server.as_deref(), Some(NEW));
+        m.core.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_copies_the_id_of_another_gets_none_of_its_work() {
+    let m = stranded().await;
+    // It passes everything on to the real server, so that id, key and user are right; but it cannot sign for itself.
+    let url = m.server.url();
+    m.net.cast(move |request| {
+        Some(match request.url.contains("challenge=") {
+            true => Net::Reply(hostile::reply(404, "text/html", "no")),
+            false => sent_on(request, &url, &[EVIL]),
+        })
+    });
+    assert_eq!(
+        m.core.move_server(EVIL).await.err().map(|e| e.code()),
+        Some(ErrorCode::InvalidRequest)
+    );
+    assert_eq!(m.core.account_info().expect("open").server.as_deref(), Some(OLD));
+    m.net.seen();
+    let account = m.core.sign_in(EVIL, "asha", PASSWORD).await.expect("a sign-in");
+    assert_ne!(account.id(), m.id, "another account");
+    sync(&account).await;
+    let pushed = m.net.seen().into_iter().filter(|r| r.url.contains("/sync/push"));
+    for push in pushed {
+        let waits = content::sections()[1].to_string();
+        let body = String::from_utf8_lossy(&push.body.unwrap_or_default()).into_owned();
+        assert!(!body.contains(&waits), "the work that waits for another server was sent");
+    }
+    assert_eq!(sections_at(&m.server, &m.core).await, 1);
+    // The real one gets it, under its old account.
+    reach(&m.net, &m.server, &[NEW]);
+    let account = m.core.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
+    assert_eq!(account.id(), m.id);
+    assert_eq!(sync(&account).await.waiting, 0);
+    assert_eq!(sections_at(&m.server, &m.core).await, 2);
+    m.core.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_server_at_the_old_address_gets_none_of_its_work() {
+    let m = stranded().await;
+    let other = TestServer::start(m.server.clock()).await;
+    reach(&m.net, &other, &[OLD]);
+    assert!(m.core.move_server(OLD).await.is_err());
+    let account = m.core.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
+    assert_ne!(account.id(), m.id);
+    assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
+    m.core.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_from_before_servers_had_ids_is_known_again_after_a_move() {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let dir = scratch();
+    let net = Netted::new(desk::live());
+    // An older server: it names no id. What it sends is the same but for that.
+    let url = server.url();
+    net.cast(move |request| {
+        Some(match request.url.contains("challenge=") {
+            true => Net::Reply(hostile::reply(404, "text/html", "no")),
+            false => sent_on(request, &url, &[OLD]),
+        })
+    });
+    let core = desk::open(dir.path(), net.clone(), &clock, 1, false).await;
+    let account = core.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
+    let info = core.account_info().expect("the account");
+    assert_eq!(info.id, AccountInfo::of(OLD, "", info.user.clone()).id, "named by its address");
+    assert!(info.identity().is_none());
+    account.learning.record(tick(0)).await.expect("a tick");
+    sync(&account).await;
+    core.close().await;
+    drop(account);
+    drop(core);
+    // The server was updated. The client starts, syncs, and learns who it is.
+    reach(&net, &server, &[OLD]);
+    let core = desk::open(dir.path(), net.clone(), &clock, 1, false).await;
+    let account = core.account().expect("the account opens");
+    sync(&account).await;
+    desk::until(&core, "the identity", || async {
+        core.account_info().and_then(|a| a.identity()).or_else(|| {
+            core.changes().tell_one(Change::Sync);
+            None
+        })
+    })
+    .await;
+    account.learning.record(tick(1)).await.expect("a tick");
+    reach(&net, &server, &[NEW]);
+    let moved = core.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
+    assert_eq!((moved.id(), done(&moved).await), (info.id.as_str(), 2));
+    assert_eq!(sync(&moved).await.waiting, 0);
+    assert_eq!(sections_at(&server, &core).await, 2);
+    core.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_id_of_a_server_outlives_a_restore_and_its_epoch_does_not() {
+    let clock = FakeClock::noon();
+    let mut server = TestServer::start(&clock).await;
+    let http = desk::live();
+    let meta = |url: String| {
+        let (http, clock) = (http.clone(), clock.clone());
+        async move {
+            carrel_core::account::check_server(http.as_ref(), &clock, &url)
+                .await
+                .expect("it answers")
+                .meta
+        }
+    };
+    let before = meta(server.url()).await;
+    let backup = server.backup();
+    server.restart().await;
+    let again = meta(server.url()).await;
+    assert_eq!((&again.server_id, &again.epoch), (&before.server_id, &before.epoch));
+    server.restore(&backup).await;
+    let after = meta(server.url()).await;
+    assert!(!before.server_id.is_empty());
+    assert_eq!((&after.server_id, &after.signing_key), (&before.server_id, &before.signing_key));
+    assert_ne!(after.epoch, before.epoch);
+    // A challenge that is none is refused.
+    for bad in ["", "xyz", &"0".repeat(63), &"g".repeat(64)] {
+        let request = Request::get(format!("{}/api/meta?challenge={bad}", server.url()));
+        assert_eq!(http.send(request).await.expect("an answer").status, 400, "{bad:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_missed_events_is_told_every_topic_and_every_state() {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let dir = scratch();
+    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
+    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let downloads = &account.content.downloads;
+    downloads.start(Kind::Course, &content::course()).expect("it is wanted");
+    downloads.cancel(Kind::Course, &content::course()).expect("it is paused");
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let mut forward = Box::pin(events::forward(core.clone(), move |event| {
+        let _ = told.send(event);
+    }));
+    // It listens, and does not get its turn while far more is told than is kept for it.
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(forward.as_mut().poll(&mut context).is_pending());
+    while hears.try_recv().is_ok() {}
+    for _ in 0..2_000 {
+        core.changes().tell_one(Change::Words);
+    }
+    let forward = tokio::spawn(forward);
+    let mut missing: BTreeSet<String> = ["sync", "cable", "download"].map(str::to_owned).into();
+    let topic = |t: &Topic| serde_json::to_value(t).expect("JSON")["topic"].to_string();
+    missing.extend(Topic::all().iter().map(topic));
+    desk::soon("all of it", async {
+        while !missing.is_empty() {
+            match hears.recv().await.expect("an event") {
+                UiEvent::Changed { topics } => {
+                    topics.iter().for_each(|t| drop(missing.remove(&topic(t))))
+                }
+                UiEvent::Sync { .. } => drop(missing.remove("sync")),
+                UiEvent::Cable { .. } => drop(missing.remove("cable")),
+                UiEvent::Download { id, .. } if id == content::COURSE => {
+                    drop(missing.remove("download"))
+                }
+                UiEvent::Download { .. } => {}
+            }
+        }
+    })
+    .await;
+    forward.abort();
+    core.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let dir = scratch();
+    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
+    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    sync(&account).await;
+    // From now on everything waits.
+    account.sync.stop().await;
+    account.learning.record(tick(3)).await.expect("a tick");
+    for unknown in ["gone/a/b", "gone/a"] {
+        let kind = if unknown == "gone/a" { ItemKind::Story } else { ItemKind::Section };
+        let step = Step { percent: Some(100), ..Step::at(kind, content::item(unknown)) };
+        account.learning.record(step).await.expect("a step");
+    }
+    let id = |n: u8| format!("0190a000-0000-7000-8000-0000000000{n:02}");
+    let rows = [
+        json!({ "type": "answer", "attempt": id(1), "question": "how-deep", "seq": 1,
+                "value": r#"{"kind":"choice","chosen":[]}"# }),
+        json!({ "type": "grade", "attempt": id(2), "rev": 1, "points": 1, "maxPoints": 2,
+                "gradedMs": FakeClock::NOON }),
+        json!({ "type": "note_life", "note": id(3), "deleted": carrel_model::Hlc::new(FakeClock::NOON, 0) }),
+    ];
+    let written = account.store.write("test", move |tx| {
+        for row in &rows {
+            let row = Row::from_json(&row.to_string()).expect("a row");
+            assert!(tx.join(row)?);
+        }
+        // And a key whose row is not there at all.
+        tx.mark_dirty(&RowKey::of(RowType::Progress, &["section", "lost/a/b"]))
+    });
+    written.await.expect("the rows");
+    let window = Window { core: core.clone() };
+    let receipts = dispatch(&window, "list_receipts", json!({})).await.expect("the screen");
+    let waiting = receipts["waiting"].as_array().expect("a list");
+    let titles: Vec<&str> = waiting.iter().filter_map(|r| r["title"].as_str()).collect();
+    assert!(waiting.len() >= 7 && titles.len() == waiting.len(), "{titles:?}");
+    for expected in ["how-deep", "gone/a/b", "gone/a"] {
+        assert!(titles.contains(&expected), "{expected} in {titles:?}");
+    }
+    assert!(titles.iter().all(|t| !t.is_empty() && !t.contains('\u{1f}')), "{titles:?}");
+    for command in ["get_progress_overview", "get_continue", "list_words", "list_receipts"] {
+        dispatch(&window, command, json!({})).await.expect(command);
+    }
+    core.close().await;
+}
+
+struct Window {
+    core: Arc<Core>,
+}
+impl Host for Window {
+    fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+    fn open_url(&self, _: &str) -> Result<(), CommandError> {
+        Ok(())
+    }
+    fn downloads_dir(&self) -> Option<PathBuf> {
+        None
+    }
+}
