@@ -254,6 +254,8 @@ impl World {
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
         let who = Newcomer { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
+        // Started, as the app does it: the timers run from then on.
+        let _ = device.step(Event::Start).await;
         self.add(learner, device);
     }
 
