@@ -254,6 +254,8 @@ impl World {
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
         let who = Newcomer { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
+        // Started, as the app does it: the timers run from then on.
+        let _ = device.step(Event::Start).await;
         self.add(learner, device);
     }
 
@@ -456,9 +458,9 @@ impl World {
     }
 
     /// A server that is restored more than once may grade an attempt again at another time, and a device keeps the grade that it had
-    /// (docs/SYNC.md, limits that are known): in these runs grades are only checked on the server.
+    /// (docs/SYNC.md, limits that are known): in these runs grades and decisions are only checked on the server.
     fn comparable(&self, rows: &Rows) -> Rows {
-        let is_compared = |row: &Row| !(self.plan.accounts_since && matches!(row, Row::Grade(_)));
+        let is_compared = |row: &Row| !(self.plan.accounts_since && row.is_server_only());
         rows.iter()
             .filter(|(_, row)| is_compared(row))
             .map(|(key, row)| (key.clone(), row.clone()))
