@@ -239,7 +239,7 @@ async fn claimed_work_leaves_the_guests_settings_behind() {
     let desk = Desk::new(0);
     let kv = |ns: &str| {
         format!(
-            r#"{{"type":"kv","ns":"{ns}","key":"k","value":"1","hlc":"01a0c5f3b2000000","device":"00000000-0000-0000-0000-000000000001"}}"#
+            r#"{{"type":"kv","ns":"{ns}","key":"k","value":"true","hlc":"01a0c5f3b2000000","device":"00000000-0000-0000-0000-000000000001"}}"#
         )
     };
     let rows: Vec<String> =
