@@ -13,7 +13,7 @@ use carrel_model::{
 };
 use carrel_server::{
     Config, Library, http, push,
-    store::{NewAccount, NewSignIn, NewTokens, Store},
+    store::{NewAccount, NewSignIn, Store},
 };
 use serde_json::value::RawValue;
 use tower::ServiceExt;
@@ -84,18 +84,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let id = user.id;
     let token = "merge-rate";
     let far = i64::MAX / 2;
-    let tokens = NewTokens {
-        access: *blake3::hash(token.as_bytes()).as_bytes(),
-        access_expires_ms: far,
-        refresh: [2; 32],
-        refresh_expires_ms: far,
-    };
     let sign_in = NewSignIn {
         id: uuid::Uuid::from_u128(1),
         user: id,
         device: DeviceId::from_u128(1),
         device_name: String::new(),
-        tokens,
+        access: (*blake3::hash(token.as_bytes()).as_bytes(), far),
+        refresh_expires_ms: far,
     };
     library
         .store

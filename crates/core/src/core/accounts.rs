@@ -344,10 +344,14 @@ impl Core {
                 info.id.clone(),
                 session.clone(),
             )));
-            tasks.push(tokio::spawn(watch_user(self.me.clone(), info.id.clone(), session.clone())));
-        }
-        if session.is_some() && info.identity().is_none() {
-            tasks.push(tokio::spawn(meet_server(self.me.clone(), info.id.clone())));
+            opening.tasks.push(tokio::spawn(watch_user(
+                self.me.clone(),
+                info.id.clone(),
+                session.clone(),
+            )));
+            if info.identity().is_none() {
+                opening.tasks.push(tokio::spawn(meet_server(self.me.clone(), info.id.clone())));
+            }
         }
         let learning = Learning::new(store.clone(), ids.clone());
         opening.learning = Some(learning);

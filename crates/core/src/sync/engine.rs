@@ -90,7 +90,7 @@ impl Engine {
             &event,
             Event::PushFailed { fault: Fault::SignedOut, .. }
                 | Event::PullFailed(Fault::SignedOut)
-                | Event::ListenEnded(Fault::SignedOut)
+                | Event::ListenEnded { fault: Fault::SignedOut, .. }
         );
         if is_over {
             self.doubt_acknowledged().await;

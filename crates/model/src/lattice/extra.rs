@@ -102,7 +102,8 @@ impl Join for Extra {
         for (name, theirs) in other.0.iter().filter(|(name, value)| fits(name, value)) {
             match self.0.get_mut(name) {
                 Some(ours) => {
-                    if theirs.to_string() > ours.to_string() {
+                    let (their_text, our_text) = (theirs.to_string(), ours.to_string());
+                    if their_text > our_text {
                         *ours = theirs.clone();
                     }
                 }
