@@ -273,12 +273,11 @@ async fn lesson(table: &mut Table, core: &Arc<Core>, account: &OpenAccount) {
 
 /// Memory and disk hits: against a map look-up, and one read of the same bytes.
 fn cache(table: &mut Table, dir: &Path) {
-    let sql = include_str!("../../migrations/content/0001_content.sql");
-    let migrations = [carrel_sqlite::Migration { number: 1, name: "content", sql }];
+    let migrations = carrel_core::storage::MIGRATIONS;
     let db =
-        carrel_core::cache::Db::open(&dir.join("content.db"), &migrations, 0).expect("a database");
+        carrel_core::cache::Db::open(&dir.join("content.db"), migrations, 0).expect("a database");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = BlobStore::new(db, &dir.join("blobs"), clock).expect("a store");
+    let store = BlobStore::new(db, &dir.join("blobs"), clock);
     let small = Bytes::from(vec![1; 8 * 1024]);
     let large = Bytes::from((0..8 * 1024 * 1024_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>());
     let [few, many] = [&small, &large].map(|bytes| {

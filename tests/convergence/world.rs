@@ -235,13 +235,11 @@ impl World {
             self.server.restore(backup).await;
             self.tally.server_restored += 1;
         }
-        if n == self.plan.events * 2 / 3 {
-            if self.plan.disk_cloned {
-                let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
-                let clone = self.desks[at].device.clone_disk("the clone", http, clock, seed).await;
-                self.add(self.desks[at].learner, clone);
-                self.tally.disks_cloned += 1;
-            }
+        if n == self.plan.events * 2 / 3 && self.plan.disk_cloned {
+            let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
+            let clone = self.desks[at].device.clone_disk("the clone", http, clock, seed).await;
+            self.add(self.desks[at].learner, clone);
+            self.tally.disks_cloned += 1;
         }
         Ok(())
     }

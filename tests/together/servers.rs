@@ -259,12 +259,18 @@ async fn a_window_that_missed_events_is_told_every_topic_and_every_state() {
         while !missing.is_empty() {
             match hears.recv().await.expect("an event") {
                 UiEvent::Changed { topics } => {
-                    topics.iter().for_each(|t| drop(missing.remove(&topic(t))))
+                    topics.iter().for_each(|t| {
+                        missing.remove(&topic(t));
+                    });
                 }
-                UiEvent::Sync { .. } => drop(missing.remove("sync")),
-                UiEvent::Cable { .. } => drop(missing.remove("cable")),
+                UiEvent::Sync { .. } => {
+                    missing.remove("sync");
+                }
+                UiEvent::Cable { .. } => {
+                    missing.remove("cable");
+                }
                 UiEvent::Download { id, .. } if id == content::COURSE => {
-                    drop(missing.remove("download"))
+                    missing.remove("download");
                 }
                 UiEvent::Download { .. } => {}
             }

@@ -507,7 +507,8 @@ mod tests {
     #[test]
     fn every_kind_of_silence_has_a_deadline() {
         use Step::*;
-        let cases: &[(&str, &[(Step, u64)], Option<(u64, Closed)>)] = &[
+        type Case = (&'static str, &'static [(Step, u64)], Option<(u64, Closed)>);
+        let cases: &[Case] = &[
             ("says nothing", &[], Some((15, Closed::Head))),
             ("drips a head, a byte a second", &[(Read, 10), (Read, 4)], Some((1, Closed::Head))),
             ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, Closed::Head))),

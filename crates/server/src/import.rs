@@ -393,7 +393,8 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_problem_of_its_package() {
-        let panics: [fn() -> Result<(), Vec<Problem>>; 3] = [
+        type Compile = fn() -> Result<(), Vec<Problem>>;
+        let panics: [Compile; 3] = [
             || panic!("a plain text"),
             || panic!("a text with {}", 1),
             || std::panic::panic_any(7_u8),

@@ -179,10 +179,10 @@ impl Core {
         match judge_work(&account.content.library, &info, &work)? {
             None => {}
             Some(Refusal::Unclaimed) if claim => {}
-            Some(refusal @ Refusal::OtherLearner { .. }) => {
-                if info.is_demo() || !is_adopted(&account, &work).await? {
-                    return Err(refusal.into());
-                }
+            Some(refusal @ Refusal::OtherLearner { .. })
+                if (info.is_demo() || !is_adopted(&account, &work).await?) =>
+            {
+                return Err(refusal.into());
             }
             Some(refusal) => return Err(refusal.into()),
         }

@@ -146,7 +146,7 @@ impl Line<'_> {
                     None => part.restart()?,
                 }
                 (self.correct)(-signed(all - part.len()));
-                whole = part.len() > 0;
+                whole = !part.is_empty();
                 wrong += 1;
                 if wrong >= TRIES {
                     return Err(corrupt(blob));

@@ -286,7 +286,7 @@ impl LaneState {
         }
     }
     fn starts(&mut self, now: i64) -> bool {
-        if !self.wake().is_some_and(|at| at <= now) {
+        if self.wake().is_none_or(|at| at > now) {
             return false;
         }
         if now - self.minute_began >= MINUTE_MS {

@@ -332,7 +332,7 @@ async fn an_identity_is_proved_and_not_only_named() {
         Some(hex(&key.sign(text.as_bytes()).to_bytes()))
     };
     type Prove = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-    let (p1, p2, p3, p4) = (proof.clone(), proof.clone(), proof.clone(), proof);
+    let (p1, p2, p3, p4) = (proof, proof, proof, proof);
     let (o1, o3, o4) = (ours.clone(), ours.clone(), ours);
     let table: Vec<(&str, Prove, bool)> = vec![
         ("the right one", Box::new(move |c| p1(&o1, "school", c)), true),

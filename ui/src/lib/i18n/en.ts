@@ -458,8 +458,8 @@ const en = {
   "storage.moved": "Content lies in its new folder",
   "storage.full": "The disk is full",
   "storage.fullText": "{size} are missing. Downloads wait; your work is still saved. Remove something here or elsewhere and they go on by themselves.",
-  "storage.index": "The list of downloads cannot be opened now",
-  "storage.indexText": "What is downloaded can be read and your work is saved. Downloads wait and go on by themselves. If this stays, close other copies of Carrel, or check the rights of the content folder.",
+  "storage.indexClosed": "The list of downloads cannot be opened now",
+  "storage.indexClosedText": "What is downloaded can be read and your work is saved. Downloads wait and go on by themselves. If this stays, close other copies of Carrel, or check the rights of the content folder.",
   "storage.over": "The space for content is used up",
   "storage.overText": "{size} are missing. Allow more below, or remove something; downloads go on by themselves.",
 

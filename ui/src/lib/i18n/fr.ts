@@ -458,8 +458,8 @@ const fr: Catalogue = {
   "storage.moved": "Le contenu est dans son nouveau dossier",
   "storage.full": "Le disque est plein",
   "storage.fullText": "Il manque {size}. Les téléchargements attendent ; votre travail est toujours enregistré. Retirez quelque chose ici ou ailleurs et ils reprendront d’eux-mêmes.",
-  "storage.index": "La liste des téléchargements ne peut pas être ouverte",
-  "storage.indexText": "Ce qui est téléchargé reste lisible et votre travail est enregistré. Les téléchargements attendent et reprendront d’eux-mêmes. Si cela dure, fermez les autres copies de Carrel ou vérifiez les droits du dossier de contenu.",
+  "storage.indexClosed": "La liste des téléchargements ne peut pas être ouverte",
+  "storage.indexClosedText": "Ce qui est téléchargé reste lisible et votre travail est enregistré. Les téléchargements attendent et reprendront d’eux-mêmes. Si cela dure, fermez les autres copies de Carrel ou vérifiez les droits du dossier de contenu.",
   "storage.over": "La place pour le contenu est épuisée",
   "storage.overText": "Il manque {size}. Permettez davantage ci-dessous ou retirez quelque chose ; les téléchargements reprendront d’eux-mêmes.",
 
