@@ -176,15 +176,17 @@ impl Core {
             Carried::Courses(_) => Err(Refusal::File(Fault::Nothing).into()),
         })
         .await?;
-        match judge_work(&account.content.library, &info, &work)? {
-            None => {}
-            Some(Refusal::Unclaimed) if claim => {}
-            Some(refusal @ Refusal::OtherLearner { .. })
-                if (info.is_demo() || !is_adopted(&account, &work).await?) =>
-            {
+        if let Some(refusal) = judge_work(&account.content.library, &info, &work)? {
+            let is_accepted = match &refusal {
+                Refusal::Unclaimed => claim,
+                Refusal::OtherLearner { .. } => {
+                    !info.is_demo() && is_adopted(&account, &work).await?
+                }
+                _ => false,
+            };
+            if !is_accepted {
                 return Err(refusal.into());
             }
-            Some(refusal) => return Err(refusal.into()),
         }
         let claimed = work.head.is_guest();
         let rows: Arc<[String]> = work.rows.into();

@@ -591,8 +591,8 @@ mod tests {
     }
     use Step::*;
 
-    #[test]
-    fn what_the_learner_said_stands_whatever_the_task_notes_after_it() {
+    #[tokio::test]
+    async fn what_the_learner_said_stands_whatever_the_task_notes_after_it() {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;
@@ -673,8 +673,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_removal_keeps_what_another_download_needs() {
+    #[tokio::test]
+    async fn a_removal_keeps_what_another_download_needs() {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;

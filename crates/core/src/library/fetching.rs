@@ -153,7 +153,9 @@ impl Library {
             let seen = piece.len().min(usize::try_from(skip - skipped).unwrap_or(usize::MAX));
             let seen = piece.split_to(seen);
             if !seen.is_empty() && !part.agrees(skipped, &seen)? {
-                return Err(match marked {
+                // A part that is longer than the whole is wrong for sure; a file of its own shows whether the reply is right.
+                let is_over_long = total.is_some_and(|total| total < part.len());
+                return Err(match marked || is_over_long {
                     true => Snag::Ask(Way::Aside),
                     false => bad(&url, "other bytes than those that came before".to_owned()).into(),
                 });

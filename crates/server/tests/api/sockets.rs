@@ -283,7 +283,7 @@ async fn heads_that_are_too_large_are_answered_with_problem_details() {
 
 #[tokio::test]
 async fn a_426_names_what_to_upgrade_to() {
-    let running = start(Settings::default()).await;
+    let running = start(Settings { registration_open: true, ..Settings::default() }).await;
     let mut socket = connect(running.server.addr).await;
     let body = r#"{"login":"noor","name":"Noor","password":"a good long password","deviceId":"00000000-0000-0000-0000-000000000001"}"#;
     let head = format!(

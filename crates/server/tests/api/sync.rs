@@ -296,6 +296,8 @@ async fn an_over_long_row_of_an_earlier_release_is_repaired() {
             extra,
         );
     }
+    // A database without its key is refused.
+    std::fs::write(dir.path().join("signing.key"), format!("{}\n", "7".repeat(64))).unwrap();
     let library = Library::open(Config::new(dir.path())).unwrap();
     let (rows, more) = library.store.pull(user, 0, 2_000, usize::MAX).await.unwrap();
     assert!(!more && rows.len() == 2);
