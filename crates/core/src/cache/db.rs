@@ -120,12 +120,21 @@ impl Db {
     /// Runs `f` in one transaction that holds the file's write lock from its beginning: what `f` reads stays true until the commit,
     /// for other processes too. `Err` takes everything back.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.with(|conn| {
+        // A value whose commit failed is dropped after the lock is released: its destructor may use this database.
+        let mut uncommitted = None;
+        let result = self.with(|conn| {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = f(&tx)?;
-            tx.commit()?;
-            Ok(value)
-        })
+            match tx.commit() {
+                Ok(()) => Ok(value),
+                Err(e) => {
+                    uncommitted = Some(value);
+                    Err(e.into())
+                }
+            }
+        });
+        drop(uncommitted);
+        result
     }
 
     /// Goes on with another connection; gives what `make` gives. `make` runs while nobody else uses the database. On `Err`
@@ -256,4 +265,36 @@ pub(crate) fn set_aside(path: &Path) -> carrel_sqlite::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct UsesTheDatabase(Db);
+    impl Drop for UsesTheDatabase {
+        fn drop(&mut self) {
+            let _ = self.0.with(|conn| Ok(conn.execute("DELETE FROM child", [])?));
+        }
+    }
+
+    #[test]
+    fn a_value_whose_commit_failed_may_use_the_database_in_its_destructor() {
+        let conn = carrel_sqlite::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT;
+             CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED) STRICT;",
+        )
+        .unwrap();
+        let db = Db::new(conn);
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let result = db.write(|tx| {
+                tx.execute("INSERT INTO child (id) VALUES (7)", [])?;
+                Ok(UsesTheDatabase(db.clone()))
+            });
+            let _ = done.send(result.is_err());
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(true), "the commit fails");
+    }
 }
