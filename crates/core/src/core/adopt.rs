@@ -22,6 +22,8 @@ impl Core {
         let is_lost = |other: &AccountInfo| {
             other.server.is_some()
                 && other.server == info.server
+                // Another server at the same address gets nothing, not even the proof.
+                && (other.identity().is_none() || other.identity() == info.identity())
                 && other.user.id != info.user.id
                 && other.user.login.trim().to_lowercase() == info.user.login.trim().to_lowercase()
         };
