@@ -1,64 +1,8 @@
-//! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
-//!
-//! Works on a copy of the tree (target/break), so that what is being edited is never touched.
-//! Not here: why each fault matters; docs/TESTING.md has the table.
+//! Faults of the client: store, sync, downloads, storage, media, import.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Instant,
-};
+use super::Fault;
 
-use crate::sh::{self, Result};
-
-/// One fault: in `file`, `good` (which occurs once) becomes `bad`; then `tests` must fail.
-struct Fault {
-    name: &'static str,
-    file: &'static str,
-    good: &'static str,
-    bad: &'static str,
-    /// Arguments of `cargo nextest run`.
-    tests: &'static [&'static str],
-}
-
-const FAULTS: &[Fault] = &[
-    // The server.
-    Fault {
-        name: "a refresh token that is used twice is never noticed",
-        file: "crates/server/src/store/sqlite/account.rs",
-        good: "_ if line.generation > redeemed.map_or(floor, |(last, _)| last) => {",
-        bad: "_ if line.generation > redeemed.map_or(floor, |(last, _)| last) || now_ms > 0 => {",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "another learner's progress can be read",
-        file: "crates/server/src/http/learner.rs",
-        good: "if user != learner.user.id {",
-        bad: "if user != learner.user.id && false {",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "a row that says nothing new takes a change number",
-        file: "crates/server/src/store/sqlite/learner.rs",
-        good: "if joined.changed {\n            self.done.usn += 1;",
-        bad: "if true {\n            self.done.usn += 1;",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "who sent a part is told that it is all",
-        file: "crates/server/src/store/sqlite/learner.rs",
-        good: "self.news |= joined.changed && !joined.as_sent;",
-        bad: "self.news |= joined.changed && !joined.changed;",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "a request that fails alone is committed",
-        file: "crates/server/src/store/sqlite/writer.rs",
-        good: "if alone.run(conn) { \"COMMIT\" } else { \"ROLLBACK\" }",
-        bad: "if alone.run(conn) { \"COMMIT\" } else { \"COMMIT\" }",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
+pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a device goes on wherever it stands",
         file: "crates/core/src/sync/batch.rs",
@@ -66,57 +10,6 @@ const FAULTS: &[Fault] = &[
         bad: "self.reply.own_since.filter(|own| *own >= pulled)?",
         tests: &["-p", "carrel-core", "--lib", "--test", "work"],
     },
-    Fault {
-        name: "a restored database keeps its epoch",
-        file: "crates/server/src/restore.rs",
-        good: "let epoch = sqlite::set_epoch(&conn)?;",
-        bad: "let epoch = sqlite::fact(&conn, \"epoch\")?.unwrap_or_default();",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "If-Range goes by a weak tag too",
-        file: "crates/server/src/range.rs",
-        good: "if_range.is_none_or(|t| t.trim() == tag)",
-        bad: "if_range.is_none_or(|t| names_tag(t, tag))",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "a device hears its own news",
-        file: "crates/server/src/http/sync.rs",
-        good: "Ok(Signal::News { from, .. }) if from == learner.sign_in => {}",
-        bad: "Ok(Signal::News { from, .. }) if from == learner.sign_in && false => {}",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "an attempt that has a grade is not graded again",
-        file: "crates/server/src/store/sqlite/learner.rs",
-        good: "if let Some(grade) = grading::regrade(&quiz, id, &answers, old.as_ref(), now_ms) {",
-        bad: "if let Some(grade) = grading::regrade(&quiz, id, &answers, old.as_ref(), now_ms).filter(|_| old.is_none()) {",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    Fault {
-        name: "a push may be as large as it likes",
-        file: "crates/server/src/http/sync.rs",
-        good: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;",
-        bad: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES * 1024;",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
-    },
-    // Packages.
-    Fault {
-        name: "a zip bomb that lies about its sizes is unpacked",
-        file: "crates/package/src/unzip.rs",
-        good: "if size > limits.ratio_from && size / limits.ratio > packed {",
-        bad: "if size > limits.ratio_from && size / limits.ratio > packed && false {",
-        tests: &["-p", "carrel-package"],
-    },
-    Fault {
-        name: "any style in an SVG is plain",
-        file: "crates/package/src/svg.rs",
-        good: "fn is_plain_css(value: &str) -> bool {",
-        bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
-        tests: &["-p", "carrel-package"],
-    },
-    // The client.
     Fault {
         name: "no ballast",
         file: "crates/core/src/store/writer.rs",
@@ -194,7 +87,6 @@ const FAULTS: &[Fault] = &[
         bad: "let _ = (now, wait);\n        self.doing = Doing::Idle;",
         tests: &["-p", "carrel-core", "--lib", "--test", "work"],
     },
-    // Downloads.
     Fault {
         name: "another tag is believed",
         file: "crates/core/src/download/transfer.rs",
@@ -251,7 +143,6 @@ const FAULTS: &[Fault] = &[
         bad: "if part.len() == blob.size {",
         tests: &["-p", "carrel-core", "--test", "downloads"],
     },
-    // Storage.
     Fault {
         name: "what is pinned goes like anything else",
         file: "crates/core/src/storage/evict.rs",
@@ -322,7 +213,6 @@ const FAULTS: &[Fault] = &[
         bad: "            Err(e) => Err(e),\n",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
     },
-    // Media.
     Fault {
         name: "a picture without a width is not looked at",
         file: "crates/core/src/media/mod.rs",
@@ -337,7 +227,6 @@ const FAULTS: &[Fault] = &[
         bad: "(width.max(frame.0 * 0), height.max(frame.1 * 0))",
         tests: &["-p", "carrel-core", "--test", "loopback"],
     },
-    // By cable.
     Fault {
         name: "what a file brought does not wait for the server",
         file: "crates/core/src/store/tx.rs",
@@ -360,90 +249,3 @@ const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_imports)"],
     },
 ];
-
-pub fn run(args: &[String]) -> Result {
-    let chosen: Vec<&Fault> = FAULTS
-        .iter()
-        .filter(|f| {
-            args.is_empty()
-                || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
-        })
-        .collect();
-    if chosen.is_empty() {
-        return Err("no fault has such a name or file".into());
-    }
-    let tree = copy()?;
-    let mut unseen = Vec::new();
-    for fault in &chosen {
-        let start = Instant::now();
-        // A fault that cannot be put in any more is a gap too, and no reason to leave the others out.
-        let word = match try_one(&tree, fault) {
-            Ok(true) => "red".to_owned(),
-            Ok(false) => "NOT SEEN".to_owned(),
-            Err(e) => format!("NOT TRIED: {e}"),
-        };
-        println!("{word:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), fault.name);
-        if word != "red" {
-            unseen.push(fault.name);
-        }
-    }
-    if unseen.is_empty() {
-        println!("all {} faults were seen", chosen.len());
-        Ok(())
-    } else {
-        Err(format!("no test saw: {}", unseen.join("; ")))
-    }
-}
-
-/// The tracked files as they are now, in a place of their own. Files that did not change keep their times, so that little is built.
-fn copy() -> Result<PathBuf> {
-    let tree = sh::target().join("break");
-    let listed = sh::output(sh::program("git").args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]))?;
-    for name in listed.lines() {
-        let (from, to) = (sh::root().join(name), tree.join(name));
-        // Deleted, and not committed yet.
-        let Ok(bytes) = fs::read(&from) else { continue };
-        if fs::read(&to).is_ok_and(|there| there == bytes) {
-            continue;
-        }
-        let failed = |e: std::io::Error| format!("{}: {e}", to.display());
-        if let Some(dir) = to.parent() {
-            fs::create_dir_all(dir).map_err(failed)?;
-        }
-        fs::write(&to, bytes).map_err(failed)?;
-    }
-    Ok(tree)
-}
-
-/// True if the tests went red with the fault in, and the code was built.
-fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
-    let path = tree.join(fault.file);
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let sound = fs::read_to_string(&path).map_err(failed)?;
-    if sound.matches(fault.good).count() != 1 {
-        return Err(format!("{}: the line to break is not there once: {}", fault.file, fault.name));
-    }
-    fs::write(&path, sound.replace(fault.good, fault.bad)).map_err(failed)?;
-    let cargo = |verb: &[&str]| {
-        let mut command = sh::cargo();
-        command
-            .current_dir(tree)
-            .args(verb)
-            .args(fault.tests)
-            // The dependencies are the same; only this tree's own crates are built anew.
-            .env("CARGO_TARGET_DIR", sh::target());
-        command
-    };
-    let built = sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()));
-    let outcome = built.map(|_| {
-        sh::output(&mut cargo(&["nextest", "run", "--locked", "--fail-fast", "--retries", "0"]))
-            .is_err()
-    });
-    fs::write(&path, sound).map_err(failed)?;
-    outcome.map_err(|e| format!("{}: does not build: {e}", fault.name))
-}

@@ -1,0 +1,159 @@
+//! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
+//!
+//! The faults are in `server`, `client`, `package` and `ui`. Works on a copy of the tree (target/break): the checkout is never changed.
+//! Not here: why each fault matters; docs/TESTING.md has the table.
+
+mod client;
+mod package;
+mod server;
+mod ui;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use crate::sh::{self, Result};
+
+/// One fault: in `file`, `good` (which occurs once) becomes `bad`; then `tests` must fail.
+struct Fault {
+    name: &'static str,
+    file: &'static str,
+    good: &'static str,
+    bad: &'static str,
+    /// Arguments of `cargo nextest run`; after a first `"ui"`, those of vitest.
+    tests: &'static [&'static str],
+}
+
+pub fn run(args: &[String]) -> Result {
+    let chosen: Vec<&Fault> = [server::FAULTS, package::FAULTS, client::FAULTS, ui::FAULTS]
+        .into_iter()
+        .flatten()
+        .filter(|f| {
+            args.is_empty()
+                || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
+        })
+        .collect();
+    if chosen.is_empty() {
+        return Err("no fault has such a name or file".into());
+    }
+    let tree = copy()?;
+    let mut unseen = Vec::new();
+    for fault in &chosen {
+        let start = Instant::now();
+        // A fault that cannot be put in any more is a gap too, and no reason to leave the others out.
+        let word = match try_one(&tree, fault) {
+            Ok(true) => "red".to_owned(),
+            Ok(false) => "NOT SEEN".to_owned(),
+            Err(e) => format!("NOT TRIED: {e}"),
+        };
+        println!("{word:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), fault.name);
+        if word != "red" {
+            unseen.push(fault.name);
+        }
+    }
+    if unseen.is_empty() {
+        println!("all {} faults were seen", chosen.len());
+        Ok(())
+    } else {
+        Err(format!("no test saw: {}", unseen.join("; ")))
+    }
+}
+
+/// The tracked files as they are now, in a place of their own. Files that did not change keep their times, so that little is built.
+fn copy() -> Result<PathBuf> {
+    let tree = sh::target().join("break");
+    let listed = sh::output(sh::program("git").args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
+    for name in listed.lines() {
+        let (from, to) = (sh::root().join(name), tree.join(name));
+        // Deleted, and not committed yet.
+        let Ok(bytes) = fs::read(&from) else { continue };
+        if fs::read(&to).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        let failed = |e: std::io::Error| format!("{}: {e}", to.display());
+        if let Some(dir) = to.parent() {
+            fs::create_dir_all(dir).map_err(failed)?;
+        }
+        fs::write(&to, bytes).map_err(failed)?;
+    }
+    Ok(tree)
+}
+
+/// True if the tests went red with the fault in, and the code was built.
+fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
+    let path = tree.join(fault.file);
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let sound = fs::read_to_string(&path).map_err(failed)?;
+    if sound.matches(fault.good).count() != 1 {
+        return Err(format!("{}: the line to break is not there once: {}", fault.file, fault.name));
+    }
+    fs::write(&path, sound.replace(fault.good, fault.bad)).map_err(failed)?;
+    let outcome = match fault.tests.split_first() {
+        Some((&"ui", files)) => ui_is_red(tree, files),
+        _ => rust_is_red(tree, fault.tests),
+    };
+    fs::write(&path, sound).map_err(failed)?;
+    outcome.map_err(|e| format!("{}: {e}", fault.name))
+}
+
+/// nextest's exit code for "tests ran and some failed". Others (no test matched, the build failed) prove nothing.
+const NEXTEST_FAILED: i32 = 100;
+
+fn rust_is_red(tree: &Path, tests: &[&str]) -> Result<bool> {
+    let cargo = |verb: &[&str]| {
+        let mut command = sh::cargo();
+        command
+            .current_dir(tree)
+            .args(verb)
+            .args(tests)
+            // The dependencies are the same: only this tree's own crates are built.
+            .env("CARGO_TARGET_DIR", sh::target());
+        command
+    };
+    sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()))
+        .map_err(|e| format!("does not build: {e}"))?;
+    match status(&mut cargo(&["nextest", "run", "--locked", "--fail-fast", "--retries", "0"]))? {
+        Some(0) => Ok(false),
+        Some(NEXTEST_FAILED) => Ok(true),
+        code => Err(format!("nextest ended with {code:?}, so no test ran")),
+    }
+}
+
+fn ui_is_red(tree: &Path, files: &[&str]) -> Result<bool> {
+    let modules = tree.join("ui/node_modules");
+    if !modules.exists() {
+        link(&sh::root().join("ui/node_modules"), &modules)
+            .map_err(|e| format!("{}: {e}", modules.display()))?;
+    }
+    let mut vitest = sh::npm("ui");
+    vitest.current_dir(tree.join("ui")).args(["run", "--silent", "test", "--"]).args(files);
+    Ok(status(&mut vitest)? != Some(0))
+}
+
+fn status(command: &mut Command) -> Result<Option<i32>> {
+    let done = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|e| format!("{command:?}: {e}"))?;
+    Ok(done.code())
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(not(unix))]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::windows::fs::symlink_dir(from, to)
+}
