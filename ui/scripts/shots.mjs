@@ -96,6 +96,12 @@ const states = [
   ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
   ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
   ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
+  ["settings-address", "", "settings", click(".people .plain")],
+  ["settings-address-other", "", "settings", seq(click(".people .plain"), type("#new-address", "other.example"), click("dialog .go"))],
+  ["work-unopened", "unopened", ""],
+  ["work-readonly", "readonly", "read/how-rivers-work/meanders/read"],
+  ["work-repaired", "repaired", ""],
+  ["storage-noindex", "noindex", "storage"],
   ["lost", "", "nowhere/at/all"],
   ["broken", "broken", ""],
 ];

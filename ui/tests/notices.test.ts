@@ -1,0 +1,119 @@
+import { flushSync } from "svelte";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { AppState, ErrorCode } from "../src/lib/api/types";
+import { speak } from "../src/lib/i18n/index.svelte";
+import MoveServerSheet from "../src/lib/parts/MoveServerSheet.svelte";
+import WorkNotices from "../src/lib/parts/WorkNotices.svelte";
+import { CommandFailure } from "../src/lib/platform/failure";
+import { fixture } from "../src/lib/platform/fixture";
+import { amina, appState, demo, idle } from "../src/lib/platform/fixture/people";
+import { useTransport } from "../src/lib/platform/transport";
+import { desk } from "../src/lib/state.svelte";
+import { settle, show } from "./support";
+
+const inner = fixture("en");
+/** Replies of commands, in place of the fixture's. */
+let replies: Record<string, () => unknown> = {};
+let calls: { name: string; request: unknown }[] = [];
+const fail = (code: ErrorCode): never => {
+  throw new CommandFailure({ code, message: code, hint: "", retryable: false, correlationId: "" });
+};
+const state = (more: Partial<AppState>): AppState => ({ ...appState(amina, idle, [amina]), ...more });
+
+beforeAll(async () => {
+  useTransport({
+    call: async (name, request) => {
+      calls.push({ name, request });
+      return replies[name] ? replies[name]() : inner.call(name, request);
+    },
+    listen: inner.listen,
+  });
+  await desk.load();
+  await speak("en");
+});
+beforeEach(() => {
+  replies = {};
+  calls = [];
+});
+
+describe("notices about the file with the learner's work", () => {
+  it("name the account that did not open with a reason, and a retry that fails shows the new reason", async () => {
+    const failed = (code: ErrorCode): AppState => state({ account: demo, openFailure: { account: amina, code, message: "" } });
+    await desk.take(failed("disk_full"));
+    const { target, close } = show(WorkNotices, {});
+    expect(target.textContent).toContain("Amina Diallo");
+    expect(target.textContent).toContain("disk is full");
+    replies = { switch_account: () => fail("unavailable"), get_app_state: () => failed("unavailable") };
+    target.querySelector("button")!.click();
+    await settle();
+    await settle();
+    expect(calls.map((c) => c.name)).toContain("switch_account");
+    expect(target.textContent).toContain("Another program");
+    replies = { switch_account: () => state({}) };
+    target.querySelector("button")!.click();
+    await settle();
+    await settle();
+    expect(target.textContent).not.toContain("could not be opened");
+    close();
+  });
+
+  it("have a sentence for every cause, also for one without a sentence of its own", async () => {
+    const { target, close } = show(WorkNotices, {});
+    for (const code of ["disk_full", "storage", "unavailable", "too_new", "corrupt", "internal", "keychain"] as ErrorCode[]) {
+      await desk.take(state({ readOnly: code }));
+      flushSync();
+      const text = target.textContent ?? "";
+      expect(text).toContain("Nothing can be recorded now.");
+      expect(text, code).not.toContain("work.");
+      expect(text.length, code).toBeGreaterThan("Nothing can be recorded now. ".length);
+    }
+    await desk.take(state({}));
+    flushSync();
+    expect(target.querySelector(".note")).toBeNull();
+    close();
+  });
+
+  it("list what a repair lost by name until the learner closes the list", async () => {
+    await desk.take(state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }));
+    const { target, close } = show(WorkNotices, {});
+    expect(target.textContent).toContain("progress section a/b/c");
+    expect(target.textContent).toContain("3");
+    expect(target.textContent).toContain("may be missing");
+    replies = { forget_repair: () => state({}) };
+    target.querySelector("button")!.click();
+    await settle();
+    expect(target.querySelector(".note")).toBeNull();
+    close();
+  });
+});
+
+describe("the new address of a server", () => {
+  it("is checked by the core; another server is named as the reason and nothing changes", async () => {
+    await desk.take(state({}));
+    let closed = 0;
+    const { target, close } = show(MoveServerSheet, { server: amina.server, onclose: () => closed++ });
+    const field = target.querySelector<HTMLInputElement>("input")!;
+    const submit = async (address: string): Promise<void> => {
+      field.value = address;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      target.querySelector("form")!.dispatchEvent(new SubmitEvent("submit", { bubbles: true, cancelable: true }));
+      await settle();
+      await settle();
+    };
+    await submit("   ");
+    expect(calls.filter((c) => c.name === "move_server")).toEqual([]);
+    replies = { move_server: () => fail("invalid_request") };
+    await submit("elsewhere.example");
+    expect(target.querySelector("[role=alert]")?.textContent).toContain("another server");
+    expect(closed).toBe(0);
+    replies = { move_server: () => fail("offline") };
+    await submit("new.example");
+    expect(target.querySelector("[role=alert]")?.textContent).not.toContain("another server");
+    replies = { move_server: () => state({ account: { ...amina, server: "https://new.example" } }) };
+    await submit(" new.example ");
+    expect(calls.at(-1)).toEqual({ name: "move_server", request: { address: "new.example" } });
+    expect(closed).toBe(1);
+    expect(desk.app.account?.server).toBe("https://new.example");
+    close();
+  });
+});
