@@ -97,16 +97,7 @@ pub fn restore(from: &Path, data_dir: &Path, replace: bool, now_ms: i64) -> Resu
 
 /// Reads a whole backup: the database's integrity, the key and every blob's hash. Writes nothing, also not to the database's folder.
 pub fn check(from: &Path) -> Result<BackupFacts, Error> {
-    let path = from.join(FACTS);
-    let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-    let facts: BackupFacts = serde_json::from_str(&text)
-        .map_err(|e| Error::Damaged { path: path.clone(), problem: e.to_string() })?;
-    if facts.format != FORMAT {
-        return Err(Error::Damaged {
-            path,
-            problem: format!("the format {:?} is not known here", facts.format),
-        });
-    }
+    let facts = facts(from)?;
     signing::read(from)?;
     let conn = open_unchanged(&from.join(sqlite::FILE))?;
     carrel_sqlite::integrity_check(&conn)?;
@@ -122,6 +113,21 @@ pub fn check(from: &Path) -> Result<BackupFacts, Error> {
                 problem: "the bytes do not have the hash of the name".into(),
             });
         }
+    }
+    Ok(facts)
+}
+
+/// Reads what a backup says about itself.
+pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
+    let path = from.join(FACTS);
+    let text = fs::read_to_string(&path).map_err(io("read", &path))?;
+    let facts: BackupFacts = serde_json::from_str(&text)
+        .map_err(|e| Error::Damaged { path: path.clone(), problem: e.to_string() })?;
+    if facts.format != FORMAT {
+        return Err(Error::Damaged {
+            path,
+            problem: format!("the format {:?} is not known here", facts.format),
+        });
     }
     Ok(facts)
 }

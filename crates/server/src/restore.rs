@@ -43,6 +43,9 @@ struct Ready {
     epoch: String,
     /// The name of the folder for the old files.
     aside: String,
+    /// Which backup is restored: the epoch and the time of its copy. None: written by an earlier release.
+    #[serde(default)]
+    backup: Option<(String, i64)>,
 }
 
 /// Called before each step with its name. Tests return an error to end the restore there, as a kill would.
@@ -50,7 +53,7 @@ pub type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 
 /// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A server that is there is refused,
 /// or with `replace` moved aside. No server may run on the folder. A restore that was interrupted after everything was prepared is
-/// finished first, whatever `from` is.
+/// finished first; if it was one of another backup than `from`, that is an error that says so.
 pub fn restore(
     from: &Path,
     data_dir: &Path,
@@ -71,7 +74,15 @@ pub fn restore_in_steps(
     if let Some(ready) = ready(data_dir)? {
         let _lock = lock(data_dir)?;
         tracing::info!("finishing the restore that was interrupted");
-        return swap(data_dir, &ready, step);
+        let epoch = swap(data_dir, &ready, step)?;
+        // A backup that is gone meanwhile is not needed any more.
+        let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
+        if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
+            return Err(Error::Refused(format!(
+                "an interrupted restore of another backup was finished, {from:?} was not restored: to restore it, run the command again with --replace"
+            )));
+        }
+        return Ok(epoch);
     }
     step("check")?;
     let facts = backup::check(from)?;
@@ -119,7 +130,8 @@ pub fn restore_in_steps(
     }
     fs::File::open(&copy).and_then(|f| f.sync_all()).map_err(io("sync", &copy))?;
     sync_dir(&staging)?;
-    let ready = Ready { epoch, aside: aside(data_dir, now_ms) };
+    let backup = Some((facts.epoch.clone(), facts.created_ms));
+    let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
     step("mark it as prepared")?;
     backup::write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
     let epoch = swap(data_dir, &ready, step)?;

@@ -369,6 +369,42 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
     }
 }
 
+/// Finishing an interrupted restore must not pass for a restore of the backup that was asked for.
+#[tokio::test]
+async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrupted_one() {
+    let w = World::new();
+    w.publish().await;
+    let first = w.back_up("first");
+    w.learner("noor").await;
+    let second = w.dir.path().join("second");
+    backup::backup(&w.data(), &second, NOW + 5).unwrap();
+    let mut finished = 0;
+    for at in 0..200 {
+        let data = w.dir.path().join(format!("data-{at}"));
+        if killed_restore(&first, &data, at, NOW + 1).is_ok() {
+            break;
+        }
+        if !data.join("restoring/ready.json").exists() {
+            continue;
+        }
+        finished += 1;
+        let options = restore::Options { replace: true, ..restore::Options::default() };
+        match restore::restore(&second, &data, options, NOW + 2) {
+            Err(Error::Refused(text)) => assert!(text.contains("--replace"), "{text}"),
+            other => panic!("step {at}: {other:?}"),
+        }
+        assert!(!is_unfinished(&data), "step {at}");
+        restore::restore(&second, &data, options, NOW + 3).unwrap();
+        let library = Library::open_existing(Config::new(&data)).unwrap();
+        assert!(library.store.account("noor", None).await.unwrap().is_some(), "step {at}");
+        // The same backup again, or one that was deleted meanwhile, only finishes it.
+        let again = w.dir.path().join(format!("again-{at}"));
+        assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
+        restore::restore(&w.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
+    }
+    assert!(finished > 2, "{finished}");
+}
+
 /// Kills at random steps, again and again; in the end the server is there. `CARREL_LONG=1`: 500 runs.
 #[tokio::test]
 async fn restores_that_are_killed_again_and_again_end_well() {
