@@ -115,7 +115,7 @@ fn fill(storage: &Storage, courses: u64) {
             let hashes: Vec<_> = (0..BLOBS).map(|b| BlobHash::of(format!("{n}/{b}").as_bytes())).collect();
             for (b, hash) in hashes.iter().enumerate() {
                 let inline = b != 0;
-                tx.prepare_cached("INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 100, ?2, ?3, 1, ?4, 0)")?
+                tx.prepare_cached("INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 100, ?2, ?3, 1, ?4, 1)")?
                     .execute((hash.0, inline, b as i64 % 5, n as i64))?;
                 if inline {
                     tx.prepare_cached("INSERT INTO blob_body (hash, body) VALUES (?1, ?2)")?.execute((hash.0, [7_u8; 100]))?;

@@ -10,7 +10,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,8 @@ use carrel_model::lattice::Row;
 use crate::Result;
 
 const FOLDER: &str = "journal";
+/// What a start reads of the last segment at first.
+const TAIL_BYTES: u64 = 16 * 1024;
 /// Hex digits of a line's checksum.
 const CHECKSUM: usize = 16;
 
@@ -250,11 +252,33 @@ fn segments(folder: &Path) -> Vec<Segment> {
 /// The number of the last line, or the one before the first of the last segment.
 fn last_number(segments: &[Segment]) -> Option<u64> {
     let last = segments.last()?;
-    let bytes = fs::read(&last.path).unwrap_or_default();
-    let written = bytes.split(|b| *b == b'\n').filter_map(parse).map(|(n, ..)| n).max();
+    let written = last_line_number(&last.path).unwrap_or_else(|e| {
+        tracing::warn!(error = %e, "the last segment of the journal cannot be read");
+        None
+    });
     match (written, last.first.checked_sub(1)) {
         (None, None) => Some(0),
         (written, before) => written.max(before),
+    }
+}
+
+/// The number of the last line of a segment that can be read. Numbers grow, so that a start reads the end of a long segment only.
+fn last_line_number(path: &Path) -> io::Result<Option<u64>> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut tail = TAIL_BYTES;
+    loop {
+        let from = len.saturating_sub(tail);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        (&file).take(len - from).read_to_end(&mut bytes)?;
+        // The first line may be cut: then its checksum is wrong.
+        let last = bytes.rsplit(|b| *b == b'\n').find_map(parse);
+        match last {
+            Some((number, ..)) => return Ok(Some(number)),
+            None if from == 0 => return Ok(None),
+            None => tail = tail.saturating_mul(8),
+        }
     }
 }
 
@@ -351,6 +375,32 @@ mod tests {
         prune(dir.path(), 30);
         assert_eq!(read(dir.path()).first, Some(3));
         assert!(covers(dir.path(), 30) && !covers(dir.path(), 10));
+    }
+
+    #[test]
+    fn the_last_number_of_a_long_segment_is_found_whatever_its_end_looks_like() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), 10, true);
+        let entries: Vec<Entry> = (0..1_000).map(entry).collect();
+        journal.append(11, &entries);
+        let path = segments(&dir.path().join(FOLDER)).pop().unwrap().path;
+        let whole = fs::read(&path).unwrap();
+        assert!(whole.len() as u64 > 4 * TAIL_BYTES);
+        assert_eq!(last_line_number(&path).unwrap(), Some(999));
+        // Whatever part of the end cannot be read, the last line before it counts.
+        for damaged in [10, 1_000, TAIL_BYTES as usize, 3 * TAIL_BYTES as usize] {
+            let mut bytes = whole.clone();
+            let from = bytes.len() - damaged;
+            bytes[from..].fill(0);
+            fs::write(&path, &bytes).unwrap();
+            let all = bytes.split(|b| *b == b'\n').filter_map(parse).map(|(n, ..)| n).max();
+            assert!(all.is_some_and(|n| n < 999));
+            assert_eq!(last_line_number(&path).unwrap(), all, "{damaged} bytes");
+        }
+        fs::write(&path, vec![b'x'; 10 * TAIL_BYTES as usize]).unwrap();
+        assert_eq!(last_line_number(&path).unwrap(), None);
+        fs::write(&path, "").unwrap();
+        assert_eq!(last_line_number(&path).unwrap(), None);
     }
 
     #[test]
