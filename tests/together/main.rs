@@ -7,6 +7,7 @@ mod crash;
 mod desk;
 mod fetched;
 mod hostile;
+mod imports;
 mod isolation;
 mod offline;
 mod refused;

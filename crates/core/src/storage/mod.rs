@@ -215,7 +215,7 @@ impl Storage {
     fn let_go(&self) {
         self.inner.index.unlock();
     }
-    fn step(&self, name: &'static str) {
+    pub(crate) fn step(&self, name: &'static str) {
         self.inner.blobs.step(name);
     }
 
