@@ -1,10 +1,11 @@
 //! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
 //!
-//! The faults are in `server`, `client`, `package` and `ui`. Works on a copy of the tree (target/break): the checkout is never changed.
+//! The faults are in `server`, `client`, `review`, `package` and `ui`. Works on a copy of the tree (target/break): the checkout is never changed.
 //! Not here: why each fault matters; docs/TESTING.md has the table.
 
 mod client;
 mod package;
+mod review;
 mod server;
 mod ui;
 
@@ -28,14 +29,17 @@ struct Fault {
 }
 
 pub fn run(args: &[String]) -> Result {
-    let chosen: Vec<&Fault> = [server::FAULTS, package::FAULTS, client::FAULTS, ui::FAULTS]
-        .into_iter()
-        .flatten()
-        .filter(|f| {
-            args.is_empty()
-                || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
-        })
-        .collect();
+    let chosen: Vec<&Fault> =
+        [server::FAULTS, package::FAULTS, client::FAULTS, review::FAULTS, ui::FAULTS]
+            .into_iter()
+            .flatten()
+            .filter(|f| {
+                args.is_empty()
+                    || args
+                        .iter()
+                        .any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
+            })
+            .collect();
     if chosen.is_empty() {
         return Err("no fault has such a name or file".into());
     }
