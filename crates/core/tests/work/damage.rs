@@ -349,7 +349,8 @@ async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
             as_of_schema(&folder, schema, &path);
             let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
             let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
-            let page: usize = conn.query_row(sql, [table], |r| r.get(0)).unwrap();
+            let page: i64 = conn.query_row(sql, [table], |r| r.get(0)).unwrap();
+            let page = usize::try_from(page).unwrap();
             drop(conn);
             let mut bytes = fs::read(&path).unwrap();
             bytes[(page - 1) * 4096..page * 4096].fill(0xa5);
