@@ -6,6 +6,7 @@ mod cable;
 mod crash;
 mod desk;
 mod fetched;
+mod full;
 mod hostile;
 mod imports;
 mod isolation;
@@ -13,4 +14,6 @@ mod offline;
 mod refused;
 mod restored;
 mod servers;
+#[path = "../../crates/core/tests/storage/small_disk.rs"]
+mod small_disk;
 mod space;

@@ -132,7 +132,7 @@ impl Disk for Disks {
 }
 
 /// The window, as far as commands see it.
-struct Window(Arc<Core>);
+pub struct Window(pub Arc<Core>);
 
 impl Host for Window {
     fn core(&self) -> &Arc<Core> {
@@ -144,7 +144,7 @@ impl Host for Window {
 }
 
 impl Window {
-    async fn call(&self, name: &str, request: Value) -> Value {
+    pub async fn call(&self, name: &str, request: Value) -> Value {
         dispatch(self, name, request).await.unwrap_or_else(|e| panic!("{name}: {e:?}"))
     }
     async fn move_to(&self, folder: &Path) -> Result<Value, CommandError> {

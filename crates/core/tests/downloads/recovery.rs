@@ -26,12 +26,13 @@ use crate::{
     small_disk::SmallDisk,
 };
 
-/// Two courses and a single lesson, with small and large bodies.
-fn courses() -> [Course; 3] {
+/// Courses and a story, with small and large bodies.
+fn courses() -> [Course; 4] {
     [
         Course::new("river", &[&[40_000, 900], &[70_000]]),
         Course::new("stone", &[&[35_000; 2], &[2_000; 12]]),
         Course::new("cloud", &[&[33_000], &[500; 3]]),
+        Course::story("lantern", &[45_000, 800]),
     ]
 }
 
@@ -97,7 +98,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, u64> {
 /// Every course opens, and every byte of it is what it should be.
 async fn assert_readable(desk: &Desk, what: &str) {
     for course in &courses() {
-        let shown = desk.content.library.manifest(Kind::Course, &course.id).await;
+        let shown = desk.content.library.manifest(course.kind(), &course.id).await;
         let shown = shown.unwrap_or_else(|e| panic!("{what}: {}: {e}", course.id)).value;
         assert_eq!(shown.manifest, course.manifest(), "{what}");
         for (blob, bytes) in &course.blobs {
@@ -111,7 +112,7 @@ async fn assert_readable(desk: &Desk, what: &str) {
 async fn assert_ready(desk: &Desk, what: &str) {
     assert_readable(desk, what).await;
     for course in &courses() {
-        assert_eq!(desk.state(&course.id).phase, Phase::Ready, "{what}: {}", course.id);
+        assert_eq!(desk.state_of(course).phase, Phase::Ready, "{what}: {}", course.id);
         desk.assert_whole(course);
     }
 }
@@ -137,7 +138,7 @@ async fn assert_recovers(copy: TempDir, what: &str) {
     assert_readable(&desk, what).await;
     // What counts as ready is whole, before anything is checked in the background.
     for course in &courses() {
-        if desk.state(&course.id).phase == Phase::Ready {
+        if desk.state_of(course).phase == Phase::Ready {
             desk.assert_whole(course);
         }
     }
@@ -260,7 +261,7 @@ async fn a_library_without_records_gets_them() {
 #[tokio::test]
 async fn files_are_hashed_before_an_index_counts_as_complete() {
     let (net, template) = library(false).await;
-    let [river, stone, _] = courses();
+    let [river, stone, ..] = courses();
     let file = |dir: &Path, n: usize, course: &Course| {
         let hex = course.media()[n].hash.to_hex();
         dir.join("shared/blobs").join(&hex[..2]).join(hex)
@@ -438,7 +439,7 @@ async fn on_a_full_disk_nothing_is_lost_and_space_brings_all_of_it_back() {
             net.publish(&courses()[1]);
             let desk = desk.restart().await;
             let course = &courses()[0];
-            assert_eq!(desk.state(&course.id).phase, Phase::Ready, "{what}");
+            assert_eq!(desk.state_of(course).phase, Phase::Ready, "{what}");
             desk.assert_whole(course);
             if action != "update" {
                 assert_ready(&desk, &what).await;
@@ -501,7 +502,7 @@ async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_tha
             desk.start(course);
             desk.ready(course).await;
         }
-        let [river, stone, _] = courses();
+        let [river, stone, ..] = courses();
         net.publish(&stone.with_another(0, 1));
         desk.start(&stone);
         desk.ready(&stone).await;
@@ -533,8 +534,8 @@ async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_tha
         let desk = Desk::in_folder(&publish(), dir);
         desk.content.library.storage().sweep().unwrap();
         for course in &courses() {
-            if desk.state(&course.id).phase == Phase::Ready {
-                let shown = desk.content.library.manifest(Kind::Course, &course.id).await.unwrap();
+            if desk.state_of(course).phase == Phase::Ready {
+                let shown = desk.content.library.manifest(course.kind(), &course.id).await.unwrap();
                 for blob in &shown.value.manifest.blobs {
                     assert!(desk.content.library.blobs().prove(blob.hash).unwrap(), "{step}");
                 }
