@@ -460,6 +460,7 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
                 unneeded.push(hash);
             }
         }
+        library.storage().remove_record([account, kind, id, scope]);
         Ok(unneeded)
     })?;
     for hash in &gone {

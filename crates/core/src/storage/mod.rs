@@ -261,7 +261,8 @@ impl Storage {
                     None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
                 };
             }
-            Ok(())
+            // Until the record says the same: a full disk must not bring the earlier limits back at the next start.
+            records::note_new_limits(tx)
         })?;
         self.hold_budget()?;
         if let Err(e) = self.write_keys() {
