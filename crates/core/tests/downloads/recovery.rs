@@ -280,6 +280,31 @@ async fn files_are_hashed_before_an_index_counts_as_complete() {
     drop(net);
 }
 
+/// Without index and records nothing says what a file is for: it is hashed and kept, and a download does not fetch it again.
+#[tokio::test]
+async fn files_that_nothing_names_are_kept_when_the_index_is_made_anew() {
+    let (net, template) = library(false).await;
+    let path = |name: &str| template.path().join("shared").join(name);
+    fs::remove_dir_all(path("records")).unwrap();
+    fs::remove_file(path("content.db")).unwrap();
+    let before: BTreeMap<_, _> = files(&path("blobs"));
+    assert!(before.len() >= 4, "{before:?}");
+    net.forget_counts();
+    let (blobs, count) = (path("blobs"), before.len());
+    let desk = Desk::in_folder_at(&net, template.path());
+    let swept = desk.content.library.storage().sweep().unwrap();
+    assert_eq!((swept.orphans, swept.adopted), (0, count), "{swept:?}");
+    assert_eq!(files(&blobs), before);
+    for course in &courses() {
+        desk.start(course);
+        desk.ready(course).await;
+        desk.assert_whole(course);
+        for blob in course.media().iter().filter(|b| b.size > 32 * 1024) {
+            assert_eq!(net.sent(blob.hash), 0, "{}: it was here", course.id);
+        }
+    }
+}
+
 /// The state of a store whose index cannot be opened, for each cause: read, and not touched.
 async fn assert_waits(desk: &Desk, cause: Cause, before: &BTreeMap<PathBuf, u64>, what: &str) {
     let storage = desk.content.library.storage();
@@ -474,6 +499,33 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     let storage: &Storage = desk.content.library.storage();
     storage.sweep().unwrap();
     assert_ready(&desk, "repaired").await;
+}
+
+/// The app is killed while the files of a removed download are deleted, and the index is destroyed before the next start.
+#[tokio::test]
+async fn a_removed_download_does_not_come_back_with_its_record() {
+    let (_, template) = library(false).await;
+    let picture = scratch();
+    let (from, to) = (template.path().to_owned(), picture.path().to_owned());
+    let steps = Arc::new(move |step: &'static str| {
+        if step == "doomed" && !to.join("shared").exists() {
+            copy_folder(&from, &to);
+        }
+    });
+    let [river, others @ ..] = courses();
+    let desk = Desk::stepped(&offline(), template.path(), steps);
+    desk.downloads().remove(Kind::Course, &river.id).unwrap();
+    desk.content.close();
+    fs::remove_file(picture.path().join("shared/content.db")).expect("the step was reached");
+    let _ = fs::remove_file(picture.path().join("shared/content.db-wal"));
+    let _ = fs::remove_file(picture.path().join("shared/content.db-shm"));
+    let desk = Desk::in_folder(&offline(), picture);
+    desk.content.library.storage().sweep().unwrap();
+    assert_eq!(desk.state_of(&river).phase, Phase::Absent);
+    for course in &others {
+        assert_eq!(desk.state_of(course).phase, Phase::Ready, "{}", course.id);
+        desk.assert_whole(course);
+    }
 }
 
 /// Killed at each step of downloading, replacing and removing, opened again with the network, then rebuilt without both.

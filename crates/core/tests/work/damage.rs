@@ -302,6 +302,54 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
     assert!(named > 0 && periods > 0, "{named} rows by name, {periods} periods");
 }
 
+#[tokio::test]
+async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
+    let folder = worked(false).await;
+    let backups = folder.dir.path().join("backups");
+    let names = || -> Vec<_> {
+        fs::read_dir(&backups)
+            .unwrap()
+            .map(|f| f.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    let before = names();
+    for name in ["daily-7.db.part", "before-0003-9.db.part"] {
+        fs::write(backups.join(name), "half a backup").unwrap();
+    }
+    let store = Store::open(folder.dir.path(), options(1, &folder.clock)).unwrap();
+    let (mut before, mut after) = (before, names());
+    before.sort();
+    after.sort();
+    assert_eq!(after, before, "and the finished ones stay");
+    store.close().await;
+}
+
+/// An earlier release renamed the damaged file first and wrote the new one afterwards: killed in between it left no file, only what it
+/// had set aside, and perhaps a backup.
+#[tokio::test]
+async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() {
+    for closed in [true, false] {
+        let folder = worked(closed).await;
+        for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
+            let what = format!("closed {closed}, backup {backup}, journal {journal}");
+            let dir = scratch();
+            copy_dir(folder.dir.path(), dir.path());
+            for suffix in ["", "-wal", "-shm"] {
+                let name = |start: &str| dir.path().join(format!("{start}.db{suffix}"));
+                let _ = fs::rename(name("user"), name("user.damaged-7"));
+            }
+            if !backup {
+                fs::remove_dir_all(dir.path().join("backups")).unwrap();
+            }
+            if !journal {
+                fs::remove_dir_all(dir.path().join("journal")).unwrap();
+            }
+            let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
+            assert!(lost.is_none_or(|r| r.lost.is_empty()), "{what}: all of it can be read");
+        }
+    }
+}
+
 /// The file of `folder` as a release with the first `schema` migrations kept it: without later tables and columns, and with submitted
 /// answers as an unknown field.
 fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
