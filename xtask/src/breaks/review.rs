@@ -22,7 +22,14 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/core/src/storage/index.rs",
         good: "set_complete(&tx, self.has_no_files())?;",
         bad: "set_complete(&tx, true)?;",
-        tests: &["-p", "carrel-core", "--test", "downloads", "-E", "test(recovery)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "downloads",
+            "-E",
+            "test(files_that_nothing_names)",
+        ],
     },
     Fault {
         name: "client 1: every error at opening cache.db counts as damage",
@@ -57,7 +64,14 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/core/src/store/care.rs",
         good: "let new_file = is_empty(&path)? && !recovery::has_traces(dir);",
         bad: "let new_file = is_empty(&path)?;",
-        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(a_repair_that_is_killed)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "work",
+            "-E",
+            "test(set_aside_and_did_not_replace)",
+        ],
     },
     Fault {
         name: "client 3: a prepared user.db is not put in its place at the next start",
@@ -172,6 +186,13 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-core", "--test", "storage", "-E", "test(a_writer_beside_the_move)"],
     },
     Fault {
+        name: "client 11: a second move of content begins while the first one goes on",
+        file: "crates/core/src/core/content.rs",
+        good: "        let _one = self.moving.lock().await;\n",
+        bad: "",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_moves_of_content)"],
+    },
+    Fault {
         name: "client 12: every new epoch is followed at once",
         file: "crates/core/src/sync/machine.rs",
         good: "        if first {\n            self.epoch_backoff.reset();",
@@ -259,7 +280,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "client 15: a read that ends after the closing gives its connection back",
         file: "crates/core/src/store/readers.rs",
         good: "        self.shared.idle().take();\n",
-        bad: "        self.shared.idle().insert(Vec::new());\n",
+        bad: "        let _ = self.shared.idle().insert(Vec::new());\n",
         tests: &["-p", "carrel-core", "--lib", "-E", "test(readers)"],
     },
     Fault {
@@ -349,6 +370,27 @@ pub(super) const FAULTS: &[Fault] = &[
         good: "        library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;\n        let switched",
         bad: "        let switched",
         tests: &["-p", "carrel-core", "--test", "downloads", "-E", "test(recovery)"],
+    },
+    Fault {
+        name: "destroyed content.db: a removed download comes back with its record",
+        file: "crates/core/src/download/queue.rs",
+        good: "        library.storage().remove_record([account, kind, id, scope]);\n",
+        bad: "",
+        tests: &["-p", "carrel-core", "--test", "downloads", "-E", "test(does_not_come_back_with)"],
+    },
+    Fault {
+        name: "destroyed content.db: limits that could not be recorded are undone at the next start",
+        file: "crates/core/src/storage/mod.rs",
+        good: "            records::note_new_limits(tx)",
+        bad: "            let _ = records::note_new_limits;\n            Ok(())",
+        tests: &["-p", "carrel-core", "--test", "storage", "-E", "test(limits_whose_record)"],
+    },
+    Fault {
+        name: "destroyed user.db: a file of an earlier schema is read with the columns of today",
+        file: "crates/core/src/store/checked.rs",
+        good: "    let missing = missing_columns(conn, spec);\n",
+        bad: "    let missing = missing_columns(conn, spec).into_iter().filter(|_| false).collect::<Vec<_>>();\n",
+        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(of_an_earlier_schema)"],
     },
     Fault {
         name: "destroyed user.db: the journal is not used",
