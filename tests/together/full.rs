@@ -14,6 +14,7 @@ use carrel_core::{
     download::Phase,
     library::Filter,
 };
+use carrel_model::ErrorCode;
 use carrel_testkit::{
     FakeClock, TestServer, content,
     device::PASSWORD,
@@ -101,6 +102,10 @@ async fn the_app_starts_on_a_full_disk_says_why_and_loses_nothing() {
             let filler = disk.fill(free * 1024);
             let (core, account, window) = open(disk.path(), &clock).await;
             let state = window.call("get_app_state", json!({})).await;
+            // Whoever wants space for content is refused, and the Storage screen says why from then on.
+            let asked = account.content.library.storage().reserve(64 * 1024);
+            let refusal = asked.err().map(|e| e.code());
+            assert_eq!(refusal, Some(ErrorCode::DiskFull), "{what}");
             let view = window.call("get_storage", json!({})).await;
             match account.store.read_only() {
                 Some(_) => {
