@@ -491,11 +491,12 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
         .storage()
         .db()
         .with(|conn| {
-            conn.pragma_update(None, "cache_size", 0)?;
-            conn.pragma_update(None, "shrink_memory", 1).or(Ok(()))
+            conn.flush_prepared_statement_cache();
+            Ok(conn.execute_batch("PRAGMA cache_size = 0; PRAGMA shrink_memory")?)
         })
         .unwrap();
     assert_readable(&desk, "damaged while open").await;
+    assert!(desk.dir.path().join("shared/content.db.damaged").exists(), "it was found");
     let storage: &Storage = desk.content.library.storage();
     storage.sweep().unwrap();
     assert_ready(&desk, "repaired").await;
