@@ -213,8 +213,10 @@ impl Fixture {
         );
         compare(("before", &self.before), ("now", &desk::rows(&account).await)).expect(step);
         core.close().await;
+        // A daily backup may still be on its way: the clock jumped by a day.
+        let left = walk(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
         let left: Vec<_> =
-            walk(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part")).collect();
+            left.filter(|p| p.parent().is_none_or(|d| !d.ends_with("backups"))).collect();
         assert!(left.is_empty(), "{step}: {left:?}");
     }
 

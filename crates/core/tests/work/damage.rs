@@ -475,6 +475,14 @@ async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
                 });
                 assert!(aside, "{what}: the damaged file is kept");
             }
+            let unplaced = fs::read_dir(second.path())
+                .unwrap()
+                .flatten()
+                .find(|f| f.file_name().to_string_lossy().starts_with("user.recover"));
+            assert!(
+                unplaced.is_none(),
+                "{what}: a new file was not put in its place: {unplaced:?}"
+            );
             *seen.entry(step).or_insert(0) += 1;
             kills += 1;
         }
