@@ -3,23 +3,46 @@
 use std::{
     io::{self, Write as _},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use carrel_core::{
     Result, SystemClock, SystemIds,
     account::FileSecrets,
-    core::{Config, Core},
+    core::{Config, Core, Space},
     http::LiveHttp,
+    storage::Steps,
 };
+
+/// The variable that names the step at which a process ends itself.
+pub const STEP: &str = "CARREL_TEST_STEP";
+
+/// Ends the process without unwinding, as by SIGKILL, at the step whose number `CARREL_TEST_STEP` gives (1: the first).
+pub fn ends_at_step() -> Option<Steps> {
+    let last: u64 = std::env::var(STEP).ok()?.parse().ok()?;
+    let passed = AtomicU64::new(0);
+    Some(Arc::new(move |_| {
+        if passed.fetch_add(1, Ordering::SeqCst) + 1 == last {
+            std::process::abort();
+        }
+    }))
+}
 
 /// A client on the folder `dir`, with real sockets, clock and ids. It keeps no event stream open.
 pub async fn open(dir: &Path, name: &str) -> Result<Arc<Core>> {
+    open_with(dir, name, None).await
+}
+
+/// The same, with a call at each step of a change of content.
+pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<Arc<Core>> {
     let ids = Arc::new(SystemIds);
     Core::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
-        space: Default::default(),
+        space: Space { steps, ..Space::default() },
         demo_dir: None,
         http: Arc::new(LiveHttp::new("Carrel/test")?),
         clock: Arc::new(SystemClock::new()),

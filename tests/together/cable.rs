@@ -70,7 +70,7 @@ pub async fn library() -> TempDir {
 }
 
 /// 8 kHz, 16 bit, mono.
-fn wav(samples: u32, pitch: u32) -> Vec<u8> {
+pub fn wav(samples: u32, pitch: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(b"RIFF");
     bytes.extend_from_slice(&(36 + samples * 2).to_le_bytes());

@@ -6,10 +6,14 @@ mod cable;
 mod crash;
 mod desk;
 mod fetched;
+mod full;
 mod hostile;
+mod imports;
 mod isolation;
 mod offline;
 mod refused;
 mod restored;
 mod servers;
+#[path = "../../crates/core/tests/storage/small_disk.rs"]
+mod small_disk;
 mod space;

@@ -132,7 +132,7 @@ impl Disk for Disks {
 }
 
 /// The window, as far as commands see it.
-struct Window(Arc<Core>);
+pub struct Window(pub Arc<Core>);
 
 impl Host for Window {
     fn core(&self) -> &Arc<Core> {
@@ -144,7 +144,7 @@ impl Host for Window {
 }
 
 impl Window {
-    async fn call(&self, name: &str, request: Value) -> Value {
+    pub async fn call(&self, name: &str, request: Value) -> Value {
         dispatch(self, name, request).await.unwrap_or_else(|e| panic!("{name}: {e:?}"))
     }
     async fn move_to(&self, folder: &Path) -> Result<Value, CommandError> {
@@ -284,4 +284,46 @@ async fn content_is_moved_from_the_storage_screen() {
     window.download(content::STORY, true).await;
     window.reads_everything().await;
     assert_eq!(content_in(&old), [""; 0]);
+}
+
+/// Each of two moves ends, one after the other: content is in one folder, and what is downloaded meanwhile is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_moves_of_content_at_once_end_in_one_folder() {
+    let (clock, dir) = (FakeClock::noon(), scratch());
+    let mut server = TestServer::start(&clock).await;
+    let place = |name: &str| dir.path().join(name);
+    let disks = || Disks { small: place("stick") };
+    for round in 0..4 {
+        let home = place(&format!("home-{round}"));
+        let core = open_on(&home, disks(), Arc::new(clock.clone()), 10 + round).await;
+        let login = format!("learner{round}");
+        core.register(&server.url(), &login, "Asha", PASSWORD).await.expect("an account");
+        let window = Window(core.clone());
+        window.call("list_courses", json!({})).await;
+        window.call("list_stories", json!({})).await;
+        window.download(content::COURSE, false).await;
+        window.call("start_download", json!({ "id": content::STORY, "isStory": true })).await;
+        let (one, two) = (home.join("one"), home.join("two"));
+        let (first, second) =
+            tokio::join!(core.move_content(one.clone()), core.move_content(two.clone()));
+        first.expect("the first move");
+        second.expect("the second move");
+        for n in 0..3 {
+            core.account().expect("the account").learning.record(tick(n)).await.expect("a tick");
+        }
+        window.download(content::STORY, true).await;
+        let now = core.storage().await.expect("the content").dir().to_owned();
+        assert!(now == one || now == two, "{now:?}");
+        for other in [one, two, home.join("cache")].into_iter().filter(|f| *f != now) {
+            assert_eq!(content_in(&other), [""; 0], "round {round}: {other:?}");
+        }
+        window.reads_everything().await;
+        core.close().await;
+        drop((core, window));
+        let core = open_on(&home, disks(), Arc::new(clock.clone()), 20 + round).await;
+        assert_eq!(core.storage().await.expect("the content").dir(), now);
+        Window(core.clone()).reads_everything().await;
+        core.close().await;
+    }
+    server.stop().await;
 }

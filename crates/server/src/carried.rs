@@ -87,11 +87,17 @@ pub(crate) async fn import(
         let hint = format!("compare the digits with theirs, then add --accept-key \"{print}\"");
         return Ok(vec![refused("carried-key", message, &hint)]);
     }
-    let folder = library.map(|l| l.blobs.clone());
+    let (folder, steps) = (library.map(|l| l.blobs.clone()), library.and_then(Library::steps));
     let (source, whole) = (path.to_owned(), parcel.clone());
-    let poured = tokio::task::spawn_blocking(move || take_blobs(&source, &whole, folder.as_ref()))
-        .await
-        .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
+    let step = move |name| {
+        if let Some(steps) = &steps {
+            steps(name);
+        }
+    };
+    let poured =
+        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, folder.as_ref(), &step))
+            .await
+            .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match poured {
         Err(Stopped::Fault(fault)) => {
             return Ok(vec![refused("carried-file", fault.to_string(), again)]);
@@ -154,7 +160,12 @@ impl From<std::io::Error> for Stopped {
 }
 
 /// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all the same.
-fn take_blobs(path: &Path, parcel: &Parcel, folder: Option<&BlobFolder>) -> Result<(), Stopped> {
+fn take_blobs(
+    path: &Path,
+    parcel: &Parcel,
+    folder: Option<&BlobFolder>,
+    step: &dyn Fn(&'static str),
+) -> Result<(), Stopped> {
     let (_, mut file) = open(path)?;
     for blob in &parcel.blobs {
         let Some(folder) = folder else {
@@ -171,7 +182,9 @@ fn take_blobs(path: &Path, parcel: &Parcel, folder: Option<&BlobFolder>) -> Resu
         let mut part = tempfile::NamedTempFile::new_in(parent)?;
         pour(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
         part.as_file().sync_all()?;
+        step("blob written");
         part.persist(&target).map_err(|e| e.error)?;
+        step("blob named");
     }
     Ok(())
 }
@@ -332,7 +345,9 @@ pub async fn accept_work(
             }
         }
         let good = fold(good).into_values().collect();
+        library.step("batch read");
         let pushed = library.store.push(user.id, good, false, now).await?;
+        library.step("batch joined");
         done.changed += pushed.changed;
         for (_, (_, reason)) in pushed.refused {
             done.refused += 1;
@@ -374,7 +389,9 @@ async fn owner(
         // The device is not known here either, so that without trust in it no account is made.
         Some(certificate) if how.trust_device => {
             let now = library.config.clock.now_ms();
-            Ok((library.store.recreate_account(certificate, now).await?.user, false))
+            let account = library.store.recreate_account(certificate, now).await?;
+            library.step("account created");
+            Ok((account.user, false))
         }
         Some(_) => Err(Error::Refused(format!(
             "{} ({}) had an account here that this database does not know, and {:?} has never told this server its key; \

@@ -15,7 +15,8 @@ use carrel_model::{
     wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
 };
 use carrel_package::{
-    Compiled, Compiler, DirSink, Limits, NullSink, Options, Package, Problem, SearchDoc, Severity,
+    Blob, BlobSink, Compiled, Compiler, DirSink, Limits, NullSink, Options, Package, Problem,
+    SearchDoc, Severity,
 };
 use futures_util::FutureExt;
 
@@ -23,7 +24,7 @@ use crate::{
     blobs::BlobFolder,
     carried,
     error::{Error, io},
-    server::Library,
+    server::{Library, Steps},
     store::{Kind, Passage, Publication, PublishedQuiz, Store, StoreError},
 };
 
@@ -132,7 +133,9 @@ async fn run(
         for package in packages {
             let name = package.name();
             let root = library.map(|l| l.blobs.root().to_owned());
-            let step = on_a_thread(&name, move || compile(compiler, &package, root.as_deref()));
+            let steps = library.and_then(Library::steps);
+            let step =
+                on_a_thread(&name, move || compile(compiler, &package, root.as_deref(), steps));
             let compiled = match step.await {
                 Ok((back, compiled)) => {
                     compiler = back;
@@ -169,10 +172,34 @@ fn new_compiler() -> Box<Compiler> {
     Box::new(Compiler::new(Options::default()))
 }
 
-fn compile(mut compiler: Box<Compiler>, package: &Package, root: Option<&Path>) -> Step {
+/// A folder for blobs that calls `steps` after each one.
+struct SteppedSink {
+    folder: DirSink,
+    steps: Option<Steps>,
+}
+
+impl BlobSink for SteppedSink {
+    fn put(&mut self, blob: &Blob) -> std::io::Result<()> {
+        self.folder.put(blob)?;
+        if let Some(steps) = &self.steps {
+            steps("blob of a package named");
+        }
+        Ok(())
+    }
+}
+
+fn compile(
+    mut compiler: Box<Compiler>,
+    package: &Package,
+    root: Option<&Path>,
+    steps: Option<Steps>,
+) -> Step {
     let name = package.name();
     let compiled = match root.map(DirSink::new).transpose() {
-        Ok(Some(mut sink)) => guarded(&name, || compiler.compile(package, &mut sink)),
+        Ok(Some(folder)) => {
+            let mut sink = SteppedSink { folder, steps };
+            guarded(&name, || compiler.compile(package, &mut sink))
+        }
         Ok(None) => guarded(&name, || compiler.compile(package, &mut NullSink)),
         Err(e) => Err(vec![problem(
             &name,
@@ -265,7 +292,9 @@ pub(crate) async fn publish(library: &Library, compiled: &Compiled) -> Result<Im
     }
     let manifest = serde_json::to_string(&signed).map_err(unwritten)?;
     let publication = publication(&library.blobs, compiled, &outcome, manifest)?;
+    library.step("publication prepared");
     library.store.publish(publication, library.config.clock.now_ms()).await?;
+    library.step("published");
     Ok(outcome)
 }
 

@@ -33,4 +33,4 @@ pub mod tokens;
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};
 pub use error::Error;
-pub use server::{Library, RunningServer, Server};
+pub use server::{Library, RunningServer, Server, Steps};

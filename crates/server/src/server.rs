@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -60,9 +60,25 @@ pub struct Library {
     pub store: Arc<SqliteStore>,
     pub key: ed25519_dalek::SigningKey,
     pub blobs: BlobFolder,
+    steps: OnceLock<Steps>,
 }
 
+/// Called at each step of an import, with the step's name. Tests end the process there.
+pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+
 impl Library {
+    /// From now on `steps` is called at each step of an import.
+    pub fn set_steps(&self, steps: Steps) {
+        let _ = self.steps.set(steps);
+    }
+    pub(crate) fn steps(&self) -> Option<Steps> {
+        self.steps.get().cloned()
+    }
+    pub(crate) fn step(&self, name: &'static str) {
+        if let Some(steps) = self.steps.get() {
+            steps(name);
+        }
+    }
     /// Opens the data folder of a server, and migrates it. `Error::NoServer` if there is none.
     pub fn open_existing(config: Config) -> Result<Self, Error> {
         backup::need_server(&config.data_dir)?;
@@ -90,7 +106,7 @@ impl Library {
         };
         let store = SqliteStore::open(dir, s.readers, s.slow_query_ms, config.clock.now_ms())?;
         let store = store.with_quota(quota);
-        Ok(Self { store: Arc::new(store), key, blobs, config })
+        Ok(Self { store: Arc::new(store), key, blobs, config, steps: OnceLock::new() })
     }
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {

@@ -1,23 +1,30 @@
-//! Takes a course file in at the desk without an account, agreeing to its key, and ends. Killed by tests/together/cable.rs.
+//! Takes a file of courses or of work in and ends. Killed by tests/together/cable.rs and imports.rs.
 //!
-//! `carry FOLDER FILE`.
+//! `carry FOLDER FILE`: in the account that is there, or at the desk without an account. A person agrees to a key that is new, and says
+//! that work without an account is theirs. With `CARREL_TEST_STEP=N` the process ends itself at the Nth step of a change of content.
 
 use std::path::Path;
 
 use carrel_core::{Error, Result, cable::Found};
-use carrel_tests::open;
+use carrel_tests::{ends_at_step, open_with};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let [folder, file] = arguments else {
         return Err(Error::Invalid("which folder, which file?".into()));
     };
-    let core = open(Path::new(folder), "carrier").await?;
+    let core = open_with(Path::new(folder), "carrier", ends_at_step()).await?;
     let file = Path::new(file);
-    core.open_guest().await?;
-    let Found::Courses(found) = core.look_at(file).await? else {
-        return Err(Error::Invalid("no courses".into()));
-    };
-    core.import_courses(file, Some(&found.fingerprint)).await?;
+    if core.account().is_none() {
+        core.open_guest().await?;
+    }
+    match core.look_at(file).await? {
+        Found::Courses(found) => {
+            core.import_courses(file, Some(&found.fingerprint)).await?;
+        }
+        Found::Work(_) => {
+            core.import_work(file, true).await?;
+        }
+    }
     core.close().await;
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! A whole client in a process of its own, to be killed at any moment: it studies, fetches a course, or takes a file in. One program,
-//! because each links the whole core.
+//! A whole client in a process of its own, to be killed at any moment: it studies, fetches a course, or takes a file in; or a server's
+//! command. One program, because each links the whole core.
 //!
-//! `mortal study|fetch|carry ...`
+//! `mortal study|fetch|carry|host ...`
 
 mod carry;
 mod fetch;
+mod host;
 mod study;
 
 use carrel_core::{Error, Result};
@@ -16,6 +17,7 @@ async fn main() -> Result<()> {
         Some((what, rest)) if what == "study" => study::run(rest).await,
         Some((what, rest)) if what == "fetch" => fetch::run(rest).await,
         Some((what, rest)) if what == "carry" => carry::run(rest).await,
-        _ => Err(Error::Invalid("study, fetch or carry?".into())),
+        Some((what, rest)) if what == "host" => host::run(rest).await,
+        _ => Err(Error::Invalid("study, fetch, carry or host?".into())),
     }
 }

@@ -1,10 +1,12 @@
 //! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
 //!
-//! The faults are in `server`, `client`, `package` and `ui`. Works on a copy of the tree (target/break): the checkout is never changed.
+//! The faults are in `server`, `client`, `review`, `package` and `ui`. Works on a copy of the tree (target/break): no file of the checkout gets
+//! other contents. Build nothing else in the checkout meanwhile: both trees share their target folder.
 //! Not here: why each fault matters; docs/TESTING.md has the table.
 
 mod client;
 mod package;
+mod review;
 mod server;
 mod ui;
 
@@ -28,14 +30,17 @@ struct Fault {
 }
 
 pub fn run(args: &[String]) -> Result {
-    let chosen: Vec<&Fault> = [server::FAULTS, package::FAULTS, client::FAULTS, ui::FAULTS]
-        .into_iter()
-        .flatten()
-        .filter(|f| {
-            args.is_empty()
-                || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
-        })
-        .collect();
+    let chosen: Vec<&Fault> =
+        [server::FAULTS, package::FAULTS, client::FAULTS, review::FAULTS, ui::FAULTS]
+            .into_iter()
+            .flatten()
+            .filter(|f| {
+                args.is_empty()
+                    || args
+                        .iter()
+                        .any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
+            })
+            .collect();
     if chosen.is_empty() {
         return Err("no fault has such a name or file".into());
     }
@@ -101,7 +106,16 @@ fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
         _ => rust_is_red(tree, fault.tests),
     };
     fs::write(&path, sound).map_err(failed)?;
+    touch(&sh::root().join(fault.file))?;
     outcome.map_err(|e| format!("{}: {e}", fault.name))
+}
+
+/// Makes cargo build the crate of this file again in the checkout. Both trees have the same target folder, and cargo gives their packages
+/// the same names in it: what was built with the fault would count as built from the checkout.
+fn touch(path: &Path) -> Result {
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let file = fs::File::options().append(true).open(path).map_err(failed)?;
+    file.set_modified(std::time::SystemTime::now()).map_err(|e| failed(e).into())
 }
 
 /// nextest's exit code for "tests ran and some failed". Others (no test matched, the build failed) prove nothing.

@@ -160,6 +160,7 @@ impl Core {
             take_courses(&library, &downloads, &path, &parcel, &journey)
         })
         .await?;
+        account.content.library.storage().step("import: done");
         self.slot().discard(&from);
         Ok(done)
     }
@@ -190,8 +191,18 @@ impl Core {
         }
         let claimed = work.head.is_guest();
         let rows: Arc<[String]> = work.rows.into();
-        let taken =
-            account.store.write("import_work", move |tx| join_rows(tx, &rows, claimed)).await?;
+        let storage = account.content.library.storage().clone();
+        let written = storage.clone();
+        let taken = account
+            .store
+            .write("import_work", move |tx| {
+                storage.step("import: work begun");
+                let taken = join_rows(tx, &rows, claimed);
+                storage.step("import: work joined");
+                taken
+            })
+            .await?;
+        written.step("import: work written");
         tracing::info!(
             cable.rows = taken.rows,
             cable.news = taken.news,
@@ -355,8 +366,10 @@ fn take(
         taking.iter().flat_map(|t| &t.manifest.manifest.blobs).map(|b| b.hash).collect();
     wanted.sort_unstable();
     let mut versions = Vec::with_capacity(taking.len());
+    let step = |name| library.storage().step(name);
     for one in taking {
         versions.push(carried::begin(library, &one.wish, &one.manifest)?);
+        step("import: course wanted");
     }
     let here = library.blobs().have_all(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
@@ -366,7 +379,9 @@ fn take(
         0 => None,
         need => Some(library.storage().reserve(need).map_err(|e| no_space(e, need))?),
     };
+    step("import: space reserved");
     let came = |bytes: usize| {
+        step("import: bytes copied");
         if let Some(promise) = &promise {
             promise.used(bytes as u64);
         }
@@ -411,6 +426,7 @@ fn take(
     // Whoever asked agreed to the key, or it was known; it is noted with the first course that came with it.
     if library.key_of(library.base_url())?.as_deref() != Some(&parcel.key) {
         library.accept(&parcel.key, &parcel.head)?;
+        step("import: key accepted");
     }
     for (one, version) in taking.iter().zip(&versions) {
         let missing = library.blobs().missing(*version)?;
@@ -428,10 +444,13 @@ fn take(
         if !carried::finish(library, &one.wish, *version, &one.manifest, origin)? {
             return Err(Error::Cancelled);
         }
+        step("import: course ready");
         if let Err(e) = library.index(&one.manifest) {
             tracing::warn!(download.id = %one.wish.id, error = %e, "a course cannot be searched");
         }
+        step("import: course indexed");
         library.relist(&one.manifest)?;
+        step("import: course listed");
         let changes =
             [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.wish.id.to_string())];
         library.changes().tell(changes.into());

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use super::Core;
 use crate::{
     Change, Error, Result,
-    storage::{Disk, Places, Storage, StorageOptions, SystemDisk},
+    storage::{Disk, Places, Steps, Storage, StorageOptions, SystemDisk},
 };
 
 /// How often it is looked whether a full disk has space again.
@@ -27,10 +27,12 @@ pub struct Space {
     /// The most that the organisation allows, in bytes.
     pub policy_budget: Option<u64>,
     pub disk: Arc<dyn Disk>,
+    /// Called at each step of a change of content; tests end the process there.
+    pub steps: Option<Steps>,
 }
 impl Default for Space {
     fn default() -> Self {
-        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk) }
+        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk), steps: None }
     }
 }
 
@@ -55,7 +57,7 @@ impl Core {
                 disk: space.disk,
                 clock,
                 changes,
-                steps: None,
+                steps: space.steps,
                 below,
             })
         })

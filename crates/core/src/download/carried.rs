@@ -9,6 +9,9 @@ use crate::{
 };
 
 /// Why a row waits for a file and for nothing else. Not a `Reason`: nobody sees it but the next start, which takes it back.
+///
+/// For a download that was wanted before, its phase and its reason follow, `cable:paused:user`: they are restored if the file is not
+/// taken in.
 const CABLE: &str = "cable";
 
 /// Where a carried version came from.
@@ -35,7 +38,10 @@ pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<
              VALUES (?1, ?2, ?3, ?4, 'paused', ?5, 0, ?6, ?7, NULL, 1, ?8, ?8, 0)
              ON CONFLICT (account, kind, id, scope) DO UPDATE SET
                wanted = excluded.wanted, pinned = 1, bytes_total = excluded.bytes_total,
-               phase = CASE WHEN ready IS NULL THEN 'paused' ELSE 'ready' END, reason = ?5",
+               phase = CASE WHEN ready IS NULL THEN 'paused' ELSE 'ready' END,
+               reason = CASE WHEN reason LIKE ?5 || '%' THEN reason
+                             WHEN phase = 'ready' THEN ?5
+                             ELSE ?5 || ':' || phase || ':' || reason END",
         )?
         .execute(params![account, kind, id, scope, CABLE, total, version, now])?;
         Ok(version)
@@ -84,7 +90,8 @@ pub fn finish(
     })
 }
 
-/// The file broke off: what was ready is ready, what was not here is not wanted. Blobs that were proved stay until space is short.
+/// The file broke off: what was ready is ready, what was being downloaded is in the queue as before, anything else is not wanted. Blobs
+/// that were proved stay until space is short.
 pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
     take_back(
         library,
@@ -106,6 +113,13 @@ fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
     all.extend(values);
     library.content_db().write(|tx| {
         for sql in [
+            // It stays wanted, so that what is here of it is not removed meanwhile; the download corrects the version.
+            format!(
+                "UPDATE download SET
+                   phase = substr(reason, length(?2) + 2, instr(substr(reason, length(?2) + 2), ':') - 1),
+                   reason = substr(reason, length(?2) + 2 + instr(substr(reason, length(?2) + 2), ':'))
+                 WHERE account = ?1 AND reason LIKE ?2 || ':%' {only}"
+            ),
             format!("DELETE FROM download WHERE account = ?1 AND reason = ?2 {only} AND ready IS NULL"),
             format!(
                 "UPDATE download SET wanted = NULL, phase = 'ready', reason = '',

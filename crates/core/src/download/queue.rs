@@ -244,7 +244,7 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
 /// One row, by the four values that name it.
 const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
 /// What is queued, runs, or waits by itself. A task may change the row only then: what the learner said meanwhile stays.
-const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason NOT IN ('user', 'cable'))";
+const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
 
 /// The task of a download stops or waits. Changes nothing if the learner paused or removed it meanwhile.
 pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
@@ -460,6 +460,7 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
                 unneeded.push(hash);
             }
         }
+        library.storage().remove_record([account, kind, id, scope]);
         Ok(unneeded)
     })?;
     for hash in &gone {
@@ -476,7 +477,7 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
         let rows = conn
             .prepare_cached(
                 "SELECT kind, id, scope, ready IS NULL FROM download
-                 WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason NOT IN ('user', 'cable')))
+                 WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason <> 'user' AND reason NOT LIKE 'cable%'))
                  ORDER BY requested_ms",
             )?
             .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?
@@ -710,5 +711,37 @@ mod tests {
         let left = library.blobs().have_all(&hashes).expect("an answer");
         assert_eq!(left.len(), blobs.len() - 1, "the one that only it needed is gone");
         assert!(!left.contains(&hashes[0]));
+    }
+
+    /// Time of this thread on the processor, so that other processes do not count.
+    #[cfg(target_os = "linux")]
+    fn busy_ns() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat")
+            .expect("the time of this thread");
+        text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_removal_takes_time_in_proportion_to_its_blobs() {
+        let time = |count: u32| {
+            let dir = scratch();
+            let content = library(dir.path());
+            let library = &content.library;
+            let blob = |n: u32| ManifestBlob {
+                hash: BlobHash::of(&n.to_le_bytes()),
+                size: 1,
+                media_type: "text/plain".into(),
+            };
+            let blobs: Vec<ManifestBlob> = (0..count).map(blob).collect();
+            let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
+            want(library, &wish, true).expect("wanted");
+            set_wanted(library, &wish, &manifest(1, &blobs), &blobs).expect("noted");
+            let began = busy_ns();
+            remove(library, &wish).expect("removed");
+            busy_ns() - began
+        };
+        let (few, many) = (time(5_000), time(40_000));
+        assert!(many < 20 * few, "8 times as many blobs took {} times as long", many / few);
     }
 }

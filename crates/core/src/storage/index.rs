@@ -19,7 +19,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{
     BALLAST, LOCK, MIGRATIONS,
-    records::{DownloadRecord, Keys, Pack, Records, VersionRecord, restore_blob, restore_version},
+    records::{
+        DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
+        restore_version,
+    },
 };
 use crate::{
     Clock, Error, Result,
@@ -286,7 +289,7 @@ impl Index {
         differ.fresh = settings == 0;
         if let Some(keys) = keys {
             let here = Keys::of_rows(&tx)?;
-            differ.keys = keys.limits != here.limits
+            differ.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
                 || keys.signing.iter().any(|(server, key)| here.signing.get(server) != Some(key))
                 || keys.accepted.iter().any(|key| !here.accepted.contains(key));
         }

@@ -215,7 +215,7 @@ impl Storage {
     fn let_go(&self) {
         self.inner.index.unlock();
     }
-    fn step(&self, name: &'static str) {
+    pub(crate) fn step(&self, name: &'static str) {
         self.inner.blobs.step(name);
     }
 
@@ -261,7 +261,8 @@ impl Storage {
                     None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
                 };
             }
-            Ok(())
+            // Until the record says the same: a full disk must not bring the earlier limits back at the next start.
+            records::note_new_limits(tx)
         })?;
         self.hold_budget()?;
         if let Err(e) = self.write_keys() {

@@ -177,7 +177,7 @@ impl Keys {
         Ok(Self { signing, accepted, limits })
     }
 
-    /// Puts what is missing or differs into the tables; keys that only the tables have stay.
+    /// Puts what is missing or differs into the tables; keys that only the tables have stay, and so do limits that are newer than the record.
     pub(super) fn restore(&self, tx: &Connection) -> Result<()> {
         for (server, key) in &self.signing {
             tx.prepare_cached("INSERT OR REPLACE INTO signing_key (server, key) VALUES (?1, ?2)")?
@@ -189,6 +189,9 @@ impl Keys {
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![k.account, k.key, k.server, k.server_name, k.accepted_ms])?;
+        }
+        if has_new_limits(tx)? {
+            return Ok(());
         }
         tx.execute("DELETE FROM setting WHERE name IN ('budget', 'floor')", [])?;
         for (name, value) in &self.limits {
@@ -536,8 +539,18 @@ impl Storage {
             if records.keys().ok().flatten().as_ref() != Some(&keys) {
                 records.write_keys(&keys)?;
             }
+            tx.execute("DELETE FROM setting WHERE name = ?1", [NEW_LIMITS])?;
             Ok(())
         })
+    }
+
+    /// Deletes the record of a download that is being taken back, before its row is gone for good: a record without a row would bring the
+    /// download back if the index were made anew. A row without a record gets one again.
+    pub(crate) fn remove_record(&self, [account, kind, id, scope]: [&str; 4]) {
+        if let Err(e) = self.records().remove_download(account, kind, id, scope) {
+            // Tried again by `remove_records`.
+            tracing::warn!(error = %e, "the record of a download stays for now");
+        }
     }
 
     /// Deletes the records of downloads that were taken back.
@@ -595,6 +608,18 @@ impl Storage {
         }
         self.write_keys()
     }
+}
+
+/// The setting that tells that the limits in the database are newer than those in the record.
+const NEW_LIMITS: &str = "limits are new";
+
+/// Notes that limits changed; `write_keys` takes it back.
+pub(super) fn note_new_limits(tx: &Connection) -> Result<()> {
+    tx.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, 1)", [NEW_LIMITS])?;
+    Ok(())
+}
+pub(super) fn has_new_limits(conn: &Connection) -> Result<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM setting WHERE name = ?1")?.exists([NEW_LIMITS])?)
 }
 
 /// The row of a version, made or corrected; gives its number.

@@ -71,6 +71,18 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     Ok(true)
 }
 
+/// Deletes what a backup that was killed left. Call it while no backup is being made.
+pub(super) fn remove_unfinished(dir: &Path) {
+    let Ok(files) = fs::read_dir(folder(dir)) else { return };
+    for path in files.flatten().map(|f| f.path()) {
+        if path.extension().is_some_and(|e| e == "part")
+            && let Err(e) = fs::remove_file(&path)
+        {
+            tracing::warn!(store.backup = %path.display(), error = %e, "an unfinished backup stays");
+        }
+    }
+}
+
 fn copy(dir: &Path, now_ms: i64) -> Result<()> {
     let conn = carrel_sqlite::open(&dir.join(FILE), carrel_sqlite::Options::reader())?;
     Ok(carrel_sqlite::backup(&conn, &folder(dir).join(format!("{DAILY}{now_ms}.db")))?)

@@ -135,6 +135,7 @@ fn open_file(
     lock: &mut File,
 ) -> Result<(Connection, Journal, Opened)> {
     let clean = end == End::Clean;
+    backups::remove_unfinished(dir);
     recovery::finish(dir, steps)?;
     let path = dir.join(FILE);
     let new_file = is_empty(&path)? && !recovery::has_traces(dir);

@@ -7,7 +7,7 @@ use carrel_model::{
     ItemId,
     lattice::{Row, RowKey, RowKind, RowType, Validate},
 };
-use carrel_sqlite::rows::{self, Kind, Owner, TableSpec};
+use carrel_sqlite::rows::{self, Column, Kind, Owner, TableSpec};
 use rusqlite::{
     Connection, Params, params_from_iter,
     types::{Value, ValueRef},
@@ -97,6 +97,66 @@ pub(super) fn each(
     })
 }
 
+/// The same for a file of this or an earlier schema: a column that its table lacks has the value that means "nothing", and what an
+/// earlier release kept as an unknown field is read as the field that it is now.
+pub(super) fn each_of_earlier(
+    conn: &Connection,
+    row_type: RowType,
+    clause: &str,
+    mut take: impl FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    let spec = TableSpec::of(row_type);
+    let missing = missing_columns(conn, spec);
+    let columns: Vec<String> = spec
+        .columns()
+        .map(|c| match missing.contains(&c.name) {
+            true => format!("{} AS {}", nothing(spec, c), c.name),
+            false => c.name.to_owned(),
+        })
+        .collect();
+    visit_columns(conn, row_type, &columns.join(", "), clause, [], |_, read| match read {
+        Ok(row) if missing.is_empty() => take(row),
+        Ok(row) => take(as_of_now(row)),
+        Err(problem) => {
+            log(row_type, &problem);
+            Ok(())
+        }
+    })
+}
+
+/// Columns of this release that the table of the file lacks. None if the table cannot be described: then it cannot be read either.
+fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
+    let names = || -> rusqlite::Result<Vec<String>> {
+        conn.prepare("SELECT name FROM pragma_table_info(?1)")?
+            .query_map([spec.table], |r| r.get(0))?
+            .collect()
+    };
+    match names() {
+        Ok(there) if !there.is_empty() => {
+            spec.columns().map(|c| c.name).filter(|name| !there.iter().any(|t| t == name)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The value of a column that was never written, as SQL.
+fn nothing(spec: &TableSpec, column: Column) -> String {
+    let is_earliest_time = spec.minima.contains(&column)
+        || spec.least.iter().any(|tuple| tuple.first() == Some(&column));
+    match column.kind {
+        Kind::Int if is_earliest_time => rows::NEVER.to_string(),
+        Kind::Int => "0".to_owned(),
+        Kind::Text => "''".to_owned(),
+        Kind::Uuid | Kind::Hash | Kind::MaybeUuid => "x''".to_owned(),
+    }
+}
+
+/// Unknown fields of the row that are fields now take their places, if the row is valid then.
+fn as_of_now(row: Row) -> Row {
+    let read = serde_json::to_string(&row).ok().and_then(|text| Row::from_json(&text).ok());
+    read.filter(|read| read.validate().is_ok()).unwrap_or(row)
+}
+
 /// The keys of all rows of one kind, as far as they can be read, also of rows that cannot.
 pub(super) fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
     let spec = TableSpec::of(row_type);
@@ -175,11 +235,22 @@ fn visit(
     row_type: RowType,
     clause: &str,
     params: impl Params,
+    take: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
+) -> Result<()> {
+    let columns: Vec<&str> = TableSpec::of(row_type).columns().map(|c| c.name).collect();
+    visit_columns(conn, row_type, &columns.join(", "), clause, params, take)
+}
+
+/// `columns`: those of the table, in the order in which a row is read.
+fn visit_columns(
+    conn: &Connection,
+    row_type: RowType,
+    columns: &str,
+    clause: &str,
+    params: impl Params,
     mut take: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
 ) -> Result<()> {
-    let spec = TableSpec::of(row_type);
-    let columns: Vec<&str> = spec.columns().map(|c| c.name).collect();
-    let sql = format!("SELECT {} FROM {} {clause}", columns.join(", "), spec.table);
+    let sql = format!("SELECT {columns} FROM {} {clause}", TableSpec::of(row_type).table);
     let mut stmt = conn.prepare_cached(&sql)?;
     let mut found = stmt.query(params)?;
     while let Some(r) = found.next()? {

@@ -93,3 +93,35 @@ fn snapshot<T>(conn: &Connection, f: impl FnOnce(&Connection) -> Result<T>) -> R
     tx.finish()?;
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_ends_after_the_closing_keeps_no_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("user.db");
+        drop(carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap());
+        let readers = Arc::new(Readers::new(path, Arc::default()));
+        let (running, is_running) = tokio::sync::oneshot::channel();
+        let (finish, may_finish) = std::sync::mpsc::channel();
+        let read = tokio::spawn({
+            let readers = readers.clone();
+            async move {
+                let read = readers.read(move |conn| {
+                    let _ = running.send(());
+                    let _ = may_finish.recv();
+                    Ok(conn.query_row("SELECT 7", [], |r| r.get::<_, i64>(0))?)
+                });
+                read.await
+            }
+        });
+        is_running.await.unwrap();
+        readers.close();
+        finish.send(()).unwrap();
+        assert_eq!(read.await.unwrap().unwrap(), 7, "what runs ends as it is");
+        assert!(readers.shared.idle().is_none(), "its connection is closed");
+        assert!(readers.read(|_| Ok(())).await.is_err(), "and no other read begins");
+    }
+}

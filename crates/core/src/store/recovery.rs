@@ -270,7 +270,7 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
         // From both ends: each walk ends at the first damaged page.
         for order in ["", " DESC"] {
             let clause = checked::order_by(*row_type, order);
-            let read = checked::each(source, *row_type, &clause, [], |row| {
+            let read = checked::each_of_earlier(source, *row_type, &clause, |row| {
                 known.insert(row.key());
                 let news = if row.is_server_only() { tx.apply_remote(row) } else { tx.carry(row) };
                 match news {

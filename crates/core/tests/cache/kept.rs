@@ -306,3 +306,88 @@ fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
         assert!(read().is_ok(), "{seed}");
     }
 }
+
+/// Without file descriptors, and as a user without permission: in another process, because both count for all of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_descriptors_or_permission_the_cache_is_left_alone() {
+    use std::{
+        fs::{self, File},
+        os::unix::{
+            fs::{MetadataExt, PermissionsExt},
+            process::CommandExt,
+        },
+    };
+
+    const CHILD: &str = "CARREL_TEST_OPEN";
+    const FILE: &str = "CARREL_TEST_FILE";
+    if let Ok(what) = std::env::var(CHILD) {
+        let path = std::path::PathBuf::from(std::env::var(FILE).unwrap());
+        if what == "denied" {
+            let db = Db::open(&path, TABLE, 0).unwrap();
+            assert_eq!(numbers(&db), 0);
+            insert(&db, 2).unwrap();
+            assert_eq!(numbers(&db), 2, "this run has a cache in memory");
+            return;
+        }
+        let mut held = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            held.push(file);
+        }
+        let (mut without, mut with) = (0, 0);
+        for free in 0..16 {
+            let db = Db::open(&path, TABLE, 0).unwrap_or_else(|e| panic!("{free}: {e}"));
+            match numbers(&db) {
+                7 => with += 1,
+                0 => without += 1,
+                other => panic!("{free}: {other} rows"),
+            }
+            drop(db);
+            held.pop();
+        }
+        assert!(without > 0 && with > 0, "{without} and {with}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = dir.path().join("cache");
+    fs::create_dir(&folder).unwrap();
+    let path = folder.join("cache.db");
+    let db = Db::open(&path, TABLE, 0).unwrap();
+    insert(&db, 7).unwrap();
+    drop(db);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let program = dir.path().join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let is_root = fs::metadata(dir.path()).unwrap().uid() == 0;
+    for what in ["files", "denied"] {
+        let mut child = std::process::Command::new("sh");
+        child
+            .args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""])
+            .arg(&program)
+            .arg("kept::without_descriptors_or_permission_the_cache_is_left_alone")
+            .env(CHILD, what)
+            .env(FILE, &path)
+            .current_dir("/");
+        if what == "denied" {
+            if !is_root {
+                #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+                {
+                    eprintln!("skipped: a process of another user needs root");
+                }
+                continue;
+            }
+            child.uid(65_534).gid(65_534);
+        }
+        let done = child.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{what}: {said}");
+        let names: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|f| f.unwrap().file_name()).collect();
+        assert!(
+            names.iter().all(|n| !n.to_string_lossy().contains("damaged")),
+            "{what}: nothing was put aside: {names:?}"
+        );
+        assert_eq!(numbers(&Db::open(&path, TABLE, 0).unwrap()), 7, "{what}: all of it is back");
+    }
+}

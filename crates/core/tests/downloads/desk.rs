@@ -145,8 +145,12 @@ impl Desk {
     pub fn state(&self, id: &Slug) -> State {
         self.downloads().state(Kind::Course, id).expect("a state")
     }
+    /// The state of a course or story.
+    pub fn state_of(&self, course: &Course) -> State {
+        self.downloads().state_of(&whole(course)).expect("a state")
+    }
     pub fn start(&self, course: &Course) {
-        self.downloads().start(Kind::Course, &course.id).expect("it is wanted");
+        self.downloads().start(course.kind(), &course.id).expect("it is wanted");
     }
 
     /// The catalogue names this version now.
@@ -223,7 +227,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 pub fn whole(course: &Course) -> Wish {
-    Wish::whole(Kind::Course, &course.id)
+    Wish::whole(course.kind(), &course.id)
 }
 
 /// In memory where there is such a place: these tests write much and prove nothing about platters.

@@ -11,13 +11,16 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_core::http::{Failure, FailureKind, Http, Reply, Request};
+use carrel_core::{
+    http::{Failure, FailureKind, Http, Reply, Request},
+    library::Kind,
+};
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{
         AudioRef, BlobRef, Block, CourseMeta, CourseOutline, Cover, Difficulty, LessonOutline,
         Manifest, ManifestBlob, ManifestContent, SectionBody, SectionOutline, SectionType,
-        SignedManifest,
+        SignedManifest, StoryMeta,
     },
 };
 use ed25519_dalek::{Signer, SigningKey};
@@ -337,14 +340,20 @@ pub struct Course {
     pub id: Slug,
     pub lessons: Vec<LessonOutline>,
     pub blobs: Vec<(ManifestBlob, Bytes)>,
+    /// The text of a story; none for a course.
+    story: Option<BlobHash>,
 }
 
 impl Course {
     /// `sizes`: for each lesson the sizes of its recordings, one a section. `edition` is written into every body and recording of the
     /// lessons that `changed` says.
     pub fn new(id: &str, sizes: &[&[usize]]) -> Self {
-        let mut course =
-            Self { id: Slug::new(id).unwrap(), lessons: Vec::new(), blobs: Vec::new() };
+        let mut course = Self {
+            id: Slug::new(id).unwrap(),
+            lessons: Vec::new(),
+            blobs: Vec::new(),
+            story: None,
+        };
         for (l, sizes) in sizes.iter().enumerate() {
             let mut sections = Vec::new();
             for (s, size) in sizes.iter().enumerate() {
@@ -356,6 +365,19 @@ impl Course {
             course.lessons.push(LessonOutline { id, title, summary: String::new(), sections });
         }
         course
+    }
+    /// A story with recordings of these sizes.
+    pub fn story(id: &str, sizes: &[usize]) -> Self {
+        let mut story = Self::new(id, &[]);
+        for (n, size) in sizes.iter().enumerate() {
+            story.add(recording(&format!("{id} {n}"), *size), "audio/mpeg");
+        }
+        let text = format!("{{\"title\":\"The story {id}\"}}");
+        story.story = Some(story.add(text.into(), "application/json").hash);
+        story
+    }
+    pub fn kind(&self) -> Kind {
+        if self.story.is_some() { Kind::Story } else { Kind::Course }
     }
     fn section(&mut self, lesson: usize, section: usize, media: Bytes) -> SectionOutline {
         let blob = self.add(media, "audio/mpeg");
@@ -417,6 +439,16 @@ impl Course {
         let mut blobs: Vec<_> = self.blobs.iter().map(|(b, _)| b.clone()).collect();
         blobs.sort();
         blobs.dedup();
+        let format = carrel_model::content::MANIFEST_FORMAT.into();
+        if let Some(body) = self.story {
+            let meta = StoryMeta {
+                id: self.id.clone(),
+                title: format!("The story {}", self.id),
+                total_bytes: self.bytes(),
+                ..story_meta()
+            };
+            return Manifest { format, content: ManifestContent::Story { meta, body }, blobs };
+        }
         let meta = CourseMeta {
             id: self.id.clone(),
             title: format!("The course {}", self.id),
@@ -437,12 +469,16 @@ impl Course {
         };
         let outline =
             CourseOutline { lessons: self.lessons.clone(), stories: Vec::new(), vocabulary: None };
-        Manifest {
-            format: carrel_model::content::MANIFEST_FORMAT.into(),
-            content: ManifestContent::Course { meta, outline },
-            blobs,
-        }
+        Manifest { format, content: ManifestContent::Course { meta, outline }, blobs }
     }
+}
+
+fn story_meta() -> StoryMeta {
+    let meta = serde_json::json!({
+        "id": "story", "title": "", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1, "narrated": false,
+        "totalBytes": 1, "cover": Cover::from_title("x"),
+    });
+    serde_json::from_value(meta).unwrap()
 }
 
 /// Bytes that say what they are, and are all different.

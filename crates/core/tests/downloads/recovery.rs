@@ -26,12 +26,13 @@ use crate::{
     small_disk::SmallDisk,
 };
 
-/// Two courses and a single lesson, with small and large bodies.
-fn courses() -> [Course; 3] {
+/// Courses and a story, with small and large bodies.
+fn courses() -> [Course; 4] {
     [
         Course::new("river", &[&[40_000, 900], &[70_000]]),
         Course::new("stone", &[&[35_000; 2], &[2_000; 12]]),
         Course::new("cloud", &[&[33_000], &[500; 3]]),
+        Course::story("lantern", &[45_000, 800]),
     ]
 }
 
@@ -97,7 +98,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, u64> {
 /// Every course opens, and every byte of it is what it should be.
 async fn assert_readable(desk: &Desk, what: &str) {
     for course in &courses() {
-        let shown = desk.content.library.manifest(Kind::Course, &course.id).await;
+        let shown = desk.content.library.manifest(course.kind(), &course.id).await;
         let shown = shown.unwrap_or_else(|e| panic!("{what}: {}: {e}", course.id)).value;
         assert_eq!(shown.manifest, course.manifest(), "{what}");
         for (blob, bytes) in &course.blobs {
@@ -111,7 +112,7 @@ async fn assert_readable(desk: &Desk, what: &str) {
 async fn assert_ready(desk: &Desk, what: &str) {
     assert_readable(desk, what).await;
     for course in &courses() {
-        assert_eq!(desk.state(&course.id).phase, Phase::Ready, "{what}: {}", course.id);
+        assert_eq!(desk.state_of(course).phase, Phase::Ready, "{what}: {}", course.id);
         desk.assert_whole(course);
     }
 }
@@ -137,7 +138,7 @@ async fn assert_recovers(copy: TempDir, what: &str) {
     assert_readable(&desk, what).await;
     // What counts as ready is whole, before anything is checked in the background.
     for course in &courses() {
-        if desk.state(&course.id).phase == Phase::Ready {
+        if desk.state_of(course).phase == Phase::Ready {
             desk.assert_whole(course);
         }
     }
@@ -260,7 +261,7 @@ async fn a_library_without_records_gets_them() {
 #[tokio::test]
 async fn files_are_hashed_before_an_index_counts_as_complete() {
     let (net, template) = library(false).await;
-    let [river, stone, _] = courses();
+    let [river, stone, ..] = courses();
     let file = |dir: &Path, n: usize, course: &Course| {
         let hex = course.media()[n].hash.to_hex();
         dir.join("shared/blobs").join(&hex[..2]).join(hex)
@@ -277,6 +278,31 @@ async fn files_are_hashed_before_an_index_counts_as_complete() {
     assert_eq!(desk.state(&stone.id).phase, Phase::Ready);
     assert!(kept.exists());
     drop(net);
+}
+
+/// Without index and records nothing says what a file is for: it is hashed and kept, and a download does not fetch it again.
+#[tokio::test]
+async fn files_that_nothing_names_are_kept_when_the_index_is_made_anew() {
+    let (net, template) = library(false).await;
+    let path = |name: &str| template.path().join("shared").join(name);
+    fs::remove_dir_all(path("records")).unwrap();
+    fs::remove_file(path("content.db")).unwrap();
+    let before: BTreeMap<_, _> = files(&path("blobs"));
+    assert!(before.len() >= 4, "{before:?}");
+    net.forget_counts();
+    let (blobs, count) = (path("blobs"), before.len());
+    let desk = Desk::in_folder_at(&net, template.path());
+    let swept = desk.content.library.storage().sweep().unwrap();
+    assert_eq!((swept.orphans, swept.adopted), (0, count), "{swept:?}");
+    assert_eq!(files(&blobs), before);
+    for course in &courses() {
+        desk.start(course);
+        desk.ready(course).await;
+        desk.assert_whole(course);
+        for blob in course.media().iter().filter(|b| b.size > 32 * 1024) {
+            assert_eq!(net.sent(blob.hash), 0, "{}: it was here", course.id);
+        }
+    }
 }
 
 /// The state of a store whose index cannot be opened, for each cause: read, and not touched.
@@ -438,7 +464,7 @@ async fn on_a_full_disk_nothing_is_lost_and_space_brings_all_of_it_back() {
             net.publish(&courses()[1]);
             let desk = desk.restart().await;
             let course = &courses()[0];
-            assert_eq!(desk.state(&course.id).phase, Phase::Ready, "{what}");
+            assert_eq!(desk.state_of(course).phase, Phase::Ready, "{what}");
             desk.assert_whole(course);
             if action != "update" {
                 assert_ready(&desk, &what).await;
@@ -465,14 +491,42 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
         .storage()
         .db()
         .with(|conn| {
-            conn.pragma_update(None, "cache_size", 0)?;
-            conn.pragma_update(None, "shrink_memory", 1).or(Ok(()))
+            conn.flush_prepared_statement_cache();
+            Ok(conn.execute_batch("PRAGMA cache_size = 0; PRAGMA shrink_memory")?)
         })
         .unwrap();
     assert_readable(&desk, "damaged while open").await;
+    assert!(desk.dir.path().join("shared/content.db.damaged").exists(), "it was found");
     let storage: &Storage = desk.content.library.storage();
     storage.sweep().unwrap();
     assert_ready(&desk, "repaired").await;
+}
+
+/// The app is killed while the files of a removed download are deleted, and the index is destroyed before the next start.
+#[tokio::test]
+async fn a_removed_download_does_not_come_back_with_its_record() {
+    let (_, template) = library(false).await;
+    let picture = scratch();
+    let (from, to) = (template.path().to_owned(), picture.path().to_owned());
+    let steps = Arc::new(move |step: &'static str| {
+        if step == "doomed" && !to.join("shared").exists() {
+            copy_folder(&from, &to);
+        }
+    });
+    let [river, others @ ..] = courses();
+    let desk = Desk::stepped(&offline(), template.path(), steps);
+    desk.downloads().remove(Kind::Course, &river.id).unwrap();
+    desk.content.close();
+    fs::remove_file(picture.path().join("shared/content.db")).expect("the step was reached");
+    let _ = fs::remove_file(picture.path().join("shared/content.db-wal"));
+    let _ = fs::remove_file(picture.path().join("shared/content.db-shm"));
+    let desk = Desk::in_folder(&offline(), picture);
+    desk.content.library.storage().sweep().unwrap();
+    assert_eq!(desk.state_of(&river).phase, Phase::Absent);
+    for course in &others {
+        assert_eq!(desk.state_of(course).phase, Phase::Ready, "{}", course.id);
+        desk.assert_whole(course);
+    }
 }
 
 /// Killed at each step of downloading, replacing and removing, opened again with the network, then rebuilt without both.
@@ -501,7 +555,7 @@ async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_tha
             desk.start(course);
             desk.ready(course).await;
         }
-        let [river, stone, _] = courses();
+        let [river, stone, ..] = courses();
         net.publish(&stone.with_another(0, 1));
         desk.start(&stone);
         desk.ready(&stone).await;
@@ -533,8 +587,8 @@ async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_tha
         let desk = Desk::in_folder(&publish(), dir);
         desk.content.library.storage().sweep().unwrap();
         for course in &courses() {
-            if desk.state(&course.id).phase == Phase::Ready {
-                let shown = desk.content.library.manifest(Kind::Course, &course.id).await.unwrap();
+            if desk.state_of(course).phase == Phase::Ready {
+                let shown = desk.content.library.manifest(course.kind(), &course.id).await.unwrap();
                 for blob in &shown.value.manifest.blobs {
                     assert!(desk.content.library.blobs().prove(blob.hash).unwrap(), "{step}");
                 }

@@ -5,7 +5,7 @@ use carrel_core::{
     cache::{Came, MediaKind},
     download::Wish,
     library::Kind,
-    storage::Removal,
+    storage::{Removal, Storage},
 };
 use carrel_model::{BlobHash, Slug};
 use carrel_testkit::disk::length_of;
@@ -87,4 +87,31 @@ fn cleared_text_gives_its_pages_back() {
     assert_eq!(storage.clear_cache().unwrap(), 400 * 20 * KIB);
     let freed = full - length_of(dir.path());
     assert!(freed > 7 * MIB, "{freed} bytes came back");
+}
+
+/// The record of limits (`records/keys.json`) brings them back when the database is gone; it never takes the place of a later choice.
+#[test]
+fn limits_whose_record_could_not_be_written_are_those_of_the_next_start() {
+    let dir = scratch();
+    let (mut storage, clock, disk) = small(dir.path(), GIB);
+    let again = |storage: Storage| {
+        drop(storage);
+        open(dir.path(), disk.clone(), &clock)
+    };
+    // Nothing can take the place of the record: each write fails, also for root.
+    let blocker = dir.path().join(format!("records/keys.{}.new", std::process::id()));
+    for budget in [Some(2 * GIB), None, Some(GIB)] {
+        std::fs::create_dir(&blocker).unwrap();
+        storage.set_limits(budget, Some(0)).unwrap();
+        storage = again(storage);
+        assert_eq!(storage.limits().unwrap().budget, budget, "not what the record says");
+        std::fs::remove_dir(&blocker).unwrap();
+        storage.sweep().unwrap();
+        drop(storage);
+        for name in ["content.db", "content.db-wal", "content.db-shm"] {
+            let _ = std::fs::remove_file(dir.path().join(name));
+        }
+        storage = open(dir.path(), disk.clone(), &clock);
+        assert_eq!(storage.limits().unwrap().budget, budget, "from the record");
+    }
 }

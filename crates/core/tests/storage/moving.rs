@@ -1,6 +1,9 @@
 //! Content is moved to another folder: while it is used, with a kill at each step, and refused where it must be.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use carrel_core::{
     Error,
@@ -166,12 +169,15 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
         let mut part = storage.blobs().part(begun).unwrap();
         part.write(&bytes).unwrap();
         let (started, first) = std::sync::mpsc::channel();
+        let moved = AtomicBool::new(false);
         let (written, refused) = std::thread::scope(|s| {
             let writer = s.spawn(|| {
                 let mut written = Vec::new();
                 for n in 0.. {
                     let (hash, bytes) = blob(5_000 + n, if n % 2 == 0 { KIB } else { 40 * KIB });
+                    let is_late = moved.load(Ordering::SeqCst);
                     match storage.blobs().put_from(hash, &bytes, Came::Asked) {
+                        Ok(()) if is_late => panic!("written to the old folder after the move"),
                         Ok(()) => written.push(hash),
                         Err(e) => return (written, e),
                     }
@@ -183,6 +189,7 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
                 first.recv().unwrap();
             }
             places.switch(&storage).unwrap();
+            moved.store(true, Ordering::SeqCst);
             writer.join().unwrap()
         });
         assert_eq!(refused.code(), ErrorCode::Storage, "{refused}");

@@ -11,13 +11,14 @@ use std::{
 use carrel_core::{
     Error,
     learning::{Learning, Step},
-    store::{Repair, Steps, Store, checked, outbox},
+    store::{MIGRATIONS, Repair, Steps, Store, checked, outbox},
 };
 use carrel_model::{
     BlobHash,
     content::Response,
     lattice::{ItemKind, Join, Row, RowKey, RowType},
 };
+use carrel_sqlite::rows::SPECS;
 use carrel_testkit::{Chance, FakeClock, SeededIds};
 use tempfile::TempDir;
 
@@ -301,6 +302,122 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
     assert!(named > 0 && periods > 0, "{named} rows by name, {periods} periods");
 }
 
+#[tokio::test]
+async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
+    let folder = worked(false).await;
+    let backups = folder.dir.path().join("backups");
+    let names = || -> Vec<_> {
+        fs::read_dir(&backups)
+            .unwrap()
+            .map(|f| f.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    let before = names();
+    for name in ["daily-7.db.part", "before-0003-9.db.part"] {
+        fs::write(backups.join(name), "half a backup").unwrap();
+    }
+    let store = Store::open(folder.dir.path(), options(1, &folder.clock)).unwrap();
+    let (mut before, mut after) = (before, names());
+    before.sort();
+    after.sort();
+    assert_eq!(after, before, "and the finished ones stay");
+    store.close().await;
+}
+
+/// An earlier release renamed the damaged file first and wrote the new one afterwards: killed in between it left no file, only what it
+/// had set aside, and perhaps a backup.
+#[tokio::test]
+async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() {
+    for closed in [true, false] {
+        let folder = worked(closed).await;
+        for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
+            let what = format!("closed {closed}, backup {backup}, journal {journal}");
+            let dir = scratch();
+            copy_dir(folder.dir.path(), dir.path());
+            for suffix in ["", "-wal", "-shm"] {
+                let name = |start: &str| dir.path().join(format!("{start}.db{suffix}"));
+                let _ = fs::rename(name("user"), name("user.damaged-7"));
+            }
+            if !backup {
+                fs::remove_dir_all(dir.path().join("backups")).unwrap();
+            }
+            if !journal {
+                fs::remove_dir_all(dir.path().join("journal")).unwrap();
+            }
+            let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
+            assert!(lost.is_none_or(|r| r.lost.is_empty()), "{what}: all of it can be read");
+        }
+    }
+}
+
+/// The file of `folder` as a release with the first `schema` migrations kept it: without later tables and columns, and with submitted
+/// answers as an unknown field.
+fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
+    let mut conn = carrel_sqlite::open(path, Default::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..schema], None, 0).unwrap();
+    let now = folder.dir.path().join("user.db");
+    conn.execute("ATTACH ?1 AS now", [now.to_str().unwrap()]).unwrap();
+    for spec in &SPECS {
+        let mut stmt = conn.prepare("SELECT name FROM pragma_table_info(?1, 'main')").unwrap();
+        let there = stmt.query_map([spec.table], |r| r.get(0)).unwrap();
+        let there: Vec<String> = there.collect::<Result<_, _>>().unwrap();
+        let had_answers = spec.table == "attempt" && !there.contains(&"answers".to_owned());
+        let values: Vec<&str> = there
+            .iter()
+            .map(|name| match name.as_str() {
+                "extra" if had_answers => {
+                    "iif(answers = '', extra, json_object('answers', json(answers)))"
+                }
+                name => name,
+            })
+            .collect();
+        let (names, values) = (there.join(", "), values.join(", "));
+        let sql =
+            format!("INSERT INTO main.{0} ({names}) SELECT {values} FROM now.{0}", spec.table);
+        conn.execute(&sql, []).unwrap();
+    }
+    conn.execute_batch("DETACH now; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+}
+
+/// A damaged file of an earlier release, without backup and journal: what can be read of it is read as that release wrote it.
+#[tokio::test]
+async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
+    let folder = worked(true).await;
+    let attempts = |rows: &Rows| -> usize {
+        rows.values()
+            .filter(|r| matches!(r, Row::Attempt(a) if a.answers.as_ref().is_some_and(|a| !a.is_empty())))
+            .count()
+    };
+    assert!(attempts(&folder.rows) >= 20, "attempts with submitted answers");
+    for schema in 1..=MIGRATIONS.len() {
+        for table in ["kv", "progress", "answer"] {
+            let what = format!("schema {schema}, {table}");
+            let dir = scratch();
+            let path = dir.path().join("user.db");
+            as_of_schema(&folder, schema, &path);
+            let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
+            let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+            let page: i64 = conn.query_row(sql, [table], |r| r.get(0)).unwrap();
+            let page = usize::try_from(page).unwrap();
+            drop(conn);
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[(page - 1) * 4096..page * 4096].fill(0xa5);
+            fs::write(&path, bytes).unwrap();
+
+            let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
+            let repair = store.last_repair().expect(&what);
+            assert_eq!(repair.unknown_since_ms, Some(0), "{what}: nothing vouches for the rest");
+            let now = all(&store).await;
+            for (key, row) in &folder.rows {
+                if key.row_type.as_str() != table {
+                    assert_eq!(now.get(key), Some(row), "{what}");
+                }
+            }
+            store.close().await;
+        }
+    }
+}
+
 /// Copies the folder at each step of a repair: what a kill at that step would leave.
 fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
@@ -358,6 +475,14 @@ async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
                 });
                 assert!(aside, "{what}: the damaged file is kept");
             }
+            let unplaced = fs::read_dir(second.path())
+                .unwrap()
+                .flatten()
+                .find(|f| f.file_name().to_string_lossy().starts_with("user.recover"));
+            assert!(
+                unplaced.is_none(),
+                "{what}: a new file was not put in its place: {unplaced:?}"
+            );
             *seen.entry(step).or_insert(0) += 1;
             kills += 1;
         }

@@ -5,8 +5,7 @@
 //! A small file system in memory and another user need root; without it these tests say so and pass.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
@@ -24,54 +23,13 @@ use carrel_model::{
 };
 use carrel_testkit::{FakeClock, SeededIds};
 
-use crate::world::{options, tick};
+use crate::{
+    small_disk::SmallDisk,
+    world::{options, tick},
+};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
-
-/// A file system of its own; gone with its owner.
-struct SmallDisk {
-    dir: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn new(bytes: u64) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let size = format!("size={bytes}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(dir.path())
-            .output();
-        if mounted.is_ok_and(|o| o.status.success()) {
-            return Some(Self { dir });
-        }
-        skipped("a small file system cannot be mounted here (root is needed)");
-        None
-    }
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-    /// Fills all but `left` bytes (to a page).
-    fn fill(&self, left: u64) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = File::create(&path).unwrap();
-        let page = vec![1; 4096];
-        let free = || fs4::available_space(self.path()).unwrap();
-        while free() > left && file.write_all(&page).is_ok() {}
-        path
-    }
-    fn remount(&self, mode: &str) {
-        let how = format!("remount,{mode}");
-        let done = Command::new("mount").args(["-o", &how]).arg(self.path()).status().unwrap();
-        assert!(done.success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skipped(why: &str) {
@@ -237,7 +195,7 @@ async fn a_read_only_file_system_is_read() {
     for killed in [false, true] {
         let (dir, clock) = (disk.path().join(format!("work-{killed}")), FakeClock::noon());
         folder(&dir, &clock, killed).await;
-        disk.remount("ro");
+        disk.set_read_only(true);
         let (store, learning) = open(&dir, &clock).unwrap();
         assert!(matches!(store.read_only(), Some(Error::Denied(_))), "{:?}", store.read_only());
         assert_eq!(done(&learning).await, 30);
@@ -245,7 +203,7 @@ async fn a_read_only_file_system_is_read() {
         assert!(matches!(refused, Error::Denied(_)) && !refused.hint().is_empty(), "{refused}");
         let (all, ids) = (disk.path().join("data"), SeededIds::new(1));
         Accounts::open(&all, "laptop", &clock, &ids).expect("the list cannot be written");
-        disk.remount("rw");
+        disk.set_read_only(false);
         ticks(&learning, 30, 32).await.unwrap();
         assert_eq!(done(&learning).await, 32);
         assert!(store.read_only().is_none() && !set_aside(&dir));

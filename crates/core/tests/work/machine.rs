@@ -605,6 +605,7 @@ fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
         match todo.pop() {
             Some(Instruction::Pull { .. }) => {
                 (requests, usn) = (requests + 1, usn + 1);
+                assert!(requests <= 11 * MAX_ROUNDS, "{requests} requests by {now} ms");
                 todo.extend(m.handle(now, Event::Pulled(Pulled { more: true, ..at(usn) })));
             }
             Some(Instruction::Push { .. }) => {
@@ -617,7 +618,7 @@ fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
             }
         }
     }
-    assert!(requests <= 11 * MAX_ROUNDS, "{requests} requests in ten minutes");
+    assert!(requests > 1);
     // A tap is heard in spite of it.
     assert!(m.next_wake().is_some());
 }

@@ -11,6 +11,8 @@ mod learning;
 mod machine;
 mod scheduler;
 mod server;
+#[path = "../storage/small_disk.rs"]
+mod small_disk;
 mod store;
 mod whole;
 mod world;

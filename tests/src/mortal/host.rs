@@ -1,0 +1,37 @@
+//! A server's command that takes packages, course files or a work file in, and ends. Killed by tests/together/imports.rs.
+//!
+//! `host import DATA KEY PATH...`: `KEY` is the fingerprint of the other library that is accepted. `host accept DATA FILE`: from a device
+//! that never told its key. With `CARREL_TEST_STEP=N` the process ends itself at the Nth step.
+
+use std::path::PathBuf;
+
+use carrel_core::{Error, Result};
+use carrel_server::{Config, Library, carried};
+use carrel_tests::ends_at_step;
+
+pub async fn run(arguments: &[String]) -> Result<()> {
+    let bad = |e: carrel_server::Error| Error::Invalid(e.to_string());
+    let [what, data, rest @ ..] = arguments else {
+        return Err(Error::Invalid("import or accept, into which folder?".into()));
+    };
+    let library = Library::open(Config::new(data)).map_err(bad)?;
+    if let Some(steps) = ends_at_step() {
+        library.set_steps(steps);
+    }
+    match (what.as_str(), rest) {
+        ("import", [key, paths @ ..]) => {
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            let report =
+                library.import_from(&paths, std::slice::from_ref(key)).await.map_err(bad)?;
+            if !report.is_ok() {
+                return Err(Error::Invalid(format!("{report:?}")));
+            }
+        }
+        ("accept", [file]) => {
+            let how = carried::Acceptance { trust_device: true, login: None };
+            carried::accept_work(&library, file.as_ref(), how).await.map_err(bad)?;
+        }
+        _ => return Err(Error::Invalid("import KEY PATH..., or accept FILE?".into())),
+    }
+    Ok(())
+}

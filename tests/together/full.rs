@@ -1,0 +1,157 @@
+//! The whole client on a disk that is full: it starts, shows what was downloaded, says why nothing can be written, records progress as long
+//! as there is a reserve, and has everything when there is space again. A small file system needs root; without it the test says so and
+//! passes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use carrel_core::{
+    Error,
+    core::{Core, OpenAccount},
+    download::Phase,
+    library::Filter,
+};
+use carrel_model::ErrorCode;
+use carrel_testkit::{
+    FakeClock, TestServer, content,
+    device::PASSWORD,
+    scratch::{copy_dir, scratch},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cable::{both, opens_offline, phase},
+    desk::{self, tick, until},
+    small_disk::SmallDisk,
+    space::Window,
+};
+
+const ALL: Filter = Filter {
+    q: None,
+    difficulty: None,
+    level: None,
+    category: None,
+    lang: None,
+    only: None,
+    offset: 0,
+    limit: 100,
+};
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
+    entries.flat_map(|p| if p.is_dir() { files(&p) } else { vec![p] }).collect()
+}
+fn is_named(path: &Path, part: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(part))
+}
+
+async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Core>, Arc<OpenAccount>, Window) {
+    let core = desk::open(dir, desk::live(), clock, 2, false).await;
+    assert!(core.open_failure().is_none());
+    let account = core.account().expect("the account opens");
+    (core.clone(), account, Window(core))
+}
+
+/// A folder with a downloaded course, a story, and three finished sections.
+async fn template(clock: &FakeClock) -> tempfile::TempDir {
+    let mut server = TestServer::start(clock).await;
+    let dir = scratch();
+    let core = desk::open(dir.path(), desk::live(), clock, 2, false).await;
+    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    account.content.library.courses(&ALL).await.expect("the list");
+    account.content.library.stories(&ALL).await.expect("the list");
+    for (kind, id) in both() {
+        account.content.downloads.start(kind, &id).expect("a download");
+        until(&core, "the download", || async {
+            (phase(&account, kind) == Phase::Ready).then_some(())
+        })
+        .await;
+    }
+    for n in 0..3 {
+        account.learning.record(tick(n)).await.expect("a tick");
+    }
+    desk::sync(&account).await;
+    core.close().await;
+    server.stop().await;
+    dir
+}
+
+async fn finished(account: &OpenAccount) -> usize {
+    account.learning.done_sections(content::COURSE).await.expect("finished ones").len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_app_starts_on_a_full_disk_says_why_and_loses_nothing() {
+    let Some(disk) = SmallDisk::new(24 << 20) else { return };
+    let clock = FakeClock::noon();
+    let template = template(&clock).await;
+    let (mut refused, mut read_only) = (0, 0);
+    for free in [0, 4, 8, 32, 64, 96, 128_u64] {
+        for reserve in [true, false] {
+            let what = format!("{free} KiB free, reserve {reserve}");
+            disk.clear();
+            copy_dir(template.path(), disk.path()).expect("a copy");
+            if !reserve {
+                for file in files(disk.path()).iter().filter(|f| is_named(f, "ballast")) {
+                    fs::remove_file(file).expect("a reserve file");
+                }
+            }
+            let filler = disk.fill(free * 1024);
+            let (core, account, window) = open(disk.path(), &clock).await;
+            let state = window.call("get_app_state", json!({})).await;
+            // Whoever wants space for content is refused, and the Storage screen says why from then on.
+            let asked = account.content.library.storage().reserve(64 * 1024);
+            let refusal = asked.err().map(|e| e.code());
+            assert_eq!(refusal, Some(ErrorCode::DiskFull), "{what}");
+            let view = window.call("get_storage", json!({})).await;
+            match account.store.read_only() {
+                Some(_) => {
+                    assert_eq!(state["readOnly"], "disk_full", "{what}");
+                    read_only += 1;
+                }
+                None => assert_eq!(state.get("readOnly"), None, "{what}"),
+            }
+            assert!(view.get("trouble").is_some_and(|t| !t.is_null()), "{what}: {view}");
+            let mut done = 3;
+            for n in 3..6 {
+                match account.learning.record(tick(n)).await {
+                    Ok(_) => done += 1,
+                    Err(Error::DiskFull(_)) if !reserve => refused += 1,
+                    Err(e) => panic!("{what}: {e}"),
+                }
+            }
+            assert!(!reserve || done == 6, "{what}");
+            assert_eq!(finished(&account).await, done, "{what}");
+            opens_offline(&account).await;
+            core.close().await;
+            drop((core, account, window));
+
+            let (core, account, window) = open(disk.path(), &clock).await;
+            assert_eq!(finished(&account).await, done, "{what}, started again");
+            opens_offline(&account).await;
+            // There is space again, and nothing is started anew.
+            fs::remove_file(filler).expect("the filler");
+            account.learning.record(tick(6)).await.expect(&what);
+            let storage = account.content.library.storage();
+            storage.look_again().expect(&what);
+            assert_eq!(storage.degraded(), None, "{what}");
+            assert!(window.call("get_app_state", json!({})).await["readOnly"] == Value::Null);
+            assert_eq!(finished(&account).await, done + 1, "{what}");
+            opens_offline(&account).await;
+            core.close().await;
+            drop((core, account, window));
+
+            let (core, account, _) = open(disk.path(), &clock).await;
+            assert_eq!(finished(&account).await, done + 1, "{what}, with space");
+            opens_offline(&account).await;
+            let aside: Vec<_> =
+                files(disk.path()).into_iter().filter(|f| is_named(f, "damaged")).collect();
+            assert!(aside.is_empty(), "{what}: {aside:?}");
+            core.close().await;
+        }
+    }
+    assert!(refused > 0 && read_only > 0, "the disk was full: {refused} and {read_only}");
+}
