@@ -259,6 +259,7 @@ const ar: Catalogue = {
   "quiz.pass": "النجاح من {percent}",
   "quiz.attemptsLeft": { zero: "لم تبقَ محاولات", one: "بقيت محاولة واحدة", two: "بقيت محاولتان", few: "بقيت {n} محاولات", many: "بقيت {n} محاولة", other: "بقيت {n} محاولة" },
   "quiz.noneLeft": "استُعملت كل المحاولات. تُحسب أفضل نتيجة.",
+  "quiz.doesNotCount": "لا تُحتسب: استُعملت كل المحاولات.",
   "quiz.best": "الأفضل حتى الآن: {percent}",
   "quiz.question": "السؤال {k} من {n}",
   "quiz.check": "تحقّق",

@@ -259,6 +259,7 @@ const en = {
   "quiz.pass": "{percent} passes",
   "quiz.attemptsLeft": { zero: "no attempt is left", one: "{n} attempt is left", other: "{n} attempts are left" },
   "quiz.noneLeft": "All attempts are used. Your best result counts.",
+  "quiz.doesNotCount": "Does not count: all attempts were used.",
   "quiz.best": "Best so far: {percent}",
   "quiz.question": "Question {k} of {n}",
   "quiz.check": "Check",

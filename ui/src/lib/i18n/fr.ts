@@ -259,6 +259,7 @@ const fr: Catalogue = {
   "quiz.pass": "réussi dès {percent}",
   "quiz.attemptsLeft": { one: "encore {n} essai", other: "encore {n} essais" },
   "quiz.noneLeft": "Tous les essais sont faits. Votre meilleur résultat compte.",
+  "quiz.doesNotCount": "Ne compte pas : tous les essais étaient faits.",
   "quiz.best": "Meilleur jusqu’ici : {percent}",
   "quiz.question": "Question {k} sur {n}",
   "quiz.check": "Vérifier",

@@ -54,6 +54,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "limits",
         sql: include_str!("../../../../../migrations/server-sqlite/0004_limits.sql"),
     },
+    Migration {
+        number: 5,
+        name: "attempt_limits",
+        sql: include_str!("../../../../../migrations/server-sqlite/0005_attempt_limits.sql"),
+    },
 ];
 
 /// The name of the database file in the data folder.
