@@ -7,7 +7,7 @@ use carrel_core::{
     sync::{Event, Instruction, Phase, Sync, machine::Lane},
 };
 use carrel_model::{
-    ErrorCode, Hlc, RevisionId,
+    AttemptId, BlobHash, ErrorCode, Hlc, RevisionId,
     derive::time_studied,
     lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType, Session, Validate},
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     server::{Fate, PaperServer, problem},
-    world::{Device, item},
+    world::{Device, item, tick},
 };
 
 const PUSH: &str = "/api/sync/push";
@@ -626,6 +626,15 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
             clock.advance(60_000);
         }
         device.learning.save_word(&item("a/word"), true).await.unwrap();
+        // Finished with and without a place, an attempt that is open and one that took ten seconds.
+        device.tick("a/b/s0").await;
+        device.learning.record(Step { pos: Some("b1".into()), ..tick("a/b/s1") }).await.unwrap();
+        let hash = BlobHash::of(b"a quiz");
+        let first = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+        clock.advance(10_000);
+        device.learning.submit_attempt(first).await.unwrap();
+        let second = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+        clock.advance(10_000);
         if set_right {
             clock.jump(-wrong_by);
         }
@@ -646,7 +655,59 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
         }
         let at = |r: &Row| if let Row::Review(r) = r { Some(r.at_ms) } else { None };
         assert!(rows.iter().filter_map(at).all(|ms| ms <= now));
+        let done = |r: &Row| if let Row::Progress(r) = r { r.done_ms } else { None };
+        let done: Vec<i64> = rows.iter().filter_map(done).collect();
+        assert_eq!(done.len(), 2);
+        let recent = now - 300_000..=now;
+        assert!(done.iter().all(|ms| recent.contains(ms)), "{done:?} {now}");
+        let attempt = |id: AttemptId| {
+            let key = RowKey::of(RowType::Attempt, &[id.to_string()]);
+            let Some(Row::Attempt(a)) = server.row(&key) else { panic!("it did not arrive") };
+            (a.started_ms, a.submitted_ms)
+        };
+        let (started_ms, submitted_ms) = attempt(first);
+        let took_ms = submitted_ms.unwrap() - started_ms;
+        assert!(recent.contains(&started_ms) && recent.contains(&submitted_ms.unwrap()));
+        // Set right meanwhile, nobody knows by how much it was wrong: both times are now.
+        assert_eq!(took_ms, if set_right { 0 } else { 10_000 }, "wrong by {wrong_by}");
+        assert!(recent.contains(&attempt(second).0) && attempt(second).1.is_none());
+        // The second device has the same rows.
+        let other = Device::new(2, &FakeClock::new(now), &server);
+        other.sync().await;
+        let theirs = other.learning.attempt(first).await.unwrap().attempt;
+        assert_eq!((theirs.started_ms, theirs.submitted_ms), (started_ms, submitted_ms));
     }
+}
+
+/// Only what lies in the future is put right: a start that others may have, and a place that has its order among other places.
+#[tokio::test]
+async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
+    let server = PaperServer::new();
+    server.paper().clock_ms = Some(FakeClock::NOON);
+    let clock = FakeClock::noon();
+    let (device, other) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+    let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+    device.learning.record(at("b1")).await.unwrap();
+    let hash = BlobHash::of(b"a quiz");
+    let attempt = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+    device.sync().await;
+    other.sync().await;
+    clock.advance(60_000);
+    server.paper().clock_ms = Some(clock.now_ms());
+    other.learning.record(at("b2")).await.unwrap();
+    other.sync().await;
+    clock.jump(365 * 24 * 3_600_000);
+    // Finished before it has seen the other device's place.
+    device.tick("a/b/c").await;
+    device.learning.submit_attempt(attempt).await.unwrap();
+    device.sync_until_quiet().await;
+    assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
+    let now = server.paper().clock_ms.unwrap();
+    assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
+    let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
+    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("it did not arrive") };
+    assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
 }
 
 #[tokio::test]

@@ -175,11 +175,16 @@ impl Row {
     pub fn is_server_only(&self) -> bool {
         matches!(self, Self::Grade(_) | Self::Decision(_))
     }
-    /// A time in the row that must not lie far in the future, because derived values count it as done by then: minutes studied, reviews.
+    /// A time in the row that must not lie far in the future, because derived values count it as done by then: minutes studied, reviews,
+    /// attempts, finished items. The latest, if there are several.
     pub fn wall_ms(&self) -> Option<i64> {
         match self {
             Self::Session(r) => Some(r.started_ms),
             Self::Review(r) => Some(r.at_ms),
+            Self::Attempt(r) => {
+                Some(r.submitted_ms.map_or(r.started_ms, |ms| ms.max(r.started_ms)))
+            }
+            Self::Progress(r) => r.done_ms,
             _ => None,
         }
     }

@@ -447,6 +447,53 @@ async fn one_quiz_file_in_two_courses_is_graded_in_both() {
     assert_eq!(graded(&w, &noor).await.0, [1, 2], "one attempt at each");
 }
 
+/// A clock that is months wrong must not submit or finish in a time that has not come.
+#[tokio::test]
+async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
+    let w = World::new();
+    let quiz = publish_limited(&w, 0, "No limit").await;
+    let noor = w.learner("noor").await.access_token;
+    let month = 31 * 24 * 3_600_000_i64;
+    // The clock of the server is a second before NOW.
+    let limit = month - 1_000;
+    let with = |started: i64, submitted_at: Option<i64>| {
+        let mut row = submitted(1, &quiz, 0);
+        row["startedMs"] = json!(NOW + started);
+        match submitted_at {
+            Some(at) => row["submittedMs"] = json!(NOW + at),
+            None => {
+                row.as_object_mut().unwrap().remove("submittedMs");
+                row.as_object_mut().unwrap().remove("answers");
+            }
+        }
+        row
+    };
+    let done = |at: i64| {
+        let mut row = progress("a/b/c", 10_000);
+        row["doneMs"] = json!(NOW + at);
+        row
+    };
+    let table = [
+        (with(limit, None), "ok"),
+        (with(limit + 1, None), "clock_skew"),
+        (with(0, Some(limit)), "ok"),
+        (with(0, Some(limit + 1)), "clock_skew"),
+        (with(limit + 1, Some(0)), "clock_skew"),
+        (with(0, Some(73 * 365 * 24 * 3_600_000)), "clock_skew"),
+        (done(limit), "ok"),
+        (done(limit + 1), "clock_skew"),
+        (done(73 * 365 * 24 * 3_600_000), "clock_skew"),
+        (done(-month), "ok"),
+    ];
+    for (row, code) in table {
+        assert_eq!(codes(&w.push(&noor, &[row.clone()]).await.ok()), [code], "{row}");
+    }
+    let update =
+        json!({"kind": "section", "item": "a/b/d", "percent": 10_000, "doneMs": NOW + limit + 1});
+    let reply: ProgressUpdateReply = w.post("/api/progress/update", &noor, &update).await.ok();
+    assert_eq!(reply.results[0].code, ResultCode::ClockSkew);
+}
+
 #[tokio::test]
 async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others() {
     let w = World::new();
