@@ -187,6 +187,7 @@ impl BatchOutcome {
 }
 
 /// Another copy of the server's database: everything is pulled from the start, and everything is sent again. Joins make it harmless.
+/// Grades and decisions are forgotten: this copy may have decided otherwise, and its own come with the pull.
 pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tracing::info!(
         sync.epoch = epoch,
@@ -194,6 +195,7 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;
+    tx.forget_server_rows()?;
     tx.mark_all_dirty()
 }
 

@@ -9,7 +9,10 @@ use carrel_core::{
 use carrel_model::{
     AttemptId, BlobHash, ErrorCode, Hlc, RevisionId,
     derive::time_studied,
-    lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType, Session, Validate},
+    lattice::{
+        Decision, DecisionStatus, Extra, Grade, ItemKind, NoteRevision, Progress, Row, RowKey,
+        RowType, Session, Validate,
+    },
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
 use carrel_testkit::FakeClock;
@@ -18,7 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     server::{Fate, PaperServer, problem},
-    world::{Device, item, tick},
+    world::{Device, item, slug, tick},
 };
 
 const PUSH: &str = "/api/sync/push";
@@ -708,6 +711,80 @@ async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
     let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
     let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("it did not arrive") };
     assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
+}
+
+/// Another copy of the server's database decided otherwise, or not at all: the device ends with what the server has.
+#[tokio::test]
+async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        let hash = BlobHash::of(b"a quiz");
+        let id = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+        device.learning.submit_attempt(id).await.unwrap();
+        device.clock.advance(1_000);
+        attempts.push(id);
+    }
+    let grade = |of: usize, rev: u32, points: i64| Grade {
+        attempt: attempts[of],
+        rev,
+        points,
+        max_points: 2_000,
+        graded_ms: FakeClock::NOON,
+        extra: Extra::default(),
+    };
+    let decision = |course: &str| Decision {
+        course: slug(course),
+        rev: 1,
+        status: DecisionStatus::Active,
+        reason: String::new(),
+        extra: Extra::default(),
+    };
+    device.sync().await;
+    for of in 0..3 {
+        server.put(grade(of, 2, 2_000));
+    }
+    server.put(decision("a"));
+    server.put(decision("b"));
+    device.sync().await;
+    let points = async || {
+        let found = device.learning.attempts(&item("a/q")).await.unwrap();
+        found.iter().map(|a| a.grade.as_ref().map(|g| g.points)).collect::<Vec<_>>()
+    };
+    assert_eq!(points().await, [Some(2_000); 3]);
+    // A backup from before: one attempt has fewer points, one is not graded, a course was never decided on.
+    {
+        let mut paper = server.paper();
+        paper.epoch = "e2".into();
+        paper.rows.clear();
+        paper.usn = 0;
+    }
+    server.put(grade(0, 1, 1_000));
+    server.put(grade(1, 2, 2_000));
+    server.put(decision("b"));
+    device.tick("a/b/c").await;
+    device.sync_until_quiet().await;
+    assert_eq!(points().await, [Some(1_000), Some(2_000), None]);
+    let here = device
+        .store
+        .read(|c| {
+            let owner = carrel_sqlite::rows::Owner::Client;
+            let mut rows = carrel_sqlite::rows::all(c, owner, RowType::Decision)?;
+            rows.extend(carrel_sqlite::rows::all(c, owner, RowType::Grade)?);
+            Ok(rows)
+        })
+        .await
+        .unwrap();
+    let there: Vec<Row> = server
+        .paper()
+        .rows
+        .values()
+        .map(|(_, row)| row.clone())
+        .filter(Row::is_server_only)
+        .collect();
+    assert_eq!(here.len(), there.len());
+    assert!(there.iter().all(|row| here.contains(row)), "{here:?}\n{there:?}");
 }
 
 #[tokio::test]
