@@ -3,6 +3,19 @@
 //! The faults are in `server`, `client`, `package` and `ui`. Works on a copy of the tree (target/break): the checkout is never changed.
 //! Not here: why each fault matters; docs/TESTING.md has the table.
 
+/// One test of a crate's `--lib`.
+macro_rules! unit {
+    ($package:literal, $test:literal) => {
+        &["-p", $package, "--lib", "-E", concat!("test(", $test, ")")]
+    };
+}
+/// One test of the server's `--test api`.
+macro_rules! api {
+    ($test:literal) => {
+        &["-p", "carrel-server", "--test", "api", "-E", concat!("test(", $test, ")")]
+    };
+}
+
 mod client;
 mod package;
 mod server;
