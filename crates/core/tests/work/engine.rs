@@ -699,6 +699,8 @@ async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
     server.paper().clock_ms = Some(clock.now_ms());
     other.learning.record(at("b2")).await.unwrap();
     other.sync().await;
+    clock.advance(60_000);
+    server.paper().clock_ms = Some(clock.now_ms());
     clock.jump(365 * 24 * 3_600_000);
     // Finished before it has seen the other device's place.
     device.tick("a/b/c").await;
