@@ -10,6 +10,7 @@
 
 mod downloads;
 mod media;
+mod server;
 mod storage;
 mod table;
 
@@ -117,6 +118,10 @@ async fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if_eq(server::HOLD).is_some() {
+        return server::hold_sockets(args);
+    }
     let dir = tempfile::Builder::new()
         .prefix("carrel-bench-")
         .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
@@ -155,6 +160,15 @@ async fn main() {
     }
     if wanted("sign-ins") {
         sign_ins(&mut table, &http, &server.url()).await;
+    }
+    if wanted("sockets") {
+        server::sockets(&mut table, dir.path()).await;
+    }
+    if wanted("updates") {
+        server::updates(&mut table, dir.path()).await;
+    }
+    if wanted("hostile") {
+        server::hostile(&mut table, dir.path()).await;
     }
     if wanted("study") {
         tick(&mut table, &account, dir.path()).await;

@@ -329,6 +329,93 @@ async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
     core.close().await;
 }
 
+/// Two devices use the last attempt at a quiz while neither knows of the other: both show their own score as provisional, then the
+/// server grades the one that reaches it first, and both show which one counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_last_attempts_the_one_that_the_server_graded_counts_everywhere() {
+    let clock = FakeClock::noon();
+    let server = TestServer::start(&clock).await;
+    let books = scratch();
+    content::write_course(books.path(), content::COURSE, "Rivers, with one try").expect("a course");
+    for lesson in content::LESSONS {
+        let path = books.path().join(lesson).join("check.json");
+        let text = std::fs::read_to_string(&path).expect("a quiz");
+        std::fs::write(&path, text.replace("\"attempts\": 0", "\"attempts\": 1")).expect("written");
+    }
+    clock.advance(1_000);
+    server.import(&[books.path().to_owned()]).await;
+    let (quiz, body, questions) = server.quizzes().await.remove(0);
+    assert_eq!(questions.attempts, 1);
+    let open = json!({ "quiz": quiz, "body": body });
+    let dirs = [scratch(), scratch()];
+    let mut windows = Vec::new();
+    let mut nets = Vec::new();
+    for (n, dir) in (1..).zip(&dirs) {
+        let net = Netted::new(desk::live());
+        reach(&net, &server, &[OLD]);
+        let core = desk::open(dir.path(), net.clone(), &clock, n, false).await;
+        match n {
+            1 => core.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account"),
+            _ => core.sign_in(OLD, "asha", PASSWORD).await.expect("signed in"),
+        };
+        let window = Window { core };
+        dispatch(&window, "open_quiz", open.clone()).await.expect("the quiz");
+        dispatch(&window, "get_course", json!({ "course": content::COURSE }))
+            .await
+            .expect("a course");
+        sync(&window.core.account().expect("the account")).await;
+        reach(&net, &server, &[]);
+        windows.push(window);
+        nets.push(net);
+    }
+    // The first is submitted earlier and has no right answer; the second one is right.
+    let mut ids = Vec::new();
+    for (window, chosen) in windows.iter().zip(["in", "out"]) {
+        let attempt = dispatch(window, "start_attempt", open.clone()).await.expect("an attempt");
+        let id = attempt["id"].clone();
+        let answer = json!({ "attempt": id, "question": "fast", "response": { "kind": "choice", "chosen": [chosen] } });
+        dispatch(window, "save_answer", answer).await.expect("saved");
+        clock.advance(5_000);
+        let done = dispatch(window, "submit_attempt", json!({ "attempt": id })).await;
+        let done = done.expect("submitted");
+        assert_eq!((&done["counts"], &done["provisional"]), (&json!(true), &json!(true)));
+        let view = dispatch(window, "open_quiz", open.clone()).await.expect("the quiz");
+        assert_eq!(view["attemptsLeft"], 0);
+        assert!(dispatch(window, "start_attempt", open.clone()).await.is_err());
+        ids.push(id);
+    }
+    // The second device is the first to have a network.
+    for at in [1, 0, 1] {
+        reach(&nets[at], &server, &[OLD]);
+        sync(&windows[at].core.account().expect("the account")).await;
+    }
+    let right = 10_000 / 4;
+    for window in &windows {
+        let view = dispatch(window, "open_quiz", open.clone()).await.expect("the quiz");
+        let shown: Vec<_> = view["attempts"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|a| (&a["id"], &a["counts"], &a["provisional"]))
+            .collect();
+        let (yes, no) = (&json!(true), &json!(false));
+        assert_eq!(shown, [(&ids[0], no, yes), (&ids[1], yes, no)]);
+        assert_eq!((&view["best"], &view["attemptsLeft"]), (&json!(right), &json!(0)));
+        let course = dispatch(window, "get_course", json!({ "course": content::COURSE })).await;
+        let course = course.expect("the course");
+        let best: Vec<_> = course["lessons"]
+            .as_array()
+            .expect("lessons")
+            .iter()
+            .flat_map(|l| l["sections"].as_array().expect("sections"))
+            .filter(|s| !s["bestScore"].is_null())
+            .map(|s| s["bestScore"].clone())
+            .collect();
+        assert_eq!(best, [json!(right)]);
+        window.core.close().await;
+    }
+}
+
 struct Window {
     core: Arc<Core>,
 }

@@ -41,6 +41,33 @@ describe("catalogues", () => {
   });
 });
 
+describe("what the texts promise", () => {
+  const catalogues = { en: english, ...others };
+  const lines = (language: keyof typeof catalogues): [string, string][] => Object.entries(catalogues[language]!).flatMap(([key, entry]) => forms(entry).map((form): [string, string] => [key, form]));
+  const password = /password|mot de passe|mots de passe|كلمة المرور|كلمة مرور|كلمات المرور/i;
+  const staff = /teacher|school|librarian|administrator|professeur|école|enseignant|bibliothécaire|معلّم|معلم|المدرسة|أمين/i;
+  const reset = /reset|set a new|new password|forgot|recover|réinitialis|nouveau mot de passe|oublié|إعادة تعيين|كلمة مرور جديدة|نسيت/i;
+  it.each(["en", "fr", "ar"] as const)("%s: nobody resets a password, as no route of the server does", (language) => {
+    for (const [key, text] of lines(language)) if (password.test(text)) expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
+  });
+  it.each(["en", "fr", "ar"] as const)("%s: too many tries take up to 15 minutes, and no text says less", (language) => {
+    expect(catalogues[language]!["error.rate_limited.text"]).toContain("15");
+    const wait = /wait a (minute|moment)|attendez une minute|patientez une minute|انتظر دقيقة/i;
+    for (const [key, text] of lines(language)) expect(wait.test(text), `${key}: ${text}`).toBe(false);
+  });
+  it.each(["en", "fr", "ar"] as const)("%s: what was refused is not said to be sent by itself", (language) => {
+    const alone = /by itself|tout seul|de lui-même|وحده|تلقائي/i;
+    const why = lines(language).filter(([key]) => key.startsWith("sync.why."));
+    expect(why.length).toBeGreaterThan(4);
+    for (const [key, text] of why) expect(alone.test(text), `${key}: ${text}`).toBe(false);
+  });
+  it.each(["en", "fr", "ar"] as const)("%s: no text refers to a number that is not shown", (language) => {
+    const below = /number (below|above)|numéro (ci-dessous|ci-dessus)|الرقم (أدناه|أعلاه)/i;
+    for (const [key, text] of lines(language)) expect(below.test(text), `${key}: ${text}`).toBe(false);
+    expect(catalogues[language]!["common.reference"]).toContain("{id}");
+  });
+});
+
 describe("rendering", () => {
   const say = (entry: Entry, language: string, params: Record<string, string | number>): string => render(entry, new Intl.PluralRules(language), new Intl.NumberFormat(language), params);
   it("chooses the form by n and writes numbers as the language does", () => {

@@ -5,7 +5,8 @@ import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/lib/
 import Match from "../src/lib/quiz/Match.svelte";
 import Order from "../src/lib/quiz/Order.svelte";
 import Fill from "../src/lib/quiz/Fill.svelte";
-import type { Question } from "../src/lib/api/types";
+import Result from "../src/lib/quiz/Result.svelte";
+import type { AttemptView, Question, Quiz } from "../src/lib/api/types";
 import { reactive } from "./reactive.svelte";
 import { press, settle, show } from "./support";
 
@@ -38,6 +39,26 @@ describe("answers", () => {
     expect(isAnswered(fill, { kind: "fill", texts: ["", " x "] })).toBe(true);
     const match: Question = { ...base, kind: "match", pairs: [["a", "b"]] };
     expect(isAnswered(match, emptyAnswer(match, "k"))).toBe(false);
+  });
+});
+
+describe("the result of an attempt", () => {
+  const quiz: Quiz = { id: "q", title: "Q", lang: "en", dir: "ltr", attempts: 1, pass: 60, shuffle: false, questions: [] };
+  const attempt: AttemptView = { id: "t", startedMs: 1, submittedMs: 2, answers: [], provisional: true, counts: true, score: { points: 1000, maxPoints: 2000, passed: false, questions: [] } };
+  it("says whether it counts, is provisional or confirmed", () => {
+    const said = (change: Partial<AttemptView>): string => {
+      const { target, close } = show(Result as never, { quiz, attempt: { ...attempt, ...change } } as never);
+      const text = target.querySelector("[role=status]")?.textContent ?? "";
+      close();
+      return text;
+    };
+    expect(said({})).toContain("confirms it after the next sync");
+    expect(said({ provisional: false })).toContain("Confirmed by the school");
+    for (const provisional of [true, false]) {
+      const text = said({ counts: false, provisional });
+      expect(text).toContain("Does not count: all attempts were used.");
+      expect(text).not.toMatch(/confirm/i);
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-//! `bench [study|downloads|media|storage|window]`: the budgets, measured on a release build, each beside its floor.
+//! `bench [study|downloads|media|storage|sign-ins|sockets|updates|hostile|window]`: the budgets, measured on a release build, each beside its floor.
 //!
 //! Figures that need no window are made by carrel-tests, those of the window by `window::bench`.
 

@@ -33,7 +33,8 @@ usage: cargo xtask <command>
        [--only NAME]  only the steps whose name contains NAME
   dev [--browser]     the app with live reload; --browser: the UI in a browser over the bridge
   gen [--check]       write ui/src/lib/api from the command registry
-  bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, window
+  bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, sign-ins, sockets,
+                      updates, hostile, window
   break [PART]        break the code on purpose, fault by fault, and want a red test; PART: of a fault's name or file
   platforms [NAME]    link for Windows, check for Android, macOS and iOS; NAME: windows, wine, android, macos, ios
   bundle              deb and rpm in target/release/bundle

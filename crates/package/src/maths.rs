@@ -200,6 +200,7 @@ mod tests {
             assert!(made.as_ref().map_or(true, |m| m.len() < 2_000_000), "{what}");
             if what != "many cells" {
                 assert!(made.is_err(), "{what}");
+                assert!(check_source(&tex).is_err(), "{what}: refused by its text alone");
             }
         }
         // What people write is far below.

@@ -281,7 +281,9 @@ mod tests {
             assert_eq!(username(text), Err(error), "{text:?}");
             assert_eq!(opaque(text), Err(error), "{text:?}");
         }
-        assert_eq!(username("noor\u{5d0}"), Err(PrecisError::MixedDirections));
+        for mixed in ["noor\u{5d0}", "\u{5d0}noor", "\u{627}a\u{627}", "7\u{5d0}"] {
+            assert_eq!(username(mixed), Err(PrecisError::MixedDirections), "{mixed:?}");
+        }
         assert_eq!(username("\u{2460}"), Err(PrecisError::NotAllowed('\u{2460}')));
         assert_eq!(username("  "), Err(PrecisError::Empty));
     }

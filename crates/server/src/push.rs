@@ -17,8 +17,8 @@ use crate::store::Refusal;
 
 /// A stamp may be this far ahead of the server's clock.
 pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
-/// The start of a session and the time of a review may be this far ahead: they order nothing, and a clock that is some days wrong is
-/// common. What lies further ahead would count as studied in a time that has not come.
+/// Other times (`Row::wall_ms`) may be this far ahead: they order nothing, and a clock that is some days wrong is common. What lies
+/// further ahead would count as studied, submitted or finished in a time that has not come.
 pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
 
 /// The result of each item, and the rows to join: one for each key, in key order.

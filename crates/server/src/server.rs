@@ -181,7 +181,9 @@ impl Server {
         let listening = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
         let addr = listener.local_addr().map_err(listening)?;
-        warn_of_open_doors(addr, &library.config.settings);
+        for what in open_to_everybody(addr, &library.config.settings) {
+            tracing::warn!(server.addr = %addr, "{what}");
+        }
         let app = library.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
@@ -202,23 +204,17 @@ impl Server {
     }
 }
 
-/// What others on the network can do without an account.
-fn warn_of_open_doors(addr: SocketAddr, settings: &Settings) {
-    if addr.ip().is_loopback() {
-        return;
+/// What everybody who reaches the address can do without an account, for the log.
+fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
+    if addr.ip().to_canonical().is_loopback() {
+        return Vec::new();
     }
-    if settings.registration_open {
-        tracing::warn!(
-            server.addr = %addr,
-            "registration is open: everybody who reaches this address can make an account (registration_open)"
-        );
-    }
-    if settings.public_catalogue {
-        tracing::warn!(
-            server.addr = %addr,
-            "the catalogue is public: everybody who reaches this address can read all courses (public_catalogue)"
-        );
-    }
+    let registration = "registration is open: everybody who reaches this address can make an account (registration_open)";
+    let catalogue = "the catalogue is public: everybody who reaches this address can read all courses (public_catalogue)";
+    [(settings.registration_open, registration), (settings.public_catalogue, catalogue)]
+        .into_iter()
+        .filter_map(|(is_open, what)| is_open.then_some(what))
+        .collect()
 }
 
 impl RunningServer {
@@ -370,4 +366,28 @@ fn refuse(socket: &tokio::net::TcpStream) {
     let _ = socket.try_write(
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_to_everybody_is_said_at_the_start() {
+        let open = |addr: &str, registration_open: bool, public_catalogue: bool| {
+            let settings = Settings { registration_open, public_catalogue, ..Settings::default() };
+            let said = open_to_everybody(addr.parse().unwrap(), &settings);
+            ["registration_open", "public_catalogue"]
+                .map(|key| said.iter().filter(|what| what.contains(key)).count())
+        };
+        for addr in ["0.0.0.0:7300", "[::]:7300", "192.168.1.4:7300", "[2001:db8::1]:7300"] {
+            assert_eq!(open(addr, true, true), [1, 1], "{addr}");
+            assert_eq!(open(addr, true, false), [1, 0], "{addr}");
+            assert_eq!(open(addr, false, true), [0, 1], "{addr}");
+            assert_eq!(open(addr, false, false), [0, 0], "{addr}");
+        }
+        for addr in ["127.0.0.1:7300", "127.0.0.9:7300", "[::1]:7300", "[::ffff:127.0.0.1]:7300"] {
+            assert_eq!(open(addr, true, true), [0, 0], "{addr}");
+        }
+    }
 }

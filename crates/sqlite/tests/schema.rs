@@ -20,6 +20,7 @@ const SERVER: &[&str] = &[
     include_str!("../../../migrations/server-sqlite/0002_server.sql"),
     include_str!("../../../migrations/server-sqlite/0003_accounts.sql"),
     include_str!("../../../migrations/server-sqlite/0004_limits.sql"),
+    include_str!("../../../migrations/server-sqlite/0005_attempt_limits.sql"),
 ];
 
 fn migrated(all: &[&'static str]) -> Connection {

@@ -4,6 +4,19 @@
 //! other contents. Build nothing else in the checkout meanwhile: both trees share their target folder.
 //! Not here: why each fault matters; docs/TESTING.md has the table.
 
+/// One test of a crate's `--lib`.
+macro_rules! unit {
+    ($package:literal, $test:literal) => {
+        &["-p", $package, "--lib", "-E", concat!("test(", $test, ")")]
+    };
+}
+/// One test of the server's `--test api`.
+macro_rules! api {
+    ($test:literal) => {
+        &["-p", "carrel-server", "--test", "api", "-E", concat!("test(", $test, ")")]
+    };
+}
+
 mod client;
 mod package;
 mod review;

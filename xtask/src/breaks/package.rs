@@ -17,4 +17,129 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
         tests: &["-p", "carrel-package"],
     },
+    // One or more for each fault of the review (docs/TESTING.md has the table).
+    Fault {
+        name: "a formula is nested without a limit",
+        file: "crates/package/src/maths.rs",
+        good: "        if depth > MAX_GROUPS {",
+        bad: "        if depth > MAX_GROUPS * 1_000 {",
+        tests: unit!(
+            "carrel-package",
+            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+        ),
+    },
+    Fault {
+        name: "commands of a formula hold each other without a limit",
+        file: "crates/package/src/maths.rs",
+        good: "        if row > MAX_COMMANDS {",
+        bad: "        if row > MAX_COMMANDS * 1_000 {",
+        tests: unit!(
+            "carrel-package",
+            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+        ),
+    },
+    Fault {
+        name: "a formula may define commands",
+        file: "crates/package/src/maths.rs",
+        good: "                if DEFINITIONS.contains(&name) {",
+        bad: "                if DEFINITIONS.contains(&name) && name == \"gdef\" {",
+        tests: unit!(
+            "carrel-package",
+            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+        ),
+    },
+    Fault {
+        name: "a text is nested without a limit",
+        file: "crates/package/src/markdown.rs",
+        good: "        if depth > MAX_NESTING {",
+        bad: "        if depth > MAX_NESTING * 1_000 {",
+        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+    },
+    Fault {
+        name: "a line opens quotes without a limit",
+        file: "crates/package/src/markdown.rs",
+        good: "        if markers > MAX_NESTING && !rule {",
+        bad: "        if markers > MAX_NESTING * 1_000_000 && !rule {",
+        tests: unit!(
+            "carrel-package",
+            "lines_that_open_many_containers_are_found_before_the_parser_reads_them"
+        ),
+    },
+    Fault {
+        name: "HTML of a text is nested without a limit",
+        file: "crates/package/src/html.rs",
+        good: "        if depth > MAX_DEPTH {",
+        bad: "        if depth > MAX_DEPTH * 1_000 {",
+        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+    },
+    Fault {
+        name: "a text has elements without a limit",
+        file: "crates/package/src/html.rs",
+        good: "        if elements > MAX_ELEMENTS {",
+        bad: "        if elements > MAX_ELEMENTS * 1_000 {",
+        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+    },
+    Fault {
+        name: "a paragraph has special characters without a limit",
+        file: "crates/package/src/html.rs",
+        good: "    if looked_at > MAX_LOOKED_AT {",
+        bad: "    if looked_at == usize::MAX {",
+        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+    },
+    Fault {
+        name: "a drawing repeats its parts without a limit",
+        file: "crates/package/src/svg.rs",
+        good: "    if total > MAX_DRAWN {",
+        bad: "    if total == 0 {",
+        tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
+    },
+    Fault {
+        name: "a part of a drawing repeats itself",
+        file: "crates/package/src/svg.rs",
+        good: "            Some(None) => return Err((node, \"a part of the drawing repeats itself\".to_owned())),",
+        bad: "            Some(None) => return Ok(1),",
+        tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
+    },
+    Fault {
+        name: "an element of a drawing has attributes without a limit",
+        file: "crates/package/src/svg.rs",
+        good: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES",
+        bad: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES * 1_000",
+        tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
+    },
+    Fault {
+        name: "errors beyond the cap are not counted",
+        file: "crates/package/src/problem.rs",
+        good: "        if severity == Severity::Error {\n            self.errors",
+        bad: "        if severity == Severity::Error && self.list.borrow().len() < MOST {\n            self.errors",
+        tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
+    },
+    Fault {
+        name: "a warning takes the place of an error",
+        file: "crates/package/src/problem.rs",
+        good: "            let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };\n            list.remove(warning);",
+        bad: "            return;",
+        tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
+    },
+    Fault {
+        name: "footnotes lose their ids",
+        file: "crates/package/src/html.rs",
+        good: "                (\"a\" | \"li\", \"id\") => is_footnote(value),",
+        bad: "                (\"a\" | \"li\", \"id\") => is_footnote(value) && false,",
+        tests: unit!("carrel-package", "what_the_compiler_writes_passes"),
+    },
+    Fault {
+        name: "tasks of a list lose their boxes",
+        file: "crates/package/src/html.rs",
+        good: "        .add_tag_attribute_values(\"input\", \"type\", &[\"checkbox\"])",
+        bad: "        .add_tag_attribute_values(\"input\", \"type\", &[\"radio\"])",
+        tests: unit!("carrel-package", "tables_tasks_footnotes_and_links"),
+    },
+    Fault {
+        name: "a drawing fetches by a function other than url()",
+        file: "crates/package/src/svg.rs",
+        good: "    if running.iter().chain(&fetching).any(|w| squeezed.contains(w)) {",
+        bad: "    if running.iter().chain(&fetching[..0]).any(|w| squeezed.contains(w)) {",
+        tests: unit!("carrel-package", "hostile_parts_go_with_their_line"),
+    },
 ];

@@ -2,4 +2,125 @@
 
 use super::Fault;
 
-pub(super) const FAULTS: &[Fault] = &[];
+pub(super) const FAULTS: &[Fault] = &[
+    // One or more for each fault of the review (docs/TESTING.md has the table).
+    Fault {
+        name: "an attempt over the limit is shown as one that counts",
+        file: "ui/src/lib/quiz/Result.svelte",
+        good: "    {#if attempt.counts}<p",
+        bad: "    {#if attempt.counts || quiz}<p",
+        tests: &["ui", "tests/quiz.test.ts"],
+    },
+    Fault {
+        name: "a text promises that a teacher sets a new password",
+        file: "ui/src/lib/i18n/en.ts",
+        good: "Check both; capital letters count in the password.",
+        bad: "Check both. Your teacher can set a new password.",
+        tests: &["ui", "tests/i18n.test.ts"],
+    },
+    Fault {
+        name: "a text names a shorter wait than the server does",
+        file: "ui/src/lib/i18n/fr.ts",
+        good: "cela prend jusqu’à 15 minutes.",
+        bad: "attendez une minute.",
+        tests: &["ui", "tests/i18n.test.ts"],
+    },
+    Fault {
+        name: "a text promises that what was refused is sent by itself",
+        file: "ui/src/lib/i18n/en.ts",
+        good: "Set it right, then send it again.",
+        bad: "Set it right; it is sent again by itself.",
+        tests: &["ui", "tests/i18n.test.ts"],
+    },
+    Fault {
+        name: "a text over the limits is laid out",
+        file: "ui/src/lib/sanitise.ts",
+        good: "  if (!isBounded(html)) return plainText(html);",
+        bad: "  if (html === \"\") return plainText(html);",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "markup that the parser multiplies is laid out",
+        file: "ui/src/lib/sanitise.ts",
+        good: "  if (!isBoundedTree(fragment)) return plainText(html);",
+        bad: "  if (html === \"\" && !isBoundedTree(fragment)) return plainText(html);",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "links to footnotes lead nowhere",
+        file: "ui/src/lib/sanitise.ts",
+        good: "    } else if (notes && target.startsWith(\"#\") && FOOTNOTE.test(target.slice(1))) {",
+        bad: "    } else if (notes && target.startsWith(\"#\") && !target) {",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "footnotes lose their ids in the reader",
+        file: "ui/src/lib/sanitise.ts",
+        good: "    if (notes && FOOTNOTE.test(element.id) && [\"a\", \"li\"].includes(element.localName)) {",
+        bad: "    if (notes && !element.id) {",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "tasks of a list can be changed",
+        file: "ui/src/lib/sanitise.ts",
+        good: "    box.setAttribute(\"disabled\", \"\");\n",
+        bad: "",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "formulas lose the classes that align them",
+        file: "ui/src/lib/sanitise.ts",
+        good: "  if (element.namespaceURI === \"http://www.w3.org/1998/Math/MathML\") return FORMULA_CLASS.test(name);",
+        bad: "  if (element.namespaceURI === \"http://www.w3.org/1998/Math/MathML\") return false;",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "links to mail addresses are removed",
+        file: "ui/src/lib/sanitise.ts",
+        good: " || /^mailto:[^\\s@]+@[^\\s@]+$/i.test(target)) {",
+        bad: ") {",
+        tests: &["ui", "tests/content.test.ts"],
+    },
+    Fault {
+        name: "the second of two equal announcements is not read out",
+        file: "ui/src/lib/announce.svelte.ts",
+        good: "    this.quiet = { text, turn: this.quiet.turn + 1 };",
+        bad: "    this.quiet = { text, turn: this.quiet.turn };",
+        tests: &["ui", "tests/races.test.ts"],
+    },
+    Fault {
+        name: "single letters work as keys after they were switched off",
+        file: "ui/src/screens/Lesson.svelte",
+        good: "    const character = desk.app.settings.keyShortcuts ? event.key : \"\";",
+        bad: "    const character = event.key;",
+        tests: &["ui", "tests/races.test.ts"],
+    },
+    Fault {
+        name: "a reply finishes the section that is open when it arrives",
+        file: "ui/src/screens/Lesson.svelte",
+        good: "      if (section !== item) return;\n      done = { item: section, progress: saved };",
+        bad: "      done = { item, progress: saved };",
+        tests: &["ui", "tests/races.test.ts"],
+    },
+    Fault {
+        name: "the state of the window is loaded before events are heard",
+        file: "ui/src/lib/state.svelte.ts",
+        good: "    await listening();\n    await this.refresh();",
+        bad: "    await this.refresh();",
+        tests: &["ui", "tests/races.test.ts"],
+    },
+    Fault {
+        name: "a state that a later one overtook is shown",
+        file: "ui/src/lib/state.svelte.ts",
+        good: "    if (turn === this.#turn) await this.#show(app, turn);",
+        bad: "    await this.#show(app, ++this.#turn);",
+        tests: &["ui", "tests/races.test.ts"],
+    },
+    Fault {
+        name: "news take away what is drawn of a long list",
+        file: "ui/src/lib/pages.svelte.ts",
+        good: "    this.#pages = first ? { ...this.#pages, 1: first.items } : { ...this.#pages };",
+        bad: "    this.#pages = first ? { 1: first.items } : {};",
+        tests: &["ui", "tests/races.test.ts"],
+    },
+];

@@ -37,6 +37,8 @@ pub struct AttemptView {
     pub score: Option<Score>,
     /// The score is this device's own; the server has not graded it yet.
     pub provisional: bool,
+    /// False for a submitted attempt that came after all attempts of the quiz were used: the server does not grade it.
+    pub counts: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_core::{core::OpenAccount, learning::AttemptRecord};
 use carrel_model::{
-    ItemId, Slug,
-    content::{Quiz, Response, Score, grade, grade_question},
+    AttemptId, ItemId, Slug,
+    content::{Quiz, Response, Score, Submitted, counted_attempts, grade, grade_question},
 };
 
 use super::{Result, percent};
@@ -19,14 +19,39 @@ pub async fn open_quiz(host: &dyn Host, request: OpenQuiz) -> Result<QuizView> {
     let account = account(host)?;
     let quiz: Quiz = account.content.library.body(request.body).await?;
     let records = account.learning.attempts(&request.quiz).await?;
+    let counted = counted(quiz.attempts, &records);
     let mut attempts = Vec::new();
     for record in &records {
-        attempts.push(attempt_view(&account, record).await?);
+        attempts.push(attempt_view(&account, record, &counted).await?);
     }
-    let best = attempts.iter().filter_map(|a| a.score.as_ref()).map(score_percent).max();
-    let taken = attempts.iter().filter(|a| a.submitted_ms.is_some()).count() as u32;
-    let attempts_left = (quiz.attempts > 0).then(|| quiz.attempts.saturating_sub(taken));
+    let counting = attempts.iter().filter(|a| a.counts);
+    let best = counting.filter_map(|a| a.score.as_ref()).map(score_percent).max();
+    let used = u32::try_from(counted.len()).unwrap_or(u32::MAX);
+    let attempts_left = (quiz.attempts > 0).then(|| quiz.attempts.saturating_sub(used));
     Ok(QuizView { quiz, attempts, best, attempts_left })
+}
+
+/// The submitted attempts at one quiz that count.
+fn counted(limit: u32, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
+    let submitted: Vec<Submitted> = records
+        .iter()
+        .filter_map(|r| {
+            let submitted_ms = r.attempt.submitted_ms?;
+            Some(Submitted { id: r.attempt.id, submitted_ms, is_graded: r.grade.is_some() })
+        })
+        .collect();
+    counted_attempts(limit, &submitted)
+}
+
+/// The same with the limit of the latest version of the quiz that is on this device.
+async fn counted_here(account: &OpenAccount, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
+    for record in records.iter().rev() {
+        let quiz = account.content.library.body::<Quiz>(record.attempt.quiz_hash).await;
+        if let Ok(quiz) = quiz {
+            return counted(quiz.attempts, records);
+        }
+    }
+    counted(0, records)
 }
 
 pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<AttemptView> {
@@ -40,7 +65,7 @@ pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<Attempt
         )));
     }
     let record = account.learning.start_attempt(&request.quiz, request.body).await?;
-    attempt_view(&account, &record).await
+    attempt_view(&account, &record, &BTreeSet::new()).await
 }
 
 pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAnswer> {
@@ -63,10 +88,17 @@ pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAn
 pub async fn submit_attempt(host: &dyn Host, request: AttemptRef) -> Result<AttemptView> {
     let account = account(host)?;
     let record = account.learning.submit_attempt(request.attempt).await?;
-    attempt_view(&account, &record).await
+    let others = account.learning.attempts(&record.attempt.quiz).await?;
+    let counted = counted_here(&account, &others).await;
+    attempt_view(&account, &record, &counted).await
 }
 
-async fn attempt_view(account: &OpenAccount, record: &AttemptRecord) -> Result<AttemptView> {
+/// `counted`: the submitted attempts at this quiz that count.
+async fn attempt_view(
+    account: &OpenAccount,
+    record: &AttemptRecord,
+    counted: &BTreeSet<AttemptId>,
+) -> Result<AttemptView> {
     let responses: BTreeMap<Slug, Response> = record
         .answers
         .iter()
@@ -101,6 +133,7 @@ async fn attempt_view(account: &OpenAccount, record: &AttemptRecord) -> Result<A
             .map(|(question, response)| AnswerView { question, response })
             .collect(),
         provisional: score.is_some() && record.grade.is_none(),
+        counts: record.attempt.submitted_ms.is_none() || counted.contains(&record.attempt.id),
         score,
     })
 }
@@ -109,16 +142,23 @@ fn score_percent(score: &Score) -> u16 {
     percent(score.points.unsigned_abs(), score.max_points.unsigned_abs())
 }
 
-/// The best score of each quiz of a course, in hundredths of a percent.
+/// The best score of each quiz of a course among the attempts that count, in hundredths of a percent.
 pub(crate) async fn best_scores(
     account: &OpenAccount,
     root: &str,
 ) -> Result<BTreeMap<ItemId, u16>> {
-    let mut best: BTreeMap<ItemId, u16> = BTreeMap::new();
+    let mut by_quiz: BTreeMap<ItemId, Vec<AttemptRecord>> = BTreeMap::new();
     for record in account.learning.attempts_under(root).await? {
-        if let Some(score) = attempt_view(account, &record).await?.score {
-            let entry = best.entry(record.attempt.quiz).or_default();
-            *entry = (*entry).max(score_percent(&score));
+        by_quiz.entry(record.attempt.quiz.clone()).or_default().push(record);
+    }
+    let mut best: BTreeMap<ItemId, u16> = BTreeMap::new();
+    for (quiz, records) in by_quiz {
+        let counted = counted_here(account, &records).await;
+        for record in records.iter().filter(|r| counted.contains(&r.attempt.id)) {
+            if let Some(score) = attempt_view(account, record, &counted).await?.score {
+                let entry = best.entry(quiz.clone()).or_default();
+                *entry = (*entry).max(score_percent(&score));
+            }
         }
     }
     Ok(best)

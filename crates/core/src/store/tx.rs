@@ -292,10 +292,28 @@ impl<'c> Tx<'c> {
         Ok(stmt.query_row([key.row_type.as_str(), &key.key], |r| r.get(0)).optional()?.unwrap_or(0))
     }
 
+    /// Deletes the rows that only the server writes. What another copy of its database decided does not join with what this one decides,
+    /// and nobody sends it back: it would differ from the server's for ever.
+    pub(crate) fn forget_server_rows(&mut self) -> Result<()> {
+        for row_type in RowType::ALL.iter().filter(|t| t.is_server_only()) {
+            // A row that cannot be read is forgotten as well, and changes no view.
+            for key in checked::keys(self.conn, *row_type)? {
+                if let Found::Row(row) = checked::find(self.conn, &key)?
+                    && let Some(change) = self.change_of(&row)?
+                {
+                    self.changes.insert(change);
+                }
+            }
+            let table = rows::TableSpec::of(*row_type).table;
+            self.conn.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        Ok(())
+    }
+
     /// Marks every row that a learner makes as waiting: the server is not the one that has them.
     pub(crate) fn mark_all_dirty(&mut self) -> Result<()> {
         for row_type in RowType::ALL {
-            if matches!(row_type, RowType::Grade | RowType::Decision) {
+            if row_type.is_server_only() {
                 continue;
             }
             for key in checked::keys(self.conn, *row_type)? {

@@ -187,6 +187,7 @@ impl BatchOutcome {
 }
 
 /// Another copy of the server's database: everything is pulled from the start, and everything is sent again. Joins make it harmless.
+/// Grades and decisions are forgotten: this copy may have decided otherwise, and its own come with the pull.
 pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tracing::info!(
         sync.epoch = epoch,
@@ -194,6 +195,7 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;
+    tx.forget_server_rows()?;
     tx.mark_all_dirty()
 }
 
@@ -236,6 +238,16 @@ fn is_waiting_as(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
     Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
 }
 
+/// A time that was written by a clock that is `offset_ms` behind the server's (less than 0: ahead of it): by the server's clock if it
+/// lies in the future, and never in the future.
+fn earlier(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
+    let now_ms = wall_ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), *TIME_MS.end());
+    if ms <= now_ms {
+        return ms;
+    }
+    ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), now_ms)
+}
+
 /// The row with a stamp or a time by the server's clock. What was studied while the clock was wrong by the same amount moves by that
 /// amount; what would still lie in the future ends now.
 fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
@@ -256,9 +268,29 @@ fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row>
             r.at_ms = at_ms.clamp(*TIME_MS.start(), *TIME_MS.end());
             r.into()
         }
+        Row::Attempt(mut r) => {
+            let moved = |ms: i64| earlier(ms, offset_ms, tx.wall_ms());
+            let (started_ms, submitted_ms) = (moved(r.started_ms), r.submitted_ms.map(moved));
+            let submitted_ms = submitted_ms.map(|ms| ms.max(started_ms));
+            if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {
+                return None;
+            }
+            (r.started_ms, r.submitted_ms) = (started_ms, submitted_ms);
+            r.into()
+        }
         Row::Progress(mut r) => {
-            let Position { device, at, .. } = r.pos.take()?;
-            r.pos = Some(Position { hlc: tx.hlc(), device, at });
+            let done_ms = r.done_ms.map(|ms| earlier(ms, offset_ms, tx.wall_ms()));
+            let is_moved = done_ms != r.done_ms;
+            let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(AHEAD_MS);
+            // A place that was kept in time keeps its stamp: a new one would win over a later place of another device.
+            let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);
+            if !is_moved && pos.is_none() {
+                return None;
+            }
+            r.done_ms = done_ms;
+            if let Some(Position { device, at, .. }) = pos {
+                r.pos = Some(Position { hlc: tx.hlc(), device, at });
+            }
             r.into()
         }
         Row::Kv(mut r) => {

@@ -7,9 +7,12 @@ use carrel_core::{
     sync::{Event, Instruction, Phase, Sync, machine::Lane},
 };
 use carrel_model::{
-    ErrorCode, Hlc, RevisionId,
+    AttemptId, BlobHash, ErrorCode, Hlc, RevisionId,
     derive::time_studied,
-    lattice::{Extra, ItemKind, NoteRevision, Progress, Row, RowKey, RowType, Session, Validate},
+    lattice::{
+        Decision, DecisionStatus, Extra, Grade, ItemKind, NoteRevision, Progress, Row, RowKey,
+        RowType, Session, Validate,
+    },
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
 use carrel_testkit::FakeClock;
@@ -18,7 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     server::{Fate, PaperServer, problem},
-    world::{Device, item},
+    world::{Device, item, slug, tick},
 };
 
 const PUSH: &str = "/api/sync/push";
@@ -626,6 +629,15 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
             clock.advance(60_000);
         }
         device.learning.save_word(&item("a/word"), true).await.unwrap();
+        // Finished with and without a place, an attempt that is open and one that took ten seconds.
+        device.tick("a/b/s0").await;
+        device.learning.record(Step { pos: Some("b1".into()), ..tick("a/b/s1") }).await.unwrap();
+        let hash = BlobHash::of(b"a quiz");
+        let first = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+        clock.advance(10_000);
+        device.learning.submit_attempt(first).await.unwrap();
+        let second = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+        clock.advance(10_000);
         if set_right {
             clock.jump(-wrong_by);
         }
@@ -646,7 +658,135 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
         }
         let at = |r: &Row| if let Row::Review(r) = r { Some(r.at_ms) } else { None };
         assert!(rows.iter().filter_map(at).all(|ms| ms <= now));
+        let done = |r: &Row| if let Row::Progress(r) = r { r.done_ms } else { None };
+        let done: Vec<i64> = rows.iter().filter_map(done).collect();
+        assert_eq!(done.len(), 2);
+        let recent = now - 300_000..=now;
+        assert!(done.iter().all(|ms| recent.contains(ms)), "{done:?} {now}");
+        let attempt = |id: AttemptId| {
+            let key = RowKey::of(RowType::Attempt, &[id.to_string()]);
+            let Some(Row::Attempt(a)) = server.row(&key) else { panic!("it did not arrive") };
+            (a.started_ms, a.submitted_ms)
+        };
+        let (started_ms, submitted_ms) = attempt(first);
+        let took_ms = submitted_ms.unwrap() - started_ms;
+        assert!(recent.contains(&started_ms) && recent.contains(&submitted_ms.unwrap()));
+        // Set right meanwhile, nobody knows by how much it was wrong: both times are now.
+        assert_eq!(took_ms, if set_right { 0 } else { 10_000 }, "wrong by {wrong_by}");
+        assert!(recent.contains(&attempt(second).0) && attempt(second).1.is_none());
+        // The second device has the same rows.
+        let other = Device::new(2, &FakeClock::new(now), &server);
+        other.sync().await;
+        let theirs = other.learning.attempt(first).await.unwrap().attempt;
+        assert_eq!((theirs.started_ms, theirs.submitted_ms), (started_ms, submitted_ms));
     }
+}
+
+/// Only what lies in the future is put right: a start that others may have, and a place that has its order among other places.
+#[tokio::test]
+async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
+    let server = PaperServer::new();
+    server.paper().clock_ms = Some(FakeClock::NOON);
+    let clock = FakeClock::noon();
+    let (device, other) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+    let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+    device.learning.record(at("b1")).await.unwrap();
+    let hash = BlobHash::of(b"a quiz");
+    let attempt = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+    device.sync().await;
+    other.sync().await;
+    clock.advance(60_000);
+    server.paper().clock_ms = Some(clock.now_ms());
+    other.learning.record(at("b2")).await.unwrap();
+    other.sync().await;
+    clock.advance(60_000);
+    server.paper().clock_ms = Some(clock.now_ms());
+    clock.jump(365 * 24 * 3_600_000);
+    // Finished before it has seen the other device's place.
+    device.tick("a/b/c").await;
+    device.learning.submit_attempt(attempt).await.unwrap();
+    device.sync_until_quiet().await;
+    assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
+    let now = server.paper().clock_ms.unwrap();
+    assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
+    let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
+    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("it did not arrive") };
+    assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
+}
+
+/// Another copy of the server's database decided otherwise, or not at all: the device ends with what the server has.
+#[tokio::test]
+async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
+    let server = PaperServer::new();
+    let device = Device::new(1, &FakeClock::noon(), &server);
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        let hash = BlobHash::of(b"a quiz");
+        let id = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
+        device.learning.submit_attempt(id).await.unwrap();
+        device.clock.advance(1_000);
+        attempts.push(id);
+    }
+    let grade = |of: usize, rev: u32, points: i64| Grade {
+        attempt: attempts[of],
+        rev,
+        points,
+        max_points: 2_000,
+        graded_ms: FakeClock::NOON,
+        extra: Extra::default(),
+    };
+    let decision = |course: &str| Decision {
+        course: slug(course),
+        rev: 1,
+        status: DecisionStatus::Active,
+        reason: String::new(),
+        extra: Extra::default(),
+    };
+    device.sync().await;
+    for of in 0..3 {
+        server.put(grade(of, 2, 2_000));
+    }
+    server.put(decision("a"));
+    server.put(decision("b"));
+    device.sync().await;
+    let points = async || {
+        let found = device.learning.attempts(&item("a/q")).await.unwrap();
+        found.iter().map(|a| a.grade.as_ref().map(|g| g.points)).collect::<Vec<_>>()
+    };
+    assert_eq!(points().await, [Some(2_000); 3]);
+    // A backup from before: one attempt has fewer points, one is not graded, a course was never decided on.
+    {
+        let mut paper = server.paper();
+        paper.epoch = "e2".into();
+        paper.rows.clear();
+        paper.usn = 0;
+    }
+    server.put(grade(0, 1, 1_000));
+    server.put(grade(1, 2, 2_000));
+    server.put(decision("b"));
+    device.tick("a/b/c").await;
+    device.sync_until_quiet().await;
+    assert_eq!(points().await, [Some(1_000), Some(2_000), None]);
+    let here = device
+        .store
+        .read(|c| {
+            let owner = carrel_sqlite::rows::Owner::Client;
+            let mut rows = carrel_sqlite::rows::all(c, owner, RowType::Decision)?;
+            rows.extend(carrel_sqlite::rows::all(c, owner, RowType::Grade)?);
+            Ok(rows)
+        })
+        .await
+        .unwrap();
+    let there: Vec<Row> = server
+        .paper()
+        .rows
+        .values()
+        .map(|(_, row)| row.clone())
+        .filter(Row::is_server_only)
+        .collect();
+    assert_eq!(here.len(), there.len());
+    assert!(there.iter().all(|row| here.contains(row)), "{here:?}\n{there:?}");
 }
 
 #[tokio::test]

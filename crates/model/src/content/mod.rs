@@ -3,6 +3,7 @@
 //!
 //! Not here: how authors write content (docs/PACKAGE.md, `carrel-package`).
 
+mod attempts;
 mod block;
 mod catalogue;
 mod grading;
@@ -10,6 +11,7 @@ mod manifest;
 mod quiz;
 mod story;
 
+pub use attempts::{Submitted, counted_attempts, has_room};
 pub use block::{
     AudioRef, BlobRef, Block, Cover, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
 };

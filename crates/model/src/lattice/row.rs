@@ -148,6 +148,13 @@ impl RowKey {
     }
 }
 
+impl RowType {
+    /// True for kinds of rows that only the server may write.
+    pub fn is_server_only(self) -> bool {
+        matches!(self, Self::Grade | Self::Decision)
+    }
+}
+
 impl Row {
     pub fn key(&self) -> RowKey {
         let key = match self {
@@ -173,13 +180,18 @@ impl Row {
     }
     /// True for rows that only the server may write.
     pub fn is_server_only(&self) -> bool {
-        matches!(self, Self::Grade(_) | Self::Decision(_))
+        self.row_type().is_server_only()
     }
-    /// A time in the row that must not lie far in the future, because derived values count it as done by then: minutes studied, reviews.
+    /// A time in the row that must not lie far in the future, because derived values count it as done by then: minutes studied, reviews,
+    /// attempts, finished items. The latest, if there are several.
     pub fn wall_ms(&self) -> Option<i64> {
         match self {
             Self::Session(r) => Some(r.started_ms),
             Self::Review(r) => Some(r.at_ms),
+            Self::Attempt(r) => {
+                Some(r.submitted_ms.map_or(r.started_ms, |ms| ms.max(r.started_ms)))
+            }
+            Self::Progress(r) => r.done_ms,
             _ => None,
         }
     }

@@ -174,6 +174,8 @@ fn texts_that_a_reader_cannot_show_are_reported() {
         ("quotes and lists in turn", format!("{}x", "> - ".repeat(1_000))),
         ("lists by indentation", tall(300, "- x")),
         ("emphasis", format!("{}x{}", "*a **b ".repeat(200), "** c* d".repeat(200))),
+        // Fewer than the HTML may be nested.
+        ("some emphasis", format!("{}x{}", "*a **b ".repeat(30), "** c* d".repeat(30))),
         ("HTML that is allowed", format!("a{}x", "<sub>".repeat(3_000))),
         (
             "HTML that is allowed and closed",
@@ -199,10 +201,25 @@ fn texts_that_a_reader_cannot_show_are_reported() {
         assert!(size < 100_000, "{what}: {size}");
     }
     // What looks alike and is none of it.
-    for text in ["- - - - -\n".repeat(20), "* ".repeat(200), "-".repeat(500), "1. a\n".repeat(200)]
-    {
+    let emphasis = format!("{}x{}", "*a **b ".repeat(20), "** c* d".repeat(20));
+    for text in [
+        "- - - - -\n".repeat(20),
+        "* ".repeat(200),
+        "-".repeat(500),
+        "1. a\n".repeat(200),
+        emphasis,
+    ] {
         let (_, problems) = pieces(&text);
         assert!(problems.is_empty(), "{text:?}: {problems:?}");
+    }
+}
+
+#[test]
+fn lines_that_open_many_containers_are_found_before_the_parser_reads_them() {
+    for line in [">", "> ", "- ", "+ ", "1. ", "12) ", "> - "] {
+        let text = format!("a\n\n{}x\n", line.repeat(100));
+        assert_eq!(too_deep(&text), Some(3), "{line:?}");
+        assert_eq!(too_deep(&format!("{}x\n", line.repeat(20))), None, "{line:?}");
     }
 }
 

@@ -369,7 +369,7 @@ async fn lost_replies_leave_no_way_around_the_notice_of_reuse() {
 }
 
 impl World {
-    fn rows_of(&self, table: &str) -> i64 {
+    pub fn rows_of(&self, table: &str) -> i64 {
         let file = self.data().join("server.db");
         let conn = carrel_sqlite::open(&file, carrel_sqlite::Options::reader()).unwrap();
         conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get(0)).unwrap()

@@ -277,6 +277,221 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let noor = w.sign_in("noor", 1).await.access_token;
     w.push(&noor, &rows[2..]).await.ok::<Value>();
     assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
+    // What was noted for it is deleted with old sign-ins, and that opens nothing again: not the answers, not the submission.
+    assert_eq!(w.rows_of("open_grade"), 0, "seven attempts were noted, all of them a day ago");
+    let late = [answer(5, "name", 7, OXBOW), answer(5, "fast", 9, RIGHT), rows[0].clone()];
+    for row in &late {
+        w.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
+        assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)], "{row}");
+    }
+    assert_eq!(w.rows_of("open_grade"), 0);
+    // More than are deleted at a time: those that are still noted are as closed as the others.
+    for id in 100..140 {
+        w.push(&noor, &honest(id)[..2]).await.ok::<Value>();
+    }
+    w.clock.advance(24 * 3_600_000 + 1);
+    let noor = w.sign_in("noor", 1).await.access_token;
+    assert_eq!(w.rows_of("open_grade"), 20);
+    for id in 100..140 {
+        w.push(&noor, &honest(id)[2..]).await.ok::<Value>();
+        assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{id}");
+    }
+    let noor = w.sign_in("noor", 1).await.access_token;
+    // One that is new is noted, and is still there shortly before the day is over.
+    w.push(&noor, &honest(6)[..2]).await.ok::<Value>();
+    w.clock.advance(24 * 3_600_000);
+    let noor = w.sign_in("noor", 1).await.access_token;
+    assert_eq!(w.rows_of("open_grade"), 1);
+    w.push(&noor, &honest(6)[2..]).await.ok::<Value>();
+    assert_eq!(grades_of(&w, &noor, 6).await, [(2, 2000)]);
+}
+
+/// Publishes the small course with a limit for the attempts at its quiz; `title` makes another version of the quiz.
+async fn publish_limited(w: &World, limit: u32, title: &str) -> (String, String) {
+    let package = w.dir.path().join("package");
+    super::support::write_course(&package);
+    let quiz = std::fs::read_to_string(package.join("check.json")).unwrap();
+    let quiz = quiz
+        .replace("\"pass\":60", &format!("\"pass\":60,\"attempts\":{limit}"))
+        .replace("Check yourself", title);
+    std::fs::write(package.join("check.json"), quiz).unwrap();
+    // Which version is the last does not depend on the clock.
+    w.clock.advance(-1_000);
+    let report = w.library.import(&[package]).await.unwrap();
+    assert!(report.is_ok(), "{report:?}");
+    quiz_of(w).await
+}
+
+/// An attempt as it is submitted, with a right answer to one question of two.
+fn submitted(id: u128, (hash, item): &(String, String), at: i64) -> Value {
+    json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW,
+        "submittedMs": NOW + at, "answers": {"fast": RIGHT}})
+}
+
+/// The attempts of a learner that have a grade, and how many attempts there are.
+async fn graded(w: &World, token: &str) -> (Vec<u128>, usize) {
+    let pulled = w.pull(token, 0).await;
+    let rows: Vec<&Value> = pulled["rows"].as_array().unwrap().iter().map(|r| &r["row"]).collect();
+    let id = |v: &Value| v.as_str().unwrap().parse::<carrel_model::AttemptId>().unwrap();
+    let mut graded: Vec<u128> = rows
+        .iter()
+        .filter(|r| r["type"] == "grade")
+        .map(|r| id(&r["attempt"]).0.as_u128())
+        .collect();
+    graded.sort_unstable();
+    (graded, rows.iter().filter(|r| r["type"] == "attempt").count())
+}
+
+#[tokio::test]
+async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
+    let w = World::new();
+    let quiz = publish_limited(&w, 2, "Two tries").await;
+    let noor = w.learner("noor").await.access_token;
+    // In one push the earliest count, and of two at the same time the lesser id.
+    let rows = [
+        submitted(1, &quiz, 50),
+        submitted(2, &quiz, 40),
+        submitted(3, &quiz, 40),
+        submitted(4, &quiz, 30),
+        submitted(5, &quiz, 60),
+    ];
+    assert_eq!(codes(&w.push(&noor, &rows).await.ok()), ["ok"; 5]);
+    assert_eq!(graded(&w, &noor).await, (vec![2, 4], 5), "all are kept, two are graded");
+    // Later ones: with an earlier time, again, without their answers (graded question by question), one row at a time.
+    let mut open = submitted(6, &quiz, 1);
+    open.as_object_mut().unwrap().remove("answers");
+    let answer = json!({"type": "answer", "attempt": device(6), "question": "fast", "seq": 1, "value": RIGHT});
+    for row in [submitted(7, &quiz, 1), rows[0].clone(), open, answer, submitted(8, &quiz, 0)] {
+        w.push(&noor, &[row]).await.ok::<Value>();
+        assert_eq!(graded(&w, &noor).await.0, [2, 4]);
+    }
+    // Another version of the quiz is the same quiz; so is an earlier version that had no limit.
+    let free = publish_limited(&w, 0, "No limit").await;
+    let again = publish_limited(&w, 2, "Two tries again").await;
+    assert!(free.0 != quiz.0 && again.0 != free.0 && again.1 == quiz.1);
+    for (id, version) in [(20, &again), (21, &free), (22, &quiz)] {
+        w.push(&noor, &[submitted(id, version, 0)]).await.ok::<Value>();
+        assert_eq!(graded(&w, &noor).await.0, [2, 4], "{id}");
+    }
+    // Others have their own attempts.
+    let sam = w.learner("sam").await.access_token;
+    w.push(&sam, &[submitted(30, &free, 9), submitted(31, &again, 8), submitted(32, &quiz, 7)])
+        .await
+        .ok::<Value>();
+    assert_eq!(graded(&w, &sam).await.0, [31, 32]);
+    // A grade that is there stays when the limit is lowered, and one more is given when it is raised.
+    publish_limited(&w, 1, "One try").await;
+    w.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&w, &noor).await.0, [2, 4]);
+    publish_limited(&w, 3, "Three tries").await;
+    w.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&w, &noor).await.0, [2, 3, 4]);
+    publish_limited(&w, 0, "Free again").await;
+    w.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&w, &noor).await.0, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_graded_attempt_may_be_revised_after_the_last_one() {
+    let w = World::new();
+    let quiz = publish_limited(&w, 1, "One try").await;
+    let noor = w.learner("noor").await.access_token;
+    let mut open = submitted(1, &quiz, 5);
+    open.as_object_mut().unwrap().remove("answers");
+    let answer = |question: &str, value: &str| json!({"type": "answer", "attempt": device(1), "question": question, "seq": 1, "value": value});
+    w.push(&noor, &[open, answer("fast", RIGHT)]).await.ok::<Value>();
+    w.push(&noor, &[submitted(2, &quiz, 0)]).await.ok::<Value>();
+    w.push(&noor, &[answer("name", OXBOW)]).await.ok::<Value>();
+    assert_eq!(grades_of(&w, &noor, 1).await, [(2, 2000)]);
+    assert_eq!(graded(&w, &noor).await.0, [1]);
+}
+
+/// The join of two attempts takes the greater payload: with it a grade would belong to another quiz, and a used attempt would be free.
+#[tokio::test]
+async fn an_attempt_stays_at_its_quiz() {
+    let w = World::new();
+    let quiz = publish_limited(&w, 1, "One try").await;
+    let later = publish_limited(&w, 1, "One try again").await;
+    let noor = w.learner("noor").await.access_token;
+    w.push(&noor, &[submitted(1, &quiz, 5)]).await.ok::<Value>();
+    let elsewhere = (quiz.0.clone(), "how-rivers-work/other".to_owned());
+    for other in [&later, &elsewhere, &("ab".repeat(32), quiz.1.clone())] {
+        let reply: Value = w.push(&noor, &[submitted(1, other, 5)]).await.ok();
+        assert_eq!(codes(&reply), ["invalid"], "{other:?}");
+        assert!(reply["results"][0]["reason"].as_str().unwrap().contains("quiz"), "{reply}");
+    }
+    w.push(&noor, &[submitted(2, &quiz, 5)]).await.ok::<Value>();
+    assert_eq!(graded(&w, &noor).await, (vec![1], 2));
+    // Another start joins, as a device with a wrong clock sends it.
+    let mut moved = submitted(1, &quiz, 5);
+    moved["startedMs"] = json!(NOW - 1);
+    assert_eq!(codes(&w.push(&noor, &[moved]).await.ok()), ["ok"]);
+}
+
+#[tokio::test]
+async fn one_quiz_file_in_two_courses_is_graded_in_both() {
+    let w = World::new();
+    let first = publish_limited(&w, 1, "One try").await;
+    let package = w.dir.path().join("package");
+    let course = std::fs::read_to_string(package.join("course.json")).unwrap();
+    let course = course
+        .replace("how-rivers-work", "how-rivers-flow")
+        .replace("\"stories\":[\"stories/the-flood\"],", "");
+    std::fs::write(package.join("course.json"), course).unwrap();
+    let report = w.library.import(&[package]).await.unwrap();
+    assert!(report.is_ok(), "{report:?}");
+    let second = (first.0.clone(), first.1.replace("how-rivers-work", "how-rivers-flow"));
+    let noor = w.learner("noor").await.access_token;
+    let rows = [submitted(1, &first, 1), submitted(2, &second, 1), submitted(3, &second, 2)];
+    w.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&w, &noor).await.0, [1, 2], "one attempt at each");
+}
+
+/// A clock that is months wrong must not submit or finish in a time that has not come.
+#[tokio::test]
+async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
+    let w = World::new();
+    let quiz = publish_limited(&w, 0, "No limit").await;
+    let noor = w.learner("noor").await.access_token;
+    let month = 31 * 24 * 3_600_000_i64;
+    // The clock of the server is a second before NOW.
+    let limit = month - 1_000;
+    let with = |started: i64, submitted_at: Option<i64>| {
+        let mut row = submitted(1, &quiz, 0);
+        row["startedMs"] = json!(NOW + started);
+        match submitted_at {
+            Some(at) => row["submittedMs"] = json!(NOW + at),
+            None => {
+                row.as_object_mut().unwrap().remove("submittedMs");
+                row.as_object_mut().unwrap().remove("answers");
+            }
+        }
+        row
+    };
+    let done = |at: i64| {
+        let mut row = progress("a/b/c", 10_000);
+        row["doneMs"] = json!(NOW + at);
+        row
+    };
+    let table = [
+        (with(limit, None), "ok"),
+        (with(limit + 1, None), "clock_skew"),
+        (with(0, Some(limit)), "ok"),
+        (with(0, Some(limit + 1)), "clock_skew"),
+        (with(limit + 1, Some(0)), "clock_skew"),
+        (with(0, Some(73 * 365 * 24 * 3_600_000)), "clock_skew"),
+        (done(limit), "ok"),
+        (done(limit + 1), "clock_skew"),
+        (done(73 * 365 * 24 * 3_600_000), "clock_skew"),
+        (done(-month), "ok"),
+    ];
+    for (row, code) in table {
+        assert_eq!(codes(&w.push(&noor, &[row.clone()]).await.ok()), [code], "{row}");
+    }
+    let update =
+        json!({"kind": "section", "item": "a/b/d", "percent": 10_000, "doneMs": NOW + limit + 1});
+    let reply: ProgressUpdateReply = w.post("/api/progress/update", &noor, &update).await.ok();
+    assert_eq!(reply.results[0].code, ResultCode::ClockSkew);
 }
 
 #[tokio::test]

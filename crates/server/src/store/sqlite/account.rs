@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::{
-    precis,
+    grading, precis,
     store::{
         Account, Adopted, Adoption, NewAccount, NewSignIn, Presented, Redeem, Redeemed, Result,
         SignedIn, StoreError, role_text,
@@ -93,7 +93,8 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-/// Deletes sign-ins whose tokens have all expired; `most` none: all of them.
+/// Deletes sign-ins whose tokens have all expired, and what was noted for attempts to which no answer is added any more; `most` none: all
+/// of them.
 pub(super) fn purge(conn: &Connection, now_ms: i64, most: Option<u32>) -> Result<()> {
     let most = most.map_or(-1, i64::from);
     conn.prepare_cached(
@@ -101,6 +102,12 @@ pub(super) fn purge(conn: &Connection, now_ms: i64, most: Option<u32>) -> Result
          (SELECT id FROM sign_in WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)",
     )?
     .execute((now_ms, most))?;
+    // The attempt has its grade: without this row no further answer counts.
+    conn.prepare_cached(
+        "DELETE FROM open_grade WHERE (user_id, attempt) IN
+         (SELECT user_id, attempt FROM open_grade WHERE first_ms < ?1 ORDER BY first_ms LIMIT ?2)",
+    )?
+    .execute((now_ms.saturating_sub(grading::OPEN_MS), most))?;
     Ok(())
 }
 

@@ -34,6 +34,7 @@ pub(super) fn revision(conn: &Connection) -> Result<u64> {
 
 pub(super) fn publish(conn: &Connection, p: &Publication, now_ms: i64) -> Result<()> {
     let kind = p.kind.as_str();
+    let next = i64::try_from(revision(conn)?).unwrap_or(i64::MAX).saturating_add(1);
     conn.prepare_cached(
         "INSERT OR REPLACE INTO publication
          (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms)
@@ -61,10 +62,11 @@ pub(super) fn publish(conn: &Connection, p: &Publication, now_ms: i64) -> Result
         keep.execute((b.hash.0, b.size as i64, &b.media_type))?;
     }
     let mut quiz = conn.prepare_cached(
-        "INSERT INTO quiz (hash, item, body) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING",
+        "INSERT INTO quiz (hash, item, body, revision) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (hash, item) DO UPDATE SET revision = excluded.revision",
     )?;
     for q in &p.quizzes {
-        quiz.execute((q.hash.0, q.item.as_str(), &q.body))?;
+        quiz.execute((q.hash.0, q.item.as_str(), &q.body, next))?;
     }
     conn.prepare_cached("DELETE FROM passage WHERE root_kind = ?1 AND root = ?2")?
         .execute((kind, p.id.as_str()))?;
@@ -75,11 +77,10 @@ pub(super) fn publish(conn: &Connection, p: &Publication, now_ms: i64) -> Result
         let of = kind_text(t.kind);
         passage.execute((kind, p.id.as_str(), of, t.item.as_str(), &t.lang, &t.title, &t.text))?;
     }
-    let next = (revision(conn)? + 1).to_string();
     conn.prepare_cached(
         "INSERT OR REPLACE INTO server_fact (name, value) VALUES ('catalogue', ?1)",
     )?
-    .execute([next])?;
+    .execute([next.to_string()])?;
     Ok(())
 }
 

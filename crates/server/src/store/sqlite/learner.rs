@@ -9,7 +9,7 @@ use std::{
 
 use carrel_model::{
     AttemptId, BlobHash, DeviceId, Hlc, ItemId, Slug, UserId,
-    content::Quiz,
+    content::{Quiz, has_room},
     lattice::{
         Answer, Attempt, Decision, DecisionStatus, ENROLMENT, Extra, Grade, Kv, Progress, Row,
         RowKey, RowType, Session,
@@ -30,8 +30,9 @@ use crate::{
 /// How many answers are graded in one transaction, so that others can write in between.
 const GRADED_AT_ONCE: usize = 5_000;
 
-/// Attempts to grade, and which of their answers were in the batch.
-pub(super) type ToGrade = BTreeMap<AttemptId, BTreeSet<Slug>>;
+/// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), and which of their answers were in the
+/// batch.
+pub(super) type ToGrade = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
 
 /// A quiz and the ids of its questions.
 struct KnownQuiz {
@@ -66,6 +67,8 @@ struct Ledger<'c> {
     news: bool,
     quizzes: HashMap<(BlobHash, ItemId), Option<Rc<KnownQuiz>>>,
     takes: HashMap<AttemptId, Takes>,
+    /// The limit of each quiz, and how many attempts count already.
+    limits: HashMap<ItemId, (u32, usize)>,
     done: Pushed,
 }
 
@@ -83,6 +86,7 @@ impl<'c> Ledger<'c> {
             news: false,
             quizzes: HashMap::new(),
             takes: HashMap::new(),
+            limits: HashMap::new(),
             done: Pushed { usn: before, ..Pushed::default() },
         })
     }
@@ -160,10 +164,14 @@ impl<'c> Ledger<'c> {
         );
         (ResultCode::Forbidden, reason)
     }
-    /// Why a row that is valid by itself is not taken. A change of a row that is there is never refused here.
+    /// Why a row that is valid by itself is not taken. Of the changes of a row that is there, only another quiz of an attempt is refused.
     fn refusal(&mut self, row: &Row) -> Result<Option<Refusal>> {
         let by_rule = match row {
             Row::Answer(answer) => self.answer_refusal(answer)?,
+            Row::Attempt(attempt) if self.is_of_another_quiz(attempt)? => {
+                let reason = "quiz: of an attempt never changes".to_owned();
+                return Ok(Some((ResultCode::Invalid, reason)));
+            }
             _ => None,
         };
         let is_over = |used: i64, most: u64| used.unsigned_abs() >= most;
@@ -200,6 +208,14 @@ impl<'c> Ledger<'c> {
             _ => return Ok(None),
         };
         Ok(Some((ResultCode::Invalid, reason)))
+    }
+    /// True if the attempt is stored with another quiz. The join would take the greater of the two, and with it a grade that was given
+    /// for another quiz.
+    fn is_of_another_quiz(&self, attempt: &Attempt) -> Result<bool> {
+        let sql = "SELECT 1 FROM attempt WHERE user_id = ?1 AND id = ?2 AND (quiz <> ?3 OR quiz_hash <> ?4)";
+        let Attempt { id, quiz, quiz_hash, .. } = attempt;
+        let values = (self.user.0.as_bytes(), id.0.as_bytes(), quiz.as_str(), quiz_hash.0);
+        Ok(self.conn.prepare_cached(sql)?.exists(values)?)
     }
     /// How many answers an attempt has; not counted beyond `MAX_ANSWERS`.
     fn count_answers(&self, id: AttemptId) -> Result<usize> {
@@ -240,11 +256,54 @@ impl<'c> Ledger<'c> {
         self.quizzes.insert(key, known.clone());
         Ok(known)
     }
+    /// Those of the attempts that were submitted, in the order in which they count.
+    fn submitted(&self, touched: BTreeMap<AttemptId, BTreeSet<Slug>>) -> Result<ToGrade> {
+        let sql =
+            "SELECT submitted_ms FROM attempt WHERE user_id = ?1 AND id = ?2 AND submitted_ms < ?3";
+        let mut stmt = self.conn.prepare_cached(sql)?;
+        let mut submitted = ToGrade::new();
+        for (id, questions) in touched {
+            let values = (self.user.0.as_bytes(), id.0.as_bytes(), rows::NEVER);
+            if let Some(at_ms) = stmt.query_row(values, |r| r.get(0)).optional()? {
+                submitted.insert((at_ms, id), questions);
+            }
+        }
+        Ok(submitted)
+    }
+    /// True if one more attempt at the quiz may be graded.
+    fn has_room(&mut self, attempt: &Attempt, quiz: &Quiz) -> Result<bool> {
+        let (limit, counted) = match self.limits.get(&attempt.quiz) {
+            Some(known) => *known,
+            None => {
+                let limit = limit(self.conn, attempt)?.unwrap_or(quiz.attempts);
+                let sql = "SELECT count(*) FROM (SELECT 1 FROM graded_attempt WHERE user_id = ?1 AND quiz = ?2 LIMIT ?3)";
+                let values = (self.user.0.as_bytes(), attempt.quiz.as_str(), limit);
+                let counted: i64 =
+                    self.conn.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
+                (limit, usize::try_from(counted).unwrap_or(usize::MAX))
+            }
+        };
+        self.limits.insert(attempt.quiz.clone(), (limit, counted));
+        Ok(has_room(limit, counted))
+    }
+    /// Adds a grade that is the first of its attempt, or the next one.
+    fn add_grade(&mut self, attempt: &Attempt, grade: Grade, is_first: bool) -> Result<()> {
+        if is_first {
+            let sql =
+                "INSERT OR IGNORE INTO graded_attempt (user_id, quiz, attempt) VALUES (?1, ?2, ?3)";
+            let values = (self.user.0.as_bytes(), attempt.quiz.as_str(), attempt.id.0.as_bytes());
+            let added = self.conn.prepare_cached(sql)?.execute(values)?;
+            if let Some((_, counted)) = self.limits.get_mut(&attempt.quiz) {
+                *counted += added;
+            }
+        }
+        self.add(&Row::Grade(grade))
+    }
     /// Grades attempts until enough was done for one transaction; the rest is left in `attempts`.
     fn grade_all(&mut self, attempts: &mut ToGrade, now_ms: i64) -> Result<()> {
         let mut work = 0;
         while work < GRADED_AT_ONCE
-            && let Some((id, touched)) = attempts.pop_first()
+            && let Some(((_, id), touched)) = attempts.pop_first()
         {
             work += self.grade(id, &touched, now_ms)?;
         }
@@ -263,28 +322,33 @@ impl<'c> Ledger<'c> {
             Some(Row::Grade(grade)) => Some(grade),
             _ => None,
         };
+        if old.is_none() && !self.has_room(&attempt, &known.quiz)? {
+            return Ok(1);
+        }
         if let (Some(answers), None) = (&attempt.answers, &old) {
             let score = grading::score(&known.quiz, answers);
             if let Some(grade) = grading::next(id, score, None, now_ms) {
-                self.add(&Row::Grade(grade))?;
+                self.add_grade(&attempt, grade, true)?;
             }
             return Ok(1 + answers.len() + known.quiz.questions.len());
         }
-        self.grade_open(id, &known, touched, old.as_ref(), now_ms)
+        self.grade_open(&attempt, &known, touched, old.as_ref(), now_ms)
     }
     /// The same for an attempt that a release without submitted answers made: each question counts as it is when it is first seen.
     fn grade_open(
         &mut self,
-        id: AttemptId,
+        attempt: &Attempt,
         known: &KnownQuiz,
         touched: &BTreeSet<Slug>,
         old: Option<&Grade>,
         now_ms: i64,
     ) -> Result<usize> {
+        let id = attempt.id;
         let open = open_grade(self.conn, self.user, id)?;
         let is_first = open.is_none();
         let (first_ms, mut points) = match (open, old) {
-            // Graded by the answers that were submitted, or before questions were graded one by one.
+            // Graded by the answers that were submitted, or before questions were graded one by one, or so long ago that the row was
+            // deleted.
             (None, Some(_)) => return Ok(1),
             (Some((first_ms, _)), _) if now_ms.saturating_sub(first_ms) > grading::OPEN_MS => {
                 return Ok(1);
@@ -312,7 +376,7 @@ impl<'c> Ledger<'c> {
         }
         let score = (points.values().sum(), grading::max_points(&known.quiz));
         if let Some(grade) = grading::next(id, score, old, now_ms) {
-            self.add(&Row::Grade(grade))?;
+            self.add_grade(attempt, grade, old.is_none())?;
         }
         Ok(work)
     }
@@ -357,6 +421,22 @@ fn quiz(conn: &Connection, attempt: &Attempt) -> Result<Option<Quiz>> {
     }
 }
 
+/// How many attempts at the quiz count, by the version that was published last; none if that cannot be told.
+fn limit(conn: &Connection, attempt: &Attempt) -> Result<Option<u32>> {
+    #[derive(serde::Deserialize)]
+    struct Limit {
+        #[serde(default)]
+        attempts: u32,
+    }
+    // In a database of an earlier release it is not known which version was the last: then the attempt's own.
+    let sql =
+        "SELECT body FROM quiz WHERE item = ?1 ORDER BY revision DESC, hash = ?2 DESC LIMIT 1";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let values = (attempt.quiz.as_str(), attempt.quiz_hash.0);
+    let body: Option<String> = stmt.query_row(values, |r| r.get(0)).optional()?;
+    Ok(body.and_then(|body| serde_json::from_str::<Limit>(&body).ok()).map(|l| l.attempts))
+}
+
 /// When an attempt without submitted answers was first graded, and the points of the questions that were.
 fn open_grade(
     conn: &Connection,
@@ -392,16 +472,16 @@ pub(super) fn push(
     now_ms: i64,
 ) -> Result<(Pushed, ToGrade)> {
     let mut ledger = Ledger::open(conn, user, quota)?;
-    let mut attempts = ToGrade::new();
+    let mut touched: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
     for (place, row) in batch.iter().enumerate() {
         // A replay asks again too: its quiz or course may have been published since.
         if !ledger.take(place, row)? {
             continue;
         }
         match row {
-            Row::Attempt(a) => drop(attempts.entry(a.id).or_default()),
+            Row::Attempt(a) => drop(touched.entry(a.id).or_default()),
             Row::Answer(a) => {
-                attempts.entry(a.attempt).or_default().insert(a.question.clone());
+                touched.entry(a.attempt).or_default().insert(a.question.clone());
             }
             Row::Kv(kv) if is_wanted(kv) => {
                 if let Ok(course) = Slug::new(kv.key.as_str()) {
@@ -411,6 +491,7 @@ pub(super) fn push(
             _ => {}
         }
     }
+    let mut attempts = ledger.submitted(touched)?;
     ledger.grade_all(&mut attempts, now_ms)?;
     if give_rows {
         for row in batch {

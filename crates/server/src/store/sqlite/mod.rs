@@ -54,6 +54,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "limits",
         sql: include_str!("../../../../../migrations/server-sqlite/0004_limits.sql"),
     },
+    Migration {
+        number: 5,
+        name: "attempt_limits",
+        sql: include_str!("../../../../../migrations/server-sqlite/0005_attempt_limits.sql"),
+    },
 ];
 
 /// The name of the database file in the data folder.
@@ -320,5 +325,31 @@ impl Store for SqliteStore {
             learner::enrol(c, user, &course, device, wanted, quota, now_ms)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_statements_of_a_read_see_one_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path(), 1, 1_000, 1_790_000_000_000).unwrap();
+        let path = dir.path().join(FILE);
+        // Twice on the same connection: it goes back without a transaction, and the second read sees what was written before it.
+        for seen in [0, 1] {
+            let path = path.clone();
+            let read = store.read("test", move |conn| {
+                let sql = "SELECT count(*) FROM server_fact WHERE name LIKE 'test-%'";
+                let count = || conn.query_row(sql, [], |r| r.get::<_, i64>(0));
+                let first = count()?;
+                let other = carrel_sqlite::open(&path, Options::default())?;
+                let name = format!("test-{first}");
+                other.execute("INSERT INTO server_fact (name, value) VALUES (?1, '')", [name])?;
+                Ok((first, count()?))
+            });
+            assert_eq!(read.await.unwrap(), (seen, seen));
+        }
     }
 }

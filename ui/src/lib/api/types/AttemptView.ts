@@ -11,4 +11,8 @@ score: Score | null,
 /**
  * The score is this device's own; the server has not graded it yet.
  */
-provisional: boolean, };
+provisional: boolean, 
+/**
+ * False for a submitted attempt that came after all attempts of the quiz were used: the server does not grade it.
+ */
+counts: boolean, };

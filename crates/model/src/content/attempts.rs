@@ -1,0 +1,92 @@
+//! Which attempts at a quiz count, if the quiz has a limit: one rule for the server, which grades, and the device, which shows.
+
+use std::collections::BTreeSet;
+
+use crate::AttemptId;
+
+/// A submitted attempt, as far as the limit is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    pub id: AttemptId,
+    pub submitted_ms: i64,
+    /// The server has graded it.
+    pub is_graded: bool,
+}
+
+/// True if one more attempt counts after `counted` others. `limit` 0: no limit.
+pub fn has_room(limit: u32, counted: usize) -> bool {
+    limit == 0 || u32::try_from(counted).is_ok_and(|counted| counted < limit)
+}
+
+/// The attempts at one quiz that count: all that are graded, and of the others the earliest by `(submitted_ms, id)` while there is
+/// room. So a device shows before the server has graded what the server will grade, unless another device was faster.
+pub fn counted_attempts(limit: u32, submitted: &[Submitted]) -> BTreeSet<AttemptId> {
+    let mut counted: BTreeSet<AttemptId> =
+        submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
+    let mut others: Vec<&Submitted> = submitted.iter().filter(|a| !a.is_graded).collect();
+    others.sort_by_key(|a| (a.submitted_ms, a.id));
+    for attempt in others {
+        if !has_room(limit, counted.len()) {
+            break;
+        }
+        counted.insert(attempt.id);
+    }
+    counted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(id: u128, submitted_ms: i64, is_graded: bool) -> Submitted {
+        Submitted { id: AttemptId::from_u128(id), submitted_ms, is_graded }
+    }
+    fn counted(limit: u32, submitted: &[Submitted]) -> Vec<u128> {
+        counted_attempts(limit, submitted).iter().map(|id| id.0.as_u128()).collect()
+    }
+
+    #[test]
+    fn graded_attempts_count_and_then_the_earliest() {
+        let (a, b, c, d) = (
+            attempt(1, 40, false),
+            attempt(2, 30, true),
+            attempt(3, 10, false),
+            attempt(4, 10, false),
+        );
+        let table: [(u32, &[Submitted], &[u128]); 8] = [
+            (0, &[a, b, c, d], &[1, 2, 3, 4]),
+            (1, &[a, b, c, d], &[2]),
+            (2, &[a, b, c, d], &[2, 3]),
+            (3, &[d, c, b, a], &[2, 3, 4]),
+            (9, &[a, b, c, d], &[1, 2, 3, 4]),
+            (1, &[a, c], &[3]),
+            (1, &[], &[]),
+            // A grade is never taken back, also if the limit was lowered since.
+            (1, &[attempt(5, 1, true), b, c], &[2, 5]),
+        ];
+        for (limit, submitted, expected) in table {
+            assert_eq!(counted(limit, submitted), expected, "{limit} {submitted:?}");
+        }
+    }
+
+    #[test]
+    fn the_server_grades_what_the_device_shows() {
+        // One after the other in their order, as the server does it, with the count of grades alone.
+        for limit in 0..4 {
+            for pattern in 0_u32..64 {
+                let mut submitted: Vec<Submitted> = (0..6)
+                    .map(|n| attempt(n, i64::from(pattern >> n & 3), pattern >> n & 1 == 1))
+                    .collect();
+                let shown = counted_attempts(limit, &submitted);
+                submitted.sort_by_key(|a| (a.submitted_ms, a.id));
+                for at in 0..submitted.len() {
+                    let graded = submitted.iter().filter(|a| a.is_graded).count();
+                    submitted[at].is_graded |= has_room(limit, graded);
+                }
+                let graded: BTreeSet<AttemptId> =
+                    submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
+                assert_eq!(shown, graded, "limit {limit}, pattern {pattern:06b}");
+            }
+        }
+    }
+}

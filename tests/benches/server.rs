@@ -1,0 +1,316 @@
+//! What hostile clients cost the server: memory that silent connections take, and an hour of pushes of one learner beside others.
+//! `cargo xtask bench sockets hostile`.
+//!
+//! What is held: memory in MiB, and how long somebody else waits meanwhile.
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use carrel_model::{
+    UserId,
+    wire::{MAX_PUSH_ITEMS, Role, UserInfo},
+};
+use carrel_server::{
+    Config, Library, RunningServer, Server, Settings, push,
+    store::{NewAccount, Store},
+};
+use serde_json::value::RawValue;
+use tower::ServiceExt as _;
+
+use super::{Table, resident_kib, show, spread};
+
+/// The argument with which this program only holds sockets.
+pub const HOLD: &str = "hold-sockets";
+/// Silent connections.
+const SOCKETS: usize = 10_000;
+/// Addresses of the loopback network that they come from.
+const SOURCES: usize = 200;
+
+/// (what, the most)
+const MAX_SOCKETS_MIB: f64 = 256.0;
+const MAX_SOCKETS_LEFT_MIB: f64 = 64.0;
+const MAX_REQUEST_MS: f64 = 250.0;
+const MAX_HOSTILE_MIB: f64 = 96.0;
+const MAX_HOSTILE_WAIT_MS: f64 = 500.0;
+/// 1 is linear, 2 quadratic.
+const MAX_UPDATES_EXPONENT: f64 = 1.3;
+
+fn resident_mib() -> f64 {
+    resident_kib() / 1024.0
+}
+
+/// The other side of `sockets`: opens so many connections to an address, says so, and holds them until its input ends. A process of its
+/// own, so that neither its descriptors nor its memory count.
+pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
+    let to: SocketAddr = args.next().and_then(|a| a.parse().ok()).expect("an address");
+    let count: usize = args.next().and_then(|n| n.parse().ok()).expect("a number");
+    raise_open_files();
+    let mut held = Vec::with_capacity(count);
+    for n in 0..count {
+        let source = Ipv4Addr::new(127, 0, 1, (n % SOURCES + 1) as u8);
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+            .expect("a socket");
+        // The port is chosen when it connects: each source address has all of them.
+        socket.bind(&SocketAddr::V4(SocketAddrV4::new(source, 0)).into()).expect("bound");
+        socket.connect(&to.into()).expect("connected");
+        held.push(socket);
+    }
+    println!("{}", held.len());
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+fn raise_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let _ =
+            setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+}
+
+/// A request of a new client on a connection of its own.
+fn request(to: SocketAddr) -> Duration {
+    let start = Instant::now();
+    let mut socket = TcpStream::connect(to).expect("connected");
+    let request = b"GET /api/meta HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    socket.write_all(request).expect("sent");
+    let mut reply = Vec::new();
+    socket.read_to_end(&mut reply).expect("answered");
+    assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
+    start.elapsed()
+}
+
+/// Waits until the server has so many connections.
+async fn until(server: &RunningServer, what: &str, reached: impl Fn(usize) -> bool) {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..3_000 {
+        if reached(server.connections()) {
+            return;
+        }
+        tick.tick().await;
+    }
+    panic!("{what}: {} connections after a minute", server.connections());
+}
+
+/// 10,000 connections that say nothing: memory while they are open and after they were closed, and requests meanwhile.
+pub async fn sockets(table: &mut Table, dir: &Path) {
+    let server = Server::start(Config {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        settings: Settings {
+            max_connections: SOCKETS + 1_000,
+            head_timeout_s: 600,
+            ..Settings::default()
+        },
+        ..Config::new(dir.join("silent"))
+    })
+    .await
+    .expect("the server starts");
+    let to = server.addr;
+    let asked = |n: usize| {
+        tokio::task::spawn_blocking(move || spread((0..n).map(|_| request(to)).collect()))
+    };
+    asked(50).await.expect("answered");
+    let before = resident_mib();
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
+        .args([HOLD, &to.to_string(), &SOCKETS.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the other side");
+    let mut said = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    output.read_line(&mut said).expect("a line");
+    assert_eq!(said.trim(), SOCKETS.to_string(), "all of them are open");
+    until(&server, "opened", |n| n >= SOCKETS).await;
+    let open = resident_mib();
+    let (half, most) = asked(200).await.expect("answered");
+    drop(child.stdin.take());
+    child.wait().expect("ended");
+    until(&server, "closed", |n| n == 0).await;
+    let after = resident_mib();
+    table.row(
+        "10,000 silent sockets: memory",
+        format!("{:.1} MiB more", open - before),
+        format!("before {before:.1} MiB"),
+        open - before,
+        MAX_SOCKETS_MIB,
+        "MiB",
+    );
+    table.row(
+        "  after they were closed",
+        format!("{:.1} MiB more", after - before),
+        String::new(),
+        after - before,
+        MAX_SOCKETS_LEFT_MIB,
+        "MiB",
+    );
+    table.row(
+        "  a request beside them",
+        format!("{} p99 {}", show(half), show(most)),
+        String::new(),
+        most.as_secs_f64() * 1e3,
+        MAX_REQUEST_MS,
+        "ms p99",
+    );
+    server.shutdown().await;
+}
+
+/// Progress updates in one body: the time must grow with their number, not with its square.
+pub async fn updates(table: &mut Table, dir: &Path) {
+    const FEW: usize = 200;
+    let mut config = Config::new(dir.join("updates"));
+    config.settings.registration_open = true;
+    let library = Library::open(config).expect("a server's folder");
+    let router = carrel_server::http::app(library.app().expect("the routes"));
+    let post = async |uri: &str, token: &str, body: String| {
+        let request = axum::http::Request::post(uri)
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"))
+            .body(axum::body::Body::from(body));
+        let start = Instant::now();
+        let reply = router.clone().oneshot(request.expect("a request")).await.expect("a reply");
+        let bytes = axum::body::to_bytes(reply.into_body(), usize::MAX).await.expect("read");
+        let took = start.elapsed();
+        (took, serde_json::from_slice::<serde_json::Value>(&bytes).expect("JSON"))
+    };
+    let account = serde_json::json!({"login": "noor", "name": "Noor", "password": super::PASSWORD, "deviceId": id(1)});
+    let (_, account) = post("/api/auth/register", "", account.to_string()).await;
+    let token = account["accessToken"].as_str().expect("a token").to_owned();
+    let mut round = 0;
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..15 {
+        for (which, count) in [FEW, MAX_PUSH_ITEMS].into_iter().enumerate() {
+            round += 1;
+            let updates = (0..count)
+                .map(|n| format!(r#"{{"kind":"section","item":"c/l{n}/s","percent":{round}}}"#));
+            let body = format!("[{}]", updates.collect::<Vec<_>>().join(","));
+            let (took, reply) = post("/api/progress/update", &token, body).await;
+            assert_eq!(reply["results"].as_array().map(Vec::len), Some(count), "{reply}");
+            times[which].push(took);
+        }
+    }
+    let [few, many] = times.map(|t| spread(t).0);
+    let exponent =
+        (many.as_secs_f64() / few.as_secs_f64()).ln() / (MAX_PUSH_ITEMS as f64 / FEW as f64).ln();
+    table.row(
+        "2,000 progress updates in one body",
+        show(many),
+        format!("200: {}", show(few)),
+        exponent,
+        MAX_UPDATES_EXPONENT,
+        "exponent",
+    );
+}
+
+fn id(n: usize) -> String {
+    format!("0190a000-0000-7000-8000-{n:012x}")
+}
+
+const NOW: i64 = 1_790_000_000_000;
+
+/// One batch of each kind of hostile rows: growing unknown fields, answers without end, submitted attempts, new rows beyond the quota.
+fn batches(round: usize) -> [Vec<String>; 4] {
+    let field = |n: usize| format!(r#""f{n:07}":"{}""#, "v".repeat(4_000));
+    let fields = (0..7).map(|row| {
+        let fields: Vec<String> = (0..16).map(|n| field((round * 7 + row) * 16 + n)).collect();
+        format!(
+            r#"{{"type":"progress","kind":"section","item":"a/b/c","percent":5,{}}}"#,
+            fields.join(",")
+        )
+    });
+    let answers = (0..MAX_PUSH_ITEMS).map(|n| {
+        let question = round * MAX_PUSH_ITEMS + n;
+        format!(
+            r#"{{"type":"answer","attempt":"{}","question":"q{question}","seq":1,"value":"1"}}"#,
+            id(1)
+        )
+    });
+    let attempts = (0..MAX_PUSH_ITEMS).map(|n| {
+        format!(
+            r#"{{"type":"attempt","id":"{}","quiz":"c/q","quizHash":"{}","startedMs":{NOW},"submittedMs":{}}}"#,
+            id(1_000_000 + n),
+            "ab".repeat(32),
+            NOW + round as i64
+        )
+    });
+    let new = (0..MAX_PUSH_ITEMS).map(|n| {
+        format!(
+            r#"{{"type":"review_void","id":"{}"}}"#,
+            id(10_000_000 + round * MAX_PUSH_ITEMS + n)
+        )
+    });
+    [fields.collect(), answers.collect(), attempts.collect(), new.collect()]
+}
+
+fn read(items: Vec<String>) -> Vec<carrel_model::lattice::Row> {
+    let items: Vec<Box<RawValue>> =
+        items.into_iter().map(|i| RawValue::from_string(i).expect("JSON")).collect();
+    push::check(&items, NOW).rows
+}
+
+/// A hostile learner's pushes, and another learner's behind each of them. `CARREL_LONG=1`: those of an hour, 60 a minute.
+pub async fn hostile(table: &mut Table, dir: &Path) {
+    let pushes = if std::env::var_os("CARREL_LONG").is_some() { 60 * 60 } else { 60 };
+    let mut config = Config::new(dir.join("hostile"));
+    config.settings.max_rows_per_learner = 100_000;
+    config.settings.max_mib_per_learner = 64;
+    let library = Library::open(config).expect("a server's folder");
+    let (hostile, other) = (UserId::from_u128(1), UserId::from_u128(2));
+    for (user, login) in [(hostile, "hostile"), (other, "other")] {
+        let (login, name) = (login.to_owned(), login.to_owned());
+        let user = UserInfo { id: user, login, name, role: Role::Student };
+        let account = NewAccount { user, password: String::new() };
+        library.store.add_account(account, None, NOW).await.expect("an account");
+    }
+    // The caches are filled and the tables are there.
+    for items in batches(0) {
+        library.store.push(hostile, read(items), false, NOW).await.expect("pushed");
+    }
+    let before = resident_mib();
+    let (mut theirs, mut waits) = (Vec::new(), Vec::new());
+    for round in 1..=pushes / 4 {
+        for (kind, items) in batches(round).into_iter().enumerate() {
+            let rows = read(items);
+            let one = format!(r#"{{"type":"review_void","id":"{}"}}"#, id(round * 4 + kind));
+            let one = read(vec![one]);
+            let start = Instant::now();
+            let attack = async {
+                let done = library.store.push(hostile, rows, false, NOW).await;
+                (done, start.elapsed())
+            };
+            let behind = async {
+                let done = library.store.push(other, one, false, NOW).await;
+                (done, start.elapsed())
+            };
+            let ((attacked, long), (done, wait)) = tokio::join!(attack, behind);
+            attacked.expect("a result for each row");
+            done.expect("pushed");
+            theirs.push(long);
+            waits.push(wait);
+        }
+    }
+    let grown = resident_mib() - before;
+    let ((own, _), (half, most)) = (spread(theirs), spread(waits));
+    let file = std::fs::metadata(dir.join("hostile/server.db")).map_or(0, |m| m.len());
+    table.row(
+        &format!("{pushes} hostile pushes: memory"),
+        format!("{grown:.1} MiB more"),
+        format!("database {} MiB", file / (1024 * 1024)),
+        grown,
+        MAX_HOSTILE_MIB,
+        "MiB",
+    );
+    table.row(
+        "  another learner's push behind one of them",
+        format!("{} p99 {}", show(half), show(most)),
+        format!("a hostile one {}", show(own)),
+        most.as_secs_f64() * 1e3,
+        MAX_HOSTILE_WAIT_MS,
+        "ms p99",
+    );
+}
