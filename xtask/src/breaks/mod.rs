@@ -115,7 +115,7 @@ fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
 fn touch(path: &Path) -> Result {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let file = fs::File::options().append(true).open(path).map_err(failed)?;
-    file.set_modified(std::time::SystemTime::now()).map_err(|e| failed(e).into())
+    file.set_modified(std::time::SystemTime::now()).map_err(failed)
 }
 
 /// nextest's exit code for "tests ran and some failed". Others (no test matched, the build failed) prove nothing.

@@ -432,7 +432,14 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/core/src/core/adopt.rs",
         good: "(other.identity().is_none() || other.identity() == info.identity())",
         bad: "(other.identity().is_none() || other.identity().is_some())",
-        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(gets_none_of_its_work)"],
+        tests: &[
+            "-p",
+            "carrel-tests",
+            "--test",
+            "together",
+            "-E",
+            "test(another_server_at_the_old_address)",
+        ],
     },
     Fault {
         name: "an import that is killed forgets the download that was wanted before",
