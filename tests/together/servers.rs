@@ -148,9 +148,13 @@ async fn another_server_at_the_old_address_gets_none_of_its_work() {
     let other = TestServer::start(m.server.clock()).await;
     reach(&m.net, &other, &[OLD]);
     assert!(m.core.move_server(OLD).await.is_err());
+    m.net.seen();
     let account = m.core.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
     assert_ne!(account.id(), m.id);
     assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
+    // Nor what would prove to it that the work is this learner's.
+    let asked = m.net.seen();
+    assert!(!asked.is_empty() && asked.iter().all(|r| !r.url.contains("/adopt")), "{asked:?}");
     m.core.close().await;
 }
 
