@@ -23,21 +23,30 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/package/src/maths.rs",
         good: "        if depth > MAX_GROUPS {",
         bad: "        if depth > MAX_GROUPS * 1_000 {",
-        tests: unit!("carrel-package", "formulas_that_grow_without_end_are_refused_before_they_are_read"),
+        tests: unit!(
+            "carrel-package",
+            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+        ),
     },
     Fault {
         name: "commands of a formula hold each other without a limit",
         file: "crates/package/src/maths.rs",
         good: "        if row > MAX_COMMANDS {",
         bad: "        if row > MAX_COMMANDS * 1_000 {",
-        tests: unit!("carrel-package", "formulas_that_grow_without_end_are_refused_before_they_are_read"),
+        tests: unit!(
+            "carrel-package",
+            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+        ),
     },
     Fault {
         name: "a formula may define commands",
         file: "crates/package/src/maths.rs",
         good: "                if DEFINITIONS.contains(&name) {",
         bad: "                if DEFINITIONS.contains(&name) && name == \"gdef\" {",
-        tests: unit!("carrel-package", "formulas_that_grow_without_end_are_refused_before_they_are_read"),
+        tests: unit!(
+            "carrel-package",
+            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+        ),
     },
     Fault {
         name: "a text is nested without a limit",
@@ -51,7 +60,10 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/package/src/markdown.rs",
         good: "        if markers > MAX_NESTING && !rule {",
         bad: "        if markers > MAX_NESTING * 1_000_000 && !rule {",
-        tests: unit!("carrel-package", "lines_that_open_many_containers_are_found_before_the_parser_reads_them"),
+        tests: unit!(
+            "carrel-package",
+            "lines_that_open_many_containers_are_found_before_the_parser_reads_them"
+        ),
     },
     Fault {
         name: "HTML of a text is nested without a limit",

@@ -142,7 +142,14 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/model/src/lattice/extra.rs",
         good: "                    self.0.insert(name.clone(), theirs.clone());\n                }\n            }\n        }\n        self.limit();",
         bad: "                    self.0.insert(name.clone(), theirs.clone());\n                }\n            }\n        }",
-        tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(a_join_of_valid_rows_is_valid)"],
+        tests: &[
+            "-p",
+            "carrel-model",
+            "--test",
+            "laws",
+            "-E",
+            "test(a_join_of_valid_rows_is_valid)",
+        ],
     },
     Fault {
         name: "an over-long unknown field hides a lesser one of the same name",
@@ -156,7 +163,14 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/model/src/lattice/extra.rs",
         good: "                        if kept.0.len() > Extra::MAX_FIELDS {",
         bad: "                        if kept.0.len() > Extra::MAX_FIELDS * 1_000 {",
-        tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(an_over_long_stored_form_is_read_within_the_limits)"],
+        tests: &[
+            "-p",
+            "carrel-model",
+            "--test",
+            "laws",
+            "-E",
+            "test(an_over_long_stored_form_is_read_within_the_limits)",
+        ],
     },
     Fault {
         name: "a learner has no quota of rows",
@@ -303,28 +317,46 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/server/src/store/sqlite/learner.rs",
         good: "            Some(Takes::Questions(quiz)) if !quiz.questions.contains(&answer.question) => {",
         bad: "            Some(Takes::Questions(quiz)) if quiz.questions.is_empty() => {",
-        tests: api!("an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others"),
+        tests: api!(
+            "an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others"
+        ),
     },
     Fault {
         name: "an attempt at an unknown quiz takes any number of answers",
         file: "crates/server/src/store/sqlite/learner.rs",
         good: "            Some(Takes::Any(0)) => {",
         bad: "            Some(Takes::Any(usize::MAX)) => {",
-        tests: api!("an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others"),
+        tests: api!(
+            "an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others"
+        ),
     },
     Fault {
         name: "a later submission of an attempt wins",
         file: "crates/model/src/lattice/attempt.rs",
         good: "        if other.submission() < self.submission() {",
         bad: "        if other.submission() > self.submission() {",
-        tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(only_the_earliest_submission_counts_together_with_its_answers)"],
+        tests: &[
+            "-p",
+            "carrel-model",
+            "--test",
+            "laws",
+            "-E",
+            "test(only_the_earliest_submission_counts_together_with_its_answers)",
+        ],
     },
     Fault {
         name: "the submitted answers are joined without their time",
         file: "crates/model/src/lattice/attempt.rs",
         good: "            self.submitted_ms = other.submitted_ms;\n            self.answers.clone_from(&other.answers);",
         bad: "            self.submitted_ms = other.submitted_ms;",
-        tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(only_the_earliest_submission_counts_together_with_its_answers)"],
+        tests: &[
+            "-p",
+            "carrel-model",
+            "--test",
+            "laws",
+            "-E",
+            "test(only_the_earliest_submission_counts_together_with_its_answers)",
+        ],
     },
     Fault {
         name: "more attempts are graded than the quiz allows",
@@ -450,7 +482,10 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/server/src/password.rs",
         good: "    for form in [typed, password.nfd().collect()] {",
         bad: "    for form in [typed].into_iter().take(0) {",
-        tests: unit!("carrel-server", "composed_and_decomposed_passwords_are_equal_and_old_hashes_are_replaced"),
+        tests: unit!(
+            "carrel-server",
+            "composed_and_decomposed_passwords_are_equal_and_old_hashes_are_replaced"
+        ),
     },
     Fault {
         name: "logins of the release before keep their old keys",
@@ -569,7 +604,10 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/server/src/news.rs",
         good: "            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in)?;",
         bad: "            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in && false)?;",
-        tests: unit!("carrel-server", "the_newest_stream_of_a_sign_in_takes_the_place_of_its_oldest"),
+        tests: unit!(
+            "carrel-server",
+            "the_newest_stream_of_a_sign_in_takes_the_place_of_its_oldest"
+        ),
     },
     Fault {
         name: "a command makes a new server in a mistyped folder",
@@ -681,34 +719,69 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/core/src/sync/batch.rs",
         good: "    tx.forget_server_rows()?;\n",
         bad: "",
-        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(what_a_restored_server_decides_replaces_what_it_decided_before)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "work",
+            "-E",
+            "test(what_a_restored_server_decides_replaces_what_it_decided_before)",
+        ],
     },
     Fault {
         name: "an attempt of a wrong clock is put away",
         file: "crates/core/src/sync/batch.rs",
         good: "            if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {",
         bad: "            if (started_ms, submitted_ms) != (r.started_ms, r.submitted_ms) {",
-        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(what_was_studied_with_a_clock_of_another_year_counts_where_it_was)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "work",
+            "-E",
+            "test(what_was_studied_with_a_clock_of_another_year_counts_where_it_was)",
+        ],
     },
     Fault {
         name: "a start that others have moves with a wrong clock",
         file: "crates/core/src/sync/batch.rs",
         good: "    if ms <= now_ms {\n        return ms;\n    }\n",
         bad: "",
-        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(what_was_kept_in_time_stays_when_the_clock_went_wrong_later)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "work",
+            "-E",
+            "test(what_was_kept_in_time_stays_when_the_clock_went_wrong_later)",
+        ],
     },
     Fault {
         name: "a place that was kept in time gets a new stamp",
         file: "crates/core/src/sync/batch.rs",
         good: "            let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);",
         bad: "            let pos = r.pos.take_if(|pos| pos.hlc.ms() > 0 && latest_ms > 0);",
-        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(what_was_kept_in_time_stays_when_the_clock_went_wrong_later)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "work",
+            "-E",
+            "test(what_was_kept_in_time_stays_when_the_clock_went_wrong_later)",
+        ],
     },
     Fault {
         name: "a finished item without a place is put away",
         file: "crates/core/src/sync/batch.rs",
         good: "            if !is_moved && pos.is_none() {",
         bad: "            if pos.is_none() {",
-        tests: &["-p", "carrel-core", "--test", "work", "-E", "test(what_was_studied_with_a_clock_of_another_year_counts_where_it_was)"],
+        tests: &[
+            "-p",
+            "carrel-core",
+            "--test",
+            "work",
+            "-E",
+            "test(what_was_studied_with_a_clock_of_another_year_counts_where_it_was)",
+        ],
     },
 ];
