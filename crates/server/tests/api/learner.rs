@@ -486,7 +486,7 @@ async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
         (done(-month), "ok"),
     ];
     for (row, code) in table {
-        assert_eq!(codes(&w.push(&noor, &[row.clone()]).await.ok()), [code], "{row}");
+        assert_eq!(codes(&w.push(&noor, std::slice::from_ref(&row)).await.ok()), [code], "{row}");
     }
     let update =
         json!({"kind": "section", "item": "a/b/d", "percent": 10_000, "doneMs": NOW + limit + 1});
