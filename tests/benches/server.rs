@@ -31,10 +31,10 @@ const SOCKETS: usize = 10_000;
 const SOURCES: usize = 200;
 
 /// (what, the most)
-const MAX_SOCKETS_MIB: f64 = 256.0;
+const MAX_SOCKETS_MIB: f64 = 96.0;
 const MAX_SOCKETS_LEFT_MIB: f64 = 64.0;
 const MAX_REQUEST_MS: f64 = 250.0;
-const MAX_HOSTILE_MIB: f64 = 96.0;
+const MAX_HOSTILE_MIB: f64 = 48.0;
 const MAX_HOSTILE_WAIT_MS: f64 = 500.0;
 /// 1 is linear, 2 quadratic.
 const MAX_UPDATES_EXPONENT: f64 = 1.3;

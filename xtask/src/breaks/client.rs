@@ -76,7 +76,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a new epoch is only noted",
         file: "crates/core/src/sync/batch.rs",
-        good: "tx.state().pulled = 0;\n    tx.mark_all_dirty()",
+        good: "tx.state().pulled = 0;\n    tx.forget_server_rows()?;\n    tx.mark_all_dirty()",
         bad: "Ok(())",
         tests: &["-p", "carrel-core", "--lib", "--test", "work"],
     },

@@ -20,8 +20,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a row that says nothing new takes a change number",
         file: "crates/server/src/store/sqlite/learner.rs",
-        good: "if joined.changed {\n            self.done.usn += 1;",
-        bad: "if true {\n            self.done.usn += 1;",
+        good: "        let joined = rows::join(self.conn, self.owner(), row, self.done.usn + 1)?;\n        if joined.changed {\n            self.done.usn += 1;",
+        bad: "        let joined = rows::join(self.conn, self.owner(), row, self.done.usn + 1)?;\n        if true {\n            self.done.usn += 1;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
