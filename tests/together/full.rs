@@ -70,6 +70,12 @@ async fn template(clock: &FakeClock) -> tempfile::TempDir {
         })
         .await;
     }
+    // The words of a download are written to the search after it is ready: on a full disk they could not be.
+    until(&core, "the words", || async {
+        let hits = account.content.library.search("meander").expect("a search");
+        (!hits.is_empty()).then_some(())
+    })
+    .await;
     for n in 0..3 {
         account.learning.record(tick(n)).await.expect("a tick");
     }

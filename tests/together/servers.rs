@@ -244,6 +244,9 @@ async fn a_window_that_missed_events_is_told_every_topic_and_every_state() {
     let downloads = &account.content.downloads;
     downloads.start(Kind::Course, &content::course()).expect("it is wanted");
     downloads.cancel(Kind::Course, &content::course()).expect("it is paused");
+    // From now on nothing else tells the state of sync.
+    sync(&account).await;
+    account.sync.stop().await;
     let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
     let mut forward = Box::pin(events::forward(core.clone(), move |event| {
         let _ = told.send(event);

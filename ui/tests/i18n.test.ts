@@ -42,8 +42,8 @@ describe("catalogues", () => {
 });
 
 describe("what the texts promise", () => {
-  const catalogues = { en: english, ...others };
-  const lines = (language: keyof typeof catalogues): [string, string][] => Object.entries(catalogues[language]!).flatMap(([key, entry]) => forms(entry).map((form): [string, string] => [key, form]));
+  const catalogues: Record<string, Record<string, Entry>> = { en: english, ...others };
+  const lines = (language: string): [string, string][] => Object.entries(catalogues[language]!).flatMap(([key, entry]) => forms(entry).map((form): [string, string] => [key, form]));
   const password = /password|mot de passe|mots de passe|كلمة المرور|كلمة مرور|كلمات المرور/i;
   const staff = /teacher|school|librarian|administrator|professeur|école|enseignant|bibliothécaire|معلّم|معلم|المدرسة|أمين/i;
   const reset = /reset|set a new|new password|forgot|recover|réinitialis|nouveau mot de passe|oublié|إعادة تعيين|كلمة مرور جديدة|نسيت/i;

@@ -214,6 +214,13 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-core", "--test", "work", "-E", "test(keys_without_a_row)"],
     },
     Fault {
+        name: "client 14: a window that missed events is not told the state of sync",
+        file: "crates/commands/src/events.rs",
+        good: "        events.extend(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
+        bad: "        drop(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
+        tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(a_window_that_missed)"],
+    },
+    Fault {
         name: "client 14: a window that missed events is not told of downloads",
         file: "crates/commands/src/events.rs",
         good: "Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {",

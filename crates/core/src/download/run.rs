@@ -269,8 +269,13 @@ impl Downloads {
             if queue::get(&library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
         })
         .await;
-        if let Ok(Err(e)) = indexed {
-            tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
+        match indexed {
+            // Lists that were read when the download was ready may be searched now.
+            Ok(Ok(())) => self.inner.library.changes().tell_one(Change::Downloads),
+            Ok(Err(e)) => {
+                tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
+            }
+            Err(e) => tracing::error!(download.id = name, error = %e, "indexing ended early"),
         }
         Ok(true)
     }
