@@ -481,20 +481,17 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     let desk = Desk::in_folder(&offline(), copy);
     assert_ready(&desk, "before").await;
     let path = desk.dir.path().join("shared/content.db");
-    let mut bytes = fs::read(&path).unwrap();
-    let len = bytes.len();
-    bytes[4096..len].fill(0x5a);
-    fs::write(&path, bytes).unwrap();
-    // The pages that are held in memory are dropped.
-    desk.content
-        .library
-        .storage()
-        .db()
-        .with(|conn| {
-            conn.flush_prepared_statement_cache();
-            Ok(conn.execute_batch("PRAGMA cache_size = 0; PRAGMA shrink_memory")?)
-        })
-        .unwrap();
+    // Under the lock of the index, so that nothing is written meanwhile: the log is emptied, the file is damaged, and the pages that are
+    // held in memory are dropped.
+    let damaged = desk.content.library.storage().db().with(|conn| {
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let mut bytes = fs::read(&path)?;
+        bytes[4096..].fill(0x5a);
+        fs::write(&path, bytes)?;
+        conn.flush_prepared_statement_cache();
+        Ok(conn.execute_batch("PRAGMA cache_size = 0; PRAGMA shrink_memory")?)
+    });
+    damaged.unwrap();
     assert_readable(&desk, "damaged while open").await;
     assert!(desk.dir.path().join("shared/content.db.damaged").exists(), "it was found");
     let storage: &Storage = desk.content.library.storage();
