@@ -86,13 +86,7 @@ impl Engine {
     /// Does it, once, and says what came of it.
     pub async fn run(&self, instruction: Instruction) -> Event {
         let event = self.do_it(instruction).await;
-        let is_over = matches!(
-            &event,
-            Event::PushFailed { fault: Fault::SignedOut, .. }
-                | Event::PullFailed(Fault::SignedOut)
-                | Event::ListenEnded { fault: Fault::SignedOut, .. }
-        );
-        if is_over {
+        if event.says_signed_out() {
             self.doubt_acknowledged().await;
         }
         event

@@ -94,6 +94,18 @@ pub enum Event {
     StoreFailed(Lane),
 }
 
+impl Event {
+    /// True for the end of a request that found the session over.
+    pub fn says_signed_out(&self) -> bool {
+        matches!(
+            self,
+            Self::PushFailed { fault: Fault::SignedOut, .. }
+                | Self::PullFailed(Fault::SignedOut)
+                | Self::ListenEnded { fault: Fault::SignedOut, .. }
+        )
+    }
+}
+
 /// What a push did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pushed {

@@ -200,7 +200,13 @@ impl Work {
     }
 
     fn handle(&mut self, event: Event) {
-        for instruction in self.engine.handle(event) {
+        // A request of the session before may be answered after the learner has signed in again.
+        let is_outdated = event.says_signed_out() && self.has_session();
+        let mut instructions = self.engine.handle(event);
+        if is_outdated {
+            instructions.extend(self.engine.handle(Event::SignedIn));
+        }
+        for instruction in instructions {
             match instruction {
                 Instruction::Listen { stream } => self.listen(stream),
                 Instruction::Hangup => self.hang_up(),
@@ -232,6 +238,11 @@ impl Work {
         if let Some(listener) = self.listener.take() {
             listener.abort();
         }
+    }
+
+    /// False without a session and after it ended.
+    fn has_session(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| !*ended.borrow())
     }
 
     fn tell_phase(&self) {

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use carrel_model::{
 use carrel_testkit::{FakeClock, SeededIds};
 use futures_util::stream;
 use http::HeaderMap;
+use tokio::sync::oneshot;
 
 use crate::{
     server::{PaperServer, problem},
@@ -37,6 +38,8 @@ struct School {
     revoked: AtomicUsize,
     issued: AtomicUsize,
     down: AtomicBool,
+    /// The next request for what the server says of itself tells that it has come, and waits.
+    hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl School {
@@ -97,6 +100,13 @@ impl Http for School {
             return Err(Failure::new(FailureKind::Connect, "refused"));
         }
         let path = request.url.strip_prefix(Self::ADDRESS).unwrap_or_default().to_owned();
+        if path == "/api/meta" {
+            let hold = self.hold.lock().unwrap().take();
+            if let Some((come, go)) = hold {
+                come.send(()).unwrap();
+                go.await.unwrap();
+            }
+        }
         let to_paper = path.starts_with("/api/sync/") || path == "/api/meta";
         let (status, body) =
             if path == "/api/meta" { (0, vec![]) } else { self.answer(&request, &path) };
@@ -119,6 +129,7 @@ fn school() -> Arc<School> {
         revoked: AtomicUsize::new(0),
         issued: AtomicUsize::new(0),
         down: AtomicBool::new(false),
+        hold: Mutex::default(),
     })
 }
 
@@ -200,6 +211,36 @@ async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
     // The sign-in itself starts a round too: whether that one still runs is nobody's business.
     assert_ne!(status.phase, Phase::SignedOut);
     assert_eq!((status.waiting, school.ticks()), (0, 3));
+}
+
+/// A request that found the session over ends after the learner has signed in again.
+#[tokio::test]
+async fn an_end_of_the_session_before_does_not_end_the_one_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    soon("a sync", account.sync.sync_now()).await.unwrap();
+
+    school.revoked.store(1, Ordering::SeqCst);
+    let (come, has_come) = oneshot::channel();
+    let (go, goes) = oneshot::channel();
+    *school.hold.lock().unwrap() = Some((come, goes));
+    account.learning.record(tick("a/b/c")).await.unwrap();
+    let first = tokio::spawn({
+        let account = account.clone();
+        async move { account.sync.sync_now().await }
+    });
+    soon("the session ends", has_come).await.unwrap();
+    core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    go.send(()).unwrap();
+    soon("the first round ends", first).await.unwrap().unwrap();
+    // The round of the new session may be over before the old request is: so more than one.
+    for round in 0..30 {
+        let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+        assert_ne!(status.phase, Phase::SignedOut, "round {round}");
+        assert_eq!((status.waiting, school.ticks()), (0, 1), "round {round}");
+    }
 }
 
 #[tokio::test]
