@@ -17,7 +17,7 @@ use carrel_core::{
     cable::{Found, Here, Refusal, Trust},
     core::{Config, Core, OpenAccount},
     download::{Phase, Wish},
-    library::{Filter, Kind},
+    library::Kind,
 };
 use carrel_model::{
     BlobHash, ErrorCode,
@@ -30,18 +30,7 @@ use carrel_testkit::{
 };
 use tempfile::TempDir;
 
-use crate::desk::{self, Netted, sync, tick, until};
-
-const ALL: Filter = Filter {
-    q: None,
-    difficulty: None,
-    level: None,
-    category: None,
-    lang: None,
-    only: None,
-    offset: 0,
-    limit: 100,
-};
+use crate::desk::{self, ALL, Netted, sync, tick, until};
 
 /// A learner who has downloaded the course and the story, and a stick.
 pub struct School {

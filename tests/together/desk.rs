@@ -14,6 +14,7 @@ use carrel_core::{
     core::{Config, Core, OpenAccount},
     http::{Failure, Http, LiveHttp, Reply, Request},
     learning::Step,
+    library::Filter,
     sync::Status,
 };
 use carrel_model::lattice::{ItemKind, Row, RowType};
@@ -74,6 +75,18 @@ pub fn ticks(rows: &Rows) -> usize {
     let is_done = |row: &Row| matches!(row, Row::Progress(p) if p.done_ms.is_some());
     rows.values().filter(|row| is_done(row)).count()
 }
+
+/// All of a list.
+pub const ALL: Filter = Filter {
+    q: None,
+    difficulty: None,
+    level: None,
+    category: None,
+    lang: None,
+    only: None,
+    offset: 0,
+    limit: 100,
+};
 
 /// "Sync now", until nothing waits: what one reply brings may have to be sent or asked for again.
 pub async fn sync(account: &OpenAccount) -> Status {

@@ -12,7 +12,6 @@ use carrel_core::{
     Error,
     core::{Core, OpenAccount},
     download::Phase,
-    library::Filter,
 };
 use carrel_model::ErrorCode;
 use carrel_testkit::{
@@ -24,20 +23,9 @@ use serde_json::{Value, json};
 
 use crate::{
     cable::{both, opens_offline, phase},
-    desk::{self, tick, until},
+    desk::{self, ALL, tick, until},
     small_disk::SmallDisk,
     space::Window,
-};
-
-const ALL: Filter = Filter {
-    q: None,
-    difficulty: None,
-    level: None,
-    category: None,
-    lang: None,
-    only: None,
-    offset: 0,
-    limit: 100,
 };
 
 fn files(dir: &Path) -> Vec<PathBuf> {

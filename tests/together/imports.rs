@@ -12,7 +12,7 @@ use carrel_core::{
     Clock as _,
     core::{Core, OpenAccount},
     download::{Phase, Reason, Wish},
-    library::{Filter, Kind},
+    library::Kind,
 };
 use carrel_model::{
     BlobHash, UserId,
@@ -29,18 +29,7 @@ use tempfile::TempDir;
 
 use crate::{
     cable::{both, opens_offline, phase, wav},
-    desk::{self, tick, until},
-};
-
-const ALL: Filter = Filter {
-    q: None,
-    difficulty: None,
-    level: None,
-    category: None,
-    lang: None,
-    only: None,
-    offset: 0,
-    limit: 100,
+    desk::{self, ALL, tick, until},
 };
 
 /// A device with an older version of a course, with work, and with a download that waits for the network; and files for it.

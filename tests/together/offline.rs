@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, net::TcpStream};
 
 use carrel_commands::{api::event::UiEvent, events};
 use carrel_core::{
-    Change,
-    download::Phase as DownloadPhase,
-    learning::Step,
-    library::{Filter, Kind},
-    sync::Phase,
+    Change, download::Phase as DownloadPhase, learning::Step, library::Kind, sync::Phase,
 };
 use carrel_model::{
     content::{ManifestContent, Quiz, Response, SectionBody},
@@ -19,18 +15,7 @@ use carrel_testkit::{
 };
 use serde_json::json;
 
-use crate::desk::{self, Netted, sync, tick, until};
-
-const ALL: Filter = Filter {
-    q: None,
-    difficulty: None,
-    level: None,
-    category: None,
-    lang: None,
-    only: None,
-    offset: 0,
-    limit: 100,
-};
+use crate::desk::{self, ALL, Netted, sync, tick, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() {

@@ -545,7 +545,7 @@ impl Storage {
     }
 
     /// Deletes the record of a download that is being taken back, before its row is gone for good: a record without a row would bring the
-    /// download back if the index were made anew. A row without a record gets one again.
+    /// download back when the index is rebuilt. The next sweep writes the record of a row that has none.
     pub(crate) fn remove_record(&self, [account, kind, id, scope]: [&str; 4]) {
         if let Err(e) = self.records().remove_download(account, kind, id, scope) {
             // Tried again by `remove_records`.

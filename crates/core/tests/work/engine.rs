@@ -629,7 +629,7 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
             clock.advance(60_000);
         }
         device.learning.save_word(&item("a/word"), true).await.unwrap();
-        // Finished with and without a place, an attempt that is open and one that took ten seconds.
+        // Finished sections with and without a position, an open attempt, and a submitted one that took ten seconds.
         device.tick("a/b/s0").await;
         device.learning.record(Step { pos: Some("b1".into()), ..tick("a/b/s1") }).await.unwrap();
         let hash = BlobHash::of(b"a quiz");

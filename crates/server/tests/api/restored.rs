@@ -397,7 +397,7 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
         restore::restore(&second, &data, options, NOW + 3).unwrap();
         let library = Library::open_existing(Config::new(&data)).unwrap();
         assert!(library.store.account("noor", None).await.unwrap().is_some(), "step {at}");
-        // The same backup again, or one that was deleted meanwhile, only finishes it.
+        // If the named backup does not exist any more, the interrupted restore is finished without an error.
         let again = w.dir.path().join(format!("again-{at}"));
         assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
         restore::restore(&w.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
