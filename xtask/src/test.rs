@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     breaks,
-    checks::{arrows, hygiene, licences, weight},
+    checks::{arrows, hygiene, licences, modules, weight},
     r#gen, platforms,
     setup::{self, Part},
     sh::{self, Result},
@@ -60,6 +60,7 @@ const STEPS: &[Step] = &[
 
 /// What `--long` adds.
 const LONG: &[Step] = &[
+    Step { name: "modules", run: || passed(modules::check()) },
     Step { name: "long rust tests", run: long_tests },
     Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
     Step { name: "faults (Workbox)", run: faults },

@@ -3,6 +3,7 @@
 pub mod arrows;
 pub mod hygiene;
 pub mod licences;
+pub mod modules;
 pub mod weight;
 
 use serde_json::Value;

@@ -1,0 +1,455 @@
+//! The structure inside each crate: no cycle between module folders, no type name twice, no crate that is too large.
+//!
+//! Reads the sources with `syn`. A path (`crate::a::B`, `super::b`, an item of a `use`) is followed through `use`
+//! declarations to the module that defines the item. Modules under `#[cfg(test)]` are left out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
+use serde_json::Value;
+use syn::{Item, UseTree};
+
+use super::{list, metadata, text, verdict};
+use crate::sh::Result;
+
+/// The most lines of source (tests beside the code included) that one crate may have.
+const MAX_LINES: usize = 12_000;
+
+/// Prints a line for each crate and fails on every problem found.
+pub fn check() -> Result {
+    let mut problems = Vec::new();
+    println!("{:<18} {:>7} {:>8} {:>7}", "crate", "lines", "modules", "types");
+    for package in list(&metadata()?, "packages") {
+        let Some(root) = library_or_program(package) else { continue };
+        let source = Crate::read(text(package, "name"), &root)?;
+        println!(
+            "{:<18} {:>7} {:>8} {:>7}",
+            source.name,
+            source.lines,
+            source.modules.len(),
+            source.modules.values().map(|module| module.types.len()).sum::<usize>()
+        );
+        problems.extend(source.problems());
+    }
+    verdict(&problems, "faults in the structure of the crates")
+}
+
+/// The path of the crate's root file: that of the library, else of the first program.
+fn library_or_program(package: &Value) -> Option<PathBuf> {
+    let targets = list(package, "targets");
+    let of_kind = |kind: &str| {
+        targets.iter().find(|target| list(target, "kind").iter().any(|k| k.as_str() == Some(kind)))
+    };
+    let target = of_kind("lib").or_else(|| of_kind("rlib")).or_else(|| of_kind("bin"))?;
+    Some(PathBuf::from(text(target, "src_path")))
+}
+
+/// The names of a module from the root of its crate: empty for the root itself.
+type ModulePath = Vec<String>;
+
+#[derive(Default)]
+struct Module {
+    /// Names that `use` declarations bring in, with the path that each stands for.
+    uses: BTreeMap<String, Vec<String>>,
+    /// Modules of which everything is imported.
+    globs: Vec<Vec<String>>,
+    /// Every path that begins with `crate`, `self` or `super`.
+    paths: BTreeSet<Vec<String>>,
+    types: Vec<String>,
+}
+
+struct Crate {
+    name: String,
+    lines: usize,
+    modules: BTreeMap<ModulePath, Module>,
+}
+
+impl Crate {
+    fn read(name: &str, root: &Path) -> Result<Self> {
+        let mut out = Self { name: name.to_owned(), lines: 0, modules: BTreeMap::new() };
+        let children = root.parent().unwrap_or(root).to_owned();
+        out.read_file(root, &children, Vec::new())?;
+        Ok(out)
+    }
+
+    fn read_file(&mut self, file: &Path, children: &Path, path: ModulePath) -> Result {
+        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let source = fs::read_to_string(file).map_err(|e| named(&e))?;
+        let parsed = syn::parse_file(&source).map_err(|e| named(&e))?;
+        self.lines += source.lines().count();
+        self.read_items(parsed.items, children, path)
+    }
+
+    fn read_items(&mut self, items: Vec<Item>, children: &Path, path: ModulePath) -> Result {
+        let mut module = Module::default();
+        for item in items {
+            if is_test(&item) {
+                continue;
+            }
+            match item {
+                Item::Mod(child) => {
+                    let name = child.ident.to_string().trim_start_matches("r#").to_owned();
+                    // A file from elsewhere (`#[path]`) belongs to the crate that it lies in.
+                    if child.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
+                        continue;
+                    }
+                    let (mut below, dir) = (path.clone(), children.join(&name));
+                    below.push(name.clone());
+                    match child.content {
+                        Some((_, items)) => self.read_items(items, &dir, below)?,
+                        None if dir.join("mod.rs").is_file() => {
+                            self.read_file(&dir.join("mod.rs"), &dir, below)?;
+                        }
+                        None => {
+                            self.read_file(&children.join(format!("{name}.rs")), &dir, below)?;
+                        }
+                    }
+                }
+                Item::Use(declaration) => module.read_use(&declaration.tree, &mut Vec::new()),
+                other => {
+                    module.types.extend(type_name(&other));
+                    find_paths(other.into_token_stream(), &mut module.paths);
+                }
+            }
+        }
+        self.modules.insert(path, module);
+        Ok(())
+    }
+
+    /// The module that defines what `segments` names, seen from `from`; none for other crates.
+    fn resolve(&self, from: &[String], segments: &[String], depth: usize) -> Option<ModulePath> {
+        let mut at: ModulePath = from.to_vec();
+        let mut rest = segments;
+        let mut rooted = false;
+        while let Some((first, tail)) = rest.split_first() {
+            match first.as_str() {
+                "crate" => at.clear(),
+                "super" => drop(at.pop()?),
+                "self" => {}
+                _ => break,
+            }
+            (rest, rooted) = (tail, true);
+        }
+        for (index, segment) in rest.iter().enumerate() {
+            let mut below = at.clone();
+            below.push(segment.clone());
+            if self.modules.contains_key(&below) {
+                at = below;
+                rooted = true;
+                continue;
+            }
+            if let Some(target) = self.modules.get(&at).and_then(|module| module.uses.get(segment))
+                && depth < 8
+                && target.as_slice() != segments
+            {
+                let mut target = target.clone();
+                target.extend_from_slice(&rest[index + 1..]);
+                return self.resolve(&at, &target, depth + 1);
+            }
+            // An item of this module, or one that a glob brings in: `pub use inner::*`.
+            let here = self.modules.get(&at);
+            let globs = here.filter(|module| depth < 8 && !module.types.contains(segment));
+            for glob in globs.map(|module| module.globs.as_slice()).unwrap_or_default() {
+                let brought = self.resolve(&at, glob, depth + 1);
+                if let Some(path) = brought.filter(|path| self.has(path, segment)) {
+                    let found = self.resolve(&path, &rest[index..], depth + 1);
+                    return found.or(Some(path));
+                }
+            }
+                        return rooted.then_some(at);
+        }
+        rooted.then_some(at)
+    }
+
+    /// True if `module` has an item, an import or a module of this name.
+    fn has(&self, module: &ModulePath, name: &str) -> bool {
+        let mut below = module.clone();
+        below.push(name.to_owned());
+        let named = |m: &Module| m.types.iter().any(|t| t == name) || m.uses.contains_key(name);
+        self.modules.contains_key(&below) || self.modules.get(module).is_some_and(named)
+    }
+
+    /// Every import between two modules: from, to.
+    fn imports(&self) -> BTreeSet<(ModulePath, ModulePath)> {
+        let mut out = BTreeSet::new();
+        for (from, module) in &self.modules {
+            let paths = module.paths.iter().chain(module.uses.values()).chain(&module.globs);
+            for target in paths.filter_map(|path| self.resolve(from, path, 0)) {
+                if target != *from {
+                    out.insert((from.clone(), target));
+                }
+            }
+        }
+        out
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut out = self.cycles();
+        out.extend(self.types_twice());
+        if self.lines > MAX_LINES {
+            out.push(format!("{}: {} lines of source, over {MAX_LINES}", self.name, self.lines));
+        }
+        out
+    }
+
+    /// Circles of imports among the modules of one parent, where at least one of them is a folder.
+    fn cycles(&self) -> Vec<String> {
+        let imports = self.imports();
+        let mut out = Vec::new();
+        for parent in self.modules.keys() {
+            let depth = parent.len();
+            let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            let mut witness = BTreeMap::new();
+            for (from, to) in &imports {
+                let inside = from.starts_with(parent) && to.starts_with(parent);
+                if !inside || from.len() <= depth || to.len() <= depth || from[depth] == to[depth] {
+                    continue;
+                }
+                edges.entry(&from[depth]).or_default().insert(&to[depth]);
+                witness.entry((from[depth].as_str(), to[depth].as_str())).or_insert((from, to));
+            }
+            let is_folder = |name: &str| {
+                self.modules.keys().any(|path| {
+                    path.len() > depth + 1 && path.starts_with(parent) && path[depth] == name
+                })
+            };
+            for group in circles(&edges) {
+                if !group.iter().any(|name| is_folder(name)) {
+                    continue;
+                }
+                let mut place = vec![self.name.clone()];
+                place.extend(parent.iter().cloned());
+                let names: Vec<&str> = group.iter().copied().collect();
+                out.push(format!("{}: a cycle of {}", place.join("::"), names.join(", ")));
+                for ((a, b), (from, to)) in &witness {
+                    if group.contains(a) && group.contains(b) {
+                        out.push(format!("    {} -> {}", from.join("::"), to.join("::")));
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn types_twice(&self) -> Vec<String> {
+        let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (path, module) in &self.modules {
+            for name in &module.types {
+                places.entry(name).or_default().push(path.join("::"));
+            }
+        }
+        places.retain(|_, places| places.len() > 1);
+        let line = |(name, places): (&str, Vec<String>)| {
+            format!("{}: the type name {name} in {}", self.name, places.join(", "))
+        };
+        places.into_iter().map(line).collect()
+    }
+}
+
+impl Module {
+    fn read_use(&mut self, tree: &UseTree, prefix: &mut Vec<String>) {
+        match tree {
+            UseTree::Path(path) => {
+                prefix.push(path.ident.to_string());
+                self.read_use(&path.tree, prefix);
+                prefix.pop();
+            }
+            UseTree::Name(name) if name.ident == "self" => {
+                if let Some(last) = prefix.last() {
+                    self.uses.insert(last.clone(), prefix.clone());
+                }
+            }
+            UseTree::Name(name) => self.add_use(name.ident.to_string(), &name.ident, prefix),
+            UseTree::Rename(rename) => {
+                let known_as = rename.rename.to_string();
+                // `as _` makes no name; the path counts.
+                let known_as = if known_as == "_" { format!("_{}", rename.ident) } else { known_as };
+                self.add_use(known_as, &rename.ident, prefix);
+            }
+            UseTree::Glob(_) => self.globs.push(prefix.clone()),
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.read_use(tree, prefix);
+                }
+            }
+        }
+    }
+
+    fn add_use(&mut self, known_as: String, ident: &syn::Ident, prefix: &[String]) {
+        let mut path = prefix.to_vec();
+        path.push(ident.to_string());
+        self.uses.insert(known_as, path);
+    }
+}
+
+/// True for items that only a test build has.
+fn is_test(item: &Item) -> bool {
+    let attributes = match item {
+        Item::Mod(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        _ => return false,
+    };
+    attributes.iter().any(|attribute| {
+        let text = attribute.meta.to_token_stream().to_string().replace(' ', "");
+        text == "cfg(test)" || text == "test"
+    })
+}
+
+fn type_name(item: &Item) -> Option<String> {
+    match item {
+        Item::Struct(item) => Some(item.ident.to_string()),
+        Item::Enum(item) => Some(item.ident.to_string()),
+        Item::Trait(item) => Some(item.ident.to_string()),
+        Item::Type(item) => Some(item.ident.to_string()),
+        Item::Union(item) => Some(item.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// Collects `crate::…`, `self::…` and `super::…` of an item, also inside macros.
+fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut at = 0;
+    while at < tokens.len() {
+        match &tokens[at] {
+            TokenTree::Group(group) => find_paths(group.stream(), out),
+            TokenTree::Ident(ident) => {
+                let mut path = vec![ident.to_string()];
+                while let [TokenTree::Punct(a), TokenTree::Punct(b), TokenTree::Ident(next), ..] =
+                    &tokens[at + 1..]
+                    && a.as_char() == ':'
+                    && b.as_char() == ':'
+                {
+                    path.push(next.to_string());
+                    at += 3;
+                }
+                if path.len() > 1 {
+                    out.insert(path);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+/// The groups of names that reach each other.
+fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
+    let reach = |start: &'a str| {
+        let mut seen: BTreeSet<&'a str> = BTreeSet::new();
+        let mut open = vec![start];
+        while let Some(name) = open.pop() {
+            for next in edges.get(name).into_iter().flatten() {
+                if seen.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        edges.keys().map(|name| (*name, reach(name))).collect();
+    let mut groups: Vec<BTreeSet<&str>> = Vec::new();
+    for (name, others) in &reached {
+        if !others.contains(name) || groups.iter().any(|group| group.contains(name)) {
+            continue;
+        }
+        let back = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(name));
+        groups.push(others.iter().filter(|other| back(&other)).copied().collect());
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(files: &[(&str, &str)]) -> Vec<String> {
+        let dir = std::env::temp_dir().join(format!("modules-{}-{:p}", std::process::id(), files));
+        for (name, text) in files {
+            let file = dir.join(name);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(file, text).expect("written");
+        }
+        let found = Crate::read("c", &dir.join("lib.rs")).expect("it parses").problems();
+        fs::remove_dir_all(dir).expect("removed");
+        found
+    }
+
+    #[test]
+    fn a_crate_in_layers_passes() {
+        let found = of(&[
+            ("lib.rs", "pub mod low; pub mod high; pub use low::Thing;"),
+            ("low/mod.rs", "mod part; pub use part::Thing; pub fn f() {}"),
+            ("low/part.rs", "use super::f; pub struct Thing;"),
+            ("high/mod.rs", "use crate::Thing; pub struct Top(Thing);"),
+        ]);
+        assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn cycles_are_found_through_re_exports_macros_and_full_paths() {
+        let cases = [
+            "use crate::Top; pub struct Thing(Top);",
+            "use crate::{a::x, high::{self as h, Top}}; pub struct Thing;",
+            "pub struct Thing(crate::high::Top);",
+            "pub struct Thing; pub fn f() { println!(\"{:?}\", crate::high::Top); }",
+            "pub struct Thing; pub fn f() { super::high::g(); }",
+            "use super::*; pub struct Thing(high::Top);",
+        ];
+        for low in cases {
+            let found = of(&[
+                ("lib.rs", "pub mod a; pub mod low; pub mod high; pub use high::Top;"),
+                ("a.rs", "pub fn x() {}"),
+                ("low.rs", low),
+                ("high/mod.rs", "mod part; use crate::low::Thing; pub struct Top; pub fn g() {}"),
+                ("high/part.rs", ""),
+            ]);
+            assert_eq!(found.first().map(String::as_str), Some("c: a cycle of high, low"), "{low}");
+        }
+    }
+
+    #[test]
+    fn cycles_between_sub_folders_count_and_those_of_tests_do_not() {
+        let found = of(&[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod b; mod d;"),
+            ("a/b/mod.rs", "mod c; #[cfg(test)] mod tests { use crate::a::d; }"),
+            ("a/b/c.rs", "use crate::a::d::X; pub struct Y;"),
+            ("a/d.rs", "pub struct X;"),
+        ]);
+        assert_eq!(found, [""; 0]);
+        let found = of(&[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod b; mod d;"),
+            ("a/b/mod.rs", "pub mod c;"),
+            ("a/b/c.rs", "use crate::a::d::X; pub struct Y;"),
+            ("a/d.rs", "use super::b::c::Y; pub struct X;"),
+        ]);
+        assert_eq!(found[0], "c::a: a cycle of b, d");
+    }
+
+    #[test]
+    fn a_type_name_stands_once() {
+        let found = of(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "struct Inner; #[cfg(test)] mod tests { struct Fake; }"),
+            ("b.rs", "enum Inner {} #[cfg(test)] mod tests { struct Fake; }"),
+        ]);
+        assert_eq!(found, ["c: the type name Inner in a, b"]);
+    }
+
+    #[test]
+    fn a_crate_has_a_largest_size() {
+        let long = "fn f() {}\n".repeat(MAX_LINES + 1);
+        assert_eq!(of(&[("lib.rs", &long)]), ["c: 12001 lines of source, over 12000"]);
+    }
+}
