@@ -9,13 +9,14 @@ use std::{
     },
 };
 
-use carrel_core::{
-    Result, SystemClock, SystemIds,
+use carrel_client::{
+    Result,
     account::FileSecrets,
     core::{Config, Core, Space},
-    http::LiveHttp,
-    storage::Steps,
 };
+use carrel_content::storage::Steps;
+use carrel_net::LiveHttp;
+use carrel_system::{SystemClock, SystemIds};
 
 /// The variable that names the step at which a process ends itself.
 pub const STEP: &str = "CARREL_TEST_STEP";

@@ -7,13 +7,14 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use carrel_commands::{Host, api::error::CommandError, dispatch, events};
-use carrel_core::{
-    SystemClock, SystemIds,
+use carrel_client::{
+    Error,
+    content::download::SystemSensors,
     core::{Config, Core},
-    download::SystemSensors,
-    http::LiveHttp,
+    net::LiveHttp,
+    system::{SystemClock, SystemIds},
 };
+use carrel_commands::{Host, api::error::CommandError, dispatch, events};
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
 
@@ -66,7 +67,7 @@ async fn open_core<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
 ) -> Result<Arc<Core>, CommandError> {
-    let placed = |e: tauri::Error| carrel_core::Error::Storage(e.to_string());
+    let placed = |e: tauri::Error| Error::Internal(e.to_string());
     let version = app.package_info().version.to_string();
     let core = Core::open(Config {
         data_dir: profile.data_dir(app).map_err(placed)?,

@@ -28,22 +28,20 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_commands::{Host, api::error::CommandError, dispatch};
-use carrel_core::{
-    Clock, SystemClock,
+use carrel_client::{
     account::FileSecrets,
-    cache::BlobStore,
     core::{Config, Core, OpenAccount},
-    http::{Failure, Http, LiveHttp, Reply, Request},
-    learning::Step,
-    library::Kind,
 };
+use carrel_commands::{Host, api::error::CommandError, dispatch};
+use carrel_content::{blobs::BlobStore, library::Kind};
+use carrel_learning::Step;
 use carrel_model::{BlobHash, ItemId, lattice::ItemKind, wire::LoginRequest};
+use carrel_net::{Failure, Http, LiveHttp, Reply, Request};
 use carrel_server::{Config as ServerConfig, Server, Settings};
+use carrel_system::{Clock, SystemClock};
 use carrel_testkit::{SeededIds, content};
 use futures_util::StreamExt;
 use serde_json::json;
-
 use table::{Table, spread};
 
 pub const PASSWORD: &str = "a quiet desk";
@@ -198,7 +196,7 @@ async fn sign_ins(table: &mut Table, http: &Arc<Counted>, url: &str) {
         account_certificate: String::new(),
     };
     let some = |n: usize| {
-        let logins = (0..n).map(|_| carrel_core::account::login(http.as_ref(), url, &request));
+        let logins = (0..n).map(|_| carrel_client::account::login(http.as_ref(), url, &request));
         futures_util::stream::iter(logins).buffer_unordered(16).for_each(|done| async {
             done.expect("signed in");
         })
@@ -287,9 +285,9 @@ async fn lesson(table: &mut Table, core: &Arc<Core>, account: &OpenAccount) {
 
 /// Memory and disk hits: against a map look-up, and one read of the same bytes.
 fn cache(table: &mut Table, dir: &Path) {
-    let migrations = carrel_core::storage::MIGRATIONS;
+    let migrations = carrel_content::storage::MIGRATIONS;
     let db =
-        carrel_core::cache::Db::open(&dir.join("content.db"), migrations, 0).expect("a database");
+        carrel_sqlite::db::Db::open(&dir.join("content.db"), migrations, 0).expect("a database");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = BlobStore::new(db, &dir.join("blobs"), clock);
     let small = Bytes::from(vec![1; 8 * 1024]);

@@ -8,8 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carrel_core::{account, core::Core, download::Wish, http::LiveHttp, library::Kind};
+use carrel_client::{account, core::Core};
+use carrel_content::{download::Wish, library::Kind};
 use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
+use carrel_net::LiveHttp;
 use carrel_server::RunningServer;
 use carrel_testkit::Chance;
 use serde_json::json;

@@ -4,7 +4,10 @@
 //! slows both alike.
 use std::time::{Duration, Instant};
 
-use carrel_core::images::{self, Ask, Fit};
+use carrel_content::{
+    images,
+    images::{Ask, Fit},
+};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
 use image::{DynamicImage, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 

@@ -8,11 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carrel_core::{
-    Changes, SystemClock,
-    storage::{Storage, StorageOptions, SystemDisk},
-};
+use carrel_content::storage::{Storage, StorageOptions};
 use carrel_model::BlobHash;
+use carrel_sqlite::Changes;
+use carrel_system::{SystemClock, SystemDisk};
 
 use super::Table;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use carrel_core::http::{Failure, Http, Reply, Request};
+use carrel_net::{Failure, Http, Reply, Request};
 use carrel_testkit::{Chance, hostile};
 use http::header;
 use serde_json::Value;

@@ -6,12 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use carrel_core::{
-    Clock,
-    http::Http,
-    sync::{Event, Phase},
-};
 use carrel_model::{BlobHash, ItemId, content::Quiz};
+use carrel_net::Http;
+use carrel_sync::{Event, Phase};
+use carrel_system::Clock;
 use carrel_testkit::{
     Chance, Device, FakeClock, Fault, Faults, FlakyHttp, Learner, Oracle, Rows, TestServer,
     Timeline,

@@ -1,11 +1,11 @@
 //! Ahead of the learner: the next two lessons come while nobody pays for each byte, and what was read last is warm after a start.
 
-use carrel_core::{
-    core::OpenAccount,
+use carrel_client::core::OpenAccount;
+use carrel_content::{
     download::Known,
-    learning::Step,
     library::{Kind, Reach},
 };
+use carrel_learning::Step;
 use carrel_model::{
     content::{Block, ManifestContent, Quiz, SectionBody},
     lattice::ItemKind,

@@ -11,11 +11,13 @@ use std::{
     time::Duration,
 };
 
-use carrel_core::{
-    Clock, Error,
+use carrel_client::{
+    Error,
     account::FileSecrets,
-    cable::{Found, Here, Refusal, Trust},
+    cable::{Found, Here, Refusal, trust::Trust},
     core::{Config, Core, OpenAccount},
+};
+use carrel_content::{
     download::{Phase, Wish},
     library::Kind,
 };
@@ -24,6 +26,7 @@ use carrel_model::{
     content::{Block, ManifestContent, SectionBody},
     lattice::{ItemKind, Row},
 };
+use carrel_system::Clock;
 use carrel_testkit::{
     Chance, FakeClock, SeededIds, TestServer, content, device::PASSWORD, oracle::compare,
     scratch::scratch,
@@ -108,7 +111,7 @@ pub fn both() -> [(Kind, carrel_model::Slug); 2] {
 }
 pub fn refused(e: Error) -> Refusal {
     match e {
-        Error::Cable(refusal) => refusal,
+        Error::Import(refusal) => refusal,
         other => panic!("not a refusal: {other}"),
     }
 }
@@ -293,7 +296,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
         panic!("courses")
     };
     assert_eq!(found.trust, Trust::Ask);
-    assert_eq!(found.fingerprint, carrel_core::cable::fingerprint(&key));
+    assert_eq!(found.fingerprint, carrel_client::cable::fingerprint(&key));
     let no = refused(core.import_courses(&sent.path, None).await.expect_err("nobody agreed"));
     assert_eq!(no.reason(), "not_accepted");
     let no = refused(
@@ -558,7 +561,7 @@ async fn stopped_half_way_nothing_is_left_behind() {
     assert_eq!(phase(&there, Kind::Course), Phase::Ready);
 
     // What is not here is not sent, nor to nowhere.
-    let no = |r: carrel_core::Result<carrel_core::cable::Sent>| {
+    let no = |r: carrel_client::Result<carrel_client::cable::Sent>| {
         refused(r.expect_err("refused")).reason()
     };
     let nowhere = s.core.export_courses(&both(), Path::new("/no/such/stick")).await;

@@ -122,8 +122,9 @@ fn whole(line: &str) -> bool {
 async fn two_hundred_kills_lose_no_acknowledged_tick() {
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(KILLS);
     // The processes run on the machine's clock; the server's is ahead, so that no stamp is too new for it.
-    let clock =
-        FakeClock::new(carrel_core::Clock::now_ms(&carrel_core::SystemClock::new()) + 3_600_000);
+    let clock = FakeClock::new(
+        carrel_system::Clock::now_ms(&carrel_system::SystemClock::new()) + 3_600_000,
+    );
     let server = TestServer::start(&clock).await;
     let dir = scratch();
     let url = server.url();

@@ -8,17 +8,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use carrel_core::{
+use carrel_client::{
     Result,
     account::FileSecrets,
     core::{Config, Core, OpenAccount},
-    http::{Failure, Http, LiveHttp, Reply, Request},
-    learning::Step,
-    library::Filter,
-    sync::Status,
 };
+use carrel_content::library::Filter;
+use carrel_learning::Step;
 use carrel_model::lattice::{ItemKind, Row, RowType};
+use carrel_net::{Failure, Http, LiveHttp, Reply, Request};
 use carrel_sqlite::rows::{self, Owner};
+use carrel_sync::Status;
 use carrel_testkit::{FakeClock, Rows, SeededIds, content};
 
 /// Opens a client. It takes real sockets from `http`, its own clock, and ids from a seed.

@@ -177,8 +177,9 @@ fn write_books(dir: &Path) {
 async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
     let many = if std::env::var_os("CARREL_LONG").is_some() { 100 } else { KILLS };
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(many);
-    let clock =
-        FakeClock::new(carrel_core::Clock::now_ms(&carrel_core::SystemClock::new()) + 3_600_000);
+    let clock = FakeClock::new(
+        carrel_system::Clock::now_ms(&carrel_system::SystemClock::new()) + 3_600_000,
+    );
     let server = TestServer::empty(&clock).await;
     let (dir, books) = (scratch(), scratch());
     write_books(books.path());
@@ -236,8 +237,10 @@ async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
     let core = desk::open(dir.path(), desk::live(), &clock, 7, false).await;
     let account = core.account().expect("the account opens");
     let downloads = &account.content.downloads;
-    let course =
-        carrel_core::download::Wish::whole(carrel_core::library::Kind::Course, &content::course());
+    let course = carrel_content::download::Wish::whole(
+        carrel_content::library::Kind::Course,
+        &content::course(),
+    );
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
     let proof = downloads.prove(&course).await.expect("a proof");
     assert!(proof.lacks.is_empty(), "{:?}", proof.lacks);

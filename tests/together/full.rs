@@ -8,14 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use carrel_core::{
-    Error,
-    core::{Core, OpenAccount},
-    download::Phase,
-};
+use carrel_client::core::{Core, OpenAccount};
+use carrel_content::download::Phase;
 use carrel_model::ErrorCode;
 use carrel_testkit::{
-    FakeClock, TestServer, content,
+    FakeClock, SmallDisk, TestServer, content,
     device::PASSWORD,
     scratch::{copy_dir, scratch},
 };
@@ -24,7 +21,6 @@ use serde_json::{Value, json};
 use crate::{
     cable::{both, opens_offline, phase},
     desk::{self, ALL, tick, until},
-    small_disk::SmallDisk,
     space::Window,
 };
 
@@ -113,7 +109,7 @@ async fn the_app_starts_on_a_full_disk_says_why_and_loses_nothing() {
             for n in 3..6 {
                 match account.learning.record(tick(n)).await {
                     Ok(_) => done += 1,
-                    Err(Error::DiskFull(_)) if !reserve => refused += 1,
+                    Err(e) if e.code() == ErrorCode::DiskFull && !reserve => refused += 1,
                     Err(e) => panic!("{what}: {e}"),
                 }
             }

@@ -4,18 +4,19 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use carrel_core::{
-    Clock, Error,
+use carrel_client::{
+    Error,
     core::{Core, OpenAccount},
-    http::{Failure, FailureKind, Reply, Request},
-    library::{Filter, Kind},
-    sync::Phase,
 };
+use carrel_content::library::{Filter, Kind};
 use carrel_model::{
     BlobHash, ErrorCode,
     content::SignedManifest,
     lattice::{Row, RowKey},
 };
+use carrel_net::{Failure, FailureKind, Reply, Request};
+use carrel_sync::Phase;
+use carrel_system::Clock;
 use carrel_testkit::{
     FakeClock, Rows, TestServer, content,
     device::PASSWORD,
@@ -381,6 +382,7 @@ async fn call(
     let library = &account.content.library;
     let all = Filter { limit: 50, ..Filter::default() };
     let code = |r: Result<(), Error>| r.err().map(|e| e.code());
+    let of_content = |r: Result<(), carrel_content::Error>| r.err().map(|e| e.code());
     match call {
         Call::Check => code(core.check_server(&server.url()).await.map(drop)),
         Call::SignIn => code(core.sign_in(&server.url(), "asha", PASSWORD).await.map(drop)),
@@ -388,16 +390,18 @@ async fn call(
             account.learning.record(step(n)).await.expect("learners can always work");
             account.sync.sync_now().await.expect("the state of sync").error
         }
-        Call::Courses => code(library.courses(&all).await.map(drop)),
-        Call::Manifest => code(library.manifest(Kind::Course, &content::course()).await.map(drop)),
-        Call::Blob => code(library.blob(BlobHash::of(b"never seen")).await.map(drop)),
+        Call::Courses => of_content(library.courses(&all).await.map(drop)),
+        Call::Manifest => {
+            of_content(library.manifest(Kind::Course, &content::course()).await.map(drop))
+        }
+        Call::Blob => of_content(library.blob(BlobHash::of(b"never seen")).await.map(drop)),
     }
 }
 
 /// A step for row `n` of the table.
-fn step(n: usize) -> carrel_core::learning::Step {
+fn step(n: usize) -> carrel_learning::Step {
     let item = content::item(&format!("rivers/row/n{n}"));
-    carrel_core::learning::Step { item, ..tick(0) }
+    carrel_learning::Step { item, ..tick(0) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -411,7 +415,8 @@ async fn every_hostile_answer_has_its_error_and_does_no_harm() {
     let user = core.account_info().expect("the account").user.id;
     account.learning.record(step(9_999)).await.expect("a tick");
     assert_eq!(sync(&account).await.waiting, 0);
-    let epoch = account.store.read(carrel_core::store::state::load).await.expect("the state").epoch;
+    let epoch =
+        account.store.read(carrel_learning::store::state::load).await.expect("the state").epoch;
     let facts = Facts { clock: clock.clone(), epoch, manifest: server_manifest(&server).await };
 
     let rows = table();

@@ -8,9 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use carrel_core::{
-    Clock as _,
-    core::{Core, OpenAccount},
+use carrel_client::core::{Core, OpenAccount};
+use carrel_content::{
     download::{Phase, Reason, Wish},
     library::Kind,
 };
@@ -19,6 +18,7 @@ use carrel_model::{
     lattice::{Row, fold},
 };
 use carrel_server::store::Store as _;
+use carrel_system::Clock as _;
 use carrel_testkit::{
     Chance, FakeClock, Rows, TestServer, content,
     device::PASSWORD,
@@ -52,7 +52,7 @@ struct Fixture {
 impl Fixture {
     async fn new(paused: bool) -> Self {
         // The killed processes run on the machine's clock. This one stays behind it, so that no row is too new for them.
-        let clock = FakeClock::new(carrel_core::SystemClock::new().now_ms() - 4 * 3_600_000);
+        let clock = FakeClock::new(carrel_system::SystemClock::new().now_ms() - 4 * 3_600_000);
         let packages = scratch();
         content::write_library(packages.path()).expect("the packages");
         recordings(&packages.path().join(content::COURSE), 0);

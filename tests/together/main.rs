@@ -14,6 +14,4 @@ mod offline;
 mod refused;
 mod restored;
 mod servers;
-#[path = "../../crates/core/tests/storage/small_disk.rs"]
-mod small_disk;
 mod space;

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, net::TcpStream};
 
 use carrel_commands::{api::event::UiEvent, events};
-use carrel_core::{
-    Change, download::Phase as DownloadPhase, learning::Step, library::Kind, sync::Phase,
-};
+use carrel_content::{download::Phase as DownloadPhase, library::Kind};
+use carrel_learning::Step;
 use carrel_model::{
     content::{ManifestContent, Quiz, Response, SectionBody},
     lattice::{ItemKind, Row, RowType},
 };
+use carrel_sqlite::Change;
+use carrel_sync::Phase;
 use carrel_testkit::{
     FakeClock, TestServer, content, device::PASSWORD, oracle::compare, scratch::scratch,
 };
@@ -131,7 +132,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
 
 /// Lists, every section's body, a recording: what a learner opens. Gives the quizzes.
 async fn read_everything(
-    account: &carrel_core::core::OpenAccount,
+    account: &carrel_client::core::OpenAccount,
 ) -> Vec<(carrel_model::ItemId, carrel_model::BlobHash, Quiz)> {
     let library = &account.content.library;
     let listed = library.courses(&ALL).await.expect("the list");
@@ -179,7 +180,7 @@ async fn a_replay_of_a_push_writes_no_row_and_moves_no_number() {
     assert!(!pushes.is_empty());
     for push in pushes.into_iter().cycle().take(10) {
         clock.advance(1_000);
-        let reply = carrel_core::http::Http::send(http.as_ref(), push).await.expect("a reply");
+        let reply = carrel_net::Http::send(http.as_ref(), push).await.expect("a reply");
         assert_eq!(reply.status, 200);
     }
     assert_eq!(server.usn(user).await, usn, "no number moved");

@@ -1,7 +1,9 @@
 //! A row that the server refuses: it stands in nobody's way, it is kept and shown with its reason, and it can be sent again.
 
-use carrel_core::{http::Request, learning::Step, sync::ReceiptState};
+use carrel_learning::Step;
 use carrel_model::lattice::ItemKind;
+use carrel_net::Request;
+use carrel_sync::ReceiptState;
 use carrel_testkit::{
     FakeClock, TestServer, content, device::PASSWORD, hostile, oracle::compare, scratch::scratch,
 };

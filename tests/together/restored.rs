@@ -1,11 +1,9 @@
 //! A server that was restored from an old backup: everything comes back, nobody signs in again, nothing counts twice.
 
-use carrel_core::{
-    Error,
-    sync::{Event, Phase},
-};
+use carrel_client::Error;
 use carrel_model::lattice::RowKey;
 use carrel_server::restore;
+use carrel_sync::{Event, Phase};
 use carrel_testkit::{
     Chance, Device, FakeClock, FlakyHttp, Learner, Oracle, Rows, TestServer, Timeline,
     device::Newcomer, oracle::compare, scratch::scratch,
@@ -46,7 +44,7 @@ impl School {
         if is_new {
             self.oracles.push(Oracle::default());
         }
-        let clock = FakeClock::new(carrel_core::Clock::now_ms(self.server.clock()));
+        let clock = FakeClock::new(carrel_system::Clock::now_ms(self.server.clock()));
         self.time.add(&clock);
         let http = FlakyHttp::new(self.server.direct(), &self.time, self.chance.fork());
         let name = format!("device {}", self.desks.len());
@@ -217,7 +215,7 @@ async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
         let zoe_dir = scratch();
         let zoe = desk::open(zoe_dir.path(), desk::live(), &clock, 3, false).await;
         zoe.register(&server.url(), "zoe", "Zoe", PASSWORD).await.unwrap();
-        assert!(matches!(zoe.import_work(&file.1, false).await, Err(Error::Cable(_))));
+        assert!(matches!(zoe.import_work(&file.1, false).await, Err(Error::Import(_))));
         for core in [laptop, phone, zoe] {
             core.close().await;
         }

@@ -2,6 +2,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
+use carrel_client::{
+    account::AccountInfo,
+    core::{Core, OpenAccount},
+};
 use carrel_commands::{
     Host,
     api::{
@@ -10,19 +14,15 @@ use carrel_commands::{
     },
     dispatch, events,
 };
-use carrel_core::{
-    Change,
-    account::AccountInfo,
-    core::{Core, OpenAccount},
-    http::{Failure, FailureKind, Request},
-    learning::Step,
-    library::Kind,
-    sync::Phase,
-};
+use carrel_content::library::Kind;
+use carrel_learning::Step;
 use carrel_model::{
     ErrorCode,
     lattice::{ItemKind, Row, RowKey, RowType},
 };
+use carrel_net::{Failure, FailureKind, Request};
+use carrel_sqlite::Change;
+use carrel_sync::Phase;
 use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, hostile, scratch::scratch};
 use serde_json::json;
 
@@ -211,7 +211,7 @@ async fn the_id_of_a_server_outlives_a_restore_and_its_epoch_does_not() {
     let meta = |url: String| {
         let (http, clock) = (http.clone(), clock.clone());
         async move {
-            carrel_core::account::check_server(http.as_ref(), &clock, &url)
+            carrel_client::account::check_server(http.as_ref(), &clock, &url)
                 .await
                 .expect("it answers")
                 .meta

@@ -10,17 +10,20 @@ use std::{
     },
 };
 
-use carrel_commands::{Host, api::error::CommandError, dispatch};
-use carrel_core::{
-    Changes, Clock, Error,
+use carrel_client::{
     account::FileSecrets,
     cable::{Found, Refusal},
     core::{Config, Core, Space},
+};
+use carrel_commands::{Host, api::error::CommandError, dispatch};
+use carrel_content::{
     download::Phase,
     library::Kind,
-    storage::{Disk, Storage, StorageOptions},
+    storage::{Storage, StorageOptions},
 };
 use carrel_model::ErrorCode;
+use carrel_sqlite::Changes;
+use carrel_system::{Clock, Disk};
 use carrel_testkit::{
     FakeClock, FakeDisk, SeededIds, TestServer, content, device::PASSWORD, scratch::scratch,
 };
@@ -102,7 +105,7 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
             let travelled = core.upgrade().and_then(|c| c.cable().travelled());
             if travelled.is_some_and(|t| t.bytes_done > 0) && !asked.swap(true, Ordering::SeqCst) {
                 assert!(
-                    matches!(other.reserve(need), Err(Error::NoSpace { .. })),
+                    matches!(other.reserve(need), Err(carrel_content::Error::NoSpace { .. })),
                     "it is promised"
                 );
             }
@@ -176,7 +179,7 @@ impl Window {
         let sound = manifest.manifest.blobs.iter().find(|b| b.media_type.starts_with("audio/"));
         let sound = sound.expect("a recording");
         let url = format!("{}{}", self.0.media_base(), sound.hash);
-        let reply = desk::live().send(carrel_core::http::Request::get(&url)).await;
+        let reply = desk::live().send(carrel_net::Request::get(&url)).await;
         let reply = reply.expect("the loopback server");
         assert_eq!(reply.status, 200);
         let heard = reply.bytes(usize::MAX >> 1).await.expect("all of it");

@@ -19,8 +19,8 @@ use axum::{
     },
     routing::{get, post},
 };
+use carrel_client::core::Core;
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
-use carrel_core::core::Core;
 use futures_util::{Stream, StreamExt};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};

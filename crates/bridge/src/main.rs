@@ -3,11 +3,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use carrel_bridge::Bridge;
-use carrel_core::{
-    SystemClock, SystemIds,
-    account::{FileSecrets, SecretStore},
+use carrel_client::{
+    account::FileSecrets,
     core::{Config, Core},
-    http::LiveHttp,
+    net::{LiveHttp, SecretStore},
+    system::{SystemClock, SystemIds},
 };
 use clap::Parser;
 

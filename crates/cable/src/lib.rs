@@ -3,7 +3,7 @@
 //! A file is a frame (`frame`) around a head in JSON, and bytes whose lengths and hashes the head names. Nothing is packed, so nothing
 //! can unpack to more than it is; nothing has a name, so no name can lead anywhere. Everything is proved while it is read.
 //!
-//! Not here: where blobs and rows are kept, whom to trust, and what a learner is asked (`carrel_core::cable`, the server's commands).
+//! Not here: where blobs and rows are kept, whom to trust, and what a learner is asked (`carrel_client::cable`, the server's commands).
 
 mod course;
 mod fault;

@@ -1,5 +1,6 @@
 //! How errors of the core become the one shape that the UI knows.
 
+use carrel_client::{Error, content, learning, net};
 use carrel_model::ErrorCode;
 
 use crate::api::error::CommandError;
@@ -35,18 +36,33 @@ impl CommandError {
     }
 }
 
-impl From<carrel_core::Error> for CommandError {
-    fn from(e: carrel_core::Error) -> Self {
+impl From<Error> for CommandError {
+    fn from(e: Error) -> Self {
         let size = match &e {
-            carrel_core::Error::NotDownloaded { size, .. } => *size,
+            Error::Content(content::Error::NotDownloaded { size, .. }) => *size,
             _ => None,
         };
         let (reason, subject) = match &e {
-            carrel_core::Error::Cable(refusal) => {
+            Error::Import(refusal) => {
                 (Some(refusal.reason().to_owned()), Some(refusal.subject().to_owned()))
             }
             _ => (None, None),
         };
         Self { size, reason, subject, ..Self::new(e.code(), e.to_string(), e.hint()) }
+    }
+}
+impl From<content::Error> for CommandError {
+    fn from(e: content::Error) -> Self {
+        Error::from(e).into()
+    }
+}
+impl From<learning::Error> for CommandError {
+    fn from(e: learning::Error) -> Self {
+        Error::from(e).into()
+    }
+}
+impl From<net::Error> for CommandError {
+    fn from(e: net::Error) -> Self {
+        Error::from(e).into()
     }
 }

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use carrel_core::{
+use carrel_client::{
     Change,
+    content::{
+        download::{Phase, State, Wish},
+        library::Kind,
+    },
     core::{Core, OpenAccount},
-    download::{Phase, State, Wish},
-    library::Kind,
 };
 use carrel_model::Slug;
 use tokio::sync::broadcast::error::RecvError;

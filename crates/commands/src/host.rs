@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use carrel_core::core::{Core, OpenAccount};
+use carrel_client::core::{Core, OpenAccount};
 
 use crate::api::error::CommandError;
 
@@ -20,5 +20,5 @@ pub trait Host: Send + Sync + 'static {
 
 /// The account that is open, or "sign in".
 pub(crate) fn account(host: &dyn Host) -> Result<Arc<OpenAccount>, CommandError> {
-    host.core().account().ok_or_else(|| carrel_core::Error::Unauthenticated.into())
+    host.core().account().ok_or_else(|| carrel_client::Error::UNAUTHENTICATED.into())
 }

@@ -6,13 +6,18 @@
 
 mod backup;
 mod cause;
+mod changes;
+pub mod db;
 mod error;
 pub mod migrate;
 mod open;
 pub mod rows;
 
 pub use backup::backup;
-pub use cause::Cause;
+pub use carrel_system::{Cause, StorageError};
+pub use cause::{cause_of, storage_error};
+pub use changes::{Change, Changes};
+pub use db::DatabaseError;
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, is_migrated, migrate};
 pub use open::{

@@ -4,10 +4,11 @@ use std::{fs, io::Write, path::Path, process::Command, time::Duration};
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{
-    Cause, Error, Migrated, Migration, Options, backup, confirm_damage, integrity_check, migrate,
-    open, quick_check,
+    Cause, Error, Migrated, Migration, Options, backup, cause_of, confirm_damage, integrity_check,
+    migrate, open, quick_check,
     rusqlite::{self, Connection, ffi},
 };
+use carrel_testkit::SmallDisk;
 use tempfile::TempDir;
 
 const ONE: Migration =
@@ -324,7 +325,7 @@ fn the_cause_of_a_code_of_sqlite_is_known() {
         (ffi::SQLITE_IOERR_ACCESS, Cause::Denied),
         (ffi::SQLITE_CONSTRAINT, Cause::Other),
     ] {
-        assert_eq!(Cause::of_sqlite(&failure(code)), cause, "{code}");
+        assert_eq!(cause_of(&failure(code)), cause, "{code}");
         let failed = Error::Failed { number: 1, name: "one", source: failure(code) };
         assert_eq!((failed.cause(), failed.code()), (cause, cause.code()), "{code}");
     }
@@ -340,44 +341,16 @@ fn the_cause_of_a_code_of_sqlite_is_known() {
     assert_eq!(Cause::Full.code(), ErrorCode::DiskFull);
 }
 
-/// A file system in memory of this size; none without the right to mount one.
-#[cfg(target_os = "linux")]
-struct SmallDisk(TempDir);
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn new(kib: usize) -> Option<Self> {
-        let dir = folder();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
-            .arg(dir.path())
-            .output();
-        if mount.is_ok_and(|o| o.status.success()) {
-            return Some(Self(dir));
-        }
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-        {
-            eprintln!("skipped: a small file system cannot be mounted here (root is needed)");
-        }
-        None
-    }
-}
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_named_whatever_sqlite_reports() {
-    let Some(disk) = SmallDisk::new(4096) else { return };
-    let (old, new) = (disk.0.path().join("old.db"), disk.0.path().join("new.db"));
+    let Some(disk) = SmallDisk::new(4 << 20) else { return };
+    let (old, new) = (disk.path().join("old.db"), disk.path().join("new.db"));
     let mut conn = open(&old, Options::default()).unwrap();
     migrate(&mut conn, &[ONE], None, 0).unwrap();
     conn.execute_batch("INSERT INTO one VALUES (7)").unwrap();
     drop(conn);
-    let mut filler = fs::File::create(disk.0.path().join("filler")).unwrap();
+    let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
     while filler.write_all(&[1; 4096]).is_ok() {}
     let (mut full, mut whole) = (0, 0);
     // From a full disk on, 4 KiB more are free in each round.
@@ -407,12 +380,12 @@ fn a_full_disk_is_named_whatever_sqlite_reports() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_read_only_file_system_is_named() {
-    let Some(disk) = SmallDisk::new(4096) else { return };
-    let path = disk.0.path().join("a.db");
+    let Some(disk) = SmallDisk::new(4 << 20) else { return };
+    let path = disk.path().join("a.db");
     migrate(&mut open(&path, Options::default()).unwrap(), &[ONE], None, 0).unwrap();
-    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.0.path()).status();
+    let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
     assert!(remount.unwrap().success());
-    for path in [path, disk.0.path().join("new.db")] {
+    for path in [path, disk.path().join("new.db")] {
         let error = open(&path, Options::default()).unwrap_err();
         assert_eq!(error.cause(), Cause::Denied, "{error}");
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use carrel_core::Clock;
+use carrel_system::Clock;
 use tokio::sync::oneshot;
 
 /// Clones share the time.

@@ -5,19 +5,23 @@
 
 use std::{path::Path, sync::Arc};
 
-use carrel_core::{
-    Changes, Clock, Error, IdGen, Result,
-    account::{self, FileSecrets, Session, Tokens},
-    learning::Learning,
+use carrel_client::{Result, account, account::FileSecrets};
+use carrel_learning::{
+    Learning,
     store::{Options, Store, outbox, state},
-    sync::{Engine, Event, Machine, Phase, Transport},
 };
 use carrel_model::{
     DeviceId, ErrorCode, UserId,
     lattice::{RowKey, RowType},
     wire::{LoginRequest, RegisterRequest},
 };
-use carrel_sqlite::rows::{self, Owner};
+use carrel_net::{Session, Tokens};
+use carrel_sqlite::{
+    Changes,
+    rows::{self, Owner},
+};
+use carrel_sync::{Engine, Event, Machine, Phase, Transport};
+use carrel_system::{Clock, IdGen};
 use tempfile::TempDir;
 
 use crate::{
@@ -215,7 +219,7 @@ impl Device {
 
     /// One round of sync.
     pub async fn step(&self, event: Event) -> Result<()> {
-        self.open().engine.step(event).await
+        Ok(self.open().engine.step(event).await?)
     }
     /// If the session is over, the learner types the password again. False if the server could not be reached.
     pub async fn sign_in_again(&mut self) -> bool {
@@ -236,7 +240,7 @@ impl Device {
                 let _ = self.step(Event::SignedIn).await;
                 true
             }
-            Err(Error::Server { code: ErrorCode::BadCredentials, detail, .. }) => {
+            Err(carrel_net::Error::Server { code: ErrorCode::BadCredentials, detail, .. }) => {
                 panic!("{} cannot sign in: {detail}", self.name)
             }
             Err(_) => false,

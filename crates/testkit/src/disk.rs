@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use carrel_core::storage::Disk;
+use carrel_system::Disk;
 
 /// Clones share the disk.
 #[derive(Clone)]

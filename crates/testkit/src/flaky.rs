@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_core::http::{Failure, FailureKind, Http, Reply, Request};
 use carrel_model::ErrorCode;
+use carrel_net::{Failure, FailureKind, Http, Reply, Request};
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;

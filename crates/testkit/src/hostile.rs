@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use carrel_core::http::{Body, Failure, FailureKind, Reply};
 use carrel_model::{ErrorCode, wire::Problem};
+use carrel_net::{Body, Failure, FailureKind, Reply};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

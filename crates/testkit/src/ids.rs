@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use carrel_core::IdGen;
+use carrel_system::IdGen;
 use uuid::Uuid;
 
 /// Steele's SplitMix64: not secret at all, the same for the same seed.

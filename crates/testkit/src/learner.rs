@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use carrel_core::{Clock, learning::Step};
+use carrel_learning::Step;
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{QuestionKind, Quiz, Response},
     lattice::{ItemKind, Row, RowKey, RowType},
 };
+use carrel_system::Clock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -79,7 +80,7 @@ impl Learner {
         &mut self,
         device: &Device,
         oracle: &mut Oracle,
-    ) -> carrel_core::Result<()> {
+    ) -> carrel_learning::Result<()> {
         let item = self.chance.pick(&content::sections()).clone();
         let mut step = Step::at(ItemKind::Section, item);
         match self.chance.below(10) {
@@ -95,7 +96,7 @@ impl Learner {
         &mut self,
         device: &Device,
         oracle: &mut Oracle,
-    ) -> carrel_core::Result<()> {
+    ) -> carrel_learning::Result<()> {
         let mut step = Step::at(ItemKind::Story, content::item(content::STORY));
         step.percent = Some(self.chance.below(10_001) as u16);
         step.pos = Some(format!("p{}.s{}", self.chance.below(3), self.chance.below(3)));
@@ -108,7 +109,7 @@ impl Learner {
         device: &Device,
         oracle: &mut Oracle,
         step: Step,
-    ) -> carrel_core::Result<()> {
+    ) -> carrel_learning::Result<()> {
         let learning = device.learning();
         let before = learning.progress(step.kind, &step.item).await?.map(|p| p.row);
         let (mut generation, mut percent) =
@@ -138,7 +139,7 @@ impl Learner {
     }
 
     /// Reads for a while: beats of some seconds, then the page is left.
-    async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_core::Result<()> {
+    async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_learning::Result<()> {
         let item = self.chance.pick(&content::sections()).clone();
         let from = self.bench.start(device.clock.now_ms());
         device.learning().study_beat(&item, true).await?;
@@ -158,7 +159,7 @@ impl Learner {
         Ok(())
     }
 
-    async fn quiz(&mut self, device: &Device) -> carrel_core::Result<()> {
+    async fn quiz(&mut self, device: &Device) -> carrel_learning::Result<()> {
         if self.quizzes.is_empty() {
             return Ok(());
         }
@@ -190,12 +191,12 @@ impl Learner {
         Ok(())
     }
 
-    async fn word(&mut self, device: &Device) -> carrel_core::Result<()> {
+    async fn word(&mut self, device: &Device) -> carrel_learning::Result<()> {
         let word = self.chance.pick(&content::words()).clone();
         device.learning().save_word(&word, self.chance.permille(650)).await
     }
 
-    async fn setting(&mut self, device: &Device) -> carrel_core::Result<()> {
+    async fn setting(&mut self, device: &Device) -> carrel_learning::Result<()> {
         let set: (&str, Value) = match self.chance.below(3) {
             0 => ("theme", json!(self.chance.pick(&["light", "dark", "system"]))),
             1 => ("textSize", json!(self.chance.between(80, 200))),
@@ -204,7 +205,7 @@ impl Learner {
         device.learning().set_settings(BTreeMap::from([(set.0.to_owned(), set.1)])).await
     }
 
-    async fn enrol(&mut self, device: &Device) -> carrel_core::Result<()> {
+    async fn enrol(&mut self, device: &Device) -> carrel_learning::Result<()> {
         let course = if self.chance.permille(800) {
             content::course()
         } else {

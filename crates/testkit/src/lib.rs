@@ -7,6 +7,9 @@ pub mod chance;
 pub mod clock;
 pub mod disk;
 pub mod ids;
+pub mod paper;
+pub mod small_disk;
+pub mod work;
 
 #[cfg(feature = "world")]
 pub mod content;
@@ -29,18 +32,19 @@ pub mod server;
 
 pub use chance::Chance;
 pub use clock::FakeClock;
-pub use disk::FakeDisk;
-pub use ids::SeededIds;
-
 #[cfg(feature = "world")]
 pub use device::Device;
+pub use disk::FakeDisk;
 #[cfg(feature = "world")]
 pub use fault::{Fault, Faults};
 #[cfg(feature = "world")]
 pub use flaky::{FlakyHttp, Timeline};
+pub use ids::SeededIds;
 #[cfg(feature = "world")]
 pub use learner::Learner;
 #[cfg(feature = "world")]
 pub use oracle::{Oracle, Rows};
+pub use paper::PaperServer;
 #[cfg(feature = "world")]
 pub use server::TestServer;
+pub use small_disk::SmallDisk;

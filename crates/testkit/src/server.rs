@@ -11,21 +11,19 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use bytes::Bytes;
-use carrel_core::{
-    Clock as _,
-    http::{Failure, FailureKind, Http, Reply, Request},
-};
 use carrel_model::{
     BlobHash, ItemId, UserId,
     content::{Block, Quiz, SectionBody},
     lattice::{Row, RowKey, RowType},
     wire::CourseReply,
 };
+use carrel_net::{Failure, FailureKind, Http, Reply, Request};
 use carrel_server::{
     Config, RunningServer, Server, Settings, restore,
     store::{Store, StoreError},
 };
 use carrel_sqlite::rows::{self, Owner};
+use carrel_system::Clock as _;
 use futures_util::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
 use tower::ServiceExt;

@@ -4,11 +4,10 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging at `CARREL_LOG` (as `info,carrel_core=debug`); without it, warnings and this app's own news.
+/// Starts logging at `CARREL_LOG` (as `info,carrel_client::sync=debug`); without it, warnings and this app's own news.
 pub fn start() {
-    let filter = EnvFilter::try_from_env("CARREL_LOG").unwrap_or_else(|_| {
-        EnvFilter::new("warn,carrel_app=info,carrel_core=info,carrel_commands=info")
-    });
+    let filter = EnvFilter::try_from_env("CARREL_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,carrel=info"));
     // A second call (tests, a phone that resumes) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use carrel_core::{Error, Result, cable::Found};
+use carrel_client::{Error, Result, cable::Found};
 use carrel_tests::{ends_at_step, open_with};
 
 pub async fn run(arguments: &[String]) -> Result<()> {

@@ -7,15 +7,16 @@
 
 use std::path::Path;
 
-use carrel_core::{Result, library::Kind};
+use carrel_client::Result;
+use carrel_content::library::Kind;
 use carrel_model::Slug;
 use carrel_tests::{open, say};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let [folder, course, rest @ ..] = arguments else {
-        return Err(carrel_core::Error::Invalid("which folder, which course?".into()));
+        return Err(carrel_client::Error::Invalid("which folder, which course?".into()));
     };
-    let course = Slug::new(course).map_err(|e| carrel_core::Error::Invalid(e.to_string()))?;
+    let course = Slug::new(course).map_err(|e| carrel_client::Error::Invalid(e.to_string()))?;
     let core = open(Path::new(folder), "fetcher").await?;
     let mut changes = core.changes().listen();
     let account = match rest {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use carrel_core::{Error, Result};
+use carrel_client::{Error, Result};
 use carrel_server::{Config, Library, carried};
 use carrel_tests::ends_at_step;
 

@@ -8,7 +8,7 @@ mod fetch;
 mod host;
 mod study;
 
-use carrel_core::{Error, Result};
+use carrel_client::{Error, Result};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {

@@ -7,13 +7,14 @@
 
 use std::path::Path;
 
-use carrel_core::{Result, core::OpenAccount, learning::Step};
+use carrel_client::{Result, core::OpenAccount};
+use carrel_learning::Step;
 use carrel_model::{BlobHash, ItemId, Slug, content::Response, lattice::ItemKind};
 use carrel_tests::{open, say};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let Some((folder, rest)) = arguments.split_first() else {
-        return Err(carrel_core::Error::Invalid("which folder?".into()));
+        return Err(carrel_client::Error::Invalid("which folder?".into()));
     };
     say("opening")?;
     let core = open(Path::new(folder), "studier").await?;
@@ -26,7 +27,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn item(text: &str) -> Result<ItemId> {
-    ItemId::new(text).map_err(|e| carrel_core::Error::Invalid(e.to_string()))
+    ItemId::new(text).map_err(|e| carrel_client::Error::Invalid(e.to_string()))
 }
 
 async fn study(account: &OpenAccount) -> Result<()> {
@@ -54,7 +55,7 @@ async fn study(account: &OpenAccount) -> Result<()> {
             let quiz = item(&format!("rivers/q{n}"))?;
             let attempt = learning.start_attempt(&quiz, BlobHash::of(b"a quiz")).await?.attempt.id;
             let question =
-                Slug::new("fast").map_err(|e| carrel_core::Error::Invalid(e.to_string()))?;
+                Slug::new("fast").map_err(|e| carrel_client::Error::Invalid(e.to_string()))?;
             let answer = learning
                 .save_answer(attempt, &question, &Response::Fill { texts: vec![n.to_string()] })
                 .await?;

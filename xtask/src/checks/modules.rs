@@ -161,7 +161,7 @@ impl Crate {
                     return found.or(Some(path));
                 }
             }
-                        return rooted.then_some(at);
+            return rooted.then_some(at);
         }
         rooted.then_some(at)
     }
@@ -268,7 +268,8 @@ impl Module {
             UseTree::Rename(rename) => {
                 let known_as = rename.rename.to_string();
                 // `as _` makes no name; the path counts.
-                let known_as = if known_as == "_" { format!("_{}", rename.ident) } else { known_as };
+                let known_as =
+                    if known_as == "_" { format!("_{}", rename.ident) } else { known_as };
                 self.add_use(known_as, &rename.ident, prefix);
             }
             UseTree::Glob(_) => self.globs.push(prefix.clone()),
@@ -363,7 +364,7 @@ fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a
             continue;
         }
         let back = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(name));
-        groups.push(others.iter().filter(|other| back(&other)).copied().collect());
+        groups.push(others.iter().filter(|other| back(other)).copied().collect());
     }
     groups
 }

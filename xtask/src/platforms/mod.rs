@@ -99,14 +99,11 @@ fn windows() -> Result {
 /// What must hold on Windows too: file names, locks, renames, SQLite, the clock.
 fn wine_tests() -> Result {
     let mut command = cargo("test", WINDOWS);
-    command.args([
-        "--package",
-        "carrel-model",
-        "--package",
-        "carrel-sqlite",
-        "--package",
-        "carrel-core",
-    ]);
+    let crates =
+        ["model", "system", "sqlite", "net", "learning", "sync", "http-cache", "content", "client"];
+    for name in crates {
+        command.args(["--package", &format!("carrel-{name}")]);
+    }
     command.args(["--lib", "--tests", "--no-fail-fast"]);
     sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&place())?))
 }

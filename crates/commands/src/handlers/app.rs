@@ -1,5 +1,6 @@
-use carrel_core::{account::AccountInfo, core::OpenFailure as CoreFailure, store::Repair};
-
+use carrel_client::{
+    account::AccountInfo, core::OpenFailure as CoreFailure, learning::store::Repair,
+};
 use carrel_model::lattice::RowKey;
 
 use super::{Result, settings::settings_of, sync::status_view};

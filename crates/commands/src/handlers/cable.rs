@@ -1,8 +1,9 @@
 use std::path::Path;
 
-use carrel_core::{
-    cable::{self, CoursesFound, Found, Here, Refusal, Sent, Trust, WorkFound},
-    library::Kind,
+use carrel_client::{
+    cable,
+    cable::{CoursesFound, Found, Here, Refusal, Sent, WorkFound, trust::Trust},
+    content::library::Kind,
 };
 
 use super::{Result, app::get_app_state};
@@ -48,7 +49,7 @@ pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
         });
         PlaceList { places: places.collect(), files }
     });
-    Ok(listed.await.map_err(|e| carrel_core::Error::Internal(e.to_string()))?)
+    Ok(listed.await.map_err(|e| carrel_client::Error::Internal(e.to_string()))?)
 }
 
 pub async fn export_courses(host: &dyn Host, request: ExportCourses) -> Result<ExportedFile> {

@@ -1,4 +1,4 @@
-use carrel_core::cache::{Strategy, Tally};
+use carrel_client::http_cache::{Strategy, Tally};
 
 use super::{Result, percent};
 use crate::{

@@ -1,5 +1,5 @@
-use carrel_core::{
-    cache::MediaKind,
+use carrel_client::content::{
+    blobs::MediaKind,
     download::{Known, Phase, Power, Reason, State, Wish},
     library::Kind,
 };

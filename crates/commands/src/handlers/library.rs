@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use carrel_core::{
+use carrel_client::{
+    content::library::{Filter, Hit, HitKind, Kind, OpenManifest},
     core::OpenAccount,
     learning::Enrolment,
-    library::{Filter, Hit, HitKind, Kind, OpenManifest},
 };
 use carrel_model::{
     ItemId, Slug,
@@ -226,7 +226,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     let freshness = freshness(&dated);
     let manifest: &OpenManifest = &dated.value;
     let ManifestContent::Course { meta, outline } = &manifest.manifest.content else {
-        return Err(carrel_core::Error::NotFound(format!("course {}", request.course)).into());
+        return Err(carrel_client::Error::NotFound(format!("course {}", request.course)).into());
     };
     let root = meta.id.as_str();
     let rows = account.learning.progress_under(root).await?;

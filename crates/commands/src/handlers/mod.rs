@@ -14,7 +14,7 @@ pub mod settings;
 pub mod storage;
 pub mod sync;
 
-use carrel_core::library::Dated;
+use carrel_client::content::library::Dated;
 
 use crate::api::library::Freshness;
 

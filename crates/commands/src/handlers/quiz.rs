@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use carrel_core::{core::OpenAccount, learning::AttemptRecord};
+use carrel_client::{core::OpenAccount, learning::AttemptRecord};
 use carrel_model::{
     AttemptId, ItemId, Slug,
     content::{Quiz, Response, Score, Submitted, counted_attempts, grade, grade_question},
@@ -73,7 +73,7 @@ pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAn
     let record = account.learning.attempt(request.attempt).await?;
     let quiz: Quiz = account.content.library.body(record.attempt.quiz_hash).await?;
     let question = quiz.questions.iter().find(|q| q.id == request.question).ok_or_else(|| {
-        CommandError::from(carrel_core::Error::NotFound(format!(
+        CommandError::from(carrel_client::Error::NotFound(format!(
             "question {} of {}",
             request.question, quiz.id
         )))

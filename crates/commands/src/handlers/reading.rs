@@ -1,7 +1,7 @@
-use carrel_core::{
+use carrel_client::{
+    content::library::Kind,
     core::OpenAccount,
     learning::{ProgressRecord, Step},
-    library::Kind,
 };
 use carrel_model::{
     ItemId, Slug,
@@ -86,7 +86,7 @@ pub async fn get_word(host: &dyn Host, request: ItemRef) -> Result<WordView> {
 /// The card of `course/word`, `story/word` or `course/story/word`.
 pub(crate) async fn word(account: &OpenAccount, item: &ItemId) -> Result<WordView> {
     let parts: Vec<&str> = item.as_str().split('/').collect();
-    let missing = || CommandError::from(carrel_core::Error::NotFound(format!("word {item}")));
+    let missing = || CommandError::from(carrel_client::Error::NotFound(format!("word {item}")));
     let (root, leaf) = parts.split_last().map(|(leaf, root)| (root, *leaf)).ok_or_else(missing)?;
     let found = match root {
         [root] => match course_vocabulary(account, root).await {
@@ -110,7 +110,7 @@ async fn course_vocabulary(
     course: &str,
 ) -> Result<(String, Vec<VocabularyEntry>)> {
     let missing =
-        || CommandError::from(carrel_core::Error::NotFound(format!("vocabulary of {course}")));
+        || CommandError::from(carrel_client::Error::NotFound(format!("vocabulary of {course}")));
     let id = Slug::new(course).map_err(|_| missing())?;
     let manifest = account.content.library.manifest(Kind::Course, &id).await?;
     let ManifestContent::Course { meta, outline } = &manifest.value.manifest.content else {

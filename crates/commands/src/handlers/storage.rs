@@ -1,8 +1,12 @@
-use carrel_core::{
+use carrel_client::{
+    content,
+    content::{
+        download::{Phase, Wish},
+        library::Kind,
+        storage::{CourseFigures, Limit, Storage, folder_bytes},
+    },
     core::OpenAccount,
-    download::{Phase, Wish},
-    library::Kind,
-    storage::{CourseFigures, Limit, Storage, folder_bytes},
+    system::blocking,
 };
 
 use super::Result;
@@ -10,7 +14,6 @@ use crate::{
     api::{
         app::Empty,
         download::DownloadPhase,
-        error::CommandError,
         storage::{
             MoveContent, SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit,
             StorageRef, StorageRemoval, StorageRequest, StorageTrouble, StorageView,
@@ -27,7 +30,7 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
     let (offset, limit) = (request.offset.unwrap_or(0), request.limit.unwrap_or(PAGE).min(500));
     let storage = account.content.library.storage().clone();
     let folder = storage.dir().display().to_string();
-    let (figures, (courses, courses_total), work) = aside(storage, move |s| {
+    let (figures, (courses, courses_total), work) = on_disk(storage, move |s| {
         Ok((s.figures(&id)?, s.courses(&id, offset, limit)?, folder_bytes(&work)))
     })
     .await?;
@@ -107,19 +110,19 @@ pub async fn check_removal(host: &dyn Host, request: StorageRef) -> Result<Stora
     let wish = Wish { scope: request.lesson.unwrap_or_default(), ..Wish::whole(kind, &request.id) };
     let id = account.id().to_owned();
     let storage = account.content.library.storage().clone();
-    let removal = aside(storage, move |s| s.removal(&id, &wish)).await?;
+    let removal = on_disk(storage, move |s| s.removal(&id, &wish)).await?;
     Ok(StorageRemoval { freed: removal.freed, shared: removal.shared })
 }
 
 pub async fn clear_cache(host: &dyn Host, _: Empty) -> Result<StorageCleared> {
     let storage = account(host)?.content.library.storage().clone();
-    Ok(StorageCleared { freed: aside(storage, Storage::clear_cache).await? })
+    Ok(StorageCleared { freed: on_disk(storage, Storage::clear_cache).await? })
 }
 
 pub async fn set_budget(host: &dyn Host, request: SetBudget) -> Result<StorageView> {
     let account = account(host)?;
     let storage = account.content.library.storage().clone();
-    aside(storage, move |s| {
+    on_disk(storage, move |s| {
         let floor = s.limits()?.floor;
         s.set_limits(request.budget, floor)?;
         s.look_again().map(|_| ())
@@ -134,11 +137,10 @@ pub async fn move_content(host: &dyn Host, request: MoveContent) -> Result<Stora
     get_storage(host, StorageRequest::default()).await
 }
 
-/// Runs what reads or deletes a lot where blocking is fine.
-async fn aside<T: Send + 'static>(
+/// Runs what reads or deletes a lot on a thread for blocking calls.
+async fn on_disk<T: Send + 'static>(
     storage: Storage,
-    f: impl FnOnce(&Storage) -> carrel_core::Result<T> + Send + 'static,
+    f: impl FnOnce(&Storage) -> content::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(move || f(&storage)).await;
-    Ok(done.map_err(|e| CommandError::internal(&e))??)
+    Ok(blocking(move || f(&storage)).await?)
 }

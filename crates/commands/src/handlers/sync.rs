@@ -1,7 +1,7 @@
-use carrel_core::{
-    Error,
+use carrel_client::{
+    content::library::Kind,
     core::OpenAccount,
-    library::Kind,
+    learning::Error as LearningError,
     sync::{Phase, Receipt as CoreReceipt, ReceiptState as CoreState, Status},
 };
 use carrel_model::{
@@ -127,7 +127,7 @@ async fn names(account: &OpenAccount, receipt: &CoreReceipt) -> Result<Names> {
         // An answer goes by the name of what it was asked about, if its attempt is here: it may have been refused or come later.
         Row::Answer(row) => match account.learning.attempt(row.attempt).await {
             Ok(record) => Names::new(root_title(account, &record.attempt.quiz).await?, ""),
-            Err(Error::NotFound(_)) => Names::new(row.question.as_str(), ""),
+            Err(LearningError::NotFound(_)) => Names::new(row.question.as_str(), ""),
             Err(e) => return Err(e.into()),
         },
         Row::Review(row) => {

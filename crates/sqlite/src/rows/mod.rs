@@ -10,14 +10,13 @@ mod bind;
 mod spec;
 mod sql;
 
+pub use bind::read;
+use bind::{Binder, payload_hash, read_key};
 use carrel_model::{
     UserId,
     lattice::{Row, RowKey, RowKind, RowType},
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, types::ValueRef};
-
-pub use bind::read;
-use bind::{Binder, payload_hash, read_key};
 pub use spec::{Column, Kind, NEVER, SPECS, TableSpec};
 pub use sql::{schema, size};
 

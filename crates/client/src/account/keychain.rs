@@ -1,0 +1,197 @@
+//! The system's keychain. It is asked in a thread of its own with a time limit: a keychain that wants to ask a person, or that hangs, is
+//! as good as none.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use carrel_net::{Error, Result, SecretStore};
+
+use crate::account::secrets::Probed;
+
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
+const SERVICE: &str = "Carrel";
+/// A local call that takes longer waits for a person.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Tokens in the keychain, one entry for each account.
+pub struct Keychain {
+    _probed: (),
+}
+
+impl Keychain {
+    /// Asks whether the keychain works: one that does not answer within three seconds is unavailable.
+    pub fn probe() -> Probed {
+        // Whether reading works is known only by reading.
+        match within(|| Ok(native::is_there()? && native::get("probe").map(|_| true)?)) {
+            Ok(true) => Probed::Works(Arc::new(Self { _probed: () })),
+            Ok(false) => {
+                tracing::info!("no keychain on this system");
+                Probed::Absent
+            }
+            Err(e) => {
+                tracing::info!(error = %e, "the keychain does not answer");
+                Probed::Unavailable(e)
+            }
+        }
+    }
+}
+
+impl SecretStore for Keychain {
+    fn get(&self, name: &str) -> Result<Option<String>> {
+        let name = name.to_owned();
+        within(move || native::get(&name))
+    }
+    fn set(&self, name: &str, secret: &str) -> Result<()> {
+        let (name, secret) = (name.to_owned(), secret.to_owned());
+        within(move || native::set(&name, &secret))
+    }
+    fn delete(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
+        within(move || native::delete(&name))
+    }
+}
+
+/// Calls that have not returned. While one hangs no other is made: each would wait for the same person.
+static HANGING: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts a call until it returns, however that is.
+struct Hanging;
+impl Hanging {
+    fn new() -> Self {
+        HANGING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        HANGING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if HANGING.load(Ordering::SeqCst) > 0 {
+        return Err(Error::Secrets("an earlier call has not been answered yet".into()));
+    }
+    let hanging = Hanging::new();
+    let (reply, answer) = mpsc::channel();
+    std::thread::Builder::new().name("carrel-keychain".into()).spawn(move || {
+        let done = call();
+        drop(hanging);
+        let _ = reply.send(done);
+    })?;
+    answer.recv_timeout(LIMIT).map_err(|e| match e {
+        RecvTimeoutError::Timeout => Error::Secrets("no answer in time".into()),
+        RecvTimeoutError::Disconnected => Error::Secrets("the call ended badly".into()),
+    })?
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
+mod native {
+    use super::{Error, Result, SERVICE};
+
+    /// False if this system has no keychain: no session bus, no program that keeps secrets, none set up.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_there() -> Result<bool> {
+        use dbus_secret_service::{EncryptionType, Error as Service, SecretService};
+        // Without an address the library would start a bus of its own.
+        let runtime =
+            std::env::var_os("XDG_RUNTIME_DIR").map(|d| std::path::Path::new(&d).join("bus"));
+        if std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_none()
+            && !runtime.is_some_and(|bus| bus.exists())
+        {
+            return Ok(false);
+        }
+        let connected = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0);
+        let there = connected.and_then(|service| service.get_default_collection().map(|_| true));
+        match there {
+            Err(Service::Unavailable | Service::NoResult) => Ok(false),
+            Err(Service::Dbus(e))
+                if e.name() == Some("org.freedesktop.DBus.Error.ServiceUnknown") =>
+            {
+                Ok(false)
+            }
+            there => there.map_err(|e| Error::Secrets(e.to_string())),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn is_there() -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Whether a call can be made now without asking a person.
+    #[cfg(target_os = "linux")]
+    fn ready() -> Result<()> {
+        use dbus_secret_service::{EncryptionType, SecretService};
+        let failed = |e: dbus_secret_service::Error| Error::Secrets(e.to_string());
+        let service = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0)
+            .map_err(failed)?;
+        let collection = service.get_default_collection().map_err(failed)?;
+        if collection.is_locked().map_err(failed)? {
+            return Err(Error::Secrets("the keychain is locked".into()));
+        }
+        Ok(())
+    }
+    #[cfg(not(target_os = "linux"))]
+    fn ready() -> Result<()> {
+        Ok(())
+    }
+
+    fn entry(name: &str) -> Result<keyring::Entry> {
+        keyring::Entry::new(SERVICE, name).map_err(failed)
+    }
+    fn failed(e: keyring::Error) -> Error {
+        Error::Secrets(e.to_string())
+    }
+    pub(super) fn get(name: &str) -> Result<Option<String>> {
+        ready()?;
+        match entry(name)?.get_password() {
+            Ok(secret) => Ok(Some(secret)),
+            Err(keyring::Error::NoEntry) => Ok(None),
+            Err(e) => Err(failed(e)),
+        }
+    }
+    pub(super) fn set(name: &str, secret: &str) -> Result<()> {
+        ready()?;
+        entry(name)?.set_password(secret).map_err(failed)
+    }
+    pub(super) fn delete(name: &str) -> Result<()> {
+        ready()?;
+        match entry(name)?.delete_credential() {
+            Ok(()) | Err(keyring::Error::NoEntry) => Ok(()),
+            Err(e) => Err(failed(e)),
+        }
+    }
+}
+
+/// Elsewhere the file serves.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "windows",
+    target_os = "ios"
+)))]
+mod native {
+    use super::{Error, Result};
+
+    pub(super) fn is_there() -> Result<bool> {
+        Ok(false)
+    }
+    fn ready() -> Result<()> {
+        Err(Error::Secrets("there is none on this system".into()))
+    }
+    pub(super) fn get(_: &str) -> Result<Option<String>> {
+        ready().map(|()| None)
+    }
+    pub(super) fn set(_: &str, _: &str) -> Result<()> {
+        ready()
+    }
+    pub(super) fn delete(_: &str) -> Result<()> {
+        ready()
+    }
+}

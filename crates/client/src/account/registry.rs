@@ -1,0 +1,371 @@
+//! The accounts of this device, in `accounts.json`: a small file that is written whole (temporary file, fsync, rename).
+//!
+//! Each account's folder holds a copy of its own entry, so that a damaged list can be made again from the folders.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use carrel_model::{
+    DeviceId, UserId,
+    wire::{Role, UserInfo},
+};
+use carrel_system::{
+    Clock, IdGen,
+    files::{SMALL_RESERVE, write_whole},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, account::Identity};
+
+const LIST: &str = "accounts.json";
+const FOLDERS: &str = "accounts";
+const ENTRY: &str = "account.json";
+const DEMO: &str = "demo";
+
+/// This installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: DeviceId,
+    /// For people: "Asha's laptop".
+    pub name: String,
+}
+
+/// One learner on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountInfo {
+    /// Also the name of its folder. The same learner on the same server always has the same one, also when the server moves.
+    pub id: String,
+    /// Base address without a slash at the end; none for the demo library.
+    pub server: Option<String>,
+    pub server_name: String,
+    /// The server's own id and key, once it proved them; empty before, and for servers that have none.
+    #[serde(default)]
+    pub server_id: String,
+    #[serde(default)]
+    pub server_key: String,
+    pub user: UserInfo,
+    /// The session ended by itself: the learner can read and work on, and what waits is kept until they sign in again.
+    #[serde(default)]
+    pub needs_sign_in: bool,
+    /// The learner signed out: the work is kept, but closed to others until they sign in again.
+    #[serde(default)]
+    pub signed_out: bool,
+    /// The server's proof that the account exists; opaque to the device, empty if there is none. Kept after signing out, so that a
+    /// server that was restored from an older backup can create the account again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub certificate: String,
+}
+
+impl AccountInfo {
+    /// An account that was just signed in.
+    pub fn of(server: &str, server_name: &str, user: UserInfo) -> Self {
+        let hash = carrel_model::BlobHash::of(format!("{server}\n{}", user.id).as_bytes()).to_hex();
+        Self {
+            id: hash[..20].to_owned(),
+            server: Some(server.to_owned()),
+            server_name: server_name.to_owned(),
+            server_id: String::new(),
+            server_key: String::new(),
+            user,
+            needs_sign_in: false,
+            signed_out: false,
+            certificate: String::new(),
+        }
+    }
+    /// The same on a server that proved who it is. The key belongs to the id of the account: another server with a copied id must not be
+    /// able to take the place of this one.
+    fn with(mut self, identity: &Identity) -> Self {
+        let Identity { server_id, key } = identity;
+        let text = format!("server\n{server_id}\n{key}\n{}", self.user.id);
+        self.id = carrel_model::BlobHash::of(text.as_bytes()).to_hex()[..20].to_owned();
+        (self.server_id, self.server_key) = (server_id.clone(), key.clone());
+        self
+    }
+    /// The identity that the server proved.
+    pub fn identity(&self) -> Option<Identity> {
+        let known = !self.server_id.is_empty();
+        known.then(|| Identity { server_id: self.server_id.clone(), key: self.server_key.clone() })
+    }
+    /// The demo library: no server, nothing waits.
+    pub fn demo(name: &str) -> Self {
+        let user = UserInfo {
+            id: UserId::from_u128(0),
+            login: DEMO.into(),
+            name: String::new(),
+            role: Role::Student,
+        };
+        Self {
+            id: DEMO.into(),
+            server: None,
+            server_name: name.to_owned(),
+            server_id: String::new(),
+            server_key: String::new(),
+            user,
+            needs_sign_in: false,
+            signed_out: false,
+            certificate: String::new(),
+        }
+    }
+    pub fn is_demo(&self) -> bool {
+        self.server.is_none()
+    }
+    fn is_sound(&self) -> bool {
+        // The id becomes a path.
+        !self.id.is_empty()
+            && self.id.len() <= 40
+            && self.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct List {
+    version: u32,
+    device: Device,
+    active: Option<String>,
+    accounts: Vec<AccountInfo>,
+}
+
+/// The list. Every change is on the disk when the call returns.
+pub struct Accounts {
+    dir: PathBuf,
+    list: Mutex<List>,
+}
+
+impl Accounts {
+    /// Reads the list in `dir`, or makes one. A damaged list is put aside and made again from the accounts' folders.
+    pub fn open(dir: &Path, device_name: &str, clock: &dyn Clock, ids: &dyn IdGen) -> Result<Self> {
+        if let Err(e) = fs::create_dir_all(dir.join(FOLDERS)) {
+            tracing::warn!(error = %e, "the folder of accounts could not be made");
+        }
+        let path = dir.join(LIST);
+        let new_device =
+            || Device { id: DeviceId(ids.uuid_v7(clock.now_ms())), name: device_name.to_owned() };
+        let list = match fs::read(&path) {
+            Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
+                Ok(list) if list.version > 1 => {
+                    let hint = "hint: update Carrel; the file was left as it is";
+                    return Err(Error::newer(format!(
+                        "{} is from a newer Carrel; {hint}",
+                        path.display()
+                    )));
+                }
+                Ok(mut list) => {
+                    list.accounts.retain(AccountInfo::is_sound);
+                    list
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "the list of accounts is damaged: it is made again from the folders");
+                    let aside = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
+                    if let Err(e) = fs::rename(&path, aside) {
+                        // Then it is not written either, and the next start finds it again.
+                        tracing::warn!(error = %e, "the damaged list of accounts stays where it is");
+                    }
+                    List {
+                        version: 1,
+                        device: new_device(),
+                        active: None,
+                        accounts: from_folders(dir),
+                    }
+                }
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                List { version: 1, device: new_device(), active: None, accounts: from_folders(dir) }
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let accounts = Self { dir: dir.to_owned(), list: Mutex::new(list) };
+        // A disk that is full or read-only must not stop the start; the next change tries again.
+        if !path.exists()
+            && let Err(e) = accounts.change(|_| Ok(()))
+        {
+            tracing::warn!(error = %e, "the list of accounts could not be written");
+        }
+        SMALL_RESERVE.fill(dir);
+        Ok(accounts)
+    }
+
+    pub fn device(&self) -> Device {
+        self.list().device.clone()
+    }
+    pub fn all(&self) -> Vec<AccountInfo> {
+        self.list().accounts.clone()
+    }
+    pub fn get(&self, id: &str) -> Option<AccountInfo> {
+        self.list().accounts.iter().find(|a| a.id == id).cloned()
+    }
+    /// The account that was open last.
+    pub fn active(&self) -> Option<AccountInfo> {
+        let list = self.list();
+        let id = list.active.as_deref()?;
+        list.accounts.iter().find(|a| a.id == id).cloned()
+    }
+    /// Where an account's files are.
+    pub fn folder(&self, id: &str) -> PathBuf {
+        self.dir.join(FOLDERS).join(id)
+    }
+
+    /// The account of `user`, who has just signed in at `server`: the one that is known, or a new one. It is known by the identity that the
+    /// server proved, at whatever address; or by its address, unless another server is there now.
+    pub fn recognise(
+        &self,
+        server: &str,
+        server_name: &str,
+        user: UserInfo,
+        identity: Option<&Identity>,
+    ) -> AccountInfo {
+        let new = AccountInfo::of(server, server_name, user);
+        let list = self.list();
+        let of_user = || list.accounts.iter().filter(|a| a.user.id == new.user.id && !a.is_demo());
+        let proved = identity
+            .and_then(|identity| of_user().find(|a| a.identity().as_ref() == Some(identity)));
+        let there = of_user().find(|a| {
+            let other = a.identity();
+            a.server.as_deref() == Some(server)
+                && (identity.is_none() || other.is_none() || other.as_ref() == identity)
+        });
+        match (proved.or(there), identity) {
+            // Its folder keeps its name.
+            (Some(known), _) => AccountInfo {
+                id: known.id.clone(),
+                server_id: known.server_id.clone(),
+                server_key: known.server_key.clone(),
+                ..new
+            },
+            (None, Some(identity)) => new.with(identity),
+            (None, None) => new,
+        }
+    }
+    /// Notes the identity that the server of an account proved; one that is known stays.
+    pub fn note_identity(&self, id: &str, identity: &Identity) -> Result<()> {
+        let Some(mut account) = self.get(id).filter(|a| a.identity().is_none()) else {
+            return Ok(());
+        };
+        (account.server_id, account.server_key) =
+            (identity.server_id.clone(), identity.key.clone());
+        self.replace(&account)
+    }
+
+    /// Adds an account, or replaces what is known of it, and makes it the active one.
+    pub fn put(&self, account: &AccountInfo) -> Result<()> {
+        self.replace(account)?;
+        self.set_active(Some(&account.id))
+    }
+    fn replace(&self, account: &AccountInfo) -> Result<()> {
+        self.change(|list| {
+            match list.accounts.iter_mut().find(|a| a.id == account.id) {
+                Some(known) => *known = account.clone(),
+                None => list.accounts.push(account.clone()),
+            }
+            Ok(())
+        })?;
+        let (folder, entry) = (self.folder(&account.id), serde_json::to_vec_pretty(account)?);
+        let copied = fs::create_dir_all(&folder).map_err(Error::from);
+        if let Err(e) = copied.and_then(|()| Ok(write_whole(&folder.join(ENTRY), &entry)?)) {
+            // The list has it; the copy is only for a damaged list.
+            tracing::warn!(error = %e, "the copy of an account's entry could not be written");
+        }
+        Ok(())
+    }
+    /// Which account is open; none: First run. `Error::NotFound` for an unknown one.
+    pub fn set_active(&self, id: Option<&str>) -> Result<()> {
+        self.change(|list| {
+            match id {
+                Some(id) if !list.accounts.iter().any(|a| a.id == id) => {
+                    return Err(Error::NotFound(format!("account {id}")));
+                }
+                _ => list.active = id.map(str::to_owned),
+            }
+            Ok(())
+        })
+    }
+    /// Notes what the server said of the learner with the last tokens. True if it was news. The id of an account never changes.
+    pub fn update_user(&self, id: &str, user: &UserInfo, certificate: &str) -> Result<bool> {
+        let Some(mut account) = self.get(id) else { return Ok(false) };
+        let before = account.clone();
+        if account.user.id == user.id {
+            account.user = user.clone();
+            if !certificate.is_empty() {
+                certificate.clone_into(&mut account.certificate);
+            }
+        }
+        if account == before {
+            return Ok(false);
+        }
+        self.change(|list| {
+            if let Some(known) = list.accounts.iter_mut().find(|a| a.id == id) {
+                known.clone_from(&account);
+            }
+            Ok(())
+        })?;
+        write_whole(&self.folder(id).join(ENTRY), &serde_json::to_vec_pretty(&account)?)?;
+        Ok(true)
+    }
+    /// The certificate of the account with this login on this server; empty if there is none.
+    pub fn certificate_of(&self, server: &str, login: &str) -> String {
+        let key = |login: &str| login.trim().to_lowercase();
+        let all = self.all().into_iter();
+        all.filter(|a| a.server.as_deref() == Some(server) && key(&a.user.login) == key(login))
+            .map(|a| a.certificate)
+            .find(|c| !c.is_empty())
+            .unwrap_or_default()
+    }
+    /// Notes whether the session of an account ended by itself. An account that was signed out stays so. True if that is news.
+    pub fn note_session(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
+        let is_news =
+            |a: &AccountInfo| a.id == id && !a.signed_out && a.needs_sign_in != needs_sign_in;
+        if !self.list().accounts.iter().any(is_news) {
+            return Ok(false);
+        }
+        let mut news = false;
+        self.change(|list| {
+            for account in list.accounts.iter_mut().filter(|a| is_news(a)) {
+                (account.needs_sign_in, news) = (needs_sign_in, true);
+            }
+            Ok(())
+        })?;
+        Ok(news)
+    }
+    /// Notes how an account's session stands.
+    pub fn mark(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
+        self.change(|list| {
+            if let Some(account) = list.accounts.iter_mut().find(|a| a.id == id) {
+                (account.needs_sign_in, account.signed_out) = (needs_sign_in, signed_out);
+            }
+            Ok(())
+        })
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Memory changes only when the disk did.
+    fn change(&self, f: impl FnOnce(&mut List) -> Result<()>) -> Result<()> {
+        let mut list = self.list();
+        let mut next = list.clone();
+        f(&mut next)?;
+        write_whole(&self.dir.join(LIST), &serde_json::to_vec_pretty(&next)?)?;
+        *list = next;
+        Ok(())
+    }
+}
+
+/// From the copies in the folders. They must be signed in again: whether they were signed out is not known.
+fn from_folders(dir: &Path) -> Vec<AccountInfo> {
+    let Ok(folders) = fs::read_dir(dir.join(FOLDERS)) else { return Vec::new() };
+    let entries = folders.flatten().filter_map(|folder| {
+        let mut account: AccountInfo =
+            serde_json::from_slice(&fs::read(folder.path().join(ENTRY)).ok()?).ok()?;
+        if !account.is_sound() || folder.file_name().to_str() != Some(account.id.as_str()) {
+            return None;
+        }
+        account.signed_out = !account.is_demo();
+        Some(account)
+    });
+    let mut found: Vec<AccountInfo> = entries.collect();
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found
+}

@@ -1,0 +1,341 @@
+//! Where tokens are kept: the system's keychain, or, where there is none, a file encrypted with a key beside it.
+//!
+//! The file keeps tokens out of backups of single files, logs and curious eyes; whoever can read the whole folder can read them. That is
+//! why the app says so when it is in use.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use carrel_net::{Error, Result, SecretStore};
+use carrel_system::{IdGen, files::write_whole};
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead, KeyInit},
+};
+
+use crate::account::keychain::Keychain;
+
+const MAGIC: &[u8] = b"carrel-secrets-1";
+const NONCE: usize = 24;
+
+/// `secrets.bin` (XChaCha20-Poly1305 over a JSON map), and its random key in `secrets.key`.
+pub struct FileSecrets {
+    file: PathBuf,
+    key: PathBuf,
+    ids: Arc<dyn IdGen>,
+    /// One change at a time.
+    lock: Mutex<()>,
+}
+
+impl FileSecrets {
+    pub fn new(dir: &Path, ids: Arc<dyn IdGen>) -> Self {
+        Self {
+            file: dir.join("secrets.bin"),
+            key: dir.join("secrets.key"),
+            ids,
+            lock: Mutex::new(()),
+        }
+    }
+
+    /// A file that is damaged, or whose key is gone, is put aside, and there are no secrets: the learner signs in again, nothing else is
+    /// lost. One that cannot be read now (no rights, no free file handle) is an error and stays where it is.
+    fn load(&self) -> Result<BTreeMap<String, String>> {
+        let Some(bytes) = read_if_there(&self.file)? else { return Ok(BTreeMap::new()) };
+        let key = read_if_there(&self.key)?;
+        if let Some(secrets) = key.and_then(|key| open(&key, &bytes)) {
+            return Ok(secrets);
+        }
+        tracing::error!(
+            "the file of tokens is damaged or its key is gone: it is put aside, sign in again"
+        );
+        fs::rename(&self.file, self.file.with_extension("damaged"))?;
+        Ok(BTreeMap::new())
+    }
+    fn save(&self, secrets: &BTreeMap<String, String>) -> Result<()> {
+        let mut key = read_if_there(&self.key)?.unwrap_or_default();
+        if key.len() != 32 {
+            key = vec![0; 32];
+            self.ids.fill(&mut key);
+            write_whole(&self.key, &key)?;
+        }
+        let mut nonce = [0; NONCE];
+        self.ids.fill(&mut nonce);
+        let broken = |_| Error::Secrets("the tokens could not be encrypted".into());
+        let cipher =
+            XChaCha20Poly1305::new_from_slice(&key).map_err(|e| Error::Secrets(e.to_string()))?;
+        let sealed = cipher
+            .encrypt(XNonce::from_slice(&nonce), serde_json::to_vec(secrets)?.as_slice())
+            .map_err(broken)?;
+        Ok(write_whole(&self.file, &[MAGIC, nonce.as_slice(), &sealed].concat())?)
+    }
+    fn change(&self, f: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
+        let _one = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.load()?;
+        let mut after = before.clone();
+        f(&mut after);
+        if after == before { Ok(()) } else { self.save(&after) }
+    }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn open(key: &[u8], bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+    let (nonce, sealed) = bytes.strip_prefix(MAGIC)?.split_at_checked(NONCE)?;
+    let cipher = XChaCha20Poly1305::new_from_slice(key).ok()?;
+    let plain = cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?;
+    serde_json::from_slice(&plain).ok()
+}
+
+impl SecretStore for FileSecrets {
+    fn get(&self, name: &str) -> Result<Option<String>> {
+        let _one = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.load()?.remove(name))
+    }
+    fn set(&self, name: &str, secret: &str) -> Result<()> {
+        self.change(|s| {
+            s.insert(name.to_owned(), secret.to_owned());
+        })
+    }
+    fn delete(&self, name: &str) -> Result<()> {
+        self.change(|s| {
+            s.remove(name);
+        })
+    }
+    fn fallback_in_use(&self) -> bool {
+        true
+    }
+}
+
+/// The keychain if it works, else the file. Either may fail at any call, and works again when it can: a locked keychain is asked again at
+/// the next use.
+///
+/// A secret that is replaced must never come back: a server takes the use of an old token for theft and ends the sign-in. So each value
+/// carries a number that grows with every change, and of two values the greater number counts, wherever it is.
+pub struct Secrets {
+    keychain: Mutex<Probe>,
+    file: FileSecrets,
+    /// The greatest number of each name that this run gave. Held during a change: one at a time.
+    given: Mutex<BTreeMap<String, u64>>,
+    failing: AtomicBool,
+    /// A call failed in this run: it may still be on its way and arrive late.
+    failed: AtomicBool,
+}
+
+/// What asking for the keychain came to.
+pub enum Probed {
+    Works(Arc<dyn SecretStore>),
+    /// There is none on this system: nothing can be in it.
+    Absent,
+    /// There is one, and it does not answer now: locked, hanging, not started.
+    Unavailable(Error),
+}
+
+type Ask = Box<dyn Fn() -> Probed + Send>;
+
+enum Probe {
+    /// Not asked yet, for starting the app must not wait for it; or it did not answer.
+    Unknown(Ask),
+    Works(Arc<dyn SecretStore>),
+    Absent,
+}
+
+/// Stands before the number. Values without it are from older releases: their number is 0.
+const NUMBERED: &str = "carrel-numbered-1:";
+/// Stands after the name of a secret, for the greatest number that was given for it.
+const MARK: &str = "\u{1f}number";
+/// A change that cannot see one of the two places counts this much further: whatever number is there, this one is greater.
+const UNSEEN: u64 = 1 << 20;
+
+/// A value as it lies in one of the two places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Numbered {
+    number: u64,
+    /// None: it was deleted, but what lies in the other place could not be.
+    secret: Option<String>,
+}
+
+impl Numbered {
+    fn to_text(&self) -> String {
+        match &self.secret {
+            Some(secret) => format!("{NUMBERED}{}:{secret}", self.number),
+            None => format!("{NUMBERED}{}", self.number),
+        }
+    }
+    fn of_text(text: String) -> Self {
+        let parse = |rest: &str| {
+            let (number, secret) = match rest.split_once(':') {
+                Some((number, secret)) => (number, Some(secret.to_owned())),
+                None => (rest, None),
+            };
+            Some(Self { number: number.parse().ok()?, secret })
+        };
+        let numbered = text.strip_prefix(NUMBERED).and_then(parse);
+        numbered.unwrap_or(Self { number: 0, secret: Some(text) })
+    }
+}
+
+impl Secrets {
+    /// The system's keychain, with a file in `dir` to fall back to.
+    pub fn system(dir: &Path, ids: Arc<dyn IdGen>) -> Self {
+        Self::asking(Box::new(Keychain::probe), dir, ids)
+    }
+    /// The same with another keychain.
+    pub fn with(keychain: Option<Arc<dyn SecretStore>>, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
+        let probed = move || keychain.clone().map_or(Probed::Absent, Probed::Works);
+        Self::asking(Box::new(probed), dir, ids)
+    }
+    /// The same with a keychain that is asked for when it is first needed, and again as long as it is unavailable.
+    pub fn asking(ask: Ask, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
+        Self {
+            keychain: Mutex::new(Probe::Unknown(ask)),
+            file: FileSecrets::new(dir, ids),
+            given: Mutex::default(),
+            failing: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The keychain; none if there is none on this system.
+    fn keychain(&self) -> Result<Option<Arc<dyn SecretStore>>> {
+        let mut probe = self.keychain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Probe::Unknown(ask) = &*probe {
+            match ask() {
+                Probed::Works(keychain) => *probe = Probe::Works(keychain),
+                Probed::Absent => *probe = Probe::Absent,
+                Probed::Unavailable(e) => return Err(e),
+            }
+        }
+        Ok(match &*probe {
+            Probe::Works(keychain) => Some(keychain.clone()),
+            _ => None,
+        })
+    }
+    /// What the keychain holds. `Err`: it does not answer now.
+    fn in_keychain(&self, name: &str) -> Result<Option<Numbered>> {
+        let found = match self.keychain() {
+            Ok(Some(keychain)) => keychain.get(name),
+            Ok(None) => Ok(None),
+            Err(e) => Err(e),
+        };
+        self.note(&found);
+        Ok(found?.map(Numbered::of_text))
+    }
+    fn in_file(&self, name: &str) -> Result<Option<Numbered>> {
+        Ok(self.file.get(name)?.map(Numbered::of_text))
+    }
+    /// Whether the keychain works is known by its last answer.
+    fn note<T>(&self, answer: &Result<T>) {
+        let failing = answer.is_err();
+        if let Err(e) = answer
+            && !self.failing.load(Ordering::Relaxed)
+        {
+            tracing::warn!(error = %e, "the keychain does not work now");
+        }
+        self.failing.store(failing, Ordering::Relaxed);
+        self.failed.fetch_or(failing, Ordering::Relaxed);
+    }
+    /// A number greater than that of any value in either place. Once the file was needed, it also remembers the greatest number, for a
+    /// keychain that cannot be read the next time.
+    fn next_number(&self, given: &mut BTreeMap<String, u64>, name: &str) -> u64 {
+        let mark_name = format!("{name}{MARK}");
+        let mark = self.file.get(&mark_name);
+        let in_file = self.in_file(name);
+        let mut number = given.get(name).copied().unwrap_or(0);
+        let mut is_marked = matches!(mark, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
+        if let Ok(Some(mark)) = mark {
+            number = number.max(mark.parse().unwrap_or(0));
+        }
+        let mut step = 1;
+        for found in [self.in_keychain(name), in_file] {
+            match found {
+                Ok(found) => number = number.max(found.map_or(0, |f| f.number)),
+                Err(_) => (step, is_marked) = (UNSEEN, true),
+            }
+        }
+        number = number.saturating_add(step);
+        given.insert(name.to_owned(), number);
+        if is_marked && let Err(e) = self.file.set(&mark_name, &number.to_string()) {
+            tracing::warn!(error = %e, "the number of a token could not be noted");
+        }
+        number
+    }
+    fn given(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SecretStore for Secrets {
+    /// `Error::Secrets` if it may be in a keychain that does not answer now: that is not "there is none".
+    fn get(&self, name: &str) -> Result<Option<String>> {
+        let _one = self.given();
+        let file = self.in_file(name)?;
+        let keychain = match (self.in_keychain(name), &file) {
+            (Ok(keychain), _) => keychain,
+            // The file has a value only since the keychain failed: it is the newer one.
+            (Err(_), Some(_)) => None,
+            (Err(e), None) => return Err(e),
+        };
+        // Of two without numbers the one in the file is newer, for the same reason.
+        let newest = match (file, keychain) {
+            (Some(file), Some(keychain)) if keychain.number > file.number => Some(keychain),
+            (file, keychain) => file.or(keychain),
+        };
+        Ok(newest.and_then(|n| n.secret))
+    }
+    fn set(&self, name: &str, secret: &str) -> Result<()> {
+        let mut given = self.given();
+        let number = self.next_number(&mut given, name);
+        let text = Numbered { number, secret: Some(secret.to_owned()) }.to_text();
+        let keychain = match self.keychain() {
+            Ok(Some(keychain)) => keychain,
+            _ => return self.file.set(name, &text),
+        };
+        let in_file = !matches!(self.file.get(name), Ok(None));
+        if in_file && let Err(e) = self.file.set(name, &text) {
+            // The older one that stays there loses by its number.
+            tracing::warn!(error = %e, "the file of tokens could not be written");
+        }
+        let set = keychain.set(name, &text);
+        self.note(&set);
+        match set {
+            Ok(()) => {
+                if in_file && let Err(e) = self.file.delete(name) {
+                    tracing::warn!(error = %e, "a token stays in the file too");
+                }
+                Ok(())
+            }
+            Err(_) => self.file.set(name, &text),
+        }
+    }
+    fn delete(&self, name: &str) -> Result<()> {
+        let mut given = self.given();
+        let number = self.next_number(&mut given, name);
+        let deleted = match self.keychain() {
+            Ok(Some(keychain)) => keychain.delete(name),
+            Ok(None) => Ok(()),
+            Err(e) => Err(e),
+        };
+        self.note(&deleted);
+        match deleted {
+            Ok(()) if !self.failed.load(Ordering::Relaxed) => self.file.delete(name),
+            // What lies in the keychain, or arrives there late, is overruled.
+            _ => self.file.set(name, &Numbered { number, secret: None }.to_text()),
+        }
+    }
+    fn fallback_in_use(&self) -> bool {
+        !matches!(self.keychain(), Ok(Some(_))) || self.failing.load(Ordering::Relaxed)
+    }
+}

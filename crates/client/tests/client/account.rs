@@ -1,0 +1,848 @@
+//! Accounts, tokens, the session.
+
+use std::{
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use carrel_client::account::{
+    AccountInfo, Accounts, FileSecrets, Identity, Probed, Secrets, addresses, check_server,
+    identity,
+};
+use carrel_model::{
+    ErrorCode, UserId,
+    wire::{Role, TokenReply, UserInfo},
+};
+use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore, Session, Tokens};
+use carrel_testkit::{FakeClock, SeededIds, SmallDisk, paper::problem};
+use futures_util::{future::join_all, stream};
+use http::HeaderMap;
+
+/// In memory where there is such a place.
+fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.unwrap()
+}
+
+/// What one call of a keychain comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Works,
+    Fails,
+    /// It is done, and says that it failed.
+    DoneButFails,
+    /// It fails, and is done when the next change is over (a call that hung).
+    DoneLate,
+}
+
+/// A keychain whose calls end as they are told to. What it holds outlives the app.
+#[derive(Default)]
+struct Scripted {
+    secrets: Mutex<std::collections::BTreeMap<String, String>>,
+    fates: Mutex<std::collections::VecDeque<Fate>>,
+    late: Mutex<Vec<(String, Option<String>)>>,
+    failures: AtomicUsize,
+}
+impl Scripted {
+    fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_net::Result<()> {
+        let mut fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Works);
+        if !self.late.lock().unwrap().is_empty() {
+            // While one call hangs no other is made.
+            fate = Fate::Fails;
+        }
+        if let (Some(to), Fate::Works | Fate::DoneButFails) = (change, fate) {
+            self.change(name, to);
+        }
+        if let (Some(to), Fate::DoneLate) = (change, fate) {
+            self.late.lock().unwrap().push((name.to_owned(), to.map(str::to_owned)));
+        }
+        if fate == Fate::Works {
+            return Ok(());
+        }
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        Err(carrel_net::Error::Secrets(format!("{fate:?}")))
+    }
+    fn change(&self, name: &str, to: Option<&str>) {
+        let mut secrets = self.secrets.lock().unwrap();
+        match to {
+            Some(secret) => drop(secrets.insert(name.to_owned(), secret.to_owned())),
+            None => drop(secrets.remove(name)),
+        }
+    }
+    fn land(&self) {
+        for (name, to) in self.late.lock().unwrap().drain(..) {
+            self.change(&name, to.as_deref());
+        }
+    }
+}
+impl SecretStore for Scripted {
+    fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
+        self.call(name, None)?;
+        Ok(self.secrets.lock().unwrap().get(name).cloned())
+    }
+    fn set(&self, name: &str, secret: &str) -> carrel_net::Result<()> {
+        self.call(name, Some(Some(secret)))
+    }
+    fn delete(&self, name: &str) -> carrel_net::Result<()> {
+        self.call(name, Some(None))
+    }
+}
+
+#[test]
+fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
+    let count = if std::env::var_os("CARREL_LONG").is_some() { 100_000 } else { 1_500 };
+    let chance = |seed: &mut u64, n: u64| {
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) % n
+    };
+    let mut seed = 3_u64;
+    for round in 0..count {
+        let dir = scratch();
+        let chain = Arc::new(Scripted::default());
+        let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+        let mut secrets = open();
+        // A token of an earlier release, without a number.
+        let mut expected = None;
+        if chance(&mut seed, 4) == 0 {
+            chain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
+            expected = Some("token-0".to_owned());
+        }
+        let mut told = Vec::new();
+        for n in 1..=8 {
+            let moods = [
+                vec![],
+                vec![Fate::Fails; 9],
+                vec![Fate::DoneButFails; 9],
+                vec![Fate::Works, Fate::Fails],
+                vec![Fate::Fails],
+                vec![Fate::Works, Fate::DoneLate],
+                vec![Fate::DoneLate; 9],
+                vec![Fate::Fails, Fate::DoneButFails, Fate::Works],
+            ];
+            let mood = moods[chance(&mut seed, moods.len() as u64) as usize].clone();
+            *chain.fates.lock().unwrap() = mood.iter().copied().collect();
+            let failures = chain.failures.load(Ordering::Relaxed);
+            let step = chance(&mut seed, 6);
+            told.push(format!("{step} {mood:?}"));
+            match step {
+                0..=2 => {
+                    let token = format!("token-{n}");
+                    secrets.set("a", &token).unwrap();
+                    expected = Some(token);
+                }
+                3 => {
+                    secrets.delete("a").unwrap();
+                    expected = None;
+                }
+                4 => {
+                    chain.land();
+                    secrets = open();
+                }
+                _ => match secrets.get("a") {
+                    Ok(found) => assert_eq!(found, expected, "round {round}: {told:#?}"),
+                    // Not known now is something else than none.
+                    Err(_) => assert!(chain.failures.load(Ordering::Relaxed) > failures),
+                },
+            }
+            chain.fates.lock().unwrap().clear();
+            if chance(&mut seed, 2) == 0 {
+                chain.land();
+            }
+        }
+        chain.land();
+        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {told:#?}");
+        drop(secrets);
+        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {told:#?}");
+    }
+}
+
+#[test]
+fn one_failed_call_is_not_the_end_of_the_keychain() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(Scripted::default());
+    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let secrets = open();
+    secrets.set("a", "first").unwrap();
+    // The second one cannot be set, goes to the file, and wins in the next run although the keychain has the first.
+    *chain.fates.lock().unwrap() = [Fate::Works, Fate::Fails].into();
+    secrets.set("a", "second").unwrap();
+    assert!(secrets.fallback_in_use(), "people are told");
+    assert!(chain.secrets.lock().unwrap()["a"].ends_with("first"));
+    let secrets = open();
+    assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
+    assert!(!secrets.fallback_in_use(), "it works again");
+    secrets.set("a", "third").unwrap();
+    assert!(chain.secrets.lock().unwrap()["a"].ends_with("third"));
+    let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
+    assert_eq!(file.get("a").unwrap(), None);
+    // What is in the keychain was damaged or deleted: as good as none, and no error.
+    chain.secrets.lock().unwrap().insert("a".into(), String::new());
+    assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
+    chain.secrets.lock().unwrap().clear();
+    assert_eq!(open().get("a").unwrap(), None);
+}
+
+/// A keychain that is locked or hangs at the start, or is started later than the app.
+#[tokio::test]
+async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(Chain::default());
+    let tokens = serde_json::to_string(&Gate::tokens(0)).unwrap();
+    chain.set("me", &tokens).unwrap();
+    let locked = Arc::new(AtomicBool::new(true));
+    let (asked, held) = (locked.clone(), chain.clone());
+    let ask = move || match asked.load(Ordering::SeqCst) {
+        true => Probed::Unavailable(carrel_net::Error::Secrets("locked".into())),
+        false => Probed::Works(held.clone()),
+    };
+    let ids = Arc::new(SeededIds::new(1));
+    let secrets = Arc::new(Secrets::asking(Box::new(ask), dir.path(), ids));
+    let gate = Arc::new(Gate::default());
+    let answers = gate.clone();
+    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    let session = Session::new(http, "http://gate", "me", secrets.clone());
+    for _ in 0..3 {
+        assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
+        assert!(!session.is_ended(), "not known is not none");
+        assert!(!*session.found().borrow());
+    }
+    assert!(secrets.get("me").is_err() && secrets.fallback_in_use());
+    // Unlocked: the next request finds the tokens.
+    locked.store(false, Ordering::SeqCst);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
+    assert!(!session.is_ended() && *session.found().borrow() && !secrets.fallback_in_use());
+    // Locked again in the middle: a rotated token goes to the file and is the one that counts.
+    chain.broken.store(true, Ordering::SeqCst);
+    gate.generation.store(1, Ordering::SeqCst);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
+    chain.broken.store(false, Ordering::SeqCst);
+    let kept = secrets.get("me").unwrap().unwrap();
+    assert!(kept.contains("refresh-1"), "{kept}");
+    // Signing out while it is locked works, and the token does not come back.
+    chain.broken.store(true, Ordering::SeqCst);
+    session.drop_tokens().await.unwrap();
+    chain.broken.store(false, Ordering::SeqCst);
+    assert_eq!(secrets.get("me").unwrap(), None);
+}
+
+#[test]
+fn a_file_of_tokens_that_cannot_be_read_now_stays_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
+    open().set("a", "token").unwrap();
+    let (file, key) = (dir.path().join("secrets.bin"), dir.path().join("secrets.key"));
+    for hidden in [&file, &key] {
+        // A folder in its place cannot be read as a file, whoever asks.
+        let aside = dir.path().join("aside");
+        fs::rename(hidden, &aside).unwrap();
+        fs::create_dir(hidden).unwrap();
+        assert!(open().get("a").is_err(), "{hidden:?}");
+        assert!(open().set("a", "other").is_err(), "{hidden:?}");
+        fs::remove_dir(hidden).unwrap();
+        fs::rename(&aside, hidden).unwrap();
+        assert_eq!(open().get("a").unwrap().as_deref(), Some("token"), "{hidden:?}");
+    }
+    assert!(!dir.path().join("secrets.damaged").exists());
+}
+
+#[test]
+fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = SeededIds::new(1);
+    let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
+    let info = AccountInfo::of("https://one.example", "One", user(1));
+    accounts.put(&info).unwrap();
+    assert!(accounts.note_session(&info.id, true).unwrap());
+    assert!(!accounts.note_session(&info.id, true).unwrap(), "no news");
+    assert!(accounts.note_session(&info.id, false).unwrap(), "tokens were found after all");
+    accounts.mark(&info.id, false, true).unwrap();
+    assert!(!accounts.note_session(&info.id, true).unwrap());
+    let known = accounts.get(&info.id).unwrap();
+    assert_eq!((known.needs_sign_in, known.signed_out), (false, true));
+}
+
+#[test]
+fn an_account_is_known_by_its_server_and_not_by_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = SeededIds::new(1);
+    let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
+    let school = |key: &str| Identity { server_id: "school".into(), key: key.into() };
+    let at = |address: &str, who: Option<&Identity>| {
+        let info = accounts.recognise(address, "School", user(1), who);
+        accounts.put(&info).unwrap();
+        info.id
+    };
+    // From before servers had identities: named by its address, and the name stays.
+    let old = at("http://192.168.1.4", None);
+    assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
+    assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
+    accounts.note_identity(&old, &school("k")).unwrap();
+    assert_eq!(at("https://school.example", Some(&school("k"))), old, "it moved");
+    assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
+    assert_eq!(at("https://school.example", None), old, "it does not say who it is any more");
+    // A copied id with another key, at another address and at the same one.
+    let other = at("https://evil.example", Some(&school("other")));
+    assert_ne!(other, old);
+    assert_ne!(at("https://school.example", Some(&school("third"))), old);
+    assert_ne!(at("https://evil.example", None), old, "an id that was not proved is none");
+    // Another school at the old address of this one.
+    let next = Identity { server_id: "next".into(), key: "n".into() };
+    assert_ne!(at("http://192.168.1.4", Some(&next)), old);
+    // Another learner of the same school.
+    let sister =
+        accounts.recognise("https://school.example", "School", user(2), Some(&school("k")));
+    assert_ne!(sister.id, old);
+    // A damaged list is made again from the folders, with the identities.
+    fs::write(dir.path().join("accounts.json"), "{").unwrap();
+    let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
+    let found = accounts.recognise("https://third.example", "School", user(1), Some(&school("k")));
+    assert_eq!(found.id, old);
+}
+
+#[tokio::test]
+async fn an_identity_is_proved_and_not_only_named() {
+    use ed25519_dalek::{Signer, SigningKey};
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let (ours, other) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+    let public = hex(ours.verifying_key().as_bytes());
+    let meta = carrel_model::wire::Meta {
+        name: "School".into(),
+        version: "1".into(),
+        epoch: "e".into(),
+        server_id: "school".into(),
+        identity_proof: None,
+        sync_versions: vec![1],
+        signing_key: public.clone(),
+        registration_open: false,
+        now_ms: 0,
+    };
+    let proof = move |key: &SigningKey, id: &str, challenge: &str| {
+        let text = carrel_model::wire::identity_text(id, challenge);
+        Some(hex(&key.sign(text.as_bytes()).to_bytes()))
+    };
+    type Prove = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+    let (p1, p2, p3, p4) = (proof, proof, proof, proof);
+    let (o1, o3, o4) = (ours.clone(), ours.clone(), ours);
+    let table: Vec<(&str, Prove, bool)> = vec![
+        ("the right one", Box::new(move |c| p1(&o1, "school", c)), true),
+        ("another key", Box::new(move |c| p2(&other, "school", c)), false),
+        ("another id", Box::new(move |c| p3(&o3, "pond", c)), false),
+        ("another challenge", Box::new(move |_| p4(&o4, "school", &"0".repeat(64))), false),
+        ("none", Box::new(|_| None), false),
+        ("nonsense", Box::new(|_| Some("zz".repeat(64))), false),
+        ("not ASCII", Box::new(|_| Some("é".repeat(64))), false),
+        ("too short", Box::new(|_| Some("00".into())), false),
+    ];
+    for (name, prove, proved) in table {
+        let told = meta.clone();
+        let http = Says(move |r: &Request| {
+            let challenge = r.url.split_once("challenge=").unwrap().1;
+            let reply =
+                carrel_model::wire::Meta { identity_proof: prove(challenge), ..told.clone() };
+            Ok((200, serde_json::to_vec(&reply).unwrap()))
+        });
+        let found = identity(&http, "https://school.example", &meta, &SeededIds::new(1)).await;
+        let expected = Identity { server_id: "school".into(), key: public.clone() };
+        assert_eq!(found, proved.then_some(expected), "{name}");
+    }
+    // Nothing is asked of a server without one; a network that breaks off proves nothing.
+    let silent = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
+    let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("asked") });
+    let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
+    assert_eq!(identity(&nobody, "https://school.example", &old, &SeededIds::new(1)).await, None);
+}
+
+fn user(n: u128) -> UserInfo {
+    UserInfo {
+        id: UserId::from_u128(n),
+        login: format!("u{n}"),
+        name: "Asha".into(),
+        role: Role::Student,
+    }
+}
+
+/// A keychain that works until it is broken.
+#[derive(Default)]
+struct Chain {
+    secrets: Mutex<std::collections::BTreeMap<String, String>>,
+    broken: AtomicBool,
+}
+impl Chain {
+    fn check(&self) -> carrel_net::Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            Err(carrel_net::Error::Secrets("locked".into()))
+        } else {
+            Ok(())
+        }
+    }
+}
+impl SecretStore for Chain {
+    fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
+        self.check()?;
+        Ok(self.secrets.lock().unwrap().get(name).cloned())
+    }
+    fn set(&self, name: &str, secret: &str) -> carrel_net::Result<()> {
+        self.check()?;
+        self.secrets.lock().unwrap().insert(name.into(), secret.into());
+        Ok(())
+    }
+    fn delete(&self, name: &str) -> carrel_net::Result<()> {
+        self.check()?;
+        self.secrets.lock().unwrap().remove(name);
+        Ok(())
+    }
+}
+
+#[test]
+fn tokens_go_to_the_keychain_and_to_a_file_when_it_breaks() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Arc::new(Chain::default());
+    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let secrets = open();
+    secrets.set("a", "token-a").unwrap();
+    assert!(!secrets.fallback_in_use());
+    assert!(!dir.path().join("secrets.bin").exists(), "nothing in a file while the keychain works");
+    chain.broken.store(true, Ordering::Relaxed);
+    secrets.set("b", "token-b").unwrap();
+    assert!(secrets.fallback_in_use());
+    assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
+    // The next run has a keychain again: both are found, and what is set moves over.
+    chain.broken.store(false, Ordering::Relaxed);
+    let secrets = open();
+    assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
+    assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
+    secrets.set("b", "token-c").unwrap();
+    let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
+    assert_eq!(file.get("b").unwrap(), None, "no old token stays behind");
+}
+
+#[test]
+fn the_file_of_tokens_is_private_encrypted_and_may_be_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
+    open().set("a", "a-very-secret-token").unwrap();
+    let path = dir.path().join("secrets.bin");
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(11).any(|w| w == b"very-secret"), "not readable");
+    #[cfg(unix)]
+    for name in ["secrets.bin", "secrets.key"] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(
+            fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{name}"
+        );
+    }
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let damages: Vec<(&str, Vec<u8>)> = vec![
+        ("flipped", flipped),
+        ("cut", bytes[..20].to_vec()),
+        ("empty", vec![]),
+        ("other", b"hello".to_vec()),
+    ];
+    for (name, damage) in damages {
+        fs::write(&path, damage).unwrap();
+        assert_eq!(open().get("a").unwrap(), None, "{name}: sign in again");
+        assert!(path.with_extension("damaged").exists(), "{name}");
+        open().set("a", "a-very-secret-token").unwrap();
+        assert_eq!(open().get("a").unwrap().as_deref(), Some("a-very-secret-token"), "{name}");
+    }
+    fs::remove_file(dir.path().join("secrets.key")).unwrap();
+    assert_eq!(open().get("a").unwrap(), None);
+    open().set("a", "new").unwrap();
+    assert_eq!(open().get("a").unwrap().as_deref(), Some("new"));
+}
+
+#[test]
+fn several_learners_on_several_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
+    let accounts = open();
+    let device = accounts.device();
+    let a = AccountInfo::of("https://one.example", "One", user(1));
+    let b = AccountInfo::of("https://one.example", "One", user(2));
+    let c = AccountInfo::of("https://two.example", "Two", user(1));
+    for info in [&a, &b, &c] {
+        accounts.put(info).unwrap();
+    }
+    assert_eq!(accounts.all().len(), 3, "each has its own");
+    assert_eq!(
+        AccountInfo::of("https://one.example", "renamed", user(1)).id,
+        a.id,
+        "the same learner, the same folder"
+    );
+    accounts.set_active(Some(&b.id)).unwrap();
+    accounts.mark(&c.id, true, false).unwrap();
+    let again = open();
+    assert_eq!((again.device(), again.active().unwrap().id), (device, b.id.clone()));
+    assert!(again.get(&c.id).unwrap().needs_sign_in);
+    assert!(again.set_active(Some("nobody")).is_err());
+    // Half a list.
+    let path = dir.path().join("accounts.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &text[..text.len() / 2]).unwrap();
+    let found = open();
+    assert_eq!(found.all().len(), 3, "made again from the folders");
+    assert!(found.all().iter().all(|a| a.signed_out), "and closed until somebody signs in");
+    // A newer one is left alone.
+    fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    let error = Accounts::open(dir.path(), "laptop", &clock, &ids).err().unwrap();
+    assert!(error.to_string().contains("update Carrel"), "{error}");
+    // An id that is a path is not one of ours.
+    fs::write(&path, text.replace(&a.id, "../../etc")).unwrap();
+    assert_eq!(open().all().len(), 2);
+}
+
+#[test]
+fn addresses_as_people_type_them() {
+    let table: Vec<(&str, Vec<&str>)> = vec![
+        ("school.example", vec!["https://school.example"]),
+        (" School.Example/ ", vec!["https://school.example"]),
+        ("school.example:7300", vec!["https://school.example:7300"]),
+        ("https://school.example/carrel/", vec!["https://school.example/carrel"]),
+        ("https://school.example/carrel/api/meta", vec!["https://school.example/carrel"]),
+        ("http://school.example", vec!["http://school.example"]),
+        ("192.168.1.4:7300", vec!["http://192.168.1.4:7300", "https://192.168.1.4:7300"]),
+        ("127.0.0.1:7300", vec!["http://127.0.0.1:7300", "https://127.0.0.1:7300"]),
+        ("[::1]:7300", vec!["http://[::1]:7300", "https://[::1]:7300"]),
+        ("localhost:7300", vec!["http://localhost:7300", "https://localhost:7300"]),
+        ("library.local", vec!["http://library.local", "https://library.local"]),
+        ("8.8.8.8", vec!["https://8.8.8.8"]),
+    ];
+    for (typed, expected) in table {
+        assert_eq!(addresses(typed).unwrap(), expected, "{typed}");
+    }
+    for bad in [
+        "",
+        "  ",
+        "ftp://school.example",
+        "https://",
+        "a b",
+        "https://me:secret@school.example",
+        "http://[::1",
+        "\u{0}",
+        "x".repeat(70_000).as_str(),
+    ] {
+        let result = addresses(bad);
+        let wrong = matches!(result, Err(carrel_net::Error::Invalid(_))) || bad.len() > 1_000;
+        assert!(wrong, "{:?}: {result:?}", &bad[..bad.len().min(40)]);
+    }
+}
+
+/// Answers by a function.
+struct Says<F>(F);
+#[async_trait]
+impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for Says<F> {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let (status, body) = (self.0)(&request)?;
+        tokio::task::yield_now().await;
+        Ok(Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Box::pin(stream::iter([Ok(body.into())])),
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_at_an_address() {
+    let clock = FakeClock::noon();
+    let meta = format!(
+        r#"{{"name":"School","version":"1","epoch":"e","syncVersions":[1],"signingKey":"","registrationOpen":true,"nowMs":{}}}"#,
+        FakeClock::NOON - 90_000
+    );
+    let http = Says(move |_: &Request| Ok((200, meta.clone().into_bytes())));
+    let found = check_server(&http, &clock, "school.example").await.unwrap();
+    assert_eq!((found.address.as_str(), found.clock_ahead_ms), ("https://school.example", 90_000));
+    let table: Vec<(u16, &str, ErrorCode)> = vec![
+        (200, "<html>Sign in to the Wi-Fi</html>", ErrorCode::BadReply),
+        (200, "{}", ErrorCode::BadReply),
+        (200, "", ErrorCode::BadReply),
+        (302, "", ErrorCode::BadReply),
+        (404, "<html>nginx</html>", ErrorCode::BadReply),
+        (502, "<html>", ErrorCode::Unavailable),
+    ];
+    for (status, body, code) in table {
+        let http = Says(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
+        let error = check_server(&http, &clock, "school.example").await.unwrap_err();
+        assert_eq!(error.code(), code, "{status} {body}");
+    }
+    let http = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    assert_eq!(
+        check_server(&http, &clock, "school.example").await.unwrap_err().code(),
+        ErrorCode::Offline
+    );
+    // On this network https is tried when http is silent, and an answer tells more than a silence.
+    let http = Says(|r: &Request| match r.url.starts_with("https") {
+        true => Ok((200, b"<html>".to_vec())),
+        false => Err(Failure::new(FailureKind::Connect, "refused")),
+    });
+    assert_eq!(
+        check_server(&http, &clock, "192.168.1.4").await.unwrap_err().code(),
+        ErrorCode::BadReply
+    );
+}
+
+/// A server with one good token at a time.
+#[derive(Default)]
+struct Gate {
+    generation: AtomicUsize,
+    refreshes: AtomicUsize,
+    /// What a refresh answers instead.
+    refuse: Mutex<Option<(u16, Vec<u8>)>>,
+    down: AtomicBool,
+    seen_elsewhere: Mutex<Vec<bool>>,
+}
+impl Gate {
+    fn tokens(n: usize) -> Tokens {
+        Tokens {
+            access: format!("access-{n}"),
+            refresh: format!("refresh-{n}"),
+            refresh_ms: 0,
+            good_until_ms: 0,
+            certificate: String::new(),
+        }
+    }
+    fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
+        let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
+        if !request.url.starts_with("http://gate/") {
+            self.seen_elsewhere.lock().unwrap().push(bearer.is_some());
+            return Ok((200, vec![]));
+        }
+        if self.down.load(Ordering::SeqCst) && request.url.ends_with("/refresh") {
+            return Err(Failure::new(FailureKind::Timeout, "down"));
+        }
+        let now = self.generation.load(Ordering::SeqCst);
+        if request.url.ends_with("/api/auth/refresh") {
+            self.refreshes.fetch_add(1, Ordering::SeqCst);
+            if let Some(refusal) = self.refuse.lock().unwrap().clone() {
+                return Ok(refusal);
+            }
+            let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
+            assert!(sent.contains(&format!("refresh-{}", now - 1)), "{sent} at {now}");
+            let t = Self::tokens(now);
+            let reply = TokenReply {
+                user: user(1),
+                access_token: t.access,
+                expires_in_ms: 1,
+                refresh_token: t.refresh,
+                refresh_expires_in_ms: 0,
+                account_certificate: String::new(),
+            };
+            return Ok((200, serde_json::to_vec(&reply).unwrap()));
+        }
+        match bearer == Some(format!("Bearer access-{now}")) {
+            true => Ok((200, b"in".to_vec())),
+            false => Ok((401, problem(401, ErrorCode::Unauthenticated))),
+        }
+    }
+}
+
+fn gate() -> (Arc<Gate>, Session, Arc<FileSecrets>, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate::default());
+    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
+    secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap()).unwrap();
+    let answers = gate.clone();
+    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    let session = Session::new(http, "http://gate", "me", secrets.clone());
+    (gate, session, secrets, dir)
+}
+
+#[tokio::test]
+async fn however_many_are_refused_one_refreshes() {
+    let (gate, session, secrets, _dir) = gate();
+    gate.generation.store(1, Ordering::SeqCst);
+    let asks = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
+    for reply in join_all(asks).await {
+        assert_eq!(reply.unwrap().status, 200);
+    }
+    assert_eq!(gate.refreshes.load(Ordering::SeqCst), 1);
+    assert!(
+        secrets.get("me").unwrap().unwrap().contains("refresh-1"),
+        "the new token is on the disk"
+    );
+    session.send(Request::get("http://elsewhere/api")).await.unwrap();
+    session.send(Request::get("http://gate.evil/api")).await.unwrap();
+    assert_eq!(
+        *gate.seen_elsewhere.lock().unwrap(),
+        [false, false],
+        "the token is shown to nobody else"
+    );
+}
+
+#[tokio::test]
+async fn only_the_servers_own_word_ends_a_session() {
+    // What the refresh answers, the status that comes out, whether the session is over.
+    type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
+    let table: Vec<Case> = vec![
+        (Some((401, problem(401, ErrorCode::Unauthenticated))), Some(401), true),
+        (Some((403, problem(403, ErrorCode::Forbidden))), Some(401), true),
+        (Some((401, b"<html>Wi-Fi</html>".to_vec())), Some(401), false),
+        (Some((403, b"<html>Wi-Fi</html>".to_vec())), Some(403), false),
+        (Some((503, vec![])), Some(503), false),
+        (Some((429, problem(429, ErrorCode::RateLimited))), Some(429), false),
+        (Some((200, b"<html>".to_vec())), None, false),
+        (None, None, false),
+    ];
+    for (refusal, status, over) in table {
+        let (gate, session, secrets, _dir) = gate();
+        gate.generation.store(1, Ordering::SeqCst);
+        gate.down.store(refusal.is_none(), Ordering::SeqCst);
+        *gate.refuse.lock().unwrap() = refusal.clone();
+        let reply = session.send(Request::get("http://gate/api/courses")).await;
+        assert_eq!(reply.ok().map(|r| r.status), status, "{refusal:?}");
+        assert_eq!(session.is_ended(), over, "{refusal:?}");
+        assert_eq!(
+            secrets.get("me").unwrap().is_none(),
+            over,
+            "{refusal:?}: tokens are kept while there is hope"
+        );
+        let before = gate.refreshes.load(Ordering::SeqCst);
+        if over {
+            let again = session.send(Request::get("http://gate/api/courses")).await.unwrap();
+            assert_eq!(
+                (again.status, gate.refreshes.load(Ordering::SeqCst)),
+                (401, before),
+                "nobody is asked in vain"
+            );
+            session.renew(Gate::tokens(1)).await.unwrap();
+            assert!(!session.is_ended());
+        } else {
+            *gate.refuse.lock().unwrap() = None;
+            gate.down.store(false, Ordering::SeqCst);
+        }
+        let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
+        assert_eq!(reply.status, 200, "{refusal:?}: and on");
+    }
+}
+
+#[tokio::test]
+async fn a_portals_401_asks_for_no_refresh() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
+    secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap()).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let http = Says(move |_: &Request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok((401, b"<html>Pay for the Wi-Fi</html>".to_vec()))
+    });
+    let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
+    assert_eq!((asked.load(Ordering::SeqCst), session.is_ended()), (1, false));
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_read_mean_sign_in_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
+    secrets.set("me", "{half").unwrap();
+    let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("nobody is asked") });
+    let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
+    assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
+    assert!(session.is_ended());
+}
+
+#[test]
+fn a_session_that_ends_after_the_learner_signed_out_does_not_take_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
+    let info = AccountInfo::of("https://one.example", "One", user(1));
+    accounts.put(&info).unwrap();
+    assert!(accounts.note_session(&info.id, true).unwrap());
+    assert!(accounts.get(&info.id).unwrap().needs_sign_in);
+    accounts.mark(&info.id, false, true).unwrap();
+    for needs_sign_in in [true, false] {
+        assert!(!accounts.note_session(&info.id, needs_sign_in).unwrap());
+        let now = accounts.get(&info.id).unwrap();
+        assert!(now.signed_out && !now.needs_sign_in);
+    }
+    assert!(!accounts.note_session("nobody", true).unwrap());
+}
+
+#[test]
+fn a_list_that_cannot_be_written_does_not_stop_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
+    open().put(&AccountInfo::of("https://one.example", "One", user(1))).unwrap();
+    let path = dir.path().join("accounts.json");
+    let text = fs::read(&path).unwrap();
+    // Nothing can take the place of the list: each write fails, also for root.
+    fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
+    let accounts = open();
+    assert_eq!(accounts.all().len(), 1);
+    assert!(accounts.put(&AccountInfo::of("https://one.example", "One", user(2))).is_err());
+    assert_eq!(accounts.all().len(), 1, "memory changes only when the disk did");
+    assert_eq!(fs::read(&path).unwrap(), text);
+    // A first start, whose list cannot be written at all.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(open().all().len(), 1, "from the folders");
+    fs::remove_dir(dir.path().join("accounts.json.part")).unwrap();
+    assert_eq!(open().all().len(), 1);
+    assert!(path.exists());
+}
+
+#[test]
+fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
+    let Some(disk) = SmallDisk::new(4 << 20) else { return };
+    let (clock, ids) = (FakeClock::noon(), Arc::new(SeededIds::new(1)));
+    let account = |n: usize| {
+        let id = UserId::from_u128(n as u128);
+        let user = UserInfo { id, login: format!("u{n}"), name: "A".into(), role: Role::Student };
+        AccountInfo::of("http://school", "School", user)
+    };
+    // Bytes that are free when the files are written.
+    for left in (0..=512 * 1024).step_by(128 * 1024) {
+        let dir = disk.path().join("data");
+        let accounts = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
+        let secrets = FileSecrets::new(&dir, ids.clone());
+        accounts.put(&account(0)).unwrap();
+        secrets.set("token", "old").unwrap();
+        drop(accounts);
+        let filler = disk.fill(left);
+        for n in 1..5 {
+            let accounts = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
+            accounts.put(&account(n)).unwrap_or_else(|e| panic!("{left} free: {e}"));
+            assert_eq!(accounts.all().len(), n + 1);
+            secrets.set("token", &format!("new {n}")).unwrap();
+            assert_eq!(secrets.get("token").unwrap(), Some(format!("new {n}")));
+        }
+        // Without a reserve: the old ones stay, and nothing stops the start.
+        let _ = fs::remove_file(dir.join("ballast"));
+        let more = disk.fill(0);
+        fs::rename(more, disk.path().join("more")).ok();
+        let accounts = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
+        let full = accounts.put(&account(9));
+        assert!(full.as_ref().err().is_none_or(|e| e.code() == ErrorCode::DiskFull), "{full:?}");
+        let known = if full.is_ok() { 6 } else { 5 };
+        assert_eq!(accounts.all().len(), known);
+        let again = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
+        assert_eq!(again.all().len(), known, "{left} free: the list is whole");
+        assert!(secrets.get("token").unwrap().is_some());
+        let _ = fs::remove_file(filler);
+        let _ = fs::remove_file(disk.path().join("more"));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
+fn on_a_read_only_file_system_the_list_of_accounts_opens() {
+    let Some(disk) = SmallDisk::new(4 << 20) else { return };
+    let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
+    disk.set_read_only(true);
+    let accounts = Accounts::open(&disk.path().join("data"), "laptop", &clock, &ids).unwrap();
+    assert_eq!(accounts.all().len(), 0);
+    disk.set_read_only(false);
+}

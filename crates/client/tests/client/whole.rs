@@ -1,0 +1,421 @@
+//! The client as one thing: signing in and out, several learners, starting again without a network.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use carrel_client::{Config, Core, Error, account::FileSecrets};
+use carrel_model::{
+    ErrorCode, UserId,
+    lattice::RowType,
+    wire::{LoginRequest, Role, TokenReply, UserInfo},
+};
+use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore};
+use carrel_sqlite::{Change, StorageError};
+use carrel_sync::Phase;
+use carrel_testkit::{FakeClock, PaperServer, SeededIds, paper::problem, work::tick};
+use futures_util::stream;
+use http::HeaderMap;
+use tokio::sync::oneshot;
+
+/// A school whose server is on paper, with sign-in before it.
+struct School {
+    paper: Arc<PaperServer>,
+    /// Tokens older than this are refused, refresh tokens too.
+    revoked: AtomicUsize,
+    issued: AtomicUsize,
+    down: AtomicBool,
+    /// The next request for what the server says of itself tells that it has come, and waits.
+    hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+impl School {
+    const ADDRESS: &'static str = "http://127.0.0.1:1";
+
+    /// Rows of progress that it has.
+    fn ticks(&self) -> usize {
+        self.paper.paper().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
+    }
+
+    fn answer(&self, request: &Request, path: &str) -> (u16, Vec<u8>) {
+        let body = || request.body.clone().unwrap_or_default();
+        let number = |text: &str| {
+            text.rsplit('-').next().and_then(|n| n.trim_matches(['"', '}']).parse::<usize>().ok())
+        };
+        match path {
+            "/api/auth/login" => {
+                let login: LoginRequest = serde_json::from_slice(&body()).unwrap();
+                if login.password != "right" {
+                    return (401, problem(401, ErrorCode::BadCredentials));
+                }
+                let n = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+                let id = UserId::from_u128(login.login.len() as u128);
+                let user =
+                    UserInfo { id, login: login.login, name: "Asha".into(), role: Role::Student };
+                let (access_token, refresh_token) = (format!("a-{n}"), format!("r-{n}"));
+                (
+                    200,
+                    serde_json::to_vec(&TokenReply {
+                        user,
+                        access_token,
+                        expires_in_ms: 1,
+                        refresh_token,
+                        refresh_expires_in_ms: 0,
+                        account_certificate: String::new(),
+                    })
+                    .unwrap(),
+                )
+            }
+            "/api/auth/logout" => (204, vec![]),
+            "/api/auth/refresh" => (401, problem(401, ErrorCode::Unauthenticated)),
+            _ => {
+                let bearer =
+                    request.headers.get("authorization").and_then(|v| number(v.to_str().unwrap()));
+                match bearer {
+                    Some(n) if n > self.revoked.load(Ordering::SeqCst) => (0, vec![]),
+                    _ => (401, problem(401, ErrorCode::Unauthenticated)),
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Http for School {
+    async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(Failure::new(FailureKind::Connect, "refused"));
+        }
+        let path = request.url.strip_prefix(Self::ADDRESS).unwrap_or_default().to_owned();
+        if path == "/api/meta" {
+            let hold = self.hold.lock().unwrap().take();
+            if let Some((come, go)) = hold {
+                come.send(()).unwrap();
+                go.await.unwrap();
+            }
+        }
+        let to_paper = path.starts_with("/api/sync/") || path == "/api/meta";
+        let (status, body) =
+            if path == "/api/meta" { (0, vec![]) } else { self.answer(&request, &path) };
+        if status == 0 && to_paper {
+            request.url = format!("{}{path}", PaperServer::BASE);
+            return self.paper.send(request).await;
+        }
+        let status = if status == 0 { 404 } else { status };
+        Ok(Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Box::pin(stream::iter([Ok(body.into())])),
+        })
+    }
+}
+
+fn school() -> Arc<School> {
+    Arc::new(School {
+        paper: PaperServer::new(),
+        revoked: AtomicUsize::new(0),
+        issued: AtomicUsize::new(0),
+        down: AtomicBool::new(false),
+        hold: Mutex::default(),
+    })
+}
+
+async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Core> {
+    let secrets = FileSecrets::new(dir, Arc::new(SeededIds::new(1)));
+    open_with(dir, school, clock, Arc::new(secrets)).await
+}
+async fn open_with(
+    dir: &Path,
+    school: &Arc<School>,
+    clock: &FakeClock,
+    secrets: Arc<dyn SecretStore>,
+) -> Arc<Core> {
+    let demo = dir.join("demo");
+    std::fs::create_dir_all(&demo).unwrap();
+    let ids = Arc::new(SeededIds::new(1));
+    Core::open(Config {
+        data_dir: dir.join("data"),
+        cache_dir: dir.join("cache"),
+        space: Default::default(),
+        demo_dir: Some(demo),
+        http: school.clone(),
+        clock: Arc::new(clock.clone()),
+        ids,
+        secrets: Some(secrets),
+        device_name: "laptop".into(),
+        app_version: "1.0.0".into(),
+        listens: false,
+    })
+    .await
+    .unwrap()
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen"))
+}
+
+#[tokio::test]
+async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    assert!(core.account().is_none());
+    assert!(core.need_account().is_err_and(|e| e.code() == ErrorCode::Unauthenticated));
+    let wrong = core.sign_in(School::ADDRESS, "asha", "wrong").await.err().unwrap();
+    assert_eq!(wrong.code(), ErrorCode::BadCredentials);
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let id = account.id().to_owned();
+    account.learning.record(tick("a/b/c")).await.unwrap();
+    let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+    assert_eq!((status.phase, status.waiting, school.ticks()), (Phase::Idle, 0, 1));
+
+    school.revoked.store(1, Ordering::SeqCst);
+    let mut changes = core.changes().listen();
+    account.learning.record(tick("a/b/d")).await.unwrap();
+    let status = soon("an end", account.sync.sync_now()).await.unwrap();
+    assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
+    soon("the account tells", async {
+        while !changes.recv().await.unwrap().contains(&Change::Account) {}
+    })
+    .await;
+    assert!(core.account_info().unwrap().needs_sign_in);
+    account.learning.record(tick("a/b/e")).await.unwrap();
+
+    // Closed and started again: still open for reading and working, still waiting.
+    core.close().await;
+    drop((account, core));
+    let core = open(dir.path(), &school, &clock).await;
+    let account = core.account().expect("the last account is open");
+    assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 3);
+    assert!(core.account_info().unwrap().needs_sign_in);
+
+    let again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    assert!(Arc::ptr_eq(&again, &account), "the same account goes on");
+    assert_eq!((again.id(), core.account_info().unwrap().needs_sign_in), (id.as_str(), false));
+    let status = soon("a sync", again.sync.sync_now()).await.unwrap();
+    // The sign-in itself starts a round too: whether that one still runs is nobody's business.
+    assert_ne!(status.phase, Phase::SignedOut);
+    assert_eq!((status.waiting, school.ticks()), (0, 3));
+}
+
+/// A request that found the session over ends after the learner has signed in again.
+#[tokio::test]
+async fn an_end_of_the_session_before_does_not_end_the_one_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    soon("a sync", account.sync.sync_now()).await.unwrap();
+
+    school.revoked.store(1, Ordering::SeqCst);
+    let (come, has_come) = oneshot::channel();
+    let (go, goes) = oneshot::channel();
+    *school.hold.lock().unwrap() = Some((come, goes));
+    account.learning.record(tick("a/b/c")).await.unwrap();
+    let first = tokio::spawn({
+        let account = account.clone();
+        async move { account.sync.sync_now().await }
+    });
+    soon("the session ends", has_come).await.unwrap();
+    core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    go.send(()).unwrap();
+    soon("the first round ends", first).await.unwrap().unwrap();
+    // The round of the new session may be over before the old request is: so more than one.
+    for round in 0..30 {
+        let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+        assert_ne!(status.phase, Phase::SignedOut, "round {round}");
+        assert_eq!((status.waiting, school.ticks()), (0, 1), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn several_learners_share_a_device_and_not_their_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    asha.learning.record(tick("a/b/c")).await.unwrap();
+    let asha = asha.id().to_owned();
+    school.down.store(true, Ordering::SeqCst);
+    core.sign_out().await.unwrap();
+    assert!(core.account().is_none());
+    assert!(core.accounts().get(&asha).unwrap().signed_out);
+    assert!(
+        core.switch(&asha).await.is_err_and(|e| e.code() == ErrorCode::Unauthenticated),
+        "closed to others"
+    );
+    assert!(matches!(core.switch("nobody").await.err(), Some(Error::NotFound(_))));
+    assert_eq!(
+        core.sign_in(School::ADDRESS, "ben", "right").await.err().unwrap().code(),
+        ErrorCode::Offline
+    );
+
+    school.down.store(false, Ordering::SeqCst);
+    let ben = core.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
+    assert_ne!(ben.id(), asha);
+    assert!(ben.learning.done_sections("a").await.unwrap().is_empty());
+    let demo = core.open_demo().await.unwrap();
+    assert!(demo.is_demo());
+    demo.learning.record(tick("a/b/z")).await.unwrap();
+    let status = demo.sync.sync_now().await.unwrap();
+    assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
+    assert!(ben.learning.record(tick("x/y/z")).await.is_err(), "a closed account takes nothing");
+    let ben = ben.id().to_owned();
+    assert_eq!(core.switch(&ben).await.unwrap().id(), ben, "still signed in");
+
+    let asha_again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    assert_eq!(asha_again.id(), asha);
+    assert_eq!(asha_again.learning.done_sections("a").await.unwrap().len(), 1, "her work was kept");
+    let status = soon("a sync", asha_again.sync.sync_now()).await.unwrap();
+    assert_eq!((status.waiting, core.accounts().all().len()), (0, 3));
+    core.sign_out().await.unwrap();
+    core.close().await;
+    drop(core);
+    assert!(
+        open(dir.path(), &school, &clock).await.account().is_none(),
+        "signed out stays signed out"
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
+    core.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
+    for (n, broken) in ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
+    {
+        let ben = core.account().unwrap();
+        core.set_open_steps(Arc::new(move |step| match step == broken {
+            true => Err(StorageError::full(format!("at {step}")).into()),
+            false => Ok(()),
+        }));
+        let failed = core.switch(&asha).await.err().unwrap();
+        assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
+        let failure = core.open_failure().unwrap();
+        assert_eq!(failure.account.id, asha, "{broken}");
+        assert_eq!(failure.error.code(), ErrorCode::DiskFull, "{broken}");
+        // A sign-in that fails at the same place does no more harm.
+        let failed = core.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
+        assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
+        assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other one is open");
+        ben.learning.record(tick(&format!("b/b/s{n}"))).await.expect("and it works");
+        assert_eq!(core.accounts().active().unwrap().id, ben.id(), "{broken}: for the next start");
+
+        core.set_open_steps(Arc::new(|_| Ok(())));
+        let open = core.switch(&asha).await.expect("nothing of it is still open");
+        assert!(core.open_failure().is_none(), "{broken}");
+        assert!(open.store.read_only().is_none(), "{broken}: its file is not locked");
+        open.learning.record(tick(&format!("a/b/s{n}"))).await.unwrap();
+        assert_eq!(open.learning.done_sections("a").await.unwrap().len(), n + 1);
+        let back = core.switch(ben.id()).await.unwrap();
+        assert_eq!(back.learning.done_sections("b").await.unwrap().len(), n + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_start_whose_account_does_not_open_succeeds_and_says_which_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    account.learning.record(tick("a/b/c")).await.unwrap();
+    let (id, folder) = (account.id().to_owned(), account.store.dir().to_owned());
+    core.close().await;
+    drop((account, core));
+    // A newer release was here.
+    let future = |sql: &str| {
+        let conn = carrel_sqlite::open(&folder.join("user.db"), Default::default()).unwrap();
+        conn.execute(sql, []).unwrap();
+    };
+    future("INSERT INTO schema_migration VALUES (99, 'future', x'00', 1)");
+    let core = open(dir.path(), &school, &clock).await;
+    assert!(core.account().is_none());
+    let failure = core.open_failure().unwrap();
+    assert_eq!(
+        (failure.account.id.as_str(), failure.error.code()),
+        (id.as_str(), ErrorCode::TooNew)
+    );
+    assert!(!failure.error.hint().is_empty());
+    assert_eq!(core.switch(&id).await.err().unwrap().code(), ErrorCode::TooNew);
+    // The app can be used meanwhile, and the account is tried again when the cause is gone.
+    core.open_demo().await.unwrap();
+    assert!(core.open_failure().is_none());
+    future("DELETE FROM schema_migration WHERE number = 99");
+    let account = core.switch(&id).await.unwrap();
+    assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 1);
+}
+
+/// A keychain that can be locked.
+struct Lockable {
+    inner: FileSecrets,
+    locked: AtomicBool,
+}
+impl Lockable {
+    fn check(&self) -> carrel_net::Result<()> {
+        match self.locked.load(Ordering::SeqCst) {
+            true => Err(carrel_net::Error::Secrets("locked".into())),
+            false => Ok(()),
+        }
+    }
+}
+impl SecretStore for Lockable {
+    fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
+        self.check().and_then(|()| self.inner.get(name))
+    }
+    fn set(&self, name: &str, secret: &str) -> carrel_net::Result<()> {
+        self.check().and_then(|()| self.inner.set(name, secret))
+    }
+    fn delete(&self, name: &str) -> carrel_net::Result<()> {
+        self.check().and_then(|()| self.inner.delete(name))
+    }
+}
+
+#[tokio::test]
+async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let secrets = Arc::new(Lockable {
+        inner: FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))),
+        locked: AtomicBool::new(false),
+    });
+    let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
+    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let id = account.id().to_owned();
+    soon("a sync", account.sync.sync_now()).await.unwrap();
+    core.close().await;
+    drop((account, core));
+    // What an earlier run noted by mistake is put right as well.
+    for noted in [false, true] {
+        secrets.locked.store(true, Ordering::SeqCst);
+        let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
+        core.accounts().note_session(&id, noted).unwrap();
+        let account = core.account().expect("it opens");
+        account.learning.record(tick(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
+        let status = soon("an end", account.sync.sync_now()).await.unwrap();
+        assert_ne!(status.phase, Phase::SignedOut);
+        assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
+        assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "nothing was stored");
+        // Unlocked: it goes on by itself at the next use.
+        secrets.locked.store(false, Ordering::SeqCst);
+        let mut changes = core.changes().listen();
+        let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+        assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
+        soon("the note", async {
+            while core.account_info().unwrap().needs_sign_in {
+                changes.recv().await.unwrap();
+            }
+        })
+        .await;
+        core.close().await;
+    }
+}

@@ -1,0 +1,118 @@
+//! A store that belongs to the machine and that this user may only read: what is there is not fetched again.
+//!
+//! Its files are believed by their names, because they come into their place only when they were proved; small bodies are hashed when they
+//! are read. What turns out to be damaged is not looked for here any more in this run.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use carrel_model::BlobHash;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use crate::{Result, blobs::Place};
+
+pub(super) struct Below {
+    dir: PathBuf,
+    open: Mutex<Option<(Connection, Seen)>>,
+    distrusted: Mutex<HashSet<BlobHash>>,
+}
+
+/// Length and time of the database and its log: another state is opened anew.
+type Seen = [Option<(u64, SystemTime)>; 2];
+
+impl Below {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), open: Mutex::new(None), distrusted: Mutex::default() }
+    }
+
+    pub(super) fn locate(&self, hash: BlobHash) -> Option<Place> {
+        if self.distrusted().contains(&hash) {
+            return None;
+        }
+        let path = self.path(hash);
+        if let Ok(m) = fs::metadata(&path) {
+            return Some(Place::File { path, size: m.len() });
+        }
+        let body = self.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT body FROM blob_body WHERE hash = ?1")?
+                .query_row([hash.0], |r| r.get::<_, Vec<u8>>(0))
+                .optional()?)
+        })?;
+        let body = Bytes::from(body?);
+        if BlobHash::of(&body) == hash { Some(Place::Memory(body)) } else { None }
+    }
+
+    /// Which of these are there.
+    pub(super) fn have(&self, hashes: &[BlobHash]) -> HashSet<BlobHash> {
+        let distrusted = self.distrusted().clone();
+        let (files, others): (Vec<BlobHash>, Vec<BlobHash>) = hashes
+            .iter()
+            .filter(|h| !distrusted.contains(h))
+            .partition(|h| self.path(**h).is_file());
+        let mut here: HashSet<_> = files.into_iter().collect();
+        let small = self.with(|conn| {
+            let list = serde_json::to_string(&others)?;
+            Ok(conn
+                .prepare_cached("SELECT b.hash FROM json_each(?1) j JOIN blob_body b ON b.hash = unhex(j.value)")?
+                .query_map([list], |r| super::hash_at(r, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        });
+        here.extend(small.unwrap_or_default());
+        here
+    }
+
+    pub(super) fn distrust(&self, hash: BlobHash) {
+        self.distrusted().insert(hash);
+    }
+    fn distrusted(&self) -> std::sync::MutexGuard<'_, HashSet<BlobHash>> {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, hash: BlobHash) -> PathBuf {
+        let hex = hash.to_hex();
+        self.dir.join("blobs").join(&hex[..2]).join(hex)
+    }
+
+    /// Nothing if the index cannot be read: then nothing small is here.
+    fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
+        let seen = self.seen();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_none_or(|(_, then)| *then != seen) {
+            *open = self.connect().map(|conn| (conn, seen));
+        }
+        let (conn, _) = open.as_ref()?;
+        f(conn).inspect_err(|e| tracing::debug!(error = %e, "the shared index cannot be read")).ok()
+    }
+
+    fn seen(&self) -> Seen {
+        ["content.db", "content.db-wal"].map(|name| {
+            let m = fs::metadata(self.dir.join(name)).ok()?;
+            Some((m.len(), m.modified().ok()?))
+        })
+    }
+
+    fn connect(&self) -> Option<Connection> {
+        let path = self.dir.join("content.db");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let usable = |conn: Connection| {
+            conn.query_row("SELECT count(*) FROM tally", [], |_| Ok(())).ok().map(|()| conn)
+        };
+        if let Some(conn) = Connection::open_with_flags(&path, flags).ok().and_then(usable) {
+            return Some(conn);
+        }
+        // Nobody has it open, and this user may not make the files that a log needs: the file is read as it lies. Whatever is torn by a
+        // writer who comes meanwhile does not pass its hash.
+        let mut uri = url::Url::from_file_path(&path).ok()?;
+        uri.set_query(Some("immutable=1"));
+        Connection::open_with_flags(uri.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)
+            .ok()
+            .and_then(usable)
+    }
+}

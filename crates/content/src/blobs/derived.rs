@@ -1,0 +1,40 @@
+//! Which blob was made from which: variants of pictures. The bytes are blobs like any other that no manifest names, so they go first when
+//! room is needed; a row whose blob is gone is as good as none, and the variant is made again.
+//!
+//! Not here: how a variant is made (`images`).
+
+use carrel_model::BlobHash;
+use rusqlite::{OptionalExtension, params};
+
+use crate::{Result, blobs::BlobStore, images::Shown};
+
+impl BlobStore {
+    /// What stands for `source` in the form `form`, if that was made before and is still here.
+    pub(crate) fn derived(&self, source: BlobHash, form: &str) -> Result<Option<Shown>> {
+        let row: Option<Option<[u8; 32]>> = self.db().with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT hash FROM derived WHERE source = ?1 AND form = ?2")?
+                .query_row(params![source.0, form], |r| r.get("hash"))
+                .optional()?)
+        })?;
+        Ok(match row {
+            None => None,
+            Some(None) => Some(Shown::Original),
+            Some(Some(hash)) => self.has(BlobHash(hash))?.then_some(Shown::Made(BlobHash(hash))),
+        })
+    }
+
+    pub(crate) fn set_derived(&self, source: BlobHash, form: &str, shown: &Shown) -> Result<()> {
+        let hash = match shown {
+            Shown::Original => None,
+            Shown::Made(hash) => Some(hash.0),
+        };
+        self.db().with(|conn| {
+            conn.prepare_cached(
+                "INSERT OR REPLACE INTO derived (source, form, hash) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![source.0, form, hash])?;
+            Ok(())
+        })
+    }
+}

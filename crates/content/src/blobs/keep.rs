@@ -1,0 +1,198 @@
+//! Blobs are proved, used and taken away.
+//!
+//! Not here: how they come in and are read (`blobs`), which go when space is short (`storage`).
+
+use std::{
+    fs::{self, File},
+    sync::PoisonError,
+};
+
+use carrel_model::BlobHash;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    Result,
+    blobs::{
+        BlobStore, Place,
+        store::{BURIED_AT_ONCE, TOUCH_MS, TOUCHES, hash_at},
+    },
+};
+
+impl BlobStore {
+    /// Proves the blob's bytes on disk against its hash. A damaged one is removed, so that it is fetched again. `false`: not here or damaged.
+    pub fn prove(&self, hash: BlobHash) -> Result<bool> {
+        let stored: Option<Option<Vec<u8>>> = self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT y.body FROM blob b LEFT JOIN blob_body y ON y.hash = b.hash WHERE b.hash = ?1",
+                )?
+                .query_row([hash.0], |r| r.get("body"))
+                .optional()?)
+        })?;
+        let found = match stored {
+            None => return self.prove_below(hash),
+            Some(Some(body)) => BlobHash::of(&body),
+            Some(None) => {
+                let mut hasher = blake3::Hasher::new();
+                match File::open(self.path(hash)) {
+                    Ok(mut file) => std::io::copy(&mut file, &mut hasher)?,
+                    Err(_) => 0,
+                };
+                BlobHash(*hasher.finalize().as_bytes())
+            }
+        };
+        if found != hash {
+            if self.restore_body(hash)?.is_some() {
+                return Ok(true);
+            }
+            tracing::warn!(blob.hash = ?hash, "a blob is damaged and is removed");
+            self.forget(hash)?;
+            return Ok(false);
+        }
+        let now = self.inner.clock.now_ms();
+        self.inner.db.with(|conn| {
+            conn.prepare_cached("UPDATE blob SET proved_ms = ?2 WHERE hash = ?1")?
+                .execute(params![hash.0, now])?;
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
+    fn prove_below(&self, hash: BlobHash) -> Result<bool> {
+        let Some(below) = self.inner.below.get() else { return Ok(false) };
+        let mut hasher = blake3::Hasher::new();
+        match below.locate(hash) {
+            Some(Place::Memory(bytes)) => drop(hasher.update(&bytes)),
+            Some(Place::File { path, .. }) => {
+                let mut file = match File::open(path) {
+                    // Whose store it is removed it just now.
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+                    file => file?,
+                };
+                std::io::copy(&mut file, &mut hasher)?;
+            }
+            None => return Ok(false),
+        }
+        let proved = hasher.finalize().as_bytes() == &hash.0;
+        if !proved {
+            tracing::warn!(blob.hash = ?hash, "a blob of the machine's store is damaged and is fetched for this user");
+            below.distrust(hash);
+        }
+        Ok(proved)
+    }
+
+    /// Takes the blob off this device.
+    pub fn forget(&self, hash: BlobHash) -> Result<()> {
+        self.forget_memory([hash]);
+        if self.is_read_only() {
+            return self.inner.db.write(|tx| {
+                tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
+                Ok(())
+            });
+        }
+        self.inner.db.write(|tx| doom(tx, hash))?;
+        self.bury().map(|_| ())
+    }
+    pub(crate) fn forget_memory(&self, hashes: impl IntoIterator<Item = BlobHash>) {
+        for hash in hashes {
+            self.inner.memory.remove(&hash);
+        }
+    }
+
+    /// Deletes the files whose rows are gone; gives how many. Safe to repeat, and done again at the next start if it was cut short.
+    pub(crate) fn bury(&self) -> Result<usize> {
+        if self.is_read_only() {
+            return Ok(0);
+        }
+        let (mut after, mut buried) = (Vec::new(), 0);
+        loop {
+            // Under the write lock, because whoever fetches the blob again puts its file into the same place.
+            let batch = self.inner.db.write(|tx| {
+                let doomed = tx
+                    .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
+                    .query_map(params![after, BURIED_AT_ONCE as i64], |r| hash_at(r, 0))?
+                    .collect::<rusqlite::Result<Vec<_>>>()?;
+                if !doomed.is_empty() {
+                    self.step("doomed");
+                }
+                for hash in &doomed {
+                    match fs::remove_file(self.path(*hash)) {
+                        // In use on a system that does not delete such files: the next start tries again.
+                        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                            tracing::debug!(blob.hash = ?hash, error = %e, "a file could not be deleted");
+                        }
+                        _ => {
+                            tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
+                        }
+                    }
+                    self.step("unlinked");
+                }
+                Ok(doomed)
+            })?;
+            buried += batch.len();
+            match batch.last() {
+                Some(last) if batch.len() == BURIED_AT_ONCE => after = last.0.to_vec(),
+                _ => return Ok(buried),
+            }
+        }
+    }
+
+    /// Throws an unfinished file away, unless somebody writes it now; true if it is gone.
+    pub(crate) fn discard_part(&self, hash: BlobHash) -> Result<bool> {
+        if self.is_read_only() {
+            return Ok(false);
+        }
+        let gone = super::part::discard_file(&self.path(hash).with_extension("part"))?;
+        if gone {
+            self.forget_part(hash)?;
+        }
+        Ok(gone)
+    }
+
+    /// Notes a use in memory; many are written at once.
+    pub(super) fn touch(&self, hash: BlobHash) {
+        let now = self.inner.clock.now_ms();
+        let mut touched = self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = touched.entry(hash).or_insert((i64::MIN, true));
+        if now.saturating_sub(entry.0).unsigned_abs() < TOUCH_MS.unsigned_abs() {
+            return;
+        }
+        *entry = (now, false);
+        if touched.len() < TOUCHES {
+            return;
+        }
+        drop(touched);
+        if let Err(e) = self.write_touches() {
+            tracing::debug!(error = %e, "what was used is not noted");
+        }
+    }
+
+    /// Writes the uses that were noted: before anything is chosen by them.
+    pub(crate) fn write_touches(&self) -> Result<()> {
+        let touched =
+            std::mem::take(&mut *self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        self.inner.db.write(|tx| {
+            let mut update = tx.prepare_cached(
+                "UPDATE blob SET used_ms = max(used_ms, ?2), origin = 1 WHERE hash = ?1",
+            )?;
+            for (hash, (used_ms, known)) in touched {
+                if !known {
+                    update.execute(params![hash.0, used_ms])?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Inside a write transaction: takes the row (and a small body) away and names the file for [`BlobStore::bury`].
+pub(crate) fn doom(tx: &Connection, hash: BlobHash) -> Result<()> {
+    let inline = tx
+        .prepare_cached("DELETE FROM blob WHERE hash = ?1 RETURNING inline")?
+        .query_row([hash.0], |r| r.get::<_, bool>(0))
+        .optional()?;
+    if inline == Some(false) {
+        tx.prepare_cached("INSERT OR IGNORE INTO doomed (hash) VALUES (?1)")?.execute([hash.0])?;
+    }
+    Ok(())
+}

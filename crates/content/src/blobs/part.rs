@@ -1,0 +1,256 @@
+//! Unfinished files: `blobs/ab/<hash>.part`, locked by the one who writes them, hashed while they come.
+//!
+//! Not here: what is in its place already (`blobs`).
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use carrel_model::BlobHash;
+
+use crate::{
+    Error, Result,
+    blobs::{
+        BlobStore, INLINE, MediaKind,
+        growing::{End, Growth},
+        store::{Admitted, Came},
+    },
+};
+
+/// A blob that is being written. Dropped unfinished, it stays for the next try.
+pub struct PartFile {
+    store: BlobStore,
+    hash: BlobHash,
+    part_path: PathBuf,
+    file: File,
+    hasher: blake3::Hasher,
+    len: u64,
+    head: Vec<u8>,
+    came: Came,
+    /// Somebody else writes the file of this name: this one is thrown away if it is not finished.
+    aside: bool,
+    done: bool,
+    growth: Growth,
+}
+
+/// How far an unfinished file was at some moment.
+pub struct Mark {
+    len: u64,
+    hasher: blake3::Hasher,
+    head: Vec<u8>,
+}
+
+impl PartFile {
+    pub(super) fn open(store: BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
+        let path = store.path(hash);
+        if let Some(dir) = path.parent() {
+            store.make_folder(dir)?;
+        }
+        if path.exists() {
+            // Moved to its place by somebody who was killed before the row was written: it is proved again, not fetched again.
+            store.take_back(hash, &path, &path.with_extension("part"));
+        }
+        let (mut file, part_path, aside) = claim(&path)?;
+        // What is here already is hashed again: a crash may have left a file whose end never reached the disk.
+        let mut hasher = blake3::Hasher::new();
+        let len = std::io::copy(&mut file, &mut hasher)?;
+        let mut head = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
+        file.seek(SeekFrom::Start(0))?;
+        file.read_exact(&mut head)?;
+        file.seek(SeekFrom::Start(len))?;
+        let growth = store.growing().begin(hash, part_path.clone(), len);
+        let part = Self {
+            store,
+            hash,
+            part_path,
+            file,
+            hasher,
+            len,
+            head,
+            came,
+            aside,
+            done: false,
+            growth,
+        };
+        part.note()?;
+        Ok(part)
+    }
+
+    /// Says how many bytes it will have, so that it can be played while it comes.
+    pub fn expect(&self, total: u64) {
+        self.growth.expects(total);
+    }
+
+    /// Bytes that are here already: where to resume.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Throws away what is here.
+    pub fn restart(&mut self) -> Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.hasher.reset();
+        if self.len > 0 {
+            self.growth.begins_anew();
+        }
+        self.len = 0;
+        self.head.clear();
+        Ok(())
+    }
+    /// The present state, to go back to if the bytes that follow turn out to be wrong.
+    pub fn mark(&self) -> Mark {
+        Mark { len: self.len, hasher: self.hasher.clone(), head: self.head.clone() }
+    }
+    /// Throws away what was appended since.
+    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
+        if mark.len == self.len {
+            return Ok(());
+        }
+        self.file.set_len(mark.len)?;
+        self.file.seek(SeekFrom::Start(mark.len))?;
+        Mark { len: self.len, hasher: self.hasher, head: self.head } = mark;
+        self.growth.begins_anew();
+        self.growth.reached(self.len);
+        Ok(())
+    }
+    /// True if the bytes from `at` on are these, as far as they are here.
+    pub fn agrees(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
+        let here = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(here)];
+        let mut found = vec![0; bytes.len()];
+        self.file.seek(SeekFrom::Start(at))?;
+        let read = self.file.read_exact(&mut found);
+        self.file.seek(SeekFrom::Start(self.len))?;
+        read?;
+        Ok(found == bytes)
+    }
+    /// Deletes the file: its blob came another way.
+    pub fn discard(mut self) -> Result<()> {
+        self.done = true;
+        fs::remove_file(&self.part_path)?;
+        if self.aside { Ok(()) } else { self.store.forget_part(self.hash) }
+    }
+    /// Appends. On `Err` (a full disk) the file is as it was before, and the same bytes may be written again.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let (len, file) = (self.len, &mut self.file);
+        self.store.with_room(bytes.len() as u64, || {
+            file.write_all(bytes).or_else(|e| {
+                file.set_len(len)?;
+                file.seek(SeekFrom::Start(len))?;
+                Err(e.into())
+            })
+        })?;
+        let wanted = 64_usize.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..wanted]);
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        self.growth.reached(self.len);
+        Ok(())
+    }
+    /// True if the bytes are those of the hash, and all of them.
+    pub fn is_proved(&self) -> bool {
+        self.hasher.finalize().as_bytes() == &self.hash.0
+    }
+    /// Proves the hash, makes it durable and puts it in its place. A wrong hash empties the file.
+    pub fn finish(mut self) -> Result<()> {
+        if !self.is_proved() {
+            self.restart()?;
+            return Err(Error::Corrupt(format!("blob {:?} came with other bytes", self.hash)));
+        }
+        let kind = MediaKind::of_head(&self.head);
+        let admitted = Admitted { hash: self.hash, size: self.len, kind, came: self.came };
+        if self.len <= INLINE {
+            // A small blob that came in pieces belongs into the database like the others.
+            let body = fs::read(&self.part_path)?;
+            self.store.admit(&admitted, Some(&body), None)?;
+            self.done = true;
+            self.growth.ended(End::Whole);
+            fs::remove_file(&self.part_path)?;
+            return Ok(());
+        }
+        self.store.with_room(self.len, || Ok(self.file.sync_all()?))?;
+        self.store.admit(&admitted, None, Some(&self.part_path))?;
+        self.done = true;
+        self.growth.ended(End::Whole);
+        Ok(())
+    }
+
+    fn note(&self) -> Result<()> {
+        if self.aside { Ok(()) } else { self.store.note_part(self.hash, self.len) }
+    }
+}
+
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        if self.aside || self.len == 0 {
+            let _ = fs::remove_file(&self.part_path);
+            if !self.aside {
+                let _ = self.store.forget_part(self.hash);
+            }
+        } else if let Err(e) = self.note() {
+            tracing::debug!(blob.hash = ?self.hash, error = %e, "the length of an unfinished file was not noted");
+        }
+    }
+}
+
+/// Opens `<path>.part` for this one alone, or a file of another name if somebody writes that one now.
+fn claim(path: &Path) -> Result<(File, PathBuf, bool)> {
+    static ASIDE: AtomicU32 = AtomicU32::new(0);
+    let name = path.with_extension("part");
+    for _ in 0..4 {
+        let file = open(&name)?;
+        match file.try_lock() {
+            Ok(()) if is_still(&file, &name) => return Ok((file, name, false)),
+            // It was finished and moved to its place between our opening and our lock.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(e)) => return Err(e.into()),
+        }
+    }
+    let n = ASIDE.fetch_add(1, Ordering::Relaxed);
+    let name = path.with_extension(format!("{}-{n}.part", std::process::id()));
+    let file = open(&name)?;
+    // A file that nobody holds is swept at the next start.
+    let _ = file.try_lock();
+    Ok((file, name, true))
+}
+
+/// Deletes an unfinished file unless somebody writes it now; true if there is none any more.
+pub(crate) fn discard_file(name: &Path) -> Result<bool> {
+    match File::open(name) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e.into()),
+        Ok(file) => match file.try_lock() {
+            Ok(()) if is_still(&file, name) => {
+                fs::remove_file(name)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        },
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    if let Some(dir) = path.parent() {
+        super::modes::share(path, dir);
+    }
+    Ok(file)
+}
+
+/// True if the name still means the file that is open.
+fn is_still(file: &File, name: &Path) -> bool {
+    let same = || -> std::io::Result<bool> {
+        Ok(same_file::Handle::from_file(file.try_clone()?)? == same_file::Handle::from_path(name)?)
+    };
+    same().unwrap_or(false)
+}

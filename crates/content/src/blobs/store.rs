@@ -1,0 +1,561 @@
+//! Blobs by hash: memory, `content.db` for small ones, `blobs/ab/<hash>` for the rest. Nothing enters without its hash being proved.
+//!
+//! Other processes may use the same files. A file comes into its place inside the transaction that writes its row; a removal takes the
+//! rows first and names the files in the same transaction, then deletes them under the write lock. So a row never lacks its file, whoever
+//! is killed when, and what a kill leaves behind is named (`doomed`) or found by the sweep (`storage`).
+//!
+//! Not here: which blobs go when space is short (`storage`).
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use carrel_http_cache::ByteLru;
+use carrel_model::{BlobHash, ErrorCode};
+use carrel_sqlite::{DatabaseError, db::Db};
+use carrel_system::Clock;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    Error, Result,
+    blobs::{Growing, MediaKind, PartFile, Room, below::Below},
+    storage::{Records, Steps},
+};
+
+/// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
+pub const INLINE: u64 = 32 * 1024;
+const MEMORY: usize = 24 * 1024 * 1024;
+/// A use is noted at most this often for one blob, and written with others.
+pub(super) const TOUCH_MS: i64 = 60_000;
+pub(super) const TOUCHES: usize = 256;
+/// Files that are deleted under one hold of the write lock.
+pub(super) const BURIED_AT_ONCE: usize = 128;
+
+/// The blobs of this device, shared by its learners.
+#[derive(Clone)]
+pub struct BlobStore {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) db: Db<Error>,
+    pub(super) root: PathBuf,
+    pub(super) memory: ByteLru<BlobHash, Bytes>,
+    pub(super) growing: Growing,
+    pub(super) clock: Arc<dyn Clock>,
+    /// When a blob was last used, and whether the database knows.
+    pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
+    pub(super) room: OnceLock<Weak<dyn Room>>,
+    pub(super) steps: OnceLock<Steps>,
+    /// The machine's own store, that this user may only read.
+    pub(super) below: OnceLock<Below>,
+    /// Small bodies that the database lost are read from here.
+    pub(super) records: Option<Records>,
+    /// The database is a stand-in: no file is deleted because of it.
+    pub(super) read_only: OnceLock<Arc<AtomicBool>>,
+}
+
+/// Where a blob's bytes are.
+pub enum Place {
+    Memory(Bytes),
+    File { path: PathBuf, size: u64 },
+}
+
+impl Place {
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+    /// Its file was removed since it was located.
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::File { path, .. } if !path.exists())
+    }
+    /// Up to `len` bytes from `start`; fewer at the end.
+    pub fn read_at(&self, start: u64, len: usize) -> Result<Bytes> {
+        match self {
+            Self::Memory(bytes) => {
+                let start = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.slice(start..start.saturating_add(len).min(bytes.len())))
+            }
+            Self::File { path, size } => {
+                let mut file = File::open(path)?;
+                file.seek(SeekFrom::Start(start))?;
+                // All of it at once: a buffer that grows as it is read is moved again and again.
+                let left = usize::try_from(size.saturating_sub(start)).unwrap_or(usize::MAX);
+                let mut buffer = Vec::new();
+                buffer.try_reserve_exact(len.min(left)).map_err(std::io::Error::other)?;
+                file.take(len as u64).read_to_end(&mut buffer)?;
+                Ok(buffer.into())
+            }
+        }
+    }
+}
+
+/// Why a blob comes: what was fetched ahead goes before what somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    Ahead,
+    Asked,
+}
+
+/// A blob whose bytes were proved.
+pub(super) struct Admitted {
+    pub hash: BlobHash,
+    pub size: u64,
+    pub kind: MediaKind,
+    pub came: Came,
+}
+
+/// A blob that a version needs and that is not here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    pub hash: BlobHash,
+    pub size: u64,
+    pub kind: MediaKind,
+    /// Bytes of it that lie in an unfinished file, as far as is known.
+    pub begun: u64,
+}
+
+impl BlobStore {
+    /// `root` holds the files.
+    pub fn new(db: Db<Error>, root: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                records: root.parent().map(Records::of),
+                read_only: OnceLock::new(),
+                db,
+                root: root.to_owned(),
+                memory: ByteLru::new(MEMORY),
+                growing: Growing::default(),
+                clock,
+                touched: Mutex::default(),
+                room: OnceLock::new(),
+                steps: OnceLock::new(),
+                below: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// While it is true, nothing is deleted from the disk.
+    pub(crate) fn set_read_only(&self, read_only: Arc<AtomicBool>) {
+        let _ = self.inner.read_only.set(read_only);
+    }
+    pub(super) fn is_read_only(&self) -> bool {
+        self.inner.read_only.get().is_some_and(|read_only| read_only.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn db(&self) -> &Db<Error> {
+        &self.inner.db
+    }
+    /// Those that are being written now: they can be played before they are whole.
+    pub fn growing(&self) -> &Growing {
+        &self.inner.growing
+    }
+    /// Bytes of the unfinished file, as far as it came.
+    pub fn held(&self, hash: BlobHash) -> u64 {
+        fs::metadata(self.path(hash).with_extension("part")).map_or(0, |m| m.len())
+    }
+
+    /// From now on space is watched over.
+    pub(crate) fn set_room(&self, room: Weak<dyn Room>) {
+        let _ = self.inner.room.set(room);
+    }
+    /// From now on what lies in that store is here too.
+    pub(crate) fn set_below(&self, dir: &Path) {
+        let _ = self.inner.below.set(Below::new(dir));
+    }
+    pub(crate) fn set_steps(&self, steps: Steps) {
+        let _ = self.inner.steps.set(steps);
+    }
+    pub(crate) fn step(&self, name: &'static str) {
+        if let Some(steps) = self.inner.steps.get() {
+            steps(name);
+        }
+    }
+    pub(crate) fn room(&self) -> Option<Arc<dyn Room>> {
+        self.inner.room.get()?.upgrade()
+    }
+    /// Runs `write` again, once, if the disk was full and room could be made.
+    pub(crate) fn with_room<T>(
+        &self,
+        bytes: u64,
+        mut write: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
+        match (write(), self.room()) {
+            (Err(e), Some(room)) if e.is_full() => {
+                tracing::warn!(error = %e, "the disk is full while content is written");
+                let again = room.clone().after_full(bytes).and_then(|()| write());
+                if again.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
+                    room.still_full(bytes);
+                }
+                again
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// The folder of the files whose hashes begin with this byte.
+    pub(crate) fn folder(&self, first: u8) -> PathBuf {
+        self.inner.root.join(format!("{first:02x}"))
+    }
+    pub(super) fn path(&self, hash: BlobHash) -> PathBuf {
+        let hex = hash.to_hex();
+        self.inner.root.join(&hex[..2]).join(hex)
+    }
+    pub(super) fn make_folder(&self, dir: &Path) -> Result<()> {
+        if !dir.is_dir() {
+            fs::create_dir_all(dir)?;
+            super::modes::share(dir, &self.inner.root);
+        }
+        Ok(())
+    }
+
+    /// Where the blob is, if it is here.
+    pub fn locate(&self, hash: BlobHash) -> Result<Option<Place>> {
+        if let Some(bytes) = self.inner.memory.get(&hash) {
+            self.touch(hash);
+            return Ok(Some(Place::Memory(bytes)));
+        }
+        let row = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT b.size, b.inline, y.body FROM blob b LEFT JOIN blob_body y ON y.hash = b.hash WHERE b.hash = ?1",
+                )?
+                .query_row([hash.0], |r| {
+                    Ok((r.get::<_, i64>("size")?, r.get::<_, bool>("inline")?, r.get::<_, Option<Vec<u8>>>("body")?))
+                })
+                .optional()?)
+        })?;
+        let path = self.path(hash);
+        let place = match row {
+            None => return Ok(self.inner.below.get().and_then(|below| below.locate(hash))),
+            Some((size, _, None)) if is_file_of(&path, size) => {
+                Place::File { path, size: size.unsigned_abs() }
+            }
+            Some((_, inline, body)) => {
+                let sound = body.filter(|body| BlobHash::of(body) == hash);
+                let found = match sound {
+                    None if inline => self.restore_body(hash)?,
+                    found => found,
+                };
+                let Some(body) = found else {
+                    self.forget(hash)?;
+                    return Ok(None);
+                };
+                let bytes = Bytes::from(body);
+                self.inner.memory.put(hash, bytes.clone(), bytes.len());
+                Place::Memory(bytes)
+            }
+        };
+        self.touch(hash);
+        Ok(Some(place))
+    }
+
+    /// A small body that is damaged or gone in the database, from the pack of a download that needs it.
+    pub(super) fn restore_body(&self, hash: BlobHash) -> Result<Option<Vec<u8>>> {
+        let Some(records) = &self.inner.records else { return Ok(None) };
+        let versions = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT v.hash, v.scope, v.signer FROM need n JOIN version v ON v.version = n.version WHERE n.hash = ?1",
+                )?
+                .query_map([hash.0], |r| Ok((hash_at(r, 0)?, r.get(1)?, r.get(2)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        let Some(body) = records.body(hash, &versions) else { return Ok(None) };
+        tracing::warn!(blob.hash = ?hash, "a small blob was damaged in the database and is taken from its pack");
+        let written = self.inner.db.write(|tx| {
+            tx.prepare_cached("UPDATE blob SET size = ?2, inline = 1 WHERE hash = ?1")?
+                .execute(params![hash.0, body.len() as i64])?;
+            tx.prepare_cached("INSERT OR REPLACE INTO blob_body (hash, body) VALUES (?1, ?2)")?
+                .execute(params![hash.0, body])?;
+            Ok(())
+        });
+        if let Err(e) = written {
+            tracing::debug!(error = %e, "it is taken from there again the next time");
+        }
+        Ok(Some(body))
+    }
+
+    /// Its bytes are in memory now. Does not count as a use.
+    pub fn is_warm(&self, hash: BlobHash) -> bool {
+        self.inner.memory.contains(&hash)
+    }
+
+    /// Reads no body.
+    pub fn has(&self, hash: BlobHash) -> Result<bool> {
+        Ok(self.have_all(&[hash])?.contains(&hash))
+    }
+
+    /// Which of these are here: one statement, no bodies read.
+    pub fn have_all(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
+        let list = serde_json::to_string(hashes)?;
+        let here = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT b.hash, b.size, b.inline FROM json_each(?1) j JOIN blob b ON b.hash = unhex(j.value)",
+                )?
+                .query_map([&list], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        let mut here = self.only_with_files(here)?;
+        if let Some(below) = self.inner.below.get() {
+            let others: Vec<_> = hashes.iter().filter(|h| !here.contains(h)).copied().collect();
+            here.extend(below.have(&others));
+        }
+        Ok(here)
+    }
+
+    /// What of a version (`queue::set_wanted`) is not here, small ones first: two statements, however many blobs.
+    pub fn missing(&self, version: i64) -> Result<Vec<Missing>> {
+        let files = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT b.hash, b.size, b.inline FROM need n JOIN blob b ON b.hash = n.hash WHERE n.version = ?1 AND b.inline = 0",
+                )?
+                .query_map([version], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        self.only_with_files(files)?;
+        let mut missing: Vec<Missing> = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT n.hash, n.size, n.kind, coalesce(p.bytes, 0)
+                     FROM need n LEFT JOIN part p ON p.hash = n.hash
+                     WHERE n.version = ?1 AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.hash = n.hash)
+                     ORDER BY n.size, n.hash",
+                )?
+                .query_map([version], |r| {
+                    Ok(Missing {
+                        hash: hash_at(r, 0)?,
+                        size: r.get::<_, i64>(1)?.unsigned_abs(),
+                        kind: MediaKind::of_number(r.get(2)?),
+                        begun: r.get::<_, i64>(3)?.min(r.get(1)?).unsigned_abs(),
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?)
+        })?;
+        if let Some(below) = self.inner.below.get() {
+            let there = below.have(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
+            missing.retain(|m| !there.contains(&m.hash));
+        }
+        Ok(missing)
+    }
+
+    /// The size of a blob as a manifest tells it, if a version on this device needs it.
+    pub fn needed_size(&self, hash: BlobHash) -> Result<Option<u64>> {
+        self.inner.db.with(|conn| {
+            let size: Option<i64> = conn
+                .prepare_cached("SELECT size FROM need WHERE hash = ?1 LIMIT 1")?
+                .query_row([hash.0], |r| r.get(0))
+                .optional()?;
+            Ok(size.map(i64::unsigned_abs))
+        })
+    }
+
+    /// Somebody may have deleted files behind our back: those are not here.
+    fn only_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
+        let mut here = HashSet::with_capacity(rows.len());
+        for (hash, size, inline) in rows {
+            if inline || is_file_of(&self.path(hash), size) {
+                here.insert(hash);
+            } else {
+                self.forget(hash)?;
+            }
+        }
+        Ok(here)
+    }
+
+    /// The whole blob, if it is here. For section bodies, quizzes and stories; media is read in pieces from its `Place`.
+    pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
+        let Some(place) = self.locate(hash)? else { return Ok(None) };
+        let bytes = match place.read_at(0, usize::try_from(place.size()).unwrap_or(usize::MAX)) {
+            Ok(bytes) => bytes,
+            // Somebody else removed it between the two.
+            Err(_) if place.is_gone() => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        self.inner.memory.put(hash, bytes.clone(), bytes.len());
+        Ok(Some(bytes))
+    }
+
+    /// Takes a whole blob in, that somebody asked for, after proving its hash.
+    pub fn put(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
+        self.put_from(hash, bytes, Came::Asked)?;
+        self.inner.memory.put(hash, bytes.clone(), bytes.len());
+        Ok(())
+    }
+
+    /// Keeps a proved blob in memory alone, as long as it is used; false if it is too long for that or not what it says.
+    pub fn hold(&self, hash: BlobHash, bytes: &Bytes) -> bool {
+        if BlobHash::of(bytes) == hash {
+            self.inner.memory.put(hash, bytes.clone(), bytes.len());
+        }
+        self.inner.memory.get(&hash).is_some()
+    }
+
+    /// Takes a whole blob in after proving its hash.
+    pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, came: Came) -> Result<()> {
+        if BlobHash::of(bytes) != hash {
+            return Err(Error::Corrupt(format!("blob {hash:?} came with other bytes")));
+        }
+        let size = bytes.len() as u64;
+        // A download has its promise already.
+        let _promise = match (came, self.room()) {
+            (Came::Asked, Some(room)) => Some(room.before(size)?),
+            _ => None,
+        };
+        if size > INLINE {
+            let mut part = self.part_from(hash, came)?;
+            part.restart()?;
+            part.write(bytes)?;
+            return part.finish();
+        }
+        let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
+        self.admit(&Admitted { hash, size, kind, came }, Some(bytes), None)
+    }
+
+    /// Takes small blobs in, all in one transaction. The caller proved their hashes; one that is not small is refused.
+    pub(crate) fn put_proved(&self, blobs: &[(BlobHash, Bytes)], came: Came) -> Result<()> {
+        let now = self.inner.clock.now_ms();
+        let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
+        self.with_room(bytes, || {
+            self.inner.db.write(|tx| {
+                for (hash, bytes) in blobs {
+                    let size = bytes.len() as u64;
+                    if size > INLINE {
+                        return Err(Error::Internal(format!("blob {hash:?} is not small")));
+                    }
+                    let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
+                    enter(tx, &Admitted { hash: *hash, size, kind, came }, Some(bytes), now)?;
+                }
+                Ok(())
+            })
+        })?;
+        if let Some(room) = self.room() {
+            room.after(bytes);
+        }
+        Ok(())
+    }
+
+    /// The unfinished file of a large blob that is fetched ahead, as far as it came.
+    pub fn part(&self, hash: BlobHash) -> Result<PartFile> {
+        self.part_from(hash, Came::Ahead)
+    }
+    pub fn part_from(&self, hash: BlobHash, came: Came) -> Result<PartFile> {
+        self.with_room(1, || PartFile::open(self.clone(), hash, came))
+    }
+
+    /// One transaction: the row, the body or the file in its place, no longer unfinished, no longer doomed.
+    pub(super) fn admit(
+        &self,
+        blob: &Admitted,
+        body: Option<&[u8]>,
+        file: Option<&Path>,
+    ) -> Result<()> {
+        let now = self.inner.clock.now_ms();
+        let path = self.path(blob.hash);
+        let admitted = self.with_room(blob.size, || {
+            self.inner
+                .db
+                .write(|tx| {
+                    enter(tx, blob, body, now)?;
+                    // The last step before the commit.
+                    if let Some(file) = file {
+                        fs::rename(file, &path)?;
+                        self.step("renamed");
+                    }
+                    Ok(())
+                })
+                .inspect_err(|_| {
+                    if let Some(file) = file {
+                        self.take_back(blob.hash, &path, file);
+                    }
+                })
+        });
+        self.step("admitted");
+        if admitted.is_ok()
+            && let Some(room) = self.room()
+        {
+            room.after(blob.size);
+        }
+        admitted
+    }
+
+    /// A file in its place without a row (the commit failed, or its writer was killed): back to its unfinished name, so that it is resumed,
+    /// unless another process has its row by now.
+    pub(super) fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
+        let back = self.inner.db.write(|tx| {
+            if !part.exists() && !is_here(tx, hash)? {
+                fs::rename(path, part)?;
+            }
+            Ok(())
+        });
+        if let Err(e) = back {
+            tracing::debug!(blob.hash = ?hash, error = %e, "a file without a row stays for the sweep");
+        }
+    }
+
+    pub(super) fn note_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
+        self.inner.db.with(|conn| {
+            conn.prepare_cached(
+                "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes",
+            )?
+            .execute(params![hash.0, i64::try_from(bytes).unwrap_or(i64::MAX)])?;
+            Ok(())
+        })
+    }
+    pub(super) fn forget_part(&self, hash: BlobHash) -> Result<()> {
+        self.inner.db.with(|conn| {
+            conn.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([hash.0])?;
+            Ok(())
+        })
+    }
+}
+
+/// Inside a write transaction: the row and a small body; no longer unfinished, no longer doomed.
+fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
+         VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)
+         ON CONFLICT (hash) DO UPDATE SET
+           origin = max(origin, excluded.origin), used_ms = max(used_ms, excluded.used_ms), proved_ms = excluded.proved_ms",
+    )?
+    .execute(params![
+        blob.hash.0,
+        i64::try_from(blob.size).unwrap_or(i64::MAX),
+        body.is_some(),
+        blob.kind.number(),
+        blob.came == Came::Asked,
+        now_ms
+    ])?;
+    if let Some(body) = body {
+        tx.prepare_cached("INSERT OR IGNORE INTO blob_body (hash, body) VALUES (?1, ?2)")?
+            .execute(params![blob.hash.0, body])?;
+    }
+    tx.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([blob.hash.0])?;
+    tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([blob.hash.0])?;
+    Ok(())
+}
+
+pub(crate) fn hash_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<BlobHash> {
+    row.get(column).map(BlobHash)
+}
+
+fn is_here(conn: &Connection, hash: BlobHash) -> Result<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM blob WHERE hash = ?1")?.exists([hash.0])?)
+}
+
+fn is_file_of(path: &Path, size: i64) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.len() == size.unsigned_abs())
+}

@@ -1,0 +1,152 @@
+//! Versions that come by cable and not from the server: wanted while their file is read, then ready like any other.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::{
+    Result,
+    download::{Wish, queue},
+    library::{Library, OpenManifest},
+};
+
+/// Why a row waits for a file and for nothing else. Not a `Reason`: nobody sees it but the next start, which takes it back.
+///
+/// For a download that was wanted before, its phase and its reason follow, `cable:paused:user`: they are restored if the file is not
+/// taken in.
+const CABLE: &str = "cable";
+
+/// Where a carried version came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub server: &'a str,
+    pub server_name: &'a str,
+    /// When its sender last knew it to be the newest (UTC, ms since 1970); 0: never.
+    pub as_of_ms: i64,
+}
+
+/// A version is about to come: its blobs are not removed from now on. A version that is ready stays ready. Gives the version's number.
+pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<i64> {
+    let now = library.clock().now_ms();
+    let blobs = &manifest.manifest.blobs;
+    let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
+    let [account, kind, id, scope] = queue::of(library, wish);
+    library.storage().need_index()?;
+    library.content_db().write(|tx| {
+        let version = queue::version(tx, wish, manifest, blobs)?;
+        tx.prepare_cached(
+            "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
+                                   requested_ms, used_ms, checked_ms)
+             VALUES (?1, ?2, ?3, ?4, 'paused', ?5, 0, ?6, ?7, NULL, 1, ?8, ?8, 0)
+             ON CONFLICT (account, kind, id, scope) DO UPDATE SET
+               wanted = excluded.wanted, pinned = 1, bytes_total = excluded.bytes_total,
+               phase = CASE WHEN ready IS NULL THEN 'paused' ELSE 'ready' END,
+               reason = CASE WHEN reason LIKE ?5 || '%' THEN reason
+                             WHEN phase = 'ready' THEN ?5
+                             ELSE ?5 || ':' || phase || ':' || reason END",
+        )?
+        .execute(params![account, kind, id, scope, CABLE, total, version, now])?;
+        Ok(version)
+    })
+}
+
+/// All of it is here: the switch, and where it came from, in one transaction. False if something else is wanted by now.
+pub fn finish(
+    library: &Library,
+    wish: &Wish,
+    version: i64,
+    manifest: &OpenManifest,
+    origin: Origin<'_>,
+) -> Result<bool> {
+    let now = library.clock().now_ms();
+    let [account, kind, id, scope] = queue::of(library, wish);
+    library.storage().write_pack(version)?;
+    library.content_db().write(|tx| {
+        if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
+            return Ok(false);
+        }
+        let switched = tx
+            .prepare_cached(
+                "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = ?6
+                 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND wanted = ?5",
+            )?
+            .execute(params![account, kind, id, scope, version, now])?;
+        if switched == 1 {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO carried (account, kind, id, version, server, server_name, as_of_ms, taken_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                account,
+                kind,
+                id,
+                manifest.version.0,
+                origin.server,
+                origin.server_name,
+                origin.as_of_ms,
+                now
+            ])?;
+            library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
+        }
+        Ok(switched == 1)
+    })
+}
+
+/// The file broke off: what was ready is ready, what was being downloaded is in the queue as before, anything else is not wanted. Blobs
+/// that were proved stay until space is short.
+pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
+    take_back(
+        library,
+        "AND kind = ?3 AND id = ?4 AND scope = ?5",
+        &[wish.kind.as_str(), wish.id.as_str(), &wish.scope],
+    )
+}
+
+/// What a run that was killed left half way.
+pub fn tidy(library: &Library) -> Result<()> {
+    if library.storage().is_degraded() {
+        return Ok(());
+    }
+    take_back(library, "", &[])
+}
+
+fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
+    let mut all = vec![library.account(), CABLE];
+    all.extend(values);
+    library.content_db().write(|tx| {
+        for sql in [
+            // It stays wanted, so that what is here of it is not removed meanwhile; the download corrects the version.
+            format!(
+                "UPDATE download SET
+                   phase = substr(reason, length(?2) + 2, instr(substr(reason, length(?2) + 2), ':') - 1),
+                   reason = substr(reason, length(?2) + 2 + instr(substr(reason, length(?2) + 2), ':'))
+                 WHERE account = ?1 AND reason LIKE ?2 || ':%' {only}"
+            ),
+            format!("DELETE FROM download WHERE account = ?1 AND reason = ?2 {only} AND ready IS NULL"),
+            format!(
+                "UPDATE download SET wanted = NULL, phase = 'ready', reason = '',
+                   bytes_total = coalesce((SELECT bytes FROM version WHERE version = ready), bytes_total)
+                 WHERE account = ?1 AND reason = ?2 {only}"
+            ),
+        ] {
+            tx.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(&all))?;
+        }
+        Ok(())
+    })
+}
+
+/// When the server was last known to name this version the newest, by the one who sent it, and where it came from.
+pub fn origin(
+    library: &Library,
+    wish: &Wish,
+    manifest: &OpenManifest,
+) -> Result<Option<(String, String, i64)>> {
+    library.content_db().with(|conn| {
+        Ok(conn
+            .prepare_cached(
+                "SELECT server, server_name, as_of_ms FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3 AND version = ?4",
+            )?
+            .query_row(params![library.account(), wish.kind.as_str(), wish.id.as_str(), manifest.version.0], |r| {
+                Ok((r.get("server")?, r.get("server_name")?, r.get("as_of_ms")?))
+            })
+            .optional()?)
+    })
+}

@@ -1,0 +1,162 @@
+//! What the machine and the window say of network and battery, put together. Linux windows know nothing of either, so the system is asked:
+//! the kernel for the battery, NetworkManager for who pays.
+//!
+//! Not here: what follows from it (`rules`).
+
+use std::{fs, path::Path};
+
+use crate::download::{Conditions, Network, Power};
+
+/// What one source knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Known {
+    pub online: Option<bool>,
+    pub metered: Option<bool>,
+    pub power: Option<Power>,
+}
+
+impl Known {
+    /// This, and what only the other knows.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            online: self.online.or(other.online),
+            metered: self.metered.or(other.metered),
+            power: self.power.or(other.power),
+        }
+    }
+    /// What nobody knows counts as free and plugged in.
+    pub fn conditions(self) -> Conditions {
+        let network = match (self.online, self.metered) {
+            (Some(false), _) => Network::Offline,
+            (_, Some(true)) => Network::Metered,
+            _ => Network::Unmetered,
+        };
+        Conditions { network, power: self.power.unwrap_or_default() }
+    }
+}
+
+/// Asks the machine. Blocking, a few milliseconds.
+pub trait Sensors: Send + Sync + 'static {
+    fn read(&self) -> Known;
+}
+
+/// This machine's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemSensors;
+
+impl Sensors for SystemSensors {
+    fn read(&self) -> Known {
+        Known {
+            online: None,
+            metered: metered(),
+            power: power(Path::new("/sys/class/power_supply")),
+        }
+    }
+}
+
+/// From the kernel's list of supplies: on battery if a battery of the machine itself discharges. None if there is no such battery.
+fn power(supplies: &Path) -> Option<Power> {
+    let read =
+        |dir: &Path, name: &str| Some(fs::read_to_string(dir.join(name)).ok()?.trim().to_owned());
+    let mut found = None;
+    for supply in fs::read_dir(supplies).ok()?.flatten() {
+        let dir = supply.path();
+        // A mouse has a battery too: its scope is "Device".
+        let own = read(&dir, "scope").is_none_or(|s| s != "Device");
+        if !own || read(&dir, "type").as_deref() != Some("Battery") {
+            continue;
+        }
+        let left = read(&dir, "capacity").and_then(|c| c.parse::<u8>().ok()).unwrap_or(100);
+        let drains = read(&dir, "status").as_deref() == Some("Discharging");
+        let this = if drains { Power::Battery(left.min(100)) } else { Power::Mains };
+        found = Some(match (found, this) {
+            // Of several the fullest says how long it lasts.
+            (Some(Power::Battery(a)), Power::Battery(b)) => Power::Battery(a.max(b)),
+            (Some(Power::Battery(a)), Power::Mains) => Power::Battery(a),
+            (_, this) => this,
+        });
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+fn metered() -> Option<bool> {
+    use dbus::blocking::{Connection, stdintf::org_freedesktop_dbus::Properties};
+    let bus = Connection::new_system().ok()?;
+    let patience = std::time::Duration::from_millis(500);
+    let manager = bus.with_proxy(
+        "org.freedesktop.NetworkManager",
+        "/org/freedesktop/NetworkManager",
+        patience,
+    );
+    // NMMetered: 0 not known, 1 yes, 2 no, 3 guessed yes, 4 guessed no.
+    match manager.get::<u32>("org.freedesktop.NetworkManager", "Metered").ok()? {
+        1 | 3 => Some(true),
+        2 | 4 => Some(false),
+        _ => None,
+    }
+}
+#[cfg(not(target_os = "linux"))]
+fn metered() -> Option<bool> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn supplies(of: &[(&str, &[(&str, &str)])]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (name, files) in of {
+            let folder = dir.path().join(name);
+            fs::create_dir(&folder).expect("a folder");
+            for (file, text) in *files {
+                fs::write(folder.join(file), format!("{text}\n")).expect("a file");
+            }
+        }
+        dir
+    }
+
+    #[test]
+    fn batteries_as_the_kernel_lists_them() {
+        let mains: (&str, &[_]) = ("AC", &[("type", "Mains"), ("online", "0")]);
+        let mouse: (&str, &[_]) = (
+            "hid-1",
+            &[
+                ("type", "Battery"),
+                ("scope", "Device"),
+                ("status", "Discharging"),
+                ("capacity", "5"),
+            ],
+        );
+        let first = |status| -> [(&'static str, &'static str); 3] {
+            [("type", "Battery"), ("status", status), ("capacity", "41")]
+        };
+        let second = [("type", "Battery"), ("status", "Discharging"), ("capacity", "62")];
+        let (drains, charges, full) = (first("Discharging"), first("Charging"), first("Full"));
+        for (list, expected) in [
+            (vec![], None),
+            (vec![mains, mouse], None),
+            (vec![mains, ("BAT0", &drains[..])], Some(Power::Battery(41))),
+            (vec![("BAT0", &charges[..])], Some(Power::Mains)),
+            (vec![("BAT0", &full[..]), mouse], Some(Power::Mains)),
+            (vec![("BAT0", &drains[..]), ("BAT1", &second[..])], Some(Power::Battery(62))),
+            (vec![("BAT0", &full[..]), ("BAT1", &second[..])], Some(Power::Battery(62))),
+        ] {
+            assert_eq!(power(supplies(&list).path()), expected, "{list:?}");
+        }
+        assert_eq!(power(Path::new("/nowhere")), None);
+    }
+
+    #[test]
+    fn the_window_first_then_the_system() {
+        let window = Known { metered: Some(true), ..Known::default() };
+        let system = Known { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
+        let both = window.or(system).conditions();
+        assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
+        assert_eq!(Known::default().conditions(), Conditions::default());
+        let gone = Known { online: Some(false), ..window };
+        assert_eq!(gone.conditions().network, Network::Offline);
+    }
+}

@@ -1,0 +1,87 @@
+//! Proved bytes into their place. Small blobs that wait at the same moment share a transaction; large files are made durable side by side.
+//! A row is written after its bytes are durable: what a kill leaves behind is resumed, and never believed.
+//!
+//! Not here: where the place is (`cache::BlobStore`).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use carrel_model::BlobHash;
+use tokio::sync::oneshot;
+
+use crate::{
+    Result,
+    blobs::{BlobStore, Came, PartFile},
+};
+
+/// Small blobs in one transaction.
+const AT_ONCE: usize = 256;
+
+/// Resolves when the blob is in its place, or could not be put there.
+pub type Kept = oneshot::Receiver<Result<()>>;
+
+#[derive(Clone)]
+pub struct Keeper {
+    blobs: BlobStore,
+    desk: Arc<Mutex<Desk>>,
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: Vec<(BlobHash, Bytes, oneshot::Sender<Result<()>>)>,
+    /// Somebody is writing, and looks again before leaving.
+    busy: bool,
+}
+
+impl Keeper {
+    pub fn new(blobs: BlobStore) -> Self {
+        Self { blobs, desk: Arc::default() }
+    }
+
+    /// Takes a small blob whose hash was proved. It is written even if nobody waits for it any more.
+    pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Kept {
+        let (tell, kept) = oneshot::channel();
+        let mut desk = self.desk();
+        desk.waiting.push((hash, bytes, tell));
+        if !desk.busy {
+            desk.busy = true;
+            let this = self.clone();
+            tokio::task::spawn_blocking(move || this.write());
+        }
+        kept
+    }
+
+    /// Takes a file that is whole.
+    pub fn large(part: PartFile) -> Kept {
+        let (tell, kept) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            // Whoever asked may be gone: the file is in its place all the same.
+            let _ = tell.send(part.finish());
+        });
+        kept
+    }
+
+    fn write(&self) {
+        loop {
+            let batch = {
+                let mut desk = self.desk();
+                if desk.waiting.is_empty() {
+                    desk.busy = false;
+                    return;
+                }
+                let most = desk.waiting.len().min(AT_ONCE);
+                desk.waiting.drain(..most).collect::<Vec<_>>()
+            };
+            let (blobs, tells): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|(hash, bytes, tell)| ((hash, bytes), tell)).unzip();
+            let written = self.blobs.put_proved(&blobs, Came::Ahead);
+            for tell in tells {
+                let _ = tell.send(written.clone());
+            }
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

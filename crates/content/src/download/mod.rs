@@ -1,0 +1,367 @@
+//! Whole courses, lessons and stories onto this device: a queue that survives kill and reboot, resumes with `Range`, proves every byte,
+//! and says why it waits.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `queue` | what is wanted and what is ready, in `content.db` |
+//! | `rules` | whether a download may run: network, battery, settings. Pure |
+//! | `slots` | transfers at once from one host, shared fairly |
+//! | `needs` | what a course, lesson or story is made of, in the order of reading. Pure |
+//! | `transfer` | one blob |
+//! | `keep` | proved bytes into their place |
+//! | `work` | one download from manifest to last byte |
+//! | `stop` | what a fault means for a download. Pure |
+//! | `run` | trying, waiting, going on |
+//! | `meter` | bytes, rate, time left |
+//! | `conditions` | what the machine and the window know of network and battery |
+//! | `carried` | versions that come by cable and not from the server |
+//! | `guide` | what downloads hear of the rest |
+//! | `proof` | "ready for offline" |
+//!
+//! Not here: what is removed when space is short (`storage`), how much space there is.
+
+pub mod carried;
+mod conditions;
+mod keep;
+mod meter;
+mod needs;
+mod proof;
+mod queue;
+mod rules;
+mod run;
+mod slots;
+mod stop;
+mod transfer;
+mod work;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use carrel_model::{BlobHash, ItemId, Slug};
+pub use conditions::{Known, Sensors, SystemSensors};
+pub use meter::Pace;
+pub use needs::Spot;
+pub use proof::{Lack, Proof};
+pub use queue::{Phase, Reason, State, Wish};
+pub use rules::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
+pub use slots::PER_HOST;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+
+use self::{keep::Keeper, run::Run, slots::Slots};
+use crate::{
+    Result,
+    library::{Kind, Library},
+};
+
+/// Downloads under way at once: of many that are wanted the first are soon ready, and one long film does not hold up a story.
+const ACTIVE: usize = 3;
+
+/// The downloads of one account.
+#[derive(Clone)]
+pub struct Downloads {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    library: Library,
+    slots: Slots,
+    keeper: Keeper,
+    turn: Semaphore,
+    world: watch::Sender<World>,
+    table: Mutex<Table>,
+}
+
+/// What downloads wait for. Any change of it wakes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct World {
+    pub conditions: Conditions,
+    pub rules: Rules,
+    /// Something else: another network, a sign-in, space.
+    pub news: u64,
+}
+
+#[derive(Default)]
+struct Table {
+    running: HashMap<Wish, Arc<Run>>,
+    tasks: HashMap<Wish, JoinHandle<()>>,
+    /// What the learner opened last in each course.
+    opened: HashMap<Slug, ItemId>,
+    /// Versions that were fetched without being asked for, in this run: each once.
+    updated: HashSet<(Wish, BlobHash)>,
+    number: u64,
+    closed: bool,
+}
+
+impl Downloads {
+    pub fn open(library: Library) -> Self {
+        let inner = Inner {
+            slots: Slots::new(PER_HOST),
+            keeper: Keeper::new(library.blobs().clone()),
+            turn: Semaphore::new(ACTIVE),
+            world: watch::Sender::new(World::default()),
+            table: Mutex::default(),
+            library,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The state of a whole course or story.
+    pub fn state(&self, kind: Kind, id: &Slug) -> Result<State> {
+        self.state_of(&Wish::whole(kind, id))
+    }
+    /// The state of anything that can be wanted.
+    pub fn state_of(&self, wish: &Wish) -> Result<State> {
+        let state = queue::get(&self.inner.library, wish)?.unwrap_or_default();
+        Ok(self.dress(wish, state))
+    }
+    /// The states of all whole courses or stories that were ever wanted, by id.
+    pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
+        let mut states = queue::all(&self.inner.library, kind)?;
+        for (wish, run) in &self.table().running {
+            if wish.kind == kind
+                && wish.is_whole()
+                && let Some(state) = states.get_mut(wish.id.as_str())
+            {
+                *state = run.dress(*state, self.now());
+            }
+        }
+        Ok(states)
+    }
+    /// The states of the single lessons of a course that were ever wanted, by the lesson's item id.
+    pub fn lessons(&self, course: &Slug) -> Result<HashMap<String, State>> {
+        let states = queue::lessons(&self.inner.library, course)?;
+        let dressed = states.into_iter().map(|(lesson, state)| {
+            let state = self.dress(&Wish::lesson(course, &lesson), state);
+            (lesson, state)
+        });
+        Ok(dressed.collect())
+    }
+    /// The states of all that was ever wanted: courses, stories and single lessons.
+    pub fn all_states(&self) -> Result<Vec<(Wish, State)>> {
+        let states = queue::every(&self.inner.library)?.into_iter();
+        Ok(states.map(|(wish, state)| (wish.clone(), self.dress(&wish, state))).collect())
+    }
+    fn dress(&self, wish: &Wish, state: State) -> State {
+        match self.table().running.get(wish) {
+            Some(run) => run.dress(state, self.now()),
+            None => state,
+        }
+    }
+
+    /// Wants this course or story on this device. Bytes that are here already are not fetched again.
+    pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
+        self.want(&Wish::whole(kind, id), false)
+    }
+    /// Wants it. `anyway`: over a metered network and on battery too. One that waits tries now.
+    pub fn want(&self, wish: &Wish, anyway: bool) -> Result<State> {
+        queue::want(&self.inner.library, wish, true)?;
+        let under_way = self.run(wish.clone(), |run| {
+            run.is_own();
+            if anyway {
+                run.go_anyway();
+            }
+        });
+        if let Some(run) = under_way {
+            run.hurry();
+        }
+        self.told(wish);
+        self.state_of(wish)
+    }
+
+    /// Stops fetching. What was fetched is kept for the next start; a version that was ready stays.
+    pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
+        self.pause(&Wish::whole(kind, id))
+    }
+    /// The same for anything that can be wanted.
+    pub fn pause(&self, wish: &Wish) -> Result<State> {
+        let library = &self.inner.library;
+        if let Some(run) = self.stop(wish) {
+            let pace = run.meter.pace(self.now());
+            if pace.total > 0 {
+                queue::set_done(library, wish, pace.done)?;
+            }
+        }
+        queue::set_phase(library, wish, Phase::Paused, Reason::User)?;
+        self.told(wish);
+        self.state_of(wish)
+    }
+
+    /// Takes it off this device: blobs that no other download names are deleted. Progress is not touched.
+    pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
+        self.drop_wish(&Wish::whole(kind, id))
+    }
+    /// The same for anything that can be wanted.
+    pub fn drop_wish(&self, wish: &Wish) -> Result<State> {
+        self.stop(wish);
+        let library = &self.inner.library;
+        queue::remove(library, wish)?;
+        if wish.is_whole() {
+            library.unindex(&wish.id)?;
+            library.unlist(wish.kind, &wish.id)?;
+        }
+        self.told(wish);
+        self.state_of(wish)
+    }
+
+    /// Goes on with everything that waits for the network or for its turn.
+    pub fn resume(&self) {
+        if self.inner.library.storage().is_degraded() {
+            return;
+        }
+        match queue::waiting(&self.inner.library) {
+            Ok(waiting) => waiting.into_iter().for_each(|(wish, own)| {
+                self.run(wish, |run| {
+                    if own {
+                        run.is_own();
+                    }
+                });
+            }),
+            Err(e) => tracing::error!(error = %e, "the download queue cannot be read"),
+        }
+        self.inner.world.send_modify(|w| w.news += 1);
+    }
+
+    /// The same, for somebody whom these downloads belong to.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let inner = Arc::downgrade(&self.inner);
+        move || {
+            if let Some(inner) = inner.upgrade() {
+                Self { inner }.resume();
+            }
+        }
+    }
+
+    /// What is known of network and battery now.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.inner.world.send_if_modified(|w| {
+            let before = std::mem::replace(&mut w.conditions, conditions);
+            before != conditions
+        });
+    }
+    /// Waits until something that nobody asked for may be fetched: nobody pays for each byte, and there is current enough.
+    pub async fn until_free(&self) {
+        let free = |w: &World| rules::allow(w.conditions, w.rules, rules::Ask::default()).is_ok();
+        let _ = self.inner.world.subscribe().wait_for(free).await;
+    }
+    pub fn conditions(&self) -> Conditions {
+        self.inner.world.borrow().conditions
+    }
+    /// What the learner and the organisation allow.
+    pub fn set_rules(&self, rules: Rules) {
+        self.inner.world.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
+    }
+
+    /// The learner opened this section: if its course is under way, what it needs comes first.
+    pub fn opened(&self, item: &ItemId) {
+        let Ok(course) = Slug::new(item.root()) else { return };
+        let mut table = self.table();
+        for (_, run) in table.running.iter().filter(|(wish, _)| wish.id == course) {
+            run.open(Some(item.clone()));
+        }
+        table.opened.insert(course, item.clone());
+    }
+
+    /// The catalogue knows newer versions of what is here: they are fetched by themselves, over networks that cost nothing. Until a new
+    /// one is whole the old one is read. Gives how many began.
+    pub fn update(&self) -> Result<usize> {
+        let library = &self.inner.library;
+        let mut begun = 0;
+        if library.storage().is_degraded() {
+            return Ok(begun);
+        }
+        for (wish, here) in queue::ready(library)? {
+            let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
+            // What came by cable under another library's key is not this list's to replace.
+            if library.is_from_elsewhere(wish.kind, &wish.id)? {
+                continue;
+            }
+            if there == here || !self.table().updated.insert((wish.clone(), there)) {
+                continue;
+            }
+            queue::want(library, &wish, false)?;
+            self.run(wish.clone(), |_| ());
+            self.told(&wish);
+            begun += 1;
+        }
+        Ok(begun)
+    }
+
+    /// Stops everything without a word in the queue: it goes on at the next start.
+    pub fn close(&self) {
+        let mut table = self.table();
+        table.closed = true;
+        for run in table.running.values() {
+            run.stopped.cancel();
+        }
+    }
+
+    /// Stops fetching: what is wanted comes another way. True if something was under way.
+    pub fn leave_to_cable(&self, wish: &Wish) -> bool {
+        self.stop(wish).is_some()
+    }
+
+    fn stop(&self, wish: &Wish) -> Option<Arc<Run>> {
+        let run = self.table().running.remove(wish);
+        if let Some(run) = &run {
+            run.stopped.cancel();
+        }
+        run
+    }
+    /// The task ended by itself.
+    fn left(&self, run: &Arc<Run>) {
+        let mut table = self.table();
+        if table.running.get(&run.wish).is_some_and(|r| Arc::ptr_eq(r, run)) {
+            table.running.remove(&run.wish);
+        }
+    }
+
+    /// Begins a run of this wish, unless one is under way: then that one is given. `say` is told to either; to a new one before it asks
+    /// the rules.
+    fn run(&self, wish: Wish, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
+        let mut table = self.table();
+        if let Some(run) = table.running.get(&wish) {
+            say(run);
+            return Some(run.clone());
+        }
+        table.number += 1;
+        let run = Arc::new(Run::new(wish.clone(), table.number, self.now()));
+        run.open(table.opened.get(&wish.id).cloned());
+        say(&run);
+        if table.closed {
+            return None;
+        }
+        table.running.insert(wish.clone(), run.clone());
+        table.tasks.retain(|_, task| !task.is_finished());
+        // The one before it may still be putting its files down.
+        let before = table.tasks.remove(&wish);
+        let (this, mine) = (self.clone(), run.clone());
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            run::spawned(this, mine).await;
+        });
+        table.tasks.insert(wish, task);
+        None
+    }
+    fn now(&self) -> i64 {
+        self.inner.library.clock().monotonic_ms()
+    }
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// How many transfers the run may have now, or why none.
+    fn allow(&self, run: &Run) -> Result<usize, Reason> {
+        let world = *self.world.borrow();
+        let ask = run.ask(self.library.clock().monotonic_ms());
+        rules::allow(world.conditions, world.rules, ask)
+    }
+}

@@ -1,0 +1,243 @@
+//! What a course, a lesson or a story is made of, in the order in which a learner meets it: for what is fetched first, for a lesson alone,
+//! and for saying in words what is missing. Pure but for `read`, which gives text blobs that are here.
+//!
+//! Not here: fetching (`work`).
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use carrel_model::{
+    BlobHash, ItemId,
+    content::{
+        AudioRef, BlobRef, Block, CourseOutline, ImageRef, LessonOutline, Manifest, ManifestBlob,
+        ManifestContent, Question, Quiz, SectionBody, Story, VocabularyEntry,
+    },
+};
+use serde::de::DeserializeOwned;
+
+use crate::blobs::MediaKind;
+
+/// Where a blob is met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// The section or story; none for the cover and the words of a course.
+    pub item: Option<ItemId>,
+    /// Title of the section or story, else of the course.
+    pub title: String,
+    /// Of a story, from 1; 0 elsewhere.
+    pub page: u32,
+}
+
+/// What is needed, as far as it is known.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// In the order of meeting, each once.
+    pub blobs: Vec<ManifestBlob>,
+    /// Where each is met first: an index into `spots`.
+    pub at: HashMap<BlobHash, usize>,
+    pub spots: Vec<Spot>,
+    /// Text that is not here: what it names is not known.
+    pub unread: Vec<BlobHash>,
+}
+
+impl Needs {
+    pub fn spot(&self, hash: BlobHash) -> Option<&Spot> {
+        self.spots.get(*self.at.get(&hash)?)
+    }
+}
+
+/// Everything that the manifest names: what was not met comes last. `first`: the section that the learner is at; its lesson comes first.
+pub fn of_whole(
+    manifest: &Manifest,
+    first: Option<&ItemId>,
+    read: impl FnMut(BlobHash) -> Option<Bytes>,
+) -> Needs {
+    let mut walk = Walk::new(manifest, read);
+    match &manifest.content {
+        ManifestContent::Course { meta, outline } => {
+            walk.enter(None, &meta.title, 0);
+            walk.picture(meta.cover.image.as_ref());
+            let start = lesson_of(outline, first);
+            let (before, from) = outline.lessons.split_at(start);
+            for lesson in from.iter().chain(before) {
+                walk.lesson(manifest, lesson);
+            }
+            for story in &outline.stories {
+                walk.story(ItemId::within(&meta.id, &story.id), &story.title, story.body);
+            }
+            if let Some(words) = outline.vocabulary {
+                walk.words(words, None);
+            }
+        }
+        ManifestContent::Story { meta, body } => {
+            walk.enter(None, &meta.title, 0);
+            walk.picture(meta.cover.image.as_ref());
+            walk.story(ItemId::from(meta.id.clone()), &meta.title, *body);
+        }
+    }
+    walk.enter(None, "", 0);
+    for blob in &manifest.blobs {
+        walk.meet(blob.hash);
+    }
+    walk.needs
+}
+
+/// What one lesson needs; none if there is no such lesson.
+pub fn of_lesson(
+    manifest: &Manifest,
+    lesson: &str,
+    read: impl FnMut(BlobHash) -> Option<Bytes>,
+) -> Option<Needs> {
+    let ManifestContent::Course { meta, outline } = &manifest.content else { return None };
+    let id = lesson.strip_prefix(meta.id.as_str())?.strip_prefix('/')?;
+    let lesson = outline.lessons.iter().find(|l| l.id.as_str() == id)?;
+    let mut walk = Walk::new(manifest, read);
+    walk.enter(None, &meta.title, 0);
+    walk.picture(meta.cover.image.as_ref());
+    walk.lesson(manifest, lesson);
+    if let Some(words) = outline.vocabulary {
+        let said = std::mem::take(&mut walk.said);
+        walk.words(words, Some(&said));
+    }
+    Some(walk.needs)
+}
+
+fn lesson_of(outline: &CourseOutline, first: Option<&ItemId>) -> usize {
+    let Some(lesson) = first.and_then(|i| i.as_str().split('/').nth(1)) else { return 0 };
+    outline.lessons.iter().position(|l| l.id.as_str() == lesson).unwrap_or(0)
+}
+
+struct Walk<'a, R> {
+    named: HashMap<BlobHash, &'a ManifestBlob>,
+    read: R,
+    needs: Needs,
+    /// Words that sections link to.
+    said: HashSet<String>,
+}
+
+impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
+    fn new(manifest: &'a Manifest, read: R) -> Self {
+        let named = manifest.blobs.iter().map(|b| (b.hash, b)).collect();
+        Self { named, read, needs: Needs::default(), said: HashSet::new() }
+    }
+
+    fn enter(&mut self, item: Option<ItemId>, title: &str, page: u32) {
+        self.needs.spots.push(Spot { item, title: title.to_owned(), page });
+    }
+    /// A blob is needed here. What the signed manifest does not name is not fetched, whatever a body says.
+    fn meet(&mut self, hash: BlobHash) {
+        let Some(blob) = self.named.get(&hash) else { return };
+        if !self.needs.at.contains_key(&hash) {
+            self.needs.at.insert(hash, self.needs.spots.len() - 1);
+            self.needs.blobs.push((*blob).clone());
+        }
+    }
+    /// A compiled text; none if it is not here, or not what it should be.
+    fn text<T: DeserializeOwned>(&mut self, hash: BlobHash) -> Option<T> {
+        self.meet(hash);
+        if !self.named.contains_key(&hash) {
+            return None;
+        }
+        let Some(bytes) = (self.read)(hash) else {
+            self.needs.unread.push(hash);
+            return None;
+        };
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn lesson(&mut self, manifest: &Manifest, lesson: &LessonOutline) {
+        for section in &lesson.sections {
+            let item = ItemId::section(manifest.id(), &lesson.id, &section.id);
+            self.enter(Some(item), &section.title, 0);
+            if let Some(body) = self.text::<SectionBody>(section.body) {
+                self.blocks(manifest, &body);
+            }
+        }
+    }
+    fn blocks(&mut self, manifest: &Manifest, body: &SectionBody) {
+        for block in &body.blocks {
+            match block {
+                Block::RichText { html } => self.hear(html),
+                Block::Image { image } => self.picture(Some(image)),
+                Block::Audio { audio } => self.audio(Some(audio)),
+                Block::Video { video } => {
+                    self.blob(&video.blob);
+                    self.picture(video.poster.as_ref());
+                    if let Some(captions) = &video.captions {
+                        self.blob(captions);
+                    }
+                }
+                Block::Quiz { body, .. } => self.quiz(*body),
+                Block::Story { story, title, body } => {
+                    let here = self.needs.spots.last().cloned();
+                    self.story(ItemId::within(manifest.id(), story), title, *body);
+                    if let Some(Spot { item, title, .. }) = here {
+                        self.enter(item, &title, 0);
+                    }
+                }
+                Block::Math { .. } | Block::Code { .. } => {}
+            }
+        }
+    }
+    fn story(&mut self, item: ItemId, title: &str, body: BlobHash) {
+        self.enter(Some(item.clone()), title, 0);
+        let Some(story) = self.text::<Story>(body) else { return };
+        for (n, page) in (1..).zip(&story.pages) {
+            self.enter(Some(item.clone()), title, n);
+            self.picture(page.image.as_ref());
+            self.audio(page.narration.as_ref());
+        }
+        self.enter(Some(item), title, 0);
+        if let Some(quiz) = &story.quiz {
+            self.quiz(quiz.body);
+        }
+        self.entries(&story.vocabulary, None);
+    }
+    fn quiz(&mut self, body: BlobHash) {
+        let Some(quiz) = self.text::<Quiz>(body) else { return };
+        for Question { image, audio, .. } in &quiz.questions {
+            self.picture(image.as_ref());
+            self.audio(audio.as_ref());
+        }
+    }
+    fn words(&mut self, hash: BlobHash, only: Option<&HashSet<String>>) {
+        if let Some(spot) = self.needs.spots.first().cloned() {
+            self.enter(None, &spot.title, 0);
+        }
+        if let Some(entries) = self.text::<Vec<VocabularyEntry>>(hash) {
+            self.entries(&entries, only);
+        }
+    }
+    fn entries(&mut self, entries: &[VocabularyEntry], only: Option<&HashSet<String>>) {
+        for entry in entries.iter().filter(|e| only.is_none_or(|o| o.contains(e.id.as_str()))) {
+            self.picture(entry.image.as_ref());
+            self.audio(entry.audio.as_ref());
+        }
+    }
+    fn picture(&mut self, image: Option<&ImageRef>) {
+        for variant in image.iter().flat_map(|i| &i.variants) {
+            self.blob(&variant.blob);
+        }
+    }
+    fn audio(&mut self, audio: Option<&AudioRef>) {
+        if let Some(audio) = audio {
+            self.blob(&audio.blob);
+            if let Some(captions) = &audio.captions {
+                self.blob(captions);
+            }
+        }
+    }
+    fn blob(&mut self, blob: &BlobRef) {
+        self.meet(blob.hash);
+    }
+    /// `<a data-word="id">`: as the compiler writes it.
+    fn hear(&mut self, html: &str) {
+        let found = html.split("data-word=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        self.said.extend(found.map(str::to_owned));
+    }
+}
+
+/// Text is fetched before everything else: it can be read while films still come.
+pub fn is_text(blob: &ManifestBlob) -> bool {
+    MediaKind::of_type(&blob.media_type) == MediaKind::Text
+}

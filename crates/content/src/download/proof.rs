@@ -1,0 +1,102 @@
+//! "Ready for offline": every byte is hashed again, and what is missing is named in a learner's words.
+//!
+//! Not here: what the window can play, and how long the sign-in lasts (the commands ask for those).
+
+use std::collections::BTreeSet;
+
+use carrel_model::BlobHash;
+
+use crate::{
+    Error, Result,
+    blobs::MediaKind,
+    download::{Downloads, Phase, Spot, Wish, needs, needs::Needs, queue},
+    library::Library,
+};
+
+/// Something that is missing or damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    pub hash: BlobHash,
+    /// Where a learner would miss it.
+    pub spot: Spot,
+    pub kind: MediaKind,
+    pub bytes: u64,
+    /// It was here, with other bytes. It was removed, so that it is fetched again.
+    pub damaged: bool,
+}
+
+/// What a check of every byte found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    pub files: u32,
+    pub bytes: u64,
+    /// In the order of reading.
+    pub lacks: Vec<Lack>,
+    /// Of audio and video, each once.
+    pub media_types: Vec<String>,
+    pub checked_ms: i64,
+}
+
+impl Proof {
+    pub fn missing(&self) -> u32 {
+        u32::try_from(self.lacks.len()).unwrap_or(u32::MAX)
+    }
+    pub fn missing_bytes(&self) -> u64 {
+        self.lacks.iter().map(|l| l.bytes).sum()
+    }
+}
+
+impl Downloads {
+    /// Hashes every byte that this needs. What is missing of something that is to be on this device is fetched.
+    pub async fn prove(&self, wish: &Wish) -> Result<Proof> {
+        let library = self.inner.library.clone();
+        let manifest = library.manifest(wish.kind, &wish.id).await?.value;
+        let (work, asked) = (library.clone(), wish.clone());
+        let proof = tokio::task::spawn_blocking(move || {
+            let read = |hash| work.blobs().get(hash).ok().flatten();
+            let needs = if asked.is_whole() {
+                needs::of_whole(&manifest.manifest, None, read)
+            } else {
+                needs::of_lesson(&manifest.manifest, &asked.scope, read)
+                    .ok_or_else(|| Error::NotFound(format!("lesson {}", asked.scope)))?
+            };
+            check(&work, &needs)
+        })
+        .await
+        .map_err(|e| Error::Internal(e.to_string()))??;
+        let state = self.state_of(wish)?;
+        if state.ready_version.is_some() || state.phase == Phase::Ready {
+            if proof.lacks.is_empty() {
+                queue::set_checked(&library, wish, proof.checked_ms)?;
+                self.told(wish);
+            } else if !library.storage().is_degraded() {
+                self.want(wish, false)?;
+            }
+        }
+        Ok(proof)
+    }
+}
+
+fn check(library: &Library, needs: &Needs) -> Result<Proof> {
+    let mut lacks = Vec::new();
+    let mut media_types = BTreeSet::new();
+    for blob in &needs.blobs {
+        let kind = MediaKind::of_type(&blob.media_type);
+        if matches!(kind, MediaKind::Audio | MediaKind::Video) {
+            media_types.insert(blob.media_type.clone());
+        }
+        let was_here = library.blobs().has(blob.hash)?;
+        if !library.blobs().prove(blob.hash)? {
+            let nowhere = || Spot { item: None, title: String::new(), page: 0 };
+            let spot = needs.spot(blob.hash).cloned().unwrap_or_else(nowhere);
+            lacks.push(Lack { hash: blob.hash, spot, kind, bytes: blob.size, damaged: was_here });
+        }
+    }
+    Ok(Proof {
+        files: u32::try_from(needs.blobs.len()).unwrap_or(u32::MAX),
+        bytes: needs.blobs.iter().map(|b| b.size).sum(),
+        lacks,
+        media_types: media_types.into_iter().collect(),
+        checked_ms: library.clock().now_ms(),
+    })
+}

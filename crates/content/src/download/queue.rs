@@ -1,0 +1,748 @@
+//! The queue in `content.db`: what is wanted, how far it came, what is ready.
+
+use std::collections::HashMap;
+
+use carrel_model::{BlobHash, Slug, content::ManifestBlob};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::{
+    Result,
+    blobs::{MediaKind, doom, hash_at},
+    library::{Kind, Library, OpenManifest},
+};
+
+/// What is wanted: a whole course or story, or one lesson of a course.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Wish {
+    pub kind: Kind,
+    pub id: Slug,
+    /// Empty: the whole; else the lesson's item id.
+    pub scope: String,
+}
+
+impl Wish {
+    pub fn whole(kind: Kind, id: &Slug) -> Self {
+        Self { kind, id: id.clone(), scope: String::new() }
+    }
+    /// `lesson`: `course/lesson`.
+    pub fn lesson(course: &Slug, lesson: &str) -> Self {
+        Self { kind: Kind::Course, id: course.clone(), scope: lesson.to_owned() }
+    }
+    pub fn is_whole(&self) -> bool {
+        self.scope.is_empty()
+    }
+    /// The id of the course or story, or the lesson's item id: what events name.
+    pub fn name(&self) -> &str {
+        if self.is_whole() { self.id.as_str() } else { &self.scope }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    #[default]
+    Absent,
+    Queued,
+    Running,
+    Paused,
+    Ready,
+    Failed,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
+    pub(crate) fn parse(text: &str) -> Self {
+        [Self::Queued, Self::Running, Self::Paused, Self::Ready, Self::Failed]
+            .into_iter()
+            .find(|p| p.as_str() == text)
+            .unwrap_or_default()
+    }
+}
+
+/// Why a download waits or failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reason {
+    #[default]
+    None,
+    Offline,
+    /// This network's sign-in page is in between.
+    Portal,
+    /// Somebody pays for each byte of this network.
+    Metered,
+    Battery,
+    DiskFull,
+    /// The organisation, or the server's refusal.
+    Policy,
+    User,
+    /// Busy or broken.
+    Server,
+    Corrupt,
+    SignIn,
+    /// A file of this device cannot be read or written now, for another reason than space.
+    Storage,
+}
+
+impl Reason {
+    const ALL: [Self; 11] = [
+        Self::Offline,
+        Self::Portal,
+        Self::Metered,
+        Self::Battery,
+        Self::DiskFull,
+        Self::Policy,
+        Self::User,
+        Self::Server,
+        Self::Corrupt,
+        Self::SignIn,
+        Self::Storage,
+    ];
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Offline => "offline",
+            Self::Portal => "portal",
+            Self::Metered => "metered",
+            Self::Battery => "battery",
+            Self::DiskFull => "disk_full",
+            Self::Policy => "policy",
+            Self::User => "user",
+            Self::Server => "server",
+            Self::Corrupt => "corrupt",
+            Self::SignIn => "sign_in",
+            Self::Storage => "storage",
+        }
+    }
+    fn parse(text: &str) -> Self {
+        Self::ALL.into_iter().find(|r| r.as_str() == text).unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct State {
+    pub phase: Phase,
+    pub reason: Reason,
+    pub bytes_done: u64,
+    pub bytes_total: u64,
+    /// When every byte was last proved; `None` if never.
+    pub checked_ms: Option<i64>,
+    /// The version whose bytes are all here.
+    pub ready_version: Option<BlobHash>,
+    /// By a learner's wish: it is never removed by itself.
+    pub pinned: bool,
+    /// While it runs: bytes a second, and milliseconds to the end.
+    pub rate: Option<u64>,
+    pub left_ms: Option<u64>,
+    /// While it waits for its next try: when that is (UTC, ms).
+    pub retry_at_ms: Option<i64>,
+}
+
+const STATE: &str =
+    "d.phase, d.reason, d.bytes_done, d.bytes_total, d.checked_ms, d.pinned, v.hash AS ready_hash";
+
+fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
+    let checked: i64 = r.get("checked_ms")?;
+    Ok(State {
+        phase: Phase::parse(&r.get::<_, String>("phase")?),
+        reason: Reason::parse(&r.get::<_, String>("reason")?),
+        bytes_done: r.get::<_, i64>("bytes_done")?.unsigned_abs(),
+        bytes_total: r.get::<_, i64>("bytes_total")?.unsigned_abs(),
+        checked_ms: (checked > 0).then_some(checked),
+        ready_version: r.get::<_, Option<_>>("ready_hash")?.map(BlobHash),
+        pinned: r.get("pinned")?,
+        ..State::default()
+    })
+}
+
+pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
+    library.content_db().read(|conn| {
+        Ok(conn
+            .prepare_cached(&format!(
+                "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4"
+            ))?
+            .query_row(of(library, wish), state_of)
+            .optional()?)
+    })
+}
+
+/// The states of whole courses or stories, by id.
+pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
+    library.content_db().read(|conn| {
+        Ok(conn
+            .prepare_cached(&format!(
+                "SELECT d.id, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.kind = ?2 AND d.scope = ''"
+            ))?
+            .query_map([library.account(), kind.as_str()], |r| Ok((r.get("id")?, state_of(r)?)))?
+            .collect::<rusqlite::Result<_>>()?)
+    })
+}
+
+/// Every row of this account.
+pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
+    library.content_db().with(|conn| {
+        let rows = conn
+            .prepare_cached(&format!(
+                "SELECT d.kind, d.id, d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1"
+            ))?
+            .query_map([library.account()], |r| {
+                Ok(((r.get("kind")?, r.get("id")?, r.get("scope")?), state_of(r)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(rows.into_iter().filter_map(|(names, state)| Some((wish_of(names)?, state))).collect())
+    })
+}
+
+/// The states of single lessons of a course, by the lesson's item id.
+pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
+    library.content_db().read(|conn| {
+        Ok(conn
+            .prepare_cached(&format!(
+                "SELECT d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.kind = 'course' AND d.id = ?2 AND d.scope <> ''"
+            ))?
+            .query_map([library.account(), course.as_str()], |r| {
+                Ok((r.get("scope")?, state_of(r)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+    })
+}
+
+/// The four values that name a row.
+pub(super) fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
+    [library.account(), wish.kind.as_str(), wish.id.as_str(), &wish.scope]
+}
+
+/// Puts it into the queue; a version that is ready stays ready until the next one is. `pinned`: by a learner's wish, so that it is never
+/// removed by itself; what was pinned stays so.
+pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
+    let now = library.clock().now_ms();
+    let [account, kind, id, scope] = of(library, wish);
+    library.storage().need_index()?;
+    library.content_db().write(|tx| {
+        tx.prepare_cached(
+            "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
+                                   requested_ms, used_ms, checked_ms)
+             VALUES (?1, ?2, ?3, ?4, 'queued', '', 0, 0, NULL, NULL, ?5, ?6, ?6, 0)
+             ON CONFLICT (account, kind, id, scope) DO UPDATE SET
+               phase = 'queued', reason = '', pinned = max(pinned, excluded.pinned)",
+        )?
+        .execute(params![account, kind, id, scope, pinned, now])?;
+        library.storage().write_record(tx, of(library, wish), None)
+    })
+}
+
+/// One row, by the four values that name it.
+const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
+/// What is queued, runs, or waits by itself. A task may change the row only then: what the learner said meanwhile stays.
+const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
+
+/// The task of a download stops or waits. Changes nothing if the learner paused or removed it meanwhile.
+pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().with(|conn| {
+        conn.prepare_cached(&format!(
+            "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}"
+        ))?
+        .execute([account, kind, id, scope, phase.as_str(), reason.as_str()])?;
+        Ok(())
+    })
+}
+
+/// The learner's word: it holds whatever the row says.
+pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().with(|conn| {
+        conn.prepare_cached(
+            "UPDATE download SET phase = ?5, reason = ?6 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+        )?
+        .execute([account, kind, id, scope, phase.as_str(), reason.as_str()])?;
+        Ok(())
+    })
+}
+
+/// Notes which version is being fetched and the blobs that it needs (all of the manifest, or a lesson's); gives the number of the
+/// version, for `BlobStore::missing`. From now on they are not removed.
+///
+/// None, and nothing is noted, if the download was paused by the learner, removed, or left to a file meanwhile.
+pub fn set_wanted(
+    library: &Library,
+    wish: &Wish,
+    manifest: &OpenManifest,
+    blobs: &[ManifestBlob],
+) -> Result<Option<i64>> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().write(|tx| {
+        let may_run = tx
+            .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {BY_ITSELF}"))?
+            .exists([account, kind, id, scope])?;
+        if !may_run {
+            return Ok(None);
+        }
+        let version = version(tx, wish, manifest, blobs)?;
+        let total: u64 = blobs.iter().map(|b| b.size).sum();
+        tx.prepare_cached(
+            "UPDATE download SET phase = 'running', reason = '', wanted = ?5, bytes_total = ?6
+             WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+        )?
+        .execute(params![account, kind, id, scope, version, signed(total)])?;
+        Ok(Some(version))
+    })
+}
+
+/// Finds or makes the version's row and what it needs.
+pub(super) fn version(
+    tx: &Connection,
+    wish: &Wish,
+    manifest: &OpenManifest,
+    blobs: &[ManifestBlob],
+) -> Result<i64> {
+    let (hash, signer) = (manifest.version.0, &manifest.signed.key);
+    let known = tx
+        .prepare_cached(
+            "SELECT version FROM version WHERE hash = ?1 AND scope = ?2 AND signer = ?3",
+        )?
+        .query_row(params![hash, wish.scope, signer], |r| r.get(0))
+        .optional()?;
+    if let Some(version) = known {
+        grow(tx, version, blobs)?;
+        return Ok(version);
+    }
+    let mut by_kind = [0_u64; MediaKind::ALL.len()];
+    for blob in blobs {
+        by_kind[MediaKind::of_type(&blob.media_type) as usize] += blob.size;
+    }
+    let [text, picture, audio, video, other] = by_kind.map(signed);
+    tx.prepare_cached(
+        "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes,
+                              other_bytes, signed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?
+    .execute(params![
+        hash,
+        wish.scope,
+        signer,
+        wish.kind.as_str(),
+        wish.id.as_str(),
+        blobs.len() as i64,
+        signed(by_kind.iter().sum()),
+        text,
+        picture,
+        audio,
+        video,
+        other,
+        serde_json::to_string(&manifest.signed)?
+    ])?;
+    let version = tx.last_insert_rowid();
+    need(tx, version, blobs)?;
+    Ok(version)
+}
+
+/// What a lesson needs becomes known as its text comes: the rest is added, and the sums with it.
+fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+    let known: i64 = tx
+        .prepare_cached("SELECT files FROM version WHERE version = ?1")?
+        .query_row([version], |r| r.get(0))?;
+    if known >= blobs.len() as i64 {
+        return Ok(());
+    }
+    need(tx, version, blobs)?;
+    tx.prepare_cached(
+        "UPDATE version SET (files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes, other_bytes) = (
+           SELECT count(*), sum(size), sum(iif(kind = 0, size, 0)), sum(iif(kind = 1, size, 0)), sum(iif(kind = 2, size, 0)),
+                  sum(iif(kind = 3, size, 0)), sum(iif(kind = 4, size, 0))
+           FROM need WHERE version = ?1)
+         WHERE version = ?1",
+    )?
+    .execute([version])?;
+    Ok(())
+}
+
+fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+    let mut need = tx.prepare_cached(
+        "INSERT OR IGNORE INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for blob in blobs {
+        let kind = MediaKind::of_type(&blob.media_type).number();
+        need.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
+    }
+    // The manifest knows better than a look at the first bytes.
+    tx.prepare_cached(
+        "UPDATE blob SET kind = n.kind FROM need n WHERE n.version = ?1 AND blob.hash = n.hash AND blob.kind <> n.kind",
+    )?
+    .execute([version])?;
+    Ok(())
+}
+
+pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().with(|conn| {
+        conn.prepare_cached(
+            "UPDATE download SET bytes_done = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+        )?
+        .execute(params![account, kind, id, scope, signed(done)])?;
+        Ok(())
+    })
+}
+
+/// The switch: what was wanted is ready, in one statement; it counts as checked since its oldest blob was. What only the version before needed is the first to be removed when space is
+/// short. False if `version` is not what is wanted any more.
+pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.storage().write_pack(version)?;
+    library.content_db().write(|tx| {
+        if !is_wanted(tx, [account, kind, id, scope], version)? {
+            return Ok(false);
+        }
+        // Before the row: a record whose row is missing is taken in at the next start.
+        library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
+        let switched = tx
+            .prepare_cached(
+                "UPDATE download SET phase = 'ready', reason = '', wanted = NULL, ready = wanted, bytes_done = bytes_total, checked_ms = coalesce((
+                   SELECT min(b.proved_ms) FROM need n JOIN blob b ON b.hash = n.hash WHERE n.version = ?5), ?6)
+                 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND wanted = ?5",
+            )?
+            .execute(params![account, kind, id, scope, version, now_ms])?;
+        Ok(switched == 1)
+    })
+}
+
+/// True if this version is what the download is fetching.
+pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result<bool> {
+    let [account, kind, id, scope] = key;
+    Ok(tx
+        .prepare_cached(
+            "SELECT 1 FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND wanted = ?5",
+        )?
+        .exists(params![account, kind, id, scope, version])?)
+}
+
+pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
+    let [account, kind, id, scope] = of(library, wish);
+    library.content_db().with(|conn| {
+        conn.prepare_cached(
+            "UPDATE download SET checked_ms = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+        )?
+        .execute(params![account, kind, id, scope, now_ms])?;
+        Ok(())
+    })
+}
+
+/// Takes the wish back. Blobs that no other version on this device needs lose their rows in the same transaction; `BlobStore::bury`
+/// deletes their files, now or after the next start.
+pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
+    library.storage().need_index()?;
+    let [account, kind, id, scope] = of(library, wish);
+    let gone = library.content_db().write(|tx| {
+        let gone = tx
+            .prepare_cached(
+                "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version IN (d.wanted, d.ready)
+                 WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4",
+            )?
+            .query_map([account, kind, id, scope], |r| hash_at(r, 0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        tx.prepare_cached("DELETE FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4")?
+            .execute([account, kind, id, scope])?;
+        let mut needed = tx.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?;
+        let mut unneeded = Vec::with_capacity(gone.len());
+        for hash in gone {
+            if !needed.exists([hash.0])? {
+                doom(tx, hash)?;
+                unneeded.push(hash);
+            }
+        }
+        library.storage().remove_record([account, kind, id, scope]);
+        Ok(unneeded)
+    })?;
+    for hash in &gone {
+        library.blobs().discard_part(*hash)?;
+    }
+    library.blobs().forget_memory(gone);
+    library.blobs().bury()?;
+    library.storage().remove_records()
+}
+
+/// What should go on by itself, oldest first, and whether a learner waits for it (nothing of it is here yet).
+pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
+    library.content_db().read(|conn| {
+        let rows = conn
+            .prepare_cached(
+                "SELECT kind, id, scope, ready IS NULL FROM download
+                 WHERE account = ?1 AND (phase IN ('queued', 'running') OR (phase = 'paused' AND reason <> 'user' AND reason NOT LIKE 'cable%'))
+                 ORDER BY requested_ms",
+            )?
+            .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(rows.into_iter().filter_map(|(names, own)| Some((wish_of(names)?, own))).collect())
+    })
+}
+
+/// All that are ready, with the version that is here.
+pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
+    library.content_db().read(|conn| {
+        let rows = conn
+            .prepare_cached(
+                "SELECT d.kind, d.id, d.scope, v.hash FROM download d JOIN version v ON v.version = d.ready
+                 WHERE d.account = ?1 AND d.phase = 'ready'",
+            )?
+            .query_map([library.account()], |r| {
+                let names = (r.get(0)?, r.get(1)?, r.get(2)?);
+                Ok((names, hash_at(r, 3)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(rows.into_iter().filter_map(|(names, hash)| Some((wish_of(names)?, hash))).collect())
+    })
+}
+
+fn wish_of((kind, id, scope): (String, String, String)) -> Option<Wish> {
+    Some(Wish { kind: Kind::of_str(&kind), id: Slug::new(id).ok()?, scope })
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use carrel_model::content::{Manifest, ManifestContent, SignedManifest, StoryMeta};
+    use carrel_net::FolderHttp;
+    use carrel_sqlite::Changes;
+    use carrel_system::{SystemClock, SystemDisk, SystemIds};
+
+    use super::*;
+    use crate::{
+        library::{Content, ContentConfig},
+        storage::{Storage, StorageOptions},
+    };
+
+    /// In memory where there is such a place: thousands of transactions.
+    fn scratch() -> tempfile::TempDir {
+        let memory = std::path::Path::new("/dev/shm");
+        let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        made.expect("a folder")
+    }
+
+    fn library(dir: &std::path::Path) -> Arc<Content> {
+        let clock = Arc::new(SystemClock::new());
+        let storage = Storage::open(StorageOptions {
+            dir: dir.join("shared"),
+            policy_budget: None,
+            disk: Arc::new(SystemDisk),
+            clock: clock.clone(),
+            changes: Changes::new(),
+            steps: None,
+            below: None,
+        })
+        .expect("the storage opens");
+        Content::open(ContentConfig {
+            storage,
+            account_dir: dir.join("account"),
+            account: "asha".into(),
+            base_url: FolderHttp::BASE.into(),
+            http: Arc::new(FolderHttp::new(dir.join("nothing"))),
+            clock,
+            ids: Arc::new(SystemIds),
+            changes: Changes::new(),
+        })
+        .expect("the content opens")
+    }
+
+    /// A version with these blobs; nothing reads its text here.
+    fn manifest(n: u8, blobs: &[ManifestBlob]) -> OpenManifest {
+        let meta: StoryMeta = serde_json::from_value(serde_json::json!({
+            "id": "river", "title": "River", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1,
+            "narrated": false, "totalBytes": 1, "cover": carrel_model::content::Cover::from_title("x"),
+        }))
+        .expect("a story");
+        let content = ManifestContent::Story { meta, body: blobs[0].hash };
+        let format = carrel_model::content::MANIFEST_FORMAT.into();
+        OpenManifest {
+            version: BlobHash([n; 32]),
+            signed: SignedManifest {
+                key: "00".into(),
+                signature: String::new(),
+                manifest: String::new(),
+            },
+            manifest: Manifest { format, content, blobs: blobs.to_vec() },
+        }
+    }
+
+    /// What the learner does, and what the task of the download does meanwhile.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Step {
+        Want,
+        Pause,
+        Remove,
+        /// The manifest came: the task notes that it runs.
+        Manifest,
+        /// The task found that it must wait for a network.
+        Waits,
+        /// All bytes are here.
+        Whole,
+    }
+    use Step::*;
+
+    #[tokio::test]
+    async fn what_the_learner_said_stands_whatever_the_task_notes_after_it() {
+        let dir = scratch();
+        let content = library(dir.path());
+        let library = &content.library;
+        let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
+        let blob = |n: u8| ManifestBlob {
+            hash: BlobHash([n; 32]),
+            size: 10,
+            media_type: "text/plain".into(),
+        };
+        let (first, second) = (manifest(1, &[blob(3), blob(4)]), manifest(2, &[blob(3), blob(5)]));
+        let rows = |table: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table}");
+            library
+                .content_db()
+                .with(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
+                .expect("a number")
+        };
+        let said = [Want, Pause, Remove];
+        let noted = [Manifest, Waits, Whole];
+        // Every order of four steps (in a long run five) after the download was begun.
+        let all: Vec<Step> = said.into_iter().chain(noted).collect();
+        let count: u32 = if std::env::var_os("CARREL_LONG").is_some() { 5 } else { 4 };
+        for number in 0..all.len().pow(count) {
+            let steps: Vec<Step> =
+                (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
+            want(library, &wish, true).expect("wanted");
+            let mut version = None;
+            // What must hold: the last word of the learner.
+            let mut word = Want;
+            let mut edition = &first;
+            for step in &steps {
+                match step {
+                    Want => {
+                        want(library, &wish, true).expect("wanted");
+                        edition = &second;
+                    }
+                    Pause => {
+                        set_phase(library, &wish, Phase::Paused, Reason::User).expect("paused")
+                    }
+                    Remove => remove(library, &wish).expect("removed"),
+                    Manifest => {
+                        let blobs = &edition.manifest.blobs;
+                        let state = get(library, &wish).expect("a state");
+                        let runs = word == Want && state.is_some_and(|s| s.phase != Phase::Ready);
+                        let noted = set_wanted(library, &wish, edition, blobs).expect("noted");
+                        assert_eq!(noted.is_some(), runs, "{steps:?}");
+                        version = noted.or(version);
+                    }
+                    Waits => {
+                        note_stop(library, &wish, Phase::Paused, Reason::Offline).expect("noted");
+                    }
+                    Whole => {
+                        if let Some(version) = version {
+                            set_ready(library, &wish, version, 1).expect("noted");
+                        }
+                    }
+                }
+                if said.contains(step) && (word != Remove || *step == Want) {
+                    word = *step;
+                }
+                let state = get(library, &wish).expect("a state");
+                match (word, state) {
+                    (Remove, state) => {
+                        assert!(state.is_none(), "{steps:?}: it came back");
+                        assert_eq!((rows("version"), rows("need")), (0, 0), "{steps:?}");
+                    }
+                    (Pause, Some(state)) => {
+                        let paused = (state.phase, state.reason) == (Phase::Paused, Reason::User);
+                        let ready = state.phase == Phase::Ready && steps.contains(&Whole);
+                        assert!(paused || ready, "{steps:?}: {state:?}");
+                    }
+                    (_, state) => assert!(state.is_some(), "{steps:?}"),
+                }
+                assert!(rows("version") <= 2, "{steps:?}: only what is wanted and what is ready");
+            }
+            remove(library, &wish).expect("removed");
+            assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{steps:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_removal_keeps_what_another_download_needs() {
+        let dir = scratch();
+        let content = library(dir.path());
+        let library = &content.library;
+        let blobs: Vec<ManifestBlob> = (0..3_000_u32)
+            .map(|n| ManifestBlob {
+                hash: BlobHash::of(&n.to_le_bytes()),
+                size: 1,
+                media_type: "text/plain".into(),
+            })
+            .collect();
+        let wishes =
+            ["river", "pond"].map(|id| Wish::whole(Kind::Story, &Slug::new(id).expect("a name")));
+        for (n, wish) in wishes.iter().enumerate() {
+            want(library, wish, true).expect("wanted");
+            // All but one of them are shared.
+            let some = &blobs[n..blobs.len() - 1 + n];
+            set_wanted(library, wish, &manifest(n as u8, some), some).expect("noted");
+        }
+        for blob in &blobs {
+            let bytes = blob.hash.0;
+            library
+                .content_db()
+                .with(|c| {
+                    Ok(c.execute(
+                        "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 1, 1, 0, 0, 0, 0)",
+                        [bytes],
+                    )?)
+                })
+                .expect("a row");
+        }
+        remove(library, &wishes[0]).expect("removed");
+        let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
+        let left = library.blobs().have_all(&hashes).expect("an answer");
+        assert_eq!(left.len(), blobs.len() - 1, "the one that only it needed is gone");
+        assert!(!left.contains(&hashes[0]));
+    }
+
+    /// Time of this thread on the processor, so that other processes do not count.
+    #[cfg(target_os = "linux")]
+    fn busy_ns() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat")
+            .expect("the time of this thread");
+        text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_removal_takes_time_in_proportion_to_its_blobs() {
+        let time = |count: u32| {
+            let dir = scratch();
+            let content = library(dir.path());
+            let library = &content.library;
+            let blob = |n: u32| ManifestBlob {
+                hash: BlobHash::of(&n.to_le_bytes()),
+                size: 1,
+                media_type: "text/plain".into(),
+            };
+            let blobs: Vec<ManifestBlob> = (0..count).map(blob).collect();
+            let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
+            want(library, &wish, true).expect("wanted");
+            set_wanted(library, &wish, &manifest(1, &blobs), &blobs).expect("noted");
+            let began = busy_ns();
+            remove(library, &wish).expect("removed");
+            busy_ns() - began
+        };
+        let (few, many) = (time(5_000), time(40_000));
+        assert!(many < 20 * few, "8 times as many blobs took {} times as long", many / few);
+    }
+}

@@ -1,0 +1,242 @@
+//! One download from manifest to last byte: what it needs, what of it is missing, text first, then what the learner meets first.
+//!
+//! Not here: waiting and going on (`run`), a single blob (`transfer`).
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use carrel_model::{BlobHash, ItemId, content::ManifestBlob};
+use carrel_net::Error as Net;
+use carrel_sqlite::Change;
+use futures_util::future::try_join_all;
+
+use crate::{
+    Error, Result,
+    download::{
+        Inner, Reason, Run,
+        keep::{Keeper, Kept},
+        needs,
+        needs::Needs,
+        queue,
+        transfer::{Got, Line},
+    },
+    library::OpenManifest,
+    storage::Reservation,
+};
+
+/// Blobs that are proved and not in their place yet, for each worker: what they may take of the memory has an end.
+const UNSETTLED: usize = 16;
+
+/// All bytes are here.
+pub struct Done {
+    pub manifest: Arc<OpenManifest>,
+    /// Its number in the queue.
+    pub version: i64,
+}
+
+/// Why an attempt ended before that.
+pub enum Halt {
+    /// It must not run now.
+    Held(Reason),
+    /// It may run, but otherwise: again at once.
+    Changed,
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(e: Error) -> Self {
+        Self::Failed(e)
+    }
+}
+
+/// Fetches what is missing with so many transfers at once.
+pub async fn fetch_all(inner: &Inner, run: &Run, parallel: usize) -> Result<Done, Halt> {
+    let (library, wish) = (&inner.library, &run.wish);
+    let found = library.manifest_of_server(wish.kind, &wish.id).await?;
+    if found.offline {
+        return Err(Error::from(Net::Offline("the server cannot be reached".into())).into());
+    }
+    let manifest = found.value;
+    loop {
+        let first = run.first();
+        let read = |hash| library.blobs().get(hash).ok().flatten();
+        let needs = if wish.is_whole() {
+            needs::of_whole(&manifest.manifest, first.as_ref(), read)
+        } else {
+            needs::of_lesson(&manifest.manifest, &wish.scope, read)
+                .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))?
+        };
+        let Some(version) = queue::set_wanted(library, wish, &manifest, &needs.blobs)? else {
+            return Err(Error::Cancelled.into());
+        };
+        let missing: HashMap<BlobHash, u64> =
+            library.blobs().missing(version)?.into_iter().map(|m| (m.hash, m.begun)).collect();
+        let (mut total, mut done) = (0, 0);
+        for blob in &needs.blobs {
+            total += blob.size;
+            done += missing.get(&blob.hash).copied().unwrap_or(blob.size);
+        }
+        run.meter.set(done, total);
+        tell(inner, run);
+        // Only now it is known how much it is.
+        inner.allow(run).map_err(Halt::Held)?;
+        let (texts, rest): (Vec<_>, Vec<_>) = needs
+            .blobs
+            .iter()
+            .filter(|b| missing.contains_key(&b.hash))
+            .cloned()
+            .partition(needs::is_text);
+        let read_on = !texts.is_empty();
+        // Space is promised before the first byte comes, or it is said how much is missing.
+        let promise = reserve(inner, total - done).await?;
+        let job = Job { inner, run, parallel, begun: &missing, promise: &promise };
+        job.fetch(&Pile::new(texts, &needs, run)).await?;
+        if read_on && !needs.unread.is_empty() {
+            // Now it is known what the text names, and in which order.
+            continue;
+        }
+        job.fetch(&Pile::new(rest, &needs, run)).await?;
+        return Ok(Done { manifest, version });
+    }
+}
+
+async fn reserve(inner: &Inner, bytes: u64) -> Result<Option<Reservation>> {
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let storage = inner.library.storage().clone();
+    // Others may have to go first, which takes a while.
+    let promise = tokio::task::spawn_blocking(move || storage.reserve(bytes)).await;
+    promise.map_err(|e| Error::Internal(e.to_string()))?.map(Some)
+}
+
+/// What the workers of one attempt share.
+struct Job<'a> {
+    inner: &'a Inner,
+    run: &'a Run,
+    parallel: usize,
+    /// Missing blobs, and what of each lies in an unfinished file.
+    begun: &'a HashMap<BlobHash, u64>,
+    promise: &'a Option<Reservation>,
+}
+
+impl Job<'_> {
+    /// Everything of the pile, into its place.
+    async fn fetch(&self, pile: &Pile<'_>) -> Result<()> {
+        let library = &self.inner.library;
+        let came = |bytes: usize| self.came(bytes);
+        let correct = |by: i64| self.run.meter.correct(by);
+        let line = Line {
+            http: library.http(),
+            base_url: library.base_url(),
+            blobs: library.blobs(),
+            clock: library.clock(),
+            slots: &self.inner.slots,
+            owner: self.run.number,
+            came: &came,
+            correct: &correct,
+        };
+        let workers = (0..self.parallel.max(1)).map(|_| self.work(&line, pile));
+        try_join_all(workers).await?.into_iter().collect()
+    }
+
+    /// `Err`: nobody can go on. `Ok(Err)`: all was tried, and some file could not be had.
+    async fn work(&self, line: &Line<'_>, pile: &Pile<'_>) -> Result<Result<()>> {
+        let blobs = self.inner.library.blobs();
+        let mut unsettled: VecDeque<Kept> = VecDeque::new();
+        let mut last = Ok(());
+        while let Some(blob) = pile.next() {
+            let begun = self.begun.get(&blob.hash).copied().unwrap_or(0);
+            // It may have been opened meanwhile.
+            if blobs.has(blob.hash)? {
+                let rest = blob.size.saturating_sub(begun);
+                self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
+                continue;
+            }
+            match line.fetch(&blob, begun).await {
+                Ok(Got::Small(bytes)) => {
+                    unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
+                }
+                Ok(Got::Large(part)) => unsettled.push_back(Keeper::large(*part)),
+                // One file that cannot be had does not hold up the others.
+                Err(e) if is_of_one(&e) => last = Err(e),
+                Err(e) => return Err(e),
+            }
+            if unsettled.len() > UNSETTLED
+                && let Some(oldest) = unsettled.pop_front()
+            {
+                settle(oldest).await?;
+            }
+        }
+        for kept in unsettled {
+            settle(kept).await?;
+        }
+        Ok(last)
+    }
+
+    fn came(&self, bytes: usize) {
+        self.run.count(bytes);
+        if let Some(promise) = self.promise {
+            promise.used(bytes as u64);
+        }
+        let due = self.run.meter.came(bytes, self.inner.library.clock().monotonic_ms());
+        if due.tell {
+            tell(self.inner, self.run);
+        }
+        if due.note {
+            note(self.inner, self.run);
+        }
+    }
+}
+
+async fn settle(kept: Kept) -> Result<()> {
+    kept.await.unwrap_or_else(|_| Err(Error::Internal("a file was not put in its place".into())))
+}
+
+/// True if the fault is this file's, and the next one may be better.
+fn is_of_one(e: &Error) -> bool {
+    matches!(e, Error::Corrupt(_) | Error::Net(Net::Server { status: 404 | 410, .. }))
+}
+
+/// What is still to be fetched. What the learner opens meanwhile comes to the front.
+struct Pile<'a> {
+    run: &'a Run,
+    needs: &'a Needs,
+    inner: Mutex<(VecDeque<ManifestBlob>, Option<ItemId>)>,
+}
+
+impl<'a> Pile<'a> {
+    fn new(blobs: Vec<ManifestBlob>, needs: &'a Needs, run: &'a Run) -> Self {
+        Self { run, needs, inner: Mutex::new((blobs.into(), None)) }
+    }
+    fn next(&self) -> Option<ManifestBlob> {
+        let first = self.run.first();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, seen) = &mut *inner;
+        if *seen != first {
+            if let Some(item) = &first {
+                let here = |b: &ManifestBlob| {
+                    self.needs.spot(b.hash).and_then(|s| s.item.as_ref()) != Some(item)
+                };
+                left.make_contiguous().sort_by_key(here);
+            }
+            *seen = first;
+        }
+        left.pop_front()
+    }
+}
+
+/// Whoever shows this download asks again.
+pub fn tell(inner: &Inner, run: &Run) {
+    inner.library.changes().tell_one(Change::DownloadMoved(run.wish.name().to_owned()));
+}
+
+/// The state in the database follows.
+fn note(inner: &Inner, run: &Run) {
+    let pace = run.meter.pace(inner.library.clock().monotonic_ms());
+    if let Err(e) = queue::set_done(&inner.library, &run.wish, pace.done) {
+        tracing::warn!(download.id = run.wish.name(), error = %e, "progress of a download was not noted");
+    }
+}

@@ -1,0 +1,121 @@
+//! What can go wrong with content.
+
+use carrel_model::ErrorCode;
+use carrel_sqlite::{DatabaseError, StorageError, storage_error};
+
+use crate::storage::Limit;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate reports.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A request that cannot be met as it is.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// It is not on this device and there is no network. `size` in bytes, if known.
+    #[error("not on this device: {what}")]
+    NotDownloaded { what: String, size: Option<u64> },
+    /// Bytes that do not have the expected hash, or a signature that is wrong.
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    /// It does not fit: so many bytes are missing. Nothing was written.
+    #[error("{missing} bytes are missing ({limit:?})")]
+    NoSpace { missing: u64, limit: Limit },
+    #[error(transparent)]
+    Net(#[from] carrel_net::Error),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("stopped")]
+    Cancelled,
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::NotDownloaded { .. } => ErrorCode::NotDownloaded,
+            Self::Corrupt(_) => ErrorCode::Corrupt,
+            Self::NoSpace { .. } => ErrorCode::DiskFull,
+            Self::Net(e) => e.code(),
+            Self::Storage(e) => e.code(),
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+    pub fn is_retryable(&self) -> bool {
+        self.code().is_retryable()
+    }
+    /// What a person can do about it, in lower case; empty if there is nothing.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoSpace { limit: Limit::Budget, .. } => {
+                "allow more space in Storage, or remove something from this device"
+            }
+            Self::NoSpace { .. } => "free some space on this device",
+            Self::NotDownloaded { .. } => "download it while the network is there",
+            Self::Corrupt(_) => "check the download; damaged parts are fetched again",
+            Self::Net(e) => e.hint(),
+            Self::Storage(e) => e.hint(),
+            _ => "",
+        }
+    }
+}
+
+impl DatabaseError for Error {
+    fn storage(&self) -> Option<&StorageError> {
+        match self {
+            Self::Storage(e) => Some(e),
+            _ => None,
+        }
+    }
+}
+impl From<carrel_http_cache::Error> for Error {
+    fn from(e: carrel_http_cache::Error) -> Self {
+        use carrel_http_cache::Error as Cache;
+        match e {
+            Cache::Net(e) => Self::Net(e),
+            Cache::NotFound(what) => Self::NotFound(what),
+            Cache::NotStored(what) => Self::NotDownloaded { what, size: None },
+            Cache::Corrupt(text) => Self::Corrupt(text),
+            Cache::NoSpace { missing } => Self::NoSpace { missing, limit: Limit::Disk },
+            Cache::Storage(e) => Self::Storage(e),
+            Cache::Internal(text) => Self::Internal(text),
+        }
+    }
+}
+impl From<carrel_net::Failure> for Error {
+    fn from(e: carrel_net::Failure) -> Self {
+        Self::Net(e.into())
+    }
+}
+impl From<carrel_sqlite::Error> for Error {
+    fn from(e: carrel_sqlite::Error) -> Self {
+        Self::Storage(e.into())
+    }
+}
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Storage(storage_error(&e))
+    }
+}
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Self {
+        Self::Storage(e.into())
+    }
+}
+impl From<serde_json::Error> for Error {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Internal(format!("JSON: {e}"))
+    }
+}
+impl From<carrel_system::Panicked> for Error {
+    fn from(e: carrel_system::Panicked) -> Self {
+        Self::Internal(e.to_string())
+    }
+}

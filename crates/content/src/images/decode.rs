@@ -1,0 +1,240 @@
+//! What a picture's file says of itself before a pixel is decoded, and decoding it within the budget.
+
+use std::io::{BufRead, Cursor, Seek};
+
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
+    codecs::{png::PngDecoder, webp::WebPDecoder},
+    metadata::Orientation,
+};
+
+use crate::images::{Ask, Fit, Refusal, head::first_frame};
+
+/// Bytes that decoding may hold at once, over all pictures. One that needs more alone is refused.
+pub const BUDGET: u64 = 256 * 1024 * 1024;
+/// Bytes that everything in a file besides its pixels may unpack to: profiles, camera's notes.
+pub(super) const BESIDE: u64 = 16 * 1024 * 1024;
+/// More are never decoded: no screen shows them.
+pub const PIXELS: u64 = 50_000_000;
+
+/// What the header says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Facts {
+    format: Kind,
+    /// Pixels as they are shown: after EXIF orientation.
+    pub width: u32,
+    pub height: u32,
+    /// More than one frame: it is shown as it is.
+    pub animated: bool,
+    /// Estimate of the bytes that decoding and scaling hold.
+    pub cost: u64,
+    orientation: Orientation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Drawn,
+    Still(ImageFormat),
+}
+
+impl Facts {
+    /// The original is the answer: it is drawn, it moves, or it stands upright and is not larger than asked for.
+    pub fn passes(&self, ask: &Ask) -> bool {
+        let size = (self.width, self.height);
+        self.format == Kind::Drawn
+            || self.animated
+            || self.orientation == Orientation::NoTransforms
+                && ask.fit == Fit::Inside
+                && ask.sizes(size).picture == size
+    }
+    /// Quarter turns swap the sides.
+    pub(super) fn lies_down(&self) -> bool {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        matches!(self.orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
+    }
+    pub(super) fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+}
+
+/// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
+pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
+    if crate::media::media_type(bytes.get(..512).unwrap_or(bytes)) == "image/svg+xml" {
+        return Ok(Facts {
+            format: Kind::Drawn,
+            width: 0,
+            height: 0,
+            animated: false,
+            cost: 0,
+            orientation: Orientation::NoTransforms,
+        });
+    }
+    let (format, mut decoder) = open(Cursor::new(bytes))?;
+    let frame = match format {
+        ImageFormat::Gif => first_frame(&mut Cursor::new(bytes))?,
+        _ => (0, 0),
+    };
+    let cost = allowed(format, &decoder, frame, is_progressive(bytes))?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut facts = Facts {
+        format: Kind::Still(format),
+        width,
+        height,
+        animated: is_animated(bytes, format),
+        cost,
+        orientation,
+    };
+    if facts.lies_down() {
+        (facts.width, facts.height) = (height, width);
+    }
+    Ok(facts)
+}
+
+/// Finds out the format and reads the header. `Refusal::Unknown`: none of the formats that are shown.
+pub(super) fn open<'a, R: BufRead + Seek + 'a>(
+    input: R,
+) -> Result<(ImageFormat, impl ImageDecoder + 'a), Refusal> {
+    let reader = reader(input)?;
+    let format = reader.format().ok_or(Refusal::Unknown)?;
+    let decoder = reader.into_decoder().map_err(|e| match e {
+        // One row of it is more than a header may take.
+        image::ImageError::Limits(_) => Refusal::TooLarge { width: 0, height: 0 },
+        e => Refusal::Broken(e.to_string()),
+    })?;
+    Ok((format, decoder))
+}
+
+/// Estimate of the bytes that decoding holds, if it may be decoded. `frame`: a part of it that claims more than the whole, as far as is known.
+pub(super) fn allowed(
+    format: ImageFormat,
+    decoder: &impl ImageDecoder,
+    frame: (u32, u32),
+    progressive: bool,
+) -> Result<u64, Refusal> {
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Refusal::Broken("it has no pixels".to_owned()));
+    }
+    let (width, height) = (width.max(frame.0), height.max(frame.1));
+    let pixels = u64::from(width) * u64::from(height);
+    let colours = u64::from(decoder.color_type().bytes_per_pixel());
+    // Beside the pixels themselves: a progressive JPEG holds all coefficients, WebP its planes, GIF the canvas below.
+    let beside = match format {
+        ImageFormat::Jpeg if progressive => 6,
+        ImageFormat::Jpeg => 1,
+        ImageFormat::WebP | ImageFormat::Gif => 4,
+        _ => 1,
+    };
+    let cost = pixels.saturating_mul(colours + beside);
+    if pixels > PIXELS || cost > BUDGET {
+        return Err(Refusal::TooLarge { width, height });
+    }
+    Ok(cost)
+}
+
+/// The pixels as they lie in the file, not yet turned.
+pub(super) fn decode(bytes: &[u8], facts: &Facts) -> Result<DynamicImage, Refusal> {
+    let broken = |e: image::ImageError| match e {
+        // Frames and chunks inside may claim more than the header did.
+        image::ImageError::Limits(_) => {
+            Refusal::TooLarge { width: facts.width, height: facts.height }
+        }
+        e => Refusal::Broken(e.to_string()),
+    };
+    let mut decoder = reader(Cursor::new(bytes))?.into_decoder().map_err(broken)?;
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(BUDGET);
+    decoder.set_limits(limits).map_err(broken)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    Ok(match picture.color() {
+        ColorType::L8
+        | ColorType::La8
+        | ColorType::Rgb8
+        | ColorType::Rgba8
+        | ColorType::L16
+        | ColorType::La16
+        | ColorType::Rgb16
+        | ColorType::Rgba16 => picture,
+        _ => DynamicImage::ImageRgba8(picture.into_rgba8()),
+    })
+}
+
+fn reader<R: BufRead + Seek>(input: R) -> Result<ImageReader<R>, Refusal> {
+    let reader = ImageReader::new(input).with_guessed_format();
+    let mut reader = reader.map_err(|e| Refusal::Broken(e.to_string()))?;
+    if reader.format().is_none() {
+        return Err(Refusal::Unknown);
+    }
+    reader.limits(beside());
+    Ok(reader)
+}
+
+fn beside() -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(BESIDE);
+    limits
+}
+
+fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
+    let cursor = || Cursor::new(bytes);
+    match format {
+        ImageFormat::Gif => gif_frames(bytes) > 1,
+        ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
+        ImageFormat::Png => {
+            PngDecoder::with_limits(cursor(), beside()).is_ok_and(|d| d.is_apng().unwrap_or(false))
+        }
+        _ => false,
+    }
+}
+
+/// Frames of a GIF, counted up to two by walking over its blocks (GIF89a, 15 to 23): nothing is unpacked.
+fn gif_frames(bytes: &[u8]) -> u32 {
+    fn walk(bytes: &[u8]) -> Option<u32> {
+        let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+        let sub_blocks = |mut at: usize| {
+            loop {
+                let length = usize::from(*bytes.get(at)?);
+                at += 1 + length;
+                if length == 0 {
+                    return Some(at);
+                }
+            }
+        };
+        let mut at = 13 + table(*bytes.get(10)?);
+        let mut frames = 0;
+        while frames < 2 {
+            at = match bytes.get(at) {
+                Some(0x21) => sub_blocks(at + 2)?,
+                Some(0x2c) => {
+                    frames += 1;
+                    let Some(flags) = bytes.get(at + 9) else { return Some(frames) };
+                    match sub_blocks(at + 11 + table(*flags)) {
+                        Some(next) => next,
+                        None => return Some(frames),
+                    }
+                }
+                _ => return Some(frames),
+            };
+        }
+        Some(frames)
+    }
+    walk(bytes).unwrap_or(0)
+}
+
+/// Whether a JPEG's frame header is one of the progressive ones (ITU T.81, table B.1).
+pub(super) fn is_progressive(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
+        match marker {
+            0xc2 | 0xc6 | 0xca | 0xce => return true,
+            0xc0 | 0xc1 | 0xc3 | 0xda | 0xd9 => return false,
+            0xff => at += 1,
+            _ => match rest {
+                [high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+                _ => return false,
+            },
+        }
+    }
+    false
+}

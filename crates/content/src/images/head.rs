@@ -1,0 +1,143 @@
+//! The head of a picture's file alone: enough to say whether it may be shown as it is. The window decodes such a picture itself, with no
+//! budget of ours over it, so what would be refused as a variant is refused whole too.
+//!
+//! Not here: the limits (`decode`), what was found before (`mod`).
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Cursor, Read, Seek},
+};
+
+use crate::{
+    Error,
+    blobs::Place,
+    images::{
+        FILE_LIMIT, Refusal,
+        decode::{BESIDE, allowed, is_progressive, open},
+    },
+    media::media_type,
+};
+
+/// Segments before the pixels of a JPEG that are passed over; honest ones have some dozens.
+const SEGMENTS: u32 = 4096;
+
+/// Whether the file may be shown as it is. `Refusal::Unknown`: it is no picture. Reads a few KiB, wherever in the file they lie.
+pub(super) fn look(place: &Place) -> Result<(), Refusal> {
+    let kind = media_type(&place.read_at(0, 512)?);
+    match (kind, place) {
+        ("image/svg+xml", _) => Ok(()),
+        (kind, _) if !kind.starts_with("image/") => Err(Refusal::Unknown),
+        (_, Place::Memory(bytes)) => judge(Cursor::new(bytes), is_progressive(bytes)),
+        ("image/jpeg", Place::File { path, size }) => {
+            let mut file = BufReader::new(File::open(path).map_err(Error::from)?);
+            let head = match jpeg_head(&mut file).map_err(Error::from)? {
+                Some(head) => head,
+                // Bytes between its segments: only a decoder finds its way, and it wants all of it.
+                None if *size <= FILE_LIMIT => {
+                    place.read_at(0, usize::try_from(*size).unwrap_or(usize::MAX))?.into()
+                }
+                None => return Err(Refusal::Broken(format!("it has {size} bytes"))),
+            };
+            judge(Cursor::new(&head), is_progressive(&head))
+        }
+        (_, Place::File { path, .. }) => {
+            judge(BufReader::new(File::open(path).map_err(Error::from)?), false)
+        }
+    }
+}
+
+fn judge(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), Refusal> {
+    let frame = match input.fill_buf().map_err(Error::from)?.starts_with(b"GIF8") {
+        true => first_frame(&mut input)?,
+        false => (0, 0),
+    };
+    input.rewind().map_err(Error::from)?;
+    let (format, decoder) = open(input)?;
+    allowed(format, &decoder, frame, progressive).map(|_| ())
+}
+
+/// A JPEG up to its pixels (ITU T.81, B.1.1), without what cameras and programs note beside them. `None`: not as the standard says.
+fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
+    let mut head = vec![0; 2];
+    let ended = |e: io::Error| match e.kind() {
+        io::ErrorKind::UnexpectedEof => Ok(None),
+        _ => Err(e),
+    };
+    if let Err(e) = input.read_exact(&mut head) {
+        return ended(e);
+    }
+    for _ in 0..SEGMENTS {
+        let mut start = [0; 4];
+        if let Err(e) = input.read_exact(&mut start) {
+            return ended(e);
+        }
+        let [0xff, marker @ 0xc0..=0xfe, high, low] = start else { return Ok(None) };
+        let length = u16::from_be_bytes([high, low]);
+        let Some(rest) = length.checked_sub(2) else { return Ok(None) };
+        match marker {
+            // Adobe's says how the colours are to be read.
+            0xe0..=0xed | 0xef | 0xfe => {
+                input.seek_relative(i64::from(rest))?;
+            }
+            _ => {
+                head.extend_from_slice(&start);
+                let at = head.len();
+                head.resize(at + usize::from(rest), 0);
+                if let Err(e) = input.read_exact(&mut head[at..]) {
+                    return ended(e);
+                }
+            }
+        }
+        if marker == 0xda {
+            return Ok(Some(head));
+        }
+    }
+    Ok(None)
+}
+
+/// How far the first frame of a GIF reaches (GIF89a, 20): browsers make room for it whatever the header says. (0, 0): it has none.
+pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), Refusal> {
+    fn walk(input: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
+        let mut screen = [0; 13];
+        input.read_exact(&mut screen)?;
+        if screen[10] & 0x80 != 0 {
+            input.seek_relative(3 << ((screen[10] & 7) + 1))?;
+        }
+        let mut passed = 0;
+        while passed < BESIDE {
+            match byte(input)? {
+                0x21 => {
+                    byte(input)?;
+                    loop {
+                        let length = byte(input)?;
+                        passed += 1 + u64::from(length);
+                        if length == 0 || passed >= BESIDE {
+                            break;
+                        }
+                        input.seek_relative(i64::from(length))?;
+                    }
+                }
+                0x2c => {
+                    let mut sides = [0; 8];
+                    input.read_exact(&mut sides)?;
+                    let at = |n: usize| u32::from(u16::from_le_bytes([sides[n], sides[n + 1]]));
+                    return Ok(Some((at(0) + at(4), at(2) + at(6))));
+                }
+                _ => return Ok(Some((0, 0))),
+            }
+        }
+        Ok(None)
+    }
+    match walk(input) {
+        Ok(Some(reach)) => Ok(reach),
+        Ok(None) => Err(Refusal::Broken("its first frame does not come".to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
+        Err(e) => Err(Error::from(e).into()),
+    }
+}
+
+fn byte(input: &mut impl Read) -> io::Result<u8> {
+    let mut one = [0];
+    input.read_exact(&mut one)?;
+    Ok(one[0])
+}

@@ -1,0 +1,318 @@
+//! The library's lists: all of the server's catalogue in a local table, so that filters and search work offline.
+
+use carrel_http_cache::Route;
+use carrel_model::{
+    content::Difficulty,
+    wire::{CourseSummary, Page, StorySummary},
+};
+use carrel_net::Error as Net;
+use carrel_sqlite::Change;
+use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    Result,
+    library::{Dated, Kind, Library},
+};
+
+const PAGE_SIZE: u32 = 200;
+/// A server that always says "more" does not keep us here for ever: 100,000 courses.
+const MAX_PAGES: u32 = 500;
+
+/// Empty fields do not filter.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub q: Option<String>,
+    pub difficulty: Option<Difficulty>,
+    pub level: Option<u8>,
+    pub category: Option<String>,
+    pub lang: Option<String>,
+    /// Only these ids.
+    pub only: Option<Vec<String>>,
+    pub offset: u32,
+    pub limit: u32,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Listing<T> {
+    pub items: Vec<T>,
+    pub total: u64,
+    /// All categories and languages that occur, whatever the filter.
+    pub categories: Vec<String>,
+    pub languages: Vec<String>,
+}
+
+impl Library {
+    pub async fn courses(&self, filter: &Filter) -> Result<Dated<Listing<CourseSummary>>> {
+        self.list(Kind::Course, filter).await
+    }
+    pub async fn stories(&self, filter: &Filter) -> Result<Dated<Listing<StorySummary>>> {
+        self.list(Kind::Story, filter).await
+    }
+
+    /// Stale-while-revalidate over the whole list: what is here is shown, the rest happens behind the learner's back.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        filter: &Filter,
+    ) -> Result<Dated<Listing<T>>> {
+        let mut state = self.listed_state(kind)?;
+        let mut offline = self.inner.cache.is_offline();
+        let route = Route::of(&format!("/api/{}", kind.path()));
+        let age = |as_of: i64| {
+            self.inner.clock.now_ms().checked_sub(as_of).and_then(|ms| u64::try_from(ms).ok())
+        };
+        match state {
+            None => {
+                match self.refresh(kind).await {
+                    // Without the list there is still what is on this device.
+                    Err(e) if !self.list_what_is_here(kind)? => return Err(e),
+                    Err(e) => {
+                        offline = true;
+                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "only what is here is listed");
+                    }
+                    Ok(()) => {}
+                }
+                state = self.listed_state(kind)?;
+            }
+            Some((as_of, _))
+                if age(as_of).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis()) =>
+            {
+                let library = self.clone();
+                tokio::spawn(async move {
+                    if let Err(e) = library.refresh(kind).await {
+                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "the list stays as it is");
+                    }
+                });
+            }
+            Some(_) => {}
+        }
+        offline |= self.inner.cache.is_offline();
+        let as_of_ms = state.map_or(0, |s| s.0);
+        let stale = age(as_of_ms).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis());
+        Ok(Dated { value: self.listed(kind, filter)?, as_of_ms, stale, offline })
+    }
+
+    fn listed_state(&self, kind: Kind) -> Result<Option<(i64, Vec<u8>)>> {
+        self.inner.lists.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT as_of_ms, digest FROM listed_state WHERE kind = ?1")?
+                .query_row([kind.as_str()], |r| Ok((r.get("as_of_ms")?, r.get("digest")?)))
+                .optional()?)
+        })
+    }
+
+    /// Asks for all pages (each by its `ETag`, so an unchanged library costs a few 304) and fills the table if anything changed.
+    pub async fn refresh(&self, kind: Kind) -> Result<()> {
+        let mut bodies = Vec::new();
+        let mut digest = blake3::Hasher::new();
+        let mut as_of_ms = i64::MAX;
+        for page in 1..=MAX_PAGES {
+            let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
+            // Asked for because it is stale: the network first, and no fall-back, or the list would be called fresh.
+            let route = Route {
+                strategy: carrel_http_cache::Strategy::NetworkFirst { timeout: NO_LIMIT },
+                ..Route::of(&path)
+            };
+            let cached = self.inner.cache.get_by(route, &path, || {}).await?;
+            if cached.fallback().is_some() {
+                return Err(Net::Offline("the list could not be requested".into()).into());
+            }
+            as_of_ms = as_of_ms.min(cached.as_of_ms);
+            let head: Page<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
+                .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
+            digest.update(&cached.body);
+            bodies.push(cached.body);
+            if head.items.is_empty()
+                || u64::from(page) * u64::from(head.page_size.max(1)) >= head.total
+            {
+                break;
+            }
+        }
+        let digest = digest.finalize();
+        let unchanged = self.listed_state(kind)?.is_some_and(|(_, old)| old == digest.as_bytes());
+        if unchanged {
+            self.inner.lists.with(|conn| {
+                conn.execute(
+                    "UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1",
+                    params![kind.as_str(), as_of_ms],
+                )?;
+                Ok(())
+            })?;
+            return Ok(());
+        }
+        let db = self.inner.lists.clone();
+        let digest = *digest.as_bytes();
+        tokio::task::spawn_blocking(move || {
+            db.with(|conn| {
+                let tx = conn.transaction()?;
+                tx.execute("DELETE FROM listed WHERE kind = ?1", [kind.as_str()])?;
+                let mut position = 0;
+                for body in &bodies {
+                    let page: Page<Box<serde_json::value::RawValue>> = serde_json::from_slice(body)?;
+                    for item in page.items {
+                        // One entry that this version cannot read does not hide the others.
+                        if serde_json::from_str::<Card>(item.get()).is_err() {
+                            continue;
+                        }
+                        insert(&tx, kind, position, item.get(), false)?;
+                        position += 1;
+                    }
+                }
+                tx.execute(
+                    "INSERT OR REPLACE INTO listed_state (kind, as_of_ms, digest) VALUES (?1, ?2, ?3)",
+                    params![kind.as_str(), as_of_ms, digest],
+                )?;
+                tx.commit()?;
+                Ok(())
+            })
+        })
+        .await
+        .map_err(|e| crate::Error::Internal(e.to_string()))??;
+        self.list_what_is_here(kind)?;
+        self.inner.changes.tell_one(Change::Catalogue);
+        Ok(())
+    }
+
+    /// Titles by id, for receipts and progress: no network.
+    pub fn title(&self, kind: Kind, id: &str) -> Result<Option<String>> {
+        self.inner.lists.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT title FROM listed WHERE kind = ?1 AND id = ?2")?
+                .query_row([kind.as_str(), id], |r| r.get("title"))
+                .optional()?)
+        })
+    }
+
+    /// The version that the library's list last named: no network.
+    pub fn known_version(
+        &self,
+        kind: Kind,
+        id: &carrel_model::Slug,
+    ) -> Result<Option<carrel_model::BlobHash>> {
+        let text: Option<String> = self.inner.lists.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT summary ->> 'version' AS version FROM listed WHERE kind = ?1 AND id = ?2")?
+                .query_row([kind.as_str(), id.as_str()], |r| r.get("version"))
+                .optional()?)
+        })?;
+        Ok(text.and_then(|t| t.parse().ok()))
+    }
+
+    fn listed<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
+        let (clause, values) = conditions(kind, filter);
+        self.inner.lists.with(|conn| {
+            let total: i64 = conn
+                .prepare_cached(&format!("SELECT count(*) FROM listed WHERE {clause}"))?
+                .query_row(params_from_iter(&values), |r| r.get(0))?;
+            let sql = format!(
+                "SELECT summary FROM listed WHERE {clause} ORDER BY position LIMIT {} OFFSET {}",
+                filter.limit.clamp(1, 1000),
+                filter.offset
+            );
+            let items = conn
+                .prepare_cached(&sql)?
+                .query_map(params_from_iter(&values), |r| r.get::<_, String>("summary"))?
+                .filter_map(|text| text.map(|t| serde_json::from_str(&t).ok()).transpose())
+                .collect::<rusqlite::Result<_>>()?;
+            let distinct = |column: &str| -> Result<Vec<String>> {
+                let sql = format!("SELECT DISTINCT {column} FROM listed WHERE kind = ?1 AND {column} <> '' ORDER BY 1");
+                Ok(conn
+                    .prepare_cached(&sql)?
+                    .query_map([kind.as_str()], |r| r.get(0))?
+                    .collect::<rusqlite::Result<_>>()?)
+            };
+            Ok(Listing { items, total: total.unsigned_abs(), categories: distinct("category")?, languages: distinct("lang")? })
+        })
+    }
+}
+
+/// "Until the request itself gives up."
+const NO_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// What filters need of a summary of either kind.
+#[derive(Deserialize)]
+struct Card {
+    id: carrel_model::Slug,
+    title: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    category: String,
+    lang: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    difficulty: Option<Difficulty>,
+    level: Option<u8>,
+}
+
+fn difficulty_text(d: Difficulty) -> &'static str {
+    match d {
+        Difficulty::Beginner => "BEGINNER",
+        Difficulty::Intermediate => "INTERMEDIATE",
+        Difficulty::Advanced => "ADVANCED",
+    }
+}
+
+/// `summary`: a `CourseSummary` or `StorySummary` as JSON.
+pub(super) fn insert(
+    conn: &rusqlite::Connection,
+    kind: Kind,
+    position: i64,
+    summary: &str,
+    only_here: bool,
+) -> Result<()> {
+    let card: Card = serde_json::from_str(summary)?;
+    let words =
+        format!("{} {} {} {}", card.title, card.description, card.category, card.tags.join(" "))
+            .to_lowercase();
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?
+    .execute(params![
+        kind.as_str(),
+        card.id.as_str(),
+        position,
+        card.title,
+        card.difficulty.map_or("", difficulty_text),
+        card.level.unwrap_or_default(),
+        card.category,
+        card.lang,
+        words,
+        summary,
+        only_here
+    ])?;
+    Ok(())
+}
+
+fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
+    let mut clause = "kind = ?".to_owned();
+    let mut values = vec![Value::from(kind.as_str().to_owned())];
+    let mut and = |condition: &str, value: Value| {
+        clause.push_str(" AND ");
+        clause.push_str(condition);
+        values.push(value);
+    };
+    if let Some(d) = filter.difficulty {
+        and("difficulty = ?", difficulty_text(d).to_owned().into());
+    }
+    if let Some(level) = filter.level {
+        and("level = ?", i64::from(level).into());
+    }
+    if let Some(category) = &filter.category {
+        and("category = ?", category.clone().into());
+    }
+    if let Some(lang) = &filter.lang {
+        and("lang = ?", lang.clone().into());
+    }
+    for word in filter.q.iter().flat_map(|q| q.split_whitespace()) {
+        // instr and not LIKE: '%' and '_' are only characters.
+        and("instr(words, ?) > 0", word.to_lowercase().into());
+    }
+    if let Some(ids) = &filter.only {
+        and("id IN (SELECT value FROM json_each(?))", serde_json::json!(ids).to_string().into());
+    }
+    (clause, values)
+}

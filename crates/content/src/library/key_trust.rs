@@ -1,0 +1,49 @@
+//! Signing keys that this device knows: those that manifests of an address were first seen with, and those that a person
+//! accepted for files.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::Library;
+use crate::Result;
+
+impl Library {
+    /// The key that manifests of this address were first seen with.
+    pub fn key_of(&self, server: &str) -> Result<Option<String>> {
+        self.content_db().with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
+                .query_row([server], |r| r.get("key"))
+                .optional()?)
+        })
+    }
+    /// True if a person agreed to files with this key, in this account.
+    pub fn is_accepted(&self, key: &str) -> Result<bool> {
+        self.content_db().with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT 1 FROM accepted_key WHERE account = ?1 AND key = ?2")?
+                .exists([self.account(), key])?)
+        })
+    }
+    /// The key that a person agreed to for files that name this server.
+    pub fn accepted_of(&self, server: &str) -> Result<Option<String>> {
+        self.content_db().with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT key FROM accepted_key WHERE account = ?1 AND server = ?2")?
+                .query_row([self.account(), server], |r| r.get("key"))
+                .optional()?)
+        })
+    }
+    /// Notes that a person agreed to files with this key, which name this server.
+    pub fn accept(&self, key: &str, server: &str, server_name: &str) -> Result<()> {
+        let now = self.clock().now_ms();
+        self.content_db().with(|conn| {
+            conn.prepare_cached(
+                "INSERT OR IGNORE INTO accepted_key (account, key, server, server_name, accepted_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![self.account(), key, server, server_name, now])?;
+            Ok(())
+        })?;
+        self.record_keys();
+        Ok(())
+    }
+}

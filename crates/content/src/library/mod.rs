@@ -1,0 +1,488 @@
+//! Courses and stories as the learner sees them: lists that work offline, manifests that are proved, bodies, search.
+//!
+//! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
+
+mod ahead;
+mod catalogue;
+mod fetching;
+mod here;
+mod key_trust;
+mod pages;
+mod search;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+pub use ahead::{Ahead, Reach};
+use carrel_http_cache::{ByteLru, Cache, Flights, Judge, Origin, Rejection, Route, Strategy};
+use carrel_model::{
+    BlobHash, Slug,
+    content::{Manifest, SignedManifest},
+    wire::Page,
+};
+use carrel_net::{Error as Net, Http};
+use carrel_sqlite::{Changes, db::Db};
+use carrel_system::{Clock, IdGen};
+pub use catalogue::{Filter, Listing};
+pub use pages::{FoundSection, plain_text};
+use rusqlite::OptionalExtension;
+pub use search::{Hit, HitKind};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Error, Result,
+    blobs::{BlobStore, Came, Place},
+    download::{Downloads, carried},
+    storage::Storage,
+};
+
+/// Courses or stories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Course,
+    Story,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Course => "course",
+            Self::Story => "story",
+        }
+    }
+    /// What `as_str` wrote.
+    pub fn of_str(text: &str) -> Self {
+        if text == "story" { Self::Story } else { Self::Course }
+    }
+    /// The plural that the server's paths use.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Course => "courses",
+            Self::Story => "stories",
+        }
+    }
+}
+
+/// Where a manifest was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    Server,
+    Device,
+}
+
+/// What the content of one account needs.
+pub struct ContentConfig {
+    /// Shared by the learners of this device.
+    pub storage: Storage,
+    /// The account's own folder: `cache.db`.
+    pub account_dir: PathBuf,
+    pub account: String,
+    /// Without a slash at its end.
+    pub base_url: String,
+    /// Adds tokens itself.
+    pub http: Arc<dyn Http>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGen>,
+    pub changes: Changes,
+}
+
+/// Everything of one account that can be fetched again.
+pub struct Content {
+    pub library: Library,
+    pub downloads: Downloads,
+    pub ahead: Ahead,
+}
+
+impl Content {
+    /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
+    pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
+        let library = Library::open(&config)?;
+        // The account opens whatever the state of content is.
+        if let Err(e) = carried::tidy(&library) {
+            tracing::warn!(error = %e, "what an import left half done stays for the next start");
+        }
+        let downloads = Downloads::open(library.clone());
+        let _ = library.inner.mend.set(Box::new(downloads.waker()));
+        downloads.resume();
+        let searched = library.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(e) = searched.index_missing() {
+                tracing::debug!(error = %e, "not all of what is here can be searched");
+            }
+        });
+        let ahead = Ahead::new(library.clone(), downloads.clone());
+        Ok(Arc::new(Self { library, downloads, ahead }))
+    }
+    /// The network may be another one now.
+    pub fn network_changed(&self) {
+        self.library.cache().network_changed();
+        self.downloads.resume();
+        self.ahead.again();
+    }
+    /// Nothing is fetched any more; what was under way goes on when it is opened again.
+    pub fn close(&self) {
+        self.downloads.close();
+        self.ahead.stop();
+    }
+}
+
+/// A manifest that was proved.
+#[derive(Debug)]
+pub struct OpenManifest {
+    pub manifest: Manifest,
+    /// The hash of the signed text: the content's version.
+    pub version: BlobHash,
+    pub signed: SignedManifest,
+}
+
+/// Something and how old it is.
+#[derive(Debug, Clone)]
+pub struct Dated<T> {
+    pub value: T,
+    pub as_of_ms: i64,
+    pub stale: bool,
+    pub offline: bool,
+}
+
+#[derive(Clone)]
+pub struct Library {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    account: String,
+    base_url: String,
+    cache: Cache,
+    /// `cache.db` for the lists of courses and stories.
+    lists: Db<Error>,
+    content: Db<Error>,
+    blobs: BlobStore,
+    storage: Storage,
+    http: Arc<dyn Http>,
+    clock: Arc<dyn Clock>,
+    changes: Changes,
+    manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
+    fetching: Flights<BlobHash, Result<(), Error>>,
+    mend: OnceLock<Mend>,
+}
+
+/// Called when a download that was ready turned out not to be whole.
+type Mend = Box<dyn Fn() + Send + Sync>;
+
+/// Mends when dropped: whoever asked for a lost blob may go away before it has come.
+struct Mending<'l>(&'l Library);
+
+impl Drop for Mending<'_> {
+    fn drop(&mut self) {
+        // Without a runtime everything is at its end, and the next start goes on.
+        if let (Some(mend), Ok(_)) =
+            (self.0.inner.mend.get(), tokio::runtime::Handle::try_current())
+        {
+            mend();
+        }
+    }
+}
+
+impl Library {
+    fn open(config: &ContentConfig) -> Result<Self> {
+        let cache = Cache::open(
+            &config.account_dir.join("cache.db"),
+            &config.base_url,
+            &config.account,
+            config.http.clone(),
+            config.clock.clone(),
+            config.ids.as_ref(),
+        )?;
+        let spare = config.storage.spare(config.account_dir.clone());
+        cache.set_floor(Box::new(move |bytes| spare.take(bytes)));
+        let content = config.storage.db().clone();
+        cache.set_judge(judge(content.clone(), config.base_url.clone()));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                account: config.account.clone(),
+                base_url: config.base_url.clone(),
+                lists: cache.db().with_error(),
+                cache,
+                content,
+                blobs: config.storage.blobs().clone(),
+                storage: config.storage.clone(),
+                http: config.http.clone(),
+                clock: config.clock.clone(),
+                changes: config.changes.clone(),
+                manifests: ByteLru::new(16 * 1024 * 1024),
+                fetching: Flights::new(),
+                mend: OnceLock::new(),
+            }),
+        })
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.inner.cache
+    }
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.blobs
+    }
+    pub fn storage(&self) -> &Storage {
+        &self.inner.storage
+    }
+    pub fn content_db(&self) -> &Db<Error> {
+        &self.inner.content
+    }
+    pub fn account(&self) -> &str {
+        &self.inner.account
+    }
+    pub fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+    pub fn http(&self) -> &Arc<dyn Http> {
+        &self.inner.http
+    }
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+    pub fn changes(&self) -> &Changes {
+        &self.inner.changes
+    }
+
+    /// The manifest to show: the downloaded one at once if there is one, else the server's by the route table.
+    pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
+            let value = self.prove(&signed, Via::Device)?;
+            return Ok(Dated {
+                value,
+                as_of_ms,
+                stale: false,
+                offline: self.inner.cache.is_offline(),
+            });
+        }
+        match self.manifest_of_server(kind, id).await {
+            // A lesson that is here brought its course's manifest with it.
+            Err(
+                e @ (Error::Net(Net::Offline(_) | Net::BadReply { .. })
+                | Error::NotDownloaded { .. }),
+            ) => {
+                let Some((signed, as_of_ms)) = self.with_a_lesson(kind, id)? else { return Err(e) };
+                let value = self.prove(&signed, Via::Device)?;
+                Ok(Dated { value, as_of_ms, stale: true, offline: true })
+            }
+            other => other,
+        }
+    }
+
+    /// The server's manifest, or the newest that was kept.
+    pub async fn manifest_of_server(
+        &self,
+        kind: Kind,
+        id: &Slug,
+    ) -> Result<Dated<Arc<OpenManifest>>> {
+        let path = format!("/api/{}/{id}/manifest", kind.path());
+        let cached = self.inner.cache.get(&path, || {}).await?;
+        let value =
+            self.prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)?;
+        if value.manifest.id() != id {
+            return Err(Error::Corrupt(format!(
+                "the manifest of {id} names {}",
+                value.manifest.id()
+            )));
+        }
+        Ok(Dated {
+            value,
+            as_of_ms: cached.as_of_ms,
+            stale: cached.is_dated(),
+            offline: cached.offline,
+        })
+    }
+
+    /// The manifest as far as it is on this device: never asks the network. For titles.
+    pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
+        if let Some((signed, _)) = self.downloaded(kind, id)? {
+            return self.prove(&signed, Via::Device).map(Some);
+        }
+        let path = format!("/api/{}/{id}/manifest", kind.path());
+        let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
+        match self.inner.cache.get_by(route, &path, || {}).await.map_err(Error::from) {
+            Ok(cached) => self
+                .prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)
+                .map(Some),
+            Err(Error::NotDownloaded { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Checks the signature against the key that this server was first seen with, and pins a first key. What is on this device may
+    /// have come by cable, under a key that a person agreed to.
+    fn prove(&self, signed_json: &str, via: Via) -> Result<Arc<OpenManifest>> {
+        let signed: SignedManifest = serde_json::from_str(signed_json)
+            .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+        let version = signed.version();
+        if let Some(known) = self.inner.manifests.get(&version)
+            && known.signed == signed
+        {
+            return Ok(known);
+        }
+        let accepted = via == Via::Device && self.is_accepted(&signed.key)?;
+        let pinned = match accepted {
+            true => Some(signed.key.clone()),
+            false => pinned_key(&self.inner.content, &self.inner.base_url)?,
+        };
+        let manifest =
+            signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
+        if pinned.is_none() {
+            self.inner.content.with(|conn| {
+                conn.execute(
+                    "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
+                    [&self.inner.base_url, &signed.key],
+                )?;
+                Ok(())
+            })?;
+            self.record_keys();
+        }
+        let weight = signed.manifest.len() * 3;
+        let open = Arc::new(OpenManifest { manifest, version, signed });
+        self.inner.manifests.put(version, open.clone(), weight);
+        Ok(open)
+    }
+
+    /// A key that the record lacks is there in the database all the same, and is written at the next start.
+    pub fn record_keys(&self) {
+        if let Err(e) = self.inner.storage.write_keys() {
+            tracing::warn!(error = %e, "the record of keys was not written");
+        }
+    }
+
+    /// The signed manifest whose bytes are all on this device, and when they were last checked.
+    fn downloaded(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
+        self.inner.content.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
+                     WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ''",
+                )?
+                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("signed")?, r.get("checked_ms")?)))
+                .optional()?)
+        })
+    }
+
+    /// The newest signed manifest of which at least a lesson is here.
+    fn with_a_lesson(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
+        self.inner.content.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
+                     WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 ORDER BY v.version DESC LIMIT 1",
+                )?
+                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("signed")?, r.get("checked_ms")?)))
+                .optional()?)
+        })
+    }
+
+    /// A compiled blob (section body, quiz, story, vocabulary), fetched if it is not here.
+    pub async fn body<T: DeserializeOwned>(&self, hash: BlobHash) -> Result<T> {
+        let warm = self.inner.blobs.is_warm(hash);
+        let bytes = match self.inner.blobs.get(hash)? {
+            Some(bytes) => {
+                self.count_hit(warm);
+                bytes
+            }
+            None => {
+                self.fetch_blob(hash, Came::Asked).await?;
+                self.inner
+                    .blobs
+                    .get(hash)?
+                    .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })?
+            }
+        };
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
+    }
+
+    /// Where a blob's bytes are; fetched first if it is not here.
+    pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
+        let warm = self.inner.blobs.is_warm(hash);
+        if let Some(place) = self.inner.blobs.locate(hash)? {
+            self.count_hit(warm);
+            return Ok(place);
+        }
+        self.fetch_blob(hash, Came::Asked).await?;
+        self.inner
+            .blobs
+            .locate(hash)?
+            .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })
+    }
+
+    fn count_hit(&self, warm: bool) {
+        let origin = if warm { Origin::Memory } else { Origin::Disk };
+        self.inner.cache.count_blob(Some(origin), false);
+    }
+
+    /// Fetches a blob that nobody asked for yet.
+    pub(super) async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
+        self.fetch_blob(hash, Came::Ahead).await
+    }
+
+    /// Cache-first for one blob: one request however many ask. A blob that a download needs which counts as ready is noticed: the rest of
+    /// that download is looked through, and fetched as far as it is missing, once this blob has come.
+    async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
+        let lost = came == Came::Asked && self.inner.storage.note_lost(&[hash])?;
+        let _mending = lost.then(|| Mending(self));
+        if self.inner.cache.is_offline() {
+            self.inner.cache.count_blob(None, false);
+            return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });
+        }
+        let library = self.clone();
+        let flight = self
+            .inner
+            .fetching
+            .join(hash, move || Box::pin(async move { library.stream_blob(hash, came).await }));
+        let joined = flight.joined;
+        let done = flight.await;
+        if came == Came::Asked {
+            let origin = matches!(done, Some(Ok(()))).then_some(Origin::Network);
+            self.inner.cache.count_blob(origin, joined);
+        }
+        match done {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Error::Net(Net::Offline(_)))) => {
+                Err(Error::NotDownloaded { what: hash.to_hex(), size: None })
+            }
+            Some(Err(e)) => Err(e),
+            None => Err(Error::Internal("a request was stopped by a fault".into())),
+        }
+    }
+}
+
+/// The key that this server's manifests were first signed with, as far as this device knows.
+fn pinned_key(content: &Db<Error>, base_url: &str) -> Result<Option<String>> {
+    content.with(|conn| {
+        Ok(conn
+            .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
+            .query_row([base_url], |r| r.get("key"))
+            .optional()?)
+    })
+}
+
+/// A manifest is kept only if it is proved, a list only if it is one: what comes in their place must not push the good one out.
+fn judge(content: Db<Error>, base_url: String) -> Judge {
+    let check = move |path: &str, body: &[u8]| -> Result<()> {
+        let path = path.split('?').next().unwrap_or(path);
+        let is = |what: &str| path.strip_prefix("/api/").is_some_and(|p| p == what);
+        if path.ends_with("/manifest") {
+            let signed: SignedManifest = serde_json::from_slice(body)
+                .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+            let pinned = pinned_key(&content, &base_url)?;
+            signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
+        } else if is(Kind::Course.path()) || is(Kind::Story.path()) {
+            serde_json::from_slice::<Page<serde::de::IgnoredAny>>(body)
+                .map_err(|e| Net::BadReply { url: path.to_owned(), problem: e.to_string() })?;
+        }
+        Ok(())
+    };
+    Box::new(move |path, body| {
+        check(path, body).map_err(|e| match e {
+            Error::Corrupt(problem) => Rejection::Corrupt(problem),
+            e => Rejection::BadReply(e.to_string()),
+        })
+    })
+}

@@ -1,0 +1,216 @@
+//! Search as one types, offline too: the catalogue as far as it is known, and the text of all that is on this device.
+
+use carrel_model::{
+    ItemId, Slug,
+    content::{ManifestContent, SectionBody, Story},
+};
+use rusqlite::params;
+
+use crate::{
+    Result,
+    library::{Kind, Library, OpenManifest, plain_text},
+};
+
+const MOST: usize = 50;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HitKind {
+    Course,
+    Section,
+    Story,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    pub kind: HitKind,
+    pub item: ItemId,
+    pub title: String,
+    pub course_title: String,
+    /// Plain text, U+0002 and U+0003 around each found part.
+    pub snippet: String,
+}
+
+impl Library {
+    /// Titles first, then text, best first; at most 50.
+    pub fn search(&self, q: &str) -> Result<Vec<Hit>> {
+        let words: Vec<String> = q.split_whitespace().take(8).map(str::to_lowercase).collect();
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut hits = self.search_titles(&words)?;
+        hits.extend(self.search_text(&words)?);
+        let mut seen = std::collections::HashSet::new();
+        hits.retain(|h| seen.insert(h.item.clone()));
+        hits.truncate(MOST);
+        Ok(hits)
+    }
+
+    fn search_titles(&self, words: &[String]) -> Result<Vec<Hit>> {
+        let mut hits = Vec::new();
+        for (kind, hit_kind) in [(Kind::Course, HitKind::Course), (Kind::Story, HitKind::Story)] {
+            self.inner.lists.with(|conn| {
+                let clause =
+                    words.iter().map(|_| "instr(words, ?) > 0").collect::<Vec<_>>().join(" AND ");
+                let sql = format!(
+                    "SELECT id, title FROM listed WHERE kind = '{}' AND {clause}
+                     ORDER BY instr(lower(title), ?) = 0, position LIMIT 20",
+                    kind.as_str()
+                );
+                let values = words.iter().chain(words.first());
+                let rows = conn
+                    .prepare_cached(&sql)?
+                    .query_map(rusqlite::params_from_iter(values), |r| {
+                        Ok((r.get::<_, String>("id")?, r.get("title")?))
+                    })?
+                    .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+                hits.extend(rows.into_iter().filter_map(|(id, title)| {
+                    Some(Hit {
+                        kind: hit_kind,
+                        item: ItemId::new(id).ok()?,
+                        title,
+                        course_title: String::new(),
+                        snippet: String::new(),
+                    })
+                }));
+                Ok(())
+            })?;
+        }
+        Ok(hits)
+    }
+
+    fn search_text(&self, words: &[String]) -> Result<Vec<Hit>> {
+        // Scripts without spaces are not cut into words by unicode61: these are looked for as they stand.
+        let spaced = words.iter().all(|w| w.chars().all(|c| c < '\u{2e80}'));
+        self.inner.content.with(|conn| {
+            let row = |r: &rusqlite::Row<'_>| {
+                let kind: String = r.get("kind")?;
+                Ok((kind, r.get::<_, String>("item")?, r.get("title")?, r.get("course_title")?, r.get("snippet")?))
+            };
+            let rows: Vec<(String, String, String, String, String)> = if spaced {
+                let query = words.iter().map(|w| format!("\"{}\"*", w.replace('"', ""))).collect::<Vec<_>>().join(" ");
+                conn.prepare_cached(
+                    "SELECT t.kind, t.item, t.title, t.course_title,
+                            snippet(page_words, 1, char(2), char(3), '…', 16) AS snippet
+                     FROM page_words JOIN page_text t ON t.rowid = page_words.rowid
+                     WHERE page_words MATCH ?1 AND t.account = ?2
+                     ORDER BY bm25(page_words, 8.0, 1.0) LIMIT 40",
+                )?
+                .query_map(params![query, self.inner.account], row)?
+                .collect::<rusqlite::Result<_>>()?
+            } else {
+                conn.prepare_cached(
+                    "SELECT kind, item, title, course_title, substr(body, max(1, instr(body, ?1) - 20), 60) AS snippet
+                     FROM page_text WHERE account = ?2 AND (instr(body, ?1) > 0 OR instr(title, ?1) > 0) LIMIT 40",
+                )?
+                .query_map(params![words.join(" "), self.inner.account], row)?
+                .collect::<rusqlite::Result<_>>()?
+            };
+            Ok(rows
+                .into_iter()
+                .filter_map(|(kind, item, title, course_title, snippet)| {
+                    let kind = if kind == "story" { HitKind::Story } else { HitKind::Section };
+                    Some(Hit { kind, item: ItemId::new(item).ok()?, title, course_title, snippet })
+                })
+                .collect())
+        })
+    }
+
+    /// Puts the text of a downloaded course or story into the index, in place of what was there.
+    pub fn index(&self, manifest: &OpenManifest) -> Result<()> {
+        let mut pages: Vec<(ItemId, &'static str, String, String, String)> = Vec::new();
+        let root = manifest.manifest.id();
+        let story_text = |hash| -> Result<Option<(String, String)>> {
+            let Some(bytes) = self.inner.blobs.get(hash)? else { return Ok(None) };
+            let Ok(story) = serde_json::from_slice::<Story>(&bytes) else { return Ok(None) };
+            let text = story
+                .pages
+                .iter()
+                .flat_map(|p| &p.sentences)
+                .map(|s| s.text.as_str())
+                .collect::<Vec<_>>()
+                .join(" ");
+            Ok(Some((story.title, text)))
+        };
+        match &manifest.manifest.content {
+            ManifestContent::Course { meta, outline } => {
+                for lesson in &outline.lessons {
+                    for section in &lesson.sections {
+                        let Some(bytes) = self.inner.blobs.get(section.body)? else { continue };
+                        let Ok(body) = serde_json::from_slice::<SectionBody>(&bytes) else {
+                            continue;
+                        };
+                        let item = ItemId::section(root, &lesson.id, &section.id);
+                        pages.push((
+                            item,
+                            "section",
+                            section.title.clone(),
+                            meta.title.clone(),
+                            plain_text(&body),
+                        ));
+                    }
+                }
+                for story in &outline.stories {
+                    if let Some((title, text)) = story_text(story.body)? {
+                        pages.push((
+                            ItemId::within(root, &story.id),
+                            "story",
+                            title,
+                            meta.title.clone(),
+                            text,
+                        ));
+                    }
+                }
+            }
+            ManifestContent::Story { body, .. } => {
+                if let Some((title, text)) = story_text(*body)? {
+                    pages.push((ItemId::from(root.clone()), "story", title, String::new(), text));
+                }
+            }
+        }
+        self.inner.content.with(|conn| {
+            let tx = conn.transaction()?;
+            tx.execute("DELETE FROM page_text WHERE account = ?1 AND root = ?2", params![self.inner.account, root.as_str()])?;
+            for (item, kind, title, course_title, body) in &pages {
+                tx.prepare_cached(
+                    "INSERT OR REPLACE INTO page_text (account, root, item, kind, title, course_title, body)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![self.inner.account, root.as_str(), item.as_str(), kind, title, course_title, body])?;
+            }
+            tx.commit()?;
+            Ok(())
+        })
+    }
+
+    /// Indexes what is ready and not in the index: the index is not part of what a rebuilt database gets from its records.
+    pub fn index_missing(&self) -> Result<()> {
+        let missing: Vec<(String, String)> = self.inner.content.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT kind, id FROM download d WHERE account = ?1 AND scope = '' AND ready IS NOT NULL
+                       AND NOT EXISTS (SELECT 1 FROM page_text p WHERE p.account = d.account AND p.root = d.id)",
+                )?
+                .query_map([&self.inner.account], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })?;
+        for (kind, id) in missing {
+            if let Ok(id) = Slug::new(id)
+                && let Some(manifest) = self.ready_manifest(Kind::of_str(&kind), &id)?
+            {
+                self.index(&manifest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a course or story out of the index.
+    pub fn unindex(&self, root: &Slug) -> Result<()> {
+        self.inner.content.with(|conn| {
+            conn.execute(
+                "DELETE FROM page_text WHERE account = ?1 AND root = ?2",
+                params![self.inner.account, root.as_str()],
+            )?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! An answer to a player: validators, one range of bytes, and a body that is read in pieces.
+//!
+//! Not here: who may ask (`mod`), bytes that are not proved yet (`growing`).
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use carrel_model::BlobHash;
+use futures_util::stream;
+
+use crate::{
+    blobs::Place,
+    media::{kind::media_type, range},
+};
+
+/// The most that is read at once, and the most that one answer to an open-ended range carries: a seek throws away no more.
+pub const CHUNK: u64 = 1024 * 1024;
+/// What is in a blob never changes.
+pub const FOREVER: &str = "private, max-age=31536000, immutable";
+/// What is not proved must not outlive its player.
+pub const UNPROVED: &str = "no-store";
+
+/// The part of the bytes that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    pub start: u64,
+    /// Without this byte.
+    pub end: u64,
+}
+
+/// Works out head and part of an answer. `Err`: the whole answer, because there is nothing to send.
+pub fn head(
+    hash: BlobHash,
+    size: u64,
+    media_type: &'static str,
+    caching: &'static str,
+    asked: (&Method, &HeaderMap),
+) -> Result<(StatusCode, HeaderMap, Part), Response> {
+    let (method, headers) = asked;
+    let etag = format!("\"{hash}\"");
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    let mut out = HeaderMap::new();
+    let set = |out: &mut HeaderMap, name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            out.insert(name, value);
+        }
+    };
+    set(&mut out, header::ETAG, &etag);
+    set(&mut out, header::ACCEPT_RANGES, "bytes");
+    set(&mut out, header::CACHE_CONTROL, caching);
+    set(&mut out, header::CONTENT_TYPE, media_type);
+    if text(header::IF_NONE_MATCH)
+        .is_some_and(|v| v.split(',').any(|t| t.trim() == etag || t.trim() == "*"))
+    {
+        return Err((StatusCode::NOT_MODIFIED, out).into_response());
+    }
+    // A range of something else is no use: then the whole.
+    let wanted =
+        text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
+    let (status, start, end) = match range::parse(wanted, size) {
+        range::Asked::Whole => (StatusCode::OK, 0, size),
+        range::Asked::From(start) => (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK)),
+        range::Asked::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
+        range::Asked::Unsatisfiable => {
+            set(&mut out, header::CONTENT_RANGE, &format!("bytes */{size}"));
+            return Err((StatusCode::RANGE_NOT_SATISFIABLE, out).into_response());
+        }
+    };
+    if status == StatusCode::PARTIAL_CONTENT {
+        set(&mut out, header::CONTENT_RANGE, &format!("bytes {start}-{}/{size}", end - 1));
+    }
+    set(&mut out, header::CONTENT_LENGTH, &(end - start).to_string());
+    if method == Method::HEAD {
+        return Err((status, out).into_response());
+    }
+    Ok((status, out, Part { start, end }))
+}
+
+/// A blob that is here, proved.
+pub fn of_place(
+    hash: BlobHash,
+    place: Arc<Place>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response {
+    let kind = media_type(&place.read_at(0, 512).unwrap_or_default());
+    let (status, out, part) = match head(hash, place.size(), kind, FOREVER, (method, headers)) {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    let body = stream::try_unfold(part.start, move |at| {
+        let place = place.clone();
+        async move {
+            if at >= part.end {
+                return Ok(None);
+            }
+            let len = usize::try_from((part.end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
+            let bytes = tokio::task::spawn_blocking(move || place.read_at(at, len))
+                .await
+                .map_err(std::io::Error::other)?;
+            let bytes = bytes.map_err(std::io::Error::other)?;
+            if bytes.is_empty() {
+                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+            }
+            let next = at + bytes.len() as u64;
+            Ok(Some((bytes, next)))
+        }
+    });
+    (status, out, Body::from_stream(body)).into_response()
+}

@@ -1,0 +1,203 @@
+//! Who goes when space is short: unfinished files that nobody wants, then what was fetched ahead, then what was used long ago, then the
+//! lesson that a learner is in. What a pinned download needs never goes by itself.
+//!
+//! A plan is read without holding anybody up; each blob is looked at again in the transaction that removes it.
+
+use carrel_model::BlobHash;
+use carrel_sqlite::Change;
+use rusqlite::{Connection, params};
+
+use crate::{
+    Result,
+    blobs::{doom, hash_at},
+    storage::Storage,
+};
+
+/// Blobs that are removed in one transaction.
+const AT_ONCE: usize = 128;
+/// Uses within one hour count as equally old: then the largest goes first, so that few go.
+const AGE_MS: i64 = 3_600_000;
+/// Never fetched again while the learner waits for less.
+const LEAST_FOR_FULL: u64 = 1024 * 1024;
+
+/// True if nothing that must stay needs it.
+const FREE: &str = "NOT EXISTS (SELECT 1 FROM need n JOIN version v ON v.version = n.version WHERE n.hash = b.hash AND v.pins > 0)";
+const FAR: &str = "NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)";
+
+/// In the order of going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Ahead,
+    Used,
+    Near,
+}
+
+impl Class {
+    fn condition(self) -> String {
+        match self {
+            Self::Ahead => format!("b.origin = 0 AND {FAR} AND {FREE}"),
+            Self::Used => format!("b.origin = 1 AND {FAR} AND {FREE}"),
+            Self::Near => format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {FREE}"),
+        }
+    }
+}
+
+impl Storage {
+    /// Removes what may go until `bytes` are freed or nothing is left that may; gives how many were freed.
+    pub fn evict(&self, bytes: u64) -> Result<u64> {
+        self.evict_classes(bytes, &[Class::Ahead, Class::Used, Class::Near])
+    }
+
+    /// Everything that no pinned download needs; gives the bytes that were freed.
+    pub fn clear_cache(&self) -> Result<u64> {
+        let freed = self.evict(u64::MAX)?;
+        self.give_back()?;
+        self.inner.changes.tell_one(Change::Storage);
+        Ok(freed)
+    }
+
+    /// The disk was full while `bytes` were written: twice as much is removed. `Ok` if at least `bytes` went.
+    pub fn make_room(&self, bytes: u64) -> Result<()> {
+        let wanted = bytes.saturating_mul(2).max(LEAST_FOR_FULL);
+        let freed = match self.evict(wanted) {
+            // Removing rows writes too.
+            Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.give_up_ballast() => {
+                self.evict(wanted)?
+            }
+            other => other?,
+        };
+        if freed >= bytes {
+            return Ok(());
+        }
+        self.set_full(bytes - freed);
+        Err(crate::Error::NoSpace { missing: bytes - freed, limit: super::Limit::Disk })
+    }
+
+    fn evict_classes(&self, bytes: u64, classes: &[Class]) -> Result<u64> {
+        if self.is_degraded() {
+            return Ok(0);
+        }
+        let _turn = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(e) = self.inner.blobs.write_touches() {
+            tracing::debug!(error = %e, "what was used last is not known");
+        }
+        let mut freed = self.drop_unwanted_parts(bytes)?;
+        for class in classes {
+            if freed >= bytes {
+                break;
+            }
+            let plan = self.plan(*class, bytes - freed)?;
+            for batch in plan.chunks(AT_ONCE) {
+                freed += self.remove_if_free(*class, batch)?;
+            }
+        }
+        if freed > 0 {
+            tracing::info!(storage.freed = freed, "content was removed to make room");
+        }
+        Ok(freed)
+    }
+
+    /// The oldest of a class, enough for `bytes`.
+    fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
+        self.inner.db.with(|conn| {
+            let mut stmt = conn.prepare_cached(&format!(
+                "SELECT b.hash, b.size FROM blob b WHERE {} ORDER BY b.used_ms / {AGE_MS}, b.size DESC",
+                class.condition()
+            ))?;
+            let mut rows = stmt.query([])?;
+            let (mut plan, mut sum) = (Vec::new(), 0_u64);
+            while sum < bytes
+                && let Some(r) = rows.next()?
+            {
+                plan.push(hash_at(r, 0)?);
+                sum = sum.saturating_add(r.get::<_, i64>(1)?.unsigned_abs());
+            }
+            Ok(plan)
+        })
+    }
+
+    /// One transaction: what has become needed meanwhile stays; a download that is not pinned and loses a blob is none any more.
+    fn remove_if_free(&self, class: Class, batch: &[BlobHash]) -> Result<u64> {
+        let (gone, freed, told) = self.inner.db.write(|tx| {
+            let mut still = tx.prepare_cached(&format!(
+                "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
+                class.condition()
+            ))?;
+            let (mut gone, mut freed, mut told) = (Vec::new(), 0, false);
+            for hash in batch {
+                let size: Vec<i64> =
+                    still.query_map([hash.0], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+                let Some(size) = size.first() else { continue };
+                told |= end_downloads_of(tx, *hash)?;
+                doom(tx, *hash)?;
+                gone.push(*hash);
+                freed += size.unsigned_abs();
+            }
+            Ok((gone, freed, told))
+        })?;
+        self.inner.blobs.forget_memory(gone);
+        self.inner.blobs.bury()?;
+        if told {
+            self.remove_records()?;
+            self.inner.changes.tell_one(Change::Downloads);
+        }
+        Ok(freed)
+    }
+
+    /// Unfinished files of blobs that nobody wants any more.
+    fn drop_unwanted_parts(&self, bytes: u64) -> Result<u64> {
+        let parts = self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT hash, bytes FROM part p WHERE NOT EXISTS (SELECT 1 FROM need n WHERE n.hash = p.hash)",
+                )?
+                .query_map([], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        let mut freed = 0;
+        for (hash, size) in parts {
+            if freed >= bytes {
+                break;
+            }
+            if self.inner.blobs.discard_part(hash)? {
+                freed += size.unsigned_abs();
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Gives freed pages of `content.db` back to the disk.
+    pub(super) fn give_back(&self) -> Result<()> {
+        if self.is_degraded() {
+            return Ok(());
+        }
+        self.inner.db.with(|conn| {
+            // A row for each page: it goes on as long as it is asked.
+            let mut pages = conn.prepare("PRAGMA incremental_vacuum")?;
+            let mut rows = pages.query([])?;
+            while rows.next()?.is_some() {}
+            drop(rows);
+            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Ok(())
+        })
+    }
+}
+
+/// A download that nobody pinned ends when the first of its blobs goes: it would not be whole. Its text leaves the index.
+fn end_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
+    let ended = tx
+        .prepare_cached(
+            "DELETE FROM download WHERE pinned = 0 AND (
+               ready IN (SELECT version FROM need WHERE hash = ?1) OR wanted IN (SELECT version FROM need WHERE hash = ?1))
+             RETURNING account, id, scope",
+        )?
+        .query_map([hash.0], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for (account, id, scope) in &ended {
+        if scope.is_empty() {
+            tx.prepare_cached("DELETE FROM page_text WHERE account = ?1 AND root = ?2")?
+                .execute(params![account, id])?;
+        }
+    }
+    Ok(!ended.is_empty())
+}

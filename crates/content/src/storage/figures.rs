@@ -1,0 +1,211 @@
+//! What the Storage screen shows. Sums come from tables that are kept in step (`tally`, `version`), so that 10,000 courses cost no more
+//! than ten; what two courses share is counted once in sums, and by each course in its row.
+
+use std::{fs, path::Path};
+
+use rusqlite::params;
+
+use crate::{
+    Result,
+    blobs::MediaKind,
+    download::{Phase, Wish},
+    library::Kind,
+    storage::{Limits, Measured, Shortage, Storage},
+};
+
+/// Bytes of one kind; shared ones counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindFigures {
+    pub kind: MediaKind,
+    pub blobs: u64,
+    pub bytes: u64,
+}
+
+/// All bytes of this device's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    pub measured: Measured,
+    pub limits: Limits,
+    /// The budget that follows from limits and disk.
+    pub budget: u64,
+    pub by_kind: Vec<KindFigures>,
+    /// Blobs that this account's downloads need, each once.
+    pub mine: u64,
+    /// Blobs that only downloads of other learners of this device need.
+    pub others: u64,
+    /// Blobs that no download needs: they go by themselves when space is short.
+    pub cache: u64,
+    /// Unfinished files.
+    pub unfinished: u64,
+    /// What `content.db` takes beside the small bodies in it (the index, the lists, the search text), and `records/`.
+    pub index: u64,
+    pub trouble: Option<Shortage>,
+}
+
+/// One download of this account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CourseFigures {
+    pub wish: Wish,
+    pub phase: Phase,
+    pub pinned: bool,
+    /// Bytes that are here; all of `by_kind` when it is ready.
+    pub bytes: u64,
+    pub total: u64,
+    /// Of the version that is here or wanted, in the order of `MediaKind::ALL`.
+    pub by_kind: [u64; 5],
+    pub used_ms: i64,
+}
+
+/// What taking a download off the device gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// Bytes that nothing else needs.
+    pub freed: u64,
+    /// Bytes that stay, because something else needs them.
+    pub shared: u64,
+}
+
+impl Storage {
+    /// Four statements, and the sizes of three files.
+    pub fn figures(&self, account: &str) -> Result<Figures> {
+        let mut figures = self.inner.db.read(|conn| {
+            let measured = self.measure_at(conn)?;
+            let limits = self.limits_at(conn)?;
+            let by_kind = conn
+                .prepare_cached("SELECT kind, blobs, bytes FROM tally ORDER BY kind")?
+                .query_map([], |r| {
+                    Ok(KindFigures {
+                        kind: MediaKind::of_number(r.get(0)?),
+                        blobs: unsigned(r, 1)?,
+                        bytes: unsigned(r, 2)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let mine = conn
+                .prepare_cached(
+                    "SELECT coalesce(sum(size), 0) FROM (
+                       SELECT DISTINCT b.hash, b.size
+                       FROM download d JOIN need n ON n.version IN (d.ready, d.wanted) JOIN blob b ON b.hash = n.hash
+                       WHERE d.account = ?1)",
+                )?
+                .query_row([account], |r| unsigned(r, 0))?;
+            let (needed, inline) = conn
+                .prepare_cached(
+                    "SELECT coalesce(sum(size) FILTER (WHERE EXISTS (SELECT 1 FROM need n WHERE n.hash = b.hash)), 0),
+                            coalesce(sum(size) FILTER (WHERE inline = 1), 0)
+                     FROM blob b",
+                )?
+                .query_row([], |r| Ok((unsigned(r, 0)?, unsigned(r, 1)?)))?;
+            let unfinished = conn
+                .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM part")?
+                .query_row([], |r| unsigned(r, 0))?;
+            let all: u64 = by_kind.iter().map(|k| k.bytes).sum();
+            Ok(Figures {
+                measured,
+                limits,
+                budget: limits.budget(measured),
+                by_kind,
+                mine,
+                others: needed.saturating_sub(mine),
+                cache: all.saturating_sub(needed),
+                unfinished,
+                index: inline,
+                trouble: None,
+            })
+        })?;
+        let files: u64 = ["content.db", "content.db-wal", "content.db-shm"]
+            .iter()
+            .map(|name| fs::metadata(self.inner.dir.join(name)).map_or(0, |m| m.len()))
+            .sum();
+        let records = folder_bytes(&self.inner.dir.join(super::records::RECORDS));
+        figures.index = files.saturating_sub(figures.index) + records;
+        figures.trouble = self.trouble();
+        Ok(figures)
+    }
+
+    /// This account's downloads, the largest first; with how many there are in all.
+    pub fn courses(
+        &self,
+        account: &str,
+        offset: u32,
+        limit: u32,
+    ) -> Result<(Vec<CourseFigures>, u64)> {
+        self.inner.db.read(|conn| {
+            let total = conn
+                .prepare_cached("SELECT count(*) FROM download WHERE account = ?1")?
+                .query_row([account], |r| unsigned(r, 0))?;
+            let rows = conn
+                .prepare_cached(
+                    "SELECT d.kind, d.id, d.scope, d.phase, d.pinned, d.used_ms,
+                            CASE WHEN d.phase = 'ready' THEN v.bytes ELSE d.bytes_done END AS here,
+                            coalesce(v.bytes, d.bytes_total) AS total,
+                            coalesce(v.text_bytes, 0), coalesce(v.picture_bytes, 0), coalesce(v.audio_bytes, 0),
+                            coalesce(v.video_bytes, 0), coalesce(v.other_bytes, 0)
+                     FROM download d LEFT JOIN version v ON v.version = coalesce(d.wanted, d.ready)
+                     WHERE d.account = ?1 ORDER BY here DESC, d.kind, d.id, d.scope LIMIT ?2 OFFSET ?3",
+                )?
+                .query_map(params![account, limit, offset], |r| {
+                    let id = carrel_model::Slug::new(r.get::<_, String>(1)?);
+                    let mut by_kind = [0; 5];
+                    for (n, bytes) in by_kind.iter_mut().enumerate() {
+                        *bytes = unsigned(r, 8 + n)?;
+                    }
+                    Ok(id.ok().map(|id| CourseFigures {
+                        wish: Wish { kind: Kind::of_str(&r.get::<_, String>(0).unwrap_or_default()), id, scope: r.get(2).unwrap_or_default() },
+                        phase: Phase::parse(&r.get::<_, String>(3).unwrap_or_default()),
+                        pinned: r.get(4).unwrap_or_default(),
+                        used_ms: r.get(5).unwrap_or_default(),
+                        bytes: unsigned(r, 6).unwrap_or_default(),
+                        total: unsigned(r, 7).unwrap_or_default(),
+                        by_kind,
+                    }))
+                })?
+                .filter_map(Result::transpose)
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok((rows, total))
+        })
+    }
+
+    /// What removing one download would free: only what no other version on this device needs.
+    pub fn removal(&self, account: &str, wish: &Wish) -> Result<Removal> {
+        self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "WITH mine AS (
+                       SELECT coalesce(ready, -1) AS a, coalesce(wanted, -1) AS b FROM download
+                       WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4),
+                     gone AS (
+                       SELECT version FROM mine JOIN version v ON v.version IN (mine.a, mine.b)
+                       WHERE NOT EXISTS (
+                         SELECT 1 FROM download d WHERE (d.ready = v.version OR d.wanted = v.version)
+                           AND NOT (d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4))),
+                     hashes AS (SELECT DISTINCT n.hash FROM mine JOIN need n ON n.version IN (mine.a, mine.b))
+                     SELECT
+                       coalesce(sum(b.size) FILTER (WHERE NOT other), 0), coalesce(sum(b.size) FILTER (WHERE other), 0)
+                     FROM (
+                       SELECT b.size, EXISTS (
+                         SELECT 1 FROM need m WHERE m.hash = h.hash AND m.version NOT IN (SELECT version FROM gone)) AS other
+                       FROM hashes h JOIN blob b ON b.hash = h.hash) b",
+                )?
+                .query_row(params![account, wish.kind.as_str(), wish.id.as_str(), wish.scope], |r| {
+                    Ok(Removal { freed: unsigned(r, 0)?, shared: unsigned(r, 1)? })
+                })?)
+        })
+    }
+}
+
+/// The length of every file under a folder.
+pub fn folder_bytes(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|e| match e.metadata() {
+            Ok(m) if m.is_dir() => folder_bytes(&e.path()),
+            Ok(m) => m.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+fn unsigned(r: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(r.get::<_, i64>(column)?).unwrap_or(0))
+}

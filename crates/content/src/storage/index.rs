@@ -1,0 +1,583 @@
+//! Opening `content.db`, whatever its state: as it is, compared with `records/`; made anew and filled from `records/` and the
+//! blob files if it is proven to be damaged or gone; in memory, filled the same way, while it cannot be opened.
+//!
+//! Nothing is renamed or deleted unless damage is proven and no other process uses the folder.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use carrel_model::BlobHash;
+use carrel_sqlite::{
+    Cause, DatabaseError, StorageError, confirm_damage,
+    db::{Repair, connect, in_memory, set_aside},
+};
+use carrel_system::Clock;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::{
+    Error, Result,
+    storage::{
+        BALLAST, LOCK, MIGRATIONS,
+        records::{
+            DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
+            restore_version,
+        },
+    },
+};
+
+const DATABASE: &str = "content.db";
+/// The setting that tells that every blob file has its row.
+const COMPLETE: &str = "complete";
+/// So many of our tables in a file make it ours, whatever its list of migrations holds.
+const OUR_TABLES: usize = 8;
+
+/// The database of one store.
+pub(super) struct Index {
+    dir: PathBuf,
+    /// A store below this one has blobs without a row here.
+    has_below: bool,
+    clock: Arc<dyn Clock>,
+    /// Held shared while the folder is used; none if it could not be had.
+    lock: Mutex<Option<File>>,
+    /// Why the database is in memory; none: the file is open.
+    degraded: Mutex<Option<Cause>>,
+    /// The same, for those who delete files.
+    read_only: Arc<AtomicBool>,
+}
+
+/// Why the file cannot be used now.
+struct Fault {
+    cause: Cause,
+    text: String,
+}
+
+impl From<carrel_sqlite::Error> for Fault {
+    fn from(e: carrel_sqlite::Error) -> Self {
+        Self { cause: e.cause(), text: e.to_string() }
+    }
+}
+impl From<Error> for Fault {
+    fn from(e: Error) -> Self {
+        let cause = match &e {
+            Error::Corrupt(_) => Cause::Corrupt,
+            Error::NoSpace { .. } => Cause::Full,
+            e => e.cause().unwrap_or(Cause::Other),
+        };
+        Self { cause, text: e.to_string() }
+    }
+}
+impl From<std::io::Error> for Fault {
+    fn from(e: std::io::Error) -> Self {
+        Self { cause: Cause::of_io(&e), text: e.to_string() }
+    }
+}
+
+impl Index {
+    pub fn new(dir: &Path, has_below: bool, clock: Arc<dyn Clock>) -> Self {
+        let (lock, degraded, read_only) = (Mutex::new(None), Mutex::default(), Arc::default());
+        Self { dir: dir.to_owned(), has_below, clock, lock, degraded, read_only }
+    }
+
+    /// Why the database is in memory now.
+    pub fn degraded(&self) -> Option<Cause> {
+        *self.degraded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// True while the database is in memory.
+    pub fn read_only(&self) -> Arc<AtomicBool> {
+        self.read_only.clone()
+    }
+    fn set_degraded(&self, cause: Option<Cause>) {
+        self.read_only.store(cause.is_some(), Ordering::Relaxed);
+        *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+    /// The folder is not used from here any more.
+    pub fn unlock(&self) {
+        self.lock().take();
+    }
+
+    /// Opens the file, or what stands for it. Fails only if not even memory can be had.
+    pub fn open(&self) -> Result<Connection> {
+        match self.open_file() {
+            Ok(conn) => {
+                self.set_degraded(None);
+                Ok(conn)
+            }
+            Err(fault) => self.stand_in(fault),
+        }
+    }
+
+    /// Opens the file if that is possible now.
+    pub fn open_again(&self) -> Option<Connection> {
+        match self.open_file() {
+            Ok(conn) => {
+                self.set_degraded(None);
+                Some(conn)
+            }
+            Err(fault) => {
+                tracing::debug!(error = fault.text, cause = %fault.cause, "content.db still cannot be opened");
+                self.set_degraded(Some(fault.cause));
+                None
+            }
+        }
+    }
+
+    fn stand_in(&self, fault: Fault) -> Result<Connection> {
+        tracing::warn!(error = fault.text, cause = %fault.cause, "content.db cannot be opened: it is left as it is, and what is here is read without it");
+        self.set_degraded(Some(fault.cause));
+        let mut conn = in_memory(MIGRATIONS, self.clock.now_ms())?;
+        if let Err(fault) = self.adopt(&mut conn) {
+            tracing::warn!(error = fault.text, "the records of downloads cannot be read");
+        }
+        Ok(conn)
+    }
+
+    fn open_file(&self) -> Result<Connection, Fault> {
+        self.enter()?;
+        match self.open_adopted() {
+            // Enough for the index of a log and a few pages; made again when there is space.
+            Err(fault) if fault.cause == Cause::Full && self.give_up_reserve() => {
+                self.open_adopted()
+            }
+            other => other,
+        }
+    }
+
+    fn open_adopted(&self) -> Result<Connection, Fault> {
+        let path = self.dir.join(DATABASE);
+        let fault = match self.open_as_it_is(&path) {
+            Ok(conn) => return Ok(conn),
+            Err(fault) => fault,
+        };
+        if !self.is_proven(&path, &fault) {
+            return Err(fault);
+        }
+        self.renew(&path, &fault.text)?;
+        self.open_as_it_is(&path)
+    }
+
+    fn open_as_it_is(&self, path: &Path) -> Result<Connection, Fault> {
+        let mut conn = connect(path, MIGRATIONS, self.clock.now_ms())?;
+        if let Some(problem) = foreign_schema(&conn)? {
+            return Err(Fault { cause: Cause::Corrupt, text: problem });
+        }
+        self.adopt(&mut conn)?;
+        Ok(conn)
+    }
+
+    /// True if the file itself shows that it is damaged, and not only a call failed.
+    fn is_proven(&self, path: &Path, fault: &Fault) -> bool {
+        if !matches!(fault.cause, Cause::Corrupt | Cause::Other) {
+            return false;
+        }
+        match confirm_damage(path) {
+            Ok(Some(_)) => return true,
+            Ok(None) => {}
+            Err(_) => return false,
+        }
+        // SQLite's checks do not see a changed byte within a text: the schema is compared, and then all indices.
+        let options = carrel_sqlite::Options { create: false, ..Default::default() };
+        let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
+        foreign_schema(&conn).is_ok_and(|found| found.is_some())
+            || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
+    }
+
+    /// Puts the damaged file aside, if nobody else has it open.
+    fn renew(&self, path: &Path, found: &str) -> Result<(), Fault> {
+        let mut lock = self.lock();
+        let busy = || Fault {
+            cause: Cause::Busy,
+            text: "content.db is damaged, and another process uses it".into(),
+        };
+        let file = lock.as_ref().ok_or_else(busy)?;
+        // A change of the lock is not atomic: on failure it is taken shared again.
+        file.unlock()?;
+        if file.try_lock().is_err() {
+            if file.try_lock_shared().is_err() {
+                lock.take();
+            }
+            return Err(busy());
+        }
+        tracing::error!(content.file = %path.display(), found, "content.db is damaged: it is put aside and made anew from what is here");
+        set_aside(path)?;
+        make_shared(&self.dir, DATABASE)?;
+        let file = lock.as_ref().ok_or_else(busy)?;
+        file.unlock()?;
+        file.lock_shared()?;
+        Ok(())
+    }
+
+    /// Takes part in the use of the folder. In a shared folder everything is the group's, the database too, before SQLite makes it.
+    fn enter(&self) -> Result<(), Fault> {
+        fs::create_dir_all(&self.dir)?;
+        let mut lock = self.lock();
+        if lock.is_none() {
+            let file = make_shared(&self.dir, LOCK)?;
+            // Held alone by a process that moves the content.
+            file.try_lock_shared()
+                .map_err(|e| Fault { cause: Cause::Busy, text: e.to_string() })?;
+            *lock = Some(file);
+        }
+        fs::create_dir_all(self.dir.join("blobs"))?;
+        crate::blobs::modes::share(&self.dir.join("blobs"), &self.dir);
+        make_shared(&self.dir, DATABASE)?;
+        Ok(())
+    }
+
+    fn give_up_reserve(&self) -> bool {
+        fs::remove_file(self.dir.join(BALLAST)).is_ok()
+    }
+
+    /// Compares the database with the records, and corrects it where they differ.
+    fn adopt(&self, conn: &mut Connection) -> Result<(), Fault> {
+        let records = Records::of(&self.dir);
+        let downloads = records.downloads()?;
+        let keys = records.keys().unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "the record of keys cannot be read");
+            None
+        });
+        let differ = self.differences(conn, &downloads, keys.as_ref())?;
+        if differ.is_empty() {
+            return Ok(());
+        }
+        // Before anything is corrected: a row that is not found may be there, and its index damaged.
+        if !differ.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
+            carrel_sqlite::integrity_check(conn)?;
+        }
+        let now = self.clock.now_ms();
+        let tx =
+            conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
+        if differ.fresh {
+            set_complete(&tx, self.has_no_files())?;
+        }
+        if let (true, Some(keys)) = (differ.keys, &keys) {
+            keys.restore(&tx)?;
+        }
+        for record in &differ.downloads {
+            restore_download(&tx, record, &records, &self.dir, self.has_below, now)?;
+        }
+        if differ.pins {
+            tx.execute(&format!("UPDATE version SET pins = {PINS} WHERE pins <> {PINS}"), [])
+                .map_err(Error::from)?;
+        }
+        tx.commit().map_err(Error::from)?;
+        if !differ.downloads.is_empty() {
+            tracing::warn!(
+                download.count = differ.downloads.len(),
+                "downloads were taken from their records"
+            );
+        }
+        Ok(())
+    }
+
+    fn differences(
+        &self,
+        conn: &mut Connection,
+        downloads: &[DownloadRecord],
+        keys: Option<&Keys>,
+    ) -> Result<Differences> {
+        let tx = conn.transaction()?;
+        let mut differ = Differences::default();
+        let settings: i64 = tx.query_row(
+            "SELECT (SELECT count(*) FROM setting WHERE name = ?1) + (SELECT count(*) FROM blob)",
+            [COMPLETE],
+            |r| r.get(0),
+        )?;
+        differ.fresh = settings == 0;
+        if let Some(keys) = keys {
+            let here = Keys::of_rows(&tx)?;
+            differ.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
+                || keys.signing.iter().any(|(server, key)| here.signing.get(server) != Some(key))
+                || keys.accepted.iter().any(|key| !here.accepted.contains(key));
+        }
+        let mut whole = BTreeMap::new();
+        for record in downloads {
+            let key = [&record.account, &record.kind, &record.id, &record.scope];
+            let dropped = tx
+                .prepare_cached(
+                    "SELECT 1 FROM dropped_download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+                )?
+                .exists(key)?;
+            if !dropped && !self.is_as_recorded(&tx, record, &mut whole)? {
+                differ.downloads.push(record.clone());
+            }
+        }
+        differ.pins =
+            tx.prepare(&format!("SELECT 1 FROM version WHERE pins <> {PINS}"))?.exists([])?;
+        tx.commit()?;
+        Ok(differ)
+    }
+
+    /// `seen`: digests of versions that were compared already, and whether all their blobs have rows.
+    fn is_as_recorded(
+        &self,
+        conn: &Connection,
+        record: &DownloadRecord,
+        seen: &mut BTreeMap<i64, (BlobHash, bool)>,
+    ) -> Result<bool> {
+        let row: Option<(bool, String, Option<i64>)> = conn
+            .prepare_cached(
+                "SELECT pinned, phase, ready FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
+            )?
+            .query_row([&record.account, &record.kind, &record.id, &record.scope], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+            })
+            .optional()?;
+        let Some((pinned, phase, ready)) = row else { return Ok(false) };
+        let known = crate::download::Phase::parse(&phase) != crate::download::Phase::Absent;
+        if pinned != record.pinned || !known {
+            return Ok(false);
+        }
+        let (Some(recorded), Some(version)) = (&record.ready, ready) else {
+            // A version that became ready before there were records gets its record later.
+            return Ok(record.ready.is_none());
+        };
+        let (digest, whole) = match seen.get(&version) {
+            Some(known) => *known,
+            None => {
+                let Some(found) = VersionRecord::of_row(conn, version)? else { return Ok(false) };
+                let lacks = conn
+                    .prepare_cached(
+                        "SELECT 1 FROM need n LEFT JOIN blob b ON b.hash = n.hash
+                         WHERE n.version = ?1 AND (b.hash IS NULL
+                           OR b.inline <> EXISTS (SELECT 1 FROM blob_body y WHERE y.hash = n.hash))",
+                    )?
+                    .exists([version])?;
+                let found = (found.digest(), !lacks);
+                seen.insert(version, found);
+                found
+            }
+        };
+        Ok(digest == recorded.digest && (whole || self.has_below || phase != "ready"))
+    }
+
+    fn has_no_files(&self) -> bool {
+        fs::read_dir(self.dir.join("blobs")).is_ok_and(|mut files| files.next().is_none())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Repair for Index {
+    fn repair(&self, conn: Connection) -> Result<Connection, StorageError> {
+        if self.degraded().is_some() {
+            return Ok(conn);
+        }
+        let path = self.dir.join(DATABASE);
+        let fault = Fault { cause: Cause::Corrupt, text: "a statement found damage".into() };
+        if !self.is_proven(&path, &fault) {
+            return Ok(conn);
+        }
+        drop(conn);
+        self.open().map_err(|e| match e {
+            Error::Storage(e) => e,
+            e => StorageError::other(e.to_string()),
+        })
+    }
+}
+
+const PINS: &str = "(SELECT count(*) FROM download d WHERE d.pinned = 1 AND (d.wanted = version.version OR d.ready = version.version))";
+
+#[derive(Default)]
+struct Differences {
+    /// The database has no rows of blobs, and it was not decided yet what files without rows are.
+    fresh: bool,
+    keys: bool,
+    pins: bool,
+    downloads: Vec<DownloadRecord>,
+}
+impl Differences {
+    fn is_empty(&self) -> bool {
+        !self.fresh && !self.keys && !self.pins && self.downloads.is_empty()
+    }
+}
+
+pub(super) fn is_complete(conn: &Connection) -> Result<bool> {
+    Ok(conn
+        .prepare_cached("SELECT 1 FROM setting WHERE name = ?1 AND value = 1")?
+        .exists([COMPLETE])?)
+}
+pub(super) fn set_complete(tx: &Connection, complete: bool) -> Result<()> {
+    tx.prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
+        .execute(params![COMPLETE, i64::from(complete)])?;
+    Ok(())
+}
+
+/// The row of a download with all that it needs, from its record, its pack and the blob files.
+fn restore_download(
+    tx: &Connection,
+    record: &DownloadRecord,
+    records: &Records,
+    dir: &Path,
+    has_below: bool,
+    now_ms: i64,
+) -> Result<()> {
+    let restored = match &record.ready {
+        Some(ready) => {
+            let pack = records
+                .pack(ready.hash, &record.scope, &ready.signer)
+                .filter(|pack| pack.version.is_authentic());
+            match pack {
+                Some(pack) => Some(restore_pack(tx, &pack, dir)?),
+                // Without its pack the version is used if its row is still there.
+                None => known_version(tx, record)?,
+            }
+        }
+        None => None,
+    };
+    let (ready, whole) = match restored {
+        Some((version, whole)) => (Some(version), whole || has_below),
+        None => (None, false),
+    };
+    let phase = if whole { "ready" } else { "queued" };
+    tx.execute(
+        "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
+                               requested_ms, used_ms, checked_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, '', 0, coalesce((SELECT bytes FROM version WHERE version = ?6), 0), NULL, ?6, ?7, ?8, ?9, 0)
+         ON CONFLICT (account, kind, id, scope) DO UPDATE SET
+           pinned = excluded.pinned, ready = coalesce(excluded.ready, ready), reason = '',
+           wanted = CASE WHEN excluded.phase = 'ready' THEN NULL ELSE wanted END, phase = excluded.phase",
+        params![
+            record.account,
+            record.kind,
+            record.id,
+            record.scope,
+            phase,
+            ready,
+            record.pinned,
+            record.requested_ms,
+            now_ms
+        ],
+    )?;
+    tx.execute(
+        "UPDATE download SET bytes_done = bytes_total
+         WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND phase = 'ready'",
+        [&record.account, &record.kind, &record.id, &record.scope],
+    )?;
+    if let Some(c) = &record.carried {
+        tx.execute(
+            "INSERT OR REPLACE INTO carried (account, kind, id, version, server, server_name, as_of_ms, taken_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                record.account,
+                record.kind,
+                record.id,
+                c.version.0,
+                c.server,
+                c.server_name,
+                c.as_of_ms,
+                c.taken_ms
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Gives the version's number, and whether all that it needs is here.
+fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)> {
+    let version = restore_version(tx, &pack.version)?;
+    let mut whole = true;
+    for (hash, size, kind) in &pack.version.needs {
+        let row: Option<(bool, bool)> = tx
+            .prepare_cached(
+                "SELECT inline, EXISTS (SELECT 1 FROM blob_body y WHERE y.hash = b.hash) FROM blob b WHERE hash = ?1",
+            )?
+            .query_row([hash.0], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        if matches!(row, Some((inline, body)) if inline == body) {
+            continue;
+        }
+        let hex = hash.to_hex();
+        let file = fs::metadata(dir.join("blobs").join(&hex[..2]).join(&hex));
+        let size = size.unsigned_abs();
+        match (pack.bodies.get(hash), file) {
+            (Some(body), _) => restore_blob(tx, (*hash, *kind), body.len() as u64, Some(body), 0)?,
+            // Its bytes are hashed by the sweep.
+            (None, Ok(m)) if m.len() == size => restore_blob(tx, (*hash, *kind), size, None, 0)?,
+            _ => {
+                tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
+                whole = false;
+            }
+        }
+    }
+    Ok((version, whole))
+}
+
+fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64, bool)>> {
+    let Some(ready) = &record.ready else { return Ok(None) };
+    let version: Option<i64> = tx
+        .prepare_cached(
+            "SELECT version FROM version WHERE hash = ?1 AND scope = ?2 AND signer = ?3",
+        )?
+        .query_row(params![ready.hash.0, record.scope, ready.signer], |r| r.get(0))
+        .optional()?;
+    let Some(version) = version else { return Ok(None) };
+    let lacks = tx
+        .prepare_cached(
+            "SELECT 1 FROM need n WHERE n.version = ?1 AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.hash = n.hash)",
+        )?
+        .exists([version])?;
+    Ok(Some((version, !lacks)))
+}
+
+/// Tables, indices and triggers as text, without differences of line ends.
+fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
+    let mut rows = conn
+        .prepare(
+            "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
+             WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name",
+        )?
+        .query_map([], |r| {
+            let sql: String = r.get(2)?;
+            Ok((r.get(0)?, r.get(1)?, sql.replace("\r\n", "\n")))
+        })?
+        .collect::<rusqlite::Result<Vec<(String, String, String)>>>()?;
+    rows.retain(|(_, name, _)| !name.contains("schema_migration"));
+    Ok(rows)
+}
+
+/// What is wrong with the schema of a file whose list of migrations is complete, or that cannot be ours without one.
+fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
+    static OURS: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
+    let ours = match OURS.get() {
+        Some(ours) => ours,
+        None => {
+            let ours = schema_of(&in_memory(MIGRATIONS, 0)?)?;
+            OURS.get_or_init(|| ours)
+        }
+    };
+    let found = schema_of(conn)?;
+    if &found == ours {
+        // Then only the list of migrations can be wrong.
+        return Ok(match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
+            Ok(true) => None,
+            Ok(false) => Some("the list of migrations is not complete".into()),
+            Err(e) if e.cause() == Cause::Newer => None,
+            Err(e) => Some(format!("the list of migrations is damaged: {e}")),
+        });
+    }
+    let same = found.iter().filter(|row| ours.contains(row)).count();
+    match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
+        Ok(true) => Ok(Some("the schema is not that of its migrations".into())),
+        Err(carrel_sqlite::Error::NotOurs) if same >= OUR_TABLES => {
+            Ok(Some("the list of migrations is gone".into()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Makes a file of the folder, for its group if the folder is shared.
+fn make_shared(dir: &Path, name: &str) -> Result<File, Fault> {
+    let path = dir.join(name);
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    crate::blobs::modes::share(&path, dir);
+    Ok(file)
+}

@@ -1,0 +1,448 @@
+//! Space on this device: how much content may take, who goes when it is short, what is promised to downloads, and the figures of it all.
+//!
+//! Learners' work is elsewhere (`store`) and never touched from here. A [`Storage`] is one folder with `content.db` and `blobs/`; several
+//! processes may have the same one open.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `quota` | the numbers, pure |
+//! | `reserve` | promises |
+//! | `spare` | the floor, for what lies beside content |
+//! | `evict` | who goes, in which order |
+//! | `sweep` | what a kill left behind |
+//! | `figures` | what the Storage screen shows |
+//! | `place` | where content lies, and moving it |
+//! | `index` | opening `content.db`, whatever its state |
+//! | `records` | files from which `content.db` can be rebuilt |
+//!
+//! Not here: how blobs are kept (`cache`), what is wanted (`download`).
+
+mod evict;
+mod figures;
+mod index;
+mod place;
+mod quota;
+mod records;
+mod reserve;
+mod spare;
+mod sweep;
+
+use std::{
+    any::Any,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use carrel_model::BlobHash;
+use carrel_sqlite::{
+    Cause, Change, Changes, Migration, StorageError,
+    db::{Db, Repair},
+};
+use carrel_system::{Clock, Disk};
+pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
+pub use place::Places;
+pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limit, Limits, Measured, Shortage};
+pub(crate) use records::Records;
+pub use reserve::Reservation;
+use rusqlite::Connection;
+pub use spare::Spare;
+pub use sweep::Swept;
+
+use self::index::Index;
+use crate::{
+    Error, Result,
+    blobs::{BlobStore, Room},
+};
+
+/// The schema of `content.db`, in order.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "content",
+        sql: include_str!("../../../../migrations/content/0001_content.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "records",
+        sql: include_str!("../../../../migrations/content/0002_records.sql"),
+    },
+];
+
+/// Held shared by whoever uses the folder, alone by whoever moves it.
+const LOCK: &str = "content.lock";
+/// Given up when the disk is full, so that what makes room can write its rows.
+const BALLAST: &str = "ballast";
+const BALLAST_BYTES: usize = 1024 * 1024;
+/// Up to this many bytes that came in without a promise, the budget is not looked at again.
+const LOOK_AFTER: u64 = 8 * 1024 * 1024;
+/// A blob of less is written without a promise.
+const UNPROMISED: u64 = 1024 * 1024;
+
+/// Called at each step of what must be safe under a kill, with the step's name. Tests end the process there.
+pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// What a storage needs to know of the world.
+#[derive(Clone)]
+pub struct StorageOptions {
+    /// `content.db` and `blobs/` lie here.
+    pub dir: PathBuf,
+    /// The most that the organisation allows, in bytes.
+    pub policy_budget: Option<u64>,
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+    pub changes: Changes,
+    pub steps: Option<Steps>,
+    /// A store of the machine that this user may only read (see [`Storage::is_writable`]).
+    pub below: Option<PathBuf>,
+}
+
+/// A store that may be closed meanwhile.
+pub struct WeakStorage(Weak<Inner>);
+
+impl WeakStorage {
+    pub fn upgrade(&self) -> Option<Storage> {
+        self.0.upgrade().map(|inner| Storage { inner })
+    }
+}
+
+/// The content of this device. Clones share it.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    db: Db<Error>,
+    blobs: BlobStore,
+    policy_budget: Option<u64>,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    changes: Changes,
+    trouble: Mutex<Option<Shortage>>,
+    /// One at a time within this process; other processes are met in the database.
+    evicting: Mutex<()>,
+    unlooked: AtomicU64,
+    index: Arc<Index>,
+}
+
+impl Storage {
+    /// Opens or makes the folder. Blocking.
+    ///
+    /// If `content.db` cannot be opened now (a full disk, no permission, another program, a newer version), the storage
+    /// opens all the same: what is here can be read, nothing is changed, and [`Storage::look_again`] tries again.
+    pub fn open(options: StorageOptions) -> Result<Self> {
+        let has_below = options.below.is_some();
+        let index = Arc::new(Index::new(&options.dir, has_below, options.clock.clone()));
+        let db = Db::new(index.open()?);
+        let repair: Weak<dyn Repair> = Arc::downgrade(&index) as Weak<dyn Repair>;
+        db.set_repair(repair);
+        let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone());
+        blobs.set_read_only(index.read_only());
+        if let Some(below) = &options.below {
+            blobs.set_below(below);
+        }
+        if let Some(steps) = options.steps {
+            blobs.set_steps(steps);
+        }
+        let inner = Arc::new(Inner {
+            dir: options.dir,
+            db,
+            blobs: blobs.clone(),
+            policy_budget: options.policy_budget,
+            disk: options.disk,
+            clock: options.clock,
+            changes: options.changes,
+            trouble: Mutex::new(None),
+            evicting: Mutex::new(()),
+            unlooked: AtomicU64::new(0),
+            index,
+        });
+        let room: Weak<Inner> = Arc::downgrade(&inner);
+        blobs.set_room(room);
+        let storage = Self { inner };
+        if !storage.is_degraded() && !storage.fill_ballast() {
+            storage.set_full(BALLAST_BYTES as u64);
+        }
+        Ok(storage)
+    }
+
+    /// Why `content.db` is not open; none if it is. Then nothing is downloaded, removed or swept.
+    pub fn degraded(&self) -> Option<Cause> {
+        self.inner.index.degraded()
+    }
+    pub fn is_degraded(&self) -> bool {
+        self.degraded().is_some()
+    }
+    /// `Err` while `content.db` is not open: what is wanted now would be forgotten.
+    pub fn need_index(&self) -> Result<()> {
+        match self.degraded() {
+            None => Ok(()),
+            Some(cause) => {
+                let text = format!("the index of downloaded content cannot be opened now: {cause}");
+                let cause = if cause == Cause::Full { cause } else { Cause::Other };
+                Err(StorageError::new(cause, text).into())
+            }
+        }
+    }
+    /// Tries to open `content.db` after it could not be opened; true if it is open now.
+    fn open_again(&self) -> bool {
+        let opened = self.inner.db.replace(|| {
+            let conn = self.inner.index.open_again();
+            conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("still not").into())
+        });
+        opened.is_ok()
+    }
+
+    /// True if this user may keep content in the folder, which is made if it is missing.
+    pub fn is_writable(dir: &Path) -> bool {
+        fs::create_dir_all(dir).is_ok()
+            && File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(dir.join(LOCK))
+                .is_ok()
+    }
+    pub fn downgrade(&self) -> WeakStorage {
+        WeakStorage(Arc::downgrade(&self.inner))
+    }
+    /// The folder is not used from here any more, so that it can be moved.
+    fn let_go(&self) {
+        self.inner.index.unlock();
+    }
+    pub fn step(&self, name: &'static str) {
+        self.inner.blobs.step(name);
+    }
+
+    pub fn db(&self) -> &Db<Error> {
+        &self.inner.db
+    }
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.blobs
+    }
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// What was chosen on this device, and by the organisation.
+    pub fn limits(&self) -> Result<Limits> {
+        self.inner.db.read(|conn| self.limits_at(conn))
+    }
+    fn limits_at(&self, conn: &Connection) -> Result<Limits> {
+        let mut limits = Limits { policy: self.inner.policy_budget, ..Limits::default() };
+        let mut stmt = conn.prepare_cached("SELECT name, value FROM setting")?;
+        let mut rows = stmt.query([])?;
+        while let Some(r) = rows.next()? {
+            let value = Some(r.get::<_, i64>(1)?.unsigned_abs());
+            match r.get::<_, String>(0)?.as_str() {
+                "budget" => limits.budget = value,
+                "floor" => limits.floor = value,
+                _ => {}
+            }
+        }
+        Ok(limits)
+    }
+
+    /// Chooses limits in bytes (`None`: as without a choice), and removes what is over them now.
+    pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
+        self.need_index()?;
+        self.inner.db.write(|tx| {
+            for (name, value) in [("budget", budget), ("floor", floor)] {
+                match value {
+                    Some(bytes) => tx.execute(
+                        "INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)",
+                        (name, signed(bytes)),
+                    )?,
+                    None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
+                };
+            }
+            // Until the record says the same: a full disk must not bring the earlier limits back at the next start.
+            records::note_new_limits(tx)
+        })?;
+        self.hold_budget()?;
+        if let Err(e) = self.write_keys() {
+            tracing::warn!(error = %e, "the record of limits was not written");
+        }
+        self.inner.changes.tell_one(Change::Storage);
+        Ok(())
+    }
+
+    /// What is used, promised and free now.
+    pub fn measure(&self) -> Result<Measured> {
+        self.inner.db.read(|conn| self.measure_at(conn))
+    }
+
+    /// Names the blobs of the lesson that a learner is in, and of the next: they go last. Replaces what was named before.
+    pub fn set_near(&self, account: &str, hashes: &[BlobHash]) -> Result<()> {
+        self.inner.db.write(|tx| {
+            tx.prepare_cached("DELETE FROM near WHERE account = ?1")?.execute([account])?;
+            let mut insert =
+                tx.prepare_cached("INSERT OR IGNORE INTO near (account, hash) VALUES (?1, ?2)")?;
+            for hash in hashes {
+                insert.execute((account, hash.0))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What is short, if the last wish could not be met; none when there is space (again).
+    pub fn trouble(&self) -> Option<Shortage> {
+        if let Some(cause) = self.degraded() {
+            let bytes = BALLAST_BYTES as u64;
+            let limit = if cause == Cause::Full { Limit::Disk } else { Limit::Index };
+            return Some(Shortage {
+                wanted: bytes,
+                missing: bytes,
+                limit,
+                evict: 0,
+                hopeless: false,
+            });
+        }
+        *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks whether what was short is there now; true if downloads may go on. Makes the ballast again, and opens
+    /// `content.db` if that could not be done before.
+    pub fn look_again(&self) -> Result<bool> {
+        if self.is_degraded() {
+            if !self.open_again() {
+                return Ok(false);
+            }
+            tracing::info!("content.db could be opened again");
+            let full = !self.fill_ballast();
+            self.set_trouble(None);
+            if full {
+                self.set_full(BALLAST_BYTES as u64);
+            }
+            for change in [Change::Storage, Change::Downloads] {
+                self.inner.changes.tell_one(change);
+            }
+            return Ok(true);
+        }
+        let Some(short) = self.trouble() else { return Ok(false) };
+        let fits = self.inner.db.read(|conn| {
+            let waits = conn
+                .prepare_cached(
+                    "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
+                )?
+                .exists([])?;
+            // If nobody waits for it any more, it is enough that something could be written.
+            let wanted = if waits { short.wanted } else { 0 };
+            Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
+        })?;
+        let fits = fits && self.fill_ballast();
+        if fits {
+            self.set_trouble(None);
+        }
+        Ok(fits)
+    }
+
+    /// Something else than a blob could not be written.
+    pub fn note_full(&self) {
+        if self.trouble().is_none() {
+            self.set_full(BALLAST_BYTES as u64);
+        }
+    }
+    /// The disk did not take `bytes`, whatever its figures say.
+    fn set_full(&self, bytes: u64) {
+        self.set_trouble(Some(Shortage {
+            wanted: bytes,
+            missing: bytes,
+            limit: Limit::Disk,
+            evict: 0,
+            hopeless: false,
+        }));
+    }
+    fn set_trouble(&self, trouble: Option<Shortage>) {
+        let mut held = self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = held.map(|s| s.limit) != trouble.map(|s| s.limit);
+        *held = trouble;
+        drop(held);
+        if news {
+            self.inner.changes.tell_one(Change::Storage);
+        }
+    }
+
+    /// Removes what is over the budget or under the floor, if it may go.
+    pub fn hold_budget(&self) -> Result<u64> {
+        if self.is_degraded() {
+            return Ok(0);
+        }
+        let short = self.inner.db.read(|conn| {
+            let now = self.measure_at(conn)?;
+            Ok(self.limits_at(conn)?.shortage(now, 0))
+        })?;
+        match short {
+            Some(short) => self.evict(short.evict),
+            None => Ok(0),
+        }
+    }
+
+    /// False if there is no space for it.
+    fn fill_ballast(&self) -> bool {
+        let path = self.inner.dir.join(BALLAST);
+        if fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES as u64) {
+            return true;
+        }
+        // Hashes and not zeros: a file system that compresses would give nothing back.
+        let mut bytes = vec![0; BALLAST_BYTES];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        if let Err(e) = fs::write(&path, &bytes) {
+            tracing::debug!(error = %e, "no space for the ballast of content");
+            let _ = fs::remove_file(&path);
+            return Cause::of_io(&e) != Cause::Full;
+        }
+        true
+    }
+    fn give_up_ballast(&self) -> bool {
+        fs::remove_file(self.inner.dir.join(BALLAST)).is_ok()
+    }
+}
+
+impl Room for Inner {
+    fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
+        let storage = Storage { inner: self };
+        if bytes >= UNPROMISED {
+            return Ok(Box::new(storage.reserve(bytes)?));
+        }
+        let look = || {
+            storage.inner.db.with(|conn| {
+                Ok(storage.limits_at(conn)?.shortage(storage.measure_at(conn)?, bytes))
+            })
+        };
+        if let Some(short) = look()? {
+            if !short.hopeless {
+                storage.evict(short.evict)?;
+            }
+            if let Some(short) = look()? {
+                return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
+            }
+        }
+        Ok(Box::new(()))
+    }
+    fn after_full(self: Arc<Self>, bytes: u64) -> Result<()> {
+        Storage { inner: self }.make_room(bytes)
+    }
+    fn still_full(self: Arc<Self>, bytes: u64) {
+        Storage { inner: self }.set_full(bytes);
+    }
+    fn after(self: Arc<Self>, bytes: u64) {
+        if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {
+            return;
+        }
+        self.unlooked.store(0, Ordering::Relaxed);
+        if let Err(e) = (Storage { inner: self }).hold_budget() {
+            tracing::warn!(error = %e, "the budget for content could not be held");
+        }
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,268 @@
+//! Where content lies, and moving it: copied and proved, then one small file is replaced, then the old place is emptied. Whoever is killed
+//! in between goes on at the next start; until the small file says otherwise, the old place is the one that counts.
+//!
+//! Only what this store made is touched: other things may lie in the same folder.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Component, Path, PathBuf},
+};
+
+use carrel_model::BlobHash;
+use carrel_system::files::{sync, write_whole};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    blobs::hash_at,
+    storage::{BALLAST, LOCK, Storage, records::Records},
+};
+
+const DATABASE: &str = "content.db";
+const BLOBS: &str = "blobs";
+
+/// The small file: which folder counts, which one is being filled, which one is being emptied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Noted {
+    dir: Option<PathBuf>,
+    to: Option<PathBuf>,
+    from: Option<PathBuf>,
+}
+
+/// Remembers where content lies, in a file among what is never deleted by the system.
+#[derive(Debug, Clone)]
+pub struct Places {
+    file: PathBuf,
+    usual: PathBuf,
+}
+
+impl Places {
+    /// `usual` counts until content was moved.
+    pub fn new(file: PathBuf, usual: PathBuf) -> Self {
+        Self { file, usual }
+    }
+
+    fn read(&self) -> Noted {
+        let text = fs::read(&self.file).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+    fn write(&self, noted: &Noted) -> Result<()> {
+        if let Some(dir) = self.file.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        Ok(write_whole(&self.file, &serde_json::to_vec(noted)?)?)
+    }
+
+    /// The folder that counts.
+    pub fn current(&self) -> PathBuf {
+        self.read().dir.unwrap_or_else(|| self.usual.clone())
+    }
+    /// Where a move that was cut short was going.
+    pub fn pending(&self) -> Option<PathBuf> {
+        self.read().to
+    }
+
+    /// Notes that content is to be moved. `Error::Invalid` if the folder will not do, `NoSpace` if it does not fit there; then nothing was
+    /// changed. Other things may lie in the folder, but no other content.
+    pub fn begin(&self, storage: &Storage, to: &Path) -> Result<()> {
+        storage.need_index()?;
+        let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
+        if !to.is_absolute() || to.components().any(|c| c == Component::ParentDir) {
+            return invalid("a folder is named from its beginning");
+        }
+        let (now, there) = (real(&self.current()), real(to));
+        if there.starts_with(&now) || now.starts_with(&there) {
+            return invalid("content lies there already");
+        }
+        let noted = self.read();
+        let goes_on = noted.to.as_deref() == Some(to);
+        if !goes_on && (to.join(DATABASE).exists() || to.join(BLOBS).exists()) {
+            return invalid("other content lies there");
+        }
+        let made = !to.exists();
+        if !Storage::is_writable(to) {
+            return invalid("nothing can be written there");
+        }
+        let measured = storage.measure()?;
+        let wanted = measured.used.saturating_add(storage.limits()?.floor());
+        let free = storage.inner.disk.free_bytes(to)?;
+        if !goes_on && free < wanted {
+            fs::remove_file(to.join(LOCK))?;
+            if made {
+                fs::remove_dir(to)?;
+            }
+            return Err(Error::NoSpace { missing: wanted - free, limit: super::Limit::Disk });
+        }
+        self.write(&Noted { to: Some(to.to_owned()), ..noted })
+    }
+
+    /// Gives a move up that was not switched yet; what was copied is deleted.
+    pub fn give_up(&self) -> Result<()> {
+        let noted = self.read();
+        if let Some(to) = &noted.to {
+            empty(to, &|_| {})?;
+        }
+        self.write(&Noted { to: None, ..noted })
+    }
+
+    /// Copies what is here now, while others read and write. May be repeated: what is there already is not copied again.
+    pub fn copy_ahead(&self, storage: &Storage) -> Result<u64> {
+        let Some(to) = self.pending() else { return Ok(0) };
+        let rows = storage.inner.db.read(file_rows)?;
+        copy_files(storage, rows, &to)
+    }
+
+    /// Nobody else may use the store: copies what came since, the index last, and makes the new folder the one that counts. The old store
+    /// is closed before: whoever still holds it gets an error, so that nothing is written to it that the copy would miss.
+    pub fn switch(&self, storage: &Storage) -> Result<PathBuf> {
+        let Some(to) = self.pending() else {
+            return Err(Error::Internal("no move was begun".into()));
+        };
+        storage.need_index()?;
+        storage.let_go();
+        let lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(storage.dir().join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Invalid("somebody else uses this content now".into()));
+            }
+            Err(TryLockError::Error(e)) => return Err(e.into()),
+        }
+        storage.inner.blobs.write_touches()?;
+        let conn = storage.inner.db.close()?;
+        storage.step("closed");
+        copy_files(storage, file_rows(&conn)?, &to)?;
+        copy_records(&storage.records(), storage.dir(), &to)?;
+        storage.step("records");
+        carrel_sqlite::backup(&conn, &to.join(DATABASE))?;
+        drop(conn);
+        storage.step("snapshot");
+        let from = self.current();
+        self.write(&Noted { dir: Some(to.clone()), to: None, from: Some(from) })?;
+        storage.step("switched");
+        Ok(to)
+    }
+
+    /// Empties the folder that content was moved from, if that is still to be done.
+    pub fn tidy(&self, step: &dyn Fn(&'static str)) -> Result<()> {
+        let noted = self.read();
+        if let Some(from) = &noted.from {
+            empty(from, step)?;
+            self.write(&Noted { from: None, ..noted })?;
+        }
+        Ok(())
+    }
+}
+
+/// With links followed, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let known = |from: &Path| {
+        let rest = path.strip_prefix(from).ok()?;
+        Some(fs::canonicalize(from).ok()?.join(rest))
+    };
+    path.ancestors().find_map(known).unwrap_or_else(|| path.to_owned())
+}
+
+/// Blobs that lie in files, and their lengths.
+fn file_rows(conn: &Connection) -> Result<Vec<(BlobHash, u64)>> {
+    Ok(conn
+        .prepare_cached("SELECT hash, size FROM blob WHERE inline = 0")?
+        .query_map([], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?.unsigned_abs())))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
+/// Copies the records as they are now; older ones in the new folder go.
+fn copy_records(records: &Records, from: &Path, to: &Path) -> Result<()> {
+    Records::of(to).remove_all()?;
+    let mut folders = std::collections::BTreeSet::new();
+    for name in records.files()? {
+        let target = to.join(&name);
+        if let Some(folder) = target.parent()
+            && folders.insert(folder.to_owned())
+        {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(from.join(&name), &target)?;
+        sync(&target)?;
+    }
+    #[cfg(unix)]
+    for folder in folders {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Copies every blob file that has a row and is not there, and proves it there; gives the bytes that were copied.
+fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Result<u64> {
+    let mut copied = 0;
+    for (hash, size) in rows {
+        let hex = hash.to_hex();
+        let folder = to.join(BLOBS).join(&hex[..2]);
+        let (source, target) =
+            (storage.dir().join(BLOBS).join(&hex[..2]).join(&hex), folder.join(&hex));
+        if fs::metadata(&target).is_ok_and(|m| m.len() == size) {
+            continue;
+        }
+        fs::create_dir_all(&folder)?;
+        let new = target.with_extension("moving");
+        match fs::copy(&source, &new) {
+            // Removed meanwhile, or behind our back: the sweep of the new place says so.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e.into()),
+            Ok(_) => {}
+        }
+        let mut file = File::open(&new)?;
+        let mut hasher = blake3::Hasher::new();
+        io::copy(&mut file, &mut hasher)?;
+        if hasher.finalize().as_bytes() != &hash.0 {
+            tracing::warn!(blob.hash = ?hash, "a blob did not arrive whole where it was moved to");
+            fs::remove_file(&new)?;
+            continue;
+        }
+        drop(file);
+        sync(&new)?;
+        fs::rename(&new, &target)?;
+        copied += size;
+        storage.step("copied");
+    }
+    Ok(copied)
+}
+
+/// Deletes what a store made, and the folders that are empty then.
+fn empty(dir: &Path, step: &dyn Fn(&'static str)) -> Result<()> {
+    let gone = |path: PathBuf| match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    // The records first, then the index: a store without both is none.
+    Records::of(dir).remove_all()?;
+    step("deleted");
+    for name in [DATABASE, "content.db-wal", "content.db-shm", BALLAST] {
+        gone(dir.join(name))?;
+    }
+    step("deleted");
+    for first in 0..=u8::MAX {
+        let folder = dir.join(BLOBS).join(format!("{first:02x}"));
+        let Ok(files) = fs::read_dir(&folder) else { continue };
+        for file in files.flatten() {
+            let name = file.file_name().into_string().unwrap_or_default();
+            if name.get(..64).is_some_and(|hex| hex.parse::<BlobHash>().is_ok()) {
+                gone(file.path())?;
+            }
+        }
+        let _ = fs::remove_dir(&folder);
+        step("deleted");
+    }
+    let _ = fs::remove_dir(dir.join(BLOBS));
+    gone(dir.join(LOCK))?;
+    let _ = fs::remove_dir(dir);
+    Ok(())
+}

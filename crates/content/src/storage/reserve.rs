@@ -1,0 +1,142 @@
+//! Space is promised before it is used. Promises lie in `content.db`, so that two processes do not promise the same bytes.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use rusqlite::{Transaction, params};
+
+use crate::{
+    Error, Result,
+    storage::{Storage, quota::Measured, signed},
+};
+
+/// A promise that was not renewed for so long belongs to a process that is gone.
+const HOLDS_MS: i64 = 10 * 60_000;
+/// The row follows what was used in steps of this.
+const STEP: u64 = 4 * 1024 * 1024;
+
+/// Space that nobody else is promised. Given back when dropped.
+pub struct Reservation {
+    storage: Storage,
+    id: i64,
+    left: AtomicU64,
+    noted: AtomicU64,
+    noted_ms: AtomicI64,
+}
+
+impl Reservation {
+    /// `bytes` of it are on the disk now, as blobs or in an unfinished file.
+    pub fn used(&self, bytes: u64) {
+        let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            Some(left.saturating_sub(bytes))
+        });
+        let left = before.unwrap_or(0).saturating_sub(bytes);
+        let now = self.storage.inner.clock.now_ms();
+        let old = self.noted_ms.load(Ordering::Relaxed);
+        let due = self.noted.load(Ordering::Relaxed).saturating_sub(left) >= STEP
+            || now.abs_diff(old) >= HOLDS_MS as u64 / 4;
+        if due
+            && self
+                .noted_ms
+                .compare_exchange(old, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            self.noted.store(left, Ordering::Relaxed);
+            let noted = self.storage.inner.db.with(|conn| {
+                conn.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
+                    .execute(params![self.id, signed(left), now + HOLDS_MS])?;
+                Ok(())
+            });
+            if let Err(e) = noted {
+                tracing::debug!(error = %e, "a reservation was not renewed");
+            }
+        }
+    }
+    /// Bytes that are promised and not used.
+    pub fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let gone = self.storage.inner.db.with(|conn| {
+            conn.prepare_cached("DELETE FROM reservation WHERE reservation = ?1")?
+                .execute([self.id])?;
+            Ok(())
+        });
+        if let Err(e) = gone {
+            tracing::debug!(error = %e, "a reservation ends by itself");
+        }
+    }
+}
+
+impl Storage {
+    /// Promises space for `bytes`, removing what may go if that is needed. `Error::NoSpace` says how much is missing.
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
+        let mut tried = false;
+        loop {
+            let promised = self.inner.db.write(|tx| {
+                let limits = self.limits_at(tx)?;
+                let now = self.measure_at(tx)?;
+                match limits.shortage(now, bytes) {
+                    Some(short) => Ok(Err(short)),
+                    None => Ok(Ok(self.promise(tx, bytes)?)),
+                }
+            })?;
+            match promised {
+                Ok(reservation) => {
+                    // A small wish that fits says nothing about the large one that did not.
+                    if self.trouble().is_some_and(|t| t.wanted <= bytes) {
+                        self.set_trouble(None);
+                    }
+                    return Ok(reservation);
+                }
+                Err(short) if tried || short.hopeless => {
+                    self.set_trouble(Some(short));
+                    return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
+                }
+                Err(short) => {
+                    tried = true;
+                    self.evict(short.evict)?;
+                }
+            }
+        }
+    }
+
+    fn promise(&self, tx: &Transaction<'_>, bytes: u64) -> Result<Reservation> {
+        let now = self.inner.clock.now_ms();
+        tx.prepare_cached("INSERT INTO reservation (bytes, until_ms) VALUES (?1, ?2)")?
+            .execute(params![signed(bytes), now + HOLDS_MS])?;
+        Ok(Reservation {
+            storage: self.clone(),
+            id: tx.last_insert_rowid(),
+            left: AtomicU64::new(bytes),
+            noted: AtomicU64::new(bytes),
+            noted_ms: AtomicI64::new(now),
+        })
+    }
+
+    /// What is used and promised, by the database, and what is free, by the disk.
+    pub(super) fn measure_at(&self, conn: &rusqlite::Connection) -> Result<Measured> {
+        let used: i64 = conn
+            .prepare_cached("SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part)")?
+            .query_row([], |r| r.get(0))?;
+        Ok(Measured {
+            free: self.inner.disk.free_bytes(&self.inner.dir)?,
+            used: u64::try_from(used).unwrap_or(0),
+            promised: self.promised_at(conn)?,
+        })
+    }
+
+    /// Bytes that are promised and not used yet, to anybody.
+    pub(super) fn promised_at(&self, conn: &rusqlite::Connection) -> Result<u64> {
+        let now = self.inner.clock.now_ms();
+        // A promise from the future was made under a clock that was wrong.
+        let promised: i64 = conn
+            .prepare_cached(
+                "SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2",
+            )?
+            .query_row([now, HOLDS_MS], |r| r.get(0))?;
+        Ok(u64::try_from(promised).unwrap_or(0))
+    }
+}

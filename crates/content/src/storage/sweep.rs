@@ -1,0 +1,341 @@
+//! After a start, in the background: deletes what a kill left behind and puts right what somebody did to the files behind our back.
+//! One folder of 256 at a time, so that nobody waits.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
+
+use carrel_model::BlobHash;
+use carrel_sqlite::Change;
+use rusqlite::{Connection, params};
+
+use crate::{
+    Result,
+    blobs::{doom, hash_at},
+    storage::{
+        Storage,
+        index::{is_complete, set_complete},
+        signed,
+    },
+};
+
+/// Needs that are looked up in one statement.
+const AT_ONCE: usize = 1_024;
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Files whose rows were gone already.
+    pub buried: usize,
+    /// Files that no row names, deleted: the index was complete, or their bytes are not those of their name.
+    pub orphans: usize,
+    /// Files that no row named and that a download needs, or that an incomplete index did not know yet: taken in.
+    pub adopted: usize,
+    /// Unfinished files that nobody wants, deleted.
+    pub parts: usize,
+    /// Blobs that are gone behind our back; downloads that need them fetch them again.
+    pub lost: usize,
+}
+
+impl Storage {
+    /// Blocking. Safe while others fetch and remove, in this process and in others, and safe to stop at any point.
+    ///
+    /// A file without a row is deleted only if the index is known to be complete and no download needs the file. Does nothing
+    /// while the index is not open.
+    pub fn sweep(&self) -> Result<Swept> {
+        if self.is_degraded() {
+            return Ok(Swept::default());
+        }
+        self.remove_records()?;
+        let mut swept = Swept { buried: self.inner.blobs.bury()?, ..Swept::default() };
+        self.inner.db.write(|tx| {
+            let now = self.inner.clock.now_ms();
+            tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
+            tx.execute(
+                "UPDATE tally SET blobs = (SELECT count(*) FROM blob b WHERE b.kind = tally.kind),
+                                  bytes = (SELECT coalesce(sum(size), 0) FROM blob b WHERE b.kind = tally.kind)",
+                [],
+            )?;
+            Ok(())
+        })?;
+        for first in 0..=u8::MAX {
+            self.sweep_folder(first, &mut swept)?;
+        }
+        self.sweep_needs(&mut swept)?;
+        self.prove_adopted(&mut swept)?;
+        // Every file has its row now, or is gone.
+        self.inner.db.write(|tx| match is_complete(tx)? {
+            true => Ok(()),
+            false => set_complete(tx, true),
+        })?;
+        if let Err(e) = self.write_missing_records() {
+            tracing::warn!(error = %e, "the records of downloads are not complete");
+        }
+        if swept.lost > 0 {
+            self.inner.changes.tell_one(Change::Downloads);
+        }
+        if swept != Swept::default() {
+            tracing::info!(
+                sweep.buried = swept.buried,
+                sweep.orphans = swept.orphans,
+                sweep.adopted = swept.adopted,
+                sweep.parts = swept.parts,
+                sweep.lost = swept.lost,
+                "content was swept"
+            );
+        }
+        Ok(swept)
+    }
+
+    fn sweep_folder(&self, first: u8, swept: &mut Swept) -> Result<()> {
+        let folder = self.inner.blobs.folder(first);
+        let (mut files, mut parts) = (HashMap::new(), HashSet::new());
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let Some(hash) = name.get(..64).and_then(|hex| hex.parse::<BlobHash>().ok()) else {
+                continue;
+            };
+            match &name[64..] {
+                "" => {
+                    files.insert(hash, entry.metadata().map_or(0, |m| m.len()));
+                }
+                ".part" => {
+                    parts.insert(hash);
+                    self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?;
+                }
+                // Of a process that found the name taken: never resumed.
+                _ => swept.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
+            }
+        }
+        for hash in self.noted_parts(first)?.difference(&parts) {
+            self.inner.blobs.discard_part(*hash)?;
+        }
+        self.sweep_files(first, &folder, &files, swept)
+    }
+
+    /// These blobs are not here, or not any more. A download that counted as ready and needs one of them is not: its seal is taken back, what
+    /// is here stays readable, and the queue fetches the rest. True if there was such a download.
+    pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
+        // Most of what is opened and not here belongs to no download: then nothing is written.
+        let sealed = self.inner.db.read(|conn| {
+            let mut sealed = conn.prepare_cached(
+                "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
+            )?;
+            let found = lost.iter().map(|hash| sealed.exists([hash.0]));
+            Ok(found.collect::<rusqlite::Result<Vec<_>>>()?.contains(&true))
+        })?;
+        if !sealed {
+            return Ok(false);
+        }
+        let ended = self
+            .inner
+            .db
+            .write(|tx| lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?)))?;
+        if ended > 0 {
+            tracing::warn!(download.count = ended, "a download is not whole any more");
+            self.inner.changes.tell_one(Change::Downloads);
+        }
+        Ok(ended > 0)
+    }
+
+    /// What ready downloads need and is nowhere: who may write to the machine's store knows nothing of those who only read it.
+    fn sweep_needs(&self, swept: &mut Swept) -> Result<()> {
+        let elsewhere = self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version = d.ready
+                     WHERE d.phase = 'ready' AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.hash = n.hash)",
+                )?
+                .query_map([], |r| hash_at(r, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        for batch in elsewhere.chunks(AT_ONCE) {
+            let here = self.inner.blobs.have_all(batch)?;
+            let lost: Vec<_> = batch.iter().filter(|h| !here.contains(h)).copied().collect();
+            if self.note_lost(&lost)? {
+                swept.lost += lost.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn noted_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
+        self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT hash FROM part WHERE hash BETWEEN ?1 AND ?2")?
+                .query_map(between(first), |r| hash_at(r, 0))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
+        // An index that was made anew does not know what downloads had begun.
+        let wanted = self.inner.db.read(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
+        if !wanted {
+            swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
+        } else {
+            // A kill leaves a longer one than was noted.
+            self.inner.db.with(|conn| {
+                conn.prepare_cached(
+                    "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = max(bytes, excluded.bytes)",
+                )?
+                .execute(params![hash.0, signed(len)])?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A file whose bytes were hashed gets its row. Nothing tells when it was used last.
+    fn adopt_file(&self, tx: &Connection, hash: BlobHash, len: u64) -> Result<()> {
+        let body: bool =
+            tx.prepare_cached("SELECT 1 FROM blob_body WHERE hash = ?1")?.exists([hash.0])?;
+        if body {
+            // A small blob: the row has its own bytes, and the file is one of an older kind.
+            return Ok(());
+        }
+        let now = self.inner.clock.now_ms();
+        tx.prepare_cached(
+            "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
+             VALUES (?1, ?2, 0, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), 4),
+                     EXISTS (SELECT 1 FROM need WHERE hash = ?1), ?3, ?3)
+             ON CONFLICT (hash) DO UPDATE SET size = excluded.size, inline = 0, proved_ms = excluded.proved_ms",
+        )?
+        .execute(params![hash.0, signed(len), now])?;
+        Ok(())
+    }
+
+    /// Hashes what was taken in by its name when the index was made anew.
+    fn prove_adopted(&self, swept: &mut Swept) -> Result<()> {
+        let unproved = self.inner.db.read(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT hash FROM blob WHERE proved_ms = 0")?
+                .query_map([], |r| hash_at(r, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
+        let mut lost = Vec::new();
+        for hash in unproved {
+            if !self.inner.blobs.prove(hash)? {
+                lost.push(hash);
+            }
+        }
+        if self.note_lost(&lost)? {
+            swept.lost += lost.len();
+        }
+        Ok(())
+    }
+
+    /// Compares a folder with its rows.
+    fn sweep_files(
+        &self,
+        first: u8,
+        folder: &Path,
+        files: &HashMap<BlobHash, u64>,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        let rows: HashMap<BlobHash, i64> = self.inner.db.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT hash, size FROM blob WHERE hash BETWEEN ?1 AND ?2 AND inline = 0",
+                )?
+                .query_map(between(first), |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?)
+        })?;
+        let orphans: Vec<_> = files.keys().filter(|h| !rows.contains_key(h)).copied().collect();
+        let lost: Vec<_> = rows
+            .iter()
+            .filter(|(h, size)| files.get(h).is_none_or(|len| *len != size.unsigned_abs()))
+            .map(|(h, _)| *h)
+            .collect();
+        if orphans.is_empty() && lost.is_empty() {
+            return Ok(());
+        }
+        // Looked at again under the write lock: a file that came in meanwhile has its row, a row that went has no file.
+        let (complete, kept) = self.inner.db.read(|conn| {
+            let mut kept = Vec::new();
+            for hash in &orphans {
+                if needed(conn, *hash)? {
+                    kept.push(*hash);
+                }
+            }
+            Ok((is_complete(conn)?, kept))
+        })?;
+        // Hashed before the lock is taken: that takes a while.
+        let mut sound = HashSet::new();
+        for hash in if complete { &kept } else { &orphans } {
+            if hash_of(&folder.join(hash.to_hex()))? == Some(*hash) {
+                sound.insert(*hash);
+            }
+        }
+        let found = self.inner.db.write(|tx| {
+            let mut found = (0, 0);
+            for hash in &orphans {
+                let known = tx
+                    .prepare_cached("SELECT 1 FROM blob WHERE hash = ?1 AND inline = 0")?
+                    .exists([hash.0])?;
+                let doomed =
+                    tx.prepare_cached("SELECT 1 FROM doomed WHERE hash = ?1")?.exists([hash.0])?;
+                if !known && !doomed && sound.contains(hash) {
+                    self.adopt_file(tx, *hash, files.get(hash).copied().unwrap_or_default())?;
+                    swept.adopted += 1;
+                } else if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
+                    tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
+                    found.0 += 1;
+                }
+            }
+            for hash in &lost {
+                let size = rows.get(hash).copied().unwrap_or_default().unsigned_abs();
+                let known =
+                    tx.prepare_cached("SELECT 1 FROM blob WHERE hash = ?1")?.exists([hash.0])?;
+                if known
+                    && fs::metadata(folder.join(hash.to_hex())).map_or(true, |m| m.len() != size)
+                {
+                    doom(tx, *hash)?;
+                    fetch_again(tx, *hash)?;
+                    found.1 += 1;
+                }
+            }
+            Ok(found)
+        })?;
+        self.inner.blobs.forget_memory(lost);
+        swept.orphans += found.0;
+        swept.lost += found.1;
+        self.inner.blobs.bury()?;
+        Ok(())
+    }
+}
+
+/// The first and the last hash of a folder.
+fn between(first: u8) -> [[u8; 32]; 2] {
+    [0, 0xff].map(|rest| {
+        let mut hash = [rest; 32];
+        hash[0] = first;
+        hash
+    })
+}
+
+/// None if there is no such file any more.
+fn hash_of(path: &Path) -> Result<Option<BlobHash>> {
+    let mut hasher = blake3::Hasher::new();
+    match fs::File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => std::io::copy(&mut file?, &mut hasher)?,
+    };
+    Ok(Some(BlobHash(*hasher.finalize().as_bytes())))
+}
+
+fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
+}
+
+/// A download is not ready while a blob of it is gone. Its text stays readable, and the queue fetches what is missing. Gives how many there were.
+fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<usize> {
+    Ok(tx
+        .prepare_cached(
+            "UPDATE download SET phase = 'queued', reason = ''
+         WHERE phase = 'ready' AND ready IN (SELECT version FROM need WHERE hash = ?1)",
+        )?
+        .execute([hash.0])?)
+}

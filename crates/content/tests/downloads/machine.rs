@@ -1,0 +1,114 @@
+//! The store of a machine, and a user who may only read it. Whoever writes there knows nothing of those who only read, and may remove what
+//! their downloads need: that is noticed, and comes into their own store.
+
+use carrel_content::{
+    download::{Phase, Reason},
+    library::Kind,
+};
+use carrel_model::ErrorCode;
+
+use crate::{
+    desk::{Desk, whole},
+    net::{Course, Fault, Net},
+};
+
+/// A course in the machine's store, and a reader whose download of it needed no byte of his own.
+async fn machine() -> (Desk, Desk, Course) {
+    let net = Net::new();
+    let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
+    net.publish(&course);
+    let writer = Desk::new(&net);
+    writer.start(&course);
+    writer.ready(&course).await;
+    net.forget_counts();
+    let reader = Desk::above(&writer);
+    reader.start(&course);
+    reader.ready(&course).await;
+    reader.assert_whole(&course);
+    assert!(net.asked().is_empty(), "what the machine has is not fetched");
+    (writer, reader, course)
+}
+
+fn give_up(writer: &Desk, course: &Course) {
+    writer.downloads().remove(Kind::Course, &course.id).expect("taken off");
+    for (blob, _) in &course.blobs {
+        assert!(!writer.content.library.blobs().has(blob.hash).expect("the store answers"));
+    }
+}
+
+/// Everything is in the reader's own store, and came once.
+async fn is_mended(reader: &Desk, course: &Course) {
+    reader.ready(course).await;
+    reader.assert_whole(course);
+    for (blob, bytes) in &course.blobs {
+        assert_eq!(reader.net.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
+    }
+    let proof = reader.downloads().prove(&whole(course)).await.expect("a proof");
+    assert!(proof.lacks.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_machine_gave_up_is_noticed_when_it_is_opened() {
+    let (writer, reader, course) = machine().await;
+    // Nothing of it is in memory from before.
+    let reader = reader.restart().await;
+    give_up(&writer, &course);
+    let media = course.media()[1].hash;
+    let place = reader.content.library.blob(media).await.expect("it is fetched");
+    assert_eq!(place.size(), 90_000);
+    is_mended(&reader, &course).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_network_the_seal_is_taken_back_and_it_comes_later() {
+    let (writer, reader, course) = machine().await;
+    let reader = reader.restart().await;
+    give_up(&writer, &course);
+    reader.net.always(Some(Fault::Refused));
+    let opened = reader.content.library.blob(course.media()[1].hash).await;
+    assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::NotDownloaded));
+    let state = reader.paused(&course, Reason::Offline).await;
+    assert!(state.ready_version.is_some(), "what is still here stays readable");
+    let listed = reader.content.library.manifest(Kind::Course, &course.id).await;
+    assert!(listed.is_ok(), "the course opens");
+    reader.net.always(None);
+    reader.content.network_changed();
+    is_mended(&reader, &course).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_start_looks_whether_the_machine_still_has_it() {
+    let (writer, reader, course) = machine().await;
+    let storage = reader.content.library.storage();
+    assert_eq!(storage.sweep().expect("a sweep").lost, 0);
+    assert_eq!(reader.state(&course.id).phase, Phase::Ready);
+    give_up(&writer, &course);
+    let lost = storage.sweep().expect("a sweep").lost;
+    assert_eq!((lost, reader.state(&course.id).phase), (course.blobs.len(), Phase::Queued));
+    reader.downloads().resume();
+    is_mended(&reader, &course).await;
+}
+
+/// The same in a store of one's own: a file that somebody deleted is noticed by whoever opens it, and not only by the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_somebody_deleted_is_noticed_when_it_is_opened() {
+    let net = Net::new();
+    let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
+    net.publish(&course);
+    let desk = Desk::new(&net);
+    desk.start(&course);
+    desk.ready(&course).await;
+    let desk = desk.restart().await;
+    net.forget_counts();
+    let path = |n: usize| {
+        let hex = course.media()[n].hash.to_hex();
+        desk.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
+    };
+    std::fs::remove_file(path(1)).expect("deleted");
+    std::fs::remove_file(path(3)).expect("deleted");
+    desk.content.library.blob(course.media()[1].hash).await.expect("it is fetched");
+    desk.ready(&course).await;
+    desk.assert_whole(&course);
+    let sent = [1, 3].map(|n: usize| net.sent(course.media()[n].hash));
+    assert_eq!(sent, [90_000, 70_000], "each once");
+}

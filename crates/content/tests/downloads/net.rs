@@ -1,0 +1,487 @@
+//! A library on paper: signed manifests and blobs, served as a table of faults says, every byte on the wire counted.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_content::library::Kind;
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{
+        AudioRef, BlobRef, Block, CourseMeta, CourseOutline, Cover, Difficulty, LessonOutline,
+        Manifest, ManifestBlob, ManifestContent, SectionBody, SectionOutline, SectionType,
+        SignedManifest, StoryMeta,
+    },
+};
+use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use ed25519_dalek::{Signer, SigningKey};
+use futures_util::stream;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tokio::sync::Semaphore;
+
+pub const BASE: &str = "http://paper.test";
+const PIECE: usize = 16 * 1024;
+
+/// What the server does with one request for a blob.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The connection breaks after so many bytes of the body.
+    Cut(u64),
+    /// One bit of this byte (of the file) is another.
+    Flip(u64),
+    /// `Content-Length` and body end this much too early, and nothing breaks.
+    Short(u64),
+    /// So many bytes more than there are, the length says so.
+    Long(u64),
+    /// As many more, and no length is told.
+    Runs(u64),
+    /// 206 from another place than was asked for.
+    OtherRange,
+    /// 206 of a file of another size.
+    OtherTotal,
+    /// 206 although nothing of that kind was asked for.
+    Unasked,
+    /// 200 and the whole, whatever was asked.
+    NoRanges,
+    /// The same, and the connection breaks after so many bytes.
+    NoRangesCut(u64),
+    /// 416.
+    Unsatisfiable,
+    /// Another file with another tag: it was replaced.
+    Replaced,
+    /// Another file of the same length under the old tag.
+    Swapped,
+    Status(u16, &'static [(&'static str, &'static str)]),
+    /// The sign-in page of a Wi-Fi, as 200.
+    Portal,
+    /// 200 with so many bytes that are not the file's, of this type and without a tag; `told`: the length is told.
+    Other {
+        kind: &'static str,
+        bytes: usize,
+        told: bool,
+    },
+    /// The part that was asked for, as 200.
+    SliceAsWhole,
+    /// 206 as asked, with other bytes.
+    OtherBytes,
+    /// 206 as asked, but it cannot be unpacked.
+    Packed,
+    Refused,
+    /// The body stops after so many bytes until `open_gate`.
+    Hold(u64),
+}
+
+#[derive(Default)]
+struct State {
+    manifests: HashMap<String, String>,
+    blobs: HashMap<BlobHash, Bytes>,
+    faults: HashMap<BlobHash, VecDeque<Fault>>,
+    /// For every request, as long as it is set.
+    always: Option<Fault>,
+    /// Bytes of bodies, by blob; manifests under zero.
+    sent: BTreeMap<BlobHash, u64>,
+    asked: Vec<(BlobHash, Option<u64>)>,
+}
+
+pub struct Net {
+    state: Mutex<State>,
+    gate: Arc<Semaphore>,
+    open: Arc<AtomicUsize>,
+    most: AtomicUsize,
+    key: SigningKey,
+}
+
+/// A body that is open, for counting.
+struct Open(Arc<AtomicUsize>);
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Net {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            gate: Arc::new(Semaphore::new(0)),
+            open: Arc::default(),
+            most: AtomicUsize::new(0),
+            key: SigningKey::from_bytes(&[7; 32]),
+        })
+    }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a course on the shelf, in the place of an older version.
+    pub fn publish(&self, course: &Course) -> BlobHash {
+        self.signed(course, &self.key)
+    }
+    /// Somebody else signs.
+    pub fn publish_by_stranger(&self, course: &Course) -> BlobHash {
+        self.signed(course, &SigningKey::from_bytes(&[8; 32]))
+    }
+    fn signed(&self, course: &Course, key: &SigningKey) -> BlobHash {
+        let manifest = course.manifest();
+        let text = manifest.to_canonical();
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let signed = SignedManifest {
+            key: hex(key.verifying_key().as_bytes()),
+            signature: hex(&key.sign(text.as_bytes()).to_bytes()),
+            manifest: text,
+        };
+        let mut state = self.state();
+        state.blobs.extend(course.blobs.iter().map(|(b, bytes)| (b.hash, bytes.clone())));
+        state.manifests.insert(course.id.to_string(), serde_json::to_string(&signed).unwrap());
+        signed.version()
+    }
+    /// The next requests for this blob.
+    pub fn will(&self, blob: BlobHash, faults: &[Fault]) {
+        self.state().faults.entry(blob).or_default().extend(faults.iter().cloned());
+    }
+    pub fn always(&self, fault: Option<Fault>) {
+        self.state().always = fault;
+    }
+    pub fn open_gate(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+    /// Bytes of this blob's bodies.
+    pub fn sent(&self, blob: BlobHash) -> u64 {
+        self.state().sent.get(&blob).copied().unwrap_or(0)
+    }
+    /// Bytes of all bodies of blobs and manifests.
+    pub fn sent_in_all(&self) -> u64 {
+        self.state().sent.values().sum()
+    }
+    pub fn asked(&self) -> Vec<(BlobHash, Option<u64>)> {
+        self.state().asked.clone()
+    }
+    pub fn forget_counts(&self) {
+        let mut state = self.state();
+        state.sent.clear();
+        state.asked.clear();
+        self.most.store(0, Ordering::SeqCst);
+    }
+    /// Most bodies that were open at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    fn blob(self: &Arc<Self>, hash: BlobHash, request: &Request) -> Result<Reply, Failure> {
+        let text = |name: HeaderName| request.headers.get(name).and_then(|v| v.to_str().ok());
+        let from = text(header::RANGE)
+            .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<u64>().ok());
+        let mut state = self.state();
+        state.asked.push((hash, from));
+        let fault = state.always.clone();
+        let fault = fault.or_else(|| state.faults.get_mut(&hash)?.pop_front());
+        let Some(bytes) = state.blobs.get(&hash).cloned() else {
+            return Ok(plain(404, "application/json", b"{}"));
+        };
+        drop(state);
+        let size = bytes.len() as u64;
+        let mut tag = format!("\"{hash}\"");
+        // A weak or foreign tag in If-Range means: the whole.
+        let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
+        let (mut file, mut total, mut told_start) = (bytes.to_vec(), size, start.unwrap_or(0));
+        let (mut stop, mut lengthless, mut held) = (None, false, None);
+        let (mut as_whole, mut packed) = (false, false);
+        match fault {
+            None => {}
+            Some(Fault::Cut(n)) => stop = Some(n),
+            Some(Fault::Hold(n)) => held = Some(n),
+            Some(Fault::Flip(at)) => file[at as usize] ^= 4,
+            Some(Fault::Short(n)) => file.truncate((size - n) as usize),
+            Some(Fault::Long(n)) => file.extend(vec![9; n as usize]),
+            Some(Fault::Runs(n)) => {
+                file.extend(vec![9; n as usize]);
+                lengthless = true;
+            }
+            Some(Fault::OtherRange) => told_start += 7,
+            Some(Fault::OtherTotal) => total += 1,
+            Some(Fault::Unasked) => start = Some(5),
+            Some(Fault::NoRanges) => start = None,
+            Some(Fault::NoRangesCut(n)) => (start, stop) = (None, Some(n)),
+            Some(Fault::Unsatisfiable) => return Ok(plain(416, "application/json", b"{}")),
+            Some(Fault::Replaced) => {
+                file = vec![1; file.len()];
+                tag = format!("\"{}\"", BlobHash::of(&file));
+                start = None;
+            }
+            Some(Fault::Other { kind, bytes, told }) => {
+                let mut reply = plain(200, kind, b"");
+                if told {
+                    reply.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+                }
+                reply.body = self.body(hash, vec![9; bytes].into(), None, None);
+                return Ok(reply);
+            }
+            Some(Fault::SliceAsWhole) => as_whole = true,
+            Some(Fault::OtherBytes) => file = vec![9; file.len()],
+            Some(Fault::Packed) => packed = true,
+            Some(Fault::Swapped) => file = vec![1; file.len()],
+            Some(Fault::Status(status, headers)) => {
+                let mut reply = plain(status, "application/json", b"{}");
+                for (name, value) in headers {
+                    let name = HeaderName::from_static(name);
+                    reply.headers.insert(name, HeaderValue::from_static(value));
+                }
+                return Ok(reply);
+            }
+            Some(Fault::Portal) => {
+                return Ok(plain(200, "text/html", b"<html>Sign in to the Wi-Fi</html>"));
+            }
+            Some(Fault::Refused) => {
+                return Err(Failure::new(FailureKind::Connect, "connection refused"));
+            }
+        }
+        let body = Bytes::from(file).slice(start.unwrap_or(0) as usize..);
+        let mut headers = HeaderMap::new();
+        let mut set = |name, value: String| headers.insert(name, value.parse().unwrap());
+        set(header::ETAG, tag);
+        set(header::CONTENT_TYPE, "application/octet-stream".into());
+        if !lengthless {
+            set(header::CONTENT_LENGTH, body.len().to_string());
+        }
+        if start.is_some() && !as_whole {
+            set(header::CONTENT_RANGE, format!("bytes {told_start}-{}/{total}", total - 1));
+        }
+        let status = if start.is_some() && !as_whole { 206 } else { 200 };
+        let body = self.body(hash, body, stop, held);
+        let body = match packed {
+            true => Box::pin(stream::iter([Err(Failure::new(FailureKind::Decode, "not gzip"))])),
+            false => body,
+        };
+        Ok(Reply { status, headers, body })
+    }
+
+    /// Pieces, each counted when it is taken.
+    fn body(
+        self: &Arc<Self>,
+        hash: BlobHash,
+        bytes: Bytes,
+        stop: Option<u64>,
+        held: Option<u64>,
+    ) -> Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Failure>> + Send>> {
+        let now = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let open = Open(self.open.clone());
+        let net = self.clone();
+        let pieces = stream::unfold((0_usize, open), move |(at, open)| {
+            let (net, bytes) = (net.clone(), bytes.clone());
+            async move {
+                // Others get their turn between two pieces, as on a real line.
+                tokio::task::yield_now().await;
+                let end = stop.map_or(bytes.len(), |n| bytes.len().min(n as usize));
+                if at >= bytes.len() && stop.is_none_or(|n| n as usize >= bytes.len()) {
+                    return None;
+                }
+                if at >= end {
+                    let broken = Failure::new(FailureKind::Broken, "connection reset");
+                    // After a fault nothing more is asked for.
+                    return Some((Err(broken), (usize::MAX, open)));
+                }
+                if held.is_some_and(|n| at as u64 >= n) {
+                    let _ = net.gate.acquire().await;
+                }
+                let piece = bytes.slice(at..(at + PIECE).min(end));
+                *net.state().sent.entry(hash).or_default() += piece.len() as u64;
+                let next = at + piece.len();
+                Some((Ok(piece), (next, open)))
+            }
+        });
+        Box::pin(pieces)
+    }
+}
+
+fn plain(status: u16, kind: &str, body: &'static [u8]) -> Reply {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+    Reply { status, headers, body: Box::pin(stream::iter([Ok(Bytes::from_static(body))])) }
+}
+
+/// The network of one device.
+pub struct Wire(pub Arc<Net>);
+
+#[async_trait]
+impl Http for Wire {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let path = request.url.strip_prefix(BASE).expect("only the paper server is asked");
+        if let Some(hash) = path.strip_prefix("/api/blobs/") {
+            return self.0.blob(hash.parse().unwrap(), &request);
+        }
+        if matches!(self.0.state().always, Some(Fault::Refused)) {
+            return Err(Failure::new(FailureKind::Connect, "connection refused"));
+        }
+        let id = path.split('/').nth(3).unwrap_or_default();
+        let mut state = self.0.state();
+        let Some(text) = state.manifests.get(id).cloned() else {
+            return Ok(plain(404, "application/json", b"{}"));
+        };
+        *state.sent.entry(BlobHash([0; 32])).or_default() += text.len() as u64;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Reply { status: 200, headers, body: Box::pin(stream::iter([Ok(text.into())])) })
+    }
+}
+
+/// A course with a recording in each section.
+#[derive(Clone)]
+pub struct Course {
+    pub id: Slug,
+    pub lessons: Vec<LessonOutline>,
+    pub blobs: Vec<(ManifestBlob, Bytes)>,
+    /// The text of a story; none for a course.
+    story: Option<BlobHash>,
+}
+
+impl Course {
+    /// `sizes`: for each lesson the sizes of its recordings, one a section. `edition` is written into every body and recording of the
+    /// lessons that `changed` says.
+    pub fn new(id: &str, sizes: &[&[usize]]) -> Self {
+        let mut course = Self {
+            id: Slug::new(id).unwrap(),
+            lessons: Vec::new(),
+            blobs: Vec::new(),
+            story: None,
+        };
+        for (l, sizes) in sizes.iter().enumerate() {
+            let mut sections = Vec::new();
+            for (s, size) in sizes.iter().enumerate() {
+                let media = recording(&format!("{id} {l} {s}"), *size);
+                sections.push(course.section(l, s, media));
+            }
+            let id = Slug::new(format!("l{l}")).unwrap();
+            let title = format!("Lesson {l}");
+            course.lessons.push(LessonOutline { id, title, summary: String::new(), sections });
+        }
+        course
+    }
+    /// A story with recordings of these sizes.
+    pub fn story(id: &str, sizes: &[usize]) -> Self {
+        let mut story = Self::new(id, &[]);
+        for (n, size) in sizes.iter().enumerate() {
+            story.add(recording(&format!("{id} {n}"), *size), "audio/mpeg");
+        }
+        let text = format!("{{\"title\":\"The story {id}\"}}");
+        story.story = Some(story.add(text.into(), "application/json").hash);
+        story
+    }
+    pub fn kind(&self) -> Kind {
+        if self.story.is_some() { Kind::Story } else { Kind::Course }
+    }
+    fn section(&mut self, lesson: usize, section: usize, media: Bytes) -> SectionOutline {
+        let blob = self.add(media, "audio/mpeg");
+        let audio = AudioRef {
+            title: String::new(),
+            blob: BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type },
+            duration_ms: 1,
+            peaks: Vec::new(),
+            captions: None,
+            transcript: String::new(),
+        };
+        let html = format!("<p>{} {lesson} {section}</p>", self.id);
+        let blocks = vec![Block::RichText { html }, Block::Audio { audio }];
+        let body = SectionBody { lang: "en".into(), dir: Default::default(), blocks };
+        let body = self.add(serde_json::to_vec(&body).unwrap().into(), "application/json");
+        SectionOutline {
+            id: Slug::new(format!("s{section}")).unwrap(),
+            section_type: SectionType::Text,
+            title: format!("Section {lesson}.{section}"),
+            minutes: 0,
+            body: body.hash,
+            quiz: None,
+        }
+    }
+    fn add(&mut self, bytes: Bytes, media_type: &str) -> ManifestBlob {
+        let blob = ManifestBlob {
+            hash: BlobHash::of(&bytes),
+            size: bytes.len() as u64,
+            media_type: media_type.into(),
+        };
+        self.blobs.push((blob.clone(), bytes));
+        blob
+    }
+    /// Another edition, in which one section has another recording of the same size.
+    pub fn with_another(&self, lesson: usize, section: usize) -> Self {
+        let mut next = self.clone();
+        let old = next.lessons[lesson].sections[section].body;
+        let at = next.blobs.iter().position(|(b, _)| b.hash == old).unwrap();
+        // The recording lies before its section's text.
+        let size = next.blobs[at - 1].1.len();
+        next.blobs.drain(at - 1..=at);
+        let media = recording(&format!("{} {lesson} {section} again", self.id), size);
+        next.lessons[lesson].sections[section] = next.section(lesson, section, media);
+        next
+    }
+    pub fn item(&self, lesson: usize, section: usize) -> ItemId {
+        let l = &self.lessons[lesson];
+        ItemId::section(&self.id, &l.id, &l.sections[section].id)
+    }
+    /// The recordings, in order.
+    pub fn media(&self) -> Vec<ManifestBlob> {
+        let media = self.blobs.iter().filter(|(b, _)| b.media_type == "audio/mpeg");
+        media.map(|(b, _)| b.clone()).collect()
+    }
+    pub fn bytes(&self) -> u64 {
+        self.blobs.iter().map(|(b, _)| b.size).sum()
+    }
+    pub fn manifest(&self) -> Manifest {
+        let mut blobs: Vec<_> = self.blobs.iter().map(|(b, _)| b.clone()).collect();
+        blobs.sort();
+        blobs.dedup();
+        let format = carrel_model::content::MANIFEST_FORMAT.into();
+        if let Some(body) = self.story {
+            let meta = StoryMeta {
+                id: self.id.clone(),
+                title: format!("The story {}", self.id),
+                total_bytes: self.bytes(),
+                ..story_meta()
+            };
+            return Manifest { format, content: ManifestContent::Story { meta, body }, blobs };
+        }
+        let meta = CourseMeta {
+            id: self.id.clone(),
+            title: format!("The course {}", self.id),
+            description: String::new(),
+            lang: "en".into(),
+            dir: Default::default(),
+            difficulty: Difficulty::Beginner,
+            category: String::new(),
+            tags: Vec::new(),
+            hours: Default::default(),
+            authors: Vec::new(),
+            license: "CC0-1.0".into(),
+            credits: String::new(),
+            cover: Cover::from_title("x"),
+            lesson_count: self.lessons.len() as u32,
+            section_count: 0,
+            total_bytes: self.bytes(),
+        };
+        let outline =
+            CourseOutline { lessons: self.lessons.clone(), stories: Vec::new(), vocabulary: None };
+        Manifest { format, content: ManifestContent::Course { meta, outline }, blobs }
+    }
+}
+
+fn story_meta() -> StoryMeta {
+    let meta = serde_json::json!({
+        "id": "story", "title": "", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1, "narrated": false,
+        "totalBytes": 1, "cover": Cover::from_title("x"),
+    });
+    serde_json::from_value(meta).unwrap()
+}
+
+/// Bytes that say what they are, and are all different.
+fn recording(name: &str, size: usize) -> Bytes {
+    let mut bytes = vec![0; size];
+    blake3::Hasher::new_derive_key(name).finalize_xof().fill(&mut bytes);
+    bytes.into()
+}

@@ -1,0 +1,52 @@
+//! "Ready for offline": damage is found, named in a learner's words, and healed.
+
+use carrel_content::{blobs::MediaKind, download::Phase};
+
+use crate::{
+    desk::{Desk, whole},
+    net::{Course, Net},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_byte_is_proved_and_what_is_missing_has_a_name() {
+    let net = Net::new();
+    let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
+    net.publish(&course);
+    let desk = Desk::new(&net);
+    desk.start(&course);
+    desk.ready(&course).await;
+    let proof = desk.downloads().prove(&whole(&course)).await.unwrap();
+    assert_eq!((proof.files as usize, proof.bytes), (course.blobs.len(), course.bytes()));
+    assert!(proof.lacks.is_empty());
+    assert_eq!(proof.media_types, ["audio/mpeg"]);
+    assert_eq!(desk.state(&course.id).checked_ms, Some(proof.checked_ms));
+
+    // One flipped bit on the disk, one file deleted behind our back.
+    let media = course.media();
+    let path = |n: usize| {
+        let hex = media[n].hash.to_hex();
+        desk.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
+    };
+    let mut bytes = std::fs::read(path(1)).unwrap();
+    bytes[77_777] ^= 1;
+    std::fs::write(path(1), bytes).unwrap();
+    std::fs::remove_file(path(3)).unwrap();
+    net.forget_counts();
+    let proof = desk.downloads().prove(&whole(&course)).await.unwrap();
+    let named: Vec<_> =
+        proof.lacks.iter().map(|l| (l.spot.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
+    assert_eq!(
+        named,
+        [
+            ("Section 0.1", MediaKind::Audio, 90_000, true),
+            ("Section 1.1", MediaKind::Audio, 70_000, false)
+        ]
+    );
+    assert_eq!(proof.lacks[0].spot.item.as_ref(), Some(&course.item(0, 1)));
+    let state = desk.until(&whole(&course), "the healing", |s| s.phase == Phase::Ready).await;
+    assert!(state.ready_version.is_some());
+    desk.assert_whole(&course);
+    assert_eq!((net.sent(media[1].hash), net.sent(media[3].hash)), (90_000, 70_000));
+    assert_eq!(net.asked().len(), 2, "nothing else is fetched");
+    assert!(desk.downloads().prove(&whole(&course)).await.unwrap().lacks.is_empty());
+}

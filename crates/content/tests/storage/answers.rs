@@ -1,0 +1,145 @@
+//! Answers of the server lie in `cache.db`, beside content: they too leave the floor free, and what finds no place is good for this run.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_content::{
+    library::{Content, ContentConfig},
+    storage::Storage,
+};
+use carrel_http_cache::{Cached, Origin, Route, Strategy};
+use carrel_net::{Failure, Http, Reply, Request};
+use carrel_sqlite::Changes;
+use carrel_system::Disk;
+use carrel_testkit::{FakeClock, FakeDisk, SeededIds, disk::length_of};
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::world::*;
+
+/// A server that has an answer to everything.
+struct Server;
+
+#[async_trait]
+impl Http for Server {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let body = Bytes::from(format!("{{\"url\":\"{}\"}}", request.url));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Reply { status: 200, headers, body: Box::pin(stream::iter([Ok(body)])) })
+    }
+}
+
+/// Counts how often it is asked.
+#[derive(Clone)]
+struct Counted {
+    disk: FakeDisk,
+    asked: Arc<AtomicU64>,
+}
+
+impl Disk for Counted {
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.disk.free_bytes(path)
+    }
+}
+
+struct Desk {
+    content: Arc<Content>,
+    storage: Storage,
+}
+
+impl Desk {
+    fn open(dir: &Path, disk: &Counted, clock: &FakeClock, run: u64) -> Self {
+        let storage = open(&dir.join("cache"), disk.clone(), clock);
+        let content = Content::open(ContentConfig {
+            storage: storage.clone(),
+            account_dir: dir.join("cache/accounts/asha"),
+            account: "asha".to_owned(),
+            base_url: "http://x.test".to_owned(),
+            http: Arc::new(Server),
+            clock: Arc::new(clock.clone()),
+            ids: Arc::new(SeededIds::new(run)),
+            changes: Changes::new(),
+        })
+        .unwrap();
+        Self { content, storage }
+    }
+    async fn get(&self, name: &str) -> Cached {
+        self.content.library.cache().get(&format!("/api/courses/{name}"), || {}).await.unwrap()
+    }
+    /// Where it lies, without the network.
+    async fn here(&self, name: &str) -> Option<Origin> {
+        let route = Route { strategy: Strategy::CacheOnly, ..Route::OTHER };
+        let path = format!("/api/courses/{name}");
+        self.content.library.cache().get_by(route, &path, || {}).await.ok().map(|c| c.origin)
+    }
+}
+
+#[tokio::test]
+async fn below_the_floor_an_answer_is_good_for_this_run() {
+    let (dir, clock) = (scratch(), FakeClock::noon());
+    let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
+    let desk = Desk::open(dir.path(), &disk, &clock, 1);
+    desk.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
+    assert!(desk.get("early").await.status.stored);
+
+    // Somebody else fills the disk.
+    disk.disk.set_capacity(60 * MIB);
+    clock.advance(5_000);
+    let answer = desk.get("late").await;
+    assert!(!answer.status.stored && !answer.stale, "it is the server's word all the same");
+    assert_eq!(desk.here("late").await, Some(Origin::Memory));
+    // Nothing had to go for it, as it would on a disk that is really full.
+    desk.content.library.cache().drop_memory();
+    assert_eq!((desk.here("late").await, desk.here("early").await), (None, Some(Origin::Disk)));
+    assert!(!desk.get("late").await.status.stored);
+    drop(desk);
+    let desk = Desk::open(dir.path(), &disk, &clock, 2);
+    assert_eq!((desk.here("late").await, desk.here("early").await), (None, Some(Origin::Disk)));
+
+    // There is space again, and soon it is noticed.
+    assert!(!desk.get("late").await.status.stored);
+    disk.disk.set_capacity(100 * GIB);
+    clock.advance(5_000);
+    assert!(desk.get("late").await.status.stored);
+
+    // What is promised to a download is not free, and what was written since the last look is counted.
+    let promise = desk.storage.reserve(8 * MIB).unwrap();
+    let here = length_of(&dir.path().join("cache/accounts/asha"));
+    disk.disk.set_capacity(here + 68 * MIB + 4 * KIB);
+    clock.advance(5_000);
+    let mut stored = 0;
+    for n in 0..40 {
+        stored += u64::from(desk.get(&format!("c{n}")).await.status.stored);
+    }
+    assert!((10..20).contains(&stored), "{stored} answers of about 270 bytes in 4 KiB");
+    drop(promise);
+    clock.advance(5_000);
+    assert!(desk.get("c39").await.status.stored);
+}
+
+#[tokio::test]
+async fn the_disk_is_not_asked_for_each_answer() {
+    let (dir, clock) = (scratch(), FakeClock::noon());
+    let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
+    let desk = Desk::open(dir.path(), &disk, &clock, 1);
+    for (what, capacity) in [("with space", 100 * GIB), ("below the floor", MIB)] {
+        disk.disk.set_capacity(capacity);
+        clock.advance(5_000);
+        let before = disk.asked.load(Ordering::SeqCst);
+        for n in 0..100 {
+            desk.get(&format!("c{n}")).await;
+            clock.advance(10);
+        }
+        assert_eq!(disk.asked.load(Ordering::SeqCst) - before, 1, "{what}");
+    }
+}

@@ -1,0 +1,248 @@
+//! Who goes and who never goes; the budget, by a table and by chance with several threads and two stores at once.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use carrel_content::{blobs::Came, storage::Limit};
+use carrel_model::{BlobHash, ErrorCode};
+use carrel_testkit::{Chance, FakeDisk, disk::length_of};
+
+use crate::world::*;
+
+/// A course that somebody wants to keep, and its blobs.
+type Pinned = (String, Vec<(BlobHash, Bytes)>);
+
+#[test]
+fn classes_go_in_their_order_and_pins_never() {
+    let dir = scratch();
+    let (storage, clock, _) = small(dir.path(), 64 * MIB);
+    let blobs = storage.blobs();
+    let put = |n, came| {
+        let (hash, bytes) = blob(n, MIB);
+        blobs.put_from(hash, &bytes, came).unwrap();
+        clock.advance(2 * 3_600_000);
+        hash
+    };
+    let pinned = course(1, 3, MIB);
+    fetched(&storage, "asha", "pinned", &pinned, true);
+    let loose = course(2, 3, MIB);
+    fetched(&storage, "asha", "loose", &loose, false);
+    let near = put(10, Came::Ahead);
+    storage.set_near("asha", &[near]).unwrap();
+    let (old, new) = (put(11, Came::Asked), put(12, Came::Asked));
+    let ahead = put(13, Came::Ahead);
+    // The older one is read: now it is the newer one.
+    assert!(blobs.get(old).unwrap().is_some());
+    let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
+    let steps: [(&str, u64, &[BlobHash]); 4] = [
+        (
+            "fetched ahead: the oldest first, and a download that nobody pinned with it",
+            1,
+            &[loose[2].0],
+        ),
+        ("the rest that was fetched ahead", 3 * MIB, &[loose[0].0, loose[1].0, ahead]),
+        ("used longest ago", 1, &[new]),
+        ("then the other, then the lesson that is open", u64::MAX, &[old, near]),
+    ];
+    for (what, bytes, expected) in steps {
+        assert!(expected.iter().all(|h| !gone(*h)), "{what}: too early");
+        storage.evict(bytes).unwrap();
+        assert!(expected.iter().all(|h| gone(*h)), "{what}");
+        assert_eq!(
+            number(&storage, "SELECT count(*) FROM download WHERE id = 'loose'"),
+            0,
+            "not whole, so not ready"
+        );
+    }
+    assert!(pinned.iter().all(|(h, _)| blobs.prove(*h).unwrap()), "pinned");
+    assert_sound(&storage);
+    // Unpinned, it may go.
+    unwish(&storage, "asha", "pinned");
+    assert_eq!(
+        storage.clear_cache().unwrap(),
+        pinned.iter().map(|(_, b)| b.len() as u64).sum::<u64>()
+    );
+    assert_sound(&storage);
+}
+
+#[test]
+fn what_two_courses_share_stays_for_the_other() {
+    let dir = scratch();
+    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let shared = course(1, 4, 100 * KIB);
+    let own = course(2, 2, 100 * KIB);
+    fetched(&storage, "asha", "one", &shared, true);
+    fetched(&storage, "ben", "two", &[shared.clone(), own.clone()].concat(), true);
+    assert_eq!(storage.evict(u64::MAX).unwrap(), 0);
+    unwish(&storage, "ben", "two");
+    let freed = storage.evict(u64::MAX).unwrap();
+    assert_eq!(freed, own.iter().map(|(_, b)| b.len() as u64).sum::<u64>());
+    assert!(shared.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    assert_sound(&storage);
+}
+
+#[test]
+fn space_is_promised_once_and_what_is_missing_is_named() {
+    let dir = scratch();
+    let (storage, clock, disk) = small(dir.path(), 20 * MIB);
+    let first = storage.reserve(12 * MIB).unwrap();
+    let second = open(dir.path(), disk.clone(), &clock);
+    let short = second.reserve(12 * MIB).err().unwrap();
+    assert!(
+        matches!(short, carrel_content::Error::NoSpace { missing, limit: Limit::Budget } if missing == 4 * MIB),
+        "{short}"
+    );
+    assert_eq!(short.code(), ErrorCode::DiskFull);
+    assert_eq!(second.trouble().unwrap().limit, Limit::Budget);
+    first.used(8 * MIB);
+    assert_eq!(first.left(), 4 * MIB);
+    drop(second.reserve(12 * MIB).unwrap());
+    assert_eq!(second.trouble(), None);
+    drop(first);
+    // A process that was killed gives its promise back by and by.
+    std::mem::forget(storage.reserve(15 * MIB).unwrap());
+    assert!(second.reserve(15 * MIB).is_err());
+    clock.advance(11 * 60_000);
+    drop(second.reserve(15 * MIB).unwrap());
+    // Near the floor nothing is promised, however large the budget is.
+    storage.set_limits(Some(20 * MIB), Some(50 * MIB)).unwrap();
+    disk.set_capacity(length_of(dir.path()) + 52 * MIB);
+    let short = storage.reserve(5 * MIB).err().unwrap();
+    assert!(matches!(short, carrel_content::Error::NoSpace { limit: Limit::Disk, .. }), "{short}");
+    let (hash, bytes) = blob(5, 2 * MIB + 1);
+    assert!(storage.blobs().put(hash, &bytes).is_err(), "nor is what somebody asked for written");
+    wish(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
+    storage
+        .db()
+        .with(|c| Ok(c.execute("UPDATE download SET phase = 'paused', reason = 'disk_full'", [])?))
+        .unwrap();
+    assert!(!storage.look_again().unwrap());
+    disk.set_capacity(100 * GIB);
+    assert!(storage.look_again().unwrap(), "space is back");
+    assert_eq!(storage.trouble(), None);
+    storage.blobs().put(hash, &bytes).unwrap();
+}
+
+/// Four threads on two stores (as two processes have them) fetch, read, pin, take off, lower and raise the budget, clear and sweep.
+#[test]
+fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
+    const BUDGET: u64 = 24 * MIB;
+    // A thread's largest blob, four at once, and what lies between two looks at the budget.
+    const TOLERANCE: u64 = 12 * MIB;
+    let rounds = if std::env::var_os("CARREL_LONG").is_some() { 4_000 } else { 300 };
+    let dir = scratch();
+    let work = dir.path().join("user.db");
+    std::fs::write(&work, b"what Asha did").unwrap();
+    let content = dir.path().join("content");
+    let (storage, clock, _) = small(&content, BUDGET);
+    let other = open(&content, FakeDisk::new(100 * GIB), &clock);
+    let (most, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let pins: Mutex<Vec<Pinned>> = Mutex::default();
+    let seed = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let chance = Chance::new(seed);
+    std::thread::scope(|s| {
+        let threads: Vec<_> = (0..4_u64)
+            .map(|t| {
+                let storage = if t % 2 == 0 { &storage } else { &other };
+                let (chance, clock, pins, refused) = (chance.fork(), &clock, &pins, &refused);
+                s.spawn(move || {
+                    for round in 0..rounds {
+                        clock.advance(30_000);
+                        match chance.below(100) {
+                            0..45 => {
+                                let (hash, bytes) =
+                                    blob(chance.below(400), 1 + chance.below(2 * MIB));
+                                let came =
+                                    if chance.permille(500) { Came::Asked } else { Came::Ahead };
+                                let promise = if came == Came::Ahead {
+                                    storage.reserve(bytes.len() as u64).map(Some)
+                                } else {
+                                    Ok(None)
+                                };
+                                match promise
+                                    .and_then(|_held| storage.blobs().put_from(hash, &bytes, came))
+                                {
+                                    Ok(()) => {}
+                                    Err(e) if e.code() == ErrorCode::DiskFull => {
+                                        refused.fetch_add(1, Ordering::SeqCst);
+                                    }
+                                    Err(e) => panic!("{e}"),
+                                }
+                            }
+                            45..70 => {
+                                let n = chance.below(400);
+                                let _ = storage.blobs().get(blob(n, 1).0).unwrap();
+                            }
+                            70..80 => {
+                                let id = format!("c-{t}-{round}");
+                                let blobs =
+                                    course(10_000 + t * 10_000 + round, 3, chance.below(700 * KIB));
+                                let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
+                                let list: Vec<_> =
+                                    blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
+                                let Ok(promise) = storage.reserve(bytes) else { continue };
+                                let version = wish(storage, "asha", &id, &list, true, false);
+                                for (hash, bytes) in &blobs {
+                                    storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+                                    promise.used(bytes.len() as u64);
+                                }
+                                set_ready(storage, version);
+                                pins.lock().unwrap().push((id, blobs));
+                            }
+                            80..88 => {
+                                let gone = {
+                                    let mut pins = pins.lock().unwrap();
+                                    let n = chance.below(pins.len() as u64) as usize;
+                                    if pins.is_empty() { continue } else { pins.swap_remove(n) }
+                                };
+                                unwish(storage, "asha", &gone.0);
+                            }
+                            88..96 => {
+                                let pins = pins.lock().unwrap();
+                                if let Some((id, blobs)) =
+                                    pins.get(chance.below(pins.len() as u64) as usize)
+                                {
+                                    for (hash, bytes) in blobs {
+                                        assert_eq!(
+                                            storage.blobs().get(*hash).unwrap().as_ref(),
+                                            Some(bytes),
+                                            "seed {seed}: {id} is pinned"
+                                        );
+                                    }
+                                }
+                            }
+                            96 => drop(storage.clear_cache().unwrap()),
+                            97 => drop(storage.sweep().unwrap()),
+                            98 => drop(storage.hold_budget().unwrap()),
+                            _ => storage.set_near("asha", &[blob(chance.below(400), 1).0]).unwrap(),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let watch = s.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                most.fetch_max(length_of(&content.join("blobs")), Ordering::SeqCst);
+                std::thread::yield_now();
+            }
+        });
+        let ends: Vec<_> = threads.into_iter().map(|t| t.join()).collect();
+        done.store(true, Ordering::SeqCst);
+        watch.join().unwrap();
+        ends.into_iter().for_each(|end| end.unwrap());
+    });
+    let most = most.load(Ordering::SeqCst);
+    assert!(most <= BUDGET + TOLERANCE, "seed {seed}: {most} bytes at once");
+    assert!(most > BUDGET / 2, "the run reached the budget: {most}");
+    for (id, blobs) in pins.into_inner().unwrap() {
+        for (hash, _) in blobs {
+            assert!(storage.blobs().prove(hash).unwrap(), "seed {seed}: {id} is pinned");
+        }
+    }
+    assert_eq!(std::fs::read(&work).unwrap(), b"what Asha did");
+    storage.sweep().unwrap();
+    assert_sound(&storage);
+}

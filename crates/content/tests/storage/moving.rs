@@ -1,0 +1,235 @@
+//! Content is moved to another folder: while it is used, with a kill at each step, and refused where it must be.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use carrel_content::{
+    Error,
+    blobs::Came,
+    storage::{Limit, Places, Storage},
+};
+use carrel_model::ErrorCode;
+use carrel_testkit::{FakeClock, FakeDisk, disk::length_of};
+
+use crate::{
+    kill::{DIR, STEP, ends_at, run_named},
+    world::*,
+};
+
+fn places(dir: &Path) -> Places {
+    Places::new(dir.join("data/content.json"), dir.join("old"))
+}
+
+/// What a run of the app does with it: opens what counts, goes on with a move, empties what was left.
+fn move_on(
+    dir: &Path,
+    to: Option<&Path>,
+    steps: Option<carrel_content::storage::Steps>,
+) -> carrel_content::Result<Storage> {
+    let places = places(dir);
+    let clock = FakeClock::noon();
+    let mut options = options(&places.current(), FakeDisk::new(100 * GIB), &clock);
+    options.steps.clone_from(&steps);
+    let storage = Storage::open(options.clone())?;
+    if let Some(to) = to.map(Path::to_owned).or_else(|| places.pending()) {
+        places.begin(&storage, &to)?;
+        places.copy_ahead(&storage)?;
+        options.dir = places.switch(&storage)?;
+    }
+    drop(storage);
+    let step = steps.unwrap_or_else(|| std::sync::Arc::new(|_| {}));
+    places.tidy(&|name| step(name))?;
+    options.steps = None;
+    let storage = Storage::open(options)?;
+    storage.sweep()?;
+    Ok(storage)
+}
+
+fn content() -> Vec<(carrel_model::BlobHash, bytes::Bytes)> {
+    [course(1, 12, 60 * KIB), course(2, 6, KIB)].concat()
+}
+
+fn filled(dir: &Path) -> Storage {
+    let (storage, ..) = small(&dir.join("old"), GIB);
+    fetched(&storage, "asha", "one", &content(), true);
+    let mut part = storage.blobs().part(blob(77, MIB).0).unwrap();
+    part.write(&blob(77, MIB).1[..5000]).unwrap();
+    drop(part);
+    std::fs::write(dir.join("old/not ours.txt"), "stays").unwrap();
+    storage
+}
+
+fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
+    assert_eq!(storage.dir(), dir.join("new"), "{what}");
+    assert_sound(storage);
+    assert!(
+        content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()),
+        "{what}: every byte is there"
+    );
+    assert_eq!(number(storage, "SELECT count(*) FROM download WHERE phase = 'ready'"), 1, "{what}");
+    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: what was chosen goes along");
+    assert_eq!(
+        length_of(&dir.join("old")),
+        5,
+        "{what}: only what was not ours is left in the old place"
+    );
+    assert!(places(dir).pending().is_none());
+}
+
+#[test]
+fn content_moves_whole_and_the_old_place_is_empty() {
+    let dir = scratch();
+    drop(filled(dir.path()));
+    let new = dir.path().join("new");
+    let storage = move_on(dir.path(), Some(&new), None).unwrap();
+    assert_moved(dir.path(), &storage, "moved");
+    assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "what was begun is begun again");
+    drop(storage);
+    // And back again, into a folder where other things lie.
+    let storage = move_on(dir.path(), Some(&dir.path().join("old")), None).unwrap();
+    assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    assert!(!new.exists());
+}
+
+#[test]
+#[ignore = "started by the next test"]
+fn child() {
+    let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
+    let dir = Path::new(&dir);
+    move_on(dir, Some(&dir.join("new")), Some(ends_at(&step))).unwrap();
+}
+
+#[test]
+fn a_kill_at_any_step_of_a_move_loses_nothing() {
+    let each = [
+        ("copied", 12),
+        ("closed", 1),
+        ("records", 1),
+        ("snapshot", 1),
+        ("switched", 1),
+        ("deleted", 10),
+    ];
+    let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 18 };
+    for run in 0..runs {
+        let (name, most) = each[run % each.len()];
+        let step = format!("{name}:{}", 1 + (run / each.len() * 7) % most);
+        let step = step.as_str();
+        let dir = scratch();
+        drop(filled(dir.path()));
+        assert!(
+            !run_named(dir.path(), step, "moving::child"),
+            "{step}: the process was to be killed"
+        );
+        // Killed once more at the next start, then left alone.
+        let _ = run_named(dir.path(), "copied:2", "moving::child");
+        let storage = move_on(dir.path(), None, None).unwrap();
+        assert_moved(dir.path(), &storage, step);
+    }
+}
+
+#[test]
+fn what_comes_and_goes_while_it_is_copied_is_right_afterwards() {
+    let dir = scratch();
+    let storage = filled(dir.path());
+    let places = places(dir.path());
+    let new = dir.path().join("new");
+    places.begin(&storage, &new).unwrap();
+    places.copy_ahead(&storage).unwrap();
+    let (late, bytes) = blob(50, 90 * KIB);
+    storage.blobs().put_from(late, &bytes, Came::Asked).unwrap();
+    let gone = content()[0].0;
+    storage.blobs().forget(gone).unwrap();
+    // A copy that was damaged on its way is not taken for whole: its length is wrong.
+    let (cut, _) = content()[1];
+    let hex = cut.to_hex();
+    std::fs::write(new.join("blobs").join(&hex[..2]).join(&hex), b"cut").unwrap();
+    places.switch(&storage).unwrap();
+    drop(storage);
+    let storage = move_on(dir.path(), None, None).unwrap();
+    assert_sound(&storage);
+    assert!(storage.blobs().prove(late).unwrap() && storage.blobs().prove(cut).unwrap());
+    assert!(
+        storage.blobs().prove(gone).unwrap(),
+        "a sound file that a download needs is taken in, and not deleted for want of a row"
+    );
+}
+
+/// What a writer was told to be written is in the new folder, whatever the moment; what is not is refused.
+#[test]
+fn a_writer_beside_the_move_loses_nothing_that_was_written() {
+    for round in 0..6 {
+        let dir = scratch();
+        let storage = filled(dir.path());
+        let places = places(dir.path());
+        places.begin(&storage, &dir.path().join("new")).unwrap();
+        places.copy_ahead(&storage).unwrap();
+        let (begun, bytes) = blob(60, 90 * KIB);
+        let mut part = storage.blobs().part(begun).unwrap();
+        part.write(&bytes).unwrap();
+        let (started, first) = std::sync::mpsc::channel();
+        let moved = AtomicBool::new(false);
+        let (written, refused) = std::thread::scope(|s| {
+            let writer = s.spawn(|| {
+                let mut written = Vec::new();
+                for n in 0.. {
+                    let (hash, bytes) = blob(5_000 + n, if n % 2 == 0 { KIB } else { 40 * KIB });
+                    let is_late = moved.load(Ordering::SeqCst);
+                    match storage.blobs().put_from(hash, &bytes, Came::Asked) {
+                        Ok(()) if is_late => panic!("written to the old folder after the move"),
+                        Ok(()) => written.push(hash),
+                        Err(e) => return (written, e),
+                    }
+                    let _ = started.send(());
+                }
+                unreachable!()
+            });
+            for _ in 0..=round {
+                first.recv().unwrap();
+            }
+            places.switch(&storage).unwrap();
+            moved.store(true, Ordering::SeqCst);
+            writer.join().unwrap()
+        });
+        assert_eq!(refused.code(), ErrorCode::Storage, "{refused}");
+        assert!(part.finish().is_err(), "the old folder takes nothing any more");
+        assert!(storage.set_limits(Some(GIB), None).is_err());
+        assert!(storage.db().write(|tx| Ok(tx.execute("DELETE FROM download", [])?)).is_err());
+        drop(storage);
+        let storage = move_on(dir.path(), None, None).unwrap();
+        assert!(written.iter().all(|h| storage.blobs().prove(*h).unwrap()), "round {round}");
+        assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+        assert_sound(&storage);
+    }
+}
+
+#[test]
+fn a_move_is_refused_where_it_must_be() {
+    let dir = scratch();
+    let (storage, clock, disk) = small(&dir.path().join("old"), GIB);
+    fetched(&storage, "asha", "one", &content(), true);
+    let places = places(dir.path());
+    let refused = |to: &Path| places.begin(&storage, to).err().unwrap();
+    assert_eq!(refused(Path::new("some/where")).code(), ErrorCode::InvalidRequest);
+    assert_eq!(
+        refused(&dir.path().join("old/deeper")).code(),
+        ErrorCode::InvalidRequest,
+        "into itself"
+    );
+    let other = dir.path().join("other");
+    drop(open(&other, disk.clone(), &clock));
+    assert_eq!(refused(&other).code(), ErrorCode::InvalidRequest, "other content lies there");
+    disk.set_capacity(100 * KIB);
+    assert!(matches!(refused(&dir.path().join("new")), Error::NoSpace { limit: Limit::Disk, .. }));
+    disk.set_capacity(100 * GIB);
+    // Somebody else has it open.
+    let second = open(&dir.path().join("old"), disk, &clock);
+    let new = dir.path().join("new");
+    places.begin(&storage, &new).unwrap();
+    places.copy_ahead(&storage).unwrap();
+    assert_eq!(places.switch(&storage).err().unwrap().code(), ErrorCode::InvalidRequest);
+    places.give_up().unwrap();
+    assert!(!new.exists() && places.pending().is_none());
+    assert!(content().iter().all(|(h, _)| second.blobs().prove(*h).unwrap()), "nothing was lost");
+}

@@ -1,0 +1,199 @@
+//! One store for all users of a machine: processes of several users at once, rights of its group, and users who may only read.
+
+use carrel_content::{
+    blobs::Came,
+    storage::{Storage, StorageOptions},
+};
+use carrel_testkit::{FakeClock, FakeDisk};
+
+use crate::{kill::run_named, world::*};
+
+#[test]
+#[ignore = "started by the next test"]
+fn child() {
+    let (Ok(seed), Ok(dir)) = (std::env::var(crate::kill::STEP), std::env::var(crate::kill::DIR))
+    else {
+        return;
+    };
+    let n: u64 = seed.parse().unwrap();
+    let clock = FakeClock::noon();
+    let storage = open(std::path::Path::new(&dir), FakeDisk::new(100 * GIB), &clock);
+    // Half of it is the same for all, half is this one's own.
+    let (shared, own) = (course(1, 20, 50 * KIB), course(10 + n, 20, 40 * KIB));
+    for round in 0..6 {
+        fetched(&storage, &format!("user-{n}"), "shared", &shared, true);
+        fetched(&storage, &format!("user-{n}"), "own", &own, true);
+        storage
+            .blobs()
+            .put_from(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, Came::Asked)
+            .unwrap();
+        storage.evict(if round % 2 == 0 { MIB } else { u64::MAX }).unwrap();
+        storage.sweep().unwrap();
+        for (hash, bytes) in shared.iter().chain(&own) {
+            assert_eq!(storage.blobs().get(*hash).unwrap().as_ref(), Some(bytes), "{n}: pinned");
+        }
+        unwish(&storage, &format!("user-{n}"), "shared");
+        if round < 5 {
+            unwish(&storage, &format!("user-{n}"), "own");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(
+    windows,
+    ignore = "Wine 8 refuses to replace or name a file that another process has just deleted; on Windows itself it was not run"
+)]
+fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
+    let dir = scratch();
+    std::thread::scope(|s| {
+        let runs: Vec<_> = (0..3)
+            .map(|n| {
+                s.spawn({
+                    let dir = dir.path();
+                    move || run_named(dir, &n.to_string(), "shared::child")
+                })
+            })
+            .collect();
+        for run in runs {
+            assert!(run.join().unwrap(), "a process went wrong");
+        }
+    });
+    let (storage, ..) = small(dir.path(), GIB);
+    storage.sweep().unwrap();
+    storage.clear_cache().unwrap();
+    assert_sound(&storage);
+    for n in 0..3 {
+        assert!(
+            course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().prove(*h).unwrap())
+        );
+    }
+    assert_eq!(number(&storage, "SELECT count(*) FROM blob"), 60, "what nobody wants is gone");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = scratch();
+    let shared = dir.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o2770)).unwrap();
+    let (storage, ..) = small(&shared, GIB);
+    fetched(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
+    let mut part = storage.blobs().part(blob(9, MIB).0).unwrap();
+    part.write(b"begun").unwrap();
+    let mut folders = vec![shared];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o7777, 0o2770, "{folder:?}");
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let mode = entry.metadata().unwrap().permissions().mode();
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false if entry.file_name() == "ballast" => {}
+                false => {
+                    seen += 1;
+                    assert_eq!(mode & 0o777, 0o660, "{:?}", entry.path());
+                }
+            }
+        }
+    }
+    assert!(seen >= 7, "the database with its log, the lock, the blobs: {seen}");
+}
+
+/// The reader is another user of the system, so this needs root.
+#[cfg(unix)]
+#[test]
+fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (shared, mine) = (dir.path().join("shared"), dir.path().join("mine"));
+    std::fs::create_dir(&mine).unwrap();
+    let clock = FakeClock::noon();
+    let writer = open(&shared, FakeDisk::new(100 * GIB), &clock);
+    let course =
+        course(1, 4, 20 * KIB).into_iter().chain(course(2, 3, 60 * KIB)).collect::<Vec<_>>();
+    fetched(&writer, "library", "one", &course, true);
+    // Readable for all, as an administrator sets it.
+    let open_to_all = || {
+        let ok =
+            std::process::Command::new("chmod").args(["-R", "a+rX"]).arg(&shared).status().unwrap();
+        assert!(ok.success());
+    };
+    open_to_all();
+    let nobody = 65_534;
+    let read = |what: &str| {
+        let exe = std::env::current_exe().unwrap();
+        let copy = dir.path().join("program");
+        std::fs::copy(exe, &copy).unwrap();
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::process::Command::new(copy)
+            .args(["--exact", "shared::reader", "--ignored", "--nocapture"])
+            .env(crate::kill::STEP, what)
+            .env(crate::kill::DIR, dir.path())
+            .uid(nobody)
+            .gid(nobody)
+            .current_dir("/")
+            .output()
+    };
+    let changed = std::os::unix::fs::chown(&mine, Some(nobody), Some(nobody)).is_ok();
+    let first = if changed { read("in use").ok() } else { None };
+    let Some(first) = first else {
+        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: a process of another user cannot be started here (root is needed)");
+        }
+        return;
+    };
+    assert!(
+        first.status.success(),
+        "while it is in use: {}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+    // Nobody else has it open, and there is no log that could be read.
+    drop(writer);
+    open_to_all();
+    let second = read("at rest").unwrap();
+    assert!(second.status.success(), "at rest: {}", String::from_utf8_lossy(&second.stderr));
+}
+
+#[test]
+#[ignore = "started by the test before, as another user"]
+fn reader() {
+    let Ok(dir) = std::env::var(crate::kill::DIR) else { return };
+    let dir = std::path::Path::new(&dir);
+    let (shared, mine) = (dir.join("shared"), dir.join("mine"));
+    assert!(!Storage::is_writable(&shared), "this user may only read");
+    assert!(Storage::is_writable(&mine));
+    let clock = FakeClock::noon();
+    let options = StorageOptions {
+        below: Some(shared.clone()),
+        ..options(&mine, FakeDisk::new(100 * GIB), &clock)
+    };
+    let storage = Storage::open(options).unwrap();
+    let there =
+        course(1, 4, 20 * KIB).into_iter().chain(course(2, 3, 60 * KIB)).collect::<Vec<_>>();
+    let own = course(3, 2, 50 * KIB);
+    let all: Vec<_> = there.iter().chain(&own).cloned().collect();
+    let list: Vec<_> = all.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
+    unwish(&storage, "asha", "one");
+    let version = wish(&storage, "asha", "one", &list, true, false);
+    let missing: Vec<_> =
+        storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
+    assert!(there.iter().all(|(h, _)| !missing.contains(h)), "what the machine has is not fetched");
+    for (hash, bytes) in &own {
+        storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+    }
+    for (hash, bytes) in &all {
+        assert!(storage.blobs().has(*hash).unwrap() && storage.blobs().prove(*hash).unwrap());
+        assert_eq!(storage.blobs().get(*hash).unwrap().as_ref(), Some(bytes));
+    }
+    storage.clear_cache().unwrap();
+    assert_eq!(
+        number(&storage, "SELECT count(*) FROM blob"),
+        2,
+        "only what the machine has not is kept here"
+    );
+}

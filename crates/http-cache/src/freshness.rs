@@ -1,0 +1,249 @@
+//! How long an answer is fresh, how old it is, and whether it may be used all the same: RFC 9111, sections 4.2 and 5.2.2, and RFC 5861, for
+//! a private cache. Pure: header fields and moments in, decisions out.
+//!
+//! Decisions where the RFC leaves a choice:
+//! - `Date` is not compared with this device's clock, which is often wrong by hours on school laptops: an answer would be born stale. The age
+//!   at arrival is `Age` and the time that the request took (4.2.3 allows `corrected_age_value` alone). `Expires` is measured against the
+//!   server's own `Date`.
+//! - The heuristic lifetime (4.2.2) is the route's, never a part of `Last-Modified`: it is the same on each device and it is documented.
+//! - `s-maxage`, `public` and `proxy-revalidate` speak to shared caches and are passed over.
+
+use std::time::Duration;
+
+use http::header;
+
+use crate::{
+    directives::{date_ms, directives, seconds},
+    head::Head,
+};
+
+/// What an answer's fields say about keeping and using it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// `no-store`, or `Vary: *`.
+    pub no_store: bool,
+    /// Never used without the server's word, not even fresh (5.2.2.4).
+    pub no_cache: bool,
+    /// Once stale, never used without the server's word (5.2.2.2).
+    pub must_revalidate: bool,
+    /// Seconds of freshness; `None`: the server said nothing, the route decides.
+    pub lifetime_s: Option<u64>,
+    /// RFC 5861, 3. Overrules the route's window.
+    pub while_revalidate_s: Option<u64>,
+    /// RFC 5861, 4. Overrules the route's window.
+    pub if_error_s: Option<u64>,
+    /// Seconds old when it was sent (5.1).
+    pub age_s: u64,
+}
+
+impl Policy {
+    /// `arrived_ms`: the wall clock at arrival, for `Expires` without `Date` (RFC 9110, 6.6.1).
+    pub fn of(head: &Head, arrived_ms: i64) -> Self {
+        let mut policy = Self::default();
+        let (mut understood, mut max_age) = (false, None);
+        for (name, value) in directives(head.get(header::CACHE_CONTROL)) {
+            let given = || seconds(value.as_deref());
+            match name.as_str() {
+                "no-store" => policy.no_store = true,
+                // With names of fields it is about those fields alone (`Head::of`).
+                "no-cache" if value.is_none() => policy.no_cache = true,
+                "must-revalidate" => policy.must_revalidate = true,
+                // 200 is the only status that is kept, and it is understood (5.2.2.3).
+                "must-understand" => understood = true,
+                // Said twice, the first counts; what cannot be read is stale (4.2.1).
+                "max-age" => max_age = max_age.or(Some(given().unwrap_or(0))),
+                "stale-while-revalidate" => policy.while_revalidate_s = Some(given().unwrap_or(0)),
+                "stale-if-error" => policy.if_error_s = Some(given().unwrap_or(0)),
+                _ => {}
+            }
+        }
+        policy.no_store &= !understood;
+        policy.no_store |= head.get(header::VARY).split(',').any(|p| p.trim() == "*");
+        policy.lifetime_s = max_age.or_else(|| expires_s(head, arrived_ms));
+        policy.age_s = seconds(Some(head.get(header::AGE))).unwrap_or(0);
+        policy
+    }
+
+    /// How long the answer is fresh, under a route that says `heuristic`.
+    pub fn lifetime(&self, heuristic: Duration) -> Duration {
+        self.lifetime_s.map_or(heuristic, Duration::from_secs)
+    }
+    /// May be used without asking (4.2). `None`: nobody knows how old it is.
+    pub fn is_fresh(&self, age: Option<Duration>, heuristic: Duration) -> bool {
+        age.is_some_and(|age| age < self.lifetime(heuristic))
+    }
+    /// May be used now if it is asked for again at once (RFC 5861, 3), under a route that allows `window`.
+    pub fn while_revalidating(
+        &self,
+        age: Option<Duration>,
+        heuristic: Duration,
+        window: Duration,
+    ) -> bool {
+        let window = self.while_revalidate_s.map_or(window, Duration::from_secs);
+        let end = self.lifetime(heuristic).saturating_add(window);
+        self.allows_stale(self.is_fresh(age, heuristic)) && age.is_some_and(|age| age < end)
+    }
+    /// May be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows `window`. An age that nobody
+    /// knows is no reason to show nothing, unless the server set the limit.
+    pub fn on_error(&self, age: Option<Duration>, heuristic: Duration, window: Duration) -> bool {
+        let end = |window| self.lifetime(heuristic).saturating_add(window);
+        let in_time = match (age, self.if_error_s) {
+            (Some(age), Some(s)) => age < end(Duration::from_secs(s)),
+            (Some(age), None) => window == Duration::MAX || age < end(window),
+            (None, limit) => limit.is_none(),
+        };
+        self.allows_stale(self.is_fresh(age, heuristic)) && in_time
+    }
+    /// May be used whatever its age, as far as the server is concerned.
+    pub fn at_any_age(&self, age: Option<Duration>, heuristic: Duration) -> bool {
+        self.allows_stale(self.is_fresh(age, heuristic))
+    }
+    fn allows_stale(&self, fresh: bool) -> bool {
+        !self.no_cache && (fresh || !self.must_revalidate)
+    }
+}
+
+/// `Expires` minus `Date`; what cannot be read is in the past (5.3).
+fn expires_s(head: &Head, arrived_ms: i64) -> Option<u64> {
+    let expires = head.get(header::EXPIRES);
+    if expires.is_empty() {
+        return None;
+    }
+    let from = date_ms(head.get(header::DATE)).unwrap_or(arrived_ms);
+    let left_ms = date_ms(expires).map_or(0, |at| at - from);
+    Some(u64::try_from(left_ms / 1000).unwrap_or(0))
+}
+
+/// A moment by both clocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Arrival {
+    pub wall_ms: i64,
+    pub mono_ms: i64,
+    /// The run of the app whose monotonic clock this was.
+    pub run: [u8; 16],
+}
+
+/// How old an answer is now, `initial_ms` old when it arrived. `None`: the wall clock ran backwards since an earlier run, nobody knows.
+///
+/// Within a run the monotonic clock is the least it can be; it stands while the machine sleeps, so a wall clock that went further counts. A
+/// wall clock that was set forward makes an answer look older than it is, which costs a request; younger it never looks.
+/// `latest_ms` is the latest wall clock that any kept answer has seen.
+pub fn age(initial_ms: u64, arrival: Arrival, now: Arrival, latest_ms: i64) -> Option<Duration> {
+    let wall = now.wall_ms - arrival.wall_ms;
+    let resident_ms = if arrival.run == now.run {
+        wall.max(now.mono_ms - arrival.mono_ms)
+    } else if now.wall_ms < latest_ms {
+        return None;
+    } else {
+        wall
+    };
+    let resident = u64::try_from(resident_ms).ok()?;
+    Some(Duration::from_millis(initial_ms.saturating_add(resident)))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    const NOON: i64 = 1_795_176_000_000;
+
+    fn policy(pairs: &[(&'static str, &str)]) -> Policy {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        Policy::of(&Head::of(&headers), NOON)
+    }
+
+    #[test]
+    fn header_fields_as_the_rfcs_read_them() {
+        let base = Policy::default();
+        let for_s = |s| Policy { lifetime_s: Some(s), ..base };
+        let cc = |v: &'static str| [("cache-control", v)];
+        let noon = "Fri, 20 Nov 2026 12:00:00 GMT";
+        let one = "Fri, 20 Nov 2026 13:00:00 GMT";
+        let table: &[(&[(&'static str, &str)], Policy)] = &[
+            (&[], base),
+            (&cc("max-age=60"), for_s(60)),
+            (&cc("private, Max-Age=\"60\""), for_s(60)),
+            (&cc("max-age=60, max-age=5"), for_s(60)),
+            (&cc("max-age=soon"), for_s(0)),
+            (&cc("max-age=-5"), for_s(0)),
+            (&cc("max-age=4294967297"), for_s(1 << 31)),
+            (&cc("s-maxage=9, public"), base),
+            (&cc("no-cache, max-age=60"), Policy { no_cache: true, ..for_s(60) }),
+            (&cc("no-cache=\"set-cookie, max-age=1\", max-age=60"), for_s(60)),
+            (
+                &[("cache-control", "max-age=60"), ("cache-control", "no-store")],
+                Policy { no_store: true, ..for_s(60) },
+            ),
+            (&cc("no-store, must-understand"), base),
+            (
+                &[("cache-control", "must-revalidate"), ("age", "7")],
+                Policy { must_revalidate: true, age_s: 7, ..base },
+            ),
+            (
+                &cc("stale-while-revalidate=30, stale-if-error=90"),
+                Policy { while_revalidate_s: Some(30), if_error_s: Some(90), ..base },
+            ),
+            (&[("vary", "accept-encoding, *")], Policy { no_store: true, ..base }),
+            (&[("age", "never")], base),
+            (&[("expires", one), ("date", noon)], for_s(3600)),
+            (&[("expires", one), ("date", noon), ("cache-control", "max-age=5")], for_s(5)),
+            (&[("expires", one)], for_s(3600)),
+            (&[("expires", "0")], for_s(0)),
+            (&[("expires", noon), ("date", one)], for_s(0)),
+        ];
+        for (headers, expected) in table {
+            assert_eq!(policy(headers), *expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn windows_and_who_overrules_them() {
+        let s = |n| Some(Duration::from_secs(n));
+        let (ten, day) = (Duration::from_secs(10), Duration::from_secs(86_400));
+        let plain = policy(&[]);
+        assert!(
+            plain.is_fresh(s(9), ten) && !plain.is_fresh(s(10), ten) && !plain.is_fresh(None, ten)
+        );
+        assert!(
+            plain.while_revalidating(s(11), ten, day)
+                && !plain.while_revalidating(s(86_410), ten, day)
+        );
+        assert!(!plain.while_revalidating(None, ten, day), "an unknown age is not in any window");
+        assert!(plain.on_error(None, ten, day) && plain.on_error(s(1 << 40), ten, Duration::MAX));
+        let said =
+            policy(&[("cache-control", "max-age=10, stale-while-revalidate=5, stale-if-error=7")]);
+        assert!(
+            said.while_revalidating(s(14), ten, day) && !said.while_revalidating(s(15), ten, day)
+        );
+        assert!(
+            said.on_error(s(16), ten, Duration::MAX) && !said.on_error(s(17), ten, Duration::MAX)
+        );
+        assert!(!said.on_error(None, ten, Duration::MAX), "the server set a limit");
+        let strict = policy(&[("cache-control", "max-age=10, must-revalidate")]);
+        assert!(strict.on_error(s(9), ten, day), "fresh is fresh");
+        assert!(!strict.on_error(s(10), ten, day) && !strict.while_revalidating(s(10), ten, day));
+        assert!(!policy(&[("cache-control", "no-cache")]).on_error(s(0), ten, Duration::MAX));
+    }
+
+    #[test]
+    fn age_survives_clock_jumps() {
+        let at = |wall_ms, mono_ms, run| Arrival { wall_ms, mono_ms, run: [run; 16] };
+        let secs = |s| Some(Duration::from_secs(s));
+        // Same run: set back, the monotonic clock counts; asleep or set forward, the wall clock does.
+        assert_eq!(age(1_000, at(0, 0, 1), at(-9_000_000, 5_000, 1), 0), secs(6));
+        assert_eq!(age(0, at(0, 0, 1), at(9_000_000, 5_000, 1), 0), secs(9_000));
+        // Another run: the wall clock, and nobody knows if it ran backwards.
+        assert_eq!(age(0, at(1_000, 99_000, 1), at(4_000, 0, 2), 1_000), secs(3));
+        assert_eq!(age(0, at(4_000, 0, 1), at(1_000, 0, 2), 4_000), None);
+        assert_eq!(
+            age(0, at(1_000, 0, 1), at(4_000, 0, 2), 9_000),
+            None,
+            "another answer has seen 9 s"
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! The header fields of an answer that are kept with it, and how a 304 brings them up to date (RFC 9111, 3.1, 3.2 and 4.3.4).
+//!
+//! Not here: what they say about freshness (`freshness`); fields that nobody reads again are not kept.
+
+use http::{HeaderMap, HeaderName, header};
+
+use crate::directives::directives;
+
+/// Every field that is kept. All others are `Connection`'s business, the transfer's, or of no use here.
+const KEPT: [HeaderName; 7] = [
+    header::AGE,
+    header::CACHE_CONTROL,
+    header::DATE,
+    header::ETAG,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::VARY,
+];
+
+/// Kept header fields: `(name in lower case, value)`, in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head(Vec<(&'static str, String)>);
+
+/// Whether the answer that a 304 speaks of is the one that is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// It is: its fields are brought up to date and it is used.
+    Same,
+    /// It speaks of another one, which is not here.
+    Other,
+}
+
+impl Head {
+    /// Fields that `private="..."` or `no-cache="..."` name are not kept (RFC 9111, 5.2.2.4 and 5.2.2.7).
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut head = Self(Vec::new());
+        for name in &KEPT {
+            if let Some(value) = joined(headers, name) {
+                head.0.push((static_name(name), value));
+            }
+        }
+        let control = head.get(header::CACHE_CONTROL).to_owned();
+        for (name, value) in directives(&control) {
+            if let ("no-cache" | "private", Some(fields)) = (name.as_str(), value) {
+                for field in fields.split(',').map(|f| f.trim().to_ascii_lowercase()) {
+                    head.0.retain(|(n, _)| *n != field || *n == "cache-control");
+                }
+            }
+        }
+        head
+    }
+
+    /// The field's value; empty if there is none.
+    pub fn get(&self, name: HeaderName) -> &str {
+        self.0.iter().find(|(n, _)| *n == name.as_str()).map_or("", |(_, v)| v)
+    }
+
+    /// These fields with those of a 304 in their place (RFC 9111, 3.2). `Age` and `Date` belong to the message: without one in the 304 there
+    /// is none any more.
+    pub fn freshened(&self, by: &HeaderMap) -> Self {
+        let new = Self::of(by);
+        let stays = |name: &str| name != "age" && name != "date";
+        let mut all: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(n, _)| stays(n) && new.0.iter().all(|(m, _)| m != n))
+            .cloned()
+            .chain(new.0.iter().cloned())
+            .collect();
+        all.sort();
+        Self(all)
+    }
+
+    /// Which answer a 304 to our conditional request speaks of (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
+    /// compared weakly; a 304 that names nothing can only mean the one that was asked about.
+    pub fn matches(&self, not_modified: &HeaderMap) -> Match {
+        let text = |name| joined(not_modified, &name).unwrap_or_default();
+        let (tag, here) = (text(header::ETAG), self.get(header::ETAG));
+        let same = if tag.is_empty() {
+            let modified = text(header::LAST_MODIFIED);
+            modified.is_empty() || !here.is_empty() || modified == self.get(header::LAST_MODIFIED)
+        } else if is_weak(&tag) {
+            opaque(&tag) == opaque(here)
+        } else {
+            tag == here
+        };
+        if same { Match::Same } else { Match::Other }
+    }
+
+    /// One line for each field, for the database.
+    pub fn to_text(&self) -> String {
+        self.0.iter().map(|(n, v)| format!("{n}: {v}\n")).collect()
+    }
+    pub fn from_text(text: &str) -> Self {
+        let field = |line: &str| {
+            let (name, value) = line.split_once(": ")?;
+            let name = KEPT.iter().find(|k| k.as_str() == name)?;
+            Some((static_name(name), value.to_owned()))
+        };
+        Self(text.lines().filter_map(field).collect())
+    }
+}
+
+fn static_name(name: &HeaderName) -> &'static str {
+    match *name {
+        header::AGE => "age",
+        header::CACHE_CONTROL => "cache-control",
+        header::DATE => "date",
+        header::ETAG => "etag",
+        header::EXPIRES => "expires",
+        header::LAST_MODIFIED => "last-modified",
+        _ => "vary",
+    }
+}
+
+/// Lists are joined by commas (RFC 9110, 5.3); of a field that may stand only once the first line counts (RFC 9111, 4.2.1).
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
+    let is_list = *name == header::CACHE_CONTROL || *name == header::VARY;
+    let value =
+        if is_list { lines.collect::<Vec<_>>().join(", ") } else { lines.next()?.to_owned() };
+    let value = value.trim().to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+fn is_weak(tag: &str) -> bool {
+    tag.starts_with("W/")
+}
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_304_replaces_what_it_brings_and_leaves_the_rest() {
+        let old = Head::of(&map(&[
+            ("etag", "\"v1\""),
+            ("cache-control", "max-age=600"),
+            ("age", "9"),
+            ("date", "Fri, 20 Nov 2026 12:00:00 GMT"),
+            ("x-else", "1"),
+        ]));
+        let new = old.freshened(&map(&[("vary", "accept-language")]));
+        assert_eq!(
+            new.to_text(),
+            "cache-control: max-age=600\netag: \"v1\"\nvary: accept-language\n"
+        );
+        let new = old.freshened(&map(&[("cache-control", "no-store"), ("age", "2")]));
+        assert_eq!((new.get(header::CACHE_CONTROL), new.get(header::AGE)), ("no-store", "2"));
+        assert_eq!(Head::from_text(&old.to_text()), old);
+    }
+
+    #[test]
+    fn a_304_speaks_of_what_is_here_or_of_something_else() {
+        let head = |etag| Head::of(&map(&[("etag", etag)]));
+        let table = [
+            ("\"v1\"", Some("\"v1\""), Match::Same),
+            ("\"v1\"", Some("\"v2\""), Match::Other),
+            ("\"v1\"", Some("W/\"v1\""), Match::Same),
+            ("W/\"v1\"", Some("W/\"v1\""), Match::Same),
+            ("W/\"v1\"", Some("\"v1\""), Match::Other),
+            ("W/\"v1\"", Some("W/\"v2\""), Match::Other),
+            ("\"v1\"", None, Match::Same),
+        ];
+        for (here, tag, expected) in table {
+            let reply = tag.map_or_else(HeaderMap::new, |t| map(&[("etag", t)]));
+            assert_eq!(head(here).matches(&reply), expected, "{here} {tag:?}");
+        }
+        let dated = Head::of(&map(&[("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT")]));
+        let later = map(&[("last-modified", "Fri, 20 Nov 2026 13:00:00 GMT")]);
+        assert_eq!(dated.matches(&later), Match::Other);
+    }
+
+    #[test]
+    fn named_fields_are_not_kept() {
+        let head = Head::of(&map(&[
+            ("cache-control", "no-cache=\"ETag\", private=\"Last-Modified\", max-age=9"),
+            ("etag", "\"v1\""),
+            ("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT"),
+        ]));
+        assert_eq!((head.get(header::ETAG), head.get(header::LAST_MODIFIED)), ("", ""));
+    }
+}

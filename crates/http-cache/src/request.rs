@@ -1,0 +1,339 @@
+//! The network's half of the cache: one request, and what its answer is worth. Only a complete 200 that is what a Carrel server sends is
+//! kept; a 304 brings what is here up to date; everything else leaves what is here as it is, but for 404 and 410, which are believed.
+//!
+//! Not here: who asks and what is used meanwhile (`strategies`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use carrel_model::{ErrorCode, wire::Problem};
+use carrel_net::{Failure, FailureKind, Reply, Request};
+use http::{HeaderMap, header};
+
+use crate::{
+    Ask, Origin, Rejection, Strategy,
+    directives::{date_ms, seconds},
+    entries::Entry,
+    freshness::{Arrival, Policy},
+    head::{Head, Match},
+    negative::Known,
+    strategies::Inner,
+};
+
+/// No honest JSON answer is longer.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+const PORTAL: &str = "is this network's sign-in page in between?";
+
+/// What a request ended with; every waiter gets a copy.
+#[derive(Debug, Clone)]
+pub(super) struct Fetched {
+    pub outcome: Outcome,
+    /// Known without asking (`negative`).
+    pub negative: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    /// The server's word.
+    Body {
+        entry: Arc<Entry>,
+        origin: Origin,
+        stored: bool,
+        changed: bool,
+    },
+    Status {
+        status: u16,
+        code: ErrorCode,
+        detail: String,
+        retry_after_ms: Option<u64>,
+    },
+    /// Not what a Carrel server sends.
+    Bad {
+        status: u16,
+        problem: String,
+    },
+    /// Right in form, but not to be believed.
+    Corrupt(String),
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// The server's own no, whatever is here: it is not covered up with an old answer.
+    pub fn is_believed(&self) -> bool {
+        // 407 is a proxy's, 408, 425 and 429 are "not now".
+        matches!(self, Self::Status { status: 400..=499, .. })
+            && !matches!(self, Self::Status { status: 407 | 408 | 421 | 425 | 429, .. })
+    }
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } | Self::Bad { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+    fn bad(status: u16, problem: impl Into<String>) -> Self {
+        Self::Bad { status, problem: problem.into() }
+    }
+}
+
+impl Inner {
+    pub(super) async fn request(&self, ask: &Ask) -> Fetched {
+        let wishes = ask.wishes();
+        let now = self.clock.monotonic_ms();
+        if !wishes.no_cache
+            && let Some(known) = self.negative.known(&ask.path, now)
+        {
+            return Fetched { outcome: as_before(known), negative: true };
+        }
+        let keeps = ask.route.strategy != Strategy::NetworkOnly && !wishes.no_store;
+        let kept = if keeps { self.look(ask).ok().and_then(|look| look.kept) } else { None };
+        let kept = kept.map(|k| k.entry);
+        let outcome = match self.exchange(ask, kept.as_deref(), keeps).await {
+            Some(outcome) => outcome,
+            // "Not modified", but not what is here: asked again without a condition.
+            None => match self.exchange(ask, None, keeps).await {
+                Some(outcome) => outcome,
+                None => Outcome::bad(304, "304 to a request without a condition"),
+            },
+        };
+        Fetched { outcome, negative: false }
+    }
+
+    /// One request over the network. `None`: a 304 that speaks of nothing that is here.
+    async fn exchange(&self, ask: &Ask, kept: Option<&Entry>, keeps: bool) -> Option<Outcome> {
+        let sent_ms = self.clock.monotonic_ms();
+        let reply = match self.http.send(self.conditional(ask, kept)).await {
+            Ok(reply) => reply,
+            Err(failure) => return Some(self.unreachable(failure)),
+        };
+        self.negative.reached();
+        let arrival = self.now();
+        // The time that the request took counts as age (RFC 9111, 4.2.3).
+        let delay_ms = u64::try_from(arrival.mono_ms - sent_ms).unwrap_or(0);
+        if reply.status == 304 {
+            let entry = kept.filter(|e| e.head.matches(&reply.headers) == Match::Same)?;
+            return Some(self.revalidated(ask, entry, &reply.headers, arrival, delay_ms));
+        }
+        let (status, headers) = (reply.status, reply.headers.clone());
+        let body = match complete(reply).await {
+            Ok(body) => body,
+            Err(f) if f.kind == FailureKind::TooLarge => {
+                return Some(Outcome::bad(status, f.message));
+            }
+            Err(failure) => return Some(Outcome::Failed(failure)),
+        };
+        if status != 200 {
+            return Some(self.refused(ask, status, &headers, &body));
+        }
+        if let Err(no) = self.judged(&ask.path, &headers, &body) {
+            return Some(no);
+        }
+        let head = Head::of(&headers);
+        let policy = Policy::of(&head, arrival.wall_ms);
+        let changed = kept.is_none_or(|old| old.body != body);
+        let entry = Entry {
+            selecting: self.selecting(&head, ask),
+            policy,
+            initial_age_ms: initial_age_ms(&policy, delay_ms),
+            head,
+            arrival,
+            invalid: false,
+            body,
+        };
+        Some(self.take_in(ask, entry, Origin::Network, keeps, changed))
+    }
+
+    fn conditional(&self, ask: &Ask, kept: Option<&Entry>) -> Request {
+        let mut request = Request::get(format!("{}{}", self.base_url, ask.path))
+            .header(header::ACCEPT, "application/json");
+        let language = self.asker().language.clone();
+        if !language.is_empty() {
+            request = request.header(header::ACCEPT_LANGUAGE, &language);
+        }
+        request.headers.extend(ask.headers.clone());
+        if let Some(entry) = kept {
+            let (tag, modified) =
+                (entry.head.get(header::ETAG), entry.head.get(header::LAST_MODIFIED));
+            if !tag.is_empty() {
+                request = request.header(header::IF_NONE_MATCH, tag);
+            } else if !modified.is_empty() {
+                request = request.header(header::IF_MODIFIED_SINCE, modified);
+            }
+        }
+        request
+    }
+
+    fn unreachable(&self, failure: Failure) -> Outcome {
+        if matches!(failure.kind, FailureKind::Connect | FailureKind::Timeout) {
+            self.negative.unreachable(self.clock.monotonic_ms());
+        }
+        Outcome::Failed(failure)
+    }
+
+    fn selecting(&self, head: &Head, ask: &Ask) -> String {
+        self.asker().selecting(head.get(header::VARY), &ask.headers)
+    }
+
+    fn revalidated(
+        &self,
+        ask: &Ask,
+        old: &Entry,
+        headers: &HeaderMap,
+        arrival: Arrival,
+        delay_ms: u64,
+    ) -> Outcome {
+        let head = old.head.freshened(headers);
+        let policy = Policy::of(&head, arrival.wall_ms);
+        let entry = Entry {
+            selecting: self.selecting(&head, ask),
+            policy,
+            initial_age_ms: initial_age_ms(&policy, delay_ms),
+            head,
+            arrival,
+            invalid: false,
+            body: old.body.clone(),
+        };
+        self.take_in(ask, entry, Origin::Revalidated, true, false)
+    }
+
+    fn take_in(
+        &self,
+        ask: &Ask,
+        entry: Entry,
+        origin: Origin,
+        keeps: bool,
+        changed: bool,
+    ) -> Outcome {
+        let entry = Arc::new(entry);
+        self.negative.forget(&ask.path);
+        let storable = keeps && !entry.policy.no_store;
+        let stored = storable && self.keep(&ask.path, &entry);
+        if keeps && !storable {
+            self.forget(&ask.path);
+        }
+        Outcome::Body { entry, origin, stored, changed }
+    }
+
+    /// What is called a page, is no JSON, or is not what belongs to the path is no answer.
+    fn judged(&self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Outcome> {
+        let is_json = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|t| t.to_str().ok())
+            .is_some_and(|t| t.to_ascii_lowercase().contains("json"));
+        if !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+            return Err(Outcome::bad(200, format!("the answer is not JSON: {PORTAL}")));
+        }
+        match self.judge.get().map_or(Ok(()), |judge| judge(path, body)) {
+            Ok(()) => Ok(()),
+            Err(Rejection::Corrupt(problem)) => Err(Outcome::Corrupt(problem)),
+            Err(Rejection::BadReply(problem)) => Err(Outcome::bad(200, problem)),
+        }
+    }
+
+    fn refused(&self, ask: &Ask, status: u16, headers: &HeaderMap, body: &[u8]) -> Outcome {
+        let path = &ask.path;
+        let is_page = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|t| t.as_bytes().to_ascii_lowercase().starts_with(b"text/html"));
+        match status {
+            // 511 is a network's own (RFC 6585, 6).
+            511 => return Outcome::bad(status, format!("this network wants a sign-in: {PORTAL}")),
+            // A page says nothing about what a Carrel server has, or who may have it.
+            400..=499 if is_page => {
+                return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
+            }
+            300..=399 => {
+                return Outcome::bad(
+                    status,
+                    format!("the answer leads elsewhere ({status}): {PORTAL}"),
+                );
+            }
+            // A part that nobody asked for, an empty answer: not what belongs to the path.
+            200..=299 => {
+                return Outcome::bad(status, format!("status {status} in the place of an answer"));
+            }
+            _ => {}
+        }
+        let now = self.clock.monotonic_ms();
+        let problem = serde_json::from_slice::<Problem>(body).ok();
+        let code = problem.as_ref().map_or_else(|| code_of(status), |p| p.code);
+        let wait = retry_after_ms(headers, self.clock.now_ms());
+        if matches!(status, 404 | 410) {
+            let policy = Policy::of(&Head::of(headers), self.clock.now_ms());
+            let said = policy
+                .lifetime_s
+                .map(|s| i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000));
+            self.negative.missing(path, status, now, if policy.no_store { Some(0) } else { said });
+            self.forget(path);
+        } else if let (429 | 503, Some(wait), false) = (status, wait, is_page) {
+            self.negative.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
+        }
+        Outcome::Status {
+            status,
+            code,
+            detail: problem.map(|p| p.detail).unwrap_or_default(),
+            retry_after_ms: wait,
+        }
+    }
+}
+
+/// The whole body, if it is whole: as long as the head says (RFC 9110, 8.6; RFC 9111, 3.3).
+async fn complete(reply: Reply) -> Result<Bytes, Failure> {
+    let said = reply.header(header::CONTENT_LENGTH).map(|l| seconds(Some(l)));
+    let body = reply.bytes(BODY_LIMIT).await?;
+    match said {
+        Some(said) if said != Some(body.len() as u64) => {
+            let message = format!("the answer has {} bytes, its head said otherwise", body.len());
+            Err(Failure::new(FailureKind::Broken, message))
+        }
+        _ => Ok(body),
+    }
+}
+
+fn initial_age_ms(policy: &Policy, delay_ms: u64) -> u64 {
+    policy.age_s.saturating_mul(1000).saturating_add(delay_ms)
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); a date is measured by the server's own clock where it told it.
+fn retry_after_ms(headers: &HeaderMap, now_ms: i64) -> Option<u64> {
+    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+    let value = text(header::RETRY_AFTER)?;
+    if let Some(s) = seconds(Some(value)) {
+        return Some(s.saturating_mul(1000));
+    }
+    let from = text(header::DATE).and_then(date_ms).unwrap_or(now_ms);
+    u64::try_from(date_ms(value)? - from).ok()
+}
+
+fn as_before(known: Known) -> Outcome {
+    let status = |status, code, detail: &str, retry_after_ms| Outcome::Status {
+        status,
+        code,
+        detail: detail.to_owned(),
+        retry_after_ms,
+    };
+    match known {
+        Known::Unreachable => Outcome::Failed(Failure::new(
+            FailureKind::Connect,
+            "the server could not be reached a moment ago",
+        )),
+        Known::Missing { status: s } => {
+            status(s, ErrorCode::NotFound, "was not there a moment ago", None)
+        }
+        Known::Held { status: s, code, left_ms } => {
+            status(s, code, "asked to wait", u64::try_from(left_ms).ok())
+        }
+    }
+}
+
+/// The code for a status whose body says nothing.
+fn code_of(status: u16) -> ErrorCode {
+    match status {
+        401 => ErrorCode::Unauthenticated,
+        403 => ErrorCode::Forbidden,
+        404 | 410 => ErrorCode::NotFound,
+        413 => ErrorCode::TooLarge,
+        429 => ErrorCode::RateLimited,
+        500.. => ErrorCode::Unavailable,
+        _ => ErrorCode::InvalidRequest,
+    }
+}

@@ -1,0 +1,191 @@
+//! A cache with a network that does what it is told, and a clock that is moved by hand.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_http_cache::{Ask, Cache, Cached};
+use carrel_model::ErrorCode;
+use carrel_net::{Body, Failure, FailureKind, Http, Reply, Request};
+use carrel_system::Clock;
+use carrel_testkit::{FakeClock, SeededIds};
+use futures_util::stream;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
+
+/// What the network does next.
+#[derive(Debug, Clone)]
+pub enum Net {
+    Answer(Told),
+    Refused,
+    /// Never answers: the request's own time limit ends it.
+    Hangs,
+    /// Answers when it is let go.
+    Late(Told),
+    /// The connection breaks after these bytes.
+    Cut(Bytes),
+    /// A body that never ends.
+    Floods,
+}
+
+/// An answer as it will be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// Takes so long.
+    pub takes_ms: u64,
+}
+
+pub fn told(status: u16, headers: &[(&str, &str)], body: &'static str) -> Told {
+    let mut headers: Vec<_> =
+        headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    if !headers.iter().any(|(n, _)| n == "content-type") {
+        headers.push(("content-type".into(), "application/json".into()));
+    }
+    Told { status, headers, body: Bytes::from_static(body.as_bytes()), takes_ms: 0 }
+}
+pub fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Net {
+    Net::Answer(told(status, headers, body))
+}
+/// `[1]`, fresh for ten minutes.
+pub fn first() -> Net {
+    answer(200, &[("cache-control", "max-age=600"), ("etag", "\"v1\"")], "[1]")
+}
+pub fn second() -> Net {
+    answer(200, &[("cache-control", "max-age=600"), ("etag", "\"v2\"")], "[2]")
+}
+pub fn same() -> Net {
+    answer(304, &[("etag", "\"v1\"")], "")
+}
+
+pub struct Script {
+    pub next: Mutex<VecDeque<Net>>,
+    pub seen: Mutex<Vec<Request>>,
+    /// Lets late answers go.
+    pub gate: Semaphore,
+    clock: FakeClock,
+}
+
+fn reply(told: &Told, body: Body) -> Reply {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &told.headers {
+        let name = HeaderName::try_from(name.as_str()).expect("a name");
+        headers.append(name, HeaderValue::from_str(value).expect("a value"));
+    }
+    Reply { status: told.status, headers, body }
+}
+fn whole(told: &Told) -> Reply {
+    reply(told, Box::pin(stream::iter([Ok(told.body.clone())])))
+}
+
+#[async_trait]
+impl Http for Script {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let limit = request.timeout;
+        self.seen.lock().unwrap().push(request);
+        let next = self.next.lock().unwrap().pop_front();
+        let json = told(200, &[], "");
+        match next.unwrap_or(Net::Refused) {
+            Net::Answer(told) => {
+                self.clock.sleep(std::time::Duration::from_millis(told.takes_ms)).await;
+                Ok(whole(&told))
+            }
+            Net::Late(told) => {
+                self.gate.acquire().await.expect("open").forget();
+                Ok(whole(&told))
+            }
+            Net::Refused => Err(Failure::new(FailureKind::Connect, "connection refused")),
+            Net::Hangs => {
+                self.clock.sleep(limit).await;
+                Err(Failure::new(FailureKind::Timeout, "no answer"))
+            }
+            Net::Cut(bytes) => {
+                let broken = Failure::new(FailureKind::Broken, "connection reset");
+                Ok(reply(&json, Box::pin(stream::iter([Ok(bytes), Err(broken)]))))
+            }
+            Net::Floods => {
+                let piece = || Ok(Bytes::from(vec![b' '; 1 << 20]));
+                Ok(reply(&json, Box::pin(stream::repeat_with(piece))))
+            }
+        }
+    }
+}
+
+pub struct Desk {
+    pub cache: Cache,
+    pub net: Arc<Script>,
+    pub clock: FakeClock,
+    pub dir: tempfile::TempDir,
+    runs: u64,
+}
+
+pub const MIN: i64 = 60_000;
+pub const DAY: i64 = 1_440 * MIN;
+pub const LIST: &str = "/api/courses";
+pub const ONE: &str = "/api/courses/rivers/manifest";
+
+impl Desk {
+    pub fn new() -> Self {
+        Self::at(tempfile::tempdir().unwrap())
+    }
+    /// With the files that lie there.
+    pub fn at(dir: tempfile::TempDir) -> Self {
+        let clock = FakeClock::noon();
+        let net = Arc::new(Script {
+            next: Mutex::default(),
+            seen: Mutex::default(),
+            gate: Semaphore::new(0),
+            clock: clock.clone(),
+        });
+        let cache = open(dir.path(), &net, &clock, 1);
+        Self { cache, net, clock, dir, runs: 1 }
+    }
+    /// The app ends and starts again: another run, the same files.
+    pub fn restart(&mut self) {
+        self.runs += 1;
+        self.cache = open(self.dir.path(), &self.net, &self.clock, self.runs);
+    }
+    pub fn will(&self, nets: impl IntoIterator<Item = Net>) {
+        self.net.next.lock().unwrap().extend(nets);
+    }
+    pub fn requests(&self) -> usize {
+        self.net.seen.lock().unwrap().len()
+    }
+    pub fn last_header(&self, name: &str) -> Option<String> {
+        let seen = self.net.seen.lock().unwrap();
+        seen.last()?.headers.get(name).map(|v| v.to_str().unwrap().to_owned())
+    }
+    pub async fn get(&self, path: &str) -> Result<Cached, ErrorCode> {
+        self.cache.get(path, || {}).await.map_err(|e| e.code())
+    }
+    pub async fn ask(&self, ask: Ask) -> Result<Cached, ErrorCode> {
+        self.cache.ask(ask, || {}).await.map_err(|e| e.code())
+    }
+    /// Everything that can happen without time or the network has happened.
+    pub async fn settle(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    /// From now on the file cannot grow: what a full disk looks like to SQLite.
+    pub fn fill_disk(&self) {
+        self.cache
+            .db()
+            .with(|conn| {
+                let pages: i64 = conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
+                conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+                Ok(())
+            })
+            .unwrap();
+    }
+}
+
+fn open(dir: &std::path::Path, net: &Arc<Script>, clock: &FakeClock, run: u64) -> Cache {
+    let (net, clock, ids) = (net.clone(), Arc::new(clock.clone()), SeededIds::new(run));
+    Cache::open(&dir.join("cache.db"), "http://x.test", "asha", net, clock, &ids).unwrap()
+}

@@ -1,0 +1,386 @@
+//! The fault table: what was stored before, what the network does, what must come of it by the RFCs, and how many requests that takes. The
+//! same file drives Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use carrel_http_cache::{Ask, Cached, Error, Origin, Route, Strategy};
+use carrel_net::Request;
+use carrel_system::Clock;
+use futures_util::future::join_all;
+use http::{HeaderName, Method};
+use serde::{Deserialize, Serialize};
+
+use super::desk::{Desk, Net, Told};
+
+const TABLE: &str = include_str!("../../../../tests/faults/cases.json");
+
+#[derive(Deserialize)]
+struct Table {
+    replies: HashMap<String, Answer>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    rfc: String,
+    strategy: String,
+    #[serde(default)]
+    route: Times,
+    /// What to know when reading the row.
+    #[serde(default, rename = "note")]
+    _note: String,
+    steps: Vec<Step>,
+}
+
+/// Seconds; none of one: the strategy's usual.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+struct Times {
+    fresh_s: Option<u64>,
+    stale_s: Option<u64>,
+    if_error_s: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    /// What happens before the question.
+    #[serde(default)]
+    wait_s: i64,
+    #[serde(default)]
+    jump_s: i64,
+    #[serde(default)]
+    restart: bool,
+    #[serde(default)]
+    network_changed: bool,
+    #[serde(default)]
+    fill_disk: bool,
+    /// Late answers are let go before the question (`true`) or while it waits (`"while"`).
+    #[serde(default)]
+    land: Option<Land>,
+    /// The question.
+    strategy: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    method: Option<String>,
+    many: Option<usize>,
+    /// What the network does with the requests that are expected, and with more than those.
+    net: Vec<Wire>,
+    #[serde(default)]
+    unasked: Vec<Wire>,
+    /// What is right by the RFCs.
+    answer: OneOf<String>,
+    requests: OneOf<usize>,
+    /// Fields of the last request.
+    #[serde(default)]
+    asked: BTreeMap<String, String>,
+    /// Where Carrel does something else, or one of several things that are right, and why.
+    carrel: Option<Seen>,
+    #[serde(default)]
+    why: String,
+    /// What Carrel says about the answer.
+    #[serde(default)]
+    marks: Marks,
+    /// Why other caches are spared this step.
+    #[serde(default, rename = "skip")]
+    _skip: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Land {
+    Before(#[allow(dead_code, reason = "only its presence says something")] bool),
+    While(#[allow(dead_code, reason = "only its presence says something")] String),
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Marks {
+    stale: Option<bool>,
+    offline: Option<bool>,
+    from: Option<String>,
+    status: Option<String>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum OneOf<T> {
+    One(T),
+    Several(Vec<T>),
+}
+
+impl<T: PartialEq + Clone> OneOf<T> {
+    fn all(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(all) => all,
+        }
+    }
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum Wire {
+    /// A name of the table's replies, or `refused`, `hang`, `flood`.
+    Named(String),
+    Late {
+        late: String,
+    },
+    Cut {
+        cut: String,
+    },
+    /// With more bytes in its `Content-Length`.
+    Short {
+        short: String,
+    },
+    Answer(Answer),
+}
+
+#[derive(Deserialize, Clone)]
+struct Answer {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    /// A body of about so many bytes.
+    body_of: Option<usize>,
+}
+
+/// What came of a step.
+#[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
+struct Seen {
+    answer: String,
+    requests: usize,
+}
+
+impl Table {
+    fn told(&self, answer: &Answer, now_ms: i64) -> Told {
+        // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
+        let own = answer.headers.contains_key("date");
+        let date = (!own).then(|| ("date".to_owned(), "{now}".to_owned()));
+        let headers = answer.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
+        let headers = headers.map(|(n, v)| (n, dated(&v, now_ms)));
+        let body = match answer.body_of {
+            Some(n) => format!("[\"{}\"]", "x".repeat(n)),
+            None => answer.body.clone(),
+        };
+        Told { status: answer.status, headers: headers.collect(), body: body.into(), takes_ms: 0 }
+    }
+    fn net(&self, wire: &Wire, now_ms: i64) -> Net {
+        let named = |name: &str| {
+            let reply = self.replies.get(name);
+            self.told(reply.unwrap_or_else(|| panic!("no reply is called {name}")), now_ms)
+        };
+        match wire {
+            Wire::Named(name) => match name.as_str() {
+                "refused" => Net::Refused,
+                "hang" => Net::Hangs,
+                "flood" => Net::Floods,
+                name => Net::Answer(named(name)),
+            },
+            Wire::Late { late } => Net::Late(named(late)),
+            Wire::Cut { cut } => Net::Cut(Bytes::from(cut.clone())),
+            Wire::Short { short } => {
+                let mut told = super::desk::told(200, &[], "");
+                told.headers.push(("content-length".into(), (short.len() + 9).to_string()));
+                told.body = short.clone().into();
+                Net::Answer(told)
+            }
+            Wire::Answer(answer) => Net::Answer(self.told(answer, now_ms)),
+        }
+    }
+}
+
+/// `{now}`, `{now+60}`, `{now-60}` as HTTP dates.
+fn dated(value: &str, now_ms: i64) -> String {
+    let Some(shift) = value.strip_prefix("{now").and_then(|v| v.strip_suffix('}')) else {
+        return value.to_owned();
+    };
+    let shift: i64 = if shift.is_empty() { 0 } else { shift.parse().expect("seconds") };
+    let at = std::time::UNIX_EPOCH
+        + Duration::from_millis(u64::try_from(now_ms + shift * 1000).unwrap());
+    httpdate::fmt_http_date(at)
+}
+
+fn route(strategy: &str, times: Times) -> Route {
+    let s = Duration::from_secs;
+    let (strategy, fresh, stale) = match strategy {
+        "stale-while-revalidate" => (Strategy::StaleWhileRevalidate, 600, s(7 * 86_400)),
+        "network-first" => (Strategy::NetworkFirst { timeout: s(2) }, 300, Duration::MAX),
+        "cache-first" => (Strategy::CacheFirst, 600, Duration::MAX),
+        "network-only" => (Strategy::NetworkOnly, 0, Duration::ZERO),
+        "cache-only" => (Strategy::CacheOnly, 600, Duration::MAX),
+        other => panic!("no strategy is called {other}"),
+    };
+    Route {
+        strategy,
+        fresh: s(times.fresh_s.unwrap_or(fresh)),
+        stale: times.stale_s.map_or(stale, s),
+        if_error: times.if_error_s.map_or(Duration::MAX, s),
+        ..Route::OTHER
+    }
+}
+
+fn in_words(answer: &Result<Cached, Error>) -> String {
+    match answer {
+        Ok(cached) if cached.body.len() > 1000 => "long".into(),
+        Ok(cached) => String::from_utf8_lossy(&cached.body).into_owned(),
+        Err(Error::Net(carrel_net::Error::Offline(_)) | Error::NotStored(_)) => "none".into(),
+        Err(Error::Net(carrel_net::Error::BadReply { .. }) | Error::Corrupt(_)) => "refused".into(),
+        Err(Error::Net(carrel_net::Error::Unauthenticated)) => "401".into(),
+        Err(Error::NotFound(_)) => "404".into(),
+        Err(Error::Net(carrel_net::Error::Server { status, .. })) => status.to_string(),
+        Err(e) => format!("{e:?}"),
+    }
+}
+
+async fn take(desk: &mut Desk, table: &Table, case: &Case, step: &Step) -> (Seen, Option<Cached>) {
+    desk.clock.advance(step.wait_s * 1000);
+    desk.clock.jump(step.jump_s * 1000);
+    if step.restart {
+        desk.restart();
+    }
+    if step.network_changed {
+        desk.cache.network_changed();
+    }
+    if step.fill_disk {
+        desk.fill_disk();
+    }
+    if matches!(step.land, Some(Land::Before(_))) {
+        desk.net.gate.add_permits(1);
+        desk.settle().await;
+    }
+    let before = desk.requests();
+    let now = desk.clock.now_ms();
+    desk.net.next.lock().unwrap().clear();
+    desk.will(step.net.iter().chain(&step.unasked).map(|w| table.net(w, now)));
+    let path = step.path.as_deref().unwrap_or("/api/thing");
+
+    if let Some(method) = &step.method {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let reply =
+            desk.cache.write(Request::new(method, format!("http://x.test{path}"))).await.unwrap();
+        return (
+            Seen { answer: reply.status.to_string(), requests: desk.requests() - before },
+            None,
+        );
+    }
+    let mut ask =
+        Ask::by(route(step.strategy.as_ref().unwrap_or(&case.strategy), case.route), path);
+    for (name, value) in &step.headers {
+        ask = ask.header(HeaderName::try_from(name.as_str()).unwrap(), value);
+    }
+    let asking = join_all((0..step.many.unwrap_or(1)).map(|_| desk.cache.ask(ask.clone(), || {})));
+    tokio::pin!(asking);
+    let mut turns = 0;
+    let answers = loop {
+        tokio::select! {
+            biased;
+            answers = &mut asking => break answers,
+            () = tokio::task::yield_now() => turns += 1,
+        }
+        // Whoever still waits waits for time, or for a late answer.
+        if turns % 50 == 0 {
+            desk.clock.advance(500);
+            let waits = turns >= 50 * 10 && matches!(step.land, Some(Land::While(_)));
+            if waits {
+                desk.net.gate.add_permits(1);
+            }
+        }
+        assert!(turns < 50 * 200, "{}: it never ends", case.name);
+    };
+    desk.settle().await;
+    let words: Vec<String> = answers.iter().map(in_words).collect();
+    assert!(words.windows(2).all(|w| w[0] == w[1]), "{}: askers disagree: {words:?}", case.name);
+    let seen = Seen { answer: words[0].clone(), requests: desk.requests() - before };
+    (seen, answers.into_iter().next().and_then(Result::ok))
+}
+
+fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, desk: &Desk) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let (answers, requests) = (step.answer.all(), step.requests.all());
+    // Of several that are right, Carrel does the first.
+    let expected = step
+        .carrel
+        .clone()
+        .unwrap_or_else(|| Seen { answer: answers[0].clone(), requests: requests[0] });
+    if *seen != expected {
+        wrong.push(format!("{seen:?} and not {expected:?}"));
+    }
+    let right = answers.contains(&expected.answer) && requests.contains(&expected.requests);
+    if step.carrel.is_some() && step.why.is_empty() {
+        wrong.push("differs without a reason".into());
+    }
+    if !right && step.carrel.is_none() {
+        wrong.push("the table contradicts itself".into());
+    }
+    for (name, value) in &step.asked {
+        let sent = desk.last_header(name);
+        if sent.as_deref() != Some(value) {
+            wrong.push(format!("asked with {name}: {sent:?}"));
+        }
+    }
+    let marks = &step.marks;
+    let from = cached.map(|c| match c.origin {
+        Origin::Memory => "memory",
+        Origin::Disk => "disk",
+        Origin::Network => "network",
+        Origin::Revalidated => "revalidated",
+    });
+    if marks.from.is_some() && marks.from.as_deref() != from {
+        wrong.push(format!("from {from:?}"));
+    }
+    if marks.stale.is_some() && marks.stale != cached.map(|c| c.stale) {
+        wrong.push(format!("stale {:?}", cached.map(|c| c.stale)));
+    }
+    if marks.offline.is_some() && marks.offline != cached.map(|c| c.offline) {
+        wrong.push(format!("offline {:?}", cached.map(|c| c.offline)));
+    }
+    if let Some(status) = &marks.status {
+        let said = cached.map(|c| c.status.to_string()).unwrap_or_default();
+        if said != *status {
+            wrong.push(format!("says {said:?}"));
+        }
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn every_row_of_the_fault_table() {
+    let table: Table = serde_json::from_str(TABLE).expect("the table can be read");
+    assert!(table.cases.len() >= 100, "{} cases", table.cases.len());
+    let (mut wrong, mut results) = (Vec::new(), Vec::new());
+    for case in &table.cases {
+        assert!(!case.rfc.is_empty(), "{}: no source", case.name);
+        let (mut desk, mut all) = (Desk::new(), Vec::new());
+        for (n, step) in case.steps.iter().enumerate() {
+            let (seen, cached) = take(&mut desk, &table, case, step).await;
+            for problem in check(step, &seen, cached.as_ref(), &desk) {
+                wrong.push(format!("{}: {}: step {}: {problem}", case.strategy, case.name, n + 1));
+            }
+            all.push(seen);
+        }
+        results.push(
+            serde_json::json!({ "strategy": case.strategy, "name": case.name, "steps": all }),
+        );
+    }
+    if let Some(file) = std::env::var_os("CARREL_FAULTS_OUT") {
+        std::fs::write(file, serde_json::to_vec(&results).unwrap())
+            .expect("the results are written");
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        table.cases.len(),
+        wrong.join("\n")
+    );
+}

@@ -1,0 +1,8 @@
+//! The cache: the fault table of `tests/faults/cases.json` over the five strategies, and what a table cannot show.
+
+mod budget;
+mod desk;
+mod faults;
+mod figures;
+mod kept;
+mod waiting;

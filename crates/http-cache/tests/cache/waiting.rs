@@ -1,0 +1,103 @@
+//! Who waits for what: one request for many, those who go away, and whom not to ask again.
+
+use carrel_http_cache::{Route, Strategy};
+use carrel_model::ErrorCode;
+
+use super::desk::{Desk, MIN, Net, ONE, answer, first, told};
+
+#[tokio::test]
+async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
+    let desk = Desk::new();
+    desk.will([Net::Late(told(200, &[("cache-control", "max-age=600")], "[1]"))]);
+    let cache = desk.cache.clone();
+    let ask = move || {
+        let cache = cache.clone();
+        tokio::spawn(async move { cache.get(ONE, || {}).await.map(|c| c.status.collapsed) })
+    };
+    let (first, second, third) = (ask(), ask(), ask());
+    desk.settle().await;
+    first.abort();
+    desk.net.gate.add_permits(1);
+    assert!(second.await.unwrap().unwrap() && third.await.unwrap().unwrap(), "both shared it");
+    assert_eq!(desk.requests(), 1);
+
+    // Nobody is left, the answer comes, and whoever asks next has it.
+    let desk = Desk::new();
+    desk.will([Net::Late(told(200, &[("cache-control", "max-age=600")], "[1]"))]);
+    {
+        let asking = desk.get(ONE);
+        tokio::pin!(asking);
+        tokio::select! {
+            biased;
+            _ = &mut asking => panic!("it is late"),
+            () = desk.settle() => {}
+        }
+    }
+    desk.net.gate.add_permits(1);
+    desk.settle().await;
+    desk.will([Net::Refused]);
+    assert_eq!(&desk.get(ONE).await.unwrap().body[..], b"[1]");
+}
+
+#[tokio::test]
+async fn what_is_not_kept_is_stopped_when_nobody_waits() {
+    let desk = Desk::new();
+    let route = Route { strategy: Strategy::NetworkOnly, ..Route::OTHER };
+    desk.will([Net::Late(told(200, &[], "[1]")), answer(200, &[], "[2]")]);
+    {
+        let asking = desk.cache.get_by(route, "/api/meta", || {});
+        tokio::pin!(asking);
+        tokio::select! {
+            biased;
+            _ = &mut asking => panic!("it is late"),
+            () = desk.settle() => {}
+        }
+    }
+    desk.settle().await;
+    // Stopped: the next asker begins a request of its own and waits for nobody's.
+    let next = desk.cache.get_by(route, "/api/meta", || {}).await.unwrap();
+    assert_eq!((&next.body[..], next.status.collapsed, desk.requests()), (&b"[2]"[..], false, 2));
+}
+
+#[tokio::test]
+async fn other_wishes_are_other_requests() {
+    use carrel_http_cache::Ask;
+    let desk = Desk::new();
+    desk.will([first(), first()]);
+    let plain = desk.ask(Ask::of(ONE));
+    let wished = desk.ask(Ask::of(ONE).header(http::header::ACCEPT_LANGUAGE, "fr"));
+    let (a, b) = tokio::join!(plain, wished);
+    assert!(a.is_ok() && b.is_ok());
+    assert_eq!(desk.requests(), 2);
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_left_alone_for_five_seconds_or_until_the_network_changes() {
+    let desk = Desk::new();
+    desk.will([Net::Refused]);
+    assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
+    assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
+    assert_eq!(desk.requests(), 1);
+    assert!(desk.cache.is_offline());
+    desk.clock.advance(5_000);
+    desk.will([Net::Refused]);
+    assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
+    assert_eq!(desk.requests(), 2);
+    desk.cache.network_changed();
+    desk.will([first()]);
+    assert!(desk.get(ONE).await.is_ok());
+    assert_eq!(desk.cache.figures().total().negative, 1);
+}
+
+#[tokio::test]
+async fn what_was_not_there_is_not_asked_for_again_for_a_minute() {
+    let desk = Desk::new();
+    desk.will([answer(404, &[], "")]);
+    for _ in 0..3 {
+        assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::NotFound);
+    }
+    assert_eq!(desk.requests(), 1);
+    desk.clock.advance(MIN);
+    desk.will([first()]);
+    assert!(desk.get(ONE).await.is_ok());
+}

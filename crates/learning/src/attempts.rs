@@ -1,0 +1,174 @@
+//! Quiz attempts: started, answered, submitted; then frozen.
+
+use carrel_model::{
+    AttemptId, BlobHash, ItemId, Slug,
+    content::Response,
+    lattice::{Answer, Attempt, Grade, Validate},
+};
+use carrel_sqlite::rows::NEVER;
+use rusqlite::Connection;
+
+use crate::{
+    Error, Learning, Result,
+    store::{checked, outbox},
+};
+
+/// An attempt with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    pub attempt: Attempt,
+    /// By question. Once it was submitted, the answers that were submitted.
+    pub answers: Vec<Answer>,
+    /// The server's; none yet: a score made here is provisional.
+    pub grade: Option<Grade>,
+    pub waiting: bool,
+}
+
+impl Learning {
+    /// The open attempt at this quiz as it is now (`quiz_hash`), or a new one.
+    pub async fn start_attempt(&self, quiz: &ItemId, quiz_hash: BlobHash) -> Result<AttemptRecord> {
+        let quiz = quiz.clone();
+        let id = AttemptId(self.ids.uuid_v7(self.store.clock().now_ms()));
+        self.store
+            .write("start_attempt", move |tx| {
+                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 ORDER BY started_ms DESC, id LIMIT 1";
+                let open = (quiz.as_str(), quiz_hash.0.as_slice(), NEVER);
+                if let Some(attempt) = checked::query::<Attempt>(tx.conn(), clause, open)?.pop() {
+                    return record(tx.conn(), attempt);
+                }
+                let started_ms = tx.now_ms();
+                let attempt =
+                    Attempt { id, quiz: quiz.clone(), quiz_hash, started_ms, submitted_ms: None, answers: None, extra: Default::default() };
+                tx.join(attempt.clone())?;
+                record(tx.conn(), attempt)
+            })
+            .await
+    }
+
+    /// Saves the answer to one question, also a change of mind. `Error::NotFound` for an unknown attempt, `Error::Invalid` for one that
+    /// was submitted.
+    pub async fn save_answer(
+        &self,
+        attempt: AttemptId,
+        question: &Slug,
+        response: &Response,
+    ) -> Result<Answer> {
+        let (question, value) = (question.clone(), serde_json::to_string(response)?);
+        self.store
+            .write("save_answer", move |tx| {
+                let of = find(tx, attempt)?;
+                if of.submitted_ms.is_some() {
+                    return Err(Error::Invalid(format!(
+                        "attempt {attempt} was submitted and its answers are frozen; hint: start another attempt"
+                    )));
+                }
+                let before: Option<Answer> = tx.find(&[attempt.to_string(), question.to_string()])?;
+                let seq = match &before {
+                    // The same once more says nothing.
+                    Some(b) if b.value == value => return Ok(b.clone()),
+                    Some(b) => b.seq + 1,
+                    None => 1,
+                };
+                let answer = Answer { attempt, question: question.clone(), seq, value: value.clone(), extra: Default::default() };
+                tx.join(answer.clone())?;
+                Ok(answer)
+            })
+            .await
+    }
+
+    /// Hands the attempt in: its answers are frozen. Twice is as good as once.
+    pub async fn submit_attempt(&self, attempt: AttemptId) -> Result<AttemptRecord> {
+        self.store
+            .write("submit_attempt", move |tx| {
+                let mut of = find(tx, attempt)?;
+                if of.submitted_ms.is_none() {
+                    // A clock that was set back must not hand in before the start.
+                    of.submitted_ms = Some(tx.now_ms().max(of.started_ms));
+                    let found = answers_of(tx.conn(), attempt)?;
+                    of.answers = Some(found.into_iter().map(|a| (a.question, a.value)).collect());
+                    if of.validate().is_err() {
+                        // Too long to be sent as one row: the server counts the answer rows.
+                        of.answers = None;
+                    }
+                    tx.join(of.clone())?;
+                }
+                record(tx.conn(), of)
+            })
+            .await
+    }
+
+    /// One attempt.
+    pub async fn attempt(&self, attempt: AttemptId) -> Result<AttemptRecord> {
+        self.store
+            .read(move |conn| {
+                let id = attempt.0.as_bytes().as_slice();
+                let found = checked::query::<Attempt>(conn, "WHERE id = ?1", [id])?.pop();
+                record(conn, found.ok_or_else(|| Error::NotFound(format!("attempt {attempt}")))?)
+            })
+            .await
+    }
+
+    /// All attempts at a quiz, oldest first, with answers and grades.
+    pub async fn attempts(&self, quiz: &ItemId) -> Result<Vec<AttemptRecord>> {
+        let quiz = quiz.clone();
+        self.store
+            .read(move |conn| {
+                let found: Vec<Attempt> = checked::query(
+                    conn,
+                    "WHERE quiz = ?1 ORDER BY started_ms, id",
+                    [quiz.as_str()],
+                )?;
+                found.into_iter().map(|a| record(conn, a)).collect()
+            })
+            .await
+    }
+
+    /// All submitted attempts under a course or story: for best scores in an outline.
+    pub async fn attempts_under(&self, root: &str) -> Result<Vec<AttemptRecord>> {
+        let root = root.to_owned();
+        self.store
+            .read(move |conn| {
+                let clause = "WHERE quiz > ?1 || '/' AND quiz < ?1 || '0' AND submitted_ms <> ?2 ORDER BY started_ms, id";
+                let found: Vec<Attempt> = checked::query(conn, clause, (root, NEVER))?;
+                found.into_iter().map(|a| record(conn, a)).collect()
+            })
+            .await
+    }
+}
+
+fn find(tx: &crate::store::Tx<'_>, attempt: AttemptId) -> Result<Attempt> {
+    tx.find(&[attempt.to_string()])?.ok_or_else(|| Error::NotFound(format!("attempt {attempt}")))
+}
+
+fn answers_of(conn: &Connection, attempt: AttemptId) -> Result<Vec<Answer>> {
+    let id = attempt.0.as_bytes().as_slice();
+    checked::query(conn, "WHERE attempt = ?1 ORDER BY question", [id])
+}
+
+fn record(conn: &Connection, attempt: Attempt) -> Result<AttemptRecord> {
+    let id = attempt.id.0.as_bytes().as_slice();
+    let mut answers = answers_of(conn, attempt.id)?;
+    let grade = checked::query::<Grade>(conn, "WHERE attempt = ?1", [id])?.pop();
+    let waits = |row: carrel_model::lattice::Row| outbox::is_waiting(conn, &row.key());
+    let mut waiting = waits(attempt.clone().into())?;
+    for answer in &answers {
+        waiting = waiting || waits(answer.clone().into())?;
+    }
+    if let Some(submitted) = &attempt.answers {
+        // Another device may have answered before it knew of the submission: that does not count.
+        answers = submitted
+            .iter()
+            .map(|(question, value)| {
+                let row = answers.iter().find(|a| a.question == *question);
+                Answer {
+                    attempt: attempt.id,
+                    question: question.clone(),
+                    seq: row.map_or(0, |a| a.seq),
+                    value: value.clone(),
+                    extra: row.map_or_else(Default::default, |a| a.extra.clone()),
+                }
+            })
+            .collect();
+    }
+    Ok(AttemptRecord { attempt, answers, grade, waiting })
+}

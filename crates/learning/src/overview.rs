@@ -1,0 +1,118 @@
+//! The Progress page: derived from the rows on this device, nothing of it stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carrel_model::{
+    derive::{time_by_day, time_studied},
+    lattice::Session,
+};
+use carrel_sqlite::rows::NEVER;
+use jiff::{ToSpan, civil::Date};
+use rusqlite::Connection;
+
+use crate::{Error, Learning, Result, store::checked};
+
+const DAYS: i64 = 28;
+
+/// What was studied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The last 28 days up to today, oldest first, with those on which nothing was studied: (`2026-11-20`, ms).
+    pub days: Vec<(String, i64)>,
+    /// Days in a row with study, up to today, or up to yesterday if there was none yet today.
+    pub streak_days: u32,
+    pub total_ms: i64,
+    pub sections_done: u32,
+    pub stories_done: u32,
+    /// Different quizzes with at least one submitted attempt.
+    pub quizzes_taken: u32,
+    /// Courses and stories that were studied, the latest first.
+    pub roots: Vec<RootTime>,
+}
+
+/// Time on one course or story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootTime {
+    /// Id of the course, or of the story.
+    pub root: String,
+    /// The root itself was read, so it is a story and not a course.
+    pub is_story: bool,
+    pub time_spent_ms: i64,
+    /// When it was studied last.
+    pub last_ms: i64,
+}
+
+impl Learning {
+    pub async fn overview(&self) -> Result<Overview> {
+        let today = self.store.clock().local_day();
+        self.store.read(move |conn| overview(conn, &today)).await
+    }
+}
+
+fn overview(conn: &Connection, today: &str) -> Result<Overview> {
+    let today: Date =
+        today.parse().map_err(|e| Error::Internal(format!("today is no day: {e}")))?;
+    let sessions: Vec<Session> = checked::query(conn, "", [])?;
+    let by_day = time_by_day(&sessions);
+    let mut days = Vec::new();
+    for back in (0..DAYS).rev() {
+        let day = day_before(today, back)?;
+        let active_ms = by_day.get(day.as_str()).copied().unwrap_or(0);
+        days.push((day, active_ms));
+    }
+    let count = |sql: &str| -> Result<u32> {
+        Ok(conn.prepare_cached(sql)?.query_row([NEVER], |r| r.get(0))?)
+    };
+    Ok(Overview {
+        days,
+        streak_days: streak(today, &by_day)?,
+        total_ms: time_studied(&sessions),
+        sections_done: count(
+            "SELECT count(*) FROM progress WHERE kind = 'section' AND done_ms <> ?1",
+        )?,
+        stories_done: count(
+            "SELECT count(*) FROM progress WHERE kind = 'story' AND done_ms <> ?1",
+        )?,
+        quizzes_taken: count("SELECT count(DISTINCT quiz) FROM attempt WHERE submitted_ms <> ?1")?,
+        roots: roots(conn, &sessions)?,
+    })
+}
+
+fn day_before(day: Date, back: i64) -> Result<String> {
+    let day = day.checked_sub(back.days()).map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(day.to_string())
+}
+
+fn streak(today: Date, by_day: &BTreeMap<&str, i64>) -> Result<u32> {
+    let studied = |day: &str| by_day.get(day).is_some_and(|ms| *ms > 0);
+    let mut back = i64::from(!studied(&today.to_string()));
+    let mut days = 0;
+    while studied(&day_before(today, back)?) {
+        days += 1;
+        back += 1;
+    }
+    Ok(days)
+}
+
+fn roots(conn: &Connection, sessions: &[Session]) -> Result<Vec<RootTime>> {
+    let mut by_root: BTreeMap<&str, Vec<&Session>> = BTreeMap::new();
+    for s in sessions {
+        by_root.entry(s.item.root()).or_default().push(s);
+    }
+    let mut stmt = conn.prepare_cached(
+        "SELECT item FROM progress WHERE kind = 'story' AND instr(item, '/') = 0",
+    )?;
+    let stories: BTreeSet<String> =
+        stmt.query_map([], |r| r.get("item"))?.collect::<rusqlite::Result<_>>()?;
+    let mut roots: Vec<RootTime> = by_root
+        .into_iter()
+        .map(|(root, sessions)| RootTime {
+            root: root.to_owned(),
+            is_story: stories.contains(root) || sessions.iter().any(|s| s.item.as_str() == root),
+            time_spent_ms: time_studied(sessions.iter().copied()),
+            last_ms: sessions.iter().map(|s| s.started_ms + s.active_ms).max().unwrap_or(0),
+        })
+        .collect();
+    roots.sort_by(|a, b| b.last_ms.cmp(&a.last_ms).then_with(|| a.root.cmp(&b.root)));
+    Ok(roots)
+}

@@ -1,0 +1,171 @@
+//! How far the learner is, and where they stopped.
+
+use std::collections::BTreeSet;
+
+use carrel_model::{
+    ItemId,
+    lattice::{ItemKind, Position, Progress, Row, RowKey, RowType},
+};
+use carrel_sqlite::rows::NEVER;
+use rusqlite::Connection;
+
+use crate::{
+    Learning, Result,
+    store::{checked, outbox},
+    under,
+};
+
+/// One step forward. Only what is given is written; progress never shrinks but for `restart`.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub kind: ItemKind,
+    pub item: ItemId,
+    /// 0 to 10,000.
+    pub percent: Option<u16>,
+    /// Finished now: also 100 %.
+    pub done: bool,
+    /// At most 200 bytes, in the item's own terms.
+    pub pos: Option<String>,
+    /// Begin again at 0 in a new generation; what was finished stays finished.
+    pub restart: bool,
+}
+
+impl Step {
+    pub fn at(kind: ItemKind, item: ItemId) -> Self {
+        Self { kind, item, percent: None, done: false, pos: None, restart: false }
+    }
+}
+
+/// A row and whether it waits to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressRecord {
+    pub row: Progress,
+    pub waiting: bool,
+}
+
+fn key(kind: ItemKind, item: &ItemId) -> RowKey {
+    RowKey::of(RowType::Progress, &[kind.as_str(), item.as_str()])
+}
+
+impl Learning {
+    /// Saves a step. When this returns, it is on the disk. `Error::Invalid` for a percent over 10,000 or a position that is too long.
+    pub async fn record(&self, step: Step) -> Result<ProgressRecord> {
+        self.store
+            .write("record_progress", move |tx| {
+                let key = key(step.kind, &step.item);
+                let mut row = Progress::none(step.kind, step.item.clone());
+                if let Some(Row::Progress(now)) = tx.get(&key)? {
+                    (row.generation, row.percent) = (now.generation, now.percent);
+                }
+                if step.restart {
+                    (row.generation, row.percent) = (row.generation.saturating_add(1), 0);
+                }
+                if let Some(percent) = step.percent {
+                    row.percent = if percent > 10_000 { percent } else { row.percent.max(percent) };
+                }
+                if step.done {
+                    row.done_ms = Some(tx.now_ms());
+                    row.percent = 10_000;
+                }
+                if let Some(at) = &step.pos {
+                    row.pos = Some(Position { hlc: tx.hlc(), device: tx.device(), at: at.clone() });
+                }
+                tx.join(row)?;
+                let waiting = outbox::is_waiting(tx.conn(), &key)?;
+                match tx.get(&key)? {
+                    Some(Row::Progress(row)) => Ok(ProgressRecord { row, waiting }),
+                    // A step that says nothing leaves no row.
+                    _ => Ok(ProgressRecord {
+                        row: Progress::none(step.kind, step.item.clone()),
+                        waiting,
+                    }),
+                }
+            })
+            .await
+    }
+
+    /// Where the learner is in one item; none if it was never touched.
+    pub async fn progress(&self, kind: ItemKind, item: &ItemId) -> Result<Option<ProgressRecord>> {
+        let key = key(kind, item);
+        self.store
+            .read(move |conn| {
+                let waiting = outbox::is_waiting(conn, &key)?;
+                let row = checked::get(conn, &key)?;
+                Ok(row
+                    .and_then(|r| Progress::try_from(r).ok())
+                    .map(|row| ProgressRecord { row, waiting }))
+            })
+            .await
+    }
+
+    /// All progress under a course or story, with what waits.
+    pub async fn progress_under(&self, root: &str) -> Result<Vec<ProgressRecord>> {
+        let root = root.to_owned();
+        self.store
+            .read(move |conn| {
+                let waiting = outbox::waiting_of_type(conn, RowType::Progress)?;
+                let found: Vec<Progress> = under(conn, &root)?;
+                Ok(with_waiting(found, &waiting))
+            })
+            .await
+    }
+
+    /// The finished sections of a course.
+    pub async fn done_sections(&self, root: &str) -> Result<BTreeSet<ItemId>> {
+        let root = root.to_owned();
+        self.store.read(move |conn| done(conn, &root)).await
+    }
+
+    /// All finished items of one kind, over all courses: what a library list needs in one go.
+    pub async fn done_items(&self, kind: ItemKind) -> Result<BTreeSet<ItemId>> {
+        self.store
+            .read(move |conn| {
+                let mut stmt = conn.prepare_cached(
+                    "SELECT item FROM progress WHERE kind = ?1 AND done_ms <> ?2",
+                )?;
+                let mut found = stmt.query((kind.as_str(), NEVER))?;
+                let mut items = BTreeSet::new();
+                while let Some(r) = found.next()? {
+                    // One that is no id is damaged, and hides no other.
+                    items.extend(ItemId::new(r.get_ref("item")?.as_str().unwrap_or_default()).ok());
+                }
+                Ok(items)
+            })
+            .await
+    }
+
+    /// The places that were left last in sections and stories, over all devices, newest first: for "continue".
+    pub async fn latest(&self, limit: usize) -> Result<Vec<ProgressRecord>> {
+        self.store
+            .read(move |conn| {
+                let waiting = outbox::waiting_of_type(conn, RowType::Progress)?;
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let clause = "WHERE pos_hlc > 0 AND kind <> 'media' \
+                     ORDER BY pos_hlc DESC, pos_device DESC, item LIMIT ?1";
+                Ok(with_waiting(checked::query(conn, clause, [limit])?, &waiting))
+            })
+            .await
+    }
+
+    /// All keys of one kind that wait to be sent (the text of `RowKey::key`).
+    pub async fn waiting(&self, row_type: RowType) -> Result<BTreeSet<String>> {
+        self.store.read(move |conn| outbox::waiting_of_type(conn, row_type)).await
+    }
+}
+
+fn done(conn: &Connection, root: &str) -> Result<BTreeSet<ItemId>> {
+    let found: Vec<Progress> = under(conn, root)?;
+    Ok(found
+        .into_iter()
+        .filter(|p| p.kind == ItemKind::Section && p.done_ms.is_some())
+        .map(|p| p.item)
+        .collect())
+}
+
+fn with_waiting(found: Vec<Progress>, waiting: &BTreeSet<String>) -> Vec<ProgressRecord> {
+    let record = |row: Progress| {
+        let waiting = waiting.contains(&key(row.kind, &row.item).key);
+        ProgressRecord { row, waiting }
+    };
+    found.into_iter().map(record).collect()
+}

@@ -1,0 +1,356 @@
+//! Opening and closing `user.db`: the lock, the check after a run that did not end well, migrations, the reserve.
+//!
+//! Only proven damage (`SQLITE_CORRUPT`, `SQLITE_NOTADB`, a failed check, each seen twice) starts a repair (`recovery`).
+//! Any other failure leaves every file as it is: then the account is opened for reading (`read_copy`), if that works.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    time::UNIX_EPOCH,
+};
+
+use carrel_sqlite::{Cause, DatabaseError};
+use rusqlite::Connection;
+
+use crate::{
+    Error, Result,
+    store::{
+        FILE, MIGRATIONS, Options, RESERVE, Steps, Tx, backups, checked, checked::Found, image,
+        journal, journal::Journal, recovery, recovery::Repair, state, with_suffix,
+    },
+};
+
+const LOCK: &str = "user.lock";
+/// Notes in the lock file have one length, so that writing one takes no new space.
+const NOTE_BYTES: usize = 64;
+const OPEN: &str = "open";
+const CLOSED: &str = "closed";
+
+/// What had to be done to open a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// The last run did not close it (a kill, a crash, a power cut), or something else changed it since. It was checked.
+    pub unclean: bool,
+    /// The file was damaged or gone and was made again, or rows of it could not be read.
+    pub repair: Option<Repair>,
+    /// The damaged file was set aside.
+    pub set_aside: bool,
+}
+
+/// A file that is open for writing.
+pub(super) struct Live {
+    pub conn: Connection,
+    pub lock: File,
+    pub journal: Journal,
+    pub opened: Opened,
+}
+
+/// Opens or makes the file. A piece of the reserve is given up for each attempt that finds the disk full.
+pub(super) fn open(dir: &Path, options: &Options, steps: &Steps) -> Result<Live> {
+    fs::create_dir_all(dir)?;
+    let mut lock = lock(dir)?;
+    let end = last_end(dir, &mut lock)?;
+    loop {
+        match open_file(dir, options, steps, end, &mut lock) {
+            Err(e) if e.is_full() && RESERVE.give_up_piece(dir) => {
+                tracing::warn!(error = %e, "the disk is full: a piece of the reserve was given up to open the file");
+            }
+            Ok((conn, journal, opened)) => return Ok(Live { conn, lock, journal, opened }),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn lock(dir: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(dir.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::busy(format!(
+            "{} is open in another Carrel; hint: close that one first",
+            dir.display()
+        ))),
+        Err(TryLockError::Error(e)) => Err(e.into()),
+    }
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It closed the file, and nothing touched it since.
+    Clean,
+    /// It was cut off.
+    Cut,
+    /// It closed the file, and something else changed it since.
+    Changed,
+}
+
+fn last_end(dir: &Path, lock: &mut File) -> io::Result<End> {
+    let mut note = String::new();
+    lock.seek(SeekFrom::Start(0))?;
+    // A note that is no text is no good end.
+    let _ = lock.read_to_string(&mut note);
+    let path = dir.join(FILE);
+    if !path.exists() {
+        return Ok(End::Clean);
+    }
+    let log = fs::metadata(with_suffix(&path, "-wal")).map_or(0, |m| m.len());
+    let note = note.lines().next().unwrap_or_default().trim_end();
+    Ok(match note.strip_prefix(CLOSED).map(str::trim) {
+        // An empty note was written by a release that noted nothing more.
+        Some(noted) if log == 0 && (noted.is_empty() || noted == fingerprint(&path)?) => End::Clean,
+        Some(_) => End::Changed,
+        None => End::Cut,
+    })
+}
+
+/// Size and time of change: enough to tell that a file was replaced or restored by hand.
+fn fingerprint(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    let changed = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {}", found.len(), changed.as_nanos()))
+}
+
+fn note(lock: &mut File, text: &str) -> io::Result<()> {
+    let line = format!("{text:<width$}\n", width = NOTE_BYTES - 1);
+    lock.seek(SeekFrom::Start(0))?;
+    lock.write_all(line.as_bytes())?;
+    // What an older release wrote may be longer.
+    lock.set_len(line.len() as u64)?;
+    lock.sync_data()
+}
+
+fn open_file(
+    dir: &Path,
+    options: &Options,
+    steps: &Steps,
+    end: End,
+    lock: &mut File,
+) -> Result<(Connection, Journal, Opened)> {
+    let clean = end == End::Clean;
+    backups::remove_unfinished(dir);
+    recovery::finish(dir, steps)?;
+    let path = dir.join(FILE);
+    let new_file = is_empty(&path)? && !recovery::has_traces(dir);
+    let mut opened = Opened { unclean: !clean, ..Opened::default() };
+    let mut conn = match look(dir, clean, new_file)? {
+        Look::Sound(conn) => conn,
+        Look::Damaged(problem) => {
+            tracing::error!(store.file = %path.display(), error = problem, "the learner's file is damaged: it is made again");
+            opened.set_aside = !is_empty(&path)?;
+            opened.repair = Some(recovery::repair(dir, options, steps)?);
+            carrel_sqlite::open(&path, carrel_sqlite::Options::default())?
+        }
+    };
+    let now_ms = options.clock.now_ms();
+    migrate(&mut conn, dir, now_ms)?;
+    let start = conn.unchecked_transaction()?;
+    if !clean {
+        state::make_sane(&start)?;
+    }
+    let mut tx = Tx::new(&start, options)?;
+    let mut unreadable = None;
+    if !clean && !new_file && opened.repair.is_none() {
+        unreadable = restore_rows(&mut tx, dir)?;
+    }
+    if end == End::Changed {
+        // The cursor may be another file's.
+        tx.state().pulled = 0;
+    }
+    state::after_update(&mut tx, &options.app_version)?;
+    tx.finish()?;
+    start.commit()?;
+    if let Some(repair) = &unreadable
+        && let Err(e) = recovery::report(dir, repair)
+    {
+        tracing::warn!(error = %e, "rows that cannot be read could not be reported");
+    }
+    opened.repair = opened.repair.take().or(unreadable);
+    // Not being able to note it costs nothing: the log beside the file says the same.
+    if let Err(e) = note(lock, OPEN) {
+        tracing::warn!(error = %e, "the start of the run could not be noted");
+    }
+    RESERVE.fill(dir);
+    if let Some(pages) = options.page_limit {
+        limit_pages(&conn, pages)?;
+    }
+    let journal = Journal::open(dir, now_ms, new_file);
+    Ok((conn, journal, opened))
+}
+
+fn is_empty(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(found.len() == 0),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
+enum Look {
+    Sound(Connection),
+    Damaged(String),
+}
+
+/// Opens the file. If the last run did not end well, or if it does not open as a database, it is checked first, in a copy in
+/// memory: SQLite would put the log of a damaged file into it, and delete the log of an empty one.
+fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
+    let path = dir.join(FILE);
+    let open = || carrel_sqlite::open(&path, carrel_sqlite::Options::default());
+    if new_file {
+        return Ok(Look::Sound(open()?));
+    }
+    if is_empty(&path)? {
+        return Ok(Look::Damaged("the file is gone".into()));
+    }
+    if clean {
+        match open() {
+            Err(e) if e.cause() == Cause::Corrupt => {}
+            other => return Ok(Look::Sound(other?)),
+        }
+    }
+    let found = match check(&path) {
+        // Once more, read anew: a bad read may be gone then.
+        Err(e) if e.is_corrupt() => check(&path),
+        found => found,
+    };
+    match found {
+        Ok(Checked::Sound) => Ok(Look::Sound(open()?)),
+        Ok(Checked::IndicesDiffer) => {
+            tracing::warn!("the indices do not agree with their tables: they are made again");
+            let conn = open()?;
+            conn.execute_batch("REINDEX")?;
+            Ok(Look::Sound(conn))
+        }
+        Err(e) if e.is_corrupt() => Ok(Look::Damaged(e.to_string())),
+        Err(e) => Err(e),
+    }
+}
+
+enum Checked {
+    Sound,
+    /// Making the indices again is enough.
+    IndicesDiffer,
+}
+
+/// Looks for damage in a copy of the file and its log. `Cause::Corrupt`: there is some.
+fn check(path: &Path) -> Result<Checked> {
+    let copy = image::open(image::read(path, true)?)?;
+    carrel_sqlite::quick_check(&copy)?;
+    match carrel_sqlite::integrity_check(&copy) {
+        Err(e) if e.cause() == Cause::Corrupt => {
+            // In memory only what is stored can make this fail.
+            copy.execute_batch("REINDEX").map_err(|e| Error::corrupt(e.to_string()))?;
+            carrel_sqlite::integrity_check(&copy)?;
+            Ok(Checked::IndicesDiffer)
+        }
+        done => Ok(done.map(|()| Checked::Sound)?),
+    }
+}
+
+/// Brings the schema up to date. Without space for the copy that is made first, it is done without: a migration is one
+/// transaction, and the daily backups and the journal are there.
+fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
+    match carrel_sqlite::migrate(conn, MIGRATIONS, Some(&backups::folder(dir)), now_ms) {
+        Err(e) if matches!(e.cause(), Cause::Full | Cause::Denied) => {
+            tracing::warn!(error = %e, "no copy can be made before the migration");
+            carrel_sqlite::migrate(conn, MIGRATIONS, None, now_ms)?;
+            Ok(())
+        }
+        done => Ok(done.map(|_| ())?),
+    }
+}
+
+/// After a run that did not end well: takes rows that cannot be read out of the tables, and joins the journal, which has
+/// what a damaged log lost. Gives a report if something cannot be brought back.
+fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
+    let damaged = checked::set_aside_all(tx.conn(), tx.now_ms())?;
+    let replayed = recovery::replay(tx, &journal::read(dir), false)?;
+    if !damaged.is_empty() || replayed > 0 {
+        tracing::warn!(
+            store.damaged = damaged.len(),
+            store.replayed = replayed,
+            "rows were restored from the journal"
+        );
+        tx.state().pulled = 0;
+    }
+    let mut repair = Repair { at_ms: tx.wall_ms(), replayed, ..Repair::default() };
+    for row in damaged {
+        match row.key {
+            Some(key) if checked::find(tx.conn(), &key)? == Found::Missing => repair.lost.push(key),
+            Some(_) => {}
+            None => repair.unreadable += 1,
+        }
+    }
+    Ok((!repair.is_complete()).then_some(repair))
+}
+
+/// The database in memory, for a file that cannot be opened for writing now. Nothing is written. `busy`: another Carrel
+/// has it open, so that SQLite must be asked for a consistent state.
+pub(super) fn read_copy(dir: &Path, options: &Options, busy: bool) -> Result<(Connection, Opened)> {
+    let path = recovery::prepared(dir).unwrap_or_else(|| dir.join(FILE));
+    if is_empty(&path)? && !recovery::has_traces(dir) {
+        return Err(Error::NotFound(format!("{} has no data yet", dir.display())));
+    }
+    let copied = if busy { copy_of_open_file(&path) } else { copy_of_closed_file(&path) };
+    let (mut conn, repair) = match copied {
+        Ok(conn) => (conn, None),
+        Err(e) if e.is_corrupt() && !busy => {
+            let (conn, repair) = recovery::repair_in_memory(dir, options)?;
+            (conn, Some(repair))
+        }
+        Err(e) => return Err(e),
+    };
+    carrel_sqlite::migrate(&mut conn, MIGRATIONS, None, options.clock.now_ms())?;
+    if repair.is_none() {
+        let transaction = conn.unchecked_transaction()?;
+        let mut tx = Tx::new(&transaction, options)?;
+        recovery::replay(&mut tx, &journal::read(dir), false)?;
+        tx.finish()?;
+        transaction.commit()?;
+    }
+    conn.pragma_update(None, "query_only", true)?;
+    Ok((conn, Opened { unclean: true, repair, set_aside: false }))
+}
+
+fn copy_of_closed_file(path: &Path) -> Result<Connection> {
+    let bytes = image::read(path, true)?;
+    if bytes.is_empty() {
+        return Err(Error::corrupt("the file is gone"));
+    }
+    let conn = image::open(bytes)?;
+    carrel_sqlite::quick_check(&conn)?;
+    Ok(conn)
+}
+
+fn copy_of_open_file(path: &Path) -> Result<Connection> {
+    let from = carrel_sqlite::open(path, carrel_sqlite::Options::reader())?;
+    let mut to = carrel_sqlite::open_in_memory()?;
+    rusqlite::backup::Backup::new(&from, &mut to)?.step(-1)?;
+    Ok(to)
+}
+
+/// The end of a good run: the log goes into the file, the mark says so. `suspect`: damage was seen, the next start looks.
+pub(super) fn close(conn: Connection, lock: &mut File, dir: &Path, suspect: bool) {
+    if let Err(e) = conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::debug!(error = %e, "the log stays beside the file");
+    }
+    drop(conn);
+    let noted = match fingerprint(&dir.join(FILE)) {
+        Ok(print) if !suspect => note(lock, &format!("{CLOSED} {print}")),
+        Ok(_) => Ok(()),
+        Err(e) => Err(e),
+    };
+    if let Err(e) = noted {
+        tracing::warn!(error = %e, "the end of the run could not be noted: the next start checks the file");
+    }
+    let _ = lock.unlock();
+}
+
+pub(super) fn limit_pages(conn: &Connection, pages: u32) -> Result<()> {
+    Ok(conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+}

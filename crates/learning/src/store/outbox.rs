@@ -1,0 +1,261 @@
+//! What waits (`outbox`), what was refused (`quarantine`), what was accepted (`receipt`): the SQL of the three tables.
+//!
+//! Not here: when something is sent (`sync`).
+
+use std::collections::BTreeSet;
+
+use carrel_model::lattice::{RowKey, RowType};
+use carrel_sqlite::Change;
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{
+    Result,
+    store::{Tx, checked, checked::Found},
+};
+
+/// Accepted rows that are kept for people to see.
+pub const RECEIPTS: usize = 200;
+
+/// The code of a refused row that this device cannot read.
+pub const DAMAGED: &str = "damaged";
+
+/// A key that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub key: RowKey,
+    /// The local revision of its last change.
+    pub rev: i64,
+    pub first_ms: i64,
+}
+
+/// A row that the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub key: RowKey,
+    /// `invalid`, `forbidden`, `too_new`, `clock_skew`: the server's; `damaged`: it cannot be read on this device.
+    pub code: String,
+    /// The server's words, or why it cannot be read.
+    pub reason: String,
+    pub at_ms: i64,
+}
+
+/// A row that the server has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub key: RowKey,
+    pub at_ms: i64,
+}
+
+pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Result<()> {
+    let sql = "INSERT INTO outbox (row_type, key, rev, first_ms) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (row_type, key) DO UPDATE SET rev = excluded.rev";
+    conn.prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev, now_ms))?;
+    // A new change is a new chance.
+    let sql = "DELETE FROM quarantine WHERE row_type = ?1 AND key = ?2";
+    conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
+    Ok(())
+}
+
+/// The next rows to send.
+#[derive(Default)]
+pub struct Sendable {
+    pub rows: Vec<(Waiting, Box<RawValue>)>,
+    /// Keys that were passed over, for `put_away`.
+    pub broken: Vec<Broken>,
+}
+
+/// A key that waits without a row that could be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// None: a kind of row that this release does not know, or noise.
+    key: Option<RowKey>,
+    rev: i64,
+    problem: String,
+}
+
+/// What waits, in the order in which it is sent, from after the local revision `after_rev`: at most `limit` rows, no more than
+/// `bytes` of JSON (but at least one). Keys without a readable row take no place of others.
+pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> Result<Sendable> {
+    let mut stmt = conn.prepare_cached(
+        "SELECT row_type, key, rev, first_ms FROM outbox WHERE rev > ?1 ORDER BY rev",
+    )?;
+    let mut found = stmt.query([after_rev])?;
+    let mut batch = Sendable::default();
+    let mut sum = 0;
+    while batch.rows.len() < limit
+        && let Some(r) = found.next()?
+    {
+        let rev = r.get("rev")?;
+        let Some(waiting) = waiting_of(r)? else {
+            let problem = "the kind of row is not known".to_owned();
+            batch.broken.push(Broken { key: None, rev, problem });
+            continue;
+        };
+        let problem = match checked::find(conn, &waiting.key)? {
+            Found::Row(row) => {
+                let json = to_raw_value(&row)?;
+                sum += json.get().len() + 1;
+                if sum > bytes && !batch.rows.is_empty() {
+                    break;
+                }
+                batch.rows.push((waiting, json));
+                continue;
+            }
+            Found::Missing => "the row is missing on this device".to_owned(),
+            Found::Damaged(problem) => problem,
+        };
+        batch.broken.push(Broken { key: Some(waiting.key), rev, problem });
+    }
+    Ok(batch)
+}
+
+/// Takes keys that cannot be sent out of what waits. Each is named among the refused rows, with the code `damaged`.
+pub fn put_away(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
+    for Broken { key, rev, problem } in broken {
+        tracing::error!(sync.key = ?key, error = problem, "a key waits without a row that could be sent");
+        match key {
+            // Takes a row that cannot be read out of its table; a good one may have come meanwhile.
+            Some(key) if tx.get(key)?.is_none() => {
+                refuse(tx, key, *rev, DAMAGED, problem)?;
+            }
+            Some(_) => {}
+            None => {
+                tx.conn().prepare_cached("DELETE FROM outbox WHERE rev = ?1")?.execute([rev])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn waiting_of(r: &rusqlite::Row<'_>) -> Result<Option<Waiting>> {
+    let Some(row_type) = RowType::parse(r.get_ref("row_type")?.as_str().unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let key = RowKey { row_type, key: r.get("key")? };
+    Ok(Some(Waiting { key, rev: r.get("rev")?, first_ms: r.get("first_ms")? }))
+}
+
+/// The key does not wait any more: there is no row to send.
+pub(super) fn forget(conn: &Connection, key: &RowKey) -> Result<()> {
+    let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2";
+    conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
+    Ok(())
+}
+
+/// How many keys wait, and how many rows are refused.
+pub fn counts(conn: &Connection) -> Result<(u32, u32)> {
+    let sql = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM quarantine)";
+    Ok(conn.prepare_cached(sql)?.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?)
+}
+
+/// What waits, newest first.
+pub fn waiting(conn: &Connection, limit: usize) -> Result<Vec<Waiting>> {
+    let mut stmt = conn.prepare_cached(
+        "SELECT row_type, key, rev, first_ms FROM outbox ORDER BY rev DESC LIMIT ?1",
+    )?;
+    let mut found = stmt.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut all = Vec::new();
+    while let Some(r) = found.next()? {
+        all.extend(waiting_of(r)?);
+    }
+    Ok(all)
+}
+
+/// All keys of one kind that wait.
+pub fn waiting_of_type(conn: &Connection, row_type: RowType) -> Result<BTreeSet<String>> {
+    let mut stmt = conn.prepare_cached("SELECT key FROM outbox WHERE row_type = ?1")?;
+    Ok(stmt.query_map([row_type.as_str()], |r| r.get("key"))?.collect::<rusqlite::Result<_>>()?)
+}
+
+pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
+    let mut stmt = conn.prepare_cached("SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2")?;
+    Ok(stmt.query_row([key.row_type.as_str(), &key.key], |_| Ok(())).optional()?.is_some())
+}
+
+/// The server has the row as it was at `rev`. It waits on if it changed since: then false.
+pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {
+    let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
+    let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    tx.changed(Change::Receipts);
+    Ok(gone)
+}
+
+/// Notes for people that the server has it. Only the newest `RECEIPTS` are ever kept.
+pub fn note_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
+    let sql = "INSERT INTO receipt (row_type, key, at_ms) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (row_type, key) DO UPDATE SET at_ms = excluded.at_ms";
+    tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, at_ms))?;
+    Ok(())
+}
+
+/// The server refused the row as it was at `rev`: it stays in its table, and does not wait any more unless it changed since.
+pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str) -> Result<bool> {
+    let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
+    let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    tx.changed(Change::Receipts);
+    if gone {
+        let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                   ON CONFLICT (row_type, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, \
+                   at_ms = excluded.at_ms, app_version = excluded.app_version";
+        let reason: String = reason.chars().take(500).collect();
+        let values = (key.row_type.as_str(), &key.key, code, reason, tx.now_ms(), tx.app_version());
+        tx.conn().prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(gone)
+}
+
+/// Notes that the server found the row's clock wrong once more.
+pub fn note_skew(tx: &Tx<'_>, key: &RowKey, times: u32) -> Result<()> {
+    let sql = "UPDATE outbox SET skews = ?3 WHERE row_type = ?1 AND key = ?2";
+    tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, times))?;
+    Ok(())
+}
+
+/// Drops all but the newest receipts.
+pub fn prune_receipts(tx: &Tx<'_>) -> Result<()> {
+    let sql = "DELETE FROM receipt WHERE (row_type, key) IN \
+               (SELECT row_type, key FROM receipt ORDER BY at_ms DESC, row_type, key LIMIT -1 OFFSET ?1)";
+    tx.conn().prepare_cached(sql)?.execute([RECEIPTS as i64])?;
+    Ok(())
+}
+
+/// The newest first.
+pub fn accepted(conn: &Connection, limit: usize) -> Result<Vec<Accepted>> {
+    let sql =
+        "SELECT row_type, key, at_ms FROM receipt ORDER BY at_ms DESC, row_type, key LIMIT ?1";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let mut found = stmt.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut all = Vec::new();
+    while let Some(r) = found.next()? {
+        if let Some(row_type) = RowType::parse(r.get_ref("row_type")?.as_str().unwrap_or_default())
+        {
+            all.push(Accepted {
+                key: RowKey { row_type, key: r.get("key")? },
+                at_ms: r.get("at_ms")?,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// All refused rows, the newest first.
+pub fn refused(conn: &Connection) -> Result<Vec<Refused>> {
+    let sql = "SELECT row_type, key, code, reason, at_ms FROM quarantine ORDER BY at_ms DESC, row_type, key";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let mut found = stmt.query([])?;
+    let mut all = Vec::new();
+    while let Some(r) = found.next()? {
+        if let Some(row_type) = RowType::parse(r.get_ref("row_type")?.as_str().unwrap_or_default())
+        {
+            let key = RowKey { row_type, key: r.get("key")? };
+            all.push(Refused {
+                key,
+                code: r.get("code")?,
+                reason: r.get("reason")?,
+                at_ms: r.get("at_ms")?,
+            });
+        }
+    }
+    Ok(all)
+}

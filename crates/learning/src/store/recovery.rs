@@ -1,0 +1,418 @@
+//! Repair of a `user.db` that is damaged or gone. It can be cut off at any step; the next start goes on.
+//!
+//! 1. `user.recovering.db` is built beside the damaged file: the newest sound backup, what can be read of the damaged
+//!    file (with and without its log), and the journal of local changes, joined.
+//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file was not touched, and an attempt
+//!    that was cut off is begun anew.
+//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file takes the place. As long as a
+//!    `user.recovered-<ms>.db` exists, this step is finished before anything else.
+//!
+//! What could not be brought back is named in `repair-<ms>.json`.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use carrel_model::lattice::{RowKey, RowType};
+use carrel_system::files::{sync, sync_folder_of, write_whole};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    store::{
+        FILE, MIGRATIONS, Options, Steps, Tx, backups,
+        backups::Backup,
+        checked,
+        checked::Found,
+        image, journal,
+        journal::{Contents, Operation},
+        outbox, state, with_suffix,
+    },
+};
+
+const BUILDING: &str = "user.recovering.db";
+const PREPARED: &str = "user.recovered-";
+const DAMAGED: &str = "user.damaged-";
+const REPORT: &str = "repair-";
+
+/// What a repair did, and what it could not bring back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repair {
+    /// When it was made: also the number in the names of its files.
+    pub at_ms: i64,
+    /// The backup that it began with; none: with an empty file.
+    pub backup_ms: Option<i64>,
+    /// Rows that the damaged file had and the backup had not.
+    pub salvaged: u32,
+    /// Rows that only the journal had.
+    pub replayed: u32,
+    /// Rows that are known to have existed and cannot be read any more.
+    pub lost: Vec<RowKey>,
+    /// Changes that were recorded and cannot be read any more, by count: what they were about is not known.
+    pub unreadable: u64,
+    /// If there may be changes that nothing knows of: since when. 0: since the beginning.
+    pub unknown_since_ms: Option<i64>,
+}
+
+impl Repair {
+    /// Nothing that was acknowledged is missing.
+    pub fn is_complete(&self) -> bool {
+        self.lost.is_empty() && self.unreadable == 0 && self.unknown_since_ms.is_none()
+    }
+}
+
+/// True if there is anything that a missing `user.db` can be made again from.
+pub(super) fn has_traces(dir: &Path) -> bool {
+    let log = fs::metadata(with_suffix(&dir.join(FILE), "-wal")).is_ok_and(|m| m.len() > 0);
+    log || !backups::all(dir).is_empty() || journal::exists(dir) || !damaged_files(dir).is_empty()
+}
+
+/// Builds a new file, and puts it in the place of the damaged one.
+pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Repair> {
+    steps.at("begun");
+    let building = dir.join(BUILDING);
+    remove_database(&building)?;
+    let at_ms = free_number(dir, options.clock.now_ms());
+    let repair = build(dir, options, at_ms, |base| {
+        // A file that a backup was of no use for is begun anew.
+        remove_database(&building)?;
+        if let Some(backup) = base {
+            fs::copy(&backup.path, &building)?;
+            sync(&building)?;
+        }
+        steps.at("base copied");
+        Ok(carrel_sqlite::open(&building, carrel_sqlite::Options::default())?)
+    })?;
+    let (conn, repair) = repair;
+    steps.at("joined");
+    carrel_sqlite::quick_check(&conn)?;
+    // From here on it is one file.
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    conn.close().map_err(|(_, e)| e)?;
+    sync(&building)?;
+    steps.at("closed");
+    write_whole(&dir.join(format!("{REPORT}{at_ms}.json")), &serde_json::to_vec_pretty(&repair)?)?;
+    steps.at("reported");
+    fs::rename(&building, dir.join(format!("{PREPARED}{at_ms}.db")))?;
+    sync_folder_of(&building)?;
+    steps.at("prepared");
+    finish(dir, steps)?;
+    Ok(repair)
+}
+
+/// Puts a file that was prepared, now or by a run that was cut off, in its place.
+pub(super) fn finish(dir: &Path, steps: &Steps) -> Result<()> {
+    let Some((at_ms, prepared)) = numbered(dir, PREPARED).pop() else { return Ok(()) };
+    let path = dir.join(FILE);
+    let aside = dir.join(format!("{DAMAGED}{at_ms}.db"));
+    // The logs first: a log is never beside a file that it does not belong to.
+    for suffix in ["-wal", "-shm", ""] {
+        rename_if_there(&with_suffix(&path, suffix), &with_suffix(&aside, suffix))?;
+        steps.at("set aside");
+    }
+    fs::rename(&prepared, &path)?;
+    sync_folder_of(&path)?;
+    steps.at("in place");
+    Ok(())
+}
+
+/// The file that was prepared and is not in its place yet.
+pub(super) fn prepared(dir: &Path) -> Option<PathBuf> {
+    numbered(dir, PREPARED).pop().map(|(_, path)| path)
+}
+
+/// The same repair in memory, for a disk that cannot be written: the database can be read until it can be repaired.
+pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connection, Repair)> {
+    build(dir, options, options.clock.now_ms(), |base| {
+        image::open(match base {
+            Some(backup) => image::read(&backup.path, true)?,
+            None => Vec::new(),
+        })
+    })
+}
+
+/// The report of the last repair that was not read yet.
+pub(super) fn last_report(dir: &Path) -> Option<Repair> {
+    let (_, path) = numbered_as(dir, REPORT, ".json").pop()?;
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+/// Notes what a check of a file that was not set aside could not bring back.
+pub(super) fn report(dir: &Path, repair: &Repair) -> Result<()> {
+    let name = format!("{REPORT}{}.json", repair.at_ms);
+    Ok(write_whole(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
+}
+/// The learner has read the reports.
+pub(super) fn forget_reports(dir: &Path) -> Result<()> {
+    for (at_ms, path) in numbered_as(dir, REPORT, ".json") {
+        fs::rename(path, dir.join(format!("read-{REPORT}{at_ms}.json")))?;
+    }
+    Ok(())
+}
+
+/// Joins everything that is known into a database that begins with a backup, the newest that works.
+fn build(
+    dir: &Path,
+    options: &Options,
+    at_ms: i64,
+    mut open: impl FnMut(Option<&Backup>) -> Result<Connection>,
+) -> Result<(Connection, Repair)> {
+    let sources = sources(dir)?;
+    let journal = journal::read(dir);
+    let mut repair = Repair { at_ms, ..Repair::default() };
+    let (base, mut conn) = begin(dir, options, &mut open)?;
+    repair.backup_ms = base.as_ref().map(|b| b.at_ms);
+    let transaction = conn.transaction()?;
+    state::make_sane(&transaction)?;
+    let mut tx = Tx::new(&transaction, options)?;
+    let mut known = BTreeSet::new();
+    checked::set_aside_all(tx.conn(), tx.now_ms())?;
+    for source in &sources {
+        repair.salvaged += salvage(&mut tx, source, &mut known);
+    }
+    repair.replayed = replay(&mut tx, &journal, true)?;
+    known.extend(waiting_keys(tx.conn()));
+    // What the server has after the backup comes again.
+    tx.state().pulled = 0;
+    state::after_update(&mut tx, &options.app_version)?;
+    for key in known {
+        if checked::find(tx.conn(), &key)? == Found::Missing {
+            outbox::forget(tx.conn(), &key)?;
+            repair.lost.push(key);
+        }
+    }
+    repair.unreadable = journal.gaps.iter().map(|g| g.entries).sum();
+    repair.unknown_since_ms = unknown_since(dir, base.as_ref(), &journal);
+    if repair.unreadable == 0 && repair.unknown_since_ms.is_none() && !repair.lost.is_empty() {
+        // Backup and journal have all that was recorded here. What else the damaged file names is the server's, or noise.
+        tracing::info!(store.keys = ?repair.lost, "keys of the damaged file that were not recorded here");
+        repair.lost.clear();
+    }
+    tx.finish()?;
+    transaction.commit()?;
+    tracing::warn!(store.backup = ?repair.backup_ms, store.salvaged = repair.salvaged, store.replayed = repair.replayed,
+        store.lost = repair.lost.len(), store.unreadable = repair.unreadable, "the learner's file was made again");
+    Ok((conn, repair))
+}
+
+/// The newest backup that is sound and of a schema that this release knows, opened; else an empty database.
+fn begin(
+    dir: &Path,
+    options: &Options,
+    open: &mut impl FnMut(Option<&Backup>) -> Result<Connection>,
+) -> Result<(Option<Backup>, Connection)> {
+    let now_ms = options.clock.now_ms();
+    for backup in backups::all(dir) {
+        let sound = image::read(&backup.path, true)
+            .map_err(Error::from)
+            .and_then(|bytes| {
+                if bytes.is_empty() { Err(Error::corrupt("empty")) } else { image::open(bytes) }
+            })
+            .and_then(|mut copy| {
+                carrel_sqlite::quick_check(&copy)?;
+                Ok(carrel_sqlite::migrate(&mut copy, MIGRATIONS, None, now_ms)?)
+            });
+        if let Err(e) = sound {
+            tracing::warn!(store.backup = %backup.path.display(), error = %e, "a backup cannot be used");
+            continue;
+        }
+        let mut conn = open(Some(&backup))?;
+        carrel_sqlite::migrate(&mut conn, MIGRATIONS, None, now_ms)?;
+        return Ok((Some(backup), conn));
+    }
+    let mut conn = open(None)?;
+    carrel_sqlite::migrate(&mut conn, MIGRATIONS, None, now_ms)?;
+    Ok((None, conn))
+}
+
+/// Copies in memory of what may have readable rows: the damaged file with its log, the same without it (a wrong or
+/// damaged log hides what the file has), and, if there is no file, the newest one that was set aside.
+fn sources(dir: &Path) -> Result<Vec<Connection>> {
+    let path = dir.join(FILE);
+    let missing = fs::metadata(&path).map_or(0, |m| m.len()) == 0;
+    let mut files = vec![path];
+    if missing {
+        files.extend(damaged_files(dir).pop());
+    }
+    let mut found = Vec::new();
+    for file in files {
+        for with_log in [true, false] {
+            // A file that cannot be read now must not be repaired without it.
+            let bytes = image::read(&file, with_log)?;
+            let Ok(conn) = image::open(bytes) else { continue };
+            let newest = "SELECT max(number) FROM schema_migration";
+            let schema: u32 = conn.query_row(newest, [], |r| r.get(0)).unwrap_or(0);
+            if schema > MIGRATIONS.len() as u32 {
+                let app = MIGRATIONS.len() as u32;
+                return Err(carrel_sqlite::Error::NewerFile { file: schema, app }.into());
+            }
+            found.push(conn);
+        }
+    }
+    Ok(found)
+}
+
+/// Joins the rows that can be read of a damaged file, and notes all keys that it names; gives the count of rows that were
+/// new.
+fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -> u32 {
+    if let Ok(state) = state::load(source) {
+        let hlc = tx.state().hlc.observe(state.hlc);
+        tx.state().hlc = hlc;
+    }
+    let mut saved = 0;
+    for row_type in RowType::ALL {
+        // From both ends: each walk ends at the first damaged page.
+        for order in ["", " DESC"] {
+            let clause = checked::order_by(*row_type, order);
+            let read = checked::each_of_earlier(source, *row_type, &clause, |row| {
+                known.insert(row.key());
+                let news = if row.is_server_only() { tx.apply_remote(row) } else { tx.carry(row) };
+                match news {
+                    Ok(news) => saved += u32::from(news),
+                    Err(Error::Invalid(_)) => {}
+                    Err(e) => return Err(e),
+                }
+                Ok(())
+            });
+            match read {
+                Ok(()) => break,
+                Err(e) => {
+                    tracing::warn!(store.table = row_type.as_str(), error = %e, "the damaged file could not be read to its end")
+                }
+            }
+        }
+    }
+    known.extend(waiting_keys(source));
+    known.extend(indexed_keys(source));
+    saved
+}
+
+fn waiting_keys(conn: &Connection) -> Vec<RowKey> {
+    let mut keys = Vec::new();
+    for table in ["outbox", "receipt", "quarantine"] {
+        keys.extend(
+            text_keys(conn, &format!("SELECT row_type, key FROM {table}")).into_iter().filter_map(
+                |(row_type, key)| Some(RowKey { row_type: RowType::parse(&row_type)?, key }),
+            ),
+        );
+    }
+    keys
+}
+
+/// Names in indices whose rows may be unreadable.
+fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
+    let progress = text_keys(conn, "SELECT kind, item FROM progress INDEXED BY progress_item");
+    let mut keys: Vec<RowKey> = progress
+        .into_iter()
+        .map(|(kind, item)| RowKey::of(RowType::Progress, &[kind, item]))
+        .collect();
+    for (row_type, table, index, column) in [
+        (RowType::Session, "study_session", "study_session_item", "item"),
+        (RowType::Attempt, "attempt", "attempt_quiz", "quiz"),
+        (RowType::Review, "review", "review_word", "word"),
+    ] {
+        let sql = format!("SELECT lower(hex(id)), {column} FROM {table} INDEXED BY {index}");
+        for (id, _) in text_keys(conn, &sql) {
+            if let Ok(id) = id.parse::<uuid::Uuid>() {
+                keys.push(RowKey { row_type, key: id.to_string() });
+            }
+        }
+    }
+    keys.retain(checked::is_sound_key);
+    keys
+}
+
+/// As many pairs as can be read.
+fn text_keys(conn: &Connection, sql: &str) -> Vec<(String, String)> {
+    let Ok(mut stmt) = conn.prepare(sql) else { return Vec::new() };
+    let Ok(rows) = stmt.query_map([], |r| Ok((r.get(0)?, r.get(1)?))) else { return Vec::new() };
+    rows.map_while(|r| r.ok()).collect()
+}
+
+/// Joins the journal; the count of rows that were new. `exact`: into a file that ends before the journal begins, so that
+/// replaced rows are replaced again. Else the file may be newer than the journal, and everything is only joined.
+pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result<u32> {
+    let mut replaced: BTreeSet<(usize, RowKey)> = BTreeSet::new();
+    if !exact {
+        let replacing = |(_, e): &(usize, &journal::Entry)| e.operation == Operation::Replace;
+        let entries = journal.entries.iter().enumerate();
+        replaced.extend(entries.filter(replacing).map(|(at, e)| (at, e.row.key())));
+    }
+    let mut news = 0;
+    for (at, entry) in journal.entries.iter().enumerate() {
+        let key = entry.row.key();
+        if !exact && replaced.iter().any(|(later, of)| *later > at && *of == key) {
+            continue;
+        }
+        if exact && entry.operation == Operation::Replace {
+            tx.replace(&entry.row)?;
+            tx.mark_dirty(&key)?;
+            continue;
+        }
+        match tx.carry(entry.row.clone()) {
+            Ok(changed) => news += u32::from(changed),
+            Err(Error::Invalid(_)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(news)
+}
+
+/// Since when there may be changes that neither the backup nor the journal has.
+fn unknown_since(dir: &Path, base: Option<&Backup>, journal: &Contents) -> Option<i64> {
+    match base {
+        Some(base) if journal::covers(dir, base.at_ms) => None,
+        Some(base) => Some(base.at_ms),
+        // The journal began with the file.
+        None if journal.first == Some(0) => None,
+        None => Some(0),
+    }
+}
+
+fn damaged_files(dir: &Path) -> Vec<PathBuf> {
+    numbered(dir, DAMAGED).into_iter().map(|(_, path)| path).collect()
+}
+fn numbered(dir: &Path, prefix: &str) -> Vec<(i64, PathBuf)> {
+    numbered_as(dir, prefix, ".db")
+}
+/// `<prefix><number><suffix>`, the greatest last.
+fn numbered_as(dir: &Path, prefix: &str, suffix: &str) -> Vec<(i64, PathBuf)> {
+    let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
+    let named = files.flatten().filter_map(|f| {
+        let name = f.file_name().into_string().ok()?;
+        let number = name.strip_prefix(prefix)?.strip_suffix(suffix)?.parse().ok()?;
+        Some((number, f.path()))
+    });
+    let mut found: Vec<(i64, PathBuf)> = named.collect();
+    found.sort();
+    found
+}
+/// A file that was set aside before is never replaced.
+fn free_number(dir: &Path, now_ms: i64) -> i64 {
+    let taken = |n: i64| {
+        ["", "-wal", "-shm"]
+            .iter()
+            .any(|suffix| dir.join(format!("{DAMAGED}{n}.db{suffix}")).exists())
+            || dir.join(format!("{REPORT}{n}.json")).exists()
+    };
+    (now_ms..).find(|n| !taken(*n)).unwrap_or(now_ms)
+}
+
+fn remove_database(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(with_suffix(path, suffix)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,87 @@
+//! The review list: a word is on it while an "added" event of it stands that nobody took back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carrel_model::{
+    EventId, ItemId,
+    lattice::{Review, ReviewVoid},
+};
+use rusqlite::Connection;
+
+use crate::{Learning, Result, store::checked};
+
+/// A saved word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// `root/word`.
+    pub item: ItemId,
+    /// When it was put on the list (the first time that still stands).
+    pub saved_ms: i64,
+}
+
+/// "Added" events that stand.
+const STANDING: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
+
+impl Learning {
+    /// Puts a word on the list, or takes it off. Twice is as good as once.
+    pub async fn save_word(&self, word: &ItemId, saved: bool) -> Result<()> {
+        let word = word.clone();
+        let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
+        self.store
+            .write("save_word", move |tx| {
+                let standing: Vec<Review> = checked::query(
+                    tx.conn(),
+                    &format!("{STANDING} AND word = ?1"),
+                    [word.as_str()],
+                )?;
+                if !saved {
+                    for review in standing {
+                        tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
+                    }
+                } else if standing.is_empty() {
+                    let at_ms = tx.now_ms();
+                    tx.join(Review {
+                        id,
+                        word: word.clone(),
+                        rating: 0,
+                        at_ms,
+                        duration_ms: 0,
+                        extra: Default::default(),
+                    })?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// The list, newest first.
+    pub async fn words(&self) -> Result<Vec<Word>> {
+        self.store.read(words).await
+    }
+
+    /// Which words of a course or story are on the list.
+    pub async fn saved_words(&self, root: &str) -> Result<BTreeSet<ItemId>> {
+        let root = root.to_owned();
+        self.store
+            .read(move |conn| {
+                let clause = format!("{STANDING} AND word > ?1 || '/' AND word < ?1 || '0'");
+                Ok(checked::query::<Review>(conn, &clause, [root])?
+                    .into_iter()
+                    .map(|r| r.word)
+                    .collect())
+            })
+            .await
+    }
+}
+
+fn words(conn: &Connection) -> Result<Vec<Word>> {
+    let mut first: BTreeMap<ItemId, i64> = BTreeMap::new();
+    for review in checked::query::<Review>(conn, STANDING, [])? {
+        let at = first.entry(review.word).or_insert(i64::MAX);
+        *at = review.at_ms.min(*at);
+    }
+    let mut words: Vec<Word> =
+        first.into_iter().map(|(item, saved_ms)| Word { item, saved_ms }).collect();
+    words.sort_by(|a, b| b.saved_ms.cmp(&a.saved_ms).then_with(|| a.item.cmp(&b.item)));
+    Ok(words)
+}

@@ -1,0 +1,463 @@
+//! `user.db` on real files: durable, one door, careful with damage and full disks.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use carrel_learning::{
+    Error, Learning, Step,
+    store::{Options, Store, outbox, state},
+};
+use carrel_model::{
+    DeviceId, Hlc,
+    lattice::{Extra, ItemKind, Kv, Position, Progress, RowKey, RowType},
+};
+use carrel_sqlite::{Cause, Change, DatabaseError};
+use carrel_testkit::{
+    FakeClock, SeededIds,
+    work::{item, options, tick},
+};
+
+fn row(text: &str, percent: u16) -> Progress {
+    Progress { percent, ..Progress::none(ItemKind::Section, item(text)) }
+}
+fn key(text: &str) -> RowKey {
+    RowKey::of(RowType::Progress, &["section", text])
+}
+
+#[tokio::test]
+async fn a_write_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    store.write("t", |tx| tx.join(row("a/b/c", 5_000))).await.unwrap();
+    // As a kill leaves it: the log is not in the file, the mark says open.
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["user.db", "user.db-wal", "user.lock"] {
+        fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let again = Store::open(copy.path(), options(1, &clock)).unwrap();
+    assert!(again.opened().unclean, "it looks for damage");
+    let found = again.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].key, key("a/b/c"));
+    drop(again);
+    let clean = Store::open(copy.path(), options(1, &clock)).unwrap();
+    assert!(!clean.opened().unclean, "closed well, nothing to look for");
+}
+
+#[tokio::test]
+async fn ten_thousand_updates_wait_once_and_a_step_back_waits_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    store
+        .write("t", |tx| {
+            for percent in 0..10_000 {
+                tx.join(row("a/b/c", percent))?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let before = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    assert_eq!(before.len(), 1);
+    assert!(!store.write("t", |tx| tx.join(row("a/b/c", 3))).await.unwrap());
+    assert_eq!(
+        store.read(|c| outbox::waiting(c, 10)).await.unwrap(),
+        before,
+        "nothing new, nothing to send"
+    );
+}
+
+#[tokio::test]
+async fn one_that_fails_leaves_nothing_and_harms_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
+    let mut changes = store.changes().listen();
+    let bad = store.write("bad", |tx| {
+        tx.join(row("bad/b/c", 1))?;
+        Err::<(), _>(Error::Invalid("no".into()))
+    });
+    let panics = store.write("panics", |tx| -> carrel_learning::Result<()> {
+        tx.join(row("panics/b/c", 1))?;
+        panic!("a bug")
+    });
+    let too_much = store.write("too much", |tx| tx.join(row("x/b/c", 10_001)));
+    let good = store.write("good", |tx| tx.join(row("good/b/c", 1)));
+    let (bad, panics, too_much, good) = tokio::join!(bad, panics, too_much, good);
+    assert!(matches!(bad, Err(Error::Invalid(_))));
+    assert!(matches!(panics, Err(Error::Internal(_))));
+    assert!(matches!(too_much, Err(Error::Invalid(_))), "{too_much:?}");
+    assert!(good.unwrap());
+    let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    assert_eq!(waiting.into_iter().map(|w| w.key).collect::<Vec<_>>(), [key("good/b/c")]);
+    let told = changes.try_recv().unwrap();
+    assert!(told.contains(&Change::Progress("good".into())) && told.contains(&Change::Outbox));
+    assert!(!told.contains(&Change::Progress("bad".into())), "what was not saved is not told");
+    assert!(changes.try_recv().is_err());
+
+    // And alone, without others beside it.
+    let alone = store.write("alone", |tx| {
+        tx.join(row("alone/b/c", 1))?;
+        Err::<(), _>(Error::Invalid("no".into()))
+    });
+    assert!(matches!(alone.await, Err(Error::Invalid(_))));
+    assert!(changes.try_recv().is_err(), "what was not saved is not told");
+    assert!(store.write("after", |tx| tx.join(row("after/b/c", 1))).await.unwrap());
+    let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
+    let keys: Vec<_> = waiting.into_iter().map(|w| w.key).collect();
+    assert_eq!(keys, [key("after/b/c"), key("good/b/c")]);
+}
+
+#[tokio::test]
+async fn the_file_belongs_to_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    let second = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    let why = second.read_only().expect("the second one only reads");
+    assert!(
+        why.cause() == Some(Cause::Busy) && why.to_string().contains("another Carrel"),
+        "{why}"
+    );
+    assert!(second.write("late", |tx| tx.join(row("a/b/c", 1))).await.is_err());
+    drop(second);
+    store.close().await;
+    assert!(store.write("late", |tx| tx.join(row("a/b/c", 1))).await.is_err());
+    assert!(store.read(outbox::counts).await.is_err());
+    Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let mut limited = options(1, &clock);
+    drop(Store::open(dir.path(), limited.clone()).unwrap());
+    let pages = fs::metadata(dir.path().join("user.db")).unwrap().len() / 4096;
+    limited.page_limit = Some(pages as u32 + 12);
+    let store = Store::open(dir.path(), limited).unwrap();
+    let ballast = dir.path().join("ballast");
+    assert_eq!(fs::metadata(&ballast).unwrap().len(), 4 * 1024 * 1024);
+    // Until the disk is full, and on: each is a real SQLITE_FULL without the ballast.
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut saved = 0;
+    let mut n = 0;
+    let pieces = 4;
+    while ballast.exists() {
+        let runs = runs.clone();
+        let text = format!("c{n}/{}/{}", "l".repeat(60), "s".repeat(60));
+        store
+            .write("fill", move |tx| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                tx.join(row(&text, 100))
+            })
+            .await
+            .expect("a tick is saved on a full disk");
+        saved += 1;
+        n += 1;
+        assert!(n < 10_000, "the disk never fills");
+    }
+    assert_eq!(
+        runs.load(Ordering::Relaxed),
+        saved + 2 * pieces,
+        "for each piece of the reserve one ran again: after the log was emptied, and with the piece"
+    );
+    // A lot that does not fit even so takes no tick with it that shares its commit; and that tick is done once, although it runs twice.
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let holds = store.write("hold", move |_| {
+        let _ = gate.lock().unwrap().recv();
+        Ok(())
+    });
+    let again = store.write("again", |tx| {
+        let now: Option<Progress> = tx.find(&["section", "small/b/c"])?;
+        let generation = now.map_or(0, |p| p.generation) + 1;
+        tx.join(Progress { generation, ..row("small/b/c", 1) })
+    });
+    let huge = store.write("huge", |tx| {
+        for n in 0..60_000 {
+            tx.join(row(&format!("h{n}/{}/{}", "l".repeat(60), "s".repeat(60)), 100))?;
+        }
+        Ok(())
+    });
+    let release = async move { go.send(()).unwrap() };
+    let (held, again, huge, ()) = tokio::join!(holds, again, huge, release);
+    held.unwrap();
+    assert!(huge.as_ref().is_err_and(|e| e.is_full()), "{huge:?}");
+    assert!(again.expect("the tick beside it is saved"));
+    let small = store
+        .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'small/b/c'", [])?))
+        .await;
+    assert_eq!(small.unwrap()[0].generation, 1);
+    let (waiting, _) = store.read(outbox::counts).await.unwrap();
+    assert_eq!(waiting, saved + 1, "all that was acknowledged is there, and nothing else");
+    store.close().await;
+    drop(store);
+    Store::open(dir.path(), options(1, &clock)).unwrap();
+    assert!(ballast.exists(), "with space there is a ballast again");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    store.write("t", |tx| tx.join(row("old/b/c", 10_000))).await.unwrap();
+    store.care().await.unwrap();
+    for n in 0..400 {
+        store.write("t", move |tx| tx.join(row(&format!("new/l{n}/s"), 10_000))).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    // Not closed well, and some pages in the middle are noise.
+    fs::write(dir.path().join("user.lock"), "open\n").unwrap();
+    let path = dir.path().join("user.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() / 4096 - 1;
+    bytes[last * 4096..(last + 1) * 4096].fill(0xa5);
+    fs::write(&path, &bytes).unwrap();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    let opened = store.opened();
+    let repair = opened.repair.clone().unwrap();
+    assert!(opened.unclean && opened.set_aside && repair.backup_ms.is_some(), "{opened:?}");
+    let aside = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
+    assert_eq!(fs::read(aside).unwrap(), bytes, "nothing is deleted or changed");
+    let old = store
+        .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'old/b/c'", [])?))
+        .await
+        .unwrap();
+    assert_eq!(old.len(), 1, "from the backup");
+    assert!(repair.salvaged > 0, "some rows could still be read");
+    assert!(repair.is_complete(), "{repair:?}");
+    assert_eq!(repair.salvaged + repair.replayed, 400, "the journal has the others");
+    let (waiting, _) = store.read(outbox::counts).await.unwrap();
+    assert_eq!(waiting, 401, "all are sent again");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_does_not_stop_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("user.db"), vec![b'x'; 10_000]).unwrap();
+    let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
+    assert!(store.opened().set_aside);
+    store.write("t", |tx| tx.join(row("a/b/c", 1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_backup_a_day_and_three_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    for _ in 0..24 * 6 {
+        store.care().await.unwrap();
+        clock.advance(3_600_000);
+    }
+    let names = |dir: &std::path::Path| {
+        let mut names: Vec<String> = fs::read_dir(dir.join("backups"))
+            .unwrap()
+            .map(|f| f.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let made = names(dir.path());
+    assert_eq!(made.len(), 3, "{made:?}");
+    let day = 24 * 3_600_000;
+    assert_eq!(made[2], format!("daily-{}.db", FakeClock::NOON + 5 * day));
+    // A clock that is set back does not stop it.
+    clock.jump(-300 * day);
+    store.care().await.unwrap();
+    assert!(names(dir.path()).len() == 3);
+}
+
+#[tokio::test]
+async fn hybrid_time_only_grows_through_restarts_and_clocks_that_run_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let mut last = Hlc::ZERO;
+    for jump in [0, -3_600_000, 1, -86_400_000, 10, 0] {
+        clock.jump(jump);
+        let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+        let now = store.write("t", |tx| Ok(tx.hlc())).await.unwrap();
+        assert!(now > last, "{now:?} after {last:?}");
+        last = now;
+    }
+}
+
+#[tokio::test]
+async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Store::open(dir.path(), options(1, &clock)).unwrap();
+    let kv = |key: &str| Kv {
+        ns: "setting".into(),
+        key: key.into(),
+        value: "1".into(),
+        hlc: Hlc::new(5_000, 0),
+        device: carrel_model::DeviceId::from_u128(9),
+        extra: Extra::default(),
+    };
+    let text = serde_json::to_string(&carrel_model::lattice::Row::from(kv("from afar"))).unwrap();
+    store
+        .write("t", move |tx| {
+            state::keep_foreign(tx, &text)?;
+            state::keep_foreign(tx, r#"{"type":"of_the_future","x":1}"#)?;
+            tx.join(kv("own"))?;
+            let waiting = outbox::waiting(tx.conn(), 1)?.remove(0);
+            outbox::refuse(tx, &waiting.key, waiting.rev, "too_new", "later")?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (0, 1));
+    drop(store);
+    drop(Store::open(dir.path(), options(1, &clock)).unwrap());
+    let mut newer = options(1, &clock);
+    newer.app_version = "1.1.0".into();
+    let store = Store::open(dir.path(), newer).unwrap();
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "it waits again");
+    let (kvs, foreign) = store
+        .read(|c| {
+            let foreign: u32 = c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?;
+            Ok((carrel_sqlite::rows::query::<Kv>(c, "", [])?.len(), foreign))
+        })
+        .await
+        .unwrap();
+    assert_eq!((kvs, foreign), (2, 1), "what can be read now is read; the rest is kept");
+}
+
+#[tokio::test]
+async fn the_demo_library_waits_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = options(1, &FakeClock::noon());
+    demo.has_server = false;
+    let store = Arc::new(Store::open(dir.path(), demo).unwrap());
+    let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(1)));
+    let record = learning.record(tick("a/b/c")).await.unwrap();
+    assert!(!record.waiting && record.row.done_ms.is_some());
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_device_whose_clock_says_1970_still_saves() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(3_000);
+    let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
+    let learning = Learning::new(store, Arc::new(SeededIds::new(1)));
+    assert!(learning.record(tick("a/b/c")).await.unwrap().row.done_ms.is_some());
+    learning.save_word(&item("a/word"), true).await.unwrap();
+    learning.study_beat(&item("a/b/c"), true).await.unwrap();
+    clock.advance(5_000);
+    assert_eq!(learning.study_beat(&item("a/b/c"), true).await.unwrap(), 5_000);
+    assert_eq!(learning.words().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_register_with_an_implausible_stamp_can_be_written_again() {
+    let frozen = [
+        Hlc::from_raw(i64::MAX).unwrap(),
+        Hlc::from_raw(i64::MAX - 1).unwrap(),
+        Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0),
+        Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX),
+    ];
+    for (has_server, stamp) in frozen.into_iter().flat_map(|s| [(false, s), (true, s)]) {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = FakeClock::noon();
+        let options = Options { has_server, ..options(1, &clock) };
+        let store = Arc::new(Store::open(dir.path(), options).unwrap());
+        let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
+        // As an earlier release stored it: the row as it came, and the clock that followed it.
+        let device = DeviceId::from_u128(9);
+        let kv = Kv {
+            ns: "setting".into(),
+            key: "theme".into(),
+            value: "\"hostile\"".into(),
+            hlc: stamp,
+            device,
+            extra: Extra::default(),
+        };
+        let pos = Some(Position { hlc: stamp, device, at: "hostile".into() });
+        let place = Progress { pos, ..row("a/b/c", 1) };
+        store
+            .write("t", move |tx| {
+                tx.apply_remote(kv.clone())?;
+                tx.apply_remote(place.clone())?;
+                tx.state().hlc = stamp;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        for value in ["dark", "light"] {
+            clock.advance(1_000);
+            let set = [("theme".to_owned(), serde_json::json!(value))].into();
+            learning.set_settings(set).await.unwrap();
+            assert_eq!(learning.settings().await.unwrap()["theme"], value, "{stamp:?}");
+            let step =
+                Step { pos: Some(value.into()), ..Step::at(ItemKind::Section, item("a/b/c")) };
+            let at = learning.record(step).await.unwrap().row.pos.unwrap();
+            assert_eq!(at.at, value, "{stamp:?}");
+            assert!(at.hlc.ms() <= Hlc::MAX_PLAUSIBLE_MS, "{:?}", at.hlc);
+        }
+    }
+}
+
+/// A read that still runs when the store is closed gives its connection back to nobody.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_store_keeps_no_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
+    let (started, begun) = std::sync::mpsc::channel::<()>();
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let reader = store.clone();
+    let reads = tokio::spawn(async move {
+        reader
+            .read(move |conn| {
+                let counts = outbox::counts(conn)?;
+                let _ = started.send(());
+                let _ = gate.recv();
+                Ok(counts)
+            })
+            .await
+    });
+    tokio::task::block_in_place(|| begun.recv()).unwrap();
+    store.close().await;
+    go.send(()).unwrap();
+    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a read that runs ends as it is");
+    let path = dir.path().canonicalize().unwrap().join("user.db");
+    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let ours = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
+    assert_eq!(ours.count(), 0, "nothing holds the file");
+}
+
+/// Two statements of one read see one state, whatever is written between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_two_statements_sees_one_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::noon();
+    let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
+    let writer = store.clone();
+    let writes = tokio::spawn(async move {
+        for n in 0..300 {
+            writer.write("t", move |tx| tx.join(row(&format!("a/b/c{n}"), 1))).await.unwrap();
+        }
+    });
+    let mut seen = 0;
+    while !writes.is_finished() {
+        // The rows and their keys in the outbox are written together.
+        let pair = store.read(|c| {
+            let rows: u32 = c.query_row("SELECT count(*) FROM progress", [], |r| r.get(0))?;
+            std::thread::yield_now();
+            Ok((rows, outbox::counts(c)?.0))
+        });
+        let (rows, keys) = pair.await.unwrap();
+        assert_eq!(rows, keys);
+        seen += 1;
+    }
+    writes.await.unwrap();
+    assert!(seen > 0);
+}

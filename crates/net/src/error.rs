@@ -1,0 +1,94 @@
+//! What can go wrong between this device and a server.
+
+use carrel_model::ErrorCode;
+use carrel_system::StorageError;
+
+use crate::{Failure, FailureKind};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate reports.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be sent as it is, for example because of its address.
+    #[error("{0}")]
+    Invalid(String),
+    /// Nobody is signed in, or the session ended.
+    #[error("sign in to go on")]
+    Unauthenticated,
+    /// No network, no server, or no answer in time.
+    #[error("offline: {0}")]
+    Offline(String),
+    /// An answer that no Carrel server sends.
+    #[error("unexpected answer from {url}: {problem}")]
+    BadReply { url: String, problem: String },
+    /// A refusal by the server, with its code.
+    #[error("server: {status} {code:?}: {detail}")]
+    Server { status: u16, code: ErrorCode, detail: String, retry_after_ms: Option<u64> },
+    /// The store of the tokens does not answer.
+    #[error("secrets: {0}")]
+    Secrets(String),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::Offline(_) => ErrorCode::Offline,
+            Self::BadReply { .. } => ErrorCode::BadReply,
+            Self::Server { code, .. } => *code,
+            Self::Secrets(_) => ErrorCode::Keychain,
+            Self::Storage(e) => e.code(),
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+    pub fn is_retryable(&self) -> bool {
+        self.code().is_retryable()
+    }
+    /// What a person can do about it, in lower case; empty if there is nothing.
+    pub fn hint(&self) -> &'static str {
+        if let Self::Storage(e) = self {
+            return e.hint();
+        }
+        match self.code() {
+            ErrorCode::Unauthenticated => "sign in again; everything that waits is kept",
+            ErrorCode::BadCredentials => "check the name and the password",
+            ErrorCode::Offline => "it continues when the network is back",
+            ErrorCode::BadReply => "check the address, or sign in to the Wi-Fi first",
+            ErrorCode::TooNew => "update the app",
+            _ => "",
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(f: Failure) -> Self {
+        match f.kind {
+            FailureKind::Request => Self::Invalid(f.message),
+            FailureKind::TooLarge | FailureKind::Decode => {
+                Self::BadReply { url: String::new(), problem: f.message }
+            }
+            _ => Self::Offline(f.message),
+        }
+    }
+}
+impl From<serde_json::Error> for Error {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Internal(format!("JSON: {e}"))
+    }
+}
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Self {
+        Self::Storage(e.into())
+    }
+}
+impl From<carrel_system::Panicked> for Error {
+    fn from(e: carrel_system::Panicked) -> Self {
+        Self::Internal(e.to_string())
+    }
+}

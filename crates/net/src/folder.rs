@@ -1,0 +1,87 @@
+//! A library in a folder, read through the same routes as a server's: what `carrel-server export-library` writes. The demo library is one.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use crate::{Failure, FailureKind, Http, Reply, Request};
+
+/// Answers `GET http://library.invalid/api/...` from files; anything else is 404. (`.invalid` is reserved by RFC 2606: it never resolves.)
+pub struct FolderHttp {
+    root: PathBuf,
+}
+
+impl FolderHttp {
+    /// The address under which the folder is asked.
+    pub const BASE: &'static str = "http://library.invalid";
+
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn file_of(&self, url: &str) -> Option<(PathBuf, bool)> {
+        let path = url.strip_prefix(Self::BASE)?.split(['?', '#']).next()?;
+        let path = path.strip_prefix("/api/")?;
+        if let Some(hash) = path.strip_prefix("blobs/") {
+            let hash: carrel_model::BlobHash = hash.parse().ok()?;
+            let hex = hash.to_hex();
+            return Some((self.root.join("blobs").join(&hex[..2]).join(hex), true));
+        }
+        let plain = path.split('/').all(|p| {
+            !p.is_empty()
+                && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        });
+        plain.then(|| (self.root.join(format!("{path}.json")), false))
+    }
+}
+
+const NO_PAGE: &[u8] = br#"{"items":[],"page":1,"pageSize":200,"total":0}"#;
+
+fn reply(status: u16, content_type: &'static str, cache: &'static str, bytes: Bytes) -> Reply {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    Reply { status, headers, body: Box::pin(stream::iter([Ok(bytes)])) }
+}
+
+async fn read(path: &Path) -> Result<Option<Bytes>, Failure> {
+    match tokio::fs::read(path).await {
+        Ok(bytes) => Ok(Some(bytes.into())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::new(FailureKind::Connect, format!("{}: {e}", path.display()))),
+    }
+}
+
+#[async_trait]
+impl Http for FolderHttp {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let found = if request.method == Method::GET { self.file_of(&request.url) } else { None };
+        let is_list = request.url.split('?').next().is_some_and(|path| {
+            path.strip_prefix(Self::BASE)
+                .is_some_and(|p| p == "/api/courses" || p == "/api/stories")
+        });
+        if let Some((path, is_blob)) = found
+            && let Some(bytes) = read(&path).await?
+        {
+            return Ok(if is_blob {
+                reply(200, "application/octet-stream", "public, max-age=31536000, immutable", bytes)
+            } else {
+                reply(200, "application/json", "private, max-age=600", bytes)
+            });
+        }
+        if request.method == Method::GET && is_list {
+            // A folder without a library is a library without courses.
+            return Ok(reply(
+                200,
+                "application/json",
+                "private, max-age=600",
+                Bytes::from_static(NO_PAGE),
+            ));
+        }
+        Ok(reply(404, "application/json", "no-store", Bytes::from_static(b"{}")))
+    }
+}

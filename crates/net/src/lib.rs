@@ -1,0 +1,29 @@
+//! The network: one HTTP client trait and its implementations, the signed-in session, the meaning of replies, retries.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `client` | `Http`, `Request`, `Reply`, `Failure` |
+//! | `live`, `folder` | `Http` over `reqwest`; over a folder, for the demo library |
+//! | `min_throughput` | aborts a response whose throughput stays below a minimum |
+//! | `session` | attaches the access token, refreshes it once for all who need it |
+//! | `reply` | classifies replies that are not a success; `Retry-After` |
+//! | `retry` | the wait before the next attempt |
+//!
+//! Not here: caching (`carrel-http-cache`), what is sent and received.
+
+mod client;
+mod error;
+mod folder;
+mod live;
+mod min_throughput;
+pub mod reply;
+mod retry;
+mod session;
+
+pub use client::{Body, Failure, FailureKind, Http, Reply, Request};
+pub use error::{Error, Result};
+pub use folder::FolderHttp;
+pub use live::LiveHttp;
+pub use min_throughput::MinThroughput;
+pub use retry::Backoff;
+pub use session::{SecretStore, Session, Tokens};

@@ -1,0 +1,100 @@
+//! The real network: one client for everything, with the system's proxy and certificate store.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+
+use crate::{Error, Failure, FailureKind, Http, Reply, Request, Result};
+
+pub struct LiveHttp {
+    client: reqwest::Client,
+}
+
+impl LiveHttp {
+    /// `user_agent` such as `Carrel/0.1.0`.
+    pub fn new(user_agent: &str) -> Result<Self> {
+        // Twice is fine: the first provider stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Error::Internal(format!("the HTTP client does not start: {e}")))?;
+        Ok(Self { client })
+    }
+}
+
+fn failure(e: &reqwest::Error) -> Failure {
+    let kind = if e.is_timeout() {
+        FailureKind::Timeout
+    } else if e.is_builder() {
+        FailureKind::Request
+    } else if e.is_connect() {
+        FailureKind::Connect
+    } else if is_decoding(e) {
+        FailureKind::Decode
+    } else {
+        FailureKind::Broken
+    };
+    // The chain names the cause ("connection refused"); the URL may hold nothing secret here, but is logged elsewhere.
+    let mut message = e.to_string();
+    let mut source = std::error::Error::source(e);
+    while let Some(s) = source {
+        message = format!("{message}: {s}");
+        source = s.source();
+    }
+    Failure::new(kind, message)
+}
+
+/// True if the bytes came and are not what `Content-Encoding` says. `reqwest` calls a connection that broke in the middle of a body a
+/// decoding error too, so the kind of the I/O error at the root decides.
+fn is_decoding(e: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
+    let mut source = std::error::Error::source(e);
+    let mut kind = None;
+    while let Some(s) = source {
+        if let Some(io) = s.downcast_ref::<std::io::Error>() {
+            kind = Some(io.kind());
+        }
+        source = s.source();
+    }
+    (e.is_decode() || e.is_body()) && matches!(kind, Some(InvalidData | InvalidInput | Other))
+}
+
+#[async_trait]
+impl Http for LiveHttp {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let mut builder =
+            self.client.request(request.method, &request.url).headers(request.headers);
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let timeout = request.timeout;
+        let late = move || {
+            Failure::new(
+                FailureKind::Timeout,
+                format!("no answer within {} ms", timeout.as_millis()),
+            )
+        };
+        let reply = tokio::time::timeout(timeout, builder.send())
+            .await
+            .map_err(|_| late())?
+            .map_err(|e| failure(&e))?;
+        let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+        let stream = Box::pin(reply.bytes_stream());
+        // A body that drips slower than one piece per timeout is as good as none.
+        let body = futures_util::stream::unfold(Some(stream), move |stream| async move {
+            let mut stream = stream?;
+            match tokio::time::timeout(timeout, stream.next()).await {
+                Ok(Some(Ok(piece))) => Some((Ok(piece), Some(stream))),
+                Ok(Some(Err(e))) => Some((Err(failure(&e)), None)),
+                Ok(None) => None,
+                Err(_) => Some((Err(late()), None)),
+            }
+        });
+        Ok(Reply { status, headers, body: Box::pin(body) })
+    }
+}

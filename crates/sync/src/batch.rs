@@ -1,0 +1,305 @@
+//! What waits as one push, and what the reply does to the outbox: in one transaction, row by row.
+
+use carrel_learning::store::{
+    Tx, outbox,
+    outbox::{Broken, Waiting},
+    state,
+};
+use carrel_model::{
+    BatchId, Hlc,
+    lattice::{NoteLife, Position, Row, RowKey, TIME_MS},
+    wire::{MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PushReply, PushRequest, ResultCode},
+};
+use carrel_system::{Clock, IdGen};
+use rusqlite::Connection;
+
+use crate::{Result, machine::Pushed};
+
+/// What the envelope of a batch takes at most.
+const ENVELOPE: usize = 1024;
+/// A clock that is no more off than this is right.
+const CLOCK_OK_MS: i64 = 30_000;
+/// What a server lets pass.
+const AHEAD_MS: i64 = 5 * 60_000;
+/// So often a row is stamped again before it is put away.
+const SKEWS: u32 = 3;
+
+/// A batch on its way: what was sent, as it was.
+pub(super) struct Batch {
+    sent: Vec<Waiting>,
+    request: PushRequest,
+    /// How far the pull was when it was sent.
+    pulled: u64,
+    /// Our clock is known to be off.
+    off_clock: bool,
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
+        self.sent.iter().map(|w| &w.key)
+    }
+    pub(super) fn first(&self) -> Option<(RowKey, i64)> {
+        self.sent.first().map(|w| (w.key.clone(), w.rev))
+    }
+    /// After which local revision the next batch starts, if one may follow before this one is answered: only full batches of a device
+    /// that knows its server go in a row. A smaller one is the last, or the machine feels its way.
+    pub(super) fn next_after(&self) -> Option<i64> {
+        let full = self.sent.len() == MAX_PUSH_ITEMS && !self.request.epoch.is_empty();
+        self.sent.last().filter(|_| full).map(|w| w.rev)
+    }
+    pub(super) fn request(&self) -> &PushRequest {
+        &self.request
+    }
+}
+
+/// The next batch of rows that were changed after the local revision `after_rev` (none if no such row waits), and the keys that
+/// were passed over because they have no row that could be sent.
+pub(super) fn next(
+    conn: &Connection,
+    limit: usize,
+    after_rev: i64,
+    device_id: carrel_model::DeviceId,
+    clock: &dyn Clock,
+    ids: &dyn IdGen,
+) -> Result<(Option<Batch>, Vec<Broken>)> {
+    let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE)?;
+    if found.rows.is_empty() {
+        return Ok((None, found.broken));
+    }
+    let state = state::load(conn)?;
+    let now_ms = clock.now_ms();
+    let mut sent = Vec::with_capacity(found.rows.len());
+    let mut items = Vec::with_capacity(found.rows.len());
+    for (waiting, json) in found.rows {
+        sent.push(waiting);
+        items.push(json);
+    }
+    let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
+    let batch_id = BatchId(ids.uuid_v7(now_ms));
+    let off_clock = state.clock_offset_ms != 0;
+    let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
+    Ok((Some(Batch { sent, request, pulled: state.pulled, off_clock }), found.broken))
+}
+
+/// Takes a reply in. `offset_ms`: the server's clock minus ours, if it complained about ours.
+pub(super) fn settle(
+    tx: &mut Tx<'_>,
+    batch: &BatchOutcome,
+    offset_ms: Option<i64>,
+) -> Result<Pushed> {
+    let mut done = Pushed { sent: batch.sent.len(), ..Pushed::default() };
+    let known = tx.state().epoch.clone();
+    // The change number can only be compared with one of the same database: a pull may have met another one meanwhile.
+    let is_older = batch.epoch == batch.reply.epoch && batch.reply.usn < batch.pulled;
+    // Another database, or an older state of the same one: rows that it had may be gone, so that nothing is acknowledged.
+    if !known.is_empty() && (known != batch.reply.epoch || is_older) {
+        change_epoch(tx, &batch.reply.epoch)?;
+        done.other_epoch = true;
+        done.left = outbox::counts(tx.conn())?.0;
+        return Ok(done);
+    }
+    tx.state().epoch.clone_from(&batch.reply.epoch);
+    if let Some(offset_ms) = offset_ms {
+        correct_clock(tx, offset_ms);
+    }
+    let at_ms = tx.now_ms();
+    // Of a large batch only the end leaves receipts: the others would be pruned at once.
+    // Where the next session that is moved back must end at the latest, so that they do not lie over each other.
+    let mut free_until_ms = tx.wall_ms().saturating_add(tx.state().clock_offset_ms);
+    let receipts_from = batch.sent.len().saturating_sub(outbox::RECEIPTS);
+    for (i, (sent, result)) in batch.sent.iter().zip(&batch.reply.results).enumerate() {
+        let gone = match result.code {
+            ResultCode::Ok => {
+                let gone = outbox::acknowledge(tx, &sent.key, sent.rev)?;
+                if gone && i >= receipts_from {
+                    outbox::note_receipt(tx, &sent.key, at_ms)?;
+                }
+                done.accepted += usize::from(gone);
+                gone
+            }
+            ResultCode::Invalid => {
+                outbox::refuse(tx, &sent.key, sent.rev, "invalid", &result.reason)?
+            }
+            ResultCode::Forbidden => {
+                outbox::refuse(tx, &sent.key, sent.rev, "forbidden", &result.reason)?
+            }
+            ResultCode::TooNew => {
+                outbox::refuse(tx, &sent.key, sent.rev, "too_new", &result.reason)?
+            }
+            ResultCode::ClockSkew => stamp_again(tx, sent, &result.reason, &mut free_until_ms)?,
+        };
+        done.settled += usize::from(gone);
+    }
+    outbox::prune_receipts(tx)?;
+    if let Some(usn) = batch.goes_on_at(tx.state().pulled) {
+        tx.state().pulled = usn;
+    }
+    tx.state().last_ok_ms = Some(at_ms);
+    done.left = outbox::counts(tx.conn())?.0;
+    Ok(done)
+}
+
+/// A batch and what the server said of it.
+#[derive(Clone)]
+pub(super) struct BatchOutcome {
+    sent: Vec<Waiting>,
+    /// The epoch it was sent under.
+    epoch: String,
+    pulled: u64,
+    off_clock: bool,
+    reply: PushReply,
+}
+
+impl BatchOutcome {
+    pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
+        let Batch { sent, request, pulled, off_clock } = batch;
+        Self { sent, epoch: request.epoch, pulled, off_clock, reply }
+    }
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
+        self.sent.iter().map(|w| &w.key)
+    }
+    /// Everything was accepted, by the database that we know, and nothing else is in doubt.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.off_clock
+            && self.reply.epoch == self.epoch
+            && self.reply.usn >= self.pulled
+            && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
+    }
+    /// Where the next pull begins, if all that the server has after `pulled` are the rows of this batch: they need not come back.
+    fn goes_on_at(&self, pulled: u64) -> Option<u64> {
+        let grown =
+            self.reply.usn.checked_sub(self.reply.own_since.filter(|own| *own == pulled)?)?;
+        // Each row takes one number.
+        (grown <= self.sent.len() as u64).then_some(self.reply.usn)
+    }
+    /// Our clock was found wrong once; perhaps somebody has set it since.
+    pub(super) fn doubts_clock(&self) -> bool {
+        self.off_clock
+    }
+    pub(super) fn complains_about_clock(&self) -> bool {
+        self.reply.results.iter().any(|r| r.code == ResultCode::ClockSkew)
+    }
+}
+
+/// Another copy of the server's database: everything is pulled from the start, and everything is sent again. Joins make it harmless.
+/// Grades and decisions are forgotten: this copy may have decided otherwise, and its own come with the pull.
+pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
+    tracing::info!(
+        sync.epoch = epoch,
+        "the server's database is another one: everything is compared again"
+    );
+    tx.state().epoch = epoch.to_owned();
+    tx.state().pulled = 0;
+    tx.forget_server_rows()?;
+    tx.mark_all_dirty()
+}
+
+/// From now on stamps follow the server's clock.
+fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
+    let offset_ms =
+        if offset_ms.unsigned_abs() < CLOCK_OK_MS.unsigned_abs() { 0 } else { offset_ms };
+    let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
+    let state = tx.state();
+    state.clock_offset_ms = offset_ms;
+    // The stamps of a wrong clock must not drag the next ones along. What others stamped is never that far ahead: the server takes no such row.
+    if state.hlc.ms() > now.ms().saturating_add(AHEAD_MS) {
+        state.hlc = now;
+    }
+}
+
+/// A row whose stamp lies in the future gets one by the server's clock, and waits on. Nobody else has it: so it may be replaced.
+/// True if it does not wait any more.
+fn stamp_again(
+    tx: &mut Tx<'_>,
+    sent: &Waiting,
+    reason: &str,
+    free_until_ms: &mut i64,
+) -> Result<bool> {
+    let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
+    let times = tx.skews(&sent.key)? + 1;
+    let Some(row) = with_stamp(row, tx, free_until_ms).filter(|_| times <= SKEWS) else {
+        return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
+    };
+    if is_waiting_as(tx.conn(), &sent.key, sent.rev)? {
+        tx.replace(&row)?;
+        tx.mark_dirty(&sent.key)?;
+        outbox::note_skew(tx, &sent.key, times)?;
+    }
+    Ok(false)
+}
+
+fn is_waiting_as(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3)";
+    Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
+}
+
+/// A time that was written by a clock that is `offset_ms` behind the server's (less than 0: ahead of it): by the server's clock if it
+/// lies in the future, and never in the future.
+fn earlier(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
+    let now_ms = wall_ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), *TIME_MS.end());
+    if ms <= now_ms {
+        return ms;
+    }
+    ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), now_ms)
+}
+
+/// The row with a stamp or a time by the server's clock. What was studied while the clock was wrong by the same amount moves by that
+/// amount; what would still lie in the future ends now.
+fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
+    let offset_ms = tx.state().clock_offset_ms;
+    Some(match row {
+        Row::Session(r) => {
+            let latest_ms = free_until_ms.saturating_sub(r.active_ms);
+            let mut started_ms = r.started_ms.saturating_add(offset_ms);
+            if started_ms > latest_ms {
+                started_ms = latest_ms;
+                *free_until_ms = latest_ms;
+            }
+            r.moved_to(started_ms.clamp(*TIME_MS.start(), *TIME_MS.end())).into()
+        }
+        Row::Review(mut r) => {
+            let now_ms = tx.wall_ms().saturating_add(offset_ms);
+            let at_ms = r.at_ms.saturating_add(offset_ms).min(now_ms);
+            r.at_ms = at_ms.clamp(*TIME_MS.start(), *TIME_MS.end());
+            r.into()
+        }
+        Row::Attempt(mut r) => {
+            let moved = |ms: i64| earlier(ms, offset_ms, tx.wall_ms());
+            let (started_ms, submitted_ms) = (moved(r.started_ms), r.submitted_ms.map(moved));
+            let submitted_ms = submitted_ms.map(|ms| ms.max(started_ms));
+            if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {
+                return None;
+            }
+            (r.started_ms, r.submitted_ms) = (started_ms, submitted_ms);
+            r.into()
+        }
+        Row::Progress(mut r) => {
+            let done_ms = r.done_ms.map(|ms| earlier(ms, offset_ms, tx.wall_ms()));
+            let is_moved = done_ms != r.done_ms;
+            let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(AHEAD_MS);
+            // A place that was kept in time keeps its stamp: a new one would win over a later place of another device.
+            let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);
+            if !is_moved && pos.is_none() {
+                return None;
+            }
+            r.done_ms = done_ms;
+            if let Some(Position { device, at, .. }) = pos {
+                r.pos = Some(Position { hlc: tx.hlc(), device, at });
+            }
+            r.into()
+        }
+        Row::Kv(mut r) => {
+            r.hlc = tx.hlc();
+            r.into()
+        }
+        Row::NoteRevision(mut r) => {
+            r.hlc = tx.hlc();
+            r.into()
+        }
+        Row::NoteLife(r) => NoteLife { deleted: tx.hlc(), ..r }.into(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,344 @@
+//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: whoever steps it owns time, order and
+//! faults, be it the scheduler or a simulation.
+//!
+//! ```text
+//! let mut todo = VecDeque::from(engine.handle(Event::Start));
+//! while let Some(instruction) = todo.pop_front() {
+//!     todo.extend(engine.handle(engine.run(instruction).await));
+//! }
+//! // then let time pass until engine.next_wake(), and engine.handle(Event::Timer)
+//! ```
+//! Dropping the future of `run` at any point is what a crash does: the request may or may not have arrived, the transaction may or may
+//! not have been made. `Listen` is not run here but read with `listen`.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use carrel_learning::store::{Store, outbox, state};
+use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
+use carrel_net::reply::Fault;
+use carrel_system::IdGen;
+use futures_util::{StreamExt, future::join};
+
+use crate::{
+    Event, Instruction, Machine, Phase, Result, Transport, batch,
+    batch::BatchOutcome,
+    machine::{Lane, Pushed},
+    outbound::Outbound,
+    pull,
+};
+
+/// An event line of the server is far shorter.
+const LINE: usize = 64 * 1024;
+
+pub struct Engine {
+    store: Arc<Store>,
+    transport: Arc<Transport>,
+    outbound: Outbound,
+    machine: Mutex<Machine>,
+}
+
+impl Engine {
+    pub fn new(
+        store: Arc<Store>,
+        transport: Transport,
+        ids: Arc<dyn IdGen>,
+        machine: Machine,
+    ) -> Self {
+        let transport = Arc::new(transport);
+        let outbound = Outbound::new(store.clone(), transport.clone(), ids);
+        Self { store, transport, outbound, machine: Mutex::new(machine) }
+    }
+
+    /// Tells the machine what happened now.
+    pub fn handle(&self, event: Event) -> Vec<Instruction> {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().handle(now, event)
+    }
+    /// When to `handle(Event::Timer)`, in ms from now; 0 if it is due.
+    pub fn next_wake_in(&self) -> Option<i64> {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().next_wake().map(|at| (at - now).max(0))
+    }
+    pub fn is_settled(&self) -> bool {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().is_settled(now)
+    }
+    pub fn phase(&self) -> (Phase, Option<ErrorCode>) {
+        let machine = self.machine();
+        (machine.phase(), machine.error())
+    }
+    /// In ms from now: the next try after a fault.
+    pub fn next_try_in(&self) -> Option<i64> {
+        let now = self.store.clock().monotonic_ms();
+        self.machine().next_try().map(|at| (at - now).max(0))
+    }
+    pub fn in_flight(&self) -> BTreeSet<RowKey> {
+        self.outbound.in_flight()
+    }
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Does it, once, and says what came of it.
+    pub async fn run(&self, instruction: Instruction) -> Event {
+        let event = self.do_it(instruction).await;
+        if event.says_signed_out() {
+            self.doubt_acknowledged().await;
+        }
+        event
+    }
+
+    /// The session is over. If it is so because the server was restored, what it had acknowledged may be gone: all rows wait again, so
+    /// that the learner does not read "0 waiting" until the server has said that it has them.
+    async fn doubt_acknowledged(&self) {
+        let Ok(epoch) = self.transport.epoch().await else { return };
+        let doubted = self.store.write("doubt_acknowledged", move |tx| {
+            let known = tx.state().epoch.clone();
+            if !known.is_empty() && !epoch.is_empty() && known != epoch {
+                batch::change_epoch(tx, &epoch)?;
+            }
+            Ok(())
+        });
+        if let Err(e) = doubted.await {
+            tracing::error!(error = %e, "rows could not be marked as waiting");
+        }
+    }
+
+    async fn do_it(&self, instruction: Instruction) -> Event {
+        match instruction {
+            Instruction::Push { limit } => self.push(limit).await,
+            Instruction::Quarantine { key, rev, code, reason } => {
+                self.quarantine(key, rev, code, reason).await
+            }
+            Instruction::Pull { limit } => self.pull(limit).await,
+            Instruction::Listen { stream } => self.listen(stream, |_| {}).await,
+            Instruction::Hangup => Event::Timer,
+        }
+    }
+
+    /// Sends what waits. While the server works on a batch, the one before is acknowledged. Whatever is not plain ends the row, and the
+    /// machine decides.
+    async fn push(&self, limit: usize) -> Event {
+        let _flights = self.outbound.flights();
+        let mut replies = self.outbound.send_all(limit);
+        let mut done = Pushed::default();
+        let mut answered = None;
+        loop {
+            let (settled, next) = join(self.settle(answered.take(), None), replies.next()).await;
+            match settled {
+                Ok(settled) => done = done.and(settled),
+                Err(e) => return store_failed(Lane::Push, &e),
+            }
+            if done.other_epoch {
+                // What is on its way is sent again with all the rest.
+                return Event::Pushed(done);
+            }
+            let (batch, reply) = match next {
+                None => return Event::Pushed(done),
+                Some(Err(e)) => return store_failed(Lane::Push, &e),
+                Some(Ok(answer)) => answer,
+            };
+            let (sent, first) = (batch.len(), batch.first());
+            let outcome = match reply {
+                Ok(reply) => BatchOutcome::new(batch, reply),
+                Err(fault) => return Event::PushFailed { fault, sent, first },
+            };
+            if !outcome.is_plain() {
+                return self.last_of_push(outcome, done, sent, first).await;
+            }
+            answered = Some(outcome);
+        }
+    }
+
+    async fn settle(
+        &self,
+        outcome: Option<BatchOutcome>,
+        offset_ms: Option<i64>,
+    ) -> Result<Pushed> {
+        match outcome {
+            None => Ok(Pushed::default()),
+            Some(outcome) => {
+                let outcome = Arc::new(outcome);
+                let what = outcome.clone();
+                let settled = self
+                    .store
+                    .write("settle_push", move |tx| batch::settle(tx, &what, offset_ms))
+                    .await;
+                self.outbound.landed(&outcome);
+                settled
+            }
+        }
+    }
+
+    /// Settles the batch after which nothing was sent; asks for the server's clock if it complained about ours.
+    async fn last_of_push(
+        &self,
+        outcome: BatchOutcome,
+        done: Pushed,
+        sent: usize,
+        first: Option<(RowKey, i64)>,
+    ) -> Event {
+        let mut offset_ms = None;
+        if outcome.complains_about_clock() {
+            // Without the server's time there is no better stamp: what was accepted is still acknowledged, by sending all again.
+            match self.transport.clock_offset().await {
+                Ok(ms) => offset_ms = Some(ms),
+                // What the description of the server says is never the fault of a row.
+                Err(fault) => {
+                    let busy = Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() };
+                    let fault = if fault == Fault::Offline { fault } else { busy };
+                    return Event::PushFailed { fault, sent, first };
+                }
+            }
+        }
+        if offset_ms.is_none() && outcome.doubts_clock() {
+            // Not needed for this batch: without an answer it stays as it is.
+            offset_ms = self.transport.clock_offset().await.ok();
+        }
+        match self.settle(Some(outcome), offset_ms).await {
+            Ok(settled) => Event::Pushed(done.and(settled)),
+            Err(e) => store_failed(Lane::Push, &e),
+        }
+    }
+
+    async fn quarantine(&self, key: RowKey, rev: i64, code: &'static str, reason: String) -> Event {
+        let refused = self
+            .store
+            .write("quarantine", move |tx| outbox::refuse(tx, &key, rev, code, &reason))
+            .await;
+        match refused {
+            Ok(_) => Event::Quarantined,
+            Err(e) => store_failed(Lane::Push, &e),
+        }
+    }
+
+    async fn pull(&self, limit: u32) -> Event {
+        let state = match self.store.read(state::load).await {
+            Ok(state) => state,
+            Err(e) => return store_failed(Lane::Pull, &e),
+        };
+        let (since, epoch) = (state.pulled, state.epoch);
+        let reply = match self.transport.pull(since, limit).await {
+            Ok(reply) => reply,
+            Err(fault) => return Event::PullFailed(fault),
+        };
+        match self.store.write("apply_pull", move |tx| pull::take(tx, since, &epoch, &reply)).await
+        {
+            Ok(done) => Event::Pulled(done),
+            Err(e) => store_failed(Lane::Pull, &e),
+        }
+    }
+
+    /// Reads the event stream until it ends; hands over what it says. `stream` is the number of the instruction.
+    pub async fn listen(&self, stream: u64, tell: impl Fn(Event)) -> Event {
+        let ended = |fault| Event::ListenEnded { stream, fault };
+        let reply = match self.transport.events().await {
+            Ok(reply) => reply,
+            Err(fault) => return ended(fault),
+        };
+        tell(Event::ListenOpened { stream });
+        let mut body = reply.body;
+        let mut lines = EventLines::default();
+        while let Some(piece) = body.next().await {
+            let Ok(piece) = piece else { return ended(Fault::Offline) };
+            match lines.take(&piece) {
+                Some(found) => {
+                    found.into_iter().for_each(|n| tell(Event::News { usn: n.usn, epoch: n.epoch }))
+                }
+                None => return ended(Fault::BadReply),
+            }
+        }
+        // The server ends it with the access token; the next one has a fresh one.
+        ended(Fault::Offline)
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn store_failed(lane: Lane, e: &crate::Error) -> Event {
+    tracing::error!(error = %e, "sync could not use the store");
+    Event::StoreFailed(lane)
+}
+
+/// Server-sent events (WHATWG HTML, 9.2) as far as they are used: `event: news` with one line of data.
+#[derive(Default)]
+struct EventLines {
+    half: Vec<u8>,
+    is_news: bool,
+    data: String,
+}
+
+impl EventLines {
+    /// The news in the next bytes; none if no sane server sends them.
+    fn take(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
+        self.half.extend_from_slice(bytes);
+        let mut news = Vec::new();
+        // Removed in one go at the end: a piece may hold thousands of lines.
+        let mut read = 0;
+        while let Some(len) = self.half[read..].iter().position(|b| *b == b'\n') {
+            let line = String::from_utf8_lossy(&self.half[read..=read + len]);
+            read += len + 1;
+            let line = line.trim_end_matches(['\n', '\r']);
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => self.is_news = value == "news",
+                "data" => self.data.push_str(value),
+                "" if line.is_empty() => {
+                    let (data, is_news) =
+                        (std::mem::take(&mut self.data), std::mem::take(&mut self.is_news));
+                    if is_news {
+                        news.extend(serde_json::from_str::<News>(&data).ok());
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.half.drain(..read);
+        (self.half.len() <= LINE && self.data.len() <= LINE).then_some(news)
+    }
+}
+
+/// For tests and tools: everything that is due, to its end, without letting time pass.
+impl Engine {
+    pub async fn step(&self, event: Event) -> Result<()> {
+        let mut todo = std::collections::VecDeque::from(self.handle(event));
+        while let Some(instruction) = todo.pop_front() {
+            if !matches!(instruction, Instruction::Listen { .. }) {
+                let event = self.run(instruction).await;
+                todo.extend(self.handle(event));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_however_they_are_cut() {
+        let stream = b": hello\n\nevent: news\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\nevent: other\ndata: {}\n\n\
+            event: news\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: news\ndata: nonsense\n\n";
+        for cut in 1..stream.len() {
+            let mut lines = EventLines::default();
+            let mut usns = Vec::new();
+            for piece in stream.chunks(cut) {
+                usns.extend(lines.take(piece).unwrap().into_iter().map(|n| n.usn));
+            }
+            assert_eq!(usns, [7, 8], "pieces of {cut}");
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_no_event() {
+        let mut lines = EventLines::default();
+        assert!((0..100).any(|_| lines.take(&[b'x'; 1024]).is_none()));
+    }
+}

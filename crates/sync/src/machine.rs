@@ -1,0 +1,669 @@
+//! When to push, when to pull, when to listen, how long to wait. Events in, instructions out; time is a number that comes with the event.
+//!
+//! Three lanes that know nothing of each other: a stuck upload never blocks a download. A lane is idle, due, running, or waits after
+//! a fault. Timers are not set but read from the lanes (`next_wake`), so that none can get lost.
+//!
+//! | Event | Push | Pull | Listen |
+//! |---|---|---|---|
+//! | start, resume, network change, tap, signed in | now, waits forgotten | now, waits forgotten | now |
+//! | local change | in 1 s | - | - |
+//! | news | - | now, unless it waits after a fault of the server | - |
+//! | timer | what is due | what is due; both every 5 min | what is due |
+//! | signed out | stop | stop | stop |
+//!
+//! | Push ends with | What follows |
+//! |---|---|
+//! | ok, rows are left | the next batch at once, twice as large again |
+//! | ok, but no row left the outbox | again in 1 s, then after a growing wait |
+//! | ok, all sent | idle |
+//! | offline, busy, bad reply, too new, stray 401 | wait: jitter 1 s to 15 min, `Retry-After` as a floor |
+//! | too large | half the batch at once; a single row that the server itself finds too large: quarantine |
+//! | refused | half the batch at once; a single row: quarantine |
+//! | signed out | stop, everything is kept |
+//!
+//! No sequence of replies makes a lane repeat requests without a wait:
+//! - a round that moved nothing (no row settled, cursor not advanced) is repeated once; after that the wait grows;
+//! - a changed epoch is followed at once the first time; a further change within an hour makes both lanes wait;
+//! - news that a pull does not confirm, and streams that end soon after they opened, are answered after a growing wait;
+//! - whatever the replies, one lane begins at most `MAX_ROUNDS` rounds in a minute.
+//!
+//! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
+
+use carrel_model::{ErrorCode, lattice::RowKey, wire::MAX_PUSH_ITEMS};
+use carrel_net::{Backoff, reply::Fault};
+
+/// After the first local change, so that what follows goes along.
+pub const DEBOUNCE_MS: i64 = 1_000;
+/// Without any other reason.
+pub const POLL_MS: i64 = 5 * 60_000;
+/// Rows of one pull at first.
+pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
+/// So many refusals in a row without one row accepted may be the server's fault: from then on one per wait.
+const REFUSALS: u32 = 8;
+/// A round that moved nothing is not repeated at once.
+const NOTHING_MOVED_MS: i64 = 1_000;
+/// The most rounds that one lane begins in a minute, whatever the server replies. An honest first sync stays far below: this many pages
+/// are 600,000 rows.
+pub const MAX_ROUNDS: u32 = 300;
+const MINUTE_MS: i64 = 60_000;
+/// A second change of epoch within this time is not a restored backup but two servers behind one address.
+const EPOCH_CALM_MS: i64 = 60 * MINUTE_MS;
+/// A stream that lasted at least this long worked.
+const STREAM_WORKED_MS: i64 = 15_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Start,
+    Resume,
+    NetworkChanged,
+    /// "Sync now".
+    Tap,
+    SignedIn,
+    SignedOut,
+    /// The outbox has something new.
+    LocalChange,
+    /// Time has passed.
+    Timer,
+    /// The server has rows up to `usn`.
+    News {
+        usn: u64,
+        epoch: String,
+    },
+    Pushed(Pushed),
+    /// A push of `sent` rows, the first of which is `first` at that local revision.
+    PushFailed {
+        fault: Fault,
+        sent: usize,
+        first: Option<(RowKey, i64)>,
+    },
+    /// A row was put into quarantine.
+    Quarantined,
+    Pulled(Pulled),
+    PullFailed(Fault),
+    /// The stream that `Instruction::Listen` numbered is open.
+    ListenOpened {
+        stream: u64,
+    },
+    /// That stream ended, or could not be opened.
+    ListenEnded {
+        stream: u64,
+        fault: Fault,
+    },
+    /// The disk did not take what the network gave: as good as no reply.
+    StoreFailed(Lane),
+}
+
+impl Event {
+    /// True for the end of a request that found the session over.
+    pub fn says_signed_out(&self) -> bool {
+        matches!(
+            self,
+            Self::PushFailed { fault: Fault::SignedOut, .. }
+                | Self::PullFailed(Fault::SignedOut)
+                | Self::ListenEnded { fault: Fault::SignedOut, .. }
+        )
+    }
+}
+
+/// What a push did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pushed {
+    pub sent: usize,
+    /// Rows that do not wait any more: accepted, or in quarantine.
+    pub settled: usize,
+    /// Rows that the server has now.
+    pub accepted: usize,
+    /// Rows that wait still.
+    pub left: u32,
+    /// The server's database is another one: everything is pulled again.
+    pub other_epoch: bool,
+}
+
+impl Pushed {
+    /// This batch, and the one settled after it.
+    pub(super) fn and(self, later: Self) -> Self {
+        if later.sent == 0 {
+            return self;
+        }
+        Self {
+            sent: self.sent + later.sent,
+            settled: self.settled + later.settled,
+            accepted: self.accepted + later.accepted,
+            left: later.left,
+            other_epoch: self.other_epoch || later.other_epoch,
+        }
+    }
+}
+
+/// What a pull did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pulled {
+    pub more: bool,
+    pub usn: u64,
+    pub epoch: String,
+    /// The server's database is another one: the cursor went back to the start.
+    pub other_epoch: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instruction {
+    /// At most `limit` rows.
+    Push {
+        limit: usize,
+    },
+    /// Keep the row, do not send it as it is.
+    Quarantine {
+        key: RowKey,
+        rev: i64,
+        code: &'static str,
+        reason: String,
+    },
+    Pull {
+        limit: u32,
+    },
+    /// Open the event stream, in place of any earlier one. Its events carry the number.
+    Listen {
+        stream: u64,
+    },
+    /// Close the event stream.
+    Hangup,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Push,
+    Pull,
+    Listen,
+}
+
+/// What the learner sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// No server behind this account.
+    Local,
+    Idle,
+    Running,
+    Offline,
+    SignedOut,
+    Trouble,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Idle,
+    Due(i64),
+    Running,
+    /// After a fault.
+    Waiting(i64),
+}
+
+#[derive(Debug, Clone)]
+struct LaneState {
+    doing: Doing,
+    /// Something new came while it was running.
+    again: bool,
+    /// A tap or a new network came while it was running: if it fails now, it does not wait once.
+    urgent: bool,
+    backoff: Backoff,
+    /// Rounds in a row that succeeded without moving anything.
+    stalls: u32,
+    /// Rounds begun since `minute_began`.
+    rounds: u32,
+    minute_began: i64,
+    /// Since the last success or the last tap.
+    fault: Option<Fault>,
+}
+
+impl LaneState {
+    fn new(seed: u64) -> Self {
+        Self {
+            doing: Doing::Idle,
+            again: false,
+            urgent: false,
+            backoff: Backoff::new(seed),
+            stalls: 0,
+            rounds: 0,
+            minute_began: 0,
+            fault: None,
+        }
+    }
+    /// As soon as possible, whatever it waits for.
+    fn now(&mut self, now: i64) {
+        self.backoff.reset();
+        self.stalls = 0;
+        self.fault = None;
+        match self.doing {
+            Doing::Running => (self.again, self.urgent) = (true, true),
+            _ => self.doing = Doing::Due(now),
+        }
+    }
+    /// At `at`, unless it is due before or waits after a fault.
+    fn by(&mut self, at: i64) {
+        match self.doing {
+            Doing::Idle => self.doing = Doing::Due(at),
+            Doing::Due(before) => self.doing = Doing::Due(before.min(at)),
+            Doing::Running => self.again = true,
+            Doing::Waiting(_) => {}
+        }
+    }
+    /// A round ended well. One that moved nothing is not taken as a sign that all is well.
+    fn worked(&mut self, moved: bool) {
+        if moved {
+            self.backoff.reset();
+            self.stalls = 0;
+        }
+        self.fault = None;
+        self.doing = Doing::Idle;
+    }
+    /// The next round after one that moved nothing: in `first_ms` for the first, then after growing waits.
+    fn stalled(&mut self, now: i64, first_ms: i64) {
+        if self.urgent {
+            (self.urgent, self.doing) = (false, Doing::Due(now));
+            return;
+        }
+        self.stalls += 1;
+        if self.stalls == 1 {
+            self.doing = Doing::Due(now + first_ms);
+        } else {
+            let wait = self.backoff.next_wait();
+            self.wait_until(now + wait);
+        }
+    }
+    /// The server's replies make no sense together: no round before `at`.
+    fn wait_until(&mut self, at: i64) {
+        self.again = false;
+        self.doing = Doing::Waiting(at);
+        self.fault = Some(Fault::BadReply);
+    }
+    fn failed(&mut self, now: i64, fault: Fault) {
+        if self.urgent {
+            // What failed was begun before the tap.
+            (self.urgent, self.doing) = (false, Doing::Due(now));
+            return;
+        }
+        let wait = self.backoff.next_wait().max(fault.retry_after_ms().unwrap_or(0));
+        self.again = false;
+        self.doing = Doing::Waiting(now + wait);
+        self.fault = Some(fault);
+    }
+    fn stop(&mut self) {
+        (self.again, self.urgent) = (false, false);
+        self.doing = Doing::Idle;
+    }
+    fn wake(&self) -> Option<i64> {
+        match self.doing {
+            Doing::Due(at) | Doing::Waiting(at) => Some(at),
+            Doing::Idle | Doing::Running => None,
+        }
+    }
+    fn starts(&mut self, now: i64) -> bool {
+        if self.wake().is_none_or(|at| at > now) {
+            return false;
+        }
+        if now - self.minute_began >= MINUTE_MS {
+            (self.minute_began, self.rounds) = (now, 0);
+        }
+        if self.rounds >= MAX_ROUNDS {
+            self.doing = Doing::Due(self.minute_began + MINUTE_MS);
+            return false;
+        }
+        self.rounds += 1;
+        self.doing = Doing::Running;
+        (self.again, self.urgent) = (false, false);
+        true
+    }
+}
+
+/// The whole state of sync in memory.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    push: LaneState,
+    pull: LaneState,
+    listen: LaneState,
+    signed_out: bool,
+    next_poll: i64,
+    push_limit: usize,
+    pull_limit: u32,
+    refusals: u32,
+    /// What the last pull brought.
+    pulled: Option<(u64, String)>,
+    /// News came since the last pull began; the pull that runs was begun for such news.
+    has_news: bool,
+    pulls_news: bool,
+    /// Pulls in a row that news began and that moved nothing, and the waits after them.
+    empty_news: u32,
+    news_backoff: Backoff,
+    /// News begin no pull before this time.
+    no_news_before: i64,
+    /// Neither push nor pull begins before this time.
+    not_before: i64,
+    /// When the epoch changed last, and the waits after further changes.
+    epoch_changed: Option<i64>,
+    epoch_backoff: Backoff,
+    listens: bool,
+    /// The number of the stream that was opened last.
+    stream: u64,
+    stream_opened: Option<i64>,
+}
+
+impl Machine {
+    /// `seed` for the jitter. `listens`: also keep an event stream open.
+    pub fn new(seed: u64, listens: bool) -> Self {
+        Self {
+            push: LaneState::new(seed),
+            pull: LaneState::new(seed ^ 0x5555),
+            listen: LaneState::new(seed ^ 0xaaaa),
+            signed_out: false,
+            next_poll: i64::MAX,
+            push_limit: MAX_PUSH_ITEMS,
+            pull_limit: PULL_ROWS,
+            refusals: 0,
+            pulled: None,
+            has_news: false,
+            pulls_news: false,
+            empty_news: 0,
+            news_backoff: Backoff::new(seed ^ 0x6666),
+            no_news_before: i64::MIN,
+            not_before: i64::MIN,
+            epoch_changed: None,
+            epoch_backoff: Backoff::new(seed ^ 0x3333),
+            listens,
+            stream: 0,
+            stream_opened: None,
+        }
+    }
+
+    /// What to do about it. `now`: any clock in ms that does not go back, always the same one.
+    pub fn handle(&mut self, now: i64, event: Event) -> Vec<Instruction> {
+        let mut out = Vec::new();
+        match event {
+            Event::Start | Event::Resume | Event::Tap => self.all_now(now),
+            Event::NetworkChanged => {
+                // The stream hangs on an address that may be gone.
+                self.hang_up(&mut out);
+                self.all_now(now);
+            }
+            Event::SignedIn => {
+                self.signed_out = false;
+                self.all_now(now);
+            }
+            Event::SignedOut => self.sign_out(&mut out),
+            Event::LocalChange => self.push.by(now + DEBOUNCE_MS),
+            Event::Timer => {}
+            Event::News { usn, epoch } => self.news(now, usn, epoch),
+            Event::Pushed(done) => self.pushed(now, done),
+            Event::PushFailed { fault, sent, first } => {
+                self.push_failed(now, fault, sent, first, &mut out)
+            }
+            Event::Quarantined if self.refusals > REFUSALS => {
+                let fault = Fault::Busy { status: 400, retry_after_ms: None };
+                self.push.failed(now, fault);
+            }
+            Event::Quarantined => self.push.doing = Doing::Due(now),
+            Event::Pulled(done) => self.pulled(now, done),
+            Event::PullFailed(fault) => self.pull_failed(now, fault, &mut out),
+            // An event of an earlier stream says nothing of the one that is open now.
+            Event::ListenOpened { stream } | Event::ListenEnded { stream, .. }
+                if stream != self.stream || self.listen.doing != Doing::Running => {}
+            Event::ListenOpened { .. } => {
+                self.stream_opened = Some(now);
+                self.listen.fault = None;
+            }
+            Event::ListenEnded { fault: Fault::SignedOut, .. } => self.sign_out(&mut out),
+            Event::ListenEnded { fault, .. } => {
+                if self.stream_opened.take().is_some_and(|at| now - at >= STREAM_WORKED_MS) {
+                    self.listen.backoff.reset();
+                }
+                self.listen.failed(now, fault);
+            }
+            Event::StoreFailed(lane) => {
+                self.lane(lane).failed(now, Fault::Busy { status: 0, retry_after_ms: None })
+            }
+        }
+        self.start_due(now, &mut out);
+        out
+    }
+
+    /// When `handle` wants to be called with `Timer` at the latest.
+    pub fn next_wake(&self) -> Option<i64> {
+        if self.signed_out {
+            return None;
+        }
+        let poll = (self.next_poll < i64::MAX).then_some(self.next_poll);
+        let lanes = [self.wake(&self.push), self.wake(&self.pull), self.listen.wake()];
+        lanes.into_iter().chain([poll]).flatten().min()
+    }
+    pub fn phase(&self) -> Phase {
+        let faults = || [&self.push.fault, &self.pull.fault].into_iter().flatten();
+        let runs = |l: &LaneState| l.doing == Doing::Running;
+        if self.signed_out {
+            Phase::SignedOut
+        } else if faults().any(|f| matches!(f, Fault::Offline)) {
+            Phase::Offline
+        } else if faults().next().is_some() {
+            Phase::Trouble
+        } else if runs(&self.push) || runs(&self.pull) {
+            Phase::Running
+        } else {
+            Phase::Idle
+        }
+    }
+    /// Why, for the UI: the fault that the phase comes from.
+    pub fn error(&self) -> Option<ErrorCode> {
+        let faults = [&self.push.fault, &self.pull.fault];
+        match self.phase() {
+            Phase::SignedOut => Some(ErrorCode::Unauthenticated),
+            Phase::Offline => Some(ErrorCode::Offline),
+            Phase::Trouble => faults.into_iter().flatten().next().map(Fault::code),
+            _ => None,
+        }
+    }
+    /// When a lane that waits after a fault tries again.
+    pub fn next_try(&self) -> Option<i64> {
+        let waits = |l: &LaneState| match l.doing {
+            Doing::Waiting(at) => Some(at),
+            _ => None,
+        };
+        [waits(&self.push), waits(&self.pull)].into_iter().flatten().min()
+    }
+    /// Neither push nor pull runs, or is about to at `now`.
+    pub fn is_settled(&self, now: i64) -> bool {
+        let quiet =
+            |l: &LaneState| l.doing != Doing::Running && self.wake(l).is_none_or(|at| at > now);
+        self.signed_out || (quiet(&self.push) && quiet(&self.pull))
+    }
+
+    /// When push or pull wants to begin its next round.
+    fn wake(&self, lane: &LaneState) -> Option<i64> {
+        lane.wake().map(|at| at.max(self.not_before))
+    }
+    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        match lane {
+            Lane::Push => &mut self.push,
+            Lane::Pull => &mut self.pull,
+            Lane::Listen => &mut self.listen,
+        }
+    }
+
+    fn all_now(&mut self, now: i64) {
+        if self.signed_out {
+            return;
+        }
+        (self.not_before, self.no_news_before) = (i64::MIN, i64::MIN);
+        self.push.now(now);
+        self.pull.now(now);
+        if self.listens && self.listen.doing != Doing::Running {
+            self.listen.now(now);
+        }
+        self.next_poll = now + POLL_MS;
+    }
+
+    fn hang_up(&mut self, out: &mut Vec<Instruction>) {
+        if self.listen.doing == Doing::Running {
+            self.listen.stop();
+            out.push(Instruction::Hangup);
+        }
+    }
+
+    fn sign_out(&mut self, out: &mut Vec<Instruction>) {
+        self.hang_up(out);
+        self.signed_out = true;
+        for lane in [&mut self.push, &mut self.pull, &mut self.listen] {
+            lane.stop();
+            lane.fault = None;
+        }
+        self.next_poll = i64::MAX;
+    }
+
+    fn news(&mut self, now: i64, usn: u64, epoch: String) {
+        if self.pulled.as_ref().is_some_and(|(have, of)| *of == epoch && *have >= usn) {
+            return;
+        }
+        self.has_news = true;
+        // News came over the network: so it is there again, and one wait is cut short; not more than one, for it may be the pull alone
+        // that does not get through. A server that asked for patience gets it.
+        if self.pull.fault == Some(Fault::Offline)
+            && self.pull.stalls == 0
+            && matches!(self.pull.doing, Doing::Waiting(_))
+        {
+            self.pull.stalls = 1;
+            self.pull.doing = Doing::Due(now);
+        } else {
+            self.pull.by(now.max(self.no_news_before));
+        }
+    }
+
+    /// The server's database is another one. A restored backup is met once; a second change soon after is two servers behind one address,
+    /// and following each of them would pull and send everything again and again. True if both lanes wait now.
+    fn epoch_changed(&mut self, now: i64) -> bool {
+        let first = self.epoch_changed.is_none_or(|at| now - at >= EPOCH_CALM_MS);
+        self.epoch_changed = Some(now);
+        if first {
+            self.epoch_backoff.reset();
+            return false;
+        }
+        self.not_before = now + self.epoch_backoff.next_wait();
+        true
+    }
+
+    fn pushed(&mut self, now: i64, done: Pushed) {
+        let again = self.push.again;
+        // With nothing to send nothing needed to move.
+        self.push.worked(done.settled > 0 || done.sent == 0);
+        self.push.again = false;
+        if done.accepted > 0 {
+            self.refusals = 0;
+        }
+        self.push_limit = (self.push_limit * 2).min(MAX_PUSH_ITEMS);
+        if done.other_epoch {
+            self.pull.by(now);
+            if self.epoch_changed(now) {
+                return self.push.wait_until(self.not_before);
+            }
+        }
+        if done.left > 0 && done.settled > 0 {
+            self.push.doing = Doing::Due(now);
+        } else if done.left > 0 && !again {
+            self.push.stalled(now, NOTHING_MOVED_MS);
+        } else if done.left > 0 || again {
+            // Rows that changed while they were sent are sent again.
+            self.push.doing = Doing::Due(now + DEBOUNCE_MS);
+        }
+    }
+
+    fn push_failed(
+        &mut self,
+        now: i64,
+        fault: Fault,
+        sent: usize,
+        first: Option<(RowKey, i64)>,
+        out: &mut Vec<Instruction>,
+    ) {
+        let (code, reason) = match &fault {
+            Fault::SignedOut => return self.sign_out(out),
+            Fault::TooLarge { .. } | Fault::Refused { .. } if sent > 1 => {
+                self.push_limit = (sent / 2).max(1);
+                self.push.doing = Doing::Due(now);
+                return;
+            }
+            Fault::TooLarge { certain: true } => {
+                ("invalid", "it is too large for the server".to_owned())
+            }
+            Fault::Refused { code: ErrorCode::Forbidden, reason } => ("forbidden", reason.clone()),
+            Fault::Refused { reason, .. } => ("invalid", reason.clone()),
+            _ => return self.push.failed(now, fault),
+        };
+        match first {
+            Some((key, rev)) => {
+                self.refusals += 1;
+                // The lane runs until the row is put away.
+                out.push(Instruction::Quarantine { key, rev, code, reason });
+            }
+            None => self.push.failed(now, fault),
+        }
+    }
+
+    fn pulled(&mut self, now: i64, done: Pulled) {
+        let again = self.pull.again;
+        let before = self.pulled.as_ref().filter(|(_, of)| *of == done.epoch).map(|(usn, _)| *usn);
+        let moved = !done.other_epoch && done.usn > before.unwrap_or(0);
+        self.pull.worked(moved || !(done.more || again));
+        self.pull.again = false;
+        self.pull_limit = (self.pull_limit * 2).min(PULL_ROWS);
+        self.next_poll = now + POLL_MS;
+        self.pulled = Some((done.usn, done.epoch));
+        if moved {
+            self.empty_news = 0;
+            self.no_news_before = i64::MIN;
+            self.news_backoff.reset();
+        } else if self.pulls_news {
+            self.empty_news += 1;
+            if self.empty_news > 1 {
+                self.no_news_before = now + self.news_backoff.next_wait();
+            }
+        }
+        if done.other_epoch && self.epoch_changed(now) {
+            self.pull.wait_until(self.not_before);
+        } else if moved && (done.more || again) {
+            self.pull.doing = Doing::Due(now);
+        } else if done.more || again {
+            self.pull.stalled(now, 0);
+        }
+    }
+
+    fn pull_failed(&mut self, now: i64, fault: Fault, out: &mut Vec<Instruction>) {
+        match fault {
+            Fault::SignedOut => self.sign_out(out),
+            // Perhaps only large rows: fewer at a time, with a wait between, for it may be hostile.
+            Fault::BadReply | Fault::TooLarge { .. } => {
+                self.pull_limit = (self.pull_limit / 2).max(1);
+                self.pull.failed(now, fault);
+            }
+            fault => self.pull.failed(now, fault),
+        }
+    }
+
+    fn start_due(&mut self, now: i64, out: &mut Vec<Instruction>) {
+        if self.signed_out {
+            return;
+        }
+        if self.next_poll <= now {
+            self.next_poll = now + POLL_MS;
+            self.push.by(now);
+            self.pull.by(now);
+        }
+        let held = now < self.not_before;
+        if !held && self.push.starts(now) {
+            out.push(Instruction::Push { limit: self.push_limit });
+        }
+        if !held && self.pull.starts(now) {
+            self.pulls_news = std::mem::take(&mut self.has_news);
+            out.push(Instruction::Pull { limit: self.pull_limit });
+        }
+        if self.listens && self.listen.starts(now) {
+            self.stream += 1;
+            self.stream_opened = None;
+            out.push(Instruction::Listen { stream: self.stream });
+        }
+    }
+}

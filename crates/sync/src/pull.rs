@@ -1,0 +1,58 @@
+//! Pulled rows and the cursor: in one transaction, so that neither can be there without the other.
+
+use carrel_learning::store::{Tx, state};
+use carrel_model::{lattice::Row, wire::PullReply};
+
+use crate::{Error, Result, batch::change_epoch, machine::Pulled};
+
+/// Takes a reply to "what came after `since`, under `epoch`?" in.
+pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
+    let known = tx.state().epoch.clone();
+    if known != epoch || tx.state().pulled != since {
+        // Meanwhile a push found another database, and the cursor went back: this answer is to an old question.
+        let usn = tx.state().pulled;
+        return Ok(Pulled { more: true, usn, epoch: known, other_epoch: false });
+    }
+    if !known.is_empty() && known != reply.epoch {
+        change_epoch(tx, &reply.epoch)?;
+        let epoch = reply.epoch.clone();
+        return Ok(Pulled { more: true, usn: 0, epoch, other_epoch: true });
+    }
+    let mut news = 0_usize;
+    for pulled in &reply.rows {
+        let text = pulled.row.get();
+        match Row::from_json(text) {
+            Ok(mut row) => {
+                // The fields that this release knows are of use now; the others may be after an update.
+                if row.extra_mut().limit() {
+                    keep(tx, text, "unknown fields over the limits")?;
+                }
+                match tx.apply_remote(row) {
+                    Ok(changed) => news += usize::from(changed),
+                    Err(Error::Invalid(why)) => keep(tx, text, &why)?,
+                    Err(e) => return Err(e),
+                }
+            }
+            // A kind of row that this release does not know yet, or a known one with a meaning it does not know.
+            Err(why) => keep(tx, text, &why.to_string())?,
+        }
+    }
+    let now_ms = tx.now_ms();
+    let state = tx.state();
+    state.epoch.clone_from(&reply.epoch);
+    state.pulled = reply.next;
+    state.last_ok_ms = Some(now_ms);
+    tracing::debug!(
+        sync.rows = reply.rows.len(),
+        sync.news = news,
+        sync.next = reply.next,
+        "pulled"
+    );
+    let epoch = reply.epoch.clone();
+    Ok(Pulled { more: reply.more, usn: reply.next, epoch, other_epoch: false })
+}
+
+fn keep(tx: &Tx<'_>, text: &str, why: &str) -> Result<()> {
+    tracing::warn!(error = why, "a pulled row cannot be read here: it is kept for a later release");
+    state::keep_foreign(tx, text)
+}

@@ -1,0 +1,270 @@
+//! The task that waits: for timers, for changes of the outbox, for news of the server, for taps. The only part of sync that sleeps.
+
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
+
+use carrel_learning::store::{Store, outbox, state};
+use carrel_model::{ErrorCode, lattice::RowKey};
+use carrel_net::Session;
+use carrel_sqlite::Change;
+use futures_util::{Future, StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use crate::{Engine, Event, Instruction, Phase, Result};
+
+/// What the learner sees of sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub phase: Phase,
+    /// Since when the phase holds (wall clock).
+    pub since_ms: i64,
+    pub waiting: u32,
+    pub refused: u32,
+    pub last_ok_ms: Option<i64>,
+    /// When it is tried again by itself (wall clock).
+    pub next_try_ms: Option<i64>,
+    pub error: Option<ErrorCode>,
+}
+
+enum Command {
+    Tell(Event),
+    /// Tells, and answers when nothing runs any more.
+    Settle(Event, oneshot::Sender<()>),
+    Stop,
+}
+
+/// Sync of one account. Dropping it stops it.
+pub struct Sync {
+    store: Arc<Store>,
+    /// None in the demo library.
+    running: Option<Running>,
+}
+
+struct Running {
+    engine: Arc<Engine>,
+    commands: mpsc::UnboundedSender<Command>,
+    since: watch::Receiver<(Phase, i64)>,
+    task: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sync {
+    /// An account without a server.
+    pub fn local(store: Arc<Store>) -> Self {
+        Self { store, running: None }
+    }
+
+    /// Starts the task. `session` tells when signing in is needed, and when it was done.
+    pub fn start(engine: Arc<Engine>, session: Option<Session>) -> Self {
+        let store = engine.store().clone();
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (phase, since) = watch::channel((Phase::Idle, store.clock().now_ms()));
+        let work = Work {
+            engine: engine.clone(),
+            ended: session.map(|s| s.ended()),
+            phase,
+            events: commands.clone(),
+            jobs: FuturesUnordered::new(),
+            listener: None,
+            waiters: Vec::new(),
+        };
+        let task = tokio::spawn(work.run(orders));
+        let running = Running { engine, commands, since, task: std::sync::Mutex::new(Some(task)) };
+        Self { store, running: Some(running) }
+    }
+
+    pub async fn status(&self) -> Result<Status> {
+        let ((waiting, refused), last_ok_ms) = self
+            .store
+            .read(|conn| Ok((outbox::counts(conn)?, state::load(conn)?.last_ok_ms)))
+            .await?;
+        let Some(running) = &self.running else {
+            let phase = Phase::Local;
+            return Ok(Status {
+                phase,
+                since_ms: 0,
+                waiting,
+                refused,
+                last_ok_ms,
+                next_try_ms: None,
+                error: None,
+            });
+        };
+        let (phase, error) = running.engine.phase();
+        let next_try_ms = running.engine.next_try_in().map(|ms| self.store.clock().now_ms() + ms);
+        let since_ms = running.since.borrow().1;
+        Ok(Status { phase, since_ms, waiting, refused, last_ok_ms, next_try_ms, error })
+    }
+
+    /// "Sync now": forgets all waits, pushes and pulls; returns when both are done or wait after a fault.
+    pub async fn sync_now(&self) -> Result<Status> {
+        if let Some(running) = &self.running {
+            let (done, settled) = oneshot::channel();
+            if running.commands.send(Command::Settle(Event::Tap, done)).is_ok() {
+                let _ = settled.await;
+            }
+        }
+        self.status().await
+    }
+
+    /// The network is another one, or is there again.
+    pub fn network_changed(&self) {
+        self.tell(Event::NetworkChanged);
+    }
+    /// The machine woke up, or the window came to the front.
+    pub fn resume(&self) {
+        self.tell(Event::Resume);
+    }
+
+    /// Ends the task; what it was doing is cut off, which is safe at any point.
+    pub async fn stop(&self) {
+        if let Some(running) = &self.running {
+            let _ = running.commands.send(Command::Stop);
+            let task =
+                running.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            if let Some(task) = task {
+                let _ = task.await;
+            }
+        }
+    }
+
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+    pub(super) fn in_flight(&self) -> BTreeSet<RowKey> {
+        self.running.as_ref().map(|r| r.engine.in_flight()).unwrap_or_default()
+    }
+    fn tell(&self, event: Event) {
+        if let Some(running) = &self.running {
+            let _ = running.commands.send(Command::Tell(event));
+        }
+    }
+}
+
+impl Drop for Sync {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            let _ = running.commands.send(Command::Stop);
+        }
+    }
+}
+
+type Job = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+struct Work {
+    engine: Arc<Engine>,
+    ended: Option<watch::Receiver<bool>>,
+    phase: watch::Sender<(Phase, i64)>,
+    events: mpsc::UnboundedSender<Command>,
+    jobs: FuturesUnordered<Job>,
+    listener: Option<JoinHandle<()>>,
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+impl Work {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
+        let mut changes = self.engine.store().changes().listen();
+        let clock = self.engine.store().clock().clone();
+        self.handle(Event::Start);
+        loop {
+            let nap = self.engine.next_wake_in().unwrap_or(i64::MAX);
+            let nap = clock.sleep(Duration::from_millis(nap.unsigned_abs()));
+            let event = tokio::select! {
+                // In this order, so that a tap after signing in finds the session that it was made for.
+                biased;
+                ended = session_turn(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
+                Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,
+                order = orders.recv() => match order {
+                    Some(Command::Tell(event)) => event,
+                    Some(Command::Settle(event, done)) => {
+                        self.waiters.push(done);
+                        event
+                    }
+                    Some(Command::Stop) | None => break,
+                },
+                change = changes.recv() => match change {
+                    Ok(changed) if changed.contains(&Change::Outbox) => Event::LocalChange,
+                    // Whoever lags may have missed one.
+                    Err(RecvError::Lagged(_)) => Event::LocalChange,
+                    Ok(_) => continue,
+                    Err(RecvError::Closed) => break,
+                },
+                () = nap => Event::Timer,
+            };
+            self.handle(event);
+        }
+        self.hang_up();
+    }
+
+    fn handle(&mut self, event: Event) {
+        // A request of the session before may be answered after the learner has signed in again.
+        let is_outdated = event.says_signed_out() && self.has_session();
+        let mut instructions = self.engine.handle(event);
+        if is_outdated {
+            instructions.extend(self.engine.handle(Event::SignedIn));
+        }
+        for instruction in instructions {
+            match instruction {
+                Instruction::Listen { stream } => self.listen(stream),
+                Instruction::Hangup => self.hang_up(),
+                other => {
+                    let engine = self.engine.clone();
+                    self.jobs.push(Box::pin(async move { engine.run(other).await }));
+                }
+            }
+        }
+        self.tell_phase();
+        if self.engine.is_settled() {
+            for waiter in self.waiters.drain(..) {
+                let _ = waiter.send(());
+            }
+        }
+    }
+
+    fn listen(&mut self, stream: u64) {
+        self.hang_up();
+        let (engine, events) = (self.engine.clone(), self.events.clone());
+        self.listener = Some(tokio::spawn(async move {
+            let tell = |event| {
+                let _ = events.send(Command::Tell(event));
+            };
+            tell(engine.listen(stream, tell).await);
+        }));
+    }
+    fn hang_up(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.abort();
+        }
+    }
+
+    /// False without a session and after it ended.
+    fn has_session(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| !*ended.borrow())
+    }
+
+    fn tell_phase(&self) {
+        let store = self.engine.store();
+        let (phase, _) = self.engine.phase();
+        let moved = self.phase.send_if_modified(|now| {
+            let moved = now.0 != phase;
+            if moved {
+                *now = (phase, store.clock().now_ms());
+            }
+            moved
+        });
+        if moved {
+            store.changes().tell_one(Change::Sync);
+        }
+    }
+}
+
+/// Resolves when the session ends or begins again; never without one.
+async fn session_turn(ended: &mut Option<watch::Receiver<bool>>) -> bool {
+    if let Some(watch) = ended
+        && watch.changed().await.is_ok()
+    {
+        return *watch.borrow_and_update();
+    }
+    std::future::pending().await
+}

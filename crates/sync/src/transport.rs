@@ -1,0 +1,232 @@
+//! Push, pull, epoch and events over `Http`. Every reply is bounded in bytes and in time, and believed only if it makes sense.
+
+use std::{
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use carrel_model::wire::{Meta, PullReply, PushReply, PushRequest, SYNC_VERSION};
+use carrel_net::{
+    Http, Reply, Request, Session,
+    reply::{Fault, Head, classify},
+};
+use carrel_system::Clock;
+use futures_util::future::{Either, select};
+use http::{HeaderName, HeaderValue, Method, header};
+use serde::de::DeserializeOwned;
+
+/// 2,000 results with a reason each are smaller.
+const PUSH_REPLY: usize = 1024 * 1024;
+/// More than 2,000 ordinary rows; for larger ones the machine asks for fewer.
+const PULL_REPLY: usize = 8 * 1024 * 1024;
+const SMALL: usize = 64 * 1024;
+/// One exchange from the first byte to the last: a reply that drips is as good as none.
+const WHOLE: Duration = Duration::from_secs(120);
+/// Two of the server's signs of life.
+const SILENCE: Duration = Duration::from_secs(45);
+/// Below this, packing costs more than it saves.
+const PACK_FROM: usize = 1024;
+const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
+
+pub struct Transport {
+    http: Arc<dyn Http>,
+    base: String,
+    session: Option<Session>,
+    clock: Arc<dyn Clock>,
+    /// The server does not take packed bodies.
+    plain: AtomicBool,
+}
+
+/// A batch as it is sent.
+pub struct Parcel {
+    items: usize,
+    plain: Bytes,
+    packed: Option<Bytes>,
+}
+
+impl Transport {
+    /// `http` is signed in; `base` has no slash at the end. With `session`, a 401 means "signed out" only if the session is over.
+    pub fn new(
+        http: Arc<dyn Http>,
+        base: &str,
+        session: Option<Session>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { http, base: base.to_owned(), session, clock, plain: AtomicBool::new(false) }
+    }
+
+    /// Makes a batch ready to be sent: so that it can be done while another is on its way.
+    pub fn wrap(&self, batch: &PushRequest) -> Result<Parcel, Fault> {
+        let plain: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
+        let worth_it = plain.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed);
+        let packed = worth_it.then(|| pack(&plain)).flatten();
+        Ok(Parcel { items: batch.items.len(), plain, packed })
+    }
+
+    /// Sends a batch. A reply that does not have exactly one result for each item is `BadReply`: nothing may be acknowledged by guess.
+    pub async fn push(&self, parcel: &Parcel) -> Result<PushReply, Fault> {
+        let mut reply = self.exchange(self.push_request(parcel), PUSH_REPLY).await;
+        if reply == Err(Fault::Unpackable) {
+            self.plain.store(true, Ordering::Relaxed);
+            reply = self.exchange(self.push_request(parcel), PUSH_REPLY).await;
+        }
+        let mut reply: PushReply = read(&reply?)?;
+        reply.results.sort_by_key(|r| r.index);
+        let one_each = reply.results.len() == parcel.items
+            && reply.results.iter().zip(0..).all(|(r, i): (_, u32)| r.index == i);
+        if !one_each || reply.epoch.is_empty() {
+            tracing::warn!(
+                sync.results = reply.results.len(),
+                sync.items = parcel.items,
+                "a strange reply to a push"
+            );
+            return Err(Fault::BadReply);
+        }
+        Ok(reply)
+    }
+
+    /// Rows after change number `since`. Rows out of order, or a cursor that does not move, are `BadReply`.
+    pub async fn pull(&self, since: u64, limit: u32) -> Result<PullReply, Fault> {
+        let request =
+            self.request(Method::GET, &format!("/api/sync/pull?since={since}&limit={limit}"));
+        let reply: PullReply = read(&self.exchange(request, PULL_REPLY).await?)?;
+        let mut last = since;
+        let in_order = reply.rows.iter().all(|r| {
+            let ok = r.usn > since && r.usn >= last;
+            last = r.usn;
+            ok
+        });
+        // The cursor is the last row's number: one past it would jump over rows still to come.
+        let moves = reply.next == last
+            && (!reply.more || reply.next > since)
+            && i64::try_from(reply.next).is_ok();
+        if !in_order || !moves || reply.epoch.is_empty() || reply.rows.len() > limit as usize {
+            tracing::warn!(
+                sync.since = since,
+                sync.next = reply.next,
+                sync.rows = reply.rows.len(),
+                "a strange reply to a pull"
+            );
+            return Err(Fault::BadReply);
+        }
+        Ok(reply)
+    }
+
+    /// The server's clock minus ours, in ms.
+    pub async fn clock_offset(&self) -> Result<i64, Fault> {
+        let asked = self.clock.now_ms();
+        let meta: Meta =
+            read(&self.exchange(self.request(Method::GET, "/api/meta"), SMALL).await?)?;
+        let answered = self.clock.now_ms();
+        // Half of the way there and back.
+        Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
+    }
+
+    /// The epoch of the server's database. Asked without a token: also a device whose session is over can know that the server was
+    /// restored.
+    pub async fn epoch(&self) -> Result<String, Fault> {
+        let request = self.request(Method::GET, "/api/meta");
+        let meta = async {
+            let reply = match &self.session {
+                Some(session) => session.send_without_token(request).await?,
+                None => self.http.send(request).await?,
+            };
+            self.body(reply, SMALL).await
+        };
+        match select(Box::pin(meta), self.clock.sleep(WHOLE)).await {
+            Either::Left((body, _)) => Ok(read::<Meta>(&body?)?.epoch),
+            Either::Right(_) => Err(Fault::Offline),
+        }
+    }
+
+    /// The event stream, open.
+    pub async fn events(&self) -> Result<Reply, Fault> {
+        let request = self
+            .request(Method::GET, "/api/sync/events")
+            .header(header::ACCEPT, "text/event-stream")
+            .timeout(SILENCE);
+        let reply = self.http.send(request).await?;
+        let is_stream =
+            reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream"));
+        if reply.status == 200 && is_stream {
+            return Ok(reply);
+        }
+        match self.body(reply, SMALL).await {
+            Ok(_) => Err(Fault::BadReply),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> Request {
+        Request::new(method, format!("{}{path}", self.base))
+            .header(SYNC_HEADER, &SYNC_VERSION.to_string())
+            .header(header::ACCEPT, "application/json")
+    }
+    fn push_request(&self, parcel: &Parcel) -> Request {
+        let mut request = self
+            .request(Method::POST, "/api/sync/push")
+            .header(header::CONTENT_TYPE, "application/json");
+        let packed = parcel.packed.clone().filter(|_| !self.plain.load(Ordering::Relaxed));
+        if packed.is_some() {
+            request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        request.body = Some(packed.unwrap_or_else(|| parcel.plain.clone()));
+        request
+    }
+
+    async fn exchange(&self, request: Request, limit: usize) -> Result<Bytes, Fault> {
+        let whole = Box::pin(async {
+            let reply = self.http.send(request).await?;
+            self.body(reply, limit).await
+        });
+        match select(whole, self.clock.sleep(WHOLE)).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => Err(Fault::Offline),
+        }
+    }
+
+    /// The body of a 200, or what the reply means.
+    async fn body(&self, reply: Reply, limit: usize) -> Result<Bytes, Fault> {
+        let status = reply.status;
+        if status == 200 {
+            return Ok(reply.bytes(limit).await?);
+        }
+        let retry_after = reply.header(header::RETRY_AFTER).map(str::to_owned);
+        // A fault whose explanation breaks off is still that fault.
+        let body = reply.bytes(SMALL).await.unwrap_or_default();
+        if status == 415 {
+            return Err(Fault::Unpackable);
+        }
+        let ended = self.session.as_ref().is_some_and(Session::is_ended);
+        let head = Head {
+            status,
+            retry_after: retry_after.as_deref(),
+            now_ms: self.clock.now_ms(),
+            ended,
+        };
+        let fault = classify(head, &body);
+        tracing::debug!(http.status = status, sync.fault = ?fault, "the server did not do it");
+        Err(fault)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        tracing::warn!(error = %e, "the reply is not a Carrel server's");
+        Fault::BadReply
+    })
+}
+
+fn pack(body: &[u8]) -> Option<Bytes> {
+    let mut packer = flate2::write::GzEncoder::new(
+        Vec::with_capacity(body.len() / 4),
+        flate2::Compression::fast(),
+    );
+    packer.write_all(body).ok()?;
+    Some(packer.finish().ok()?.into())
+}

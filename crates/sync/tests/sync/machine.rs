@@ -1,0 +1,654 @@
+//! The machine as tables: what follows from what.
+
+use carrel_model::{
+    ErrorCode,
+    lattice::{RowKey, RowType},
+    wire::MAX_PUSH_ITEMS,
+};
+use carrel_net::reply::Fault;
+use carrel_sync::{
+    Event, Instruction, Machine, Phase,
+    machine::{DEBOUNCE_MS, Lane, MAX_ROUNDS, POLL_MS, PULL_ROWS, Pulled, Pushed},
+};
+
+const MIN: i64 = 60_000;
+
+fn key() -> RowKey {
+    RowKey::of(RowType::Progress, &["section", "a/b/c"])
+}
+fn push(limit: usize) -> Instruction {
+    Instruction::Push { limit }
+}
+fn pull() -> Instruction {
+    Instruction::Pull { limit: PULL_ROWS }
+}
+fn busy(status: u16, seconds: Option<i64>) -> Fault {
+    Fault::Busy { status, retry_after_ms: seconds.map(|s| s * 1_000) }
+}
+fn refused() -> Fault {
+    Fault::Refused { code: ErrorCode::InvalidRequest, reason: "no".into() }
+}
+fn failed(fault: Fault, sent: usize) -> Event {
+    Event::PushFailed { fault, sent, first: Some((key(), 7)) }
+}
+/// All rows up to `usn` are here.
+fn at(usn: u64) -> Pulled {
+    Pulled { usn, epoch: "e".into(), ..Pulled::default() }
+}
+fn listen(stream: u64) -> Instruction {
+    Instruction::Listen { stream }
+}
+fn pulled() -> Event {
+    Event::Pulled(at(10))
+}
+/// Push and pull are under way.
+fn started() -> Machine {
+    let mut m = Machine::new(1, false);
+    assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull()]);
+    m
+}
+/// Nothing to do.
+fn quiet() -> Machine {
+    let mut m = started();
+    assert_eq!(m.handle(10, Event::Pushed(Pushed::default())), []);
+    assert_eq!(m.handle(10, pulled()), []);
+    assert_eq!((m.phase(), m.next_wake()), (Phase::Idle, Some(10 + POLL_MS)));
+    m
+}
+/// A push is under way, and nothing else.
+fn pushing() -> Machine {
+    let mut m = quiet();
+    m.handle(20, Event::LocalChange);
+    assert_eq!(m.handle(20 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+    m
+}
+
+#[test]
+fn what_each_end_of_a_push_leads_to() {
+    /// What is to follow at once.
+    enum Then {
+        /// Nothing; the next try after at least this.
+        Wait(Phase, ErrorCode, i64),
+        Push(usize),
+        Quarantine(&'static str),
+        Stop,
+    }
+    use Then::{Push, Quarantine, Stop, Wait};
+    let table: Vec<(Fault, usize, Then)> = vec![
+        (Fault::Offline, 100, Wait(Phase::Offline, ErrorCode::Offline, 1_000)),
+        (busy(408, None), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
+        (busy(425, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
+        (busy(429, Some(30)), 100, Wait(Phase::Trouble, ErrorCode::RateLimited, 30_000)),
+        (busy(500, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
+        (busy(503, Some(120)), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 120_000)),
+        (Fault::BadReply, 100, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
+        (Fault::BadReply, 1, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
+        (Fault::TooNew, 1, Wait(Phase::Trouble, ErrorCode::TooNew, 1_000)),
+        (Fault::Unauthenticated, 1, Wait(Phase::Trouble, ErrorCode::Unauthenticated, 1_000)),
+        (Fault::TooLarge { certain: true }, 100, Push(50)),
+        (Fault::TooLarge { certain: false }, 3, Push(1)),
+        (Fault::TooLarge { certain: true }, 1, Quarantine("invalid")),
+        (Fault::TooLarge { certain: false }, 1, Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000)),
+        (refused(), 101, Push(50)),
+        (refused(), 2, Push(1)),
+        (refused(), 1, Quarantine("invalid")),
+        (
+            Fault::Refused { code: ErrorCode::Forbidden, reason: "no".into() },
+            1,
+            Quarantine("forbidden"),
+        ),
+        (Fault::SignedOut, 100, Stop),
+    ];
+    for (fault, sent, then) in table {
+        let mut m = pushing();
+        let now = 5_000;
+        let out = m.handle(now, failed(fault.clone(), sent));
+        match then {
+            Wait(phase, code, floor) => {
+                assert_eq!(out, [], "{fault:?}");
+                assert_eq!((m.phase(), m.error()), (phase, Some(code)), "{fault:?}");
+                let next = m.next_try().expect("a timer") - now;
+                assert!((floor..=15 * MIN).contains(&next), "{fault:?} waits {next}");
+                assert_eq!(m.next_wake(), Some(now + next.min(10 + POLL_MS - now)));
+                assert_eq!(
+                    m.handle(now + next - 1, Event::Timer).len(),
+                    0,
+                    "{fault:?}: not before"
+                );
+                assert_eq!(
+                    m.handle(now + next, Event::Timer),
+                    [push(MAX_PUSH_ITEMS)],
+                    "{fault:?}: then"
+                );
+            }
+            Push(limit) => assert_eq!(out, [push(limit)], "{fault:?} of {sent}"),
+            Quarantine(code) => match &out[..] {
+                [Instruction::Quarantine { key: k, rev: 7, code: c, .. }] => {
+                    assert_eq!((k, *c), (&key(), code));
+                    assert_eq!(
+                        m.handle(now, Event::Quarantined),
+                        [push(MAX_PUSH_ITEMS)],
+                        "and on with the others"
+                    );
+                }
+                other => panic!("{fault:?}: {other:?}"),
+            },
+            Stop => {
+                assert_eq!((out.len(), m.phase(), m.next_wake()), (0, Phase::SignedOut, None));
+                for event in [
+                    Event::Tap,
+                    Event::LocalChange,
+                    Event::Timer,
+                    Event::NetworkChanged,
+                    Event::Resume,
+                ] {
+                    assert_eq!(m.handle(now + MIN, event), [], "nothing without a session");
+                }
+                assert_eq!(m.handle(now + MIN, Event::SignedIn), [push(MAX_PUSH_ITEMS), pull()]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
+    let mut m = started();
+    m.handle(1, failed(busy(503, Some(3_600)), 5));
+    m.handle(1, Event::Pulled(at(1)));
+    assert_eq!(m.handle(2, Event::News { usn: 2, epoch: "e".into() }), [pull()]);
+    let mut m = started();
+    m.handle(1, Event::PullFailed(busy(503, Some(3_600))));
+    m.handle(
+        1,
+        Event::Pushed(Pushed { sent: 1, settled: 1, accepted: 1, left: 5, ..Pushed::default() }),
+    );
+    assert_eq!(m.phase(), Phase::Trouble);
+    m.handle(2, Event::Pushed(Pushed::default()));
+    m.handle(2, Event::LocalChange);
+    assert_eq!(m.handle(2 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+}
+
+#[test]
+fn a_tap_and_a_new_network_forget_all_waits() {
+    for event in [Event::Tap, Event::NetworkChanged, Event::Resume, Event::SignedIn] {
+        let mut m = started();
+        m.handle(1, failed(busy(503, Some(3_600)), 5));
+        m.handle(1, Event::PullFailed(Fault::Offline));
+        assert_eq!(m.handle(2, event.clone()), [push(MAX_PUSH_ITEMS), pull()], "{event:?}");
+        assert_eq!(m.phase(), Phase::Running);
+        // And the waits begin small again.
+        m.handle(3, Event::PullFailed(Fault::Offline));
+        m.handle(3, failed(Fault::Offline, 5));
+        assert!(m.next_try().unwrap() <= 3 + 3_000);
+    }
+}
+
+#[test]
+fn a_tap_while_a_request_hangs_is_not_lost() {
+    let mut m = pushing();
+    assert_eq!(m.handle(2_000, Event::Tap), [pull()]);
+    assert_eq!(
+        m.handle(30_000, failed(Fault::Offline, 5)),
+        [push(MAX_PUSH_ITEMS)],
+        "what failed was begun before"
+    );
+    assert_eq!(m.handle(60_000, failed(Fault::Offline, 5)), [], "but only once");
+}
+
+#[test]
+fn local_changes_go_along_for_a_second_and_never_starve() {
+    let mut m = quiet();
+    for ms in 0..10 {
+        m.handle(100 + ms * 90, Event::LocalChange);
+    }
+    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "from the first one on");
+    assert_eq!(m.handle(100 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+    // One that comes while it runs is not forgotten.
+    m.handle(1_200, Event::LocalChange);
+    assert_eq!(
+        m.handle(
+            1_300,
+            Event::Pushed(Pushed {
+                sent: 1,
+                settled: 1,
+                accepted: 1,
+                left: 0,
+                ..Pushed::default()
+            })
+        ),
+        []
+    );
+    assert_eq!(m.handle(1_300 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+    // Nor does it disturb a wait.
+    m.handle(2_400, failed(busy(503, Some(60)), 1));
+    m.handle(2_500, Event::LocalChange);
+    assert_eq!(m.handle(2_500 + DEBOUNCE_MS, Event::Timer), []);
+}
+
+#[test]
+fn what_is_left_goes_at_once_and_batches_grow_again() {
+    const MOST: usize = MAX_PUSH_ITEMS;
+    let mut m = pushing();
+    assert_eq!(m.handle(1, failed(refused(), MOST)), [push(MOST / 2)]);
+    assert_eq!(m.handle(1, failed(refused(), MOST / 2)), [push(MOST / 4)]);
+    let ok = |left| {
+        let sent = MOST / 4;
+        Event::Pushed(Pushed { sent, settled: sent, accepted: sent, left, ..Pushed::default() })
+    };
+    assert_eq!(m.handle(1, ok(750)), [push(MOST / 2)]);
+    assert_eq!(m.handle(1, ok(500)), [push(MOST)]);
+    assert_eq!(m.handle(1, ok(250)), [push(MOST)]);
+    assert_eq!(m.handle(1, ok(0)), []);
+    // A round that moved nothing is not repeated at once.
+    let mut m = pushing();
+    let nothing =
+        Event::Pushed(Pushed { sent: 3, settled: 0, accepted: 0, left: 3, ..Pushed::default() });
+    assert_eq!(m.handle(5_000, nothing), []);
+    assert_eq!(m.handle(6_000, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+}
+
+#[test]
+fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
+    let mut m = pushing();
+    let mut put_away = 0;
+    let mut now = 2_000;
+    let mut todo = vec![push(1)];
+    while now < 2_000 + 5 * MIN {
+        match todo.pop() {
+            Some(Instruction::Push { .. }) => todo.extend(m.handle(now, failed(refused(), 1))),
+            Some(Instruction::Quarantine { .. }) => {
+                put_away += 1;
+                todo.extend(m.handle(now, Event::Quarantined));
+            }
+            Some(Instruction::Pull { .. }) => todo.extend(m.handle(now, pulled())),
+            Some(_) => {}
+            None => {
+                now = m.next_wake().unwrap().max(now + 1);
+                todo.extend(m.handle(now, Event::Timer));
+            }
+        }
+    }
+    assert!((9..40).contains(&put_away), "{put_away} rows in five minutes");
+}
+
+#[test]
+fn pulls_go_on_while_there_is_more_and_shrink_when_a_reply_is_too_large() {
+    let mut m = started();
+    let more = Event::Pulled(Pulled { more: true, ..at(500) });
+    assert_eq!(m.handle(1, more), [pull()]);
+    assert_eq!(m.handle(2, Event::PullFailed(Fault::BadReply)), []);
+    let next = m.next_try().unwrap();
+    assert_eq!(m.handle(next, Event::Timer), [Instruction::Pull { limit: PULL_ROWS / 2 }]);
+    for fault in [Fault::TooNew, refused(), busy(404, None), Fault::Unauthenticated] {
+        let mut m = started();
+        assert_eq!(m.handle(1, Event::PullFailed(fault.clone())), [], "{fault:?}");
+        assert!(m.next_try().is_some());
+    }
+}
+
+#[test]
+fn news_that_are_no_news_cost_nothing() {
+    let mut m = quiet();
+    assert_eq!(m.handle(11, Event::News { usn: 10, epoch: "e".into() }), []);
+    assert_eq!(m.handle(12, Event::News { usn: 9, epoch: "e".into() }), []);
+    assert_eq!(m.handle(13, Event::News { usn: 11, epoch: "e".into() }), [pull()]);
+    m.handle(14, Event::News { usn: 12, epoch: "e".into() });
+    assert_eq!(m.handle(15, Event::Pulled(at(11))), [pull()], "asked again");
+    m.handle(16, pulled());
+    assert_eq!(
+        m.handle(17, Event::News { usn: 1, epoch: "other".into() }),
+        [pull()],
+        "another database"
+    );
+    // Offline, news are proof of a network; a server that asks for patience gets it.
+    let mut m = quiet();
+    m.handle(20, Event::Tap);
+    m.handle(21, Event::PullFailed(Fault::Offline));
+    assert_eq!(m.handle(22, Event::News { usn: 99, epoch: "e".into() }), [pull()]);
+    m.handle(23, Event::PullFailed(busy(503, Some(60))));
+    assert_eq!(m.handle(24, Event::News { usn: 99, epoch: "e".into() }), []);
+}
+
+#[test]
+fn every_five_minutes_by_itself() {
+    let mut m = quiet();
+    let poll = m.next_wake().unwrap();
+    assert_eq!(m.handle(poll - 1, Event::Timer), []);
+    assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()]);
+}
+
+#[test]
+fn the_stream_is_kept_open_and_opened_anew() {
+    let mut m = Machine::new(3, true);
+    assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull(), listen(1)]);
+    m.handle(1, Event::Pushed(Pushed::default()));
+    m.handle(1, pulled());
+    m.handle(1, Event::ListenOpened { stream: 1 });
+    assert!(!m.handle(2, Event::Tap).contains(&listen(2)), "it is open");
+    m.handle(3, Event::Pushed(Pushed::default()));
+    m.handle(3, pulled());
+    assert_eq!(m.handle(4, Event::ListenEnded { stream: 1, fault: Fault::Offline }), []);
+    assert_eq!(m.phase(), Phase::Idle, "a stream that ends is no trouble for the learner");
+    let at = m.next_wake().unwrap();
+    assert!(at <= 4 + 3_000);
+    assert_eq!(m.handle(at, Event::Timer), [listen(2)]);
+    let out = m.handle(at + 1, Event::NetworkChanged);
+    assert_eq!(out, [Instruction::Hangup, push(MAX_PUSH_ITEMS), pull(), listen(3)]);
+    assert_eq!(m.handle(at + 2, Event::SignedOut), [Instruction::Hangup]);
+}
+
+#[test]
+fn a_store_that_fails_is_waited_out() {
+    for lane in [Lane::Push, Lane::Pull] {
+        let mut m = started();
+        assert_eq!(m.handle(1, Event::StoreFailed(lane)), []);
+        assert!(m.next_try().is_some(), "{lane:?} has a timer");
+    }
+}
+
+#[test]
+fn no_state_is_without_a_timer_while_something_waits() {
+    // Whatever comes in whatever order: a signed-in machine that runs nothing always has a next wake.
+    let events = [
+        Event::Start,
+        Event::Resume,
+        Event::Tap,
+        Event::NetworkChanged,
+        Event::LocalChange,
+        Event::Timer,
+        Event::News { usn: 3, epoch: "e".into() },
+        Event::Pushed(Pushed { sent: 2, settled: 0, accepted: 0, left: 2, ..Pushed::default() }),
+        Event::Pushed(Pushed::default()),
+        failed(Fault::Offline, 4),
+        failed(refused(), 4),
+        failed(refused(), 1),
+        failed(busy(500, None), 4),
+        Event::Quarantined,
+        pulled(),
+        Event::PullFailed(Fault::BadReply),
+        Event::StoreFailed(Lane::Push),
+        Event::StoreFailed(Lane::Pull),
+        Event::ListenEnded { stream: 1, fault: Fault::Offline },
+    ];
+    let mut seed = 9_u64;
+    for _ in 0..2_000 {
+        let mut m = Machine::new(seed, true);
+        let mut now = 0;
+        m.handle(now, Event::Start);
+        for _ in 0..30 {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            now += (seed >> 40) as i64 % 4_000;
+            m.handle(now, events[(seed >> 33) as usize % events.len()].clone());
+            assert!(m.next_wake().is_some(), "no timer after {m:?}");
+        }
+    }
+}
+
+#[test]
+fn another_database_is_pulled_from_the_start_at_once() {
+    let mut m = pushing();
+    let other = Pushed { sent: 3, left: 9, other_epoch: true, ..Pushed::default() };
+    assert_eq!(m.handle(5_000, Event::Pushed(other)), [pull()]);
+    assert_eq!(m.handle(6_000, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+}
+
+#[test]
+fn the_end_of_an_earlier_stream_is_not_taken_for_that_of_the_present_one() {
+    for fault in [Fault::Offline, Fault::BadReply, Fault::SignedOut, busy(503, Some(900))] {
+        let mut m = Machine::new(3, true);
+        m.handle(0, Event::Start);
+        m.handle(1, Event::Pushed(Pushed::default()));
+        m.handle(1, pulled());
+        m.handle(2, Event::ListenOpened { stream: 1 });
+        // Another network: the first stream is closed and a second one opened, before the end of the first is heard.
+        let out = m.handle(3, Event::NetworkChanged);
+        assert!(out.contains(&Instruction::Hangup) && out.contains(&listen(2)), "{out:?}");
+        m.handle(4, Event::Pushed(Pushed::default()));
+        m.handle(4, pulled());
+        let out = m.handle(5, Event::ListenEnded { stream: 1, fault: fault.clone() });
+        assert_eq!((out, m.phase()), (vec![], Phase::Idle), "{fault:?}");
+        m.handle(6, Event::ListenOpened { stream: 1 });
+        // The second one is open: no third is asked for, and it is closed at the end.
+        let poll = m.next_wake().expect("the poll");
+        assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()], "{fault:?}");
+        assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::Hangup], "{fault:?}");
+    }
+}
+
+/// How a scripted server answers: one reply for each request of a lane, over and over.
+#[derive(Debug, Clone)]
+struct Script {
+    pushes: Vec<Event>,
+    pulls: Vec<Event>,
+    streams: Vec<Event>,
+    /// News come after each reply and each timer.
+    news: Option<Event>,
+    /// How long a request takes.
+    takes_ms: i64,
+}
+
+/// Runs the machine against the script for so long; the requests of each minute.
+fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
+    let mut m = Machine::new(seed, true);
+    let mut requests = vec![0; (length_ms / MIN) as usize + 1];
+    let (mut pushes, mut pulls, mut streams) = (0, 0, 0);
+    let mut now = 0;
+    // Replies on their way, by the time at which they come.
+    let mut coming: Vec<(i64, Event)> = Vec::new();
+    let mut todo = m.handle(now, Event::Start);
+    while now < length_ms {
+        for instruction in std::mem::take(&mut todo) {
+            let next = |of: &[Event], n: &mut usize| {
+                *n += 1;
+                of[(*n - 1) % of.len()].clone()
+            };
+            let reply = match instruction {
+                Instruction::Push { limit } => match next(&script.pushes, &mut pushes) {
+                    // No reply is to more rows than were sent.
+                    Event::PushFailed { fault, sent, first } => {
+                        Event::PushFailed { fault, sent: sent.min(limit), first }
+                    }
+                    reply => reply,
+                },
+                Instruction::Pull { .. } => next(&script.pulls, &mut pulls),
+                Instruction::Listen { stream } => {
+                    coming.push((now + script.takes_ms, Event::ListenOpened { stream }));
+                    match next(&script.streams, &mut streams) {
+                        Event::ListenEnded { fault, .. } => Event::ListenEnded { stream, fault },
+                        other => other,
+                    }
+                }
+                Instruction::Quarantine { .. } => {
+                    coming.push((now, Event::Quarantined));
+                    continue;
+                }
+                Instruction::Hangup => continue,
+            };
+            requests[(now / MIN) as usize] += 1;
+            coming.push((now + script.takes_ms, reply));
+        }
+        if let Some(first) = (0..coming.len()).min_by_key(|i| coming[*i].0) {
+            let wake = m.next_wake().unwrap_or(i64::MAX);
+            if coming[first].0 <= wake.max(now) {
+                let (at, reply) = coming.remove(first);
+                now = now.max(at);
+                todo.extend(m.handle(now, reply));
+                if let Some(news) = &script.news {
+                    todo.extend(m.handle(now, news.clone()));
+                }
+                continue;
+            }
+        }
+        now = m.next_wake().expect("a timer").max(now);
+        todo.extend(m.handle(now, Event::Timer));
+        if let Some(news) = &script.news {
+            todo.extend(m.handle(now, news.clone()));
+        }
+    }
+    requests
+}
+
+/// Replies without any progress.
+fn idle_pushes() -> Vec<Event> {
+    vec![
+        Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
+        Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() }),
+        Event::Pushed(Pushed::default()),
+        failed(Fault::Offline, 5),
+        failed(Fault::BadReply, 1),
+        failed(Fault::TooNew, 5),
+        failed(Fault::Unauthenticated, 5),
+        failed(Fault::TooLarge { certain: false }, 2_000),
+        failed(Fault::TooLarge { certain: true }, 2_000),
+        failed(refused(), 2_000),
+        failed(refused(), 1),
+        failed(busy(503, Some(0)), 5),
+        Event::StoreFailed(Lane::Push),
+    ]
+}
+fn idle_pulls() -> Vec<Event> {
+    let other = |epoch: &str, usn, more| {
+        Event::Pulled(Pulled { more, usn, epoch: epoch.into(), other_epoch: true })
+    };
+    vec![
+        Event::Pulled(Pulled { more: true, ..at(0) }),
+        Event::Pulled(at(0)),
+        other("a", 0, true),
+        other("b", 0, true),
+        Event::PullFailed(Fault::Offline),
+        Event::PullFailed(Fault::BadReply),
+        Event::PullFailed(Fault::TooNew),
+        Event::PullFailed(Fault::Unauthenticated),
+        Event::PullFailed(busy(503, Some(0))),
+        Event::StoreFailed(Lane::Pull),
+    ]
+}
+fn some(of: &[Event], seed: &mut u64) -> Vec<Event> {
+    let mut next = || {
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) as usize
+    };
+    (0..1 + next() % 4).map(|_| of[next() % of.len()].clone()).collect()
+}
+
+#[test]
+fn two_servers_behind_one_address_are_not_asked_in_a_hot_loop() {
+    // Each request meets the other server: both lanes find another epoch each time, with and without a page of rows between.
+    let epoch = |name: &str| {
+        Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
+    };
+    let page = |name: &str| {
+        Event::Pulled(Pulled { more: true, usn: 500, epoch: name.into(), other_epoch: false })
+    };
+    let done = |name: &str| {
+        Event::Pulled(Pulled { more: false, usn: 900, epoch: name.into(), other_epoch: false })
+    };
+    let flip = Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() });
+    let sent = Event::Pushed(Pushed { sent: 5, settled: 5, accepted: 5, ..Pushed::default() });
+    for pulls in [
+        vec![epoch("a"), epoch("b")],
+        vec![epoch("a"), page("a"), epoch("b"), page("b")],
+        vec![epoch("a"), page("a"), done("a"), epoch("b"), page("b"), done("b")],
+    ] {
+        for pushes in [vec![flip.clone()], vec![sent.clone()], vec![flip.clone(), sent.clone()]] {
+            let script = Script {
+                pushes,
+                pulls: pulls.clone(),
+                streams: vec![Event::ListenEnded { stream: 0, fault: Fault::Offline }],
+                news: Some(Event::News { usn: 1 << 40, epoch: "c".into() }),
+                takes_ms: 0,
+            };
+            let minutes = minutes(&script, 7, 120 * MIN);
+            assert!(minutes.iter().all(|n| *n <= 100), "{script:?}: {minutes:?}");
+            let late: u32 = minutes[60..].iter().sum();
+            assert!(late <= 60 * 4, "{script:?}: {late} requests in the second hour: {minutes:?}");
+        }
+    }
+}
+
+#[test]
+fn replies_without_progress_never_make_a_hot_loop() {
+    let count = if std::env::var_os("CARREL_LONG").is_some() { 200_000 } else { 3_000 };
+    let ends = [Fault::Offline, Fault::BadReply, busy(503, Some(0)), Fault::Unauthenticated]
+        .map(|fault| Event::ListenEnded { stream: 0, fault });
+    let mut seed = 11_u64;
+    for n in 0..count {
+        let news = match n % 3 {
+            0 => None,
+            1 => Some(Event::News { usn: 1 << 40, epoch: "e".into() }),
+            _ => Some(Event::News { usn: 1 << 40, epoch: "other".into() }),
+        };
+        let script = Script {
+            pushes: some(&idle_pushes(), &mut seed),
+            pulls: some(&idle_pulls(), &mut seed),
+            streams: some(&ends, &mut seed),
+            news,
+            takes_ms: [0, 1, 300][n % 3],
+        };
+        let minutes = minutes(&script, seed, 60 * MIN);
+        // Bisecting takes eleven requests for each of nine rows at most; all else is a few.
+        assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
+        let late = minutes[30..60].iter().sum::<u32>();
+        assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
+    }
+}
+
+#[test]
+fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
+    // Every page moves on, for ever.
+    let mut m = Machine::new(5, false);
+    let (mut now, mut usn, mut requests) = (0, 0, 0);
+    let mut todo = m.handle(now, Event::Start);
+    while now < 10 * MIN {
+        match todo.pop() {
+            Some(Instruction::Pull { .. }) => {
+                (requests, usn) = (requests + 1, usn + 1);
+                assert!(requests <= 11 * MAX_ROUNDS, "{requests} requests by {now} ms");
+                todo.extend(m.handle(now, Event::Pulled(Pulled { more: true, ..at(usn) })));
+            }
+            Some(Instruction::Push { .. }) => {
+                todo.extend(m.handle(now, Event::Pushed(Pushed::default())));
+            }
+            Some(_) => {}
+            None => {
+                now = m.next_wake().expect("a timer");
+                todo.extend(m.handle(now, Event::Timer));
+            }
+        }
+    }
+    assert!(requests > 1);
+    // A tap is heard in spite of it.
+    assert!(m.next_wake().is_some());
+}
+
+#[test]
+fn rows_that_change_while_they_are_sent_are_no_stall() {
+    let mut m = pushing();
+    let mut now = 5_000;
+    for _ in 0..20 {
+        m.handle(now, Event::LocalChange);
+        let moved_on = Pushed { sent: 1, settled: 0, left: 1, ..Pushed::default() };
+        assert_eq!(m.handle(now + 10, Event::Pushed(moved_on)), []);
+        assert_eq!(m.phase(), Phase::Idle);
+        assert_eq!(m.handle(now + 10 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
+        now += 2_000;
+    }
+}
+
+#[test]
+fn a_restored_backup_is_followed_at_once_and_again_a_day_later() {
+    let mut m = quiet();
+    for day in 0..3 {
+        let now = 100_000 + day * 24 * 60 * MIN;
+        m.handle(now, Event::Tap);
+        m.handle(now, Event::Pushed(Pushed::default()));
+        let other = Pulled { more: true, usn: 0, epoch: format!("day {day}"), other_epoch: true };
+        assert_eq!(m.handle(now + 1, Event::Pulled(other)), [pull()], "day {day}");
+        let all = Pulled { usn: 10, epoch: format!("day {day}"), ..Pulled::default() };
+        assert_eq!(m.handle(now + 2, Event::Pulled(all)), [], "day {day}");
+        assert_eq!(m.phase(), Phase::Idle);
+    }
+}

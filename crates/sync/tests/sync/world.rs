@@ -1,0 +1,103 @@
+//! A device in a folder of its own.
+
+use std::{path::Path, sync::Arc};
+
+use carrel_learning::{
+    Learning,
+    store::{Options, Store},
+};
+use carrel_sync::{Engine, Event, Machine, Transport};
+use carrel_system::{Clock, IdGen};
+use carrel_testkit::{
+    FakeClock, PaperServer, SeededIds,
+    work::{options, tick},
+};
+use tempfile::TempDir;
+
+/// One learner's device.
+pub struct Device {
+    pub clock: FakeClock,
+    pub store: Arc<Store>,
+    pub learning: Learning,
+    pub engine: Arc<Engine>,
+    number: u128,
+    dir: Arc<TempDir>,
+}
+
+impl Device {
+    pub fn new(number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
+        Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
+    }
+    /// One whose file may have only so many pages more than an empty one.
+    pub fn with_little_space(
+        number: u128,
+        clock: &FakeClock,
+        server: &Arc<PaperServer>,
+        pages: u32,
+    ) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        drop(Store::open(dir.path(), options(number, clock)).unwrap());
+        let empty = std::fs::metadata(dir.path().join("user.db")).unwrap().len() / 4096;
+        Self::at(dir, number, clock, server, Some(empty as u32 + pages))
+    }
+    fn at(
+        dir: Arc<TempDir>,
+        number: u128,
+        clock: &FakeClock,
+        server: &Arc<PaperServer>,
+        page_limit: Option<u32>,
+    ) -> Self {
+        let options = Options { page_limit, ..options(number, clock) };
+        let store = Arc::new(Store::open(dir.path(), options).unwrap());
+        let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));
+        let transport =
+            Transport::new(server.clone(), PaperServer::BASE, None, Arc::new(clock.clone()));
+        let machine = Machine::new(number as u64, false);
+        let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
+        let learning = Learning::new(store.clone(), ids);
+        Self { clock: clock.clone(), store, learning, engine, number, dir }
+    }
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+    /// The app is closed and started again.
+    pub async fn restart(self, server: &Arc<PaperServer>) -> Self {
+        self.store.close().await;
+        let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
+        drop(self);
+        Self::at(dir, number, &clock, server, None)
+    }
+
+    pub async fn tick(&self, text: &str) {
+        self.learning.record(tick(text)).await.unwrap();
+    }
+    /// "Sync now", to its end.
+    pub async fn sync(&self) {
+        self.engine.step(Event::Tap).await.unwrap();
+    }
+    /// Syncs, and lets time pass for what waits, until nothing waits any more. Gives how long it took.
+    pub async fn sync_until_quiet(&self) -> i64 {
+        self.sync().await;
+        let mut passed = 0;
+        for _ in 0..2_000 {
+            if self.waiting().await == 0 && self.engine.next_try_in().is_none() {
+                return passed;
+            }
+            let nap = self.engine.next_wake_in().expect("something waits, so there is a timer");
+            self.clock.advance(nap);
+            passed += nap;
+            self.engine.step(Event::Timer).await.unwrap();
+        }
+        panic!("the outbox does not empty: {} wait", self.waiting().await);
+    }
+    pub async fn waiting(&self) -> u32 {
+        self.store.read(carrel_learning::store::outbox::counts).await.unwrap().0
+    }
+    pub async fn refused(&self) -> Vec<carrel_learning::store::outbox::Refused> {
+        self.store.read(carrel_learning::store::outbox::refused).await.unwrap()
+    }
+    pub async fn done(&self, root: &str) -> Vec<String> {
+        let done = self.learning.done_sections(root).await.unwrap();
+        done.into_iter().map(|i| i.to_string()).collect()
+    }
+}

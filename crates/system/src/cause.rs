@@ -1,0 +1,117 @@
+//! Why a file or a database could not be opened, read or written.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::Path,
+};
+
+use carrel_model::ErrorCode;
+
+/// Bytes that a probe writes. The index of a write-ahead log takes 32 KiB, the log and a new file as much again.
+const PROBE_BYTES: usize = 128 * 1024;
+/// A database needs four descriptors: file, log, index of the log, folder.
+const PROBE_FILES: usize = 4;
+
+/// The reason for a failure, as far as it decides what to do next. Only `Corrupt` is about the contents of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The file is damaged: SQLite reported `CORRUPT` or `NOTADB`, or a check found damage. Confirm it with
+    /// `carrel_sqlite::confirm_damage` before anything is done to the file.
+    Corrupt,
+    /// No space on the disk, or no quota.
+    Full,
+    /// Another connection holds the file.
+    Busy,
+    /// A newer version of the app made the file.
+    Newer,
+    /// Not permitted, or a read-only file system.
+    Denied,
+    /// The process or the system has no file descriptor left.
+    TooManyFiles,
+    /// None of these, for example an input/output error of the device.
+    Other,
+}
+
+impl Cause {
+    /// The cause of a failed call to the file system.
+    pub fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
+            _ if error.raw_os_error().is_some_and(too_many_files) => Self::TooManyFiles,
+            _ => Self::Other,
+        }
+    }
+
+    /// Writes a temporary file into the folder and removes it; gives the reason if that fails, and `None` if it works.
+    pub fn probe(folder: &Path) -> Option<Self> {
+        let attempt = || {
+            let mut file = tempfile::tempfile_in(folder)?;
+            let mut others = Vec::new();
+            for _ in 1..PROBE_FILES {
+                others.push(file.try_clone()?);
+            }
+            // Bytes that a file system cannot compress.
+            let mut bytes = vec![0; PROBE_BYTES];
+            blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+            file.write_all(&bytes)?;
+            file.sync_data()
+        };
+        attempt().err().map(|e| Self::of_io(&e))
+    }
+
+    /// The code that is reported for this cause.
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::Corrupt => ErrorCode::Corrupt,
+            Self::Full => ErrorCode::DiskFull,
+            Self::Busy => ErrorCode::Unavailable,
+            Self::Newer | Self::Denied | Self::TooManyFiles | Self::Other => ErrorCode::Storage,
+        }
+    }
+
+    /// What a person can do, in English; empty if there is nothing to say.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Corrupt => {
+                "restore the newest backup and sync: rows that the other side has come back"
+            }
+            Self::Full => "make room on the disk; nothing was lost",
+            Self::Busy => "another program holds the file; try again",
+            Self::Newer => "update Carrel; the file was left as it is",
+            Self::Denied => "allow this user to write to the folder and the file",
+            Self::TooManyFiles => "close other programs, or raise the limit of open files",
+            Self::Other => "",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Corrupt => "damaged",
+            Self::Full => "disk full",
+            Self::Busy => "in use",
+            Self::Newer => "newer version",
+            Self::Denied => "not permitted",
+            Self::TooManyFiles => "too many open files",
+            Self::Other => "unknown cause",
+        })
+    }
+}
+
+#[cfg(unix)]
+fn too_many_files(errno: i32) -> bool {
+    // ENFILE and EMFILE, the same numbers on Linux, Android, macOS, iOS and the BSDs.
+    matches!(errno, 23 | 24)
+}
+#[cfg(windows)]
+fn too_many_files(errno: i32) -> bool {
+    // ERROR_TOO_MANY_OPEN_FILES
+    errno == 4
+}
+#[cfg(not(any(unix, windows)))]
+fn too_many_files(_: i32) -> bool {
+    false
+}

@@ -1,0 +1,19 @@
+//! What the operating system provides, behind traits where a test has to replace it: clocks, random ids, files that are
+//! written whole, free space on a disk.
+//!
+//! Not here: databases (`carrel-sqlite`), the network (`carrel-net`).
+
+mod blocking;
+mod cause;
+mod clock;
+mod disk;
+pub mod files;
+mod ids;
+mod storage_error;
+
+pub use blocking::{Panicked, blocking};
+pub use cause::Cause;
+pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, SystemDisk};
+pub use ids::{IdGen, SystemIds};
+pub use storage_error::StorageError;

@@ -1,0 +1,272 @@
+//! A server on paper: the same joins and change numbers as the real one, in memory, and every way to misbehave.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::Read,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_model::{
+    ErrorCode,
+    lattice::{Join, Row, RowKey},
+    wire::{Meta, Problem, PullReply, PulledRow, PushReply, PushRequest, PushResult, ResultCode},
+};
+use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use futures_util::stream;
+use http::{HeaderMap, header};
+use serde_json::value::to_raw_value;
+use tokio::sync::{Notify, oneshot};
+
+/// What happens to one request.
+pub enum Fate {
+    /// It never arrives.
+    LoseRequest,
+    /// It is done, but nobody hears of it.
+    LoseReply,
+    /// It is not done; this comes back.
+    Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// It is done; this comes back all the same.
+    DoAndAnswer(u16, Vec<u8>),
+    /// It is done, and the reply is held until told.
+    Hold { done: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
+}
+
+#[derive(Default)]
+pub struct Paper {
+    pub epoch: String,
+    pub usn: u64,
+    pub rows: BTreeMap<RowKey, (u64, Row)>,
+    /// Text of rows that no client of today knows.
+    pub foreign: Vec<(u64, String)>,
+    /// By path, the fates of the next requests.
+    pub fates: BTreeMap<&'static str, VecDeque<Fate>>,
+    pub refuse: BTreeMap<RowKey, ResultCode>,
+    /// A request with one of these is refused as a whole.
+    pub choke_on: Vec<RowKey>,
+    pub max_items: Option<usize>,
+    pub clock_ms: Option<i64>,
+    pub requests: BTreeMap<&'static str, usize>,
+    pub pushed_items: usize,
+    pub pulled_rows: usize,
+    pub down: bool,
+}
+
+pub struct PaperServer {
+    state: Mutex<Paper>,
+    pub asked: Notify,
+}
+
+pub fn problem(status: u16, code: ErrorCode) -> Vec<u8> {
+    let problem = Problem {
+        problem_type: format!("/problems/{}", code.as_str()),
+        title: "no".into(),
+        status,
+        code,
+        detail: format!("because of {}", code.as_str()),
+        hint: String::new(),
+        retryable: false,
+        correlation_id: String::new(),
+        retry_after_ms: None,
+    };
+    serde_json::to_vec(&problem).unwrap()
+}
+
+fn reply(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Reply {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, value.parse().unwrap());
+    }
+    Reply { status, headers: map, body: Box::pin(stream::iter([Ok(Bytes::from(body))])) }
+}
+
+impl PaperServer {
+    pub const BASE: &'static str = "http://paper.invalid";
+
+    pub fn new() -> Arc<Self> {
+        let state = Paper { epoch: "e1".into(), ..Paper::default() };
+        Arc::new(Self { state: Mutex::new(state), asked: Notify::new() })
+    }
+    pub fn paper(&self) -> MutexGuard<'_, Paper> {
+        self.state.lock().unwrap()
+    }
+    pub fn fate(&self, path: &'static str, fate: Fate) {
+        self.paper().fates.entry(path).or_default().push_back(fate);
+    }
+    pub fn row(&self, key: &RowKey) -> Option<Row> {
+        self.paper().rows.get(key).map(|(_, row)| row.clone())
+    }
+    pub fn put(&self, row: impl Into<Row>) {
+        self.paper().join(row.into());
+    }
+    /// How many rows it has.
+    pub fn held(&self) -> usize {
+        self.paper().rows.len()
+    }
+    pub fn requests(&self, path: &'static str) -> usize {
+        self.paper().requests.get(path).copied().unwrap_or(0)
+    }
+}
+
+impl Paper {
+    pub fn join(&mut self, row: Row) {
+        let next = self.usn + 1;
+        match self.rows.get_mut(&row.key()) {
+            Some((usn, known)) => {
+                let before = known.clone();
+                known.join(&row);
+                if *known != before {
+                    (*usn, self.usn) = (next, next);
+                }
+            }
+            None => {
+                self.rows.insert(row.key(), (next, row));
+                self.usn = next;
+            }
+        }
+    }
+
+    fn push(&mut self, request: &Request) -> (u16, Vec<u8>) {
+        let body = request.body.clone().unwrap();
+        let mut text = Vec::new();
+        if request.headers.contains_key(header::CONTENT_ENCODING) {
+            flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut text).unwrap();
+        } else {
+            text.extend_from_slice(&body);
+        }
+        let batch: PushRequest = serde_json::from_slice(&text).unwrap();
+        if self.max_items.is_some_and(|most| batch.items.len() > most) {
+            return (413, problem(413, ErrorCode::TooLarge));
+        }
+        let rows: Vec<Row> =
+            batch.items.iter().map(|i| serde_json::from_str(i.get()).unwrap()).collect();
+        self.pushed_items += rows.len();
+        if rows.iter().any(|r| self.choke_on.contains(&r.key())) {
+            return (422, problem(422, ErrorCode::InvalidRequest));
+        }
+        let mut results = Vec::new();
+        let before = self.usn;
+        let mut own = true;
+        for (index, row) in (0..).zip(rows) {
+            let ahead = self.clock_ms.is_some_and(|now| {
+                let month = 31 * 24 * 3_600_000;
+                row.stamp().is_some_and(|s| s.ms() > now.saturating_add(300_000))
+                    || row.wall_ms().is_some_and(|ms| ms > now.saturating_add(month))
+            });
+            let code = match self.refuse.get(&row.key()) {
+                Some(code) => *code,
+                None if ahead => ResultCode::ClockSkew,
+                None => ResultCode::Ok,
+            };
+            if code == ResultCode::Ok {
+                let (sent, usn) = (row.clone(), self.usn);
+                self.join(row);
+                own &= self.usn == usn || self.rows[&sent.key()].1 == sent;
+            }
+            let reason =
+                if code == ResultCode::Ok { String::new() } else { format!("{code:?} on paper") };
+            results.push(PushResult { index, code, reason });
+        }
+        let reply = PushReply {
+            epoch: self.epoch.clone(),
+            usn: self.usn,
+            own_since: own.then_some(before),
+            results,
+        };
+        (200, serde_json::to_vec(&reply).unwrap())
+    }
+
+    fn pull(&mut self, query: &str) -> (u16, Vec<u8>) {
+        let value = |name: &str| -> u64 {
+            query
+                .split('&')
+                .find_map(|p| p.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+                .unwrap()
+        };
+        let (since, limit) = (value("since"), value("limit") as usize);
+        let mut rows: Vec<PulledRow> = self
+            .rows
+            .values()
+            .map(|(usn, row)| PulledRow { usn: *usn, row: to_raw_value(row).unwrap() })
+            .chain(self.foreign.iter().map(|(usn, text)| PulledRow {
+                usn: *usn,
+                row: serde_json::value::RawValue::from_string(text.clone()).unwrap(),
+            }))
+            .filter(|r| r.usn > since)
+            .collect();
+        rows.sort_by_key(|r| r.usn);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().map_or(since, |r| r.usn);
+        self.pulled_rows += rows.len();
+        let reply = PullReply { epoch: self.epoch.clone(), rows, next, more };
+        (200, serde_json::to_vec(&reply).unwrap())
+    }
+
+    fn answer(&mut self, path: &str, query: &str, request: &Request) -> (u16, Vec<u8>) {
+        match path {
+            "/api/sync/push" => self.push(request),
+            "/api/sync/pull" => self.pull(query),
+            "/api/meta" => {
+                let meta = Meta {
+                    name: "Paper".into(),
+                    version: "1".into(),
+                    epoch: self.epoch.clone(),
+                    server_id: String::new(),
+                    identity_proof: None,
+                    sync_versions: vec![1],
+                    signing_key: String::new(),
+                    registration_open: true,
+                    now_ms: self.clock_ms.unwrap_or(0),
+                };
+                (200, serde_json::to_vec(&meta).unwrap())
+            }
+            _ => (404, problem(404, ErrorCode::NotFound)),
+        }
+    }
+}
+
+const PATHS: [&str; 4] = ["/api/sync/push", "/api/sync/pull", "/api/meta", "/api/sync/events"];
+
+#[async_trait]
+impl Http for PaperServer {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let rest = request.url.strip_prefix(Self::BASE).unwrap().to_owned();
+        let (path, query) = rest.split_once('?').unwrap_or((&rest, ""));
+        let path = *PATHS.iter().find(|p| **p == path).unwrap();
+        let lost = || Failure::new(FailureKind::Timeout, "lost");
+        let fate = {
+            let mut paper = self.paper();
+            *paper.requests.entry(path).or_default() += 1;
+            if paper.down {
+                return Err(Failure::new(FailureKind::Connect, "refused"));
+            }
+            paper.fates.get_mut(path).and_then(VecDeque::pop_front)
+        };
+        self.asked.notify_waiters();
+        let answer = || self.paper().answer(path, query, &request);
+        match fate {
+            None => {
+                let (status, body) = answer();
+                Ok(reply(status, &[], body))
+            }
+            Some(Fate::LoseRequest) => Err(lost()),
+            Some(Fate::LoseReply) => {
+                answer();
+                Err(lost())
+            }
+            Some(Fate::Answer(status, headers, body)) => Ok(reply(status, &headers, body)),
+            Some(Fate::DoAndAnswer(status, body)) => {
+                answer();
+                Ok(reply(status, &[], body))
+            }
+            Some(Fate::Hold { done, go_on }) => {
+                let (status, body) = answer();
+                let _ = done.send(());
+                let _ = go_on.await;
+                Ok(reply(status, &[], body))
+            }
+        }
+    }
+}
