@@ -2,6 +2,7 @@
 //!
 //! Not here: rules, SQL, HTTP. A call from the window goes to `host`, and nothing comes back but its reply.
 
+mod dev_sign_in;
 mod host;
 mod shell;
 
@@ -29,7 +30,7 @@ fn build() -> tauri::Result<tauri::App> {
         .setup(move |app| {
             let open = host::open(app.handle(), &profile);
             #[cfg(debug_assertions)]
-            tauri::async_runtime::block_on(shell::greet::sign_in(app.handle(), &open));
+            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &open));
             app.manage(open);
             shell::window::open(app.handle(), &profile)?;
             Ok(())

@@ -33,7 +33,7 @@ use carrel_client::{
     core::{Config, Core, OpenAccount},
 };
 use carrel_commands::{Host, api::error::CommandError, dispatch};
-use carrel_content::{blobs::BlobStore, library::Kind};
+use carrel_content::{Kind, blobs::BlobStore};
 use carrel_learning::Step;
 use carrel_model::{BlobHash, ItemId, lattice::ItemKind, wire::LoginRequest};
 use carrel_net::{Failure, Http, LiveHttp, Reply, Request};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use carrel_client::{account, core::Core};
-use carrel_content::{download::Wish, library::Kind};
+use carrel_content::{Kind, download::Wish};
 use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
 use carrel_net::LiveHttp;
 use carrel_server::RunningServer;

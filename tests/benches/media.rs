@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use carrel_content::{
     images,
-    images::{Ask, Fit},
+    images::{Fit, ImageRequest},
 };
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
 use image::{DynamicImage, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
@@ -68,7 +68,7 @@ pub fn measure(table: &mut Table) {
         );
         row(table, &format!("scale 12 megapixels to {width}"), times);
 
-        let ask = Ask { fit: Fit::Inside, ..Ask::width(width) };
+        let ask = ImageRequest { fit: Fit::Inside, ..ImageRequest::width(width) };
         let times = beside(
             || {
                 let facts = images::probe(&file).expect("a picture");

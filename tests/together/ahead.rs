@@ -1,10 +1,7 @@
 //! Ahead of the learner: the next two lessons come while nobody pays for each byte, and what was read last is warm after a start.
 
 use carrel_client::core::OpenAccount;
-use carrel_content::{
-    download::Known,
-    library::{Kind, Reach},
-};
+use carrel_content::{Kind, download::Known, prefetch::PrefetchState};
 use carrel_learning::Step;
 use carrel_model::{
     content::{Block, ManifestContent, Quiz, SectionBody},
@@ -14,7 +11,7 @@ use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::
 
 use crate::desk::{self, Netted, soon};
 
-async fn until_done(account: &OpenAccount) -> Reach {
+async fn until_done(account: &OpenAccount) -> PrefetchState {
     let mut reach = account.content.ahead.reach();
     soon("what comes ahead", async {
         reach.wait_for(|r| r.is_done).await.expect("it runs").clone()

@@ -18,8 +18,8 @@ use carrel_client::{
     core::{Config, Core, OpenAccount},
 };
 use carrel_content::{
+    Kind,
     download::{Phase, Wish},
-    library::Kind,
 };
 use carrel_model::{
     BlobHash, ErrorCode,

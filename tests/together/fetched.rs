@@ -237,10 +237,8 @@ async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
     let core = desk::open(dir.path(), desk::live(), &clock, 7, false).await;
     let account = core.account().expect("the account opens");
     let downloads = &account.content.downloads;
-    let course = carrel_content::download::Wish::whole(
-        carrel_content::library::Kind::Course,
-        &content::course(),
-    );
+    let course =
+        carrel_content::download::Wish::whole(carrel_content::Kind::Course, &content::course());
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
     let proof = downloads.prove(&course).await.expect("a proof");
     assert!(proof.lacks.is_empty(), "{:?}", proof.lacks);

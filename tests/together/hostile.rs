@@ -8,7 +8,7 @@ use carrel_client::{
     Error,
     core::{Core, OpenAccount},
 };
-use carrel_content::library::{Filter, Kind};
+use carrel_content::{Kind, library::Filter};
 use carrel_model::{
     BlobHash, ErrorCode,
     content::SignedManifest,

@@ -10,8 +10,8 @@ use std::{
 
 use carrel_client::core::{Core, OpenAccount};
 use carrel_content::{
+    Kind,
     download::{Phase, Reason, Wish},
-    library::Kind,
 };
 use carrel_model::{
     BlobHash, UserId,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::TcpStream};
 
 use carrel_commands::{api::event::UiEvent, events};
-use carrel_content::{download::Phase as DownloadPhase, library::Kind};
+use carrel_content::{Kind, download::Phase as DownloadPhase};
 use carrel_learning::Step;
 use carrel_model::{
     content::{ManifestContent, Quiz, Response, SectionBody},

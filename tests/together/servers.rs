@@ -14,7 +14,7 @@ use carrel_commands::{
     },
     dispatch, events,
 };
-use carrel_content::library::Kind;
+use carrel_content::Kind;
 use carrel_learning::Step;
 use carrel_model::{
     ErrorCode,

@@ -17,8 +17,8 @@ use carrel_client::{
 };
 use carrel_commands::{Host, api::error::CommandError, dispatch};
 use carrel_content::{
+    Kind,
     download::Phase,
-    library::Kind,
     storage::{Storage, StorageOptions},
 };
 use carrel_model::ErrorCode;

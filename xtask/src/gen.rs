@@ -10,14 +10,14 @@ use std::{
 };
 
 use crate::{
+    programs,
     sh::{self, Result},
-    test,
 };
 
 const API: &str = "ui/src/lib/api";
 
 pub fn run(args: &[String]) -> Result {
-    test::build()?;
+    programs::build_tests()?;
     if args.iter().any(|arg| arg == "--check") { check() } else { generate() }
 }
 

@@ -16,6 +16,7 @@ mod demo;
 mod dev;
 mod r#gen;
 mod platforms;
+mod programs;
 mod run;
 mod setup;
 mod sh;

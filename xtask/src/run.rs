@@ -4,16 +4,16 @@ use std::fs;
 
 use crate::{
     demo::{self, Demo},
+    programs,
     setup::{self, Part},
     sh::{self, Background, Result},
-    test,
     window::{screen, walk},
 };
 
 pub fn run(args: &[String]) -> Result {
     let alone = !screen::person_present();
     setup::system(if alone { &[Part::App, Part::E2e] } else { &[Part::App] })?;
-    build()?;
+    programs::build()?;
     if alone {
         println!("no display: walking through the real window by itself");
         return walk::walk();
@@ -30,23 +30,9 @@ pub fn run(args: &[String]) -> Result {
         demo::LOGIN,
         demo::PASSWORD
     );
-    let mut app = sh::program(app());
+    let mut app = sh::program(programs::app());
     // A debug build signs in by itself when it finds this; a release build knows no such thing.
     app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
     app.env("CARREL_DATA_DIR", place.join("device")).env("CARREL_DEMO_DIR", demo.library());
     Background::start("carrel", &app, &place.join("app.log"))?.wait()
-}
-
-/// The UI, then the programs: the app has the UI inside.
-pub fn build() -> Result {
-    setup::node("ui")?;
-    if sh::root().join("ui/package.json").exists() {
-        sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
-    }
-    test::build()
-}
-
-/// The built app.
-pub fn app() -> std::path::PathBuf {
-    sh::target().join("debug").join(format!("carrel{}", std::env::consts::EXE_SUFFIX))
 }

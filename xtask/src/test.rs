@@ -9,7 +9,7 @@ use std::{
 use crate::{
     breaks,
     checks::{arrows, hygiene, licences, modules, weight},
-    r#gen, platforms,
+    r#gen, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
     window,
@@ -38,7 +38,7 @@ const STEPS: &[Step] = &[
     Step { name: "ui build", run: || ui("build") },
     Step { name: "ui weight", run: || if has_ui() { passed(weight::check()) } else { Ok(NO_UI) } },
     Step { name: "clippy", run: clippy },
-    Step { name: "build", run: || passed(build()) },
+    Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
     Step { name: "rust tests", run: rust_tests },
     Step {
@@ -150,21 +150,6 @@ fn clippy() -> Result<Outcome> {
     let args =
         ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
     passed(sh::run(sh::cargo().args(args)))
-}
-
-/// Builds every program and test. Always the whole workspace, so that features, and with them every build, are
-/// the same for each step: a build of one package alone would compile half of the dependencies a second time.
-pub fn build() -> Result {
-    sh::run(sh::cargo().args([
-        "build",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--examples",
-        "--locked",
-        "--quiet",
-    ]))
 }
 
 fn gen_check() -> Result<Outcome> {

@@ -14,8 +14,8 @@ use std::{
 };
 
 use carrel_content::{
+    Content,
     download::{Conditions, Known, Sensors},
-    library::Content,
     media::MediaServer,
     storage::Storage,
 };

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use carrel_client::{
     Change,
     content::{
+        Kind,
         download::{Phase, State, Wish},
-        library::Kind,
     },
     core::{Core, OpenAccount},
 };

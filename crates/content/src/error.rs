@@ -3,9 +3,18 @@
 use carrel_model::ErrorCode;
 use carrel_sqlite::{DatabaseError, StorageError, storage_error};
 
-use crate::storage::Limit;
-
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The limit that a request exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The device's budget for content.
+    Budget,
+    /// The disk itself, or the floor that stays free on it.
+    Disk,
+    /// No limit: the index of content cannot be opened now.
+    Index,
+}
 
 /// Everything this crate reports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
 
-use crate::lattice::TIME_MS;
+/// Times a row may carry: from 2000-01-01 to 2200-01-01, in milliseconds since 1970 (UTC).
+pub const TIME_MS: std::ops::RangeInclusive<i64> = 946_684_800_000..=7_258_118_400_000;
 
 /// A hybrid logical time. `Hlc::ZERO` means "never written". In JSON 16 hex digits, because JavaScript's numbers are too short.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, TS)]

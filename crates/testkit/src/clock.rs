@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 /// Clones share the time.
 #[derive(Clone)]
 pub struct FakeClock {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ClockState>>,
 }
 
-struct State {
+struct ClockState {
     wall_ms: i64,
     mono_ms: i64,
     /// What the learner's own zone adds to UTC.
@@ -29,7 +29,7 @@ impl FakeClock {
     pub const NOON: i64 = 1_795_176_000_000;
 
     pub fn new(wall_ms: i64) -> Self {
-        let state = State { wall_ms, mono_ms: 0, zone_ms: 0, sleepers: Vec::new() };
+        let state = ClockState { wall_ms, mono_ms: 0, zone_ms: 0, sleepers: Vec::new() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
     pub fn noon() -> Self {
@@ -75,7 +75,7 @@ impl FakeClock {
         s.sleepers.len()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

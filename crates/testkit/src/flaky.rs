@@ -51,11 +51,11 @@ pub enum Moment {
 pub struct FlakyHttp {
     inner: Arc<dyn Http>,
     time: Timeline,
-    state: Mutex<State>,
+    state: Mutex<NetworkState>,
     reached: Notify,
 }
 
-struct State {
+struct NetworkState {
     chance: Chance,
     faults: Faults,
     fired: BTreeMap<Fault, u64>,
@@ -73,7 +73,7 @@ struct State {
 impl FlakyHttp {
     /// Healthy until `set`.
     pub fn new(inner: Arc<dyn Http>, time: &Timeline, chance: Chance) -> Self {
-        let state = State {
+        let state = NetworkState {
             chance,
             faults: Faults::none(),
             fired: BTreeMap::new(),
@@ -135,7 +135,7 @@ impl FlakyHttp {
         self.time.advance(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
         Failure::new(FailureKind::Timeout, format!("no answer within {} ms", timeout.as_millis()))
     }
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NetworkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -229,7 +229,7 @@ impl FlakyHttp {
     }
 }
 
-impl State {
+impl NetworkState {
     /// What happens to the next request: is the cable out, a fault, held up, does something late arrive before it.
     fn draw(&mut self) -> (bool, Option<Fault>, Option<Moment>, bool) {
         self.requests += 1;

@@ -2,7 +2,6 @@
 
 pub mod device;
 #[cfg(debug_assertions)]
-pub mod greet;
 pub mod log;
 pub mod profile;
 pub mod window;

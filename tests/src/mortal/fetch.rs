@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use carrel_client::Result;
-use carrel_content::library::Kind;
+use carrel_content::Kind;
 use carrel_model::Slug;
 use carrel_tests::{open, say};
 

@@ -625,8 +625,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "destroyed content.db: limits that could not be recorded are undone at the next start",
         file: "crates/content/src/storage/mod.rs",
-        good: "            records::note_new_limits(tx)",
-        bad: "            let _ = records::note_new_limits;\n            Ok(())",
+        good: "            crate::records::note_new_limits(tx)",
+        bad: "            let _ = crate::records::note_new_limits;\n            Ok(())",
         tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(limits_whose_record)"],
     },
     Fault {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     demo::Demo,
-    run,
+    programs,
     sh::{self, Result},
 };
 
@@ -30,7 +30,7 @@ struct Left {
 
 /// Listens once. An error says what was waited for and what the window showed instead.
 pub fn listen() -> Result {
-    if !run::app().exists() {
+    if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
     }
     let place = sh::target().join("listen");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{driver::Window, screen::Screen};
 use crate::{
     demo::{self, Demo},
-    run,
+    programs,
     sh::{self, Result},
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Device {
 
 /// Walks once. An error says what was waited for and what the window showed instead.
 pub fn walk() -> Result {
-    if !run::app().exists() {
+    if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
     }
     let place = sh::target().join("walk");
@@ -144,7 +144,7 @@ impl Device {
 
     fn open_with(&self, more: &[(&str, &str)]) -> Result<Window> {
         let env = [&[("LANG", "C.UTF-8"), ("LANGUAGE", "en")], more].concat();
-        let window = Window::open(&self.screen, &run::app(), &self.data, &env, &self.logs)?;
+        let window = Window::open(&self.screen, &programs::app(), &self.data, &env, &self.logs)?;
         window.resize(self.size.0, self.size.1)?;
         window.wait_for("h1")?;
         Ok(window)

@@ -13,9 +13,10 @@ use std::{
 use bytes::Bytes;
 use carrel_cable::{Carried, Parcel, Work, fingerprint, pour};
 use carrel_content::{
+    Kind,
     blobs::{Came, INLINE},
     download::{Downloads, Wish, carried},
-    library::{Kind, Library, OpenManifest},
+    library::{Library, OpenManifest},
 };
 use carrel_learning::store::{Tx, checked, state};
 use carrel_model::{

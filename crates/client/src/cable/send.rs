@@ -13,8 +13,9 @@ use carrel_cable::{
     COURSE_FORMAT, CarriedCourse, CourseHead, Parcel, Work, WorkDevice, WorkHead, WorkLearner, hex,
 };
 use carrel_content::{
+    Kind,
     blobs::BlobStore,
-    library::{Kind, Library, OpenManifest},
+    library::{Library, OpenManifest},
 };
 use carrel_learning::store::{Store, checked};
 use carrel_model::{

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use carrel_content::library::{Content, ContentConfig};
+use carrel_content::{Content, ContentConfig};
 use carrel_learning::{Learning, store, store::Store};
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
 use carrel_net::{FolderHttp, Http, Session, Tokens};

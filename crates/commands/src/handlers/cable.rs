@@ -3,7 +3,7 @@ use std::path::Path;
 use carrel_client::{
     cable,
     cable::{CoursesFound, Found, Here, Refusal, Sent, WorkFound, trust::Trust},
-    content::library::Kind,
+    content::Kind,
 };
 
 use super::{Result, app::get_app_state};

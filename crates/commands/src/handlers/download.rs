@@ -1,7 +1,7 @@
 use carrel_client::content::{
+    Kind,
     blobs::MediaKind,
     download::{Known, Phase, Power, Reason, State, Wish},
-    library::Kind,
 };
 use carrel_model::{BlobHash, ItemId, Slug};
 

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use carrel_client::{
-    content::library::{Filter, Hit, HitKind, Kind, OpenManifest},
+    content::{
+        Kind,
+        library::{Filter, Hit, HitKind, OpenManifest},
+    },
     core::OpenAccount,
     learning::Enrolment,
 };

@@ -1,5 +1,5 @@
 use carrel_client::{
-    content::library::Kind,
+    content::Kind,
     core::OpenAccount,
     learning::{ProgressRecord, Step},
 };

@@ -1,9 +1,9 @@
 use carrel_client::{
     content,
     content::{
+        Kind, Limit,
         download::{Phase, Wish},
-        library::Kind,
-        storage::{CourseFigures, Limit, Storage, folder_bytes},
+        storage::{CourseFigures, Storage, folder_bytes},
     },
     core::OpenAccount,
     system::blocking,

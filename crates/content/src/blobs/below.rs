@@ -19,12 +19,12 @@ use crate::{Result, blobs::Place};
 
 pub(super) struct Below {
     dir: PathBuf,
-    open: Mutex<Option<(Connection, Seen)>>,
+    open: Mutex<Option<(Connection, FileStamp)>>,
     distrusted: Mutex<HashSet<BlobHash>>,
 }
 
 /// Length and time of the database and its log: another state is opened anew.
-type Seen = [Option<(u64, SystemTime)>; 2];
+type FileStamp = [Option<(u64, SystemTime)>; 2];
 
 impl Below {
     pub(super) fn new(dir: &Path) -> Self {
@@ -61,7 +61,7 @@ impl Below {
             let list = serde_json::to_string(&others)?;
             Ok(conn
                 .prepare_cached("SELECT b.hash FROM json_each(?1) j JOIN blob_body b ON b.hash = unhex(j.value)")?
-                .query_map([list], |r| super::hash_at(r, 0))?
+                .query_map([list], |r| crate::sql::hash_at(r, 0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         });
         here.extend(small.unwrap_or_default());
@@ -91,7 +91,7 @@ impl Below {
         f(conn).inspect_err(|e| tracing::debug!(error = %e, "the shared index cannot be read")).ok()
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> FileStamp {
         ["content.db", "content.db-wal"].map(|name| {
             let m = fs::metadata(self.dir.join(name)).ok()?;
             Some((m.len(), m.modified().ok()?))

@@ -6,11 +6,11 @@
 use carrel_model::BlobHash;
 use rusqlite::{OptionalExtension, params};
 
-use crate::{Result, blobs::BlobStore, images::Shown};
+use crate::{Result, blobs::BlobStore};
 
 impl BlobStore {
-    /// What stands for `source` in the form `form`, if that was made before and is still here.
-    pub(crate) fn derived(&self, source: BlobHash, form: &str) -> Result<Option<Shown>> {
+    /// What stands for `source` in the form `form`, if that was made before and is still here; `Some(None)`: `source` itself.
+    pub(crate) fn derived(&self, source: BlobHash, form: &str) -> Result<Option<Option<BlobHash>>> {
         let row: Option<Option<[u8; 32]>> = self.db().with(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM derived WHERE source = ?1 AND form = ?2")?
@@ -19,16 +19,18 @@ impl BlobStore {
         })?;
         Ok(match row {
             None => None,
-            Some(None) => Some(Shown::Original),
-            Some(Some(hash)) => self.has(BlobHash(hash))?.then_some(Shown::Made(BlobHash(hash))),
+            Some(None) => Some(None),
+            Some(Some(hash)) => self.has(BlobHash(hash))?.then_some(Some(BlobHash(hash))),
         })
     }
 
-    pub(crate) fn set_derived(&self, source: BlobHash, form: &str, shown: &Shown) -> Result<()> {
-        let hash = match shown {
-            Shown::Original => None,
-            Shown::Made(hash) => Some(hash.0),
-        };
+    pub(crate) fn set_derived(
+        &self,
+        source: BlobHash,
+        form: &str,
+        made: Option<BlobHash>,
+    ) -> Result<()> {
+        let hash = made.map(|hash| hash.0);
         self.db().with(|conn| {
             conn.prepare_cached(
                 "INSERT OR REPLACE INTO derived (source, form, hash) VALUES (?1, ?2, ?3)",

@@ -40,11 +40,11 @@ pub enum End {
 /// All blobs that are being written now.
 #[derive(Clone, Default)]
 pub struct Growing {
-    inner: Arc<Inner>,
+    inner: Arc<GrowingInner>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct GrowingInner {
     open: Mutex<HashMap<BlobHash, (PathBuf, watch::Sender<Reach>)>>,
     begun: watch::Sender<u64>,
 }

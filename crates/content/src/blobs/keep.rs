@@ -14,8 +14,9 @@ use crate::{
     Result,
     blobs::{
         BlobStore, Place,
-        store::{BURIED_AT_ONCE, TOUCH_MS, TOUCHES, hash_at},
+        store::{BURIED_AT_ONCE, TOUCH_MS, TOUCHES},
     },
+    sql::hash_at,
 };
 
 impl BlobStore {

@@ -2,12 +2,13 @@
 //!
 //! Not here: who fetches them (`library`, `download`), how much space they may take (`storage`).
 
+use std::sync::Arc;
+
 mod below;
 mod derived;
 mod growing;
 mod keep;
 mod kind;
-pub mod modes;
 mod part;
 mod room;
 mod store;
@@ -18,5 +19,7 @@ pub use kind::MediaKind;
 pub use part::PartFile;
 pub(crate) use part::discard_file;
 pub use room::Room;
-pub(crate) use store::hash_at;
 pub use store::{BlobStore, Came, INLINE, Missing, Place};
+
+/// Called at each step of what must be safe under a kill, with the step's name. Tests end the process there.
+pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;

@@ -242,7 +242,7 @@ pub(crate) fn discard_file(name: &Path) -> Result<bool> {
 fn open(path: &Path) -> std::io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     if let Some(dir) = path.parent() {
-        super::modes::share(path, dir);
+        crate::permissions::share(path, dir);
     }
     Ok(file)
 }

@@ -26,8 +26,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Error, Result,
-    blobs::{Growing, MediaKind, PartFile, Room, below::Below},
-    storage::{Records, Steps},
+    blobs::{Growing, MediaKind, PartFile, Room, Steps, below::Below},
+    records::Records,
+    sql::hash_at,
 };
 
 /// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
@@ -42,10 +43,10 @@ pub(super) const BURIED_AT_ONCE: usize = 128;
 /// The blobs of this device, shared by its learners.
 #[derive(Clone)]
 pub struct BlobStore {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<BlobStoreInner>,
 }
 
-pub(super) struct Inner {
+pub(super) struct BlobStoreInner {
     pub(super) db: Db<Error>,
     pub(super) root: PathBuf,
     pub(super) memory: ByteLru<BlobHash, Bytes>,
@@ -130,7 +131,7 @@ impl BlobStore {
     /// `root` holds the files.
     pub fn new(db: Db<Error>, root: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(BlobStoreInner {
                 records: root.parent().map(Records::of),
                 read_only: OnceLock::new(),
                 db,
@@ -215,7 +216,7 @@ impl BlobStore {
     pub(super) fn make_folder(&self, dir: &Path) -> Result<()> {
         if !dir.is_dir() {
             fs::create_dir_all(dir)?;
-            super::modes::share(dir, &self.inner.root);
+            crate::permissions::share(dir, &self.inner.root);
         }
         Ok(())
     }
@@ -546,10 +547,6 @@ fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> 
     tx.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([blob.hash.0])?;
     tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([blob.hash.0])?;
     Ok(())
-}
-
-pub(crate) fn hash_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<BlobHash> {
-    row.get(column).map(BlobHash)
 }
 
 fn is_here(conn: &Connection, hash: BlobHash) -> Result<bool> {

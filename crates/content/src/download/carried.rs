@@ -1,6 +1,6 @@
 //! Versions that come by cable and not from the server: wanted while their file is read, then ready like any other.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use crate::{
     Result,
@@ -130,23 +130,5 @@ fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
             tx.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(&all))?;
         }
         Ok(())
-    })
-}
-
-/// When the server was last known to name this version the newest, by the one who sent it, and where it came from.
-pub fn origin(
-    library: &Library,
-    wish: &Wish,
-    manifest: &OpenManifest,
-) -> Result<Option<(String, String, i64)>> {
-    library.content_db().with(|conn| {
-        Ok(conn
-            .prepare_cached(
-                "SELECT server, server_name, as_of_ms FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3 AND version = ?4",
-            )?
-            .query_row(params![library.account(), wish.kind.as_str(), wish.id.as_str(), manifest.version.0], |r| {
-                Ok((r.get("server")?, r.get("server_name")?, r.get("as_of_ms")?))
-            })
-            .optional()?)
     })
 }

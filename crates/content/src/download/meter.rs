@@ -32,10 +32,10 @@ pub struct Due {
 }
 
 pub struct Meter {
-    inner: Mutex<Inner>,
+    inner: Mutex<MeterState>,
 }
 
-struct Inner {
+struct MeterState {
     done: i64,
     total: i64,
     began_ms: i64,
@@ -52,7 +52,7 @@ struct Inner {
 
 impl Meter {
     pub fn new(now_ms: i64) -> Self {
-        let inner = Inner {
+        let inner = MeterState {
             done: 0,
             total: 0,
             began_ms: now_ms,
@@ -109,12 +109,12 @@ impl Meter {
         Pace { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
     }
 
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn inner(&self) -> std::sync::MutexGuard<'_, MeterState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl MeterState {
     /// Old bytes and old time fade together, so that silence pulls the rate down as surely as bytes pull it up.
     fn sum_up(&mut self, now_ms: i64) {
         let passed = (now_ms - self.seen_ms) as f64;

@@ -44,7 +44,6 @@ pub use conditions::{Known, Sensors, SystemSensors};
 pub use meter::Pace;
 pub use needs::Spot;
 pub use proof::{Lack, Proof};
-pub use queue::{Phase, Reason, State, Wish};
 pub use rules::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
 pub use slots::PER_HOST;
 use tokio::{
@@ -53,10 +52,8 @@ use tokio::{
 };
 
 use self::{keep::Keeper, run::Run, slots::Slots};
-use crate::{
-    Result,
-    library::{Kind, Library},
-};
+pub use crate::target::{Phase, Reason, State, Wish};
+use crate::{Result, kind::Kind, library::Library};
 
 /// Downloads under way at once: of many that are wanted the first are soon ready, and one long film does not hold up a story.
 const ACTIVE: usize = 3;
@@ -64,16 +61,16 @@ const ACTIVE: usize = 3;
 /// The downloads of one account.
 #[derive(Clone)]
 pub struct Downloads {
-    inner: Arc<Inner>,
+    inner: Arc<DownloadsInner>,
 }
 
-struct Inner {
+struct DownloadsInner {
     library: Library,
     slots: Slots,
     keeper: Keeper,
     turn: Semaphore,
     world: watch::Sender<World>,
-    table: Mutex<Table>,
+    table: Mutex<ActiveRuns>,
 }
 
 /// What downloads wait for. Any change of it wakes them.
@@ -86,7 +83,7 @@ pub struct World {
 }
 
 #[derive(Default)]
-struct Table {
+struct ActiveRuns {
     running: HashMap<Wish, Arc<Run>>,
     tasks: HashMap<Wish, JoinHandle<()>>,
     /// What the learner opened last in each course.
@@ -99,7 +96,7 @@ struct Table {
 
 impl Downloads {
     pub fn open(library: Library) -> Self {
-        let inner = Inner {
+        let inner = DownloadsInner {
             slots: Slots::new(PER_HOST),
             keeper: Keeper::new(library.blobs().clone()),
             turn: Semaphore::new(ACTIVE),
@@ -245,7 +242,8 @@ impl Downloads {
     }
     /// Waits until something that nobody asked for may be fetched: nobody pays for each byte, and there is current enough.
     pub async fn until_free(&self) {
-        let free = |w: &World| rules::allow(w.conditions, w.rules, rules::Ask::default()).is_ok();
+        let free =
+            |w: &World| rules::allow(w.conditions, w.rules, rules::PolicyInput::default()).is_ok();
         let _ = self.inner.world.subscribe().wait_for(free).await;
     }
     pub fn conditions(&self) -> Conditions {
@@ -352,12 +350,12 @@ impl Downloads {
     fn now(&self) -> i64 {
         self.inner.library.clock().monotonic_ms()
     }
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ActiveRuns> {
         self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl DownloadsInner {
     /// How many transfers the run may have now, or why none.
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
         let world = *self.world.borrow();

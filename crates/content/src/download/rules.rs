@@ -80,7 +80,7 @@ pub const PARALLEL_METERED: usize = 2;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ask {
+pub struct PolicyInput {
     /// Bytes that are missing, as far as they are known.
     pub missing: Option<u64>,
     /// The learner said "now, whatever it costs".
@@ -90,7 +90,7 @@ pub struct Ask {
 }
 
 /// How many transfers may run, or why none.
-pub fn allow(conditions: Conditions, rules: Rules, ask: Ask) -> Result<usize, Reason> {
+pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<usize, Reason> {
     if rules.forbidden {
         return Err(Reason::Policy);
     }
@@ -131,9 +131,9 @@ mod tests {
         let rules = |metered| Rules { metered, ..Rules::default() };
         let charging =
             Rules { only_charging: true, metered: super::Metered::Always, forbidden: false };
-        let own = |missing| Ask { missing: Some(missing), anyway: false, own: true };
-        let anyway = Ask { anyway: true, ..own(SMALL * 9) };
-        let update = Ask { own: false, ..own(1) };
+        let own = |missing| PolicyInput { missing: Some(missing), anyway: false, own: true };
+        let anyway = PolicyInput { anyway: true, ..own(SMALL * 9) };
+        let update = PolicyInput { own: false, ..own(1) };
         use Network::{Offline, Unmetered};
 
         use super::Metered::{Always, Never, Small};
@@ -148,7 +148,7 @@ mod tests {
             (
                 mains(Network::Metered),
                 rules(Small),
-                Ask { missing: None, ..own(0) },
+                PolicyInput { missing: None, ..own(0) },
                 Ok(PARALLEL_METERED),
             ),
             (mains(Network::Metered), rules(Always), own(SMALL * 9), Ok(PARALLEL_METERED)),

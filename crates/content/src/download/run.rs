@@ -20,7 +20,7 @@ use crate::{
         Downloads, Phase, Reason, State, Wish, World,
         meter::Meter,
         queue,
-        rules::Ask,
+        rules::PolicyInput,
         stop::{Stop, Wait},
         work,
         work::{Done, Halt},
@@ -93,9 +93,9 @@ impl Run {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
     /// What is asked of the rules.
-    pub fn ask(&self, now_ms: i64) -> Ask {
+    pub fn ask(&self, now_ms: i64) -> PolicyInput {
         let pace = self.meter.pace(now_ms);
-        Ask {
+        PolicyInput {
             missing: (pace.total > 0).then(|| pace.total - pace.done),
             anyway: self.anyway.load(Ordering::Relaxed),
             own: self.own.load(Ordering::Relaxed),
@@ -312,7 +312,7 @@ mod tests {
     use carrel_model::Slug;
 
     use super::*;
-    use crate::library::Kind;
+    use crate::kind::Kind;
 
     #[test]
     fn a_tap_in_the_moment_before_the_wait_ends_it_and_only_it() {

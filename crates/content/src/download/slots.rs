@@ -18,10 +18,10 @@ pub const PER_HOST: usize = 6;
 /// The slots of one host.
 #[derive(Clone)]
 pub struct Slots {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<SlotTable>>,
 }
 
-struct Table {
+struct SlotTable {
     free: usize,
     /// Counts askers, so that of two with as many transfers the one that waits longer goes first.
     turn: u64,
@@ -51,7 +51,7 @@ pub struct Slot {
 
 impl Slots {
     pub fn new(limit: usize) -> Self {
-        let table = Table { free: limit.max(1), turn: 0, shares: BTreeMap::new() };
+        let table = SlotTable { free: limit.max(1), turn: 0, shares: BTreeMap::new() };
         Self { table: Arc::new(Mutex::new(table)) }
     }
 
@@ -73,7 +73,7 @@ impl Slots {
         }
     }
 
-    fn hand_out(&self, table: &mut Table) {
+    fn hand_out(&self, table: &mut SlotTable) {
         while table.free > 0 {
             let next = table
                 .shares
@@ -96,7 +96,7 @@ impl Slots {
         table.shares.retain(|_, s| s.running > 0 || !s.waiting.is_empty());
     }
 
-    fn give_back(&self, table: &mut Table, owner: u64) {
+    fn give_back(&self, table: &mut SlotTable, owner: u64) {
         if let Some(share) = table.shares.get_mut(&owner) {
             share.running = share.running.saturating_sub(1);
         }
@@ -104,7 +104,7 @@ impl Slots {
         self.hand_out(table);
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

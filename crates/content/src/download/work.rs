@@ -15,7 +15,7 @@ use futures_util::future::try_join_all;
 use crate::{
     Error, Result,
     download::{
-        Inner, Reason, Run,
+        DownloadsInner, Reason, Run,
         keep::{Keeper, Kept},
         needs,
         needs::Needs,
@@ -52,7 +52,7 @@ impl From<Error> for Halt {
 }
 
 /// Fetches what is missing with so many transfers at once.
-pub async fn fetch_all(inner: &Inner, run: &Run, parallel: usize) -> Result<Done, Halt> {
+pub async fn fetch_all(inner: &DownloadsInner, run: &Run, parallel: usize) -> Result<Done, Halt> {
     let (library, wish) = (&inner.library, &run.wish);
     let found = library.manifest_of_server(wish.kind, &wish.id).await?;
     if found.offline {
@@ -102,7 +102,7 @@ pub async fn fetch_all(inner: &Inner, run: &Run, parallel: usize) -> Result<Done
     }
 }
 
-async fn reserve(inner: &Inner, bytes: u64) -> Result<Option<Reservation>> {
+async fn reserve(inner: &DownloadsInner, bytes: u64) -> Result<Option<Reservation>> {
     if bytes == 0 {
         return Ok(None);
     }
@@ -114,7 +114,7 @@ async fn reserve(inner: &Inner, bytes: u64) -> Result<Option<Reservation>> {
 
 /// What the workers of one attempt share.
 struct Job<'a> {
-    inner: &'a Inner,
+    inner: &'a DownloadsInner,
     run: &'a Run,
     parallel: usize,
     /// Missing blobs, and what of each lies in an unfinished file.
@@ -229,12 +229,12 @@ impl<'a> Pile<'a> {
 }
 
 /// Whoever shows this download asks again.
-pub fn tell(inner: &Inner, run: &Run) {
+pub fn tell(inner: &DownloadsInner, run: &Run) {
     inner.library.changes().tell_one(Change::DownloadMoved(run.wish.name().to_owned()));
 }
 
 /// The state in the database follows.
-fn note(inner: &Inner, run: &Run) {
+fn note(inner: &DownloadsInner, run: &Run) {
     let pace = run.meter.pace(inner.library.clock().monotonic_ms());
     if let Err(e) = queue::set_done(&inner.library, &run.wish, pace.done) {
         tracing::warn!(download.id = run.wish.name(), error = %e, "progress of a download was not noted");

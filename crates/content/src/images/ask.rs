@@ -26,7 +26,7 @@ pub enum Fit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ask {
+pub struct ImageRequest {
     pub width: u32,
     /// 0: whatever follows from the width.
     pub height: u32,
@@ -36,7 +36,7 @@ pub struct Ask {
     pub fit: Fit,
 }
 
-impl Ask {
+impl ImageRequest {
     pub fn width(width: u32) -> Self {
         Self { width, height: 0, quality: QUALITY, format: Format::Webp, fit: Fit::Inside }
     }
@@ -134,29 +134,29 @@ mod tests {
 
     #[test]
     fn queries_are_read() {
-        let ask = |q: &str| Ask::parse(q);
+        let ask = |q: &str| ImageRequest::parse(q);
         assert_eq!(ask(""), Ok(None));
         assert_eq!(ask("v=2"), Ok(None));
-        assert_eq!(ask("w=640"), Ok(Some(Ask::width(640))));
-        assert_eq!(ask("w=641"), Ok(Some(Ask::width(768))), "the next wider one");
-        assert_eq!(ask("w=5000"), Ok(Some(Ask::width(1920))));
+        assert_eq!(ask("w=640"), Ok(Some(ImageRequest::width(640))));
+        assert_eq!(ask("w=641"), Ok(Some(ImageRequest::width(768))), "the next wider one");
+        assert_eq!(ask("w=5000"), Ok(Some(ImageRequest::width(1920))));
         let full = ask("w=320&h=240&q=60&fmt=jpeg&fit=cover").unwrap().unwrap();
         let (format, fit) = (Format::Jpeg, Fit::Cover);
-        assert_eq!(full, Ask { width: 320, height: 240, quality: 60, format, fit });
+        assert_eq!(full, ImageRequest { width: 320, height: 240, quality: 60, format, fit });
         for bad in
             ["w=0", "w=x", "w=1&q=0", "w=1&q=101", "w=1&fmt=bmp", "w=1&fit=fill", "w=1&fit=cover"]
         {
             assert!(ask(bad).is_err(), "{bad}");
         }
-        assert_ne!(full.key(), Ask { fit: Fit::Contain, ..full }.key());
-        assert_ne!(full.key(), Ask { quality: 61, ..full }.key());
+        assert_ne!(full.key(), ImageRequest { fit: Fit::Contain, ..full }.key());
+        assert_ne!(full.key(), ImageRequest { quality: 61, ..full }.key());
         let png = |q| ask(&format!("w=320&fmt=png&q={q}")).unwrap().unwrap().key();
         assert_eq!(png(10), png(90), "a PNG has no quality");
     }
 
     #[test]
     fn nothing_is_enlarged_and_shapes_are_kept() {
-        let ask = |fit, w, h| Ask { fit, height: h, ..Ask::width(w) };
+        let ask = |fit, w, h| ImageRequest { fit, height: h, ..ImageRequest::width(w) };
         let table = [
             (Fit::Inside, (640, 0), (1000, 500), (640, 320), (640, 320)),
             (Fit::Inside, (640, 0), (300, 900), (300, 900), (300, 900)),

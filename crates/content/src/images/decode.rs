@@ -8,7 +8,7 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::images::{Ask, Fit, Refusal, head::first_frame};
+use crate::images::{Fit, ImageRequest, Refusal, head::first_frame};
 
 /// Bytes that decoding may hold at once, over all pictures. One that needs more alone is refused.
 pub const BUDGET: u64 = 256 * 1024 * 1024;
@@ -20,7 +20,7 @@ pub const PIXELS: u64 = 50_000_000;
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Facts {
-    format: Kind,
+    format: Codec,
     /// Pixels as they are shown: after EXIF orientation.
     pub width: u32,
     pub height: u32,
@@ -32,16 +32,16 @@ pub struct Facts {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum Codec {
     Drawn,
     Still(ImageFormat),
 }
 
 impl Facts {
     /// The original is the answer: it is drawn, it moves, or it stands upright and is not larger than asked for.
-    pub fn passes(&self, ask: &Ask) -> bool {
+    pub fn passes(&self, ask: &ImageRequest) -> bool {
         let size = (self.width, self.height);
-        self.format == Kind::Drawn
+        self.format == Codec::Drawn
             || self.animated
             || self.orientation == Orientation::NoTransforms
                 && ask.fit == Fit::Inside
@@ -59,9 +59,9 @@ impl Facts {
 
 /// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
 pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
-    if crate::media::media_type(bytes.get(..512).unwrap_or(bytes)) == "image/svg+xml" {
+    if crate::media_type::media_type(bytes.get(..512).unwrap_or(bytes)) == "image/svg+xml" {
         return Ok(Facts {
-            format: Kind::Drawn,
+            format: Codec::Drawn,
             width: 0,
             height: 0,
             animated: false,
@@ -78,7 +78,7 @@ pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
     let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut facts = Facts {
-        format: Kind::Still(format),
+        format: Codec::Still(format),
         width,
         height,
         animated: is_animated(bytes, format),

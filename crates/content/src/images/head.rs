@@ -15,7 +15,7 @@ use crate::{
         FILE_LIMIT, Refusal,
         decode::{BESIDE, allowed, is_progressive, open},
     },
-    media::media_type,
+    media_type::media_type,
 };
 
 /// Segments before the pixels of a JPEG that are passed over; honest ones have some dozens.

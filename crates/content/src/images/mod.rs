@@ -10,7 +10,7 @@ mod scale;
 
 use std::sync::Arc;
 
-pub use ask::{Ask, Fit, Format, QUALITY, WIDTHS};
+pub use ask::{Fit, Format, ImageRequest, QUALITY, WIDTHS};
 use bytes::Bytes;
 use carrel_http_cache::{ByteLru, Flights};
 use carrel_model::BlobHash;
@@ -102,10 +102,11 @@ impl Images {
         library: &Library,
         hash: BlobHash,
         source: Arc<Place>,
-        ask: Ask,
+        ask: ImageRequest,
     ) -> Answer {
         let key = ask.key();
-        if let Some(shown) = library.blobs().derived(hash, &key)? {
+        if let Some(made) = library.blobs().derived(hash, &key)? {
+            let shown = made.map_or(Shown::Original, Shown::Made);
             return Ok(shown);
         }
         let (this, library) = (self.clone(), library.clone());
@@ -134,7 +135,13 @@ impl Images {
         found
     }
 
-    async fn make(&self, library: Library, hash: BlobHash, source: Arc<Place>, ask: Ask) -> Answer {
+    async fn make(
+        &self,
+        library: Library,
+        hash: BlobHash,
+        source: Arc<Place>,
+        ask: ImageRequest,
+    ) -> Answer {
         let size = source.size();
         if size > FILE_LIMIT {
             return Err(Refusal::Broken(format!("it has {size} bytes")));
@@ -162,7 +169,11 @@ impl Images {
             })
             .await??
         };
-        library.blobs().set_derived(hash, &ask.key(), &shown)?;
+        let made = match &shown {
+            Shown::Original => None,
+            Shown::Made(hash) => Some(*hash),
+        };
+        library.blobs().set_derived(hash, &ask.key(), made)?;
         Ok(shown)
     }
 }

@@ -7,10 +7,10 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::images::{Ask, Facts, Fit, Format, Refusal, decode::decode};
+use crate::images::{Facts, Fit, Format, ImageRequest, Refusal, decode::decode};
 
 /// The bytes of the variant. `facts` are those that `probe` read from the same `bytes`.
-pub fn render(bytes: &[u8], facts: &Facts, ask: &Ask) -> Result<Vec<u8>, Refusal> {
+pub fn render(bytes: &[u8], facts: &Facts, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
     let sizes = ask.sizes((facts.width, facts.height));
     // Turned after scaling: there are far fewer pixels to move then.
     let turned = |(w, h): (u32, u32)| if facts.lies_down() { (h, w) } else { (w, h) };
@@ -48,7 +48,7 @@ fn framed(picture: &DynamicImage, (width, height): (u32, u32)) -> DynamicImage {
 }
 
 /// In the format that was asked for.
-pub fn encode(picture: DynamicImage, ask: &Ask) -> Result<Vec<u8>, Refusal> {
+pub fn encode(picture: DynamicImage, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
     let broken = |e: image::ImageError| Refusal::Broken(e.to_string());
     let clear = picture.color().has_alpha();
     let mut out = Vec::new();

@@ -12,7 +12,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     Result,
-    library::{Dated, Kind, Library},
+    kind::Kind,
+    library::{Dated, Library},
 };
 
 const PAGE_SIZE: u32 = 200;

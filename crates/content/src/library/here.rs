@@ -12,8 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Result,
-    download::{Wish, carried},
-    library::{Kind, Library, OpenManifest, Via, catalogue},
+    kind::Kind,
+    library::{Library, OpenManifest, Via, catalogue},
 };
 
 impl Library {
@@ -65,9 +65,17 @@ impl Library {
 
     /// The address and the name of the library that this came from, if it came by cable.
     pub fn came_from(&self, manifest: &OpenManifest) -> Result<Option<(String, String)>> {
-        let wish = Wish::whole(kind_of(manifest), manifest.manifest.id());
-        let origin = carried::origin(self, &wish, manifest)?;
-        Ok(origin.map(|(server, name, _)| (server, name)))
+        let (kind, id) = (kind_of(manifest), manifest.manifest.id());
+        self.inner.content.with(|conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT server, server_name FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3 AND version = ?4",
+                )?
+                .query_row(params![self.inner.account, kind.as_str(), id.as_str(), manifest.version.0], |r| {
+                    Ok((r.get("server")?, r.get("server_name")?))
+                })
+                .optional()?)
+        })
     }
 
     /// Puts what was just taken in into the list. What the server said of it before is asked for again when there is a network.

@@ -2,7 +2,6 @@
 //!
 //! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
 
-mod ahead;
 mod catalogue;
 mod fetching;
 mod here;
@@ -15,7 +14,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-pub use ahead::{Ahead, Reach};
 use carrel_http_cache::{ByteLru, Cache, Flights, Judge, Origin, Rejection, Route, Strategy};
 use carrel_model::{
     BlobHash, Slug,
@@ -32,38 +30,10 @@ pub use search::{Hit, HitKind};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Error, Result,
+    Error, Kind, Result,
     blobs::{BlobStore, Came, Place},
-    download::{Downloads, carried},
     storage::Storage,
 };
-
-/// Courses or stories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    Course,
-    Story,
-}
-
-impl Kind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Course => "course",
-            Self::Story => "story",
-        }
-    }
-    /// What `as_str` wrote.
-    pub fn of_str(text: &str) -> Self {
-        if text == "story" { Self::Story } else { Self::Course }
-    }
-    /// The plural that the server's paths use.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Course => "courses",
-            Self::Story => "stories",
-        }
-    }
-}
 
 /// Where a manifest was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,46 +58,6 @@ pub struct ContentConfig {
     pub changes: Changes,
 }
 
-/// Everything of one account that can be fetched again.
-pub struct Content {
-    pub library: Library,
-    pub downloads: Downloads,
-    pub ahead: Ahead,
-}
-
-impl Content {
-    /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
-    pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
-        let library = Library::open(&config)?;
-        // The account opens whatever the state of content is.
-        if let Err(e) = carried::tidy(&library) {
-            tracing::warn!(error = %e, "what an import left half done stays for the next start");
-        }
-        let downloads = Downloads::open(library.clone());
-        let _ = library.inner.mend.set(Box::new(downloads.waker()));
-        downloads.resume();
-        let searched = library.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(e) = searched.index_missing() {
-                tracing::debug!(error = %e, "not all of what is here can be searched");
-            }
-        });
-        let ahead = Ahead::new(library.clone(), downloads.clone());
-        Ok(Arc::new(Self { library, downloads, ahead }))
-    }
-    /// The network may be another one now.
-    pub fn network_changed(&self) {
-        self.library.cache().network_changed();
-        self.downloads.resume();
-        self.ahead.again();
-    }
-    /// Nothing is fetched any more; what was under way goes on when it is opened again.
-    pub fn close(&self) {
-        self.downloads.close();
-        self.ahead.stop();
-    }
-}
-
 /// A manifest that was proved.
 #[derive(Debug)]
 pub struct OpenManifest {
@@ -148,10 +78,10 @@ pub struct Dated<T> {
 
 #[derive(Clone)]
 pub struct Library {
-    inner: Arc<Inner>,
+    inner: Arc<LibraryInner>,
 }
 
-struct Inner {
+struct LibraryInner {
     account: String,
     base_url: String,
     cache: Cache,
@@ -186,7 +116,8 @@ impl Drop for Mending<'_> {
 }
 
 impl Library {
-    fn open(config: &ContentConfig) -> Result<Self> {
+    /// Opens `cache.db` of the account.
+    pub fn open(config: &ContentConfig) -> Result<Self> {
         let cache = Cache::open(
             &config.account_dir.join("cache.db"),
             &config.base_url,
@@ -200,7 +131,7 @@ impl Library {
         let content = config.storage.db().clone();
         cache.set_judge(judge(content.clone(), config.base_url.clone()));
         Ok(Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(LibraryInner {
                 account: config.account.clone(),
                 base_url: config.base_url.clone(),
                 lists: cache.db().with_error(),
@@ -218,6 +149,10 @@ impl Library {
         })
     }
 
+    /// Sets what is called when a download that was ready turned out not to be whole. The first one stays.
+    pub fn set_repair(&self, repair: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.inner.mend.set(repair);
+    }
     pub fn cache(&self) -> &Cache {
         &self.inner.cache
     }
@@ -418,7 +353,7 @@ impl Library {
     }
 
     /// Fetches a blob that nobody asked for yet.
-    pub(super) async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
+    pub async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
         self.fetch_blob(hash, Came::Ahead).await
     }
 

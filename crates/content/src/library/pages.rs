@@ -11,8 +11,8 @@ use carrel_model::{
 };
 
 use crate::{
-    Error, Result,
-    library::{Dated, Kind, Library, OpenManifest},
+    Error, Kind, Result,
+    library::{Dated, Library, OpenManifest},
 };
 
 /// A section with the course around it.

@@ -8,7 +8,8 @@ use rusqlite::params;
 
 use crate::{
     Result,
-    library::{Kind, Library, OpenManifest, plain_text},
+    kind::Kind,
+    library::{Library, OpenManifest, plain_text},
 };
 
 const MOST: usize = 50;

@@ -12,10 +12,7 @@ use axum::{
 use carrel_model::BlobHash;
 use futures_util::stream;
 
-use crate::{
-    blobs::Place,
-    media::{kind::media_type, range},
-};
+use crate::{blobs::Place, media::range, media_type::media_type};
 
 /// The most that is read at once, and the most that one answer to an open-ended range carries: a seek throws away no more.
 pub const CHUNK: u64 = 1024 * 1024;

@@ -22,8 +22,8 @@ use crate::{
     media::{
         answer,
         answer::{CHUNK, Part, UNPROVED},
-        kind::{media_type, plays},
     },
+    media_type::{media_type, plays},
 };
 
 /// A player that is this far ahead of what was fetched does not wait for it.

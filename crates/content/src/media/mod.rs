@@ -7,7 +7,6 @@
 
 mod answer;
 mod growing;
-mod kind;
 mod range;
 
 use std::{
@@ -26,12 +25,11 @@ use carrel_model::BlobHash;
 use carrel_net::Error as Net;
 use carrel_sqlite::DatabaseError;
 use carrel_system::IdGen;
-pub(crate) use kind::media_type;
 
 use crate::{
     Error, Result,
     blobs::Place,
-    images::{Ask, Images, Refusal, Shown},
+    images::{ImageRequest, Images, Refusal, Shown},
     library::Library,
 };
 
@@ -116,7 +114,7 @@ async fn serve(
     }
     let library = serving.library.read().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
-    let mut answer = match Ask::parse(query.as_deref().unwrap_or_default()) {
+    let mut answer = match ImageRequest::parse(query.as_deref().unwrap_or_default()) {
         Ok(Some(ask)) => picture(&serving.images, &library, hash, ask, &method, &headers).await,
         Ok(None) => whole(&serving.images, &library, hash, &method, &headers).await,
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
@@ -182,7 +180,7 @@ async fn picture(
     images: &Images,
     library: &Library,
     hash: BlobHash,
-    ask: Ask,
+    ask: ImageRequest,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {

@@ -7,11 +7,7 @@ use carrel_model::BlobHash;
 use carrel_sqlite::Change;
 use rusqlite::{Connection, params};
 
-use crate::{
-    Result,
-    blobs::{doom, hash_at},
-    storage::Storage,
-};
+use crate::{Result, blobs::doom, sql::hash_at, storage::Storage};
 
 /// Blobs that are removed in one transaction.
 const AT_ONCE: usize = 128;
@@ -70,7 +66,7 @@ impl Storage {
             return Ok(());
         }
         self.set_full(bytes - freed);
-        Err(crate::Error::NoSpace { missing: bytes - freed, limit: super::Limit::Disk })
+        Err(crate::Error::NoSpace { missing: bytes - freed, limit: crate::Limit::Disk })
     }
 
     fn evict_classes(&self, bytes: u64, classes: &[Class]) -> Result<u64> {

@@ -8,9 +8,9 @@ use rusqlite::params;
 use crate::{
     Result,
     blobs::MediaKind,
-    download::{Phase, Wish},
-    library::Kind,
+    kind::Kind,
     storage::{Limits, Measured, Shortage, Storage},
+    target::{Phase, Wish},
 };
 
 /// Bytes of one kind; shared ones counted once.
@@ -117,7 +117,7 @@ impl Storage {
             .iter()
             .map(|name| fs::metadata(self.inner.dir.join(name)).map_or(0, |m| m.len()))
             .sum();
-        let records = folder_bytes(&self.inner.dir.join(super::records::RECORDS));
+        let records = folder_bytes(&self.inner.dir.join(crate::records::RECORDS));
         figures.index = files.saturating_sub(figures.index) + records;
         figures.trouble = self.trouble();
         Ok(figures)

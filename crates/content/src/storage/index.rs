@@ -23,13 +23,11 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
     Error, Result,
-    storage::{
-        BALLAST, LOCK, MIGRATIONS,
-        records::{
-            DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
-            restore_version,
-        },
+    records::{
+        DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
+        restore_version,
     },
+    storage::{BALLAST, LOCK, MIGRATIONS},
 };
 
 const DATABASE: &str = "content.db";
@@ -225,7 +223,7 @@ impl Index {
             *lock = Some(file);
         }
         fs::create_dir_all(self.dir.join("blobs"))?;
-        crate::blobs::modes::share(&self.dir.join("blobs"), &self.dir);
+        crate::permissions::share(&self.dir.join("blobs"), &self.dir);
         make_shared(&self.dir, DATABASE)?;
         Ok(())
     }
@@ -330,7 +328,7 @@ impl Index {
             })
             .optional()?;
         let Some((pinned, phase, ready)) = row else { return Ok(false) };
-        let known = crate::download::Phase::parse(&phase) != crate::download::Phase::Absent;
+        let known = crate::target::Phase::parse(&phase) != crate::target::Phase::Absent;
         if pinned != record.pinned || !known {
             return Ok(false);
         }
@@ -578,6 +576,6 @@ fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
 fn make_shared(dir: &Path, name: &str) -> Result<File, Fault> {
     let path = dir.join(name);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-    crate::blobs::modes::share(&path, dir);
+    crate::permissions::share(&path, dir);
     Ok(file)
 }

@@ -45,17 +45,18 @@ use carrel_sqlite::{
 use carrel_system::{Clock, Disk};
 pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
 pub use place::Places;
-pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limit, Limits, Measured, Shortage};
-pub(crate) use records::Records;
+pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limits, Measured, Shortage};
 pub use reserve::Reservation;
 use rusqlite::Connection;
 pub use spare::Spare;
 pub use sweep::Swept;
 
 use self::index::Index;
+pub use crate::blobs::Steps;
 use crate::{
-    Error, Result,
+    Error, Limit, Result,
     blobs::{BlobStore, Room},
+    sql::signed,
 };
 
 /// The schema of `content.db`, in order.
@@ -82,9 +83,6 @@ const LOOK_AFTER: u64 = 8 * 1024 * 1024;
 /// A blob of less is written without a promise.
 const UNPROMISED: u64 = 1024 * 1024;
 
-/// Called at each step of what must be safe under a kill, with the step's name. Tests end the process there.
-pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
-
 /// What a storage needs to know of the world.
 #[derive(Clone)]
 pub struct StorageOptions {
@@ -101,7 +99,7 @@ pub struct StorageOptions {
 }
 
 /// A store that may be closed meanwhile.
-pub struct WeakStorage(Weak<Inner>);
+pub struct WeakStorage(Weak<StorageInner>);
 
 impl WeakStorage {
     pub fn upgrade(&self) -> Option<Storage> {
@@ -112,10 +110,10 @@ impl WeakStorage {
 /// The content of this device. Clones share it.
 #[derive(Clone)]
 pub struct Storage {
-    inner: Arc<Inner>,
+    inner: Arc<StorageInner>,
 }
 
-struct Inner {
+struct StorageInner {
     dir: PathBuf,
     db: Db<Error>,
     blobs: BlobStore,
@@ -149,7 +147,7 @@ impl Storage {
         if let Some(steps) = options.steps {
             blobs.set_steps(steps);
         }
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(StorageInner {
             dir: options.dir,
             db,
             blobs: blobs.clone(),
@@ -162,7 +160,7 @@ impl Storage {
             unlooked: AtomicU64::new(0),
             index,
         });
-        let room: Weak<Inner> = Arc::downgrade(&inner);
+        let room: Weak<StorageInner> = Arc::downgrade(&inner);
         blobs.set_room(room);
         let storage = Self { inner };
         if !storage.is_degraded() && !storage.fill_ballast() {
@@ -263,7 +261,7 @@ impl Storage {
                 };
             }
             // Until the record says the same: a full disk must not bring the earlier limits back at the next start.
-            records::note_new_limits(tx)
+            crate::records::note_new_limits(tx)
         })?;
         self.hold_budget()?;
         if let Err(e) = self.write_keys() {
@@ -405,7 +403,7 @@ impl Storage {
     }
 }
 
-impl Room for Inner {
+impl Room for StorageInner {
     fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
         let storage = Storage { inner: self };
         if bytes >= UNPROMISED {
@@ -441,8 +439,4 @@ impl Room for Inner {
             tracing::warn!(error = %e, "the budget for content could not be held");
         }
     }
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

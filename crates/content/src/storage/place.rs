@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    blobs::hash_at,
-    storage::{BALLAST, LOCK, Storage, records::Records},
+    records::Records,
+    sql::hash_at,
+    storage::{BALLAST, LOCK, Storage},
 };
 
 const DATABASE: &str = "content.db";
@@ -94,7 +95,7 @@ impl Places {
             if made {
                 fs::remove_dir(to)?;
             }
-            return Err(Error::NoSpace { missing: wanted - free, limit: super::Limit::Disk });
+            return Err(Error::NoSpace { missing: wanted - free, limit: crate::Limit::Disk });
         }
         self.write(&Noted { to: Some(to.to_owned()), ..noted })
     }

@@ -1,5 +1,7 @@
 //! The numbers: how much may be kept, how much must stay free, how much has to go. Pure.
 
+use crate::Limit;
+
 /// What is kept on a device where nobody chose otherwise.
 pub const DEFAULT_BUDGET: u64 = 2 * 1024 * 1024 * 1024;
 /// What stays free on the disk where nobody chose otherwise. Below it only learners' work is written.
@@ -24,17 +26,6 @@ pub struct Measured {
     pub used: u64,
     /// Promised to downloads that run.
     pub promised: u64,
-}
-
-/// Which limit a wish runs into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// The device's budget for content.
-    Budget,
-    /// The disk itself, or the floor that stays free on it.
-    Disk,
-    /// No limit: the index of content cannot be opened now.
-    Index,
 }
 
 impl Limits {

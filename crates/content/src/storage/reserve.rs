@@ -6,7 +6,8 @@ use rusqlite::{Transaction, params};
 
 use crate::{
     Error, Result,
-    storage::{Storage, quota::Measured, signed},
+    sql::signed,
+    storage::{Storage, quota::Measured},
 };
 
 /// A promise that was not renewed for so long belongs to a process that is gone.

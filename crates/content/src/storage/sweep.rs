@@ -13,11 +13,11 @@ use rusqlite::{Connection, params};
 
 use crate::{
     Result,
-    blobs::{doom, hash_at},
+    blobs::doom,
+    sql::{hash_at, signed},
     storage::{
         Storage,
         index::{is_complete, set_complete},
-        signed,
     },
 };
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use carrel_content::{
+    Content, ContentConfig, Kind,
     download::{Downloads, Phase, Reason, State, Wish},
-    library::{Content, ContentConfig, Kind},
     storage::{Storage, StorageOptions},
 };
 use carrel_model::{BlobHash, Slug};

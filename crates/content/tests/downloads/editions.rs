@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use carrel_content::{
+    Kind,
     download::{Conditions, Network, Phase, Power, Reason, State},
-    library::Kind,
 };
 
 use crate::{

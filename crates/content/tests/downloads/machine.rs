@@ -2,8 +2,8 @@
 //! their downloads need: that is noticed, and comes into their own store.
 
 use carrel_content::{
+    Kind,
     download::{Phase, Reason},
-    library::Kind,
 };
 use carrel_model::ErrorCode;
 

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_content::library::Kind;
+use carrel_content::Kind;
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{

@@ -12,8 +12,8 @@ use std::{
 };
 
 use carrel_content::{
+    Kind,
     download::{Phase, Reason},
-    library::Kind,
     storage::Storage,
 };
 use carrel_model::ErrorCode;

@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_content::{
-    library::{Content, ContentConfig, Library},
+    Content, ContentConfig,
+    library::Library,
     media::MediaServer,
     storage::{Storage, StorageOptions},
 };

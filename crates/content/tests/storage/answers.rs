@@ -11,10 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_content::{
-    library::{Content, ContentConfig},
-    storage::Storage,
-};
+use carrel_content::{Content, ContentConfig, storage::Storage};
 use carrel_http_cache::{Cached, Origin, Route, Strategy};
 use carrel_net::{Failure, Http, Reply, Request};
 use carrel_sqlite::Changes;

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use carrel_content::{blobs::Came, storage::Limit};
+use carrel_content::{Limit, blobs::Came};
 use carrel_model::{BlobHash, ErrorCode};
 use carrel_testkit::{Chance, FakeDisk, disk::length_of};
 

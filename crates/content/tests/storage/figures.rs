@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use carrel_content::{
+    Kind,
     blobs::{Came, MediaKind},
     download::Wish,
-    library::Kind,
     storage::{Removal, Storage},
 };
 use carrel_model::{BlobHash, Slug};

@@ -3,11 +3,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use carrel_content::{
-    Error,
-    blobs::Came,
-    storage::{Limit, Storage},
-};
+use carrel_content::{Error, Limit, blobs::Came, storage::Storage};
 use carrel_learning::{Learning, Step, store, store::Store};
 use carrel_model::{DeviceId, ErrorCode, ItemId, lattice::ItemKind};
 use carrel_sqlite::Changes;

@@ -6,9 +6,9 @@ use std::{
 };
 
 use carrel_content::{
-    Error,
+    Error, Limit,
     blobs::Came,
-    storage::{Limit, Places, Storage},
+    storage::{Places, Storage},
 };
 use carrel_model::ErrorCode;
 use carrel_testkit::{FakeClock, FakeDisk, disk::length_of};

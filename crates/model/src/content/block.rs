@@ -3,8 +3,49 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::catalogue::Dir;
 use crate::{BlobHash, ItemId, Slug};
+
+/// The direction in which a language is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, TS)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Dir {
+    #[default]
+    Ltr,
+    Rtl,
+}
+
+impl Dir {
+    /// The direction of a BCP 47 language tag: its script subtag if it has one, else the language's usual script.
+    pub fn of_language(tag: &str) -> Self {
+        let mut parts = tag.split('-');
+        let language = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let script = parts.find(|p| p.len() == 4 && p.bytes().all(|b| b.is_ascii_alphabetic()));
+        let rtl = match script.map(str::to_ascii_lowercase).as_deref() {
+            Some("arab" | "hebr" | "thaa" | "syrc" | "nkoo" | "adlm" | "rohg") => true,
+            Some(_) => false,
+            None => matches!(
+                language.as_str(),
+                "ar" | "aeb"
+                    | "arz"
+                    | "ary"
+                    | "fa"
+                    | "prs"
+                    | "ps"
+                    | "ur"
+                    | "he"
+                    | "yi"
+                    | "dv"
+                    | "ckb"
+                    | "sd"
+                    | "ug"
+                    | "syr"
+                    | "nqo"
+            ),
+        };
+        if rtl { Self::Rtl } else { Self::Ltr }
+    }
+}
 
 /// A compiled section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

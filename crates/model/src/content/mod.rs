@@ -13,10 +13,10 @@ mod story;
 
 pub use attempts::{Submitted, counted_attempts, has_room};
 pub use block::{
-    AudioRef, BlobRef, Block, Cover, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
+    AudioRef, BlobRef, Block, Cover, Dir, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
 };
 pub use catalogue::{
-    CourseMeta, CourseOutline, Difficulty, Dir, Hours, LessonOutline, SectionOutline, SectionType,
+    CourseMeta, CourseOutline, Difficulty, Hours, LessonOutline, SectionOutline, SectionType,
     StoryInCourse, StoryMeta,
 };
 pub use grading::{QuestionResult, Score, grade, grade_question, normalise_answer};

@@ -25,6 +25,7 @@ pub use row::{Row, RowKey, RowKind, RowType, fold};
 pub use session::{Session, day_of};
 
 use crate::hash::BlobHash;
+pub use crate::hlc::TIME_MS;
 
 /// A join-semilattice. For rows with the same key: commutative, associative, idempotent.
 pub trait Join {
@@ -49,9 +50,6 @@ pub trait Validate {
 pub(crate) fn check(ok: bool, field: &'static str, problem: &str) -> Result<(), Invalid> {
     if ok { Ok(()) } else { Err(Invalid { field, problem: problem.to_owned() }) }
 }
-
-/// Times a row may carry: from 2000-01-01 to 2200-01-01, in milliseconds since 1970 (UTC).
-pub const TIME_MS: std::ops::RangeInclusive<i64> = 946_684_800_000..=7_258_118_400_000;
 
 pub(crate) fn check_time(ms: i64, field: &'static str) -> Result<(), Invalid> {
     check(TIME_MS.contains(&ms), field, "is not between the years 2000 and 2200")

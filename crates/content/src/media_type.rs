@@ -37,7 +37,7 @@ pub(crate) fn media_type(head: &[u8]) -> &'static str {
 }
 
 /// Whether it is heard or watched, and so may be played before its hash is proved.
-pub(super) fn plays(media_type: &str) -> bool {
+pub(crate) fn plays(media_type: &str) -> bool {
     media_type.starts_with("audio/") || media_type.starts_with("video/")
 }
 

@@ -20,7 +20,8 @@ use tokio::{sync::watch, task::AbortHandle};
 use crate::{
     Error, Result,
     download::Downloads,
-    library::{Kind, Library, OpenManifest},
+    kind::Kind,
+    library::{Library, OpenManifest},
 };
 
 /// Lessons after the one that is read.
@@ -34,7 +35,7 @@ const WARM_ALL: u64 = 12 * 1024 * 1024;
 
 /// How far it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct PrefetchState {
     /// Blobs that were put into memory at the start.
     pub warmed: usize,
     /// The start is over: what was to be warm is.
@@ -50,28 +51,28 @@ pub struct Reach {
 /// Clones share the work. One run at a time; a newer place replaces the older one.
 #[derive(Clone)]
 pub struct Ahead {
-    inner: Arc<Inner>,
+    inner: Arc<PrefetchInner>,
 }
 
-struct Inner {
+struct PrefetchInner {
     library: Library,
     downloads: Downloads,
     /// Where the learner is, with the version of the course.
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<Position>>,
     task: Mutex<Option<AbortHandle>>,
-    reach: watch::Sender<Reach>,
+    reach: watch::Sender<PrefetchState>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-struct Place {
+struct Position {
     course: Slug,
     version: BlobHash,
     lesson: usize,
 }
 
 impl Ahead {
-    pub(super) fn new(library: Library, downloads: Downloads) -> Self {
-        let inner = Inner {
+    pub fn new(library: Library, downloads: Downloads) -> Self {
+        let inner = PrefetchInner {
             library,
             downloads,
             place: Mutex::default(),
@@ -81,7 +82,7 @@ impl Ahead {
         Self { inner: Arc::new(inner) }
     }
 
-    pub fn reach(&self) -> watch::Receiver<Reach> {
+    pub fn reach(&self) -> watch::Receiver<PrefetchState> {
         self.inner.reach.subscribe()
     }
 
@@ -122,7 +123,7 @@ impl Ahead {
     /// The learner is in this lesson.
     pub fn reading(&self, manifest: &OpenManifest, lesson: usize) {
         let course = manifest.manifest.id().clone();
-        let place = Place { course, version: manifest.version, lesson };
+        let place = Position { course, version: manifest.version, lesson };
         let mut known = self.inner.place.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref() == Some(&place) {
             return;
@@ -156,7 +157,7 @@ impl Ahead {
         }
     }
 
-    async fn look_ahead(&self, place: &Place) -> Result<()> {
+    async fn look_ahead(&self, place: &Position) -> Result<()> {
         self.inner.reach.send_modify(|r| r.is_done = false);
         let library = &self.inner.library;
         let Some(manifest) = library.known_manifest(Kind::Course, &place.course).await? else {
