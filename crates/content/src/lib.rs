@@ -5,6 +5,7 @@
 //! | `kind`, `target` | what can be downloaded, and the state of a download |
 //! | `records` | files from which `content.db` can be rebuilt |
 //! | `blobs` | blobs by hash in `content.db` and files, partial files |
+//! | `fetch` | one blob from the server |
 //! | `storage` | quota, eviction, sweep, figures, where content lies |
 //! | `library` | courses and stories: catalogue, manifests, bodies, search |
 //! | `download` | whole courses and stories onto this device |
@@ -19,6 +20,7 @@
 pub mod blobs;
 pub mod download;
 mod error;
+pub mod fetch;
 pub mod images;
 pub mod kind;
 pub mod library;

@@ -244,16 +244,16 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "another tag is believed",
-        file: "crates/content/src/download/transfer.rs",
-        good: "is_ok_and(|other| other != blob.hash)",
-        bad: "is_ok_and(|_| false)",
+        file: "crates/content/src/fetch/reply.rs",
+        good: "tag.is_some_and(|other| other != blob.hash)",
+        bad: "tag.is_some_and(|_| false)",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
         name: "an unfinished file is begun anew at each try",
-        file: "crates/content/src/download/transfer.rs",
-        good: "            let before = part.len();",
-        bad: "            part.restart()?;\n            let before = part.len();",
+        file: "crates/content/src/fetch/mod.rs",
+        good: "            let before = transfer.len();",
+        bad: "            if let Some(part) = &mut transfer.part {\n                part.restart()?;\n            }\n            let before = transfer.len();",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
@@ -272,7 +272,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a long file gives its place to nobody",
-        file: "crates/content/src/download/slots.rs",
+        file: "crates/content/src/fetch/slots.rs",
         good: "s.running + s.promised + 2 <= mine",
         bad: "s.running + s.promised + 99 <= mine",
         tests: &["-p", "carrel-content", "--test", "downloads"],
@@ -293,9 +293,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the hash of a download is not looked at",
-        file: "crates/content/src/download/transfer.rs",
-        good: "if part.len() == blob.size && part.is_proved() {",
-        bad: "if part.len() == blob.size {",
+        file: "crates/content/src/fetch/mod.rs",
+        good: "if part.len() == total && part.is_proved() {",
+        bad: "if part.len() == total {",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {

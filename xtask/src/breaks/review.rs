@@ -157,9 +157,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 5: a reply with the whole restarts a partial file",
-        file: "crates/content/src/library/fetching.rs",
-        good: "        may_be(&reply, hash, &url)?;\n        let wrong_length",
-        bad: "        if let (0, Some(part)) = (from, old.as_mut()) {\n            part.restart()?;\n        }\n        may_be(&reply, hash, &url)?;\n        let wrong_length",
+        file: "crates/content/src/fetch/mod.rs",
+        good: "        let (reply, length) = reply::check(",
+        bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.restart()?;\n        }\n        let (reply, length) = reply::check(",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(hostile)"],
     },
     Fault {

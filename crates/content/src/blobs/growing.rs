@@ -148,6 +148,22 @@ pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
     Ok(buffer.into())
 }
 
+impl crate::blobs::BlobStore {
+    /// Waits while another task writes this blob. True: it is complete now. False: nobody writes it, or the writer gave it up.
+    pub async fn written_by_another(&self, hash: BlobHash) -> Result<bool> {
+        while let Some(mut writer) = self.growing().follow(hash) {
+            let ended = writer.reach.wait_for(|reach| reach.end.is_some()).await.map(|r| r.end);
+            match ended {
+                Ok(Some(End::Whole)) => return Ok(true),
+                _ if self.growing().follow(hash).is_none() => break,
+                // A writer that ended is removed from the list in the next moment.
+                _ => tokio::task::yield_now().await,
+            }
+        }
+        self.has(hash)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     Result,
-    blobs::{BlobStore, Came, PartFile},
+    blobs::{BlobStore, Came},
+    fetch::CompleteFile,
 };
 
 /// Small blobs in one transaction.
@@ -52,11 +53,11 @@ impl Keeper {
     }
 
     /// Takes a file that is whole.
-    pub fn large(part: PartFile) -> Kept {
+    pub fn large(file: CompleteFile) -> Kept {
         let (tell, kept) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             // Whoever asked may be gone: the file is in its place all the same.
-            let _ = tell.send(part.finish());
+            let _ = tell.send(file.finish());
         });
         kept
     }

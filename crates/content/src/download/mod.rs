@@ -5,9 +5,7 @@
 //! |---|---|
 //! | `queue` | what is wanted and what is ready, in `content.db` |
 //! | `rules` | whether a download may run: network, battery, settings. Pure |
-//! | `slots` | transfers at once from one host, shared fairly |
 //! | `needs` | what a course, lesson or story is made of, in the order of reading. Pure |
-//! | `transfer` | one blob |
 //! | `keep` | proved bytes into their place |
 //! | `work` | one download from manifest to last byte |
 //! | `stop` | what a fault means for a download. Pure |
@@ -29,9 +27,7 @@ mod proof;
 mod queue;
 mod rules;
 mod run;
-mod slots;
 mod stop;
-mod transfer;
 mod work;
 
 use std::{
@@ -39,21 +35,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use crate::fetch::PER_HOST;
 use carrel_model::{BlobHash, ItemId, Slug};
 pub use conditions::{Known, Sensors, SystemSensors};
 pub use meter::Pace;
 pub use needs::Spot;
 pub use proof::{Lack, Proof};
 pub use rules::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
-pub use slots::PER_HOST;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
 
-use self::{keep::Keeper, run::Run, slots::Slots};
+use self::{keep::Keeper, run::Run};
 pub use crate::target::{Phase, Reason, State, Wish};
-use crate::{Result, kind::Kind, library::Library};
+use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
 /// Downloads under way at once: of many that are wanted the first are soon ready, and one long film does not hold up a story.
 const ACTIVE: usize = 3;

@@ -1,6 +1,6 @@
 //! One download from manifest to last byte: what it needs, what of it is missing, text first, then what the learner meets first.
 //!
-//! Not here: waiting and going on (`run`), a single blob (`transfer`).
+//! Not here: waiting and going on (`run`), a single blob (`fetch`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,22 +10,25 @@ use std::{
 use carrel_model::{BlobHash, ItemId, content::ManifestBlob};
 use carrel_net::Error as Net;
 use carrel_sqlite::Change;
-use futures_util::future::try_join_all;
+use futures_util::{FutureExt, future::try_join_all};
 
 use crate::{
     Error, Result,
+    blobs::Came,
     download::{
         DownloadsInner, Reason, Run,
         keep::{Keeper, Kept},
         needs,
         needs::Needs,
         queue,
-        transfer::{Got, Line},
     },
-    library::OpenManifest,
+    fetch::{Admission, BlobRequest, FetchOptions, Fetched},
+    library::{Library, OpenManifest},
     storage::Reservation,
 };
 
+/// Attempts in a row without progress after which a download waits.
+const ATTEMPTS: u32 = 3;
 /// Blobs that are proved and not in their place yet, for each worker: what they may take of the memory has an end.
 const UNSETTLED: usize = 16;
 
@@ -128,22 +131,26 @@ impl Job<'_> {
         let library = &self.inner.library;
         let came = |bytes: usize| self.came(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
-        let line = Line {
-            http: library.http(),
-            base_url: library.base_url(),
-            blobs: library.blobs(),
-            clock: library.clock(),
-            slots: &self.inner.slots,
-            owner: self.run.number,
-            came: &came,
-            correct: &correct,
+        // Space for the whole download is promised before its first byte.
+        let admit = |_, _| std::future::ready(Ok(Admission::Write(None))).boxed();
+        let options = FetchOptions {
+            attempts: ATTEMPTS,
+            slots: Some((&self.inner.slots, self.run.number)),
+            admit: &admit,
+            received: &came,
+            corrected: &correct,
         };
-        let workers = (0..self.parallel.max(1)).map(|_| self.work(&line, pile));
+        let workers = (0..self.parallel.max(1)).map(|_| self.work(library, &options, pile));
         try_join_all(workers).await?.into_iter().collect()
     }
 
     /// `Err`: nobody can go on. `Ok(Err)`: all was tried, and some file could not be had.
-    async fn work(&self, line: &Line<'_>, pile: &Pile<'_>) -> Result<Result<()>> {
+    async fn work(
+        &self,
+        library: &Library,
+        options: &FetchOptions<'_>,
+        pile: &Pile<'_>,
+    ) -> Result<Result<()>> {
         let blobs = self.inner.library.blobs();
         let mut unsettled: VecDeque<Kept> = VecDeque::new();
         let mut last = Ok(());
@@ -155,11 +162,17 @@ impl Job<'_> {
                 self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
                 continue;
             }
-            match line.fetch(&blob, begun).await {
-                Ok(Got::Small(bytes)) => {
+            let request = BlobRequest {
+                hash: blob.hash,
+                size: Some(blob.size),
+                media_type: &blob.media_type,
+                came: Came::Ahead,
+            };
+            match library.fetcher().fetch(request, begun, options).await {
+                Ok(Fetched::Bytes(bytes)) => {
                     unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
                 }
-                Ok(Got::Large(part)) => unsettled.push_back(Keeper::large(*part)),
+                Ok(Fetched::File(file)) => unsettled.push_back(Keeper::large(*file)),
                 // One file that cannot be had does not hold up the others.
                 Err(e) if is_of_one(&e) => last = Err(e),
                 Err(e) => return Err(e),

@@ -3,10 +3,10 @@
 //! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
 
 mod catalogue;
-mod fetching;
 mod here;
 mod key_trust;
 mod pages;
+mod reading;
 mod search;
 
 use std::{
@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, Kind, Result,
     blobs::{BlobStore, Came, Place},
+    fetch::BlobFetcher,
     storage::Storage,
 };
 
@@ -89,6 +90,7 @@ struct LibraryInner {
     lists: Db<Error>,
     content: Db<Error>,
     blobs: BlobStore,
+    fetcher: BlobFetcher,
     storage: Storage,
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
@@ -137,6 +139,12 @@ impl Library {
                 lists: cache.db().with_error(),
                 cache,
                 content,
+                fetcher: BlobFetcher::new(
+                    config.http.clone(),
+                    config.base_url.clone(),
+                    config.storage.blobs().clone(),
+                    config.clock.clone(),
+                ),
                 blobs: config.storage.blobs().clone(),
                 storage: config.storage.clone(),
                 http: config.http.clone(),
@@ -158,6 +166,9 @@ impl Library {
     }
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
+    }
+    pub fn fetcher(&self) -> &BlobFetcher {
+        &self.inner.fetcher
     }
     pub fn storage(&self) -> &Storage {
         &self.inner.storage
@@ -370,7 +381,7 @@ impl Library {
         let flight = self
             .inner
             .fetching
-            .join(hash, move || Box::pin(async move { library.stream_blob(hash, came).await }));
+            .join(hash, move || Box::pin(async move { library.store_blob(hash, came).await }));
         let joined = flight.joined;
         let done = flight.await;
         if came == Came::Asked {

@@ -1,0 +1,405 @@
+//! Fetches one blob from the server: resumed where an earlier attempt ended, hashed while it arrives, verified against its hash. The only
+//! implementation, for reading and for downloads.
+//!
+//! A reply is checked before its first byte is written: what is not this blob (the sign-in page of a network, a redirect, another entity
+//! tag, another length, a range that was not requested) leaves the partial file as it is. So does a reply whose bytes turn out to be
+//! others: what was appended is removed. Bytes of an earlier attempt are given up only for a file that was verified.
+//!
+//! Not here: which blob is next and where it is stored (`library`, `download`).
+
+mod reply;
+mod slots;
+mod writer;
+
+use std::{any::Any, sync::Arc};
+
+use bytes::Bytes;
+use carrel_model::BlobHash;
+use carrel_net::{Error as Net, FailureKind, Http, Reply};
+use carrel_system::{Clock, blocking};
+use futures_util::{StreamExt, future::BoxFuture};
+
+use self::{reply::Problem, writer::Writer};
+use crate::{
+    Error, Result,
+    blobs::{BlobStore, Came, INLINE, Mark, PartFile},
+    sql::signed,
+};
+
+pub use slots::{PER_HOST, Slot, Slots};
+
+/// The largest file that a package may hold, in bytes.
+const MAX_BLOB: u64 = 1 << 30;
+/// The largest blob that is held in memory when the disk has no space for it.
+pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
+/// A transfer checks at this distance, in bytes, whether another one needs its slot.
+const YIELD_EVERY: u64 = 1024 * 1024;
+/// An attempt that brought fewer bytes than this counts as one without progress.
+const PROGRESS: u64 = 64 * 1024;
+
+/// Fetches blobs from one server.
+#[derive(Clone)]
+pub struct BlobFetcher {
+    http: Arc<dyn Http>,
+    base_url: String,
+    blobs: BlobStore,
+    clock: Arc<dyn Clock>,
+}
+
+/// A blob to be fetched, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct BlobRequest<'a> {
+    pub hash: BlobHash,
+    /// Bytes; `None` if no manifest on this device names it.
+    pub size: Option<u64>,
+    /// Empty if it is not known.
+    pub media_type: &'a str,
+    pub came: Came,
+}
+
+/// Where the bytes may go.
+pub enum Admission {
+    /// To the disk. The value is held until the blob is complete.
+    Write(Option<Box<dyn Any + Send>>),
+    /// Into memory only: the disk has no space.
+    Hold,
+}
+
+/// Asked once, with the size of the blob and the bytes that are present, before the first byte is written.
+pub type Admit<'a> = dyn Fn(u64, u64) -> BoxFuture<'a, Result<Admission>> + Send + Sync + 'a;
+
+/// How a blob is fetched.
+pub struct FetchOptions<'a> {
+    /// Attempts in a row without progress after which it fails.
+    pub attempts: u32,
+    /// The limit of transfers from the host, and the download that this one counts for.
+    pub slots: Option<(&'a Slots, u64)>,
+    pub admit: &'a Admit<'a>,
+    /// Called with the number of bytes that arrived.
+    pub received: &'a (dyn Fn(usize) + Send + Sync),
+    /// Called with the change of the number of bytes that are present, apart from those that arrive.
+    pub corrected: &'a (dyn Fn(i64) + Send + Sync),
+}
+
+/// A blob whose bytes are complete and verified.
+pub enum Fetched {
+    Bytes(Bytes),
+    File(Box<CompleteFile>),
+}
+
+/// A partial file that is complete.
+pub struct CompleteFile {
+    part: PartFile,
+    /// What an earlier attempt left, while the whole was fetched beside it.
+    old: Option<PartFile>,
+}
+
+impl CompleteFile {
+    /// Makes it durable and moves it to its place. Blocking.
+    pub fn finish(self) -> Result<()> {
+        self.part.finish()?;
+        self.old.map_or(Ok(()), PartFile::discard)
+    }
+}
+
+/// One fetch over all its attempts.
+struct Transfer<'f, 'o> {
+    fetcher: &'f BlobFetcher,
+    blob: BlobRequest<'f>,
+    options: &'f FetchOptions<'o>,
+    total: Option<u64>,
+    part: Option<PartFile>,
+    old: Option<PartFile>,
+    admission: Option<Admission>,
+    /// The state of the partial file before the last attempt.
+    mark: Option<Mark>,
+    /// The next request is for the whole; the bytes that are present are compared and skipped.
+    whole: bool,
+    wrong: u32,
+}
+
+impl BlobFetcher {
+    pub fn new(
+        http: Arc<dyn Http>,
+        base_url: String,
+        blobs: BlobStore,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { http, base_url, blobs, clock }
+    }
+
+    /// Fetches what is missing of the blob. `begun`: bytes of the partial file that were counted before.
+    ///
+    /// Errors: `Net` for the network and the server, `Corrupt` for wrong bytes, `NoSpace` and `Storage` for the disk.
+    pub async fn fetch(
+        &self,
+        blob: BlobRequest<'_>,
+        begun: u64,
+        options: &FetchOptions<'_>,
+    ) -> Result<Fetched> {
+        let mut transfer = Transfer {
+            fetcher: self,
+            blob,
+            options,
+            total: blob.size,
+            part: None,
+            old: None,
+            admission: None,
+            mark: None,
+            whole: false,
+            wrong: 0,
+        };
+        let in_memory = blob.size.is_some_and(|size| size <= INLINE);
+        if in_memory || self.blobs.held(blob.hash) == 0 && blob.size.is_none() {
+            (options.corrected)(-signed(begun));
+        } else {
+            transfer.open(begun).await?;
+        }
+        let mut tries = 0;
+        loop {
+            if let Some(fetched) = transfer.verified()? {
+                return Ok(fetched);
+            }
+            let mut slot = match options.slots {
+                Some((slots, owner)) => Some(slots.take(owner).await),
+                None => None,
+            };
+            let before = transfer.len();
+            let problem = match transfer.attempt(slot.as_mut()).await {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => return Ok(Fetched::Bytes(bytes)),
+                Err(problem) => problem,
+            };
+            drop(slot);
+            tries = if transfer.len() >= before + PROGRESS { 0 } else { tries + 1 };
+            match problem {
+                Problem::Final(e) => return Err(e),
+                Problem::Interrupted(e) if tries >= options.attempts => return Err(e),
+                Problem::Range(e) if tries >= options.attempts.max(2) => return Err(e),
+                Problem::Differs(e) if transfer.old.is_some() => return Err(e),
+                Problem::Differs(_) => {
+                    transfer.begin_beside().await?;
+                    tries = 0;
+                }
+                Problem::Range(_) => transfer.whole = true,
+                Problem::Interrupted(_) => transfer.whole = false,
+            }
+        }
+    }
+
+    /// Bytes `start..end` of a blob straight from the server as they arrive, neither verified nor stored.
+    pub async fn range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
+        let url = self.url(hash);
+        let reply = self.http.send(reply::request(&url, hash, "", start, Some(end))).await?;
+        reply::check_range(reply, &url, hash, start, self.clock.now_ms()).await
+    }
+
+    fn url(&self, hash: BlobHash) -> String {
+        format!("{}/api/blobs/{hash}", self.base_url)
+    }
+}
+
+impl Transfer<'_, '_> {
+    fn len(&self) -> u64 {
+        self.part.as_ref().map_or(0, PartFile::len)
+    }
+
+    /// Opens the partial file. What is present is hashed again, on a thread for blocking calls.
+    async fn open(&mut self, counted: u64) -> Result<()> {
+        let (blobs, hash, came) = (self.fetcher.blobs.clone(), self.blob.hash, self.blob.came);
+        let part = blocking(move || blobs.part_from(hash, came)).await?;
+        (self.options.corrected)(signed(part.len()) - signed(counted));
+        if let Some(total) = self.total {
+            // From now on it can be played while it arrives.
+            part.expect(total);
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// Only the hash of a whole file can tell whether the bytes that are present or those of the server are right: from now on the whole is
+    /// fetched into a file beside the present one.
+    async fn begin_beside(&mut self) -> Result<()> {
+        let counted = self.len();
+        self.old = self.part.take();
+        self.open(counted).await?;
+        (self.whole, self.mark) = (false, None);
+        Ok(())
+    }
+
+    /// The file, if it is complete and its hash is right. Wrong bytes are removed: which attempt they came with is not known, so those of
+    /// the last one go first.
+    fn verified(&mut self) -> Result<Option<Fetched>> {
+        let (Some(part), Some(total)) = (self.part.take(), self.total) else { return Ok(None) };
+        if part.len() == total && part.is_proved() {
+            return Ok(Some(Fetched::File(Box::new(CompleteFile { part, old: self.old.take() }))));
+        }
+        let part = self.part.insert(part);
+        if part.len() < total {
+            return Ok(None);
+        }
+        let all = part.len();
+        let resumed = self.mark.is_some();
+        match self.mark.take() {
+            Some(mark) => part.rewind(mark)?,
+            None => part.restart()?,
+        }
+        (self.options.corrected)(-signed(all - part.len()));
+        self.whole = !part.is_empty();
+        self.wrong += 1;
+        if self.wrong >= self.options.attempts.max(1 + u32::from(resumed)) {
+            return Err(reply::corrupt(self.blob.hash));
+        }
+        Ok(None)
+    }
+
+    /// One request. `Ok(Some)`: a blob that is not written to a partial file. `Ok(None)`: the file grew, to its end or until another
+    /// download needed the slot.
+    async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, Problem> {
+        let here = self.len();
+        self.mark = self.part.as_ref().filter(|part| !part.is_empty()).map(PartFile::mark);
+        let from = if self.whole { 0 } else { here };
+        let url = self.fetcher.url(self.blob.hash);
+        let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
+        let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
+            // Nothing arrived at all: there is no network, or no server.
+            FailureKind::Connect | FailureKind::Timeout => Problem::Final(f.into()),
+            FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(&url, &f.message)),
+            _ => Problem::Interrupted(f.into()),
+        })?;
+        let now_ms = self.fetcher.clock.now_ms();
+        let (reply, length) =
+            reply::check(reply, &url, &self.blob, self.total, from, now_ms).await?;
+        if self.total.is_none() {
+            if length.is_some_and(|length| length > MAX_BLOB) {
+                return Err(Problem::Final(reply::bad(&url, "it is longer than any blob")));
+            }
+            self.total = length;
+        }
+        self.admit().await?;
+        let in_memory = matches!(self.admission, Some(Admission::Hold));
+        if self.part.is_none() {
+            if in_memory || self.total.is_some_and(|total| total <= INLINE) {
+                return self.read(reply, &url).await.map(Some);
+            }
+            self.open(0).await?;
+        }
+        self.stream(reply, &url, from, slot).await.map(|()| None)
+    }
+
+    async fn admit(&mut self) -> Result<()> {
+        if let (None, Some(total)) = (&self.admission, self.total) {
+            self.admission = Some((self.options.admit)(total, self.len()).await?);
+        }
+        if matches!(self.admission, Some(Admission::Hold)) {
+            // What is present stays for a time with more space.
+            self.part = None;
+        }
+        Ok(())
+    }
+
+    /// A whole body into memory.
+    async fn read(&mut self, reply: Reply, url: &str) -> Result<Bytes, Problem> {
+        let total = self.total.unwrap_or(MAX_IN_MEMORY);
+        let limit = usize::try_from(total).unwrap_or(usize::MAX);
+        if reply.status != 200 {
+            return Err(Problem::Range(reply::wrong(url, "a part that was not requested")));
+        }
+        let bytes = reply.bytes(limit).await.map_err(|f| match f.kind {
+            FailureKind::TooLarge => Problem::Interrupted(reply::corrupt(self.blob.hash)),
+            _ => Problem::Interrupted(f.into()),
+        })?;
+        if (bytes.len() as u64) < total {
+            return Err(Problem::Interrupted(reply::cut(url, bytes.len() as u64, total)));
+        }
+        if BlobHash::of(&bytes) != self.blob.hash {
+            return Err(Problem::Interrupted(reply::corrupt(self.blob.hash)));
+        }
+        (self.options.received)(bytes.len());
+        Ok(bytes)
+    }
+
+    async fn stream(
+        &mut self,
+        mut reply: Reply,
+        url: &str,
+        from: u64,
+        mut slot: Option<&mut Slot>,
+    ) -> Result<(), Problem> {
+        let marked = reply::is_marked(&reply, self.blob.hash, self.total);
+        let (clock, total) = (&self.fetcher.clock, self.total);
+        let Some(part) = self.part.as_mut() else { return Ok(()) };
+        // The whole although a part was requested: the bytes that are present are compared and skipped.
+        let skip = if reply.status == 206 { 0 } else { part.len() };
+        let mut skipped = 0;
+        let mut writer = Writer::new(part, clock.monotonic_ms());
+        let begun = writer.len();
+        let mut checked = begun;
+        while let Some(piece) = reply.body.next().await {
+            let mut piece = piece.map_err(|f| match f.kind {
+                FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(url, &f.message)),
+                FailureKind::Decode => Problem::Interrupted(reply::wrong(url, &f.message)),
+                _ => Problem::Interrupted(f.into()),
+            })?;
+            let seen = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
+            let seen = piece.split_to(seen);
+            if !seen.is_empty() && !writer.agrees(skipped, &seen)? {
+                let differs = "other bytes than those of an earlier reply";
+                // A part that is longer than the whole is wrong for certain.
+                let is_too_long = total.is_some_and(|total| total < writer.len());
+                // A reply that does not name this blob is not worth another request.
+                return Err(match marked || is_too_long {
+                    true => Problem::Differs(reply::wrong(url, differs)),
+                    false => Problem::Final(reply::bad(url, differs)),
+                });
+            }
+            skipped += seen.len() as u64;
+            // What is sent beyond the end is ignored.
+            let room = total.unwrap_or(MAX_BLOB).saturating_sub(writer.len());
+            piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            if piece.is_empty() {
+                continue;
+            }
+            let count = piece.len();
+            writer.write(&piece, clock.monotonic_ms())?;
+            (self.options.received)(count);
+            if Some(writer.len()) == total {
+                break;
+            }
+            if writer.len() >= checked + YIELD_EVERY {
+                checked = writer.len();
+                if slot.as_mut().is_some_and(|slot| slot.yields()) {
+                    return Ok(writer.flush()?);
+                }
+            }
+        }
+        writer.flush()?;
+        let here = writer.len();
+        let Some(total) = total else {
+            // Nothing told the length: the end of the body is the end of the blob, and the hash decides.
+            self.total = Some(here);
+            return Ok(());
+        };
+        if here == begun && from > 0 {
+            // A connection that broke would have been reported: this reply is complete and empty.
+            return Err(Problem::Range(reply::cut(url, here, total)));
+        }
+        if here < total {
+            return Err(Problem::Interrupted(reply::cut(url, here, total)));
+        }
+        Ok(())
+    }
+}
+
+/// What a reader of content reports for an error of a fetch: an answer that the server refuses for now is the same as no network.
+pub(crate) fn for_readers(e: Error) -> Error {
+    match e {
+        Error::Net(Net::Server { status: 404 | 410, detail, .. }) => Error::NotFound(detail),
+        Error::Net(Net::Server { status: 200..=299, detail, .. }) => {
+            Net::BadReply { url: String::new(), problem: detail }.into()
+        }
+        Error::Net(Net::Server { status: 403, .. }) => e,
+        Error::Net(Net::Server { detail, .. }) => Net::Offline(detail).into(),
+        e => e,
+    }
+}

@@ -1,0 +1,215 @@
+//! Requests for blobs, and what the head of a reply tells about its bytes.
+
+use std::time::Duration;
+
+use carrel_model::{BlobHash, ErrorCode, wire};
+use carrel_net::{Error as Net, Reply, Request, reply::seconds_or_date};
+use http::header;
+
+use super::BlobRequest;
+use crate::{Error, Result};
+
+/// Until the head of an answer, and between two pieces of a body.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// No honest problem details are longer.
+const MAX_PROBLEM: usize = 64 * 1024;
+const PAGE: &str = "a page: is this network's sign-in page in between?";
+
+/// Why one attempt ended.
+pub(super) enum Problem {
+    /// The network; what arrived is kept.
+    Interrupted(Error),
+    /// The server or a proxy does not handle ranges correctly: the whole is requested, and what is present is skipped in it.
+    Range(Error),
+    /// The reply has other bytes than those that are present: one of the two is wrong.
+    Differs(Error),
+    /// Another attempt would end the same way.
+    Final(Error),
+}
+
+impl From<Error> for Problem {
+    fn from(e: Error) -> Self {
+        Self::Final(e)
+    }
+}
+
+/// A request for the bytes from `from` on, up to `end` if it is given. The hash is the entity tag: bytes of another file cannot be joined to
+/// those that are present.
+pub(super) fn request(
+    url: &str,
+    hash: BlobHash,
+    media_type: &str,
+    from: u64,
+    end: Option<u64>,
+) -> Request {
+    let request = Request::get(url).timeout(TIMEOUT);
+    let range = match end {
+        Some(end) => format!("bytes={from}-{}", end.saturating_sub(1)),
+        None if from > 0 => format!("bytes={from}-"),
+        None if is_compressed(media_type) => return request,
+        None => return request.header(header::ACCEPT_ENCODING, "identity"),
+    };
+    request
+        .header(header::RANGE, &range)
+        .header(header::IF_RANGE, &format!("\"{hash}\""))
+        // A compressed part cannot be joined to what is present.
+        .header(header::ACCEPT_ENCODING, "identity")
+}
+
+/// True for what a server compresses; also for what is not known.
+fn is_compressed(media_type: &str) -> bool {
+    media_type.is_empty()
+        || media_type.starts_with("text/")
+        || media_type.contains("json")
+        || media_type.contains("svg")
+}
+
+/// The reply, if it carries bytes of this blob as far as its head tells, from byte `from` on or whole; and the length of the whole blob, if
+/// the reply tells it.
+pub(super) async fn check(
+    reply: Reply,
+    url: &str,
+    blob: &BlobRequest<'_>,
+    size: Option<u64>,
+    from: u64,
+    now_ms: i64,
+) -> Result<(Reply, Option<u64>), Problem> {
+    match reply.status {
+        200 | 206 => {}
+        416 => return Err(Problem::Range(wrong(url, "no such part"))),
+        _ => return Err(Problem::Final(refused(url, reply, now_ms).await)),
+    }
+    let tag = tag(&reply);
+    if is_page(&reply) && !blob.media_type.starts_with("text/html") && tag != Some(blob.hash) {
+        return Err(Problem::Final(bad(url, PAGE)));
+    }
+    if tag.is_some_and(|other| other != blob.hash) {
+        return Err(Problem::Final(Error::Corrupt(format!("{url} has another file now"))));
+    }
+    if reply.status == 206 {
+        let range = content_range(&reply);
+        let total = range.and_then(|(_, total)| total);
+        let fits = from > 0
+            && range.is_some_and(|(first, _)| first == from)
+            && (total.is_none() || size.is_none() || total == size);
+        return match fits {
+            true => Ok((reply, total)),
+            false => Err(Problem::Range(wrong(url, "a part that was not requested"))),
+        };
+    }
+    // The length of a body that was decompressed on the way says nothing; its header is gone then.
+    let is_plain = reply.header(header::CONTENT_ENCODING).is_none_or(|e| e.trim().is_empty());
+    let length = length(&reply).filter(|_| is_plain);
+    if let (Some(length), Some(size)) = (length, size)
+        && length != size
+    {
+        let problem = wrong(url, "another length than the manifest says");
+        // Among others, a proxy that sends the part and calls it the whole.
+        return Err(if from > 0 { Problem::Range(problem) } else { Problem::Interrupted(problem) });
+    }
+    Ok((reply, length))
+}
+
+/// The reply to a request for a range that begins at `start`.
+pub(super) async fn check_range(
+    reply: Reply,
+    url: &str,
+    hash: BlobHash,
+    start: u64,
+    now_ms: i64,
+) -> Result<Reply> {
+    if !matches!(reply.status, 200 | 206) {
+        return Err(super::for_readers(refused(url, reply, now_ms).await));
+    }
+    match tag(&reply) {
+        Some(other) if other != hash => return Err(bad(url, "another file")),
+        None if is_page(&reply) => return Err(bad(url, PAGE)),
+        _ => {}
+    }
+    match content_range(&reply) {
+        Some((first, _)) if first == start && reply.status == 206 => Ok(reply),
+        _ => Err(bad(url, &format!("it does not begin at {start}"))),
+    }
+}
+
+/// True if the reply names this blob: by its tag, or at least by its length.
+pub(super) fn is_marked(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
+    tag(reply) == Some(hash) || (size.is_some() && length(reply) == size)
+}
+
+/// The entity tag, if it is the hash of a blob.
+fn tag(reply: &Reply) -> Option<BlobHash> {
+    let text = reply.header(header::ETAG)?.trim();
+    text.trim_start_matches("W/").trim_matches('"').parse().ok()
+}
+
+fn length(reply: &Reply) -> Option<u64> {
+    reply.header(header::CONTENT_LENGTH)?.trim().parse().ok()
+}
+
+fn is_page(reply: &Reply) -> bool {
+    reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"))
+}
+
+/// `Content-Range: bytes FIRST-LAST/TOTAL`: the first byte, and the total if it is given.
+fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
+    let text = reply.header(header::CONTENT_RANGE)?;
+    let (part, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = part.trim().split_once('-')?;
+    let total = match total.trim() {
+        "*" => None,
+        total => Some(total.parse::<u64>().ok()?),
+    };
+    let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+    (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
+}
+
+/// What a reply without bytes means.
+async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
+    let status = reply.status;
+    let told = reply.header(header::RETRY_AFTER).and_then(|t| seconds_or_date(t, now_ms));
+    let page = is_page(&reply);
+    let problem = match reply.bytes(MAX_PROBLEM).await {
+        Ok(body) => serde_json::from_slice::<wire::Problem>(&body).ok(),
+        Err(_) => None,
+    };
+    let code = |otherwise| problem.as_ref().map_or(otherwise, |p| p.code);
+    let server = |code| Net::Server {
+        status,
+        code,
+        detail: problem.as_ref().map_or_else(|| url.to_owned(), |p| p.detail.clone()),
+        retry_after_ms: told
+            .map(i64::unsigned_abs)
+            .max(problem.as_ref().and_then(|p| p.retry_after_ms)),
+    };
+    match status {
+        // Only problem details of the server end a session or refuse a learner.
+        401 if problem.is_some() => Net::Unauthenticated.into(),
+        403 if problem.is_some() => server(code(ErrorCode::Forbidden)).into(),
+        404 | 410 if !page => server(code(ErrorCode::NotFound)).into(),
+        408 | 425 | 429 => server(code(ErrorCode::RateLimited)).into(),
+        500.. => server(code(ErrorCode::Unavailable)).into(),
+        _ => bad(url, &format!("status {status}: is this network's sign-in page in between?")),
+    }
+}
+
+/// The error for an answer that no Carrel server sends.
+pub(super) fn bad(url: &str, problem: &str) -> Error {
+    Net::BadReply { url: url.to_owned(), problem: problem.to_owned() }.into()
+}
+/// The error for a Carrel server, or a proxy before it, that does not follow the protocol.
+pub(super) fn wrong(url: &str, problem: &str) -> Error {
+    Net::Server {
+        status: 200,
+        code: ErrorCode::BadReply,
+        detail: format!("{url}: {problem}"),
+        retry_after_ms: None,
+    }
+    .into()
+}
+pub(super) fn corrupt(hash: BlobHash) -> Error {
+    Error::Corrupt(format!("blob {hash:?} came with other bytes"))
+}
+pub(super) fn cut(url: &str, here: u64, size: u64) -> Error {
+    Net::Offline(format!("{url} ended after {here} of {size} bytes")).into()
+}

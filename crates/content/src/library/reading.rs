@@ -1,0 +1,76 @@
+//! Single blobs for whoever reads: one request for all who wait for the same blob, stored if there is space and held in memory otherwise.
+//!
+//! Not here: how a blob is fetched (`fetch`), whole courses (`download`).
+
+use bytes::Bytes;
+use carrel_model::{BlobHash, ErrorCode};
+use carrel_net::Reply;
+use carrel_system::blocking;
+use futures_util::FutureExt;
+
+use crate::{
+    Error, Result,
+    blobs::Came,
+    fetch::{Admission, BlobRequest, FetchOptions, Fetched, MAX_IN_MEMORY, for_readers},
+    library::Library,
+};
+
+/// Attempts in a row without progress: whoever reads is told soon, and asks again.
+const ATTEMPTS: u32 = 1;
+
+impl Library {
+    /// Fetches a blob into the store. If another task is writing it already, that is waited for. What is prefetched is not held in memory
+    /// only: if there is no space, it is not fetched.
+    pub(super) async fn store_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
+        let blobs = self.blobs();
+        if blobs.written_by_another(hash).await? {
+            return Ok(());
+        }
+        let admit = |total: u64, here: u64| {
+            let (library, missing) = (self.clone(), total.saturating_sub(here));
+            let may_hold = here == 0 && total <= MAX_IN_MEMORY;
+            blocking(move || match (came, library.blobs().room()) {
+                (Came::Ahead, _) => {
+                    Ok(Admission::Write(Some(Box::new(library.storage().reserve(missing)?))))
+                }
+                (_, Some(room)) => match room.before(missing) {
+                    Ok(promise) => Ok(Admission::Write(Some(promise))),
+                    Err(Error::NoSpace { .. }) if may_hold => Ok(Admission::Hold),
+                    Err(e) => Err(e),
+                },
+                (_, None) => Ok(Admission::Write(None)),
+            })
+            .boxed()
+        };
+        let options = FetchOptions {
+            attempts: ATTEMPTS,
+            slots: None,
+            admit: &admit,
+            received: &|_| (),
+            corrected: &|_| (),
+        };
+        let request = BlobRequest { hash, size: blobs.needed_size(hash)?, media_type: "", came };
+        let fetched = self.inner.fetcher.fetch(request, 0, &options).await.map_err(for_readers)?;
+        let library = self.clone();
+        blocking(move || match fetched {
+            Fetched::File(file) => file.finish(),
+            Fetched::Bytes(bytes) if came == Came::Ahead => {
+                library.blobs().put_from(hash, &bytes, came)
+            }
+            Fetched::Bytes(bytes) => library.store_or_hold(hash, &bytes),
+        })
+        .await
+    }
+
+    fn store_or_hold(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
+        match self.blobs().put(hash, bytes) {
+            Err(e) if e.code() == ErrorCode::DiskFull && self.blobs().hold(hash, bytes) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Bytes `start..end` of a blob straight from the server as they arrive, neither verified nor stored.
+    pub async fn fetch_range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
+        self.inner.fetcher.range(hash, start, end).await
+    }
+}
