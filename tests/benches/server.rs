@@ -15,8 +15,7 @@ use carrel_model::{
     wire::{MAX_PUSH_ITEMS, Role, UserInfo},
 };
 use carrel_server::{
-    Config, Library, RunningServer, Server, Settings, push,
-    store::{NewAccount, Store},
+    Config, DataDir, RunningServer, Server, Settings, domain::accounts::NewAccount, push_validation,
 };
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
@@ -165,8 +164,8 @@ pub async fn updates(table: &mut Table, dir: &Path) {
     const FEW: usize = 200;
     let mut config = Config::new(dir.join("updates"));
     config.settings.registration_open = true;
-    let library = Library::open(config).expect("a server's folder");
-    let router = carrel_server::http::app(library.app().expect("the routes"));
+    let data = DataDir::open(config).expect("a server's folder");
+    let router = carrel_server::http::app(data.app().expect("the routes"));
     let post = async |uri: &str, token: &str, body: String| {
         let request = axum::http::Request::post(uri)
             .header("content-type", "application/json")
@@ -250,7 +249,7 @@ fn batches(round: usize) -> [Vec<String>; 4] {
 fn read(items: Vec<String>) -> Vec<carrel_model::lattice::Row> {
     let items: Vec<Box<RawValue>> =
         items.into_iter().map(|i| RawValue::from_string(i).expect("JSON")).collect();
-    push::check(&items, NOW).rows
+    push_validation::check(&items, NOW).rows
 }
 
 /// A hostile learner's pushes, and another learner's behind each of them. `CARREL_LONG=1`: those of an hour, 60 a minute.
@@ -259,17 +258,17 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
     let mut config = Config::new(dir.join("hostile"));
     config.settings.max_rows_per_learner = 100_000;
     config.settings.max_mib_per_learner = 64;
-    let library = Library::open(config).expect("a server's folder");
+    let data = DataDir::open(config).expect("a server's folder");
     let (hostile, other) = (UserId::from_u128(1), UserId::from_u128(2));
     for (user, login) in [(hostile, "hostile"), (other, "other")] {
         let (login, name) = (login.to_owned(), login.to_owned());
         let user = UserInfo { id: user, login, name, role: Role::Student };
         let account = NewAccount { user, password: String::new() };
-        library.store.add_account(account, None, NOW).await.expect("an account");
+        data.store.add_account(account, None, NOW).await.expect("an account");
     }
     // The caches are filled and the tables are there.
     for items in batches(0) {
-        library.store.push(hostile, read(items), false, NOW).await.expect("pushed");
+        data.store.push(hostile, read(items), false, NOW).await.expect("pushed");
     }
     let before = resident_mib();
     let (mut theirs, mut waits) = (Vec::new(), Vec::new());
@@ -280,11 +279,11 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
             let one = read(vec![one]);
             let start = Instant::now();
             let attack = async {
-                let done = library.store.push(hostile, rows, false, NOW).await;
+                let done = data.store.push(hostile, rows, false, NOW).await;
                 (done, start.elapsed())
             };
             let behind = async {
-                let done = library.store.push(other, one, false, NOW).await;
+                let done = data.store.push(other, one, false, NOW).await;
                 (done, start.elapsed())
             };
             let ((attacked, long), (done, wait)) = tokio::join!(attack, behind);

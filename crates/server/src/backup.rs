@@ -8,16 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carrel_model::BlobHash;
-use carrel_sqlite::Options;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blobs::{self, BlobFolder},
+    blobs::{self, BlobFolder, BlobStore},
     error::{Error, io},
     restore, signing,
-    store::sqlite,
+    store::Engine,
 };
 
 const FORMAT: &str = "carrel-backup/1";
@@ -40,12 +37,18 @@ pub struct BackupFacts {
 }
 
 /// Copies a data folder to `to`, which must not exist. The name appears only when the backup is complete and on the disk.
-pub fn backup(data_dir: &Path, to: &Path, now_ms: i64) -> Result<BackupFacts, Error> {
-    backup_in_steps(data_dir, to, now_ms, &mut |_| Ok(()))
+pub fn backup(
+    engine: &dyn Engine,
+    data_dir: &Path,
+    to: &Path,
+    now_ms: i64,
+) -> Result<BackupFacts, Error> {
+    backup_in_steps(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
 /// `backup`, with a function that is called before each step. Tests return an error to end it there, as a kill would.
 pub fn backup_in_steps(
+    engine: &dyn Engine,
     data_dir: &Path,
     to: &Path,
     now_ms: i64,
@@ -54,33 +57,30 @@ pub fn backup_in_steps(
     if to.exists() {
         return Err(Error::Refused(format!("{to:?} exists already: name a new folder")));
     }
-    need_server(data_dir)?;
-    let conn = carrel_sqlite::open(&data_dir.join(sqlite::FILE), Options::reader())?;
+    require_server(engine, data_dir)?;
     step("create the folder")?;
     let part = new_part(to)?;
-    let copy = part.join(sqlite::FILE);
     step("copy the database")?;
-    carrel_sqlite::backup(&conn, &copy)?;
+    engine.copy(data_dir, &part)?;
     step("copy the key")?;
     copy_file(&data_dir.join(signing::FILE), &part.join(signing::FILE))?;
     // The list is taken from the copy: a blob that is imported meanwhile belongs to the next backup.
-    let conn = open_unchanged(&copy)?;
+    let copied = engine.copy_facts(&part)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
     let mut facts = BackupFacts {
         format: FORMAT.into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        epoch: sqlite::fact(&conn, "epoch")?.unwrap_or_default(),
+        epoch: copied.epoch,
         created_ms: now_ms,
         blobs: 0,
         blob_bytes: 0,
     };
-    for (hash, size) in blob_list(&conn)? {
+    for (hash, size) in copied.blobs {
         step("copy a blob")?;
-        link_or_copy(&from.path(hash), &into.path(hash))?;
+        from.copy_to(hash, &into.path(hash)).map_err(io("copy", from.path(hash)))?;
         facts.blobs += 1;
         facts.blob_bytes += size;
     }
-    drop(conn);
     let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
     step("write the facts")?;
     write_synced(&part.join(FACTS), &text)?;
@@ -89,20 +89,13 @@ pub fn backup_in_steps(
     Ok(facts)
 }
 
-/// Restores with a new epoch; see `restore::restore`.
-pub fn restore(from: &Path, data_dir: &Path, replace: bool, now_ms: i64) -> Result<String, Error> {
-    let options = restore::Options { replace, ..restore::Options::default() };
-    restore::restore(from, data_dir, options, now_ms)
-}
-
 /// Reads a whole backup: the database's integrity, the key and every blob's hash. Writes nothing, also not to the database's folder.
-pub fn check(from: &Path) -> Result<BackupFacts, Error> {
+pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
     let facts = facts(from)?;
     signing::read(from)?;
-    let conn = open_unchanged(&from.join(sqlite::FILE))?;
-    carrel_sqlite::integrity_check(&conn)?;
+    engine.check_copy(from)?;
     let folder = BlobFolder::of(from);
-    for (hash, _) in blob_list(&conn)? {
+    for (hash, _) in engine.copy_facts(from)?.blobs {
         let path = folder.path(hash);
         let mut hasher = blake3::Hasher::new();
         let read = fs::File::open(&path).and_then(|mut f| stdio::copy(&mut f, &mut hasher));
@@ -132,26 +125,10 @@ pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
     Ok(facts)
 }
 
-/// Opens a database that nobody else uses for reading, without any file beside it.
-pub(crate) fn open_unchanged(copy: &Path) -> Result<Connection, Error> {
-    let mut log = copy.as_os_str().to_owned();
-    log.push("-wal");
-    let log = PathBuf::from(log);
-    if log.metadata().is_ok_and(|m| m.len() > 0) {
-        let problem = "it has a write-ahead log: it is not a finished copy".into();
-        return Err(Error::Damaged { path: copy.to_owned(), problem });
-    }
-    Ok(carrel_sqlite::open_immutable(copy)?)
-}
-
 /// The folder must be a server's, and no restore into it may be unfinished.
-pub(crate) fn need_server(data_dir: &Path) -> Result<(), Error> {
-    restore::refuse_unfinished(data_dir)?;
-    if data_dir.join(sqlite::FILE).metadata().is_ok_and(|m| m.len() > 0) {
-        Ok(())
-    } else {
-        Err(Error::NoServer(data_dir.to_owned()))
-    }
+pub(crate) fn require_server(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
+    restore::refuse_unfinished(engine, data_dir)?;
+    if engine.exists(data_dir) { Ok(()) } else { Err(Error::NoServer(data_dir.to_owned())) }
 }
 
 /// Takes the folder for one process. The lock ends with the file.
@@ -164,32 +141,6 @@ pub(crate) fn lock(data_dir: &Path) -> Result<fs::File, Error> {
             "a server runs on {data_dir:?}: stop it first, or name another folder"
         ))),
         Err(fs::TryLockError::Error(e)) => Err(io("lock", &path)(e)),
-    }
-}
-
-pub(crate) fn blob_list(conn: &Connection) -> Result<Vec<(BlobHash, u64)>, Error> {
-    let mut stmt = conn.prepare("SELECT hash, size FROM blob ORDER BY hash")?;
-    let rows =
-        stmt.query_map([], |r| Ok((BlobHash(r.get(0)?), r.get::<_, i64>(1)?.unsigned_abs())))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Blobs never change, so two names for one file are as good as two files. A copy gets its name when it is whole.
-pub(crate) fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
-    if to.exists() {
-        return Ok(());
-    }
-    let folder = to.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io("create", folder))?;
-    match fs::hard_link(from, to) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == stdio::ErrorKind::NotFound => Err(io("read", from)(e)),
-        Err(_) => {
-            let part = tempfile::NamedTempFile::new_in(folder).map_err(io("create", folder))?;
-            copy_file(from, part.path())?;
-            part.persist(to).map_err(|e| io("rename", to)(e.error))?;
-            Ok(())
-        }
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::clock::{Clock, SystemClock};
+use crate::{
+    clock::{Clock, SystemClock},
+    store::{Engine, sqlite::SqliteEngine},
+};
 
 /// A server's settings. `Config::new` has the defaults.
 #[derive(Clone)]
@@ -19,6 +22,8 @@ pub struct Config {
     /// Port 0 takes any free port.
     pub listen: SocketAddr,
     pub clock: Arc<dyn Clock>,
+    /// What keeps the database.
+    pub engine: Arc<dyn Engine>,
     pub settings: Settings,
 }
 
@@ -29,6 +34,7 @@ impl Config {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             clock: Arc::new(SystemClock),
+            engine: Arc::new(SqliteEngine),
             settings: Settings::default(),
         }
     }

@@ -10,13 +10,13 @@ use std::{
 
 use carrel_model::wire::Role;
 use carrel_server::{
-    Clock, Config, Error, Library, Server, Settings, SystemClock, backup,
-    carried::{Acceptance, accept_work},
+    Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
+    bundle_import::{Acceptance, accept_work},
+    domain::accounts::NewAccount,
     export,
     http::auth::{check_password, new_user},
     import::{self, ImportReport},
     password, restore,
-    store::{NewAccount, Store},
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -176,15 +176,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             server.shutdown().await;
         }
         Command::Import { paths, data, accept_key } => {
-            let report = Library::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
+            let report = DataDir::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
             return Ok(print_report(&report, "imported"));
         }
         Command::AcceptWork { files, data, trust_device, login } => {
             let how = Acceptance { trust_device, login: login.as_deref() };
-            return hand_in(&Library::open_existing(Config::new(data))?, &files, how).await;
+            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, how).await;
         }
         Command::Fingerprint { data } => {
-            println!("{}", Library::open_existing(Config::new(data))?.fingerprint());
+            println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
         }
         Command::Check { paths } => {
             return Ok(print_report(&import::check(&paths).await?, "checked"));
@@ -193,7 +193,10 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             add_user(data, &login, &name, role, password_stdin).await?;
         }
         Command::Backup { file, data } => {
-            let facts = backup::backup(&data, &file, SystemClock.now_ms())?;
+            let facts = {
+                let engine = Config::new(&data).engine;
+                backup::backup(engine.as_ref(), &data, &file, SystemClock.now_ms())?
+            };
             println!(
                 "backed up to {}: {} blobs, {} bytes",
                 file.display(),
@@ -202,20 +205,23 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             );
         }
         Command::Restore { data, abandon: true, .. } => {
-            restore::abandon(&data)?;
+            restore::abandon(Config::new(&data).engine.as_ref(), &data)?;
             println!("the restore into {} is undone", data.display());
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
             let options = restore::Options { replace, end_sign_ins };
-            let epoch = restore::restore(&file, &data, options, SystemClock.now_ms())?;
+            let epoch = {
+                let engine = Config::new(&data).engine;
+                restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
+            };
             println!(
                 "restored into {}; new epoch {epoch}: devices send what the backup lacks",
                 data.display()
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let done = export::export(&Library::open_existing(Config::new(data))?, &dir).await?;
+            let done = export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
                 done.courses,
@@ -229,15 +235,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each file by itself: a bad one stands in the way of none.
-async fn hand_in(
-    library: &Library,
+/// Each file by itself: one that is refused never blocks the others.
+async fn accept_files(
+    data: &DataDir,
     files: &[PathBuf],
     how: Acceptance<'_>,
 ) -> Result<ExitCode, Error> {
     let mut failed = 0;
     for file in files {
-        match accept_work(library, file, how).await {
+        match accept_work(data, file, how).await {
             Ok(done) => {
                 println!(
                     "accepted from {} ({}), {}: {} rows, {} new, {} refused",
@@ -302,12 +308,9 @@ async fn add_user(
     check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
     let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
     let (id, login) = (user.id, user.login.clone());
-    let library = Library::open_existing(Config::new(data))?;
+    let data = DataDir::open_existing(Config::new(data))?;
     let hash = password::hash_blocking(&secret)?;
-    library
-        .store
-        .add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms())
-        .await?;
+    data.store.add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms()).await?;
     println!("added {login} ({id})");
     if !from_stdin {
         println!("password: {secret}");

@@ -1,8 +1,10 @@
-//! The key that signs manifests: made at the first start, readable by its owner alone, never changed by itself. Clients pin it.
+//! The key that signs manifests: made at the first start, readable by its owner alone, never changed by itself. Clients pin it. Through
+//! a trait, so that it can also be kept by a key service.
 
 use std::{io::Write, path::Path};
 
-use ed25519_dalek::SigningKey;
+use data_encoding::HEXLOWER;
+use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::{
     error::{Error, io},
@@ -12,18 +14,50 @@ use crate::{
 /// The name of the file in the data folder: 64 hex digits.
 pub const FILE: &str = "signing.key";
 
+/// Signs with the server's key, and derives other secrets from it.
+pub trait Signer: Send + Sync + 'static {
+    fn public_key(&self) -> [u8; 32];
+    /// ed25519.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+    /// A secret for one purpose: the same for the same key, context and salt.
+    fn derive_key(&self, context: &'static str, salt: &[u8]) -> [u8; 32];
+}
+
+/// A key in this process.
+#[derive(Clone)]
+pub struct LocalKey(SigningKey);
+
+impl LocalKey {
+    pub fn from_bytes(secret: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(secret))
+    }
+}
+
+impl Signer for LocalKey {
+    fn public_key(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+    fn derive_key(&self, context: &'static str, salt: &[u8]) -> [u8; 32] {
+        let mut material = self.0.to_bytes().to_vec();
+        material.extend_from_slice(salt);
+        blake3::derive_key(context, &material)
+    }
+}
+
 /// Reads the key of a data folder or a backup.
-pub fn read(data_dir: &Path) -> Result<SigningKey, Error> {
-    let path = data_dir.join(FILE);
+pub fn read(folder: &Path) -> Result<LocalKey, Error> {
+    let path = folder.join(FILE);
     let text = std::fs::read_to_string(&path).map_err(io("read", &path))?;
-    let bytes = text.trim().parse::<carrel_model::BlobHash>();
-    let bytes = bytes.map_err(|_| Error::SigningKey(path))?;
-    Ok(SigningKey::from_bytes(&bytes.0))
+    let secret = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|b| b.try_into().ok());
+    secret.map(|secret| LocalKey::from_bytes(&secret)).ok_or(Error::SigningKey(path))
 }
 
 /// Reads the key of a data folder, or makes it if there is no server yet. A server whose key is missing is refused: with a new key its
 /// clients would trust neither its manifests nor its tokens.
-pub fn open(data_dir: &Path, has_server: bool) -> Result<SigningKey, Error> {
+pub fn open(data_dir: &Path, has_server: bool) -> Result<LocalKey, Error> {
     let path = data_dir.join(FILE);
     match read(data_dir) {
         Err(Error::Io { source, .. })
@@ -47,14 +81,10 @@ pub fn open(data_dir: &Path, has_server: bool) -> Result<SigningKey, Error> {
     writeln!(file, "{}", hex(&secret))
         .and_then(|()| file.sync_all())
         .map_err(io("write", &path))?;
-    Ok(SigningKey::from_bytes(&secret))
+    Ok(LocalKey::from_bytes(&secret))
 }
 
-/// The public half, as clients see it.
-pub fn public_hex(key: &SigningKey) -> String {
-    hex(key.verifying_key().as_bytes())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
 }

@@ -2,17 +2,17 @@
 //!
 //! Not here: sockets (`server`), rows (`store`).
 
+pub mod api_error;
 pub mod auth;
 mod blobs;
 pub(crate) mod catalogue;
 mod extract;
-pub mod fault;
 mod layers;
 mod learner;
 mod openapi;
 mod sync;
 
-use std::{net::IpAddr, ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Router,
@@ -31,15 +31,21 @@ pub use extract::Peer;
 pub use openapi::openapi;
 
 use crate::{
-    blobs::BlobFolder,
+    blobs::BlobStore,
     clock::Clock,
     config::Settings,
-    news::NewsBoard,
+    data_dir::DataDir,
+    error::Error,
+    events::EventBus,
     password::Passwords,
+    rate_limits::{LocalRateLimiters, RateLimiter, RateLimiters, SignInLimits, WINDOW_MS},
+    signing::Signer,
     store::Store,
-    throttle::{SignInLimits, Throttle},
     tokens::TokenKeys,
 };
+
+/// Registrations from one network in a window: a class behind one router signs up in one lesson.
+const REGISTRATIONS: u32 = 200;
 
 /// What every handler sees.
 #[derive(Clone)]
@@ -47,26 +53,39 @@ pub struct App(Arc<State>);
 
 /// The parts of the server.
 pub struct State {
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    pub blobs: BlobFolder,
-    /// ed25519 public key, hex.
-    pub signing_key: String,
+    pub blobs: Arc<dyn BlobStore>,
     /// Signs the proof of identity in the meta reply.
-    pub signer: ed25519_dalek::SigningKey,
+    pub signer: Arc<dyn Signer>,
     pub passwords: Passwords,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,
     /// By network.
-    pub registrations: Throttle<IpAddr>,
-    pub news: NewsBoard,
+    pub registrations: Box<dyn RateLimiter>,
+    pub events: Arc<dyn EventBus>,
     pub stopping: CancellationToken,
 }
 
-impl App {
-    pub fn new(state: State) -> Self {
-        Self(Arc::new(state))
+impl DataDir {
+    /// The state behind the routes.
+    pub fn app(&self) -> Result<App, Error> {
+        let limiters = LocalRateLimiters;
+        let settings = self.config.settings.clone();
+        Ok(App(Arc::new(State {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.config.clock),
+            blobs: Arc::clone(&self.blobs),
+            signer: Arc::clone(&self.signer),
+            passwords: Passwords::new()?,
+            tokens: self.token_keys(),
+            sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
+            registrations: limiters.limiter("registration by network", WINDOW_MS, REGISTRATIONS),
+            events: Arc::clone(&self.events),
+            stopping: CancellationToken::new(),
+            settings,
+        })))
     }
 }
 impl Deref for App {

@@ -9,13 +9,13 @@
 mod auth;
 mod blobs;
 mod catalogue;
+mod data_dir;
 mod isolation;
 mod learner;
-mod library;
 mod malformed;
 mod openapi;
 mod restored;
 mod sockets;
-
+mod sqlite;
 mod support;
 mod sync;
