@@ -9,11 +9,7 @@ use axum::{
 use carrel_model::BlobHash;
 use tokio_util::io::ReaderStream;
 
-use super::{
-    App,
-    api_error::ApiError,
-    extract::{CatalogueAccess, Path},
-};
+use super::{App, api_error::ApiError, extract::Path};
 use crate::range::{Part, if_range_matches, names_tag, part};
 
 /// How much of a file is in memory at a time for one reader.
@@ -27,7 +23,6 @@ const CHUNK: usize = 64 * 1024;
         (status = 304), (status = 404), (status = 416)))]
 pub async fn blob(
     State(app): State<App>,
-    _: CatalogueAccess,
     method: Method,
     headers: HeaderMap,
     Path(hash): Path<BlobHash>,

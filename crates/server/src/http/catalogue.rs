@@ -19,7 +19,7 @@ use serde::Deserialize;
 use super::{
     App,
     api_error::ApiError,
-    extract::{CatalogueAccess, Path, Query},
+    extract::{Path, Query},
 };
 use crate::{
     range::names_tag,
@@ -74,7 +74,6 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
     responses((status = 200, body = Page<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
-    _: CatalogueAccess,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<CatalogueQuery>,
@@ -89,7 +88,6 @@ pub async fn courses(
     responses((status = 200, body = Page<StorySummary>), (status = 304), (status = 400)))]
 pub async fn stories(
     State(app): State<App>,
-    _: CatalogueAccess,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<CatalogueQuery>,
@@ -139,7 +137,6 @@ pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> St
     responses((status = 200, body = CourseReply), (status = 304), (status = 404)))]
 pub async fn course(
     State(app): State<App>,
-    _: CatalogueAccess,
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
@@ -152,7 +149,6 @@ pub async fn course(
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn course_manifest(
     State(app): State<App>,
-    _: CatalogueAccess,
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
@@ -165,7 +161,6 @@ pub async fn course_manifest(
     responses((status = 200, body = StoryReply), (status = 304), (status = 404)))]
 pub async fn story(
     State(app): State<App>,
-    _: CatalogueAccess,
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
@@ -178,7 +173,6 @@ pub async fn story(
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn story_manifest(
     State(app): State<App>,
-    _: CatalogueAccess,
     headers: HeaderMap,
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
@@ -201,7 +195,6 @@ pub struct SearchQuery {
     responses((status = 200, body = Page<SearchHit>), (status = 304), (status = 400)))]
 pub async fn search(
     State(app): State<App>,
-    _: CatalogueAccess,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<SearchQuery>,

@@ -1,4 +1,4 @@
-//! The server as an axum router: one list of routes, one state, the layers around them.
+//! The server as an axum router: a table of routes (`routes`), one state, the layers around them.
 //!
 //! Not here: sockets (`server`), rows (`store`).
 
@@ -10,24 +10,19 @@ mod extract;
 mod layers;
 mod learner;
 mod openapi;
+pub mod routes;
 mod sync;
 
 use std::{ops::Deref, sync::Arc};
 
-use axum::{
-    Router,
-    extract::Request,
-    http::{Method, StatusCode},
-    middleware::from_fn,
-    routing::{MethodRouter, delete, get, post},
-};
+use axum::{Router, http::StatusCode, middleware::from_fn};
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     compression::CompressionLayer, decompression::RequestDecompressionLayer,
     limit::RequestBodyLimitLayer, timeout::TimeoutLayer,
 };
 
-pub use extract::Peer;
+pub use extract::{Peer, SignedInUser};
 pub use openapi::openapi;
 
 use crate::{
@@ -104,58 +99,17 @@ pub const MAX_HEADERS: usize = 100;
 /// No compressed body is larger than this; what it unpacks to is limited where it is read.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// All routes: path, methods, handlers. The OpenAPI document names the same ones, and a test holds them together.
-fn routes() -> Vec<(&'static str, Vec<Method>, MethodRouter<App>)> {
-    let (read, write) = (|| vec![Method::GET], || vec![Method::POST]);
-    vec![
-        ("/api/openapi.json", read(), get(openapi::document)),
-        ("/api/meta", read(), get(catalogue::meta)),
-        ("/api/auth/register", write(), post(auth::register)),
-        ("/api/auth/login", write(), post(auth::login)),
-        ("/api/auth/refresh", write(), post(auth::refresh)),
-        ("/api/auth/logout", write(), post(auth::logout)),
-        ("/api/auth/adopt", write(), post(auth::adopt)),
-        ("/api/courses", read(), get(catalogue::courses)),
-        ("/api/courses/{id}", read(), get(catalogue::course)),
-        ("/api/courses/{id}/manifest", read(), get(catalogue::course_manifest)),
-        (
-            "/api/courses/{id}/enrolment",
-            vec![Method::POST, Method::DELETE],
-            post(learner::enrol).merge(delete(learner::leave)),
-        ),
-        ("/api/stories", read(), get(catalogue::stories)),
-        ("/api/stories/{id}", read(), get(catalogue::story)),
-        ("/api/stories/{id}/manifest", read(), get(catalogue::story_manifest)),
-        ("/api/search", read(), get(catalogue::search)),
-        ("/api/blobs/{hash}", read(), get(blobs::blob)),
-        ("/api/progress/update", write(), post(learner::update_progress)),
-        ("/api/progress/{userId}/{courseId}", read(), get(learner::progress)),
-        ("/api/sync/push", write(), post(sync::push)),
-        ("/api/sync/pull", read(), get(sync::pull)),
-        ("/api/sync/epoch", read(), get(sync::epoch)),
-        ("/api/sync/events", read(), get(sync::events)),
-    ]
-}
-
-/// Every route as (method, path), for the test that holds router and document together.
-pub fn listed() -> Vec<(String, &'static str)> {
-    routes()
-        .into_iter()
-        .flat_map(|(path, methods, _)| methods.into_iter().map(move |m| (m.to_string(), path)))
-        .collect()
-}
-
 /// The whole service. Works on a socket and, for tests, with `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
+    layered(routes::table(), app)
+}
+
+/// The same with other routes, for tests of the guard.
+pub fn layered(entries: Vec<routes::Entry>, app: App) -> Router {
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
-    let mut router = Router::new();
-    for (path, _, handlers) in routes() {
-        router = router.route(path, handlers);
-    }
     // The last layer is the outermost.
-    router
-        .fallback(|_: Request| async { StatusCode::NOT_FOUND })
+    routes::mount(entries, &app)
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(timeout)

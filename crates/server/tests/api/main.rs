@@ -6,6 +6,7 @@
     reason = "one test measures real time; a skipped test says why"
 )]
 
+mod access;
 mod auth;
 mod blobs;
 mod catalogue;

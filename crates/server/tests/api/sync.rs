@@ -6,7 +6,11 @@ use std::{
 };
 
 use axum::http::Method;
-use carrel_server::{Config, FakeClock, Server, Settings, store::tx::Usage};
+use carrel_server::{
+    Config, FakeClock, Server, Settings,
+    events::{Event, Signal},
+    store::tx::Usage,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -259,6 +263,25 @@ async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
     for over in [with(0..1, 5_000), with(0..17, 1_000)] {
         assert_eq!(codes(&w.push(token, &[over]).await.ok()), ["invalid"]);
     }
+}
+
+/// The connection of the device ends after its rows were queued: they are committed, and the others are told.
+#[tokio::test]
+async fn a_push_whose_caller_goes_away_still_tells_other_devices() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let user = noor.user.id;
+    let other = uuid::Uuid::from_u128(7);
+    let mut stream = w.data_dir.events.subscribe(user, other).unwrap();
+    let row = serde_json::from_value(progress("a/b/c", 5)).unwrap();
+    let mut push = Box::pin(w.data_dir.store.push(user, vec![row], false, NOW));
+    // Queued by the first poll, and dropped without another one.
+    let _ = futures_util::poll!(push.as_mut());
+    drop(push);
+    let told = tokio::time::timeout(Duration::from_secs(20), stream.signals.recv()).await;
+    let expected = Event::RowsChanged { user, usn: 1, from: None };
+    assert_eq!(told.expect("an event").unwrap(), Signal::Event(expected));
+    assert_eq!(w.data_dir.store.usn(user).await.unwrap(), 1);
 }
 
 impl World {
