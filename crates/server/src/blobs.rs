@@ -3,9 +3,11 @@
 //! Not here: which blobs belong to the catalogue (`store`).
 
 use std::{
+    collections::HashSet,
     fs,
     io::{self, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 use async_trait::async_trait;
@@ -15,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 
 /// The name of the folder in the data folder.
 pub const FOLDER: &str = "blobs";
+/// How the names of files begin that are being written (`tempfile`).
+const UNFINISHED: &str = ".tmp";
 
 /// A blob that is being written. It has no name until `finish`.
 pub trait NewBlob: Write + Send {
@@ -40,6 +44,15 @@ pub trait BlobStore: Send + Sync + 'static {
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>>;
     /// Makes a file of a blob; a hard link if both are on one disk.
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()>;
+    /// Removes blobs that are not among `keep`, and what was not finished, if they were written before `before_ms`.
+    fn remove_others(&self, keep: &HashSet<BlobHash>, before_ms: i64) -> io::Result<Removed>;
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    pub blobs: u64,
+    pub bytes: u64,
 }
 
 /// Files `ab/abcd...`, named by their hash.
@@ -93,6 +106,29 @@ impl BlobStore for BlobFolder {
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()> {
         link_or_copy(&self.path(hash), to)
     }
+    fn remove_others(&self, keep: &HashSet<BlobHash>, before_ms: i64) -> io::Result<Removed> {
+        let mut removed = Removed::default();
+        for entry in walkdir::WalkDir::new(&self.0).min_depth(2).max_depth(2) {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy();
+            let is_other = match name.parse::<BlobHash>() {
+                Ok(hash) => !keep.contains(&hash),
+                Err(_) => name.starts_with(UNFINISHED),
+            };
+            let facts = entry.metadata()?;
+            if is_other && facts.is_file() && modified_ms(&facts)? < before_ms {
+                fs::remove_file(entry.path())?;
+                removed.blobs += 1;
+                removed.bytes += facts.len();
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn modified_ms(facts: &fs::Metadata) -> io::Result<i64> {
+    let since = facts.modified()?.duration_since(UNIX_EPOCH);
+    Ok(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
 }
 
 struct NewFile {

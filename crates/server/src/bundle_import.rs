@@ -21,7 +21,7 @@ use crate::{
     blobs::BlobStore,
     data_dir::DataDir,
     error::{Error, io},
-    import::{PackageReport, publish},
+    publish::{PackageReport, imported, publish},
     push_validation,
     signing::hex,
 };
@@ -109,7 +109,7 @@ pub(crate) async fn import(
         let name = format!("{name}: {}", manifest.id());
         let outcome = match data {
             Some(data) => publish(data, &manifest).await,
-            None => Ok(crate::import::imported(&manifest, false)),
+            None => Ok(imported(&manifest, false)),
         };
         // One course that cannot be published does not hold up the others of the file.
         let (outcome, problems) = match outcome {

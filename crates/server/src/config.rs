@@ -73,10 +73,34 @@ pub struct Settings {
     /// Wrong passwords for one login from one network (an IPv4 address, an IPv6 /64) in 15 minutes. Three times as many are let
     /// through for one login from everywhere, six times as many from one network for all logins.
     pub login_attempts: u32,
+    /// Run the jobs of the server in this process.
+    pub run_jobs: bool,
+    /// Blobs that no publication has any more are kept for so long: devices may be downloading them.
+    pub keep_unused_blobs_hours: u32,
+    /// Whether backups are made by themselves.
+    pub backup: BackupSchedule,
+    /// Where they are put; default: `scheduled-backups` in the data folder. Better on another disk.
+    pub backup_dir: Option<PathBuf>,
+    /// How many of them are kept.
+    pub backups_kept: u32,
     /// The most rows of one learner: new ones beyond it are refused.
     pub max_rows_per_learner: u64,
     /// The most MiB that the rows of one learner take.
     pub max_mib_per_learner: u64,
+}
+
+/// When backups are made by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackupSchedule {
+    Off,
+    Daily,
+}
+
+impl BackupSchedule {
+    pub fn every_ms(self) -> Option<i64> {
+        (self == Self::Daily).then_some(24 * 3_600_000)
+    }
 }
 
 impl Default for Settings {
@@ -96,6 +120,11 @@ impl Default for Settings {
             write_timeout_s: 60,
             readers: 0,
             login_attempts: 10,
+            run_jobs: true,
+            keep_unused_blobs_hours: 7 * 24,
+            backup: BackupSchedule::Off,
+            backup_dir: None,
+            backups_kept: 7,
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
         }

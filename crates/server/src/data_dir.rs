@@ -1,19 +1,19 @@
 //! An opened data folder that is not (yet) served: database, blobs and signing key. What commands and tests work on.
 
 use std::{
-    path::{Path, PathBuf},
+    fs::{File, TryLockError},
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
 use crate::{
-    backup,
     blobs::{BlobFolder, BlobStore},
     config::Config,
     error::{Error, io},
     events::{EventBus, EventHub},
-    import::{self, ImportReport},
-    restore,
-    signing::{self, Signer, hex},
+    folders::{refuse_unfinished, require_server},
+    key_file,
+    signing::{Signer, hex},
     store::{OpenOptions, Quota, Store},
     tokens::TokenKeys,
 };
@@ -27,6 +27,9 @@ pub struct DataDir {
     pub events: Arc<dyn EventBus>,
     steps: OnceLock<Steps>,
 }
+
+/// Held shared by imports, and alone by the removal of blobs.
+const IMPORT_LOCK: &str = "import.lock";
 
 /// Called at each step of an import, with the step's name. Tests end the process there.
 pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
@@ -46,7 +49,7 @@ impl DataDir {
     }
     /// Opens the data folder of a server, and migrates it. `Error::NoServer` if there is none.
     pub fn open_existing(config: Config) -> Result<Self, Error> {
-        backup::require_server(config.engine.as_ref(), &config.data_dir)?;
+        require_server(config.engine.as_ref(), &config.data_dir)?;
         Self::open(config)
     }
     /// Opens, makes or migrates the data folder. Blocks for some milliseconds.
@@ -55,14 +58,14 @@ impl DataDir {
     pub fn open(config: Config) -> Result<Self, Error> {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
-        restore::refuse_unfinished(config.engine.as_ref(), dir)?;
+        refuse_unfinished(config.engine.as_ref(), dir)?;
         let has_server = config.engine.exists(dir);
         let blobs = BlobFolder::of(dir);
         if !has_server && is_remainder(dir, &blobs) {
             return Err(Error::NoDatabase(dir.clone()));
         }
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
-        let key = signing::open(dir, has_server)?;
+        let key = key_file::open(dir, has_server)?;
         let s = &config.settings;
         let quota = Quota {
             rows: s.max_rows_per_learner,
@@ -81,17 +84,25 @@ impl DataDir {
             steps: OnceLock::new(),
         })
     }
-    /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
-    pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-        import::import(self, paths, &[]).await
+    /// Is held while an import runs: it counts on blobs that are there already. Waits while blobs are removed.
+    pub(crate) async fn begin_import(&self) -> Result<File, Error> {
+        let path = self.config.data_dir.join(IMPORT_LOCK);
+        let work = tokio::task::spawn_blocking(move || {
+            let file = File::create(&path).map_err(io("create", &path))?;
+            file.lock_shared().map_err(io("lock", &path))?;
+            Ok(file)
+        });
+        work.await.map_err(|e| Error::Refused(e.to_string()))?
     }
-    /// The same, and course files of other libraries whose keys have these fingerprints.
-    pub async fn import_from(
-        &self,
-        paths: &[PathBuf],
-        accept: &[String],
-    ) -> Result<ImportReport, Error> {
-        import::import(self, paths, accept).await
+    /// Is held while blobs are removed. None: an import is running.
+    pub(crate) fn lock_blobs(&self) -> Result<Option<File>, Error> {
+        let path = self.config.data_dir.join(IMPORT_LOCK);
+        let file = File::create(&path).map_err(io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(io("lock", &path)(e)),
+        }
     }
     /// The fingerprint of this server's key, for people to compare.
     pub fn fingerprint(&self) -> String {

@@ -15,10 +15,11 @@ use carrel_model::{
 use serde::Deserialize;
 
 use crate::{
-    backup::{BLOBS, finish_part, new_part},
+    backup::BLOBS,
     blobs::BlobFolder,
     data_dir::DataDir,
     error::{Error, io},
+    folders::{finish_part, new_part},
     http::catalogue::{meta_of, page_json},
     store::{Filter, Kind},
 };

@@ -4,7 +4,6 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
-use carrel_model::{BlobHash, Slug, content::Manifest};
 use carrel_package::{
     Blob, BlobSink, Compiled, Compiler, Limits, NullSink, Options, Package, Problem, Severity,
 };
@@ -14,59 +13,31 @@ use crate::{
     blobs::BlobStore,
     bundle_import,
     data_dir::{DataDir, Steps},
-    domain::publishing,
     error::Error,
-    store::Kind,
+    publish::{ImportReport, PackageReport, imported, publish},
 };
-
-/// What became of everything that was found under the paths.
-#[derive(Debug, Default)]
-pub struct ImportReport {
-    pub packages: Vec<PackageReport>,
-}
-
-/// What became of one package.
-#[derive(Debug)]
-pub struct PackageReport {
-    /// As it is called in messages: the path that was given and the folder inside.
-    pub name: String,
-    /// Errors and warnings, by file and line.
-    pub problems: Vec<Problem>,
-    /// None if there were errors.
-    pub outcome: Option<Imported>,
-}
-
-/// A package without errors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
-    pub kind: Kind,
-    pub id: Slug,
-    pub title: String,
-    pub version: BlobHash,
-    /// False: this very version was there already, or it was only checked.
-    pub changed: bool,
-}
-
-impl ImportReport {
-    /// True if every package found was good, and there was one.
-    pub fn is_ok(&self) -> bool {
-        !self.packages.is_empty() && self.packages.iter().all(|p| p.outcome.is_some())
-    }
-    /// How many packages have errors.
-    pub fn failed(&self) -> usize {
-        self.packages.iter().filter(|p| p.outcome.is_none()).count()
-    }
-    fn refuse(&mut self, name: String, problems: Vec<Problem>) {
-        self.packages.push(PackageReport { name, problems, outcome: None });
-    }
-}
 
 /// One compilation on a thread that may block; the compiler comes back with what packages share.
 type Step = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
+impl DataDir {
+    /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
+    pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
+        import(self, paths, &[]).await
+    }
+    /// The same, and course files of other libraries whose keys have these fingerprints.
+    pub async fn import_from(
+        &self,
+        paths: &[PathBuf],
+        accept: &[String],
+    ) -> Result<ImportReport, Error> {
+        import(self, paths, accept).await
+    }
+}
+
 /// Compiles and publishes everything under the paths.
 /// `accept`: fingerprints of other libraries' keys, for course files that they signed.
-pub(crate) async fn import(
+async fn import(
     data: &DataDir,
     paths: &[PathBuf],
     accept: &[String],
@@ -85,6 +56,10 @@ async fn run(
     data: Option<&DataDir>,
     accept: &[String],
 ) -> Result<ImportReport, Error> {
+    let _lock = match data {
+        Some(data) => Some(data.begin_import().await?),
+        None => None,
+    };
     let mut report = ImportReport::default();
     let mut compiler = new_compiler();
     for path in paths {
@@ -248,40 +223,6 @@ fn internal(name: &str, what: &str) -> Problem {
 fn problem(name: &str, code: &'static str, message: String, hint: &str) -> Problem {
     let (file, hint) = (name.to_owned(), hint.to_owned());
     Problem { file, line: 1, severity: Severity::Error, code, message, hint }
-}
-
-pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
-    let version = BlobHash::of(manifest.to_canonical().as_bytes());
-    let (kind, id, title) = publishing::identity(manifest);
-    Imported { kind, id: id.clone(), title: title.to_owned(), version, changed }
-}
-
-/// Publishes a manifest whose blobs are stored.
-pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Imported, Error> {
-    let outcome = imported(manifest, true);
-    let other = if outcome.kind == Kind::Course { Kind::Story } else { Kind::Course };
-    if data.store.published(other, &outcome.id).await?.is_some() {
-        // Progress is stored by the id alone.
-        let message = format!(
-            "{} is the id of a {} already: give this one another",
-            outcome.id,
-            other.as_str()
-        );
-        return Err(Error::Refused(message));
-    }
-    let before = data.store.published(outcome.kind, &outcome.id).await?;
-    let changed = before.is_none_or(|p| p.version != outcome.version);
-    if !changed {
-        return Ok(Imported { changed, ..outcome });
-    }
-    let (signed, blobs) =
-        (publishing::sign(manifest, data.signer.as_ref()), Arc::clone(&data.blobs));
-    let rendered = tokio::task::spawn_blocking(move || publishing::render(&signed, blobs.as_ref()));
-    let publication = rendered.await.map_err(|e| Error::Refused(e.to_string()))??;
-    data.step("publication prepared");
-    data.store.publish(publication, data.config.clock.now_ms()).await?;
-    data.step("published");
-    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -4,19 +4,24 @@
 use std::{
     io::{IsTerminal, Read},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
-use carrel_model::wire::Role;
+use carrel_model::{Slug, wire::Role};
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
     bundle_import::{Acceptance, accept_work},
     domain::accounts::NewAccount,
     export,
     http::auth::{check_password, new_user},
-    import::{self, ImportReport},
-    password, restore,
+    import,
+    jobs::Runner,
+    password,
+    publish::ImportReport,
+    restore,
+    store::{Kind, tx::JobRow},
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -35,7 +40,7 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
         /// Address and port; port 0 takes any free one.
-        #[arg(long, default_value = "127.0.0.1:8090")]
+        #[arg(long, default_value = "127.0.0.1:7300")]
         listen: SocketAddr,
         /// TOML; docs/OPERATIONS.md lists the keys.
         #[arg(long)]
@@ -77,6 +82,18 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Take courses or stories out of the catalogue. What devices have downloaded stays usable.
+    Unpublish {
+        #[arg(required = true)]
+        ids: Vec<Slug>,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Work that the server does by schedule.
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
     /// Accounts.
     User {
         #[command(subcommand)]
@@ -110,6 +127,26 @@ enum Command {
         dir: PathBuf,
         #[arg(long)]
         data: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum JobsCommand {
+    /// List the jobs: when each is due, its last success and its last error.
+    List {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Run one job now; the server may run.
+    Run {
+        name: String,
+        #[arg(long)]
+        data: PathBuf,
+        /// The configuration of the server: some jobs have settings.
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
 }
 
@@ -189,6 +226,24 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Check { paths } => {
             return Ok(print_report(&import::check(&paths).await?, "checked"));
         }
+        Command::Unpublish { ids, data } => {
+            let data = DataDir::open_existing(Config::new(data))?;
+            return unpublish(&data, &ids).await;
+        }
+        Command::Jobs { command: JobsCommand::List { data, config } } => {
+            let data = open_with(data, config.as_deref())?;
+            Runner::new(Arc::clone(&data)).schedule().await?;
+            let now_ms = SystemClock.now_ms();
+            data.store.jobs().await?.iter().for_each(|job| println!("{}", shown(job, now_ms)));
+        }
+        Command::Jobs { command: JobsCommand::Run { name, data, config } } => {
+            let data = open_with(data, config.as_deref())?;
+            let ran = Runner::new(data).run_named(&name).await?;
+            match ran.result {
+                Ok(done) => println!("{name}: {done}"),
+                Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
+            }
+        }
         Command::User { command: UserCommand::Add { data, login, name, role, password_stdin } } => {
             add_user(data, &login, &name, role, password_stdin).await?;
         }
@@ -233,6 +288,42 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn open_with(data: PathBuf, config: Option<&Path>) -> Result<Arc<DataDir>, Error> {
+    let settings = config.map_or_else(|| Ok(Settings::default()), Settings::read)?;
+    Ok(Arc::new(DataDir::open_existing(Config { settings, ..Config::new(data) })?))
+}
+
+async fn unpublish(data: &DataDir, ids: &[Slug]) -> Result<ExitCode, Error> {
+    let mut missing = 0;
+    for id in ids {
+        let was_course = data.store.unpublish(Kind::Course, id).await?;
+        if was_course || data.store.unpublish(Kind::Story, id).await? {
+            println!("unpublished {id}");
+        } else {
+            missing += 1;
+            println!("{id} is not published");
+        }
+    }
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One line for a job.
+fn shown(job: &JobRow, now_ms: i64) -> String {
+    let minutes = |ms: i64| (ms - now_ms) / 60_000;
+    let state = match job.due_ms {
+        _ if !job.worker.is_empty() && job.lease_until_ms > now_ms => "running".to_owned(),
+        i64::MAX => "only when asked for".to_owned(),
+        due_ms if due_ms <= now_ms => "due".to_owned(),
+        due_ms => format!("due in {} min", minutes(due_ms)),
+    };
+    let last = match job.succeeded_ms {
+        0 => "never succeeded".to_owned(),
+        ms => format!("succeeded {} min ago", -minutes(ms)),
+    };
+    let error = if job.error.is_empty() { String::new() } else { format!("; {}", job.error) };
+    format!("{:<10} {state:<22} {last}{error}", job.name)
 }
 
 /// Each file by itself: one that is refused never blocks the others.

@@ -14,19 +14,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backup::{self, copy_file, lock, sync_dir},
+    backup,
     blobs::{BlobFolder, BlobStore},
     error::{Error, io},
-    signing,
+    folders::{OLD_TRACES, STAGING, Step, copy_file, is_unfinished, lock, sync_dir, write_synced},
+    key_file,
     store::Engine,
 };
 
-/// The folder in which a restore is prepared.
-const STAGING: &str = "restoring";
 const READY: &str = "ready.json";
-/// Traces of a release that prepared the database beside its place.
-const OLD_TRACES: [&str; 3] = ["server.db.part", "server.db.part-wal", "server.db.part-shm"];
-
 /// How a backup is restored.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -47,9 +43,6 @@ struct Ready {
     #[serde(default)]
     backup: Option<(String, i64)>,
 }
-
-/// Called before each step with its name. Tests return an error to end the restore there, as a kill would.
-pub type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 
 /// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A server that is there is refused,
 /// or with `replace` moved aside. No server may run on the folder. A restore that was interrupted after everything was prepared is
@@ -106,7 +99,7 @@ pub fn restore_in_steps(
     step("copy the database")?;
     copy_file(&from.join(engine.file()), &staging.join(engine.file()))?;
     step("copy the key")?;
-    copy_file(&from.join(signing::FILE), &staging.join(signing::FILE))?;
+    copy_file(&from.join(key_file::FILE), &staging.join(key_file::FILE))?;
     let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
     for (hash, size) in engine.copy_facts(&staging)?.blobs {
         step("copy a blob")?;
@@ -123,7 +116,7 @@ pub fn restore_in_steps(
     let backup = Some((facts.epoch.clone(), facts.created_ms));
     let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
     step("mark it as prepared")?;
-    backup::write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
+    write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
     let epoch = swap(engine, data_dir, &ready, step)?;
     tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
     Ok(epoch)
@@ -140,7 +133,7 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
             ));
         }
         let aside = data_dir.join(&ready.aside);
-        for name in files(engine).chain([signing::FILE]) {
+        for name in files(engine).chain([key_file::FILE]) {
             let (old, place) = (aside.join(name), data_dir.join(name));
             if old.exists() {
                 fs::rename(&old, &place).map_err(io("move", &old))?;
@@ -154,21 +147,6 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     // The plan goes first: without it nothing of the rest is used.
     remove_file(&staging.join(READY))?;
     fs::remove_dir_all(&staging).map_err(io("remove", &staging))
-}
-
-/// True if a restore into the folder was interrupted.
-pub fn is_unfinished(data_dir: &Path) -> bool {
-    fs::read_dir(data_dir.join(STAGING)).is_ok_and(|mut found| found.next().is_some())
-}
-
-/// Refuses a folder into which a restore was interrupted. Also one of a release that prepared the database as `server.db.part`.
-pub(crate) fn refuse_unfinished(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
-    let is_old_trace = OLD_TRACES[..2].iter().any(|name| data_dir.join(name).exists())
-        && !data_dir.join(engine.file()).exists();
-    if is_unfinished(data_dir) || is_old_trace {
-        return Err(Error::Unfinished(data_dir.to_owned()));
-    }
-    Ok(())
 }
 
 fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
@@ -204,16 +182,16 @@ fn swap(
         }
         Ok(())
     };
-    let (database, key) = (staging.join(engine.file()), staging.join(signing::FILE));
+    let (database, key) = (staging.join(engine.file()), staging.join(key_file::FILE));
     if database.exists() {
         for name in files(engine) {
             move_aside(name, step)?;
         }
         if key.exists() {
-            move_aside(signing::FILE, step)?;
+            move_aside(key_file::FILE, step)?;
             sync_dir(data_dir)?;
             step("put the key in place")?;
-            let place = data_dir.join(signing::FILE);
+            let place = data_dir.join(key_file::FILE);
             fs::rename(&key, &place).map_err(io("rename", &key))?;
         }
         sync_dir(data_dir)?;

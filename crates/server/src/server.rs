@@ -15,13 +15,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
-    backup,
     config::{Config, Settings},
     connections::{Caps, Closed, Connections, Deadlines, WatchedBody, WatchedSocket},
     data_dir::DataDir,
     error::{Error, io},
+    folders::lock,
     http::{self, App, Peer},
-    import::ImportReport,
+    jobs::Runner,
+    publish::ImportReport,
 };
 
 /// How long an idle connection may take to end after it was told to.
@@ -47,11 +48,12 @@ pub struct Server;
 pub struct RunningServer {
     /// Where it listens, with the real port.
     pub addr: SocketAddr,
-    data: DataDir,
+    data: Arc<DataDir>,
     app: App,
     connections: Arc<Connections>,
     stopping: CancellationToken,
     accepting: Option<JoinHandle<()>>,
+    jobs: Option<JoinHandle<()>>,
     _lock: std::fs::File,
 }
 
@@ -59,8 +61,8 @@ impl Server {
     /// Opens the data folder and listens.
     pub async fn start(config: Config) -> Result<RunningServer, Error> {
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
-        let lock = backup::lock(&config.data_dir)?;
-        let data = DataDir::open(config)?;
+        let lock = lock(&config.data_dir)?;
+        let data = Arc::new(DataDir::open(config)?);
         let address = data.config.listen;
         let listening = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
@@ -76,6 +78,9 @@ impl Server {
         let connections = Connections::new(caps, Deadlines::of(settings));
         let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
         let accepting = Some(tokio::spawn(accepting));
+        let jobs = settings
+            .run_jobs
+            .then(|| tokio::spawn(Runner::new(Arc::clone(&data)).serve(stopping.clone())));
         tracing::info!(server.addr = %addr, connections.max = caps.total, "listening");
         if caps.total < settings.max_connections {
             tracing::warn!(
@@ -84,7 +89,7 @@ impl Server {
                 "the limit of open files allows fewer connections; hint: raise LimitNOFILE or ulimit -n"
             );
         }
-        Ok(RunningServer { addr, data, app, connections, stopping, accepting, _lock: lock })
+        Ok(RunningServer { addr, data, app, connections, stopping, accepting, jobs, _lock: lock })
     }
 }
 
@@ -126,6 +131,9 @@ impl RunningServer {
         self.stopping.cancel();
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.await;
+        }
+        if let Some(jobs) = self.jobs.take() {
+            let _ = jobs.await;
         }
         tracing::info!(server.addr = %self.addr, "stopped");
     }

@@ -75,7 +75,7 @@ impl TestServer {
             dir,
             clock: clock.clone(),
             // Learners of the tests make their own accounts.
-            settings: Settings { registration_open: true, ..settings },
+            settings: Settings { registration_open: true, run_jobs: false, ..settings },
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             running: None,
             router: Arc::default(),

@@ -12,6 +12,7 @@ pub mod change_log;
 mod enrolment;
 mod error;
 mod facts;
+pub mod jobs;
 pub mod publishing;
 mod retention;
 pub mod rows;

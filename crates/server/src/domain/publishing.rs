@@ -3,7 +3,7 @@
 //!
 //! Not here: compiling packages (`import`), reading files of courses (`bundle_import`).
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, sync::LazyLock};
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
@@ -14,6 +14,7 @@ use carrel_model::{
     wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
 };
 use serde::de::DeserializeOwned;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Result;
 use crate::{
@@ -92,6 +93,7 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
         manifest: serde_json::to_string(signed).map_err(RenderError::Manifest)?,
         version,
         quizzes: bodies.quizzes(blobs)?,
+        rendered_by: rendered_by().to_owned(),
         passages: std::iter::once(whole).chain(bodies.passages()).collect(),
         blobs: manifest.blobs,
     })
@@ -234,13 +236,89 @@ fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
     Ok(revision.saturating_add(1))
 }
 
+/// Names what this release derives from a manifest: the shape of its replies and the release. Publications with another name are
+/// derived again.
+pub fn rendered_by() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let mut schemas = vec![
+            (String::new(), CourseReply::schema()),
+            (String::new(), CourseSummary::schema()),
+            (String::new(), StoryReply::schema()),
+            (String::new(), StorySummary::schema()),
+        ];
+        CourseReply::schemas(&mut schemas);
+        StoryReply::schemas(&mut schemas);
+        let shape = serde_json::to_string(&schemas).unwrap_or_default();
+        format!("{}-{}", env!("CARGO_PKG_VERSION"), &BlobHash::of(shape.as_bytes()).to_hex()[..16])
+    });
+    &NAME
+}
+
 impl Store {
-    /// Puts a course or story into the catalogue in place of an older version, whole or not at all.
-    pub async fn publish(&self, publication: Publication, now_ms: i64) -> Result<()> {
+    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was there already, in
+    /// this version and derived by this release.
+    pub async fn publish(&self, publication: Publication, now_ms: i64) -> Result<bool> {
         let write = self.write("publish", move |tx| {
-            let revision = next_revision(tx)?;
-            tx.put_publication(&publication, revision, now_ms)
+            let p = &publication;
+            let is_there = tx.published(p.kind, &p.id)?.is_some_and(|old| {
+                old.version == p.version
+                    && old.rendered_by == p.rendered_by
+                    && old.reply == p.reply
+                    && old.manifest == p.manifest
+            });
+            if !is_there {
+                let revision = next_revision(tx)?;
+                tx.put_publication(p, revision, now_ms)?;
+            }
+            Ok::<_, StoreError>(!is_there)
         });
+        Ok(write.await?)
+    }
+    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was published or the
+    /// publication was taken out meanwhile.
+    pub async fn replace(
+        &self,
+        publication: Publication,
+        version: BlobHash,
+        now_ms: i64,
+    ) -> Result<()> {
+        let write = self.write("replace", move |tx| {
+            let p = &publication;
+            if tx.published(p.kind, &p.id)?.is_some_and(|stored| stored.version == version) {
+                let revision = next_revision(tx)?;
+                tx.put_publication(p, revision, now_ms)?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        Ok(write.await?)
+    }
+    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the quizzes by
+    /// which attempts are graded stay here. False if there is none.
+    pub async fn unpublish(&self, kind: Kind, id: &Slug) -> Result<bool> {
+        let id = id.clone();
+        let write = self.write("unpublish", move |tx| {
+            let was_there = tx.delete_publication(kind, &id)?;
+            if was_there {
+                next_revision(tx)?;
+            }
+            Ok::<_, StoreError>(was_there)
+        });
+        Ok(write.await?)
+    }
+    /// Publications that another release derived: some of them, after `after`.
+    pub async fn rendered_by_others(
+        &self,
+        after: Option<(Kind, Slug)>,
+    ) -> Result<Vec<(Kind, Slug)>> {
+        let read = self.read("rendered_by_others", move |tx| {
+            tx.rendered_by_others(rendered_by(), after.as_ref(), 100)
+        });
+        Ok(read.await?)
+    }
+    /// Forgets blobs that no publication has had since `before_ms`. Returns how many.
+    pub async fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64> {
+        let write =
+            self.write("delete_unused_blobs", move |tx| tx.delete_unused_blobs(now_ms, before_ms));
         Ok(write.await?)
     }
     /// Summaries (JSON each), by title; by relevance if `q` is given.

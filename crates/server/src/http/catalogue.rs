@@ -141,7 +141,7 @@ pub async fn course(
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Course, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.reply))
+    Ok(reply_of(&headers, found))
 }
 
 /// The signed manifest of a course.
@@ -153,7 +153,7 @@ pub async fn course_manifest(
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Course, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.manifest))
+    Ok(manifest_of(&headers, found))
 }
 
 /// One story.
@@ -165,7 +165,7 @@ pub async fn story(
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Story, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.reply))
+    Ok(reply_of(&headers, found))
 }
 
 /// The signed manifest of a story.
@@ -177,7 +177,7 @@ pub async fn story_manifest(
     Path(id): Path<Slug>,
 ) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Story, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.manifest))
+    Ok(manifest_of(&headers, found))
 }
 
 /// What to look for, and which page of it.
@@ -239,14 +239,20 @@ async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     Ok(format!("W/\"{}\"", &hash[..32]))
 }
 
-fn versioned(
-    headers: &HeaderMap,
-    found: &Published,
-    body: impl Fn(&Published) -> &String,
-) -> Response {
+/// The tag of a reply that is derived from a manifest: a later release may derive more from the same version.
+fn reply_of(headers: &HeaderMap, found: Published) -> Response {
+    let derived = blake3::hash(found.reply.as_bytes()).to_hex();
+    let tag = format!("W/\"{}-{}\"", found.version, &derived[..16]);
+    with_tag(headers, found.reply, &tag)
+}
+
+fn manifest_of(headers: &HeaderMap, found: Published) -> Response {
     let tag = format!("W/\"{}\"", found.version);
-    not_modified(headers, &tag, ITEM_MAX_AGE)
-        .unwrap_or_else(|| tagged(body(found).clone(), &tag, ITEM_MAX_AGE))
+    with_tag(headers, found.manifest, &tag)
+}
+
+fn with_tag(headers: &HeaderMap, body: String, tag: &str) -> Response {
+    not_modified(headers, tag, ITEM_MAX_AGE).unwrap_or_else(|| tagged(body, tag, ITEM_MAX_AGE))
 }
 
 fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {

@@ -2,6 +2,7 @@
 //!
 //! Not here: sockets (`server`), rows (`store`).
 
+pub mod access;
 pub mod api_error;
 pub mod auth;
 mod blobs;
@@ -13,7 +14,10 @@ mod openapi;
 pub mod routes;
 mod sync;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{Router, http::StatusCode, middleware::from_fn};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +27,6 @@ use tower_http::{
 };
 
 pub use extract::{Peer, SignedInUser};
-pub use openapi::openapi;
 
 use crate::{
     blobs::BlobStore,
@@ -99,17 +102,28 @@ pub const MAX_HEADERS: usize = 100;
 /// No compressed body is larger than this; what it unpacks to is limited where it is read.
 const MAX_BODY: usize = 1024 * 1024;
 
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::build(routes::table())
+}
+
+/// The document as it is sent: it never changes while the server runs.
+fn document_text() -> String {
+    static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
+    TEXT.clone()
+}
+
 /// The whole service. Works on a socket and, for tests, with `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
     layered(routes::table(), app)
 }
 
 /// The same with other routes, for tests of the guard.
-pub fn layered(entries: Vec<routes::Entry>, app: App) -> Router {
+pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
     // The last layer is the outermost.
-    routes::mount(entries, &app)
+    access::mount(entries, &app)
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(timeout)

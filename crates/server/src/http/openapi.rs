@@ -1,7 +1,5 @@
 //! The OpenAPI document, made from the handlers themselves.
 
-use std::sync::LazyLock;
-
 use axum::response::Response;
 use utoipa::{
     OpenApi,
@@ -14,8 +12,8 @@ use utoipa::{
 };
 
 use super::{
-    catalogue,
-    routes::{Access, Entry, table},
+    access::{Access, Entry},
+    catalogue, document_text,
 };
 
 #[derive(OpenApi)]
@@ -101,16 +99,13 @@ fn add_patterns(components: &mut Components) {
     }
 }
 
-/// The document, as it is sent: it never changes while the server runs.
-static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
-
-/// The document, from the table of routes. Every error reply is a `Problem`.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+/// The document of these routes. Every error reply is a `Problem`.
+pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     let components = document.components.get_or_insert_default();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     components.add_security_scheme("bearer", bearer);
-    for Entry { access, mut paths, schemas, .. } in table() {
+    for Entry { access, mut paths, schemas, .. } in entries {
         for item in paths.paths.values_mut() {
             let operations =
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
@@ -128,5 +123,5 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue", responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn document() -> Response {
-    catalogue::json_text(TEXT.clone(), "public, max-age=3600")
+    catalogue::json_text(document_text(), "public, max-age=3600")
 }

@@ -9,7 +9,8 @@ use carrel_server::{
     domain::accounts::NewAccount,
     http::{
         self, SignedInUser,
-        routes::{Access, Entry, Permission, Route, listed},
+        access::{Access, Entry, Permission},
+        routes::{Route, listed},
     },
 };
 use serde_json::{Value, json};

@@ -12,6 +12,7 @@ mod blobs;
 mod catalogue;
 mod data_dir;
 mod isolation;
+mod jobs;
 mod learner;
 mod malformed;
 mod openapi;

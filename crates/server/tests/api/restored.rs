@@ -13,6 +13,7 @@ use carrel_server::{
     Config, DataDir, Error, Server, Settings, backup,
     bundle_import::{Acceptance, accept_work},
     domain::accounts::NewAccount,
+    folders::Step,
     http, restore,
 };
 use serde_json::{Value, json};
@@ -272,10 +273,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
 }
 
 /// Ends at the step with this number, as a kill would.
-fn killed_at(
-    at: usize,
-    mut run: impl FnMut(restore::Step<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> Result<(), Error> {
     let mut n = 0;
     run(&mut |_| {
         n += 1;
@@ -337,7 +335,7 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                     assert!(!is_unfinished(&data));
                     break;
                 }
-                let unfinished = data.exists() && restore::is_unfinished(&data);
+                let unfinished = data.exists() && carrel_server::folders::is_unfinished(&data);
                 refused += usize::from(unfinished);
                 if unfinished {
                     assert!(is_unfinished(&data), "step {at}");

@@ -15,8 +15,8 @@ use carrel_model::{
     wire::{Problem, Role, TokenReply},
 };
 use carrel_server::{
-    Config, DataDir, FakeClock, Settings, domain::accounts::NewAccount, http, import::ImportReport,
-    store::Engine,
+    Config, DataDir, FakeClock, Settings, domain::accounts::NewAccount, http,
+    publish::ImportReport, store::Engine,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

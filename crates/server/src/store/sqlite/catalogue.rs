@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{SqliteTx, search};
 use crate::store::{
-    Result,
+    Result, StoreError,
     tx::{CatalogueTx, Filter, Kind, Listed, Publication, Published},
 };
 
@@ -45,8 +45,8 @@ impl CatalogueTx for SqliteTx<'_> {
         let kind = p.kind.as_str();
         self.prepare_cached(
             "INSERT OR REPLACE INTO publication
-             (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms, rendered_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute((
             kind,
@@ -61,13 +61,20 @@ impl CatalogueTx for SqliteTx<'_> {
             &p.manifest,
             p.version.0,
             now_ms,
+            &p.rendered_by,
         ))?;
+        self.prepare_cached("DELETE FROM publication_blob WHERE kind = ?1 AND id = ?2")?
+            .execute((kind, p.id.as_str()))?;
+        let mut part = self.prepare_cached(
+            "INSERT OR IGNORE INTO publication_blob (kind, id, hash) VALUES (?1, ?2, ?3)",
+        )?;
         let mut blob = self.prepare_cached(
             "INSERT INTO blob (hash, size, media_type) VALUES (?1, ?2, ?3)
-             ON CONFLICT (hash) DO UPDATE SET media_type = excluded.media_type",
+             ON CONFLICT (hash) DO UPDATE SET media_type = excluded.media_type, unused_since_ms = 0",
         )?;
         for b in &p.blobs {
             blob.execute((b.hash.0, b.size as i64, &b.media_type))?;
+            part.execute((kind, p.id.as_str(), b.hash.0))?;
         }
         let mut quiz = self.prepare_cached(
             "INSERT INTO quiz (hash, item, body, revision) VALUES (?1, ?2, ?3, ?4)
@@ -95,18 +102,65 @@ impl CatalogueTx for SqliteTx<'_> {
         }
         Ok(())
     }
+    fn delete_publication(&self, kind: Kind, id: &Slug) -> Result<bool> {
+        let key = (kind.as_str(), id.as_str());
+        for sql in [
+            "DELETE FROM publication_blob WHERE kind = ?1 AND id = ?2",
+            "DELETE FROM passage WHERE root_kind = ?1 AND root = ?2",
+        ] {
+            self.prepare_cached(sql)?.execute(key)?;
+        }
+        let sql = "DELETE FROM publication WHERE kind = ?1 AND id = ?2";
+        Ok(self.prepare_cached(sql)?.execute(key)? > 0)
+    }
     fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>> {
         let mut stmt = self.prepare_cached(
-            "SELECT reply, manifest, version FROM publication WHERE kind = ?1 AND id = ?2",
+            "SELECT reply, manifest, version, rendered_by FROM publication WHERE kind = ?1 AND id = ?2",
         )?;
         let found = stmt.query_row((kind.as_str(), id.as_str()), |r| {
             Ok(Published {
                 reply: r.get("reply")?,
                 manifest: r.get("manifest")?,
                 version: BlobHash(r.get("version")?),
+                rendered_by: r.get("rendered_by")?,
             })
         });
         Ok(found.optional()?)
+    }
+    fn rendered_by_others(
+        &self,
+        rendered_by: &str,
+        after: Option<&(Kind, Slug)>,
+        limit: u32,
+    ) -> Result<Vec<(Kind, Slug)>> {
+        let mut stmt = self.prepare_cached(
+            "SELECT kind, id FROM publication WHERE rendered_by <> ?1 AND (kind, id) > (?2, ?3)
+             ORDER BY kind, id LIMIT ?4",
+        )?;
+        let (kind, id) = after.map_or(("", ""), |(kind, id)| (kind.as_str(), id.as_str()));
+        let found = stmt.query_map((rendered_by, kind, id, limit), |r| {
+            Ok((r.get::<_, String>("kind")?, r.get::<_, String>("id")?))
+        })?;
+        let read = |(kind, id): (String, String)| {
+            let kind = if kind == Kind::Course.as_str() { Kind::Course } else { Kind::Story };
+            let id = Slug::new(id).map_err(|e| StoreError::unreadable("publication", e))?;
+            Ok((kind, id))
+        };
+        found.map(|row| read(row?)).collect()
+    }
+    fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64> {
+        let unused = "NOT EXISTS (SELECT 1 FROM publication_blob p WHERE p.hash = blob.hash)";
+        self.execute(
+            &format!("UPDATE blob SET unused_since_ms = max(?1, 1) WHERE unused_since_ms = 0 AND {unused}"),
+            [now_ms],
+        )?;
+        let deleted = self.execute(
+            &format!(
+                "DELETE FROM blob WHERE unused_since_ms > 0 AND unused_since_ms <= ?1 AND {unused}"
+            ),
+            [before_ms],
+        )?;
+        Ok(deleted as u64)
     }
     fn has_course(&self, id: &Slug) -> Result<bool> {
         let sql = "SELECT 1 FROM publication WHERE kind = 'course' AND id = ?1";

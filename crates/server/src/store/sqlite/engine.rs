@@ -29,6 +29,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(3, "accounts", "0003_accounts"),
     migration!(4, "limits", "0004_limits"),
     migration!(5, "attempt_limits", "0005_attempt_limits"),
+    migration!(6, "jobs", "0006_jobs"),
+    migration!(7, "publications", "0007_publications"),
 ];
 
 /// The name of the database file in its folder.

@@ -5,6 +5,7 @@
 mod accounts;
 mod catalogue;
 mod engine;
+mod jobs;
 mod rows;
 mod search;
 mod sessions;

@@ -64,6 +64,8 @@ pub struct Publication {
     pub blobs: Vec<ManifestBlob>,
     pub quizzes: Vec<PublishedQuiz>,
     pub passages: Vec<Passage>,
+    /// What derived all this from the manifest.
+    pub rendered_by: String,
 }
 
 /// A compiled quiz: `body` is the JSON of `content::Quiz` whose hash is `hash`.
@@ -90,6 +92,7 @@ pub struct Published {
     pub reply: String,
     pub manifest: String,
     pub version: BlobHash,
+    pub rendered_by: String,
 }
 
 /// Part of a list, and how long the whole is.
@@ -103,7 +106,18 @@ pub trait CatalogueTx {
     /// Inserts or replaces a publication and everything that belongs to it. Quizzes of earlier versions stay: attempts are graded by
     /// the quiz as it was when they began. `revision`: of the catalogue, for the order of the versions of a quiz.
     fn put_publication(&self, publication: &Publication, revision: u64, now_ms: i64) -> Result<()>;
+    /// Deletes a publication. Its quizzes stay, and its blobs until they are collected. False if there is none.
+    fn delete_publication(&self, kind: Kind, id: &Slug) -> Result<bool>;
     fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>>;
+    /// Publications that another release derived: at most `limit`, by kind and id, after `after`.
+    fn rendered_by_others(
+        &self,
+        rendered_by: &str,
+        after: Option<&(Kind, Slug)>,
+        limit: u32,
+    ) -> Result<Vec<(Kind, Slug)>>;
+    /// Notes for each blob whether a publication has it, and forgets those that none has had since `before_ms`. Returns how many.
+    fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64>;
     fn has_course(&self, id: &Slug) -> Result<bool>;
     /// Summaries (JSON each), by title; by relevance if there is a search.
     fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>>;

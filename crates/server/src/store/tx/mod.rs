@@ -5,6 +5,7 @@
 
 mod accounts;
 mod catalogue;
+mod jobs;
 mod rows;
 mod sessions;
 
@@ -13,6 +14,7 @@ pub use catalogue::{
     CatalogueTx, Filter, Kind, Listed, Passage, Publication, Published, PublishedQuiz, SearchPlan,
     SearchTx,
 };
+pub use jobs::{JobRow, JobTx};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 
@@ -25,5 +27,5 @@ pub trait FactTx {
 }
 
 /// Everything a transaction can do.
-pub trait Tx: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx {}
-impl<T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx> Tx for T {}
+pub trait Tx: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx {}
+impl<T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx> Tx for T {}
