@@ -14,6 +14,9 @@ use crate::{
     store::{Engine, sqlite::SqliteEngine},
 };
 
+/// The port of a server, unless it is told another one.
+pub const DEFAULT_PORT: u16 = 7300;
+
 /// A server's settings. `Config::new` has the defaults.
 #[derive(Clone)]
 pub struct Config {
@@ -46,6 +49,8 @@ impl Config {
 pub struct Settings {
     /// The name of the school or library.
     pub name: String,
+    /// The address that the start page shows, such as `http://192.168.1.4:7300`. Empty: the one that the browser used.
+    pub address: String,
     /// Anybody who reaches the server may make an account.
     pub registration_open: bool,
     /// The catalogue and its blobs can be read without signing in.
@@ -73,6 +78,8 @@ pub struct Settings {
     /// Wrong passwords for one login from one network (an IPv4 address, an IPv6 /64) in 15 minutes. Three times as many are let
     /// through for one login from everywhere, six times as many from one network for all logins.
     pub login_attempts: u32,
+    /// `/health` is not ok with less space on the disk.
+    pub min_free_disk_mib: u64,
     /// Run the jobs of the server in this process.
     pub run_jobs: bool,
     /// Blobs that no publication has any more are kept for so long: devices may be downloading them.
@@ -107,6 +114,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: "Carrel".into(),
+            address: String::new(),
             registration_open: false,
             public_catalogue: true,
             behind_tls: false,
@@ -120,6 +128,7 @@ impl Default for Settings {
             write_timeout_s: 60,
             readers: 0,
             login_attempts: 10,
+            min_free_disk_mib: 256,
             run_jobs: true,
             keep_unused_blobs_hours: 7 * 24,
             backup: BackupSchedule::Off,

@@ -3,7 +3,7 @@
 
 use std::{
     io::{IsTerminal, Read},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -13,6 +13,7 @@ use carrel_model::{Slug, wire::Role};
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
     bundle_import::{Acceptance, accept_work},
+    config::DEFAULT_PORT,
     domain::accounts::NewAccount,
     export,
     http::auth::{check_password, new_user},
@@ -40,7 +41,7 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
         /// Address and port; port 0 takes any free one.
-        #[arg(long, default_value = "127.0.0.1:7300")]
+        #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)))]
         listen: SocketAddr,
         /// TOML; docs/OPERATIONS.md lists the keys.
         #[arg(long)]

@@ -16,6 +16,10 @@ use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, api_error::ApiErr
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Marks an error reply that has its body already.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBody;
+
 /// The outermost layer: nothing leaves without an id, and no error without problem details.
 pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let start = crate::clock::stopwatch();
@@ -40,7 +44,8 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         }
     };
     let status = reply.status();
-    if status.is_client_error() || status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && reply.extensions().get::<OwnBody>().is_none() {
         reply = with_problem(reply, &id, &method);
     }
     let code = reply.extensions().get::<ApiError>().map_or("", |f| f.code.as_str());
@@ -129,7 +134,8 @@ fn security(headers: &mut HeaderMap, behind_tls: bool) {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // The start page has a policy of its own.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if behind_tls {
         headers.insert(

@@ -8,14 +8,17 @@ pub mod auth;
 mod blobs;
 pub(crate) mod catalogue;
 mod extract;
+mod health;
 mod layers;
 mod learner;
 mod openapi;
 pub mod routes;
+pub mod start_page;
 mod sync;
 
 use std::{
     ops::Deref,
+    path::PathBuf,
     sync::{Arc, LazyLock},
 };
 
@@ -54,6 +57,8 @@ pub struct State {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
+    /// Whose disk `/health` looks at.
+    pub data_dir: PathBuf,
     pub blobs: Arc<dyn BlobStore>,
     /// Signs the proof of identity in the meta reply.
     pub signer: Arc<dyn Signer>,
@@ -73,6 +78,7 @@ impl DataDir {
         let settings = self.config.settings.clone();
         Ok(App(Arc::new(State {
             store: self.store.clone(),
+            data_dir: self.config.data_dir.clone(),
             clock: Arc::clone(&self.config.clock),
             blobs: Arc::clone(&self.blobs),
             signer: Arc::clone(&self.signer),

@@ -8,13 +8,15 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry},
-    auth, blobs, catalogue, learner, openapi, sync,
+    auth, blobs, catalogue, health, learner, openapi, start_page, sync,
 };
 
 /// All routes.
 pub(super) fn table() -> Vec<Entry> {
     use Access::{Catalogue, Public, SignedIn};
     vec![
+        Entry::new(Public, routes!(start_page::start_page)),
+        Entry::new(Public, routes!(health::health)),
         Entry::new(Public, routes!(openapi::document)),
         Entry::new(Public, routes!(catalogue::meta)),
         Entry::new(Public, routes!(auth::register)),

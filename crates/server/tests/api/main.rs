@@ -19,5 +19,6 @@ mod openapi;
 mod restored;
 mod sockets;
 mod sqlite;
+mod start_page;
 mod support;
 mod sync;

@@ -4,14 +4,15 @@ use std::{path::Path, sync::Arc};
 
 use axum::http::StatusCode;
 use carrel_model::{
+    Slug,
     lattice::{Row, Validate},
     wire::TokenReply,
 };
 use carrel_server::{
     Config, DataDir,
     store::{
-        Engine,
-        sqlite::{FILE, SqliteEngine},
+        Engine, Kind,
+        sqlite::{FILE, MIGRATIONS, SqliteEngine},
     },
 };
 use carrel_sqlite::{rows, rusqlite::Connection};
@@ -36,6 +37,10 @@ impl Fixture for SqliteFixture {
     fn count(&self, folder: &Path, table: &str) -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");
         Self::open(folder).query_row(&sql, [], |r| r.get(0)).unwrap()
+    }
+    fn drop_table(&self, folder: &Path, table: &str) {
+        let conn = carrel_sqlite::open(&folder.join(FILE), carrel_sqlite::Options::default());
+        conn.unwrap().execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
     fn stored_bytes(&self, folder: &Path) -> i64 {
         let conn = Self::open(folder);
@@ -122,6 +127,43 @@ async fn accounts_and_sign_ins_of_the_release_before_go_on() {
     assert_eq!(w.refresh("older 3").await.status, StatusCode::UNAUTHORIZED);
     w.clock.advance(2 * MINUTE);
     assert_eq!(w.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// What a course consists of is read from its stored manifest.
+#[tokio::test]
+async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = World::new();
+    w.publish().await;
+    let course: Slug = "how-rivers-work".parse().unwrap();
+    let published = w.data_dir.store.published(Kind::Course, &course).await.unwrap().unwrap();
+    let blobs = w.data_dir.store.blobs().await.unwrap();
+    let mut conn =
+        carrel_sqlite::open(&dir.path().join(FILE), carrel_sqlite::Options::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..5], None, 0).unwrap();
+    conn.execute(
+        "INSERT INTO publication (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms)
+         VALUES ('course', 'how-rivers-work', 'R', 'en', '', '', 0, '{}', '{}', ?1, ?2, 0)",
+        (&published.manifest, published.version.0),
+    )
+    .unwrap();
+    for blob in &blobs {
+        conn.execute(
+            "INSERT INTO blob (hash, size, media_type) VALUES (?1, ?2, '')",
+            (blob.hash.0, blob.size as i64),
+        )
+        .unwrap();
+    }
+    conn.execute("INSERT INTO blob (hash, size, media_type) VALUES (zeroblob(32), 1, '')", [])
+        .unwrap();
+    drop(conn);
+    std::fs::copy(w.folder().join("signing.key"), dir.path().join("signing.key")).unwrap();
+    let data_dir = DataDir::open(Config::new(dir.path())).unwrap();
+    let others = data_dir.store.rendered_by_others(None).await.unwrap();
+    assert_eq!(others, [(Kind::Course, course)]);
+    data_dir.store.delete_unused_blobs(1, 0).await.unwrap();
+    assert_eq!(data_dir.store.delete_unused_blobs(2, 1).await.unwrap(), 1);
+    assert_eq!(data_dir.store.blobs().await.unwrap().len(), blobs.len());
 }
 
 /// A row of 31 MiB that an earlier release stored is cut back when the database is opened, and then like any other.

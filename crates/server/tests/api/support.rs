@@ -31,6 +31,8 @@ pub trait Fixture: Sync {
     fn engine(&self) -> Arc<dyn Engine>;
     /// Rows of a table.
     fn count(&self, folder: &Path, table: &str) -> i64;
+    /// Breaks the database: what needs the table fails.
+    fn drop_table(&self, folder: &Path, table: &str);
     /// The bytes of all learners' rows, from the tables.
     fn stored_bytes(&self, folder: &Path) -> i64;
     fn epoch(&self, folder: &Path) -> String;
