@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// One compilation on a thread that may block; the compiler comes back with what packages share.
-type Step = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
+type CompileStep = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
 impl DataDir {
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
@@ -159,7 +159,7 @@ fn compile(
     package: &Package,
     blobs: Option<&dyn BlobStore>,
     steps: Option<Steps>,
-) -> Step {
+) -> CompileStep {
     let name = package.name();
     let compiled = match blobs.map(BlobStore::sink).transpose() {
         Ok(Some(sink)) => {

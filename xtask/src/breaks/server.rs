@@ -258,7 +258,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a folder in which a restore was interrupted is opened",
-        file: "crates/server/src/restore.rs",
+        file: "crates/server/src/folders.rs",
         good: "    if is_unfinished(data_dir) || is_old_trace {",
         bad: "    if is_old_trace {",
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
@@ -612,7 +612,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a command makes a new server in a mistyped folder",
         file: "crates/server/src/data_dir.rs",
-        good: "        backup::require_server(config.engine.as_ref(), &config.data_dir)?;\n        Self::open(config)",
+        good: "        require_server(config.engine.as_ref(), &config.data_dir)?;\n        Self::open(config)",
         bad: "        Self::open(config)",
         tests: api!("commands_make_no_server_from_a_mistyped_folder"),
     },

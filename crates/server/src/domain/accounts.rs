@@ -5,7 +5,7 @@ use carrel_model::{
     wire::{Role, UserInfo},
 };
 
-use super::{DomainError, Result};
+use super::{DomainError, DomainResult};
 use crate::{
     precis,
     store::{
@@ -57,7 +57,7 @@ pub enum Adopted {
     OtherLogin,
 }
 
-pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> Result<()> {
+pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult<()> {
     let login = &account.user.login;
     let key = precis::username(login).map_err(|e| DomainError::BadLogin(e.to_string()))?;
     let keys = LoginKeys { skeleton: precis::skeleton(&key), key };
@@ -159,7 +159,11 @@ fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<Adopted, Store
 
 impl Store {
     /// The account with this login. `device`: has the learner signed in there before?
-    pub async fn account(&self, login: &str, device: Option<DeviceId>) -> Result<Option<Account>> {
+    pub async fn account(
+        &self,
+        login: &str,
+        device: Option<DeviceId>,
+    ) -> DomainResult<Option<Account>> {
         let login = login.to_owned();
         self.read("account", move |tx| {
             let Some(found) = by_login(tx, &login)? else { return Ok(None) };
@@ -171,12 +175,12 @@ impl Store {
         })
         .await
     }
-    pub async fn account_by_id(&self, id: UserId) -> Result<Option<Account>> {
+    pub async fn account_by_id(&self, id: UserId) -> DomainResult<Option<Account>> {
         let found = self.read("account_by_id", move |tx| tx.account_by_id(id)).await?;
         Ok(found.map(Account::from))
     }
     /// Replaces the PHC string of an account.
-    pub async fn set_password(&self, id: UserId, password: String) -> Result<()> {
+    pub async fn set_password(&self, id: UserId, password: String) -> DomainResult<()> {
         Ok(self.write("set_password", move |tx| tx.set_password(id, &password)).await?)
     }
     /// Creates an account that this database does not know again, with its id and as a student.
@@ -184,11 +188,11 @@ impl Store {
         &self,
         certificate: AccountCertificate,
         now_ms: i64,
-    ) -> Result<Account> {
+    ) -> DomainResult<Account> {
         let write = self.write("recreate_account", move |tx| recreate(tx, &certificate, now_ms));
         Ok(write.await?.into())
     }
-    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> Result<Adopted> {
+    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<Adopted> {
         Ok(self.write("adopt", move |tx| adopt(tx, &adoption, now_ms)).await?)
     }
 }

@@ -17,7 +17,7 @@ use carrel_model::{
 };
 
 use super::{
-    Result,
+    DomainResult,
     change_log::{ChangeLog, Rule},
 };
 use crate::store::tx::OpenGrade;
@@ -58,7 +58,7 @@ enum AcceptedAnswers {
 
 impl Quizzes {
     /// Why a row that is valid by itself is refused; none for rows that are neither attempts nor answers.
-    pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> Result<Option<Rule>> {
+    pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
             Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? => {
@@ -77,7 +77,7 @@ impl Quizzes {
         }
     }
     /// An attempt takes answers to the questions of its quiz; while the quiz is unknown here, a bounded number.
-    fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> Result<Option<Rule>> {
+    fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> DomainResult<Option<Rule>> {
         let id = answer.attempt;
         if !self.accepted.contains_key(&id) {
             let place = log.tx.quiz_of_attempt(log.user, id)?;
@@ -111,7 +111,7 @@ impl Quizzes {
         log: &ChangeLog<'_>,
         item: ItemId,
         hash: BlobHash,
-    ) -> Result<Option<Rc<KnownQuiz>>> {
+    ) -> DomainResult<Option<Rc<KnownQuiz>>> {
         let place = (hash, item);
         if let Some(known) = self.by_place.get(&place) {
             return Ok(known.clone());
@@ -132,7 +132,12 @@ impl Quizzes {
         Ok(known)
     }
     /// True if one more attempt at the quiz may be graded.
-    fn has_room(&mut self, log: &ChangeLog<'_>, attempt: &Attempt, quiz: &Quiz) -> Result<bool> {
+    fn has_room(
+        &mut self,
+        log: &ChangeLog<'_>,
+        attempt: &Attempt,
+        quiz: &Quiz,
+    ) -> DomainResult<bool> {
         let (limit, counted) = match self.limits.get(&attempt.quiz) {
             Some(known) => *known,
             None => {
@@ -150,7 +155,7 @@ impl Quizzes {
         attempt: &Attempt,
         grade: Grade,
         is_first: bool,
-    ) -> Result<()> {
+    ) -> DomainResult<()> {
         if is_first {
             let is_new = log.tx.add_graded(log.user, &attempt.quiz, attempt.id)?;
             if let Some((_, counted)) = self.limits.get_mut(&attempt.quiz) {
@@ -165,7 +170,7 @@ impl Quizzes {
         log: &mut ChangeLog<'_>,
         attempts: &mut ToGrade,
         now_ms: i64,
-    ) -> Result<()> {
+    ) -> DomainResult<()> {
         let mut work = 0;
         while work < GRADED_AT_ONCE
             && let Some(((_, id), touched)) = attempts.pop_first()
@@ -181,7 +186,7 @@ impl Quizzes {
         id: AttemptId,
         touched: &BTreeSet<Slug>,
         now_ms: i64,
-    ) -> Result<usize> {
+    ) -> DomainResult<usize> {
         let key = |row_type| RowKey { row_type, key: id.to_string() };
         let Some(Row::Attempt(attempt)) = log.row(&key(RowType::Attempt))? else { return Ok(1) };
         if attempt.submitted_ms.is_none() {
@@ -213,7 +218,7 @@ impl Quizzes {
         touched: &BTreeSet<Slug>,
         old: Option<&Grade>,
         now_ms: i64,
-    ) -> Result<usize> {
+    ) -> DomainResult<usize> {
         let id = attempt.id;
         let stored = log.tx.open_grade(log.user, id)?;
         let is_first = stored.is_none();
@@ -251,7 +256,7 @@ impl Quizzes {
 
 /// True if the attempt is stored with another quiz. The join would take the greater of the two, and with it a grade that was given for
 /// another quiz.
-fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> Result<bool> {
+fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
     let stored = log.tx.quiz_of_attempt(log.user, attempt.id)?;
     Ok(stored.is_some_and(|(quiz, hash)| quiz != attempt.quiz || hash != attempt.quiz_hash))
 }
@@ -260,7 +265,7 @@ fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> Result<bool> {
 pub(super) fn submitted(
     log: &ChangeLog<'_>,
     touched: BTreeMap<AttemptId, BTreeSet<Slug>>,
-) -> Result<ToGrade> {
+) -> DomainResult<ToGrade> {
     let mut submitted = ToGrade::new();
     for (id, questions) in touched {
         if let Some(at_ms) = log.tx.submitted_ms(log.user, id)? {
@@ -271,7 +276,7 @@ pub(super) fn submitted(
 }
 
 /// How many attempts at the quiz count, by the version that was published last; none if that cannot be told.
-fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> Result<Option<u32>> {
+fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<u32>> {
     #[derive(serde::Deserialize)]
     struct Limit {
         #[serde(default)]

@@ -10,7 +10,7 @@ use carrel_model::{
 };
 use uuid::Uuid;
 
-use super::{DomainError, Result};
+use super::{DomainError, DomainResult};
 use crate::{
     events::Event,
     store::{
@@ -75,7 +75,7 @@ pub(super) struct ChangeLog<'t> {
 }
 
 impl<'t> ChangeLog<'t> {
-    pub(super) fn open(tx: &'t dyn Tx, user: UserId, quota: Quota) -> Result<Self> {
+    pub(super) fn open(tx: &'t dyn Tx, user: UserId, quota: Quota) -> DomainResult<Self> {
         let before = tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
         let usage = tx.usage(user)?;
         Ok(Self {
@@ -90,7 +90,7 @@ impl<'t> ChangeLog<'t> {
         })
     }
     /// Joins the rows at the start that no rule concerns. Returns how many.
-    pub(super) fn apply_client_run(&mut self, rows: &[Row]) -> Result<usize> {
+    pub(super) fn apply_client_run(&mut self, rows: &[Row]) -> DomainResult<usize> {
         let run = self.unrestricted(rows);
         if run > 0 {
             for joined in self.tx.join(self.user, &rows[..run], self.done.usn)? {
@@ -118,7 +118,7 @@ impl<'t> ChangeLog<'t> {
         place: usize,
         row: &Row,
         rule: Option<Rule>,
-    ) -> Result<bool> {
+    ) -> DomainResult<bool> {
         let joined = match self.refusal(row, rule)? {
             Some(refusal) => Err(refusal),
             None if self.usage.bytes >= self.hard_limit() => {
@@ -139,13 +139,13 @@ impl<'t> ChangeLog<'t> {
         }
     }
     /// Joins a row of the server's own.
-    pub(super) fn apply_server(&mut self, row: Row) -> Result<()> {
+    pub(super) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
         let joined = self.join(&row)?;
         self.count(joined);
         self.has_more |= joined.changed;
         Ok(())
     }
-    fn join(&self, row: &Row) -> Result<JoinedRow> {
+    fn join(&self, row: &Row) -> DomainResult<JoinedRow> {
         let joined = self.tx.join(self.user, std::slice::from_ref(row), self.done.usn)?;
         Ok(joined.into_iter().next().unwrap_or_default())
     }
@@ -174,7 +174,7 @@ impl<'t> ChangeLog<'t> {
         );
         (ResultCode::Forbidden, reason)
     }
-    fn refusal(&self, row: &Row, rule: Option<Rule>) -> Result<Option<Refusal>> {
+    fn refusal(&self, row: &Row, rule: Option<Rule>) -> DomainResult<Option<Refusal>> {
         let by_rule = match rule {
             Some(Rule::Always(refusal)) => return Ok(Some(refusal)),
             Some(Rule::IfNew(refusal)) => Some(refusal),
@@ -188,10 +188,10 @@ impl<'t> ChangeLog<'t> {
         };
         Ok((!self.tx.has_row(self.user, &row.key())?).then_some(refusal))
     }
-    pub(super) fn row(&self, key: &RowKey) -> Result<Option<Row>> {
+    pub(super) fn row(&self, key: &RowKey) -> DomainResult<Option<Row>> {
         Ok(self.tx.row(self.user, key)?)
     }
-    pub(super) fn close(mut self) -> Result<Pushed> {
+    pub(super) fn close(mut self) -> DomainResult<Pushed> {
         self.done.own_since = (!self.has_more).then_some(self.before);
         if self.done.usn > self.before {
             self.tx.set_usn(self.user, self.done.usn)?;

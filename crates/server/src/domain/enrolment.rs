@@ -6,7 +6,7 @@ use carrel_model::{
 };
 
 use super::{
-    DomainError, Result,
+    DomainError, DomainResult,
     change_log::{Author, ChangeLog},
 };
 use crate::store::Store;
@@ -34,7 +34,7 @@ fn is_wanted(kv: &Kv) -> bool {
 }
 
 /// Decides about a wish to be in a course. A course that is not in the catalogue is not decided about.
-pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> Result<Option<Decision>> {
+pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Option<Decision>> {
     let key = RowKey { row_type: RowType::Decision, key: course.to_string() };
     let old = match log.row(&key)? {
         Some(Row::Decision(decision)) => Some(decision),
@@ -64,7 +64,7 @@ impl Store {
         device: DeviceId,
         wanted: bool,
         now_ms: i64,
-    ) -> Result<Enrolled> {
+    ) -> DomainResult<Enrolled> {
         let (author, course, quota) = (author.into(), course.clone(), self.quota());
         self.write_with_events("enrol", move |tx, events| {
             let mut log = ChangeLog::open(tx, author.user, quota)?;

@@ -4,7 +4,7 @@ use carrel_model::{ErrorCode, UserId};
 
 use crate::store::StoreError;
 
-pub type Result<T, E = DomainError> = std::result::Result<T, E>;
+pub type DomainResult<T> = Result<T, DomainError>;
 
 /// Why a call was refused, or what failed below it. Its transaction was not committed.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -3,7 +3,7 @@
 //!
 //! Not here: what the jobs do (`jobs`).
 
-use super::Result;
+use super::DomainResult;
 use crate::store::{
     Store, StoreError,
     tx::{JobRow, Tx},
@@ -57,7 +57,7 @@ fn pause_ms(attempts: u32) -> i64 {
 impl Store {
     /// Makes the stored jobs those of the schedule. New ones are due at once; those that are not scheduled any more are not run by
     /// themselves.
-    pub async fn schedule_jobs(&self, schedule: Vec<Schedule>, now_ms: i64) -> Result<()> {
+    pub async fn schedule_jobs(&self, schedule: Vec<Schedule>, now_ms: i64) -> DomainResult<()> {
         let write = self.write("schedule_jobs", move |tx| {
             for (name, every_ms) in &schedule {
                 let stored = tx.job(name)?;
@@ -96,11 +96,11 @@ impl Store {
         });
         Ok(write.await?)
     }
-    pub async fn jobs(&self) -> Result<Vec<JobRow>> {
+    pub async fn jobs(&self) -> DomainResult<Vec<JobRow>> {
         Ok(self.read("jobs", |tx| tx.jobs()).await?)
     }
     /// Leases the first due job to a process.
-    pub async fn lease_due_job(&self, worker: &str, now_ms: i64) -> Result<Option<JobRow>> {
+    pub async fn lease_due_job(&self, worker: &str, now_ms: i64) -> DomainResult<Option<JobRow>> {
         let worker = worker.to_owned();
         let write = self.write("lease_due_job", move |tx| {
             let due = tx.due_job(now_ms)?;
@@ -109,7 +109,7 @@ impl Store {
         Ok(write.await?)
     }
     /// Leases one job, due or not.
-    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> Result<Leased> {
+    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<Leased> {
         let (name, worker) = (name.to_owned(), worker.to_owned());
         let write = self.write("lease_job", move |tx| {
             Ok::<_, StoreError>(match tx.job(&name)? {
@@ -123,7 +123,7 @@ impl Store {
         Ok(write.await?)
     }
     /// Extends a lease. False if it is another process's by now.
-    pub async fn extend_lease(&self, job: &JobRow, now_ms: i64) -> Result<bool> {
+    pub async fn extend_lease(&self, job: &JobRow, now_ms: i64) -> DomainResult<bool> {
         let (name, worker) = (job.name.clone(), job.worker.clone());
         let write = self.write("extend_lease", move |tx| {
             let Some(job) = tx.job(&name)?.filter(|j| j.worker == worker) else {
@@ -141,7 +141,7 @@ impl Store {
         every_ms: Option<i64>,
         result: Result<(), String>,
         now_ms: i64,
-    ) -> Result<()> {
+    ) -> DomainResult<()> {
         let leased = leased.clone();
         let write = self.write("finish_job", move |tx| {
             let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {

@@ -19,4 +19,4 @@ pub mod rows;
 pub mod search;
 pub mod sessions;
 
-pub use error::{DomainError, Result};
+pub use error::{DomainError, DomainResult};

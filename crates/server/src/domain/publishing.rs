@@ -16,7 +16,7 @@ use carrel_model::{
 use serde::de::DeserializeOwned;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::Result;
+use super::DomainResult;
 use crate::{
     blobs::BlobStore,
     signing::{Signer, hex},
@@ -257,7 +257,7 @@ pub fn rendered_by() -> &'static str {
 impl Store {
     /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was there already, in
     /// this version and derived by this release.
-    pub async fn publish(&self, publication: Publication, now_ms: i64) -> Result<bool> {
+    pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
         let write = self.write("publish", move |tx| {
             let p = &publication;
             let is_there = tx.published(p.kind, &p.id)?.is_some_and(|old| {
@@ -281,7 +281,7 @@ impl Store {
         publication: Publication,
         version: BlobHash,
         now_ms: i64,
-    ) -> Result<()> {
+    ) -> DomainResult<()> {
         let write = self.write("replace", move |tx| {
             let p = &publication;
             if tx.published(p.kind, &p.id)?.is_some_and(|stored| stored.version == version) {
@@ -294,7 +294,7 @@ impl Store {
     }
     /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the quizzes by
     /// which attempts are graded stay here. False if there is none.
-    pub async fn unpublish(&self, kind: Kind, id: &Slug) -> Result<bool> {
+    pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
         let write = self.write("unpublish", move |tx| {
             let was_there = tx.delete_publication(kind, &id)?;
@@ -309,14 +309,14 @@ impl Store {
     pub async fn rendered_by_others(
         &self,
         after: Option<(Kind, Slug)>,
-    ) -> Result<Vec<(Kind, Slug)>> {
+    ) -> DomainResult<Vec<(Kind, Slug)>> {
         let read = self.read("rendered_by_others", move |tx| {
             tx.rendered_by_others(rendered_by(), after.as_ref(), 100)
         });
         Ok(read.await?)
     }
     /// Forgets blobs that no publication has had since `before_ms`. Returns how many.
-    pub async fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64> {
+    pub async fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> DomainResult<u64> {
         let write =
             self.write("delete_unused_blobs", move |tx| tx.delete_unused_blobs(now_ms, before_ms));
         Ok(write.await?)
@@ -327,7 +327,7 @@ impl Store {
         kind: Kind,
         q: Option<&str>,
         filter: Filter,
-    ) -> Result<Listed<String>> {
+    ) -> DomainResult<Listed<String>> {
         let search = match q.filter(|q| !q.trim().is_empty()).map(super::search::plan) {
             Some(None) => return Ok(Listed { items: Vec::new(), total: 0 }),
             Some(plan) => plan,
@@ -336,15 +336,15 @@ impl Store {
         let filter = Filter { search, ..filter };
         Ok(self.read("list", move |tx| tx.publications(kind, &filter)).await?)
     }
-    pub async fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>> {
+    pub async fn published(&self, kind: Kind, id: &Slug) -> DomainResult<Option<Published>> {
         let id = id.clone();
         Ok(self.read("published", move |tx| tx.published(kind, &id)).await?)
     }
-    pub async fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>> {
+    pub async fn blob(&self, hash: BlobHash) -> DomainResult<Option<ManifestBlob>> {
         Ok(self.read("blob", move |tx| tx.blob(hash)).await?)
     }
     /// All blobs that the catalogue knows, for backups and exports.
-    pub async fn blobs(&self) -> Result<Vec<ManifestBlob>> {
+    pub async fn blobs(&self) -> DomainResult<Vec<ManifestBlob>> {
         Ok(self.read("blobs", |tx| tx.blobs()).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! What is deleted when.
 
-use super::{Result, attempts::OPEN_MS};
+use super::{DomainResult, attempts::OPEN_MS};
 use crate::store::{Store, StoreError, tx::Tx};
 
 /// Rows that are deleted with each sign-in or refresh, so that no call takes long.
@@ -16,7 +16,7 @@ pub(super) fn purge(tx: &dyn Tx, now_ms: i64, most: Option<u32>) -> Result<u64, 
 
 impl Store {
     /// Deletes everything that is past its time, in transactions of at most `batch` rows. Returns how many rows.
-    pub async fn purge_all(&self, now_ms: i64, batch: u32) -> Result<u64> {
+    pub async fn purge_all(&self, now_ms: i64, batch: u32) -> DomainResult<u64> {
         let mut all = 0;
         loop {
             let deleted = self.write("purge", move |tx| purge(tx, now_ms, Some(batch))).await?;

@@ -8,7 +8,7 @@ use carrel_model::{
 };
 
 use super::{
-    DomainError, Result,
+    DomainError, DomainResult,
     attempts::{self, Quizzes, ToGrade},
     change_log::{Author, ChangeLog, Pushed},
     enrolment,
@@ -23,7 +23,7 @@ fn push(
     with_rows: bool,
     quota: Quota,
     now_ms: i64,
-) -> Result<(Pushed, ToGrade)> {
+) -> DomainResult<(Pushed, ToGrade)> {
     let mut log = ChangeLog::open(tx, user, quota)?;
     let mut quizzes = Quizzes::default();
     let mut place = 0;
@@ -74,7 +74,7 @@ fn grade(
     mut ungraded: ToGrade,
     quota: Quota,
     now_ms: i64,
-) -> Result<(Pushed, ToGrade)> {
+) -> DomainResult<(Pushed, ToGrade)> {
     let mut log = ChangeLog::open(tx, user, quota)?;
     Quizzes::default().grade_some(&mut log, &mut ungraded, now_ms)?;
     Ok((log.close()?, ungraded))
@@ -89,7 +89,7 @@ impl Store {
         rows: Vec<Row>,
         with_rows: bool,
         now_ms: i64,
-    ) -> Result<Pushed> {
+    ) -> DomainResult<Pushed> {
         let (author, quota) = (author.into(), self.quota());
         let write = self.write_with_events("push", move |tx, events| {
             let (done, ungraded) = push(tx, author.user, &rows, with_rows, quota, now_ms)?;
@@ -111,7 +111,7 @@ impl Store {
         mut done: Pushed,
         mut ungraded: ToGrade,
         now_ms: i64,
-    ) -> Result<Pushed> {
+    ) -> DomainResult<Pushed> {
         let quota = self.quota();
         while !ungraded.is_empty() {
             let write = self.write_with_events("grade", move |tx, events| {
@@ -134,7 +134,7 @@ impl Store {
         since: u64,
         limit: u32,
         max_bytes: usize,
-    ) -> Result<(Vec<(u64, Row)>, bool)> {
+    ) -> DomainResult<(Vec<(u64, Row)>, bool)> {
         self.read("pull", move |tx| {
             // One look tells a device that is up to date that it is.
             if tx.usn(user)?.ok_or(DomainError::NoAccount(user))? <= since {
@@ -145,7 +145,7 @@ impl Store {
         .await
     }
     /// The learner's change number.
-    pub async fn usn(&self, user: UserId) -> Result<u64> {
+    pub async fn usn(&self, user: UserId) -> DomainResult<u64> {
         let found = self.read("usn", move |tx| tx.usn(user)).await?;
         found.ok_or(DomainError::NoAccount(user))
     }
@@ -154,7 +154,7 @@ impl Store {
         &self,
         user: UserId,
         root: &Slug,
-    ) -> Result<(Vec<Progress>, Vec<Session>)> {
+    ) -> DomainResult<(Vec<Progress>, Vec<Session>)> {
         let root = root.clone();
         Ok(self.read("progress", move |tx| tx.progress_below(user, &root)).await?)
     }

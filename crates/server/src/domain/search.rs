@@ -3,7 +3,7 @@
 
 use carrel_model::wire::SearchHit;
 
-use super::Result;
+use super::DomainResult;
 use crate::store::{Listed, SearchPlan, Store};
 
 /// The most words of a query that count.
@@ -36,7 +36,12 @@ fn is_unspaced(c: char) -> bool {
 
 impl Store {
     /// Passages by relevance. A course and its sections may both be among the hits.
-    pub async fn search(&self, q: &str, offset: u64, limit: u32) -> Result<Listed<SearchHit>> {
+    pub async fn search(
+        &self,
+        q: &str,
+        offset: u64,
+        limit: u32,
+    ) -> DomainResult<Listed<SearchHit>> {
         let Some(plan) = plan(q) else { return Ok(Listed { items: Vec::new(), total: 0 }) };
         Ok(self.read("search", move |tx| tx.search(&plan, offset, limit)).await?)
     }

@@ -6,7 +6,7 @@ use carrel_model::{DeviceId, UserId};
 use uuid::Uuid;
 
 use super::{
-    Result,
+    DomainResult,
     accounts::{self, NewAccount},
     retention,
 };
@@ -212,18 +212,22 @@ impl Store {
         account: NewAccount,
         sign_in: Option<NewSignIn>,
         now_ms: i64,
-    ) -> Result<()> {
+    ) -> DomainResult<()> {
         self.write("add_account", move |tx| {
             accounts::add(tx, account, now_ms)?;
             sign_in.map_or(Ok(()), |s| Ok(open(tx, &s, now_ms)?))
         })
         .await
     }
-    pub async fn open_sign_in(&self, sign_in: NewSignIn, now_ms: i64) -> Result<()> {
+    pub async fn open_sign_in(&self, sign_in: NewSignIn, now_ms: i64) -> DomainResult<()> {
         Ok(self.write("open_sign_in", move |tx| open(tx, &sign_in, now_ms)).await?)
     }
     /// Redeems a refresh token and stores the next access token. The reuse of a token ends its sign-in.
-    pub async fn rotate_refresh_token(&self, rotation: Rotation, now_ms: i64) -> Result<Rotated> {
+    pub async fn rotate_refresh_token(
+        &self,
+        rotation: Rotation,
+        now_ms: i64,
+    ) -> DomainResult<Rotated> {
         let write = self.write_with_events("rotate_refresh_token", move |tx, events| {
             let rotated = rotate(tx, &rotation, now_ms)?;
             if let Rotated::Reused { user, sign_in } = rotated {
@@ -234,11 +238,11 @@ impl Store {
         Ok(write.await?)
     }
     /// Who an access token belongs to, by its hash.
-    pub async fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>> {
+    pub async fn signed_in(&self, access: [u8; 32], now_ms: i64) -> DomainResult<Option<SignedIn>> {
         Ok(self.read("signed_in", move |tx| tx.signed_in(access, now_ms)).await?)
     }
     /// Ends the sign-in that a token belongs to. False if there is none, or it was over.
-    pub async fn sign_out(&self, presented: Presented, now_ms: i64) -> Result<bool> {
+    pub async fn sign_out(&self, presented: Presented, now_ms: i64) -> DomainResult<bool> {
         let write = self.write_with_events("sign_out", move |tx, events| {
             let ended = sign_out(tx, &presented, now_ms)?;
             events.extend(ended.map(|(user, sign_in)| Event::SignInEnded { user, sign_in }));
