@@ -37,6 +37,8 @@ const MAX_HOSTILE_MIB: f64 = 48.0;
 const MAX_HOSTILE_WAIT_MS: f64 = 500.0;
 /// 1 is linear, 2 quadratic.
 const MAX_UPDATES_EXPONENT: f64 = 1.3;
+/// Of a push, against plain inserts of its rows.
+const MAX_PUSH_FACTOR: f64 = 2.0;
 
 fn resident_mib() -> f64 {
     resident_kib() / 1024.0
@@ -203,6 +205,73 @@ pub async fn updates(table: &mut Table, dir: &Path) {
         exponent,
         MAX_UPDATES_EXPONENT,
         "exponent",
+    );
+}
+
+/// A push of 10,000 new rows on the server alone, in requests of 2,000: against reading the same bodies and inserting the same rows with
+/// plain statements into tables with the same indices, durable after each 2,000.
+pub async fn push(table: &mut Table, dir: &Path) {
+    const ROWS: usize = 10_000;
+    let item = |round: usize, n: usize| {
+        let text = format!(
+            r#"{{"type":"progress","kind":"section","item":"course-{round}/lesson-{}/section-{n}","percent":5000}}"#,
+            n / 100
+        );
+        RawValue::from_string(text).expect("JSON")
+    };
+    let bodies = |round: usize| -> Vec<Vec<Box<RawValue>>> {
+        let all: Vec<usize> = (0..ROWS).collect();
+        all.chunks(MAX_PUSH_ITEMS)
+            .map(|some| some.iter().map(|n| item(round, *n)).collect())
+            .collect()
+    };
+    let data = DataDir::open(Config::new(dir.join("push"))).expect("a server's folder");
+    let user = UserId::from_u128(1);
+    let info = UserInfo { id: user, login: "a".into(), name: "A".into(), role: Role::Student };
+    let account = NewAccount { user: info, password: String::new() };
+    data.store.add_account(account, None, NOW).await.expect("an account");
+    let bare = carrel_sqlite::open(&dir.join("bare-rows.db"), carrel_sqlite::Options::default());
+    let bare = bare.expect("a database");
+    bare.execute_batch(&carrel_sqlite::rows::schema(carrel_sqlite::rows::Scope::Server))
+        .expect("the tables");
+    let sql = "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, usn)
+               VALUES (?1, 'section', ?2, 0, ?3, 0, x'', '', 9223372036854775807, ?4)";
+    let (mut floors, mut pushes) = (Vec::new(), Vec::new());
+    // In turn, so that a disk that is slow for a while is slow for both.
+    for round in 0..9 {
+        let batches = bodies(round);
+        let start = Instant::now();
+        for (n, body) in batches.iter().enumerate() {
+            let rows = push_validation::check(body, NOW).rows;
+            bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
+            let mut insert = bare.prepare_cached(sql).expect("a statement");
+            for (place, row) in rows.iter().enumerate() {
+                let carrel_model::lattice::Row::Progress(p) = row else { continue };
+                let usn = round * ROWS + n * MAX_PUSH_ITEMS + place + 1;
+                insert
+                    .execute((user.0.as_bytes(), p.item.as_str(), p.percent, usn as i64))
+                    .expect("inserted");
+            }
+            drop(insert);
+            bare.execute_batch("COMMIT").expect("committed");
+        }
+        floors.push(start.elapsed());
+        let start = Instant::now();
+        for body in &batches {
+            let rows = push_validation::check(body, NOW).rows;
+            let done = data.store.push(user, rows, false, NOW).await.expect("pushed");
+            assert_eq!(done.changed, MAX_PUSH_ITEMS as u64);
+        }
+        pushes.push(start.elapsed());
+    }
+    let ((floor, _), (half, most)) = (spread(floors), spread(pushes));
+    table.row(
+        "10,000 new rows on the server alone",
+        format!("{} p99 {}", show(half), show(most)),
+        format!("read, plain inserts, commits {}", show(floor)),
+        half.as_secs_f64() / floor.as_secs_f64(),
+        MAX_PUSH_FACTOR,
+        "x floor",
     );
 }
 
