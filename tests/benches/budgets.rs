@@ -162,6 +162,9 @@ async fn main() {
     if wanted("sockets") {
         server::sockets(&mut table, dir.path()).await;
     }
+    if wanted("push") {
+        server::push(&mut table, dir.path()).await;
+    }
     if wanted("updates") {
         server::updates(&mut table, dir.path()).await;
     }

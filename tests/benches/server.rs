@@ -15,8 +15,7 @@ use carrel_model::{
     wire::{MAX_PUSH_ITEMS, Role, UserInfo},
 };
 use carrel_server::{
-    Config, Library, RunningServer, Server, Settings, push,
-    store::{NewAccount, Store},
+    Config, DataDir, RunningServer, Server, Settings, domain::accounts::NewAccount, push_validation,
 };
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
@@ -38,6 +37,8 @@ const MAX_HOSTILE_MIB: f64 = 48.0;
 const MAX_HOSTILE_WAIT_MS: f64 = 500.0;
 /// 1 is linear, 2 quadratic.
 const MAX_UPDATES_EXPONENT: f64 = 1.3;
+/// Of a push, against plain inserts of its rows.
+const MAX_PUSH_FACTOR: f64 = 2.0;
 
 fn resident_mib() -> f64 {
     resident_kib() / 1024.0
@@ -165,8 +166,8 @@ pub async fn updates(table: &mut Table, dir: &Path) {
     const FEW: usize = 200;
     let mut config = Config::new(dir.join("updates"));
     config.settings.registration_open = true;
-    let library = Library::open(config).expect("a server's folder");
-    let router = carrel_server::http::app(library.app().expect("the routes"));
+    let data = DataDir::open(config).expect("a server's folder");
+    let router = carrel_server::http::app(data.app().expect("the routes"));
     let post = async |uri: &str, token: &str, body: String| {
         let request = axum::http::Request::post(uri)
             .header("content-type", "application/json")
@@ -204,6 +205,73 @@ pub async fn updates(table: &mut Table, dir: &Path) {
         exponent,
         MAX_UPDATES_EXPONENT,
         "exponent",
+    );
+}
+
+/// A push of 10,000 new rows on the server alone, in requests of 2,000: against reading the same bodies and inserting the same rows with
+/// plain statements into tables with the same indices, durable after each 2,000.
+pub async fn push(table: &mut Table, dir: &Path) {
+    const ROWS: usize = 10_000;
+    let item = |round: usize, n: usize| {
+        let text = format!(
+            r#"{{"type":"progress","kind":"section","item":"course-{round}/lesson-{}/section-{n}","percent":5000}}"#,
+            n / 100
+        );
+        RawValue::from_string(text).expect("JSON")
+    };
+    let bodies = |round: usize| -> Vec<Vec<Box<RawValue>>> {
+        let all: Vec<usize> = (0..ROWS).collect();
+        all.chunks(MAX_PUSH_ITEMS)
+            .map(|some| some.iter().map(|n| item(round, *n)).collect())
+            .collect()
+    };
+    let data = DataDir::open(Config::new(dir.join("push"))).expect("a server's folder");
+    let user = UserId::from_u128(1);
+    let info = UserInfo { id: user, login: "a".into(), name: "A".into(), role: Role::Student };
+    let account = NewAccount { user: info, password: String::new() };
+    data.store.add_account(account, None, NOW).await.expect("an account");
+    let bare = carrel_sqlite::open(&dir.join("bare-rows.db"), carrel_sqlite::Options::default());
+    let bare = bare.expect("a database");
+    bare.execute_batch(&carrel_sqlite::rows::schema(carrel_sqlite::rows::Scope::Server))
+        .expect("the tables");
+    let sql = "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, usn)
+               VALUES (?1, 'section', ?2, 0, ?3, 0, x'', '', 9223372036854775807, ?4)";
+    let (mut floors, mut pushes) = (Vec::new(), Vec::new());
+    // In turn, so that a disk that is slow for a while is slow for both.
+    for round in 0..9 {
+        let batches = bodies(round);
+        let start = Instant::now();
+        for (n, body) in batches.iter().enumerate() {
+            let rows = push_validation::check(body, NOW).rows;
+            bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
+            let mut insert = bare.prepare_cached(sql).expect("a statement");
+            for (place, row) in rows.iter().enumerate() {
+                let carrel_model::lattice::Row::Progress(p) = row else { continue };
+                let usn = round * ROWS + n * MAX_PUSH_ITEMS + place + 1;
+                insert
+                    .execute((user.0.as_bytes(), p.item.as_str(), p.percent, usn as i64))
+                    .expect("inserted");
+            }
+            drop(insert);
+            bare.execute_batch("COMMIT").expect("committed");
+        }
+        floors.push(start.elapsed());
+        let start = Instant::now();
+        for body in &batches {
+            let rows = push_validation::check(body, NOW).rows;
+            let done = data.store.push(user, rows, false, NOW).await.expect("pushed");
+            assert_eq!(done.changed, MAX_PUSH_ITEMS as u64);
+        }
+        pushes.push(start.elapsed());
+    }
+    let ((floor, _), (half, most)) = (spread(floors), spread(pushes));
+    table.row(
+        "10,000 new rows on the server alone",
+        format!("{} p99 {}", show(half), show(most)),
+        format!("read, plain inserts, commits {}", show(floor)),
+        half.as_secs_f64() / floor.as_secs_f64(),
+        MAX_PUSH_FACTOR,
+        "x floor",
     );
 }
 
@@ -250,7 +318,7 @@ fn batches(round: usize) -> [Vec<String>; 4] {
 fn read(items: Vec<String>) -> Vec<carrel_model::lattice::Row> {
     let items: Vec<Box<RawValue>> =
         items.into_iter().map(|i| RawValue::from_string(i).expect("JSON")).collect();
-    push::check(&items, NOW).rows
+    push_validation::check(&items, NOW).rows
 }
 
 /// A hostile learner's pushes, and another learner's behind each of them. `CARREL_LONG=1`: those of an hour, 60 a minute.
@@ -259,17 +327,17 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
     let mut config = Config::new(dir.join("hostile"));
     config.settings.max_rows_per_learner = 100_000;
     config.settings.max_mib_per_learner = 64;
-    let library = Library::open(config).expect("a server's folder");
+    let data = DataDir::open(config).expect("a server's folder");
     let (hostile, other) = (UserId::from_u128(1), UserId::from_u128(2));
     for (user, login) in [(hostile, "hostile"), (other, "other")] {
         let (login, name) = (login.to_owned(), login.to_owned());
         let user = UserInfo { id: user, login, name, role: Role::Student };
         let account = NewAccount { user, password: String::new() };
-        library.store.add_account(account, None, NOW).await.expect("an account");
+        data.store.add_account(account, None, NOW).await.expect("an account");
     }
     // The caches are filled and the tables are there.
     for items in batches(0) {
-        library.store.push(hostile, read(items), false, NOW).await.expect("pushed");
+        data.store.push(hostile, read(items), false, NOW).await.expect("pushed");
     }
     let before = resident_mib();
     let (mut theirs, mut waits) = (Vec::new(), Vec::new());
@@ -280,11 +348,11 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
             let one = read(vec![one]);
             let start = Instant::now();
             let attack = async {
-                let done = library.store.push(hostile, rows, false, NOW).await;
+                let done = data.store.push(hostile, rows, false, NOW).await;
                 (done, start.elapsed())
             };
             let behind = async {
-                let done = library.store.push(other, one, false, NOW).await;
+                let done = data.store.push(other, one, false, NOW).await;
                 (done, start.elapsed())
             };
             let ((attacked, long), (done, wait)) = tokio::join!(attack, behind);

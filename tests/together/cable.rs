@@ -54,7 +54,7 @@ pub async fn library() -> TempDir {
         fs::write(file, wav(1_500_000, n as u32 + 20)).expect("a recording");
     }
     let library =
-        carrel_server::Library::open(carrel_server::Config::new(dir.path())).expect("a library");
+        carrel_server::DataDir::open(carrel_server::Config::new(dir.path())).expect("a library");
     let report = library.import(&[sources.path().to_owned()]).await.expect("an import");
     assert!(report.is_ok(), "{report:?}");
     drop(library);
@@ -280,7 +280,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
         stranger.register(&other_school.url(), "bela", "Bela", PASSWORD).await.expect("an account");
     visitor.content.library.courses(&ALL).await.expect("the list");
     download(&stranger, &visitor, Kind::Course).await;
-    let key = s.server.running().app().signing_key.clone();
+    let key = carrel_server::signing::hex(&s.server.running().app().signer.public_key());
     is_closed(&mut s.server).await;
 
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
@@ -641,13 +641,13 @@ async fn a_server_takes_courses_and_work_from_files() {
     let s = school().await;
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
     let other = TestServer::empty(&s.clock).await;
-    let library = other.running().library();
+    let library = other.running().data();
     let report = library.import(std::slice::from_ref(&sent.path)).await.expect("an import");
     assert_eq!(
         report.packages[0].problems[0].code, "carried-key",
         "a foreign key is not believed by itself"
     );
-    let key = s.server.running().library().fingerprint();
+    let key = s.server.running().data().fingerprint();
     assert!(report.packages[0].problems[0].hint.contains(&key));
     // A folder of files, one of which is damaged: the good one is in.
     let mut bad = fs::read(&sent.path).expect("the file");
@@ -672,20 +672,18 @@ async fn a_server_takes_courses_and_work_from_files() {
     download(&core, &bela, Kind::Course).await;
     download(&core, &bela, Kind::Story).await;
     opens_offline(&bela).await;
-    let found = carrel_server::store::Store::search(library.store.as_ref(), "downhill", 0, 10)
-        .await
-        .expect("a search");
+    let found = library.store.search("downhill", 0, 10).await.expect("a search");
     assert!(found.total >= 1, "sections are searched");
 
     // Work: from a device that the server knows.
-    let home = s.server.running().library();
+    let home = s.server.running().data();
     s.account.learning.record(tick(0)).await.expect("a tick");
     let work = s.core.export_work(s.stick.path()).await.expect("a file").path;
     let accept = |path: PathBuf, trust| async move {
-        carrel_server::carried::accept_work(
+        carrel_server::bundle_import::accept_work(
             home,
             &path,
-            carrel_server::carried::Acceptance { trust_device: trust, login: None },
+            carrel_server::bundle_import::Acceptance { trust_device: trust, login: None },
         )
         .await
         .map_err(|e| e.to_string())

@@ -507,24 +507,15 @@ async fn from_elsewhere(server: &TestServer, user: carrel_model::UserId, n: usiz
     let progress = json!({ "type": "progress", "kind": "section", "item": format!("rivers/elsewhere/n{n}"), "percent": 100 });
     let row: Row = serde_json::from_value(progress).expect("a row");
     let key = row.key();
-    let store = &server.running().library().store;
-    carrel_server::store::Store::push(
-        store.as_ref(),
-        user,
-        vec![row],
-        false,
-        server.clock().now_ms(),
-    )
-    .await
-    .expect("pushed");
+    let store = &server.running().data().store;
+    store.push(user, vec![row], false, server.clock().now_ms()).await.expect("pushed");
     key
 }
 
 async fn server_manifest(server: &TestServer) -> SignedManifest {
-    let store = &server.running().library().store;
+    let store = &server.running().data().store;
     let kind = carrel_server::store::Kind::Course;
-    let published =
-        carrel_server::store::Store::published(store.as_ref(), kind, &content::course()).await;
+    let published = store.published(kind, &content::course()).await;
     serde_json::from_str(&published.expect("the catalogue").expect("the course").manifest)
         .expect("a manifest")
 }

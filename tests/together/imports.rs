@@ -17,7 +17,6 @@ use carrel_model::{
     BlobHash, UserId,
     lattice::{Row, fold},
 };
-use carrel_server::store::Store as _;
 use carrel_system::Clock as _;
 use carrel_testkit::{
     Chance, FakeClock, Rows, TestServer, content,
@@ -57,7 +56,7 @@ impl Fixture {
         content::write_library(packages.path()).expect("the packages");
         recordings(&packages.path().join(content::COURSE), 0);
         let made = scratch();
-        let library = carrel_server::Library::open(carrel_server::Config::new(made.path()))
+        let library = carrel_server::DataDir::open(carrel_server::Config::new(made.path()))
             .expect("a library");
         library.import(&[packages.path().to_owned()]).await.expect("an import");
         drop(library);
@@ -115,8 +114,8 @@ impl Fixture {
         account.content.downloads.start(Kind::Course, &content::course()).expect("an update");
         until(&core, "the update", || async { (version(&account) != old).then_some(()) }).await;
         let new = version(&account);
-        let (key, data) = (server.running().library().fingerprint(), scratch());
-        let from = server.running().library().config.data_dir.clone();
+        let (key, data) = (server.running().data().fingerprint(), scratch());
+        let from = server.running().data().config.data_dir.clone();
         server.stop().await;
         copy_dir(&from, data.path()).expect("a copy");
         for n in 7..9 {
@@ -367,7 +366,7 @@ struct Host {
     old: BlobHash,
 }
 
-async fn published(library: &carrel_server::Library) -> BlobHash {
+async fn published(library: &carrel_server::DataDir) -> BlobHash {
     let id = content::course();
     let course = library.store.published(carrel_server::store::Kind::Course, &id);
     course.await.expect("the catalogue").expect("the course").version
@@ -379,7 +378,7 @@ impl Host {
         let (packages, data) = (scratch(), scratch());
         content::write_library(packages.path()).expect("the packages");
         recordings(&packages.path().join(content::COURSE), 3);
-        let library = carrel_server::Library::open(carrel_server::Config::new(data.path()))
+        let library = carrel_server::DataDir::open(carrel_server::Config::new(data.path()))
             .expect("a library");
         library.import(&[packages.path().to_owned()]).await.expect("an import");
         let old = published(&library).await;
@@ -399,7 +398,7 @@ impl Host {
         let server = carrel_server::Server::start(carrel_server::Config::new(dir))
             .await
             .expect("the server starts");
-        let library = server.library();
+        let library = server.data();
         let is = published(library).await;
         whole_catalogue(library, step).await;
         let paths = [self.f.file("courses.carrel"), self.packages.path().to_owned()];
@@ -420,10 +419,9 @@ impl Host {
 }
 
 /// Each file that the catalogue names is there, and its bytes are right.
-async fn whole_catalogue(library: &carrel_server::Library, step: &str) {
+async fn whole_catalogue(library: &carrel_server::DataDir, step: &str) {
     for blob in library.store.blobs().await.expect("the blobs") {
-        let bytes =
-            fs::read(library.blobs.path(blob.hash)).unwrap_or_else(|e| panic!("{step}: {e}"));
+        let bytes = library.blobs.read(blob.hash).unwrap_or_else(|e| panic!("{step}: {e}"));
         assert_eq!(BlobHash::of(&bytes), blob.hash, "{step}");
     }
 }
@@ -456,11 +454,12 @@ async fn work_that_is_handed_in_to_a_server_and_killed_at_any_step_counts_once()
         let arguments = [Path::new("accept"), dir.path(), &file];
         let killed: Vec<bool> =
             kills.iter().map(|step| killed(&arguments, "host", *step)).collect();
-        let library = carrel_server::Library::open(carrel_server::Config::new(dir.path()))
+        let library = carrel_server::DataDir::open(carrel_server::Config::new(dir.path()))
             .expect("the server opens");
-        let how = carrel_server::carried::Acceptance { trust_device: true, login: None };
-        carrel_server::carried::accept_work(&library, &file, how).await.expect(&step);
-        let again = carrel_server::carried::accept_work(&library, &file, how).await.expect(&step);
+        let how = carrel_server::bundle_import::Acceptance { trust_device: true, login: None };
+        carrel_server::bundle_import::accept_work(&library, &file, how).await.expect(&step);
+        let again =
+            carrel_server::bundle_import::accept_work(&library, &file, how).await.expect(&step);
         assert_eq!((again.changed, again.refused), (0, 0), "{step}: work counts once");
         let (rows, _) = library.store.pull(f.user, 0, 10_000, usize::MAX).await.expect("the rows");
         let done = rows

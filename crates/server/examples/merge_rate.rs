@@ -12,8 +12,9 @@ use carrel_model::{
     wire::{Role, UserInfo},
 };
 use carrel_server::{
-    Config, Library, http, push,
-    store::{NewAccount, NewSignIn, Store},
+    Config, DataDir,
+    domain::{accounts::NewAccount, sessions::NewSignIn},
+    http, push_validation,
 };
 use serde_json::value::RawValue;
 use tower::ServiceExt;
@@ -74,7 +75,7 @@ impl Clock {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
-    let library = Library::open(Config::new(dir.path()))?;
+    let data = DataDir::open(Config::new(dir.path()))?;
     let user = UserInfo {
         id: UserId::from_u128(1),
         login: "a".into(),
@@ -92,8 +93,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         access: (*blake3::hash(token.as_bytes()).as_bytes(), far),
         refresh_expires_ms: far,
     };
-    library
-        .store
+    data.store
         .add_account(NewAccount { user, password: String::new() }, Some(sign_in), NOW)
         .await?;
 
@@ -103,24 +103,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let total = BATCHES * ROWS;
 
     let start = Clock::start();
-    let checked: Vec<_> = batches.iter().map(|b| push::check(b, NOW + 1_000_000).rows).collect();
+    let checked: Vec<_> =
+        batches.iter().map(|b| push_validation::check(b, NOW + 1_000_000).rows).collect();
     start.rate("parse, check, fold", total);
 
     let start = Clock::start();
     for rows in &checked {
-        library.store.push(id, rows.clone(), false, NOW).await?;
+        data.store.push(id, rows.clone(), false, NOW).await?;
     }
     start.rate("join new rows, one commit per 1,000", total);
 
     let start = Clock::start();
     let mut changed = 0;
     for rows in &checked {
-        changed += library.store.push(id, rows.clone(), false, NOW).await?.changed;
+        changed += data.store.push(id, rows.clone(), false, NOW).await?.changed;
     }
     start.rate("replay (writes nothing)", total);
     assert_eq!(changed, 0);
 
-    let router = http::app(library.app()?);
+    let router = http::app(data.app()?);
     let get = |uri: String| {
         let request = Request::get(uri)
             .header("authorization", format!("Bearer {token}"))
@@ -141,7 +142,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let start = Clock::start();
     let (mut since, mut rows) = (0, 0);
     loop {
-        let (found, more) = library.store.pull(id, since, 2000, usize::MAX).await?;
+        let (found, more) = data.store.pull(id, since, 2000, usize::MAX).await?;
         rows += found.len();
         since = found.last().map_or(since, |(usn, _)| *usn);
         if !more {

@@ -3,28 +3,20 @@
 //!
 //! Not here: putting one into a data folder (`restore`).
 
-use std::{
-    fs, io as stdio,
-    path::{Path, PathBuf},
-};
+use std::{fs, io as stdio, path::Path};
 
-use carrel_model::BlobHash;
-use carrel_sqlite::Options;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blobs::{self, BlobFolder},
+    blobs::{self, BlobFolder, BlobStore},
     error::{Error, io},
-    restore, signing,
-    store::sqlite,
+    folders::{Step, copy_file, finish_part, new_part, require_server, write_synced},
+    key_file,
+    store::Engine,
 };
 
 const FORMAT: &str = "carrel-backup/1";
 const FACTS: &str = "backup.json";
-/// Held by a server as long as it runs.
-pub const LOCK: &str = "server.lock";
-
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,47 +32,50 @@ pub struct BackupFacts {
 }
 
 /// Copies a data folder to `to`, which must not exist. The name appears only when the backup is complete and on the disk.
-pub fn backup(data_dir: &Path, to: &Path, now_ms: i64) -> Result<BackupFacts, Error> {
-    backup_in_steps(data_dir, to, now_ms, &mut |_| Ok(()))
+pub fn backup(
+    engine: &dyn Engine,
+    data_dir: &Path,
+    to: &Path,
+    now_ms: i64,
+) -> Result<BackupFacts, Error> {
+    backup_in_steps(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
 /// `backup`, with a function that is called before each step. Tests return an error to end it there, as a kill would.
 pub fn backup_in_steps(
+    engine: &dyn Engine,
     data_dir: &Path,
     to: &Path,
     now_ms: i64,
-    step: restore::Step<'_>,
+    step: Step<'_>,
 ) -> Result<BackupFacts, Error> {
     if to.exists() {
         return Err(Error::Refused(format!("{to:?} exists already: name a new folder")));
     }
-    need_server(data_dir)?;
-    let conn = carrel_sqlite::open(&data_dir.join(sqlite::FILE), Options::reader())?;
+    require_server(engine, data_dir)?;
     step("create the folder")?;
     let part = new_part(to)?;
-    let copy = part.join(sqlite::FILE);
     step("copy the database")?;
-    carrel_sqlite::backup(&conn, &copy)?;
+    engine.copy(data_dir, &part)?;
     step("copy the key")?;
-    copy_file(&data_dir.join(signing::FILE), &part.join(signing::FILE))?;
+    copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
     // The list is taken from the copy: a blob that is imported meanwhile belongs to the next backup.
-    let conn = open_unchanged(&copy)?;
+    let copied = engine.copy_facts(&part)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
     let mut facts = BackupFacts {
         format: FORMAT.into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        epoch: sqlite::fact(&conn, "epoch")?.unwrap_or_default(),
+        epoch: copied.epoch,
         created_ms: now_ms,
         blobs: 0,
         blob_bytes: 0,
     };
-    for (hash, size) in blob_list(&conn)? {
+    for (hash, size) in copied.blobs {
         step("copy a blob")?;
-        link_or_copy(&from.path(hash), &into.path(hash))?;
+        from.copy_to(hash, &into.path(hash)).map_err(io("copy", from.path(hash)))?;
         facts.blobs += 1;
         facts.blob_bytes += size;
     }
-    drop(conn);
     let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
     step("write the facts")?;
     write_synced(&part.join(FACTS), &text)?;
@@ -89,20 +84,13 @@ pub fn backup_in_steps(
     Ok(facts)
 }
 
-/// Restores with a new epoch; see `restore::restore`.
-pub fn restore(from: &Path, data_dir: &Path, replace: bool, now_ms: i64) -> Result<String, Error> {
-    let options = restore::Options { replace, ..restore::Options::default() };
-    restore::restore(from, data_dir, options, now_ms)
-}
-
 /// Reads a whole backup: the database's integrity, the key and every blob's hash. Writes nothing, also not to the database's folder.
-pub fn check(from: &Path) -> Result<BackupFacts, Error> {
+pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
     let facts = facts(from)?;
-    signing::read(from)?;
-    let conn = open_unchanged(&from.join(sqlite::FILE))?;
-    carrel_sqlite::integrity_check(&conn)?;
+    key_file::read(from)?;
+    engine.check_copy(from)?;
     let folder = BlobFolder::of(from);
-    for (hash, _) in blob_list(&conn)? {
+    for (hash, _) in engine.copy_facts(from)?.blobs {
         let path = folder.path(hash);
         let mut hasher = blake3::Hasher::new();
         let read = fs::File::open(&path).and_then(|mut f| stdio::copy(&mut f, &mut hasher));
@@ -130,121 +118,6 @@ pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
         });
     }
     Ok(facts)
-}
-
-/// Opens a database that nobody else uses for reading, without any file beside it.
-pub(crate) fn open_unchanged(copy: &Path) -> Result<Connection, Error> {
-    let mut log = copy.as_os_str().to_owned();
-    log.push("-wal");
-    let log = PathBuf::from(log);
-    if log.metadata().is_ok_and(|m| m.len() > 0) {
-        let problem = "it has a write-ahead log: it is not a finished copy".into();
-        return Err(Error::Damaged { path: copy.to_owned(), problem });
-    }
-    Ok(carrel_sqlite::open_immutable(copy)?)
-}
-
-/// The folder must be a server's, and no restore into it may be unfinished.
-pub(crate) fn need_server(data_dir: &Path) -> Result<(), Error> {
-    restore::refuse_unfinished(data_dir)?;
-    if data_dir.join(sqlite::FILE).metadata().is_ok_and(|m| m.len() > 0) {
-        Ok(())
-    } else {
-        Err(Error::NoServer(data_dir.to_owned()))
-    }
-}
-
-/// Takes the folder for one process. The lock ends with the file.
-pub(crate) fn lock(data_dir: &Path) -> Result<fs::File, Error> {
-    let path = data_dir.join(LOCK);
-    let file = fs::File::create(&path).map_err(io("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::Refused(format!(
-            "a server runs on {data_dir:?}: stop it first, or name another folder"
-        ))),
-        Err(fs::TryLockError::Error(e)) => Err(io("lock", &path)(e)),
-    }
-}
-
-pub(crate) fn blob_list(conn: &Connection) -> Result<Vec<(BlobHash, u64)>, Error> {
-    let mut stmt = conn.prepare("SELECT hash, size FROM blob ORDER BY hash")?;
-    let rows =
-        stmt.query_map([], |r| Ok((BlobHash(r.get(0)?), r.get::<_, i64>(1)?.unsigned_abs())))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Blobs never change, so two names for one file are as good as two files. A copy gets its name when it is whole.
-pub(crate) fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
-    if to.exists() {
-        return Ok(());
-    }
-    let folder = to.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io("create", folder))?;
-    match fs::hard_link(from, to) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == stdio::ErrorKind::NotFound => Err(io("read", from)(e)),
-        Err(_) => {
-            let part = tempfile::NamedTempFile::new_in(folder).map_err(io("create", folder))?;
-            copy_file(from, part.path())?;
-            part.persist(to).map_err(|e| io("rename", to)(e.error))?;
-            Ok(())
-        }
-    }
-}
-
-/// Copies bytes and mode, and waits until they are on the disk.
-pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::copy(from, to).map_err(io("copy", from))?;
-    fs::OpenOptions::new().write(true).open(to).and_then(|f| f.sync_all()).map_err(io("sync", to))
-}
-
-/// Writes a small file and waits until it is on the disk.
-pub(crate) fn write_synced(path: &Path, text: &str) -> Result<(), Error> {
-    let written = fs::File::create(path).and_then(|mut f| {
-        stdio::Write::write_all(&mut f, text.as_bytes()).and_then(|()| f.sync_all())
-    });
-    written.map_err(io("write", path))?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Waits until the names in a folder are on the disk. Windows has no such call and needs none.
-pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
-    if cfg!(unix) {
-        fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io("sync", folder))?;
-    }
-    Ok(())
-}
-
-/// Marks a folder that was made by `new_part`: only such a folder is ever deleted.
-const PART_MARK: &str = ".carrel-part";
-
-/// A new folder beside `to`, to be filled and then renamed. What an interrupted run left there is deleted, anything else refused.
-pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    if part.exists() {
-        let is_empty = fs::read_dir(&part).is_ok_and(|mut found| found.next().is_none());
-        if !is_empty && !part.join(PART_MARK).is_file() {
-            return Err(Error::Refused(format!(
-                "{part:?} is in the way: move it, or name another folder"
-            )));
-        }
-        fs::remove_dir_all(&part).map_err(io("remove", &part))?;
-    }
-    fs::create_dir_all(&part).map_err(io("create", &part))?;
-    fs::write(part.join(PART_MARK), "").map_err(io("write", &part))?;
-    Ok(part)
-}
-
-/// Gives a filled folder its name, when its names are on the disk.
-pub(crate) fn finish_part(part: &Path, to: &Path) -> Result<(), Error> {
-    let mark = part.join(PART_MARK);
-    fs::remove_file(&mark).map_err(io("remove", &mark))?;
-    sync_dir(part)?;
-    fs::rename(part, to).map_err(io("rename", part))?;
-    to.parent().filter(|f| !f.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
 }
 
 /// The blobs folder of a backup has the layout of a data folder.

@@ -9,7 +9,13 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::clock::{Clock, SystemClock};
+use crate::{
+    clock::{Clock, SystemClock},
+    store::{Engine, sqlite::SqliteEngine},
+};
+
+/// The port of a server, unless it is told another one.
+pub const DEFAULT_PORT: u16 = 7300;
 
 /// A server's settings. `Config::new` has the defaults.
 #[derive(Clone)]
@@ -19,6 +25,8 @@ pub struct Config {
     /// Port 0 takes any free port.
     pub listen: SocketAddr,
     pub clock: Arc<dyn Clock>,
+    /// What keeps the database.
+    pub engine: Arc<dyn Engine>,
     pub settings: Settings,
 }
 
@@ -29,6 +37,7 @@ impl Config {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             clock: Arc::new(SystemClock),
+            engine: Arc::new(SqliteEngine),
             settings: Settings::default(),
         }
     }
@@ -40,6 +49,8 @@ impl Config {
 pub struct Settings {
     /// The name of the school or library.
     pub name: String,
+    /// The address that the start page shows, such as `http://192.168.1.4:7300`. Empty: the one that the browser used.
+    pub address: String,
     /// Anybody who reaches the server may make an account.
     pub registration_open: bool,
     /// The catalogue and its blobs can be read without signing in.
@@ -67,16 +78,43 @@ pub struct Settings {
     /// Wrong passwords for one login from one network (an IPv4 address, an IPv6 /64) in 15 minutes. Three times as many are let
     /// through for one login from everywhere, six times as many from one network for all logins.
     pub login_attempts: u32,
+    /// `/health` is not ok with less space on the disk.
+    pub min_free_disk_mib: u64,
+    /// Run the jobs of the server in this process.
+    pub run_jobs: bool,
+    /// Blobs that no publication has any more are kept for so long: devices may be downloading them.
+    pub keep_unused_blobs_hours: u32,
+    /// Whether backups are made by themselves.
+    pub backup: BackupSchedule,
+    /// Where they are put; default: `scheduled-backups` in the data folder. Better on another disk.
+    pub backup_dir: Option<PathBuf>,
+    /// How many of them are kept.
+    pub backups_kept: u32,
     /// The most rows of one learner: new ones beyond it are refused.
     pub max_rows_per_learner: u64,
     /// The most MiB that the rows of one learner take.
     pub max_mib_per_learner: u64,
 }
 
+/// When backups are made by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackupSchedule {
+    Off,
+    Daily,
+}
+
+impl BackupSchedule {
+    pub fn every_ms(self) -> Option<i64> {
+        (self == Self::Daily).then_some(24 * 3_600_000)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             name: "Carrel".into(),
+            address: String::new(),
             registration_open: false,
             public_catalogue: true,
             behind_tls: false,
@@ -90,6 +128,12 @@ impl Default for Settings {
             write_timeout_s: 60,
             readers: 0,
             login_attempts: 10,
+            min_free_disk_mib: 256,
+            run_jobs: true,
+            keep_unused_blobs_hours: 7 * 24,
+            backup: BackupSchedule::Off,
+            backup_dir: None,
+            backups_kept: 7,
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
         }

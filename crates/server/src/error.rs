@@ -1,17 +1,22 @@
-//! What stops a command or a start. Errors of single requests are `http::fault`.
+//! What stops a command or a start. Errors of single requests: `http::api_error`.
 
 use std::path::PathBuf;
 
 use carrel_model::ErrorCode;
 
-use crate::{config::ConfigError, password::PasswordError, store::StoreError};
+use crate::{
+    config::ConfigError,
+    domain::{DomainError, publishing::RenderError},
+    password::PasswordError,
+    store::StoreError,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Domain(#[from] DomainError),
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error("{action} {path:?}: {source}")]
@@ -30,18 +35,15 @@ pub enum Error {
     Unfinished(PathBuf),
     #[error("{0}")]
     Refused(String),
+    #[error(transparent)]
+    Render(#[from] RenderError),
     #[error("{path:?} is damaged: {problem}")]
     Damaged { path: PathBuf, problem: String },
 }
 
-impl From<carrel_sqlite::Error> for Error {
-    fn from(e: carrel_sqlite::Error) -> Self {
-        Self::Store(e.into())
-    }
-}
-impl From<rusqlite::Error> for Error {
-    fn from(e: rusqlite::Error) -> Self {
-        Self::Store(e.into())
+impl From<StoreError> for Error {
+    fn from(e: StoreError) -> Self {
+        Self::Domain(e.into())
     }
 }
 
@@ -50,15 +52,16 @@ impl Error {
         match self {
             Self::Config(_) | Self::Refused(_) | Self::NoServer(_) => ErrorCode::InvalidRequest,
             Self::Unfinished(_) => ErrorCode::Conflict,
-            Self::Store(e) => e.code(),
+            Self::Domain(e) => e.code(),
             Self::Password(_) | Self::Listen { .. } => ErrorCode::Unavailable,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 ErrorCode::DiskFull
             }
-            Self::Io { .. } => ErrorCode::Storage,
+            Self::Io { .. } | Self::Render(RenderError::Blob { .. }) => ErrorCode::Storage,
             Self::SigningKey(_)
             | Self::NoSigningKey(_)
             | Self::NoDatabase(_)
+            | Self::Render(_)
             | Self::Damaged { .. } => ErrorCode::Corrupt,
         }
     }
@@ -66,7 +69,7 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Config(_) => "docs/OPERATIONS.md lists the settings",
-            Self::Store(StoreError::Sqlite(e)) => e.hint(),
+            Self::Domain(e) => e.hint(),
             Self::Listen { .. } => "choose another port with --listen, or stop what holds it",
             Self::NoServer(_) => "check --data; `serve` and `import` make a new server",
             Self::NoDatabase(_) => {

@@ -15,12 +15,13 @@ use carrel_model::{
 use serde::Deserialize;
 
 use crate::{
-    backup::{BLOBS, finish_part, link_or_copy, new_part},
+    backup::BLOBS,
     blobs::BlobFolder,
+    data_dir::DataDir,
     error::{Error, io},
+    folders::{finish_part, new_part},
     http::catalogue::{meta_of, page_json},
-    server::Library,
-    store::{Filter, Kind, Store},
+    store::{Filter, Kind},
 };
 
 /// What was written.
@@ -43,25 +44,25 @@ const ENTRIES: [&str; 6] =
 
 /// Writes `meta.json`, `courses.json`, `courses/<id>.json`, `courses/<id>/manifest.json`, the same for stories, and `blobs/ab/<hash>`.
 /// A library that was exported there before is replaced; any other folder that is not empty is refused.
-pub async fn export(library: &Library, to: &Path) -> Result<Exported, Error> {
+pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
     if !is_empty(to) && !is_exported_library(to) {
         return Err(Error::Refused(format!(
             "{to:?} is not empty and not an exported library: name another folder"
         )));
     }
     let part = new_part(to)?;
-    let meta = meta_of(&library.app()?).await.map_err(|f| Error::Refused(f.detail))?;
+    let meta = meta_of(&data.app()?).await.map_err(|f| Error::Refused(f.detail))?;
     write(&part.join("meta.json"), &serde_json::to_string(&meta).unwrap_or_default())?;
     let mut done = Exported::default();
     let into = BlobFolder::of(&part);
     for (kind, name) in [(Kind::Course, "courses"), (Kind::Story, "stories")] {
         let found =
-            library.store.list(kind, Filter { limit: u32::MAX, ..Filter::default() }).await?;
+            data.store.list(kind, None, Filter { limit: u32::MAX, ..Filter::default() }).await?;
         let page_size = found.items.len() as u32;
         write(&part.join(format!("{name}.json")), &page_json(&found, 1, page_size))?;
         for summary in &found.items {
             let Summary { id } = parsed(&part, summary)?;
-            let Some(published) = library.store.published(kind, &id).await? else { continue };
+            let Some(published) = data.store.published(kind, &id).await? else { continue };
             write(&part.join(name).join(format!("{id}.json")), &published.reply)?;
             write(&part.join(name).join(id.as_str()).join("manifest.json"), &published.manifest)?;
             let signed: SignedManifest = parsed(&part, &published.manifest)?;
@@ -69,7 +70,7 @@ pub async fn export(library: &Library, to: &Path) -> Result<Exported, Error> {
             for blob in &manifest.blobs {
                 let target = into.path(blob.hash);
                 if !target.exists() {
-                    link_or_copy(&library.blobs.path(blob.hash), &target)?;
+                    data.blobs.copy_to(blob.hash, &target).map_err(io("copy", &target))?;
                     done.blobs += 1;
                     done.bytes += blob.size;
                 }

@@ -1,36 +1,42 @@
 //! The Carrel server: accounts, catalogue, blobs and sync over HTTP, kept in one folder.
 //!
-//! The way through the house: `http` takes a request apart, `push` judges rows, `store` joins and keeps them, `news` wakes the
-//! learner's other devices. `import`, `backup` and `export` are what the program's commands do.
+//! A request goes through `http` (parse, call, render), `domain` (the rules, over transactions) and `store` (transactions and SQL, one
+//! implementation for each engine). `import`, `backup` and `export` are what the program's commands do. What is local to this process is
+//! behind a trait: `blobs`, `clock`, `events`, `rate_limits`, `signing`.
 //!
 //! Not here: what a merge means (`carrel-model`), the joins in SQL (`carrel-sqlite`), compiling packages (`carrel-package`), and
 //! anything that a device does.
 
 pub mod backup;
 pub mod blobs;
-pub mod carried;
+pub mod bundle_import;
 pub mod clock;
 pub mod config;
 pub mod connections;
+pub mod data_dir;
+pub mod domain;
 pub mod error;
+pub mod events;
 pub mod export;
-mod grading;
+pub mod folders;
 pub mod http;
 pub mod import;
-pub mod news;
+pub mod jobs;
+mod key_file;
 pub mod password;
-
 pub mod precis;
-pub mod push;
+pub mod publish;
+pub mod push_validation;
 pub mod range;
+mod rate_limits;
 pub mod restore;
 pub mod server;
-mod signing;
+pub mod signing;
 pub mod store;
-mod throttle;
 pub mod tokens;
 
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};
+pub use data_dir::{DataDir, Steps};
 pub use error::Error;
-pub use server::{Library, RunningServer, Server, Steps};
+pub use server::{RunningServer, Server};

@@ -3,20 +3,26 @@
 
 use std::{
     io::{IsTerminal, Read},
-    net::SocketAddr,
-    path::PathBuf,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
-use carrel_model::wire::Role;
+use carrel_model::{Slug, wire::Role};
 use carrel_server::{
-    Clock, Config, Error, Library, Server, Settings, SystemClock, backup,
-    carried::{Acceptance, accept_work},
+    Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
+    bundle_import::{Acceptance, accept_work},
+    config::DEFAULT_PORT,
+    domain::accounts::NewAccount,
     export,
     http::auth::{check_password, new_user},
-    import::{self, ImportReport},
-    password, restore,
-    store::{NewAccount, Store},
+    import,
+    jobs::Runner,
+    password,
+    publish::ImportReport,
+    restore,
+    store::{Kind, tx::JobRow},
 };
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -35,7 +41,7 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
         /// Address and port; port 0 takes any free one.
-        #[arg(long, default_value = "127.0.0.1:8090")]
+        #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)))]
         listen: SocketAddr,
         /// TOML; docs/OPERATIONS.md lists the keys.
         #[arg(long)]
@@ -77,6 +83,18 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Take courses or stories out of the catalogue. What devices have downloaded stays usable.
+    Unpublish {
+        #[arg(required = true)]
+        ids: Vec<Slug>,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Work that the server does by schedule.
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
     /// Accounts.
     User {
         #[command(subcommand)]
@@ -110,6 +128,26 @@ enum Command {
         dir: PathBuf,
         #[arg(long)]
         data: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum JobsCommand {
+    /// List the jobs: when each is due, its last success and its last error.
+    List {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Run one job now; the server may run.
+    Run {
+        name: String,
+        #[arg(long)]
+        data: PathBuf,
+        /// The configuration of the server: some jobs have settings.
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
 }
 
@@ -176,24 +214,45 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             server.shutdown().await;
         }
         Command::Import { paths, data, accept_key } => {
-            let report = Library::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
+            let report = DataDir::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
             return Ok(print_report(&report, "imported"));
         }
         Command::AcceptWork { files, data, trust_device, login } => {
             let how = Acceptance { trust_device, login: login.as_deref() };
-            return hand_in(&Library::open_existing(Config::new(data))?, &files, how).await;
+            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, how).await;
         }
         Command::Fingerprint { data } => {
-            println!("{}", Library::open_existing(Config::new(data))?.fingerprint());
+            println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
         }
         Command::Check { paths } => {
             return Ok(print_report(&import::check(&paths).await?, "checked"));
+        }
+        Command::Unpublish { ids, data } => {
+            let data = DataDir::open_existing(Config::new(data))?;
+            return unpublish(&data, &ids).await;
+        }
+        Command::Jobs { command: JobsCommand::List { data, config } } => {
+            let data = open_with(data, config.as_deref())?;
+            Runner::new(Arc::clone(&data)).schedule().await?;
+            let now_ms = SystemClock.now_ms();
+            data.store.jobs().await?.iter().for_each(|job| println!("{}", shown(job, now_ms)));
+        }
+        Command::Jobs { command: JobsCommand::Run { name, data, config } } => {
+            let data = open_with(data, config.as_deref())?;
+            let ran = Runner::new(data).run_named(&name).await?;
+            match ran.result {
+                Ok(done) => println!("{name}: {done}"),
+                Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
+            }
         }
         Command::User { command: UserCommand::Add { data, login, name, role, password_stdin } } => {
             add_user(data, &login, &name, role, password_stdin).await?;
         }
         Command::Backup { file, data } => {
-            let facts = backup::backup(&data, &file, SystemClock.now_ms())?;
+            let facts = {
+                let engine = Config::new(&data).engine;
+                backup::backup(engine.as_ref(), &data, &file, SystemClock.now_ms())?
+            };
             println!(
                 "backed up to {}: {} blobs, {} bytes",
                 file.display(),
@@ -202,20 +261,23 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             );
         }
         Command::Restore { data, abandon: true, .. } => {
-            restore::abandon(&data)?;
+            restore::abandon(Config::new(&data).engine.as_ref(), &data)?;
             println!("the restore into {} is undone", data.display());
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
             let options = restore::Options { replace, end_sign_ins };
-            let epoch = restore::restore(&file, &data, options, SystemClock.now_ms())?;
+            let epoch = {
+                let engine = Config::new(&data).engine;
+                restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
+            };
             println!(
                 "restored into {}; new epoch {epoch}: devices send what the backup lacks",
                 data.display()
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let done = export::export(&Library::open_existing(Config::new(data))?, &dir).await?;
+            let done = export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
                 done.courses,
@@ -229,15 +291,51 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each file by itself: a bad one stands in the way of none.
-async fn hand_in(
-    library: &Library,
+fn open_with(data: PathBuf, config: Option<&Path>) -> Result<Arc<DataDir>, Error> {
+    let settings = config.map_or_else(|| Ok(Settings::default()), Settings::read)?;
+    Ok(Arc::new(DataDir::open_existing(Config { settings, ..Config::new(data) })?))
+}
+
+async fn unpublish(data: &DataDir, ids: &[Slug]) -> Result<ExitCode, Error> {
+    let mut missing = 0;
+    for id in ids {
+        let was_course = data.store.unpublish(Kind::Course, id).await?;
+        if was_course || data.store.unpublish(Kind::Story, id).await? {
+            println!("unpublished {id}");
+        } else {
+            missing += 1;
+            println!("{id} is not published");
+        }
+    }
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One line for a job.
+fn shown(job: &JobRow, now_ms: i64) -> String {
+    let minutes = |ms: i64| (ms - now_ms) / 60_000;
+    let state = match job.due_ms {
+        _ if !job.worker.is_empty() && job.lease_until_ms > now_ms => "running".to_owned(),
+        i64::MAX => "only when asked for".to_owned(),
+        due_ms if due_ms <= now_ms => "due".to_owned(),
+        due_ms => format!("due in {} min", minutes(due_ms)),
+    };
+    let last = match job.succeeded_ms {
+        0 => "never succeeded".to_owned(),
+        ms => format!("succeeded {} min ago", -minutes(ms)),
+    };
+    let error = if job.error.is_empty() { String::new() } else { format!("; {}", job.error) };
+    format!("{:<10} {state:<22} {last}{error}", job.name)
+}
+
+/// Each file by itself: one that is refused never blocks the others.
+async fn accept_files(
+    data: &DataDir,
     files: &[PathBuf],
     how: Acceptance<'_>,
 ) -> Result<ExitCode, Error> {
     let mut failed = 0;
     for file in files {
-        match accept_work(library, file, how).await {
+        match accept_work(data, file, how).await {
             Ok(done) => {
                 println!(
                     "accepted from {} ({}), {}: {} rows, {} new, {} refused",
@@ -302,12 +400,9 @@ async fn add_user(
     check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
     let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
     let (id, login) = (user.id, user.login.clone());
-    let library = Library::open_existing(Config::new(data))?;
+    let data = DataDir::open_existing(Config::new(data))?;
     let hash = password::hash_blocking(&secret)?;
-    library
-        .store
-        .add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms())
-        .await?;
+    data.store.add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms()).await?;
     println!("added {login} ({id})");
     if !from_stdin {
         println!("password: {secret}");

@@ -61,7 +61,7 @@ const MAX_WAITING: usize = 256;
 /// The largest memory that a stored hash may ask for, in KiB.
 const MAX_MEMORY_KIB: u32 = 64 * 1024;
 
-type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+type HashJob = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 #[derive(Default)]
 struct Queues {
@@ -71,15 +71,15 @@ struct Queues {
 
 #[derive(Default)]
 struct Waiting {
-    sign_ins: VecDeque<Job>,
-    registrations: VecDeque<Job>,
+    sign_ins: VecDeque<HashJob>,
+    registrations: VecDeque<HashJob>,
     /// Whose turn it is if both wait.
     registration_is_next: bool,
     closed: bool,
 }
 
 impl Waiting {
-    fn take(&mut self) -> Option<Job> {
+    fn take(&mut self) -> Option<HashJob> {
         let registration_first = self.registration_is_next;
         self.registration_is_next = !registration_first;
         let (first, second) = if registration_first {
@@ -96,7 +96,7 @@ impl Queues {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// The next job; `None` when there will be no more.
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<HashJob> {
         let mut waiting = self.lock();
         loop {
             if let Some(job) = waiting.take() {
@@ -108,7 +108,7 @@ impl Queues {
             waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
-    fn push(&self, purpose: Purpose, job: Job) -> Result<(), PasswordError> {
+    fn push(&self, purpose: Purpose, job: HashJob) -> Result<(), PasswordError> {
         let mut waiting = self.lock();
         let queue = match purpose {
             Purpose::SignIn => &mut waiting.sign_ins,
@@ -399,7 +399,7 @@ mod tests {
     fn neither_queue_waits_for_the_other() {
         let queues = Queues::default();
         let order = Arc::new(Mutex::new(Vec::new()));
-        let job = |name: &'static str| -> Job {
+        let job = |name: &'static str| -> HashJob {
             let order = Arc::clone(&order);
             Box::new(move |_| order.lock().unwrap().push(name))
         };

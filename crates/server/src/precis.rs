@@ -53,6 +53,11 @@ pub fn display_name(name: &str) -> Result<String, PrecisError> {
     opaque(&name)
 }
 
+/// The key of a login that PRECIS refuses or that another account has taken since: no key of a new login begins with a space.
+pub fn legacy_key(login: &str) -> String {
+    format!(" {}", login.trim().to_lowercase())
+}
+
 /// The skeleton of a login key (UTS 39, section 4): equal for keys that look alike.
 pub fn skeleton(key: &str) -> String {
     unicode_security::skeleton(key).collect::<String>().nfc().collect()

@@ -56,7 +56,7 @@ pub fn names_tag(list: &str, tag: &str) -> bool {
 }
 
 /// `If-Range`: the range is meant only for this very tag; a weak tag or a date never is.
-pub fn range_applies(if_range: Option<&str>, tag: &str) -> bool {
+pub fn if_range_matches(if_range: Option<&str>, tag: &str) -> bool {
     if_range.is_none_or(|t| t.trim() == tag)
 }
 
@@ -103,10 +103,10 @@ mod tests {
                 && names_tag("*", "\"x\"")
         );
         assert!(names_tag("\"a\"", "W/\"a\"") && !names_tag("\"ab\"", "\"a\""));
-        assert!(range_applies(None, "\"a\"") && range_applies(Some("\"a\""), "\"a\""));
+        assert!(if_range_matches(None, "\"a\"") && if_range_matches(Some("\"a\""), "\"a\""));
         assert!(
-            !range_applies(Some("W/\"a\""), "\"a\"")
-                && !range_applies(Some("Wed, 21 Oct 2026 07:28:00 GMT"), "\"a\"")
+            !if_range_matches(Some("W/\"a\""), "\"a\"")
+                && !if_range_matches(Some("Wed, 21 Oct 2026 07:28:00 GMT"), "\"a\"")
         );
     }
 }

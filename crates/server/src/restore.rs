@@ -14,19 +14,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backup::{self, blob_list, copy_file, link_or_copy, lock, open_unchanged, sync_dir},
-    blobs::BlobFolder,
+    backup,
+    blobs::{BlobFolder, BlobStore},
     error::{Error, io},
-    signing,
-    store::sqlite,
+    folders::{OLD_TRACES, STAGING, Step, copy_file, is_unfinished, lock, sync_dir, write_synced},
+    key_file,
+    store::Engine,
 };
 
-/// The folder in which a restore is prepared.
-const STAGING: &str = "restoring";
 const READY: &str = "ready.json";
-/// Of the old server, in the order in which they are moved.
-const DATABASE: [&str; 3] = [sqlite::FILE, "server.db-wal", "server.db-shm"];
-
 /// How a backup is restored.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -48,23 +44,22 @@ struct Ready {
     backup: Option<(String, i64)>,
 }
 
-/// Called before each step with its name. Tests return an error to end the restore there, as a kill would.
-pub type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
-
 /// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A server that is there is refused,
 /// or with `replace` moved aside. No server may run on the folder. A restore that was interrupted after everything was prepared is
 /// finished first; if it was one of another backup than `from`, that is an error that says so.
 pub fn restore(
+    engine: &dyn Engine,
     from: &Path,
     data_dir: &Path,
     options: Options,
     now_ms: i64,
 ) -> Result<String, Error> {
-    restore_in_steps(from, data_dir, options, now_ms, &mut |_| Ok(()))
+    restore_in_steps(engine, from, data_dir, options, now_ms, &mut |_| Ok(()))
 }
 
 /// `restore`, with a function that is called before each step.
 pub fn restore_in_steps(
+    engine: &dyn Engine,
     from: &Path,
     data_dir: &Path,
     options: Options,
@@ -74,7 +69,7 @@ pub fn restore_in_steps(
     if let Some(ready) = ready(data_dir)? {
         let _lock = lock(data_dir)?;
         tracing::info!("finishing the restore that was interrupted");
-        let epoch = swap(data_dir, &ready, step)?;
+        let epoch = swap(engine, data_dir, &ready, step)?;
         // A backup that is gone meanwhile is not needed any more.
         let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
         if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
@@ -85,10 +80,10 @@ pub fn restore_in_steps(
         return Ok(epoch);
     }
     step("check")?;
-    let facts = backup::check(from)?;
+    let facts = backup::check(engine, from)?;
     fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
     let _lock = lock(data_dir)?;
-    let file = data_dir.join(sqlite::FILE);
+    let file = data_dir.join(engine.file());
     if file.exists() && !options.replace {
         return Err(Error::Refused(format!(
             "{file:?} exists: restore into an empty folder, or add --replace (it is moved aside, not deleted)"
@@ -102,55 +97,43 @@ pub fn restore_in_steps(
     step("create the staging folder")?;
     fs::create_dir(&staging).map_err(io("create", &staging))?;
     step("copy the database")?;
-    let copy = staging.join(sqlite::FILE);
-    copy_file(&from.join(sqlite::FILE), &copy)?;
+    copy_file(&from.join(engine.file()), &staging.join(engine.file()))?;
     step("copy the key")?;
-    copy_file(&from.join(signing::FILE), &staging.join(signing::FILE))?;
+    copy_file(&from.join(key_file::FILE), &staging.join(key_file::FILE))?;
     let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
-    for (hash, size) in blob_list(&open_unchanged(&copy)?)? {
+    for (hash, size) in engine.copy_facts(&staging)?.blobs {
         step("copy a blob")?;
         let target = into.path(hash);
         // Of a copy that was interrupted by an older release.
         if target.metadata().is_ok_and(|m| m.len() != size) {
             fs::remove_file(&target).map_err(io("remove", &target))?;
         }
-        link_or_copy(&source.path(hash), &target)?;
+        source.copy_to(hash, &target).map_err(io("copy", source.path(hash)))?;
     }
     step("prepare the database")?;
-    let conn = sqlite::open_file(&copy, &staging.join("backups"), now_ms)?;
-    let epoch = sqlite::set_epoch(&conn)?;
-    if options.end_sign_ins {
-        sqlite::account::end_all(&conn, &crate::clock::new_id().simple().to_string())?;
-    }
-    conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    drop(conn);
-    step("sync the database")?;
-    for side in ["server.db-wal", "server.db-shm"] {
-        remove_file(&staging.join(side))?;
-    }
-    fs::File::open(&copy).and_then(|f| f.sync_all()).map_err(io("sync", &copy))?;
+    let epoch = engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?;
     sync_dir(&staging)?;
     let backup = Some((facts.epoch.clone(), facts.created_ms));
     let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
     step("mark it as prepared")?;
-    backup::write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
-    let epoch = swap(data_dir, &ready, step)?;
+    write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
+    let epoch = swap(engine, data_dir, &ready, step)?;
     tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
     Ok(epoch)
 }
 
 /// Undoes a restore that was interrupted: the old server is as it was. Error if there is none to undo.
-pub fn abandon(data_dir: &Path) -> Result<(), Error> {
+pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     let _lock = lock(data_dir)?;
     let staging = data_dir.join(STAGING);
     if let Some(ready) = ready(data_dir)? {
-        if !staging.join(sqlite::FILE).exists() {
+        if !staging.join(engine.file()).exists() {
             return Err(Error::Refused(
                 "the restored database is in place already: `restore` finishes it".into(),
             ));
         }
         let aside = data_dir.join(&ready.aside);
-        for name in DATABASE.into_iter().chain([signing::FILE]) {
+        for name in files(engine).chain([key_file::FILE]) {
             let (old, place) = (aside.join(name), data_dir.join(name));
             if old.exists() {
                 fs::rename(&old, &place).map_err(io("move", &old))?;
@@ -166,23 +149,6 @@ pub fn abandon(data_dir: &Path) -> Result<(), Error> {
     fs::remove_dir_all(&staging).map_err(io("remove", &staging))
 }
 
-/// True if a restore into the folder was interrupted.
-pub fn is_unfinished(data_dir: &Path) -> bool {
-    fs::read_dir(data_dir.join(STAGING)).is_ok_and(|mut found| found.next().is_some())
-}
-
-/// Refuses a folder into which a restore was interrupted. Also one of a release that prepared the database as `server.db.part`.
-pub(crate) fn refuse_unfinished(data_dir: &Path) -> Result<(), Error> {
-    let is_old_trace = ["server.db.part", "server.db.part-wal"]
-        .into_iter()
-        .any(|name| data_dir.join(name).exists())
-        && !data_dir.join(sqlite::FILE).exists();
-    if is_unfinished(data_dir) || is_old_trace {
-        return Err(Error::Unfinished(data_dir.to_owned()));
-    }
-    Ok(())
-}
-
 fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
     let path = data_dir.join(STAGING).join(READY);
     match fs::read_to_string(&path) {
@@ -193,8 +159,18 @@ fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
     }
 }
 
+/// The files of a database, in the order in which they are moved aside.
+fn files(engine: &dyn Engine) -> impl Iterator<Item = &'static str> {
+    std::iter::once(engine.file()).chain(engine.side_files().iter().copied())
+}
+
 /// Every part of it can be done again.
-fn swap(data_dir: &Path, ready: &Ready, step: Step<'_>) -> Result<String, Error> {
+fn swap(
+    engine: &dyn Engine,
+    data_dir: &Path,
+    ready: &Ready,
+    step: Step<'_>,
+) -> Result<String, Error> {
     let staging = data_dir.join(STAGING);
     let aside = data_dir.join(&ready.aside);
     let move_aside = |name: &str, step: Step<'_>| -> Result<(), Error> {
@@ -206,24 +182,24 @@ fn swap(data_dir: &Path, ready: &Ready, step: Step<'_>) -> Result<String, Error>
         }
         Ok(())
     };
-    let (database, key) = (staging.join(sqlite::FILE), staging.join(signing::FILE));
+    let (database, key) = (staging.join(engine.file()), staging.join(key_file::FILE));
     if database.exists() {
-        for name in DATABASE {
+        for name in files(engine) {
             move_aside(name, step)?;
         }
         if key.exists() {
-            move_aside(signing::FILE, step)?;
+            move_aside(key_file::FILE, step)?;
             sync_dir(data_dir)?;
             step("put the key in place")?;
-            let place = data_dir.join(signing::FILE);
+            let place = data_dir.join(key_file::FILE);
             fs::rename(&key, &place).map_err(io("rename", &key))?;
         }
         sync_dir(data_dir)?;
         step("put the database in place")?;
-        fs::rename(&database, data_dir.join(sqlite::FILE)).map_err(io("rename", &database))?;
+        fs::rename(&database, data_dir.join(engine.file())).map_err(io("rename", &database))?;
         sync_dir(data_dir)?;
     }
-    for side in ["server.db.part", "server.db.part-wal", "server.db.part-shm"] {
+    for side in OLD_TRACES {
         remove_file(&data_dir.join(side))?;
     }
     step("remove the plan")?;

@@ -2,13 +2,7 @@
 //!
 //! Not here: command lines, signals (the program's).
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::body::Incoming;
@@ -21,19 +15,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
-    backup,
-    blobs::BlobFolder,
     config::{Config, Settings},
     connections::{Caps, Closed, Connections, Deadlines, WatchedBody, WatchedSocket},
+    data_dir::DataDir,
     error::{Error, io},
-    http::{self, App, Peer, State},
-    import::{self, ImportReport},
-    news::NewsBoard,
-    password::Passwords,
-    restore, signing,
-    store::{Quota, SqliteStore, Store, sqlite},
-    throttle::{SignInLimits, Throttle, WINDOW_MS},
-    tokens::TokenKeys,
+    folders::lock,
+    http::{self, App, Peer},
+    jobs::Runner,
+    publish::ImportReport,
 };
 
 /// How long an idle connection may take to end after it was told to.
@@ -51,110 +40,6 @@ const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
 const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
 /// How long open requests may take to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Registrations from one address in a window: a class behind one router signs up in one lesson.
-const REGISTRATIONS: u32 = 200;
-
-/// An opened data folder that is not (yet) served: what commands and tests work on.
-pub struct Library {
-    pub config: Config,
-    pub store: Arc<SqliteStore>,
-    pub key: ed25519_dalek::SigningKey,
-    pub blobs: BlobFolder,
-    steps: OnceLock<Steps>,
-}
-
-/// Called at each step of an import, with the step's name. Tests end the process there.
-pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
-
-impl Library {
-    /// From now on `steps` is called at each step of an import.
-    pub fn set_steps(&self, steps: Steps) {
-        let _ = self.steps.set(steps);
-    }
-    pub(crate) fn steps(&self) -> Option<Steps> {
-        self.steps.get().cloned()
-    }
-    pub(crate) fn step(&self, name: &'static str) {
-        if let Some(steps) = self.steps.get() {
-            steps(name);
-        }
-    }
-    /// Opens the data folder of a server, and migrates it. `Error::NoServer` if there is none.
-    pub fn open_existing(config: Config) -> Result<Self, Error> {
-        backup::need_server(&config.data_dir)?;
-        Self::open(config)
-    }
-    /// Opens, makes or migrates the data folder. Blocks for some milliseconds.
-    ///
-    /// Errors: `Unfinished` if a restore into the folder was interrupted; `NoDatabase` and `NoSigningKey` if a part of a server is missing.
-    pub fn open(config: Config) -> Result<Self, Error> {
-        let dir = &config.data_dir;
-        std::fs::create_dir_all(dir).map_err(io("create", dir))?;
-        restore::refuse_unfinished(dir)?;
-        let database = dir.join(sqlite::FILE);
-        let has_server = database.metadata().is_ok_and(|m| m.len() > 0);
-        let blobs = BlobFolder::of(dir);
-        if !has_server && is_remainder(dir, &blobs) {
-            return Err(Error::NoDatabase(dir.clone()));
-        }
-        std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
-        let key = signing::open(dir, has_server)?;
-        let s = &config.settings;
-        let quota = Quota {
-            rows: s.max_rows_per_learner,
-            bytes: s.max_mib_per_learner.saturating_mul(1024 * 1024),
-        };
-        let store = SqliteStore::open(dir, s.readers, s.slow_query_ms, config.clock.now_ms())?;
-        let store = store.with_quota(quota);
-        Ok(Self { store: Arc::new(store), key, blobs, config, steps: OnceLock::new() })
-    }
-    /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
-    pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-        import::import(self, paths, &[]).await
-    }
-    /// The same, and course files of other libraries whose keys have these fingerprints.
-    pub async fn import_from(
-        &self,
-        paths: &[PathBuf],
-        accept: &[String],
-    ) -> Result<ImportReport, Error> {
-        import::import(self, paths, accept).await
-    }
-    /// The fingerprint of this server's key, for people to compare.
-    pub fn fingerprint(&self) -> String {
-        carrel_cable::fingerprint(&signing::public_hex(&self.key))
-    }
-    /// The keys of refresh tokens and account certificates.
-    pub fn token_keys(&self) -> TokenKeys {
-        TokenKeys::new(&self.key, self.store.token_salt())
-    }
-    /// The state behind the routes.
-    pub fn app(&self) -> Result<App, Error> {
-        Ok(App::new(State {
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
-            clock: Arc::clone(&self.config.clock),
-            settings: self.config.settings.clone(),
-            blobs: self.blobs.clone(),
-            signing_key: signing::public_hex(&self.key),
-            signer: self.key.clone(),
-            passwords: Passwords::new()?,
-            tokens: self.token_keys(),
-            sign_ins: SignInLimits::new(self.config.settings.login_attempts),
-            registrations: Throttle::new(WINDOW_MS, REGISTRATIONS),
-            news: NewsBoard::default(),
-            stopping: CancellationToken::new(),
-        }))
-    }
-}
-
-/// True if the folder holds what only a server that ran for a while leaves: a new one would hide that its database is lost.
-fn is_remainder(dir: &Path, blobs: &BlobFolder) -> bool {
-    let holds = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
-    let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
-        found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
-    });
-    holds(blobs.root()) || holds(&dir.join("backups")) || was_replaced
-}
 
 /// See `Server::start`.
 pub struct Server;
@@ -163,11 +48,12 @@ pub struct Server;
 pub struct RunningServer {
     /// Where it listens, with the real port.
     pub addr: SocketAddr,
-    library: Library,
+    data: Arc<DataDir>,
     app: App,
     connections: Arc<Connections>,
     stopping: CancellationToken,
     accepting: Option<JoinHandle<()>>,
+    jobs: Option<JoinHandle<()>>,
     _lock: std::fs::File,
 }
 
@@ -175,23 +61,26 @@ impl Server {
     /// Opens the data folder and listens.
     pub async fn start(config: Config) -> Result<RunningServer, Error> {
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
-        let lock = backup::lock(&config.data_dir)?;
-        let library = Library::open(config)?;
-        let address = library.config.listen;
+        let lock = lock(&config.data_dir)?;
+        let data = Arc::new(DataDir::open(config)?);
+        let address = data.config.listen;
         let listening = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
         let addr = listener.local_addr().map_err(listening)?;
-        for what in open_to_everybody(addr, &library.config.settings) {
+        for what in open_to_everybody(addr, &data.config.settings) {
             tracing::warn!(server.addr = %addr, "{what}");
         }
-        let app = library.app()?;
+        let app = data.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
-        let settings = &library.config.settings;
+        let settings = &data.config.settings;
         let caps = Caps::of(settings);
         let connections = Connections::new(caps, Deadlines::of(settings));
         let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
         let accepting = Some(tokio::spawn(accepting));
+        let jobs = settings
+            .run_jobs
+            .then(|| tokio::spawn(Runner::new(Arc::clone(&data)).serve(stopping.clone())));
         tracing::info!(server.addr = %addr, connections.max = caps.total, "listening");
         if caps.total < settings.max_connections {
             tracing::warn!(
@@ -200,7 +89,7 @@ impl Server {
                 "the limit of open files allows fewer connections; hint: raise LimitNOFILE or ulimit -n"
             );
         }
-        Ok(RunningServer { addr, library, app, connections, stopping, accepting, _lock: lock })
+        Ok(RunningServer { addr, data, app, connections, stopping, accepting, jobs, _lock: lock })
     }
 }
 
@@ -230,18 +119,21 @@ impl RunningServer {
     pub fn connections(&self) -> usize {
         self.connections.live()
     }
-    pub fn library(&self) -> &Library {
-        &self.library
+    pub fn data(&self) -> &DataDir {
+        &self.data
     }
     /// Imports into the running server.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-        self.library.import(paths).await
+        self.data.import(paths).await
     }
     /// Stops: no new connections, open requests end (event streams at once), the database is closed.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.await;
+        }
+        if let Some(jobs) = self.jobs.take() {
+            let _ = jobs.await;
         }
         tracing::info!(server.addr = %self.addr, "stopped");
     }

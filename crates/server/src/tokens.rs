@@ -2,7 +2,7 @@
 //! the signing key, which is part of every backup. So a server that was restored from an older backup recognises what it issued
 //! after that backup, although its database knows nothing of it.
 //!
-//! Not here: which generation of a refresh token is good (`store`), requests (`http::auth`).
+//! Not here: which generation of a refresh token is valid (`domain::sessions`), requests (`http::auth`).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carrel_model::{
@@ -13,10 +13,13 @@ use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit, Payload},
 };
-use ed25519_dalek::SigningKey;
 use uuid::Uuid;
 
-use crate::password::{PasswordError, random};
+use crate::{
+    password::{PasswordError, random},
+    signing::Signer,
+    store::tx::StoredAccount,
+};
 
 const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
 const CERTIFICATE_CONTEXT: &str = "carrel server 2026-11 account certificate";
@@ -58,6 +61,12 @@ impl RefreshToken {
     }
 }
 
+impl From<StoredAccount> for AccountCertificate {
+    fn from(StoredAccount { user, password }: StoredAccount) -> Self {
+        Self { user, password }
+    }
+}
+
 /// What an account certificate says: enough to create the account again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountCertificate {
@@ -68,13 +77,10 @@ pub struct AccountCertificate {
 
 impl TokenKeys {
     /// `salt` is a fact of the database that changes when all sign-ins are ended: refresh tokens from before are then worth nothing.
-    pub fn new(key: &SigningKey, salt: &str) -> Self {
-        let secret = key.to_bytes();
-        let mut material = secret.to_vec();
-        material.extend_from_slice(salt.as_bytes());
+    pub fn new(signer: &dyn Signer, salt: &str) -> Self {
         Self {
-            refresh: blake3::derive_key(REFRESH_CONTEXT, &material),
-            certificate: blake3::derive_key(CERTIFICATE_CONTEXT, &secret),
+            refresh: signer.derive_key(REFRESH_CONTEXT, salt.as_bytes()),
+            certificate: signer.derive_key(CERTIFICATE_CONTEXT, b""),
         }
     }
 
@@ -179,9 +185,10 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signing::LocalKey;
 
     fn keys(seed: u8, salt: &str) -> TokenKeys {
-        TokenKeys::new(&SigningKey::from_bytes(&[seed; 32]), salt)
+        TokenKeys::new(&LocalKey::from_bytes(&[seed; 32]), salt)
     }
     fn token() -> RefreshToken {
         RefreshToken {

@@ -14,15 +14,13 @@ use bytes::Bytes;
 use carrel_model::{
     BlobHash, ItemId, UserId,
     content::{Block, Quiz, SectionBody},
-    lattice::{Row, RowKey, RowType},
+    lattice::{Row, RowKey},
     wire::CourseReply,
 };
 use carrel_net::{Failure, FailureKind, Http, Reply, Request};
 use carrel_server::{
-    Config, RunningServer, Server, Settings, restore,
-    store::{Store, StoreError},
+    Config, DataDir, RunningServer, Server, Settings, domain::DomainError, restore, store::facts,
 };
-use carrel_sqlite::rows::{self, Owner};
 use carrel_system::Clock as _;
 use futures_util::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
@@ -69,13 +67,13 @@ impl TestServer {
         let dir = scratch();
         if let Some(library) = library {
             copy_dir(library, dir.path()).expect("copies the library");
-            new_epoch(dir.path());
+            new_epoch(dir.path()).await;
         }
         let mut server = Self {
             dir,
             clock: clock.clone(),
             // Learners of the tests make their own accounts.
-            settings: Settings { registration_open: true, ..settings },
+            settings: Settings { registration_open: true, run_jobs: false, ..settings },
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             running: None,
             router: Arc::default(),
@@ -134,7 +132,10 @@ impl TestServer {
     pub fn backup(&self) -> Backup {
         let dir = scratch();
         let to = dir.path().join("backup");
-        carrel_server::backup::backup(self.dir.path(), &to, self.clock.now_ms()).expect("a backup");
+        let engine = Config::new(self.dir.path()).engine;
+        let now_ms = self.clock.now_ms();
+        carrel_server::backup::backup(engine.as_ref(), self.dir.path(), &to, now_ms)
+            .expect("a backup");
         Backup { _dir: dir, path: to }
     }
     /// Puts a backup in place of everything and starts again: what came after it is gone, the epoch is another one.
@@ -144,7 +145,9 @@ impl TestServer {
     }
     pub async fn restore_with(&mut self, backup: &Backup, options: restore::Options) {
         self.stop().await;
-        restore::restore(&backup.path, self.dir.path(), options, self.clock.now_ms())
+        let engine = Config::new(self.dir.path()).engine;
+        let now_ms = self.clock.now_ms();
+        restore::restore(engine.as_ref(), &backup.path, self.dir.path(), options, now_ms)
             .expect("a restore");
         self.go_on().await;
     }
@@ -156,31 +159,31 @@ impl TestServer {
 
     /// All rows of one learner, by key.
     pub async fn rows(&self, user: UserId) -> std::collections::BTreeMap<RowKey, Row> {
-        let file = self.dir.path().join("server.db");
-        let conn = carrel_sqlite::open(&file, carrel_sqlite::Options::reader())
-            .expect("the server's database");
-        let all = RowType::ALL
-            .iter()
-            .flat_map(|t| rows::all(&conn, Owner::Server(user), *t).expect("rows"));
-        all.map(|row| (row.key(), row)).collect()
+        let store = &self.running().data().store;
+        match store.pull(user, 0, u32::MAX, usize::MAX).await {
+            Ok((rows, _)) => rows.into_iter().map(|(_, row)| (row.key(), row)).collect(),
+            // A restored server does not know the account yet.
+            Err(DomainError::NoAccount(_)) => Default::default(),
+            Err(e) => panic!("the rows: {e}"),
+        }
     }
     /// The learner's change number; 0 if there is no such account.
     pub async fn usn(&self, user: UserId) -> u64 {
-        match self.running().library().store.usn(user).await {
+        match self.running().data().store.usn(user).await {
             Ok(usn) => usn,
             // A restored server does not know the account yet.
-            Err(StoreError::NoAccount(_)) => 0,
+            Err(DomainError::NoAccount(_)) => 0,
             Err(e) => panic!("a change number: {e}"),
         }
     }
     /// The quizzes of the course: item, hash of the compiled blob, content.
     pub async fn quizzes(&self) -> Vec<(ItemId, BlobHash, Quiz)> {
-        let library = self.running().library();
+        let library = self.running().data();
         let published =
             library.store.published(carrel_server::store::Kind::Course, &content::course()).await;
         let published = published.expect("the catalogue").expect("the course");
         let course: CourseReply = serde_json::from_str(&published.reply).expect("a course");
-        let blob = |hash| std::fs::read(library.blobs.path(hash)).expect("a blob");
+        let blob = |hash| library.blobs.read(hash).expect("a blob");
         let mut quizzes = Vec::new();
         for section in course.outline.lessons.iter().flat_map(|l| &l.sections) {
             let body: SectionBody = serde_json::from_slice(&blob(section.body)).expect("a section");
@@ -202,13 +205,19 @@ impl TestServer {
     }
 }
 
-/// A copied database is another one.
-/// A copied library is another server: it gets an epoch and an id of its own.
-fn new_epoch(dir: &Path) {
-    let conn = carrel_sqlite::open(&dir.join("server.db"), carrel_sqlite::Options::default())
-        .expect("the database");
-    let sql = "UPDATE server_fact SET value = lower(hex(randomblob(16))) WHERE name IN ('epoch', 'server_id')";
-    assert_eq!(conn.execute(sql, []).expect("a new epoch"), 2);
+/// A copied data folder is another server: it gets an epoch and an id of its own.
+async fn new_epoch(dir: &Path) {
+    let data = DataDir::open(Config::new(dir)).expect("the data folder");
+    let ids = [facts::EPOCH, facts::SERVER_ID].map(|name| (name, random_id()));
+    let write = data
+        .store
+        .write("new epoch", move |tx| ids.iter().try_for_each(|(name, id)| tx.set_fact(name, id)));
+    write.await.expect("a new epoch");
+}
+
+#[allow(clippy::disallowed_methods, reason = "two servers of one process must differ")]
+fn random_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// A backup of a server; it goes away with this.
@@ -220,7 +229,7 @@ pub struct Backup {
 async fn compile_library() -> TempDir {
     let (sources, dir) = (scratch(), scratch());
     content::write_library(sources.path()).expect("the packages are written");
-    let library = carrel_server::Library::open(Config::new(dir.path())).expect("the library opens");
+    let library = DataDir::open(Config::new(dir.path())).expect("the library opens");
     let report = library.import(&[sources.path().to_owned()]).await.expect("the import runs");
     assert!(report.is_ok(), "{report:#?}");
     drop(library);

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use carrel_client::{Error, Result};
-use carrel_server::{Config, Library, carried};
+use carrel_server::{Config, DataDir, bundle_import};
 use carrel_tests::ends_at_step;
 
 pub async fn run(arguments: &[String]) -> Result<()> {
@@ -14,7 +14,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     let [what, data, rest @ ..] = arguments else {
         return Err(Error::Invalid("import or accept, into which folder?".into()));
     };
-    let library = Library::open(Config::new(data)).map_err(bad)?;
+    let library = DataDir::open(Config::new(data)).map_err(bad)?;
     if let Some(steps) = ends_at_step() {
         library.set_steps(steps);
     }
@@ -28,8 +28,8 @@ pub async fn run(arguments: &[String]) -> Result<()> {
             }
         }
         ("accept", [file]) => {
-            let how = carried::Acceptance { trust_device: true, login: None };
-            carried::accept_work(&library, file.as_ref(), how).await.map_err(bad)?;
+            let how = bundle_import::Acceptance { trust_device: true, login: None };
+            bundle_import::accept_work(&library, file.as_ref(), how).await.map_err(bad)?;
         }
         _ => return Err(Error::Invalid("import KEY PATH..., or accept FILE?".into())),
     }

@@ -18,6 +18,7 @@ macro_rules! api {
 }
 
 mod client;
+mod operations;
 mod package;
 mod review;
 mod server;
@@ -43,17 +44,21 @@ struct Fault {
 }
 
 pub fn run(args: &[String]) -> Result {
-    let chosen: Vec<&Fault> =
-        [server::FAULTS, package::FAULTS, client::FAULTS, review::FAULTS, ui::FAULTS]
-            .into_iter()
-            .flatten()
-            .filter(|f| {
-                args.is_empty()
-                    || args
-                        .iter()
-                        .any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
-            })
-            .collect();
+    let chosen: Vec<&Fault> = [
+        server::FAULTS,
+        operations::FAULTS,
+        package::FAULTS,
+        client::FAULTS,
+        review::FAULTS,
+        ui::FAULTS,
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|f| {
+        args.is_empty()
+            || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
+    })
+    .collect();
     if chosen.is_empty() {
         return Err("no fault has such a name or file".into());
     }

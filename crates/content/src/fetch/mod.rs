@@ -230,7 +230,8 @@ impl Transfer<'_, '_> {
     /// The file, if it is complete and its hash is right. Wrong bytes are removed: which attempt they came with is not known, so those of
     /// the last one go first.
     fn verified(&mut self) -> Result<Option<Fetched>> {
-        let (Some(part), Some(total)) = (self.part.take(), self.total) else { return Ok(None) };
+        let Some(total) = self.total else { return Ok(None) };
+        let Some(part) = self.part.take() else { return Ok(None) };
         if part.len() == total && part.is_proved() {
             return Ok(Some(Fetched::File(Box::new(CompleteFile { part, old: self.old.take() }))));
         }

@@ -11,16 +11,18 @@ use carrel_model::{
 
 use super::{
     App,
-    extract::{Json, Learner, Peer},
-    fault::Fault,
+    api_error::ApiError,
+    extract::{Json, Peer, SignedInUser},
 };
 use crate::{
+    domain::{
+        DomainError,
+        accounts::{Account, Adopted, Adoption, NewAccount},
+        sessions::{NewSignIn, Presented, Rotated, Rotation},
+    },
     password::{PasswordError, Verified, new_token, random, token_hash},
     precis::{self, PrecisError},
-    store::{
-        Account, Adopted, Adoption, NewAccount, NewSignIn, Presented, Redeem, Redeemed, StoreError,
-    },
-    throttle,
+    rate_limits,
     tokens::{AccountCertificate, RefreshToken},
 };
 
@@ -41,20 +43,21 @@ pub async fn register(
     State(app): State<App>,
     peer: Peer,
     Json(request): Json<RegisterRequest>,
-) -> Result<(StatusCode, Reply<TokenReply>), Fault> {
+) -> Result<(StatusCode, Reply<TokenReply>), ApiError> {
     if !app.settings.registration_open {
-        return Err(Fault {
+        return Err(ApiError {
             hint: "ask for an account",
-            ..Fault::forbidden("registration is closed on this server")
+            ..ApiError::forbidden("registration is closed on this server")
         });
     }
     let now = app.clock.now_ms();
     let user = new_user(&request.login, &request.name, Role::Student)?;
     check_password(&request.password)?;
-    app.registrations.take(throttle::network(peer.0), now).map_err(too_many)?;
+    let network = rate_limits::network(peer.0).to_string();
+    app.registrations.take(&network, now).await.map_err(too_many)?;
     // Looked for again in the transaction; here it saves the slow part.
     if app.store.account(&user.login, None).await?.is_some() {
-        return Err(StoreError::LoginTaken(user.login).into());
+        return Err(DomainError::LoginTaken(user.login).into());
     }
     let password = app.passwords.hash(request.password).await?;
     let account = Account { user, password, knows_device: false };
@@ -72,10 +75,10 @@ pub async fn login(
     State(app): State<App>,
     peer: Peer,
     Json(request): Json<LoginRequest>,
-) -> Result<Reply<TokenReply>, Fault> {
+) -> Result<Reply<TokenReply>, ApiError> {
     let now = app.clock.now_ms();
     if request.password.len() > MAX_PASSWORD * 4 {
-        return Err(Fault::invalid("password: is longer than 200 characters"));
+        return Err(ApiError::invalid("password: is longer than 200 characters"));
     }
     let key = precis::username(&request.login)
         .unwrap_or_else(|_| request.login.trim().to_lowercase())
@@ -89,14 +92,14 @@ pub async fn login(
     let account = match verified(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
         Ok(None) => {
-            return Err(Fault::new(
+            return Err(ApiError::new(
                 ErrorCode::BadCredentials,
                 "the login or the password is wrong",
             ));
         }
-        Err(fault) => {
+        Err(error) => {
             attempt.was_right();
-            return Err(fault);
+            return Err(error);
         }
     };
     attempt.was_right();
@@ -112,7 +115,7 @@ async fn verified(
     request: &LoginRequest,
     key: &str,
     now: i64,
-) -> Result<Option<Account>, Fault> {
+) -> Result<Option<Account>, ApiError> {
     let certificate = app.tokens.open_certificate(&request.account_certificate).filter(|c| {
         let same_login = precis::username(&c.user.login).is_ok_and(|login| login == key);
         same_login && found.as_ref().is_none_or(|a| a.user.id != c.user.id)
@@ -149,10 +152,10 @@ async fn verified(
 pub async fn refresh(
     State(app): State<App>,
     Json(request): Json<RefreshRequest>,
-) -> Result<Reply<TokenReply>, Fault> {
+) -> Result<Reply<TokenReply>, ApiError> {
     let now = app.clock.now_ms();
     let (access_token, access) = new_token()?;
-    let redeem = Redeem {
+    let rotation = Rotation {
         presented: presented(&app, &request.refresh_token),
         certificate: app.tokens.open_certificate(&request.account_certificate),
         access: (access, now + ACCESS_MS),
@@ -160,15 +163,18 @@ pub async fn refresh(
         new_branch: u32::from_be_bytes(random()?),
         grace_ms: GRACE_MS,
     };
-    match app.store.redeem(redeem, now).await? {
-        Redeemed::Ok { account, next } => Ok(Reply(reply_of(&app, &account, access_token, &next)?)),
-        Redeemed::Unknown => {
-            Err(Fault::unauthenticated("the refresh token is unknown or has expired"))
+    match app.store.rotate_refresh_token(rotation, now).await? {
+        Rotated::Ok { account, next } => {
+            Ok(Reply(reply_of(&app, account.into(), access_token, &next)?))
         }
-        Redeemed::Reused { user, sign_in } => {
+        Rotated::Unknown => {
+            Err(ApiError::unauthenticated("the refresh token is unknown or has expired"))
+        }
+        Rotated::Reused { user, sign_in } => {
             tracing::warn!(user.id = %user, sign_in.id = %sign_in, "a refresh token was used twice: sign-in revoked");
-            app.news.revoke(user, sign_in);
-            Err(Fault::unauthenticated("the refresh token was used before: this sign-in is over"))
+            Err(ApiError::unauthenticated(
+                "the refresh token was used before: this sign-in is over",
+            ))
         }
     }
 }
@@ -179,11 +185,9 @@ pub async fn refresh(
 pub async fn logout(
     State(app): State<App>,
     Json(request): Json<LogoutRequest>,
-) -> Result<StatusCode, Fault> {
+) -> Result<StatusCode, ApiError> {
     let presented = presented(&app, &request.refresh_token);
-    if let Some((user, sign_in)) = app.store.sign_out(presented, app.clock.now_ms()).await? {
-        app.news.revoke(user, sign_in);
-    }
+    app.store.sign_out(presented, app.clock.now_ms()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -195,9 +199,9 @@ pub async fn logout(
         (status = 409, description = "the other account is known here, or was adopted by somebody else")))]
 pub async fn adopt(
     State(app): State<App>,
-    learner: Learner,
+    learner: SignedInUser,
     Json(request): Json<AdoptRequest>,
-) -> Result<StatusCode, Fault> {
+) -> Result<StatusCode, ApiError> {
     let now = app.clock.now_ms();
     let by_token =
         app.tokens.open_refresh_token(&request.refresh_token).filter(|t| !t.is_expired(now));
@@ -206,7 +210,7 @@ pub async fn adopt(
         None => match app.tokens.open_certificate(&request.account_certificate) {
             Some(certificate) => (certificate.user.id, Some(certificate.user.login)),
             None => {
-                return Err(Fault::invalid(
+                return Err(ApiError::invalid(
                     "neither a refresh token nor an account certificate of this server",
                 ));
             }
@@ -218,16 +222,17 @@ pub async fn adopt(
             tracing::info!(user.id = %learner.user.id, user.adopted = %other, "an unknown account was adopted");
             Ok(StatusCode::NO_CONTENT)
         }
-        Adopted::HasAccount => Err(Fault {
+        Adopted::HasAccount => Err(ApiError {
             hint: "sign in with the other account",
-            ..Fault::new(ErrorCode::Conflict, "the other account is known here")
+            ..ApiError::new(ErrorCode::Conflict, "the other account is known here")
         }),
-        Adopted::ByAnother => {
-            Err(Fault::new(ErrorCode::Conflict, "the other account was adopted by somebody else"))
-        }
-        Adopted::OtherLogin => Err(Fault {
+        Adopted::ByAnother => Err(ApiError::new(
+            ErrorCode::Conflict,
+            "the other account was adopted by somebody else",
+        )),
+        Adopted::OtherLogin => Err(ApiError {
             hint: "ask the administrator to accept the file with `accept-work --as LOGIN`",
-            ..Fault::forbidden("the certificate names another login")
+            ..ApiError::forbidden("the certificate names another login")
         }),
     }
 }
@@ -238,31 +243,31 @@ fn presented(app: &App, token: &str) -> Presented {
         .map_or_else(|| Presented::Opaque(token_hash(token)), Presented::Signed)
 }
 
-fn too_many(wait_ms: u64) -> Fault {
-    Fault::new(ErrorCode::RateLimited, "too many tries").retry_after(wait_ms)
+fn too_many(wait_ms: u64) -> ApiError {
+    ApiError::new(ErrorCode::RateLimited, "too many tries").retry_after(wait_ms)
 }
 
 const MAX_PASSWORD: usize = 200;
 
 /// 8 to 200 characters that PRECIS allows in passwords.
-pub fn check_password(password: &str) -> Result<(), Fault> {
+pub fn check_password(password: &str) -> Result<(), ApiError> {
     let password =
-        precis::opaque(password).map_err(|e| Fault::invalid(format!("password: {e}")))?;
+        precis::opaque(password).map_err(|e| ApiError::invalid(format!("password: {e}")))?;
     if (8..=MAX_PASSWORD).contains(&password.chars().count()) {
         Ok(())
     } else {
-        Err(Fault::invalid("password: is not 8 to 200 characters long"))
+        Err(ApiError::invalid("password: is not 8 to 200 characters long"))
     }
 }
 
 /// An account with a new id, if login and name are allowed.
-pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, Fault> {
+pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiError> {
     let allowed = |text: Result<String, PrecisError>, field: &str| {
-        let text = text.map_err(|e| Fault::invalid(format!("{field}: {e}")))?;
+        let text = text.map_err(|e| ApiError::invalid(format!("{field}: {e}")))?;
         if (1..=100).contains(&text.chars().count()) {
             Ok(text)
         } else {
-            Err(Fault::invalid(format!("{field}: is not 1 to 100 characters long")))
+            Err(ApiError::invalid(format!("{field}: is not 1 to 100 characters long")))
         }
     };
     allowed(precis::username(login), "login")?;
@@ -278,19 +283,17 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, Fault> 
 
 fn reply_of(
     app: &App,
-    account: &Account,
+    account: AccountCertificate,
     access_token: String,
     next: &RefreshToken,
 ) -> Result<TokenReply, PasswordError> {
-    let certificate =
-        AccountCertificate { user: account.user.clone(), password: account.password.clone() };
     Ok(TokenReply {
-        user: account.user.clone(),
+        account_certificate: app.tokens.certificate(&account)?,
+        user: account.user,
         access_token,
         expires_in_ms: ACCESS_MS,
         refresh_token: app.tokens.refresh_token(next),
         refresh_expires_in_ms: REFRESH_MS,
-        account_certificate: app.tokens.certificate(&certificate)?,
     })
 }
 
@@ -321,5 +324,7 @@ fn sign_in(
         access: (access, now + ACCESS_MS),
         refresh_expires_ms: first.expires_ms,
     };
+    let account =
+        AccountCertificate { user: account.user.clone(), password: account.password.clone() };
     Ok((opened, reply_of(app, account, access_token, &first)?))
 }

@@ -1,7 +1,5 @@
 //! Blobs by their hash: immutable, in parts, in small pieces, so that a slow reader holds a few kilobytes and no thread.
 
-use std::io::SeekFrom;
-
 use axum::{
     body::Body,
     extract::State,
@@ -9,15 +7,10 @@ use axum::{
     response::Response,
 };
 use carrel_model::BlobHash;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::{
-    App,
-    extract::{Path, Reader},
-    fault::Fault,
-};
-use crate::range::{Part, names_tag, part, range_applies};
+use super::{App, api_error::ApiError, extract::Path};
+use crate::range::{Part, if_range_matches, names_tag, part};
 
 /// How much of a file is in memory at a time for one reader.
 const CHUNK: usize = 64 * 1024;
@@ -30,12 +23,11 @@ const CHUNK: usize = 64 * 1024;
         (status = 304), (status = 404), (status = 416)))]
 pub async fn blob(
     State(app): State<App>,
-    _: Reader,
     method: Method,
     headers: HeaderMap,
     Path(hash): Path<BlobHash>,
-) -> Result<Response, Fault> {
-    let missing = || Fault::not_found(format!("there is no blob {hash}"));
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::not_found(format!("there is no blob {hash}"));
     let known = app.store.blob(hash).await?.ok_or_else(missing)?;
     let tag = format!("\"{hash}\"");
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
@@ -55,7 +47,7 @@ pub async fn blob(
     }
     // A range means something for GET alone.
     let range = text(header::RANGE)
-        .filter(|_| method == Method::GET && range_applies(text(header::IF_RANGE), &tag));
+        .filter(|_| method == Method::GET && if_range_matches(text(header::IF_RANGE), &tag));
     let (first, length) = match part(range, known.size) {
         Part::Whole => (0, known.size),
         Part::Range { first, last } => {
@@ -65,10 +57,10 @@ pub async fn blob(
         }
         Part::Unsatisfiable => {
             let size = HeaderValue::from_str(&format!("bytes */{}", known.size)).ok();
-            return Err(Fault {
+            return Err(ApiError {
                 header: size.map(|v| (header::CONTENT_RANGE, v)),
                 hint: "ask for a range inside the blob",
-                ..Fault::invalid(format!(
+                ..ApiError::invalid(format!(
                     "the range lies outside the {} bytes of the blob",
                     known.size
                 ))
@@ -81,15 +73,11 @@ pub async fn blob(
     if method == Method::HEAD || length == 0 {
         return Ok(reply);
     }
-    let path = app.blobs.path(hash);
     let broken = |e: std::io::Error| {
         tracing::error!(blob.hash = %hash, error = %e, "a blob of the catalogue cannot be read");
-        Fault::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+        ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     };
-    let mut file = tokio::fs::File::open(&path).await.map_err(broken)?;
-    if first > 0 {
-        file.seek(SeekFrom::Start(first)).await.map_err(broken)?;
-    }
-    *reply.body_mut() = Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));
+    let bytes = app.blobs.open(hash, first, length).await.map_err(broken)?;
+    *reply.body_mut() = Body::from_stream(ReaderStream::with_capacity(bytes, CHUNK));
     Ok(reply)
 }

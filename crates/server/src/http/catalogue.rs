@@ -14,13 +14,12 @@ use carrel_model::{
         StoryReply, StorySummary, identity_text,
     },
 };
-use ed25519_dalek::Signer;
 use serde::Deserialize;
 
 use super::{
     App,
-    extract::{Path, Query, Reader},
-    fault::Fault,
+    api_error::ApiError,
+    extract::{Path, Query},
 };
 use crate::{
     range::names_tag,
@@ -41,20 +40,20 @@ const MAX_PAGE_SIZE: u32 = 200;
 pub async fn meta(
     State(app): State<App>,
     Query(query): Query<MetaQuery>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let mut meta = meta_of(&app).await?;
     if let Some(challenge) = query.challenge {
         let is_hex = challenge.bytes().all(|b| b.is_ascii_hexdigit());
         if challenge.len() != 64 || !is_hex {
-            return Err(Fault::invalid("challenge: is not 64 hexadecimal digits"));
+            return Err(ApiError::invalid("challenge: is not 64 hexadecimal digits"));
         }
         let text = identity_text(&meta.server_id, &challenge);
-        meta.identity_proof = Some(hex(&app.signer.sign(text.as_bytes()).to_bytes()));
+        meta.identity_proof = Some(hex(&app.signer.sign(text.as_bytes())));
     }
     Ok(json_text(serde_json::to_string(&meta).unwrap_or_default(), "no-store"))
 }
 
-pub(crate) async fn meta_of(app: &App) -> Result<Meta, Fault> {
+pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
     Ok(Meta {
         name: app.settings.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -62,7 +61,7 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, Fault> {
         server_id: app.store.server_id().await?,
         identity_proof: None,
         sync_versions: (1..=SYNC_VERSION).collect(),
-        signing_key: app.signing_key.clone(),
+        signing_key: hex(&app.signer.public_key()),
         registration_open: app.settings.registration_open,
         now_ms: app.clock.now_ms(),
     })
@@ -75,11 +74,10 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, Fault> {
     responses((status = 200, body = Page<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
-    _: Reader,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<CatalogueQuery>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     list(&app, Kind::Course, &uri, &headers, query).await
 }
 
@@ -90,11 +88,10 @@ pub async fn courses(
     responses((status = 200, body = Page<StorySummary>), (status = 304), (status = 400)))]
 pub async fn stories(
     State(app): State<App>,
-    _: Reader,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<CatalogueQuery>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     list(&app, Kind::Story, &uri, &headers, query).await
 }
 
@@ -104,25 +101,25 @@ async fn list(
     uri: &Uri,
     headers: &HeaderMap,
     query: CatalogueQuery,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
     if kind == Kind::Story && query.level.is_some_and(|l| !(1..=5).contains(&l)) {
-        return Err(Fault::invalid("level: is not 1 to 5"));
+        return Err(ApiError::invalid("level: is not 1 to 5"));
     }
     let tag = list_tag(app, uri).await?;
     if let Some(reply) = not_modified(headers, &tag, LIST_MAX_AGE) {
         return Ok(reply);
     }
     let filter = Filter {
-        q: query.q.map(short),
         difficulty: query.difficulty,
         level: query.level,
         category: query.category,
         lang: query.lang,
         offset: u64::from(page - 1) * u64::from(page_size),
         limit: page_size,
+        ..Filter::default()
     };
-    let found = app.store.list(kind, filter).await?;
+    let found = app.store.list(kind, query.q.map(short).as_deref(), filter).await?;
     Ok(tagged(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
 }
 
@@ -140,12 +137,11 @@ pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> St
     responses((status = 200, body = CourseReply), (status = 304), (status = 404)))]
 pub async fn course(
     State(app): State<App>,
-    _: Reader,
     headers: HeaderMap,
     Path(id): Path<Slug>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Course, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.reply))
+    Ok(reply_of(&headers, found))
 }
 
 /// The signed manifest of a course.
@@ -153,12 +149,11 @@ pub async fn course(
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn course_manifest(
     State(app): State<App>,
-    _: Reader,
     headers: HeaderMap,
     Path(id): Path<Slug>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Course, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.manifest))
+    Ok(manifest_of(&headers, found))
 }
 
 /// One story.
@@ -166,12 +161,11 @@ pub async fn course_manifest(
     responses((status = 200, body = StoryReply), (status = 304), (status = 404)))]
 pub async fn story(
     State(app): State<App>,
-    _: Reader,
     headers: HeaderMap,
     Path(id): Path<Slug>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Story, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.reply))
+    Ok(reply_of(&headers, found))
 }
 
 /// The signed manifest of a story.
@@ -179,12 +173,11 @@ pub async fn story(
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn story_manifest(
     State(app): State<App>,
-    _: Reader,
     headers: HeaderMap,
     Path(id): Path<Slug>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let found = published(&app, Kind::Story, &id).await?;
-    Ok(versioned(&headers, &found, |p| &p.manifest))
+    Ok(manifest_of(&headers, found))
 }
 
 /// What to look for, and which page of it.
@@ -202,11 +195,10 @@ pub struct SearchQuery {
     responses((status = 200, body = Page<SearchHit>), (status = 304), (status = 400)))]
 pub async fn search(
     State(app): State<App>,
-    _: Reader,
     uri: Uri,
     headers: HeaderMap,
     Query(query): Query<SearchQuery>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
     let tag = list_tag(&app, &uri).await?;
     if let Some(reply) = not_modified(&headers, &tag, LIST_MAX_AGE) {
@@ -218,18 +210,18 @@ pub async fn search(
     Ok(tagged(body, &tag, LIST_MAX_AGE))
 }
 
-async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, Fault> {
+async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
     let found = app.store.published(kind, id).await?;
-    found.ok_or_else(|| Fault::not_found(format!("there is no {} {id}", kind.as_str())))
+    found.ok_or_else(|| ApiError::not_found(format!("there is no {} {id}", kind.as_str())))
 }
 
-fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), Fault> {
+fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiError> {
     let (page, page_size) = (page.unwrap_or(1), page_size.unwrap_or(PAGE_SIZE));
     if page == 0 {
-        return Err(Fault::invalid("page: counts from 1"));
+        return Err(ApiError::invalid("page: counts from 1"));
     }
     if !(1..=MAX_PAGE_SIZE).contains(&page_size) {
-        return Err(Fault::invalid("pageSize: is not 1 to 200"));
+        return Err(ApiError::invalid("pageSize: is not 1 to 200"));
     }
     Ok((page, page_size))
 }
@@ -240,21 +232,27 @@ fn short(q: String) -> String {
 }
 
 /// Lists change with every import, and are another's after a restore.
-async fn list_tag(app: &App, uri: &Uri) -> Result<String, Fault> {
+async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     let (epoch, revision) = (app.store.epoch().await?, app.store.catalogue_revision().await?);
     let asked = uri.path_and_query().map_or("", |p| p.as_str());
     let hash = blake3::hash(format!("{epoch} {revision} {asked}").as_bytes()).to_hex();
     Ok(format!("W/\"{}\"", &hash[..32]))
 }
 
-fn versioned(
-    headers: &HeaderMap,
-    found: &Published,
-    body: impl Fn(&Published) -> &String,
-) -> Response {
+/// The tag of a reply that is derived from a manifest: a later release may derive more from the same version.
+fn reply_of(headers: &HeaderMap, found: Published) -> Response {
+    let derived = blake3::hash(found.reply.as_bytes()).to_hex();
+    let tag = format!("W/\"{}-{}\"", found.version, &derived[..16]);
+    with_tag(headers, found.reply, &tag)
+}
+
+fn manifest_of(headers: &HeaderMap, found: Published) -> Response {
     let tag = format!("W/\"{}\"", found.version);
-    not_modified(headers, &tag, ITEM_MAX_AGE)
-        .unwrap_or_else(|| tagged(body(found).clone(), &tag, ITEM_MAX_AGE))
+    with_tag(headers, found.manifest, &tag)
+}
+
+fn with_tag(headers: &HeaderMap, body: String, tag: &str) -> Response {
+    not_modified(headers, tag, ITEM_MAX_AGE).unwrap_or_else(|| tagged(body, tag, ITEM_MAX_AGE))
 }
 
 fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {

@@ -1,4 +1,4 @@
-//! What handlers take from a request; whatever does not fit becomes a `Fault`.
+//! What handlers take from a request; whatever does not fit becomes a `ApiError`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,8 +14,8 @@ use carrel_model::{
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{App, fault::Fault};
-use crate::password::token_hash;
+use super::{App, api_error::ApiError};
+use crate::{domain::change_log::Author, password::token_hash};
 
 /// The cap on ordinary JSON bodies, in bytes after decompression.
 pub const SMALL: usize = 64 * 1024;
@@ -24,16 +24,18 @@ pub const SMALL: usize = 64 * 1024;
 pub struct Json<T, const MAX: usize = SMALL>(pub T);
 
 impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Fault> {
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
-            return Err(Fault::invalid("the body must be application/json")
+            return Err(ApiError::invalid("the body must be application/json")
                 .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| unread(&e, MAX))?;
         // An object is written as an object: serde by itself also takes an array of its fields.
-        strict::from_slice(&bytes).map(Self).map_err(|e| Fault::invalid(format!("the body: {e}")))
+        strict::from_slice(&bytes)
+            .map(Self)
+            .map_err(|e| ApiError::invalid(format!("the body: {e}")))
     }
 }
 
@@ -44,30 +46,30 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// A body over its cap, or one that stopped or could not be decompressed.
-fn unread(e: &axum::Error, max: usize) -> Fault {
+fn unread(e: &axum::Error, max: usize) -> ApiError {
     let mut source = std::error::Error::source(e);
     while let Some(inner) = source {
         if inner.is::<http_body_util::LengthLimitError>() {
-            return Fault::new(
+            return ApiError::new(
                 ErrorCode::TooLarge,
                 format!("the body is over {max} bytes after decompression"),
             );
         }
         source = inner.source();
     }
-    Fault::invalid(format!("the body cannot be read: {e}"))
+    ApiError::invalid(format!("the body cannot be read: {e}"))
 }
 
 /// The query string.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(q)| Self(q))
-            .map_err(|e| Fault::invalid(format!("the query: {}", e.body_text())))
+            .map_err(|e| ApiError::invalid(format!("the query: {}", e.body_text())))
     }
 }
 
@@ -75,33 +77,36 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let taken = axum::extract::Path::from_request_parts(parts, app).await;
         taken
             .map(|axum::extract::Path(p)| Self(p))
-            .map_err(|e| Fault::invalid(format!("the path: {}", e.body_text())))
+            .map_err(|e| ApiError::invalid(format!("the path: {}", e.body_text())))
     }
 }
 
-/// Somebody who is signed in. Every row that a handler touches is this learner's.
+/// Who is signed in. Every row that a handler touches is this learner's. Put into the request by the guard of the route: a handler on a
+/// route without it is answered with 401.
 #[derive(Debug, Clone)]
-pub struct Learner {
+pub struct SignedInUser {
     pub user: UserInfo,
     pub sign_in: Uuid,
     pub device: DeviceId,
     pub expires_ms: i64,
 }
 
-impl FromRequestParts<App> for Learner {
-    type Rejection = Fault;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
-        let given = parts
-            .headers
+impl SignedInUser {
+    /// Whose rows this caller writes, and where.
+    pub fn author(&self) -> Author {
+        Author { user: self.user.id, sign_in: Some(self.sign_in) }
+    }
+    /// Reads the access token of a request.
+    pub(super) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let given = headers
             .get(header::AUTHORIZATION)
-            .ok_or_else(|| Fault::unauthenticated("no access token"))?;
+            .ok_or_else(|| ApiError::unauthenticated("no access token"))?;
         let token = given
             .to_str()
             .ok()
@@ -110,11 +115,12 @@ impl FromRequestParts<App> for Learner {
             .map(|(_, token)| token.trim())
             .filter(|t| !t.is_empty() && t.len() <= 200)
             .ok_or_else(|| {
-                Fault::unauthenticated("the Authorization header is not a bearer token")
+                ApiError::unauthenticated("the Authorization header is not a bearer token")
             })?;
         let found = app.store.signed_in(token_hash(token), app.clock.now_ms()).await?;
-        let found = found
-            .ok_or_else(|| Fault::unauthenticated("the access token is unknown or has expired"))?;
+        let found = found.ok_or_else(|| {
+            ApiError::unauthenticated("the access token is unknown or has expired")
+        })?;
         Ok(Self {
             user: found.user,
             sign_in: found.sign_in,
@@ -124,17 +130,12 @@ impl FromRequestParts<App> for Learner {
     }
 }
 
-/// Somebody who may read the catalogue: anybody if it is public.
-pub struct Reader;
+impl FromRequestParts<App> for SignedInUser {
+    type Rejection = ApiError;
 
-impl FromRequestParts<App> for Reader {
-    type Rejection = Fault;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
-        if !app.settings.public_catalogue {
-            Learner::from_request_parts(parts, app).await?;
-        }
-        Ok(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| ApiError::unauthenticated("no access token"))
     }
 }
 
@@ -142,20 +143,20 @@ impl FromRequestParts<App> for Reader {
 pub struct SyncVersion;
 
 impl FromRequestParts<App> for SyncVersion {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let Some(given) = parts.headers.get("sync-version") else { return Ok(Self) };
         let version: Option<u32> = given.to_str().ok().and_then(|v| v.trim().parse().ok());
         match version {
             Some(1..=SYNC_VERSION) => Ok(Self),
-            Some(n) if n > SYNC_VERSION => Err(Fault::new(
+            Some(n) if n > SYNC_VERSION => Err(ApiError::new(
                 ErrorCode::TooNew,
                 format!(
                     "sync version {n} is newer than {SYNC_VERSION}, the newest that this server speaks"
                 ),
             )),
-            _ => Err(Fault::invalid("Sync-Version is not a version number")),
+            _ => Err(ApiError::invalid("Sync-Version is not a version number")),
         }
     }
 }
@@ -165,9 +166,9 @@ impl FromRequestParts<App> for SyncVersion {
 pub struct Peer(pub IpAddr);
 
 impl FromRequestParts<App> for Peer {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let direct =
             parts.extensions.get::<Self>().copied().unwrap_or(Self(Ipv4Addr::LOCALHOST.into()));
         if !app.settings.trust_forwarded_for {

@@ -12,9 +12,13 @@ use axum::{
 use carrel_model::ErrorCode;
 use futures_util::FutureExt;
 
-use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, fault::Fault};
+use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, api_error::ApiError};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Marks an error reply that has its body already.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBody;
 
 /// The outermost layer: nothing leaves without an id, and no error without problem details.
 pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -27,7 +31,7 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         .map_or_else(|| "-".to_owned(), |m| m.as_str().to_owned());
     let version = request.version();
     let answered = match oversized(&request) {
-        Some(fault) => Ok(axum::response::IntoResponse::into_response(fault)),
+        Some(error) => Ok(axum::response::IntoResponse::into_response(error)),
         None => AssertUnwindSafe(next.run(request)).catch_unwind().await,
     };
     let mut reply = match answered {
@@ -40,10 +44,11 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         }
     };
     let status = reply.status();
-    if status.is_client_error() || status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && reply.extensions().get::<OwnBody>().is_none() {
         reply = with_problem(reply, &id, &method);
     }
-    let code = reply.extensions().get::<Fault>().map_or("", |f| f.code.as_str());
+    let code = reply.extensions().get::<ApiError>().map_or("", |f| f.code.as_str());
     tracing::info!(
         request.id = %id,
         http.method = %method,
@@ -70,11 +75,11 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
 }
 
 /// A head that is larger than any client of this API needs. hyper's own limits lie above and answer without a body.
-fn oversized(request: &Request) -> Option<Fault> {
+fn oversized(request: &Request) -> Option<ApiError> {
     let uri = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if uri > MAX_URI_BYTES {
         let detail = format!("the address has {uri} bytes, the most is {MAX_URI_BYTES}");
-        return Some(Fault::new(ErrorCode::TooLarge, detail).status(StatusCode::URI_TOO_LONG));
+        return Some(ApiError::new(ErrorCode::TooLarge, detail).status(StatusCode::URI_TOO_LONG));
     }
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
@@ -86,7 +91,7 @@ fn oversized(request: &Request) -> Option<Fault> {
         return None;
     };
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Some(Fault::new(ErrorCode::TooLarge, detail).status(status))
+    Some(ApiError::new(ErrorCode::TooLarge, detail).status(status))
 }
 
 /// The caller's id if it is harmless, else a new one.
@@ -103,9 +108,12 @@ fn request_id(headers: &HeaderMap) -> String {
 
 fn with_problem(reply: Response, id: &str, method: &Method) -> Response {
     let (mut parts, _) = reply.into_parts();
-    let fault =
-        parts.extensions.get::<Fault>().cloned().unwrap_or_else(|| Fault::of_status(parts.status));
-    let body = serde_json::to_vec(&fault.problem(id)).unwrap_or_default();
+    let error = parts
+        .extensions
+        .get::<ApiError>()
+        .cloned()
+        .unwrap_or_else(|| ApiError::of_status(parts.status));
+    let body = serde_json::to_vec(&error.problem(id)).unwrap_or_default();
     for name in
         [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::TRANSFER_ENCODING]
     {
@@ -115,7 +123,7 @@ fn with_problem(reply: Response, id: &str, method: &Method) -> Response {
         .headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    parts.extensions.insert(fault);
+    parts.extensions.insert(error);
     let body = if method == Method::HEAD { Body::empty() } else { Body::from(body) };
     Response::from_parts(parts, body)
 }
@@ -126,7 +134,8 @@ fn security(headers: &mut HeaderMap, behind_tls: bool) {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // The start page has a policy of its own.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if behind_tls {
         headers.insert(

@@ -18,12 +18,12 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     App,
-    extract::{Json, Learner, Path},
-    fault::Fault,
+    api_error::ApiError,
+    extract::{Json, Path, SignedInUser},
     sync::{PUSH_BODY, blocking},
 };
 use crate::{
-    push::{Checked, check_row},
+    push_validation::{Checked, check_row},
     store::Kind,
 };
 
@@ -32,13 +32,13 @@ use crate::{
     responses((status = 200, body = EnrolmentReply), (status = 401), (status = 404)))]
 pub async fn enrol(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     Path(id): Path<Slug>,
-) -> Result<Reply<EnrolmentReply>, Fault> {
+) -> Result<Reply<EnrolmentReply>, ApiError> {
     if app.store.published(Kind::Course, &id).await?.is_none() {
-        return Err(Fault::not_found(format!("there is no course {id}")));
+        return Err(ApiError::not_found(format!("there is no course {id}")));
     }
-    set_enrolment(&app, &learner, id, true).await
+    set_enrolment(&app, &caller, id, true).await
 }
 
 /// Takes the enrolment back. Progress is kept.
@@ -46,23 +46,20 @@ pub async fn enrol(
     responses((status = 200, body = EnrolmentReply), (status = 401)))]
 pub async fn leave(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     Path(id): Path<Slug>,
-) -> Result<Reply<EnrolmentReply>, Fault> {
-    set_enrolment(&app, &learner, id, false).await
+) -> Result<Reply<EnrolmentReply>, ApiError> {
+    set_enrolment(&app, &caller, id, false).await
 }
 
 async fn set_enrolment(
     app: &App,
-    learner: &Learner,
+    caller: &SignedInUser,
     course: Slug,
     wanted: bool,
-) -> Result<Reply<EnrolmentReply>, Fault> {
+) -> Result<Reply<EnrolmentReply>, ApiError> {
     let now = app.clock.now_ms();
-    let done = app.store.enrol(learner.user.id, &course, learner.device, wanted, now).await?;
-    if done.changed > 0 {
-        app.news.publish(learner.user.id, done.usn, learner.sign_in);
-    }
+    let done = app.store.enrol(caller.author(), &course, caller.device, wanted, now).await?;
     let decision = done.decision.filter(|_| wanted);
     let status = decision.as_ref().map(|d| d.status).or(wanted.then_some(DecisionStatus::Pending));
     Ok(Reply(EnrolmentReply {
@@ -86,16 +83,13 @@ pub enum Updates {
     responses((status = 200, body = ProgressUpdateReply), (status = 400), (status = 401), (status = 413)))]
 pub async fn update_progress(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     Json(body): Json<Box<RawValue>, PUSH_BODY>,
-) -> Result<Reply<ProgressUpdateReply>, Fault> {
+) -> Result<Reply<ProgressUpdateReply>, ApiError> {
     let now = app.clock.now_ms();
     let mut checked = blocking(move || check_updates(body.get(), now)).await??;
     let rows = std::mem::take(&mut checked.rows);
-    let mut done = app.store.push(learner.user.id, rows, true, now).await?;
-    if done.changed > 0 {
-        app.news.publish(learner.user.id, done.usn, learner.sign_in);
-    }
+    let mut done = app.store.push(caller.author(), rows, true, now).await?;
     checked.refuse(std::mem::take(&mut done.refused));
     let results = checked.results.iter().enumerate().map(|(index, result)| {
         let joined = checked.row_of(index).and_then(|place| done.rows.get(place)?.clone());
@@ -109,17 +103,18 @@ pub async fn update_progress(
 }
 
 /// The updates of a body as rows, each checked by itself.
-fn check_updates(body: &str, now_ms: i64) -> Result<Checked, Fault> {
-    let updates =
-        match serde_json::from_str(body).map_err(|e| Fault::invalid(format!("the body: {e}")))? {
-            Updates::Many(updates) => updates,
-            Updates::One(update @ Value::Object(_)) => vec![update],
-            Updates::One(_) => {
-                return Err(Fault::invalid("the body: is not an object or an array of objects"));
-            }
-        };
+fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
+    let updates = match serde_json::from_str(body)
+        .map_err(|e| ApiError::invalid(format!("the body: {e}")))?
+    {
+        Updates::Many(updates) => updates,
+        Updates::One(update @ Value::Object(_)) => vec![update],
+        Updates::One(_) => {
+            return Err(ApiError::invalid("the body: is not an object or an array of objects"));
+        }
+    };
     if updates.len() > MAX_PUSH_ITEMS {
-        return Err(Fault::new(
+        return Err(ApiError::new(
             ErrorCode::TooLarge,
             format!("more than {MAX_PUSH_ITEMS} updates at once"),
         ));
@@ -146,17 +141,17 @@ fn check_updates(body: &str, now_ms: i64) -> Result<Checked, Fault> {
     responses((status = 200, body = ProgressReply), (status = 401), (status = 403), (status = 404)))]
 pub async fn progress(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     Path((user, course)): Path<(UserId, Slug)>,
-) -> Result<Reply<ProgressReply>, Fault> {
+) -> Result<Reply<ProgressReply>, ApiError> {
     // The same answer whether there is such a learner or not.
-    if user != learner.user.id {
-        return Err(Fault::forbidden("the progress of another learner"));
+    if user != caller.user.id {
+        return Err(ApiError::forbidden("the progress of another learner"));
     }
     let reply = match app.store.published(Kind::Course, &course).await? {
         Some(found) => Some(found.reply),
         None if app.store.published(Kind::Story, &course).await?.is_some() => None,
-        None => return Err(Fault::not_found(format!("there is no course or story {course}"))),
+        None => return Err(ApiError::not_found(format!("there is no course or story {course}"))),
     };
     let (rows, sessions) = app.store.progress(user, &course).await?;
     blocking(move || summary(course, reply.as_deref(), rows, &sessions)).await?.map(Reply)
@@ -168,11 +163,11 @@ fn summary(
     reply: Option<&str>,
     rows: Vec<Progress>,
     sessions: &[Session],
-) -> Result<ProgressReply, Fault> {
+) -> Result<ProgressReply, ApiError> {
     let percent = match reply {
         Some(reply) => {
             let reply: CourseReply = serde_json::from_str(reply).map_err(|e| {
-                Fault::new(ErrorCode::Internal, format!("a stored course cannot be read: {e}"))
+                ApiError::new(ErrorCode::Internal, format!("a stored course cannot be read: {e}"))
             })?;
             let done: BTreeSet<_> = rows
                 .iter()

@@ -1,45 +1,52 @@
-//! The server as an axum router: one list of routes, one state, the layers around them.
+//! The server as an axum router: a table of routes (`routes`), one state, the layers around them.
 //!
 //! Not here: sockets (`server`), rows (`store`).
 
+pub mod access;
+pub mod api_error;
 pub mod auth;
 mod blobs;
 pub(crate) mod catalogue;
 mod extract;
-pub mod fault;
+mod health;
 mod layers;
 mod learner;
 mod openapi;
+pub mod routes;
+pub mod start_page;
 mod sync;
 
-use std::{net::IpAddr, ops::Deref, sync::Arc};
-
-use axum::{
-    Router,
-    extract::Request,
-    http::{Method, StatusCode},
-    middleware::from_fn,
-    routing::{MethodRouter, delete, get, post},
+use std::{
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
 };
+
+use axum::{Router, http::StatusCode, middleware::from_fn};
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     compression::CompressionLayer, decompression::RequestDecompressionLayer,
     limit::RequestBodyLimitLayer, timeout::TimeoutLayer,
 };
 
-pub use extract::Peer;
-pub use openapi::openapi;
+pub use extract::{Peer, SignedInUser};
 
 use crate::{
-    blobs::BlobFolder,
+    blobs::BlobStore,
     clock::Clock,
     config::Settings,
-    news::NewsBoard,
+    data_dir::DataDir,
+    error::Error,
+    events::EventBus,
     password::Passwords,
+    rate_limits::{LocalRateLimiters, RateLimiter, RateLimiters, SignInLimits, WINDOW_MS},
+    signing::Signer,
     store::Store,
-    throttle::{SignInLimits, Throttle},
     tokens::TokenKeys,
 };
+
+/// Registrations from one network in a window: a class behind one router signs up in one lesson.
+const REGISTRATIONS: u32 = 200;
 
 /// What every handler sees.
 #[derive(Clone)]
@@ -47,26 +54,42 @@ pub struct App(Arc<State>);
 
 /// The parts of the server.
 pub struct State {
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    pub blobs: BlobFolder,
-    /// ed25519 public key, hex.
-    pub signing_key: String,
+    /// Whose disk `/health` looks at.
+    pub data_dir: PathBuf,
+    pub blobs: Arc<dyn BlobStore>,
     /// Signs the proof of identity in the meta reply.
-    pub signer: ed25519_dalek::SigningKey,
+    pub signer: Arc<dyn Signer>,
     pub passwords: Passwords,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,
     /// By network.
-    pub registrations: Throttle<IpAddr>,
-    pub news: NewsBoard,
+    pub registrations: Box<dyn RateLimiter>,
+    pub events: Arc<dyn EventBus>,
     pub stopping: CancellationToken,
 }
 
-impl App {
-    pub fn new(state: State) -> Self {
-        Self(Arc::new(state))
+impl DataDir {
+    /// The state behind the routes.
+    pub fn app(&self) -> Result<App, Error> {
+        let limiters = LocalRateLimiters;
+        let settings = self.config.settings.clone();
+        Ok(App(Arc::new(State {
+            store: self.store.clone(),
+            data_dir: self.config.data_dir.clone(),
+            clock: Arc::clone(&self.config.clock),
+            blobs: Arc::clone(&self.blobs),
+            signer: Arc::clone(&self.signer),
+            passwords: Passwords::new()?,
+            tokens: self.token_keys(),
+            sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
+            registrations: limiters.limiter("registration by network", WINDOW_MS, REGISTRATIONS),
+            events: Arc::clone(&self.events),
+            stopping: CancellationToken::new(),
+            settings,
+        })))
     }
 }
 impl Deref for App {
@@ -85,58 +108,28 @@ pub const MAX_HEADERS: usize = 100;
 /// No compressed body is larger than this; what it unpacks to is limited where it is read.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// All routes: path, methods, handlers. The OpenAPI document names the same ones, and a test holds them together.
-fn routes() -> Vec<(&'static str, Vec<Method>, MethodRouter<App>)> {
-    let (read, write) = (|| vec![Method::GET], || vec![Method::POST]);
-    vec![
-        ("/api/openapi.json", read(), get(openapi::document)),
-        ("/api/meta", read(), get(catalogue::meta)),
-        ("/api/auth/register", write(), post(auth::register)),
-        ("/api/auth/login", write(), post(auth::login)),
-        ("/api/auth/refresh", write(), post(auth::refresh)),
-        ("/api/auth/logout", write(), post(auth::logout)),
-        ("/api/auth/adopt", write(), post(auth::adopt)),
-        ("/api/courses", read(), get(catalogue::courses)),
-        ("/api/courses/{id}", read(), get(catalogue::course)),
-        ("/api/courses/{id}/manifest", read(), get(catalogue::course_manifest)),
-        (
-            "/api/courses/{id}/enrolment",
-            vec![Method::POST, Method::DELETE],
-            post(learner::enrol).merge(delete(learner::leave)),
-        ),
-        ("/api/stories", read(), get(catalogue::stories)),
-        ("/api/stories/{id}", read(), get(catalogue::story)),
-        ("/api/stories/{id}/manifest", read(), get(catalogue::story_manifest)),
-        ("/api/search", read(), get(catalogue::search)),
-        ("/api/blobs/{hash}", read(), get(blobs::blob)),
-        ("/api/progress/update", write(), post(learner::update_progress)),
-        ("/api/progress/{userId}/{courseId}", read(), get(learner::progress)),
-        ("/api/sync/push", write(), post(sync::push)),
-        ("/api/sync/pull", read(), get(sync::pull)),
-        ("/api/sync/epoch", read(), get(sync::epoch)),
-        ("/api/sync/events", read(), get(sync::events)),
-    ]
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::build(routes::table())
 }
 
-/// Every route as (method, path), for the test that holds router and document together.
-pub fn listed() -> Vec<(String, &'static str)> {
-    routes()
-        .into_iter()
-        .flat_map(|(path, methods, _)| methods.into_iter().map(move |m| (m.to_string(), path)))
-        .collect()
+/// The document as it is sent: it never changes while the server runs.
+fn document_text() -> String {
+    static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
+    TEXT.clone()
 }
 
 /// The whole service. Works on a socket and, for tests, with `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
+    layered(routes::table(), app)
+}
+
+/// The same with other routes, for tests of the guard.
+pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
-    let mut router = Router::new();
-    for (path, _, handlers) in routes() {
-        router = router.route(path, handlers);
-    }
     // The last layer is the outermost.
-    router
-        .fallback(|_: Request| async { StatusCode::NOT_FOUND })
+    access::mount(entries, &app)
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(timeout)

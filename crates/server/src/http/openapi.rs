@@ -1,90 +1,32 @@
 //! The OpenAPI document, made from the handlers themselves.
 
-use std::sync::LazyLock;
-
 use axum::response::Response;
 use utoipa::{
-    Modify, OpenApi,
+    OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, ResponseBuilder, Schema,
-        path::{HttpMethod, Operation},
+        Components, ContentBuilder, Ref, RefOr, ResponseBuilder, Schema,
+        path::Operation,
         schema::SchemaFormat,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
-use super::{auth, blobs, catalogue, learner, sync};
+use super::{
+    access::{Access, Entry},
+    catalogue, document_text,
+};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Carrel server", description = "Accounts, catalogue, blobs and sync. Errors are `application/problem+json` (`Problem`)."),
-    paths(
-        document, auth::register, auth::login, auth::refresh, auth::logout, auth::adopt, catalogue::meta, catalogue::courses,
-        catalogue::course, catalogue::course_manifest, catalogue::stories, catalogue::story, catalogue::story_manifest,
-        catalogue::search, blobs::blob, learner::enrol, learner::leave, learner::update_progress, learner::progress,
-        sync::push, sync::pull, sync::events, sync::epoch,
+    info(
+        title = "Carrel server",
+        description = "Accounts, catalogue, blobs and sync. Errors are `application/problem+json` (`Problem`)."
     ),
-    components(schemas(carrel_model::wire::Problem, carrel_model::lattice::Row)),
-    modifiers(&Bearer, &Errors, &Patterns)
+    components(schemas(carrel_model::wire::Problem, carrel_model::lattice::Row))
 )]
 struct Document;
 
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer =
-            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
-    }
-}
-
-/// What an operation needs from its caller; the extractors of its handler enforce it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Public,
-    /// Anybody, or with `public_catalogue = false` those who are signed in.
-    Catalogue,
-    SignedIn,
-}
-
-fn access(path: &str) -> Access {
-    if path.starts_with("/api/auth/") || matches!(path, "/api/meta" | "/api/openapi.json") {
-        Access::Public
-    } else if path.starts_with("/api/sync/")
-        || path.starts_with("/api/progress/")
-        || path.ends_with("/enrolment")
-    {
-        Access::SignedIn
-    } else {
-        Access::Catalogue
-    }
-}
-
-/// Every error reply is a `Problem`; what each operation can answer follows from what it takes.
-struct Errors;
-
-impl Modify for Errors {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for (path, item) in &mut document.paths.paths {
-            let operations = [
-                (HttpMethod::Get, &mut item.get),
-                (HttpMethod::Post, &mut item.post),
-                (HttpMethod::Put, &mut item.put),
-                (HttpMethod::Patch, &mut item.patch),
-                (HttpMethod::Delete, &mut item.delete),
-            ];
-            for (_, operation) in operations {
-                if let Some(operation) = operation {
-                    add_errors(path, operation);
-                }
-            }
-        }
-    }
-}
-
-fn add_errors(path: &str, operation: &mut Operation) {
-    let access = access(path);
+fn add_errors(access: Access, operation: &mut Operation) {
     let takes_body = operation.request_body.is_some();
     let takes_input = takes_body || operation.parameters.as_ref().is_some_and(|p| !p.is_empty());
     let mut statuses = vec![
@@ -103,12 +45,15 @@ fn add_errors(path: &str, operation: &mut Operation) {
         statuses.push(("415", "the body is not JSON, or its Content-Encoding is unknown"));
     }
     if access != Access::Public {
-        let when = if access == Access::SignedIn {
-            "unauthenticated"
-        } else {
+        let when = if access == Access::Catalogue {
             "unauthenticated: the catalogue is not public"
+        } else {
+            "unauthenticated"
         };
         statuses.push(("401", when));
+        if let Access::Staff(_) = access {
+            statuses.push(("403", "forbidden: the role does not have the permission"));
+        }
         let mut security = vec![SecurityRequirement::new("bearer", Vec::<String>::new())];
         if access == Access::Catalogue {
             // Either of them: without a token where the catalogue is public.
@@ -137,38 +82,46 @@ fn add_errors(path: &str, operation: &mut Operation) {
     }
 }
 
-/// What `carrel-model` accepts as an id.
-struct Patterns;
-
 const SLUG: &str = "[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?";
 
-impl Modify for Patterns {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let Some(components) = &mut document.components else { return };
-        for (name, pattern) in [
-            ("Slug", format!("^{SLUG}$")),
-            ("ItemId", format!("^{SLUG}(?:/{SLUG}){{0,3}}$")),
-            ("BlobHash", "^[0-9a-f]{64}$".to_owned()),
-            ("Hlc", "^[0-9a-f]{16}$".to_owned()),
-        ] {
-            if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(name) {
-                debug_assert!(!matches!(schema.format, Some(SchemaFormat::KnownFormat(_))));
-                schema.pattern = Some(pattern);
-            }
+/// What `carrel-model` accepts as an id.
+fn add_patterns(components: &mut Components) {
+    for (name, pattern) in [
+        ("Slug", format!("^{SLUG}$")),
+        ("ItemId", format!("^{SLUG}(?:/{SLUG}){{0,3}}$")),
+        ("BlobHash", "^[0-9a-f]{64}$".to_owned()),
+        ("Hlc", "^[0-9a-f]{16}$".to_owned()),
+    ] {
+        if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(name) {
+            debug_assert!(!matches!(schema.format, Some(SchemaFormat::KnownFormat(_))));
+            schema.pattern = Some(pattern);
         }
     }
 }
 
-/// The document, as it is sent: it never changes while the server runs.
-static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
-
-/// The document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+/// The document of these routes. Every error reply is a `Problem`.
+pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    let components = document.components.get_or_insert_default();
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    components.add_security_scheme("bearer", bearer);
+    for Entry { access, mut paths, schemas, .. } in entries {
+        for item in paths.paths.values_mut() {
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                add_errors(access, operation);
+            }
+        }
+        document.paths.paths.append(&mut paths.paths);
+        components.schemas.extend(schemas);
+    }
+    add_patterns(components);
+    document
 }
 
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue", responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn document() -> Response {
-    catalogue::json_text(TEXT.clone(), "public, max-age=3600")
+    catalogue::json_text(document_text(), "public, max-age=3600")
 }

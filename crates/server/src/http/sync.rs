@@ -1,4 +1,4 @@
-//! Push, pull, events, epoch. docs/SYNC.md tells the protocol, `crate::push` checks the rows, the store joins them.
+//! Push, pull, events, epoch. docs/SYNC.md tells the protocol, `push_validation` checks the rows, the domain joins them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue},
     response::{
         IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
+        sse::{self, KeepAlive, Sse},
     },
 };
 use carrel_model::{
@@ -25,11 +25,14 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     App,
+    api_error::ApiError,
     catalogue::json_text,
-    extract::{Json, Learner, Query, SyncVersion},
-    fault::Fault,
+    extract::{Json, Query, SignedInUser, SyncVersion},
 };
-use crate::{news::Signal, push};
+use crate::{
+    events::{Event, Signal},
+    push_validation,
+};
 
 /// The cap on a push, in bytes after decompression: the items and a little for the envelope.
 pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;
@@ -40,34 +43,37 @@ const PULL_BYTES: usize = 4 * 1024 * 1024;
 /// How often a silent stream says that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Joins a batch of rows. Each has its own result; a bad one stands in the way of none.
+/// Joins a batch of rows. Each has its own result; one invalid row never blocks the others.
 #[utoipa::path(post, path = "/api/sync/push", tag = "sync", request_body = PushRequest,
     params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PushReply), (status = 400), (status = 401),
         (status = 413, description = "too_large: halve the batch"), (status = 426, description = "too_new")))]
 pub async fn push(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     _: SyncVersion,
     Json(request): Json<PushRequest, PUSH_BODY>,
-) -> Result<Reply<PushReply>, Fault> {
+) -> Result<Reply<PushReply>, ApiError> {
     if request.items.len() > MAX_PUSH_ITEMS {
         let detail =
             format!("{} rows in one push, the most is {MAX_PUSH_ITEMS}", request.items.len());
-        return Err(Fault { hint: "halve the batch", ..Fault::new(ErrorCode::TooLarge, detail) });
+        return Err(ApiError {
+            hint: "halve the batch",
+            ..ApiError::new(ErrorCode::TooLarge, detail)
+        });
     }
     let now = app.clock.now_ms();
     let items = request.items;
     // A full batch takes a few milliseconds to read: not on the threads that serve everybody.
-    let mut checked = blocking(move || push::check(&items, now)).await?;
+    let mut checked = blocking(move || push_validation::check(&items, now)).await?;
     let rows = std::mem::take(&mut checked.rows);
-    let mut done = app.store.push(learner.user.id, rows, false, now).await?;
+    let mut done = app.store.push(caller.author(), rows, false, now).await?;
     checked.refuse(std::mem::take(&mut done.refused));
     let refused =
         checked.results.iter().filter(|r| r.code != carrel_model::wire::ResultCode::Ok).count();
     if done.payload_conflicts > 0 {
         tracing::warn!(
-            user.id = %learner.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
+            user.id = %caller.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
             "one id came with two payloads"
         );
     }
@@ -75,9 +81,6 @@ pub async fn push(
         batch.id = %request.batch_id, batch.rows = checked.results.len(), batch.refused = refused,
         batch.changed = done.changed, "push"
     );
-    if done.changed > 0 {
-        app.news.publish(learner.user.id, done.usn, learner.sign_in);
-    }
     Ok(Reply(PushReply {
         epoch: app.store.epoch().await?,
         usn: done.usn,
@@ -100,27 +103,29 @@ pub struct PullQuery {
     responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426)))]
 pub async fn pull(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     _: SyncVersion,
     Query(query): Query<PullQuery>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(PULL_DEFAULT);
     if !(1..=PULL_LIMIT).contains(&limit) {
-        return Err(Fault::invalid(format!("limit: is not 1 to {PULL_LIMIT}")));
+        return Err(ApiError::invalid(format!("limit: is not 1 to {PULL_LIMIT}")));
     }
     let epoch = app.store.epoch().await?;
-    let (found, more) = app.store.pull(learner.user.id, query.since, limit, PULL_BYTES).await?;
+    let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;
     let since = query.since;
     let body = blocking(move || page(epoch, since, found, more)).await?;
-    let unwritten = |e: serde_json::Error| Fault::new(ErrorCode::Internal, e.to_string());
+    let unwritten = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
     Ok(json_text(body.map_err(unwritten)?, "no-store"))
 }
 
 /// Runs what takes milliseconds where it does not hold up other requests.
 pub(super) async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(f).await.map_err(|e| Fault::new(ErrorCode::Internal, e.to_string()))
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(f)
+        .await
+        .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))
 }
 
 /// The reply to a pull as JSON: rows until there are `PULL_BYTES` of them, but at least one.
@@ -150,12 +155,12 @@ fn page(
     responses((status = 200, body = EpochReply), (status = 401), (status = 426)))]
 pub async fn epoch(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     _: SyncVersion,
-) -> Result<Reply<EpochReply>, Fault> {
+) -> Result<Reply<EpochReply>, ApiError> {
     Ok(Reply(EpochReply {
         epoch: app.store.epoch().await?,
-        usn: app.store.usn(learner.user.id).await?,
+        usn: app.store.usn(caller.user.id).await?,
     }))
 }
 
@@ -166,20 +171,19 @@ pub async fn epoch(
         (status = 429, description = "too many open streams")))]
 pub async fn events(
     State(app): State<App>,
-    learner: Learner,
+    caller: SignedInUser,
     _: SyncVersion,
-) -> Result<Response, Fault> {
-    let user = learner.user.id;
+) -> Result<Response, ApiError> {
+    let user = caller.user.id;
     // Listen first, look second: what happens between the two is told twice and not missed.
-    let Some(mut open) = app.news.listen(user, learner.sign_in) else {
-        return Err(
-            Fault::new(ErrorCode::RateLimited, "too many open event streams").retry_after(60_000)
-        );
+    let Some(mut open) = app.events.subscribe(user, caller.sign_in) else {
+        return Err(ApiError::new(ErrorCode::RateLimited, "too many open event streams")
+            .retry_after(60_000));
     };
     let epoch = app.store.epoch().await?;
     let mut usn = app.store.usn(user).await?;
     let left =
-        Duration::from_millis((learner.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
+        Duration::from_millis((caller.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
     let expired = tokio::time::sleep(left);
     let stream = async_stream::stream! {
         tokio::pin!(expired);
@@ -191,14 +195,22 @@ pub async fn events(
                 () = app.stopping.cancelled() => break,
             };
             match signal {
-                Ok(Signal::News { from, .. }) if from == learner.sign_in => {}
-                Ok(Signal::News { usn: now, .. }) => {
+                Ok(Signal::Event(Event::RowsChanged { from, .. }))
+                    if from == Some(caller.sign_in) => {}
+                Ok(Signal::Event(Event::RowsChanged { usn: now, .. })) => {
                     usn = usn.max(now);
                     yield news(usn, &epoch);
                 }
-                Ok(Signal::Revoked(sign_in)) if sign_in == learner.sign_in => break,
-                Ok(Signal::Replaced(stream)) if stream == open.id => break,
-                Ok(Signal::Revoked(_) | Signal::Replaced(_)) => {}
+                Ok(Signal::Event(Event::SignInEnded { sign_in, .. })) => {
+                    if sign_in == caller.sign_in {
+                        break;
+                    }
+                }
+                Ok(Signal::Replaced(stream)) => {
+                    if stream == open.id {
+                        break;
+                    }
+                }
                 Err(RecvError::Lagged(_)) => {
                     usn = app.store.usn(user).await.unwrap_or(usn);
                     yield news(usn, &epoch);
@@ -216,7 +228,7 @@ pub async fn events(
     Ok(reply)
 }
 
-fn news(usn: u64, epoch: &str) -> Result<Event, Infallible> {
+fn news(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
     let data = serde_json::to_string(&News { usn, epoch: epoch.to_owned() }).unwrap_or_default();
-    Ok(Event::default().event("news").id(usn.to_string()).data(data))
+    Ok(sse::Event::default().event("news").id(usn.to_string()).data(data))
 }

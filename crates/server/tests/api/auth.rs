@@ -5,15 +5,15 @@ use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_server::Settings;
 use serde_json::json;
 
-use super::support::{NOW, PASSWORD, World, device};
+use super::support::{PASSWORD, World, device, engine, fixture};
 
 const MINUTE: i64 = 60_000;
 
 impl World {
-    async fn refresh(&self, token: &str) -> super::support::Reply {
+    pub async fn refresh(&self, token: &str) -> super::support::Reply {
         self.post("/api/auth/refresh", "", &json!({"refreshToken": token})).await
     }
-    async fn is_good(&self, access: &str) -> bool {
+    pub async fn is_good(&self, access: &str) -> bool {
         self.get("/api/sync/epoch", access).await.status == StatusCode::OK
     }
 }
@@ -260,74 +260,6 @@ async fn logins_and_passwords_are_compared_by_precis() {
     }
 }
 
-/// A database of the release before: lower-case keys, hashes of the bytes as typed, random refresh tokens.
-#[tokio::test]
-async fn accounts_and_sign_ins_of_the_release_before_go_on() {
-    use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
-    let w = World::new();
-    let data = w.dir.path().join("old");
-    std::fs::create_dir(&data).unwrap();
-    let mut conn =
-        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::default()).unwrap();
-    carrel_sqlite::migrate(&mut conn, &carrel_server::store::sqlite::MIGRATIONS[..2], None, NOW)
-        .unwrap();
-    conn.execute("INSERT INTO server_fact (name, value) VALUES ('epoch', 'e')", []).unwrap();
-    let decomposed = "cafe\u{301} au lait";
-    let hash = |password: &str| {
-        let salt = SaltString::encode_b64(&[7; 16]).unwrap();
-        Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
-    };
-    let logins = ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}"];
-    for (n, login) in logins.iter().enumerate() {
-        conn.execute(
-            "INSERT INTO account (id, login, login_key, name, role, password, created_ms) VALUES (?1, ?2, ?3, ?2, 'student', ?4, ?5)",
-            (device(n as u128).0.as_bytes(), login, login.to_lowercase(), hash(decomposed), NOW + n as i64),
-        )
-        .unwrap();
-    }
-    let opaque = "an opaque refresh token";
-    conn.execute(
-        "INSERT INTO sign_in (id, user_id, device, device_name, redeemed, redeemed_ms, created_ms) VALUES (?1, ?2, ?3, '', 40, ?4, ?4)",
-        (device(50).0.as_bytes(), device(0).0.as_bytes(), device(9).0.as_bytes(), NOW - 600_000),
-    )
-    .unwrap();
-    for generation in 1..=41_i64 {
-        let token =
-            if generation == 41 { opaque.to_owned() } else { format!("older {generation}") };
-        conn.execute(
-            "INSERT INTO token (hash, sign_in, kind, generation, expires_ms) VALUES (?1, ?2, 'refresh', ?3, ?4)",
-            (blake3::hash(token.as_bytes()).as_bytes(), device(50).0.as_bytes(), generation, NOW + 1_000_000_000),
-        )
-        .unwrap();
-    }
-    drop(conn);
-    std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
-    let config = carrel_server::Config {
-        clock: std::sync::Arc::clone(&w.clock) as _,
-        ..carrel_server::Config::new(&data)
-    };
-    let library = carrel_server::Library::open(config).unwrap();
-    let router = carrel_server::http::app(library.app().unwrap());
-    let w = World { library, router, ..w };
-    // Each account is still found by its own login, whoever has the key now; also after the file is opened again.
-    for (n, login) in logins.iter().enumerate() {
-        for password in [decomposed, "caf\u{e9} au lait"] {
-            let body = json!({"login": login, "password": password, "deviceId": device(60)});
-            let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
-            assert_eq!(reply.user.id.0, device(n as u128).0, "{login:?}");
-        }
-    }
-    let body = json!({"login": "CAFE\u{301}", "password": decomposed, "deviceId": device(60)});
-    let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
-    assert_eq!(reply.user.id.0, device(4).0);
-    let next: TokenReply = w.refresh(opaque).await.ok();
-    let next: TokenReply = w.refresh(&next.refresh_token).await.ok();
-    assert!(w.is_good(&next.access_token).await);
-    assert_eq!(w.refresh("older 3").await.status, StatusCode::UNAUTHORIZED);
-    w.clock.advance(2 * MINUTE);
-    assert_eq!(w.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
-}
-
 #[tokio::test]
 async fn the_second_of_two_answers_to_one_token_revokes_nothing() {
     let w = World::new();
@@ -370,9 +302,7 @@ async fn lost_replies_leave_no_way_around_the_notice_of_reuse() {
 
 impl World {
     pub fn rows_of(&self, table: &str) -> i64 {
-        let file = self.data().join("server.db");
-        let conn = carrel_sqlite::open(&file, carrel_sqlite::Options::reader()).unwrap();
-        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get(0)).unwrap()
+        fixture().count(&self.folder(), table)
     }
 }
 
@@ -446,10 +376,9 @@ async fn registration_can_be_closed() {
 async fn tokens_and_passwords_are_nowhere_in_the_file() {
     let w = World::new();
     let noor = w.learner("noor").await;
-    let data = w.data();
+    let data = w.folder();
     drop(w.router);
-    let mut bytes = std::fs::read(data.join("server.db")).unwrap();
-    bytes.extend(std::fs::read(data.join("server.db-wal")).unwrap_or_default());
+    let bytes = fixture().raw_bytes(&data);
     let holds = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
     assert!(holds("$argon2id$"));
     for secret in [PASSWORD, &noor.access_token, &noor.refresh_token] {
@@ -458,7 +387,7 @@ async fn tokens_and_passwords_are_nowhere_in_the_file() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        for name in ["server.db", "signing.key"] {
+        for name in [engine().file(), "signing.key"] {
             assert_eq!(
                 std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777,
                 0o600,

@@ -317,7 +317,7 @@ async fn publish_limited(w: &World, limit: u32, title: &str) -> (String, String)
     std::fs::write(package.join("check.json"), quiz).unwrap();
     // Which version is the last does not depend on the clock.
     w.clock.advance(-1_000);
-    let report = w.library.import(&[package]).await.unwrap();
+    let report = w.data_dir.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
     quiz_of(w).await
 }
@@ -438,7 +438,7 @@ async fn one_quiz_file_in_two_courses_is_graded_in_both() {
         .replace("how-rivers-work", "how-rivers-flow")
         .replace("\"stories\":[\"stories/the-flood\"],", "");
     std::fs::write(package.join("course.json"), course).unwrap();
-    let report = w.library.import(&[package]).await.unwrap();
+    let report = w.data_dir.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
     let second = (first.0.clone(), first.1.replace("how-rivers-work", "how-rivers-flow"));
     let noor = w.learner("noor").await.access_token;

@@ -6,16 +6,19 @@
     reason = "one test measures real time; a skipped test says why"
 )]
 
+mod access;
 mod auth;
 mod blobs;
 mod catalogue;
+mod data_dir;
 mod isolation;
+mod jobs;
 mod learner;
-mod library;
 mod malformed;
 mod openapi;
 mod restored;
 mod sockets;
-
+mod sqlite;
+mod start_page;
 mod support;
 mod sync;

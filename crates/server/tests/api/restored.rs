@@ -10,32 +10,33 @@ use carrel_model::{
     wire::{Role, TokenReply},
 };
 use carrel_server::{
-    Config, Error, Library, Server, Settings, backup,
-    carried::{Acceptance, accept_work},
+    Config, DataDir, Error, Server, Settings, backup,
+    bundle_import::{Acceptance, accept_work},
+    domain::accounts::NewAccount,
+    folders::Step,
     http, restore,
-    store::{NewAccount, Store},
 };
 use serde_json::{Value, json};
 
-use super::support::{NOW, PASSWORD, World, codes, device, progress};
+use super::support::{NOW, PASSWORD, World, codes, config, device, engine, fixture, progress};
 
 const MINUTE: i64 = 60_000;
 
 impl World {
     fn back_up(&self, name: &str) -> std::path::PathBuf {
         let to = self.dir.path().join(name);
-        backup::backup(&self.data(), &to, NOW).unwrap();
+        backup::backup(engine(), &self.folder(), &to, NOW).unwrap();
         to
     }
     /// The same server, restored from a backup into a new folder.
     fn restored(self, from: &Path, options: restore::Options) -> Self {
         let data = self.dir.path().join("restored");
-        restore::restore(from, &data, options, NOW).unwrap();
-        let settings = self.library.config.settings.clone();
+        restore::restore(engine(), from, &data, options, NOW).unwrap();
+        let settings = self.data_dir.config.settings.clone();
         let clock = std::sync::Arc::clone(&self.clock) as _;
-        let library = Library::open(Config { settings, clock, ..Config::new(&data) }).unwrap();
-        let router = http::app(library.app().unwrap());
-        Self { library, router, ..self }
+        let data_dir = DataDir::open(Config { settings, clock, ..config(&data) }).unwrap();
+        let router = http::app(data_dir.app().unwrap());
+        Self { data_dir, router, ..self }
     }
     async fn redeem(&self, token: &TokenReply) -> super::support::Reply {
         let body = json!({"refreshToken": token.refresh_token, "accountCertificate": token.account_certificate});
@@ -150,7 +151,7 @@ async fn an_account_that_comes_back_is_a_student_and_gets_a_free_login() {
     let to = w.back_up("backup");
     let user = http::auth::new_user("noor", "Noor", Role::Administrator).unwrap();
     let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
-    w.library.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();
+    w.data_dir.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();
     let old = w.sign_in("noor", 1).await;
     assert_eq!(old.user.role, Role::Administrator);
     let w = w.restored(&to, restore::Options::default());
@@ -246,7 +247,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
         .collect();
     let file = w.dir.path().join("noor.carrel");
     std::fs::write(&file, work_file(&old, "", &rows)).unwrap();
-    let accept = |how| accept_work(&w.library, &file, how);
+    let accept = |how| accept_work(&w.data_dir, &file, how);
     let how = |login, trust_device| Acceptance { login, trust_device };
     let refused = accept(how(None, true)).await.unwrap_err().to_string();
     assert!(refused.contains("--as LOGIN"), "{refused}");
@@ -272,10 +273,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
 }
 
 /// Ends at the step with this number, as a kill would.
-fn killed_at(
-    at: usize,
-    mut run: impl FnMut(restore::Step<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> Result<(), Error> {
     let mut n = 0;
     run(&mut |_| {
         n += 1;
@@ -285,17 +283,17 @@ fn killed_at(
 
 fn killed_restore(from: &Path, data: &Path, at: usize, now_ms: i64) -> Result<(), Error> {
     let options = restore::Options { replace: true, ..restore::Options::default() };
-    killed_at(at, |step| restore::restore_in_steps(from, data, options, now_ms, step).map(drop))
+    killed_at(at, |step| {
+        restore::restore_in_steps(engine(), from, data, options, now_ms, step).map(drop)
+    })
 }
 
 fn epoch_of(data: &Path) -> String {
-    let conn =
-        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::reader()).unwrap();
-    conn.query_row("SELECT value FROM server_fact WHERE name = 'epoch'", [], |r| r.get(0)).unwrap()
+    fixture().epoch(data)
 }
 
 fn is_unfinished(data: &Path) -> bool {
-    match Library::open(Config::new(data)) {
+    match DataDir::open(config(data)) {
         Ok(_) => false,
         Err(Error::Unfinished(_)) => true,
         Err(e) => panic!("{e}"),
@@ -306,13 +304,13 @@ fn is_unfinished(data: &Path) -> bool {
 async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
     let w = World::new();
     w.publish().await;
-    let key = std::fs::read(w.data().join("signing.key")).unwrap();
+    let key = std::fs::read(w.folder().join("signing.key")).unwrap();
     let to = w.back_up("backup");
     let other = World::new();
     other.publish().await;
     other.learner("zoe").await;
     let (before, other_key) =
-        (epoch_of(&other.data()), std::fs::read(other.data().join("signing.key")).unwrap());
+        (epoch_of(&other.folder()), std::fs::read(other.folder().join("signing.key")).unwrap());
     let other_backup = other.back_up("backup");
     for has_old in [true, false] {
         let mut refused = 0;
@@ -320,8 +318,14 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
             for undo in [false, true] {
                 let data = w.dir.path().join(format!("data-{has_old}-{at}-{undo}"));
                 if has_old {
-                    restore::restore(&other_backup, &data, restore::Options::default(), NOW)
-                        .unwrap();
+                    restore::restore(
+                        engine(),
+                        &other_backup,
+                        &data,
+                        restore::Options::default(),
+                        NOW,
+                    )
+                    .unwrap();
                 }
                 let old_epoch = has_old.then(|| epoch_of(&data));
                 assert_ne!(old_epoch.as_deref(), Some(before.as_str()));
@@ -331,21 +335,23 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                     assert!(!is_unfinished(&data));
                     break;
                 }
-                let unfinished = data.exists() && restore::is_unfinished(&data);
+                let unfinished = data.exists() && carrel_server::folders::is_unfinished(&data);
                 refused += usize::from(unfinished);
                 if unfinished {
                     assert!(is_unfinished(&data), "step {at}");
-                    assert!(Server::start(Config::new(&data)).await.is_err());
-                    assert!(backup::backup(&data, &w.dir.path().join("never"), NOW).is_err());
+                    assert!(Server::start(config(&data)).await.is_err());
+                    assert!(
+                        backup::backup(engine(), &data, &w.dir.path().join("never"), NOW).is_err()
+                    );
                 }
                 if undo && unfinished {
-                    match restore::abandon(&data) {
+                    match restore::abandon(engine(), &data) {
                         Ok(()) if has_old => {
                             assert_eq!(Some(epoch_of(&data)), old_epoch, "step {at}");
                             assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), other_key);
                             assert!(!is_unfinished(&data));
                         }
-                        Ok(()) => assert!(!data.join("server.db").exists()),
+                        Ok(()) => assert!(!data.join(engine().file()).exists()),
                         // The new database is in place: there is only the rest to do.
                         Err(_) => assert_ne!(Some(epoch_of(&data)), old_epoch),
                     }
@@ -359,7 +365,7 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                 assert!(!data.join("restoring").exists());
                 if let Some(old_epoch) = old_epoch {
                     let kept = std::fs::read_dir(&data).unwrap().flatten().any(|e| {
-                        e.path().join("server.db").is_file() && epoch_of(&e.path()) == old_epoch
+                        e.path().join(engine().file()).is_file() && epoch_of(&e.path()) == old_epoch
                     });
                     assert!(kept, "the old database is gone after step {at}");
                 }
@@ -377,7 +383,7 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
     let first = w.back_up("first");
     w.learner("noor").await;
     let second = w.dir.path().join("second");
-    backup::backup(&w.data(), &second, NOW + 5).unwrap();
+    backup::backup(engine(), &w.folder(), &second, NOW + 5).unwrap();
     let mut finished = 0;
     for at in 0..200 {
         let data = w.dir.path().join(format!("data-{at}"));
@@ -389,18 +395,18 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
         }
         finished += 1;
         let options = restore::Options { replace: true, ..restore::Options::default() };
-        match restore::restore(&second, &data, options, NOW + 2) {
+        match restore::restore(engine(), &second, &data, options, NOW + 2) {
             Err(Error::Refused(text)) => assert!(text.contains("--replace"), "{text}"),
             other => panic!("step {at}: {other:?}"),
         }
         assert!(!is_unfinished(&data), "step {at}");
-        restore::restore(&second, &data, options, NOW + 3).unwrap();
-        let library = Library::open_existing(Config::new(&data)).unwrap();
-        assert!(library.store.account("noor", None).await.unwrap().is_some(), "step {at}");
+        restore::restore(engine(), &second, &data, options, NOW + 3).unwrap();
+        let data_dir = DataDir::open_existing(config(&data)).unwrap();
+        assert!(data_dir.store.account("noor", None).await.unwrap().is_some(), "step {at}");
         // If the named backup does not exist any more, the interrupted restore is finished without an error.
         let again = w.dir.path().join(format!("again-{at}"));
         assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
-        restore::restore(&w.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
+        restore::restore(engine(), &w.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
     }
     assert!(finished > 2, "{finished}");
 }
@@ -410,12 +416,12 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
 #[tokio::test]
 async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
     let (w, other) = (World::new(), World::new());
-    let key = std::fs::read(w.data().join("signing.key")).unwrap();
+    let key = std::fs::read(w.folder().join("signing.key")).unwrap();
     let (wanted, another) = (w.back_up("backup"), other.back_up("backup"));
     let mut finished = 0;
     for at in 0.. {
         let data = w.dir.path().join(format!("data-{at}"));
-        restore::restore(&another, &data, restore::Options::default(), NOW).unwrap();
+        restore::restore(engine(), &another, &data, restore::Options::default(), NOW).unwrap();
         if killed_restore(&wanted, &data, at, NOW + 1).is_ok() {
             break;
         }
@@ -439,7 +445,7 @@ async fn restores_that_are_killed_again_and_again_end_well() {
     w.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await;
     let second = w.back_up("second");
     let data = w.dir.path().join("again");
-    restore::restore(&first, &data, restore::Options::default(), NOW).unwrap();
+    restore::restore(engine(), &first, &data, restore::Options::default(), NOW).unwrap();
     let mut seed = 7_u64;
     let mut chance = |below: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -453,16 +459,16 @@ async fn restores_that_are_killed_again_and_again_end_well() {
             let killed = killed_restore(from, &data, chance(24), now).is_err();
             *kills.entry(killed).or_default() += 1;
             if chance(3) == 0 {
-                let _ = restore::abandon(&data);
+                let _ = restore::abandon(engine(), &data);
             }
         }
         killed_restore(from, &data, usize::MAX, now).unwrap();
-        let library = Library::open_existing(Config::new(&data)).unwrap();
+        let data_dir = DataDir::open_existing(config(&data)).unwrap();
         assert_eq!(
-            library.store.blobs().await.unwrap().len(),
-            w.library.store.blobs().await.unwrap().len()
+            data_dir.store.blobs().await.unwrap().len(),
+            w.data_dir.store.blobs().await.unwrap().len()
         );
-        drop(library);
+        drop(data_dir);
         for entry in std::fs::read_dir(&data).unwrap().flatten() {
             if entry.file_name().to_string_lossy().starts_with("replaced-") {
                 std::fs::remove_dir_all(entry.path()).unwrap();
@@ -479,9 +485,10 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
     let mut killed = 0;
     let whole = loop {
         let to = w.dir.path().join(format!("backup-{killed}"));
-        let data = w.data();
-        let done =
-            killed_at(killed, |step| backup::backup_in_steps(&data, &to, NOW, step).map(drop));
+        let data = w.folder();
+        let done = killed_at(killed, |step| {
+            backup::backup_in_steps(engine(), &data, &to, NOW, step).map(drop)
+        });
         if done.is_ok() {
             break to;
         }
@@ -489,14 +496,14 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
         part.push(".part");
         assert!(!to.exists());
         for half in [to.as_path(), Path::new(&part)] {
-            let is_whole = backup::check(half).is_ok();
+            let is_whole = backup::check(engine(), half).is_ok();
             // Only the name was missing.
             assert!(!is_whole || half.join("backup.json").exists(), "step {killed}");
         }
         killed += 1;
         // The next try with the same name begins again.
-        backup::backup(&data, &to, NOW).unwrap();
-        assert!(backup::check(&to).is_ok());
+        backup::backup(engine(), &data, &to, NOW).unwrap();
+        assert!(backup::check(engine(), &to).is_ok());
     };
     assert!(killed > 6);
     let names = |folder: &Path| {
@@ -509,14 +516,17 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
         // A file that was there for a moment changes the time of the folder.
         (all, folder.metadata().unwrap().modified().unwrap())
     };
-    let (before, bytes) = (names(&whole), std::fs::read(whole.join("server.db")).unwrap());
-    backup::check(&whole).unwrap();
-    assert_eq!((names(&whole), std::fs::read(whole.join("server.db")).unwrap()), (before, bytes));
+    let (before, bytes) = (names(&whole), std::fs::read(whole.join(engine().file())).unwrap());
+    backup::check(engine(), &whole).unwrap();
+    assert_eq!(
+        (names(&whole), std::fs::read(whole.join(engine().file())).unwrap()),
+        (before, bytes)
+    );
     // A folder that happens to have the name is not deleted.
     let theirs = w.dir.path().join("mine.part");
     std::fs::create_dir(&theirs).unwrap();
     std::fs::write(theirs.join("thesis.txt"), "years of work").unwrap();
-    assert!(backup::backup(&w.data(), &w.dir.path().join("mine"), NOW).is_err());
+    assert!(backup::backup(engine(), &w.folder(), &w.dir.path().join("mine"), NOW).is_err());
     assert!(theirs.join("thesis.txt").exists());
 }
 
@@ -525,24 +535,28 @@ async fn commands_make_no_server_from_a_mistyped_folder() {
     let dir = tempfile::tempdir().unwrap();
     let typo = dir.path().join("srv-carel");
     let no_server = |e: Error| matches!(e, Error::NoServer(_));
-    assert!(Library::open_existing(Config::new(&typo)).err().is_some_and(no_server));
-    assert!(backup::backup(&typo, &dir.path().join("backup"), NOW).err().is_some_and(no_server));
+    assert!(DataDir::open_existing(config(&typo)).err().is_some_and(no_server));
+    assert!(
+        backup::backup(engine(), &typo, &dir.path().join("backup"), NOW)
+            .err()
+            .is_some_and(no_server)
+    );
     assert!(!typo.exists() && !dir.path().join("backup").exists());
     // A part of a server is not continued as a new one.
     let w = World::new();
     w.publish().await;
-    let World { dir, library, router, .. } = w;
-    drop((library, router));
+    let World { dir, data_dir, router, .. } = w;
+    drop((data_dir, router));
     let data = dir.path().join("data");
     std::fs::rename(data.join("signing.key"), data.join("away")).unwrap();
-    assert!(matches!(Library::open(Config::new(&data)), Err(Error::NoSigningKey(_))));
+    assert!(matches!(DataDir::open(config(&data)), Err(Error::NoSigningKey(_))));
     std::fs::rename(data.join("away"), data.join("signing.key")).unwrap();
-    for name in ["server.db", "server.db-wal", "server.db-shm"] {
+    for name in engine().side_files().iter().copied().chain([engine().file()]) {
         let _ = std::fs::remove_file(data.join(name));
     }
-    assert!(matches!(Library::open(Config::new(&data)), Err(Error::NoDatabase(_))));
-    std::fs::write(data.join("server.db"), "").unwrap();
-    assert!(matches!(Library::open(Config::new(&data)), Err(Error::NoDatabase(_))));
+    assert!(matches!(DataDir::open(config(&data)), Err(Error::NoDatabase(_))));
+    std::fs::write(data.join(engine().file()), "").unwrap();
+    assert!(matches!(DataDir::open(config(&data)), Err(Error::NoDatabase(_))));
 }
 
 #[tokio::test]
@@ -552,7 +566,7 @@ async fn an_export_replaces_nothing_but_an_exported_library() {
     let to = w.dir.path().join("site");
     std::fs::create_dir(&to).unwrap();
     std::fs::write(to.join("meta.json"), r#"{"title": "my photo album"}"#).unwrap();
-    let export = || carrel_server::export::export(&w.library, &to);
+    let export = || carrel_server::export::export(&w.data_dir, &to);
     assert!(export().await.is_err());
     std::fs::remove_file(to.join("meta.json")).unwrap();
     let done = export().await.unwrap();

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::support::{wav, write_course};
+use super::support::{config, wav, write_course};
 
 /// Long enough for any machine, short enough to fail: nothing in these tests waits this long when it passes.
 const FAILED: Duration = Duration::from_secs(30);
@@ -21,8 +21,8 @@ struct Running {
 
 async fn start(settings: Settings) -> Running {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { settings, ..Config::new(dir.path().join("data")) };
-    let server = Server::start(config).await.unwrap();
+    let settings = Config { settings, ..config(dir.path().join("data")) };
+    let server = Server::start(settings).await.unwrap();
     Running { _dir: dir, server }
 }
 
@@ -156,8 +156,8 @@ async fn with_a_large_blob() -> (Running, String, usize) {
     std::fs::write(package.join("rain.wav"), sound).unwrap();
     let report = running.server.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
-    let blob = running.server.library().blobs.clone();
-    let largest = walkdir::WalkDir::new(blob.root())
+    let blobs = running.server.data().config.data_dir.join("blobs");
+    let largest = walkdir::WalkDir::new(blobs)
         .into_iter()
         .flatten()
         .filter(|e| e.file_type().is_file())

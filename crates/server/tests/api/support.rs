@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use axum::{
@@ -15,9 +15,8 @@ use carrel_model::{
     wire::{Problem, Role, TokenReply},
 };
 use carrel_server::{
-    Config, FakeClock, Library, Settings, http,
-    import::ImportReport,
-    store::{NewAccount, Store},
+    Config, DataDir, FakeClock, Settings, domain::accounts::NewAccount, http,
+    publish::ImportReport, store::Engine,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -27,10 +26,43 @@ use tower::ServiceExt;
 pub const NOW: i64 = 1_790_000_000_000;
 pub const PASSWORD: &str = "a good long password";
 
+/// How tests look at a database of an engine, and which engine it is. Everything else goes through the server's own interfaces.
+pub trait Fixture: Sync {
+    fn engine(&self) -> Arc<dyn Engine>;
+    /// Rows of a table.
+    fn count(&self, folder: &Path, table: &str) -> i64;
+    /// Breaks the database: what needs the table fails.
+    fn drop_table(&self, folder: &Path, table: &str);
+    /// The bytes of all learners' rows, from the tables.
+    fn stored_bytes(&self, folder: &Path) -> i64;
+    fn epoch(&self, folder: &Path) -> String;
+    /// Everything that the engine has written.
+    fn raw_bytes(&self, folder: &Path) -> Vec<u8>;
+}
+
+/// The engines that these tests run on, one at a time: `CARREL_TEST_ENGINE` names it.
+const ENGINES: &[(&str, &dyn Fixture)] = &[("sqlite", &super::sqlite::SqliteFixture)];
+
+pub fn fixture() -> &'static dyn Fixture {
+    let wanted = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
+    let found = ENGINES.iter().find(|(name, _)| *name == wanted);
+    found.unwrap_or_else(|| panic!("no engine {wanted:?} among the fixtures")).1
+}
+
+pub fn engine() -> &'static dyn Engine {
+    static ENGINE: LazyLock<Arc<dyn Engine>> = LazyLock::new(|| fixture().engine());
+    ENGINE.as_ref()
+}
+
+/// A configuration on the engine under test.
+pub fn config(folder: impl Into<PathBuf>) -> Config {
+    Config { engine: fixture().engine(), ..Config::new(folder) }
+}
+
 pub struct World {
     pub dir: tempfile::TempDir,
     pub clock: Arc<FakeClock>,
-    pub library: Library,
+    pub data_dir: DataDir,
     pub router: Router,
 }
 
@@ -78,21 +110,21 @@ impl World {
     pub fn with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::new(NOW));
-        let config = Config {
-            settings,
-            clock: Arc::clone(&clock) as _,
-            ..Config::new(dir.path().join("data"))
-        };
-        let library = Library::open(config).unwrap();
-        let router = http::app(library.app().unwrap());
-        Self { dir, clock, library, router }
+        let config =
+            Config { settings, clock: Arc::clone(&clock) as _, ..config(dir.path().join("data")) };
+        let data_dir = DataDir::open(config).unwrap();
+        let router = http::app(data_dir.app().unwrap());
+        Self { dir, clock, data_dir, router }
     }
-    pub fn data(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.dir.path().join("data")
     }
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let reply = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = reply.into_parts();
+        // A stream of events does not end.
+        let is_stream = parts.headers.get("content-type").is_some_and(|t| t == "text/event-stream");
+        let body = if is_stream { Body::empty() } else { body };
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Reply { status: parts.status, headers: parts.headers, body }
     }
@@ -134,7 +166,7 @@ impl World {
         let user = http::auth::new_user(login, login, Role::Student).unwrap();
         let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
         let account = NewAccount { user, password };
-        self.library.store.add_account(account, None, NOW).await.unwrap();
+        self.data_dir.store.add_account(account, None, NOW).await.unwrap();
         self.sign_in(login, 1).await
     }
     /// The same learner on another device.
@@ -152,7 +184,7 @@ impl World {
     pub async fn publish(&self) -> ImportReport {
         let package = self.dir.path().join("package");
         write_course(&package);
-        let report = self.library.import(&[package]).await.unwrap();
+        let report = self.data_dir.import(&[package]).await.unwrap();
         assert!(report.is_ok(), "{report:?}");
         report
     }

@@ -6,13 +6,15 @@ use std::{
 };
 
 use axum::http::Method;
-use carrel_model::lattice::{Row, Validate};
-use carrel_server::{Config, FakeClock, Library, Server, Settings, store::Store};
-use carrel_sqlite::{rows, rusqlite::Connection};
+use carrel_server::{
+    Config, FakeClock, Server, Settings,
+    events::{Event, Signal},
+    store::tx::Usage,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::support::{NOW, PASSWORD, World, codes, device, progress, push_body};
+use super::support::{NOW, PASSWORD, World, codes, config, device, fixture, progress, push_body};
 
 #[tokio::test]
 async fn a_bad_row_stands_in_the_way_of_none() {
@@ -220,7 +222,7 @@ async fn a_pull_reads_no_more_than_it_returns() {
         assert_eq!(codes(&w.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
     }
     for (max_bytes, most) in [(0, 1), (200_000, 4), (4 << 20, 65), (usize::MAX, 140)] {
-        let (rows, more) = w.library.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
+        let (rows, more) = w.data_dir.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
         assert!((1..=most).contains(&rows.len()), "{} rows of {max_bytes} bytes", rows.len());
         assert_eq!(more, rows.len() < 140);
     }
@@ -263,69 +265,33 @@ async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
     }
 }
 
-/// A row of 31 MiB that an earlier release stored is cut back when the database is opened, and then like any other.
+/// The connection of the device ends after its rows were queued: they are committed, and the others are told.
 #[tokio::test]
-async fn an_over_long_row_of_an_earlier_release_is_repaired() {
-    let dir = tempfile::tempdir().unwrap();
-    let user = carrel_model::UserId::from_u128(7);
-    {
-        let path = dir.path().join("server.db");
-        let mut conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
-        let old = &carrel_server::store::sqlite::MIGRATIONS[..2];
-        carrel_sqlite::migrate(&mut conn, old, None, 0).unwrap();
-        let run = |sql: &str, extra: &str| {
-            let id = user.0.as_bytes().as_slice();
-            conn.execute(sql, (id, extra)).unwrap();
-        };
-        run(
-            "INSERT INTO account (id, login, login_key, name, role, password, usn, created_ms) VALUES (?1, 'noor', 'noor', ?2, 'student', '', 2, 0)",
-            "Noor",
-        );
-        run("INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL", "e1");
-        let fields: Vec<String> =
-            (0..8_000).map(|n| format!(r#""f{n:05}":"{}""#, "v".repeat(4_000))).collect();
-        let extra = format!("{{{}}}", fields.join(","));
-        run(
-            "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
-            &extra,
-        );
-        // Answers that a newer client submitted while the server did not know the field.
-        let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
-        run(
-            "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",
-            extra,
-        );
-    }
-    // A database without its key is refused.
-    std::fs::write(dir.path().join("signing.key"), format!("{}\n", "7".repeat(64))).unwrap();
-    let library = Library::open(Config::new(dir.path())).unwrap();
-    let (rows, more) = library.store.pull(user, 0, 2_000, usize::MAX).await.unwrap();
-    assert!(!more && rows.len() == 2);
-    for (_, row) in &rows {
-        assert_eq!(row.validate(), Ok(()));
-    }
-    let Row::Attempt(attempt) = &rows[1].1 else { panic!("{rows:?}") };
-    assert_eq!(attempt.answers.as_ref().unwrap().values().next().unwrap(), "\"x\"");
-    assert_eq!(attempt.extra.to_text(), r#"{"mood":"keen"}"#);
-    let stored: i64 = {
-        let path = dir.path().join("server.db");
-        let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::reader()).unwrap();
-        let usage = "SELECT row_count, row_bytes FROM learner_usage";
-        let (count, bytes): (i64, i64) =
-            conn.query_row(usage, [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
-        assert_eq!((count, bytes), (2, stored_bytes(&conn)));
-        bytes
-    };
-    assert!(stored < 100 * 1024, "{stored}");
+async fn a_push_whose_caller_goes_away_still_tells_other_devices() {
+    let w = World::new();
+    let noor = w.learner("noor").await;
+    let user = noor.user.id;
+    let other = uuid::Uuid::from_u128(7);
+    let mut stream = w.data_dir.events.subscribe(user, other).unwrap();
+    let row = serde_json::from_value(progress("a/b/c", 5)).unwrap();
+    let mut push = Box::pin(w.data_dir.store.push(user, vec![row], false, NOW));
+    // Queued by the first poll, and dropped without another one.
+    let _ = futures_util::poll!(push.as_mut());
+    drop(push);
+    let told = tokio::time::timeout(Duration::from_secs(20), stream.signals.recv()).await;
+    let expected = Event::RowsChanged { user, usn: 1, from: None };
+    assert_eq!(told.expect("an event").unwrap(), Signal::Event(expected));
+    assert_eq!(w.data_dir.store.usn(user).await.unwrap(), 1);
 }
 
-/// The bytes of all rows, from the tables.
-fn stored_bytes(conn: &Connection) -> i64 {
-    let of = |spec: &rows::TableSpec| -> i64 {
-        let sql = format!("SELECT coalesce(sum({}), 0) FROM {}", rows::size(spec), spec.table);
-        conn.query_row(&sql, [], |r| r.get(0)).unwrap()
-    };
-    rows::SPECS.iter().map(of).sum()
+impl World {
+    async fn usage(&self, user: carrel_model::UserId) -> Usage {
+        self.data_dir.store.read("usage", move |tx| tx.usage(user)).await.unwrap()
+    }
+    /// The bytes of all rows, from the tables.
+    fn stored_bytes(&self) -> i64 {
+        fixture().stored_bytes(&self.folder())
+    }
 }
 
 #[tokio::test]
@@ -353,14 +319,8 @@ async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
     );
     // The server's own rows are written, and others are not touched.
     assert_eq!(codes(&w.push(&amin.access_token, &rows[..5]).await.ok()), ["ok"; 5]);
-    let conn =
-        carrel_sqlite::open(&w.data().join("server.db"), carrel_sqlite::Options::reader()).unwrap();
-    let used: (i64, i64) = conn
-        .query_row("SELECT sum(row_count), sum(row_bytes) FROM learner_usage", [], |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
-        .unwrap();
-    assert_eq!(used, (15, stored_bytes(&conn)));
+    let (a, b) = (w.usage(noor.user.id).await, w.usage(amin.user.id).await);
+    assert_eq!((a.rows + b.rows, a.bytes + b.bytes), (15, w.stored_bytes()));
 }
 
 /// Rows that are there may grow by a quarter more than the quota, and shrink or stay as large as they are always.
@@ -369,8 +329,6 @@ async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
     let w = World::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
-    let conn =
-        carrel_sqlite::open(&w.data().join("server.db"), carrel_sqlite::Options::reader()).unwrap();
     const MIB: i64 = 1 << 20;
     let kv = |n: u32, at: i64, len: usize| {
         json!({"type": "kv", "ns": "setting", "key": format!("k{n:03}"), "value": "v".repeat(len),
@@ -390,11 +348,9 @@ async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
         }
     }
     assert!(refused > 0);
-    let used = stored_bytes(&conn);
+    let used = w.stored_bytes();
     assert!((MIB * 5 / 4..MIB * 5 / 4 + 100 * 1024).contains(&used), "{used}");
-    let used: i64 =
-        conn.query_row("SELECT sum(row_bytes) FROM learner_usage", [], |r| r.get(0)).unwrap();
-    assert_eq!(used, stored_bytes(&conn));
+    assert_eq!(w.usage(noor.user.id).await.bytes, w.stored_bytes());
     assert_eq!(codes(&w.push(token, &[progress("a/b/c", 1)]).await.ok()), ["forbidden"], "new");
     let shorter: Vec<Value> = (0..20).map(|n| kv(n, 100, 5)).collect();
     assert_eq!(codes(&w.push(token, &shorter).await.ok()), ["ok"; 20], "what is there");
@@ -458,7 +414,7 @@ struct Socket {
 /// Settings of a server on which learners make their own accounts.
 fn open(data: &std::path::Path) -> Config {
     let settings = Settings { registration_open: true, ..Settings::default() };
-    Config { settings, ..Config::new(data) }
+    Config { settings, ..config(data) }
 }
 
 impl Socket {

@@ -69,18 +69,59 @@ pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Join
     if owner.scope() == Scope::Server {
         // Most rows of a large push are new, and an insert costs half of what the whole join does.
         let mut stmt = conn.prepare_cached(&sql.insert)?;
-        let size = bind_all(&mut stmt, owner, row, usn)?;
-        if stmt.raw_execute()? > 0 {
-            let growth = size as i64;
-            return Ok(Joined {
-                changed: true,
-                as_sent: true,
-                added: true,
-                growth,
-                ..Joined::default()
-            });
+        if let Some(joined) = insert(&mut stmt, owner, row, usn)? {
+            return Ok(joined);
         }
     }
+    join_stored(conn, owner, row, usn)
+}
+
+/// Joins valid rows in order; each one that changes takes the next change number after `usn`. Server only. Rows of one kind that follow
+/// each other share a statement.
+pub fn join_all(
+    conn: &Connection,
+    user: UserId,
+    rows: &[Row],
+    mut usn: u64,
+) -> Result<Vec<Joined>> {
+    let owner = Owner::Server(user);
+    let mut all = Vec::with_capacity(rows.len());
+    for run in rows.chunk_by(|a, b| a.row_type() == b.row_type()) {
+        let sql = sql::of(TableSpec::of(run[0].row_type()), Scope::Server);
+        let mut stmt = conn.prepare_cached(&sql.insert)?;
+        for row in run {
+            let joined = match insert(&mut stmt, owner, row, usn + 1)? {
+                Some(joined) => joined,
+                None => join_stored(conn, owner, row, usn + 1)?,
+            };
+            usn += u64::from(joined.changed);
+            all.push(joined);
+        }
+    }
+    Ok(all)
+}
+
+/// Inserts a row if its key is not there.
+fn insert(
+    stmt: &mut CachedStatement<'_>,
+    owner: Owner,
+    row: &Row,
+    usn: u64,
+) -> Result<Option<Joined>> {
+    let growth = bind_all(stmt, owner, row, usn)? as i64;
+    let is_new = stmt.raw_execute()? > 0;
+    Ok(is_new.then(|| Joined {
+        changed: true,
+        as_sent: true,
+        added: true,
+        growth,
+        ..Joined::default()
+    }))
+}
+
+/// Joins a row whose key may be there.
+fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Joined> {
+    let sql = sql::of(TableSpec::of(row.row_type()), owner.scope());
     let mut joined = Joined::default();
     let hash = payload_hash(row);
     let mut size_before = 0;

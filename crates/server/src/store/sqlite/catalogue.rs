@@ -1,16 +1,19 @@
-//! The catalogue in SQL: publish, list, read.
+//! The catalogue in SQL.
 
 use carrel_model::{
-    BlobHash, Slug,
+    BlobHash, ItemId, Slug,
     content::{Difficulty, ManifestBlob},
     wire::SearchKind,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
+use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
-use super::{fact, search};
-use crate::store::{Filter, Kind, Listed, Publication, Published, Result};
+use super::{SqliteTx, search};
+use crate::store::{
+    Result, StoreError,
+    tx::{CatalogueTx, Filter, Kind, Listed, Publication, Published},
+};
 
-pub(super) fn difficulty_text(difficulty: Option<Difficulty>) -> &'static str {
+fn difficulty_text(difficulty: Option<Difficulty>) -> &'static str {
     match difficulty {
         Some(Difficulty::Beginner) => "BEGINNER",
         Some(Difficulty::Intermediate) => "INTERMEDIATE",
@@ -19,125 +22,13 @@ pub(super) fn difficulty_text(difficulty: Option<Difficulty>) -> &'static str {
     }
 }
 
-pub(super) fn kind_text(kind: SearchKind) -> &'static str {
+fn kind_text(kind: SearchKind) -> &'static str {
     match kind {
         SearchKind::Course => "course",
         SearchKind::Story => "story",
         SearchKind::Section => "section",
         SearchKind::StoryText => "story_text",
     }
-}
-
-pub(super) fn revision(conn: &Connection) -> Result<u64> {
-    Ok(fact(conn, "catalogue")?.and_then(|t| t.parse().ok()).unwrap_or(0))
-}
-
-pub(super) fn publish(conn: &Connection, p: &Publication, now_ms: i64) -> Result<()> {
-    let kind = p.kind.as_str();
-    let next = i64::try_from(revision(conn)?).unwrap_or(i64::MAX).saturating_add(1);
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO publication
-         (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    )?
-    .execute((
-        kind,
-        p.id.as_str(),
-        &p.title,
-        &p.lang,
-        &p.category,
-        difficulty_text(p.difficulty),
-        p.level,
-        &p.summary,
-        &p.reply,
-        &p.manifest,
-        p.version.0,
-        now_ms,
-    ))?;
-    let mut keep = conn.prepare_cached(
-        "INSERT INTO blob (hash, size, media_type) VALUES (?1, ?2, ?3)
-         ON CONFLICT (hash) DO UPDATE SET media_type = excluded.media_type",
-    )?;
-    for b in &p.blobs {
-        keep.execute((b.hash.0, b.size as i64, &b.media_type))?;
-    }
-    let mut quiz = conn.prepare_cached(
-        "INSERT INTO quiz (hash, item, body, revision) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (hash, item) DO UPDATE SET revision = excluded.revision",
-    )?;
-    for q in &p.quizzes {
-        quiz.execute((q.hash.0, q.item.as_str(), &q.body, next))?;
-    }
-    conn.prepare_cached("DELETE FROM passage WHERE root_kind = ?1 AND root = ?2")?
-        .execute((kind, p.id.as_str()))?;
-    let mut passage = conn.prepare_cached(
-        "INSERT INTO passage (root_kind, root, kind, item, lang, title, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    for t in &p.passages {
-        let of = kind_text(t.kind);
-        passage.execute((kind, p.id.as_str(), of, t.item.as_str(), &t.lang, &t.title, &t.text))?;
-    }
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO server_fact (name, value) VALUES ('catalogue', ?1)",
-    )?
-    .execute([next.to_string()])?;
-    Ok(())
-}
-
-pub(super) fn list(conn: &Connection, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
-    // Bound in the order in which they stand in the text.
-    let mut from = "publication p".to_owned();
-    let mut clauses = vec!["p.kind = ?".to_owned()];
-    let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
-    let mut order = "p.title COLLATE NOCASE, p.id".to_owned();
-    if let Some(q) = filter.q.as_deref().filter(|q| !q.trim().is_empty()) {
-        let Some(found) = search::Plan::new(q) else {
-            return Ok(Listed { items: Vec::new(), total: 0 });
-        };
-        from += &format!(
-            " JOIN passage s ON s.root_kind = p.kind AND s.root = p.id AND s.kind = p.kind {}",
-            found.join
-        );
-        clauses.push(found.clause);
-        values.extend(found.values.into_iter().map(Value::from));
-        order = format!("{}, {order}", found.order);
-    }
-    let mut also = |clause: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            clauses.push(clause.to_owned());
-            values.push(value);
-        }
-    };
-    also("p.difficulty = ?", filter.difficulty.map(|d| difficulty_text(Some(d)).to_owned().into()));
-    also("p.level = ?", filter.level.map(|l| i64::from(l).into()));
-    also("p.category = ?", filter.category.clone().map(Value::from));
-    also("p.lang = ?", filter.lang.clone().map(Value::from));
-    let tail = format!("FROM {from} WHERE {}", clauses.join(" AND "));
-    let total: i64 = conn
-        .prepare_cached(&format!("SELECT count(*) {tail}"))?
-        .query_row(params_from_iter(&values), |r| r.get(0))?;
-    values.push(i64::from(filter.limit).into());
-    values.push(i64::try_from(filter.offset).unwrap_or(i64::MAX).into());
-    let mut stmt =
-        conn.prepare_cached(&format!("SELECT p.summary {tail} ORDER BY {order} LIMIT ? OFFSET ?"))?;
-    let items = stmt
-        .query_map(params_from_iter(&values), |r| r.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(Listed { items, total: total.unsigned_abs() })
-}
-
-pub(super) fn published(conn: &Connection, kind: Kind, id: &Slug) -> Result<Option<Published>> {
-    let mut stmt = conn.prepare_cached(
-        "SELECT reply, manifest, version FROM publication WHERE kind = ?1 AND id = ?2",
-    )?;
-    let found = stmt.query_row((kind.as_str(), id.as_str()), |r| {
-        Ok(Published {
-            reply: r.get("reply")?,
-            manifest: r.get("manifest")?,
-            version: BlobHash(r.get("version")?),
-        })
-    });
-    Ok(found.optional()?)
 }
 
 fn manifest_blob(r: &Row<'_>) -> rusqlite::Result<ManifestBlob> {
@@ -149,13 +40,190 @@ fn manifest_blob(r: &Row<'_>) -> rusqlite::Result<ManifestBlob> {
     })
 }
 
-pub(super) fn blob(conn: &Connection, hash: BlobHash) -> Result<Option<ManifestBlob>> {
-    let mut stmt =
-        conn.prepare_cached("SELECT hash, size, media_type FROM blob WHERE hash = ?1")?;
-    Ok(stmt.query_row([hash.0], manifest_blob).optional()?)
-}
-
-pub(super) fn blobs(conn: &Connection) -> Result<Vec<ManifestBlob>> {
-    let mut stmt = conn.prepare("SELECT hash, size, media_type FROM blob ORDER BY hash")?;
-    Ok(stmt.query_map([], manifest_blob)?.collect::<rusqlite::Result<_>>()?)
+impl CatalogueTx for SqliteTx<'_> {
+    fn put_publication(&self, p: &Publication, revision: u64, now_ms: i64) -> Result<()> {
+        let kind = p.kind.as_str();
+        self.prepare_cached(
+            "INSERT OR REPLACE INTO publication
+             (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms, rendered_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute((
+            kind,
+            p.id.as_str(),
+            &p.title,
+            &p.lang,
+            &p.category,
+            difficulty_text(p.difficulty),
+            p.level,
+            &p.summary,
+            &p.reply,
+            &p.manifest,
+            p.version.0,
+            now_ms,
+            &p.rendered_by,
+        ))?;
+        self.prepare_cached("DELETE FROM publication_blob WHERE kind = ?1 AND id = ?2")?
+            .execute((kind, p.id.as_str()))?;
+        let mut part = self.prepare_cached(
+            "INSERT OR IGNORE INTO publication_blob (kind, id, hash) VALUES (?1, ?2, ?3)",
+        )?;
+        let mut blob = self.prepare_cached(
+            "INSERT INTO blob (hash, size, media_type) VALUES (?1, ?2, ?3)
+             ON CONFLICT (hash) DO UPDATE SET media_type = excluded.media_type, unused_since_ms = 0",
+        )?;
+        for b in &p.blobs {
+            blob.execute((b.hash.0, b.size as i64, &b.media_type))?;
+            part.execute((kind, p.id.as_str(), b.hash.0))?;
+        }
+        let mut quiz = self.prepare_cached(
+            "INSERT INTO quiz (hash, item, body, revision) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (hash, item) DO UPDATE SET revision = excluded.revision",
+        )?;
+        for q in &p.quizzes {
+            quiz.execute((q.hash.0, q.item.as_str(), &q.body, revision as i64))?;
+        }
+        self.prepare_cached("DELETE FROM passage WHERE root_kind = ?1 AND root = ?2")?
+            .execute((kind, p.id.as_str()))?;
+        let mut passage = self.prepare_cached(
+            "INSERT INTO passage (root_kind, root, kind, item, lang, title, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for t in &p.passages {
+            let of = kind_text(t.kind);
+            passage.execute((
+                kind,
+                p.id.as_str(),
+                of,
+                t.item.as_str(),
+                &t.lang,
+                &t.title,
+                &t.text,
+            ))?;
+        }
+        Ok(())
+    }
+    fn delete_publication(&self, kind: Kind, id: &Slug) -> Result<bool> {
+        let key = (kind.as_str(), id.as_str());
+        for sql in [
+            "DELETE FROM publication_blob WHERE kind = ?1 AND id = ?2",
+            "DELETE FROM passage WHERE root_kind = ?1 AND root = ?2",
+        ] {
+            self.prepare_cached(sql)?.execute(key)?;
+        }
+        let sql = "DELETE FROM publication WHERE kind = ?1 AND id = ?2";
+        Ok(self.prepare_cached(sql)?.execute(key)? > 0)
+    }
+    fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>> {
+        let mut stmt = self.prepare_cached(
+            "SELECT reply, manifest, version, rendered_by FROM publication WHERE kind = ?1 AND id = ?2",
+        )?;
+        let found = stmt.query_row((kind.as_str(), id.as_str()), |r| {
+            Ok(Published {
+                reply: r.get("reply")?,
+                manifest: r.get("manifest")?,
+                version: BlobHash(r.get("version")?),
+                rendered_by: r.get("rendered_by")?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+    fn rendered_by_others(
+        &self,
+        rendered_by: &str,
+        after: Option<&(Kind, Slug)>,
+        limit: u32,
+    ) -> Result<Vec<(Kind, Slug)>> {
+        let mut stmt = self.prepare_cached(
+            "SELECT kind, id FROM publication WHERE rendered_by <> ?1 AND (kind, id) > (?2, ?3)
+             ORDER BY kind, id LIMIT ?4",
+        )?;
+        let (kind, id) = after.map_or(("", ""), |(kind, id)| (kind.as_str(), id.as_str()));
+        let found = stmt.query_map((rendered_by, kind, id, limit), |r| {
+            Ok((r.get::<_, String>("kind")?, r.get::<_, String>("id")?))
+        })?;
+        let read = |(kind, id): (String, String)| {
+            let kind = if kind == Kind::Course.as_str() { Kind::Course } else { Kind::Story };
+            let id = Slug::new(id).map_err(|e| StoreError::unreadable("publication", e))?;
+            Ok((kind, id))
+        };
+        found.map(|row| read(row?)).collect()
+    }
+    fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64> {
+        let unused = "NOT EXISTS (SELECT 1 FROM publication_blob p WHERE p.hash = blob.hash)";
+        self.execute(
+            &format!("UPDATE blob SET unused_since_ms = max(?1, 1) WHERE unused_since_ms = 0 AND {unused}"),
+            [now_ms],
+        )?;
+        let deleted = self.execute(
+            &format!(
+                "DELETE FROM blob WHERE unused_since_ms > 0 AND unused_since_ms <= ?1 AND {unused}"
+            ),
+            [before_ms],
+        )?;
+        Ok(deleted as u64)
+    }
+    fn has_course(&self, id: &Slug) -> Result<bool> {
+        let sql = "SELECT 1 FROM publication WHERE kind = 'course' AND id = ?1";
+        Ok(self.prepare_cached(sql)?.exists([id.as_str()])?)
+    }
+    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
+        // Bound in the order in which they stand in the text.
+        let mut from = "publication p".to_owned();
+        let mut clauses = vec!["p.kind = ?".to_owned()];
+        let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
+        let mut order = "p.title COLLATE NOCASE, p.id".to_owned();
+        if let Some(plan) = &filter.search {
+            let found = search::Lookup::of(plan);
+            from += &format!(
+                " JOIN passage s ON s.root_kind = p.kind AND s.root = p.id AND s.kind = p.kind {}",
+                found.join
+            );
+            clauses.push(found.clause);
+            values.extend(found.values.into_iter().map(Value::from));
+            order = format!("{}, {order}", found.order);
+        }
+        let mut also = |clause: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                clauses.push(clause.to_owned());
+                values.push(value);
+            }
+        };
+        let difficulty = filter.difficulty.map(|d| difficulty_text(Some(d)).to_owned());
+        also("p.difficulty = ?", difficulty.map(Value::from));
+        also("p.level = ?", filter.level.map(|l| i64::from(l).into()));
+        also("p.category = ?", filter.category.clone().map(Value::from));
+        also("p.lang = ?", filter.lang.clone().map(Value::from));
+        let tail = format!("FROM {from} WHERE {}", clauses.join(" AND "));
+        let total: i64 = self
+            .prepare_cached(&format!("SELECT count(*) {tail}"))?
+            .query_row(params_from_iter(&values), |r| r.get(0))?;
+        values.push(i64::from(filter.limit).into());
+        values.push(i64::try_from(filter.offset).unwrap_or(i64::MAX).into());
+        let sql = format!("SELECT p.summary {tail} ORDER BY {order} LIMIT ? OFFSET ?");
+        let items = self
+            .prepare_cached(&sql)?
+            .query_map(params_from_iter(&values), |r| r.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Listed { items, total: total.unsigned_abs() })
+    }
+    fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>> {
+        let sql = "SELECT hash, size, media_type FROM blob WHERE hash = ?1";
+        Ok(self.prepare_cached(sql)?.query_row([hash.0], manifest_blob).optional()?)
+    }
+    fn blobs(&self) -> Result<Vec<ManifestBlob>> {
+        let mut stmt = self.prepare("SELECT hash, size, media_type FROM blob ORDER BY hash")?;
+        Ok(stmt.query_map([], manifest_blob)?.collect::<rusqlite::Result<_>>()?)
+    }
+    fn quiz(&self, hash: BlobHash, item: &ItemId) -> Result<Option<String>> {
+        let mut stmt =
+            self.prepare_cached("SELECT body FROM quiz WHERE hash = ?1 AND item = ?2")?;
+        Ok(stmt.query_row((hash.0, item.as_str()), |r| r.get(0)).optional()?)
+    }
+    fn latest_quiz(&self, item: &ItemId, preferred: BlobHash) -> Result<Option<String>> {
+        // The revision is 0 in a database of an earlier release: then `preferred`.
+        let sql =
+            "SELECT body FROM quiz WHERE item = ?1 ORDER BY revision DESC, hash = ?2 DESC LIMIT 1";
+        let mut stmt = self.prepare_cached(sql)?;
+        Ok(stmt.query_row((item.as_str(), preferred.0), |r| r.get(0)).optional()?)
+    }
 }

@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use carrel_model::content::SignedManifest;
-use carrel_server::{Config, Library, Server, backup, export, import};
+use carrel_server::{Config, DataDir, Server, backup, export, import, restore};
 use serde_json::{Value, json};
 
-use super::support::{NOW, World, codes, progress, write_course};
+use super::support::{NOW, World, codes, config, engine, progress, write_course};
+
+fn restored(from: &Path, to: &Path, replace: bool) -> Result<String, carrel_server::Error> {
+    let options = restore::Options { replace, ..restore::Options::default() };
+    restore::restore(engine(), from, to, options, NOW)
+}
 
 #[tokio::test]
 async fn a_bad_package_lists_all_its_problems_and_changes_nothing() {
@@ -22,7 +27,7 @@ async fn a_bad_package_lists_all_its_problems_and_changes_nothing() {
     std::fs::write(bad.join("course.json"), course).unwrap();
     std::fs::write(bad.join("read.md"), "![Rain](nowhere.mp3)\n").unwrap();
     let report =
-        w.library.import(&[w.dir.path().join("lib"), w.dir.path().join("nothing")]).await.unwrap();
+        w.data_dir.import(&[w.dir.path().join("lib"), w.dir.path().join("nothing")]).await.unwrap();
     assert!(!report.is_ok());
     assert_eq!((report.packages.len(), report.failed()), (3, 2));
     let lines: Vec<String> = report.packages[0].problems.iter().map(ToString::to_string).collect();
@@ -51,7 +56,7 @@ async fn a_new_version_replaces_the_old_one_whole() {
     let package = w.dir.path().join("package");
     std::fs::write(package.join("read.md"), "# Bends\n\nQuite another text about estuaries.\n")
         .unwrap();
-    assert!(w.library.import(&[package]).await.unwrap().is_ok());
+    assert!(w.data_dir.import(&[package]).await.unwrap().is_ok());
     let new: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
     assert_ne!(old["version"], new["version"]);
     for (q, total) in [("estuaries", 1), ("meandres", 0)] {
@@ -71,25 +76,27 @@ async fn a_backup_comes_back_with_a_new_epoch() {
     let pushed: Value =
         w.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await.ok();
     let to = w.dir.path().join("backup");
-    let facts = backup::backup(&w.data(), &to, NOW).unwrap();
+    let facts = backup::backup(engine(), &w.folder(), &to, NOW).unwrap();
     assert!(facts.blobs > 3 && facts.blob_bytes > 0);
-    assert!(backup::backup(&w.data(), &to, NOW).unwrap_err().to_string().contains("exists"));
+    assert!(
+        backup::backup(engine(), &w.folder(), &to, NOW).unwrap_err().to_string().contains("exists")
+    );
     // Work that the backup does not have.
     w.push(&noor.access_token, &[progress("how-rivers-work/meanders/check", 7000)])
         .await
         .ok::<Value>();
 
     let data = w.dir.path().join("restored");
-    let epoch = backup::restore(&to, &data, false, NOW).unwrap();
+    let epoch = restored(&to, &data, false).unwrap();
     assert_ne!(pushed["epoch"], json!(epoch));
-    let refused = backup::restore(&to, &data, false, NOW).unwrap_err().to_string();
+    let refused = restored(&to, &data, false).unwrap_err().to_string();
     assert!(refused.contains("--replace"), "{refused}");
-    assert_ne!(backup::restore(&to, &data, true, NOW).unwrap(), epoch);
-    assert!(data.join(format!("replaced-{NOW}/server.db")).exists());
+    assert_ne!(restored(&to, &data, true).unwrap(), epoch);
+    assert!(data.join(format!("replaced-{NOW}")).join(engine().file()).exists());
 
-    let config = Config { clock: std::sync::Arc::clone(&w.clock) as _, ..Config::new(&data) };
-    let library = Library::open(config).unwrap();
-    let old = World { router: carrel_server::http::app(library.app().unwrap()), library, ..w };
+    let restored = Config { clock: std::sync::Arc::clone(&w.clock) as _, ..config(&data) };
+    let data_dir = DataDir::open(restored).unwrap();
+    let old = World { router: carrel_server::http::app(data_dir.app().unwrap()), data_dir, ..w };
     // The same key signs, the same learner is signed in, the same blobs are there.
     let rows = old.pull(&noor.access_token, 0).await;
     assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
@@ -110,24 +117,22 @@ async fn a_damaged_backup_is_refused_and_a_running_server_too() {
     let w = World::new();
     w.publish().await;
     let to = w.dir.path().join("backup");
-    backup::backup(&w.data(), &to, NOW).unwrap();
-    let running = Server::start(Config::new(w.dir.path().join("other"))).await.unwrap();
-    let refused =
-        backup::restore(&to, &w.dir.path().join("other"), true, NOW).unwrap_err().to_string();
+    backup::backup(engine(), &w.folder(), &to, NOW).unwrap();
+    let running = Server::start(config(w.dir.path().join("other"))).await.unwrap();
+    let refused = restored(&to, &w.dir.path().join("other"), true).unwrap_err().to_string();
     assert!(refused.contains("a server runs"), "{refused}");
     let second =
-        Server::start(Config::new(w.dir.path().join("other"))).await.err().map(|e| e.to_string());
+        Server::start(config(w.dir.path().join("other"))).await.err().map(|e| e.to_string());
     assert!(second.is_some_and(|e| e.contains("a server runs")));
     running.shutdown().await;
 
     let blob = files(&to.join("blobs")).into_iter().next().unwrap();
     std::fs::remove_file(&blob).unwrap();
-    assert!(backup::restore(&to, &w.dir.path().join("new"), false, NOW).is_err());
+    assert!(restored(&to, &w.dir.path().join("new"), false).is_err());
     std::fs::write(&blob, "other bytes").unwrap();
-    let damaged =
-        backup::restore(&to, &w.dir.path().join("new"), false, NOW).unwrap_err().to_string();
+    let damaged = restored(&to, &w.dir.path().join("new"), false).unwrap_err().to_string();
     assert!(damaged.contains("damaged"), "{damaged}");
-    assert!(!w.dir.path().join("new/server.db").exists());
+    assert!(!w.dir.path().join("new").join(engine().file()).exists());
 }
 
 #[tokio::test]
@@ -135,7 +140,7 @@ async fn the_library_can_be_read_from_a_folder() {
     let w = World::new();
     w.publish().await;
     let to = w.dir.path().join("demo");
-    let done = export::export(&w.library, &to).await.unwrap();
+    let done = export::export(&w.data_dir, &to).await.unwrap();
     assert_eq!((done.courses, done.stories), (1, 0));
     let text = |name: &str| std::fs::read_to_string(to.join(name)).unwrap();
     let served: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
@@ -157,10 +162,10 @@ async fn the_library_can_be_read_from_a_folder() {
         assert_eq!(carrel_model::BlobHash::of(&bytes), blob.hash);
     }
     // Again over itself; but never over anything else.
-    export::export(&w.library, &to).await.unwrap();
+    export::export(&w.data_dir, &to).await.unwrap();
     let other = w.dir.path().join("package");
     assert!(
-        export::export(&w.library, &other).await.unwrap_err().to_string().contains("not empty")
+        export::export(&w.data_dir, &other).await.unwrap_err().to_string().contains("not empty")
     );
 }
 
@@ -188,7 +193,7 @@ async fn global_storybooks_import() {
             }
         }
     }
-    let report = w.library.import(&[few]).await.unwrap();
+    let report = w.data_dir.import(&[few]).await.unwrap();
     assert!(
         report.is_ok(),
         "{:#?}",
@@ -236,7 +241,7 @@ async fn whatever_stops_one_package_the_report_names_all_of_them() {
     std::fs::create_dir_all(&only_files).unwrap();
     std::fs::write(only_files.join("x.carrel"), b"x").unwrap();
     let paths = [missing, not_a_zip, at.clone(), only_files];
-    let report = w.library.import(&paths).await.unwrap();
+    let report = w.data_dir.import(&paths).await.unwrap();
     let lines: Vec<_> = report
         .packages
         .iter()
@@ -264,7 +269,7 @@ async fn whatever_stops_one_package_the_report_names_all_of_them() {
     }
     assert_eq!(lines.len(), expected.len(), "{lines:?}");
     // The same folder again: what was published is unchanged, the rest is reported again.
-    let again = w.library.import(&[at]).await.unwrap();
+    let again = w.data_dir.import(&[at]).await.unwrap();
     assert_eq!(again.failed(), report.failed() - 3);
     let unchanged = again.packages.iter().filter_map(|p| p.outcome.as_ref());
     assert!(unchanged.into_iter().all(|o| !o.changed));

@@ -1,6 +1,6 @@
 //! What becomes of each pushed item before the store sees it: parsed by itself, checked, folded.
 //!
-//! Not here: the joins and change numbers (`store`).
+//! Not here: the joins and change numbers (`domain`).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use carrel_model::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::store::Refusal;
+use crate::domain::change_log::Refusal;
 
 /// A stamp may be this far ahead of the server's clock.
 pub const MAX_AHEAD_MS: i64 = 5 * 60_000;

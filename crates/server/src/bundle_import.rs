@@ -1,30 +1,29 @@
 //! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their rows.
 //!
-//! Not here: the shape of the files (`carrel_cable`), packages (`import`), what is sent over the network (`http::sync`, `push`).
+//! Not here: the shape of the files (`carrel_cable`), packages (`import`), what is sent over the network (`http::sync`).
 
 use std::{
     fs::{self, File},
     io::{BufReader, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use carrel_cable::{Carried, Fault, MAGIC, Parcel, Work, WorkHead, fingerprint, pour};
 use carrel_model::{
-    BlobHash, DeviceId, ItemId, UserId,
-    content::{Block, Manifest, ManifestContent, SectionBody, Story},
+    DeviceId, UserId,
     lattice::{Kv, Row, fold},
     wire::{PULL_LIMIT, ResultCode, UserInfo},
 };
-use carrel_package::{Compiled, Problem, SearchDoc, Severity};
+use carrel_package::{Problem, Severity};
 
 use crate::{
-    blobs::BlobFolder,
+    blobs::BlobStore,
+    data_dir::DataDir,
     error::{Error, io},
-    import::{PackageReport, publish, read_json},
-    push,
-    server::Library,
-    signing,
-    store::Store,
+    publish::{PackageReport, imported, publish},
+    push_validation,
+    signing::hex,
 };
 
 /// How the names of files end.
@@ -58,9 +57,9 @@ fn begins_like_one(path: &Path) -> bool {
 }
 
 /// Puts the courses of a file into the catalogue, under this server's key. `accept`: fingerprints of other libraries' keys that the
-/// administrator trusts with what their pages show. `library` none: the file is only checked.
+/// administrator trusts with what their pages show. `data` none: the file is only checked.
 pub(crate) async fn import(
-    library: Option<&Library>,
+    data: Option<&DataDir>,
     path: &Path,
     accept: &[String],
 ) -> Result<Vec<PackageReport>, Error> {
@@ -80,14 +79,14 @@ pub(crate) async fn import(
         Err(fault) => return Ok(vec![refused("carried-file", fault.to_string(), again)]),
     };
     let print = fingerprint(&parcel.key);
-    let own = library.is_none_or(|l| signing::public_hex(&l.key) == parcel.key);
+    let own = data.is_none_or(|d| hex(&d.signer.public_key()) == parcel.key);
     if !own && !accept.iter().any(|a| plain(a) == plain(&print)) {
         let message =
             format!("it is signed by {:?}, whose key is {print}", parcel.head.server_name);
         let hint = format!("compare the digits with theirs, then add --accept-key \"{print}\"");
         return Ok(vec![refused("carried-key", message, &hint)]);
     }
-    let (folder, steps) = (library.map(|l| l.blobs.clone()), library.and_then(Library::steps));
+    let (blobs, steps) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::steps));
     let (source, whole) = (path.to_owned(), parcel.clone());
     let step = move |name| {
         if let Some(steps) = &steps {
@@ -95,7 +94,7 @@ pub(crate) async fn import(
         }
     };
     let poured =
-        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, folder.as_ref(), &step))
+        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, blobs.as_deref(), &step))
             .await
             .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match poured {
@@ -108,9 +107,9 @@ pub(crate) async fn import(
     let mut reports = Vec::with_capacity(parcel.manifests.len());
     for manifest in parcel.manifests {
         let name = format!("{name}: {}", manifest.id());
-        let outcome = match library {
-            Some(library) => one_course(library, manifest).await,
-            None => Ok(crate::import::imported(&manifest, false)),
+        let outcome = match data {
+            Some(data) => publish(data, &manifest).await,
+            None => Ok(imported(&manifest, false)),
         };
         // One course that cannot be published does not hold up the others of the file.
         let (outcome, problems) = match outcome {
@@ -123,14 +122,6 @@ pub(crate) async fn import(
         reports.push(PackageReport { name, problems, outcome });
     }
     Ok(reports)
-}
-
-async fn one_course(
-    library: &Library,
-    manifest: Manifest,
-) -> Result<crate::import::Imported, Error> {
-    let search_text = passages(&library.blobs, &manifest)?;
-    publish(library, &Compiled { manifest, search_text, warnings: Vec::new() }).await
 }
 
 fn plain(digits: &str) -> String {
@@ -163,90 +154,23 @@ impl From<std::io::Error> for Stopped {
 fn take_blobs(
     path: &Path,
     parcel: &Parcel,
-    folder: Option<&BlobFolder>,
+    blobs: Option<&dyn BlobStore>,
     step: &dyn Fn(&'static str),
 ) -> Result<(), Stopped> {
     let (_, mut file) = open(path)?;
     for blob in &parcel.blobs {
-        let Some(folder) = folder else {
-            pour(&mut file, blob, |_| Ok::<_, Stopped>(()))?;
-            continue;
-        };
-        let target = folder.path(blob.hash);
-        if target.metadata().is_ok_and(|m| m.len() == blob.size) {
-            pour(&mut file, blob, |_| Ok::<_, Stopped>(()))?;
-            continue;
+        match blobs.filter(|blobs| blobs.size(blob.hash) != Some(blob.size)) {
+            None => pour(&mut file, blob, |_| Ok::<_, Stopped>(()))?,
+            Some(blobs) => {
+                let mut part = blobs.create(blob.hash)?;
+                pour(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
+                step("blob written");
+                part.finish()?;
+                step("blob named");
+            }
         }
-        let parent = target.parent().unwrap_or(folder.root());
-        fs::create_dir_all(parent)?;
-        let mut part = tempfile::NamedTempFile::new_in(parent)?;
-        pour(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
-        part.as_file().sync_all()?;
-        step("blob written");
-        part.persist(&target).map_err(|e| e.error)?;
-        step("blob named");
     }
     Ok(())
-}
-
-/// What is searched: the words of sections and stories.
-fn passages(blobs: &BlobFolder, manifest: &Manifest) -> Result<Vec<SearchDoc>, Error> {
-    let mut docs = Vec::new();
-    let story = |item: ItemId, body: BlobHash| -> Result<SearchDoc, Error> {
-        let story: Story = read_json(blobs, body)?;
-        let words: Vec<_> =
-            story.pages.iter().flat_map(|p| &p.sentences).map(|s| s.text.as_str()).collect();
-        Ok(SearchDoc { item, title: story.title, lang: story.lang, text: words.join(" ") })
-    };
-    match &manifest.content {
-        ManifestContent::Story { meta, body } => docs.push(story(meta.id.clone().into(), *body)?),
-        ManifestContent::Course { meta, outline } => {
-            for lesson in &outline.lessons {
-                for section in &lesson.sections {
-                    let body: SectionBody = read_json(blobs, section.body)?;
-                    docs.push(SearchDoc {
-                        item: ItemId::section(&meta.id, &lesson.id, &section.id),
-                        title: section.title.clone(),
-                        text: words(&body),
-                        lang: body.lang,
-                    });
-                }
-            }
-            for told in &outline.stories {
-                docs.push(story(ItemId::within(&meta.id, &told.id), told.body)?);
-            }
-        }
-    }
-    Ok(docs)
-}
-
-/// The text of a section without its tags.
-fn words(body: &SectionBody) -> String {
-    let mut out = String::new();
-    for block in &body.blocks {
-        let html = match block {
-            Block::RichText { html } => html.as_str(),
-            Block::Image { image } => image.caption.as_str(),
-            Block::Audio { audio } => audio.transcript.as_str(),
-            Block::Video { video } => video.transcript.as_str(),
-            Block::Code { text, .. } => text.as_str(),
-            Block::Math { .. } | Block::Quiz { .. } | Block::Story { .. } => "",
-        };
-        let mut inside = false;
-        for c in html.chars() {
-            match c {
-                '<' => inside = true,
-                '>' => {
-                    inside = false;
-                    out.push(' ');
-                }
-                _ if !inside => out.push(c),
-                _ => {}
-            }
-        }
-        out.push(' ');
-    }
-    out.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"")
 }
 
 /// What became of a learner's work.
@@ -277,7 +201,7 @@ pub struct Acceptance<'a> {
 /// The account of the file must be known here, or the file must carry its certificate (then it is created again), or `login` names the
 /// account that gets the work.
 pub async fn accept_work(
-    library: &Library,
+    data: &DataDir,
     path: &Path,
     how: Acceptance<'_>,
 ) -> Result<Accepted, Error> {
@@ -296,12 +220,12 @@ pub async fn accept_work(
             "it was done without an account; hint: the learner takes it in on a device where they are signed in".into(),
         ));
     }
-    let (user, is_vouched_for) = match owner(library, &head, how).await {
+    let (user, is_vouched_for) = match owner(data, &head, how).await {
         Ok(owner) => owner,
         Err(Error::Refused(why)) => return Err(refuse(why)),
         Err(e) => return Err(e),
     };
-    match device_key(library, user.id, head.device.id).await? {
+    match device_key(data, user.id, head.device.id).await? {
         Some(key) if key == head.device.key => {}
         _ if how.trust_device || is_vouched_for => {}
         Some(_) => {
@@ -317,7 +241,7 @@ pub async fn accept_work(
             )));
         }
     }
-    let now = library.config.clock.now_ms();
+    let now = data.config.clock.now_ms();
     let mut done = Accepted {
         login: user.login,
         name: user.name,
@@ -331,7 +255,7 @@ pub async fn accept_work(
         let mut good = Vec::with_capacity(batch.len());
         for text in batch {
             let verdict = match Row::from_json(text) {
-                Ok(row) => push::check_row(&row, now).map(|()| row),
+                Ok(row) => push_validation::check_row(&row, now).map(|()| row),
                 Err(e) => Err((ResultCode::TooNew, e.to_string())),
             };
             match verdict {
@@ -345,9 +269,9 @@ pub async fn accept_work(
             }
         }
         let good = fold(good).into_values().collect();
-        library.step("batch read");
-        let pushed = library.store.push(user.id, good, false, now).await?;
-        library.step("batch joined");
+        data.step("batch read");
+        let pushed = data.store.push(user.id, good, false, now).await?;
+        data.step("batch joined");
         done.changed += pushed.changed;
         for (_, (_, reason)) in pushed.refused {
             done.refused += 1;
@@ -362,14 +286,14 @@ pub async fn accept_work(
 
 /// Whose rows they become, and whether the administrator vouches for the file.
 async fn owner(
-    library: &Library,
+    data: &DataDir,
     head: &WorkHead,
     how: Acceptance<'_>,
 ) -> Result<(UserInfo, bool), Error> {
     let learner = &head.learner;
-    let known = library.store.account_by_id(learner.id).await?.map(|a| a.user);
+    let known = data.store.account_by_id(learner.id).await?.map(|a| a.user);
     if let Some(login) = how.login {
-        let named = library.store.account(login, None).await?.map(|a| a.user);
+        let named = data.store.account(login, None).await?.map(|a| a.user);
         let named = named.ok_or_else(|| {
             Error::Refused(format!("nobody has the login {login:?} here; hint: check --as"))
         })?;
@@ -384,13 +308,13 @@ async fn owner(
     if let Some(known) = known {
         return Ok((known, false));
     }
-    let certificate = library.token_keys().open_certificate(&head.certificate);
+    let certificate = data.token_keys().open_certificate(&head.certificate);
     match certificate.filter(|c| c.user.id == learner.id) {
         // The device is not known here either, so that without trust in it no account is made.
         Some(certificate) if how.trust_device => {
-            let now = library.config.clock.now_ms();
-            let account = library.store.recreate_account(certificate, now).await?;
-            library.step("account created");
+            let now = data.config.clock.now_ms();
+            let account = data.store.recreate_account(certificate, now).await?;
+            data.step("account created");
             Ok((account.user, false))
         }
         Some(_) => Err(Error::Refused(format!(
@@ -407,14 +331,14 @@ async fn owner(
 
 /// The key that the learner's device told.
 async fn device_key(
-    library: &Library,
+    data: &DataDir,
     user: UserId,
     device: DeviceId,
 ) -> Result<Option<String>, Error> {
     let device = device.to_string();
     let mut since = 0;
     loop {
-        let (rows, more) = library.store.pull(user, since, PULL_LIMIT, usize::MAX).await?;
+        let (rows, more) = data.store.pull(user, since, PULL_LIMIT, usize::MAX).await?;
         for (usn, row) in rows {
             since = usn;
             if let Row::Kv(Kv { ns, key, value, .. }) = row

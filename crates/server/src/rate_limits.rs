@@ -1,43 +1,68 @@
 //! Slows down guessing: failed sign-ins by account, by network and by both; registrations by network.
 //!
 //! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): whoever has used it up waits for the next
-//! part of it, and is not locked out for the whole window.
-//!
-//! Not here: several servers behind one balancer (each counts for itself).
+//! part of it, and is not locked out for the whole window. The counters are behind a trait, so that several processes can share them;
+//! `LocalRateLimiter` counts for one. (The crate `governor` has no way to take an event back and no clock that may be turned back.)
 
 use std::{
     collections::HashMap,
-    hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
 };
 
+use async_trait::async_trait;
 use carrel_model::{DeviceId, UserId};
 use tokio::sync::Notify;
 
-/// At most `burst` events at once, and the same number again over `window_ms`.
-pub struct Throttle<K> {
+/// Counts events by key.
+#[async_trait]
+pub trait RateLimiter: Send + Sync + 'static {
+    /// Counts one event. `Err(milliseconds to wait)` if the key has used up its burst: then nothing is counted.
+    async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64>;
+    /// Takes one event back: it was no failure. Returns at once.
+    fn give_back(&self, key: &str);
+}
+
+/// Makes limiters: at most `burst` events of one key at once, and the same number again over `window_ms`. `name` tells them apart.
+pub trait RateLimiters: Send + Sync + 'static {
+    fn limiter(&self, name: &'static str, window_ms: i64, burst: u32) -> Box<dyn RateLimiter>;
+}
+
+/// Limiters that count in the memory of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalRateLimiters;
+
+impl RateLimiters for LocalRateLimiters {
+    fn limiter(&self, _: &'static str, window_ms: i64, burst: u32) -> Box<dyn RateLimiter> {
+        Box::new(LocalRateLimiter::new(window_ms, burst))
+    }
+}
+
+/// See `LocalRateLimiters`.
+pub struct LocalRateLimiter {
     window_ms: i64,
     interval_ms: i64,
     /// When each key would have its whole burst again.
-    full_at: Mutex<HashMap<K, i64>>,
+    full_at: Mutex<HashMap<String, i64>>,
 }
 
 /// Past this many keys, those that have their whole burst are dropped; then the half that has used least of it.
 const MAX_KEYS: usize = 50_000;
 
-impl<K: Hash + Eq + Clone> Throttle<K> {
+impl LocalRateLimiter {
     pub fn new(window_ms: i64, burst: u32) -> Self {
         let interval_ms = (window_ms / i64::from(burst.max(1))).max(1);
         Self { window_ms, interval_ms, full_at: Mutex::default() }
     }
-    /// Counts one event. `Err(milliseconds to wait)` if the key has used up its burst: then nothing is counted.
-    pub fn take(&self, key: K, now_ms: i64) -> Result<(), u64> {
+    fn count(&self, key: &str, now_ms: i64) -> Result<(), u64> {
         let mut full_at = self.lock();
-        if full_at.len() >= MAX_KEYS && !full_at.contains_key(&key) {
+        if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {
             make_room(&mut full_at, now_ms);
         }
-        let at = full_at.entry(key).or_insert(now_ms);
+        if !full_at.contains_key(key) {
+            full_at.insert(key.to_owned(), now_ms);
+        }
+        let Some(at) = full_at.get_mut(key) else { return Ok(()) };
         // A clock that was turned back must not lock anybody out.
         if *at < now_ms || *at > now_ms + 2 * self.window_ms {
             *at = now_ms;
@@ -50,19 +75,25 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         *at = next;
         Ok(())
     }
-    /// Takes one event back: it was no failure.
-    pub fn give_back(&self, key: &K) {
-        if let Some(at) = self.lock().get_mut(key) {
-            *at -= self.interval_ms;
-        }
-    }
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, i64>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+#[async_trait]
+impl RateLimiter for LocalRateLimiter {
+    async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64> {
+        self.count(key, now_ms)
+    }
+    fn give_back(&self, key: &str) {
+        if let Some(at) = self.lock().get_mut(key) {
+            *at -= self.interval_ms;
+        }
+    }
+}
+
 /// Keeps the keys that are closest to their limit. Half of them go at a time, so that this is rare.
-fn make_room<K: Hash + Eq>(full_at: &mut HashMap<K, i64>, now_ms: i64) {
+fn make_room(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     full_at.retain(|_, at| *at > now_ms);
     if full_at.len() >= MAX_KEYS / 2 {
         let mut times: Vec<i64> = full_at.values().copied().collect();
@@ -93,10 +124,10 @@ const NETWORK_FACTOR: u32 = 6;
 /// Limits failed sign-ins: for one login from one network, for one login from anywhere, for one network whatever the login. A device
 /// on which the learner has signed in before has a limit of its own, so that guesses of others never lock it out.
 pub struct SignInLimits {
-    both: Throttle<(String, IpAddr)>,
-    login: Throttle<String>,
-    network: Throttle<IpAddr>,
-    device: Throttle<(UserId, DeviceId)>,
+    both: Box<dyn RateLimiter>,
+    login: Box<dyn RateLimiter>,
+    network: Box<dyn RateLimiter>,
+    device: Box<dyn RateLimiter>,
     /// Tries of each network whose password is being compared.
     running: Mutex<HashMap<IpAddr, u32>>,
     ended: Notify,
@@ -112,8 +143,12 @@ pub struct Try<'l> {
 
 #[derive(Clone)]
 enum Key {
-    Login(String),
-    KnownDevice(UserId, DeviceId),
+    /// The keys of the limiters by login and network, and by login.
+    Login {
+        both: String,
+        login: String,
+    },
+    KnownDevice(String),
 }
 
 impl Try<'_> {
@@ -142,13 +177,15 @@ impl Drop for Try<'_> {
 
 impl SignInLimits {
     /// `attempts`: failed sign-ins for one login from one network in a window.
-    pub fn new(attempts: u32) -> Self {
+    pub fn new(limiters: &dyn RateLimiters, attempts: u32) -> Self {
         let attempts = attempts.max(1);
+        let limiter =
+            |name, factor| limiters.limiter(name, WINDOW_MS, attempts.saturating_mul(factor));
         Self {
-            both: Throttle::new(WINDOW_MS, attempts),
-            login: Throttle::new(WINDOW_MS, attempts.saturating_mul(LOGIN_FACTOR)),
-            network: Throttle::new(WINDOW_MS, attempts.saturating_mul(NETWORK_FACTOR)),
-            device: Throttle::new(WINDOW_MS, attempts),
+            both: limiter("sign-in by login and network", 1),
+            login: limiter("sign-in by login", LOGIN_FACTOR),
+            network: limiter("sign-in by network", NETWORK_FACTOR),
+            device: limiter("sign-in by known device", 1),
             running: Mutex::default(),
             ended: Notify::new(),
         }
@@ -164,12 +201,15 @@ impl SignInLimits {
         now_ms: i64,
     ) -> Result<Try<'_>, u64> {
         let network = network(ip);
-        let key = known.map_or(Key::Login(login), |(user, device)| Key::KnownDevice(user, device));
+        let key = match known {
+            Some((user, device)) => Key::KnownDevice(format!("{user} {device}")),
+            None => Key::Login { both: format!("{network} {login}"), login },
+        };
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             // Registered before the look, so that no end is missed.
             ended.as_mut().enable();
-            match self.take(&key, network, now_ms) {
+            match self.take(&key, network, now_ms).await {
                 Ok(()) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     *running.entry(network).or_default() += 1;
@@ -183,27 +223,25 @@ impl SignInLimits {
     fn is_running(&self, network: IpAddr) -> bool {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&network)
     }
-    fn take(&self, key: &Key, network: IpAddr, now_ms: i64) -> Result<(), u64> {
-        let login = match key {
-            Key::KnownDevice(user, device) => return self.device.take((*user, *device), now_ms),
-            Key::Login(login) => login,
+    async fn take(&self, key: &Key, network: IpAddr, now_ms: i64) -> Result<(), u64> {
+        let (both, login) = match key {
+            Key::KnownDevice(device) => return self.device.take(device, now_ms).await,
+            Key::Login { both, login } => (both, login),
         };
-        self.both.take((login.clone(), network), now_ms)?;
-        self.login.take(login.clone(), now_ms).inspect_err(|_| {
-            self.both.give_back(&(login.clone(), network));
-        })?;
-        self.network.take(network, now_ms).inspect_err(|_| {
-            self.both.give_back(&(login.clone(), network));
+        self.both.take(both, now_ms).await?;
+        self.login.take(login, now_ms).await.inspect_err(|_| self.both.give_back(both))?;
+        self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {
+            self.both.give_back(both);
             self.login.give_back(login);
         })
     }
     fn give_back(&self, key: &Key, network: IpAddr) {
         match key {
-            Key::KnownDevice(user, device) => self.device.give_back(&(*user, *device)),
-            Key::Login(login) => {
-                self.network.give_back(&network);
+            Key::KnownDevice(device) => self.device.give_back(device),
+            Key::Login { both, login } => {
+                self.network.give_back(&network.to_string());
                 self.login.give_back(login);
-                self.both.give_back(&(login.clone(), network));
+                self.both.give_back(both);
             }
         }
     }
@@ -215,43 +253,43 @@ mod tests {
 
     #[test]
     fn a_burst_refills_evenly_and_survives_a_clock_turned_back() {
-        let t = Throttle::new(1_000, 2);
-        assert_eq!((t.take("k", 10_000), t.take("k", 10_000)), (Ok(()), Ok(())));
-        assert_eq!(t.take("k", 10_100), Err(400));
-        assert_eq!(t.take("other", 10_100), Ok(()));
-        assert_eq!(t.take("k", 10_500), Ok(()));
-        assert!(t.take("k", 10_501).is_err());
-        assert_eq!(t.take("k", 1), Ok(()));
-        assert_eq!(t.take("k", i64::MAX / 4), Ok(()));
+        let t = LocalRateLimiter::new(1_000, 2);
+        assert_eq!((t.count("k", 10_000), t.count("k", 10_000)), (Ok(()), Ok(())));
+        assert_eq!(t.count("k", 10_100), Err(400));
+        assert_eq!(t.count("other", 10_100), Ok(()));
+        assert_eq!(t.count("k", 10_500), Ok(()));
+        assert!(t.count("k", 10_501).is_err());
+        assert_eq!(t.count("k", 1), Ok(()));
+        assert_eq!(t.count("k", i64::MAX / 4), Ok(()));
     }
 
     #[test]
     fn what_was_no_failure_is_given_back() {
-        let t = Throttle::new(1_000, 1);
+        let t = LocalRateLimiter::new(1_000, 1);
         for now in 0..100 {
-            assert_eq!(t.take("k", now), Ok(()));
-            t.give_back(&"k");
+            assert_eq!(t.count("k", now), Ok(()));
+            t.give_back("k");
         }
-        assert_eq!(t.take("k", 100), Ok(()));
-        assert!(t.take("k", 100).is_err());
+        assert_eq!(t.count("k", 100), Ok(()));
+        assert!(t.count("k", 100).is_err());
     }
 
     #[test]
     fn many_keys_push_out_those_that_used_least() {
-        let t = Throttle::new(1_000_000, 4);
+        let t = LocalRateLimiter::new(1_000_000, 4);
         for _ in 0..4 {
-            assert_eq!(t.take(u32::MAX, 0), Ok(()));
+            assert_eq!(t.count("tried", 0), Ok(()));
         }
         for key in 0..200_000 {
-            assert_eq!(t.take(key, 1), Ok(()));
+            assert_eq!(t.count(&key.to_string(), 1), Ok(()));
         }
         assert!(t.lock().len() <= MAX_KEYS);
-        assert!(t.take(u32::MAX, 1).is_err());
+        assert!(t.count("tried", 1).is_err());
     }
 
     #[tokio::test]
     async fn a_school_that_signs_in_at_once_waits_and_is_not_refused() {
-        let limits = SignInLimits::new(1);
+        let limits = SignInLimits::new(&LocalRateLimiters, 1);
         let ip: IpAddr = "192.0.2.1".parse().unwrap();
         let begin = |n: u32| limits.begin(format!("pupil-{n}"), ip, None, 0);
         let mut running = Vec::new();

@@ -1,4 +1,4 @@
-//! One shape for everything that goes wrong: problem details (RFC 9457). A handler returns a `Fault`; `layers::finish` writes the body,
+//! One shape for everything that goes wrong: problem details (RFC 9457). A handler returns a `ApiError`; `layers::finish` writes the body,
 //! so that it can put the request's id into it, and gives every other error reply the same shape.
 
 use axum::{
@@ -10,7 +10,7 @@ use carrel_model::{
     wire::{Problem, SYNC_VERSION},
 };
 
-use crate::{password::PasswordError, store::StoreError};
+use crate::{domain::DomainError, password::PasswordError, store::StoreError};
 
 /// The protocol that a 426 names, with the newest version that this server speaks.
 const SYNC_PROTOCOL: &str = "carrel-sync/1";
@@ -18,7 +18,7 @@ const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version
 
 /// An error reply on its way.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub struct ApiError {
     pub status: StatusCode,
     pub code: ErrorCode,
     pub detail: String,
@@ -27,7 +27,7 @@ pub struct Fault {
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Fault {
+impl ApiError {
     /// With the status that belongs to the code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let status = match code {
@@ -79,7 +79,7 @@ impl Fault {
     pub fn retry_after(self, ms: u64) -> Self {
         Self { retry_after_ms: Some(ms), ..self }
     }
-    /// The fault that a bare error status stands for.
+    /// The error that a bare error status stands for.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is no such address"),
@@ -99,7 +99,7 @@ impl Fault {
                 (ErrorCode::Unavailable, "the request did not arrive in time")
             }
             StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "not now"),
-            s if s.is_server_error() => (ErrorCode::Internal, "a fault of the server"),
+            s if s.is_server_error() => (ErrorCode::Internal, "internal server error"),
             _ => (ErrorCode::InvalidRequest, "the request cannot be understood"),
         };
         Self::new(code, detail).status(status)
@@ -125,14 +125,14 @@ fn title(code: ErrorCode) -> &'static str {
         ErrorCode::InvalidRequest => "The request cannot be understood",
         ErrorCode::Unauthenticated => "Nobody is signed in",
         ErrorCode::BadCredentials => "The name or the password is wrong",
-        ErrorCode::Forbidden => "This is not yours",
-        ErrorCode::NotFound => "There is no such thing",
-        ErrorCode::Conflict => "It exists already",
+        ErrorCode::Forbidden => "Forbidden",
+        ErrorCode::NotFound => "Not found",
+        ErrorCode::Conflict => "Already exists",
         ErrorCode::TooLarge => "Too large",
         ErrorCode::RateLimited => "Too many requests",
         ErrorCode::TooNew => "The other side speaks a newer version",
         ErrorCode::Unavailable => "The server cannot do it now",
-        _ => "A fault of the server",
+        _ => "Internal server error",
     }
 }
 
@@ -149,7 +149,7 @@ fn hint(code: ErrorCode) -> &'static str {
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut reply = self.status.into_response();
         let headers = reply.headers_mut();
@@ -164,28 +164,32 @@ impl IntoResponse for Fault {
     }
 }
 
-impl From<StoreError> for Fault {
-    fn from(e: StoreError) -> Self {
+impl From<DomainError> for ApiError {
+    fn from(e: DomainError) -> Self {
         match &e {
-            StoreError::LoginTaken(_) => Self {
+            DomainError::LoginTaken(_) => Self {
                 hint: "choose another login, or sign in",
                 ..Self::new(e.code(), e.to_string())
             },
-            StoreError::LoginLooksLikeAnother(_) => {
+            DomainError::LoginLooksLikeAnother(_) => {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
-            StoreError::BadLogin(_) => Self::invalid(e.to_string()),
-            StoreError::NoAccount(_) => Self::unauthenticated("the account is gone"),
-            _ => {
+            DomainError::BadLogin(_) => Self::invalid(e.to_string()),
+            DomainError::NoAccount(_) => Self::unauthenticated("the account is gone"),
+            DomainError::Store(store) => {
                 // Logged once, here; what went wrong inside is not for the caller.
-                tracing::error!(error = %e, "the store failed");
-                Self::of_status(Self::new(e.code(), "").status)
+                tracing::error!(error = %store, "the store failed");
+                let code = match store {
+                    StoreError::Conflict(_) => ErrorCode::Internal,
+                    _ => store.code(),
+                };
+                Self::of_status(Self::new(code, "").status)
             }
         }
     }
 }
 
-impl From<PasswordError> for Fault {
+impl From<PasswordError> for ApiError {
     fn from(e: PasswordError) -> Self {
         match e {
             PasswordError::Busy => {

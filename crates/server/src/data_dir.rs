@@ -1,0 +1,124 @@
+//! An opened data folder that is not (yet) served: database, blobs and signing key. What commands and tests work on.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use crate::{
+    blobs::{BlobFolder, BlobStore},
+    config::Config,
+    error::{Error, io},
+    events::{EventBus, EventHub},
+    folders::{refuse_unfinished, require_server},
+    key_file,
+    signing::{Signer, hex},
+    store::{OpenOptions, Quota, Store},
+    tokens::TokenKeys,
+};
+
+/// See the module. The parts are behind traits: this is where the local implementations are chosen.
+pub struct DataDir {
+    pub config: Config,
+    pub store: Store,
+    pub signer: Arc<dyn Signer>,
+    pub blobs: Arc<dyn BlobStore>,
+    pub events: Arc<dyn EventBus>,
+    steps: OnceLock<Steps>,
+}
+
+/// Held shared by imports, and alone by the removal of blobs.
+const IMPORT_LOCK: &str = "import.lock";
+
+/// Called at each step of an import, with the step's name. Tests end the process there.
+pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+impl DataDir {
+    /// From now on `steps` is called at each step of an import.
+    pub fn set_steps(&self, steps: Steps) {
+        let _ = self.steps.set(steps);
+    }
+    pub(crate) fn steps(&self) -> Option<Steps> {
+        self.steps.get().cloned()
+    }
+    pub(crate) fn step(&self, name: &'static str) {
+        if let Some(steps) = self.steps.get() {
+            steps(name);
+        }
+    }
+    /// Opens the data folder of a server, and migrates it. `Error::NoServer` if there is none.
+    pub fn open_existing(config: Config) -> Result<Self, Error> {
+        require_server(config.engine.as_ref(), &config.data_dir)?;
+        Self::open(config)
+    }
+    /// Opens, makes or migrates the data folder. Blocks for some milliseconds.
+    ///
+    /// Errors: `Unfinished` if a restore into the folder was interrupted; `NoDatabase` and `NoSigningKey` if a part of a server is missing.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir).map_err(io("create", dir))?;
+        refuse_unfinished(config.engine.as_ref(), dir)?;
+        let has_server = config.engine.exists(dir);
+        let blobs = BlobFolder::of(dir);
+        if !has_server && is_remainder(dir, &blobs) {
+            return Err(Error::NoDatabase(dir.clone()));
+        }
+        std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
+        let key = key_file::open(dir, has_server)?;
+        let s = &config.settings;
+        let quota = Quota {
+            rows: s.max_rows_per_learner,
+            bytes: s.max_mib_per_learner.saturating_mul(1024 * 1024),
+        };
+        let options = OpenOptions { readers: s.readers, now_ms: config.clock.now_ms() };
+        let opened = config.engine.open(dir, options)?;
+        let events: Arc<dyn EventBus> = Arc::new(EventHub::default());
+        let store = Store::new(opened, Arc::clone(&events), quota, s.slow_query_ms);
+        Ok(Self {
+            store,
+            signer: Arc::new(key),
+            blobs: Arc::new(blobs),
+            events,
+            config,
+            steps: OnceLock::new(),
+        })
+    }
+    /// Is held while an import runs: it counts on blobs that are there already. Waits while blobs are removed.
+    pub(crate) async fn begin_import(&self) -> Result<File, Error> {
+        let path = self.config.data_dir.join(IMPORT_LOCK);
+        let work = tokio::task::spawn_blocking(move || {
+            let file = File::create(&path).map_err(io("create", &path))?;
+            file.lock_shared().map_err(io("lock", &path))?;
+            Ok(file)
+        });
+        work.await.map_err(|e| Error::Refused(e.to_string()))?
+    }
+    /// Is held while blobs are removed. None: an import is running.
+    pub(crate) fn lock_blobs(&self) -> Result<Option<File>, Error> {
+        let path = self.config.data_dir.join(IMPORT_LOCK);
+        let file = File::create(&path).map_err(io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(io("lock", &path)(e)),
+        }
+    }
+    /// The fingerprint of this server's key, for people to compare.
+    pub fn fingerprint(&self) -> String {
+        carrel_cable::fingerprint(&hex(&self.signer.public_key()))
+    }
+    /// The keys of refresh tokens and account certificates.
+    pub fn token_keys(&self) -> TokenKeys {
+        TokenKeys::new(self.signer.as_ref(), self.store.token_salt())
+    }
+}
+
+/// True if the folder holds what only a server that ran for a while leaves: a new one would hide that its database is lost.
+fn is_remainder(dir: &Path, blobs: &BlobFolder) -> bool {
+    let holds = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
+    let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
+        found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
+    });
+    holds(blobs.root()) || holds(&dir.join("backups")) || was_replaced
+}

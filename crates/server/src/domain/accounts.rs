@@ -1,0 +1,198 @@
+//! Accounts: logins, and what becomes of accounts that a restored database does not know.
+
+use carrel_model::{
+    DeviceId, UserId,
+    wire::{Role, UserInfo},
+};
+
+use super::{DomainError, DomainResult};
+use crate::{
+    precis,
+    store::{
+        Store, StoreError,
+        tx::{LoginKeys, StoredAccount, Tx},
+    },
+    tokens::AccountCertificate,
+};
+
+/// An account to make. `password` is a PHC string.
+#[derive(Clone)]
+pub struct NewAccount {
+    pub user: UserInfo,
+    pub password: String,
+}
+
+/// An account, as a sign-in sees it.
+#[derive(Clone)]
+pub struct Account {
+    pub user: UserInfo,
+    /// PHC string; empty if the account has no password.
+    pub password: String,
+    /// The learner has signed in on the device in question before.
+    pub knows_device: bool,
+}
+
+impl From<StoredAccount> for Account {
+    fn from(StoredAccount { user, password }: StoredAccount) -> Self {
+        Self { user, password, knows_device: false }
+    }
+}
+
+/// The work of an account that is not known here is to belong to `user`.
+#[derive(Debug, Clone)]
+pub struct Adoption {
+    pub user: UserId,
+    pub other: UserId,
+    /// The proof is a certificate: `user` must have this login. None: the possession of a sign-in is proved.
+    pub login_must_be: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// Now or before.
+    Done,
+    /// The other account is known here: it can sign in itself.
+    HasAccount,
+    ByAnother,
+    OtherLogin,
+}
+
+pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult<()> {
+    let login = &account.user.login;
+    let key = precis::username(login).map_err(|e| DomainError::BadLogin(e.to_string()))?;
+    let keys = LoginKeys { skeleton: precis::skeleton(&key), key };
+    if is_taken(tx, &keys, login)? {
+        return Err(DomainError::LoginTaken(login.clone()));
+    }
+    if tx.has_similar_login(&keys)? {
+        return Err(DomainError::LoginLooksLikeAnother(login.clone()));
+    }
+    let NewAccount { user, password } = account;
+    Ok(tx.insert_account(&StoredAccount { user, password }, &keys, now_ms)?)
+}
+
+fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreError> {
+    Ok(tx.account_by_login_key(&keys.key)?.is_some()
+        || tx.account_by_login_key(&precis::legacy_key(login))?.is_some())
+}
+
+/// An account is found by its legacy key first, which is the most exact one.
+fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
+    if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
+        return Ok(Some(found));
+    }
+    precis::username(login).ok().map_or(Ok(None), |key| tx.account_by_login_key(&key))
+}
+
+/// Creates the account of a certificate again, with its id and as a student: a certificate may be older than a change of the role. If
+/// its login is taken by now, a number is added to it.
+fn recreate(
+    tx: &dyn Tx,
+    certificate: &AccountCertificate,
+    now_ms: i64,
+) -> Result<StoredAccount, StoreError> {
+    if let Some(found) = tx.account_by_id(certificate.user.id)? {
+        return Ok(found);
+    }
+    let was = &certificate.user;
+    let mut login = was.login.clone();
+    let mut number = 1_u32;
+    let keys = loop {
+        let key = precis::username(&login).unwrap_or_else(|_| precis::legacy_key(&login));
+        let keys = LoginKeys { skeleton: precis::skeleton(key.trim_start()), key };
+        if !is_taken(tx, &keys, &login)? && !tx.has_similar_login(&keys)? {
+            break keys;
+        }
+        number += 1;
+        login = format!("{}-{number}", was.login);
+    };
+    let user = UserInfo { login, role: Role::Student, ..was.clone() };
+    let account = StoredAccount { user, password: certificate.password.clone() };
+    tx.insert_account(&account, &keys, now_ms)?;
+    tracing::warn!(
+        user.id = %account.user.id, user.login = account.user.login, user.login_before = was.login, user.role_before = ?was.role,
+        "an account that was made after the backup was created again"
+    );
+    Ok(account)
+}
+
+/// The account that signs in with this id: itself, the one that adopted it, or the one that its certificate proves.
+pub(super) fn of_token(
+    tx: &dyn Tx,
+    id: UserId,
+    certificate: Option<&AccountCertificate>,
+    now_ms: i64,
+) -> Result<Option<StoredAccount>, StoreError> {
+    if let Some(found) = tx.account_by_id(id)? {
+        return Ok(Some(found));
+    }
+    if let Some((adopter, true)) = tx.adopted_by(id)? {
+        return tx.account_by_id(adopter);
+    }
+    match certificate.filter(|c| c.user.id == id) {
+        Some(certificate) => recreate(tx, certificate, now_ms).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Notes that the work of an unknown account belongs to `adoption.user`. Once: the first who proves it has it.
+fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<Adopted, StoreError> {
+    if adoption.other == adoption.user {
+        return Ok(Adopted::Done);
+    }
+    if tx.account_by_id(adoption.other)?.is_some() {
+        return Ok(Adopted::HasAccount);
+    }
+    let before = tx.adopted_by(adoption.other)?;
+    if before.is_some_and(|(user, _)| user != adoption.user) {
+        return Ok(Adopted::ByAnother);
+    }
+    if let Some(login) = &adoption.login_must_be {
+        let is_same = by_login(tx, login)?.is_some_and(|a| a.user.id == adoption.user);
+        if !is_same {
+            return Ok(Adopted::OtherLogin);
+        }
+    }
+    tx.put_adopted(adoption.other, adoption.user, adoption.login_must_be.is_none(), now_ms)?;
+    Ok(Adopted::Done)
+}
+
+impl Store {
+    /// The account with this login. `device`: has the learner signed in there before?
+    pub async fn account(
+        &self,
+        login: &str,
+        device: Option<DeviceId>,
+    ) -> DomainResult<Option<Account>> {
+        let login = login.to_owned();
+        self.read("account", move |tx| {
+            let Some(found) = by_login(tx, &login)? else { return Ok(None) };
+            let mut account = Account::from(found);
+            if let Some(device) = device {
+                account.knows_device = tx.has_signed_in(account.user.id, device)?;
+            }
+            Ok(Some(account))
+        })
+        .await
+    }
+    pub async fn account_by_id(&self, id: UserId) -> DomainResult<Option<Account>> {
+        let found = self.read("account_by_id", move |tx| tx.account_by_id(id)).await?;
+        Ok(found.map(Account::from))
+    }
+    /// Replaces the PHC string of an account.
+    pub async fn set_password(&self, id: UserId, password: String) -> DomainResult<()> {
+        Ok(self.write("set_password", move |tx| tx.set_password(id, &password)).await?)
+    }
+    /// Creates an account that this database does not know again, with its id and as a student.
+    pub async fn recreate_account(
+        &self,
+        certificate: AccountCertificate,
+        now_ms: i64,
+    ) -> DomainResult<Account> {
+        let write = self.write("recreate_account", move |tx| recreate(tx, &certificate, now_ms));
+        Ok(write.await?.into())
+    }
+    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<Adopted> {
+        Ok(self.write("adopt", move |tx| adopt(tx, &adoption, now_ms)).await?)
+    }
+}

@@ -1,0 +1,328 @@
+//! Quiz attempts: which answers they take, and the server's grade, from the rows alone. The score of an answer is that of
+//! `carrel_model::content`, as on the device.
+//!
+//! An attempt is graded once, from the answers that were submitted with it. What comes later (answers, or another submission of the same
+//! attempt) is stored but does not count.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    rc::Rc,
+};
+
+use carrel_model::{
+    AttemptId, BlobHash, ItemId, Slug,
+    content::{Question, Quiz, Response, grade, grade_question, has_room},
+    lattice::{Answer, Attempt, Extra, Grade, Row, RowKey, RowType},
+    wire::ResultCode,
+};
+
+use super::{
+    DomainResult,
+    change_log::{ChangeLog, Rule},
+};
+use crate::store::tx::OpenGrade;
+
+/// For so long after the first grade of an attempt that was submitted without its answers, answers to further questions count: they may
+/// have been sent in another batch. A question that was graded stays as it is.
+pub(super) const OPEN_MS: i64 = 24 * 3_600_000;
+
+/// How many answers are graded in one transaction, so that others can write in between.
+const GRADED_AT_ONCE: usize = 5_000;
+
+/// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), and which of their answers were in the
+/// batch.
+pub(super) type ToGrade = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
+
+/// What a transaction knows about quizzes and attempts.
+#[derive(Default)]
+pub(super) struct Quizzes {
+    by_place: HashMap<(BlobHash, ItemId), Option<Rc<KnownQuiz>>>,
+    accepted: HashMap<AttemptId, AcceptedAnswers>,
+    /// The limit of each quiz, and how many attempts count already.
+    limits: HashMap<ItemId, (u32, usize)>,
+}
+
+/// A quiz and the ids of its questions.
+struct KnownQuiz {
+    quiz: Quiz,
+    questions: HashSet<Slug>,
+}
+
+/// Which answers an attempt takes.
+enum AcceptedAnswers {
+    /// Those to the questions of its quiz.
+    Questions(Rc<KnownQuiz>),
+    /// The quiz is not known here: so many more.
+    Any(usize),
+}
+
+impl Quizzes {
+    /// Why a row that is valid by itself is refused; none for rows that are neither attempts nor answers.
+    pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
+        match row {
+            Row::Answer(answer) => self.answer_rule(log, answer),
+            Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? => {
+                let reason = "quiz: of an attempt never changes".to_owned();
+                Ok(Some(Rule::Always((ResultCode::Invalid, reason))))
+            }
+            _ => Ok(None),
+        }
+    }
+    /// Counts a row that was new.
+    pub(super) fn count_new(&mut self, row: &Row) {
+        if let Row::Answer(answer) = row
+            && let Some(AcceptedAnswers::Any(left)) = self.accepted.get_mut(&answer.attempt)
+        {
+            *left = left.saturating_sub(1);
+        }
+    }
+    /// An attempt takes answers to the questions of its quiz; while the quiz is unknown here, a bounded number.
+    fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> DomainResult<Option<Rule>> {
+        let id = answer.attempt;
+        if !self.accepted.contains_key(&id) {
+            let place = log.tx.quiz_of_attempt(log.user, id)?;
+            let quiz = place.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
+            let accepted = match quiz {
+                Some(quiz) => AcceptedAnswers::Questions(quiz),
+                None => {
+                    let most = Attempt::MAX_ANSWERS;
+                    let stored = log.tx.count_answers(log.user, id, most)?;
+                    AcceptedAnswers::Any(most.saturating_sub(stored))
+                }
+            };
+            self.accepted.insert(id, accepted);
+        }
+        let reason = match self.accepted.get(&id) {
+            Some(AcceptedAnswers::Questions(quiz))
+                if !quiz.questions.contains(&answer.question) =>
+            {
+                format!("question: the quiz of the attempt has no question {}", answer.question)
+            }
+            Some(AcceptedAnswers::Any(0)) => {
+                format!("question: over {} answers for one attempt", Attempt::MAX_ANSWERS)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Rule::IfNew((ResultCode::Invalid, reason))))
+    }
+    /// The quiz of an attempt, if it was ever published here.
+    fn quiz(
+        &mut self,
+        log: &ChangeLog<'_>,
+        item: ItemId,
+        hash: BlobHash,
+    ) -> DomainResult<Option<Rc<KnownQuiz>>> {
+        let place = (hash, item);
+        if let Some(known) = self.by_place.get(&place) {
+            return Ok(known.clone());
+        }
+        let body = log.tx.quiz(place.0, &place.1)?;
+        let known = body.and_then(|body| match serde_json::from_str::<Quiz>(&body) {
+            Ok(quiz) => {
+                let questions = quiz.questions.iter().map(|q| q.id.clone()).collect();
+                Some(Rc::new(KnownQuiz { quiz, questions }))
+            }
+            // A learner's rows must not wait for it.
+            Err(e) => {
+                tracing::error!(quiz.item = %place.1, error = %e, "a stored quiz cannot be read");
+                None
+            }
+        });
+        self.by_place.insert(place, known.clone());
+        Ok(known)
+    }
+    /// True if one more attempt at the quiz may be graded.
+    fn has_room(
+        &mut self,
+        log: &ChangeLog<'_>,
+        attempt: &Attempt,
+        quiz: &Quiz,
+    ) -> DomainResult<bool> {
+        let (limit, counted) = match self.limits.get(&attempt.quiz) {
+            Some(known) => *known,
+            None => {
+                let limit = attempt_limit(log, attempt)?.unwrap_or(quiz.attempts);
+                (limit, log.tx.count_graded(log.user, &attempt.quiz, limit)?)
+            }
+        };
+        self.limits.insert(attempt.quiz.clone(), (limit, counted));
+        Ok(has_room(limit, counted))
+    }
+    /// Adds a grade that is the first of its attempt, or the next one.
+    fn add_grade(
+        &mut self,
+        log: &mut ChangeLog<'_>,
+        attempt: &Attempt,
+        grade: Grade,
+        is_first: bool,
+    ) -> DomainResult<()> {
+        if is_first {
+            let is_new = log.tx.add_graded(log.user, &attempt.quiz, attempt.id)?;
+            if let Some((_, counted)) = self.limits.get_mut(&attempt.quiz) {
+                *counted += usize::from(is_new);
+            }
+        }
+        log.apply_server(Row::Grade(grade))
+    }
+    /// Grades attempts until enough was done for one transaction; the rest is left in `attempts`.
+    pub(super) fn grade_some(
+        &mut self,
+        log: &mut ChangeLog<'_>,
+        attempts: &mut ToGrade,
+        now_ms: i64,
+    ) -> DomainResult<()> {
+        let mut work = 0;
+        while work < GRADED_AT_ONCE
+            && let Some(((_, id), touched)) = attempts.pop_first()
+        {
+            work += self.grade(log, id, &touched, now_ms)?;
+        }
+        Ok(())
+    }
+    /// Grades an attempt that was submitted, if its quiz is known. Returns how many answers were looked at.
+    fn grade(
+        &mut self,
+        log: &mut ChangeLog<'_>,
+        id: AttemptId,
+        touched: &BTreeSet<Slug>,
+        now_ms: i64,
+    ) -> DomainResult<usize> {
+        let key = |row_type| RowKey { row_type, key: id.to_string() };
+        let Some(Row::Attempt(attempt)) = log.row(&key(RowType::Attempt))? else { return Ok(1) };
+        if attempt.submitted_ms.is_none() {
+            return Ok(1);
+        }
+        let quiz = self.quiz(log, attempt.quiz.clone(), attempt.quiz_hash)?;
+        let Some(known) = quiz else { return Ok(1) };
+        let old = match log.row(&key(RowType::Grade))? {
+            Some(Row::Grade(grade)) => Some(grade),
+            _ => None,
+        };
+        if old.is_none() && !self.has_room(log, &attempt, &known.quiz)? {
+            return Ok(1);
+        }
+        if let (Some(answers), None) = (&attempt.answers, &old) {
+            if let Some(grade) = next_grade(id, score(&known.quiz, answers), None, now_ms) {
+                self.add_grade(log, &attempt, grade, true)?;
+            }
+            return Ok(1 + answers.len() + known.quiz.questions.len());
+        }
+        self.grade_open(log, &attempt, &known, touched, old.as_ref(), now_ms)
+    }
+    /// The same for an attempt of a release without submitted answers: each question counts as it is when it is first seen.
+    fn grade_open(
+        &mut self,
+        log: &mut ChangeLog<'_>,
+        attempt: &Attempt,
+        known: &KnownQuiz,
+        touched: &BTreeSet<Slug>,
+        old: Option<&Grade>,
+        now_ms: i64,
+    ) -> DomainResult<usize> {
+        let id = attempt.id;
+        let stored = log.tx.open_grade(log.user, id)?;
+        let is_first = stored.is_none();
+        let mut open = match (stored, old) {
+            // Graded by the answers that were submitted, or before questions were graded one by one, or so long ago that the row was
+            // deleted.
+            (None, Some(_)) => return Ok(1),
+            (Some(open), _) if now_ms.saturating_sub(open.first_ms) > OPEN_MS => return Ok(1),
+            (Some(open), _) => open,
+            (None, None) => OpenGrade { first_ms: now_ms, points: BTreeMap::new() },
+        };
+        let mut work = 1;
+        let before = open.points.len();
+        for question in &known.quiz.questions {
+            let is_graded = open.points.contains_key(&question.id);
+            if is_graded || !(is_first || touched.contains(&question.id)) {
+                continue;
+            }
+            work += 1;
+            let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
+            if let Some(Row::Answer(answer)) = log.row(&key)? {
+                open.points.insert(question.id.clone(), score_one(question, &answer.value));
+            }
+        }
+        if is_first || open.points.len() > before {
+            log.tx.put_open_grade(log.user, id, &open)?;
+        }
+        let score = (open.points.values().sum(), max_points(&known.quiz));
+        if let Some(grade) = next_grade(id, score, old, now_ms) {
+            self.add_grade(log, attempt, grade, old.is_none())?;
+        }
+        Ok(work)
+    }
+}
+
+/// True if the attempt is stored with another quiz. The join would take the greater of the two, and with it a grade that was given for
+/// another quiz.
+fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
+    let stored = log.tx.quiz_of_attempt(log.user, attempt.id)?;
+    Ok(stored.is_some_and(|(quiz, hash)| quiz != attempt.quiz || hash != attempt.quiz_hash))
+}
+
+/// Those of the attempts that were submitted, in the order in which they count.
+pub(super) fn submitted(
+    log: &ChangeLog<'_>,
+    touched: BTreeMap<AttemptId, BTreeSet<Slug>>,
+) -> DomainResult<ToGrade> {
+    let mut submitted = ToGrade::new();
+    for (id, questions) in touched {
+        if let Some(at_ms) = log.tx.submitted_ms(log.user, id)? {
+            submitted.insert((at_ms, id), questions);
+        }
+    }
+    Ok(submitted)
+}
+
+/// How many attempts at the quiz count, by the version that was published last; none if that cannot be told.
+fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<u32>> {
+    #[derive(serde::Deserialize)]
+    struct Limit {
+        #[serde(default)]
+        attempts: u32,
+    }
+    let body = log.tx.latest_quiz(&attempt.quiz, attempt.quiz_hash)?;
+    Ok(body.and_then(|body| serde_json::from_str::<Limit>(&body).ok()).map(|l| l.attempts))
+}
+
+/// Points and the most points, in thousandths, of the answers that were submitted with an attempt. An answer that cannot be read scores
+/// nothing.
+fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
+    let responses: BTreeMap<&Slug, Response> = answers
+        .iter()
+        .filter_map(|(question, value)| Some((question, serde_json::from_str(value).ok()?)))
+        .collect();
+    let score = grade(quiz, |question| responses.get(question));
+    (score.points, score.max_points)
+}
+
+/// Thousandths of a point for one answer; nothing for one that cannot be read.
+fn score_one(question: &Question, value: &str) -> i64 {
+    serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
+}
+
+/// The most points of a quiz, in thousandths.
+fn max_points(quiz: &Quiz) -> i64 {
+    quiz.questions.iter().map(|q| i64::from(q.points) * 1000).sum()
+}
+
+/// The next revision of the grade, or none if the score is what it was.
+fn next_grade(
+    attempt: AttemptId,
+    (points, max_points): (i64, i64),
+    old: Option<&Grade>,
+    now_ms: i64,
+) -> Option<Grade> {
+    if old.is_some_and(|g| (g.points, g.max_points) == (points, max_points)) {
+        return None;
+    }
+    Some(Grade {
+        attempt,
+        rev: old.map_or(1, |g| g.rev.saturating_add(1)),
+        points,
+        max_points,
+        graded_ms: now_ms,
+        extra: Extra::default(),
+    })
+}

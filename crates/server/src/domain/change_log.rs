@@ -1,0 +1,212 @@
+//! A learner's change numbers: every row that changes takes the next one, so that a device pulls what it has not seen.
+//!
+//! Not here: whether a row is valid by itself (`push_validation`), what a join means (`carrel-model`), rules about attempts and
+//! enrolments (`attempts`, `enrolment`).
+
+use carrel_model::{
+    UserId,
+    lattice::{Row, RowKey},
+    wire::ResultCode,
+};
+use uuid::Uuid;
+
+use super::{DomainError, DomainResult};
+use crate::{
+    events::Event,
+    store::{
+        Quota,
+        tx::{JoinedRow, Tx, Usage},
+    },
+};
+
+/// Why a row is not taken.
+pub type Refusal = (ResultCode, String);
+
+/// Why a row that is valid by itself is refused.
+pub(super) enum Rule {
+    Always(Refusal),
+    /// A change of a row that is there passes.
+    IfNew(Refusal),
+}
+
+/// More than any row may take that is neither an attempt nor an answer, in bytes: so many rows of a batch are joined without a look at
+/// the quota between them.
+const MAX_ROW_BYTES: u64 = 256 * 1024;
+
+/// Whose rows, and on which sign-in they were written (none: by the server).
+#[derive(Debug, Clone, Copy)]
+pub struct Author {
+    pub user: UserId,
+    pub sign_in: Option<Uuid>,
+}
+impl From<UserId> for Author {
+    fn from(user: UserId) -> Self {
+        Self { user, sign_in: None }
+    }
+}
+
+/// What a batch of rows did.
+#[derive(Debug, Clone, Default)]
+pub struct Pushed {
+    /// The learner's change number now.
+    pub usn: u64,
+    /// Rows that changed, the server's own (grades, decisions) among them.
+    pub changed: u64,
+    /// The change number before, if every row that changed became exactly what was sent, and nothing else changed.
+    pub own_since: Option<u64>,
+    pub payload_conflicts: u64,
+    /// Rows that were not taken: their place in the batch, and why.
+    pub refused: Vec<(usize, Refusal)>,
+    /// The joined row for each of the batch, in its order; only if they were asked for.
+    pub rows: Vec<Option<Row>>,
+}
+
+/// One learner's changes inside one transaction.
+pub(super) struct ChangeLog<'t> {
+    pub(super) tx: &'t dyn Tx,
+    pub(super) user: UserId,
+    before: u64,
+    quota: Quota,
+    usage_before: Usage,
+    usage: Usage,
+    /// Something changed that the author of the rows does not have.
+    has_more: bool,
+    pub(super) done: Pushed,
+}
+
+impl<'t> ChangeLog<'t> {
+    pub(super) fn open(tx: &'t dyn Tx, user: UserId, quota: Quota) -> DomainResult<Self> {
+        let before = tx.usn(user)?.ok_or(DomainError::NoAccount(user))?;
+        let usage = tx.usage(user)?;
+        Ok(Self {
+            tx,
+            user,
+            before,
+            quota,
+            usage_before: usage,
+            usage,
+            has_more: false,
+            done: Pushed { usn: before, ..Pushed::default() },
+        })
+    }
+    /// Joins the rows at the start that no rule concerns. Returns how many.
+    pub(super) fn apply_client_run(&mut self, rows: &[Row]) -> DomainResult<usize> {
+        let run = self.unrestricted(rows);
+        if run > 0 {
+            for joined in self.tx.join(self.user, &rows[..run], self.done.usn)? {
+                self.count_client(joined);
+            }
+        }
+        Ok(run)
+    }
+    /// How many rows at the start need no rule: no attempts or answers, and far from the quota.
+    fn unrestricted(&self, rows: &[Row]) -> usize {
+        let Quota { rows: max_rows, bytes } = self.quota;
+        let left = |most: u64, used: i64| most.saturating_sub(used.max(0).unsigned_abs());
+        let room =
+            left(max_rows, self.usage.rows).min(left(bytes, self.usage.bytes) / MAX_ROW_BYTES);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        rows.iter()
+            .take(room)
+            .take_while(|row| !matches!(row, Row::Attempt(_) | Row::Answer(_)))
+            .count()
+    }
+    /// Joins the row at `place` of a device's batch unless it is refused: by the rule that was found for it, or by the quota. True if
+    /// it is new.
+    pub(super) fn apply_client(
+        &mut self,
+        place: usize,
+        row: &Row,
+        rule: Option<Rule>,
+    ) -> DomainResult<bool> {
+        let joined = match self.refusal(row, rule)? {
+            Some(refusal) => Err(refusal),
+            None if self.usage.bytes >= self.hard_limit() => {
+                let joined = self.tx.join_unless_larger(self.user, row, self.done.usn)?;
+                joined.ok_or_else(|| self.over_quota())
+            }
+            None => Ok(self.join(row)?),
+        };
+        match joined {
+            Ok(joined) => {
+                self.count_client(joined);
+                Ok(joined.added)
+            }
+            Err(refusal) => {
+                self.done.refused.push((place, refusal));
+                Ok(false)
+            }
+        }
+    }
+    /// Joins a row of the server's own.
+    pub(super) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
+        let joined = self.join(&row)?;
+        self.count(joined);
+        self.has_more |= joined.changed;
+        Ok(())
+    }
+    fn join(&self, row: &Row) -> DomainResult<JoinedRow> {
+        let joined = self.tx.join(self.user, std::slice::from_ref(row), self.done.usn)?;
+        Ok(joined.into_iter().next().unwrap_or_default())
+    }
+    fn count_client(&mut self, joined: JoinedRow) {
+        self.has_more |= joined.changed && !joined.as_sent;
+        self.count(joined);
+    }
+    /// A join that changes nothing does not take a change number.
+    fn count(&mut self, joined: JoinedRow) {
+        if joined.changed {
+            self.done.usn += 1;
+            self.done.changed += 1;
+            self.usage.rows += i64::from(joined.added);
+            self.usage.bytes += joined.growth;
+        }
+        self.done.payload_conflicts += u64::from(joined.payload_conflict);
+    }
+    fn hard_limit(&self) -> i64 {
+        i64::try_from(self.quota.bytes.saturating_add(self.quota.bytes / 4)).unwrap_or(i64::MAX)
+    }
+    fn over_quota(&self) -> Refusal {
+        let Quota { rows, bytes } = self.quota;
+        let mib = bytes / (1024 * 1024);
+        let reason = format!(
+            "over the quota of this server: {rows} rows or {mib} MiB for each learner; ask who runs the server"
+        );
+        (ResultCode::Forbidden, reason)
+    }
+    fn refusal(&self, row: &Row, rule: Option<Rule>) -> DomainResult<Option<Refusal>> {
+        let by_rule = match rule {
+            Some(Rule::Always(refusal)) => return Ok(Some(refusal)),
+            Some(Rule::IfNew(refusal)) => Some(refusal),
+            None => None,
+        };
+        let is_over = |used: i64, most: u64| used.unsigned_abs() >= most;
+        let over = is_over(self.usage.rows, self.quota.rows)
+            || is_over(self.usage.bytes, self.quota.bytes);
+        let Some(refusal) = by_rule.or_else(|| over.then(|| self.over_quota())) else {
+            return Ok(None);
+        };
+        Ok((!self.tx.has_row(self.user, &row.key())?).then_some(refusal))
+    }
+    pub(super) fn row(&self, key: &RowKey) -> DomainResult<Option<Row>> {
+        Ok(self.tx.row(self.user, key)?)
+    }
+    pub(super) fn close(mut self) -> DomainResult<Pushed> {
+        self.done.own_since = (!self.has_more).then_some(self.before);
+        if self.done.usn > self.before {
+            self.tx.set_usn(self.user, self.done.usn)?;
+        }
+        if self.usage != self.usage_before {
+            self.tx.set_usage(self.user, self.usage)?;
+        }
+        Ok(self.done)
+    }
+}
+
+impl Pushed {
+    /// The event of a change, for the learner's other devices.
+    pub(super) fn event(&self, author: Author) -> Option<Event> {
+        let Author { user, sign_in } = author;
+        (self.changed > 0).then_some(Event::RowsChanged { user, usn: self.usn, from: sign_in })
+    }
+}

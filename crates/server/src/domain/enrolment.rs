@@ -1,0 +1,95 @@
+//! Who is enrolled in which course. The policy is open: whoever wants to be in a course of this catalogue is in it.
+
+use carrel_model::{
+    DeviceId, Hlc, Slug,
+    lattice::{Decision, DecisionStatus, ENROLMENT, Extra, Kv, Row, RowKey, RowType},
+};
+
+use super::{
+    DomainError, DomainResult,
+    change_log::{Author, ChangeLog},
+};
+use crate::store::Store;
+
+/// JSON: the learner wants to be in the course.
+const WANTED: &str = "true";
+/// JSON: not, or not any more.
+const NOT_WANTED: &str = "null";
+
+/// What `enrol` did.
+#[derive(Debug, Clone)]
+pub struct Enrolled {
+    pub decision: Option<Decision>,
+    pub usn: u64,
+    pub changed: u64,
+}
+
+/// The course that a register says the learner wants to be in.
+pub(super) fn wanted_course(kv: &Kv) -> Option<Slug> {
+    is_wanted(kv).then(|| Slug::new(kv.key.as_str()).ok()).flatten()
+}
+
+fn is_wanted(kv: &Kv) -> bool {
+    kv.ns == ENROLMENT && kv.value == WANTED
+}
+
+/// Decides about a wish to be in a course. A course that is not in the catalogue is not decided about.
+pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Option<Decision>> {
+    let key = RowKey { row_type: RowType::Decision, key: course.to_string() };
+    let old = match log.row(&key)? {
+        Some(Row::Decision(decision)) => Some(decision),
+        _ => None,
+    };
+    let is_active = old.as_ref().is_some_and(|d| d.status == DecisionStatus::Active);
+    if is_active || !log.tx.has_course(course)? {
+        return Ok(old);
+    }
+    let decision = Decision {
+        course: course.clone(),
+        rev: old.map_or(1, |d| d.rev.saturating_add(1)),
+        status: DecisionStatus::Active,
+        reason: String::new(),
+        extra: Extra::default(),
+    };
+    log.apply_server(Row::Decision(decision.clone()))?;
+    Ok(Some(decision))
+}
+
+impl Store {
+    /// Writes the learner's wish (as `device`) and the decision that follows. `wanted` false takes the wish back.
+    pub async fn enrol(
+        &self,
+        author: impl Into<Author>,
+        course: &Slug,
+        device: DeviceId,
+        wanted: bool,
+        now_ms: i64,
+    ) -> DomainResult<Enrolled> {
+        let (author, course, quota) = (author.into(), course.clone(), self.quota());
+        self.write_with_events("enrol", move |tx, events| {
+            let mut log = ChangeLog::open(tx, author.user, quota)?;
+            let key = RowKey { row_type: RowType::Kv, key: format!("{ENROLMENT}\u{1f}{course}") };
+            let old = match log.row(&key)? {
+                Some(Row::Kv(kv)) => Some(kv),
+                _ => None,
+            };
+            // The same wish again changes nothing.
+            if old.as_ref().is_some_and(is_wanted) != wanted {
+                log.apply_server(Row::Kv(Kv {
+                    ns: ENROLMENT.into(),
+                    key: course.to_string(),
+                    value: (if wanted { WANTED } else { NOT_WANTED }).into(),
+                    // After whatever a device wrote before, so that this wish is the last one.
+                    hlc: old.map_or(Hlc::ZERO, |kv| kv.hlc).tick(now_ms),
+                    device,
+                    extra: Extra::default(),
+                }))?;
+            }
+            let decision = if wanted { decide(&mut log, &course)? } else { None };
+            let done = log.close()?;
+            events.extend(done.event(author));
+            Ok::<_, DomainError>(Enrolled { decision, usn: done.usn, changed: done.changed })
+        })
+        .await
+    }
+}

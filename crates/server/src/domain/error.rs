@@ -1,0 +1,39 @@
+//! Why a rule refused a call.
+
+use carrel_model::{ErrorCode, UserId};
+
+use crate::store::StoreError;
+
+pub type DomainResult<T> = Result<T, DomainError>;
+
+/// Why a call was refused, or what failed below it. Its transaction was not committed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DomainError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the login {0:?} is taken")]
+    LoginTaken(String),
+    #[error("the login {0:?} looks like one that is taken")]
+    LoginLooksLikeAnother(String),
+    #[error("login: {0}")]
+    BadLogin(String),
+    #[error("there is no account {0}")]
+    NoAccount(UserId),
+}
+
+impl DomainError {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(e) => e.code(),
+            Self::LoginTaken(_) | Self::LoginLooksLikeAnother(_) => ErrorCode::Conflict,
+            Self::BadLogin(_) => ErrorCode::InvalidRequest,
+            Self::NoAccount(_) => ErrorCode::NotFound,
+        }
+    }
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Store(e) => e.hint(),
+            _ => "",
+        }
+    }
+}

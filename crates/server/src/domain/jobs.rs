@@ -1,0 +1,178 @@
+//! When jobs run, and that each is run by one process at a time: a process leases a due job, extends the lease while it runs, and
+//! reports the result. A job whose process died is leased again when the lease has ended.
+//!
+//! Not here: what the jobs do (`jobs`).
+
+use super::DomainResult;
+use crate::store::{
+    Store, StoreError,
+    tx::{JobRow, Tx},
+};
+
+/// How long a lease lasts if it is not extended.
+pub const LEASE_MS: i64 = 5 * 60_000;
+/// The pause after the first failure; it doubles with each further one.
+const FIRST_PAUSE_MS: i64 = 60_000;
+const MAX_PAUSE_MS: i64 = 6 * 3_600_000;
+/// For jobs that are not run by themselves.
+const NEVER: i64 = i64::MAX;
+
+/// A job and how often it is run; none: when it is asked for.
+pub type Schedule = (&'static str, Option<i64>);
+
+/// Why a job cannot be leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leased {
+    Ok(JobRow),
+    /// There is no such job.
+    Unknown,
+    /// Another process runs it, at most until then if it died.
+    Elsewhere {
+        until_ms: i64,
+    },
+}
+
+fn is_leased(job: &JobRow, now_ms: i64) -> bool {
+    !job.worker.is_empty() && job.lease_until_ms > now_ms
+}
+
+fn lease(tx: &dyn Tx, job: JobRow, worker: &str, now_ms: i64) -> Result<JobRow, StoreError> {
+    let job = JobRow {
+        worker: worker.to_owned(),
+        lease_until_ms: now_ms.saturating_add(LEASE_MS),
+        started_ms: now_ms,
+        attempts: job.attempts.saturating_add(1),
+        ..job
+    };
+    tx.put_job(&job)?;
+    Ok(job)
+}
+
+/// The pause after so many tries without success.
+fn pause_ms(attempts: u32) -> i64 {
+    let doublings = attempts.saturating_sub(1).min(20);
+    (FIRST_PAUSE_MS << doublings).min(MAX_PAUSE_MS)
+}
+
+impl Store {
+    /// Makes the stored jobs those of the schedule. New ones are due at once; those that are not scheduled any more are not run by
+    /// themselves.
+    pub async fn schedule_jobs(&self, schedule: Vec<Schedule>, now_ms: i64) -> DomainResult<()> {
+        let write = self.write("schedule_jobs", move |tx| {
+            for (name, every_ms) in &schedule {
+                let stored = tx.job(name)?;
+                let soonest = match every_ms {
+                    Some(every_ms) => now_ms.saturating_add(*every_ms),
+                    None => NEVER,
+                };
+                let job = match stored {
+                    // A shorter interval counts at once. A job that was asked for stays due.
+                    Some(job)
+                        if job.due_ms <= soonest
+                            && (every_ms.is_some() || job.due_ms <= now_ms) =>
+                    {
+                        continue;
+                    }
+                    Some(job) => JobRow { due_ms: soonest, ..job },
+                    None => JobRow {
+                        name: (*name).to_owned(),
+                        due_ms: if every_ms.is_some() { now_ms } else { NEVER },
+                        attempts: 0,
+                        worker: String::new(),
+                        lease_until_ms: 0,
+                        started_ms: 0,
+                        succeeded_ms: 0,
+                        error: String::new(),
+                    },
+                };
+                tx.put_job(&job)?;
+            }
+            for job in tx.jobs()? {
+                if !schedule.iter().any(|(name, _)| *name == job.name) && job.due_ms != NEVER {
+                    tx.put_job(&JobRow { due_ms: NEVER, ..job })?;
+                }
+            }
+            Ok::<_, StoreError>(())
+        });
+        Ok(write.await?)
+    }
+    pub async fn jobs(&self) -> DomainResult<Vec<JobRow>> {
+        Ok(self.read("jobs", |tx| tx.jobs()).await?)
+    }
+    /// Leases the first due job to a process.
+    pub async fn lease_due_job(&self, worker: &str, now_ms: i64) -> DomainResult<Option<JobRow>> {
+        let worker = worker.to_owned();
+        let write = self.write("lease_due_job", move |tx| {
+            let due = tx.due_job(now_ms)?;
+            due.map(|job| lease(tx, job, &worker, now_ms)).transpose()
+        });
+        Ok(write.await?)
+    }
+    /// Leases one job, due or not.
+    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<Leased> {
+        let (name, worker) = (name.to_owned(), worker.to_owned());
+        let write = self.write("lease_job", move |tx| {
+            Ok::<_, StoreError>(match tx.job(&name)? {
+                None => Leased::Unknown,
+                Some(job) if is_leased(&job, now_ms) => {
+                    Leased::Elsewhere { until_ms: job.lease_until_ms }
+                }
+                Some(job) => Leased::Ok(lease(tx, job, &worker, now_ms)?),
+            })
+        });
+        Ok(write.await?)
+    }
+    /// Extends a lease. False if it is another process's by now.
+    pub async fn extend_lease(&self, job: &JobRow, now_ms: i64) -> DomainResult<bool> {
+        let (name, worker) = (job.name.clone(), job.worker.clone());
+        let write = self.write("extend_lease", move |tx| {
+            let Some(job) = tx.job(&name)?.filter(|j| j.worker == worker) else {
+                return Ok::<_, StoreError>(false);
+            };
+            tx.put_job(&JobRow { lease_until_ms: now_ms.saturating_add(LEASE_MS), ..job })?;
+            Ok(true)
+        });
+        Ok(write.await?)
+    }
+    /// Ends a lease with its result, and sets when the job is due again. Nothing happens if the lease is another process's by now.
+    pub async fn finish_job(
+        &self,
+        leased: &JobRow,
+        every_ms: Option<i64>,
+        result: Result<(), String>,
+        now_ms: i64,
+    ) -> DomainResult<()> {
+        let leased = leased.clone();
+        let write = self.write("finish_job", move |tx| {
+            let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {
+                return Ok::<_, StoreError>(());
+            };
+            let free = JobRow { worker: String::new(), lease_until_ms: 0, ..job };
+            let next = every_ms.map_or(NEVER, |every_ms| now_ms.saturating_add(every_ms));
+            tx.put_job(&match result {
+                Ok(()) => JobRow {
+                    due_ms: next,
+                    attempts: 0,
+                    succeeded_ms: now_ms,
+                    error: String::new(),
+                    ..free
+                },
+                Err(error) => {
+                    JobRow { due_ms: now_ms.saturating_add(pause_ms(free.attempts)), error, ..free }
+                }
+            })
+        });
+        Ok(write.await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        let minutes: Vec<i64> = [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| pause_ms(n) / 60_000).into();
+        assert_eq!(minutes, [1, 1, 2, 4, 256, 360, 360]);
+    }
+}

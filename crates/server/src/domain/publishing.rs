@@ -1,0 +1,350 @@
+//! What a publication consists of: everything is derived from its signed manifest and the blobs that it names, so that it can be
+//! derived again by a later release.
+//!
+//! Not here: compiling packages (`import`), reading files of courses (`bundle_import`).
+
+use std::{collections::BTreeMap, io, sync::LazyLock};
+
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{
+        Block, CourseOutline, Manifest, ManifestBlob, ManifestContent, SectionBody, SignedManifest,
+        Story,
+    },
+    wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
+};
+use serde::de::DeserializeOwned;
+use utoipa::{PartialSchema, ToSchema};
+
+use super::DomainResult;
+use crate::{
+    blobs::BlobStore,
+    signing::{Signer, hex},
+    store::{
+        Filter, Kind, Listed, Passage, Publication, Published, PublishedQuiz, Store, StoreError,
+        facts, tx::Tx,
+    },
+};
+
+/// Why a publication cannot be derived.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("read blob {hash}: {source}")]
+    Blob { hash: BlobHash, source: io::Error },
+    #[error("blob {hash} is damaged: {source}")]
+    Damaged { hash: BlobHash, source: serde_json::Error },
+    #[error("the manifest cannot be read: {0}")]
+    Manifest(serde_json::Error),
+}
+
+/// Signs a manifest.
+pub fn sign(manifest: &Manifest, signer: &dyn Signer) -> SignedManifest {
+    let text = manifest.to_canonical();
+    SignedManifest {
+        key: hex(&signer.public_key()),
+        signature: hex(&signer.sign(text.as_bytes())),
+        manifest: text,
+    }
+}
+
+/// Kind, id and title of what a manifest describes.
+pub fn identity(manifest: &Manifest) -> (Kind, &Slug, &str) {
+    match &manifest.content {
+        ManifestContent::Course { meta, .. } => (Kind::Course, &meta.id, &meta.title),
+        ManifestContent::Story { meta, .. } => (Kind::Story, &meta.id, &meta.title),
+    }
+}
+
+/// Derives a publication from its manifest. Reads blobs: blocks.
+pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publication, RenderError> {
+    let manifest: Manifest =
+        serde_json::from_str(&signed.manifest).map_err(RenderError::Manifest)?;
+    let version = signed.version();
+    let (kind, id, title) = identity(&manifest);
+    let (lang, category, difficulty, level, about) = match &manifest.content {
+        ManifestContent::Course { meta, .. } => {
+            let about = format!("{} {} {}", meta.description, meta.category, meta.tags.join(" "));
+            (&meta.lang, &meta.category, Some(meta.difficulty), 0, about)
+        }
+        ManifestContent::Story { meta, .. } => {
+            let about = format!("{} {} {}", meta.description, meta.category, meta.tags.join(" "));
+            (&meta.lang, &meta.category, None, meta.level, about)
+        }
+    };
+    let (summary, reply) = replies(&manifest.content, version).map_err(RenderError::Manifest)?;
+    let bodies = Bodies::read(&manifest.content, blobs)?;
+    let whole = Passage {
+        kind: if kind == Kind::Course { SearchKind::Course } else { SearchKind::Story },
+        item: id.clone().into(),
+        lang: lang.clone(),
+        title: title.to_owned(),
+        text: about,
+    };
+    Ok(Publication {
+        kind,
+        id: id.clone(),
+        title: title.to_owned(),
+        lang: lang.clone(),
+        category: category.clone(),
+        difficulty,
+        level,
+        summary,
+        reply,
+        manifest: serde_json::to_string(signed).map_err(RenderError::Manifest)?,
+        version,
+        quizzes: bodies.quizzes(blobs)?,
+        rendered_by: rendered_by().to_owned(),
+        passages: std::iter::once(whole).chain(bodies.passages()).collect(),
+        blobs: manifest.blobs,
+    })
+}
+
+/// The JSON of the summary and of the whole reply.
+fn replies(content: &ManifestContent, version: BlobHash) -> serde_json::Result<(String, String)> {
+    match content {
+        ManifestContent::Course { meta, outline } => {
+            let summary = CourseSummary { meta: meta.clone(), version };
+            let text = serde_json::to_string(&summary)?;
+            let reply = CourseReply { summary, outline: outline.clone() };
+            Ok((text, serde_json::to_string(&reply)?))
+        }
+        ManifestContent::Story { meta, body } => {
+            let summary = StorySummary { meta: meta.clone(), version };
+            let text = serde_json::to_string(&summary)?;
+            Ok((text, serde_json::to_string(&StoryReply { summary, body: *body })?))
+        }
+    }
+}
+
+/// The compiled sections and stories of a publication, with their places.
+#[derive(Default)]
+struct Bodies {
+    sections: Vec<(ItemId, String, SectionBody)>,
+    stories: Vec<(ItemId, Story)>,
+}
+
+impl Bodies {
+    fn read(content: &ManifestContent, blobs: &dyn BlobStore) -> Result<Self, RenderError> {
+        match content {
+            ManifestContent::Story { meta, body } => Ok(Self {
+                stories: vec![(meta.id.clone().into(), read_json(blobs, *body)?)],
+                ..Self::default()
+            }),
+            ManifestContent::Course { meta, outline } => Self::of_course(&meta.id, outline, blobs),
+        }
+    }
+    fn of_course(
+        course: &Slug,
+        outline: &CourseOutline,
+        blobs: &dyn BlobStore,
+    ) -> Result<Self, RenderError> {
+        let mut bodies = Self::default();
+        for lesson in &outline.lessons {
+            for section in &lesson.sections {
+                let item = ItemId::section(course, &lesson.id, &section.id);
+                let body = read_json(blobs, section.body)?;
+                bodies.sections.push((item, section.title.clone(), body));
+            }
+        }
+        for story in &outline.stories {
+            let item = ItemId::within(course, &story.id);
+            bodies.stories.push((item, read_json(blobs, story.body)?));
+        }
+        Ok(bodies)
+    }
+    /// The text of each section and story.
+    fn passages(&self) -> impl Iterator<Item = Passage> + '_ {
+        let sections = self.sections.iter().map(|(item, title, body)| Passage {
+            kind: SearchKind::Section,
+            item: item.clone(),
+            lang: body.lang.clone(),
+            title: title.clone(),
+            text: section_text(body),
+        });
+        let stories = self.stories.iter().map(|(item, story)| {
+            let sentences = story.pages.iter().flat_map(|p| &p.sentences);
+            let words: Vec<&str> = sentences.map(|s| s.text.as_str()).collect();
+            Passage {
+                kind: SearchKind::StoryText,
+                item: item.clone(),
+                lang: story.lang.clone(),
+                title: story.title.clone(),
+                text: words.join(" "),
+            }
+        });
+        sections.chain(stories)
+    }
+    /// The compiled quizzes that sections and stories name.
+    fn quizzes(&self, blobs: &dyn BlobStore) -> Result<Vec<PublishedQuiz>, RenderError> {
+        let mut named: BTreeMap<BlobHash, &ItemId> = BTreeMap::new();
+        for block in self.sections.iter().flat_map(|(_, _, body)| &body.blocks) {
+            if let Block::Quiz { quiz, body, .. } = block {
+                named.insert(*body, quiz);
+            }
+        }
+        named.extend(
+            self.stories.iter().filter_map(|(_, s)| s.quiz.as_ref()).map(|q| (q.body, &q.id)),
+        );
+        let read = |(hash, item): (BlobHash, &ItemId)| {
+            let unread = |source| RenderError::Blob { hash, source };
+            let body = String::from_utf8(blobs.read(hash).map_err(unread)?)
+                .map_err(|e| unread(io::Error::other(e)))?;
+            Ok(PublishedQuiz { hash, item: item.clone(), body })
+        };
+        named.into_iter().map(read).collect()
+    }
+}
+
+fn read_json<T: DeserializeOwned>(blobs: &dyn BlobStore, hash: BlobHash) -> Result<T, RenderError> {
+    let bytes = blobs.read(hash).map_err(|source| RenderError::Blob { hash, source })?;
+    serde_json::from_slice(&bytes).map_err(|source| RenderError::Damaged { hash, source })
+}
+
+/// The text of a section without its tags.
+fn section_text(body: &SectionBody) -> String {
+    let mut out = String::new();
+    for block in &body.blocks {
+        let html = match block {
+            Block::RichText { html } => html.as_str(),
+            Block::Image { image } => image.caption.as_str(),
+            Block::Audio { audio } => audio.transcript.as_str(),
+            Block::Video { video } => video.transcript.as_str(),
+            Block::Code { text, .. } => text.as_str(),
+            Block::Math { .. } | Block::Quiz { .. } | Block::Story { .. } => "",
+        };
+        let mut inside = false;
+        for c in html.chars() {
+            match c {
+                '<' => inside = true,
+                '>' => {
+                    inside = false;
+                    out.push(' ');
+                }
+                _ if !inside => out.push(c),
+                _ => {}
+            }
+        }
+        out.push(' ');
+    }
+    out.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"")
+}
+
+/// Raises the revision of the catalogue.
+fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
+    let revision = tx.fact(facts::CATALOGUE)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
+    tx.set_fact(facts::CATALOGUE, &revision.saturating_add(1).to_string())?;
+    Ok(revision.saturating_add(1))
+}
+
+/// Names what this release derives from a manifest: the shape of its replies and the release. Publications with another name are
+/// derived again.
+pub fn rendered_by() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let mut schemas = vec![
+            (String::new(), CourseReply::schema()),
+            (String::new(), CourseSummary::schema()),
+            (String::new(), StoryReply::schema()),
+            (String::new(), StorySummary::schema()),
+        ];
+        CourseReply::schemas(&mut schemas);
+        StoryReply::schemas(&mut schemas);
+        let shape = serde_json::to_string(&schemas).unwrap_or_default();
+        format!("{}-{}", env!("CARGO_PKG_VERSION"), &BlobHash::of(shape.as_bytes()).to_hex()[..16])
+    });
+    &NAME
+}
+
+impl Store {
+    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was there already, in
+    /// this version and derived by this release.
+    pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
+        let write = self.write("publish", move |tx| {
+            let p = &publication;
+            let is_there = tx.published(p.kind, &p.id)?.is_some_and(|old| {
+                old.version == p.version
+                    && old.rendered_by == p.rendered_by
+                    && old.reply == p.reply
+                    && old.manifest == p.manifest
+            });
+            if !is_there {
+                let revision = next_revision(tx)?;
+                tx.put_publication(p, revision, now_ms)?;
+            }
+            Ok::<_, StoreError>(!is_there)
+        });
+        Ok(write.await?)
+    }
+    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was published or the
+    /// publication was taken out meanwhile.
+    pub async fn replace(
+        &self,
+        publication: Publication,
+        version: BlobHash,
+        now_ms: i64,
+    ) -> DomainResult<()> {
+        let write = self.write("replace", move |tx| {
+            let p = &publication;
+            if tx.published(p.kind, &p.id)?.is_some_and(|stored| stored.version == version) {
+                let revision = next_revision(tx)?;
+                tx.put_publication(p, revision, now_ms)?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        Ok(write.await?)
+    }
+    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the quizzes by
+    /// which attempts are graded stay here. False if there is none.
+    pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
+        let id = id.clone();
+        let write = self.write("unpublish", move |tx| {
+            let was_there = tx.delete_publication(kind, &id)?;
+            if was_there {
+                next_revision(tx)?;
+            }
+            Ok::<_, StoreError>(was_there)
+        });
+        Ok(write.await?)
+    }
+    /// Publications that another release derived: some of them, after `after`.
+    pub async fn rendered_by_others(
+        &self,
+        after: Option<(Kind, Slug)>,
+    ) -> DomainResult<Vec<(Kind, Slug)>> {
+        let read = self.read("rendered_by_others", move |tx| {
+            tx.rendered_by_others(rendered_by(), after.as_ref(), 100)
+        });
+        Ok(read.await?)
+    }
+    /// Forgets blobs that no publication has had since `before_ms`. Returns how many.
+    pub async fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> DomainResult<u64> {
+        let write =
+            self.write("delete_unused_blobs", move |tx| tx.delete_unused_blobs(now_ms, before_ms));
+        Ok(write.await?)
+    }
+    /// Summaries (JSON each), by title; by relevance if `q` is given.
+    pub async fn list(
+        &self,
+        kind: Kind,
+        q: Option<&str>,
+        filter: Filter,
+    ) -> DomainResult<Listed<String>> {
+        let search = match q.filter(|q| !q.trim().is_empty()).map(super::search::plan) {
+            Some(None) => return Ok(Listed { items: Vec::new(), total: 0 }),
+            Some(plan) => plan,
+            None => None,
+        };
+        let filter = Filter { search, ..filter };
+        Ok(self.read("list", move |tx| tx.publications(kind, &filter)).await?)
+    }
+    pub async fn published(&self, kind: Kind, id: &Slug) -> DomainResult<Option<Published>> {
+        let id = id.clone();
+        Ok(self.read("published", move |tx| tx.published(kind, &id)).await?)
+    }
+    pub async fn blob(&self, hash: BlobHash) -> DomainResult<Option<ManifestBlob>> {
+        Ok(self.read("blob", move |tx| tx.blob(hash)).await?)
+    }
+    /// All blobs that the catalogue knows, for backups and exports.
+    pub async fn blobs(&self) -> DomainResult<Vec<ManifestBlob>> {
+        Ok(self.read("blobs", |tx| tx.blobs()).await?)
+    }
+}

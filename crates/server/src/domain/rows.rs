@@ -1,0 +1,161 @@
+//! A learner's rows, in and out: joining a batch with the grades and decisions that follow from it, and reading what has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carrel_model::{
+    AttemptId, Slug, UserId,
+    lattice::{Progress, Row, Session},
+};
+
+use super::{
+    DomainError, DomainResult,
+    attempts::{self, Quizzes, ToGrade},
+    change_log::{Author, ChangeLog, Pushed},
+    enrolment,
+};
+use crate::store::{Quota, Store, StoreError, tx::Tx};
+
+/// Joins a batch. What is left to grade comes back for another transaction.
+fn push(
+    tx: &dyn Tx,
+    user: UserId,
+    batch: &[Row],
+    with_rows: bool,
+    quota: Quota,
+    now_ms: i64,
+) -> DomainResult<(Pushed, ToGrade)> {
+    let mut log = ChangeLog::open(tx, user, quota)?;
+    let mut quizzes = Quizzes::default();
+    let mut place = 0;
+    while place < batch.len() {
+        let run = log.apply_client_run(&batch[place..])?;
+        place += run;
+        if run == 0 {
+            let row = &batch[place];
+            let rule = quizzes.rule(&log, row)?;
+            if log.apply_client(place, row, rule)? {
+                quizzes.count_new(row);
+            }
+            place += 1;
+        }
+    }
+    // A replay asks again too: its quiz or course may have been published since.
+    let mut touched: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
+    let refused: BTreeSet<usize> = log.done.refused.iter().map(|(place, _)| *place).collect();
+    for (_, row) in batch.iter().enumerate().filter(|(place, _)| !refused.contains(place)) {
+        match row {
+            Row::Attempt(a) => drop(touched.entry(a.id).or_default()),
+            Row::Answer(a) => {
+                touched.entry(a.attempt).or_default().insert(a.question.clone());
+            }
+            Row::Kv(kv) => {
+                if let Some(course) = enrolment::wanted_course(kv) {
+                    enrolment::decide(&mut log, &course)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut ungraded = attempts::submitted(&log, touched)?;
+    quizzes.grade_some(&mut log, &mut ungraded, now_ms)?;
+    if with_rows {
+        for row in batch {
+            let joined = log.row(&row.key())?;
+            log.done.rows.push(joined);
+        }
+    }
+    Ok((log.close()?, ungraded))
+}
+
+/// Grades what a push left.
+fn grade(
+    tx: &dyn Tx,
+    user: UserId,
+    mut ungraded: ToGrade,
+    quota: Quota,
+    now_ms: i64,
+) -> DomainResult<(Pushed, ToGrade)> {
+    let mut log = ChangeLog::open(tx, user, quota)?;
+    Quizzes::default().grade_some(&mut log, &mut ungraded, now_ms)?;
+    Ok((log.close()?, ungraded))
+}
+
+impl Store {
+    /// Joins rows that were validated and folded. One change number for each row that changes; grades and decisions follow in the same
+    /// transaction, or soon after it.
+    pub async fn push(
+        &self,
+        author: impl Into<Author>,
+        rows: Vec<Row>,
+        with_rows: bool,
+        now_ms: i64,
+    ) -> DomainResult<Pushed> {
+        let (author, quota) = (author.into(), self.quota());
+        let write = self.write_with_events("push", move |tx, events| {
+            let (done, ungraded) = push(tx, author.user, &rows, with_rows, quota, now_ms)?;
+            events.extend(done.event(author));
+            Ok::<_, DomainError>((done, ungraded))
+        });
+        let (done, ungraded) = write.await?;
+        if ungraded.is_empty() {
+            return Ok(done);
+        }
+        // Goes on if the caller goes away: what was pushed is graded.
+        let rest = tokio::spawn(self.clone().grade_rest(author, done, ungraded, now_ms));
+        rest.await.map_err(|e| StoreError::Internal(e.to_string().into()))?
+    }
+    /// Grading many attempts at once takes long: others write in between.
+    async fn grade_rest(
+        self,
+        author: Author,
+        mut done: Pushed,
+        mut ungraded: ToGrade,
+        now_ms: i64,
+    ) -> DomainResult<Pushed> {
+        let quota = self.quota();
+        while !ungraded.is_empty() {
+            let write = self.write_with_events("grade", move |tx, events| {
+                let (more, ungraded) = grade(tx, author.user, ungraded, quota, now_ms)?;
+                events.extend(more.event(Author { sign_in: None, ..author }));
+                Ok::<_, DomainError>((more, ungraded))
+            });
+            let more;
+            (more, ungraded) = write.await?;
+            done.usn = more.usn;
+            done.changed += more.changed;
+            done.own_since = done.own_since.filter(|_| more.changed == 0);
+        }
+        Ok(done)
+    }
+    /// Rows with a greater change number, in its order, and whether there are more. No more rows are read after about `max_bytes`.
+    pub async fn pull(
+        &self,
+        user: UserId,
+        since: u64,
+        limit: u32,
+        max_bytes: usize,
+    ) -> DomainResult<(Vec<(u64, Row)>, bool)> {
+        self.read("pull", move |tx| {
+            // One look tells a device that is up to date that it is.
+            if tx.usn(user)?.ok_or(DomainError::NoAccount(user))? <= since {
+                return Ok((Vec::new(), false));
+            }
+            Ok(tx.rows_since(user, since, limit, max_bytes)?)
+        })
+        .await
+    }
+    /// The learner's change number.
+    pub async fn usn(&self, user: UserId) -> DomainResult<u64> {
+        let found = self.read("usn", move |tx| tx.usn(user)).await?;
+        found.ok_or(DomainError::NoAccount(user))
+    }
+    /// Progress and sessions on a course or story.
+    pub async fn progress(
+        &self,
+        user: UserId,
+        root: &Slug,
+    ) -> DomainResult<(Vec<Progress>, Vec<Session>)> {
+        let root = root.clone();
+        Ok(self.read("progress", move |tx| tx.progress_below(user, &root)).await?)
+    }
+}

@@ -1,0 +1,74 @@
+//! How a search query is looked up: all words must match, ignoring case and accents; the last one also matches as a prefix. Scripts
+//! without spaces between words (Chinese, Japanese, Thai ...) are searched by trigrams, and one or two of their characters by a scan.
+
+use carrel_model::wire::SearchHit;
+
+use super::DomainResult;
+use crate::store::{Listed, SearchPlan, Store};
+
+/// The most words of a query that count.
+const MAX_WORDS: usize = 16;
+
+/// The plan for a query; none if there is no word in it.
+pub fn plan(q: &str) -> Option<SearchPlan> {
+    let words: Vec<String> = q
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .take(MAX_WORDS)
+        .map(str::to_owned)
+        .collect();
+    let last_is_prefix = words.last()?.chars().count() > 1;
+    if !words.iter().any(|w| w.chars().any(is_unspaced)) {
+        return Some(SearchPlan::Words { words, last_is_prefix });
+    }
+    if words.iter().all(|w| w.chars().count() >= 3) {
+        return Some(SearchPlan::Trigrams(words));
+    }
+    Some(SearchPlan::Scan(words))
+}
+
+/// Scripts that put no spaces between words.
+fn is_unspaced(c: char) -> bool {
+    matches!(c as u32,
+        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x9FFF
+        | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+}
+
+impl Store {
+    /// Passages by relevance. A course and its sections may both be among the hits.
+    pub async fn search(
+        &self,
+        q: &str,
+        offset: u64,
+        limit: u32,
+    ) -> DomainResult<Listed<SearchHit>> {
+        let Some(plan) = plan(q) else { return Ok(Listed { items: Vec::new(), total: 0 }) };
+        Ok(self.read("search", move |tx| tx.search(&plan, offset, limit)).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_becomes_words_trigrams_or_a_scan() {
+        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let words = |list: &[&str], last_is_prefix| {
+            Some(SearchPlan::Words { words: own(list), last_is_prefix })
+        };
+        for (q, expected) in [
+            ("rivi", words(&["rivi"], true)),
+            ("Boucle de la rivière!", words(&["Boucle", "de", "la", "rivière"], true)),
+            ("plan B", words(&["plan", "B"], false)),
+            ("为什么", Some(SearchPlan::Trigrams(own(&["为什么"])))),
+            ("弯曲", Some(SearchPlan::Scan(own(&["弯曲"])))),
+            ("为什么 弯", Some(SearchPlan::Scan(own(&["为什么", "弯"])))),
+            ("", None),
+            ("\" * ( )", None),
+            ("\" OR NOT * ( ) : ^ NEAR", words(&["OR", "NOT", "NEAR"], true)),
+        ] {
+            assert_eq!(plan(q), expected, "{q}");
+        }
+    }
+}

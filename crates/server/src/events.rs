@@ -1,0 +1,140 @@
+//! Events of committed writes: they wake the event streams of a learner's devices.
+//!
+//! `Store` publishes an event when its transaction is committed. `EventHub` serves the streams of this process; a bus for several
+//! processes also passes events on to the others (PostgreSQL: LISTEN and NOTIFY).
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use carrel_model::UserId;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+/// What a committed transaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The learner has rows up to the change number `usn`. `from`: the sign-in that wrote them.
+    RowsChanged { user: UserId, usn: u64, from: Option<Uuid> },
+    /// The sign-in is over: its streams end.
+    SignInEnded { user: UserId, sign_in: Uuid },
+}
+
+impl Event {
+    fn user(self) -> UserId {
+        match self {
+            Self::RowsChanged { user, .. } | Self::SignInEnded { user, .. } => user,
+        }
+    }
+}
+
+/// Carries events to the streams that are open.
+pub trait EventBus: Send + Sync + 'static {
+    /// Returns at once. Without a listener nothing is lost: the rows are in the store.
+    fn publish(&self, event: Event);
+    /// Opens a stream. If the learner has `MAX_STREAMS`, it replaces the oldest one of the same sign-in: a client that reconnects before
+    /// the server has noticed the end of its last connection is not refused. None if there is none to replace.
+    fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription>;
+}
+
+/// How many streams one learner may hold open.
+pub const MAX_STREAMS: usize = 16;
+/// Events that a slow stream may be behind.
+const CAPACITY: usize = 64;
+
+/// What a stream receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Event(Event),
+    /// The stream with this id ends: a newer one of the same sign-in replaced it.
+    Replaced(u64),
+}
+
+/// The bus of one process: one channel for each learner with an open stream. Clones share it.
+#[derive(Default, Clone)]
+pub struct EventHub {
+    channels: Arc<Mutex<HashMap<UserId, Channel>>>,
+    next_stream: Arc<AtomicU64>,
+}
+
+struct Channel {
+    sender: broadcast::Sender<Signal>,
+    /// The open streams, the oldest first.
+    streams: Vec<(u64, Uuid)>,
+}
+
+/// An open stream; closed when it is dropped.
+pub struct Subscription {
+    hub: EventHub,
+    user: UserId,
+    pub id: u64,
+    pub signals: broadcast::Receiver<Signal>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut channels = self.hub.lock();
+        if let Some(channel) = channels.get_mut(&self.user) {
+            channel.streams.retain(|(id, _)| *id != self.id);
+            if channel.streams.is_empty() {
+                channels.remove(&self.user);
+            }
+        }
+    }
+}
+
+impl EventBus for EventHub {
+    fn publish(&self, event: Event) {
+        if let Some(channel) = self.lock().get(&event.user()) {
+            let _ = channel.sender.send(Signal::Event(event));
+        }
+    }
+    fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
+        let mut channels = self.lock();
+        let channel = channels.entry(user).or_insert_with(|| Channel {
+            sender: broadcast::channel(CAPACITY).0,
+            streams: Vec::new(),
+        });
+        if channel.streams.len() >= MAX_STREAMS {
+            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in)?;
+            let (replaced, _) = channel.streams.remove(oldest);
+            let _ = channel.sender.send(Signal::Replaced(replaced));
+        }
+        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
+        channel.streams.push((id, sign_in));
+        let signals = channel.sender.subscribe();
+        Some(Subscription { hub: self.clone(), user, id, signals })
+    }
+}
+
+impl EventHub {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, Channel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_stream_of_a_sign_in_takes_the_place_of_its_oldest() {
+        let hub = EventHub::default();
+        let user = UserId::from_u128(1);
+        let (laptop, tablet) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut open: Vec<_> =
+            (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).expect("a stream")).collect();
+        assert!(hub.subscribe(user, tablet).is_none());
+        let newest = hub.subscribe(user, laptop).expect("a stream");
+        assert_eq!(open[0].signals.try_recv(), Ok(Signal::Replaced(open[0].id)));
+        drop(open.remove(0));
+        drop(open.remove(0));
+        assert!(hub.subscribe(user, tablet).is_some());
+        drop((open, newest));
+        assert!(hub.lock().is_empty());
+    }
+}

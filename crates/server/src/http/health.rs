@@ -1,0 +1,82 @@
+//! `/health`: whether the server can do its work, for load balancers and monitoring. Cheap, and without secrets.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{App, catalogue::json_text, layers::OwnBody};
+
+/// How long the database may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// A job that is due for longer than this is late.
+const LATE_MS: i64 = 3_600_000;
+
+/// What the server can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// The database answers, and there is space on the disk.
+    pub ok: bool,
+    pub version: String,
+    pub database_ok: bool,
+    /// There are more than `minFreeBytes` free.
+    pub disk_ok: bool,
+    /// On the disk of the data folder; null: not known.
+    pub free_bytes: Option<u64>,
+    pub min_free_bytes: u64,
+    /// Jobs whose last try failed.
+    pub failing_jobs: Vec<String>,
+    /// Jobs that are due for more than an hour, and that nobody runs.
+    pub late_jobs: Vec<String>,
+}
+
+/// Whether the server can do its work.
+#[utoipa::path(get, path = "/health", tag = "server",
+    responses((status = 200, body = Health), (status = 503, body = Health, description = "it cannot")))]
+pub async fn health(State(app): State<App>) -> Response {
+    let health = look(&app).await;
+    let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::to_string(&health).unwrap_or_default();
+    let mut reply = (status, json_text(body, "no-store")).into_response();
+    reply.extensions_mut().insert(OwnBody);
+    reply
+}
+
+async fn look(app: &App) -> Health {
+    let now_ms = app.clock.now_ms();
+    let jobs = tokio::time::timeout(TIMEOUT, app.store.jobs()).await;
+    let jobs = match jobs {
+        Ok(Ok(jobs)) => Some(jobs),
+        Ok(Err(e)) => {
+            tracing::error!(error = %e, "the database does not answer");
+            None
+        }
+        Err(_) => None,
+    };
+    let folder = app.data_dir.clone();
+    let free = tokio::task::spawn_blocking(move || fs4::available_space(folder).ok());
+    let free_bytes = free.await.ok().flatten();
+    let min_free_bytes = app.settings.min_free_disk_mib.saturating_mul(1024 * 1024);
+    let disk_ok = free_bytes.is_none_or(|free| free > min_free_bytes);
+    let named = |is: &dyn Fn(&crate::store::tx::JobRow) -> bool| -> Vec<String> {
+        jobs.iter().flatten().filter(|j| is(j)).map(|j| j.name.clone()).collect()
+    };
+    Health {
+        ok: jobs.is_some() && disk_ok,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        database_ok: jobs.is_some(),
+        disk_ok,
+        free_bytes,
+        min_free_bytes,
+        failing_jobs: named(&|job| !job.error.is_empty()),
+        late_jobs: named(&|job| {
+            job.due_ms < now_ms.saturating_sub(LATE_MS) && job.lease_until_ms < now_ms
+        }),
+    }
+}

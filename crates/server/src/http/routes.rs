@@ -1,0 +1,72 @@
+//! The table of routes: which handler answers which method and path, and who may call it.
+//!
+//! The OpenAPI document, its `security` and the tests of access are made from this table; method and path of a route are written once, at
+//! its handler.
+
+use axum::http::Method;
+use utoipa_axum::routes;
+
+use super::{
+    access::{Access, Entry},
+    auth, blobs, catalogue, health, learner, openapi, start_page, sync,
+};
+
+/// All routes.
+pub(super) fn table() -> Vec<Entry> {
+    use Access::{Catalogue, Public, SignedIn};
+    vec![
+        Entry::new(Public, routes!(start_page::start_page)),
+        Entry::new(Public, routes!(health::health)),
+        Entry::new(Public, routes!(openapi::document)),
+        Entry::new(Public, routes!(catalogue::meta)),
+        Entry::new(Public, routes!(auth::register)),
+        Entry::new(Public, routes!(auth::login)),
+        Entry::new(Public, routes!(auth::refresh)),
+        Entry::new(Public, routes!(auth::logout)),
+        Entry::new(SignedIn, routes!(auth::adopt)),
+        Entry::new(Catalogue, routes!(catalogue::courses)),
+        Entry::new(Catalogue, routes!(catalogue::course)),
+        Entry::new(Catalogue, routes!(catalogue::course_manifest)),
+        Entry::new(SignedIn, routes!(learner::enrol, learner::leave)),
+        Entry::new(Catalogue, routes!(catalogue::stories)),
+        Entry::new(Catalogue, routes!(catalogue::story)),
+        Entry::new(Catalogue, routes!(catalogue::story_manifest)),
+        Entry::new(Catalogue, routes!(catalogue::search)),
+        Entry::new(Catalogue, routes!(blobs::blob)),
+        Entry::new(SignedIn, routes!(learner::update_progress)),
+        Entry::new(SignedIn, routes!(learner::progress)),
+        Entry::new(SignedIn, routes!(sync::push)),
+        Entry::new(SignedIn, routes!(sync::pull)),
+        Entry::new(SignedIn, routes!(sync::epoch)),
+        Entry::new(SignedIn, routes!(sync::events)),
+    ]
+}
+
+/// One route, for tests.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: Method,
+    /// With `{name}` for parameters.
+    pub path: String,
+    pub access: Access,
+}
+
+/// Every route of the table.
+pub fn listed() -> Vec<Route> {
+    let mut all = Vec::new();
+    for Entry { access, paths, .. } in table() {
+        for (path, item) in paths.paths {
+            let operations = [
+                (Method::GET, item.get),
+                (Method::POST, item.post),
+                (Method::PUT, item.put),
+                (Method::PATCH, item.patch),
+                (Method::DELETE, item.delete),
+            ];
+            for method in operations.into_iter().filter_map(|(m, operation)| operation.map(|_| m)) {
+                all.push(Route { method, path: path.clone(), access });
+            }
+        }
+    }
+    all
+}

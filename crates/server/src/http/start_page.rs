@@ -1,0 +1,83 @@
+//! The page at `/`: which server this is, and its address to scan or to type into the app. Without scripts.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header, uri::Authority},
+    response::{Html, IntoResponse, Response},
+};
+use qrcode::{QrCode, render::svg};
+
+use super::App;
+
+/// Pixels of the code with its margin.
+const CODE_SIZE: u32 = 240;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:1.1rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-content:center;\
+text-align:center;background:#faf8f4;color:#1d1b18}\
+h1{font-size:1.6rem;margin:0 1rem}\
+p{margin:.5rem 1rem}\
+svg{background:#fff;border-radius:12px;margin:1rem auto;display:block}\
+code{font-size:1.25rem;overflow-wrap:anywhere}\
+small{opacity:.7}\
+@media(prefers-color-scheme:dark){body{background:#191714;color:#f1ece4}}";
+
+/// The start page.
+#[utoipa::path(get, path = "/", tag = "server",
+    responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
+pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response {
+    let address = address(&app, &headers);
+    // Allows this one style element, and nothing else.
+    let nonce = crate::clock::new_id().simple().to_string();
+    let page = page(&app.settings.name, address.as_deref(), &nonce);
+    let mut reply = Html(page).into_response();
+    let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'");
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}
+
+/// The address of the settings, or the one that the browser used.
+fn address(app: &App, headers: &HeaderMap) -> Option<String> {
+    if !app.settings.address.is_empty() {
+        return Some(app.settings.address.clone());
+    }
+    let host: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
+    // A name and a password do not belong in an address.
+    let scheme = if app.settings.behind_tls { "https" } else { "http" };
+    (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}"))
+}
+
+fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
+    let (name, version) = (escaped(name), env!("CARGO_PKG_VERSION"));
+    let how = match address {
+        Some(address) => format!(
+            "<p>Scan this code with the Carrel app, or type the address:</p>{}<p><code>{}</code></p>",
+            code(address),
+            escaped(address)
+        ),
+        None => "<p>Type the address of this page into the Carrel app.</p>".to_owned(),
+    };
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{name}</title>\
+         <style nonce=\"{nonce}\">{STYLE}</style></head>\
+         <body><main><h1>{name}</h1>{how}<p><small>Carrel server {version}</small></p></main></body></html>"
+    )
+}
+
+/// The QR code as an SVG element; empty if the text is too long for one.
+pub fn code(text: &str) -> String {
+    let Ok(code) = QrCode::new(text) else { return String::new() };
+    let image = code.render::<svg::Color<'_>>().min_dimensions(CODE_SIZE, CODE_SIZE).build();
+    // Inside a page an XML declaration is an error.
+    let element = image.find("<svg").map_or("", |start| &image[start..]);
+    element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

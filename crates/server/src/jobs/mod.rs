@@ -1,0 +1,172 @@
+//! Work that the server does by schedule: each job and the runner, which leases one due job after the other.
+//!
+//! Not here: when a job is due and who may run it (`domain::jobs`).
+
+mod backup;
+mod clean_up;
+mod purge;
+mod render;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    data_dir::DataDir,
+    domain::jobs::{LEASE_MS, Leased, Schedule},
+    error::Error,
+    store::tx::JobRow,
+};
+
+/// One kind of work. A job that is begun again after a failure or a death continues where that is possible, and harms nothing.
+#[async_trait]
+pub trait Job: Send + Sync {
+    /// One word, as on the command line.
+    fn name(&self) -> &'static str;
+    /// How often it is run; none: only when it is asked for.
+    fn every_ms(&self) -> Option<i64>;
+    /// Returns what it did, in a few words.
+    async fn run(&self, data: &DataDir) -> Result<String, Error>;
+}
+
+const HOUR_MS: i64 = 3_600_000;
+/// How often the runner looks for due jobs.
+const POLL: Duration = Duration::from_secs(30);
+
+/// The jobs of a server with these settings.
+fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
+    let settings = &data.config.settings;
+    vec![
+        Box::new(purge::Purge),
+        Box::new(clean_up::CleanUp { keep_hours: settings.keep_unused_blobs_hours }),
+        Box::new(render::Render),
+        Box::new(backup::ScheduledBackup {
+            every_ms: settings.backup.every_ms(),
+            folder: settings
+                .backup_dir
+                .clone()
+                .unwrap_or_else(|| data.config.data_dir.join("scheduled-backups")),
+            kept: settings.backups_kept.max(1),
+        }),
+    ]
+}
+
+/// What became of a job that this process ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    pub name: String,
+    pub result: Result<String, String>,
+}
+
+/// Runs jobs in this process.
+pub struct Runner {
+    data: Arc<DataDir>,
+    jobs: Vec<Box<dyn Job>>,
+    /// Random: tells processes apart.
+    worker: String,
+}
+
+impl Runner {
+    pub fn new(data: Arc<DataDir>) -> Self {
+        let jobs = all(&data);
+        Self::with(data, jobs)
+    }
+    /// The same with other jobs.
+    pub fn with(data: Arc<DataDir>, jobs: Vec<Box<dyn Job>>) -> Self {
+        Self { data, jobs, worker: crate::clock::new_id().simple().to_string() }
+    }
+    fn now_ms(&self) -> i64 {
+        self.data.config.clock.now_ms()
+    }
+    /// Brings the stored schedule up to date with the settings.
+    pub async fn schedule(&self) -> Result<(), Error> {
+        let schedule: Vec<Schedule> = self.jobs.iter().map(|j| (j.name(), j.every_ms())).collect();
+        Ok(self.data.store.schedule_jobs(schedule, self.now_ms()).await?)
+    }
+    /// Runs the first due job that no other process runs. None if there is none.
+    pub async fn run_due(&self) -> Result<Option<Ran>, Error> {
+        match self.data.store.lease_due_job(&self.worker, self.now_ms()).await? {
+            Some(leased) => self.run(leased).await.map(Some),
+            None => Ok(None),
+        }
+    }
+    /// Runs one job now. `Refused` if there is no such job, or another process runs it.
+    pub async fn run_named(&self, name: &str) -> Result<Ran, Error> {
+        self.schedule().await?;
+        match self.data.store.lease_job(name, &self.worker, self.now_ms()).await? {
+            Leased::Ok(leased) => self.run(leased).await,
+            Leased::Unknown => {
+                let names: Vec<&str> = self.jobs.iter().map(|j| j.name()).collect();
+                Err(Error::Refused(format!(
+                    "there is no job {name:?}; hint: the jobs are {}",
+                    names.join(", ")
+                )))
+            }
+            Leased::Elsewhere { until_ms } => {
+                let minutes = (until_ms - self.now_ms()).max(0) / 60_000 + 1;
+                Err(Error::Refused(format!(
+                    "another process runs {name:?}; hint: if it was killed, try again in {minutes} minutes"
+                )))
+            }
+        }
+    }
+    /// Runs due jobs until the server stops. A job that runs then is left: its lease ends, and it is begun again.
+    pub async fn serve(self, stopping: CancellationToken) {
+        let work = async {
+            loop {
+                match self.run_due().await {
+                    Ok(Some(_)) => continue,
+                    Ok(None) => {}
+                    Err(e) => tracing::error!(error = %e, "jobs cannot be run"),
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        if let Err(e) = self.schedule().await {
+            tracing::error!(error = %e, "jobs cannot be scheduled");
+        }
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    async fn run(&self, leased: JobRow) -> Result<Ran, Error> {
+        let name = leased.name.clone();
+        let Some(job) = self.jobs.iter().find(|j| j.name() == name) else {
+            let error = "this release does not know the job".to_owned();
+            self.data.store.finish_job(&leased, None, Err(error.clone()), self.now_ms()).await?;
+            return Ok(Ran { name, result: Err(error) });
+        };
+        let run = std::panic::AssertUnwindSafe(job.run(&self.data)).catch_unwind();
+        let result = tokio::select! {
+            ended = run => match ended {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(e)) => Err(e.to_string()),
+                Err(_) => Err("it panicked".to_owned()),
+            },
+            () = self.keep_lease(&leased) => Err("another process has taken it over".to_owned()),
+        };
+        match &result {
+            Ok(done) => tracing::info!(job.name = name, job.result = done, "job done"),
+            Err(e) => tracing::error!(job.name = name, error = e, "job failed"),
+        }
+        let reported = result.clone().map(drop);
+        self.data.store.finish_job(&leased, job.every_ms(), reported, self.now_ms()).await?;
+        Ok(Ran { name, result })
+    }
+    /// Extends a lease until another process has it.
+    async fn keep_lease(&self, leased: &JobRow) {
+        let mut tick = tokio::time::interval(Duration::from_millis(LEASE_MS.unsigned_abs() / 3));
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            // A store that does not answer is not a reason to stop: the result is only reported if the lease is still ours.
+            if let Ok(false) = self.data.store.extend_lease(leased, self.now_ms()).await {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Deletes sign-ins whose tokens have expired, and notes about attempts that take no more answers.
+
+use async_trait::async_trait;
+
+use super::{HOUR_MS, Job};
+use crate::{data_dir::DataDir, error::Error};
+
+/// Rows of one transaction.
+const BATCH: u32 = 1_000;
+
+pub struct Purge;
+
+#[async_trait]
+impl Job for Purge {
+    fn name(&self) -> &'static str {
+        "purge"
+    }
+    fn every_ms(&self) -> Option<i64> {
+        Some(HOUR_MS)
+    }
+    async fn run(&self, data: &DataDir) -> Result<String, Error> {
+        let rows = data.store.purge_all(data.config.clock.now_ms(), BATCH).await?;
+        Ok(format!("{rows} rows deleted"))
+    }
+}

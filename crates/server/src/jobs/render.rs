@@ -1,0 +1,58 @@
+//! Derives publications again from their manifests, if another release derived them: so what a new release tells of a course reaches
+//! those that were published before.
+
+use async_trait::async_trait;
+use carrel_model::{Slug, content::SignedManifest};
+
+use super::{HOUR_MS, Job};
+use crate::{
+    data_dir::DataDir,
+    error::Error,
+    publish::render,
+    store::{Kind, StoreError},
+};
+
+pub struct Render;
+
+#[async_trait]
+impl Job for Render {
+    fn name(&self) -> &'static str {
+        "render"
+    }
+    fn every_ms(&self) -> Option<i64> {
+        Some(24 * HOUR_MS)
+    }
+    async fn run(&self, data: &DataDir) -> Result<String, Error> {
+        let (mut done, mut failed) = (0, 0);
+        let mut after: Option<(Kind, Slug)> = None;
+        loop {
+            let some = data.store.rendered_by_others(after.clone()).await?;
+            let Some(last) = some.last() else { break };
+            after = Some(last.clone());
+            for (kind, id) in some {
+                match again(data, kind, &id).await {
+                    Ok(()) => done += 1,
+                    // One that cannot be derived never blocks the others.
+                    Err(e) => {
+                        failed += 1;
+                        tracing::error!(publication.id = %id, error = %e, "not derived again");
+                    }
+                }
+            }
+        }
+        match failed {
+            0 => Ok(format!("{done} publications derived again")),
+            n => Err(Error::Refused(format!("{n} of {} publications failed", done + n))),
+        }
+    }
+}
+
+async fn again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error> {
+    let Some(published) = data.store.published(kind, id).await? else { return Ok(()) };
+    let signed: SignedManifest = serde_json::from_str(&published.manifest)
+        .map_err(|e| StoreError::unreadable("manifest", e))?;
+    let publication = render(data, signed).await?;
+    // Published anew meanwhile: that was derived by this release.
+    data.store.replace(publication, published.version, data.config.clock.now_ms()).await?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Why a store did not do what was asked, without the types of any engine.
+
+use std::fmt;
+
+use carrel_model::ErrorCode;
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Why a store did not do what was asked. An engine translates its own errors into these.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Busy, closed, or the transaction was not committed: the same call may work later.
+    #[error("{0}")]
+    Unavailable(Reason),
+    /// No space is left for the database.
+    #[error("{0}")]
+    Full(Reason),
+    /// A key is in use already.
+    #[error("{0}")]
+    Conflict(Reason),
+    /// The database or a stored value is damaged.
+    #[error("{0}")]
+    Corrupt(Reason),
+    #[error("{0}")]
+    Internal(Reason),
+}
+
+/// What failed, and what an administrator can do about it (empty: nothing to add).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    pub message: String,
+    pub hint: &'static str,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<String> for Reason {
+    fn from(message: String) -> Self {
+        Self { message, hint: "" }
+    }
+}
+
+impl StoreError {
+    pub fn closed() -> Self {
+        Self::Unavailable("the store is closed".to_owned().into())
+    }
+    /// A stored value that no release wrote.
+    pub fn unreadable(what: &str, problem: impl fmt::Display) -> Self {
+        Self::Corrupt(format!("stored {what} cannot be read: {problem}").into())
+    }
+    /// The code for replies and exit statuses. A full disk is not the client's to solve: it comes back later.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unavailable(_) | Self::Full(_) => ErrorCode::Unavailable,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::Corrupt(_) | Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unavailable(r)
+            | Self::Full(r)
+            | Self::Conflict(r)
+            | Self::Corrupt(r)
+            | Self::Internal(r) => r.hint,
+        }
+    }
+}

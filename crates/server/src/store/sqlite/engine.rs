@@ -1,0 +1,140 @@
+//! A database as one thing: open, copy, check, restore.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use carrel_model::BlobHash;
+use carrel_sqlite::{Migrated, Migration, Options};
+use rusqlite::Connection;
+
+use super::{SqliteTransactions, accounts, fact, set_fact};
+use crate::store::{CopyFacts, Engine, OpenOptions, Opened, Result, StoreError, facts};
+
+macro_rules! migration {
+    ($number:literal, $name:literal, $file:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sql: include_str!(concat!("../../../../../migrations/server-sqlite/", $file, ".sql")),
+        }
+    };
+}
+
+/// The schema of a server database.
+pub const MIGRATIONS: &[Migration] = &[
+    migration!(1, "rows", "0001_rows"),
+    migration!(2, "server", "0002_server"),
+    migration!(3, "accounts", "0003_accounts"),
+    migration!(4, "limits", "0004_limits"),
+    migration!(5, "attempt_limits", "0005_attempt_limits"),
+    migration!(6, "jobs", "0006_jobs"),
+    migration!(7, "publications", "0007_publications"),
+];
+
+/// The name of the database file in its folder.
+pub const FILE: &str = "server.db";
+const LOG: &str = "server.db-wal";
+const INDEX: &str = "server.db-shm";
+
+/// One file in the data folder.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SqliteEngine;
+
+impl Engine for SqliteEngine {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+    fn file(&self) -> &'static str {
+        FILE
+    }
+    fn side_files(&self) -> &'static [&'static str] {
+        &[LOG, INDEX]
+    }
+    fn exists(&self, folder: &Path) -> bool {
+        folder.join(FILE).metadata().is_ok_and(|m| m.len() > 0)
+    }
+    fn open(&self, folder: &Path, options: OpenOptions) -> Result<Opened> {
+        let conn = open_file(&folder.join(FILE), &folder.join("backups"), options.now_ms)?;
+        let token_salt = fact(&conn, facts::TOKEN_SALT)?.unwrap_or_default();
+        let transactions =
+            Box::new(SqliteTransactions::new(conn, &folder.join(FILE), options.readers)?);
+        Ok(Opened { transactions, token_salt })
+    }
+    fn copy(&self, folder: &Path, into: &Path) -> Result<()> {
+        let conn = carrel_sqlite::open(&folder.join(FILE), Options::reader())?;
+        Ok(carrel_sqlite::backup(&conn, &into.join(FILE))?)
+    }
+    fn copy_facts(&self, copy: &Path) -> Result<CopyFacts> {
+        let conn = open_copy(copy)?;
+        let mut stmt = conn.prepare("SELECT hash, size FROM blob ORDER BY hash")?;
+        let blobs = stmt.query_map([], |r| {
+            Ok((BlobHash(r.get("hash")?), r.get::<_, i64>("size")?.unsigned_abs()))
+        })?;
+        Ok(CopyFacts {
+            epoch: fact(&conn, facts::EPOCH)?.unwrap_or_default(),
+            blobs: blobs.collect::<rusqlite::Result<_>>()?,
+        })
+    }
+    fn check_copy(&self, copy: &Path) -> Result<()> {
+        Ok(carrel_sqlite::integrity_check(&open_copy(copy)?)?)
+    }
+    fn prepare_restored(&self, folder: &Path, end_sign_ins: bool, now_ms: i64) -> Result<String> {
+        let file = folder.join(FILE);
+        let conn = open_file(&file, &folder.join("backups"), now_ms)?;
+        let epoch = random_text();
+        set_fact(&conn, facts::EPOCH, &epoch)?;
+        if end_sign_ins {
+            conn.execute("DELETE FROM sign_in", [])?;
+            set_fact(&conn, facts::TOKEN_SALT, &random_text())?;
+        }
+        conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        drop(conn);
+        let failed = |action: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::from(carrel_sqlite::Error::Io { action, path, source })
+        };
+        for side in [LOG, INDEX].map(|name| folder.join(name)) {
+            match fs::remove_file(&side) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed("remove", &side)(e));
+                }
+                _ => {}
+            }
+        }
+        File::open(&file).and_then(|f| f.sync_all()).map_err(failed("sync", &file))?;
+        Ok(epoch)
+    }
+}
+
+fn random_text() -> String {
+    crate::clock::new_id().simple().to_string()
+}
+
+/// Opens and migrates the file, and makes sure that it has an epoch and an id.
+pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Connection> {
+    let mut conn =
+        carrel_sqlite::open(path, Options { cache_kib: 32 * 1024, ..Options::default() })?;
+    let Migrated { from, .. } =
+        carrel_sqlite::migrate(&mut conn, MIGRATIONS, Some(backups), now_ms)?;
+    accounts::migrate_login_keys(&mut conn)?;
+    if from == 0 {
+        set_fact(&conn, facts::EPOCH, &random_text())?;
+    }
+    // A database of an earlier release gets its id at the first start.
+    if fact(&conn, facts::SERVER_ID)?.is_none() {
+        set_fact(&conn, facts::SERVER_ID, &random_text())?;
+    }
+    Ok(conn)
+}
+
+/// Opens the database in a folder that nobody else uses for reading, without any file beside it.
+fn open_copy(folder: &Path) -> Result<Connection> {
+    let log: PathBuf = folder.join(LOG);
+    if log.metadata().is_ok_and(|m| m.len() > 0) {
+        let message = format!("{log:?}: the copy is not finished: it has a write-ahead log");
+        return Err(StoreError::Corrupt(message.into()));
+    }
+    Ok(carrel_sqlite::open_immutable(&folder.join(FILE))?)
+}

@@ -1,0 +1,135 @@
+//! Courses and stories, the blobs and quizzes that belong to them, and the search index.
+
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{Difficulty, ManifestBlob},
+    wire::{SearchHit, SearchKind},
+};
+
+use crate::store::Result;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Course,
+    Story,
+}
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Course => "course",
+            Self::Story => "story",
+        }
+    }
+}
+
+/// Which publications, and which page of them.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// What to search titles, descriptions and tags for; none: all, by title.
+    pub search: Option<SearchPlan>,
+    pub difficulty: Option<Difficulty>,
+    pub level: Option<u8>,
+    pub category: Option<String>,
+    pub lang: Option<String>,
+    pub offset: u64,
+    pub limit: u32,
+}
+
+/// How a query is looked up. Made by `domain::search`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchPlan {
+    /// All words, ignoring case and accents; with `last_is_prefix` the last one also matches as a prefix.
+    Words { words: Vec<String>, last_is_prefix: bool },
+    /// All texts as substrings of at least three characters.
+    Trigrams(Vec<String>),
+    /// All texts as substrings, by a scan.
+    Scan(Vec<String>),
+}
+
+/// A course or story with everything that is derived from its manifest. Replies are JSON text, ready to send.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    pub kind: Kind,
+    pub id: Slug,
+    pub title: String,
+    pub lang: String,
+    pub category: String,
+    pub difficulty: Option<Difficulty>,
+    pub level: u8,
+    pub summary: String,
+    pub reply: String,
+    /// JSON of `SignedManifest`.
+    pub manifest: String,
+    pub version: BlobHash,
+    pub blobs: Vec<ManifestBlob>,
+    pub quizzes: Vec<PublishedQuiz>,
+    pub passages: Vec<Passage>,
+    /// What derived all this from the manifest.
+    pub rendered_by: String,
+}
+
+/// A compiled quiz: `body` is the JSON of `content::Quiz` whose hash is `hash`.
+#[derive(Debug, Clone)]
+pub struct PublishedQuiz {
+    pub hash: BlobHash,
+    pub item: ItemId,
+    pub body: String,
+}
+
+/// A text to search.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    pub kind: SearchKind,
+    pub item: ItemId,
+    pub lang: String,
+    pub title: String,
+    pub text: String,
+}
+
+/// The replies of one publication.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub reply: String,
+    pub manifest: String,
+    pub version: BlobHash,
+    pub rendered_by: String,
+}
+
+/// Part of a list, and how long the whole is.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    pub total: u64,
+}
+
+pub trait CatalogueTx {
+    /// Inserts or replaces a publication and everything that belongs to it. Quizzes of earlier versions stay: attempts are graded by
+    /// the quiz as it was when they began. `revision`: of the catalogue, for the order of the versions of a quiz.
+    fn put_publication(&self, publication: &Publication, revision: u64, now_ms: i64) -> Result<()>;
+    /// Deletes a publication. Its quizzes stay, and its blobs until they are collected. False if there is none.
+    fn delete_publication(&self, kind: Kind, id: &Slug) -> Result<bool>;
+    fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>>;
+    /// Publications that another release derived: at most `limit`, by kind and id, after `after`.
+    fn rendered_by_others(
+        &self,
+        rendered_by: &str,
+        after: Option<&(Kind, Slug)>,
+        limit: u32,
+    ) -> Result<Vec<(Kind, Slug)>>;
+    /// Notes for each blob whether a publication has it, and forgets those that none has had since `before_ms`. Returns how many.
+    fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64>;
+    fn has_course(&self, id: &Slug) -> Result<bool>;
+    /// Summaries (JSON each), by title; by relevance if there is a search.
+    fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>>;
+    fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>>;
+    fn blobs(&self) -> Result<Vec<ManifestBlob>>;
+    /// The JSON of the quiz with this hash at this place.
+    fn quiz(&self, hash: BlobHash, item: &ItemId) -> Result<Option<String>>;
+    /// The JSON of the version of a quiz that was published last; `preferred` if that is not known.
+    fn latest_quiz(&self, item: &ItemId, preferred: BlobHash) -> Result<Option<String>>;
+}
+
+pub trait SearchTx {
+    /// Passages by relevance. A course and its sections may both be among the hits.
+    fn search(&self, plan: &SearchPlan, offset: u64, limit: u32) -> Result<Listed<SearchHit>>;
+}

@@ -1,0 +1,31 @@
+//! What a transaction can do, by subject. The rules in `domain` are written over these traits; an engine implements them in its SQL.
+//!
+//! Calls are synchronous and coarse: one call is one statement or one batch of them, never one column. An engine whose driver is
+//! asynchronous runs a transaction on a blocking thread.
+
+mod accounts;
+mod catalogue;
+mod jobs;
+mod rows;
+mod sessions;
+
+pub use accounts::{AccountTx, LoginKeys, StoredAccount};
+pub use catalogue::{
+    CatalogueTx, Filter, Kind, Listed, Passage, Publication, Published, PublishedQuiz, SearchPlan,
+    SearchTx,
+};
+pub use jobs::{JobRow, JobTx};
+pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
+pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
+
+use super::Result;
+
+/// Named values of the database: epoch, server id, revision of the catalogue.
+pub trait FactTx {
+    fn fact(&self, name: &'static str) -> Result<Option<String>>;
+    fn set_fact(&self, name: &'static str, value: &str) -> Result<()>;
+}
+
+/// Everything a transaction can do.
+pub trait Tx: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx {}
+impl<T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx> Tx for T {}

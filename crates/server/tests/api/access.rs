@@ -1,0 +1,156 @@
+//! Who may call what: every route of the table against its access. A new route is tested without a line here.
+
+use std::collections::BTreeMap;
+
+use axum::http::{Method, StatusCode};
+use carrel_model::{ErrorCode, wire::Role};
+use carrel_server::{
+    Settings,
+    domain::accounts::NewAccount,
+    http::{
+        self, SignedInUser,
+        access::{Access, Entry, Permission},
+        routes::{Route, listed},
+    },
+};
+use serde_json::{Value, json};
+use utoipa_axum::routes;
+
+use super::support::{NOW, PASSWORD, World};
+
+/// The path with something valid for each parameter.
+fn uri(route: &Route) -> String {
+    route
+        .path
+        .replace("{id}", "x")
+        .replace("{hash}", &"ab".repeat(32))
+        .replace("{userId}", "00000000-0000-0000-0000-000000000001")
+        .replace("{courseId}", "x")
+}
+
+#[tokio::test]
+async fn every_route_is_there_and_checks_its_access() {
+    for public_catalogue in [true, false] {
+        let w = World::with(Settings { public_catalogue, ..Settings::default() });
+        let noor = w.learner("noor").await;
+        for route in listed() {
+            let needs_sign_in = match route.access {
+                Access::Public => false,
+                Access::Catalogue => !public_catalogue,
+                Access::SignedIn | Access::Staff(_) => true,
+            };
+            for token in ["", "not a token"] {
+                let reply = w.call(route.method.clone(), &uri(&route), token, None).await;
+                let is_refused = reply.status == StatusCode::UNAUTHORIZED;
+                assert_eq!(is_refused, needs_sign_in, "{route:?} {}", reply.status);
+                if is_refused {
+                    assert_eq!(reply.problem().code, ErrorCode::Unauthenticated, "{route:?}");
+                    assert!(reply.header("www-authenticate").starts_with("Bearer"), "{route:?}");
+                }
+            }
+            let reply = w.call(route.method.clone(), &uri(&route), &noor.access_token, None).await;
+            assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{route:?}");
+            assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{route:?}");
+            let is_staff = matches!(route.access, Access::Staff(_));
+            // A student may also be refused by the handler: the progress of another learner.
+            assert!(!is_staff || reply.status == StatusCode::FORBIDDEN, "{route:?}");
+            let no_such_route = reply.status == StatusCode::NOT_FOUND
+                && reply.problem().detail == "there is no such address";
+            assert!(!no_such_route, "{route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_405_and_other_addresses_404() {
+    let w = World::new();
+    let mut methods: BTreeMap<String, Vec<Method>> = BTreeMap::new();
+    for route in listed() {
+        methods.entry(uri(&route)).or_default().push(route.method);
+    }
+    for (uri, there) in methods {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            if !there.contains(&method) {
+                let reply = w.call(method.clone(), &uri, "", None).await;
+                assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {uri}");
+                reply.problem();
+            }
+        }
+    }
+    for uri in ["/api", "/api/", "/api/courses/", "/api/users", "/api/sync", "/API/meta", "/x"] {
+        let reply = w.get(uri, "").await;
+        assert_eq!(
+            (reply.status, reply.problem().code),
+            (StatusCode::NOT_FOUND, ErrorCode::NotFound)
+        );
+    }
+}
+
+#[test]
+fn the_document_says_who_may_call_what() {
+    let document: Value = serde_json::to_value(http::openapi()).unwrap();
+    let mut documented = 0;
+    for route in listed() {
+        let operation = &document["paths"][&route.path][route.method.as_str().to_lowercase()];
+        let bearer = json!({"bearer": []});
+        let security = match route.access {
+            Access::Public => Value::Null,
+            Access::Catalogue => json!([{}, bearer]),
+            Access::SignedIn | Access::Staff(_) => json!([bearer]),
+        };
+        assert_eq!(operation["security"], security, "{route:?}");
+        let answers_401 = operation["responses"]["401"].is_object();
+        assert!(answers_401 || route.access == Access::Public, "{route:?}");
+        documented += 1;
+    }
+    let paths = document["paths"].as_object().unwrap();
+    let operations: usize = paths.values().map(|item| item.as_object().unwrap().len()).sum();
+    assert_eq!(operations, documented);
+}
+
+#[utoipa::path(get, path = "/api/test/staff")]
+async fn staff_only(caller: SignedInUser) -> String {
+    caller.user.login
+}
+
+#[utoipa::path(get, path = "/api/test/careless")]
+async fn careless(caller: SignedInUser) -> String {
+    caller.user.login
+}
+
+impl World {
+    async fn with_role(&self, login: &str, role: Role) -> String {
+        let user = http::auth::new_user(login, login, role).unwrap();
+        let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
+        self.data_dir.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();
+        self.sign_in(login, 1).await.access_token
+    }
+}
+
+#[tokio::test]
+async fn staff_routes_ask_for_the_permission_of_the_role() {
+    for (permission, instructor) in [
+        (Permission::ViewLearners, 200),
+        (Permission::ManageCatalogue, 403),
+        (Permission::ManageAccounts, 403),
+    ] {
+        let mut w = World::new();
+        let tokens = [
+            (w.with_role("student", Role::Student).await, 403),
+            (w.with_role("instructor", Role::Instructor).await, instructor),
+            (w.with_role("administrator", Role::Administrator).await, 200),
+            (String::new(), 401),
+        ];
+        // A handler that takes the caller, mounted as public by mistake, is not reachable.
+        let entries = vec![
+            Entry::new(Access::Staff(permission), routes!(staff_only)),
+            Entry::new(Access::Public, routes!(careless)),
+        ];
+        w.router = http::layered(entries, w.data_dir.app().unwrap());
+        for (token, expected) in tokens {
+            let reply = w.get("/api/test/staff", &token).await;
+            assert_eq!(reply.status.as_u16(), expected, "{permission:?}");
+            assert_eq!(w.get("/api/test/careless", &token).await.status.as_u16(), 401);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The SQLite engine: how the tests look into its files, and databases of earlier releases.
+
+use std::{path::Path, sync::Arc};
+
+use axum::http::StatusCode;
+use carrel_model::{
+    Slug,
+    lattice::{Row, Validate},
+    wire::TokenReply,
+};
+use carrel_server::{
+    Config, DataDir,
+    store::{
+        Engine, Kind,
+        sqlite::{FILE, MIGRATIONS, SqliteEngine},
+    },
+};
+use carrel_sqlite::{rows, rusqlite::Connection};
+use serde_json::json;
+
+use super::support::{Fixture, NOW, World, device, fixture};
+
+const MINUTE: i64 = 60_000;
+
+pub struct SqliteFixture;
+
+impl SqliteFixture {
+    fn open(folder: &Path) -> Connection {
+        carrel_sqlite::open(&folder.join(FILE), carrel_sqlite::Options::reader()).unwrap()
+    }
+}
+
+impl Fixture for SqliteFixture {
+    fn engine(&self) -> Arc<dyn Engine> {
+        Arc::new(SqliteEngine)
+    }
+    fn count(&self, folder: &Path, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        Self::open(folder).query_row(&sql, [], |r| r.get(0)).unwrap()
+    }
+    fn drop_table(&self, folder: &Path, table: &str) {
+        let conn = carrel_sqlite::open(&folder.join(FILE), carrel_sqlite::Options::default());
+        conn.unwrap().execute_batch(&format!("DROP TABLE {table}")).unwrap();
+    }
+    fn stored_bytes(&self, folder: &Path) -> i64 {
+        let conn = Self::open(folder);
+        let of = |spec: &rows::TableSpec| -> i64 {
+            let sql = format!("SELECT coalesce(sum({}), 0) FROM {}", rows::size(spec), spec.table);
+            conn.query_row(&sql, [], |r| r.get(0)).unwrap()
+        };
+        rows::SPECS.iter().map(of).sum()
+    }
+    fn epoch(&self, folder: &Path) -> String {
+        let sql = "SELECT value FROM server_fact WHERE name = 'epoch'";
+        Self::open(folder).query_row(sql, [], |r| r.get(0)).unwrap()
+    }
+    fn raw_bytes(&self, folder: &Path) -> Vec<u8> {
+        let mut bytes = std::fs::read(folder.join(FILE)).unwrap();
+        bytes.extend(std::fs::read(folder.join(format!("{FILE}-wal"))).unwrap_or_default());
+        bytes
+    }
+}
+
+/// A database of the release before: lower-case keys, hashes of the bytes as typed, random refresh tokens.
+#[tokio::test]
+async fn accounts_and_sign_ins_of_the_release_before_go_on() {
+    use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
+    let w = World::new();
+    let data = w.dir.path().join("old");
+    std::fs::create_dir(&data).unwrap();
+    let mut conn =
+        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &carrel_server::store::sqlite::MIGRATIONS[..2], None, NOW)
+        .unwrap();
+    conn.execute("INSERT INTO server_fact (name, value) VALUES ('epoch', 'e')", []).unwrap();
+    let decomposed = "cafe\u{301} au lait";
+    let hash = |password: &str| {
+        let salt = SaltString::encode_b64(&[7; 16]).unwrap();
+        Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
+    };
+    let logins = ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}"];
+    for (n, login) in logins.iter().enumerate() {
+        conn.execute(
+            "INSERT INTO account (id, login, login_key, name, role, password, created_ms) VALUES (?1, ?2, ?3, ?2, 'student', ?4, ?5)",
+            (device(n as u128).0.as_bytes(), login, login.to_lowercase(), hash(decomposed), NOW + n as i64),
+        )
+        .unwrap();
+    }
+    let opaque = "an opaque refresh token";
+    conn.execute(
+        "INSERT INTO sign_in (id, user_id, device, device_name, redeemed, redeemed_ms, created_ms) VALUES (?1, ?2, ?3, '', 40, ?4, ?4)",
+        (device(50).0.as_bytes(), device(0).0.as_bytes(), device(9).0.as_bytes(), NOW - 600_000),
+    )
+    .unwrap();
+    for generation in 1..=41_i64 {
+        let token =
+            if generation == 41 { opaque.to_owned() } else { format!("older {generation}") };
+        conn.execute(
+            "INSERT INTO token (hash, sign_in, kind, generation, expires_ms) VALUES (?1, ?2, 'refresh', ?3, ?4)",
+            (blake3::hash(token.as_bytes()).as_bytes(), device(50).0.as_bytes(), generation, NOW + 1_000_000_000),
+        )
+        .unwrap();
+    }
+    drop(conn);
+    std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
+    let config = carrel_server::Config {
+        clock: std::sync::Arc::clone(&w.clock) as _,
+        ..carrel_server::Config::new(&data)
+    };
+    let data_dir = carrel_server::DataDir::open(config).unwrap();
+    let router = carrel_server::http::app(data_dir.app().unwrap());
+    let w = World { data_dir, router, ..w };
+    // Each account is still found by its own login, whoever has the key now; also after the file is opened again.
+    for (n, login) in logins.iter().enumerate() {
+        for password in [decomposed, "caf\u{e9} au lait"] {
+            let body = json!({"login": login, "password": password, "deviceId": device(60)});
+            let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+            assert_eq!(reply.user.id.0, device(n as u128).0, "{login:?}");
+        }
+    }
+    let body = json!({"login": "CAFE\u{301}", "password": decomposed, "deviceId": device(60)});
+    let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+    assert_eq!(reply.user.id.0, device(4).0);
+    let next: TokenReply = w.refresh(opaque).await.ok();
+    let next: TokenReply = w.refresh(&next.refresh_token).await.ok();
+    assert!(w.is_good(&next.access_token).await);
+    assert_eq!(w.refresh("older 3").await.status, StatusCode::UNAUTHORIZED);
+    w.clock.advance(2 * MINUTE);
+    assert_eq!(w.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// What a course consists of is read from its stored manifest.
+#[tokio::test]
+async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = World::new();
+    w.publish().await;
+    let course: Slug = "how-rivers-work".parse().unwrap();
+    let published = w.data_dir.store.published(Kind::Course, &course).await.unwrap().unwrap();
+    let blobs = w.data_dir.store.blobs().await.unwrap();
+    let mut conn =
+        carrel_sqlite::open(&dir.path().join(FILE), carrel_sqlite::Options::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..5], None, 0).unwrap();
+    conn.execute(
+        "INSERT INTO publication (kind, id, title, lang, category, difficulty, level, summary, reply, manifest, version, imported_ms)
+         VALUES ('course', 'how-rivers-work', 'R', 'en', '', '', 0, '{}', '{}', ?1, ?2, 0)",
+        (&published.manifest, published.version.0),
+    )
+    .unwrap();
+    for blob in &blobs {
+        conn.execute(
+            "INSERT INTO blob (hash, size, media_type) VALUES (?1, ?2, '')",
+            (blob.hash.0, blob.size as i64),
+        )
+        .unwrap();
+    }
+    conn.execute("INSERT INTO blob (hash, size, media_type) VALUES (zeroblob(32), 1, '')", [])
+        .unwrap();
+    drop(conn);
+    std::fs::copy(w.folder().join("signing.key"), dir.path().join("signing.key")).unwrap();
+    let data_dir = DataDir::open(Config::new(dir.path())).unwrap();
+    let others = data_dir.store.rendered_by_others(None).await.unwrap();
+    assert_eq!(others, [(Kind::Course, course)]);
+    data_dir.store.delete_unused_blobs(1, 0).await.unwrap();
+    assert_eq!(data_dir.store.delete_unused_blobs(2, 1).await.unwrap(), 1);
+    assert_eq!(data_dir.store.blobs().await.unwrap().len(), blobs.len());
+}
+
+/// A row of 31 MiB that an earlier release stored is cut back when the database is opened, and then like any other.
+#[tokio::test]
+async fn an_over_long_row_of_an_earlier_release_is_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let user = carrel_model::UserId::from_u128(7);
+    {
+        let path = dir.path().join("server.db");
+        let mut conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
+        let old = &carrel_server::store::sqlite::MIGRATIONS[..2];
+        carrel_sqlite::migrate(&mut conn, old, None, 0).unwrap();
+        let run = |sql: &str, extra: &str| {
+            let id = user.0.as_bytes().as_slice();
+            conn.execute(sql, (id, extra)).unwrap();
+        };
+        run(
+            "INSERT INTO account (id, login, login_key, name, role, password, usn, created_ms) VALUES (?1, 'noor', 'noor', ?2, 'student', '', 2, 0)",
+            "Noor",
+        );
+        run("INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL", "e1");
+        let fields: Vec<String> =
+            (0..8_000).map(|n| format!(r#""f{n:05}":"{}""#, "v".repeat(4_000))).collect();
+        let extra = format!("{{{}}}", fields.join(","));
+        run(
+            "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
+            &extra,
+        );
+        // Answers that a newer client submitted while the server did not know the field.
+        let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
+        run(
+            "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",
+            extra,
+        );
+    }
+    // A database without its key is refused.
+    std::fs::write(dir.path().join("signing.key"), format!("{}\n", "7".repeat(64))).unwrap();
+    let data_dir = DataDir::open(Config::new(dir.path())).unwrap();
+    let (rows, more) = data_dir.store.pull(user, 0, 2_000, usize::MAX).await.unwrap();
+    assert!(!more && rows.len() == 2);
+    for (_, row) in &rows {
+        assert_eq!(row.validate(), Ok(()));
+    }
+    let Row::Attempt(attempt) = &rows[1].1 else { panic!("{rows:?}") };
+    assert_eq!(attempt.answers.as_ref().unwrap().values().next().unwrap(), "\"x\"");
+    assert_eq!(attempt.extra.to_text(), r#"{"mood":"keen"}"#);
+    let stored: i64 = {
+        let path = dir.path().join("server.db");
+        let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::reader()).unwrap();
+        let usage = "SELECT row_count, row_bytes FROM learner_usage";
+        let (count, bytes): (i64, i64) =
+            conn.query_row(usage, [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+        assert_eq!((count, bytes), (2, fixture().stored_bytes(dir.path())));
+        bytes
+    };
+    assert!(stored < 100 * 1024, "{stored}");
+}
