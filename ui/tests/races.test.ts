@@ -109,7 +109,7 @@ describe("a command that returns after the page was turned", () => {
   it("a quiz that was handed in finishes its own section", async () => {
     const submitted: string[] = [];
     const body = "b".repeat(64);
-    const props = reactive({ quiz: "how-rivers-work/q", body, title: "Q", course: "how-rivers-work", onsubmitted: () => void submitted.push("first") });
+    const props = reactive({ quiz: "how-rivers-work/q", body, title: "Q", onsubmitted: () => void submitted.push("first") });
     const { target, close } = show(QuizBox as never, props as never);
     await settle();
     target.querySelector<HTMLElement>("button")!.click();

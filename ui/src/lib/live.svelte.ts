@@ -2,6 +2,7 @@
 //! Nothing here polls and nothing knows the network.
 import { untrack } from "svelte";
 import type { Topic } from "./api/types";
+import type { Query } from "./platform/call";
 import { onEvent } from "./platform/events";
 import { asFailure, type CommandFailure } from "./platform/failure";
 
@@ -83,32 +84,36 @@ export class Live<Value> {
 }
 
 /**
- * For a component: loads now, when what `key` reads changes, and when a matching topic arrives.
- * `key` names the question (undefined: ask nothing).
+ * For a component: the reply to a query. Asks when the component is made, when the request changes, and when a change
+ * makes the reply stale (see `stale on` in the registry of crates/commands). No request: asks nothing.
  */
-export function live<Value>(key: () => string | undefined, load: () => Promise<Value>, matches: (topic: Topic) => boolean): Live<Value> & { reload(): void } {
-  const store = new Live<Value>();
-  const again = (): void => {
-    const now = untrack(key);
-    if (now !== undefined) void store.ask(now, load);
+export function live<Request, Reply>(
+  query: Query<Request, Reply>,
+  request: () => Request | undefined,
+): Live<Reply> & { reload(): void } {
+  const store = new Live<Reply>();
+  const key = (now: Request | undefined): string => (now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`);
+  const ask = (now: Request | undefined): void => {
+    if (now === undefined) store.clear();
+    else void store.ask(key(now), () => query(now));
   };
-  // Before the first paint, so that a kept answer is in it.
-  const first = untrack(key);
-  let asked = first;
-  if (first !== undefined) void store.ask(first, load);
+  const reload = (): void => ask(untrack(request));
+  // Before the first paint, so that a kept reply is in it.
+  const first = untrack(request);
+  let asked = key(first);
+  ask(first);
   $effect(() => {
-    const now = key();
-    untrack(() => {
-      if (now === asked) return;
-      asked = now;
-      if (now === undefined) store.clear();
-      else void store.ask(now, load);
-    });
+    const now = request();
+    if (key(now) === asked) return;
+    asked = key(now);
+    untrack(() => ask(now));
   });
   $effect(() =>
     onEvent((event) => {
-      if (event.kind === "changed" && event.topics.some((topic) => isEverything(topic) || matches(topic))) again();
+      const now = untrack(request);
+      if (event.kind !== "changed" || now === undefined) return;
+      if (event.topics.some((topic) => query.isStale(topic, now))) ask(now);
     }),
   );
-  return Object.assign(store, { reload: again });
+  return Object.assign(store, { reload });
 }

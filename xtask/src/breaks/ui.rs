@@ -123,4 +123,18 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "    this.#pages = first ? { 1: first.items } : {};",
         tests: &["ui", "tests/races.test.ts"],
     },
+    Fault {
+        name: "a screen is refreshed by changes of another course",
+        file: "ui/src/lib/platform/call.ts",
+        good: "    return changed === \"\" || changed === String(request[field]).split(\"/\")[0];",
+        bad: "    return changed !== field;",
+        tests: &["ui", "tests/live.svelte.test.ts"],
+    },
+    Fault {
+        name: "a page is not refreshed by changes of its enrolment",
+        file: "ui/src/lib/api/client.ts",
+        good: "progress: \"course\", enrolment: \"course\" }",
+        bad: "progress: \"course\" }",
+        tests: &["ui", "tests/live.svelte.test.ts"],
+    },
 ];
