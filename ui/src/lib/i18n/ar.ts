@@ -9,6 +9,15 @@ const ar: Catalogue = {
   "app.lost.text": "ربما جاء العنوان من إصدار أقدم أو من مكتبة أخرى.",
   "app.toLibrary": "إلى المكتبة",
 
+  "failed.title": "توقفت هذه الصفحة عن العمل",
+  "failed.text": "عملك محفوظ. حاول مرة أخرى، أو انتقل إلى المكتبة.",
+  "failed.chunkTitle": "لم تُحمَّل هذه الصفحة",
+  "failed.chunkText": "تعذّر تحميل جزء من التطبيق. عملك محفوظ. حاول مرة أخرى، أو انتقل إلى المكتبة.",
+  "failed.toLibrary": "الانتقال إلى المكتبة",
+  "failed.details": "التفاصيل",
+  "failed.copy": "نسخ التفاصيل",
+  "failed.copied": "نُسخت التفاصيل",
+
   "nav.library": "المكتبة",
   "nav.review": "المراجعة",
   "nav.progress": "التقدّم",

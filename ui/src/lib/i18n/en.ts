@@ -9,6 +9,15 @@ const en = {
   "app.lost.text": "The address may come from an older version or from another library.",
   "app.toLibrary": "To the library",
 
+  "failed.title": "This page stopped working",
+  "failed.text": "Your work is saved. Try again, or go to the library.",
+  "failed.chunkTitle": "This page did not load",
+  "failed.chunkText": "A part of the app could not be loaded. Your work is saved. Try again, or go to the library.",
+  "failed.toLibrary": "Go to the library",
+  "failed.details": "Details",
+  "failed.copy": "Copy details",
+  "failed.copied": "Details copied",
+
   "nav.library": "Library",
   "nav.review": "Review",
   "nav.progress": "Progress",

@@ -9,6 +9,15 @@ const fr: Catalogue = {
   "app.lost.text": "L’adresse vient peut-être d’une version plus ancienne ou d’une autre bibliothèque.",
   "app.toLibrary": "Vers la bibliothèque",
 
+  "failed.title": "Cette page ne fonctionne plus",
+  "failed.text": "Votre travail est enregistré. Réessayez, ou allez à la bibliothèque.",
+  "failed.chunkTitle": "Cette page ne s’est pas chargée",
+  "failed.chunkText": "Une partie de l’application n’a pas pu être chargée. Votre travail est enregistré. Réessayez, ou allez à la bibliothèque.",
+  "failed.toLibrary": "Aller à la bibliothèque",
+  "failed.details": "Détails",
+  "failed.copy": "Copier les détails",
+  "failed.copied": "Détails copiés",
+
   "nav.library": "Livres",
   "nav.review": "Révision",
   "nav.progress": "Progrès",

@@ -47,6 +47,11 @@ export async function speak(language: Language): Promise<void> {
   document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 }
 
+/** Whether a catalogue is loaded: `t` returns keys before that. */
+export function hasLanguage(): boolean {
+  return voice !== undefined;
+}
+
 export function language(): Language {
   return voice?.language ?? "en";
 }
