@@ -1,23 +1,23 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ImageRef } from "../src/lib/api/types";
-import { speak } from "../src/lib/i18n/index.svelte";
-import Blocks from "../src/lib/parts/Blocks.svelte";
-import Picture from "../src/lib/parts/Picture.svelte";
-import Rich from "../src/lib/parts/Rich.svelte";
-import { fixture } from "../src/lib/platform/fixture";
-import { useTransport } from "../src/lib/platform/transport";
-import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/lib/sanitise";
-import { desk } from "../src/lib/state.svelte";
-import { BEAT_MS, IDLE_MS, study } from "../src/lib/study.svelte";
-import { thumbUrl } from "../src/lib/thumb";
+import type { ImageRef } from "../src/api/types";
+import { setLanguage } from "../src/i18n/index.svelte";
+import Blocks from "../src/features/lesson/Blocks.svelte";
+import Picture from "../src/components/content/Picture.svelte";
+import Rich from "../src/components/content/Rich.svelte";
+import { fixture } from "../src/platform/fixture";
+import { useTransport } from "../src/platform/transport";
+import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
+import { appState } from "../src/state/appState.svelte";
+import { BEAT_MS, IDLE_MS, study } from "../src/components/reading/study.svelte";
+import { thumbUrl } from "../src/components/content/thumb";
 import { settle, show } from "./support";
 
 const calls: { name: string; request: unknown }[] = [];
 beforeAll(async () => {
   const inner = fixture("en");
   useTransport({ call: (name, request) => (calls.push({ name, request }), inner.call(name, request)), listen: inner.listen });
-  await desk.load();
-  await speak("en");
+  await appState.load();
+  await setLanguage("en");
 });
 beforeEach(() => void (calls.length = 0));
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { cloth, contrast } from "../src/lib/cloth";
+import { coverColors, contrast } from "../src/components/cover/coverColors";
 
 const css = readFileSync("src/styles/tokens.css", "utf8");
 const themes: [string, Record<string, string>][] = [];
@@ -33,7 +33,7 @@ describe("contrast", () => {
   });
   it("a title can be read on any cloth", () => {
     for (const color of ["#7a3b2e", "#2b3a67", "#4a4a3a", "#8a6417", "#5b2f55", "#5a4630", "#2f5d50", "#6b2737", "#34495e", "#28505a", "#ffffff", "#000000", "#ffee00", "#808080", "nonsense"]) {
-      const paint = cloth(color);
+      const paint = coverColors(color);
       expect(contrast(paint.cloth, paint.ink), color).toBeGreaterThanOrEqual(4.5);
     }
   });

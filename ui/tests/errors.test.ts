@@ -1,20 +1,20 @@
 import { flushSync } from "svelte";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import App from "../src/App.svelte";
-import { speak } from "../src/lib/i18n/index.svelte";
-import ScreenHost from "../src/lib/parts/ScreenHost.svelte";
-import { fixture } from "../src/lib/platform/fixture";
-import { useTransport } from "../src/lib/platform/transport";
-import { router, type Route } from "../src/lib/router.svelte";
-import { Screens } from "../src/lib/screens.svelte";
+import App from "../src/app/App.svelte";
+import { setLanguage } from "../src/i18n/index.svelte";
+import ScreenHost from "../src/app/ScreenHost.svelte";
+import { fixture } from "../src/platform/fixture";
+import { useTransport } from "../src/platform/transport";
+import { router, type Route } from "../src/state/router.svelte";
+import { Screens } from "../src/app/screens.svelte";
 import ThrowsAtMount from "./components/ThrowsAtMount.svelte";
 import ThrowsInEffect from "./components/ThrowsInEffect.svelte";
 import { trouble } from "./components/trouble";
 import { reactive } from "./reactive.svelte";
 import { settle, show } from "./support";
 
-vi.mock("../src/screens/Progress.svelte", async () => ({ default: (await import("./components/ThrowsAtMount.svelte")).default }));
-vi.mock("../src/screens/Review.svelte", () => ({
+vi.mock("../src/features/progress/Progress.svelte", async () => ({ default: (await import("./components/ThrowsAtMount.svelte")).default }));
+vi.mock("../src/features/review/Review.svelte", () => ({
   get default() {
     throw new Error("no such chunk");
   },
@@ -32,7 +32,7 @@ const loaded = (target: Element, text: string): Promise<void> => vi.waitFor(() =
 
 beforeAll(async () => {
   useTransport(fixture("en"));
-  await speak("en");
+  await setLanguage("en");
 });
 beforeEach(() => {
   trouble.on = true;

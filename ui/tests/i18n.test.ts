@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import ar from "../src/lib/i18n/ar";
-import en, { type Plural } from "../src/lib/i18n/en";
-import fr from "../src/lib/i18n/fr";
-import { pick, regional, render } from "../src/lib/i18n/index.svelte";
-import type { ErrorCode } from "../src/lib/api/types";
+import ar from "../src/i18n/ar";
+import en, { type Plural } from "../src/i18n/en";
+import fr from "../src/i18n/fr";
+import { pick, regional, render } from "../src/i18n/index.svelte";
+import type { ErrorCode } from "../src/api/types";
 
 type Entry = string | Plural;
 const english = en as Record<string, Entry>;

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { flushSync } from "svelte";
-import { api } from "../src/lib/api/client";
-import type { Topic, UiEvent } from "../src/lib/api/types";
-import { useTransport } from "../src/lib/platform/transport";
+import { api } from "../src/api/client";
+import type { Topic, UiEvent } from "../src/api/types";
+import { useTransport } from "../src/platform/transport";
 import { reactive } from "./reactive.svelte";
 import { settle } from "./support";
-import { CommandFailure } from "../src/lib/platform/failure";
-import { forgetKept, isEverything, live, Live } from "../src/lib/live.svelte";
+import { CommandFailure } from "../src/platform/failure";
+import { forgetKept, isEverything, live, Live } from "../src/state/live.svelte";
 
 function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (cause: unknown) => void } {
   let give!: (value: T) => void;

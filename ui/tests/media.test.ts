@@ -1,20 +1,20 @@
 import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { MAX_CUES, parseCues } from "../src/lib/captions";
-import { speak } from "../src/lib/i18n/index.svelte";
-import { hold, onKey, release, type Holder } from "../src/lib/mediaKeys";
-import { Narration } from "../src/lib/narration.svelte";
-import { madeHere, reasonFor } from "../src/lib/pictures";
-import { parsePlace, placeAt, Playback } from "../src/lib/playback.svelte";
-import { useTransport } from "../src/lib/platform/transport";
-import { MAX_COMPARISONS, markCues } from "../src/lib/transcript";
-import Transcript from "../src/lib/parts/Transcript.svelte";
+import { MAX_CUES, parseCues } from "../src/components/media/captions";
+import { setLanguage } from "../src/i18n/index.svelte";
+import { acquireMediaSession, onKey, releaseMediaSession, type Holder } from "../src/components/media/mediaSession";
+import { Narration } from "../src/features/story/narration.svelte";
+import { madeHere, reasonFor } from "../src/components/content/pictures";
+import { parsePlace, placeAt, Playback } from "../src/components/media/playback.svelte";
+import { useTransport } from "../src/platform/transport";
+import { MAX_COMPARISONS, markCues } from "../src/components/media/transcript";
+import Transcript from "../src/components/media/Transcript.svelte";
 import { reactive } from "./reactive.svelte";
-import VideoPlayer from "../src/lib/parts/VideoPlayer.svelte";
-import { fixture } from "../src/lib/platform/fixture";
-import { desk } from "../src/lib/state.svelte";
+import VideoPlayer from "../src/components/media/VideoPlayer.svelte";
+import { fixture } from "../src/platform/fixture";
+import { appState } from "../src/state/appState.svelte";
 import { settle as shownSettle, show } from "./support";
-import Waveform from "../src/lib/parts/Waveform.svelte";
+import Waveform from "../src/components/media/Waveform.svelte";
 
 /** An element that plays as far as a test says. */
 function player(duration = 100): HTMLAudioElement & { tick(to: number): void; ready(): void } {
@@ -193,14 +193,14 @@ describe("a film's player", () => {
     let asked = 0;
     const inner = fixture("en");
     useTransport({ call: (name, request) => { if (name === "get_place") asked += 1; return inner.call(name, request); }, listen: inner.listen });
-    await desk.load();
+    await appState.load();
     const video = { title: "A film", hash: "b".repeat(64), size: 1, type: "video/mp4", durationMs: 1000, width: 16, height: 9, transcript: "", poster: { alt: "", caption: "", width: 16, height: 9, thumbhash: "", variants: [{ width: 16, hash: "p", size: 1, type: "image/webp" }] } };
     const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
     expect(shown.target.querySelector("video"), "its room comes first").toBeNull();
     await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
     await shownSettle();
     expect(asked).toBe(1);
-    await desk.take({ ...desk.app });
+    await appState.take({ ...appState.app });
     await shownSettle();
     expect(asked).toBe(1);
     shown.close();
@@ -219,8 +219,8 @@ describe("media keys", () => {
 
   it("drive who played last, and only one plays", () => {
     const [one, two] = [holder(), holder()];
-    hold(one);
-    hold(two);
+    acquireMediaSession(one);
+    acquireMediaSession(two);
     expect(one.did).toEqual(["pause"]);
     handlers.get("seekforward")!({});
     handlers.get("seekbackward")!({ seekOffset: 20 });
@@ -231,9 +231,9 @@ describe("media keys", () => {
     expect(session.playbackState).toBe("playing");
     onKey(new KeyboardEvent("keydown", { key: "MediaPlay" }));
     expect(two.did.at(-1)).toBe("play");
-    release(one);
+    releaseMediaSession(one);
     expect(session.playbackState).toBe("playing");
-    release(two);
+    releaseMediaSession(two);
     expect([session.playbackState, handlers.get("play")]).toEqual(["none", null]);
   });
 });
@@ -385,7 +385,7 @@ describe("a transcript", () => {
 
 describe("the shape of a recording", () => {
   it("is a slider that speaks in minutes and moves by keys", async () => {
-    await speak("en");
+    await setLanguage("en");
     const onseek = vi.fn();
     const target = document.createElement("div");
     const part = mount(Waveform, { target, props: { at: 65, duration: 130, peaks: [0, 128, 255], onseek } });

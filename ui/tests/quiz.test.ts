@@ -1,16 +1,16 @@
 import { flushSync } from "svelte";
 import { beforeAll, describe, expect, it } from "vitest";
-import { speak } from "../src/lib/i18n/index.svelte";
-import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/lib/quiz/answers";
-import Match from "../src/lib/quiz/Match.svelte";
-import Order from "../src/lib/quiz/Order.svelte";
-import Fill from "../src/lib/quiz/Fill.svelte";
-import Result from "../src/lib/quiz/Result.svelte";
-import type { AttemptView, Question, Quiz } from "../src/lib/api/types";
+import { setLanguage } from "../src/i18n/index.svelte";
+import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/components/quiz/answers";
+import Match from "../src/components/quiz/Match.svelte";
+import Order from "../src/components/quiz/Order.svelte";
+import Fill from "../src/components/quiz/Fill.svelte";
+import Result from "../src/components/quiz/Result.svelte";
+import type { AttemptView, Question, Quiz } from "../src/api/types";
 import { reactive } from "./reactive.svelte";
 import { press, settle, show } from "./support";
 
-beforeAll(() => speak("en"));
+beforeAll(() => setLanguage("en"));
 
 describe("answers", () => {
   it("an order never begins right, and begins the same for the same attempt", () => {

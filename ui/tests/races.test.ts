@@ -1,17 +1,17 @@
 import { flushSync } from "svelte";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { announcer } from "../src/lib/announce.svelte";
-import type { ItemProgress, UiEvent } from "../src/lib/api/types";
-import { speak } from "../src/lib/i18n/index.svelte";
-import { Pages } from "../src/lib/pages.svelte";
-import Announcements from "../src/lib/parts/Announcements.svelte";
-import KeysSheet from "../src/lib/parts/KeysSheet.svelte";
-import { fixture } from "../src/lib/platform/fixture";
-import { useTransport } from "../src/lib/platform/transport";
-import QuizBox from "../src/lib/quiz/QuizBox.svelte";
-import Course from "../src/screens/Course.svelte";
-import Lesson from "../src/screens/Lesson.svelte";
-import { desk } from "../src/lib/state.svelte";
+import { announcer } from "../src/state/announce.svelte";
+import type { ItemProgress, UiEvent } from "../src/api/types";
+import { setLanguage } from "../src/i18n/index.svelte";
+import { Pages } from "../src/state/pages.svelte";
+import Announcements from "../src/app/Announcements.svelte";
+import ShortcutsDialog from "../src/features/lesson/ShortcutsDialog.svelte";
+import { fixture } from "../src/platform/fixture";
+import { useTransport } from "../src/platform/transport";
+import QuizBox from "../src/components/quiz/QuizBox.svelte";
+import Course from "../src/features/course/Course.svelte";
+import Lesson from "../src/features/lesson/Lesson.svelte";
+import { appState } from "../src/state/appState.svelte";
 import { reactive } from "./reactive.svelte";
 import { press, settle, show } from "./support";
 
@@ -48,8 +48,8 @@ beforeAll(async () => {
       return { ready: channel.ready.then(() => void order.push("listening")), stop: channel.stop };
     },
   });
-  await desk.load();
-  await speak("en");
+  await appState.load();
+  await setLanguage("en");
 });
 beforeEach(() => {
   waits.clear();
@@ -162,27 +162,27 @@ describe("the state of the window", () => {
     expect(order.indexOf("listen")).toBeGreaterThanOrEqual(0);
     expect(order.indexOf("listening")).toBeLessThan(first);
   });
-  const status = (waiting: number) => ({ ...desk.app.sync, phase: "idle" as const, waiting });
+  const status = (waiting: number) => ({ ...appState.app.sync, phase: "idle" as const, waiting });
   it("keeps what an event told while the state was on its way", async () => {
     waits.add("get_app_state");
-    const asking = desk.refresh();
+    const asking = appState.refresh();
     await settle();
-    const old = { ...desk.app, sync: status(3) };
+    const old = { ...appState.app, sync: status(3) };
     deliver.forEach((hear) => hear({ kind: "sync", status: status(7) } as UiEvent));
     held[0]!.go(old);
     await asking;
-    expect(desk.app.sync.waiting).toBe(7);
+    expect(appState.app.sync.waiting).toBe(7);
   });
   it("drops a state that a later one overtook", async () => {
     waits.add("get_app_state");
-    const first = desk.refresh();
-    const second = desk.refresh();
+    const first = appState.refresh();
+    const second = appState.refresh();
     await settle();
-    held[1]!.go({ ...desk.app, sync: status(2) });
+    held[1]!.go({ ...appState.app, sync: status(2) });
     await second;
-    held[0]!.go({ ...desk.app, sync: status(1) });
+    held[0]!.go({ ...appState.app, sync: status(1) });
     await first;
-    expect(desk.app.sync.waiting).toBe(2);
+    expect(appState.app.sync.waiting).toBe(2);
   });
 });
 
@@ -199,10 +199,10 @@ describe("announcements", () => {
     expect(regions()).toEqual([...first].reverse());
     announcer.say({ text: "Copied" });
     await settle();
-    const shown = target.querySelector(".slip");
+    const shown = target.querySelector(".toast");
     announcer.say({ text: "Copied" });
     await settle();
-    expect(target.querySelector(".slip")).not.toBe(shown);
+    expect(target.querySelector(".toast")).not.toBe(shown);
     close();
   });
 });
@@ -211,15 +211,15 @@ describe("keys that are single characters", () => {
   it("do nothing once they are switched off; arrows still turn", async () => {
     const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
     await drawn();
-    await desk.set({ keyShortcuts: false });
+    await appState.set({ keyShortcuts: false });
     for (const key of ["f", "j", "k", "?"]) press(document.body, key);
     await settle();
     expect(finished()).toEqual([]);
     expect(target.ownerDocument.querySelector("dialog[open]")).toBeNull();
-    const sheet = show(KeysSheet as never, { onclose: () => undefined } as never);
+    const sheet = show(ShortcutsDialog as never, { onclose: () => undefined } as never);
     expect([...sheet.target.querySelectorAll("kbd")].map((k) => k.textContent)).not.toContain("F");
     sheet.close();
-    await desk.set({ keyShortcuts: true });
+    await appState.set({ keyShortcuts: true });
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A]);

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { href, parse, router, type Route } from "../src/lib/router.svelte";
+import { href, parse, router, type Route } from "../src/state/router.svelte";
 
 describe("addresses", () => {
   const routes: Route[] = [

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Page, Sentence } from "../src/lib/api/types";
-import { cueAt, parseCues } from "../src/lib/captions";
-import { blockPlace, opening, parseBlockPlace } from "../src/lib/place";
-import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/lib/timing";
+import type { Page, Sentence } from "../src/api/types";
+import { cueAt, parseCues } from "../src/components/media/captions";
+import { blockPlace, opening, parseBlockPlace } from "../src/features/lesson/place";
+import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/features/story/timing";
 
 const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({ text, paragraph: false, words, ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }) });
 const page: Page = {

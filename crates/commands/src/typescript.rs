@@ -1,4 +1,4 @@
-//! Writes `ui/src/lib/api`: one file per type, and the client made from the registry.
+//! Writes `ui/src/api`: one file per type, and the client made from the registry.
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
