@@ -13,7 +13,9 @@ import { trouble } from "./components/trouble";
 import { reactive } from "./reactive.svelte";
 import { settle, show } from "./support";
 
-vi.mock("../src/features/progress/Progress.svelte", async () => ({ default: (await import("./components/ThrowsAtMount.svelte")).default }));
+vi.mock("../src/features/progress/Progress.svelte", async () => ({
+  default: (await import("./components/ThrowsAtMount.svelte")).default,
+}));
 vi.mock("../src/features/review/Review.svelte", () => ({
   get default() {
     throw new Error("no such chunk");
@@ -28,7 +30,8 @@ const button = (target: Element, text: string): HTMLElement => {
 const heading = (target: Element): string => target.querySelector("h1")?.textContent ?? "";
 const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
 /** The screen's chunk is fetched by a real import. */
-const loaded = (target: Element, text: string): Promise<void> => vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
+const loaded = (target: Element, text: string): Promise<void> =>
+  vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
 
 beforeAll(async () => {
   useTransport(fixture("en"));
@@ -47,7 +50,11 @@ describe.each([
   ["in an effect", ThrowsInEffect, "thrown in an effect"],
 ])("a screen that throws %s", (_, component, message) => {
   const open = () => {
-    const props = reactive<{ name: string; route: Route; screens: Screens }>({ screens: new Screens({ sync: component }, {}), name: "sync", route: { name: "sync" } });
+    const props = reactive<{ name: string; route: Route; screens: Screens }>({
+      screens: new Screens({ sync: component }, {}),
+      name: "sync",
+      route: { name: "sync" },
+    });
     return { props, ...show(ScreenHost as never, props as never) };
   };
   it("is replaced by a page that says so, and is logged", () => {
@@ -80,10 +87,17 @@ describe.each([
 });
 
 describe("details of an error", () => {
-  const open = () => show(ScreenHost as never, { screens: new Screens({ sync: ThrowsAtMount }, {}), name: "sync", route: { name: "sync" } } as never);
+  const open = () =>
+    show(
+      ScreenHost as never,
+      { screens: new Screens({ sync: ThrowsAtMount }, {}), name: "sync", route: { name: "sync" } } as never,
+    );
   it("are copied", async () => {
     const copied: string[] = [];
-    vi.stubGlobal("navigator", { userAgent: "test", clipboard: { writeText: (text: string) => (copied.push(text), Promise.resolve()) } });
+    vi.stubGlobal("navigator", {
+      userAgent: "test",
+      clipboard: { writeText: (text: string) => (copied.push(text), Promise.resolve()) },
+    });
     const { target, close } = open();
     button(target, "Copy details").click();
     await settle();
@@ -92,7 +106,10 @@ describe("details of an error", () => {
     close();
   });
   it("are shown where the clipboard is closed", async () => {
-    vi.stubGlobal("navigator", { userAgent: "test", clipboard: { writeText: () => Promise.reject(new Error("not allowed")) } });
+    vi.stubGlobal("navigator", {
+      userAgent: "test",
+      clipboard: { writeText: () => Promise.reject(new Error("not allowed")) },
+    });
     const { target, close } = open();
     expect(target.querySelector("details")?.open).toBe(false);
     button(target, "Copy details").click();
@@ -107,7 +124,11 @@ describe("a chunk that does not load", () => {
     trouble.on = false;
     const reload = vi.fn(() => Promise.resolve());
     const screens = new Screens({}, { sync: () => loads.shift()!() }, reload);
-    return { reload, screens, ...show(ScreenHost as never, { screens, name: "sync", route: { name: "sync" } } as never) };
+    return {
+      reload,
+      screens,
+      ...show(ScreenHost as never, { screens, name: "sync", route: { name: "sync" } } as never),
+    };
   };
   const refuse = (): Promise<never> => Promise.reject(new TypeError("Importing a module script failed."));
   const give = () => Promise.resolve({ default: ThrowsAtMount });

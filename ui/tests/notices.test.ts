@@ -38,7 +38,8 @@ beforeEach(() => {
 
 describe("notices about the file with the learner's work", () => {
   it("name the account that did not open with a reason, and a retry that fails shows the new reason", async () => {
-    const failed = (code: ErrorCode): AppState => state({ account: demo, openFailure: { account: amina, code, message: "" } });
+    const failed = (code: ErrorCode): AppState =>
+      state({ account: demo, openFailure: { account: amina, code, message: "" } });
     await appState.take(failed("disk_full"));
     const { target, close } = show(WorkNotices, {});
     expect(target.textContent).toContain("Amina Diallo");
@@ -59,7 +60,15 @@ describe("notices about the file with the learner's work", () => {
 
   it("have a sentence for every cause, also for one without a sentence of its own", async () => {
     const { target, close } = show(WorkNotices, {});
-    for (const code of ["disk_full", "storage", "unavailable", "too_new", "corrupt", "internal", "keychain"] as ErrorCode[]) {
+    for (const code of [
+      "disk_full",
+      "storage",
+      "unavailable",
+      "too_new",
+      "corrupt",
+      "internal",
+      "keychain",
+    ] as ErrorCode[]) {
       await appState.take(state({ readOnly: code }));
       flushSync();
       const text = target.textContent ?? "";
@@ -74,7 +83,9 @@ describe("notices about the file with the learner's work", () => {
   });
 
   it("list what a repair lost by name until the learner closes the list", async () => {
-    await appState.take(state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }));
+    await appState.take(
+      state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }),
+    );
     const { target, close } = show(WorkNotices, {});
     expect(target.textContent).toContain("progress section a/b/c");
     expect(target.textContent).toContain("3");

@@ -38,7 +38,12 @@ beforeAll(async () => {
       calls.push({ name, request: request as Record<string, unknown> });
       if (!waits.has(name)) return inner.call(name, request);
       return new Promise((resolve, refuse) => {
-        held.push({ name, request: request as Record<string, unknown>, go: (reply) => resolve(reply ?? inner.call(name, request)), refuse });
+        held.push({
+          name,
+          request: request as Record<string, unknown>,
+          go: (reply) => resolve(reply ?? inner.call(name, request)),
+          refuse,
+        });
       });
     },
     listen: (hear) => {
@@ -56,7 +61,8 @@ beforeEach(() => {
   held = [];
   calls = [];
 });
-const finished = (): string[] => calls.filter((c) => c.name === "record_progress" && c.request["done"] === true).map((c) => String(c.request["item"]));
+const finished = (): string[] =>
+  calls.filter((c) => c.name === "record_progress" && c.request["done"] === true).map((c) => String(c.request["item"]));
 const done: ItemProgress = { percent: 10_000, done: true, pos: null, posDevice: "", posAtMs: 0, waiting: false };
 /** Frames, promises and effects. */
 async function drawn(): Promise<void> {
@@ -73,7 +79,14 @@ describe("a command that returns after the page was turned", () => {
     const props = reactive({ route: { name: "read", item } });
     const shown = show(Lesson as never, props as never);
     await drawn();
-    return { ...shown, turn: async (to: string) => { props.route = { name: "read", item: to }; flushSync(); await drawn(); } };
+    return {
+      ...shown,
+      turn: async (to: string) => {
+        props.route = { name: "read", item: to };
+        flushSync();
+        await drawn();
+      },
+    };
   };
   it("finishes the section that was finished, and shows nothing of it on the other", async () => {
     const page = await lesson(A);
@@ -109,7 +122,12 @@ describe("a command that returns after the page was turned", () => {
   it("a quiz that was handed in finishes its own section", async () => {
     const submitted: string[] = [];
     const body = "b".repeat(64);
-    const props = reactive({ quiz: "how-rivers-work/q", body, title: "Q", onsubmitted: () => void submitted.push("first") });
+    const props = reactive({
+      quiz: "how-rivers-work/q",
+      body,
+      title: "Q",
+      onsubmitted: () => void submitted.push("first"),
+    });
     const { target, close } = show(QuizBox as never, props as never);
     await settle();
     target.querySelector<HTMLElement>("button")!.click();
@@ -118,7 +136,11 @@ describe("a command that returns after the page was turned", () => {
     // Through to the last question without an answer is not offered in a quiz; hand it in as a test does.
     (props as Record<string, unknown>)["assessment"] = true;
     flushSync();
-    for (let i = 0; i < 20 && !/hand|submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? ""); i++) {
+    for (
+      let i = 0;
+      i < 20 && !/hand|submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? "");
+      i++
+    ) {
       [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
       await settle();
     }
@@ -228,7 +250,8 @@ describe("keys that are single characters", () => {
 });
 
 describe("a long list", () => {
-  const page = (from: string) => (n: number) => Promise.resolve({ items: [0, 1, 2].map((i) => `${from}${n}.${i}`), total: 30 });
+  const page = (from: string) => (n: number) =>
+    Promise.resolve({ items: [0, 1, 2].map((i) => `${from}${n}.${i}`), total: 30 });
   it("keeps what is drawn when there is news, and asks again only for that", async () => {
     const asked: number[] = [];
     let from = "a";

@@ -3,7 +3,17 @@ import type { Receipt } from "../src/api/types";
 import { groupReceipts } from "../src/features/sync/groupReceipts";
 
 const receipt = (part: Partial<Receipt>): Receipt => ({
-  id: "x", rowType: "progress", title: "Meanders", courseTitle: "Rivers", percent: null, activeMs: null, state: "saved_here", atMs: 1, reason: "", code: "", ...part,
+  id: "x",
+  rowType: "progress",
+  title: "Meanders",
+  courseTitle: "Rivers",
+  percent: null,
+  activeMs: null,
+  state: "saved_here",
+  atMs: 1,
+  reason: "",
+  code: "",
+  ...part,
 });
 
 describe("receipts", () => {
@@ -17,7 +27,14 @@ describe("receipts", () => {
       receipt({ id: "f", rowType: "answer" }),
     ]);
     expect(list.map((s) => s.id)).toEqual(["a", "b"]);
-    expect(list[0]).toMatchObject({ atMs: 9, rows: [{ rowType: "progress", percent: 5000 }, { rowType: "answer", activeMs: null }, { rowType: "session", activeMs: 90_000 }] });
+    expect(list[0]).toMatchObject({
+      atMs: 9,
+      rows: [
+        { rowType: "progress", percent: 5000 },
+        { rowType: "answer", activeMs: null },
+        { rowType: "session", activeMs: 90_000 },
+      ],
+    });
   });
   it("calls a register by what it holds", () => {
     const name = (id: string): string | undefined => groupReceipts([receipt({ id, rowType: "kv" })])[0]?.rows[0]?.name;
@@ -26,6 +43,8 @@ describe("receipts", () => {
     expect(name("kv:of-a-later-version\u001fx")).toBe("sync.row.kv");
   });
   it("keeps apart what is in another state or another course", () => {
-    expect(groupReceipts([receipt({}), receipt({ state: "accepted" }), receipt({ courseTitle: "Seas" })])).toHaveLength(3);
+    expect(groupReceipts([receipt({}), receipt({ state: "accepted" }), receipt({ courseTitle: "Seas" })])).toHaveLength(
+      3,
+    );
   });
 });

@@ -17,7 +17,11 @@ export class Screens {
   #reload: () => Promise<void>;
 
   /** `reload` loads the whole page again, if its host can be reached. */
-  constructor(loaded: Partial<Record<ScreenName, unknown>>, loaders: Loaders, reload: () => Promise<void> = reloadPage) {
+  constructor(
+    loaded: Partial<Record<ScreenName, unknown>>,
+    loaders: Loaders,
+    reload: () => Promise<void> = reloadPage,
+  ) {
     for (const [name, screen] of Object.entries(loaded)) this.#loaded.set(name as ScreenName, screen as Screen);
     this.#loaders = loaders;
     this.#reload = reload;

@@ -41,7 +41,8 @@ const en = {
   "time.underMinute": "less than a minute",
 
   "welcome.title": "A quiet desk in a good library",
-  "welcome.lead": "Read, listen and practise with the network off. When it comes back, everything you did is there: once, and on all your devices.",
+  "welcome.lead":
+    "Read, listen and practise with the network off. When it comes back, everything you did is there: once, and on all your devices.",
   "welcome.demo": "Open the demo library",
   "welcome.demoText": "Courses and narrated stories that came with the app. No account, no network.",
   "welcome.connect": "Connect to your school",
@@ -50,7 +51,8 @@ const en = {
   "welcome.addressHint": "For example school.example or 192.168.1.4:7300",
   "welcome.find": "Find it",
   "welcome.looking": "Looking for it",
-  "welcome.clock": "The clock of this device is {span} off. It is better to set it before you study; nothing breaks if you cannot.",
+  "welcome.clock":
+    "The clock of this device is {span} off. It is better to set it before you study; nothing breaks if you cannot.",
   "welcome.other": "Another server",
   "welcome.signIn": "Sign in",
   "welcome.register": "Make an account",
@@ -104,10 +106,12 @@ const en = {
   "library.empty": "This shelf is empty",
   "library.emptyText": "Nothing has been put into this library yet. When it has, it appears here by itself.",
   "library.emptyOffline": "The shelves appear when the network has been there once.",
-  "library.nothingHere": "Nothing is on this device yet. Open a course and choose Download: then it works without the network.",
+  "library.nothingHere":
+    "Nothing is on this device yet. Open a course and choose Download: then it works without the network.",
   "library.results": { one: "{n} find", other: "{n} finds" },
   "library.noResults": "Nothing found for “{q}”",
-  "library.noResultsText": "Search looks through everything on this device and the titles of the library. Try fewer or other words.",
+  "library.noResultsText":
+    "Search looks through everything on this device and the titles of the library. Try fewer or other words.",
   "library.inText": "In the text",
   "library.titles": "Courses and stories",
   "library.searching": "Searching",
@@ -140,7 +144,10 @@ const en = {
   "course.sections": "{done} of {total}",
   "course.progress": "{done} of {total} sections finished",
   "course.time": "{span} of study",
-  "course.newSections": { one: "{n} section is new since you finished", other: "{n} sections are new since you finished" },
+  "course.newSections": {
+    one: "{n} section is new since you finished",
+    other: "{n} sections are new since you finished",
+  },
   "course.minutes": { one: "{n} min", other: "{n} min" },
   "course.best": "best {percent}",
   "course.done": "finished",
@@ -300,7 +307,8 @@ const en = {
   "quiz.moved": "Place {k} of {n}",
   "quiz.dropped": "Put down at place {k} of {n}",
   "quiz.position": "Place {k} of {n}",
-  "quiz.matchHelp": "Choose on one side, then its partner on the other. On the keyboard, the letter of the partner is enough.",
+  "quiz.matchHelp":
+    "Choose on one side, then its partner on the other. On the keyboard, the letter of the partner is enough.",
   "quiz.matchedWith": "matched with {letter}",
   "quiz.unmatched": "not matched yet",
   "quiz.answer": "Answer: {answer}",
@@ -402,7 +410,8 @@ const en = {
   "sync.exported": "Saved as {file}",
   "sync.copyExport": "Copy",
   "sync.exportTitle": "For your teacher",
-  "sync.exportText": "This is what was not accepted, word for word. Hand over the file, or copy the text into a message.",
+  "sync.exportText":
+    "This is what was not accepted, word for word. Hand over the file, or copy the text into a message.",
   "sync.nothing": "Nothing yet. What you finish appears here, with the time at which the library took it.",
   "sync.row.progress": "Reading",
   "sync.row.session": "Time of study",
@@ -461,21 +470,25 @@ const en = {
   "storage.limitPolicy": "Your organisation allows up to {size}.",
   "storage.folder": "Content lies in",
   "storage.move": "Move content to another folder",
-  "storage.moveText": "Everything is copied and checked first, then the old place is emptied. If it is interrupted, it goes on by itself.",
+  "storage.moveText":
+    "Everything is copied and checked first, then the old place is emptied. If it is interrupted, it goes on by itself.",
   "storage.moveTo": "Folder",
   "storage.moveNow": "Move",
   "storage.moving": "Moving",
   "storage.moved": "Content lies in its new folder",
   "storage.full": "The disk is full",
-  "storage.fullText": "{size} are missing. Downloads wait; your work is still saved. Remove something here or elsewhere and they go on by themselves.",
+  "storage.fullText":
+    "{size} are missing. Downloads wait; your work is still saved. Remove something here or elsewhere and they go on by themselves.",
   "storage.indexClosed": "The list of downloads cannot be opened now",
-  "storage.indexClosedText": "What is downloaded can be read and your work is saved. Downloads wait and go on by themselves. If this stays, close other copies of Carrel, or check the rights of the content folder.",
+  "storage.indexClosedText":
+    "What is downloaded can be read and your work is saved. Downloads wait and go on by themselves. If this stays, close other copies of Carrel, or check the rights of the content folder.",
   "storage.over": "The space for content is used up",
   "storage.overText": "{size} are missing. Allow more below, or remove something; downloads go on by themselves.",
 
   "cable.carry": "Copy to a stick",
   "cable.carryTitle": "Copy to a stick",
-  "cable.carryText": "One file with everything in it. On another device, choose Add from a file: no network is needed, there or here. Nobody on the way can change anything in it without being found out.",
+  "cable.carryText":
+    "One file with everything in it. On another device, choose Add from a file: no network is needed, there or here. Nobody on the way can change anything in it without being found out.",
   "cable.what": "What to copy",
   "cable.where": "Where to",
   "cable.downloads": "Downloads on this device",
@@ -487,10 +500,12 @@ const en = {
   "cable.writing": "Writing the file",
   "cable.written": "{file} is written.",
   "cable.writtenCourses": "You can pull the stick out now, as your system wants it, and hand it on.",
-  "cable.writtenWork": "Take it in on your other device, or give it to your teacher. What waits here goes on waiting: nothing counts twice.",
+  "cable.writtenWork":
+    "Take it in on your other device, or give it to your teacher. What waits here goes on waiting: nothing counts twice.",
   "cable.work": "Carry my work as a file",
   "cable.workTitle": "Carry my work as a file",
-  "cable.workText": "Everything you did, signed by this device, for your other devices. They join it with what they have; nothing is lost and nothing counts twice, however often and in whatever order.",
+  "cable.workText":
+    "Everything you did, signed by this device, for your other devices. They join it with what they have; nothing is lost and nothing counts twice, however often and in whatever order.",
   "cable.take": "Add from a file",
   "cable.takeTitle": "Add from a file",
   "cable.takeText": "Courses that somebody copied for you, or work that you carry from another device.",
@@ -506,7 +521,8 @@ const en = {
   "cable.here.older": "newer than the one here",
   "cable.here.newer": "older than the one here, which stays",
   "cable.here.others": "another library’s",
-  "cable.ask": "This is the first file from {name} on this device. Compare these digits with those that your school or library gives you:",
+  "cable.ask":
+    "This is the first file from {name} on this device. Compare these digits with those that your school or library gives you:",
   "cable.agree": "They are the same, or I trust whoever gave me the file",
   "cable.newBytes": "{size} are new on this device.",
   "cable.allHere": "All of it is here already; damaged parts are mended.",
@@ -517,16 +533,24 @@ const en = {
   "cable.mine": "This is my work: add it to my account",
   "cable.takeCourses": "Add to this device",
   "cable.takeWork": "Join it with mine",
-  "cable.tookCourses": { one: "{n} course or story is ready for offline.", other: "{n} courses and stories are ready for offline." },
+  "cable.tookCourses": {
+    one: "{n} course or story is ready for offline.",
+    other: "{n} courses and stories are ready for offline.",
+  },
   "cable.tookNothing": "Nothing was changed: what is here is newer.",
-  "cable.tookWork": { one: "{n} entry is new here. It goes to your school with the next sync.", other: "{n} entries are new here. They go to your school with the next sync." },
+  "cable.tookWork": {
+    one: "{n} entry is new here. It goes to your school with the next sync.",
+    other: "{n} entries are new here. They go to your school with the next sync.",
+  },
   "cable.tookNoWork": "Everything in it was here already.",
   "cable.noNetwork": "Without a network",
-  "cable.noNetworkText": "Your work can travel as a file, to your other devices or to your teacher. What a person can read is elsewhere: what was refused can be saved as text above.",
+  "cable.noNetworkText":
+    "Your work can travel as a file, to your other devices or to your teacher. What a person can read is elsewhere: what was refused can be saved as text above.",
   "cable.welcome": "Open a file from a stick",
   "cable.welcomeText": "Courses that somebody copied for you. No account, no network.",
   "cable.why.notCarrel": "This is not a file that Carrel wrote.",
-  "cable.why.mangled": "The file was changed on the way, as if it were text. Copy it again as it is, or pack it before you send it.",
+  "cable.why.mangled":
+    "The file was changed on the way, as if it were text. Copy it again as it is, or pack it before you send it.",
   "cable.why.truncated": "The end of the file is missing. Copy it again, and wait until the stick may be pulled out.",
   "cable.why.damaged": "The file is damaged. Copy it again, from another stick if you can. Nothing was changed here.",
   "cable.why.forged": "What is in the file is not what a library signed. Do not use it; ask for a new copy.",
@@ -534,14 +558,20 @@ const en = {
   "cable.why.nothing": "There is nothing in this file that belongs here.",
   "cable.why.unreadable": "The file cannot be read. Is the stick still plugged in?",
   "cable.why.notHere": "{name} is not on this device. Download it first.",
-  "cable.why.missing": "Parts of {name} are missing here. Check it on its page; what is missing is fetched when the network is there.",
-  "cable.why.noSpace": "There is not enough room. Make some, or choose another place. Sticks formatted as FAT32 take no file above 4 GB.",
+  "cable.why.missing":
+    "Parts of {name} are missing here. Check it on its page; what is missing is fetched when the network is there.",
+  "cable.why.noSpace":
+    "There is not enough room. Make some, or choose another place. Sticks formatted as FAT32 take no file above 4 GB.",
   "cable.why.noPlace": "Nothing can be written there. Is the stick locked, or gone?",
-  "cable.why.wrongKey": "The file says that it is from {name}, but it is not signed with the key that this device knows. Do not use it; ask there.",
-  "cable.why.otherLibrary": "This file is from {name}, another library than yours. Open it at the desk without an account: Settings, Add another account, Open a file from a stick.",
+  "cable.why.wrongKey":
+    "The file says that it is from {name}, but it is not signed with the key that this device knows. Do not use it; ask there.",
+  "cable.why.otherLibrary":
+    "This file is from {name}, another library than yours. Open it at the desk without an account: Settings, Add another account, Open a file from a stick.",
   "cable.why.notAccepted": "Nobody has agreed yet to trust {name} on this device.",
-  "cable.why.taken": "Another library’s {name} is on this device. Remove it first if you want this one; what you did in it is kept.",
-  "cable.why.otherLearner": "This is the work of {name}. Sign in as {name}, or give the file to your teacher, who can hand it in for them.",
+  "cable.why.taken":
+    "Another library’s {name} is on this device. Remove it first if you want this one; what you did in it is kept.",
+  "cable.why.otherLearner":
+    "This is the work of {name}. Sign in as {name}, or give the file to your teacher, who can hand it in for them.",
   "cable.why.otherServer": "This work belongs to an account at {name}. Open that account, then take it in.",
   "cable.why.unclaimed": "This work was done without an account. Say that it is yours to add it.",
   "cable.why.busy": "Another file is under way. Wait until it is done.",
@@ -563,7 +593,8 @@ const en = {
   "settings.measure": "Length of a line",
   "settings.characters": { one: "{n} letter", other: "about {n} letters" },
   "settings.preview": "Preview",
-  "settings.previewText": "The river does not hurry. It leaves its sand on the inside of the bend and takes a little from the outside, every day, and after a thousand years the valley has been moved.",
+  "settings.previewText":
+    "The river does not hurry. It leaves its sand on the inside of the bend and takes a little from the outside, every day, and after a thousand years the valley has been moved.",
   "settings.speed": "Speed of narration",
   "settings.language": "Language",
   "settings.languageSystem": "As the system",
@@ -580,15 +611,20 @@ const en = {
   "settings.switchShort": "Change",
   "settings.add": "Add another account",
   "settings.moveServer": "Change the server's address",
-  "settings.moveServerText": "For a school whose server has a new address. The app checks that it is the same server. You stay signed in, and unsent work is sent to the new address.",
+  "settings.moveServerText":
+    "For a school whose server has a new address. The app checks that it is the same server. You stay signed in, and unsent work is sent to the new address.",
   "settings.moveServerNow": "Present address:",
   "settings.moveServerNew": "New address",
   "settings.moveServerChecking": "Checking the server",
   "settings.moveServerDone": "The address was changed.",
-  "settings.moveServerOther": "This is another server, or it could not prove that it is the same one, or the address is not valid. To use another server, add another account.",
+  "settings.moveServerOther":
+    "This is another server, or it could not prove that it is the same one, or the address is not valid. To use another server, add another account.",
   "settings.signOut": "Sign out",
   "settings.signOutText": "Work that waits is kept on this device and sent after the next sign-in.",
-  "settings.signOutWaiting": { one: "{n} thing has not been sent yet. It is kept on this device and sent after the next sign-in.", other: "{n} things have not been sent yet. They are kept on this device and sent after the next sign-in." },
+  "settings.signOutWaiting": {
+    one: "{n} thing has not been sent yet. It is kept on this device and sent after the next sign-in.",
+    other: "{n} things have not been sent yet. They are kept on this device and sent after the next sign-in.",
+  },
   "settings.needsSignIn": "needs to sign in again",
   "settings.demoAccount": "Demo library, on this device only",
   "settings.keychain": "The system's keychain could not be used, so the sign-in is kept in an encrypted file.",
@@ -616,14 +652,16 @@ const en = {
   "figures.again": "Look again",
   "settings.about": "About",
   "settings.version": "Carrel {version}",
-  "settings.aboutText": "Free software under Apache 2.0 or MIT. No telemetry: nothing leaves this device but what you study, to your own library.",
+  "settings.aboutText":
+    "Free software under Apache 2.0 or MIT. No telemetry: nothing leaves this device but what you study, to your own library.",
   "settings.licences": "Licences of the faces",
   "settings.reset": "As it was at first",
 
   "work.notOpen": "The account of {name} could not be opened.",
   "work.readOnly": "Nothing can be recorded now.",
   "work.why.disk_full": "The disk is full. Free some space and try again; everything that was recorded is still there.",
-  "work.why.storage": "This device does not allow the app to write its files. Allow it, then try again; everything that was recorded is still there.",
+  "work.why.storage":
+    "This device does not allow the app to write its files. Allow it, then try again; everything that was recorded is still there.",
   "work.why.unavailable": "Another program uses the files of this account. Close it and try again.",
   "work.why.too_new": "A newer version of the app made the files of this account. Update the app; nothing was changed.",
   "work.why.corrupt": "The file with the work is damaged and could not be repaired yet. Nothing was deleted.",
@@ -655,15 +693,19 @@ const en = {
   "error.offline.title": "No network just now",
   "error.offline.text": "The server cannot be reached. What is on this device works as always.",
   "error.bad_reply.title": "Something else answered",
-  "error.bad_reply.text": "That is not a Carrel server. Is there a Wi-Fi page that wants you to sign in first? Is the address right?",
+  "error.bad_reply.text":
+    "That is not a Carrel server. Is there a Wi-Fi page that wants you to sign in first? Is the address right?",
   "error.not_downloaded.title": "Not on this device",
   "error.not_downloaded.text": "Download it while there is a network; then it works without one.",
   "error.corrupt.title": "A file is damaged",
-  "error.corrupt.text": "It does not match what the library signed, so it is not shown. It is fetched again when the network is there.",
+  "error.corrupt.text":
+    "It does not match what the library signed, so it is not shown. It is fetched again when the network is there.",
   "error.disk_full.title": "The disk is full",
-  "error.disk_full.text": "What was saved before is kept. Make some room, or remove a course that you do not need, then try again.",
+  "error.disk_full.text":
+    "What was saved before is kept. Make some room, or remove a course that you do not need, then try again.",
   "error.storage.title": "The desk drawer does not open",
-  "error.storage.text": "The database of this device cannot be read, or a newer version of the app wrote it. Nothing was changed.",
+  "error.storage.text":
+    "The database of this device cannot be read, or a newer version of the app wrote it. Nothing was changed.",
   "error.keychain.title": "The keychain said no",
   "error.keychain.text": "The system's secret store did not keep the sign-in. Unlock it, then try again.",
   "error.cancelled.title": "Stopped",

@@ -15,7 +15,9 @@ export function number(value: number): string {
 }
 /** Hundredths of a percent as "63 %". */
 export function percent(hundredths: number): string {
-  return once(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(Math.floor(hundredths / 100) / 100);
+  return once(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(
+    Math.floor(hundredths / 100) / 100,
+  );
 }
 /** Bytes as "4.1 MB"; decimal units, as the system's file window shows them. */
 export function bytes(value: number): string {
@@ -27,11 +29,22 @@ export function bytes(value: number): string {
     index += 1;
   }
   const unit = units[index]!;
-  return once(`b ${locale()} ${unit} ${amount < 10}`, () => new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: amount < 10 && index > 1 ? 1 : 0 })).format(amount);
+  return once(
+    `b ${locale()} ${unit} ${amount < 10}`,
+    () =>
+      new Intl.NumberFormat(locale(), {
+        style: "unit",
+        unit,
+        unitDisplay: "short",
+        maximumFractionDigits: amount < 10 && index > 1 ? 1 : 0,
+      }),
+  ).format(amount);
 }
 /** Time of day: "14:05". */
 export function clock(ms: number): string {
-  return once(`c ${locale()}`, () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" })).format(ms);
+  return once(`c ${locale()}`, () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" })).format(
+    ms,
+  );
 }
 const DAY = 86_400_000;
 function sameDay(a: number, b: number): boolean {
@@ -41,27 +54,47 @@ function sameDay(a: number, b: number): boolean {
 export function stamp(ms: number, now = Date.now()): string {
   if (sameDay(ms, now)) return clock(ms);
   const recent = Math.abs(now - ms) < 6 * DAY;
-  return once(`s ${locale()} ${recent}`, () => new Intl.DateTimeFormat(locale(), recent ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" })).format(ms);
+  return once(
+    `s ${locale()} ${recent}`,
+    () =>
+      new Intl.DateTimeFormat(
+        locale(),
+        recent ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" },
+      ),
+  ).format(ms);
 }
 /** "today at 14:05", "3 November 2026". */
 export function date(ms: number): string {
   return once(`d ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "long" })).format(ms);
 }
 export function dateTime(ms: number): string {
-  return once(`dt ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" })).format(ms);
+  return once(
+    `dt ${locale()}`,
+    () => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }),
+  ).format(ms);
 }
 /** A calendar day `2026-11-20` as "Fri 20 Nov". */
 export function day(iso: string): string {
-  return once(`day ${locale()}`, () => new Intl.DateTimeFormat(locale(), { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" })).format(Date.parse(`${iso}T00:00:00Z`));
+  return once(
+    `day ${locale()}`,
+    () => new Intl.DateTimeFormat(locale(), { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" }),
+  ).format(Date.parse(`${iso}T00:00:00Z`));
 }
 /** "20 minutes ago". */
 export function ago(ms: number, now = Date.now()): string {
   const seconds = Math.round((ms - now) / 1000);
   const relative = once(`r ${locale()}`, () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }));
-  const steps: [Intl.RelativeTimeFormatUnit, number][] = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12]];
+  const steps: [Intl.RelativeTimeFormatUnit, number][] = [
+    ["second", 60],
+    ["minute", 60],
+    ["hour", 24],
+    ["day", 30],
+    ["month", 12],
+  ];
   let amount = seconds;
   for (const [unit, size] of steps) {
-    if (Math.abs(amount) < size) return unit === "second" ? t("time.justNow") : relative.format(Math.trunc(amount), unit);
+    if (Math.abs(amount) < size)
+      return unit === "second" ? t("time.justNow") : relative.format(Math.trunc(amount), unit);
     amount /= size;
   }
   return relative.format(Math.trunc(amount), "year");
@@ -71,7 +104,11 @@ export function span(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return t("time.underMinute");
   const hours = Math.floor(minutes / 60);
-  const unit = (value: number, name: "hour" | "minute"): string => once(`u ${locale()} ${name}`, () => new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short" })).format(value);
+  const unit = (value: number, name: "hour" | "minute"): string =>
+    once(
+      `u ${locale()} ${name}`,
+      () => new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short" }),
+    ).format(value);
   if (hours === 0) return unit(minutes, "minute");
   return minutes % 60 === 0 ? unit(hours, "hour") : `${unit(hours, "hour")} ${unit(minutes % 60, "minute")}`;
 }

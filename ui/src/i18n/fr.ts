@@ -12,7 +12,8 @@ const fr: Catalogue = {
   "failed.title": "Cette page ne fonctionne plus",
   "failed.text": "Votre travail est enregistré. Réessayez, ou allez à la bibliothèque.",
   "failed.chunkTitle": "Cette page ne s’est pas chargée",
-  "failed.chunkText": "Une partie de l’application n’a pas pu être chargée. Votre travail est enregistré. Réessayez, ou allez à la bibliothèque.",
+  "failed.chunkText":
+    "Une partie de l’application n’a pas pu être chargée. Votre travail est enregistré. Réessayez, ou allez à la bibliothèque.",
   "failed.toLibrary": "Aller à la bibliothèque",
   "failed.details": "Détails",
   "failed.copy": "Copier les détails",
@@ -41,7 +42,8 @@ const fr: Catalogue = {
   "time.underMinute": "moins d’une minute",
 
   "welcome.title": "Un bureau tranquille dans une bonne bibliothèque",
-  "welcome.lead": "Lisez, écoutez et exercez-vous sans réseau. À son retour, tout ce que vous avez fait est là : une seule fois, et sur tous vos appareils.",
+  "welcome.lead":
+    "Lisez, écoutez et exercez-vous sans réseau. À son retour, tout ce que vous avez fait est là : une seule fois, et sur tous vos appareils.",
   "welcome.demo": "Ouvrir la bibliothèque d’essai",
   "welcome.demoText": "Des cours et des histoires racontées, livrés avec l’application. Ni compte, ni réseau.",
   "welcome.connect": "Se relier à son école",
@@ -50,7 +52,8 @@ const fr: Catalogue = {
   "welcome.addressHint": "Par exemple school.example ou 192.168.1.4:7300",
   "welcome.find": "Chercher",
   "welcome.looking": "Recherche",
-  "welcome.clock": "L’horloge de cet appareil est décalée de {span}. Mieux vaut la régler avant d’étudier ; rien ne se perd si c’est impossible.",
+  "welcome.clock":
+    "L’horloge de cet appareil est décalée de {span}. Mieux vaut la régler avant d’étudier ; rien ne se perd si c’est impossible.",
   "welcome.other": "Autre serveur",
   "welcome.signIn": "Se connecter",
   "welcome.register": "Créer un compte",
@@ -104,10 +107,12 @@ const fr: Catalogue = {
   "library.empty": "Cette étagère est vide",
   "library.emptyText": "Rien n’a encore été mis dans cette bibliothèque. Ce qui viendra paraîtra ici tout seul.",
   "library.emptyOffline": "Les étagères paraissent dès que le réseau a été là une fois.",
-  "library.nothingHere": "Rien n’est encore sur cet appareil. Ouvrez un cours et choisissez Télécharger : il marchera sans réseau.",
+  "library.nothingHere":
+    "Rien n’est encore sur cet appareil. Ouvrez un cours et choisissez Télécharger : il marchera sans réseau.",
   "library.results": { one: "{n} résultat", other: "{n} résultats" },
   "library.noResults": "Rien trouvé pour « {q} »",
-  "library.noResultsText": "La recherche parcourt tout ce qui est sur cet appareil et les titres de la bibliothèque. Essayez moins de mots, ou d’autres.",
+  "library.noResultsText":
+    "La recherche parcourt tout ce qui est sur cet appareil et les titres de la bibliothèque. Essayez moins de mots, ou d’autres.",
   "library.inText": "Dans le texte",
   "library.titles": "Cours et histoires",
   "library.searching": "Recherche",
@@ -140,7 +145,10 @@ const fr: Catalogue = {
   "course.sections": "{done} sur {total}",
   "course.progress": "{done} sections terminées sur {total}",
   "course.time": "{span} d’étude",
-  "course.newSections": { one: "{n} section est nouvelle depuis que vous avez fini", other: "{n} sections sont nouvelles depuis que vous avez fini" },
+  "course.newSections": {
+    one: "{n} section est nouvelle depuis que vous avez fini",
+    other: "{n} sections sont nouvelles depuis que vous avez fini",
+  },
   "course.minutes": { one: "{n} min", other: "{n} min" },
   "course.best": "meilleur : {percent}",
   "course.done": "terminé",
@@ -175,7 +183,8 @@ const fr: Catalogue = {
   "download.reason.server": "Le serveur ne peut pas le donner maintenant. Nouvel essai automatique.",
   "download.reason.corrupt": "Un fichier est arrivé abîmé ; il est repris.",
   "download.reason.sign_in": "Reconnectez-vous et il reprend.",
-  "download.reason.storage": "Les fichiers de cet appareil ne peuvent pas être écrits pour le moment. Nouvel essai automatique.",
+  "download.reason.storage":
+    "Les fichiers de cet appareil ne peuvent pas être écrits pour le moment. Nouvel essai automatique.",
   "download.done": "{title} est prêt hors ligne",
   "download.pause": "Mettre le téléchargement en pause",
   "download.resume": "Continuer",
@@ -200,7 +209,8 @@ const fr: Catalogue = {
   "download.check.page": "page {page}",
   "download.check.cover": "Couverture et mots",
   "download.check.signedIn": "Votre connexion dure jusqu’au {date} sans réseau. Lire ne demande pas de connexion.",
-  "download.check.signIn": "Vous êtes déconnecté : la lecture marche, et ce que vous faites est gardé ici jusqu’à la prochaine connexion.",
+  "download.check.signIn":
+    "Vous êtes déconnecté : la lecture marche, et ce que vous faites est gardé ici jusqu’à la prochaine connexion.",
   "download.check.free": "{size} libres sur le disque.",
   "download.check.plays": "Cet appareil peut jouer tous les enregistrements.",
   "download.check.cannot": "Cet appareil ne peut pas jouer {types}.",
@@ -209,7 +219,8 @@ const fr: Catalogue = {
   "download.kind.audio": "enregistrement",
   "download.kind.video": "film",
   "download.kind.other": "fichier",
-  "download.reason.portal": "Ce réseau demande d’abord de s’identifier. Ouvrez sa page dans un navigateur ; puis il reprend.",
+  "download.reason.portal":
+    "Ce réseau demande d’abord de s’identifier. Ouvrez sa page dans un navigateur ; puis il reprend.",
   "download.reason.battery": "Attend le chargeur.",
 
   "read.lessonOf": "Leçon {k} sur {n}",
@@ -339,7 +350,8 @@ const fr: Catalogue = {
   "review.intro": { one: "{n} mot dans votre liste", other: "{n} mots dans votre liste" },
   "review.text": "Les mots ajoutés en lisant. Ouvrez-en un pour voir sa fiche.",
   "review.empty": "Pas encore de mots",
-  "review.emptyText": "Touchez un mot marqué dans une histoire ou une leçon et choisissez « Ajouter à la révision ». Il viendra ici.",
+  "review.emptyText":
+    "Touchez un mot marqué dans une histoire ou une leçon et choisissez « Ajouter à la révision ». Il viendra ici.",
   "review.find": "Trouver une histoire",
   "review.saved": "ajouté {when}",
   "review.removed": "{word} n’est plus dans la liste",
@@ -402,7 +414,8 @@ const fr: Catalogue = {
   "sync.exported": "Enregistré : {file}",
   "sync.copyExport": "Copier",
   "sync.exportTitle": "Pour votre professeur",
-  "sync.exportText": "Voici, mot pour mot, ce qui n’a pas été accepté. Remettez le fichier, ou copiez le texte dans un message.",
+  "sync.exportText":
+    "Voici, mot pour mot, ce qui n’a pas été accepté. Remettez le fichier, ou copiez le texte dans un message.",
   "sync.nothing": "Rien encore. Ce que vous terminez paraît ici, avec l’heure où la bibliothèque l’a pris.",
   "sync.row.progress": "Lecture",
   "sync.row.session": "Temps d’étude",
@@ -426,7 +439,8 @@ const fr: Catalogue = {
   "storage.downloads": "Vos téléchargements",
   "storage.downloadsText": "Jamais retirés sans votre accord.",
   "storage.others": "Téléchargements d’autres personnes",
-  "storage.othersText": "De ceux qui partagent cet appareil. Ce que vous avez en commun est compté une fois, chez vous.",
+  "storage.othersText":
+    "De ceux qui partagent cet appareil. Ce que vous avez en commun est compté une fois, chez vous.",
   "storage.cache": "Ouvert récemment",
   "storage.cacheText": "Part de lui-même quand la place manque.",
   "storage.unfinished": "Téléchargements commencés",
@@ -438,7 +452,8 @@ const fr: Catalogue = {
   "storage.free": "Libre sur le disque",
   "storage.freeText": "Les derniers {size} sont gardés pour votre travail.",
   "storage.clear": "Effacer ce qui a été ouvert récemment, {size}",
-  "storage.clearText": "Les pages et images dont aucun téléchargement n’a besoin quittent cet appareil. Les téléchargements et votre travail restent.",
+  "storage.clearText":
+    "Les pages et images dont aucun téléchargement n’a besoin quittent cet appareil. Les téléchargements et votre travail restent.",
   "storage.clearNow": "Effacer",
   "storage.cleared": "{size} sont de nouveau libres",
   "storage.courses": "Sur cet appareil",
@@ -461,36 +476,44 @@ const fr: Catalogue = {
   "storage.limitPolicy": "Votre organisation permet jusqu’à {size}.",
   "storage.folder": "Le contenu se trouve dans",
   "storage.move": "Déplacer le contenu vers un autre dossier",
-  "storage.moveText": "Tout est d’abord copié et vérifié, puis l’ancien endroit est vidé. Interrompu, le déplacement reprend de lui-même.",
+  "storage.moveText":
+    "Tout est d’abord copié et vérifié, puis l’ancien endroit est vidé. Interrompu, le déplacement reprend de lui-même.",
   "storage.moveTo": "Dossier",
   "storage.moveNow": "Déplacer",
   "storage.moving": "Déplacement",
   "storage.moved": "Le contenu est dans son nouveau dossier",
   "storage.full": "Le disque est plein",
-  "storage.fullText": "Il manque {size}. Les téléchargements attendent ; votre travail est toujours enregistré. Retirez quelque chose ici ou ailleurs et ils reprendront d’eux-mêmes.",
+  "storage.fullText":
+    "Il manque {size}. Les téléchargements attendent ; votre travail est toujours enregistré. Retirez quelque chose ici ou ailleurs et ils reprendront d’eux-mêmes.",
   "storage.indexClosed": "La liste des téléchargements ne peut pas être ouverte",
-  "storage.indexClosedText": "Ce qui est téléchargé reste lisible et votre travail est enregistré. Les téléchargements attendent et reprendront d’eux-mêmes. Si cela dure, fermez les autres copies de Carrel ou vérifiez les droits du dossier de contenu.",
+  "storage.indexClosedText":
+    "Ce qui est téléchargé reste lisible et votre travail est enregistré. Les téléchargements attendent et reprendront d’eux-mêmes. Si cela dure, fermez les autres copies de Carrel ou vérifiez les droits du dossier de contenu.",
   "storage.over": "La place pour le contenu est épuisée",
-  "storage.overText": "Il manque {size}. Permettez davantage ci-dessous ou retirez quelque chose ; les téléchargements reprendront d’eux-mêmes.",
+  "storage.overText":
+    "Il manque {size}. Permettez davantage ci-dessous ou retirez quelque chose ; les téléchargements reprendront d’eux-mêmes.",
 
   "cable.carry": "Copier sur une clé",
   "cable.carryTitle": "Copier sur une clé",
-  "cable.carryText": "Un seul fichier, avec tout dedans. Sur un autre appareil, choisissez Ajouter depuis un fichier : aucun réseau n’est nécessaire, ni là-bas ni ici. Personne ne peut rien y changer en chemin sans que cela se voie.",
+  "cable.carryText":
+    "Un seul fichier, avec tout dedans. Sur un autre appareil, choisissez Ajouter depuis un fichier : aucun réseau n’est nécessaire, ni là-bas ni ici. Personne ne peut rien y changer en chemin sans que cela se voie.",
   "cable.what": "Que copier",
   "cable.where": "Où",
   "cable.downloads": "Téléchargements de cet appareil",
   "cable.free": "{size} libres",
-  "cable.noStick": "Aucune clé n’est branchée. Branchez-en une et regardez à nouveau, ou copiez plus tard le fichier depuis vos téléchargements.",
+  "cable.noStick":
+    "Aucune clé n’est branchée. Branchez-en une et regardez à nouveau, ou copiez plus tard le fichier depuis vos téléchargements.",
   "cable.lookAgain": "Regarder à nouveau",
   "cable.copySize": "Copier, {size}",
   "cable.save": "Enregistrer le fichier",
   "cable.writing": "Écriture du fichier",
   "cable.written": "{file} est écrit.",
   "cable.writtenCourses": "Vous pouvez retirer la clé, comme votre système le demande, et la passer.",
-  "cable.writtenWork": "Ajoutez-le sur votre autre appareil, ou donnez-le à votre enseignant. Ce qui attend ici continue d’attendre : rien ne compte deux fois.",
+  "cable.writtenWork":
+    "Ajoutez-le sur votre autre appareil, ou donnez-le à votre enseignant. Ce qui attend ici continue d’attendre : rien ne compte deux fois.",
   "cable.work": "Emporter mon travail en fichier",
   "cable.workTitle": "Emporter mon travail en fichier",
-  "cable.workText": "Tout ce que vous avez fait, signé par cet appareil, pour vos autres appareils. Ils le joignent à ce qu’ils ont ; rien n’est perdu et rien ne compte deux fois, quels que soient l’ordre et le nombre de fois.",
+  "cable.workText":
+    "Tout ce que vous avez fait, signé par cet appareil, pour vos autres appareils. Ils le joignent à ce qu’ils ont ; rien n’est perdu et rien ne compte deux fois, quels que soient l’ordre et le nombre de fois.",
   "cable.take": "Ajouter depuis un fichier",
   "cable.takeTitle": "Ajouter depuis un fichier",
   "cable.takeText": "Des cours que quelqu’un a copiés pour vous, ou votre travail apporté d’un autre appareil.",
@@ -506,7 +529,8 @@ const fr: Catalogue = {
   "cable.here.older": "plus récent que celui d’ici",
   "cable.here.newer": "plus ancien que celui d’ici, qui reste",
   "cable.here.others": "d’une autre bibliothèque",
-  "cable.ask": "C’est le premier fichier de {name} sur cet appareil. Comparez ces chiffres avec ceux que donne votre école ou votre bibliothèque :",
+  "cable.ask":
+    "C’est le premier fichier de {name} sur cet appareil. Comparez ces chiffres avec ceux que donne votre école ou votre bibliothèque :",
   "cable.agree": "Ce sont les mêmes, ou j’ai confiance en qui m’a donné le fichier",
   "cable.newBytes": "{size} sont nouveaux sur cet appareil.",
   "cable.allHere": "Tout est déjà ici ; les parties abîmées sont réparées.",
@@ -517,31 +541,46 @@ const fr: Catalogue = {
   "cable.mine": "C’est mon travail : l’ajouter à mon compte",
   "cable.takeCourses": "Ajouter à cet appareil",
   "cable.takeWork": "Le joindre au mien",
-  "cable.tookCourses": { one: "{n} cours ou histoire est prêt hors ligne.", other: "{n} cours et histoires sont prêts hors ligne." },
+  "cable.tookCourses": {
+    one: "{n} cours ou histoire est prêt hors ligne.",
+    other: "{n} cours et histoires sont prêts hors ligne.",
+  },
   "cable.tookNothing": "Rien n’a changé : ce qui est ici est plus récent.",
-  "cable.tookWork": { one: "{n} entrée est nouvelle ici. Elle part vers votre école à la prochaine synchronisation.", other: "{n} entrées sont nouvelles ici. Elles partent vers votre école à la prochaine synchronisation." },
+  "cable.tookWork": {
+    one: "{n} entrée est nouvelle ici. Elle part vers votre école à la prochaine synchronisation.",
+    other: "{n} entrées sont nouvelles ici. Elles partent vers votre école à la prochaine synchronisation.",
+  },
   "cable.tookNoWork": "Tout ce qu’il contient était déjà ici.",
   "cable.noNetwork": "Sans réseau",
-  "cable.noNetworkText": "Votre travail peut voyager en fichier, vers vos autres appareils ou vers votre enseignant. Ce qu’une personne peut lire est ailleurs : ce qui a été refusé s’enregistre en texte ci-dessus.",
+  "cable.noNetworkText":
+    "Votre travail peut voyager en fichier, vers vos autres appareils ou vers votre enseignant. Ce qu’une personne peut lire est ailleurs : ce qui a été refusé s’enregistre en texte ci-dessus.",
   "cable.welcome": "Ouvrir un fichier d’une clé",
   "cable.welcomeText": "Des cours que quelqu’un a copiés pour vous. Sans compte, sans réseau.",
   "cable.why.notCarrel": "Ce n’est pas un fichier écrit par Carrel.",
-  "cable.why.mangled": "Le fichier a été changé en chemin, comme si c’était du texte. Copiez-le de nouveau tel quel, ou compressez-le avant l’envoi.",
+  "cable.why.mangled":
+    "Le fichier a été changé en chemin, comme si c’était du texte. Copiez-le de nouveau tel quel, ou compressez-le avant l’envoi.",
   "cable.why.truncated": "La fin du fichier manque. Copiez-le de nouveau, et attendez que la clé puisse être retirée.",
   "cable.why.damaged": "Le fichier est abîmé. Copiez-le de nouveau, d’une autre clé si possible. Rien n’a changé ici.",
-  "cable.why.forged": "Ce que contient le fichier n’est pas ce qu’une bibliothèque a signé. Ne l’utilisez pas ; demandez une nouvelle copie.",
+  "cable.why.forged":
+    "Ce que contient le fichier n’est pas ce qu’une bibliothèque a signé. Ne l’utilisez pas ; demandez une nouvelle copie.",
   "cable.why.newer": "Un Carrel plus récent a écrit ce fichier. Mettez l’application à jour, puis réessayez.",
   "cable.why.nothing": "Rien dans ce fichier n’a sa place ici.",
   "cable.why.unreadable": "Le fichier ne peut pas être lu. La clé est-elle toujours branchée ?",
   "cable.why.notHere": "{name} n’est pas sur cet appareil. Téléchargez-le d’abord.",
-  "cable.why.missing": "Des parties de {name} manquent ici. Vérifiez-le sur sa page ; ce qui manque est cherché quand le réseau est là.",
-  "cable.why.noSpace": "Il n’y a pas assez de place. Faites-en, ou choisissez un autre endroit. Une clé en FAT32 ne prend pas de fichier de plus de 4 Go.",
+  "cable.why.missing":
+    "Des parties de {name} manquent ici. Vérifiez-le sur sa page ; ce qui manque est cherché quand le réseau est là.",
+  "cable.why.noSpace":
+    "Il n’y a pas assez de place. Faites-en, ou choisissez un autre endroit. Une clé en FAT32 ne prend pas de fichier de plus de 4 Go.",
   "cable.why.noPlace": "Rien ne peut être écrit là. La clé est-elle verrouillée, ou partie ?",
-  "cable.why.wrongKey": "Le fichier dit venir de {name}, mais il n’est pas signé avec la clé que cet appareil connaît. Ne l’utilisez pas ; demandez là-bas.",
-  "cable.why.otherLibrary": "Ce fichier vient de {name}, une autre bibliothèque que la vôtre. Ouvrez-le au bureau sans compte : Réglages, Ajouter un compte, Ouvrir un fichier d’une clé.",
+  "cable.why.wrongKey":
+    "Le fichier dit venir de {name}, mais il n’est pas signé avec la clé que cet appareil connaît. Ne l’utilisez pas ; demandez là-bas.",
+  "cable.why.otherLibrary":
+    "Ce fichier vient de {name}, une autre bibliothèque que la vôtre. Ouvrez-le au bureau sans compte : Réglages, Ajouter un compte, Ouvrir un fichier d’une clé.",
   "cable.why.notAccepted": "Personne n’a encore accepté de faire confiance à {name} sur cet appareil.",
-  "cable.why.taken": "{name}, d’une autre bibliothèque, est déjà sur cet appareil. Retirez-le d’abord si vous voulez celui-ci ; ce que vous y avez fait est gardé.",
-  "cable.why.otherLearner": "C’est le travail de {name}. Connectez-vous comme {name}, ou donnez le fichier à votre enseignant, qui peut le remettre.",
+  "cable.why.taken":
+    "{name}, d’une autre bibliothèque, est déjà sur cet appareil. Retirez-le d’abord si vous voulez celui-ci ; ce que vous y avez fait est gardé.",
+  "cable.why.otherLearner":
+    "C’est le travail de {name}. Connectez-vous comme {name}, ou donnez le fichier à votre enseignant, qui peut le remettre.",
   "cable.why.otherServer": "Ce travail appartient à un compte chez {name}. Ouvrez ce compte, puis ajoutez-le.",
   "cable.why.unclaimed": "Ce travail a été fait sans compte. Dites qu’il est le vôtre pour l’ajouter.",
   "cable.why.busy": "Un autre fichier est en cours. Attendez qu’il soit fini.",
@@ -563,7 +602,8 @@ const fr: Catalogue = {
   "settings.measure": "Longueur de ligne",
   "settings.characters": { one: "{n} lettre", other: "environ {n} lettres" },
   "settings.preview": "Aperçu",
-  "settings.previewText": "La rivière ne se presse pas. Elle laisse son sable à l’intérieur de la boucle et prend un peu à l’extérieur, chaque jour ; au bout de mille ans, la vallée a changé de place.",
+  "settings.previewText":
+    "La rivière ne se presse pas. Elle laisse son sable à l’intérieur de la boucle et prend un peu à l’extérieur, chaque jour ; au bout de mille ans, la vallée a changé de place.",
   "settings.speed": "Vitesse de narration",
   "settings.language": "Langue",
   "settings.languageSystem": "Comme le système",
@@ -580,15 +620,21 @@ const fr: Catalogue = {
   "settings.switchShort": "Changer",
   "settings.add": "Ajouter un compte",
   "settings.moveServer": "Changer l’adresse du serveur",
-  "settings.moveServerText": "Pour une école dont le serveur a une nouvelle adresse. L’application vérifie qu’il s’agit du même serveur. Vous restez connecté et le travail en attente est envoyé à la nouvelle adresse.",
+  "settings.moveServerText":
+    "Pour une école dont le serveur a une nouvelle adresse. L’application vérifie qu’il s’agit du même serveur. Vous restez connecté et le travail en attente est envoyé à la nouvelle adresse.",
   "settings.moveServerNow": "Adresse actuelle :",
   "settings.moveServerNew": "Nouvelle adresse",
   "settings.moveServerChecking": "Vérification du serveur",
   "settings.moveServerDone": "L’adresse a été changée.",
-  "settings.moveServerOther": "C’est un autre serveur, ou il n’a pas pu prouver que c’est le même, ou l’adresse n’est pas valable. Pour utiliser un autre serveur, ajoutez un compte.",
+  "settings.moveServerOther":
+    "C’est un autre serveur, ou il n’a pas pu prouver que c’est le même, ou l’adresse n’est pas valable. Pour utiliser un autre serveur, ajoutez un compte.",
   "settings.signOut": "Se déconnecter",
   "settings.signOutText": "Le travail en attente reste sur cet appareil et part à la prochaine connexion.",
-  "settings.signOutWaiting": { one: "{n} élément n’a pas encore été envoyé. Il reste sur cet appareil et part à la prochaine connexion.", other: "{n} éléments n’ont pas encore été envoyés. Ils restent sur cet appareil et partent à la prochaine connexion." },
+  "settings.signOutWaiting": {
+    one: "{n} élément n’a pas encore été envoyé. Il reste sur cet appareil et part à la prochaine connexion.",
+    other:
+      "{n} éléments n’ont pas encore été envoyés. Ils restent sur cet appareil et partent à la prochaine connexion.",
+  },
   "settings.needsSignIn": "doit se reconnecter",
   "settings.demoAccount": "Bibliothèque d’essai, sur cet appareil seulement",
   "settings.keychain": "Le trousseau du système n’a pas pu servir ; la connexion est gardée dans un fichier chiffré.",
@@ -616,20 +662,26 @@ const fr: Catalogue = {
   "figures.again": "Actualiser",
   "settings.about": "À propos",
   "settings.version": "Carrel {version}",
-  "settings.aboutText": "Logiciel libre, sous licence Apache 2.0 ou MIT. Aucune télémétrie : rien ne quitte cet appareil que vos études, vers votre propre bibliothèque.",
+  "settings.aboutText":
+    "Logiciel libre, sous licence Apache 2.0 ou MIT. Aucune télémétrie : rien ne quitte cet appareil que vos études, vers votre propre bibliothèque.",
   "settings.licences": "Licences des caractères",
   "settings.reset": "Comme au début",
 
   "work.notOpen": "Le compte de {name} n’a pas pu être ouvert.",
   "work.readOnly": "Rien ne peut être enregistré pour le moment.",
-  "work.why.disk_full": "Le disque est plein. Libérez de l’espace et réessayez ; tout ce qui a été enregistré est encore là.",
-  "work.why.storage": "Cet appareil ne permet pas à l’application d’écrire ses fichiers. Autorisez-la, puis réessayez ; tout ce qui a été enregistré est encore là.",
+  "work.why.disk_full":
+    "Le disque est plein. Libérez de l’espace et réessayez ; tout ce qui a été enregistré est encore là.",
+  "work.why.storage":
+    "Cet appareil ne permet pas à l’application d’écrire ses fichiers. Autorisez-la, puis réessayez ; tout ce qui a été enregistré est encore là.",
   "work.why.unavailable": "Un autre programme utilise les fichiers de ce compte. Fermez-le et réessayez.",
-  "work.why.too_new": "Une version plus récente de l’application a créé les fichiers de ce compte. Mettez l’application à jour ; rien n’a été changé.",
-  "work.why.corrupt": "Le fichier de votre travail est endommagé et n’a pas encore pu être réparé. Rien n’a été supprimé.",
+  "work.why.too_new":
+    "Une version plus récente de l’application a créé les fichiers de ce compte. Mettez l’application à jour ; rien n’a été changé.",
+  "work.why.corrupt":
+    "Le fichier de votre travail est endommagé et n’a pas encore pu être réparé. Rien n’a été supprimé.",
   "work.why.other": "Réessayez ; rien n’a été supprimé.",
   "work.repaired": "Le fichier de votre travail était endommagé ; il a été réparé.",
-  "work.repairedText": "Une partie n’a pas pu être relue. Ce que le serveur possède revient à la prochaine synchronisation.",
+  "work.repairedText":
+    "Une partie n’a pas pu être relue. Ce que le serveur possède revient à la prochaine synchronisation.",
   "work.unreadable": "Modifications illisibles : {n}",
   "work.unknown": "Des modifications faites après la dernière sauvegarde peuvent manquer.",
   "work.lost": "Entrées illisibles : {n}",
@@ -649,21 +701,27 @@ const fr: Catalogue = {
   "error.too_large.title": "C’est trop grand",
   "error.too_large.text": "Le serveur n’accepte rien de cette taille.",
   "error.rate_limited.title": "Trop d’essais",
-  "error.rate_limited.text": "Réessayez plus tard. Après de nombreux mots de passe erronés, cela prend jusqu’à 15 minutes.",
+  "error.rate_limited.text":
+    "Réessayez plus tard. Après de nombreux mots de passe erronés, cela prend jusqu’à 15 minutes.",
   "error.too_new.title": "L’un des deux est trop ancien",
-  "error.too_new.text": "L’application et le serveur parlent des versions différentes. Mettez l’application à jour, ou prévenez l’école.",
+  "error.too_new.text":
+    "L’application et le serveur parlent des versions différentes. Mettez l’application à jour, ou prévenez l’école.",
   "error.offline.title": "Pas de réseau pour l’instant",
   "error.offline.text": "Le serveur est hors d’atteinte. Ce qui est sur cet appareil marche comme toujours.",
   "error.bad_reply.title": "Autre chose a répondu",
-  "error.bad_reply.text": "Ce n’est pas un serveur Carrel. Une page Wi-Fi demande-t-elle d’abord une connexion ? L’adresse est-elle juste ?",
+  "error.bad_reply.text":
+    "Ce n’est pas un serveur Carrel. Une page Wi-Fi demande-t-elle d’abord une connexion ? L’adresse est-elle juste ?",
   "error.not_downloaded.title": "Pas sur cet appareil",
   "error.not_downloaded.text": "Téléchargez-le tant qu’il y a du réseau ; ensuite il marche sans.",
   "error.corrupt.title": "Un fichier est abîmé",
-  "error.corrupt.text": "Il ne correspond pas à ce que la bibliothèque a signé ; il n’est donc pas montré. Il sera repris avec le réseau.",
+  "error.corrupt.text":
+    "Il ne correspond pas à ce que la bibliothèque a signé ; il n’est donc pas montré. Il sera repris avec le réseau.",
   "error.disk_full.title": "Le disque est plein",
-  "error.disk_full.text": "Ce qui était enregistré avant est conservé. Libérez de la place ou retirez un cours dont vous n’avez pas besoin, puis réessayez.",
+  "error.disk_full.text":
+    "Ce qui était enregistré avant est conservé. Libérez de la place ou retirez un cours dont vous n’avez pas besoin, puis réessayez.",
   "error.storage.title": "Le tiroir du bureau ne s’ouvre pas",
-  "error.storage.text": "La base de données de cet appareil est illisible, ou une version plus récente de l’application l’a écrite. Rien n’a été changé.",
+  "error.storage.text":
+    "La base de données de cet appareil est illisible, ou une version plus récente de l’application l’a écrite. Rien n’a été changé.",
   "error.keychain.title": "Le trousseau a dit non",
   "error.keychain.text": "Le coffre du système n’a pas gardé la connexion. Déverrouillez-le, puis réessayez.",
   "error.cancelled.title": "Arrêté",

@@ -42,7 +42,13 @@ export async function setLanguage(language: Language): Promise<void> {
   if (activeLocale?.language === language) return;
   const catalogue = (await catalogues[language]()).default;
   const locale = regional(language);
-  activeLocale = { language, locale, catalogue, plural: new Intl.PluralRules(locale), number: new Intl.NumberFormat(locale) };
+  activeLocale = {
+    language,
+    locale,
+    catalogue,
+    plural: new Intl.PluralRules(locale),
+    number: new Intl.NumberFormat(locale),
+  };
   document.documentElement.lang = language;
   document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 }
@@ -64,7 +70,12 @@ export function locale(): string {
 export type Params = Record<string, string | number>;
 
 /** Fills `{name}`s. In a plural, `n` chooses the form. */
-export function render(entry: string | Plural, plural: Intl.PluralRules, number: Intl.NumberFormat, params: Params): string {
+export function render(
+  entry: string | Plural,
+  plural: Intl.PluralRules,
+  number: Intl.NumberFormat,
+  params: Params,
+): string {
   const text = typeof entry === "string" ? entry : (entry[plural.select(Number(params["n"] ?? 0))] ?? entry.other);
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = params[name];
@@ -77,11 +88,17 @@ const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
 
 /** A title that runs the other way is set apart (FSI, PDI), so that it cannot pull the words around it over to its side. */
 export function isolated(params: Params, rtl: boolean): Params {
-  const apart = (value: string | number): string | number => (typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value);
+  const apart = (value: string | number): string | number =>
+    typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value;
   return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, apart(value)]));
 }
 
 export function t(key: Key, params: Params = {}): string {
   if (!activeLocale) return key;
-  return render(activeLocale.catalogue[key], activeLocale.plural, activeLocale.number, isolated(params, activeLocale.language === "ar"));
+  return render(
+    activeLocale.catalogue[key],
+    activeLocale.plural,
+    activeLocale.number,
+    isolated(params, activeLocale.language === "ar"),
+  );
 }

@@ -19,7 +19,13 @@ function isCommandError(value: unknown): value is CommandError {
 export function asFailure(cause: unknown, code: ErrorCode = "internal"): CommandFailure {
   if (cause instanceof CommandFailure) return cause;
   if (isCommandError(cause)) {
-    return new CommandFailure({ ...cause, message: cause.message ?? cause.code, hint: cause.hint ?? "", retryable: cause.retryable ?? false, correlationId: cause.correlationId ?? "" });
+    return new CommandFailure({
+      ...cause,
+      message: cause.message ?? cause.code,
+      hint: cause.hint ?? "",
+      retryable: cause.retryable ?? false,
+      correlationId: cause.correlationId ?? "",
+    });
   }
   const message = cause instanceof Error ? cause.message : String(cause);
   return new CommandFailure({ code, message, hint: "", retryable: code === "unavailable", correlationId: "" });

@@ -14,7 +14,13 @@ const app: Transport = {
   call: (name, request) => invoke("call", { name, payload: request }),
   listen(deliver) {
     const opened = listen<UiEvent>("carrel://event", (event) => deliver(event.payload));
-    return { ready: opened.then(() => undefined, () => undefined), stop: () => void opened.then((off) => off()) };
+    return {
+      ready: opened.then(
+        () => undefined,
+        () => undefined,
+      ),
+      stop: () => void opened.then((off) => off()),
+    };
   },
 };
 

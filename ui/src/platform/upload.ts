@@ -9,7 +9,11 @@ export interface UploadedFile {
 }
 
 /** Hands the file over. `moved` is told how much of it went (0 to 1). */
-export async function uploadFile(file: File, moved: (share: number) => void, signal: AbortSignal): Promise<UploadedFile> {
+export async function uploadFile(
+  file: File,
+  moved: (share: number) => void,
+  signal: AbortSignal,
+): Promise<UploadedFile> {
   const { url } = await api.openSlot();
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();

@@ -48,7 +48,8 @@ class AppStateStore {
     if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads = {};
     if (event.kind === "download") this.downloads = { ...this.downloads, [event.id]: event.state };
     // A failed reload is not lost: the next event of this topic asks again.
-    if (event.kind === "changed" && event.topics.some((topic) => api.getAppState.isStale(topic, {}))) void this.refresh().catch(() => undefined);
+    if (event.kind === "changed" && event.topics.some((topic) => api.getAppState.isStale(topic, {})))
+      void this.refresh().catch(() => undefined);
   }
   async refresh(): Promise<void> {
     const turn = ++this.#turn;

@@ -16,7 +16,9 @@ function themeOf(theme: Theme): string {
 }
 
 /** Custom properties of a reading column with these settings. */
-export function readingStyle(settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">): Record<string, string> {
+export function readingStyle(
+  settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">,
+): Record<string, string> {
   return {
     "--reading-face": faces[settings.readingFont],
     "--reading-size": `${(1.1875 * settings.textSize) / 100}rem`,

@@ -14,9 +14,13 @@ interface Battery extends EventTarget {
 type Known = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
 
 /** Reads what there is to know. */
-export function conditionsOf(connection?: Pick<Connection, "type" | "saveData">, battery?: Pick<Battery, "charging" | "level">): SetConditions {
+export function conditionsOf(
+  connection?: Pick<Connection, "type" | "saveData">,
+  battery?: Pick<Battery, "charging" | "level">,
+): SetConditions {
   const known: SetConditions = {};
-  if (connection && (connection.type !== undefined || connection.saveData)) known.metered = connection.saveData === true || connection.type === "cellular";
+  if (connection && (connection.type !== undefined || connection.saveData))
+    known.metered = connection.saveData === true || connection.type === "cellular";
   if (battery && !battery.charging) known.onBattery = Math.round(battery.level * 100);
   return known;
 }
@@ -27,16 +31,20 @@ export function watchConditions(): () => void {
   const end = new AbortController();
   const options = { signal: end.signal };
   let battery: Battery | undefined;
-  const tell = (more: SetConditions = {}): void => void api.setConditions({ ...conditionsOf(connection, battery), ...more }).catch(() => undefined);
+  const tell = (more: SetConditions = {}): void =>
+    void api.setConditions({ ...conditionsOf(connection, battery), ...more }).catch(() => undefined);
   const changed = (): void => tell();
   connection?.addEventListener("change", changed, options);
   addEventListener("online", () => tell({ online: true }), options);
   if (connection) changed();
-  void getBattery?.call(navigator).then((found) => {
-    if (end.signal.aborted) return;
-    battery = found;
-    for (const event of ["chargingchange", "levelchange"]) found.addEventListener(event, changed, options);
-    changed();
-  }, () => undefined);
+  void getBattery?.call(navigator).then(
+    (found) => {
+      if (end.signal.aborted) return;
+      battery = found;
+      for (const event of ["chargingchange", "levelchange"]) found.addEventListener(event, changed, options);
+      changed();
+    },
+    () => undefined,
+  );
   return () => end.abort();
 }

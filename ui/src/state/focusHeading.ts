@@ -9,7 +9,8 @@ function backTo(place: number): void {
   if (place === 0) return;
   let frames = 60;
   const stop = (): void => void (frames = 0);
-  for (const sign of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(sign, stop, { once: true, passive: true });
+  for (const sign of ["wheel", "touchstart", "keydown", "pointerdown"])
+    addEventListener(sign, stop, { once: true, passive: true });
   const again = (): void => {
     if (frames-- <= 0 || Math.abs(scrollY - place) < 2) return;
     scrollTo(0, place);

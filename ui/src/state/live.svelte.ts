@@ -92,7 +92,8 @@ export function live<Request, Reply>(
   request: () => Request | undefined,
 ): Live<Reply> & { reload(): void } {
   const store = new Live<Reply>();
-  const key = (now: Request | undefined): string => (now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`);
+  const key = (now: Request | undefined): string =>
+    now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`;
   const ask = (now: Request | undefined): void => {
     if (now === undefined) store.clear();
     else void store.ask(key(now), () => query(now));

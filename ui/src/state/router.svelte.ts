@@ -23,7 +23,16 @@ export function parse(hash: string): Route {
   if (head === "course" && good && path.length === 1) return { name: "course", course: item };
   if (head === "read" && good && path.length === 3) return { name: "read", item };
   if (head === "story" && good && (path.length === 1 || path.length === 2)) return { name: "story", item };
-  if ((head === "review" || head === "progress" || head === "sync" || head === "settings" || head === "storage" || head === "welcome") && path.length === 0) return { name: head };
+  if (
+    (head === "review" ||
+      head === "progress" ||
+      head === "sync" ||
+      head === "settings" ||
+      head === "storage" ||
+      head === "welcome") &&
+    path.length === 0
+  )
+    return { name: head };
   return { name: "lost" };
 }
 

@@ -10,7 +10,9 @@ const STILLS = new Set(["image/jpeg", "image/png", "image/webp"]);
 export function madeHere(image: ImageRef): { path: string; width: number }[] {
   const widest = image.variants.at(-1);
   if (!widest || !STILLS.has(widest.type)) return [];
-  return WIDTHS.filter((width) => width < widest.width && !image.variants.some((v) => v.width === width)).map((width) => ({ path: `${widest.hash}?w=${width}`, width }));
+  return WIDTHS.filter((width) => width < widest.width && !image.variants.some((v) => v.width === width)).map(
+    (width) => ({ path: `${widest.hash}?w=${width}`, width }),
+  );
 }
 
 /** Asks the loopback server what was wrong; an `<img>` is not told. */

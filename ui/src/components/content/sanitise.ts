@@ -20,7 +20,10 @@ const FORMULA_CLASS = /^(?:menv-[\w-]+|cell-[\w-]+|tml-prime)$/;
 function keepsClass(element: Element, name: string): boolean {
   if (element.namespaceURI === "http://www.w3.org/1998/Math/MathML") return FORMULA_CLASS.test(name);
   if (element.localName === "code") return /^language-[\w+#.-]+$/.test(name);
-  return (element.localName === "section" && name === "footnotes") || (element.localName === "sup" && name === "footnote-ref");
+  return (
+    (element.localName === "section" && name === "footnotes") ||
+    (element.localName === "sup" && name === "footnote-ref")
+  );
 }
 
 /** True if the text stays below the limits; reads it once and builds nothing. */
@@ -65,10 +68,15 @@ function isBoundedTree(root: DocumentFragment): boolean {
 
 /** What stands between the tags: shown instead of markup that is over the limits. */
 function plainText(html: string): DocumentFragment {
-  const text = html.slice(0, MAX_LENGTH).replace(/<[^<>]*>/g, " ").replace(/[<>]/g, " ");
+  const text = html
+    .slice(0, MAX_LENGTH)
+    .replace(/<[^<>]*>/g, " ")
+    .replace(/[<>]/g, " ");
   const fragment = document.createDocumentFragment();
   // Without tags only character references are left to read.
-  fragment.append(new DOMParser().parseFromString(text, "text/html").body.textContent?.replace(/\s+/g, " ").trim() ?? "");
+  fragment.append(
+    new DOMParser().parseFromString(text, "text/html").body.textContent?.replace(/\s+/g, " ").trim() ?? "",
+  );
   return fragment;
 }
 
@@ -80,8 +88,43 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
   if (!isBounded(html)) return plainText(html);
   const fragment = cleaner.sanitize(html, {
     USE_PROFILES: { html: true, mathMl: true },
-    FORBID_TAGS: ["style", "form", "button", "textarea", "select", "iframe", "object", "embed", "img", "audio", "video", "picture", "source", "map", "area", "dialog", "label", "slot", "template"],
-    FORBID_ATTR: ["style", "name", "target", "tabindex", "popover", "popovertarget", "for", "form", "slot", "part", "is", "contenteditable", "autofocus", "accesskey"],
+    FORBID_TAGS: [
+      "style",
+      "form",
+      "button",
+      "textarea",
+      "select",
+      "iframe",
+      "object",
+      "embed",
+      "img",
+      "audio",
+      "video",
+      "picture",
+      "source",
+      "map",
+      "area",
+      "dialog",
+      "label",
+      "slot",
+      "template",
+    ],
+    FORBID_ATTR: [
+      "style",
+      "name",
+      "target",
+      "tabindex",
+      "popover",
+      "popovertarget",
+      "for",
+      "form",
+      "slot",
+      "part",
+      "is",
+      "contenteditable",
+      "autofocus",
+      "accesskey",
+    ],
     ALLOW_DATA_ATTR: false,
     ADD_ATTR: ["data-word", "data-section", "data-blank"],
     // Judges every attribute, not only addresses: a scheme must be http(s) or mailto; plain words and numbers pass. Addresses are judged again below.

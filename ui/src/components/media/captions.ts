@@ -26,7 +26,15 @@ export function parseCues(vtt: string): Cue[] {
     const start = ms(from);
     const end = ms(to);
     if (start === undefined || end === undefined || end <= start) continue;
-    cues.push({ start, end, text: lines.slice(at + 1).join(" ").replace(/<[^<>]*>/g, "").trim() });
+    cues.push({
+      start,
+      end,
+      text: lines
+        .slice(at + 1)
+        .join(" ")
+        .replace(/<[^<>]*>/g, "")
+        .trim(),
+    });
   }
   return cues;
 }

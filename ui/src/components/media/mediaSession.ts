@@ -44,9 +44,15 @@ export function acquireMediaSession(next: Holder): void {
   const keys = session();
   if (!keys) return;
   const { title, album, picture } = next.facts();
-  if (typeof MediaMetadata !== "undefined") keys.metadata = new MediaMetadata({ title, album, artwork: picture ? [{ src: picture }] : [] });
+  if (typeof MediaMetadata !== "undefined")
+    keys.metadata = new MediaMetadata({ title, album, artwork: picture ? [{ src: picture }] : [] });
   for (const [action, run] of Object.entries(actions)) {
-    const wanted = action === "nexttrack" ? next.next !== undefined : action === "previoustrack" ? next.previous !== undefined : true;
+    const wanted =
+      action === "nexttrack"
+        ? next.next !== undefined
+        : action === "previoustrack"
+          ? next.previous !== undefined
+          : true;
     try {
       keys.setActionHandler(action as MediaSessionAction, wanted ? run : null);
     } catch {
@@ -64,7 +70,11 @@ export function updateMediaSession(who: Holder, playing: boolean): void {
   const now = who.position();
   if (!now || !Number.isFinite(now.duration) || now.duration <= 0) return;
   try {
-    keys.setPositionState({ duration: now.duration, position: Math.min(now.duration, Math.max(0, now.position)), playbackRate: now.rate });
+    keys.setPositionState({
+      duration: now.duration,
+      position: Math.min(now.duration, Math.max(0, now.position)),
+      playbackRate: now.rate,
+    });
   } catch {
     // As above.
   }
@@ -89,7 +99,13 @@ export function releaseMediaSession(who: Holder): void {
 
 /** Keyboards send these to the window itself where the system does not take them. */
 export function onKey(event: KeyboardEvent): void {
-  const run: Record<string, () => void> = { MediaPlay: () => holder?.play(), MediaPause: () => holder?.pause(), MediaStop: () => holder?.pause(), MediaTrackNext: () => holder?.next?.(), MediaTrackPrevious: () => holder?.previous?.() };
+  const run: Record<string, () => void> = {
+    MediaPlay: () => holder?.play(),
+    MediaPause: () => holder?.pause(),
+    MediaStop: () => holder?.pause(),
+    MediaTrackNext: () => holder?.next?.(),
+    MediaTrackPrevious: () => holder?.previous?.(),
+  };
   const found = run[event.key];
   if (!found || !holder) return;
   event.preventDefault();

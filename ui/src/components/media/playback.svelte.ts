@@ -60,12 +60,46 @@ export class Playback implements Holder {
       ["loadedmetadata", () => this.#ready()],
       ["durationchange", () => this.#ready()],
       ["timeupdate", () => this.#moved()],
-      ["seeked", () => { this.#moved(); if (this.paused && this.#touched) this.#keep(); }],
-      ["play", () => { this.paused = false; this.#touched = true; this.resumed = undefined; if (this.#kept < 0) this.#kept = this.at; acquireMediaSession(this); }],
+      [
+        "seeked",
+        () => {
+          this.#moved();
+          if (this.paused && this.#touched) this.#keep();
+        },
+      ],
+      [
+        "play",
+        () => {
+          this.paused = false;
+          this.#touched = true;
+          this.resumed = undefined;
+          if (this.#kept < 0) this.#kept = this.at;
+          acquireMediaSession(this);
+        },
+      ],
       ["playing", () => updateMediaSession(this, true)],
-      ["pause", () => { this.paused = true; updateMediaSession(this, false); this.#keep(); }],
-      ["ratechange", () => { this.rate = element.playbackRate; updateMediaSession(this, !this.paused); }],
-      ["ended", () => { this.paused = true; this.#keep(true); }],
+      [
+        "pause",
+        () => {
+          this.paused = true;
+          updateMediaSession(this, false);
+          this.#keep();
+        },
+      ],
+      [
+        "ratechange",
+        () => {
+          this.rate = element.playbackRate;
+          updateMediaSession(this, !this.paused);
+        },
+      ],
+      [
+        "ended",
+        () => {
+          this.paused = true;
+          this.#keep(true);
+        },
+      ],
       ["error", () => (this.failed = true)],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
@@ -87,12 +121,21 @@ export class Playback implements Holder {
     };
   };
 
-  facts = (): { title: string; album: string; picture?: string } => ({ title: this.#what.title || document.title, album: document.title, ...(this.#what.picture ? { picture: this.#what.picture } : {}) });
-  position = (): { duration: number; position: number; rate: number } => ({ duration: this.duration, position: this.at, rate: this.rate });
-  play = (): void => void this.#element?.play().catch((cause: { name?: string }) => {
-    // A play() that was overtaken by a pause is no fault.
-    if (cause.name !== "AbortError") this.failed = true;
+  facts = (): { title: string; album: string; picture?: string } => ({
+    title: this.#what.title || document.title,
+    album: document.title,
+    ...(this.#what.picture ? { picture: this.#what.picture } : {}),
   });
+  position = (): { duration: number; position: number; rate: number } => ({
+    duration: this.duration,
+    position: this.at,
+    rate: this.rate,
+  });
+  play = (): void =>
+    void this.#element?.play().catch((cause: { name?: string }) => {
+      // A play() that was overtaken by a pause is no fault.
+      if (cause.name !== "AbortError") this.failed = true;
+    });
   pause = (): void => this.#element?.pause();
   toggle = (): void => (this.paused ? this.play() : this.pause());
   seek = (to: number): void => {
@@ -149,7 +192,14 @@ export class Playback implements Holder {
     const place = ended ? 0 : this.at;
     this.#kept = place;
     const percent = ended ? 10_000 : Math.min(9900, Math.round((this.at / (this.duration || 1)) * 10_000));
-    void this.#write({ kind: "media", item: this.#item(), done: ended, restart: false, percent: Math.max(0, percent), pos: placeAt(place) });
+    void this.#write({
+      kind: "media",
+      item: this.#item(),
+      done: ended,
+      restart: false,
+      percent: Math.max(0, percent),
+      pos: placeAt(place),
+    });
   }
   /** One at a time and the newest last: two that are under way together could arrive in the other order. */
   async #write(place: RecordProgress): Promise<void> {

@@ -15,7 +15,8 @@ export function study(item: string, clock: Clock = { now: () => performance.now(
   let touched = clock.now();
   let reading = false;
   const send = (now: boolean): void => void api.studyBeat({ item, reading: now }).catch(() => undefined);
-  const playing = (): boolean => [...document.querySelectorAll<HTMLMediaElement>("audio, video")].some((m) => !m.paused && !m.ended);
+  const playing = (): boolean =>
+    [...document.querySelectorAll<HTMLMediaElement>("audio, video")].some((m) => !m.paused && !m.ended);
   const beat = (): void => {
     if (playing()) touched = clock.now();
     const now = document.visibilityState === "visible" && document.hasFocus() && clock.now() - touched < IDLE_MS;
@@ -41,4 +42,3 @@ export function study(item: string, clock: Clock = { now: () => performance.now(
     if (reading) send(false);
   };
 }
-

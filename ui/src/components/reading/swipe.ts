@@ -6,7 +6,10 @@ export function swipe(turn: { next: () => void; previous: () => void }): (elemen
     let id: number | undefined;
     const down = (event: PointerEvent): void => {
       const on = event.target as Element;
-      id = event.pointerType === "touch" && !on.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]") ? event.pointerId : undefined;
+      id =
+        event.pointerType === "touch" && !on.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]")
+          ? event.pointerId
+          : undefined;
       x = event.clientX;
       y = event.clientY;
     };

@@ -10,7 +10,8 @@ import rust from "highlight.js/lib/languages/rust";
 import sql from "highlight.js/lib/languages/sql";
 import xml from "highlight.js/lib/languages/xml";
 
-for (const [name, language] of Object.entries({ bash, c, css, javascript, json, python, rust, sql, xml })) hljs.registerLanguage(name, language);
+for (const [name, language] of Object.entries({ bash, c, css, javascript, json, python, rust, sql, xml }))
+  hljs.registerLanguage(name, language);
 hljs.registerAliases(["js", "ts", "typescript"], { languageName: "javascript" });
 hljs.registerAliases(["html", "svg"], { languageName: "xml" });
 hljs.registerAliases(["py"], { languageName: "python" });

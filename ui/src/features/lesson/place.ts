@@ -19,7 +19,12 @@ export function opening(blocks: readonly Block[]): number {
   let filled = 0;
   for (const [n, block] of blocks.entries()) {
     // A picture or a film takes as much room as some paragraphs, a formula or a player as a few lines.
-    filled += block.kind === "rich_text" ? block.html.length : block.kind === "image" || block.kind === "video" || block.kind === "code" ? 1_000 : 300;
+    filled +=
+      block.kind === "rich_text"
+        ? block.html.length
+        : block.kind === "image" || block.kind === "video" || block.kind === "code"
+          ? 1_000
+          : 300;
     if (filled >= WINDOW) return n + 1;
   }
   return blocks.length;
@@ -31,7 +36,12 @@ const SETTLE_MS = 1200;
  * Follows scrolling in `element`, whose blocks carry `data-block`. `keep(block, furthest)` hears the place once scrolling has settled and it
  * is another than before, and at the end; `seen(share)` hears every frame in which it grew. Shares are 0 to 1.
  */
-export function trackPlace(element: HTMLElement, blocks: number, keep: (block: number, furthest: number) => void, seen: (share: number) => void): () => void {
+export function trackPlace(
+  element: HTMLElement,
+  blocks: number,
+  keep: (block: number, furthest: number) => void,
+  seen: (share: number) => void,
+): () => void {
   let kept = -1;
   let block = 0;
   let furthest = 0;

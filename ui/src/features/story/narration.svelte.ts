@@ -3,7 +3,12 @@
 //! One element plays all pages: it was let play by the learner's own tap, and goes on when the window is hidden. What has to happen in time
 //! hangs on the element's own events; frames of the screen only make it look smooth.
 import type { Page } from "../../api/types";
-import { acquireMediaSession, releaseMediaSession, updateMediaSession, type Holder } from "../../components/media/mediaSession";
+import {
+  acquireMediaSession,
+  releaseMediaSession,
+  updateMediaSession,
+  type Holder,
+} from "../../components/media/mediaSession";
 import { sentenceAt, spanOf } from "./timing";
 
 export interface Listener {
@@ -59,16 +64,40 @@ export class Narration implements Holder {
     const on: [string, () => void][] = [
       ["timeupdate", () => this.#look()],
       ["ended", () => this.#ended()],
-      ["pause", () => {
-        // An engine may pause what it plays when its window leaves the screen or comes back; the listener did not ask for that.
-        if (this.#wanted && !element.ended && (document.hidden || performance.now() - this.#changed < SETTLES_MS)) return void this.#play();
-        this.#wanted = this.playing = false;
-        updateMediaSession(this, false);
-      }],
-      ["playing", () => { this.#onward = false; this.playing = !element.paused; updateMediaSession(this, this.playing); }],
+      [
+        "pause",
+        () => {
+          // An engine may pause what it plays when its window leaves the screen or comes back; the listener did not ask for that.
+          if (this.#wanted && !element.ended && (document.hidden || performance.now() - this.#changed < SETTLES_MS))
+            return void this.#play();
+          this.#wanted = this.playing = false;
+          updateMediaSession(this, false);
+        },
+      ],
+      [
+        "playing",
+        () => {
+          this.#onward = false;
+          this.playing = !element.paused;
+          updateMediaSession(this, this.playing);
+        },
+      ],
       // A play() in the moment of the change of recordings may be dropped: once it can be heard, it is asked again.
-      ["canplay", () => { if (this.#onward && element.paused) void this.#play(); }],
-      ["error", () => { if (this.#page?.narration) { this.failed = true; this.stop(); } }],
+      [
+        "canplay",
+        () => {
+          if (this.#onward && element.paused) void this.#play();
+        },
+      ],
+      [
+        "error",
+        () => {
+          if (this.#page?.narration) {
+            this.failed = true;
+            this.stop();
+          }
+        },
+      ],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
     const seen = (): void => {
@@ -158,7 +187,9 @@ export class Narration implements Holder {
   };
   position = (): { duration: number; position: number; rate: number } | undefined => {
     const element = this.#element;
-    return element && Number.isFinite(element.duration) ? { duration: element.duration, position: element.currentTime, rate: this.rate } : undefined;
+    return element && Number.isFinite(element.duration)
+      ? { duration: element.duration, position: element.currentTime, rate: this.rate }
+      : undefined;
   };
   next = (): void => this.#listener.turn?.(1);
   previous = (): void => this.#listener.turn?.(-1);

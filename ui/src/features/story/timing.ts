@@ -17,7 +17,8 @@ export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
 export function spanOf(page: Page, index: number): { start: number; end: number } | undefined {
   const sentence = page.sentences[index];
   if (sentence?.startMs === undefined) return undefined;
-  const end = sentence.endMs ?? page.sentences[index + 1]?.startMs ?? page.narration?.durationMs ?? Number.POSITIVE_INFINITY;
+  const end =
+    sentence.endMs ?? page.sentences[index + 1]?.startMs ?? page.narration?.durationMs ?? Number.POSITIVE_INFINITY;
   return { start: sentence.startMs, end };
 }
 

@@ -5,7 +5,8 @@ import type { Key } from "../../i18n/index.svelte";
 /** What people call a row: registers go by what they hold. */
 export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
   if (receipt.rowType !== "kv") return `sync.row.${receipt.rowType}`;
-  const ns = /^kv:(setting|enrolment|device)\u001f/.exec(receipt.id)?.[1] as "setting" | "enrolment" | "device" | undefined;
+  const ns = /^kv:(setting|enrolment|device)\u001f/.exec(receipt.id)?.[1] as
+    "setting" | "enrolment" | "device" | undefined;
   return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
 }
 /** What was done comes first, then what it took. */
@@ -27,7 +28,12 @@ export type ReceiptGroup = {
 const most = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
 const sum = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
 
-const row = (r: Receipt): ReceiptGroup["rows"][number] => ({ rowType: r.rowType, name: nameOf(r), percent: r.percent, activeMs: r.activeMs });
+const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
+  rowType: r.rowType,
+  name: nameOf(r),
+  percent: r.percent,
+  activeMs: r.activeMs,
+});
 
 /** Receipts of one thing in one state as one group, in the order of the first of each. */
 export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
@@ -36,7 +42,14 @@ export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
     const key = JSON.stringify([r.title, r.courseTitle, r.state]);
     const group = found.get(key);
     if (!group) {
-      found.set(key, { id: r.id, title: r.title, courseTitle: r.courseTitle, state: r.state, atMs: r.atMs, rows: [row(r)] });
+      found.set(key, {
+        id: r.id,
+        title: r.title,
+        courseTitle: r.courseTitle,
+        state: r.state,
+        atMs: r.atMs,
+        rows: [row(r)],
+      });
       continue;
     }
     group.atMs = Math.max(group.atMs, r.atMs);
