@@ -26,7 +26,7 @@ describe("topics", () => {
 });
 
 describe("a query", () => {
-  const changed = (topic: Topic["topic"], id = ""): Topic => ({ topic, root: id, course: id }) as Topic;
+  const changed = (topic: Topic["topic"], id = ""): Topic => ({ topic, root: id, course: id });
   it("is stale after a change of a topic of its table, and of no other", () => {
     expect(api.listWords.isStale({ topic: "words" }, {})).toBe(true);
     expect(api.listWords.isStale({ topic: "receipts" }, {})).toBe(false);

@@ -438,7 +438,7 @@ describe("a transcript", () => {
     expect(
       [...box.querySelectorAll("[data-cue]")].map((s) => [
         (s as HTMLElement).dataset["cue"],
-        s.textContent!.replace(/\s+/g, " "),
+        s.textContent.replace(/\s+/g, " "),
       ]),
     ).toEqual([
       ["0", "one quarter."],

@@ -22,9 +22,9 @@ const state = (more: Partial<AppState>): AppState => ({ ...stateOf(amina, idle, 
 
 beforeAll(async () => {
   useTransport({
-    call: async (name, request) => {
+    call: (name, request) => {
       calls.push({ name, request });
-      return replies[name] ? replies[name]() : inner.call(name, request);
+      return Promise.resolve().then(() => (replies[name] ? replies[name]() : inner.call(name, request)));
     },
     listen: inner.listen,
   });

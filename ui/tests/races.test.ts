@@ -26,7 +26,7 @@ interface Held {
 let waits: Set<string>;
 let held: Held[] = [];
 let calls: { name: string; request: Record<string, unknown> }[] = [];
-let order: string[] = [];
+const order: string[] = [];
 const inner = fixture("en");
 const deliver = new Set<(event: UiEvent) => void>();
 
@@ -190,7 +190,7 @@ describe("the state of the window", () => {
     const asking = appState.refresh();
     await settle();
     const old = { ...appState.app, sync: status(3) };
-    deliver.forEach((hear) => hear({ kind: "sync", status: status(7) } as UiEvent));
+    deliver.forEach((hear) => hear({ kind: "sync", status: status(7) }));
     held[0]!.go(old);
     await asking;
     expect(appState.app.sync.waiting).toBe(7);

@@ -12,6 +12,7 @@ export class Screens {
   #loaded = new SvelteMap<ScreenName, Screen>();
   #errors = new SvelteMap<ScreenName, unknown>();
   /** Chunks on their way. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing is drawn from it
   #loading = new Map<ScreenName, Promise<void>>();
   #loaders: Loaders;
   #reload: () => Promise<void>;

@@ -84,6 +84,7 @@ export function render(
 }
 
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+// eslint-disable-next-line no-misleading-character-class -- ranges of whole scripts, with their combining characters
 const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
 
 /** A title that runs the other way is set apart (FSI, PDI), so that it cannot pull the words around it over to its side. */

@@ -1,4 +1,5 @@
 //! What the whole window knows: who is signed in, settings, sync, downloads under way. All of it comes from the core.
+import { SvelteMap } from "svelte/reactivity";
 import { api } from "../api/client";
 import type { AppState, CableState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
 import { applyTheme } from "./appearance";
@@ -9,7 +10,7 @@ import { listening, onEvent } from "../platform/events";
 class AppStateStore {
   #app = $state.raw<AppState>();
   /** Downloads that moved since the lists were asked for, by id. */
-  downloads = $state.raw<Record<string, DownloadState>>({});
+  readonly downloads = new SvelteMap<string, DownloadState>();
 
   /** The file that comes or goes by cable. */
   cable = $state.raw<CableState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
@@ -45,8 +46,8 @@ class AppStateStore {
     }
     if (event.kind === "cable") this.cable = event.state;
     // Events were lost: the states of all downloads follow.
-    if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads = {};
-    if (event.kind === "download") this.downloads = { ...this.downloads, [event.id]: event.state };
+    if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads.clear();
+    if (event.kind === "download") this.downloads.set(event.id, event.state);
     // A failed reload is not lost: the next event of this topic asks again.
     if (event.kind === "changed" && event.topics.some((topic) => api.getAppState.isStale(topic, {})))
       void this.refresh().catch(() => undefined);
@@ -67,7 +68,7 @@ class AppStateStore {
     if (turn !== this.#turn) return;
     if (this.#app && this.#app.account?.id !== app.account?.id) {
       forgetKept();
-      this.downloads = {};
+      this.downloads.clear();
     }
     applyTheme(app.settings);
     this.#app = this.#sync ? { ...app, sync: this.#sync } : app;

@@ -7,6 +7,7 @@ import { onEvent } from "../platform/events";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
 /** The last answers, so that a page that was open a moment ago is there in the same frame. */
+// eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is made
 const kept = new Map<string, unknown>();
 const KEPT = 40;
 function keep(key: string, value: unknown): void {
@@ -90,7 +91,7 @@ export class Live<Value> {
 export function live<Request, Reply>(
   query: Query<Request, Reply>,
   request: () => Request | undefined,
-): Live<Reply> & { reload(): void } {
+): Live<Reply> & { reload: () => void } {
   const store = new Live<Reply>();
   const key = (now: Request | undefined): string =>
     now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`;

@@ -119,8 +119,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "news take away what is drawn of a long list",
         file: "ui/src/state/pages.svelte.ts",
-        good: "    this.#pages = first ? { ...this.#pages, 1: first.items } : { ...this.#pages };",
-        bad: "    this.#pages = first ? { 1: first.items } : {};",
+        good: "    if (first) {\n      this.#stale.delete(1);",
+        bad: "    this.#pages.clear();\n    if (first) {\n      this.#stale.delete(1);",
         tests: &["ui", "tests/races.test.ts"],
     },
     Fault {
