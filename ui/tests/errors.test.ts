@@ -34,6 +34,8 @@ const loaded = (target: Element, text: string): Promise<void> =>
   vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
 
 beforeAll(async () => {
+  // Screens are not fetched ahead of time: the tests decide what is fetched when.
+  window.requestIdleCallback = () => 0;
   useTransport(fixture("en"));
   await setLanguage("en");
 });

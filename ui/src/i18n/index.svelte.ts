@@ -1,7 +1,7 @@
 //! Texts of the interface. Catalogues are typed by the English keys; plurals, numbers, dates and spans of time are Intl's.
-import type { Catalogue, Key, Plural } from "./en";
+import type { Catalogue, Key, Plural } from "./catalogue";
 
-export type { Key } from "./en";
+export type { Key } from "./catalogue";
 export type Language = "en" | "fr" | "ar";
 export const languages: readonly { code: Language; name: string }[] = [
   { code: "en", name: "English" },
@@ -10,9 +10,9 @@ export const languages: readonly { code: Language; name: string }[] = [
 ];
 
 const catalogues: Record<Language, () => Promise<{ default: Catalogue }>> = {
-  en: () => import("./en"),
-  fr: () => import("./fr"),
-  ar: () => import("./ar"),
+  en: () => import("./en.json"),
+  fr: () => import("./fr.json"),
+  ar: () => import("./ar.json"),
 };
 
 interface ActiveLocale {

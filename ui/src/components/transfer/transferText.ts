@@ -1,7 +1,7 @@
 //! Sentences about files that come and go by cable. Many faults of a file ask the same of a person, and so share a sentence.
 import { errorText } from "../../i18n/errors";
 import { t } from "../../i18n/index.svelte";
-import type { Key } from "../../i18n/en";
+import type { Key } from "../../i18n/index.svelte";
 import type { CommandFailure } from "../../platform/failure";
 
 const sentences: Record<string, Key> = {
