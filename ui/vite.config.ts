@@ -6,8 +6,14 @@ import { defineConfig, type Plugin } from "vitest/config";
 
 const assets = fileURLToPath(new URL("../assets/", import.meta.url));
 const types: Record<string, string> = {
-  ".webp": "image/webp", ".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml",
-  ".mp3": "audio/mpeg", ".mp4": "video/mp4", ".webm": "video/webm", ".vtt": "text/vtt",
+  ".webp": "image/webp",
+  ".jpg": "image/jpeg",
+  ".png": "image/png",
+  ".svg": "image/svg+xml",
+  ".mp3": "audio/mpeg",
+  ".mp4": "video/mp4",
+  ".webm": "video/webm",
+  ".vtt": "text/vtt",
 };
 
 /** While developing with `?fixture`, pictures and sound come from the sources of the demo library. Never part of a build. */
@@ -27,7 +33,9 @@ function fixtureMedia(): Plugin {
           const start = Number(range?.[1] ?? 0);
           const end = Math.min(range?.[2] ? Number(range[2]) : size - 1, size - 1);
           response.writeHead(range ? 206 : 200, {
-            "content-type": type, "accept-ranges": "bytes", "content-length": end - start + 1,
+            "content-type": type,
+            "accept-ranges": "bytes",
+            "content-length": end - start + 1,
             ...(range ? { "content-range": `bytes ${start}-${end}/${size}` } : {}),
           });
           createReadStream(file, { start, end }).pipe(response);

@@ -10,7 +10,9 @@ const focused = (page) =>
   page.evaluate(() => {
     const e = document.activeElement;
     if (!e || e === document.body) return "";
-    const label = e.getAttribute("aria-label") ?? (e.labels?.[0]?.textContent || e.textContent || e.getAttribute("placeholder") || "");
+    const label =
+      e.getAttribute("aria-label") ??
+      (e.labels?.[0]?.textContent || e.textContent || e.getAttribute("placeholder") || "");
     return label.replace(/\s+/g, " ").trim();
   });
 
@@ -61,7 +63,13 @@ export async function axe(page, where) {
   await page.evaluate(axeSource);
   const found = await page.evaluate(async (tags) => {
     const result = await globalThis.axe.run(document, { runOnly: tags });
-    return result.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join(", ")}`);
+    return result.violations.map(
+      (v) =>
+        `${v.id}: ${v.nodes
+          .slice(0, 3)
+          .map((n) => n.target.join(" "))
+          .join(", ")}`,
+    );
   }, TAGS);
   if (found.length > 0) throw new Error(`axe on ${where}:\n  ${found.join("\n  ")}`);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

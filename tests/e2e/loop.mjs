@@ -36,7 +36,14 @@ function same(a, b, what) {
 
 async function open(chrome, device, viewport, theme) {
   const small = viewport.width < 600;
-  const context = await chrome.newContext({ viewport, hasTouch: small, isMobile: small, reducedMotion: "reduce", colorScheme: theme === "night" ? "dark" : "light", locale: "en-GB" });
+  const context = await chrome.newContext({
+    viewport,
+    hasTouch: small,
+    isMobile: small,
+    reducedMotion: "reduce",
+    colorScheme: theme === "night" ? "dark" : "light",
+    locale: "en-GB",
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const faults = [];
@@ -92,7 +99,14 @@ async function takeQuiz(page) {
     await press(page, /^Check$/);
     await page.locator(".acts .go").waitFor();
     await press(page, /^(Next question|See the result)$/);
-    const over = await page.getByText(/Passed|Not passed yet/).first().waitFor({ timeout: 1_500 }).then(() => true, () => false);
+    const over = await page
+      .getByText(/Passed|Not passed yet/)
+      .first()
+      .waitFor({ timeout: 1_500 })
+      .then(
+        () => true,
+        () => false,
+      );
     if (over) return;
   }
   throw new Error("the quiz has no end");
@@ -158,14 +172,20 @@ async function main() {
       await press(page, /^Download/);
       await text(page, "Ready for offline");
       await laptop.call("start_download", { id: "the-lamp-by-the-sea", isStory: true });
-      await until("the story to be here", async () => (await laptop.call("list_stories", { onDevice: true })).total === 1);
+      await until(
+        "the story to be here",
+        async () => (await laptop.call("list_stories", { onDevice: true })).total === 1,
+      );
     });
     await step("the network is really gone", () => school.close());
     await step("read and finish a section", async () => {
       await press(page, /^(Begin|Start|Continue)/);
       await heading(page, "The shape of a river");
       // Reading is measured by beats a few seconds apart: stay until the first was counted.
-      await until("time to be counted", async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0);
+      await until(
+        "time to be counted",
+        async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
+      );
       await press(page, /^I have finished this/);
       await text(page, /^Finished/);
       await picture(page, "finished-offline");
@@ -194,7 +214,9 @@ async function main() {
     });
     await step("hear it, with the server gone", async () => {
       await press(page, /^Read to me/);
-      await page.waitForFunction(() => [...document.querySelectorAll("audio")].some((a) => a.currentTime > 0.3 && !a.error));
+      await page.waitForFunction(() =>
+        [...document.querySelectorAll("audio")].some((a) => a.currentTime > 0.3 && !a.error),
+      );
     });
     let before;
     await step("the core is killed and comes up again, offline", async () => {
@@ -211,7 +233,10 @@ async function main() {
     });
     await step("a course goes by file to a device without an account or a network", async () => {
       const { places } = await laptop.call("list_places");
-      const sent = await laptop.call("export_courses", { items: [{ id: "how-rivers-work", isStory: false }], place: places.at(-1).path });
+      const sent = await laptop.call("export_courses", {
+        items: [{ id: "how-rivers-work", isStory: false }],
+        place: places.at(-1).path,
+      });
       const guest = new Device("Guest");
       await guest.open();
       const there = await open(chrome, guest, phone, "paper");
@@ -259,11 +284,20 @@ async function main() {
       const second = await open(chrome, tablet, phone, "night");
       await signIn(second, school);
       await tablet.call("sync_now");
-      const [a, b] = await Promise.all([laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })));
-      const known = (c) => [c.percent, c.done, c.timeSpentMs, c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore]))];
+      const [a, b] = await Promise.all(
+        [laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })),
+      );
+      const known = (c) => [
+        c.percent,
+        c.done,
+        c.timeSpentMs,
+        c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore])),
+      ];
       same(known(a), known(b), "the two devices");
       if (a.timeSpentMs <= 0) throw new Error("no time was counted");
-      const words = await Promise.all([laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)));
+      const words = await Promise.all(
+        [laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)),
+      );
       same(words[0], words[1], "the word lists");
       same(words[0], ["the-lamp-by-the-sea/lighthouse"], "the saved word");
       await second.evaluate(() => (location.hash = "#/course/how-rivers-work"));
@@ -273,10 +307,21 @@ async function main() {
       await second.context().close();
     });
     await step("news crosses without being asked for", async () => {
-      await laptop.call("record_progress", { kind: "section", item: "how-rivers-work/down-to-the-sea/map", percent: 10000, done: true });
-      await until("the tick", async () => (await tablet.call("get_course", { course: "how-rivers-work" })).lessons[0].sections[1].done);
+      await laptop.call("record_progress", {
+        kind: "section",
+        item: "how-rivers-work/down-to-the-sea/map",
+        percent: 10000,
+        done: true,
+      });
+      await until(
+        "the tick",
+        async () => (await tablet.call("get_course", { course: "how-rivers-work" })).lessons[0].sections[1].done,
+      );
     });
-    for (const [size, viewport] of [["desktop", desktop], ["phone", phone]]) {
+    for (const [size, viewport] of [
+      ["desktop", desktop],
+      ["phone", phone],
+    ]) {
       for (const theme of ["paper", "night"]) {
         await step(`axe on every screen: ${size}, ${theme}`, async () => {
           const look = await open(chrome, laptop, viewport, theme);

@@ -20,7 +20,10 @@ const place = mkdtempSync(join(tmpdir(), "carrel-e2e-"));
 const children = new Set();
 
 function start(program, args) {
-  const child = spawn(join(bin, program), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn", CARREL_LOG: process.env.CARREL_LOG ?? "warn" } });
+  const child = spawn(join(bin, program), args, {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn", CARREL_LOG: process.env.CARREL_LOG ?? "warn" },
+  });
   children.add(child);
   child.on("exit", () => children.delete(child));
   return child;
@@ -64,7 +67,8 @@ export class School {
     this.address = `http://127.0.0.1:${this.port}`;
     const run = (args, input) => {
       const done = spawnSync(join(bin, "carrel-server"), args, { input, encoding: "utf8" });
-      if (done.error || done.status !== 0) throw new Error(`carrel-server ${args[0]}: ${done.error?.message ?? ""}${done.stdout}${done.stderr}`);
+      if (done.error || done.status !== 0)
+        throw new Error(`carrel-server ${args[0]}: ${done.error?.message ?? ""}${done.stdout}${done.stderr}`);
     };
     run(["import", join(root, "assets/courses"), join(root, "assets/stories"), "--data", this.data]);
     run(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin", "--data", this.data], `${PASSWORD}\n`);
@@ -75,7 +79,10 @@ export class School {
   }
   async close() {
     await stop(this.child);
-    const refused = await fetch(`${this.address}/api/meta`).then(() => false, () => true);
+    const refused = await fetch(`${this.address}/api/meta`).then(
+      () => false,
+      () => true,
+    );
     if (!refused) throw new Error("the server is stopped, but its address still answers");
   }
 }
@@ -93,7 +100,11 @@ export class Device {
   }
   /** A command, past the window: to compare what two devices know. */
   async call(name, request = {}) {
-    const reply = await fetch(`${this.url}api/call/${name}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
+    const reply = await fetch(`${this.url}api/call/${name}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(request),
+    });
     const body = await reply.json();
     if (!reply.ok) throw new Error(`${name}: ${body.code}: ${body.message}`);
     return body;
@@ -107,9 +118,20 @@ export class Device {
 }
 
 export function browser() {
-  const executablePath = process.env.CARREL_CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+  const executablePath =
+    process.env.CARREL_CHROMIUM ??
+    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
   if (!executablePath) throw new Error("no Chromium was found; hint: install chromium, or set CARREL_CHROMIUM");
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"];
+  const args = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+  ];
   return chromium.launch({ executablePath, headless: true, args });
 }
 

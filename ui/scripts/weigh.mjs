@@ -9,7 +9,8 @@ const html = readFileSync(join(dist, "index.html"), "utf8");
 const first = new Set([...html.matchAll(/(?:src|href)="\/(assets\/[^"]+\.(?:js|css))"/g)].map((m) => m[1]));
 for (const file of first) {
   if (!file.endsWith(".js")) continue;
-  for (const [, , other] of readFileSync(join(dist, file), "utf8").matchAll(/(import|from)\s*"\.\/([^"]+\.js)"/g)) first.add(`assets/${other}`);
+  for (const [, , other] of readFileSync(join(dist, file), "utf8").matchAll(/(import|from)\s*"\.\/([^"]+\.js)"/g))
+    first.add(`assets/${other}`);
 }
 // One catalogue is always loaded.
 const all = readdirSync(join(dist, "assets"));
@@ -22,6 +23,10 @@ for (const file of first) {
   console.log(`${String(bytes).padStart(8)}  ${file}`);
 }
 const whole = all.filter((f) => /\.(js|css)$/.test(f)).reduce((sum, f) => sum + size(`assets/${f}`), 0);
-const fonts = all.filter((f) => f.endsWith(".woff2")).reduce((sum, f) => sum + readFileSync(join(dist, "assets", f)).length, 0);
-console.log(`first load ${(total / 1000).toFixed(1)} kB of 120; whole interface ${(whole / 1000).toFixed(1)} kB of 600; faces ${(fonts / 1e6).toFixed(2)} MB (woff2, by subset as needed)`);
+const fonts = all
+  .filter((f) => f.endsWith(".woff2"))
+  .reduce((sum, f) => sum + readFileSync(join(dist, "assets", f)).length, 0);
+console.log(
+  `first load ${(total / 1000).toFixed(1)} kB of 120; whole interface ${(whole / 1000).toFixed(1)} kB of 600; faces ${(fonts / 1e6).toFixed(2)} MB (woff2, by subset as needed)`,
+);
 if (total > 120_000 || whole > 600_000) process.exit(1);

@@ -4,11 +4,11 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/screens.css";
 import { mount } from "svelte";
-import App from "./App.svelte";
-import { followSystem } from "./lib/appearance";
-import { pick, speak } from "./lib/i18n/index.svelte";
+import App from "./app/App.svelte";
+import { followSystem } from "./state/appearance";
+import { pick, setLanguage } from "./i18n/index.svelte";
 
 followSystem();
 // The likeliest catalogue comes while the core answers.
-void speak(pick(""));
+void setLanguage(pick(""));
 mount(App, { target: document.getElementById("app")! });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { conditionsOf } from "../src/lib/conditions";
+import { conditionsOf } from "../src/state/conditions";
 
 describe("what the window knows of network and battery", () => {
   it.each([

@@ -1,23 +1,26 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ImageRef } from "../src/lib/api/types";
-import { speak } from "../src/lib/i18n/index.svelte";
-import Blocks from "../src/lib/parts/Blocks.svelte";
-import Picture from "../src/lib/parts/Picture.svelte";
-import Rich from "../src/lib/parts/Rich.svelte";
-import { fixture } from "../src/lib/platform/fixture";
-import { useTransport } from "../src/lib/platform/transport";
-import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/lib/sanitise";
-import { desk } from "../src/lib/state.svelte";
-import { BEAT_MS, IDLE_MS, study } from "../src/lib/study.svelte";
-import { thumbUrl } from "../src/lib/thumb";
+import type { ImageRef } from "../src/api/types";
+import { setLanguage } from "../src/i18n/index.svelte";
+import Blocks from "../src/features/lesson/Blocks.svelte";
+import Picture from "../src/components/content/Picture.svelte";
+import Rich from "../src/components/content/Rich.svelte";
+import { fixture } from "../src/platform/fixture";
+import { useTransport } from "../src/platform/transport";
+import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
+import { appState } from "../src/state/appState.svelte";
+import { BEAT_MS, IDLE_MS, study } from "../src/components/reading/study.svelte";
+import { thumbUrl } from "../src/components/content/thumb";
 import { settle, show } from "./support";
 
 const calls: { name: string; request: unknown }[] = [];
 beforeAll(async () => {
   const inner = fixture("en");
-  useTransport({ call: (name, request) => (calls.push({ name, request }), inner.call(name, request)), listen: inner.listen });
-  await desk.load();
-  await speak("en");
+  useTransport({
+    call: (name, request) => (calls.push({ name, request }), inner.call(name, request)),
+    listen: inner.listen,
+  });
+  await appState.load();
+  await setLanguage("en");
 });
 beforeEach(() => void (calls.length = 0));
 
@@ -29,13 +32,27 @@ function html(text: string): string {
 
 describe("HTML from content", () => {
   it("loses everything that acts", () => {
-    const bad = html(`<p onclick="x()" style="color:red" class="a" id="b">ok</p><script>x()</scr` + `ipt><img src=x onerror=x()><iframe src="//x"></iframe><form><input></form><a href="javascript:x()">a</a><a href="data:text/html,x">b</a><svg><script>x</scr` + `ipt></svg><style>*{}</style>`);
+    const bad = html(
+      `<p onclick="x()" style="color:red" class="a" id="b">ok</p><script>x()</scr` +
+        `ipt><img src=x onerror=x()><iframe src="//x"></iframe><form><input></form><a href="javascript:x()">a</a><a href="data:text/html,x">b</a><svg><script>x</scr` +
+        `ipt></svg><style>*{}</style>`,
+    );
     expect(bad).not.toMatch(/onclick|style|class|script|img|iframe|form|input|javascript|data:|svg/i);
     expect(bad).toContain("<p>ok</p>");
   });
   it("keeps MathML with its attributes, tables and marked words", () => {
-    const good = html(`<math display="block"><mfrac linethickness="0"><mi mathvariant="normal">a</mi><mn>2</mn></mfrac></math><table><tr><td colspan="2">x</td></tr></table><a data-word="meander">m</a><span data-blank="0"></span>`);
-    for (const part of ['display="block"', "<mfrac", 'colspan="2"', 'data-word="meander"', 'role="button"', 'data-blank="0"']) expect(good).toContain(part);
+    const good = html(
+      `<math display="block"><mfrac linethickness="0"><mi mathvariant="normal">a</mi><mn>2</mn></mfrac></math><table><tr><td colspan="2">x</td></tr></table><a data-word="meander">m</a><span data-blank="0"></span>`,
+    );
+    for (const part of [
+      'display="block"',
+      "<mfrac",
+      'colspan="2"',
+      'data-word="meander"',
+      'role="button"',
+      'data-blank="0"',
+    ])
+      expect(good).toContain(part);
   });
   it("leads sections to this course and lets no relative address through", () => {
     expect(html(`<a data-section="meanders/try">x</a>`)).toContain('href="#/read/course/meanders/try"');
@@ -44,7 +61,13 @@ describe("HTML from content", () => {
   });
   it("opens words by click and key, and the web through the core", async () => {
     const words: string[] = [];
-    const { target } = show(Rich as never, { html: `<a data-word="meander">m</a> <a href="https://example.org/a">web</a>`, onword: (word: string) => words.push(word) } as never);
+    const { target } = show(
+      Rich as never,
+      {
+        html: `<a data-word="meander">m</a> <a href="https://example.org/a">web</a>`,
+        onword: (word: string) => words.push(word),
+      } as never,
+    );
     const [word, web] = target.querySelectorAll<HTMLElement>("a");
     word!.click();
     word!.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
@@ -66,12 +89,24 @@ describe("pictures", () => {
     for (const bad of ["", "zz", "3b", "not hex at all", "3b0"]) expect(thumbUrl(bad)).toBe("");
   });
   it("keep their room before they arrive", () => {
-    const image: ImageRef = { alt: "A delta", caption: "", width: 1600, height: 900, thumbhash: hash, variants: [{ width: 320, hash: "a", size: 1, type: "image/webp" }, { width: 960, hash: "b", size: 2, type: "image/webp" }] };
+    const image: ImageRef = {
+      alt: "A delta",
+      caption: "",
+      width: 1600,
+      height: 900,
+      thumbhash: hash,
+      variants: [
+        { width: 320, hash: "a", size: 1, type: "image/webp" },
+        { width: 960, hash: "b", size: 2, type: "image/webp" },
+      ],
+    };
     const img = show(Picture as never, { image } as never).target.querySelector("img")!;
     expect(img.getAttribute("width")).toBe("1600");
     expect(img.getAttribute("height")).toBe("900");
     expect(img.getAttribute("loading")).toBe("lazy");
-    expect(img.getAttribute("srcset")).toBe("/fixture-media/a 320w, /fixture-media/b?w=640 640w, /fixture-media/b?w=768 768w, /fixture-media/b 960w");
+    expect(img.getAttribute("srcset")).toBe(
+      "/fixture-media/a 320w, /fixture-media/b?w=640 640w, /fixture-media/b?w=768 768w, /fixture-media/b 960w",
+    );
     expect(img.getAttribute("sizes")).toBeTruthy();
     expect(img.getAttribute("alt")).toBe("A delta");
     expect(img.style.backgroundImage).toContain("data:image/png");
@@ -79,7 +114,8 @@ describe("pictures", () => {
 });
 
 describe("time of study", () => {
-  const beats = (): boolean[] => calls.filter((c) => c.name === "study_beat").map((c) => (c.request as { reading: boolean }).reading);
+  const beats = (): boolean[] =>
+    calls.filter((c) => c.name === "study_beat").map((c) => (c.request as { reading: boolean }).reading);
   it("is told only while somebody reads", async () => {
     vi.useFakeTimers();
     vi.spyOn(document, "hasFocus").mockReturnValue(true);
@@ -118,29 +154,44 @@ describe("time of study", () => {
 describe("footnotes, tasks, formulas and mail in content", () => {
   it("keeps footnotes with ids of their own, and the links between them", () => {
     const box = document.createElement("div");
-    box.append(clean(`<p>x<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">y <a href="#fnref-1">back</a></li></ol></section>`, "course", "n7"));
+    box.append(
+      clean(
+        `<p>x<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">y <a href="#fnref-1">back</a></li></ol></section>`,
+        "course",
+        "n7",
+      ),
+    );
     expect(box.querySelector("sup.footnote-ref > a#n7-fnref-1")?.getAttribute("href")).toBe("#n7-fn-1");
     expect(box.querySelector("section.footnotes li#n7-fn-1")?.getAttribute("tabindex")).toBe("-1");
     expect(box.querySelector("li > a")?.getAttribute("href")).toBe("#n7-fnref-1");
     expect(box.querySelector("li > a")?.getAttribute("role")).toBe("doc-backlink");
   });
   it("keeps no id or class that content could use against the page", () => {
-    const bad = html(`<p id="page" class="slips visually-hidden">a</p><a id="desk" name="desk" href="#page">b</a><li id="fn-x">c</li><section id="fn-1" class="footnotes hostile">d</section><code class="language-rust evil">e</code>`);
+    const bad = html(
+      `<p id="page" class="slips visually-hidden">a</p><a id="desk" name="desk" href="#page">b</a><li id="fn-x">c</li><section id="fn-1" class="footnotes hostile">d</section><code class="language-rust evil">e</code>`,
+    );
     expect(bad).not.toMatch(/id=|name=|slips|hidden|hostile|evil|href/);
     expect(bad).toContain('class="footnotes"');
     expect(bad).toContain('class="language-rust"');
   });
   it("shows tasks that cannot be changed, and no other field", () => {
-    const tasks = html(`<ul><li><input type="checkbox" checked="" onclick="x()" name="a" id="b" form="c">done</li><li><input type="CHECKBOX">open</li></ul><input type="text"><input><input type="password"><input type="submit">`);
+    const tasks = html(
+      `<ul><li><input type="checkbox" checked="" onclick="x()" name="a" id="b" form="c">done</li><li><input type="CHECKBOX">open</li></ul><input type="text"><input><input type="password"><input type="submit">`,
+    );
     const box = document.createElement("div");
     box.innerHTML = tasks;
     const fields = [...box.querySelectorAll("input")];
-    expect(fields.map((f) => [f.type, f.disabled, f.checked])).toEqual([["checkbox", true, true], ["checkbox", true, false]]);
+    expect(fields.map((f) => [f.type, f.disabled, f.checked])).toEqual([
+      ["checkbox", true, true],
+      ["checkbox", true, false],
+    ]);
     for (const field of fields) expect(field.getAttribute("aria-label")).toBeTruthy();
     expect(tasks).not.toMatch(/onclick|name=|form=/);
   });
   it("keeps the classes that align formulas", () => {
-    const good = html(`<math><mtable class="menv-alignlike menv-align x"><mtr><mtd class="cell-right"><mn>1</mn></mtd></mtr></mtable></math>`);
+    const good = html(
+      `<math><mtable class="menv-alignlike menv-align x"><mtr><mtd class="cell-right"><mn>1</mn></mtd></mtr></mtable></math>`,
+    );
     expect(good).toContain('class="menv-alignlike menv-align"');
     expect(good).toContain('class="cell-right"');
   });
@@ -151,10 +202,12 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     await settle();
     expect(click.defaultPrevented).toBe(true);
     expect(calls).toContainEqual({ name: "open_url", request: { url: "mailto:amina@school.example" } });
-    for (const bad of ["mailto:", "mailto:nobody", "mailto:a b@c", "mailtojavascript:x()"]) expect(html(`<a href="${bad}">x</a>`), bad).not.toContain("href");
+    for (const bad of ["mailto:", "mailto:nobody", "mailto:a b@c", "mailtojavascript:x()"])
+      expect(html(`<a href="${bad}">x</a>`), bad).not.toContain("href");
   });
   it("takes a footnote's link to the note of the same text and leaves the route alone", () => {
-    const text = (n: number): string => `<p>${n}<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">note ${n} <a href="#fnref-1">back</a></li></ol></section>`;
+    const text = (n: number): string =>
+      `<p>${n}<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">note ${n} <a href="#fnref-1">back</a></li></ol></section>`;
     const before = location.hash;
     const first = show(Rich as never, { html: text(1) } as never).target;
     const second = show(Rich as never, { html: text(2) } as never).target;
@@ -165,10 +218,22 @@ describe("footnotes, tasks, formulas and mail in content", () => {
       expect(document.activeElement).toBe(target.querySelector("sup a"));
     }
     expect(location.hash).toBe(before);
-    expect(new Set([...document.querySelectorAll("[id]")].map((e) => e.id)).size).toBe(document.querySelectorAll("[id]").length);
+    expect(new Set([...document.querySelectorAll("[id]")].map((e) => e.id)).size).toBe(
+      document.querySelectorAll("[id]").length,
+    );
   });
   it("finds the note in another block of the same section", () => {
-    const body = { lang: "en", dir: "ltr", blocks: [{ kind: "rich_text", html: `<p>x<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p>` }, { kind: "rich_text", html: `<section class="footnotes"><ol><li id="fn-1">y <a href="#fnref-1">back</a></li></ol></section>` }] };
+    const body = {
+      lang: "en",
+      dir: "ltr",
+      blocks: [
+        { kind: "rich_text", html: `<p>x<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p>` },
+        {
+          kind: "rich_text",
+          html: `<section class="footnotes"><ol><li id="fn-1">y <a href="#fnref-1">back</a></li></ol></section>`,
+        },
+      ],
+    };
     const { target } = show(Blocks as never, { body, course: "c", onword: () => undefined } as never);
     target.querySelector<HTMLElement>("sup a")!.click();
     expect(document.activeElement).toBe(target.querySelector("li"));
@@ -181,22 +246,35 @@ describe("content that is too much", () => {
   it.each([
     ["formula of nested groups", `<math>${nested("mrow", 3000)}</math>`],
     ["formula of nested fractions", `<math>${"<mfrac>".repeat(3000)}<mi>deep</mi>${"</mfrac>".repeat(3000)}</math>`],
-    ["formula of elements with a slash that HTML ignores", `<math>${"<mrow />".repeat(3000)}</math>${"<div />".repeat(3000)}deep`],
+    [
+      "formula of elements with a slash that HTML ignores",
+      `<math>${"<mrow />".repeat(3000)}</math>${"<div />".repeat(3000)}deep`,
+    ],
     ["quotes", nested("blockquote", 3000)],
     ["lists", `${"<ul><li>".repeat(3000)}deep${"</li></ul>".repeat(3000)}`],
     ["tags that are never closed", `${"<span>".repeat(3000)}deep`],
     ["very many elements", `${"<b></b>".repeat(MAX_ELEMENTS + 1)}deep`],
-    ["misnested tags that the parser multiplies", `${Array.from({ length: 80 }, (_, i) => `<a title="${i}"><em title="${i}"><strong title="${i}">`).join("")}<p>deep`],
+    [
+      "misnested tags that the parser multiplies",
+      `${Array.from({ length: 80 }, (_, i) => `<a title="${i}"><em title="${i}"><strong title="${i}">`).join("")}<p>deep`,
+    ],
     // As many tags are closed as are opened, but not those: the parser opens them again in each paragraph.
-    ["formatting that other tags close", `${Array.from({ length: 150 }, (_, i) => `<p><em title="${i}"></x></p>`).join("")}deep`],
+    [
+      "formatting that other tags close",
+      `${Array.from({ length: 150 }, (_, i) => `<p><em title="${i}"></x></p>`).join("")}deep`,
+    ],
   ])("%s become plain text", (_, text) => {
     const fragment = clean(text, "course");
     expect(fragment.querySelectorAll("*").length).toBe(0);
     expect(fragment.textContent).toContain("deep");
   });
   it("what is below the limits keeps its form", () => {
-    expect(clean(nested("blockquote", MAX_DEPTH - 1), "course").querySelectorAll("blockquote").length).toBe(MAX_DEPTH - 1);
-    expect(clean("<br>".repeat(1000) + "<math><mspace></mspace></math>", "course").querySelectorAll("br").length).toBe(1000);
+    expect(clean(nested("blockquote", MAX_DEPTH - 1), "course").querySelectorAll("blockquote").length).toBe(
+      MAX_DEPTH - 1,
+    );
+    expect(clean("<br>".repeat(1000) + "<math><mspace></mspace></math>", "course").querySelectorAll("br").length).toBe(
+      1000,
+    );
   });
   it("plain text is never markup", () => {
     const fragment = clean(`${"<span>".repeat(3000)}<img src=x onerror=x()>&lt;script&gt;x()&lt;/script&gt;`, "course");

@@ -1,20 +1,32 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { cloth, contrast } from "../src/lib/cloth";
+import { coverColors, contrast } from "../src/components/cover/coverColors";
 
 const css = readFileSync("src/styles/tokens.css", "utf8");
 const themes: [string, Record<string, string>][] = [];
 for (const block of css.matchAll(/(?::root|\[data-theme="(\w+)"\]) \{([^}]*)\}/g)) {
   const tokens = Object.fromEntries([...block[2]!.matchAll(/--([\w-]+): (#[0-9a-f]{6})/g)].map((m) => [m[1]!, m[2]!]));
-  if (tokens["paper"]) themes.push([block[1] ?? "paper", tokens]);
+  if (tokens["background"]) themes.push([block[1] ?? "paper", tokens]);
 }
-const grounds = ["paper", "page", "shade"];
+const grounds = ["background", "surface", "surface-sunken"];
 const text: [string, string][] = [
-  ...["ink", "ink-2", "ink-3"].flatMap((ink) => grounds.map((ground): [string, string] => [ink, ground])),
-  ...["ribbon", "leaf", "brass"].flatMap((ink) => [...grounds, `${ink}-wash`].map((ground): [string, string] => [ink, ground])),
-  ...["ribbon-wash", "leaf-wash", "brass-wash", "lamp"].map((ground): [string, string] => ["ink", ground]),
-  ["ink-2", "ribbon-wash"], ["ink-2", "leaf-wash"], ["ribbon", "lamp"],
-  ["ribbon-ink", "ribbon"], ["page", "ink"], ["page", "ink-2"],
+  ...["text", "text-secondary", "text-muted"].flatMap((ink) =>
+    grounds.map((ground): [string, string] => [ink, ground]),
+  ),
+  ...["accent", "success", "warning"].flatMap((ink) =>
+    [...grounds, `${ink}-surface`].map((ground): [string, string] => [ink, ground]),
+  ),
+  ...["accent-surface", "success-surface", "warning-surface", "highlight"].map((ground): [string, string] => [
+    "text",
+    ground,
+  ]),
+  ["text-secondary", "accent-surface"],
+  ["text-secondary", "success-surface"],
+  ["accent", "highlight"],
+  ["on-accent", "accent"],
+  ["surface", "text"],
+  ["surface", "text-secondary"],
 ];
 
 describe("contrast", () => {
@@ -22,19 +34,67 @@ describe("contrast", () => {
     expect(themes.map(([name]) => name)).toEqual(["paper", "night", "sepia", "contrast"]);
   });
   it.each(themes)("%s: text at least 4.5 to 1", (_, tokens) => {
-    for (const [ink, ground] of text) expect(contrast(tokens[ink]!, tokens[ground]!), `${ink} on ${ground}`).toBeGreaterThanOrEqual(4.5);
+    for (const [ink, ground] of text)
+      expect(contrast(tokens[ink]!, tokens[ground]!), `${ink} on ${ground}`).toBeGreaterThanOrEqual(4.5);
   });
   it.each(themes)("%s: edges of controls at least 3 to 1", (_, tokens) => {
-    for (const ground of grounds) for (const edge of ["edge", "ribbon"]) expect(contrast(tokens[edge]!, tokens[ground]!), `${edge} on ${ground}`).toBeGreaterThanOrEqual(3);
+    for (const ground of grounds)
+      for (const edge of ["border-strong", "accent"])
+        expect(contrast(tokens[edge]!, tokens[ground]!), `${edge} on ${ground}`).toBeGreaterThanOrEqual(3);
   });
   it("high contrast is 7 to 1", () => {
     const tokens = themes.find(([name]) => name === "contrast")![1];
-    for (const ink of ["ink", "ink-2", "ink-3", "ribbon", "leaf", "brass"]) expect(contrast(tokens[ink]!, tokens["paper"]!), ink).toBeGreaterThanOrEqual(7);
+    for (const ink of ["text", "text-secondary", "text-muted", "accent", "success", "warning"])
+      expect(contrast(tokens[ink]!, tokens["background"]!), ink).toBeGreaterThanOrEqual(7);
   });
   it("a title can be read on any cloth", () => {
-    for (const color of ["#7a3b2e", "#2b3a67", "#4a4a3a", "#8a6417", "#5b2f55", "#5a4630", "#2f5d50", "#6b2737", "#34495e", "#28505a", "#ffffff", "#000000", "#ffee00", "#808080", "nonsense"]) {
-      const paint = cloth(color);
+    for (const color of [
+      "#7a3b2e",
+      "#2b3a67",
+      "#4a4a3a",
+      "#8a6417",
+      "#5b2f55",
+      "#5a4630",
+      "#2f5d50",
+      "#6b2737",
+      "#34495e",
+      "#28505a",
+      "#ffffff",
+      "#000000",
+      "#ffee00",
+      "#808080",
+      "nonsense",
+    ]) {
+      const paint = coverColors(color);
       expect(contrast(paint.cloth, paint.ink), color).toBeGreaterThanOrEqual(4.5);
+    }
+  });
+});
+
+describe("colours", () => {
+  const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) =>
+    /\.(css|svelte)$/.test(file),
+  );
+  const literal =
+    /#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch)\(|:\s*(?:white|black|red|green|blue|gr[ae]y)\b/i;
+  it("are written in tokens.css alone", () => {
+    expect(files.length).toBeGreaterThan(50);
+    for (const file of files.filter((name) => !name.endsWith("tokens.css"))) {
+      const source = readFileSync(join("src", file), "utf8");
+      const styles = file.endsWith(".css") ? source : (/<style>([^]*)<\/style>/.exec(source)?.[1] ?? "");
+      expect(literal.exec(styles)?.[0], file).toBeUndefined();
+    }
+  });
+  it("that a style names exist", () => {
+    const defined = new Set([...css.matchAll(/--([\w-]+):/g)].map((m) => m[1]));
+    for (const old of ["paper", "ink", "ribbon", "leaf", "brass", "lamp", "veil"])
+      expect(defined.has(old), old).toBe(false);
+    for (const file of files) {
+      const source = readFileSync(join("src", file), "utf8");
+      // A property that a component sets on itself is its own.
+      const own = new Set([...source.matchAll(/(?:--|style:--)([\w-]+)[:=]/g)].map((m) => m[1]));
+      for (const [, name] of source.matchAll(/var\(--([\w-]+)\)/g))
+        expect(defined.has(name) || own.has(name), `${file}: ${name}`).toBe(true);
     }
   });
 });

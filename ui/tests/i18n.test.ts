@@ -1,20 +1,24 @@
 import { describe, expect, it } from "vitest";
-import ar from "../src/lib/i18n/ar";
-import en, { type Plural } from "../src/lib/i18n/en";
-import fr from "../src/lib/i18n/fr";
-import { pick, regional, render } from "../src/lib/i18n/index.svelte";
-import type { ErrorCode } from "../src/lib/api/types";
+import ar from "../src/i18n/ar.json";
+import type { Catalogue, Plural } from "../src/i18n/catalogue";
+import en from "../src/i18n/en.json";
+import fr from "../src/i18n/fr.json";
+import { pick, regional, render } from "../src/i18n/index.svelte";
+import type { ErrorCode } from "../src/api/types";
 
 type Entry = string | Plural;
 const english = en as Record<string, Entry>;
-const others = { fr, ar } as unknown as Record<string, Record<string, Entry>>;
+// Without a cast: a key that is missing, or a text in place of a plural, does not compile.
+const typed: Record<"fr" | "ar", Catalogue> = { fr, ar };
+const others: Record<string, Record<string, Entry>> = typed;
 const forms = (entry: Entry): string[] => (typeof entry === "string" ? [entry] : Object.values(entry));
 const names = (text: string): string[] => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
 
 describe("catalogues", () => {
   it.each(Object.keys(others))("%s has every key and no other, nothing empty", (language) => {
     expect(Object.keys(others[language]!).sort()).toEqual(Object.keys(english).sort());
-    for (const [key, entry] of Object.entries(others[language]!)) for (const form of forms(entry)) expect(form.trim(), key).not.toBe("");
+    for (const [key, entry] of Object.entries(others[language]!))
+      for (const form of forms(entry)) expect(form.trim(), key).not.toBe("");
   });
   it.each(Object.keys(others))("%s names what English names", (language) => {
     for (const [key, entry] of Object.entries(english)) {
@@ -30,31 +34,64 @@ describe("catalogues", () => {
   });
   it("has every plural form that Arabic has", () => {
     const categories = new Intl.PluralRules("ar").resolvedOptions().pluralCategories;
-    for (const [key, entry] of Object.entries(others["ar"]!)) if (typeof entry !== "string") expect(Object.keys(entry).sort(), key).toEqual([...categories].sort());
+    for (const [key, entry] of Object.entries(others["ar"]!))
+      if (typeof entry !== "string") expect(Object.keys(entry).sort(), key).toEqual([...categories].sort());
   });
   it("keeps plural where English is plural", () => {
-    for (const [key, entry] of Object.entries(english)) for (const other of Object.values(others)) expect(typeof other[key] === "string", key).toBe(typeof entry === "string");
+    for (const [key, entry] of Object.entries(english))
+      for (const other of Object.values(others))
+        expect(typeof other[key] === "string", key).toBe(typeof entry === "string");
   });
   it("has words for every error code", () => {
-    const codes: ErrorCode[] = ["invalid_request", "unauthenticated", "bad_credentials", "forbidden", "not_found", "conflict", "too_large", "rate_limited", "too_new", "offline", "bad_reply", "not_downloaded", "corrupt", "disk_full", "storage", "keychain", "cancelled", "unavailable", "internal"];
-    for (const code of codes) for (const part of ["title", "text"]) expect(english[`error.${code}.${part}`], code).toBeTruthy();
+    const codes: ErrorCode[] = [
+      "invalid_request",
+      "unauthenticated",
+      "bad_credentials",
+      "forbidden",
+      "not_found",
+      "conflict",
+      "too_large",
+      "rate_limited",
+      "too_new",
+      "offline",
+      "bad_reply",
+      "not_downloaded",
+      "corrupt",
+      "disk_full",
+      "storage",
+      "keychain",
+      "cancelled",
+      "unavailable",
+      "internal",
+    ];
+    for (const code of codes)
+      for (const part of ["title", "text"]) expect(english[`error.${code}.${part}`], code).toBeTruthy();
   });
 });
 
 describe("what the texts promise", () => {
   const catalogues: Record<string, Record<string, Entry>> = { en: english, ...others };
-  const lines = (language: string): [string, string][] => Object.entries(catalogues[language]!).flatMap(([key, entry]) => forms(entry).map((form): [string, string] => [key, form]));
+  const lines = (language: string): [string, string][] =>
+    Object.entries(catalogues[language]!).flatMap(([key, entry]) =>
+      forms(entry).map((form): [string, string] => [key, form]),
+    );
   const password = /password|mot de passe|mots de passe|كلمة المرور|كلمة مرور|كلمات المرور/i;
-  const staff = /teacher|school|librarian|administrator|professeur|école|enseignant|bibliothécaire|معلّم|معلم|المدرسة|أمين/i;
-  const reset = /reset|set a new|new password|forgot|recover|réinitialis|nouveau mot de passe|oublié|إعادة تعيين|كلمة مرور جديدة|نسيت/i;
+  const staff =
+    /teacher|school|librarian|administrator|professeur|école|enseignant|bibliothécaire|معلّم|معلم|المدرسة|أمين/i;
+  const reset =
+    /reset|set a new|new password|forgot|recover|réinitialis|nouveau mot de passe|oublié|إعادة تعيين|كلمة مرور جديدة|نسيت/i;
   it.each(["en", "fr", "ar"] as const)("%s: nobody resets a password, as no route of the server does", (language) => {
-    for (const [key, text] of lines(language)) if (password.test(text)) expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
+    for (const [key, text] of lines(language))
+      if (password.test(text)) expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
   });
-  it.each(["en", "fr", "ar"] as const)("%s: too many tries take up to 15 minutes, and no text says less", (language) => {
-    expect(catalogues[language]!["error.rate_limited.text"]).toContain("15");
-    const wait = /wait a (minute|moment)|attendez une minute|patientez une minute|انتظر دقيقة/i;
-    for (const [key, text] of lines(language)) expect(wait.test(text), `${key}: ${text}`).toBe(false);
-  });
+  it.each(["en", "fr", "ar"] as const)(
+    "%s: too many tries take up to 15 minutes, and no text says less",
+    (language) => {
+      expect(catalogues[language]!["error.rate_limited.text"]).toContain("15");
+      const wait = /wait a (minute|moment)|attendez une minute|patientez une minute|انتظر دقيقة/i;
+      for (const [key, text] of lines(language)) expect(wait.test(text), `${key}: ${text}`).toBe(false);
+    },
+  );
   it.each(["en", "fr", "ar"] as const)("%s: what was refused is not said to be sent by itself", (language) => {
     const alone = /by itself|tout seul|de lui-même|وحده|تلقائي/i;
     const why = lines(language).filter(([key]) => key.startsWith("sync.why."));
@@ -69,7 +106,8 @@ describe("what the texts promise", () => {
 });
 
 describe("rendering", () => {
-  const say = (entry: Entry, language: string, params: Record<string, string | number>): string => render(entry, new Intl.PluralRules(language), new Intl.NumberFormat(language), params);
+  const say = (entry: Entry, language: string, params: Record<string, string | number>): string =>
+    render(entry, new Intl.PluralRules(language), new Intl.NumberFormat(language), params);
   it("chooses the form by n and writes numbers as the language does", () => {
     expect(say(english["library.lessons"]!, "en", { n: 1 })).toBe("1 lesson");
     expect(say(english["library.lessons"]!, "en", { n: 1200 })).toBe("1,200 lessons");

@@ -1,20 +1,20 @@
 import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { MAX_CUES, parseCues } from "../src/lib/captions";
-import { speak } from "../src/lib/i18n/index.svelte";
-import { hold, onKey, release, type Holder } from "../src/lib/mediaKeys";
-import { Narration } from "../src/lib/narration.svelte";
-import { madeHere, reasonFor } from "../src/lib/pictures";
-import { parsePlace, placeAt, Playback } from "../src/lib/playback.svelte";
-import { useTransport } from "../src/lib/platform/transport";
-import { MAX_COMPARISONS, markCues } from "../src/lib/transcript";
-import Transcript from "../src/lib/parts/Transcript.svelte";
+import { MAX_CUES, parseCues } from "../src/components/media/captions";
+import { setLanguage } from "../src/i18n/index.svelte";
+import { acquireMediaSession, onKey, releaseMediaSession, type Holder } from "../src/components/media/mediaSession";
+import { Narration } from "../src/features/story/narration.svelte";
+import { madeHere, reasonFor } from "../src/components/content/pictures";
+import { parsePlace, placeAt, Playback } from "../src/components/media/playback.svelte";
+import { useTransport } from "../src/platform/transport";
+import { MAX_COMPARISONS, markCues } from "../src/components/media/transcript";
+import Transcript from "../src/components/media/Transcript.svelte";
 import { reactive } from "./reactive.svelte";
-import VideoPlayer from "../src/lib/parts/VideoPlayer.svelte";
-import { fixture } from "../src/lib/platform/fixture";
-import { desk } from "../src/lib/state.svelte";
+import VideoPlayer from "../src/components/media/VideoPlayer.svelte";
+import { fixture } from "../src/platform/fixture";
+import { appState } from "../src/state/appState.svelte";
 import { settle as shownSettle, show } from "./support";
-import Waveform from "../src/lib/parts/Waveform.svelte";
+import Waveform from "../src/components/media/Waveform.svelte";
 
 /** An element that plays as far as a test says. */
 function player(duration = 100): HTMLAudioElement & { tick(to: number): void; ready(): void } {
@@ -39,15 +39,33 @@ function player(duration = 100): HTMLAudioElement & { tick(to: number): void; re
       },
     },
   });
-  element.play = () => { paused = false; say("play"); say("playing"); return Promise.resolve(); };
-  element.pause = () => { if (!paused) { paused = true; say("pause"); } };
+  element.play = () => {
+    paused = false;
+    say("play");
+    say("playing");
+    return Promise.resolve();
+  };
+  element.pause = () => {
+    if (!paused) {
+      paused = true;
+      say("pause");
+    }
+  };
   element.load = () => undefined;
-  element.tick = (to) => { at = to; say("timeupdate"); };
-  element.ready = () => { state = 4; say("loadedmetadata"); };
+  element.tick = (to) => {
+    at = to;
+    say("timeupdate");
+  };
+  element.ready = () => {
+    state = 4;
+    say("loadedmetadata");
+  };
   return element;
 }
 
-const settle = async (): Promise<void> => { for (let i = 0; i < 6; i++) await Promise.resolve(); };
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 6; i++) await Promise.resolve();
+};
 
 let kept: { kind: string; item: string; pos?: string; percent?: number; done: boolean }[] = [];
 let left: string | null = null;
@@ -147,7 +165,13 @@ describe("a recording's place", () => {
     element.tick(7);
     await settle();
     expect(kept.length).toBeGreaterThan(first);
-    expect(kept.at(-1)).toMatchObject({ kind: "media", item: `rivers/${what.hash}`, pos: "t7000", percent: 700, done: false });
+    expect(kept.at(-1)).toMatchObject({
+      kind: "media",
+      item: `rivers/${what.hash}`,
+      pos: "t7000",
+      percent: 700,
+      done: false,
+    });
     element.tick(9);
     playback.pause();
     await settle();
@@ -192,15 +216,38 @@ describe("a film's player", () => {
   it("stays the same when there is news of the app", async () => {
     let asked = 0;
     const inner = fixture("en");
-    useTransport({ call: (name, request) => { if (name === "get_place") asked += 1; return inner.call(name, request); }, listen: inner.listen });
-    await desk.load();
-    const video = { title: "A film", hash: "b".repeat(64), size: 1, type: "video/mp4", durationMs: 1000, width: 16, height: 9, transcript: "", poster: { alt: "", caption: "", width: 16, height: 9, thumbhash: "", variants: [{ width: 16, hash: "p", size: 1, type: "image/webp" }] } };
+    useTransport({
+      call: (name, request) => {
+        if (name === "get_place") asked += 1;
+        return inner.call(name, request);
+      },
+      listen: inner.listen,
+    });
+    await appState.load();
+    const video = {
+      title: "A film",
+      hash: "b".repeat(64),
+      size: 1,
+      type: "video/mp4",
+      durationMs: 1000,
+      width: 16,
+      height: 9,
+      transcript: "",
+      poster: {
+        alt: "",
+        caption: "",
+        width: 16,
+        height: 9,
+        thumbhash: "",
+        variants: [{ width: 16, hash: "p", size: 1, type: "image/webp" }],
+      },
+    };
     const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
     expect(shown.target.querySelector("video"), "its room comes first").toBeNull();
     await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
     await shownSettle();
     expect(asked).toBe(1);
-    await desk.take({ ...desk.app });
+    await appState.take({ ...appState.app });
     await shownSettle();
     expect(asked).toBe(1);
     shown.close();
@@ -210,17 +257,29 @@ describe("a film's player", () => {
 describe("media keys", () => {
   const holder = (): Holder & { did: string[] } => {
     const did: string[] = [];
-    return { did, facts: () => ({ title: "t", album: "a" }), play: () => did.push("play"), pause: () => did.push("pause"), seek: (to) => did.push(`seek ${to}`), position: () => ({ duration: 100, position: 50, rate: 1 }) };
+    return {
+      did,
+      facts: () => ({ title: "t", album: "a" }),
+      play: () => did.push("play"),
+      pause: () => did.push("pause"),
+      seek: (to) => did.push(`seek ${to}`),
+      position: () => ({ duration: 100, position: 50, rate: 1 }),
+    };
   };
   const handlers = new Map<string, ((d: unknown) => void) | null>();
-  const session = { metadata: null as unknown, playbackState: "none", setActionHandler: (name: string, run: ((d: unknown) => void) | null) => void handlers.set(name, run), setPositionState: vi.fn() };
+  const session = {
+    metadata: null as unknown,
+    playbackState: "none",
+    setActionHandler: (name: string, run: ((d: unknown) => void) | null) => void handlers.set(name, run),
+    setPositionState: vi.fn(),
+  };
   beforeEach(() => vi.stubGlobal("navigator", { mediaSession: session, languages: ["en"] }));
   afterEach(() => vi.unstubAllGlobals());
 
   it("drive who played last, and only one plays", () => {
     const [one, two] = [holder(), holder()];
-    hold(one);
-    hold(two);
+    acquireMediaSession(one);
+    acquireMediaSession(two);
     expect(one.did).toEqual(["pause"]);
     handlers.get("seekforward")!({});
     handlers.get("seekbackward")!({ seekOffset: 20 });
@@ -231,21 +290,35 @@ describe("media keys", () => {
     expect(session.playbackState).toBe("playing");
     onKey(new KeyboardEvent("keydown", { key: "MediaPlay" }));
     expect(two.did.at(-1)).toBe("play");
-    release(one);
+    releaseMediaSession(one);
     expect(session.playbackState).toBe("playing");
-    release(two);
+    releaseMediaSession(two);
     expect([session.playbackState, handlers.get("play")]).toEqual(["none", null]);
   });
 });
 
 describe("the voice of a story", () => {
-  const sentence = (startMs: number, endMs: number): object => ({ text: "x", paragraph: false, startMs, endMs, words: [] });
-  const page = (hash: string): never => ({ sentences: [sentence(0, 1000), sentence(1000, 2000), sentence(2000, 3000)], narration: { hash, durationMs: 3000 } }) as never;
+  const sentence = (startMs: number, endMs: number): object => ({
+    text: "x",
+    paragraph: false,
+    startMs,
+    endMs,
+    words: [],
+  });
+  const page = (hash: string): never =>
+    ({
+      sentences: [sentence(0, 1000), sentence(1000, 2000), sentence(2000, 3000)],
+      narration: { hash, durationMs: 3000 },
+    }) as never;
 
   it("follows its sentences by the element's own events: a hidden window has no frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     const ended = vi.fn();
-    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), ended });
+    const voice = new Narration({
+      url: (hash) => `http://x.test/${hash}`,
+      facts: () => ({ title: "", album: "" }),
+      ended,
+    });
     const element = player(3);
     const detach = voice.attach(element);
     voice.turn(page("one"));
@@ -334,7 +407,11 @@ describe("the voice of a story", () => {
 
   it("begins with the sentence where it was left, and tells where it stops", () => {
     const stopped = vi.fn();
-    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }), stopped });
+    const voice = new Narration({
+      url: (hash) => `http://x.test/${hash}`,
+      facts: () => ({ title: "", album: "" }),
+      stopped,
+    });
     const element = player(3);
     voice.attach(element);
     voice.turn(page("one"));
@@ -348,23 +425,43 @@ describe("the voice of a story", () => {
 });
 
 describe("a transcript", () => {
-  const cues = parseCues("WEBVTT\n\n00:00.000 --> 00:01.000\nOne quarter.\n\n00:01.000 --> 00:02.000\nTwo quarters: that is\none half.\n\n00:02.000 --> 00:03.000\nNobody says this.\n\n00:03.000 --> 00:04.000\nOne quarter.\n");
+  const cues = parseCues(
+    "WEBVTT\n\n00:00.000 --> 00:01.000\nOne quarter.\n\n00:01.000 --> 00:02.000\nTwo quarters: that is\none half.\n\n00:02.000 --> 00:03.000\nNobody says this.\n\n00:03.000 --> 00:04.000\nOne quarter.\n",
+  );
 
   it("leads from each sentence to its moment, in order", () => {
     const box = document.createElement("div");
-    box.innerHTML = "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p><p>Two quarters: that is one half. One quarter.</p>";
+    box.innerHTML =
+      "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p><p>Two quarters: that is one half. One quarter.</p>";
     const text = box.textContent;
     expect(markCues(box, cues)).toBe(3);
-    expect([...box.querySelectorAll("[data-cue]")].map((s) => [(s as HTMLElement).dataset["cue"], s.textContent!.replace(/\s+/g, " ")])).toEqual([["0", "one quarter."], ["1", "Two quarters: that is one half."], ["3", "one quarter."]]);
+    expect(
+      [...box.querySelectorAll("[data-cue]")].map((s) => [
+        (s as HTMLElement).dataset["cue"],
+        s.textContent.replace(/\s+/g, " "),
+      ]),
+    ).toEqual([
+      ["0", "one quarter."],
+      ["1", "Two quarters: that is one half."],
+      ["3", "one quarter."],
+    ]);
     expect(box.textContent).toBe(text);
-    for (const span of box.querySelectorAll("[data-cue]")) expect([span.getAttribute("role"), (span as HTMLElement).tabIndex]).toEqual(["button", 0]);
+    for (const span of box.querySelectorAll("[data-cue]"))
+      expect([span.getAttribute("role"), (span as HTMLElement).tabIndex]).toEqual(["button", 0]);
   });
   it("marks the sentence that is heard, also when the captions come later", async () => {
-    const props = reactive({ html: "<p>One quarter. Two quarters: that is one half.</p>", cues: [] as typeof cues, at: 0, captions: true, onseek: vi.fn() });
+    const props = reactive({
+      html: "<p>One quarter. Two quarters: that is one half.</p>",
+      cues: [] as typeof cues,
+      at: 0,
+      captions: true,
+      onseek: vi.fn(),
+    });
     const shown = show(Transcript as never, props as never);
     props.cues = cues;
     await shownSettle();
-    const marked = (): string[] => [...shown.target.querySelectorAll<HTMLElement>("[aria-current]")].map((s) => s.dataset["cue"]!);
+    const marked = (): string[] =>
+      [...shown.target.querySelectorAll<HTMLElement>("[aria-current]")].map((s) => s.dataset["cue"]!);
     props.at = 1.5;
     await shownSettle();
     expect(marked()).toEqual(["1"]);
@@ -385,7 +482,7 @@ describe("a transcript", () => {
 
 describe("the shape of a recording", () => {
   it("is a slider that speaks in minutes and moves by keys", async () => {
-    await speak("en");
+    await setLanguage("en");
     const onseek = vi.fn();
     const target = document.createElement("div");
     const part = mount(Waveform, { target, props: { at: 65, duration: 130, peaks: [0, 128, 255], onseek } });
@@ -394,7 +491,13 @@ describe("the shape of a recording", () => {
     expect(slider.getAttribute("aria-valuetext")).toBe("1:05 of 2:10");
     expect(target.querySelectorAll("svg path")).toHaveLength(2);
     expect(target.querySelector<SVGElement>("svg.heard")!.style.clipPath).toContain("50%");
-    for (const [key, to] of [["ArrowRight", 70], ["ArrowLeft", 60], ["PageUp", 95], ["Home", 0], ["End", 130]] as const) {
+    for (const [key, to] of [
+      ["ArrowRight", 70],
+      ["ArrowLeft", 60],
+      ["PageUp", 95],
+      ["Home", 0],
+      ["End", 130],
+    ] as const) {
       slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
       expect([key, onseek.mock.lastCall?.[0]]).toEqual([key, to]);
     }
@@ -404,16 +507,28 @@ describe("the shape of a recording", () => {
 
 describe("pictures", () => {
   const variant = (width: number, type = "image/webp"): never => ({ hash: `h${width}`, width, size: 1, type }) as never;
-  const image = (variants: never[]): never => ({ alt: "", caption: "", width: 3000, height: 1000, thumbhash: "", variants }) as never;
+  const image = (variants: never[]): never =>
+    ({ alt: "", caption: "", width: 3000, height: 1000, thumbhash: "", variants }) as never;
 
   it("are made here in the widths that the course does not bring", () => {
-    expect(madeHere(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)]))).toEqual([]);
-    expect(madeHere(image([variant(700, "image/jpeg")]))).toEqual([{ path: "h700?w=320", width: 320 }, { path: "h700?w=640", width: 640 }]);
+    expect(
+      madeHere(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)])),
+    ).toEqual([]);
+    expect(madeHere(image([variant(700, "image/jpeg")]))).toEqual([
+      { path: "h700?w=320", width: 320 },
+      { path: "h700?w=640", width: 640 },
+    ]);
     expect(madeHere(image([variant(300)]))).toEqual([]);
     for (const type of ["image/svg+xml", "image/gif"]) expect(madeHere(image([variant(1900, type)]))).toEqual([]);
   });
   it("say why they are not shown", async () => {
-    for (const [status, reason] of [[413, "image.tooLarge"], [422, "image.broken"], [415, "image.broken"], [503, "image.absent"], [404, "image.absent"]] as const) {
+    for (const [status, reason] of [
+      [413, "image.tooLarge"],
+      [422, "image.broken"],
+      [415, "image.broken"],
+      [503, "image.absent"],
+      [404, "image.absent"],
+    ] as const) {
       vi.stubGlobal("fetch", () => Promise.resolve({ status }));
       expect(await reasonFor("x")).toBe(reason);
     }
@@ -436,7 +551,10 @@ describe("captions that are too much", () => {
     const box = document.createElement("div");
     box.innerHTML = "<p>Something else.</p>".repeat(300);
     const index = String.prototype.indexOf;
-    String.prototype.indexOf = function (this: string, ...wanted: Parameters<typeof index>) { compared += 1; return index.apply(this, wanted); };
+    String.prototype.indexOf = function (this: string, ...wanted: Parameters<typeof index>) {
+      compared += 1;
+      return index.apply(this, wanted);
+    };
     try {
       expect(markCues(box, said)).toBe(0);
     } finally {

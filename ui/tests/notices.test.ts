@@ -1,14 +1,14 @@
 import { flushSync } from "svelte";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { AppState, ErrorCode } from "../src/lib/api/types";
-import { speak } from "../src/lib/i18n/index.svelte";
-import MoveServerSheet from "../src/lib/parts/MoveServerSheet.svelte";
-import WorkNotices from "../src/lib/parts/WorkNotices.svelte";
-import { CommandFailure } from "../src/lib/platform/failure";
-import { fixture } from "../src/lib/platform/fixture";
-import { amina, appState, demo, idle } from "../src/lib/platform/fixture/people";
-import { useTransport } from "../src/lib/platform/transport";
-import { desk } from "../src/lib/state.svelte";
+import type { AppState, ErrorCode } from "../src/api/types";
+import { setLanguage } from "../src/i18n/index.svelte";
+import MoveServerDialog from "../src/features/settings/MoveServerDialog.svelte";
+import WorkNotices from "../src/app/WorkNotices.svelte";
+import { CommandFailure } from "../src/platform/failure";
+import { fixture } from "../src/platform/fixture";
+import { amina, stateOf, demo, idle } from "../src/platform/fixture/people";
+import { useTransport } from "../src/platform/transport";
+import { appState } from "../src/state/appState.svelte";
 import { settle, show } from "./support";
 
 const inner = fixture("en");
@@ -18,18 +18,18 @@ let calls: { name: string; request: unknown }[] = [];
 const fail = (code: ErrorCode): never => {
   throw new CommandFailure({ code, message: code, hint: "", retryable: false, correlationId: "" });
 };
-const state = (more: Partial<AppState>): AppState => ({ ...appState(amina, idle, [amina]), ...more });
+const state = (more: Partial<AppState>): AppState => ({ ...stateOf(amina, idle, [amina]), ...more });
 
 beforeAll(async () => {
   useTransport({
-    call: async (name, request) => {
+    call: (name, request) => {
       calls.push({ name, request });
-      return replies[name] ? replies[name]() : inner.call(name, request);
+      return Promise.resolve().then(() => (replies[name] ? replies[name]() : inner.call(name, request)));
     },
     listen: inner.listen,
   });
-  await desk.load();
-  await speak("en");
+  await appState.load();
+  await setLanguage("en");
 });
 beforeEach(() => {
   replies = {};
@@ -38,8 +38,9 @@ beforeEach(() => {
 
 describe("notices about the file with the learner's work", () => {
   it("name the account that did not open with a reason, and a retry that fails shows the new reason", async () => {
-    const failed = (code: ErrorCode): AppState => state({ account: demo, openFailure: { account: amina, code, message: "" } });
-    await desk.take(failed("disk_full"));
+    const failed = (code: ErrorCode): AppState =>
+      state({ account: demo, openFailure: { account: amina, code, message: "" } });
+    await appState.take(failed("disk_full"));
     const { target, close } = show(WorkNotices, {});
     expect(target.textContent).toContain("Amina Diallo");
     expect(target.textContent).toContain("disk is full");
@@ -59,22 +60,32 @@ describe("notices about the file with the learner's work", () => {
 
   it("have a sentence for every cause, also for one without a sentence of its own", async () => {
     const { target, close } = show(WorkNotices, {});
-    for (const code of ["disk_full", "storage", "unavailable", "too_new", "corrupt", "internal", "keychain"] as ErrorCode[]) {
-      await desk.take(state({ readOnly: code }));
+    for (const code of [
+      "disk_full",
+      "storage",
+      "unavailable",
+      "too_new",
+      "corrupt",
+      "internal",
+      "keychain",
+    ] as ErrorCode[]) {
+      await appState.take(state({ readOnly: code }));
       flushSync();
       const text = target.textContent ?? "";
       expect(text).toContain("Nothing can be recorded now.");
       expect(text, code).not.toContain("work.");
       expect(text.length, code).toBeGreaterThan("Nothing can be recorded now. ".length);
     }
-    await desk.take(state({}));
+    await appState.take(state({}));
     flushSync();
     expect(target.querySelector(".note")).toBeNull();
     close();
   });
 
   it("list what a repair lost by name until the learner closes the list", async () => {
-    await desk.take(state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }));
+    await appState.take(
+      state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }),
+    );
     const { target, close } = show(WorkNotices, {});
     expect(target.textContent).toContain("progress section a/b/c");
     expect(target.textContent).toContain("3");
@@ -89,9 +100,9 @@ describe("notices about the file with the learner's work", () => {
 
 describe("the new address of a server", () => {
   it("is checked by the core; another server is named as the reason and nothing changes", async () => {
-    await desk.take(state({}));
+    await appState.take(state({}));
     let closed = 0;
-    const { target, close } = show(MoveServerSheet, { server: amina.server, onclose: () => closed++ });
+    const { target, close } = show(MoveServerDialog, { server: amina.server, onclose: () => closed++ });
     const field = target.querySelector<HTMLInputElement>("input")!;
     const submit = async (address: string): Promise<void> => {
       field.value = address;
@@ -113,7 +124,7 @@ describe("the new address of a server", () => {
     await submit(" new.example ");
     expect(calls.at(-1)).toEqual({ name: "move_server", request: { address: "new.example" } });
     expect(closed).toBe(1);
-    expect(desk.app.account?.server).toBe("https://new.example");
+    expect(appState.app.account?.server).toBe("https://new.example");
     close();
   });
 });

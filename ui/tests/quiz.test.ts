@@ -1,16 +1,16 @@
 import { flushSync } from "svelte";
 import { beforeAll, describe, expect, it } from "vitest";
-import { speak } from "../src/lib/i18n/index.svelte";
-import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/lib/quiz/answers";
-import Match from "../src/lib/quiz/Match.svelte";
-import Order from "../src/lib/quiz/Order.svelte";
-import Fill from "../src/lib/quiz/Fill.svelte";
-import Result from "../src/lib/quiz/Result.svelte";
-import type { AttemptView, Question, Quiz } from "../src/lib/api/types";
+import { setLanguage } from "../src/i18n/index.svelte";
+import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/components/quiz/answers";
+import Match from "../src/components/quiz/Match.svelte";
+import Order from "../src/components/quiz/Order.svelte";
+import Fill from "../src/components/quiz/Fill.svelte";
+import Result from "../src/components/quiz/Result.svelte";
+import type { AttemptView, Question, Quiz } from "../src/api/types";
 import { reactive } from "./reactive.svelte";
 import { press, settle, show } from "./support";
 
-beforeAll(() => speak("en"));
+beforeAll(() => setLanguage("en"));
 
 describe("answers", () => {
   it("an order never begins right, and begins the same for the same attempt", () => {
@@ -43,8 +43,25 @@ describe("answers", () => {
 });
 
 describe("the result of an attempt", () => {
-  const quiz: Quiz = { id: "q", title: "Q", lang: "en", dir: "ltr", attempts: 1, pass: 60, shuffle: false, questions: [] };
-  const attempt: AttemptView = { id: "t", startedMs: 1, submittedMs: 2, answers: [], provisional: true, counts: true, score: { points: 1000, maxPoints: 2000, passed: false, questions: [] } };
+  const quiz: Quiz = {
+    id: "q",
+    title: "Q",
+    lang: "en",
+    dir: "ltr",
+    attempts: 1,
+    pass: 60,
+    shuffle: false,
+    questions: [],
+  };
+  const attempt: AttemptView = {
+    id: "t",
+    startedMs: 1,
+    submittedMs: 2,
+    answers: [],
+    provisional: true,
+    counts: true,
+    score: { points: 1000, maxPoints: 2000, passed: false, questions: [] },
+  };
   it("says whether it counts, is provisional or confirmed", () => {
     const said = (change: Partial<AttemptView>): string => {
       const { target, close } = show(Result as never, { quiz, attempt: { ...attempt, ...change } } as never);
@@ -64,7 +81,13 @@ describe("the result of an attempt", () => {
 
 describe("ordering by keyboard", () => {
   function open() {
-    const props = reactive({ items: ["one", "two", "three"], order: [2, 0, 1], locked: false, reveal: false, onchange: (order: number[]) => void (props.order = order) });
+    const props = reactive({
+      items: ["one", "two", "three"],
+      order: [2, 0, 1],
+      locked: false,
+      reveal: false,
+      onchange: (order: number[]) => void (props.order = order),
+    });
     const { target } = show(Order as never, props as never);
     return { props, target, handle: (i: number) => target.querySelectorAll<HTMLElement>(".handle")[i]! };
   }
@@ -115,7 +138,18 @@ describe("ordering by keyboard", () => {
 
 describe("matching by keyboard", () => {
   it("a letter gives the partner and goes on to the next open one", async () => {
-    const props = reactive({ pairs: [["l0", "r0"], ["l1", "r1"], ["l2", "r2"]] as [string, string][], right: [null, null, null] as (number | null)[], seed: "s", locked: false, reveal: false, onchange: (right: (number | null)[]) => void (props.right = right) });
+    const props = reactive({
+      pairs: [
+        ["l0", "r0"],
+        ["l1", "r1"],
+        ["l2", "r2"],
+      ] as [string, string][],
+      right: [null, null, null] as (number | null)[],
+      seed: "s",
+      locked: false,
+      reveal: false,
+      onchange: (right: (number | null)[]) => void (props.right = right),
+    });
     const { target } = show(Match as never, props as never);
     const left = target.querySelectorAll<HTMLElement>(".left");
     const shown = startOrder(3, "s");
@@ -137,7 +171,14 @@ describe("matching by keyboard", () => {
 
 describe("gaps", () => {
   it("are fields inside the sentence, each with a name", async () => {
-    const props = reactive({ prompt: 'An <span data-blank="0"></span> lake and a <span data-blank="1"></span>.', texts: ["", ""], blanks: [["oxbow"], ["delta"]], locked: false, reveal: false, onchange: (texts: string[]) => void (props.texts = texts) });
+    const props = reactive({
+      prompt: 'An <span data-blank="0"></span> lake and a <span data-blank="1"></span>.',
+      texts: ["", ""],
+      blanks: [["oxbow"], ["delta"]],
+      locked: false,
+      reveal: false,
+      onchange: (texts: string[]) => void (props.texts = texts),
+    });
     const { target } = show(Fill as never, props as never);
     const fields = target.querySelectorAll<HTMLInputElement>("input");
     expect(fields.length).toBe(2);

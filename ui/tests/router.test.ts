@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { href, parse, router, type Route } from "../src/lib/router.svelte";
+import { href, parse, router, type Route } from "../src/state/router.svelte";
 
 describe("addresses", () => {
   const routes: Route[] = [
@@ -8,13 +8,30 @@ describe("addresses", () => {
     { name: "read", item: "how-rivers-work/meanders/read" },
     { name: "story", item: "the-lamp-by-the-sea" },
     { name: "story", item: "how-rivers-work/the-walnut-boat" },
-    { name: "review" }, { name: "progress" }, { name: "sync" }, { name: "settings" }, { name: "welcome" },
+    { name: "review" },
+    { name: "progress" },
+    { name: "sync" },
+    { name: "settings" },
+    { name: "welcome" },
   ];
   it("come back as they went", () => {
     for (const route of routes) expect(parse(href(route))).toEqual(route);
   });
   it("that lead nowhere are lost, not guessed", () => {
-    for (const bad of ["#/course", "#/course/A", "#/course/../x", "#/course/a/b", "#/read/a/b", "#/read/a/b/c/d", "#/story", "#/story/a/b/c", "#/nowhere", "#/sync/x", "#/course/%3Cscript%3E", `#/course/${"x".repeat(65)}`]) {
+    for (const bad of [
+      "#/course",
+      "#/course/A",
+      "#/course/../x",
+      "#/course/a/b",
+      "#/read/a/b",
+      "#/read/a/b/c/d",
+      "#/story",
+      "#/story/a/b/c",
+      "#/nowhere",
+      "#/sync/x",
+      "#/course/%3Cscript%3E",
+      `#/course/${"x".repeat(65)}`,
+    ]) {
       expect(parse(bad), bad).toEqual({ name: "lost" });
     }
   });

@@ -1,12 +1,23 @@
 // What jsdom lacks of a browser.
 import { afterEach } from "vitest";
 
-window.matchMedia ??= ((query: string) => ({ matches: false, media: query, addEventListener: () => undefined, removeEventListener: () => undefined })) as unknown as typeof window.matchMedia;
+window.matchMedia ??= ((query: string) => ({
+  matches: false,
+  media: query,
+  addEventListener: () => undefined,
+  removeEventListener: () => undefined,
+})) as unknown as typeof window.matchMedia;
 HTMLElement.prototype.showPopover ??= function () {};
 HTMLElement.prototype.scrollIntoView ??= function () {};
-HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) { this.open = true; };
-HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) { this.open = false; };
-HTMLMediaElement.prototype.play = function () { return Promise.resolve(); };
+HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+  this.open = true;
+};
+HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) {
+  this.open = false;
+};
+HTMLMediaElement.prototype.play = function () {
+  return Promise.resolve();
+};
 HTMLMediaElement.prototype.pause = function () {};
 
 afterEach(() => {

@@ -1,10 +1,16 @@
 import { describe, expect, it } from "vitest";
-import type { Page, Sentence } from "../src/lib/api/types";
-import { cueAt, parseCues } from "../src/lib/captions";
-import { blockPlace, opening, parseBlockPlace } from "../src/lib/place";
-import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/lib/timing";
+import type { Page, Sentence } from "../src/api/types";
+import { cueAt, parseCues } from "../src/components/media/captions";
+import { blockPlace, opening, parseBlockPlace } from "../src/features/lesson/place";
+import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/features/story/timing";
 
-const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({ text, paragraph: false, words, ...(startMs === undefined ? {} : { startMs }), ...(endMs === undefined ? {} : { endMs }) });
+const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({
+  text,
+  paragraph: false,
+  words,
+  ...(startMs === undefined ? {} : { startMs }),
+  ...(endMs === undefined ? {} : { endMs }),
+});
 const page: Page = {
   narration: { title: "", hash: "h", size: 1, type: "audio/mpeg", durationMs: 9000, transcript: "" },
   sentences: [sentence("One.", 500, 2000), sentence("Two.", 2400, 4000), sentence("Three.", 4000)],
@@ -12,7 +18,17 @@ const page: Page = {
 
 describe("narration", () => {
   it("knows the sentence at each moment; a pause belongs to the sentence before", () => {
-    const table: [number, number][] = [[0, -1], [499, -1], [500, 0], [1999, 0], [2200, 0], [2400, 1], [3999, 1], [4000, 2], [99_000, 2]];
+    const table: [number, number][] = [
+      [0, -1],
+      [499, -1],
+      [500, 0],
+      [1999, 0],
+      [2200, 0],
+      [2400, 1],
+      [3999, 1],
+      [4000, 2],
+      [99_000, 2],
+    ];
     for (const [ms, index] of table) expect(sentenceAt(page.sentences, ms), `${ms}`).toBe(index);
   });
   it("highlights nothing where times are not known", () => {
@@ -29,12 +45,27 @@ describe("narration", () => {
 
 describe("words in a sentence", () => {
   it("are cut out by UTF-16 offsets, emoji and Arabic included", () => {
-    expect(pieces(sentence("🔥 Fire cooks.", 0, 1, [{ start: 8, end: 13, word: "cook" }]))).toEqual([{ text: "🔥 Fire " }, { text: "cooks", word: "cook" }, { text: "." }]);
-    expect(pieces(sentence("جاءت قطة", 0, 1, [{ start: 5, end: 8, word: "qitta" }]))).toEqual([{ text: "جاءت " }, { text: "قطة", word: "qitta" }]);
+    expect(pieces(sentence("🔥 Fire cooks.", 0, 1, [{ start: 8, end: 13, word: "cook" }]))).toEqual([
+      { text: "🔥 Fire " },
+      { text: "cooks", word: "cook" },
+      { text: "." },
+    ]);
+    expect(pieces(sentence("جاءت قطة", 0, 1, [{ start: 5, end: 8, word: "qitta" }]))).toEqual([
+      { text: "جاءت " },
+      { text: "قطة", word: "qitta" },
+    ]);
   });
   it("that overlap or lie outside are left out, no letter is lost", () => {
-    const odd = sentence("abc def", 0, 1, [{ start: 4, end: 7, word: "d" }, { start: 0, end: 5, word: "x" }, { start: 6, end: 99, word: "y" }]);
-    expect(pieces(odd).map((p) => p.text).join("")).toBe("abc def");
+    const odd = sentence("abc def", 0, 1, [
+      { start: 4, end: 7, word: "d" },
+      { start: 0, end: 5, word: "x" },
+      { start: 6, end: 99, word: "y" },
+    ]);
+    expect(
+      pieces(odd)
+        .map((p) => p.text)
+        .join(""),
+    ).toBe("abc def");
   });
 });
 
@@ -62,8 +93,13 @@ describe("places", () => {
 
 describe("captions", () => {
   it("read times with and without hours, drop markup and broken cues", () => {
-    const cues = parseCues("WEBVTT\r\n\r\n1\r\n00:00.500 --> 00:02.000\r\n<v Ann>Hello <b>there</b>\r\n\r\n01:00:01.000 --> 01:00:02.000\r\nLater\r\n\r\n00:05.000 --> 00:04.000\r\nbackwards\r\n\r\nNOTE nothing");
-    expect(cues).toEqual([{ start: 500, end: 2000, text: "Hello there" }, { start: 3_601_000, end: 3_602_000, text: "Later" }]);
+    const cues = parseCues(
+      "WEBVTT\r\n\r\n1\r\n00:00.500 --> 00:02.000\r\n<v Ann>Hello <b>there</b>\r\n\r\n01:00:01.000 --> 01:00:02.000\r\nLater\r\n\r\n00:05.000 --> 00:04.000\r\nbackwards\r\n\r\nNOTE nothing",
+    );
+    expect(cues).toEqual([
+      { start: 500, end: 2000, text: "Hello there" },
+      { start: 3_601_000, end: 3_602_000, text: "Later" },
+    ]);
     expect(cueAt(cues, 1999)?.text).toBe("Hello there");
     expect(cueAt(cues, 2000)).toBeUndefined();
   });

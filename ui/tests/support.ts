@@ -1,7 +1,10 @@
 import { flushSync, mount, unmount, type Component } from "svelte";
 
 /** Mounts a component; `props` may be a `$state` object of a .svelte.ts file or plain. */
-export function show<P extends Record<string, unknown>>(component: Component<P>, props: P): { target: HTMLElement; close: () => void } {
+export function show<P extends Record<string, unknown>>(
+  component: Component<P>,
+  props: P,
+): { target: HTMLElement; close: () => void } {
   const target = document.createElement("div");
   document.body.append(target);
   const instance = mount(component, { target, props });

@@ -1,4 +1,4 @@
-//! `gen`: the TypeScript types and client of ui/src/lib/api, from the command registry.
+//! `gen`: the TypeScript types and client of ui/src/api, from the command registry.
 //!
 //! Not here: what is generated. That is crates/commands/examples/gen.rs.
 
@@ -14,7 +14,7 @@ use crate::{
     sh::{self, Result},
 };
 
-const API: &str = "ui/src/lib/api";
+const API: &str = "ui/src/api";
 
 pub fn run(args: &[String]) -> Result {
     programs::build_tests()?;

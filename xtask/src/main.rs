@@ -33,7 +33,7 @@ usage: cargo xtask <command>
   test [--long]       every check of the repository; --long adds other platforms and the long tests
        [--only NAME]  only the steps whose name contains NAME
   dev [--browser]     the app with live reload; --browser: the UI in a browser over the bridge
-  gen [--check]       write ui/src/lib/api from the command registry
+  gen [--check]       write ui/src/api from the command registry
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, sign-ins, sockets,
                       updates, hostile, window
   break [PART]        break the code on purpose, fault by fault, and want a red test; PART: of a fault's name or file

@@ -33,6 +33,8 @@ const STEPS: &[Step] = &[
     Step { name: "arrows", run: || passed(arrows::check()) },
     Step { name: "repository", run: || passed(hygiene::check()) },
     Step { name: "licences", run: || passed(licences::check()) },
+    Step { name: "ui format", run: || ui("format:check") },
+    Step { name: "ui lint", run: || ui("lint") },
     Step { name: "ui types", run: || ui("check") },
     Step { name: "ui tests", run: || ui("test") },
     Step { name: "ui build", run: || ui("build") },

@@ -1,4 +1,7 @@
-//! The one list of commands. From it come the dispatch for every host, and the TypeScript client.
+//! The one list of commands. The dispatch for every host and the TypeScript client are made from it.
+//!
+//! `stale on [...]` lists the topics that make a query's reply outdated. `Progress(course)` means: only progress under
+//! the course, story or item that the request's field `course` names. The UI refreshes what it shows by this list.
 
 use std::{future::Future, pin::Pin};
 
@@ -6,8 +9,8 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        app::*, cable::*, diagnostics::*, download::*, error::CommandError, learning::*,
-        library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
+        app::*, cable::*, diagnostics::*, download::*, error::CommandError, event::Topic,
+        learning::*, library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
     },
     handlers,
     host::Host,
@@ -20,12 +23,38 @@ pub struct CommandInfo {
     pub request: fn(&ts_rs::Config) -> String,
     pub reply: fn(&ts_rs::Config) -> String,
     pub export: fn(&ts_rs::Config) -> Result<(), ts_rs::ExportError>,
+    /// When a reply that the UI still shows has to be asked for again. Empty: the reply is used once, not kept.
+    pub stale_on: &'static [Dependency],
+}
+
+/// A kind of change after which the reply of a query may be different.
+pub struct Dependency {
+    /// Whether a topic is of this kind.
+    pub topic: fn(&Topic) -> bool,
+    /// The request's field with the id of the course, story or item: only changes under its root concern the query.
+    pub field: Option<&'static str>,
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, CommandError>> + Send + 'a>>;
 
+macro_rules! dependency_field {
+    ($request:ty) => {
+        None
+    };
+    ($request:ty, $field:ident) => {{
+        const _: fn(&$request) = |request| {
+            let _ = &request.$field;
+        };
+        Some(stringify!($field))
+    }};
+}
+
 macro_rules! commands {
-    ($($(#[doc = $doc:literal])+ $module:ident::$name:ident($request:ty) -> $reply:ty;)*) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $module:ident::$name:ident($request:ty) -> $reply:ty
+        $(, stale on [$($topic:ident $(($field:ident))?),+])?;
+    )*) => {
         /// Runs the command `name` with `request` (JSON) and gives its reply (JSON).
         pub fn dispatch<'a>(host: &'a dyn Host, name: &'a str, request: Value) -> Answer<'a> {
             Box::pin(async move {
@@ -46,6 +75,11 @@ macro_rules! commands {
             doc: concat!($($doc, "\n"),+),
             request: |c| <$request as ts_rs::TS>::name(c),
             reply: |c| <$reply as ts_rs::TS>::name(c),
+            stale_on: &[$($(Dependency {
+                // Also checks that the topic exists and that the request has the field.
+                topic: |topic| matches!(topic, Topic::$topic { .. }),
+                field: dependency_field!($request $(, $field)?),
+            }),+)?],
             export: |c| {
                 <$request as ts_rs::TS>::export_all(c)?;
                 <$reply as ts_rs::TS>::export_all(c)
@@ -56,7 +90,7 @@ macro_rules! commands {
 
 commands! {
     /// Everything the shell needs at start.
-    app::get_app_state(Empty) -> AppState;
+    app::get_app_state(Empty) -> AppState, stale on [Account, Settings];
     /// Asks whether a Carrel server answers at this address.
     app::check_server(CheckServer) -> ServerInfo;
     /// Signs in and opens the account.
@@ -79,35 +113,35 @@ commands! {
     app::open_url(OpenUrl) -> Empty;
 
     /// Courses, filtered, a page at a time.
-    library::list_courses(ListRequest) -> CourseList;
+    library::list_courses(ListRequest) -> CourseList, stale on [Catalogue, Downloads, Progress, Enrolment];
     /// Stories, filtered, a page at a time.
-    library::list_stories(ListRequest) -> StoryList;
+    library::list_stories(ListRequest) -> StoryList, stale on [Catalogue, Downloads, Progress];
     /// Where to go on.
-    library::get_continue(Empty) -> ContinueReply;
+    library::get_continue(Empty) -> ContinueReply, stale on [Catalogue, Downloads, Progress, Enrolment];
     /// A course's page: outline with progress.
-    library::get_course(CourseRef) -> CourseView;
+    library::get_course(CourseRef) -> CourseView, stale on [Catalogue, Downloads, Progress(course), Enrolment(course)];
     /// Enrols; works offline, the server decides later.
     library::enrol(CourseRef) -> EnrolmentView;
     /// Takes the enrolment back.
     library::unenrol(CourseRef) -> EnrolmentView;
     /// Full-text search.
-    library::search(SearchRequest) -> SearchReply;
+    library::search(SearchRequest) -> SearchReply, stale on [Catalogue, Downloads, Enrolment];
 
     /// A section's text and media, and the learner's place in it.
-    reading::open_section(ItemRef) -> SectionPage;
+    reading::open_section(ItemRef) -> SectionPage, stale on [Downloads, Progress(item)];
     /// A story and the learner's place in it.
-    reading::open_story(ItemRef) -> StoryPage;
+    reading::open_story(ItemRef) -> StoryPage, stale on [Downloads, Words];
     /// The card of a word.
-    reading::get_word(ItemRef) -> WordView;
+    reading::get_word(ItemRef) -> WordView, stale on [Words];
     /// Where the learner stopped in a section, story or recording.
-    reading::get_place(PlaceRef) -> ItemProgress;
+    reading::get_place(PlaceRef) -> ItemProgress, stale on [Progress(item)];
     /// Records how far the learner came. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
     /// The learner is reading, or stopped.
     reading::study_beat(StudyBeat) -> StudyBeatReply;
 
     /// A quiz with its attempts.
-    quiz::open_quiz(OpenQuiz) -> QuizView;
+    quiz::open_quiz(OpenQuiz) -> QuizView, stale on [Progress(quiz)];
     /// Begins an attempt, or gives the one that is still open.
     quiz::start_attempt(OpenQuiz) -> AttemptView;
     /// Saves an answer. Durable when the reply arrives.
@@ -118,9 +152,9 @@ commands! {
     /// Puts a word on the review list or takes it off.
     learning::save_word(SaveWord) -> WordList;
     /// The words on the review list, newest first.
-    learning::list_words(Empty) -> WordList;
+    learning::list_words(Empty) -> WordList, stale on [Words, Downloads];
     /// Time, streak and courses.
-    learning::get_progress_overview(Empty) -> ProgressOverview;
+    learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Progress, Enrolment];
 
     /// Fetches a course, a lesson or a story for offline use; one that waits tries now.
     download::start_download(StartDownload) -> DownloadState;
@@ -134,7 +168,7 @@ commands! {
     download::set_conditions(SetConditions) -> Empty;
 
     /// What takes space on this device, and how much of it is left.
-    storage::get_storage(StorageRequest) -> StorageView;
+    storage::get_storage(StorageRequest) -> StorageView, stale on [Storage, Downloads];
     /// What taking a download off this device would give back.
     storage::check_removal(StorageRef) -> StorageRemoval;
     /// Removes everything that no download needs.
@@ -145,9 +179,9 @@ commands! {
     storage::move_content(MoveContent) -> StorageView;
 
     /// What waits, what was refused, how the last round went.
-    sync::get_sync_status(Empty) -> SyncStatus;
+    sync::get_sync_status(Empty) -> SyncStatus, stale on [Account, Receipts];
     /// Receipts: waiting, refused, accepted.
-    sync::list_receipts(Empty) -> ReceiptList;
+    sync::list_receipts(Empty) -> ReceiptList, stale on [Receipts];
     /// Syncs now and answers when the round is over.
     sync::sync_now(Empty) -> SyncStatus;
     /// Sends a refused row again.
@@ -187,4 +221,46 @@ fn parse<T: serde::de::DeserializeOwned>(name: &str, request: Value) -> Result<T
 
 fn render<T: serde::Serialize>(reply: T) -> Result<Value, CommandError> {
     serde_json::to_value(reply).map_err(|e| CommandError::internal(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads that have no topic: nothing reports that a removable disk was plugged in.
+    const UNOBSERVED: &[&str] = &["list_places"];
+    /// Commands that only read and whose name begins like that of an action.
+    const OPENED: &[&str] = &["search", "open_section", "open_story", "open_quiz"];
+
+    #[test]
+    fn every_query_names_the_topics_that_make_its_reply_stale() {
+        for command in COMMANDS {
+            let name = command.name;
+            let reads =
+                name.starts_with("get_") || name.starts_with("list_") || OPENED.contains(&name);
+            let expected = reads && !UNOBSERVED.contains(&name);
+            assert_eq!(!command.stale_on.is_empty(), expected, "{name}: `stale on [...]`");
+        }
+    }
+
+    #[test]
+    fn every_topic_makes_some_query_stale() {
+        for topic in Topic::all() {
+            let used = COMMANDS.iter().flat_map(|c| c.stale_on).any(|d| (d.topic)(&topic));
+            assert!(used, "no query is stale on {topic:?}");
+        }
+    }
+
+    #[test]
+    fn only_topics_with_an_id_are_narrowed_to_a_field() {
+        for command in COMMANDS {
+            for dependency in command.stale_on.iter().filter(|d| d.field.is_some()) {
+                let narrowed = [
+                    Topic::Progress { root: String::new() },
+                    Topic::Enrolment { course: String::new() },
+                ];
+                assert!(narrowed.iter().any(dependency.topic), "{}", command.name);
+            }
+        }
+    }
 }

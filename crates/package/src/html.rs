@@ -191,7 +191,7 @@ pub(crate) fn clean(html: &str) -> String {
     GATE.clean(&html).to_string()
 }
 
-/// Elements inside elements; the reader (ui/src/lib/sanitise.ts) refuses more than 100.
+/// Elements inside elements; the reader (ui/src/components/content/sanitise.ts) refuses more than 100.
 const MAX_DEPTH: usize = 90;
 /// Elements of one block; the reader refuses more than 50,000.
 const MAX_ELEMENTS: usize = 40_000;

@@ -145,7 +145,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-tests",
 ];
 
-/// Checks the workspace, and that only ui/src/lib/platform/ imports Tauri's API.
+/// Checks the workspace, and that only ui/src/platform/ imports Tauri's API.
 pub fn check() -> Result {
     let mut problems = problems(&metadata()?);
     problems.extend(ui_problems()?);
@@ -206,12 +206,12 @@ fn ui_problems() -> Result<Vec<String>> {
     ]))?;
     let out = listing
         .lines()
-        .filter(|path| !path.starts_with("ui/src/lib/platform/"))
+        .filter(|path| !path.starts_with("ui/src/platform/"))
         .filter(|path| [".ts", ".js", ".svelte"].iter().any(|end| path.ends_with(end)))
         .filter(|path| {
             fs::read_to_string(root.join(path)).is_ok_and(|text| text.contains("@tauri-apps/"))
         })
-        .map(|path| format!("{path}: only ui/src/lib/platform/ imports @tauri-apps"))
+        .map(|path| format!("{path}: only ui/src/platform/ imports @tauri-apps"))
         .collect();
     Ok(out)
 }

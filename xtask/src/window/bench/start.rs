@@ -12,7 +12,7 @@ use crate::{
     window::{driver::Window, screen::Screen},
 };
 
-/// What is set down when a list is on the screen (ui/src/lib/painted.ts).
+/// What is set down when a list is on the screen (ui/src/state/markFirstPaint.ts).
 const MARK: &str = "list";
 /// How long a program is left alone before its memory is read.
 const SETTLED: Duration = Duration::from_millis(1_500);

@@ -1,0 +1,94 @@
+import js from "@eslint/js";
+import svelte from "eslint-plugin-svelte";
+import globals from "globals";
+import ts from "typescript-eslint";
+import svelteConfig from "./svelte.config.js";
+
+/** Files that type-aware rules cover. */
+const TYPED = ["**/*.ts", "**/*.svelte"];
+
+/** Only `state` listens to changes: screens show `live(...)` queries, which know what makes them stale. */
+const EVENTS = { regex: "/platform/events$", message: "Show a `live` query; it is refreshed by itself." };
+/** `folders` must not be imported. */
+function closed(folders, message) {
+  return { regex: `^\\.\\.?/(?:.*/)?(?:${folders.join("|")})/`, message };
+}
+function boundary(folder, patterns) {
+  return {
+    files: [`src/${folder}/**`],
+    rules: { "no-restricted-imports": ["error", { patterns }] },
+  };
+}
+
+/** Scripts that Node.js runs. They contain functions that run in a page. */
+export const scripts = [
+  js.configs.recommended,
+  {
+    files: ["**/*.js", "**/*.mjs", "vite.config.ts"],
+    languageOptions: { globals: { ...globals.node, ...globals.browser } },
+  },
+];
+
+export default ts.config(
+  { ignores: ["dist/", "node_modules/", "public/", "src/api/"] },
+  ...scripts,
+  {
+    files: TYPED,
+    extends: [ts.configs.recommendedTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: true, extraFileExtensions: [".svelte"], tsconfigRootDir: import.meta.dirname },
+    },
+  },
+  svelte.configs.recommended,
+  svelte.configs.prettier,
+  {
+    files: ["**/*.svelte", "**/*.svelte.ts"],
+    languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
+  },
+  {
+    files: TYPED,
+    languageOptions: { globals: globals.browser },
+    rules: {
+      // TypeScript resolves names; it knows more than this rule.
+      "no-undef": "off",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      // Control characters separate the parts of ids and mark the hits of a search.
+      "no-control-regex": "off",
+    },
+  },
+  {
+    files: ["**/*.svelte"],
+    rules: {
+      // The parser gives snippets and items of the template the type `any`; svelte-check knows and checks their types.
+      "@typescript-eslint/no-unsafe-argument": "off",
+      "@typescript-eslint/no-unsafe-assignment": "off",
+      "@typescript-eslint/no-unsafe-return": "off",
+      // Comments for warnings that only svelte-check gives.
+      "svelte/no-unused-svelte-ignore": "off",
+      // `{" "}` is a space that formatting keeps.
+      "svelte/no-useless-mustaches": "off",
+      // The variant of the plugin knows that props are assigned by others.
+      "prefer-const": "off",
+      "svelte/prefer-const": ["error", { excludedRunes: ["$props", "$bindable"] }],
+    },
+  },
+  {
+    // Stand-ins are put into prototypes of the browser's classes, and taken out of them again.
+    files: ["tests/**"],
+    rules: { "@typescript-eslint/unbound-method": "off" },
+  },
+
+  // Which folder may import which: see README.md.
+  boundary("features", [
+    { regex: "^\\.\\./(?!\\.\\./)", message: "A feature does not import another; move what both need to components." },
+    closed(["app", "features"], "A feature imports neither the shell nor another feature."),
+    EVENTS,
+  ]),
+  boundary("components", [closed(["app", "features"], "Features use components, not the other way round."), EVENTS]),
+  boundary("state", [closed(["app", "features", "components"], "State does not know what shows it.")]),
+  boundary("i18n", [closed(["app", "features", "components", "state"], "Texts do not know who shows them.")]),
+  boundary("platform", [
+    closed(["app", "features", "components", "state", "i18n"], "The platform only knows the API."),
+  ]),
+);

@@ -1,0 +1,40 @@
+//! Cloth of a cover: any colour an author gives, and an ink that can be read on it.
+export function luminance(hex: string): number {
+  const channel = (at: number): number => {
+    const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  };
+  return 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5);
+}
+export function contrast(a: string, b: string): number {
+  const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x) as [number, number];
+  return (light + 0.05) / (dark + 0.05);
+}
+
+const CREAM = "#fff8ea";
+const DARK = "#14100b";
+
+/** The cloth and the ink of its title. */
+export function coverColors(color: string): { cloth: string; ink: string; dark: boolean } {
+  const safe = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
+  const dark = contrast(safe, CREAM) < contrast(safe, DARK);
+  return { cloth: safe, ink: dark ? DARK : CREAM, dark };
+}
+
+/** A small number from a text, the same everywhere: which binding, how a stamp leans. */
+export function seed(text: string): number {
+  let hash = 2166136261;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
+  return hash >>> 0;
+}
+/** `items` in an order that depends on `key` alone. */
+export function shuffled<T>(items: readonly T[], key: string): T[] {
+  const out = [...items];
+  let state = seed(key) || 1;
+  for (let i = out.length - 1; i > 0; i--) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const j = Math.floor((state / 2 ** 32) * (i + 1));
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
+}

@@ -1,0 +1,52 @@
+//! Pure parts of the questions: where one begins, how items move, when an answer is complete.
+import type { Question, Response } from "../../api/types";
+import { shuffled } from "../cover/coverColors";
+
+/** Indices 0..n in an order that depends on the attempt and is never the right one (from two items on). */
+export function startOrder(count: number, key: string): number[] {
+  const right = Array.from({ length: count }, (_, i) => i);
+  const mixed = shuffled(right, key);
+  return count > 1 && mixed.every((n, i) => n === i) ? [...mixed.slice(1), mixed[0]!] : mixed;
+}
+
+/** The list with the item at `from` moved to `to`; both within the list. */
+export function moved<T>(items: readonly T[], from: number, to: number): T[] {
+  const out = [...items];
+  const goal = Math.min(Math.max(to, 0), items.length - 1);
+  const [item] = out.splice(from, 1);
+  if (item !== undefined) out.splice(goal, 0, item);
+  return out;
+}
+
+/** Matches with `left` given `right`; a right side that was taken is freed. Undefined frees `left`. */
+export function matched(pairs: readonly (number | null)[], left: number, right: number | null): (number | null)[] {
+  return pairs.map((have, i) => (i === left ? right : right !== null && have === right ? null : have));
+}
+
+/** The answer that a question opens with. */
+export function emptyAnswer(question: Question, key: string): Response {
+  switch (question.kind) {
+    case "single":
+    case "multiple":
+      return { kind: "choice", chosen: [] };
+    case "fill":
+      return { kind: "fill", texts: question.blanks.map(() => "") };
+    case "order":
+      return { kind: "order", order: startOrder(question.items.length, `${key} ${question.id}`) };
+    case "match":
+      return { kind: "match", right: question.pairs.map(() => null) };
+  }
+}
+
+/** Something was answered: it may be checked. */
+export function isAnswered(question: Question, response: Response): boolean {
+  if (response.kind === "choice") return response.chosen.length > 0;
+  if (response.kind === "fill") return response.texts.some((text) => text.trim() !== "");
+  if (response.kind === "match") return response.right.some((r) => r !== null);
+  return question.kind === "order";
+}
+
+/** "A", "B" ... for the right sides. */
+export function letter(index: number): string {
+  return String.fromCharCode(65 + index);
+}

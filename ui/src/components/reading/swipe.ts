@@ -1,0 +1,34 @@
+//! A finger that turns pages: clearly sideways, not on something that scrolls sideways by itself.
+export function swipe(turn: { next: () => void; previous: () => void }): (element: HTMLElement) => () => void {
+  return (element) => {
+    let x = 0;
+    let y = 0;
+    let id: number | undefined;
+    const down = (event: PointerEvent): void => {
+      const on = event.target as Element;
+      id =
+        event.pointerType === "touch" && !on.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]")
+          ? event.pointerId
+          : undefined;
+      x = event.clientX;
+      y = event.clientY;
+    };
+    const up = (event: PointerEvent): void => {
+      if (event.pointerId !== id) return;
+      id = undefined;
+      const dx = event.clientX - x;
+      const dy = event.clientY - y;
+      if (Math.abs(dx) < 64 || Math.abs(dx) < 2 * Math.abs(dy)) return;
+      const forward = document.dir === "rtl" ? dx > 0 : dx < 0;
+      if (forward) turn.next();
+      else turn.previous();
+    };
+    element.style.touchAction = "pan-y pinch-zoom";
+    element.addEventListener("pointerdown", down);
+    element.addEventListener("pointerup", up);
+    return () => {
+      element.removeEventListener("pointerdown", down);
+      element.removeEventListener("pointerup", up);
+    };
+  };
+}

@@ -1,0 +1,50 @@
+//! Which sentence is spoken when, and where a sentence lies in its narration.
+import type { Page, Sentence } from "../../api/types";
+
+/** Index of the sentence that is heard at `ms`; -1 before the first and where times are not known. A pause belongs to the sentence before it. */
+export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
+  let found = -1;
+  for (let i = 0; i < sentences.length; i++) {
+    const start = sentences[i]!.startMs;
+    if (start === undefined) return -1;
+    if (start <= ms) found = i;
+    else break;
+  }
+  return found;
+}
+
+/** From where to where a sentence is heard, ms. The end is its own, or the start of the next, or the end of the recording. */
+export function spanOf(page: Page, index: number): { start: number; end: number } | undefined {
+  const sentence = page.sentences[index];
+  if (sentence?.startMs === undefined) return undefined;
+  const end =
+    sentence.endMs ?? page.sentences[index + 1]?.startMs ?? page.narration?.durationMs ?? Number.POSITIVE_INFINITY;
+  return { start: sentence.startMs, end };
+}
+
+/** A place in a story: `p3.s2`, both from 1. */
+export function storyPlace(page: number, sentence: number): string {
+  return sentence >= 0 ? `p${page + 1}.s${sentence + 1}` : `p${page + 1}`;
+}
+export function parseStoryPlace(pos: string | null): { page: number; sentence: number } | undefined {
+  const match = /^p(\d+)(?:\.s(\d+))?$/.exec(pos ?? "");
+  return match ? { page: Number(match[1]) - 1, sentence: match[2] ? Number(match[2]) - 1 : -1 } : undefined;
+}
+
+/** A sentence cut at its words: text and words in turn. Spans that overlap or lie outside are left out. */
+export interface Piece {
+  text: string;
+  word?: string;
+}
+export function pieces(sentence: Sentence): Piece[] {
+  const out: Piece[] = [];
+  let at = 0;
+  for (const span of [...sentence.words].sort((a, b) => a.start - b.start)) {
+    if (span.start < at || span.end <= span.start || span.end > sentence.text.length) continue;
+    if (span.start > at) out.push({ text: sentence.text.slice(at, span.start) });
+    out.push({ text: sentence.text.slice(span.start, span.end), word: span.word });
+    at = span.end;
+  }
+  if (at < sentence.text.length) out.push({ text: sentence.text.slice(at) });
+  return out;
+}

@@ -1,0 +1,66 @@
+// One group for one thing: reading it, the time it took and the answers of its quiz belong together.
+import type { Receipt } from "../../api/types";
+import type { Key } from "../../i18n/index.svelte";
+
+/** What people call a row: registers go by what they hold. */
+export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
+  if (receipt.rowType !== "kv") return `sync.row.${receipt.rowType}`;
+  const ns = /^kv:(setting|enrolment|device)\u001f/.exec(receipt.id)?.[1] as
+    "setting" | "enrolment" | "device" | undefined;
+  return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
+}
+/** What was done comes first, then what it took. */
+const ORDER: readonly Receipt["rowType"][] = ["progress", "attempt", "answer", "grade", "session"];
+const rank = (type: Receipt["rowType"]): number => (ORDER.includes(type) ? ORDER.indexOf(type) : ORDER.length);
+
+export type ReceiptGroup = {
+  /** Of its first receipt. */
+  id: string;
+  title: string;
+  courseTitle: string;
+  state: Receipt["state"];
+  /** The latest. */
+  atMs: number;
+  /** Each kind once, what was done before the time it took: the highest percentage, the sum of the time. */
+  rows: (Pick<Receipt, "rowType" | "percent" | "activeMs"> & { name: Key })[];
+};
+
+const most = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
+const sum = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
+
+const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
+  rowType: r.rowType,
+  name: nameOf(r),
+  percent: r.percent,
+  activeMs: r.activeMs,
+});
+
+/** Receipts of one thing in one state as one group, in the order of the first of each. */
+export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
+  const found = new Map<string, ReceiptGroup>();
+  for (const r of receipts) {
+    const key = JSON.stringify([r.title, r.courseTitle, r.state]);
+    const group = found.get(key);
+    if (!group) {
+      found.set(key, {
+        id: r.id,
+        title: r.title,
+        courseTitle: r.courseTitle,
+        state: r.state,
+        atMs: r.atMs,
+        rows: [row(r)],
+      });
+      continue;
+    }
+    group.atMs = Math.max(group.atMs, r.atMs);
+    const same = group.rows.find((row) => row.rowType === r.rowType);
+    if (same) {
+      same.percent = most(same.percent, r.percent);
+      same.activeMs = sum(same.activeMs, r.activeMs);
+    } else {
+      group.rows.push(row(r));
+    }
+  }
+  for (const group of found.values()) group.rows.sort((a, b) => rank(a.rowType) - rank(b.rowType));
+  return [...found.values()];
+}

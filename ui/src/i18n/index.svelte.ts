@@ -1,0 +1,105 @@
+//! Texts of the interface. Catalogues are typed by the English keys; plurals, numbers, dates and spans of time are Intl's.
+import type { Catalogue, Key, Plural } from "./catalogue";
+
+export type { Key } from "./catalogue";
+export type Language = "en" | "fr" | "ar";
+export const languages: readonly { code: Language; name: string }[] = [
+  { code: "en", name: "English" },
+  { code: "fr", name: "Français" },
+  { code: "ar", name: "العربية" },
+];
+
+const catalogues: Record<Language, () => Promise<{ default: Catalogue }>> = {
+  en: () => import("./en.json"),
+  fr: () => import("./fr.json"),
+  ar: () => import("./ar.json"),
+};
+
+interface ActiveLocale {
+  language: Language;
+  locale: string;
+  catalogue: Catalogue;
+  plural: Intl.PluralRules;
+  number: Intl.NumberFormat;
+}
+let activeLocale = $state.raw<ActiveLocale>();
+
+/** The best of our languages for what the learner chose, or for the system if nothing was chosen. */
+export function pick(chosen: string, system: readonly string[] = navigator.languages): Language {
+  for (const tag of chosen ? [chosen] : system) {
+    const found = languages.find((l) => l.code === tag.toLowerCase().split("-")[0]);
+    if (found) return found.code;
+  }
+  return "en";
+}
+
+/** The language as the learner's region writes it, if the system names one: "en-GB" has 14:05 where "en" has 2:05 PM. */
+export function regional(language: Language, system: readonly string[] = navigator.languages): string {
+  return system.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
+}
+
+export async function setLanguage(language: Language): Promise<void> {
+  if (activeLocale?.language === language) return;
+  const catalogue = (await catalogues[language]()).default;
+  const locale = regional(language);
+  activeLocale = {
+    language,
+    locale,
+    catalogue,
+    plural: new Intl.PluralRules(locale),
+    number: new Intl.NumberFormat(locale),
+  };
+  document.documentElement.lang = language;
+  document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
+}
+
+/** Whether a catalogue is loaded: `t` returns keys before that. */
+export function hasLanguage(): boolean {
+  return activeLocale !== undefined;
+}
+
+export function language(): Language {
+  return activeLocale?.language ?? "en";
+}
+
+/** For Intl: numbers, dates and names. */
+export function locale(): string {
+  return activeLocale?.locale ?? "en";
+}
+
+export type Params = Record<string, string | number>;
+
+/** Fills `{name}`s. In a plural, `n` chooses the form. */
+export function render(
+  entry: string | Plural,
+  plural: Intl.PluralRules,
+  number: Intl.NumberFormat,
+  params: Params,
+): string {
+  const text = typeof entry === "string" ? entry : (entry[plural.select(Number(params["n"] ?? 0))] ?? entry.other);
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = params[name];
+    return value === undefined ? whole : typeof value === "number" ? number.format(value) : value;
+  });
+}
+
+const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+// eslint-disable-next-line no-misleading-character-class -- ranges of whole scripts, with their combining characters
+const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
+
+/** A title that runs the other way is set apart (FSI, PDI), so that it cannot pull the words around it over to its side. */
+export function isolated(params: Params, rtl: boolean): Params {
+  const apart = (value: string | number): string | number =>
+    typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value;
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, apart(value)]));
+}
+
+export function t(key: Key, params: Params = {}): string {
+  if (!activeLocale) return key;
+  return render(
+    activeLocale.catalogue[key],
+    activeLocale.plural,
+    activeLocale.number,
+    isolated(params, activeLocale.language === "ar"),
+  );
+}

@@ -1,0 +1,35 @@
+import type { Topic } from "../api/types";
+import { asFailure } from "./failure";
+import { transport } from "./transport";
+
+/** Runs a command of the core. Throws `CommandFailure`. */
+export async function call<Reply>(name: string, request: unknown): Promise<Reply> {
+  try {
+    return (await (await transport()).call(name, request)) as Reply;
+  } catch (cause) {
+    throw asFailure(cause);
+  }
+}
+
+/** For each topic that makes a reply stale: the request's field with the id that it concerns, or `true` for every id. */
+export type StaleOn<Request> = { readonly [Name in Topic["topic"]]?: true | (keyof Request & string) };
+
+/** A command that reads, and that knows which changes make its reply stale. The generated client declares all of them. */
+export interface Query<Request, Reply> {
+  (...request: Record<string, never> extends Request ? [request?: Request] : [request: Request]): Promise<Reply>;
+  /** The command's name. */
+  readonly command: string;
+  /** Whether the reply to `request` may be different after a change of `topic`. */
+  isStale(topic: Topic, request: Request): boolean;
+}
+
+export function query<Request, Reply>(command: string, staleOn: StaleOn<Request>): Query<Request, Reply> {
+  const isStale = (topic: Topic, request: Request): boolean => {
+    const field = staleOn[topic.topic];
+    if (field === undefined || field === true) return field === true;
+    const changed = "root" in topic ? topic.root : "course" in topic ? topic.course : "";
+    // An empty id stands for every course and story.
+    return changed === "" || changed === String(request[field]).split("/")[0];
+  };
+  return Object.assign((request?: Request) => call<Reply>(command, request ?? {}), { command, isStale });
+}

@@ -1,0 +1,32 @@
+import type { CommandError, ErrorCode } from "../api/types";
+
+/** A command that did not succeed. The text for people is written from `error.code` (i18n/errors.ts). */
+export class CommandFailure extends Error {
+  constructor(readonly error: CommandError) {
+    super(error.message);
+    this.name = "CommandFailure";
+  }
+  get code(): ErrorCode {
+    return this.error.code;
+  }
+}
+
+function isCommandError(value: unknown): value is CommandError {
+  return typeof value === "object" && value !== null && typeof (value as CommandError).code === "string";
+}
+
+/** Whatever was thrown or answered, as the one shape. */
+export function asFailure(cause: unknown, code: ErrorCode = "internal"): CommandFailure {
+  if (cause instanceof CommandFailure) return cause;
+  if (isCommandError(cause)) {
+    return new CommandFailure({
+      ...cause,
+      message: cause.message ?? cause.code,
+      hint: cause.hint ?? "",
+      retryable: cause.retryable ?? false,
+      correlationId: cause.correlationId ?? "",
+    });
+  }
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new CommandFailure({ code, message, hint: "", retryable: code === "unavailable", correlationId: "" });
+}

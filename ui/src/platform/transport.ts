@@ -1,0 +1,73 @@
+//! Which host this page runs in: the app's window, a browser on the bridge, or the fixture while developing.
+import { invoke, isTauri } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
+import type { UiEvent } from "../api/types";
+import { asFailure } from "./failure";
+
+export interface Transport {
+  call(name: string, request: unknown): Promise<unknown>;
+  /** Delivers events until `stop` is called. `ready` resolves once they are delivered, or if the channel cannot be opened. */
+  listen(deliver: (event: UiEvent) => void): { ready: Promise<void>; stop: () => void };
+}
+
+const app: Transport = {
+  call: (name, request) => invoke("call", { name, payload: request }),
+  listen(deliver) {
+    const opened = listen<UiEvent>("carrel://event", (event) => deliver(event.payload));
+    return {
+      ready: opened.then(
+        () => undefined,
+        () => undefined,
+      ),
+      stop: () => void opened.then((off) => off()),
+    };
+  },
+};
+
+const bridge: Transport = {
+  async call(name, request) {
+    let response: Response;
+    try {
+      response = await fetch(`/api/call/${name}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(request ?? {}),
+      });
+    } catch (cause) {
+      throw asFailure(cause, "unavailable");
+    }
+    const body: unknown = await response.json().catch(() => null);
+    if (!response.ok) throw asFailure(body ?? `the bridge answered ${response.status}`);
+    return body;
+  },
+  listen(deliver) {
+    const source = new EventSource("/api/events");
+    source.onmessage = (message) => deliver(JSON.parse(message.data as string) as UiEvent);
+    const ready = new Promise<void>((resolve) => {
+      source.addEventListener("open", () => resolve(), { once: true });
+      // The browser tries again by itself; the page must not wait for it.
+      source.addEventListener("error", () => resolve(), { once: true });
+    });
+    return { ready, stop: () => source.close() };
+  },
+};
+
+let chosen: Promise<Transport> | undefined;
+
+/** Tests and the fixture put their own in. */
+export function useTransport(transport: Transport): void {
+  chosen = Promise.resolve(transport);
+}
+
+export function transport(): Promise<Transport> {
+  chosen ??= choose();
+  return chosen;
+}
+
+async function choose(): Promise<Transport> {
+  if (import.meta.env.DEV && new URLSearchParams(location.search).has("fixture")) {
+    const { fixture } = await import("./fixture");
+    return fixture(new URLSearchParams(location.search).get("fixture") ?? "");
+  }
+  return isTauri() ? app : bridge;
+}

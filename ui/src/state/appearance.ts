@@ -1,0 +1,45 @@
+//! The learner's settings, put on the page: theme, face, size, leading, measure.
+import type { Settings, Theme } from "../api/types";
+
+const faces = {
+  literata: "var(--read)",
+  atkinson: '"Atkinson Hyperlegible", "Noto Sans Arabic", system-ui, sans-serif',
+  system: "system-ui, sans-serif",
+} as const;
+
+let chosen: Theme = "system";
+
+function themeOf(theme: Theme): string {
+  if (theme !== "system") return theme;
+  if (matchMedia("(prefers-contrast: more)").matches) return "contrast";
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "night" : "paper";
+}
+
+/** Custom properties of a reading column with these settings. */
+export function readingStyle(
+  settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">,
+): Record<string, string> {
+  return {
+    "--reading-face": faces[settings.readingFont],
+    "--reading-size": `${(1.1875 * settings.textSize) / 100}rem`,
+    "--reading-leading": String(settings.lineHeight / 100),
+    // `ch` is the width of a zero, wider than the average letter; the setting counts letters.
+    "--measure": `${(settings.measure * 0.86).toFixed(2)}ch`,
+  };
+}
+
+export function applyTheme(settings: Settings): void {
+  chosen = settings.theme;
+  const root = document.documentElement;
+  root.dataset["theme"] = themeOf(settings.theme);
+  for (const [name, value] of Object.entries(readingStyle(settings))) root.style.setProperty(name, value);
+}
+
+/** Follows the system while the learner lets the system choose. */
+export function followSystem(): void {
+  for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
+    matchMedia(query).addEventListener("change", () => {
+      if (chosen === "system") document.documentElement.dataset["theme"] = themeOf("system");
+    });
+  }
+}

@@ -1,0 +1,50 @@
+//! What the window knows of network and battery, for the downloads. What it does not know it does not say; whether there is a network at
+//! all is found out by trying, because windows are often wrong about it.
+import { api } from "../api/client";
+import type { SetConditions } from "../api/types";
+
+interface Connection extends EventTarget {
+  readonly type?: string;
+  readonly saveData?: boolean;
+}
+interface Battery extends EventTarget {
+  readonly charging: boolean;
+  readonly level: number;
+}
+type Known = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
+
+/** Reads what there is to know. */
+export function conditionsOf(
+  connection?: Pick<Connection, "type" | "saveData">,
+  battery?: Pick<Battery, "charging" | "level">,
+): SetConditions {
+  const known: SetConditions = {};
+  if (connection && (connection.type !== undefined || connection.saveData))
+    known.metered = connection.saveData === true || connection.type === "cellular";
+  if (battery && !battery.charging) known.onBattery = Math.round(battery.level * 100);
+  return known;
+}
+
+/** Tells the core now and whenever something changes; gives what ends it. */
+export function watchConditions(): () => void {
+  const { connection, getBattery } = navigator as Known;
+  const end = new AbortController();
+  const options = { signal: end.signal };
+  let battery: Battery | undefined;
+  const tell = (more: SetConditions = {}): void =>
+    void api.setConditions({ ...conditionsOf(connection, battery), ...more }).catch(() => undefined);
+  const changed = (): void => tell();
+  connection?.addEventListener("change", changed, options);
+  addEventListener("online", () => tell({ online: true }), options);
+  if (connection) changed();
+  void getBattery?.call(navigator).then(
+    (found) => {
+      if (end.signal.aborted) return;
+      battery = found;
+      for (const event of ["chargingchange", "levelchange"]) found.addEventListener(event, changed, options);
+      changed();
+    },
+    () => undefined,
+  );
+  return () => end.abort();
+}

@@ -1,0 +1,193 @@
+import { flushSync } from "svelte";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import App from "../src/app/App.svelte";
+import { setLanguage } from "../src/i18n/index.svelte";
+import ScreenHost from "../src/app/ScreenHost.svelte";
+import { fixture } from "../src/platform/fixture";
+import { useTransport } from "../src/platform/transport";
+import { router, type Route } from "../src/state/router.svelte";
+import { Screens } from "../src/app/screens.svelte";
+import ThrowsAtMount from "./components/ThrowsAtMount.svelte";
+import ThrowsInEffect from "./components/ThrowsInEffect.svelte";
+import { trouble } from "./components/trouble";
+import { reactive } from "./reactive.svelte";
+import { settle, show } from "./support";
+
+vi.mock("../src/features/progress/Progress.svelte", async () => ({
+  default: (await import("./components/ThrowsAtMount.svelte")).default,
+}));
+vi.mock("../src/features/review/Review.svelte", () => ({
+  get default() {
+    throw new Error("no such chunk");
+  },
+}));
+
+const button = (target: Element, text: string): HTMLElement => {
+  const found = [...target.querySelectorAll<HTMLElement>("button, a")].find((b) => b.textContent?.trim() === text);
+  expect(found, text).toBeDefined();
+  return found!;
+};
+const heading = (target: Element): string => target.querySelector("h1")?.textContent ?? "";
+const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+/** The screen's chunk is fetched by a real import. */
+const loaded = (target: Element, text: string): Promise<void> =>
+  vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
+
+beforeAll(async () => {
+  // Screens are not fetched ahead of time: the tests decide what is fetched when.
+  window.requestIdleCallback = () => 0;
+  useTransport(fixture("en"));
+  await setLanguage("en");
+});
+beforeEach(() => {
+  trouble.on = true;
+  log.mockClear();
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe.each([
+  ["at mount", ThrowsAtMount, "thrown at mount"],
+  ["in an effect", ThrowsInEffect, "thrown in an effect"],
+])("a screen that throws %s", (_, component, message) => {
+  const open = () => {
+    const props = reactive<{ name: string; route: Route; screens: Screens }>({
+      screens: new Screens({ sync: component }, {}),
+      name: "sync",
+      route: { name: "sync" },
+    });
+    return { props, ...show(ScreenHost as never, props as never) };
+  };
+  it("is replaced by a page that says so, and is logged", () => {
+    const { target, close } = open();
+    expect(heading(target)).toBe("This page stopped working");
+    expect(button(target, "Go to the library").getAttribute("href")).toBe("#/");
+    expect(target.querySelector("pre")?.textContent).toContain(message);
+    expect(log).toHaveBeenCalledOnce();
+    close();
+  });
+  it("is shown again by 'Try again', as often as needed", () => {
+    const { target, close } = open();
+    button(target, "Try again").click();
+    flushSync();
+    expect(heading(target)).toBe("This page stopped working");
+    trouble.on = false;
+    button(target, "Try again").click();
+    flushSync();
+    expect(heading(target)).toBe("It works");
+    close();
+  });
+  it("is shown again after the route changed", () => {
+    const { target, props, close } = open();
+    trouble.on = false;
+    props.route = { name: "sync" };
+    flushSync();
+    expect(heading(target)).toBe("It works");
+    close();
+  });
+});
+
+describe("details of an error", () => {
+  const open = () =>
+    show(
+      ScreenHost as never,
+      { screens: new Screens({ sync: ThrowsAtMount }, {}), name: "sync", route: { name: "sync" } } as never,
+    );
+  it("are copied", async () => {
+    const copied: string[] = [];
+    vi.stubGlobal("navigator", {
+      userAgent: "test",
+      clipboard: { writeText: (text: string) => (copied.push(text), Promise.resolve()) },
+    });
+    const { target, close } = open();
+    button(target, "Copy details").click();
+    await settle();
+    expect(copied[0]).toMatch(/^Carrel, sync\nError: thrown at mount/);
+    expect(button(target, "Details copied")).toBeDefined();
+    close();
+  });
+  it("are shown where the clipboard is closed", async () => {
+    vi.stubGlobal("navigator", {
+      userAgent: "test",
+      clipboard: { writeText: () => Promise.reject(new Error("not allowed")) },
+    });
+    const { target, close } = open();
+    expect(target.querySelector("details")?.open).toBe(false);
+    button(target, "Copy details").click();
+    await settle();
+    expect(target.querySelector("details")?.open).toBe(true);
+    close();
+  });
+});
+
+describe("a chunk that does not load", () => {
+  const open = (loads: (() => Promise<{ default: unknown }>)[]) => {
+    trouble.on = false;
+    const reload = vi.fn(() => Promise.resolve());
+    const screens = new Screens({}, { sync: () => loads.shift()!() }, reload);
+    return {
+      reload,
+      screens,
+      ...show(ScreenHost as never, { screens, name: "sync", route: { name: "sync" } } as never),
+    };
+  };
+  const refuse = (): Promise<never> => Promise.reject(new TypeError("Importing a module script failed."));
+  const give = () => Promise.resolve({ default: ThrowsAtMount });
+  it("says so and is loaded by 'Try again'", async () => {
+    const { target, reload, close } = open([refuse, give]);
+    await settle();
+    expect(heading(target)).toBe("This page did not load");
+    expect(target.querySelector("pre")?.textContent).toContain("Importing a module script failed.");
+    button(target, "Try again").click();
+    await settle();
+    expect(heading(target)).toBe("It works");
+    expect(reload).not.toHaveBeenCalled();
+    close();
+  });
+  it("loads the whole page again when the engine keeps refusing it", async () => {
+    const { target, reload, close } = open([refuse, refuse]);
+    await settle();
+    button(target, "Try again").click();
+    await settle();
+    expect(reload).toHaveBeenCalledOnce();
+    expect(heading(target)).toBe("This page did not load");
+    close();
+  });
+  it("is tried again when the screen is opened after it failed ahead of time", async () => {
+    trouble.on = false;
+    const loads = [refuse, give];
+    const screens = new Screens({}, { sync: () => loads.shift()!() }, () => Promise.resolve());
+    await screens.load("sync");
+    const { target, close } = show(ScreenHost as never, { screens, name: "sync", route: { name: "sync" } } as never);
+    await settle();
+    expect(heading(target)).toBe("It works");
+    close();
+  });
+  it("is fetched once however often it is asked for", async () => {
+    const load = vi.fn(give);
+    const screens = new Screens({}, { sync: load });
+    await Promise.all([screens.load("sync"), screens.load("sync")]);
+    expect(load).toHaveBeenCalledOnce();
+  });
+});
+
+describe("the app", () => {
+  const navigation = (target: Element): number => target.querySelectorAll("nav a").length;
+  it("keeps its navigation when a screen throws or does not load, and leaves it by the navigation", async () => {
+    const { target, close } = show(App as never, {} as never);
+    await loaded(target, "Library");
+    const links = navigation(target);
+    expect(links).toBeGreaterThan(3);
+    router.route = { name: "progress" };
+    await loaded(target, "This page stopped working");
+    expect(navigation(target)).toBe(links);
+    router.route = { name: "review" };
+    await loaded(target, "This page did not load");
+    expect(navigation(target)).toBe(links);
+    router.route = { name: "library" };
+    await loaded(target, "Library");
+    expect(navigation(target)).toBe(links);
+    close();
+  });
+});

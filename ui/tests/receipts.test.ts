@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import type { Receipt } from "../src/api/types";
+import { groupReceipts } from "../src/features/sync/groupReceipts";
+
+const receipt = (part: Partial<Receipt>): Receipt => ({
+  id: "x",
+  rowType: "progress",
+  title: "Meanders",
+  courseTitle: "Rivers",
+  percent: null,
+  activeMs: null,
+  state: "saved_here",
+  atMs: 1,
+  reason: "",
+  code: "",
+  ...part,
+});
+
+describe("receipts", () => {
+  it("puts what belongs to one thing into one group", () => {
+    const list = groupReceipts([
+      receipt({ id: "a", rowType: "session", activeMs: 60_000, atMs: 9 }),
+      receipt({ id: "b", title: "Deltas" }),
+      receipt({ id: "c", percent: 5000, atMs: 3 }),
+      receipt({ id: "d", rowType: "session", activeMs: 30_000 }),
+      receipt({ id: "e", rowType: "answer" }),
+      receipt({ id: "f", rowType: "answer" }),
+    ]);
+    expect(list.map((s) => s.id)).toEqual(["a", "b"]);
+    expect(list[0]).toMatchObject({
+      atMs: 9,
+      rows: [
+        { rowType: "progress", percent: 5000 },
+        { rowType: "answer", activeMs: null },
+        { rowType: "session", activeMs: 90_000 },
+      ],
+    });
+  });
+  it("calls a register by what it holds", () => {
+    const name = (id: string): string | undefined => groupReceipts([receipt({ id, rowType: "kv" })])[0]?.rows[0]?.name;
+    expect(name("kv:device\u001f01a1f8d3")).toBe("sync.row.kv.device");
+    expect(name("kv:enrolment\u001frivers")).toBe("sync.row.kv.enrolment");
+    expect(name("kv:of-a-later-version\u001fx")).toBe("sync.row.kv");
+  });
+  it("keeps apart what is in another state or another course", () => {
+    expect(groupReceipts([receipt({}), receipt({ state: "accepted" }), receipt({ courseTitle: "Seas" })])).toHaveLength(
+      3,
+    );
+  });
+});
