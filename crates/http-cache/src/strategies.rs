@@ -82,7 +82,7 @@ impl Cache {
             .or_else(|_| Answers::open(db.clone()))
             .or_else(|e| {
                 tracing::warn!(error = %e, "the cache cannot be read: this run does without its file");
-                db.forget_file()?;
+                db.replace(|| Ok((carrel_sqlite::db::in_memory(MIGRATIONS, clock.now_ms())?, ())))?;
                 Answers::open(db.clone())
             })?;
         let asker = Asker { account: account.to_owned(), language: String::new() };

@@ -33,10 +33,10 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 1: every error at opening cache.db counts as damage",
-        file: "crates/sqlite/src/db.rs",
+        file: "crates/sqlite/src/database/disposable.rs",
         good: "Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {",
         bad: "Err(_) => {",
-        tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(kept)"],
+        tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(disposable)"],
     },
     Fault {
         name: "client 2: the reserve is not given up to open user.db",
