@@ -1,4 +1,4 @@
-//! A database that is called synchronously: `content.db`, until its callers use [`Database`](crate::Database).
+//! A database that is called synchronously: `content.db`, until its callers use [`Database`].
 
 use std::{
     marker::PhantomData,
@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use crate::database::{connect, in_memory, set_aside};
 use crate::{
-    DatabaseError, Migration,
+    Database, DatabaseError, Migration,
     database::{Disposable, Hooks, shared::Shared},
     storage_error,
 };
@@ -32,6 +32,13 @@ type SharedRepair = Arc<OnceLock<Weak<dyn Repair>>>;
 impl<E> Clone for Db<E> {
     fn clone(&self) -> Self {
         self.with_error()
+    }
+}
+
+impl<E> Database<E> {
+    /// The same database for code that calls it synchronously from async tasks.
+    pub fn as_db(&self) -> Db<E> {
+        Db::of(self.shared().clone())
     }
 }
 
@@ -58,11 +65,11 @@ impl<E> Db<E> {
         let hooks = RepairHooks(repair.clone());
         Self { repair, ..Self::of(Arc::new(Shared::new(conn, Box::new(hooks)))) }
     }
-    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+    fn of(shared: Arc<Shared>) -> Self {
         Self { shared, repair: SharedRepair::default(), error: PhantomData }
     }
 
-    /// Opens or makes a file as [`Database::open_disposable`](crate::Database::open_disposable) does.
+    /// Opens or makes a file as [`Database::open_disposable`] does.
     pub fn open(
         path: &Path,
         migrations: &'static [Migration],

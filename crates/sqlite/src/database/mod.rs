@@ -38,7 +38,7 @@ use shared::Shared;
 use tokio::sync::{Semaphore, oneshot};
 use writer::Writer;
 
-use crate::{Migration, db::Db};
+use crate::Migration;
 
 /// The error of a crate that uses a database.
 pub trait DatabaseError: From<StorageError> + From<Panicked> {
@@ -138,12 +138,12 @@ impl<E> Database<E> {
         self.open.pending.load(Ordering::Relaxed)
     }
 
-    /// The same database for code that still calls it synchronously from async tasks.
-    pub fn as_db(&self) -> Db<E> {
-        Db::of(self.open.shared.clone())
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.open.shared
     }
 
-    /// Finishes what was called before and closes the database: every later call is an error. Waits for reads that run.
+    /// Finishes what was called before and closes the database: every later call is an error.
+    /// Reads that run end as they are.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.open.writer.close(move || _ = done.send(()));
@@ -238,12 +238,11 @@ impl<E: DatabaseError> Database<E> {
         read_twice(&self.open.shared, f)
     }
 
-    /// [`Database::replace`] on this thread.
+    /// [`Database::replace`] on this thread; not checked, because it belongs to opening.
     pub fn replace_blocking<T>(
         &self,
         make: impl FnOnce() -> Result<(Connection, T), E>,
     ) -> Result<T, E> {
-        assert_may_block();
         self.open.shared.replace(make)
     }
 

@@ -35,12 +35,13 @@ impl Source {
 pub(super) struct Readers {
     /// Each read of a file holds it for reading while it runs.
     source: RwLock<Source>,
-    idle: Mutex<Vec<Connection>>,
+    /// None: closed. The connection of a read that still runs then is dropped at its end.
+    idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
     pub fn new(source: Source) -> Self {
-        Self { source: RwLock::new(source), idle: Mutex::default() }
+        Self { source: RwLock::new(source), idle: Mutex::new(Some(Vec::new())) }
     }
 
     /// Runs `f` with a connection to the file, in one read transaction. Gives `f` back if the connection that writes has to
@@ -55,7 +56,7 @@ impl Readers {
             Source::Memory => return Ok(Err(f)),
             Source::Closed => return Err(closed().into()),
         };
-        let idle = self.idle().pop();
+        let idle = self.idle().as_mut().map(Vec::pop).ok_or_else(closed)?;
         let conn = match idle {
             Some(conn) => conn,
             None => match crate::open(path, Options::reader()).map_err(StorageError::from) {
@@ -70,11 +71,11 @@ impl Readers {
         };
         let result = snapshot(&conn, f);
         // One that cannot end its transaction is of no use to the next.
-        if conn.is_autocommit() {
-            let mut idle = self.idle();
-            if idle.len() < MAX_READERS {
-                idle.push(conn);
-            }
+        if conn.is_autocommit()
+            && let Some(idle) = self.idle().as_mut()
+            && idle.len() < MAX_READERS
+        {
+            idle.push(conn);
         }
         result.map(Ok)
     }
@@ -82,11 +83,18 @@ impl Readers {
     /// Waits for the reads that run, closes all connections, and runs `f`, which may change what is read from now on.
     pub fn pause<T>(&self, f: impl FnOnce(&mut Source) -> T) -> T {
         let mut source = self.source.write().unwrap_or_else(PoisonError::into_inner);
-        self.idle().clear();
+        if let Some(idle) = self.idle().as_mut() {
+            idle.clear();
+        }
         f(&mut source)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    /// No read begins any more; those that run end as they are.
+    pub fn close(&self) {
+        self.idle().take();
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -91,10 +91,8 @@ impl Shared {
     pub fn close(&self) {
         let mut write = self.write();
         let is_suspect = self.suspect.load(Ordering::Relaxed);
-        self.readers.pause(|source| {
-            *source = Source::Closed;
-            write.close(is_suspect);
-        });
+        self.readers.close();
+        write.close(is_suspect);
     }
 
     /// Closes the database, and gives the connection away.
