@@ -72,3 +72,8 @@ impl From<serde_json::Error> for Error {
         Self::Internal(format!("JSON: {e}"))
     }
 }
+impl From<carrel_system::Panicked> for Error {
+    fn from(e: carrel_system::Panicked) -> Self {
+        Self::Internal(e.to_string())
+    }
+}

@@ -10,11 +10,11 @@ use lru::LruCache;
 
 /// A map that forgets the least recently used until the rest fits.
 pub struct ByteLru<K: Hash + Eq, V> {
-    inner: Mutex<Inner<K, V>>,
+    inner: Mutex<LruState<K, V>>,
     budget: usize,
 }
 
-struct Inner<K: Hash + Eq, V> {
+struct LruState<K: Hash + Eq, V> {
     map: LruCache<K, (V, usize)>,
     bytes: usize,
 }
@@ -22,9 +22,9 @@ struct Inner<K: Hash + Eq, V> {
 impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     /// `budget` in bytes, as counted by those who put.
     pub fn new(budget: usize) -> Self {
-        Self { inner: Mutex::new(Inner { map: LruCache::unbounded(), bytes: 0 }), budget }
+        Self { inner: Mutex::new(LruState { map: LruCache::unbounded(), bytes: 0 }), budget }
     }
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K, V>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, LruState<K, V>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>

@@ -8,20 +8,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use carrel_model::{ErrorCode, wire::Problem};
 use carrel_net::{Failure, FailureKind, Reply, Request};
+use carrel_system::{Panicked, blocking};
 use http::{HeaderMap, header};
 
 use crate::{
-    Ask, Origin, Rejection, Strategy,
+    Ask, Judge, Origin, Rejection, Strategy,
     directives::{date_ms, seconds},
     entries::Entry,
     freshness::{Arrival, Policy},
     head::{Head, Match},
     negative::Known,
-    strategies::Inner,
+    strategies::CacheInner,
 };
 
 /// No honest JSON answer is longer.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
+/// The longest body that is parsed on the thread of the task.
+const MAX_INLINE_BODY: usize = 16 * 1024;
 const PORTAL: &str = "is this network's sign-in page in between?";
 
 /// What a request ended with; every waiter gets a copy.
@@ -75,8 +78,8 @@ impl Outcome {
     }
 }
 
-impl Inner {
-    pub(super) async fn request(&self, ask: &Ask) -> Fetched {
+impl CacheInner {
+    pub(super) async fn request(self: &Arc<Self>, ask: &Ask) -> Fetched {
         let wishes = ask.wishes();
         let now = self.clock.monotonic_ms();
         if !wishes.no_cache
@@ -85,7 +88,7 @@ impl Inner {
             return Fetched { outcome: as_before(known), negative: true };
         }
         let keeps = ask.route.strategy != Strategy::NetworkOnly && !wishes.no_store;
-        let kept = if keeps { self.look(ask).ok().and_then(|look| look.kept) } else { None };
+        let kept = if keeps { self.look(ask).await.ok().and_then(|look| look.kept) } else { None };
         let kept = kept.map(|k| k.entry);
         let outcome = match self.exchange(ask, kept.as_deref(), keeps).await {
             Some(outcome) => outcome,
@@ -99,7 +102,12 @@ impl Inner {
     }
 
     /// One request over the network. `None`: a 304 that speaks of nothing that is here.
-    async fn exchange(&self, ask: &Ask, kept: Option<&Entry>, keeps: bool) -> Option<Outcome> {
+    async fn exchange(
+        self: &Arc<Self>,
+        ask: &Ask,
+        kept: Option<&Entry>,
+        keeps: bool,
+    ) -> Option<Outcome> {
         let sent_ms = self.clock.monotonic_ms();
         let reply = match self.http.send(self.conditional(ask, kept)).await {
             Ok(reply) => reply,
@@ -111,7 +119,7 @@ impl Inner {
         let delay_ms = u64::try_from(arrival.mono_ms - sent_ms).unwrap_or(0);
         if reply.status == 304 {
             let entry = kept.filter(|e| e.head.matches(&reply.headers) == Match::Same)?;
-            return Some(self.revalidated(ask, entry, &reply.headers, arrival, delay_ms));
+            return Some(self.revalidated(ask, entry, &reply.headers, arrival, delay_ms).await);
         }
         let (status, headers) = (reply.status, reply.headers.clone());
         let body = match complete(reply).await {
@@ -122,9 +130,9 @@ impl Inner {
             Err(failure) => return Some(Outcome::Failed(failure)),
         };
         if status != 200 {
-            return Some(self.refused(ask, status, &headers, &body));
+            return Some(self.refused(ask, status, &headers, &body).await);
         }
-        if let Err(no) = self.judged(&ask.path, &headers, &body) {
+        if let Err(no) = self.judged(&ask.path, &headers, &body).await {
             return Some(no);
         }
         let head = Head::of(&headers);
@@ -139,7 +147,7 @@ impl Inner {
             invalid: false,
             body,
         };
-        Some(self.take_in(ask, entry, Origin::Network, keeps, changed))
+        Some(self.take_in(ask, entry, Origin::Network, keeps, changed).await)
     }
 
     fn conditional(&self, ask: &Ask, kept: Option<&Entry>) -> Request {
@@ -173,8 +181,8 @@ impl Inner {
         self.asker().selecting(head.get(header::VARY), &ask.headers)
     }
 
-    fn revalidated(
-        &self,
+    async fn revalidated(
+        self: &Arc<Self>,
         ask: &Ask,
         old: &Entry,
         headers: &HeaderMap,
@@ -192,11 +200,11 @@ impl Inner {
             invalid: false,
             body: old.body.clone(),
         };
-        self.take_in(ask, entry, Origin::Revalidated, true, false)
+        self.take_in(ask, entry, Origin::Revalidated, true, false).await
     }
 
-    fn take_in(
-        &self,
+    async fn take_in(
+        self: &Arc<Self>,
         ask: &Ask,
         entry: Entry,
         origin: Origin,
@@ -206,30 +214,35 @@ impl Inner {
         let entry = Arc::new(entry);
         self.negative.forget(&ask.path);
         let storable = keeps && !entry.policy.no_store;
-        let stored = storable && self.keep(&ask.path, &entry);
+        let stored = storable && self.keep(&ask.path, &entry).await;
         if keeps && !storable {
-            self.forget(&ask.path);
+            self.forget(&ask.path).await;
         }
         Outcome::Body { entry, origin, stored, changed }
     }
 
     /// What is called a page, is no JSON, or is not what belongs to the path is no answer.
-    fn judged(&self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Outcome> {
+    /// What is called a page, is no JSON, or is not what belongs to the path is no answer.
+    async fn judged(&self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Outcome> {
         let is_json = headers
             .get(header::CONTENT_TYPE)
             .and_then(|t| t.to_str().ok())
             .is_some_and(|t| t.to_ascii_lowercase().contains("json"));
-        if !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
-            return Err(Outcome::bad(200, format!("the answer is not JSON: {PORTAL}")));
+        if !is_json {
+            return Err(not_json());
         }
-        match self.judge.get().map_or(Ok(()), |judge| judge(path, body)) {
-            Ok(()) => Ok(()),
-            Err(Rejection::Corrupt(problem)) => Err(Outcome::Corrupt(problem)),
-            Err(Rejection::BadReply(problem)) => Err(Outcome::bad(200, problem)),
+        let judge = self.judge.get().cloned();
+        if judge.is_none() && body.len() <= MAX_INLINE_BODY {
+            return judged(None, path, body);
         }
+        // A signature, a hash or a long body takes its time.
+        let (path, body) = (path.to_owned(), body.clone());
+        blocking(move || Ok::<_, Panicked>(judged(judge.as_deref(), &path, &body)))
+            .await
+            .unwrap_or_else(|e| Err(Outcome::bad(200, e.to_string())))
     }
 
-    fn refused(&self, ask: &Ask, status: u16, headers: &HeaderMap, body: &[u8]) -> Outcome {
+    async fn refused(&self, ask: &Ask, status: u16, headers: &HeaderMap, body: &[u8]) -> Outcome {
         let path = &ask.path;
         let is_page = headers
             .get(header::CONTENT_TYPE)
@@ -263,7 +276,7 @@ impl Inner {
                 .lifetime_s
                 .map(|s| i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000));
             self.negative.missing(path, status, now, if policy.no_store { Some(0) } else { said });
-            self.forget(path);
+            self.forget(path).await;
         } else if let (429 | 503, Some(wait), false) = (status, wait, is_page) {
             self.negative.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
         }
@@ -274,6 +287,21 @@ impl Inner {
             retry_after_ms: wait,
         }
     }
+}
+
+fn judged(judge: Option<&Judge>, path: &str, body: &[u8]) -> Result<(), Outcome> {
+    if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+        return Err(not_json());
+    }
+    match judge.map_or(Ok(()), |judge| judge(path, body)) {
+        Ok(()) => Ok(()),
+        Err(Rejection::Corrupt(problem)) => Err(Outcome::Corrupt(problem)),
+        Err(Rejection::BadReply(problem)) => Err(Outcome::bad(200, problem)),
+    }
+}
+
+fn not_json() -> Outcome {
+    Outcome::bad(200, format!("the answer is not JSON: {PORTAL}"))
 }
 
 /// The whole body, if it is whole: as long as the head says (RFC 9110, 8.6; RFC 9111, 3.3).

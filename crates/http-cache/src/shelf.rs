@@ -1,16 +1,18 @@
 //! What is here: the answers that are kept, in memory and on the disk, the one that fits a question, and what to say of it when it is used.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
+
 use crate::{
-    Ask, CacheStatus, Cached, Error, Fallback, Forward, Origin, Result, Route, Strategy,
+    Ask, ByteLru, CacheStatus, Cached, Error, Fallback, Forward, Origin, Result, Route, Strategy,
     ask::Asker,
     entries::{Entry, MOST_VARIANTS, Page},
     freshness::{Arrival, age},
-    strategies::Inner,
+    strategies::CacheInner,
 };
 
 /// A kept answer that fits a question.
@@ -67,7 +69,7 @@ impl Look {
     }
 }
 
-impl Inner {
+impl CacheInner {
     pub(super) fn now(&self) -> Arrival {
         Arrival { wall_ms: self.clock.now_ms(), mono_ms: self.clock.monotonic_ms(), run: self.run }
     }
@@ -75,16 +77,15 @@ impl Inner {
         self.asker.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is here for this question.
-    pub(super) fn look(&self, ask: &Ask) -> Result<Look> {
+    /// What is here for this question. An answer in memory is found without waiting.
+    pub(super) async fn look(self: &Arc<Self>, ask: &Ask) -> Result<Look> {
         let (page, origin) = match self.memory.get(ask.path.as_str()) {
             Some(page) => (page, Origin::Memory),
             None => {
-                let page = Arc::new(Page::new(self.answers.get(&ask.path)?));
+                let page = self.read(&ask.path).await?;
                 if page.all.is_empty() {
                     return Ok(Look { kept: None, others: false });
                 }
-                self.remember(&ask.path, page.clone());
                 (page, Origin::Disk)
             }
         };
@@ -98,20 +99,51 @@ impl Inner {
         });
         Ok(Look { others: kept.is_none(), kept })
     }
-    fn remember(&self, path: &str, page: Arc<Page>) {
-        let bytes: u64 = page.all.iter().map(|e| e.size(path)).sum();
-        self.memory.put(path.to_owned(), page, usize::try_from(bytes).unwrap_or(usize::MAX));
+    /// Reads what `cache.db` has of a path, once for all who ask meanwhile, and keeps it in memory.
+    async fn read(self: &Arc<Self>, path: &str) -> Result<Arc<Page>> {
+        let (inner, owned) = (self.clone(), path.to_owned());
+        let reading = self.reads.join(path.to_owned(), move || {
+            async move {
+                let before = *inner.changes();
+                let page = Arc::new(Page::new(inner.answers.get(&owned).await?));
+                let changes = inner.changes();
+                if *changes == before && !page.all.is_empty() {
+                    remember(&inner.memory, &owned, page.clone());
+                }
+                Ok(page)
+            }
+            .boxed()
+        });
+        reading.await.unwrap_or_else(|| Err(Error::Internal("a read was stopped".into())))
+    }
+    fn changes(&self) -> MutexGuard<'_, u64> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Changes what is in memory: a read of `cache.db` that began before puts nothing there any more.
+    pub(super) fn change(&self, f: impl FnOnce(&ByteLru<String, Arc<Page>>)) {
+        let mut changes = self.changes();
+        *changes += 1;
+        f(&self.memory);
     }
     /// A cache that cannot write is slow, not broken: the answer is still good for this run. Says whether it is on the disk.
-    pub(super) fn keep(&self, path: &str, entry: &Arc<Entry>) -> bool {
+    pub(super) async fn keep(self: &Arc<Self>, path: &str, entry: &Arc<Entry>) -> bool {
         let before = match self.memory.get(path) {
-            Some(page) => page.all.clone(),
-            None => self.answers.get(path).unwrap_or_default(),
+            Some(page) => page,
+            None => self.read(path).await.unwrap_or_default(),
         };
-        let others = before.into_iter().filter(|e| e.selecting != entry.selecting);
-        let all = [entry.clone()].into_iter().chain(others).take(MOST_VARIANTS as usize);
-        self.remember(path, Arc::new(Page::new(all.collect())));
-        let put = self.answers.put(path, entry);
+        self.change(|memory| {
+            let before = memory.get(path).unwrap_or(before);
+            let others = before.all.iter().filter(|e| e.selecting != entry.selecting);
+            let all = [entry].into_iter().chain(others).take(MOST_VARIANTS as usize).cloned();
+            remember(memory, path, Arc::new(Page::new(all.collect())));
+        });
+        let put = self.answers.put(path, entry).await;
+        self.change(|memory| {
+            // Meanwhile what was stored before may have been read again.
+            if memory.get(path).is_some_and(|p| !p.all.iter().any(|e| Arc::ptr_eq(e, entry))) {
+                memory.remove(path);
+            }
+        });
         match &put {
             Ok(()) => {}
             // As it should be, for every answer until there is space again.
@@ -124,23 +156,27 @@ impl Inner {
         }
         put.is_ok()
     }
-    pub(super) fn forget(&self, path: &str) {
-        self.memory.remove(path);
-        if let Err(e) = self.answers.remove(path) {
+    pub(super) async fn forget(&self, path: &str) {
+        self.change(|memory| memory.remove(path));
+        let removed = self.answers.remove(path).await;
+        self.change(|memory| memory.remove(path));
+        if let Err(e) = removed {
             tracing::warn!(cache.path = path, error = %e, "an old answer could not be removed");
         }
     }
     /// `address`: absolute, or a path. Another server's is nobody's business here.
-    pub(super) fn invalidate(&self, address: &str) {
+    pub(super) async fn invalidate(&self, address: &str) {
         let path = address.strip_prefix(self.base_url.as_str()).unwrap_or(address);
         if !path.starts_with('/') || path.starts_with("//") {
             return;
         }
-        self.memory.remove(path);
         self.negative.forget(path);
-        if let Err(e) = self.answers.invalidate(path) {
+        self.change(|memory| memory.remove(path));
+        let marked = self.answers.invalidate(path).await;
+        self.change(|memory| memory.remove(path));
+        if let Err(e) = marked {
             tracing::warn!(cache.path = path, error = %e, "an answer could not be marked");
-            self.forget(path);
+            self.forget(path).await;
         }
     }
 
@@ -200,4 +236,9 @@ impl Inner {
             status,
         }
     }
+}
+
+fn remember(memory: &ByteLru<String, Arc<Page>>, path: &str, page: Arc<Page>) {
+    let bytes: u64 = page.all.iter().map(|e| e.size(path)).sum();
+    memory.put(path.to_owned(), page, usize::try_from(bytes).unwrap_or(usize::MAX));
 }

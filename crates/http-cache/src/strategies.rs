@@ -3,12 +3,12 @@
 //! Not here: what header fields mean (`freshness`, `head`, `ask`), what an answer of the network is worth (`request`).
 
 use std::{
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
 use carrel_net::{Error as Net, Failure, Http, Reply, Request};
-use carrel_sqlite::{Migration, db::Db};
+use carrel_sqlite::{Database, Migration, database::in_memory, db::Db};
 use carrel_system::{Clock, IdGen};
 use futures_util::FutureExt;
 use http::{Method, header};
@@ -46,26 +46,30 @@ pub enum Rejection {
 /// The cache of one account.
 #[derive(Clone)]
 pub struct Cache {
-    inner: Arc<Inner>,
+    inner: Arc<CacheInner>,
 }
 
-pub(super) struct Inner {
-    pub db: Db<Error>,
+pub(super) struct CacheInner {
+    pub db: Database<Error>,
     pub http: Arc<dyn Http>,
     pub base_url: String,
     pub clock: Arc<dyn Clock>,
     pub negative: Negative,
-    pub judge: OnceLock<Judge>,
+    pub judge: OnceLock<Arc<Judge>>,
     pub run: [u8; 16],
     pub asker: RwLock<Arc<Asker>>,
     pub answers: Answers,
     pub memory: ByteLru<String, Arc<Page>>,
+    /// Grows with every change of what is stored: what was read before one is not put into memory after it.
+    pub changes: Mutex<u64>,
+    /// Reads of `cache.db`, one at a time for each path.
+    pub reads: Flights<String, Result<Arc<Page>>>,
     flights: Flights<String, Fetched>,
     counters: Counters,
 }
 
 impl Cache {
-    /// `base_url` without a slash at its end; `account`: whose file this is.
+    /// `base_url` without a slash at its end; `account`: whose file this is. Blocking.
     pub fn open(
         file: &std::path::Path,
         base_url: &str,
@@ -76,17 +80,18 @@ impl Cache {
     ) -> Result<Self> {
         let mut run = [0; 16];
         ids.fill(&mut run);
-        let db = Db::open(file, MIGRATIONS, clock.now_ms())?;
+        let now_ms = clock.now_ms();
+        let db = Database::open_disposable(file, MIGRATIONS, now_ms)?;
         let answers = Answers::open(db.clone())
             // The second try comes after a check of the file; the third does without the file.
             .or_else(|_| Answers::open(db.clone()))
             .or_else(|e| {
                 tracing::warn!(error = %e, "the cache cannot be read: this run does without its file");
-                db.forget_file()?;
+                db.replace_blocking(|| Ok((in_memory(MIGRATIONS, now_ms)?, ())))?;
                 Answers::open(db.clone())
             })?;
         let asker = Asker { account: account.to_owned(), language: String::new() };
-        let inner = Inner {
+        let inner = CacheInner {
             answers,
             db,
             http,
@@ -97,6 +102,8 @@ impl Cache {
             run,
             asker: RwLock::new(Arc::new(asker)),
             memory: ByteLru::new(MEMORY),
+            changes: Mutex::new(0),
+            reads: Flights::new(),
             flights: Flights::new(),
             counters: Counters::new(),
         };
@@ -105,11 +112,11 @@ impl Cache {
 
     /// From now on answers are kept only if `judge` says so. The first one stays.
     pub fn set_judge(&self, judge: Judge) {
-        let _ = self.inner.judge.set(judge);
+        let _ = self.inner.judge.set(Arc::new(judge));
     }
     /// From now on an answer goes to the disk only if `floor` says so; otherwise it is good for this run. The first one stays.
     pub fn set_floor(&self, floor: Floor) {
-        let _ = self.inner.answers.floor.set(floor);
+        self.inner.answers.set_floor(floor);
     }
     /// The learner's language, sent as `Accept-Language`; empty: none is sent.
     pub fn set_language(&self, language: &str) {
@@ -120,8 +127,12 @@ impl Cache {
     }
 
     /// The database, for tables that live beside the answers.
-    pub fn db(&self) -> &Db<Error> {
+    pub fn database(&self) -> &Database<Error> {
         &self.inner.db
+    }
+    /// The same for code that calls it synchronously.
+    pub fn db(&self) -> Db<Error> {
+        self.inner.db.as_db()
     }
     pub fn figures(&self) -> Figures {
         let inner = &self.inner;
@@ -146,14 +157,16 @@ impl Cache {
         }
     }
     /// Another budget for the answers on the disk, in bytes; what is over it goes now.
-    pub fn set_disk_budget(&self, bytes: u64) -> Result<()> {
-        self.inner.answers.set_budget(bytes)
+    pub async fn set_disk_budget(&self, bytes: u64) -> Result<()> {
+        self.inner.answers.set_budget(bytes).await
     }
     /// Forgets all answers, in memory and on the disk. Tables that live beside them stay.
-    pub fn clear(&self) -> Result<()> {
-        self.inner.memory.clear();
+    pub async fn clear(&self) -> Result<()> {
         self.inner.negative.clear();
-        self.inner.answers.clear()
+        self.inner.change(|memory| memory.clear());
+        let cleared = self.inner.answers.clear().await;
+        self.inner.change(|memory| memory.clear());
+        cleared
     }
     /// Gives the memory back; the disk has it all.
     pub fn drop_memory(&self) {
@@ -216,7 +229,7 @@ impl Cache {
             let named = [header::LOCATION, header::CONTENT_LOCATION];
             let named = named.into_iter().filter_map(|name| reply.header(name));
             for address in named.chain([url.as_str()]) {
-                self.inner.invalidate(address);
+                self.inner.invalidate(address).await;
             }
         }
         Ok(reply)
@@ -230,7 +243,7 @@ impl Cache {
         let (route, wishes) = (ask.route, ask.wishes());
         let look = match route.strategy {
             Strategy::NetworkOnly => Look { kept: None, others: false },
-            _ => self.inner.look(&ask)?,
+            _ => self.inner.look(&ask).await?,
         };
         let why = look.why(&route, wishes.no_cache);
         if route.strategy == Strategy::CacheOnly || wishes.only_if_cached {

@@ -7,6 +7,7 @@
 mod backup;
 mod cause;
 mod changes;
+pub mod database;
 pub mod db;
 mod error;
 pub mod migrate;
@@ -17,7 +18,7 @@ pub use backup::backup;
 pub use carrel_system::{Cause, StorageError};
 pub use cause::{cause_of, storage_error};
 pub use changes::{Change, Changes};
-pub use db::DatabaseError;
+pub use database::{Database, DatabaseError, Hooks, NoHooks, WriteTx};
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, is_migrated, migrate};
 pub use open::{

@@ -13,3 +13,12 @@ where
 {
     tokio::task::spawn_blocking(f).await.unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
 }
+
+/// Panics in a debug build on a thread that serves async tasks. Call it at the beginning of a function that blocks.
+#[track_caller]
+pub fn assert_may_block() {
+    if cfg!(debug_assertions) {
+        // Tokio knows, and tells by this panic only.
+        drop(tokio::sync::Mutex::new(()).blocking_lock());
+    }
+}

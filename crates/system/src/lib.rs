@@ -11,7 +11,7 @@ pub mod files;
 mod ids;
 mod storage_error;
 
-pub use blocking::{Panicked, blocking};
+pub use blocking::{Panicked, assert_may_block, blocking};
 pub use cause::Cause;
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, SystemDisk};

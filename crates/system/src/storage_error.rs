@@ -4,7 +4,7 @@ use std::io;
 
 use carrel_model::ErrorCode;
 
-use crate::Cause;
+use crate::{Cause, Panicked};
 
 /// A failed call to a database or the file system. Cheap to clone, for each of those who waited for the call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,5 +51,10 @@ impl StorageError {
 impl From<io::Error> for StorageError {
     fn from(e: io::Error) -> Self {
         Self::new(Cause::of_io(&e), e.to_string())
+    }
+}
+impl From<Panicked> for StorageError {
+    fn from(e: Panicked) -> Self {
+        Self::other(e.to_string())
     }
 }

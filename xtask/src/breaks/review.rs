@@ -33,10 +33,10 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 1: every error at opening cache.db counts as damage",
-        file: "crates/sqlite/src/db.rs",
+        file: "crates/sqlite/src/database/disposable.rs",
         good: "Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {",
         bad: "Err(_) => {",
-        tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(kept)"],
+        tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(disposable)"],
     },
     Fault {
         name: "client 2: the reserve is not given up to open user.db",
@@ -135,25 +135,10 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 4: a read of two statements sees two states",
-        file: "crates/learning/src/store/readers.rs",
-        good: "catch_unwind(AssertUnwindSafe(|| f(&tx)))",
-        bad: "catch_unwind(AssertUnwindSafe(|| {\n        tx.execute_batch(\"ROLLBACK\")?;\n        let found = f(&tx);\n        tx.execute_batch(\"BEGIN\")?;\n        found\n    }))",
-        tests: &[
-            "-p",
-            "carrel-client",
-            "-p",
-            "carrel-learning",
-            "-p",
-            "carrel-sync",
-            "--test",
-            "learning",
-            "--test",
-            "sync",
-            "--test",
-            "client",
-            "-E",
-            "test(a_read_of_two_statements)",
-        ],
+        file: "crates/sqlite/src/database/readers.rs",
+        good: "let result = caught(\"read\", || f(&tx));",
+        bad: "tx.execute_batch(\"ROLLBACK\").map_err(|e| storage_error(&e))?;\n    let result = caught(\"read\", || f(&tx));\n    tx.execute_batch(\"BEGIN\").map_err(|e| storage_error(&e))?;",
+        tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(transactions)"],
     },
     Fault {
         name: "client 5: a reply with the whole restarts a partial file",
@@ -426,8 +411,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "client 15: an answer that is too large counts as stored",
         file: "crates/http-cache/src/entries.rs",
-        good: "            self.remove(path)?;\n            return Err(Error::NoSpace { missing: size });",
-        bad: "            return self.remove(path);",
+        good: "            self.remove(path).await?;\n            return Err(Error::NoSpace { missing: size });",
+        bad: "            return self.remove(path).await;",
         tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(budget)"],
     },
     Fault {
@@ -505,10 +490,10 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 15: a read that ends after the closing gives its connection back",
-        file: "crates/learning/src/store/readers.rs",
-        good: "        self.shared.idle().take();\n",
-        bad: "        let _ = self.shared.idle().insert(Vec::new());\n",
-        tests: &["-p", "carrel-learning", "--lib", "-E", "test(readers)"],
+        file: "crates/sqlite/src/database/readers.rs",
+        good: "        self.idle().take();\n",
+        bad: "        let _ = self.idle().insert(Vec::new());\n",
+        tests: &["-p", "carrel-learning", "--test", "learning", "-E", "test(a_closed_store)"],
     },
     Fault {
         name: "client 15: a Retry-After with a date of RFC 850 or asctime is not read",

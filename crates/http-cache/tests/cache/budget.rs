@@ -26,7 +26,7 @@ async fn here(desk: &Desk, n: usize) -> Option<Origin> {
 #[tokio::test]
 async fn the_budget_holds_and_the_least_recently_used_goes() {
     let mut desk = Desk::new();
-    desk.cache.set_disk_budget(1 << 20).unwrap();
+    desk.cache.set_disk_budget(1 << 20).await.unwrap();
     for n in 0..20 {
         keep(&desk, n, 20_000).await;
     }
@@ -45,24 +45,24 @@ async fn the_budget_holds_and_the_least_recently_used_goes() {
     // The file itself stays small: pages are used again.
     let pages: i64 = desk
         .cache
-        .db()
-        .with(|c| Ok(c.pragma_query_value(None, "page_count", |r| r.get(0))?))
+        .database()
+        .with_connection(|c| Ok(c.pragma_query_value(None, "page_count", |r| r.get(0))?))
         .unwrap();
     assert!(pages * 4096 < 2 << 20, "{pages} pages");
     // Counted again from the file.
     let before = desk.cache.figures().disk_bytes;
     desk.restart();
     assert_eq!(desk.cache.figures().disk_bytes, before);
-    desk.cache.set_disk_budget(100_000).unwrap();
+    desk.cache.set_disk_budget(100_000).await.unwrap();
     assert!(desk.cache.figures().disk_bytes <= 100_000, "a smaller budget holds at once");
-    desk.cache.clear().unwrap();
+    desk.cache.clear().await.unwrap();
     assert_eq!((desk.cache.figures().disk_bytes, here(&desk, 199).await), (0, None));
 }
 
 #[tokio::test]
 async fn a_hit_in_memory_is_a_use_too() {
     let desk = Desk::new();
-    desk.cache.set_disk_budget(1 << 20).unwrap();
+    desk.cache.set_disk_budget(1 << 20).await.unwrap();
     for n in 0..20 {
         keep(&desk, n, 20_000).await;
     }
@@ -77,7 +77,7 @@ async fn a_hit_in_memory_is_a_use_too() {
 #[tokio::test]
 async fn one_huge_answer_does_not_drive_out_the_rest() {
     let desk = Desk::new();
-    desk.cache.set_disk_budget(1 << 20).unwrap();
+    desk.cache.set_disk_budget(1 << 20).await.unwrap();
     for n in 0..10 {
         keep(&desk, n, 20_000).await;
     }

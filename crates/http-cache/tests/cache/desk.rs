@@ -168,15 +168,25 @@ impl Desk {
     }
     /// Everything that can happen without time or the network has happened.
     pub async fn settle(&self) {
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
+        let mut turns = 0;
+        while turns < 200 {
+            turns += i32::from(self.turn().await);
         }
+    }
+    /// Lets other tasks run. False: something waits for the database, which takes time that this clock does not know.
+    pub async fn turn(&self) -> bool {
+        tokio::task::yield_now().await;
+        let is_idle = self.cache.database().pending() == 0;
+        if !is_idle {
+            std::thread::yield_now();
+        }
+        is_idle
     }
     /// From now on the file cannot grow: what a full disk looks like to SQLite.
     pub fn fill_disk(&self) {
         self.cache
-            .db()
-            .with(|conn| {
+            .database()
+            .with_connection(|conn| {
                 let pages: i64 = conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
                 conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
                 Ok(())

@@ -285,7 +285,7 @@ async fn take(desk: &mut Desk, table: &Table, case: &Case, step: &Step) -> (Seen
         tokio::select! {
             biased;
             answers = &mut asking => break answers,
-            () = tokio::task::yield_now() => turns += 1,
+            is_idle = desk.turn() => if is_idle { turns += 1 } else { continue },
         }
         // Whoever still waits waits for time, or for a late answer.
         if turns % 50 == 0 {

@@ -1,9 +1,10 @@
 //! Who waits for what: one request for many, those who go away, and whom not to ask again.
 
-use carrel_http_cache::{Route, Strategy};
+use carrel_http_cache::{Origin, Route, Strategy};
 use carrel_model::ErrorCode;
+use futures_util::FutureExt as _;
 
-use super::desk::{Desk, MIN, Net, ONE, answer, first, told};
+use super::desk::{Desk, LIST, MIN, Net, ONE, answer, first, told};
 
 #[tokio::test]
 async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
@@ -100,4 +101,43 @@ async fn what_was_not_there_is_not_asked_for_again_for_a_minute() {
     desk.clock.advance(MIN);
     desk.will([first()]);
     assert!(desk.get(ONE).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up_no_task() {
+    let desk = Desk::new();
+    desk.will([first()]);
+    desk.get(LIST).await.unwrap();
+    // Something else writes, for as long as this test says.
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (running, is_running) = tokio::sync::oneshot::channel();
+    let (released, mut running) = (std::sync::Mutex::new(released), Some(running));
+    let database = desk.cache.database().clone();
+    let holds = tokio::spawn(async move {
+        let holds = database.write("hold", move |_| {
+            running.take().map(|r| r.send(()));
+            let _ = released.lock().unwrap().recv();
+            Ok(())
+        });
+        holds.await
+    });
+    is_running.await.unwrap();
+    let hit = desk.get(LIST).now_or_never().expect("it is there at once").unwrap();
+    assert_eq!(hit.origin, Origin::Memory);
+
+    desk.will([first()]);
+    let storing = desk.get(ONE);
+    tokio::pin!(storing);
+    while desk.requests() < 2 {
+        tokio::select! {
+            biased;
+            got = &mut storing => panic!("{got:?} before it is stored"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    desk.cache.drop_memory();
+    assert_eq!(desk.get(LIST).await.unwrap().origin, Origin::Disk, "reads wait for no write");
+    release.send(()).unwrap();
+    holds.await.unwrap().unwrap();
+    assert!(storing.await.unwrap().status.stored);
 }

@@ -3,12 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use crate::{
     Error, Result,
-    store::{FILE, RESERVE, journal, journal::Journal},
+    store::{FILE, RESERVE, journal, journal::Journal, locked},
 };
 
 const FOLDER: &str = "backups";
@@ -39,7 +39,7 @@ pub(super) fn all(dir: &Path) -> Vec<Backup> {
 /// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is not complete without it; keeps the newest
 /// three. True if one was made.
 pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> Result<bool> {
-    let needed = journal.lock().unwrap_or_else(PoisonError::into_inner).needs_backup();
+    let needed = locked(journal).needs_backup();
     // A clock that jumped may have left one in the future: then too a day counts.
     let recent = named(dir, DAILY).iter().any(|b| (now_ms - b.at_ms).abs() < DAY_MS);
     if recent && !needed {
@@ -53,10 +53,10 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
         )));
     }
     // First the new segment, then the copy: what is recorded between them is in both.
-    journal.lock().unwrap_or_else(PoisonError::into_inner).rotate(now_ms)?;
+    locked(journal).rotate(now_ms)?;
     let made = copy(dir, now_ms);
     if made.is_err() {
-        journal.lock().unwrap_or_else(PoisonError::into_inner).set_incomplete();
+        locked(journal).set_incomplete();
     }
     made?;
     let mut daily = named(dir, DAILY);

@@ -336,9 +336,7 @@ fn copy_of_open_file(path: &Path) -> Result<Connection> {
 
 /// The end of a good run: the log goes into the file, the mark says so. `suspect`: damage was seen, the next start looks.
 pub(super) fn close(conn: Connection, lock: &mut File, dir: &Path, suspect: bool) {
-    if let Err(e) = conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::debug!(error = %e, "the log stays beside the file");
-    }
+    carrel_sqlite::database::close(&conn);
     drop(conn);
     let noted = match fingerprint(&dir.join(FILE)) {
         Ok(print) if !suspect => note(lock, &format!("{CLOSED} {print}")),

@@ -1,4 +1,4 @@
-//! `user.db`, the learner's work: one folder per account, one writer thread, read-only readers.
+//! `user.db`, the learner's work: one folder per account, one `carrel_sqlite::Database`.
 //!
 //! There is one door for writes: `write(op, |tx| ...)` is one transaction that is on the disk (`synchronous=FULL`) when it returns, and
 //! after which `Changes` are told. There is one door for reads: `read(|conn| ...)`, a snapshot.
@@ -22,34 +22,35 @@
 mod backups;
 mod care;
 pub mod checked;
+mod hooks;
 mod image;
 mod journal;
 pub mod outbox;
-mod readers;
 mod recovery;
 pub mod state;
 mod tx;
-mod writer;
 
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 pub use care::Opened;
 use carrel_model::DeviceId;
-use carrel_sqlite::{Cause, Change, Changes, DatabaseError, Migration, StorageError};
-use carrel_system::{Clock, files::Reserve};
+use carrel_sqlite::{
+    Cause, Change, Changes, Database, DatabaseError, Migration, NoHooks, StorageError,
+};
+use carrel_system::{Clock, blocking, files::Reserve};
+use hooks::UserHooks;
 use journal::Journal;
-use readers::Readers;
 pub use recovery::Repair;
 use rusqlite::Connection;
+use tx::Effects;
 pub use tx::Tx;
-use writer::Writer;
 
 use crate::{Error, Result};
 
@@ -111,20 +112,21 @@ pub struct Store {
     reopening: tokio::sync::Mutex<()>,
     repair_read: AtomicBool,
     dir: PathBuf,
-    options: Options,
+    options: Arc<Options>,
     steps: Steps,
 }
 
 enum Mode {
     Live {
-        writer: Writer,
-        readers: Readers,
+        db: Database<Error>,
         journal: Arc<Mutex<Journal>>,
+        /// What the transactions of the commit that is under way did.
+        effects: Arc<Mutex<Effects>>,
         opened: Opened,
     },
     /// A copy in memory, and why it cannot be written.
     ReadOnly {
-        readers: Readers,
+        db: Database<Error>,
         why: Error,
         opened: Opened,
     },
@@ -142,6 +144,7 @@ impl Store {
 
     /// The same, with a call at each step of a repair.
     pub fn open_with_steps(dir: &Path, options: Options, steps: Steps) -> Result<Self> {
+        let options = Arc::new(options);
         let mode = match open_live(dir, &options, &steps) {
             Ok(live) => live,
             Err(why) => open_copy(dir, &options, why)?,
@@ -169,7 +172,18 @@ impl Store {
     ) -> Result<T> {
         self.reopen().await?;
         match &*self.mode() {
-            Mode::Live { writer, .. } => writer.write(op, f).await,
+            Mode::Live { db, effects, .. } => {
+                let (options, effects) = (self.options.clone(), effects.clone());
+                let mut f = f;
+                let written = db.write(op, move |transaction| {
+                    let mut tx = Tx::new(transaction, &options)?;
+                    let value = f(&mut tx)?;
+                    let (mine, effects) = (tx.finish()?, effects.clone());
+                    transaction.after_commit(move || locked(&effects).extend(mine));
+                    Ok(value)
+                });
+                written.await
+            }
             Mode::ReadOnly { why, .. } => Err(why.clone()),
             Mode::Closed => Err(closed()),
         }
@@ -181,7 +195,7 @@ impl Store {
         f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         match &*self.mode() {
-            Mode::Live { readers, .. } | Mode::ReadOnly { readers, .. } => readers.read(f).await,
+            Mode::Live { db, .. } | Mode::ReadOnly { db, .. } => db.read_once(f).await,
             Mode::Closed => Err(closed()),
         }
     }
@@ -233,32 +247,25 @@ impl Store {
         let Mode::Live { journal, .. } = &*mode else { return Ok(()) };
         let (dir, now_ms, journal) =
             (self.dir.clone(), self.options.clock.now_ms(), journal.clone());
-        let done = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             RESERVE.fill(&dir);
-            backups::make_daily(&dir, now_ms, &journal)
-        });
-        done.await.map_err(|e| Error::Internal(e.to_string()))?.map(|_| ())
+            backups::make_daily(&dir, now_ms, &journal).map(|_| ())
+        })
+        .await
     }
 
     /// Puts the log into the file and closes it. Transactions that were called before are finished.
     pub async fn close(&self) {
         let _one = self.reopening.lock().await;
-        let mode = std::mem::replace(&mut *self.lock(), Arc::new(Mode::Closed));
+        let mode = std::mem::replace(&mut *locked(&self.mode), Arc::new(Mode::Closed));
         match &*mode {
-            Mode::Live { writer, readers, .. } => {
-                readers.close();
-                writer.close().await;
-            }
-            Mode::ReadOnly { readers, .. } => readers.close(),
+            Mode::Live { db, .. } | Mode::ReadOnly { db, .. } => db.close().await,
             Mode::Closed => {}
         }
     }
 
     fn mode(&self) -> Arc<Mode> {
-        self.lock().clone()
-    }
-    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Mode>> {
-        self.mode.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.mode).clone()
     }
 
     /// If the file is open for reading only: tries to open it for writing.
@@ -271,9 +278,8 @@ impl Store {
             return Ok(());
         }
         let (dir, options, steps) = (self.dir.clone(), self.options.clone(), self.steps.clone());
-        let opened = tokio::task::spawn_blocking(move || open_live(&dir, &options, &steps)).await;
-        let live = opened.map_err(|e| Error::Internal(e.to_string()))??;
-        *self.lock() = Arc::new(live);
+        let live = blocking(move || open_live(&dir, &options, &steps)).await?;
+        *locked(&self.mode) = Arc::new(live);
         tracing::info!("the learner's file can be written again");
         self.options.changes.tell_one(Change::Account);
         Ok(())
@@ -284,12 +290,23 @@ fn closed() -> Error {
     Error::Storage(StorageError::other("the store is closed"))
 }
 
-fn open_live(dir: &Path, options: &Options, steps: &Steps) -> Result<Mode> {
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open_live(dir: &Path, options: &Arc<Options>, steps: &Steps) -> Result<Mode> {
     let care::Live { conn, lock, journal, opened } = care::open(dir, options, steps)?;
-    let (journal, suspect) = (Arc::new(Mutex::new(journal)), Arc::new(AtomicBool::new(false)));
-    let readers = Readers::new(dir.join(FILE), suspect.clone());
-    let writer = Writer::start(conn, lock, journal.clone(), suspect, dir, options)?;
-    Ok(Mode::Live { writer, readers, journal, opened })
+    let (journal, effects) = (Arc::new(Mutex::new(journal)), Arc::default());
+    let hooks = UserHooks {
+        lock,
+        journal: journal.clone(),
+        effects: Arc::clone(&effects),
+        was_damaged: false,
+        dir: dir.to_owned(),
+        options: options.clone(),
+        page_limit: options.page_limit,
+    };
+    Ok(Mode::Live { db: Database::new(conn, hooks), journal, effects, opened })
 }
 
 /// For reading; `why` it cannot be written. Gives that error back if it cannot be read either.
@@ -307,7 +324,7 @@ fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
     match copied {
         Ok((conn, opened)) => {
             tracing::error!(store.dir = %dir.display(), error = %why, "the learner's file is open for reading only");
-            Ok(Mode::ReadOnly { readers: Readers::of_copy(conn), why, opened })
+            Ok(Mode::ReadOnly { db: Database::new(conn, NoHooks), why, opened })
         }
         Err(e) => {
             tracing::error!(store.dir = %dir.display(), error = %e, "the learner's file cannot be read either");

@@ -44,11 +44,18 @@ pub struct Tx<'c> {
     set_aside: Cell<bool>,
 }
 
-/// What a transaction did, for after its commit.
+/// What transactions did, for after their commit.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct Effects {
     pub changes: BTreeSet<Change>,
     pub recorded: Vec<Entry>,
+}
+
+impl Effects {
+    pub fn extend(&mut self, other: Self) {
+        self.changes.extend(other.changes);
+        self.recorded.extend(other.recorded);
+    }
 }
 
 impl<'c> Tx<'c> {
@@ -68,7 +75,7 @@ impl<'c> Tx<'c> {
         })
     }
     /// Saves the clocks; gives what changed.
-    pub(super) fn finish(mut self) -> Result<Outcome> {
+    pub(super) fn finish(mut self) -> Result<Effects> {
         if self.set_aside.get() {
             // The server may have a good copy: everything is pulled again.
             self.state.pulled = 0;
@@ -76,7 +83,7 @@ impl<'c> Tx<'c> {
         if self.state != self.before {
             state::save(self.conn, &self.state)?;
         }
-        Ok(Outcome { changes: self.changes, recorded: self.recorded })
+        Ok(Effects { changes: self.changes, recorded: self.recorded })
     }
 
     /// For reading within the transaction.

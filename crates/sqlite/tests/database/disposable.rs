@@ -2,7 +2,7 @@
 
 use carrel_sqlite::{StorageError, storage_error};
 
-type Db = carrel_sqlite::db::Db<StorageError>;
+type Database = carrel_sqlite::Database<StorageError>;
 
 const TABLE: &[carrel_sqlite::Migration] = &[carrel_sqlite::Migration {
     number: 1,
@@ -10,15 +10,15 @@ const TABLE: &[carrel_sqlite::Migration] = &[carrel_sqlite::Migration {
     sql: "CREATE TABLE t (n INTEGER NOT NULL) STRICT;",
 }];
 
-fn numbers(db: &Db) -> i64 {
-    db.read(|conn| {
+fn numbers(db: &Database) -> i64 {
+    db.read_blocking(|conn| {
         conn.query_row("SELECT coalesce(sum(n), 0) FROM t", [], |r| r.get(0))
             .map_err(|e| storage_error(&e))
     })
     .unwrap()
 }
-fn insert(db: &Db, n: i64) -> Result<(), StorageError> {
-    db.write(|tx| {
+fn insert(db: &Database, n: i64) -> Result<(), StorageError> {
+    db.write_blocking("insert", |tx| {
         tx.execute("INSERT INTO t VALUES (?1)", [n]).map(|_| ()).map_err(|e| storage_error(&e))
     })
 }
@@ -33,14 +33,14 @@ fn a_cache_that_cannot_be_opened_is_left_alone_and_the_run_does_without_it() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache.db");
-        let db = Db::open(&path, TABLE, 0).unwrap();
+        let db = Database::open_disposable(&path, TABLE, 0).unwrap();
         insert(&db, 7).unwrap();
         drop(db);
         let kept = std::fs::read(&path).unwrap();
         let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
         conn.execute_batch(sql).unwrap();
         let holder = (what == "locked").then_some(conn);
-        let db = Db::open(&path, TABLE, 0).unwrap();
+        let db = Database::open_disposable(&path, TABLE, 0).unwrap();
         assert_eq!(numbers(&db), 0, "{what}");
         insert(&db, 1).unwrap();
         drop((db, holder));
@@ -48,7 +48,11 @@ fn a_cache_that_cannot_be_opened_is_left_alone_and_the_run_does_without_it() {
         if what != "locked" {
             std::fs::write(&path, kept).unwrap();
         }
-        assert_eq!(numbers(&Db::open(&path, TABLE, 0).unwrap()), 7, "{what}: all of it is back");
+        assert_eq!(
+            numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
+            7,
+            "{what}: all of it is back"
+        );
     }
 }
 
@@ -59,11 +63,11 @@ fn a_cache_on_a_full_disk_loses_nothing() {
     let (mut full, mut whole) = (0, 0);
     for free in (0..=512_u64).step_by(4) {
         disk.clear();
-        let db = Db::open(&path, TABLE, 0).unwrap();
+        let db = Database::open_disposable(&path, TABLE, 0).unwrap();
         insert(&db, 7).unwrap();
         drop(db);
         let filler = disk.fill(free * 1024);
-        let db = Db::open(&path, TABLE, 0).unwrap();
+        let db = Database::open_disposable(&path, TABLE, 0).unwrap();
         match numbers(&db) {
             7 => whole += 1,
             found => {
@@ -76,18 +80,18 @@ fn a_cache_on_a_full_disk_loses_nothing() {
         assert!(!disk.path().join("cache.db.damaged").exists(), "{free} KiB");
         std::fs::remove_file(filler).unwrap();
         assert_eq!(
-            numbers(&Db::open(&path, TABLE, 0).unwrap()),
+            numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
             "{free} KiB: all of it is back"
         );
     }
     assert!(full > 2 && whole > 2, "{full} and {whole}");
     disk.set_read_only(true);
-    let db = Db::open(&path, TABLE, 0).unwrap();
+    let db = Database::open_disposable(&path, TABLE, 0).unwrap();
     insert(&db, 1).unwrap();
     drop(db);
     disk.set_read_only(false);
-    assert_eq!(numbers(&Db::open(&path, TABLE, 0).unwrap()), 7);
+    assert_eq!(numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()), 7);
 }
 
 #[test]
@@ -95,8 +99,8 @@ fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
     for seed in 0..40_usize {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache.db");
-        let db = Db::open(&path, TABLE, 0).unwrap();
-        db.write(|tx| {
+        let db = Database::open_disposable(&path, TABLE, 0).unwrap();
+        db.write_blocking("insert", |tx| {
             (0..2_000)
                 .try_for_each(|n| tx.execute("INSERT INTO t VALUES (?1)", [n]).map(|_| ()))
                 .map_err(|e| storage_error(&e))?;
@@ -110,9 +114,9 @@ fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
             bytes[(seed * 7919 + n * 104_729) % len] ^= 0x55;
         }
         std::fs::write(&path, bytes).unwrap();
-        let db = Db::open(&path, TABLE, 0).unwrap();
+        let db = Database::open_disposable(&path, TABLE, 0).unwrap();
         let read = || {
-            db.read(|conn| {
+            db.read_blocking(|conn| {
                 conn.query_row("SELECT count(*) FROM t", [], |r| r.get::<_, i64>(0))
                     .map_err(|e| storage_error(&e))
             })
@@ -140,7 +144,7 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
     if let Ok(what) = std::env::var(CHILD) {
         let path = std::path::PathBuf::from(std::env::var(FILE).unwrap());
         if what == "denied" {
-            let db = Db::open(&path, TABLE, 0).unwrap();
+            let db = Database::open_disposable(&path, TABLE, 0).unwrap();
             assert_eq!(numbers(&db), 0);
             insert(&db, 2).unwrap();
             assert_eq!(numbers(&db), 2, "this run has a cache in memory");
@@ -152,7 +156,8 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
         }
         let (mut without, mut with) = (0, 0);
         for free in 0..16 {
-            let db = Db::open(&path, TABLE, 0).unwrap_or_else(|e| panic!("{free}: {e}"));
+            let db = Database::open_disposable(&path, TABLE, 0)
+                .unwrap_or_else(|e| panic!("{free}: {e}"));
             match numbers(&db) {
                 7 => with += 1,
                 0 => without += 1,
@@ -169,7 +174,7 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
     let folder = dir.path().join("cache");
     fs::create_dir(&folder).unwrap();
     let path = folder.join("cache.db");
-    let db = Db::open(&path, TABLE, 0).unwrap();
+    let db = Database::open_disposable(&path, TABLE, 0).unwrap();
     insert(&db, 7).unwrap();
     drop(db);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -181,7 +186,7 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
         child
             .args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""])
             .arg(&program)
-            .arg("without_descriptors_or_permission_the_cache_is_left_alone")
+            .arg("disposable::without_descriptors_or_permission_the_cache_is_left_alone")
             .env(CHILD, what)
             .env(FILE, &path)
             .current_dir("/");
@@ -204,6 +209,10 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
             names.iter().all(|n| !n.to_string_lossy().contains("damaged")),
             "{what}: nothing was put aside: {names:?}"
         );
-        assert_eq!(numbers(&Db::open(&path, TABLE, 0).unwrap()), 7, "{what}: all of it is back");
+        assert_eq!(
+            numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
+            7,
+            "{what}: all of it is back"
+        );
     }
 }

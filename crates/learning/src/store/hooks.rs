@@ -1,0 +1,59 @@
+//! What `user.db` does beside its transactions: it appends local changes to the journal before they are acknowledged, gives
+//! up the reserve on a full disk, and notes how the run ended.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use carrel_sqlite::{Hooks, StorageError};
+use rusqlite::Connection;
+
+use crate::store::{Options, RESERVE, care, journal::Journal, locked, tx::Effects};
+
+pub(super) struct UserHooks {
+    pub lock: File,
+    pub journal: Arc<Mutex<Journal>>,
+    /// What the transactions of this commit did.
+    pub effects: Arc<Mutex<Effects>>,
+    /// Damage was reported: the next start looks for it.
+    pub was_damaged: bool,
+    pub dir: PathBuf,
+    pub options: Arc<Options>,
+    pub page_limit: Option<u32>,
+}
+
+impl Hooks for UserHooks {
+    fn committed(&mut self) {
+        let Effects { changes, recorded } = std::mem::take(&mut *locked(&self.effects));
+        if !recorded.is_empty() {
+            locked(&self.journal).append(self.options.clock.now_ms(), &recorded);
+        }
+        self.options.changes.tell(changes);
+    }
+
+    fn free_space(&mut self, conn: &Connection) -> bool {
+        if RESERVE.give_up_piece(&self.dir) {
+            tracing::warn!(
+                "the disk is full: a piece of the reserve was given up so that work can be saved"
+            );
+            if let Some(pages) = &mut self.page_limit {
+                *pages += (RESERVE.piece / 4096) as u32;
+                let _ = care::limit_pages(conn, *pages);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// A learner's file is not repaired while it is open.
+    fn repair(&mut self, conn: Connection) -> Result<Connection, StorageError> {
+        self.was_damaged = true;
+        Ok(conn)
+    }
+
+    fn close(&mut self, conn: Connection, is_suspect: bool) {
+        care::close(conn, &mut self.lock, &self.dir, is_suspect || self.was_damaged);
+    }
+}

@@ -1,0 +1,157 @@
+//! The connection that writes: transactions that wait at the same moment share one commit.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use carrel_system::{Cause, StorageError};
+use rusqlite::Connection;
+
+use super::{
+    hooks::Hooks,
+    job::{AfterCommit, Job, WriteTx},
+};
+use crate::storage_error;
+
+/// A transaction, for the time that it is borrowed for.
+pub(super) type BoxedJob<'j> = Box<dyn Job + 'j>;
+
+/// The connection, with what its database does beside the transactions.
+pub(super) struct WriteConnection {
+    /// None: closed.
+    pub conn: Option<Connection>,
+    pub hooks: Box<dyn Hooks>,
+}
+
+impl WriteConnection {
+    pub fn conn(&mut self) -> Result<&mut Connection, StorageError> {
+        self.conn.as_mut().ok_or_else(closed)
+    }
+
+    pub fn repair(&mut self) -> Result<(), StorageError> {
+        let conn = self.conn.take().ok_or_else(closed)?;
+        self.conn = Some(self.hooks.repair(conn)?);
+        Ok(())
+    }
+
+    pub fn close(&mut self, is_suspect: bool) {
+        if let Some(conn) = self.conn.take() {
+            self.hooks.close(conn, is_suspect);
+        }
+    }
+
+    /// Runs the jobs in one transaction, with a savepoint for each. If the disk is full, each runs in one of its own, after
+    /// the log was emptied and as often as space can be freed. Tells for each whether the database did its part; sets
+    /// `suspect` if damage was reported.
+    pub fn commit(
+        &mut self,
+        group: &mut [BoxedJob<'_>],
+        suspect: &AtomicBool,
+    ) -> Vec<Result<(), StorageError>> {
+        let ended = self.transaction(group, suspect);
+        if !ended.as_ref().is_err_and(|e| e.cause == Cause::Full) {
+            return group.iter().map(|_| ended.clone()).collect();
+        }
+        if let Some(conn) = &self.conn {
+            // What is in the log goes into the file, so that its space is used again.
+            let _ = conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        }
+        // One by one: a large one that still does not fit must not take a small one down with it.
+        let alone = group.iter_mut().map(|job| {
+            let job = std::slice::from_mut(job);
+            loop {
+                match self.transaction(job, suspect) {
+                    Err(e) if e.cause == Cause::Full && self.free_space() => {}
+                    ended => break ended,
+                }
+            }
+        });
+        alone.collect()
+    }
+
+    fn free_space(&mut self) -> bool {
+        self.conn.as_ref().is_some_and(|conn| self.hooks.free_space(conn))
+    }
+
+    /// `Err`: nothing was committed. A job that failed for itself was taken back, and is no error here.
+    fn transaction(
+        &mut self,
+        group: &mut [BoxedJob<'_>],
+        suspect: &AtomicBool,
+    ) -> Result<(), StorageError> {
+        let conn = self.conn.as_ref().ok_or_else(closed)?;
+        let attempt = try_transaction(conn, group, suspect);
+        if !conn.is_autocommit()
+            && let Err(e) = conn.execute_batch("ROLLBACK")
+        {
+            tracing::error!(error = %e, "a transaction could not be rolled back");
+        }
+        match attempt {
+            Ok(Some(after)) => {
+                after.into_iter().for_each(|call| call());
+                self.hooks.committed();
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(e) => {
+                note_damage(&e, suspect);
+                Err(e)
+            }
+        }
+    }
+}
+
+/// `None`: there was nothing to commit.
+fn try_transaction(
+    conn: &Connection,
+    group: &mut [BoxedJob<'_>],
+    suspect: &AtomicBool,
+) -> Result<Option<Vec<AfterCommit>>, StorageError> {
+    let run = |sql: &str| {
+        let done = conn.prepare_cached(sql).and_then(|mut stmt| stmt.execute([]));
+        done.map(|_| ()).map_err(|e| storage_error(&e))
+    };
+    run("BEGIN IMMEDIATE")?;
+    // One alone needs no savepoint: the transaction is its own.
+    let alone = group.len() == 1;
+    let mut after = Vec::new();
+    for job in group {
+        if !alone {
+            run("SAVEPOINT job")?;
+        }
+        let tx = WriteTx::new(conn);
+        match job.run(&tx) {
+            Ok(()) => {
+                if !alone {
+                    run("RELEASE job")?;
+                }
+                after.extend(tx.into_after());
+            }
+            // The whole group is taken back and runs again one by one, when there is space.
+            Err(e) if e.cause == Cause::Full => return Err(e),
+            Err(e) => {
+                note_damage(&e, suspect);
+                // SQLite itself rolls everything back after some errors: then there is no savepoint any more.
+                if conn.is_autocommit() {
+                    return Err(e);
+                }
+                if alone {
+                    run("ROLLBACK")?;
+                    return Ok(None);
+                }
+                run("ROLLBACK TO job")?;
+                run("RELEASE job")?;
+            }
+        }
+    }
+    run("COMMIT")?;
+    Ok(Some(after))
+}
+
+fn note_damage(e: &StorageError, suspect: &AtomicBool) {
+    if e.cause == Cause::Corrupt {
+        suspect.store(true, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn closed() -> StorageError {
+    StorageError::other("the database is closed")
+}

@@ -1,0 +1,113 @@
+//! Files whose content can be fetched again: one that is proven to be damaged is set aside and begun again.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use carrel_system::{Cause, StorageError};
+use rusqlite::Connection;
+
+use super::hooks::Hooks;
+use crate::{Migration, Options, Synchronous, confirm_damage};
+
+/// How long the opening of a file waits for another connection: somebody waits for the first window.
+const OPEN_BUSY: Duration = Duration::from_secs(1);
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A file that is made again, empty, if it is damaged.
+pub(crate) struct Disposable {
+    pub path: PathBuf,
+    pub migrations: &'static [Migration],
+    pub now_ms: i64,
+}
+
+impl Disposable {
+    /// Opens the file, or a database in memory if that is not possible now.
+    pub fn open_or_memory(&self) -> Result<Connection, StorageError> {
+        self.open().or_else(|e| {
+            tracing::warn!(cache.file = %self.path.display(), error = %e, "the cache cannot be opened: this run does without the file");
+            in_memory(self.migrations, self.now_ms)
+        })
+    }
+
+    fn open(&self) -> crate::Result<Connection> {
+        match self.connect() {
+            Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {
+                set_aside(&self.path)?;
+                self.connect()
+            }
+            other => other,
+        }
+    }
+
+    fn connect(&self) -> crate::Result<Connection> {
+        connect(&self.path, self.migrations, self.now_ms)
+    }
+}
+
+impl Hooks for Disposable {
+    fn repair(&mut self, conn: Connection) -> Result<Connection, StorageError> {
+        match is_damaged(&self.path) {
+            Ok(true) => {
+                drop(conn);
+                let renewed = set_aside(&self.path).and_then(|()| self.connect());
+                renewed.or_else(|_| in_memory(self.migrations, self.now_ms))
+            }
+            _ => Ok(conn),
+        }
+    }
+}
+
+fn is_damaged(path: &Path) -> crate::Result<bool> {
+    Ok(confirm_damage(path)?
+        .inspect(
+            |found| tracing::warn!(database.file = %path.display(), found, "a database is damaged"),
+        )
+        .is_some())
+}
+
+/// Opens the file and brings its schema up to date.
+pub fn connect(path: &Path, migrations: &[Migration], now_ms: i64) -> crate::Result<Connection> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(|source| crate::Error::Io {
+            action: "create",
+            path: dir.to_owned(),
+            source,
+        })?;
+    }
+    let options = Options {
+        synchronous: Synchronous::Normal,
+        incremental_vacuum: true,
+        busy: OPEN_BUSY,
+        ..Options::default()
+    };
+    let mut conn = crate::open(path, options)?;
+    crate::migrate(&mut conn, migrations, None, now_ms)?;
+    conn.busy_timeout(BUSY)?;
+    Ok(conn)
+}
+
+/// An empty database in memory with this schema.
+pub fn in_memory(migrations: &[Migration], now_ms: i64) -> Result<Connection, StorageError> {
+    let mut conn = crate::open_in_memory()?;
+    crate::migrate(&mut conn, migrations, None, now_ms)?;
+    Ok(conn)
+}
+
+/// Renames the file with its log to `*.damaged`, in place of an older one of that name.
+pub fn set_aside(path: &Path) -> crate::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut from = path.as_os_str().to_owned();
+        from.push(suffix);
+        let mut to = from.clone();
+        to.push(".damaged");
+        match std::fs::rename(&from, to) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(crate::Error::Io { action: "rename", path: from.into(), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

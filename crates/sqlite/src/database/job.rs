@@ -1,0 +1,126 @@
+//! A transaction that waits to be run, and what its closure works with.
+
+use std::{
+    cell::RefCell,
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use carrel_system::{Panicked, StorageError};
+use rusqlite::Connection;
+
+use crate::DatabaseError;
+
+/// Runs after a commit.
+pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// What a closure in [`super::Database::write`] works with. It derefs to the connection.
+pub struct WriteTx<'c> {
+    conn: &'c Connection,
+    after: RefCell<Vec<AfterCommit>>,
+}
+
+impl<'c> WriteTx<'c> {
+    pub(super) fn new(conn: &'c Connection) -> Self {
+        Self { conn, after: RefCell::default() }
+    }
+    pub fn conn(&self) -> &'c Connection {
+        self.conn
+    }
+    /// Runs `f` after the commit and before the call returns; never if this transaction is not committed. `f` must not
+    /// use the database.
+    pub fn after_commit(&self, f: impl FnOnce() + Send + 'static) {
+        self.after.borrow_mut().push(Box::new(f));
+    }
+    pub(super) fn into_after(self) -> Vec<AfterCommit> {
+        self.after.into_inner()
+    }
+}
+
+impl Deref for WriteTx<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.conn
+    }
+}
+
+/// A transaction. `run` may be called again; `finish` is called once, after the commit or instead of it.
+pub(super) trait Job {
+    fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError>;
+    /// Hands the result over. `Err`: nothing of this transaction was committed.
+    fn finish(self: Box<Self>, committed: Result<(), StorageError>);
+}
+
+/// A closure as a job. `reply` gets its result.
+pub(super) struct Typed<T, E, F, R> {
+    op: &'static str,
+    f: F,
+    result: Option<Result<T, E>>,
+    /// Results of earlier runs. A destructor may use the database, so they are dropped in `finish`.
+    discarded: Vec<Result<T, E>>,
+    reply: R,
+}
+
+impl<T, E, F, R> Typed<T, E, F, R>
+where
+    E: DatabaseError,
+    F: FnMut(&WriteTx<'_>) -> Result<T, E>,
+    R: FnOnce(Result<T, E>),
+{
+    pub fn new(op: &'static str, f: F, reply: R) -> Self {
+        Self { op, f, result: None, discarded: Vec::new(), reply }
+    }
+}
+
+impl<T, E, F, R> Job for Typed<T, E, F, R>
+where
+    E: DatabaseError,
+    F: FnMut(&WriteTx<'_>) -> Result<T, E>,
+    R: FnOnce(Result<T, E>),
+{
+    fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError> {
+        self.discarded.extend(self.result.take());
+        let result = caught(self.op, || (self.f)(tx));
+        let outcome = match &result {
+            Ok(_) => Ok(()),
+            Err(e) => Err(e.storage().cloned().unwrap_or_else(|| StorageError::other(self.op))),
+        };
+        self.result = Some(result);
+        outcome
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StorageError>) {
+        let Self { op, result, reply, discarded, f } = *self;
+        let result = match (committed, result) {
+            (Ok(()), Some(result)) => result,
+            // The closure's own error says more than that of the transaction.
+            (Err(_), Some(Err(e))) => Err(e),
+            (Err(e), uncommitted) => {
+                drop(uncommitted);
+                Err(e.into())
+            }
+            (Ok(()), None) => Err(StorageError::other(format!("{op} did not run")).into()),
+        };
+        if let Err(e) = &result {
+            let error = e.storage().map(ToString::to_string).unwrap_or_default();
+            tracing::debug!(database.op = op, error, "a transaction was not committed");
+        }
+        drop((discarded, f));
+        reply(result);
+    }
+}
+
+/// Runs `f`. A panic becomes an error: it must not end the thread that commits for all others.
+pub(super) fn caught<T, E: DatabaseError>(
+    op: &str,
+    f: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        Err(Panicked(format!("{op}: {text}")).into())
+    })
+}

@@ -1,0 +1,110 @@
+//! The thread that writes. It takes what waits, up to a limit, and commits it together.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+
+use carrel_system::StorageError;
+
+use super::{
+    commit::{BoxedJob, closed},
+    shared::Shared,
+};
+
+/// The most transactions that share a commit.
+const MAX_GROUP: usize = 64;
+
+pub(super) type SendJob = Box<dyn super::job::Job + Send>;
+
+enum Message {
+    Write(SendJob),
+    /// Closes the database after all that was sent before, then calls this.
+    Close(Box<dyn FnOnce() + Send>),
+}
+
+/// The queue of the thread. The thread starts with the first message.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+enum State {
+    Idle,
+    Running(mpsc::Sender<Message>, JoinHandle<()>),
+    Closed,
+}
+
+impl Writer {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, state: Mutex::new(State::Idle) }
+    }
+
+    pub fn write(&self, job: SendJob) -> Result<(), StorageError> {
+        self.send(Message::Write(job))
+    }
+
+    /// Closes the database after all that was sent before; `done` is called then, also if it was closed before.
+    pub fn close(&self, done: impl FnOnce() + Send + 'static) {
+        // Dropping what could not be sent tells the caller as well.
+        let _ = self.send(Message::Close(Box::new(done)));
+        *self.state() = State::Closed;
+    }
+
+    fn send(&self, message: Message) -> Result<(), StorageError> {
+        let mut state = self.state();
+        if matches!(*state, State::Idle) {
+            let (queue, messages) = mpsc::channel();
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new()
+                .name("carrel-writer".into())
+                .spawn(move || serve(&shared, &messages))?;
+            *state = State::Running(queue, thread);
+        }
+        match &*state {
+            State::Running(queue, _) => queue.send(message).map_err(|_| closed()),
+            State::Idle | State::Closed => Err(closed()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Writer {
+    /// Waits for the thread, so that whoever opens the file next finds it free.
+    fn drop(&mut self) {
+        match std::mem::replace(&mut *self.state(), State::Closed) {
+            State::Running(queue, thread) => {
+                drop(queue);
+                if thread.thread().id() != std::thread::current().id() {
+                    let _ = thread.join();
+                }
+            }
+            State::Idle => self.shared.close(),
+            State::Closed => {}
+        }
+    }
+}
+
+fn serve(shared: &Shared, messages: &mpsc::Receiver<Message>) {
+    while let Ok(first) = messages.recv() {
+        let mut group: Vec<BoxedJob<'static>> = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Write(job) => group.push(job),
+                Message::Close(done) => {
+                    shared.commit(group);
+                    shared.close();
+                    done();
+                    return;
+                }
+            }
+            next = if group.len() < MAX_GROUP { messages.try_recv().ok() } else { None };
+        }
+        shared.commit(group);
+    }
+    shared.close();
+}
