@@ -9,9 +9,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use carrel_model::{BlobHash, ErrorCode, content::ManifestBlob, wire::Problem};
+use carrel_model::{BlobHash, ErrorCode, content::ManifestBlob};
 use carrel_net::{
-    Error as Net, Failure, FailureKind, Http, Reply, Request, reply::seconds_or_date,
+    Error as Net, Failure, FailureKind, Http, Reply, Request, reply::ClassifiedReply,
 };
 use carrel_system::Clock;
 use futures_util::StreamExt;
@@ -34,8 +34,6 @@ const LOOK_EVERY: u64 = 1024 * 1024;
 const PROGRESS: u64 = 64 * 1024;
 /// ... and after so many of them in a row the download waits.
 const TRIES: u32 = 3;
-/// No honest problem details are longer.
-const PROBLEM: usize = 64 * 1024;
 
 /// What transfers of one download share.
 pub struct Line<'a> {
@@ -372,33 +370,9 @@ fn is_marked(reply: &Reply, blob: &ManifestBlob) -> bool {
         || text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|n| n == blob.size)
 }
 
-/// What a reply without bytes says.
+/// The error for a reply without bytes of the blob.
 async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
-    let status = reply.status;
-    let told = reply.header(header::RETRY_AFTER).and_then(|t| seconds_or_date(t, now_ms));
-    let page = reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/html"));
-    let problem = match reply.bytes(PROBLEM).await {
-        Ok(body) => serde_json::from_slice::<Problem>(&body).ok(),
-        Err(_) => None,
-    };
-    let code = |otherwise| problem.as_ref().map_or(otherwise, |p| p.code);
-    let server = |code| Net::Server {
-        status,
-        code,
-        detail: problem.as_ref().map_or_else(|| url.to_owned(), |p| p.detail.clone()),
-        retry_after_ms: told
-            .map(i64::unsigned_abs)
-            .max(problem.as_ref().and_then(|p| p.retry_after_ms)),
-    };
-    match status {
-        // Only the server's own word ends a session or refuses a learner.
-        401 if problem.is_some() => Net::Unauthenticated.into(),
-        403 if problem.is_some() => server(code(ErrorCode::Forbidden)).into(),
-        404 | 410 if !page => server(code(ErrorCode::NotFound)).into(),
-        408 | 425 | 429 => server(code(ErrorCode::RateLimited)).into(),
-        500.. => server(code(ErrorCode::Unavailable)).into(),
-        _ => bad(url, &format!("status {status}: is this network's sign-in page in between?")),
-    }
+    ClassifiedReply::read(reply, Some(now_ms)).await.into_file_error(url).into()
 }
 
 /// True for what a server packs on the way.
