@@ -3,8 +3,6 @@
 //!
 //! Not here: what a directive means for an answer (`freshness`) or an asker (`ask`).
 
-use std::time::UNIX_EPOCH;
-
 /// The greatest number of seconds that counts; what is longer is this (RFC 9111, 1.2.2).
 pub const MOST_S: u64 = 1 << 31;
 
@@ -57,12 +55,6 @@ pub fn seconds(value: Option<&str>) -> Option<u64> {
     digits.then(|| value.parse().unwrap_or(MOST_S).min(MOST_S))
 }
 
-/// An HTTP date in any of its three forms (RFC 9110, 5.6.7), as UTC ms.
-pub fn date_ms(value: &str) -> Option<i64> {
-    let at = httpdate::parse_http_date(value.trim()).ok()?;
-    i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,17 +81,5 @@ mod tests {
         for bad in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("'60'")] {
             assert_eq!(seconds(bad), None, "{bad:?}");
         }
-    }
-
-    #[test]
-    fn dates_in_three_forms() {
-        for form in [
-            "Sun, 06 Nov 1994 08:49:37 GMT",
-            "Sunday, 06-Nov-94 08:49:37 GMT",
-            "Sun Nov  6 08:49:37 1994",
-        ] {
-            assert_eq!(date_ms(form), Some(784_111_777_000), "{form}");
-        }
-        assert_eq!(date_ms("0"), None);
     }
 }

@@ -10,10 +10,11 @@
 
 use std::time::Duration;
 
+use carrel_net::reply::date_ms;
 use http::header;
 
 use crate::{
-    directives::{date_ms, directives, seconds},
+    directives::{directives, seconds},
     head::Head,
 };
 

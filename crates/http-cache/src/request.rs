@@ -6,14 +6,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carrel_model::{ErrorCode, wire::Problem};
-use carrel_net::{Failure, FailureKind, Reply, Request};
+use carrel_model::ErrorCode;
+use carrel_net::{
+    Failure, FailureKind, Reply, Request,
+    reply::{ClassifiedReply, ReplyClass, classify},
+};
 use carrel_system::{Panicked, blocking};
 use http::{HeaderMap, header};
 
 use crate::{
     Ask, Judge, Origin, Rejection, Strategy,
-    directives::{date_ms, seconds},
+    directives::seconds,
     entries::Entry,
     freshness::{Arrival, Policy},
     head::{Head, Match},
@@ -130,7 +133,8 @@ impl CacheInner {
             Err(failure) => return Some(Outcome::Failed(failure)),
         };
         if status != 200 {
-            return Some(self.refused(ask, status, &headers, &body).await);
+            let reply = classify(status, &headers, &body, Some(arrival.wall_ms));
+            return Some(self.refused(ask, &headers, reply).await);
         }
         if let Err(no) = self.judged(&ask.path, &headers, &body).await {
             return Some(no);
@@ -242,34 +246,27 @@ impl CacheInner {
             .unwrap_or_else(|e| Err(Outcome::bad(200, e.to_string())))
     }
 
-    async fn refused(&self, ask: &Ask, status: u16, headers: &HeaderMap, body: &[u8]) -> Outcome {
-        let path = &ask.path;
-        let is_page = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|t| t.as_bytes().to_ascii_lowercase().starts_with(b"text/html"));
-        match status {
-            // 511 is a network's own (RFC 6585, 6).
-            511 => return Outcome::bad(status, format!("this network wants a sign-in: {PORTAL}")),
-            // A page says nothing about what a Carrel server has, or who may have it.
-            400..=499 if is_page => {
+    async fn refused(&self, ask: &Ask, headers: &HeaderMap, reply: ClassifiedReply) -> Outcome {
+        let (path, status) = (&ask.path, reply.status);
+        match reply.class {
+            ReplyClass::Portal if reply.is_page => {
                 return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
             }
-            300..=399 => {
-                return Outcome::bad(
-                    status,
-                    format!("the answer leads elsewhere ({status}): {PORTAL}"),
-                );
+            ReplyClass::Portal => {
+                return Outcome::bad(status, format!("status {status}: {PORTAL}"));
             }
-            // A part that nobody asked for, an empty answer: not what belongs to the path.
-            200..=299 => {
+            // Also "not now" is said by whatever sends pages.
+            _ if reply.is_page && status < 500 => {
+                return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
+            }
+            // A part that nobody asked for, or an empty reply: not what belongs to the path.
+            ReplyClass::Ok | ReplyClass::Partial | ReplyClass::NotModified => {
                 return Outcome::bad(status, format!("status {status} in the place of an answer"));
             }
             _ => {}
         }
         let now = self.clock.monotonic_ms();
-        let problem = serde_json::from_slice::<Problem>(body).ok();
-        let code = problem.as_ref().map_or_else(|| code_of(status), |p| p.code);
-        let wait = retry_after_ms(headers, self.clock.now_ms());
+        let (code, wait) = (reply.code(), reply.retry_after_ms);
         if matches!(status, 404 | 410) {
             let policy = Policy::of(&Head::of(headers), self.clock.now_ms());
             let said = policy
@@ -277,15 +274,11 @@ impl CacheInner {
                 .map(|s| i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000));
             self.negative.missing(path, status, now, if policy.no_store { Some(0) } else { said });
             self.forget(path).await;
-        } else if let (429 | 503, Some(wait), false) = (status, wait, is_page) {
+        } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_page) {
             self.negative.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
         }
-        Outcome::Status {
-            status,
-            code,
-            detail: problem.map(|p| p.detail).unwrap_or_default(),
-            retry_after_ms: wait,
-        }
+        let detail = reply.problem.map(|p| p.detail).unwrap_or_default();
+        Outcome::Status { status, code, detail, retry_after_ms: wait }
     }
 }
 
@@ -321,17 +314,6 @@ fn initial_age_ms(policy: &Policy, delay_ms: u64) -> u64 {
     policy.age_s.saturating_mul(1000).saturating_add(delay_ms)
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); a date is measured by the server's own clock where it told it.
-fn retry_after_ms(headers: &HeaderMap, now_ms: i64) -> Option<u64> {
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let value = text(header::RETRY_AFTER)?;
-    if let Some(s) = seconds(Some(value)) {
-        return Some(s.saturating_mul(1000));
-    }
-    let from = text(header::DATE).and_then(date_ms).unwrap_or(now_ms);
-    u64::try_from(date_ms(value)? - from).ok()
-}
-
 fn as_before(known: Known) -> Outcome {
     let status = |status, code, detail: &str, retry_after_ms| Outcome::Status {
         status,
@@ -350,18 +332,5 @@ fn as_before(known: Known) -> Outcome {
         Known::Held { status: s, code, left_ms } => {
             status(s, code, "asked to wait", u64::try_from(left_ms).ok())
         }
-    }
-}
-
-/// The code for a status whose body says nothing.
-fn code_of(status: u16) -> ErrorCode {
-    match status {
-        401 => ErrorCode::Unauthenticated,
-        403 => ErrorCode::Forbidden,
-        404 | 410 => ErrorCode::NotFound,
-        413 => ErrorCode::TooLarge,
-        429 => ErrorCode::RateLimited,
-        500.. => ErrorCode::Unavailable,
-        _ => ErrorCode::InvalidRequest,
     }
 }

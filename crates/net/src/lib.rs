@@ -6,8 +6,8 @@
 //! | `live`, `folder` | `Http` over `reqwest`; over a folder, for the demo library |
 //! | `min_throughput` | aborts a response whose throughput stays below a minimum |
 //! | `session` | attaches the access token, refreshes it once for all who need it |
-//! | `reply` | classifies replies that are not a success; `Retry-After` |
-//! | `retry` | the wait before the next attempt |
+//! | `reply` | classifies replies; `Retry-After` |
+//! | `retry` | what begins the next attempt, and the wait before it |
 //!
 //! Not here: caching (`carrel-http-cache`), what is sent and received.
 
@@ -25,5 +25,5 @@ pub use error::{Error, Result};
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
 pub use min_throughput::MinThroughput;
-pub use retry::Backoff;
+pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};

@@ -1,188 +1,289 @@
-//! What a reply that is not a good one means. Only a Carrel server's own word (problem details) is believed about rows and about the
-//! session; anything else in the way (a proxy, a sign-in page of a Wi-Fi) is waited out.
+//! The meaning of a reply: one classification for sync, sign-in, sessions, the HTTP cache and downloads.
+//!
+//! Only a Carrel server sends problem details. What a proxy or a network sends instead (a sign-in page, a redirect) must not end a
+//! session, refuse a learner or delete what is stored.
+//!
+//! Not here: what follows from a class. The callers differ in that.
 
+use bytes::Bytes;
 use carrel_model::{ErrorCode, wire::Problem};
+use http::{HeaderMap, HeaderName, header};
 
-use crate::{Failure, FailureKind};
+use crate::{Error, Failure, Reply};
 
-/// Why a push, a pull or the event stream did not work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// No network, no server, no answer in time, or half of one.
-    Offline,
-    /// The server cannot do it now: 408, 425, 429, 5xx. Come back, not before `retry_after_ms`.
-    Busy { status: u16, retry_after_ms: Option<i64> },
-    /// 413: halve the batch. `certain`: the server itself says it, and not a proxy before it.
-    TooLarge { certain: bool },
-    /// Another 4xx of the server: something in the batch, or the batch as a whole.
-    Refused { code: ErrorCode, reason: String },
-    /// Something that no Carrel server says.
-    BadReply,
-    /// The server does not speak this protocol: the app must be updated.
-    TooNew,
-    /// A 401 although the session is alive: tried again like any passing fault.
+/// The longest `Retry-After` that is followed: a wrong one must not stop a device for a year.
+pub const MAX_RETRY_AFTER_MS: u64 = 3_600_000;
+/// Limit in bytes for problem details.
+const PROBLEM_LIMIT: usize = 256 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyClass {
+    /// 2xx with a body for the whole request.
+    Ok,
+    /// 206.
+    Partial,
+    /// 304.
+    NotModified,
+    /// Sent by the network or a proxy instead of the server: a sign-in page, a redirect, 407, 511.
+    Portal,
+    /// 408, 425, 429 and 5xx: the server, or a proxy before it, cannot do it now.
+    RetryLater,
+    /// 404 and 410, or a problem document with the code `not_found`.
+    NotFound,
+    /// 413.
+    TooLarge,
+    /// 415.
+    UnsupportedEncoding,
+    /// 416.
+    RangeNotSatisfiable,
+    /// 401 with a problem document.
     Unauthenticated,
-    /// The session is over.
-    SignedOut,
-    /// 415: the server does not take packed bodies. The transport sends it again as it is.
-    Unpackable,
+    /// A problem document that says that the app must be updated.
+    TooNew,
+    /// Another 4xx with a problem document.
+    Refused,
+    /// Anything else that no Carrel server sends.
+    Unusable,
 }
 
-impl Fault {
-    /// For the UI.
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::Offline => ErrorCode::Offline,
-            Self::Busy { status: 429, .. } => ErrorCode::RateLimited,
-            Self::Busy { .. } => ErrorCode::Unavailable,
-            Self::TooLarge { .. } => ErrorCode::TooLarge,
-            Self::Refused { code, .. } => *code,
-            Self::BadReply | Self::Unpackable => ErrorCode::BadReply,
-            Self::TooNew => ErrorCode::TooNew,
-            Self::Unauthenticated | Self::SignedOut => ErrorCode::Unauthenticated,
-        }
-    }
-    pub fn retry_after_ms(&self) -> Option<i64> {
-        match self {
-            Self::Busy { retry_after_ms, .. } => *retry_after_ms,
-            _ => None,
-        }
-    }
-}
-
-impl From<Failure> for Fault {
-    fn from(f: Failure) -> Self {
-        match f.kind {
-            FailureKind::Connect
-            | FailureKind::Timeout
-            | FailureKind::Broken
-            | FailureKind::Request => Self::Offline,
-            FailureKind::TooLarge | FailureKind::Decode => Self::BadReply,
-        }
-    }
-}
-
-/// The longest `Retry-After` that is believed: a wrong one must not silence a device for a year.
-const FLOOR_CAP_MS: i64 = 3_600_000;
-
-/// What is looked at.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Head<'a> {
+/// A reply whose body was read, and what it means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassifiedReply {
+    pub class: ReplyClass,
     pub status: u16,
-    pub retry_after: Option<&'a str>,
-    /// Wall clock, for a `Retry-After` that names a date.
-    pub now_ms: i64,
-    /// The session is over.
-    pub ended: bool,
+    /// The problem document of a Carrel server.
+    pub problem: Option<Problem>,
+    /// The content type is HTML.
+    pub is_page: bool,
+    /// At most `MAX_RETRY_AFTER_MS`.
+    pub retry_after_ms: Option<u64>,
 }
 
-/// The meaning of a reply whose status is not 200.
-pub fn classify(head: Head<'_>, body: &[u8]) -> Fault {
-    let problem: Option<Problem> = serde_json::from_slice(body).ok();
-    let busy = |problem: &Option<Problem>| {
-        let told =
-            problem.as_ref().and_then(|p| p.retry_after_ms).and_then(|ms| i64::try_from(ms).ok());
-        let wait = head.retry_after.and_then(|text| seconds_or_date(text, head.now_ms)).max(told);
-        Fault::Busy {
-            status: head.status,
-            retry_after_ms: wait.map(|ms| ms.clamp(0, FLOOR_CAP_MS)),
+impl ClassifiedReply {
+    /// Reads the body, at most 256 KiB of it, and classifies the reply. A body that breaks off counts as empty.
+    ///
+    /// `now_ms` is the wall clock, for a `Retry-After` date from a server that sends no `Date`.
+    pub async fn read(reply: Reply, now_ms: Option<i64>) -> Self {
+        let (status, headers) = (reply.status, reply.headers.clone());
+        let body = reply.bytes(PROBLEM_LIMIT).await.unwrap_or_default();
+        classify(status, &headers, &body, now_ms)
+    }
+
+    /// The code of the problem document, or the usual one for the status.
+    pub fn code(&self) -> ErrorCode {
+        match (&self.problem, self.status) {
+            (Some(problem), _) => problem.code,
+            (None, 401) => ErrorCode::Unauthenticated,
+            (None, 403) => ErrorCode::Forbidden,
+            (None, 404 | 410) => ErrorCode::NotFound,
+            (None, 413) => ErrorCode::TooLarge,
+            (None, 429) => ErrorCode::RateLimited,
+            (None, 500..) => ErrorCode::Unavailable,
+            (None, _) => ErrorCode::InvalidRequest,
         }
-    };
-    match (head.status, problem) {
-        (408 | 425 | 429 | 500..=599, problem) => busy(&problem),
-        (413, problem) => Fault::TooLarge { certain: problem.is_some() },
-        (401, Some(_)) if head.ended => Fault::SignedOut,
-        (401, Some(_)) => Fault::Unauthenticated,
-        (426, Some(_)) => Fault::TooNew,
-        (400..=499, Some(p)) => match p.code {
-            ErrorCode::TooNew => Fault::TooNew,
-            // The route itself is missing: no row is guilty of that.
-            ErrorCode::NotFound => busy(&Some(p)),
-            code if p.detail.is_empty() => Fault::Refused { code, reason: p.title },
-            code => Fault::Refused { code, reason: p.detail },
-        },
-        _ => Fault::BadReply,
+    }
+
+    /// The error for a request to the API whose reply is not a success.
+    pub fn into_error(self, url: &str) -> Error {
+        let Self { status, retry_after_ms, .. } = self;
+        let (code, detail) = match self.problem {
+            Some(problem) => (problem.code, problem.detail),
+            None if status >= 500 => {
+                (ErrorCode::Unavailable, "the server or its proxy has a fault".to_owned())
+            }
+            None => {
+                let problem = format!("status {status}, and not from a Carrel server");
+                return Error::BadReply { url: url.to_owned(), problem };
+            }
+        };
+        Error::Server { status, code, detail, retry_after_ms }
+    }
+
+    /// The error for a file whose reply is neither 200 nor 206. A problem document is needed to end a session or to refuse a learner;
+    /// servers of static files may answer 404 without one.
+    pub fn into_file_error(self, url: &str) -> Error {
+        let (status, retry_after_ms) = (self.status, self.retry_after_ms);
+        let code = match (self.problem.as_ref().map(|p| p.code), status) {
+            (Some(_), 401) => return Error::Unauthenticated,
+            (Some(code), 403) => code,
+            (code, 404 | 410) if !self.is_page => code.unwrap_or(ErrorCode::NotFound),
+            (code, 408 | 425 | 429) => code.unwrap_or(ErrorCode::RateLimited),
+            (code, 500..) => code.unwrap_or(ErrorCode::Unavailable),
+            _ => {
+                let problem =
+                    format!("status {status}: is this network's sign-in page in between?");
+                return Error::BadReply { url: url.to_owned(), problem };
+            }
+        };
+        let detail = self.problem.map_or_else(|| url.to_owned(), |p| p.detail);
+        Error::Server { status, code, detail, retry_after_ms }
     }
 }
 
-/// `Retry-After` in ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7.
-pub fn seconds_or_date(text: &str, now_ms: i64) -> Option<i64> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+/// Classifies a reply by its status, headers and body. `now_ms` as for `ClassifiedReply::read`.
+pub fn classify(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now_ms: Option<i64>,
+) -> ClassifiedReply {
+    let is_page = is_page(headers);
+    let problem: Option<Problem> = if is_page { None } else { serde_json::from_slice(body).ok() };
+    let class = match (status, problem.as_ref().map(|p| p.code)) {
+        (206, _) => ReplyClass::Partial,
+        (200..=299, _) => ReplyClass::Ok,
+        (304, _) => ReplyClass::NotModified,
+        // 511: RFC 6585, 6.
+        (300..=399 | 407 | 511, _) => ReplyClass::Portal,
+        (408 | 425 | 429 | 500..=599, _) => ReplyClass::RetryLater,
+        (413, _) => ReplyClass::TooLarge,
+        (415, _) => ReplyClass::UnsupportedEncoding,
+        (416, _) => ReplyClass::RangeNotSatisfiable,
+        // A page says nothing about what a Carrel server has, or who may have it.
+        (400..=499, _) if is_page => ReplyClass::Portal,
+        (401, Some(_)) => ReplyClass::Unauthenticated,
+        (426, Some(_)) | (400..=499, Some(ErrorCode::TooNew)) => ReplyClass::TooNew,
+        (404 | 410, _) | (400..=499, Some(ErrorCode::NotFound)) => ReplyClass::NotFound,
+        (400..=499, Some(_)) => ReplyClass::Refused,
+        _ => ReplyClass::Unusable,
+    };
+    let header_ms = retry_after_ms(headers, now_ms);
+    let problem_ms = problem.as_ref().and_then(|p| p.retry_after_ms);
+    let retry_after_ms = header_ms.max(problem_ms).map(|ms| ms.min(MAX_RETRY_AFTER_MS));
+    ClassifiedReply { class, status, problem, is_page, retry_after_ms }
+}
+
+/// True if the content type is HTML.
+pub fn is_page(headers: &HeaderMap) -> bool {
+    let media_type = text(headers, header::CONTENT_TYPE).map(|t| t.trim().to_ascii_lowercase());
+    media_type.is_some_and(|t| t.starts_with("text/html"))
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `Retry-After` in ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7. A date is compared with the
+/// server's own `Date` if there is one.
+fn retry_after_ms(headers: &HeaderMap, now_ms: Option<i64>) -> Option<u64> {
+    let value = text(headers, header::RETRY_AFTER)?.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than a number holds still mean "much later".
-        let seconds = text.parse::<i64>().unwrap_or(i64::MAX);
-        return Some(seconds.saturating_mul(1_000));
+        return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1_000));
     }
-    let at_ms = match httpdate::parse_http_date(text) {
-        Ok(at) => {
-            let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        }
+    let at_ms = date_ms(value).or_else(|| {
         // A numeric zone, as in mail: not allowed, but understood.
-        Err(_) => {
-            let parser = jiff::fmt::rfc2822::DateTimeParser::new();
-            parser.parse_timestamp(text).ok()?.as_millisecond()
-        }
-    };
-    Some(at_ms.saturating_sub(now_ms).max(0))
+        let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+        Some(parser.parse_timestamp(value).ok()?.as_millisecond())
+    })?;
+    let from_ms = text(headers, header::DATE).and_then(date_ms).or(now_ms)?;
+    Some(u64::try_from(at_ms.saturating_sub(from_ms)).unwrap_or(0))
+}
+
+/// Parses an HTTP date in any of its three formats (RFC 9110, 5.6.7), as UTC ms.
+pub fn date_ms(value: &str) -> Option<i64> {
+    let at = httpdate::parse_http_date(value.trim()).ok()?;
+    i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// Reads a reply with a small body and classifies it; the body is returned beside it.
+pub(crate) async fn read_small(
+    reply: Reply,
+    limit: usize,
+) -> Result<(ClassifiedReply, HeaderMap, Bytes), Failure> {
+    let (status, headers) = (reply.status, reply.headers.clone());
+    let body = reply.bytes(limit).await?;
+    Ok((classify(status, &headers, &body, None), headers, body))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
-    fn problem(code: &str) -> Vec<u8> {
-        format!(r#"{{"type":"about:blank#x","title":"t","status":400,"code":"{code}","detail":"because"}}"#).into_bytes()
+    const HTML: &str = "<html><body>Sign in to the Wi-Fi</body></html>";
+    const NOW_MS: i64 = 1_795_176_000_000;
+
+    fn problem(code: &str) -> String {
+        format!(
+            r#"{{"type":"about:blank#x","title":"t","status":400,"code":"{code}","detail":"because"}}"#
+        )
+    }
+    fn headers(all: &[(HeaderName, &str)]) -> HeaderMap {
+        all.iter().map(|(n, v)| (n.clone(), HeaderValue::from_str(v).unwrap())).collect()
     }
 
     #[test]
-    fn every_status_has_its_meaning() {
-        let html = b"<html><body>Sign in to the Wi-Fi</body></html>".to_vec();
-        let busy = |status, ms| Fault::Busy { status, retry_after_ms: ms };
-        let refused = |code| Fault::Refused { code, reason: "because".into() };
-        let table: Vec<(u16, Vec<u8>, Fault)> = vec![
-            (408, vec![], busy(408, None)),
-            (425, vec![], busy(425, None)),
-            (429, problem("rate_limited"), busy(429, None)),
-            (500, html.clone(), busy(500, None)),
-            (502, html.clone(), busy(502, None)),
-            (503, problem("unavailable"), busy(503, None)),
-            (507, vec![], busy(507, None)),
-            (413, problem("too_large"), Fault::TooLarge { certain: true }),
-            (413, html.clone(), Fault::TooLarge { certain: false }),
-            (401, problem("unauthenticated"), Fault::Unauthenticated),
-            (401, html.clone(), Fault::BadReply),
-            (403, problem("forbidden"), refused(ErrorCode::Forbidden)),
-            (403, html.clone(), Fault::BadReply),
-            (400, problem("invalid_request"), refused(ErrorCode::InvalidRequest)),
-            (409, problem("conflict"), refused(ErrorCode::Conflict)),
-            (422, problem("invalid_request"), refused(ErrorCode::InvalidRequest)),
-            (404, problem("not_found"), busy(404, None)),
-            (404, html.clone(), Fault::BadReply),
-            (426, problem("too_new"), Fault::TooNew),
-            (400, problem("too_new"), Fault::TooNew),
-            (400, problem("a_code_of_the_future"), Fault::BadReply),
-            (204, vec![], Fault::BadReply),
-            (302, vec![], Fault::BadReply),
-            (407, html, Fault::BadReply),
-            (511, vec![], busy(511, None)),
+    fn every_status_with_every_kind_of_body_has_its_class() {
+        use ReplyClass::*;
+        // Without a body; a problem document with this code and its class; HTML without a content type; HTML with one.
+        let table = [
+            (200, Ok, ("conflict", Ok), Ok, Ok),
+            (204, Ok, ("conflict", Ok), Ok, Ok),
+            (206, Partial, ("conflict", Partial), Partial, Partial),
+            (302, Portal, ("conflict", Portal), Portal, Portal),
+            (304, NotModified, ("conflict", NotModified), NotModified, NotModified),
+            (400, Unusable, ("invalid_request", Refused), Unusable, Portal),
+            (400, Unusable, ("too_new", TooNew), Unusable, Portal),
+            (400, Unusable, ("not_found", NotFound), Unusable, Portal),
+            (400, Unusable, ("a_code_of_the_future", Unusable), Unusable, Portal),
+            (401, Unusable, ("unauthenticated", Unauthenticated), Unusable, Portal),
+            (401, Unusable, ("bad_credentials", Unauthenticated), Unusable, Portal),
+            (403, Unusable, ("forbidden", Refused), Unusable, Portal),
+            (404, NotFound, ("not_found", NotFound), NotFound, Portal),
+            (404, NotFound, ("forbidden", NotFound), NotFound, Portal),
+            (407, Portal, ("forbidden", Portal), Portal, Portal),
+            (408, RetryLater, ("unavailable", RetryLater), RetryLater, RetryLater),
+            (409, Unusable, ("conflict", Refused), Unusable, Portal),
+            (410, NotFound, ("not_found", NotFound), NotFound, Portal),
+            (413, TooLarge, ("too_large", TooLarge), TooLarge, TooLarge),
+            (
+                415,
+                UnsupportedEncoding,
+                ("invalid_request", UnsupportedEncoding),
+                UnsupportedEncoding,
+                UnsupportedEncoding,
+            ),
+            (
+                416,
+                RangeNotSatisfiable,
+                ("invalid_request", RangeNotSatisfiable),
+                RangeNotSatisfiable,
+                RangeNotSatisfiable,
+            ),
+            (422, Unusable, ("invalid_request", Refused), Unusable, Portal),
+            (425, RetryLater, ("unavailable", RetryLater), RetryLater, RetryLater),
+            (426, Unusable, ("too_new", TooNew), Unusable, Portal),
+            (429, RetryLater, ("rate_limited", RetryLater), RetryLater, RetryLater),
+            (500, RetryLater, ("internal", RetryLater), RetryLater, RetryLater),
+            (502, RetryLater, ("unavailable", RetryLater), RetryLater, RetryLater),
+            (503, RetryLater, ("unavailable", RetryLater), RetryLater, RetryLater),
+            (507, RetryLater, ("disk_full", RetryLater), RetryLater, RetryLater),
+            (511, Portal, ("unavailable", Portal), Portal, Portal),
+            (100, Unusable, ("unavailable", Unusable), Unusable, Unusable),
         ];
-        for (status, body, expected) in table {
-            let head = Head { status, ..Head::default() };
-            assert_eq!(
-                classify(head, &body),
-                expected,
-                "{status} {}",
-                String::from_utf8_lossy(&body)
+        let page = headers(&[(header::CONTENT_TYPE, "Text/HTML; charset=utf-8")]);
+        for (status, empty, (code, told), untyped, html) in table {
+            let class = |headers: &HeaderMap, body: &str| {
+                classify(status, headers, body.as_bytes(), None).class
+            };
+            let none = HeaderMap::new();
+            let found = (
+                class(&none, ""),
+                class(&none, &problem(code)),
+                class(&none, HTML),
+                class(&page, HTML),
+                // A page is a page, whatever it holds.
+                class(&page, &problem(code)),
             );
+            assert_eq!(found, (empty, told, untyped, html, html), "{status} {code}");
         }
-        let ended = Head { status: 401, ended: true, ..Head::default() };
-        assert_eq!(classify(ended, &problem("unauthenticated")), Fault::SignedOut);
-        assert_eq!(classify(ended, b"<html>"), Fault::BadReply);
     }
 
     #[test]
     fn retry_after_in_seconds_as_a_date_and_in_nonsense() {
+        let max = Some(MAX_RETRY_AFTER_MS);
         let table = [
             ("7", Some(7_000)),
             (" 0 ", Some(0)),
@@ -190,23 +291,88 @@ mod tests {
             ("Fri, 20 Nov 2020 12:00:30 GMT", Some(0)),
             ("Friday, 20-Nov-26 12:00:30 GMT", Some(30_000)),
             ("Fri Nov 20 12:00:30 2026", Some(30_000)),
-            ("Tue Dec  1 12:00:30 2026", Some(FLOOR_CAP_MS)),
+            ("Tue Dec  1 12:00:30 2026", max),
             ("Fri, 20 Nov 2026 12:00:30 +0000", Some(30_000)),
-            ("99999999", Some(FLOOR_CAP_MS)),
-            ("99999999999999999999999", Some(FLOOR_CAP_MS)),
+            ("99999999", max),
+            ("99999999999999999999999", max),
             ("", None),
             ("+5", None),
             ("soon", None),
             ("-5", None),
         ];
         for (text, expected) in table {
-            let head = Head {
-                status: 503,
-                retry_after: Some(text),
-                now_ms: 1_795_176_000_000,
-                ended: false,
-            };
-            assert_eq!(classify(head, b"").retry_after_ms(), expected, "{text}");
+            let headers = headers(&[(header::RETRY_AFTER, text)]);
+            let found = classify(503, &headers, b"", Some(NOW_MS)).retry_after_ms;
+            assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_retry_after_date_is_compared_with_the_clock_of_the_server() {
+        let at = (header::RETRY_AFTER, "Fri, 20 Nov 2026 12:00:30 GMT");
+        let sent = (header::DATE, "Fri, 20 Nov 2026 12:00:10 GMT");
+        let wait = |all: &[_], now_ms| classify(503, &headers(all), b"", now_ms).retry_after_ms;
+        assert_eq!(wait(&[at.clone(), sent], Some(NOW_MS)), Some(20_000));
+        assert_eq!(wait(&[at.clone()], Some(NOW_MS)), Some(30_000));
+        assert_eq!(wait(&[at], None), None, "no clock to compare it with");
+    }
+
+    #[test]
+    fn the_longer_of_header_and_problem_document_counts() {
+        let wait = |header: &[_], problem_ms: u64| {
+            let body = format!(
+                r#"{{"type":"","title":"","status":429,"code":"rate_limited","retryAfterMs":{problem_ms}}}"#
+            );
+            classify(429, &headers(header), body.as_bytes(), None).retry_after_ms
+        };
+        assert_eq!(wait(&[(header::RETRY_AFTER, "7")], 9_000), Some(9_000));
+        assert_eq!(wait(&[(header::RETRY_AFTER, "7")], 2_000), Some(7_000));
+        assert_eq!(wait(&[], 2_000), Some(2_000));
+        assert_eq!(wait(&[], u64::MAX), Some(MAX_RETRY_AFTER_MS));
+    }
+
+    #[test]
+    fn the_errors_of_requests_and_of_files() {
+        let api = |status, body: &str| {
+            classify(status, &HeaderMap::new(), body.as_bytes(), None).into_error("u").code()
+        };
+        let file = |status, headers: &HeaderMap, body: &str| {
+            classify(status, headers, body.as_bytes(), None).into_file_error("u").code()
+        };
+        let (none, page) = (HeaderMap::new(), headers(&[(header::CONTENT_TYPE, "text/html")]));
+        for (status, body, as_request, as_file) in [
+            (
+                401,
+                problem("bad_credentials"),
+                ErrorCode::BadCredentials,
+                ErrorCode::Unauthenticated,
+            ),
+            (401, HTML.into(), ErrorCode::BadReply, ErrorCode::BadReply),
+            (403, problem("forbidden"), ErrorCode::Forbidden, ErrorCode::Forbidden),
+            (403, HTML.into(), ErrorCode::BadReply, ErrorCode::BadReply),
+            (404, problem("not_found"), ErrorCode::NotFound, ErrorCode::NotFound),
+            (404, String::new(), ErrorCode::BadReply, ErrorCode::NotFound),
+            (409, problem("conflict"), ErrorCode::Conflict, ErrorCode::BadReply),
+            (429, problem("rate_limited"), ErrorCode::RateLimited, ErrorCode::RateLimited),
+            (429, String::new(), ErrorCode::BadReply, ErrorCode::RateLimited),
+            (503, HTML.into(), ErrorCode::Unavailable, ErrorCode::Unavailable),
+            (302, String::new(), ErrorCode::BadReply, ErrorCode::BadReply),
+        ] {
+            assert_eq!((api(status, &body), file(status, &none, &body)), (as_request, as_file));
+        }
+        assert_eq!(file(404, &page, HTML), ErrorCode::BadReply);
+        assert_eq!(file(503, &page, HTML), ErrorCode::Unavailable);
+    }
+
+    #[test]
+    fn dates_in_three_forms() {
+        for form in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(date_ms(form), Some(784_111_777_000), "{form}");
+        }
+        assert_eq!(date_ms("0"), None);
     }
 }

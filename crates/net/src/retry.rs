@@ -1,5 +1,71 @@
-//! Decorrelated jitter: each wait is random between the base and three times the last one, so that a thousand devices that lost the same
-//! server do not come back in step (Brooker, "Exponential Backoff And Jitter").
+//! When a failed request is tried again: one policy for sync and downloads.
+//!
+//! The waits have decorrelated jitter: each is random between the base and three times the last one, so that a thousand devices that lost
+//! the same server do not come back at the same time (Brooker, "Exponential Backoff And Jitter").
+
+use crate::reply::MAX_RETRY_AFTER_MS;
+
+/// What makes the next attempt begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// A change of the environment (network, sign-in, free space), or the next wait.
+    OnChange,
+    /// The next wait, and nothing else: a server that is asked more often recovers no sooner.
+    Backoff,
+    /// The next wait, which is no shorter than this `Retry-After` in ms; at most an hour of it is followed.
+    After(u64),
+    /// Only the user.
+    ByUser,
+}
+
+impl Retry {
+    /// True if a change of the environment begins the next attempt at once.
+    pub fn is_on_change(self) -> bool {
+        self == Self::OnChange
+    }
+}
+
+/// Counts the attempts of one task and returns the waits between them.
+#[derive(Debug, Clone)]
+pub struct RetryPolicy {
+    backoff: Backoff,
+    max_on_change_ms: i64,
+}
+
+impl RetryPolicy {
+    /// `seed` for the jitter.
+    pub fn new(seed: u64) -> Self {
+        Self { backoff: Backoff::new(seed), max_on_change_ms: Backoff::CAP_MS }
+    }
+    /// Sets the longest wait for `Retry::OnChange`: not every change of the network is reported.
+    #[must_use]
+    pub fn max_on_change_ms(mut self, ms: i64) -> Self {
+        self.max_on_change_ms = ms;
+        self
+    }
+    /// Returns the wait before the next attempt, in ms. `None`: only the user begins it.
+    pub fn next_wait(&mut self, retry: Retry) -> Option<i64> {
+        match retry {
+            Retry::OnChange => Some(self.next_backoff().min(self.max_on_change_ms)),
+            Retry::Backoff => Some(self.next_backoff()),
+            Retry::After(ms) => Some(self.next_after(Some(ms))),
+            Retry::ByUser => None,
+        }
+    }
+    /// Returns the wait for `Retry::Backoff`.
+    pub fn next_backoff(&mut self) -> i64 {
+        self.backoff.next_wait()
+    }
+    /// Returns the wait for `Retry::After`, or for `Retry::Backoff` if the server said nothing.
+    pub fn next_after(&mut self, retry_after_ms: Option<u64>) -> i64 {
+        let told_ms = retry_after_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
+        self.next_backoff().max(i64::try_from(told_ms).unwrap_or(i64::MAX))
+    }
+    /// Begins with short waits again: an attempt made progress, the environment changed, or the user asked.
+    pub fn reset(&mut self) {
+        self.backoff.reset();
+    }
+}
 
 /// Waits from 1 s to 15 min. The random numbers come from a seed, so that a run can be repeated.
 #[derive(Debug, Clone)]
@@ -22,7 +88,7 @@ impl Backoff {
             Self::BASE_MS + (self.random() % (most - Self::BASE_MS + 1).unsigned_abs()) as i64;
         self.last_ms
     }
-    /// It works again, or a person says "now".
+    /// Begins with short waits again.
     pub fn reset(&mut self) {
         self.last_ms = Self::BASE_MS;
     }
@@ -59,5 +125,39 @@ mod tests {
     fn two_devices_do_not_wait_in_step() {
         let (mut a, mut b) = (Backoff::new(1), Backoff::new(2));
         assert!((0..10).any(|_| a.next_wait() != b.next_wait()));
+    }
+
+    #[test]
+    fn each_kind_of_retry_has_its_wait() {
+        let longest = |retry, max_ms| {
+            let mut policy = RetryPolicy::new(7).max_on_change_ms(max_ms);
+            let waits: Option<Vec<i64>> = (0..60).map(|_| policy.next_wait(retry)).collect();
+            waits.map(|waits| (waits.iter().min().copied(), waits.iter().max().copied()))
+        };
+        let backoff = longest(Retry::Backoff, i64::MAX).unwrap();
+        assert!(backoff.1 > Some(120_000), "{backoff:?}");
+        assert_eq!(longest(Retry::OnChange, i64::MAX), Some(backoff));
+        assert_eq!(longest(Retry::OnChange, 120_000), Some((backoff.0, Some(120_000))));
+        assert_eq!(longest(Retry::After(0), 0), Some(backoff));
+        assert_eq!(longest(Retry::After(60_000), 0), Some((Some(60_000), backoff.1)));
+        let hour = Some(MAX_RETRY_AFTER_MS as i64);
+        assert_eq!(longest(Retry::After(u64::MAX), 0), Some((hour, hour)));
+        assert_eq!(longest(Retry::ByUser, 0), None);
+    }
+
+    #[test]
+    fn only_a_change_ends_a_wait_for_a_change() {
+        let all = [Retry::OnChange, Retry::Backoff, Retry::After(1), Retry::ByUser];
+        assert_eq!(all.map(Retry::is_on_change), [true, false, false, false]);
+    }
+
+    #[test]
+    fn after_a_reset_waits_are_short_again() {
+        let mut policy = RetryPolicy::new(3);
+        (0..60).for_each(|_| {
+            policy.next_wait(Retry::Backoff);
+        });
+        policy.reset();
+        assert!(policy.next_wait(Retry::Backoff).unwrap() <= 3 * Backoff::BASE_MS);
     }
 }

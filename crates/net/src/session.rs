@@ -18,7 +18,10 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use crate::{Error, Failure, FailureKind, Http, Reply, Request, Result};
+use crate::{
+    Error, Failure, FailureKind, Http, Reply, Request, Result,
+    reply::{ReplyClass, read_small},
+};
 
 /// Small secrets by name. Calls may block for a few seconds: not on the threads that serve everybody.
 pub trait SecretStore: Send + Sync + 'static {
@@ -252,8 +255,8 @@ impl Shared {
         let request = Request::post_json(&url, &body)
             .map_err(|e| Failure::new(FailureKind::Request, e.to_string()))?;
         let reply = self.http.send(request).await?;
-        let (reply, body) = whole(reply).await?;
-        match reply.status {
+        let (classified, headers, body) = read_small(reply, LIMIT).await?;
+        match classified.status {
             200..=299 => {
                 let strange = |_| {
                     Failure::new(
@@ -275,7 +278,7 @@ impl Shared {
                 *state = State::Have(tokens);
                 Ok(Refreshed::Fresh(access))
             }
-            401 | 403 if is_problem(&body) => {
+            401 | 403 if classified.problem.is_some() => {
                 tracing::info!("the session ended: sign in again");
                 *state = State::Ended;
                 if let Err(e) = self.forget().await {
@@ -284,7 +287,7 @@ impl Shared {
                 self.ended.send_replace(true);
                 Ok(Refreshed::Ended)
             }
-            _ => Ok(Refreshed::Fault(reply)),
+            status => Ok(Refreshed::Fault(of_bytes(status, headers, body))),
         }
     }
 }
@@ -305,8 +308,9 @@ impl Http for Session {
         if reply.status != 401 {
             return Ok(reply);
         }
-        let (reply, body) = whole(reply).await?;
-        if !is_problem(&body) {
+        let (classified, headers, body) = read_small(reply, LIMIT).await?;
+        let reply = of_bytes(classified.status, headers, body);
+        if classified.class != ReplyClass::Unauthenticated {
             return Ok(reply);
         }
         match self.refresh(access).await? {
@@ -326,19 +330,8 @@ fn with_token(request: &Request, access: &str) -> Request {
     request
 }
 
-/// Reads a small body whole and puts it back.
-async fn whole(reply: Reply) -> Result<(Reply, Bytes), Failure> {
-    let (status, headers) = (reply.status, reply.headers.clone());
-    let body = reply.bytes(LIMIT).await?;
-    Ok((of_bytes(status, headers, body.clone()), body))
-}
-
 fn of_bytes(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
     Reply { status, headers, body: Box::pin(stream::iter([Ok(body)])) }
-}
-
-fn is_problem(body: &[u8]) -> bool {
-    serde_json::from_slice::<Problem>(body).is_ok()
 }
 
 fn unreadable(e: Error) -> Failure {

@@ -18,12 +18,11 @@ use std::{
 
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
-use carrel_net::reply::Fault;
 use carrel_system::IdGen;
 use futures_util::{StreamExt, future::join};
 
 use crate::{
-    Event, Instruction, Machine, Phase, Result, Transport, batch,
+    Event, Fault, Instruction, Machine, Phase, Result, Transport, batch,
     batch::BatchOutcome,
     machine::{Lane, Pushed},
     outbound::Outbound,

@@ -15,6 +15,7 @@
 
 mod batch;
 mod engine;
+mod fault;
 pub mod machine;
 mod outbound;
 mod pull;
@@ -24,6 +25,7 @@ mod transport;
 
 pub use carrel_learning::{Error, Result};
 pub use engine::Engine;
+pub use fault::Fault;
 pub use machine::{Event, Instruction, Machine, Phase};
 pub use receipts::{Receipt, ReceiptState, Receipts};
 pub use scheduler::{Status, Sync};

@@ -30,7 +30,9 @@
 //! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
 
 use carrel_model::{ErrorCode, lattice::RowKey, wire::MAX_PUSH_ITEMS};
-use carrel_net::{Backoff, reply::Fault};
+use carrel_net::RetryPolicy;
+
+use crate::Fault;
 
 /// After the first local change, so that what follows goes along.
 pub const DEBOUNCE_MS: i64 = 1_000;
@@ -204,7 +206,7 @@ struct LaneState {
     again: bool,
     /// A tap or a new network came while it was running: if it fails now, it does not wait once.
     urgent: bool,
-    backoff: Backoff,
+    retry: RetryPolicy,
     /// Rounds in a row that succeeded without moving anything.
     stalls: u32,
     /// Rounds begun since `minute_began`.
@@ -220,7 +222,7 @@ impl LaneState {
             doing: Doing::Idle,
             again: false,
             urgent: false,
-            backoff: Backoff::new(seed),
+            retry: RetryPolicy::new(seed),
             stalls: 0,
             rounds: 0,
             minute_began: 0,
@@ -229,7 +231,7 @@ impl LaneState {
     }
     /// As soon as possible, whatever it waits for.
     fn now(&mut self, now: i64) {
-        self.backoff.reset();
+        self.retry.reset();
         self.stalls = 0;
         self.fault = None;
         match self.doing {
@@ -249,7 +251,7 @@ impl LaneState {
     /// A round ended well. One that moved nothing is not taken as a sign that all is well.
     fn worked(&mut self, moved: bool) {
         if moved {
-            self.backoff.reset();
+            self.retry.reset();
             self.stalls = 0;
         }
         self.fault = None;
@@ -265,7 +267,7 @@ impl LaneState {
         if self.stalls == 1 {
             self.doing = Doing::Due(now + first_ms);
         } else {
-            let wait = self.backoff.next_wait();
+            let wait = self.retry.next_backoff();
             self.wait_until(now + wait);
         }
     }
@@ -281,7 +283,7 @@ impl LaneState {
             (self.urgent, self.doing) = (false, Doing::Due(now));
             return;
         }
-        let wait = self.backoff.next_wait().max(fault.retry_after_ms().unwrap_or(0));
+        let wait = self.retry.next_after(fault.retry_after_ms());
         self.again = false;
         self.doing = Doing::Waiting(now + wait);
         self.fault = Some(fault);
@@ -332,14 +334,14 @@ pub struct Machine {
     pulls_news: bool,
     /// Pulls in a row that news began and that moved nothing, and the waits after them.
     empty_news: u32,
-    news_backoff: Backoff,
+    news_retry: RetryPolicy,
     /// News begin no pull before this time.
     no_news_before: i64,
     /// Neither push nor pull begins before this time.
     not_before: i64,
     /// When the epoch changed last, and the waits after further changes.
     epoch_changed: Option<i64>,
-    epoch_backoff: Backoff,
+    epoch_retry: RetryPolicy,
     listens: bool,
     /// The number of the stream that was opened last.
     stream: u64,
@@ -362,11 +364,11 @@ impl Machine {
             has_news: false,
             pulls_news: false,
             empty_news: 0,
-            news_backoff: Backoff::new(seed ^ 0x6666),
+            news_retry: RetryPolicy::new(seed ^ 0x6666),
             no_news_before: i64::MIN,
             not_before: i64::MIN,
             epoch_changed: None,
-            epoch_backoff: Backoff::new(seed ^ 0x3333),
+            epoch_retry: RetryPolicy::new(seed ^ 0x3333),
             listens,
             stream: 0,
             stream_opened: None,
@@ -412,7 +414,7 @@ impl Machine {
             Event::ListenEnded { fault: Fault::SignedOut, .. } => self.sign_out(&mut out),
             Event::ListenEnded { fault, .. } => {
                 if self.stream_opened.take().is_some_and(|at| now - at >= STREAM_WORKED_MS) {
-                    self.listen.backoff.reset();
+                    self.listen.retry.reset();
                 }
                 self.listen.failed(now, fault);
             }
@@ -539,10 +541,10 @@ impl Machine {
         let first = self.epoch_changed.is_none_or(|at| now - at >= EPOCH_CALM_MS);
         self.epoch_changed = Some(now);
         if first {
-            self.epoch_backoff.reset();
+            self.epoch_retry.reset();
             return false;
         }
-        self.not_before = now + self.epoch_backoff.next_wait();
+        self.not_before = now + self.epoch_retry.next_backoff();
         true
     }
 
@@ -615,11 +617,11 @@ impl Machine {
         if moved {
             self.empty_news = 0;
             self.no_news_before = i64::MIN;
-            self.news_backoff.reset();
+            self.news_retry.reset();
         } else if self.pulls_news {
             self.empty_news += 1;
             if self.empty_news > 1 {
-                self.no_news_before = now + self.news_backoff.next_wait();
+                self.no_news_before = now + self.news_retry.next_backoff();
             }
         }
         if done.other_epoch && self.epoch_changed(now) {

@@ -9,7 +9,6 @@ use std::{
 
 use carrel_learning::store::{Store, outbox};
 use carrel_model::{lattice::RowKey, wire::PushReply};
-use carrel_net::reply::Fault;
 use carrel_system::IdGen;
 use futures_util::{
     FutureExt, StreamExt,
@@ -17,7 +16,7 @@ use futures_util::{
 };
 
 use crate::{
-    Error, Result, Transport, batch,
+    Error, Fault, Result, Transport, batch,
     batch::{Batch, BatchOutcome},
     transport::Parcel,
 };

@@ -11,14 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use carrel_model::wire::{Meta, PullReply, PushReply, PushRequest, SYNC_VERSION};
-use carrel_net::{
-    Http, Reply, Request, Session,
-    reply::{Fault, Head, classify},
-};
+use carrel_net::{Http, Reply, Request, Session, reply::ClassifiedReply};
 use carrel_system::Clock;
 use futures_util::future::{Either, select};
 use http::{HeaderName, HeaderValue, Method, header};
 use serde::de::DeserializeOwned;
+
+use crate::Fault;
 
 /// 2,000 results with a reason each are smaller.
 const PUSH_REPLY: usize = 1024 * 1024;
@@ -196,20 +195,9 @@ impl Transport {
         if status == 200 {
             return Ok(reply.bytes(limit).await?);
         }
-        let retry_after = reply.header(header::RETRY_AFTER).map(str::to_owned);
-        // A fault whose explanation breaks off is still that fault.
-        let body = reply.bytes(SMALL).await.unwrap_or_default();
-        if status == 415 {
-            return Err(Fault::Unpackable);
-        }
-        let ended = self.session.as_ref().is_some_and(Session::is_ended);
-        let head = Head {
-            status,
-            retry_after: retry_after.as_deref(),
-            now_ms: self.clock.now_ms(),
-            ended,
-        };
-        let fault = classify(head, &body);
+        let reply = ClassifiedReply::read(reply, Some(self.clock.now_ms())).await;
+        let is_ended = self.session.as_ref().is_some_and(Session::is_ended);
+        let fault = Fault::of(reply, is_ended);
         tracing::debug!(http.status = status, sync.fault = ?fault, "the server did not do it");
         Err(fault)
     }

@@ -102,9 +102,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a 500 settles the batch",
-        file: "crates/net/src/reply.rs",
-        good: "(408 | 425 | 429 | 500..=599, problem) => busy(&problem),",
-        bad: "(500, _) => Fault::Refused { code: ErrorCode::InvalidRequest, reason: \"500\".into() },\n        (408 | 425 | 429 | 500..=599, problem) => busy(&problem),",
+        file: "crates/sync/src/fault.rs",
+        good: "(ReplyClass::RetryLater, _) => busy(&reply),",
+        bad: "(ReplyClass::RetryLater, _) if reply.status == 500 => Self::Refused { code: ErrorCode::InvalidRequest, reason: \"500\".into() },\n            (ReplyClass::RetryLater, _) => busy(&reply),",
         tests: &[
             "-p",
             "carrel-client",
@@ -231,8 +231,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "Retry-After ends with any change",
         file: "crates/content/src/download/run.rs",
-        good: "Wait::World if world.changed()",
-        bad: "_ if world.changed()",
+        good: "!stop.retry.is_on_change() || world.changed()",
+        bad: "world.changed()",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {

@@ -143,8 +143,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "client 5: a reply with the whole restarts a partial file",
         file: "crates/content/src/fetch/mod.rs",
-        good: "        let (reply, length) = reply::check(",
-        bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.restart()?;\n        }\n        let (reply, length) = reply::check(",
+        good: "        let (reply, length) =",
+        bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.restart()?;\n        }\n        let (reply, length) =",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(hostile)"],
     },
     Fault {
@@ -302,8 +302,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "client 12: every new epoch is followed at once",
         file: "crates/sync/src/machine.rs",
-        good: "        if first {\n            self.epoch_backoff.reset();",
-        bad: "        if first || now > i64::MIN {\n            self.epoch_backoff.reset();",
+        good: "        if first {\n            self.epoch_retry.reset();",
+        bad: "        if first || now > i64::MIN {\n            self.epoch_retry.reset();",
         tests: &[
             "-p",
             "carrel-client",
@@ -404,8 +404,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "client 15: a busy store is called a full disk",
         file: "crates/content/src/download/stop.rs",
-        good: "Error::Storage(_) => paused(Reason::Storage, Wait::Turn),",
-        bad: "Error::Storage(_) => paused(Reason::DiskFull, Wait::World),",
+        good: "Error::Storage(_) => paused(Reason::Storage, Retry::Backoff),",
+        bad: "Error::Storage(_) => paused(Reason::DiskFull, Retry::OnChange),",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(every_error_has_its_reason)"],
     },
     Fault {
@@ -498,8 +498,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "client 15: a Retry-After with a date of RFC 850 or asctime is not read",
         file: "crates/net/src/reply.rs",
-        good: "httpdate::parse_http_date(text)",
-        bad: "httpdate::parse_http_date(if text.ends_with(\"GMT\") && !text.contains('-') { text } else { \"\" })",
+        good: "httpdate::parse_http_date(value.trim())",
+        bad: "httpdate::parse_http_date(if value.ends_with(\"GMT\") && !value.contains('-') { value } else { \"\" })",
         tests: &["-p", "carrel-net", "--lib", "-E", "test(retry_after)"],
     },
     Fault {

@@ -1,14 +1,11 @@
 //! Finding a server and asking it for tokens: what is done before there is a session.
 
-use carrel_model::{
-    ErrorCode,
-    wire::{
-        AdoptRequest, LoginRequest, LogoutRequest, Meta, Problem, RegisterRequest, TokenReply,
-        identity_text,
-    },
+use carrel_model::wire::{
+    AdoptRequest, LoginRequest, LogoutRequest, Meta, RegisterRequest, TokenReply, identity_text,
 };
-use carrel_net::{Error, Failure, Http, Reply, Request, Result};
+use carrel_net::{Error, Failure, Http, Reply, Request, Result, reply::ClassifiedReply};
 use carrel_system::{Clock, IdGen};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use http::header;
 use serde::{Serialize, de::DeserializeOwned};
 use url::{Host, Url};
@@ -157,14 +154,7 @@ fn is_signed(key: &str, proof: &str, text: &str) -> bool {
 }
 
 fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(bytes)
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// The description of the server, and its address: one redirect is followed if it leads to the same route, as from http to https.
@@ -247,28 +237,7 @@ async fn read<T: DeserializeOwned>(url: &str, reply: Reply) -> Result<T> {
 
 /// The error that a reply stands for. One without problem details is not from a Carrel server.
 async fn error_of(url: &str, reply: Reply) -> Error {
-    let status = reply.status;
-    match reply.bytes(LIMIT).await {
-        Err(f) => named(url, f),
-        Ok(bytes) => match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(p) => Error::Server {
-                status,
-                code: p.code,
-                detail: p.detail,
-                retry_after_ms: p.retry_after_ms,
-            },
-            Err(_) if status >= 500 => Error::Server {
-                status,
-                code: ErrorCode::Unavailable,
-                detail: "the server or its proxy has a fault".into(),
-                retry_after_ms: None,
-            },
-            Err(_) => Error::BadReply {
-                url: url.to_owned(),
-                problem: format!("status {status}, and not from a Carrel server"),
-            },
-        },
-    }
+    ClassifiedReply::read(reply, None).await.into_error(url)
 }
 
 fn named(url: &str, failure: Failure) -> Error {

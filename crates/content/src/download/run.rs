@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use carrel_model::ItemId;
-use carrel_net::Backoff;
+use carrel_net::{Retry, RetryPolicy};
 use carrel_sqlite::Change;
 use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
@@ -21,7 +21,7 @@ use crate::{
         meter::Meter,
         queue,
         rules::PolicyInput,
-        stop::{Stop, Wait},
+        stop::Stop,
         work,
         work::{Done, Halt},
     },
@@ -132,8 +132,8 @@ impl Downloads {
         let mut world = self.inner.world.subscribe();
         // Another device of the same class waits other times.
         let seed = blake3::hash(format!("{}{}", library.account(), run.wish.name()).as_bytes());
-        let mut backoff =
-            Backoff::new(u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default()));
+        let seed = u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default());
+        let mut policy = RetryPolicy::new(seed).max_on_change_ms(OFFLINE_MOST_MS);
         loop {
             let before = run.received.load(Ordering::Relaxed);
             let (stop, held) = match self.attempt(run, &mut world).await {
@@ -145,7 +145,7 @@ impl Downloads {
                 },
                 Err(Halt::Changed) => continue,
                 Err(Halt::Held(reason)) => {
-                    (Stop { phase: Phase::Paused, reason, wait: Wait::World }, true)
+                    (Stop { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
                 }
                 // Paused or removed in the moment before it was to be noted as running.
                 Err(Halt::Failed(Error::Cancelled)) => return,
@@ -155,25 +155,17 @@ impl Downloads {
                 }
             };
             if run.received.load(Ordering::Relaxed) >= before + WORKED {
-                backoff.reset();
+                policy.reset();
             }
-            let wait_ms = match stop.wait {
-                Wait::Person => None,
-                // The rules change, or they do not.
-                Wait::World if held => None,
-                Wait::World => Some(backoff.next_wait().min(OFFLINE_MOST_MS)),
-                Wait::Turn => Some(backoff.next_wait()),
-                Wait::Told(ms) => {
-                    Some(backoff.next_wait().max(i64::try_from(ms).unwrap_or(i64::MAX)))
-                }
-            };
+            // What the rules forbid is allowed only when they, or what they depend on, change.
+            let wait_ms = if held { None } else { policy.next_wait(stop.retry) };
             *lock(&run.retry_at_ms) = wait_ms.map(|ms| library.clock().now_ms().saturating_add(ms));
             self.note(run, &stop);
-            if stop.wait == Wait::Person {
+            if stop.retry == Retry::ByUser {
                 return;
             }
             if self.wait(run, &stop, wait_ms, &mut world).await {
-                backoff.reset();
+                policy.reset();
             }
             *lock(&run.retry_at_ms) = None;
         }
@@ -223,10 +215,8 @@ impl Downloads {
             }
         };
         let changed = async {
-            match stop.wait {
-                Wait::World if world.changed().await.is_ok() => {}
-                // A server that is asked more often does not get well sooner.
-                _ => std::future::pending().await,
+            if !stop.retry.is_on_change() || world.changed().await.is_err() {
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use carrel_model::{BlobHash, ErrorCode, wire};
-use carrel_net::{Error as Net, Reply, Request, reply::seconds_or_date};
+use carrel_model::{BlobHash, ErrorCode};
+use carrel_net::{Error as Net, Reply, Request, reply::ClassifiedReply};
 use http::header;
 
 use super::BlobRequest;
@@ -11,8 +11,6 @@ use crate::{Error, Result};
 
 /// Until the head of an answer, and between two pieces of a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// No honest problem details are longer.
-const MAX_PROBLEM: usize = 64 * 1024;
 const PAGE: &str = "a page: is this network's sign-in page in between?";
 
 /// Why one attempt ended.
@@ -164,33 +162,9 @@ fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
 }
 
-/// What a reply without bytes means.
+/// The error for a reply without bytes of the blob.
 async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
-    let status = reply.status;
-    let told = reply.header(header::RETRY_AFTER).and_then(|t| seconds_or_date(t, now_ms));
-    let page = is_page(&reply);
-    let problem = match reply.bytes(MAX_PROBLEM).await {
-        Ok(body) => serde_json::from_slice::<wire::Problem>(&body).ok(),
-        Err(_) => None,
-    };
-    let code = |otherwise| problem.as_ref().map_or(otherwise, |p| p.code);
-    let server = |code| Net::Server {
-        status,
-        code,
-        detail: problem.as_ref().map_or_else(|| url.to_owned(), |p| p.detail.clone()),
-        retry_after_ms: told
-            .map(i64::unsigned_abs)
-            .max(problem.as_ref().and_then(|p| p.retry_after_ms)),
-    };
-    match status {
-        // Only problem details of the server end a session or refuse a learner.
-        401 if problem.is_some() => Net::Unauthenticated.into(),
-        403 if problem.is_some() => server(code(ErrorCode::Forbidden)).into(),
-        404 | 410 if !page => server(code(ErrorCode::NotFound)).into(),
-        408 | 425 | 429 => server(code(ErrorCode::RateLimited)).into(),
-        500.. => server(code(ErrorCode::Unavailable)).into(),
-        _ => bad(url, &format!("status {status}: is this network's sign-in page in between?")),
-    }
+    ClassifiedReply::read(reply, Some(now_ms)).await.into_file_error(url).into()
 }
 
 /// The error for an answer that no Carrel server sends.

@@ -5,9 +5,8 @@ use carrel_model::{
     lattice::{RowKey, RowType},
     wire::MAX_PUSH_ITEMS,
 };
-use carrel_net::reply::Fault;
 use carrel_sync::{
-    Event, Instruction, Machine, Phase,
+    Event, Fault, Instruction, Machine, Phase,
     machine::{DEBOUNCE_MS, Lane, MAX_ROUNDS, POLL_MS, PULL_ROWS, Pulled, Pushed},
 };
 
@@ -23,7 +22,7 @@ fn pull() -> Instruction {
     Instruction::Pull { limit: PULL_ROWS }
 }
 fn busy(status: u16, seconds: Option<i64>) -> Fault {
-    Fault::Busy { status, retry_after_ms: seconds.map(|s| s * 1_000) }
+    Fault::Busy { status, retry_after_ms: seconds.map(|s: i64| s.unsigned_abs() * 1_000) }
 }
 fn refused() -> Fault {
     Fault::Refused { code: ErrorCode::InvalidRequest, reason: "no".into() }

@@ -1,0 +1,149 @@
+//! What a failed request means for sync.
+
+use carrel_model::ErrorCode;
+use carrel_net::{
+    Failure, FailureKind,
+    reply::{ClassifiedReply, ReplyClass},
+};
+
+/// Why a push, a pull or the event stream did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// No network, no server, or no complete reply in time.
+    Offline,
+    /// The server cannot do it now: 408, 425, 429, 5xx. Not before `retry_after_ms`.
+    Busy { status: u16, retry_after_ms: Option<u64> },
+    /// 413: halve the batch. `certain`: the server itself says it, and not a proxy before it.
+    TooLarge { certain: bool },
+    /// Another 4xx of the server: something in the batch, or the batch as a whole.
+    Refused { code: ErrorCode, reason: String },
+    /// A reply that no Carrel server sends.
+    BadReply,
+    /// The server does not speak this protocol: the app must be updated.
+    TooNew,
+    /// A 401 although the session is alive: tried again like any passing fault.
+    Unauthenticated,
+    /// The session is over.
+    SignedOut,
+    /// 415: the server does not accept compressed bodies. The transport sends it again uncompressed.
+    Unpackable,
+}
+
+impl Fault {
+    /// The meaning of a reply whose status is not 200. `is_ended`: the session is over.
+    pub fn of(reply: ClassifiedReply, is_ended: bool) -> Self {
+        let busy = |reply: &ClassifiedReply| Self::Busy {
+            status: reply.status,
+            retry_after_ms: reply.retry_after_ms,
+        };
+        match (reply.class, &reply.problem) {
+            (ReplyClass::RetryLater, _) => busy(&reply),
+            (ReplyClass::Portal, _) if reply.status >= 500 => busy(&reply),
+            (ReplyClass::TooLarge, problem) => Self::TooLarge { certain: problem.is_some() },
+            (ReplyClass::UnsupportedEncoding, _) => Self::Unpackable,
+            (ReplyClass::Unauthenticated, _) if is_ended => Self::SignedOut,
+            (ReplyClass::Unauthenticated, _) => Self::Unauthenticated,
+            (ReplyClass::TooNew, _) => Self::TooNew,
+            // The route itself is missing: no row causes that.
+            (ReplyClass::NotFound, Some(p)) if p.code == ErrorCode::NotFound => busy(&reply),
+            (
+                ReplyClass::NotFound | ReplyClass::Refused | ReplyClass::RangeNotSatisfiable,
+                Some(p),
+            ) => {
+                let reason = if p.detail.is_empty() { &p.title } else { &p.detail };
+                Self::Refused { code: p.code, reason: reason.clone() }
+            }
+            _ => Self::BadReply,
+        }
+    }
+    /// For the UI.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Offline => ErrorCode::Offline,
+            Self::Busy { status: 429, .. } => ErrorCode::RateLimited,
+            Self::Busy { .. } => ErrorCode::Unavailable,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::Refused { code, .. } => *code,
+            Self::BadReply | Self::Unpackable => ErrorCode::BadReply,
+            Self::TooNew => ErrorCode::TooNew,
+            Self::Unauthenticated | Self::SignedOut => ErrorCode::Unauthenticated,
+        }
+    }
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Busy { retry_after_ms, .. } => *retry_after_ms,
+            _ => None,
+        }
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(f: Failure) -> Self {
+        match f.kind {
+            FailureKind::Connect
+            | FailureKind::Timeout
+            | FailureKind::Broken
+            | FailureKind::Request => Self::Offline,
+            FailureKind::TooLarge | FailureKind::Decode => Self::BadReply,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carrel_net::reply::classify;
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn problem(code: &str) -> Vec<u8> {
+        format!(
+            r#"{{"type":"about:blank#x","title":"t","status":400,"code":"{code}","detail":"because"}}"#
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let html = b"<html><body>Sign in to the Wi-Fi</body></html>".to_vec();
+        let busy = |status, ms| Fault::Busy { status, retry_after_ms: ms };
+        let refused = |code| Fault::Refused { code, reason: "because".into() };
+        let table: Vec<(u16, Vec<u8>, Fault)> = vec![
+            (408, vec![], busy(408, None)),
+            (425, vec![], busy(425, None)),
+            (429, problem("rate_limited"), busy(429, None)),
+            (500, html.clone(), busy(500, None)),
+            (502, html.clone(), busy(502, None)),
+            (503, problem("unavailable"), busy(503, None)),
+            (507, vec![], busy(507, None)),
+            (413, problem("too_large"), Fault::TooLarge { certain: true }),
+            (413, html.clone(), Fault::TooLarge { certain: false }),
+            (415, vec![], Fault::Unpackable),
+            (401, problem("unauthenticated"), Fault::Unauthenticated),
+            (401, html.clone(), Fault::BadReply),
+            (403, problem("forbidden"), refused(ErrorCode::Forbidden)),
+            (403, html.clone(), Fault::BadReply),
+            (400, problem("invalid_request"), refused(ErrorCode::InvalidRequest)),
+            (409, problem("conflict"), refused(ErrorCode::Conflict)),
+            (422, problem("invalid_request"), refused(ErrorCode::InvalidRequest)),
+            (404, problem("not_found"), busy(404, None)),
+            (404, html.clone(), Fault::BadReply),
+            (426, problem("too_new"), Fault::TooNew),
+            (400, problem("too_new"), Fault::TooNew),
+            (400, problem("a_code_of_the_future"), Fault::BadReply),
+            (204, vec![], Fault::BadReply),
+            (302, vec![], Fault::BadReply),
+            (407, html, Fault::BadReply),
+            (511, vec![], busy(511, None)),
+        ];
+        let fault = |status, body: &[u8], is_ended| {
+            Fault::of(classify(status, &HeaderMap::new(), body, None), is_ended)
+        };
+        for (status, body, expected) in table {
+            let text = String::from_utf8_lossy(&body);
+            assert_eq!(fault(status, &body, false), expected, "{status} {text}");
+        }
+        assert_eq!(fault(401, &problem("unauthenticated"), true), Fault::SignedOut);
+        assert_eq!(fault(401, b"<html>", true), Fault::BadReply);
+    }
+}
