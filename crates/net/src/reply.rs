@@ -313,7 +313,7 @@ mod tests {
         let sent = (header::DATE, "Fri, 20 Nov 2026 12:00:10 GMT");
         let wait = |all: &[_], now_ms| classify(503, &headers(all), b"", now_ms).retry_after_ms;
         assert_eq!(wait(&[at.clone(), sent], Some(NOW_MS)), Some(20_000));
-        assert_eq!(wait(&[at.clone()], Some(NOW_MS)), Some(30_000));
+        assert_eq!(wait(std::slice::from_ref(&at), Some(NOW_MS)), Some(30_000));
         assert_eq!(wait(&[at], None), None, "no clock to compare it with");
     }
 

@@ -335,7 +335,7 @@ impl Transfer<'_, '_> {
         let mut skipped = 0;
         let mut writer = Writer::new(part, clock.monotonic_ms());
         let begun = writer.len();
-        let mut checked = begun;
+        let (mut checked, mut is_endless) = (begun, false);
         while let Some(piece) = reply.body.next().await {
             let mut piece = piece.map_err(|f| match f.kind {
                 FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(url, &f.message)),
@@ -355,6 +355,10 @@ impl Transfer<'_, '_> {
                 });
             }
             skipped += seen.len() as u64;
+            if total.is_none() && writer.len() + piece.len() as u64 > MAX_BLOB {
+                is_endless = true;
+                break;
+            }
             // What is sent beyond the end is ignored.
             let room = total.unwrap_or(MAX_BLOB).saturating_sub(writer.len());
             piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
@@ -376,6 +380,14 @@ impl Transfer<'_, '_> {
         }
         writer.flush()?;
         let here = writer.len();
+        drop(writer);
+        if is_endless {
+            match self.mark.take() {
+                Some(mark) => part.rewind(mark)?,
+                None => part.restart()?,
+            }
+            return Err(Problem::Final(reply::bad(url, "it is longer than any blob")));
+        }
         let Some(total) = total else {
             // Nothing told the length: the end of the body is the end of the blob, and the hash decides.
             self.total = Some(here);
