@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything this crate reports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No answer, or one that is of no use.
+    /// The network or the server failed, or the reply cannot be used.
     #[error(transparent)]
     Net(#[from] carrel_net::Error),
     /// The server does not have it.

@@ -49,7 +49,7 @@ impl Config {
 pub struct Settings {
     /// The name of the school or library.
     pub name: String,
-    /// The address that the start page shows, such as `http://192.168.1.4:7300`. Empty: the one that the browser used.
+    /// The address that the start page shows, such as `http://192.168.1.4:7300`. If it is empty, the page shows the `Host` of the request.
     pub address: String,
     /// Anybody who reaches the server may make an account.
     pub registration_open: bool,

@@ -247,6 +247,8 @@ impl Transfer<'_, '_> {
         }
         (self.options.corrected)(-signed(all - part.len()));
         self.whole = !part.is_empty();
+        // A length that a wrong reply told is not kept.
+        self.total = self.blob.size;
         self.wrong += 1;
         if self.wrong >= self.options.attempts.max(1 + u32::from(resumed)) {
             return Err(reply::corrupt(self.blob.hash));

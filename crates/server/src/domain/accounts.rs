@@ -116,7 +116,8 @@ fn recreate(
     Ok(account)
 }
 
-/// The account that signs in with this id: itself, the one that adopted it, or the one that its certificate proves.
+/// Finds the account for this id: the account itself, the account that adopted it, or the account that its
+/// certificate proves.
 pub(super) fn of_token(
     tx: &dyn Tx,
     id: UserId,

@@ -297,7 +297,7 @@ fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
     (score.points, score.max_points)
 }
 
-/// Thousandths of a point for one answer; nothing for one that cannot be read.
+/// Returns the points for one answer, in thousandths; 0 if the answer cannot be read.
 fn score_one(question: &Question, value: &str) -> i64 {
     serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
 }

@@ -13,7 +13,7 @@ pub enum DomainError {
     Store(#[from] StoreError),
     #[error("the login {0:?} is taken")]
     LoginTaken(String),
-    #[error("the login {0:?} looks like one that is taken")]
+    #[error("the login {0:?} is too similar to an existing login")]
     LoginLooksLikeAnother(String),
     #[error("login: {0}")]
     BadLogin(String),

@@ -40,7 +40,7 @@ pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response 
     reply
 }
 
-/// The address of the settings, or the one that the browser used.
+/// The configured address; if there is none, the `Host` of the request.
 fn address(app: &App, headers: &HeaderMap) -> Option<String> {
     if !app.settings.address.is_empty() {
         return Some(app.settings.address.clone());
