@@ -32,7 +32,7 @@ use tokio::{
 use crate::{
     Error, Result,
     account::{AccountInfo, Accounts, Secrets},
-    cable::{Cable, Slot},
+    cable::{Cable, Uploads},
 };
 
 /// How often the machine is asked of network and battery.
@@ -72,7 +72,7 @@ pub struct Core {
     /// Opened with the first account.
     storage: Mutex<Option<Storage>>,
     cable: Cable,
-    slot: Slot,
+    uploads: Arc<Uploads>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     /// What is known of network and battery, and by whom.
     conditions: watch::Sender<Conditions>,
@@ -126,13 +126,14 @@ impl Core {
             Some(secrets) => secrets.clone(),
             None => Arc::new(Secrets::system(&config.data_dir, ids)),
         };
-        let media = MediaServer::start(config.ids.as_ref()).await?;
+        let uploads = Uploads::new(&config.cache_dir);
+        let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;
         let changes = Changes::new();
         let core = Arc::new_cyclic(|me| Self {
             media,
             storage: Mutex::new(None),
             cable: Cable::new(changes.clone(), config.clock.clone()),
-            slot: Slot::new(&config.cache_dir),
+            uploads,
             config,
             accounts,
             secrets,
@@ -182,15 +183,15 @@ impl Core {
     pub fn cable(&self) -> &Cable {
         &self.cable
     }
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
     pub(crate) fn secrets(&self) -> &Arc<dyn SecretStore> {
         &self.secrets
     }
-    /// Where the window puts a file that a person chose (`PUT`): good for this run.
-    pub async fn slot_url(&self) -> Result<String> {
-        self.slot.url(self.config.ids.as_ref()).await
+    /// The address to which the window uploads a file that a person chose (`PUT`): valid for this run.
+    pub async fn upload_url(&self) -> Result<String> {
+        self.uploads.url(&self.media.base_url()).await
     }
     /// Where pictures, audio and video of the open account are: this, then the blob's hash. Ends with `/`; good for this run.
     pub fn media_base(&self) -> String {

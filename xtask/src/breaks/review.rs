@@ -504,7 +504,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 15: a release build answers pages of a development server",
-        file: "crates/content/src/media/mod.rs",
+        file: "crates/content/src/media/loopback.rs",
         good: "OWN_ORIGINS.contains(&origin) || development && local()",
         bad: "OWN_ORIGINS.contains(&origin) || (development || !development) && local()",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(only_the_apps_own_pages)"],

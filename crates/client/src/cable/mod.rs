@@ -7,7 +7,7 @@
 //! | `trust` | whose signature is believed, and when a person is asked |
 //! | `journey` | one thing at a time: how far it came, and how it is stopped |
 //! | `places` | where files may be: sticks, the folder for downloads |
-//! | `slot` | the hole in the wall through which the window hands a file over |
+//! | `upload` | files that the window uploads |
 //! | `device_key` | the key that this device signs work with |
 //!
 //! Not here: the shape of the files (`carrel_cable`); how rows merge (`store`); what is on this device (`download`, `cache`).
@@ -18,8 +18,8 @@ mod places;
 mod receive;
 mod refusal;
 mod send;
-mod slot;
 pub mod trust;
+mod upload;
 
 pub use carrel_cable::{Fault, fingerprint};
 pub use journey::{Cable, Travelled};
@@ -30,7 +30,7 @@ pub use receive::{
 pub use refusal::Refusal;
 pub use send::Sent;
 pub(crate) use send::all_rows;
-pub use slot::Slot;
+pub use upload::Uploads;
 
 /// How the names of files end.
 pub const EXTENSION: &str = "carrel";

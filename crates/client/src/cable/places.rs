@@ -116,7 +116,7 @@ fn mounts() -> Vec<PathBuf> {
     ('D'..='Z').map(|c| PathBuf::from(format!("{c}:\\"))).filter(|p| p.is_dir()).collect()
 }
 
-/// Phones hand files over through their own chooser: see `slot`.
+/// Phones hand files over through their own chooser: see `upload`.
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn mounts() -> Vec<PathBuf> {
     Vec::new()

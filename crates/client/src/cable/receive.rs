@@ -161,7 +161,7 @@ impl Core {
         })
         .await?;
         account.content.library.storage().step("import: done");
-        self.slot().discard(&from);
+        self.uploads().discard(&from);
         Ok(done)
     }
 
@@ -208,7 +208,7 @@ impl Core {
             cable.news = taken.news,
             "work was taken in from a file"
         );
-        self.slot().discard(path);
+        self.uploads().discard(path);
         Ok(taken)
     }
 }

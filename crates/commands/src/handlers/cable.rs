@@ -63,7 +63,7 @@ pub async fn export_work(host: &dyn Host, request: ExportWork) -> Result<Exporte
 }
 
 pub async fn open_slot(host: &dyn Host, _: Empty) -> Result<SlotView> {
-    Ok(SlotView { url: host.core().slot_url().await? })
+    Ok(SlotView { url: host.core().upload_url().await? })
 }
 
 pub async fn look_at_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
