@@ -21,7 +21,7 @@ pub const COURSE_FORMAT: &str = "carrel-cable-course/1";
 const MOST: usize = 1_000;
 const CHUNK: usize = 256 * 1024;
 
-/// The head of a course file. Only the manifests are signed: everything else is for people, and to be taken as hearsay.
+/// The head of a course file. Only the manifests are signed; everything else is information for people and is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CourseHead {
@@ -32,21 +32,21 @@ pub struct CourseHead {
     /// When the file was made (UTC, ms since 1970), and with what.
     pub made_ms: i64,
     pub made_by: String,
-    pub courses: Vec<CarriedCourse>,
+    pub courses: Vec<BundledCourse>,
 }
 
 /// One course or story of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CarriedCourse {
+pub struct BundledCourse {
     /// When the sender last knew this to be the server's newest version (UTC, ms since 1970); 0: never.
     pub as_of_ms: i64,
     pub signed: SignedManifest,
 }
 
-/// A course file that was judged, but for the bytes of its blobs.
+/// A course file that was checked, except for the bytes of its blobs.
 #[derive(Debug, Clone)]
-pub struct Parcel {
+pub struct CourseBundle {
     pub head: CourseHead,
     /// In the order of `head.courses`.
     pub manifests: Vec<Manifest>,
@@ -60,13 +60,14 @@ pub struct Parcel {
     pub start: u64,
 }
 
-impl Parcel {
-    /// Judges what is to be sent. Every signature is checked here too: what would be refused there is not sent from here.
+impl CourseBundle {
+    /// Checks courses that are to be written to a file. Every signature is checked here too, so that no file is written that its reader
+    /// would refuse.
     pub fn new(head: CourseHead) -> Result<Self> {
         let bytes = to_json(&head)?;
-        Self::judge(head, bytes.len())
+        Self::check(head, bytes.len())
     }
-    /// The bytes before the first blob.
+    /// Returns the bytes before the first blob.
     pub fn beginning(&self) -> Result<Vec<u8>> {
         frame(&to_json(&self.head)?)
     }
@@ -80,16 +81,16 @@ impl Parcel {
 
     pub(crate) fn from_head(head: &[u8], len: u64) -> Result<Self> {
         let read = serde_json::from_slice(head);
-        let parcel =
-            Self::judge(read.map_err(|e| Fault::HeadUnreadable(e.to_string()))?, head.len())?;
-        match len.cmp(&parcel.len()) {
-            std::cmp::Ordering::Less => Err(Fault::Truncated { have: len, need: parcel.len() }),
-            std::cmp::Ordering::Greater => Err(Fault::TooLong { extra: len - parcel.len() }),
-            std::cmp::Ordering::Equal => Ok(parcel),
+        let bundle =
+            Self::check(read.map_err(|e| Fault::HeadUnreadable(e.to_string()))?, head.len())?;
+        match len.cmp(&bundle.len()) {
+            std::cmp::Ordering::Less => Err(Fault::Truncated { have: len, need: bundle.len() }),
+            std::cmp::Ordering::Greater => Err(Fault::TooLong { extra: len - bundle.len() }),
+            std::cmp::Ordering::Equal => Ok(bundle),
         }
     }
 
-    fn judge(head: CourseHead, head_len: usize) -> Result<Self> {
+    fn check(head: CourseHead, head_len: usize) -> Result<Self> {
         let first = head.courses.first().ok_or(Fault::Nothing)?;
         if head.courses.len() > MOST {
             return Err(Fault::TooManyCourses(head.courses.len(), MOST));
@@ -113,7 +114,7 @@ impl Parcel {
                     return Err(Fault::SizesDiffer(blob.hash));
                 }
             }
-            dangling(&manifest)?;
+            check_outline(&manifest)?;
             manifests.push(manifest);
         }
         let blobs: Vec<ManifestBlob> = sizes.into_values().collect();
@@ -137,8 +138,8 @@ fn signature(e: SignatureError) -> Fault {
     }
 }
 
-/// What the outline names must be in the list, or the course would have holes.
-fn dangling(manifest: &Manifest) -> Result<()> {
+/// Fails if the outline names a blob that is not in the manifest's list.
+fn check_outline(manifest: &Manifest) -> Result<()> {
     let named: Vec<BlobHash> = match &manifest.content {
         ManifestContent::Course { outline, .. } => {
             let sections = outline.lessons.iter().flat_map(|l| &l.sections).map(|s| s.body);
@@ -156,8 +157,9 @@ fn dangling(manifest: &Manifest) -> Result<()> {
     }
 }
 
-/// Hands the bytes of the next blob to `sink`, piece by piece, and proves them. `sink` must keep nothing for good before this returned.
-pub fn pour<E: From<Fault>>(
+/// Reads the bytes of the next blob, passes them to `sink` in pieces, and verifies their hash at the end. What `sink` stores is only valid
+/// once this has returned `Ok`.
+pub fn copy_verified<E: From<Fault>>(
     from: &mut impl Read,
     blob: &ManifestBlob,
     mut sink: impl FnMut(&[u8]) -> Result<(), E>,

@@ -1,9 +1,9 @@
-//! The files that carry courses and work where there is no network (docs/CABLE.md): their exact shape, written and read.
+//! The format of the files that carry courses and work without a network (docs/CABLE.md): reading and writing.
 //!
-//! A file is a frame (`frame`) around a head in JSON, and bytes whose lengths and hashes the head names. Nothing is packed, so nothing
-//! can unpack to more than it is; nothing has a name, so no name can lead anywhere. Everything is proved while it is read.
+//! A file is a frame (`frame`) with a head in JSON, followed by bytes whose lengths and hashes the head names. Nothing is compressed, so
+//! nothing can expand on reading; there are no file names, so there is no path traversal. Everything is verified while it is read.
 //!
-//! Not here: where blobs and rows are kept, whom to trust, and what a learner is asked (`carrel_client::cable`, the server's commands).
+//! Not here: where blobs and rows are stored, and which keys are trusted (`carrel_client::bundle`, the server's commands).
 
 mod course;
 mod fault;
@@ -11,27 +11,27 @@ mod frame;
 mod key;
 mod work;
 
-pub use course::{COURSE_FORMAT, CarriedCourse, CourseHead, Parcel, pour};
+pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, copy_verified};
 pub use fault::{Fault, Result};
 pub use frame::{HEAD_LIMIT, MAGIC, PREFIX, frame};
-pub use key::{fingerprint, hex, signing_key, unhex};
-pub use work::{WORK_FORMAT, Work, WorkDevice, WorkHead, WorkLearner};
+pub use key::{fingerprint, signing_key};
+pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHead, WorkLearner};
 
 use std::io::Read;
 
-/// What a file turned out to carry. Of a course file the blobs are still to be read.
+/// The content of a file. The blobs of a course file are still to be read.
 #[derive(Debug)]
-pub enum Carried {
-    Courses(Parcel),
-    Work(Work),
+pub enum Bundle {
+    Courses(CourseBundle),
+    Work(WorkBundle),
 }
 
-/// Reads a file as far as it can be judged without its blobs: the head, every signature, every length; all of a work file.
-/// `len` is the length of the whole file.
-pub fn open(from: &mut impl Read, len: u64) -> Result<Carried> {
+/// Reads and checks a file without its blobs: the head, every signature, every length; a work file completely. `len` is the length of
+/// the whole file.
+pub fn open(from: &mut impl Read, len: u64) -> Result<Bundle> {
     let head = frame::read(from, len)?;
     match frame::format_of(&head)? {
-        frame::Format::Course => Ok(Carried::Courses(Parcel::from_head(&head, len)?)),
-        frame::Format::Work => Ok(Carried::Work(Work::from_head(head, from, len)?)),
+        frame::Format::Course => Ok(Bundle::Courses(CourseBundle::from_head(&head, len)?)),
+        frame::Format::Work => Ok(Bundle::Work(WorkBundle::from_head(head, from, len)?)),
     }
 }

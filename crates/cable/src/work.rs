@@ -6,10 +6,11 @@
 use std::io::Read;
 
 use carrel_model::{BlobHash, DeviceId, UserId, lattice::Row};
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, PREFIX, Result, frame::frame, hex, unhex};
+use crate::{Fault, PREFIX, Result, frame::frame, key::from_hex};
 
 /// The format this code writes and reads.
 pub const WORK_FORMAT: &str = "carrel-cable-work/1";
@@ -57,7 +58,7 @@ pub struct WorkHead {
     /// account can tell that it was its own. Empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
-    /// Filled in by `Work::write`.
+    /// Filled in by `WorkBundle::write`.
     pub rows: u64,
     pub row_bytes: u64,
     pub row_hash: BlobHash,
@@ -70,15 +71,15 @@ impl WorkHead {
     }
 }
 
-/// A work file, read and proved.
+/// A work file whose signature and hashes were verified.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct WorkBundle {
     pub head: WorkHead,
     /// One row each, as JSON. Not parsed: a kind that this release does not know stands in the way of none.
     pub rows: Vec<String>,
 }
 
-impl Work {
+impl WorkBundle {
     /// The bytes of a file with these rows, signed by the device whose key is given. Grades and decisions are left out.
     pub fn write<'r>(
         mut head: WorkHead,
@@ -94,7 +95,7 @@ impl Work {
             head.rows += 1;
         }
         head.format = WORK_FORMAT.to_owned();
-        head.device.key = hex(key.verifying_key().as_bytes());
+        head.device.key = HEXLOWER.encode(key.verifying_key().as_bytes());
         head.row_bytes = body.len() as u64;
         head.row_hash = BlobHash::of(&body);
         let text = serde_json::to_vec(&head).map_err(unwritten)?;
@@ -121,7 +122,7 @@ impl Work {
         from.by_ref().take(SIGNATURE).read_to_end(&mut signature)?;
         let signature: [u8; 64] =
             signature.try_into().map_err(|_| Fault::Truncated { have: len, need })?;
-        let key: [u8; 32] = unhex(&head.device.key).ok_or(Fault::KeyMalformed)?;
+        let key: [u8; 32] = from_hex(&head.device.key).ok_or(Fault::KeyMalformed)?;
         let key = VerifyingKey::from_bytes(&key).map_err(|_| Fault::KeyMalformed)?;
         key.verify_strict(&[CONTEXT, &text].concat(), &Signature::from_bytes(&signature))
             .map_err(|_| Fault::SignatureWrong)?;

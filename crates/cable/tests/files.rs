@@ -3,8 +3,8 @@
 use std::io::{Cursor, Read};
 
 use carrel_cable::{
-    COURSE_FORMAT, Carried, CarriedCourse, CourseHead, Fault, MAGIC, PREFIX, Parcel, Work,
-    WorkDevice, WorkHead, WorkLearner, frame, hex, pour,
+    Bundle, BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, Fault, MAGIC, PREFIX,
+    WorkBundle, WorkDevice, WorkHead, WorkLearner, copy_verified, frame,
 };
 use carrel_model::{
     BlobHash, DeviceId, ItemId, Slug, UserId,
@@ -14,6 +14,7 @@ use carrel_model::{
     },
     lattice::{Grade, ItemKind, Progress, Row},
 };
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey};
 
 const TEXT: &[u8] = b"{\"a story\":1}";
@@ -56,8 +57,8 @@ fn manifest(id: &str) -> Manifest {
     }
 }
 fn sign_text(manifest: String, key: &SigningKey) -> SignedManifest {
-    let signature = hex(&key.sign(manifest.as_bytes()).to_bytes());
-    SignedManifest { manifest, key: hex(key.verifying_key().as_bytes()), signature }
+    let signature = HEXLOWER.encode(&key.sign(manifest.as_bytes()).to_bytes());
+    SignedManifest { manifest, key: HEXLOWER.encode(key.verifying_key().as_bytes()), signature }
 }
 fn sign(manifest: &Manifest) -> SignedManifest {
     sign_text(manifest.to_canonical(), &key(1))
@@ -71,7 +72,7 @@ fn head(signed: Vec<SignedManifest>) -> CourseHead {
         made_by: "Carrel 0.1.0".into(),
         courses: signed
             .into_iter()
-            .map(|signed| CarriedCourse { as_of_ms: 1_789_000_000_000, signed })
+            .map(|signed| BundledCourse { as_of_ms: 1_789_000_000_000, signed })
             .collect(),
     }
 }
@@ -104,13 +105,13 @@ fn text_of(change: impl FnOnce(String) -> String) -> Vec<u8> {
 fn read(file: &[u8]) -> Result<usize, Fault> {
     let mut from = Cursor::new(file);
     match carrel_cable::open(&mut from, file.len() as u64)? {
-        Carried::Courses(parcel) => {
-            for blob in &parcel.blobs {
-                pour(&mut from, blob, |_| Ok::<_, Fault>(()))?;
+        Bundle::Courses(bundle) => {
+            for blob in &bundle.blobs {
+                copy_verified(&mut from, blob, |_| Ok::<_, Fault>(()))?;
             }
-            Ok(parcel.blobs.len())
+            Ok(bundle.blobs.len())
         }
-        Carried::Work(work) => Ok(work.rows.len()),
+        Bundle::Work(work) => Ok(work.rows.len()),
     }
 }
 
@@ -151,7 +152,7 @@ fn tick(item: &str) -> Row {
     .into()
 }
 fn work() -> Vec<u8> {
-    Work::write(work_head(), &[tick("a/b/c"), tick("a/b/d")], &key(3)).unwrap()
+    WorkBundle::write(work_head(), &[tick("a/b/c"), tick("a/b/d")], &key(3)).unwrap()
 }
 fn head_len(file: &[u8]) -> usize {
     u32::from_be_bytes(file[8..12].try_into().unwrap()) as usize
@@ -172,19 +173,19 @@ fn flip(mut file: Vec<u8>, at: usize) -> Vec<u8> {
 #[test]
 fn what_is_written_is_read_again() {
     let (one, two) = (manifest("a-story"), manifest("another"));
-    let parcel = Parcel::new(head(vec![sign(&one), sign(&two)])).unwrap();
-    let mut file = parcel.beginning().unwrap();
-    assert_eq!(file.len() as u64, parcel.start);
+    let bundle = CourseBundle::new(head(vec![sign(&one), sign(&two)])).unwrap();
+    let mut file = bundle.beginning().unwrap();
+    assert_eq!(file.len() as u64, bundle.start);
     file.extend(bodies(&one));
-    assert_eq!(file.len() as u64, parcel.len(), "shared blobs are in it once");
+    assert_eq!(file.len() as u64, bundle.len(), "shared blobs are in it once");
     assert_eq!(read(&file), Ok(2));
     let mut from = Cursor::new(&file);
-    let Ok(Carried::Courses(again)) = carrel_cable::open(&mut from, file.len() as u64) else {
+    let Ok(Bundle::Courses(again)) = carrel_cable::open(&mut from, file.len() as u64) else {
         panic!("not a course file")
     };
-    assert_eq!((again.head, again.manifests), (parcel.head, vec![one, two]));
+    assert_eq!((again.head, again.manifests), (bundle.head, vec![one, two]));
 
-    let Ok(Carried::Work(work)) = carrel_cable::open(&mut Cursor::new(work()), work().len() as u64)
+    let Ok(Bundle::Work(work)) = carrel_cable::open(&mut Cursor::new(work()), work().len() as u64)
     else {
         panic!("not a work file")
     };
@@ -204,7 +205,7 @@ fn grades_do_not_travel() {
         graded_ms: 1_790_000_000_000,
         extra: Default::default(),
     };
-    let file = Work::write(work_head(), &[grade.into(), tick("a/b/c")], &key(3)).unwrap();
+    let file = WorkBundle::write(work_head(), &[grade.into(), tick("a/b/c")], &key(3)).unwrap();
     assert_eq!(read(&file), Ok(1));
 }
 
@@ -282,7 +283,7 @@ fn bad_files_are_called_by_name() {
             "signed by somebody else under the school's key",
             {
                 let mut signed = sign_text(manifest("a-story").to_canonical(), &key(2));
-                signed.key = hex(key(1).verifying_key().as_bytes());
+                signed.key = HEXLOWER.encode(key(1).verifying_key().as_bytes());
                 raw(&head(vec![signed]), &body)
             },
             "signature_wrong",
@@ -352,8 +353,8 @@ fn bad_files_are_called_by_name() {
             "work: another device's key",
             with_head(&work(), |h| {
                 h.replace(
-                    &hex(key(3).verifying_key().as_bytes()),
-                    &hex(key(4).verifying_key().as_bytes()),
+                    &HEXLOWER.encode(key(3).verifying_key().as_bytes()),
+                    &HEXLOWER.encode(key(4).verifying_key().as_bytes()),
                 )
             }),
             "signature_wrong",
@@ -418,8 +419,11 @@ fn a_reader_that_breaks_off_is_an_error() {
     for stop in [0, 5, 30, 200, whole.len() as u64 - 1] {
         let mut from = Broken(Cursor::new(whole.clone()), stop);
         let ended = carrel_cable::open(&mut from, whole.len() as u64).and_then(|carried| {
-            let Carried::Courses(parcel) = carried else { return Err(Fault::Nothing) };
-            parcel.blobs.iter().try_for_each(|b| pour(&mut from, b, |_| Ok::<_, Fault>(())))
+            let Bundle::Courses(bundle) = carried else { return Err(Fault::Nothing) };
+            bundle
+                .blobs
+                .iter()
+                .try_for_each(|b| copy_verified(&mut from, b, |_| Ok::<_, Fault>(())))
         });
         assert_eq!(ended.map_err(|f| f.reason()), Err("unreadable"), "at {stop}");
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use carrel_cable::{hex, signing_key};
+use carrel_cable::signing_key;
 use carrel_net::SecretStore;
 use carrel_system::IdGen;
+use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 
 use crate::{Error, Result};
@@ -18,7 +19,7 @@ pub(super) fn open(secrets: &Arc<dyn SecretStore>, ids: &dyn IdGen) -> Result<Si
     }
     let mut secret = [0; 32];
     ids.fill(&mut secret);
-    let text = hex(&secret);
+    let text = HEXLOWER.encode(&secret);
     secrets.set(NAME, &text)?;
     signing_key(&text).ok_or_else(|| Error::Internal("a key that was just made".into()))
 }

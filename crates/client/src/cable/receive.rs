@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_cable::{Carried, Parcel, Work, fingerprint, pour};
+use carrel_cable::{Bundle, CourseBundle, WorkBundle, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
     blobs::{Came, INLINE},
@@ -120,13 +120,13 @@ impl Core {
         let path = path.to_owned();
         let (carried, _) = blocking(move || open(&path)).await?;
         match carried {
-            Carried::Courses(parcel) => {
+            Bundle::Courses(bundle) => {
                 let library = account.content.library.clone();
-                blocking(move || courses_found(&library, ours(&info), &parcel))
+                blocking(move || courses_found(&library, ours(&info), &bundle))
                     .await
                     .map(Found::Courses)
             }
-            Carried::Work(work) => work_found(&account, &info, work).await.map(Found::Work),
+            Bundle::Work(work) => work_found(&account, &info, work).await.map(Found::Work),
         }
     }
 
@@ -144,20 +144,20 @@ impl Core {
         let (path, accept) = (path.to_owned(), accept.map(str::to_owned));
         let from = path.clone();
         let done = blocking(move || {
-            let Carried::Courses(parcel) = open(&path)?.0 else {
+            let Bundle::Courses(bundle) = open(&path)?.0 else {
                 return Err(Refusal::File(Fault::Nothing).into());
             };
-            let key = fingerprint(&parcel.key);
-            match trust::judge(&library, ours(&info), &parcel.head, &parcel.key)? {
+            let key = fingerprint(&bundle.key);
+            match trust::judge(&library, ours(&info), &bundle.head, &bundle.key)? {
                 Trust::Known => {}
                 Trust::Ask if accept.as_deref() == Some(&key) => {}
                 Trust::Ask => {
-                    let name = parcel.head.server_name.clone();
+                    let name = bundle.head.server_name.clone();
                     return Err(Refusal::NotAccepted { name, fingerprint: key }.into());
                 }
                 Trust::Never(refusal) => return Err(refusal.into()),
             }
-            take_courses(&library, &downloads, &path, &parcel, &journey)
+            take_courses(&library, &downloads, &path, &bundle, &journey)
         })
         .await?;
         account.content.library.storage().step("import: done");
@@ -173,8 +173,8 @@ impl Core {
         let info = self.account_info().ok_or(Error::UNAUTHENTICATED)?;
         let from = path.to_owned();
         let work = blocking(move || match open(&from)?.0 {
-            Carried::Work(work) => Ok::<_, Error>(work),
-            Carried::Courses(_) => Err(Refusal::File(Fault::Nothing).into()),
+            Bundle::Work(work) => Ok::<_, Error>(work),
+            Bundle::Courses(_) => Err(Refusal::File(Fault::Nothing).into()),
         })
         .await?;
         if let Some(refusal) = judge_work(&account.content.library, &info, &work)? {
@@ -215,7 +215,7 @@ impl Core {
 
 /// Asks the server whether the work of an account that it does not know belongs to this learner. `false`: it does not, or the file
 /// proves nothing.
-async fn is_adopted(account: &OpenAccount, work: &Work) -> Result<bool> {
+async fn is_adopted(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
     if work.head.certificate.is_empty() {
         return Ok(false);
     }
@@ -236,7 +236,7 @@ fn ours(info: &AccountInfo) -> Option<&str> {
 }
 
 /// Opens a file and judges its head. It is a plain file: a pipe would never end.
-fn open(path: &Path) -> Result<(Carried, BufReader<File>)> {
+fn open(path: &Path) -> Result<(Bundle, BufReader<File>)> {
     let unreadable = |e: std::io::Error| Error::from(Refusal::File(e.into()));
     let about = std::fs::metadata(path).map_err(unreadable)?;
     if !about.is_file() {
@@ -247,10 +247,14 @@ fn open(path: &Path) -> Result<(Carried, BufReader<File>)> {
     Ok((carried, file))
 }
 
-fn courses_found(library: &Library, ours: Option<&str>, parcel: &Parcel) -> Result<CoursesFound> {
-    let head = &parcel.head;
-    let mut courses = Vec::with_capacity(parcel.manifests.len());
-    for (course, manifest) in head.courses.iter().zip(&parcel.manifests) {
+fn courses_found(
+    library: &Library,
+    ours: Option<&str>,
+    bundle: &CourseBundle,
+) -> Result<CoursesFound> {
+    let head = &bundle.head;
+    let mut courses = Vec::with_capacity(bundle.manifests.len());
+    for (course, manifest) in head.courses.iter().zip(&bundle.manifests) {
         let (kind, title) = about(manifest);
         let version = course.signed.version();
         courses.push(CourseFound {
@@ -258,19 +262,19 @@ fn courses_found(library: &Library, ours: Option<&str>, parcel: &Parcel) -> Resu
             id: manifest.id().clone(),
             title,
             bytes: manifest.total_bytes(),
-            here: here(library, kind, manifest.id(), version, &parcel.key, course.as_of_ms)?,
+            here: here(library, kind, manifest.id(), version, &bundle.key, course.as_of_ms)?,
         });
     }
     let have =
-        library.blobs().have_all(&parcel.blobs.iter().map(|b| b.hash).collect::<Vec<_>>())?;
+        library.blobs().have_all(&bundle.blobs.iter().map(|b| b.hash).collect::<Vec<_>>())?;
     Ok(CoursesFound {
         server: head.server.clone(),
         server_name: head.server_name.clone(),
-        fingerprint: fingerprint(&parcel.key),
-        trust: trust::judge(library, ours, head, &parcel.key)?,
+        fingerprint: fingerprint(&bundle.key),
+        trust: trust::judge(library, ours, head, &bundle.key)?,
         made_ms: head.made_ms,
-        bytes: parcel.len(),
-        new_bytes: parcel.blobs.iter().filter(|b| !have.contains(&b.hash)).map(|b| b.size).sum(),
+        bytes: bundle.len(),
+        new_bytes: bundle.blobs.iter().filter(|b| !have.contains(&b.hash)).map(|b| b.size).sum(),
         courses,
     })
 }
@@ -314,15 +318,15 @@ fn take_courses(
     library: &Library,
     downloads: &Downloads,
     path: &Path,
-    parcel: &Parcel,
+    bundle: &CourseBundle,
     journey: &Journey,
 ) -> Result<Vec<Imported>> {
     let mut all = Vec::new();
     let mut taking = Vec::new();
-    for (course, manifest) in parcel.head.courses.iter().zip(&parcel.manifests) {
+    for (course, manifest) in bundle.head.courses.iter().zip(&bundle.manifests) {
         let (kind, title) = about(manifest);
         let (id, version) = (manifest.id(), course.signed.version());
-        let here = here(library, kind, id, version, &parcel.key, course.as_of_ms)?;
+        let here = here(library, kind, id, version, &bundle.key, course.as_of_ms)?;
         if here == Here::Others {
             return Err(Refusal::Taken { title }.into());
         }
@@ -340,7 +344,7 @@ fn take_courses(
     }
     // A download over the network goes on if the file breaks off.
     let fetched: Vec<bool> = taking.iter().map(|t| downloads.leave_to_cable(&t.wish)).collect();
-    let taken = take(library, path, parcel, &taking, journey);
+    let taken = take(library, path, bundle, &taking, journey);
     if let Err(e) = taken {
         for (one, was_fetched) in taking.iter().zip(fetched) {
             carried::give_up(library, &one.wish)?;
@@ -358,7 +362,7 @@ fn take_courses(
 fn take(
     library: &Library,
     path: &Path,
-    parcel: &Parcel,
+    bundle: &CourseBundle,
     taking: &[Taking],
     journey: &Journey,
 ) -> Result<()> {
@@ -373,7 +377,7 @@ fn take(
     }
     let here = library.blobs().have_all(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
-    let need: u64 = parcel.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
+    let need: u64 = bundle.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
     // Promised as to a download, so that nobody else on this device believes in the same space.
     let promise = match need {
         0 => None,
@@ -387,10 +391,10 @@ fn take(
         }
         journey.add(bytes as u64);
     };
-    journey.expect(parcel.blob_bytes);
+    journey.expect(bundle.blob_bytes);
     let (_, mut file) = open(path)?;
-    file.seek(SeekFrom::Start(parcel.start)).map_err(|e| Refusal::File(e.into()))?;
-    for blob in &parcel.blobs {
+    file.seek(SeekFrom::Start(bundle.start)).map_err(|e| Refusal::File(e.into()))?;
+    for blob in &bundle.blobs {
         journey.check()?;
         if !is_wanted(&blob.hash) {
             let over = i64::try_from(blob.size).unwrap_or(i64::MAX);
@@ -398,7 +402,7 @@ fn take(
             journey.add(blob.size);
         } else if blob.size <= INLINE {
             let mut bytes = Vec::with_capacity(INLINE as usize);
-            pour(&mut file, blob, |piece| {
+            copy_verified(&mut file, blob, |piece| {
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
@@ -409,7 +413,7 @@ fn take(
         } else {
             let mut part = library.blobs().part(blob.hash)?;
             part.restart()?;
-            let poured = pour(&mut file, blob, |piece| {
+            let poured = copy_verified(&mut file, blob, |piece| {
                 journey.check()?;
                 part.write(piece)?;
                 came(piece.len());
@@ -424,8 +428,8 @@ fn take(
         }
     }
     // Whoever asked agreed to the key, or it was known; it is noted with the first course that came with it.
-    if library.key_of(library.base_url())?.as_deref() != Some(&parcel.key) {
-        library.accept(&parcel.key, &parcel.head.server, &parcel.head.server_name)?;
+    if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
+        library.accept(&bundle.key, &bundle.head.server, &bundle.head.server_name)?;
         step("import: key accepted");
     }
     for (one, version) in taking.iter().zip(&versions) {
@@ -435,8 +439,8 @@ fn take(
             return Err(StorageError::other(text).into());
         }
         let origin = carried::Origin {
-            server: &parcel.head.server,
-            server_name: &parcel.head.server_name,
+            server: &bundle.head.server,
+            server_name: &bundle.head.server_name,
             as_of_ms: one.as_of_ms,
         };
         if !carried::finish(library, &one.wish, *version, &one.manifest, origin)? {
@@ -467,7 +471,7 @@ fn no_space(e: Error, need: u64) -> Error {
 }
 
 /// Why a learner's file is not for this account as it is.
-fn judge_work(library: &Library, info: &AccountInfo, work: &Work) -> Result<Option<Refusal>> {
+fn judge_work(library: &Library, info: &AccountInfo, work: &WorkBundle) -> Result<Option<Refusal>> {
     let head = &work.head;
     if head.is_guest() {
         return Ok(Some(Refusal::Unclaimed));
@@ -489,7 +493,11 @@ fn judge_work(library: &Library, info: &AccountInfo, work: &Work) -> Result<Opti
     }))
 }
 
-async fn work_found(account: &OpenAccount, info: &AccountInfo, work: Work) -> Result<WorkFound> {
+async fn work_found(
+    account: &OpenAccount,
+    info: &AccountInfo,
+    work: WorkBundle,
+) -> Result<WorkFound> {
     let refusal = judge_work(&account.content.library, info, &work)?;
     let (id, key) = (work.head.device.id, work.head.device.key.clone());
     let device_known = account

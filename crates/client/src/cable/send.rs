@@ -10,7 +10,8 @@ use std::{
 };
 
 use carrel_cable::{
-    COURSE_FORMAT, CarriedCourse, CourseHead, Parcel, Work, WorkDevice, WorkHead, WorkLearner, hex,
+    BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, WorkBundle, WorkDevice, WorkHead,
+    WorkLearner,
 };
 use carrel_content::{
     Kind,
@@ -24,6 +25,7 @@ use carrel_model::{
     lattice::{Kv, Row, RowType},
 };
 use carrel_system::blocking;
+use data_encoding::HEXLOWER;
 
 use crate::{
     Error, Result,
@@ -62,7 +64,7 @@ impl Core {
                 return Err(Refusal::NotHere(title.unwrap_or_else(|| id.to_string())).into());
             };
             let as_of_ms = library.named_as_of(*kind, id, ready.version)?;
-            courses.push(CarriedCourse { as_of_ms, signed: ready.signed.clone() });
+            courses.push(BundledCourse { as_of_ms, signed: ready.signed.clone() });
             manifests.push(ready);
         }
         // A course that came by cable goes on under the name it came with.
@@ -71,7 +73,7 @@ impl Core {
             _ => None,
         }
         .unwrap_or_else(|| (account.base_url.clone(), info.server_name.clone()));
-        let parcel = Parcel::new(CourseHead {
+        let bundle = CourseBundle::new(CourseHead {
             format: COURSE_FORMAT.to_owned(),
             server,
             server_name,
@@ -89,7 +91,7 @@ impl Core {
         let journey = under_way.journey.clone();
         let count = what.len() as u64;
         blocking(move || {
-            let bytes = write_parcel(&library, &manifests, &parcel, &target, &journey)?;
+            let bytes = write_parcel(&library, &manifests, &bundle, &target, &journey)?;
             tracing::info!(
                 cable.courses = count,
                 cable.bytes = bytes,
@@ -109,7 +111,7 @@ impl Core {
         let (secrets, ids) = (self.secrets().clone(), self.config().ids.clone());
         let key = blocking(move || device_key::open(&secrets, ids.as_ref())).await?;
         if !info.is_demo() {
-            name_key(&account.store, hex(key.verifying_key().as_bytes())).await?;
+            name_key(&account.store, HEXLOWER.encode(key.verifying_key().as_bytes())).await?;
         }
         let rows = account.store.read(all_rows).await?;
         let device = self.accounts().device();
@@ -138,7 +140,7 @@ impl Core {
         let who = if info.is_demo() { "guest" } else { info.user.login.as_str() };
         let target = place.join(format!("{}-work-{}.{EXTENSION}", plain(who), day(now_ms)));
         blocking(move || {
-            let file = Work::write(head, &rows, &key).map_err(Refusal::File)?;
+            let file = WorkBundle::write(head, &rows, &key).map_err(Refusal::File)?;
             let count = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
             let bytes = file.len() as u64;
             journey.expect(bytes);
@@ -190,7 +192,7 @@ pub(crate) fn all_rows(conn: &rusqlite::Connection) -> carrel_learning::Result<V
 fn write_parcel(
     library: &Library,
     manifests: &[Arc<OpenManifest>],
-    parcel: &Parcel,
+    bundle: &CourseBundle,
     target: &Path,
     journey: &Journey,
 ) -> Result<u64> {
@@ -198,12 +200,12 @@ fn write_parcel(
     for manifest in manifests {
         nothing_missing(blobs, manifest)?;
     }
-    journey.expect(parcel.len());
-    write_file(target, parcel.len(), journey, |out| {
-        let beginning = parcel.beginning().map_err(Refusal::File)?;
+    journey.expect(bundle.len());
+    write_file(target, bundle.len(), journey, |out| {
+        let beginning = bundle.beginning().map_err(Refusal::File)?;
         out.write_all(&beginning).map_err(|e| written(e, target))?;
         journey.add(beginning.len() as u64);
-        for blob in &parcel.blobs {
+        for blob in &bundle.blobs {
             if !write_blob(blobs, blob, out, target, journey)? {
                 // Lost or damaged since it was counted: said with its course, and gone, so that a check fetches it again.
                 blobs.prove(blob.hash)?;
@@ -215,7 +217,7 @@ fn write_parcel(
         }
         Ok(())
     })?;
-    Ok(parcel.len())
+    Ok(bundle.len())
 }
 
 /// False if it is not here or its bytes are not its own.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
-use carrel_cable::{Carried, Work, WorkDevice, WorkHead, WorkLearner};
+use carrel_cable::{Bundle, WorkBundle, WorkDevice, WorkHead, WorkLearner};
 use carrel_client::cable::{WorkTaken, join_rows};
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{
@@ -60,7 +60,7 @@ impl Desk {
         pulled.await.unwrap();
     }
     async fn take(&self, file: &[u8]) -> WorkTaken {
-        let Carried::Work(work) =
+        let Bundle::Work(work) =
             carrel_cable::open(&mut Cursor::new(file), file.len() as u64).unwrap()
         else {
             panic!("not work")
@@ -84,7 +84,7 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),
     };
-    Work::write(head, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
+    WorkBundle::write(head, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
 /// A row that a learner may write.
