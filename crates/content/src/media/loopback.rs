@@ -34,7 +34,7 @@ pub(super) struct Loopback {
 }
 
 #[derive(Clone)]
-struct Rules {
+struct AccessRules {
     token: Arc<str>,
     host: Arc<str>,
 }
@@ -47,7 +47,7 @@ impl Loopback {
         let token: Arc<str> = BlobHash(secret).to_hex().into();
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
-        let rules = Rules { token: token.clone(), host: addr.to_string().into() };
+        let rules = AccessRules { token: token.clone(), host: addr.to_string().into() };
         let routes = routes.layer(middleware::from_fn_with_state(rules, check));
         let app = Router::new().nest("/{token}", routes);
         let task = tokio::spawn(async move {
@@ -71,7 +71,7 @@ impl Drop for Loopback {
 }
 
 async fn check(
-    State(rules): State<Rules>,
+    State(rules): State<AccessRules>,
     segments: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,

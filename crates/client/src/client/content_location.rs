@@ -1,56 +1,35 @@
-//! The content of this device: where it lies, opened once, watched over, moved.
+//! The content of this device: opening it, moving it to another folder, and watching the space on its disk.
 //!
-//! Not here: what a store does with its space (`storage`).
+//! Not here: what is done with the space (`carrel_content::storage`).
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Weak, time::Duration};
 
-use carrel_content::storage::{Places, Steps, Storage, StorageOptions};
+use carrel_content::storage::{Places, Storage, StorageOptions};
 use carrel_sqlite::Change;
-use carrel_system::{Disk, SystemDisk, blocking};
+use carrel_system::blocking;
 use futures_util::future::BoxFuture;
 
-use crate::{Error, Result, core::Core};
+use crate::{Error, Result, client::Client};
 
-/// How often it is looked whether a full disk has space again.
-const LOOK_FOR_SPACE: Duration = Duration::from_secs(20);
+/// How often a full disk is checked for free space.
+const SPACE_CHECK: Duration = Duration::from_secs(20);
 
-/// Where content lies and how much it may take.
-#[derive(Clone)]
-pub struct Space {
-    /// A folder for all users of this machine; none: `cache_dir`.
-    pub content_dir: Option<PathBuf>,
-    /// The most that the organisation allows, in bytes.
-    pub policy_budget: Option<u64>,
-    pub disk: Arc<dyn Disk>,
-    /// Called at each step of a change of content; tests end the process there.
-    pub steps: Option<Steps>,
-}
-impl Default for Space {
-    fn default() -> Self {
-        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk), steps: None }
-    }
-}
-
-impl Core {
-    /// The content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
+impl Client {
+    /// Returns the content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
     pub async fn storage(&self) -> Result<Storage> {
         let mut open = self.storage.lock().await;
         if let Some(storage) = open.as_ref() {
             return Ok(storage.clone());
         }
-        let (places, space) = (self.places(), self.config.space.clone());
-        let (clock, changes) = (self.config.clock.clone(), self.changes.clone());
-        let storage = tokio::task::spawn_blocking(move || {
-            // What the machine shares is used by whoever may write there; others read it, and keep the rest for themselves.
+        let (places, space) = (self.places(), self.config().space.clone());
+        let (clock, changes) = (self.clock().clone(), self.changes().clone());
+        let storage = blocking(move || {
+            // The folder that the machine shares is used by whoever may write there; others read it, and store the rest in their own folder.
             let (dir, below) = match space.content_dir {
                 Some(shared) if Storage::is_writable(&shared) => (shared, None),
                 shared => (places.current(), shared),
             };
-            Storage::open(StorageOptions {
+            Ok::<_, Error>(Storage::open(StorageOptions {
                 dir,
                 policy_budget: space.policy_budget,
                 disk: space.disk,
@@ -58,16 +37,16 @@ impl Core {
                 changes,
                 steps: space.steps,
                 below,
-            })
+            })?)
         })
-        .await
-        .map_err(|e| Error::Internal(e.to_string()))??;
+        .await?;
         tokio::spawn(watch_space(self.me.clone(), &storage, self.places()));
         *open = Some(storage.clone());
         Ok(storage)
     }
     fn places(&self) -> Places {
-        Places::new(self.config.data_dir.join("content.json"), self.config.cache_dir.clone())
+        let config = self.config();
+        Places::new(config.data_dir.join("content.json"), config.cache_dir.clone())
     }
 
     /// Moves all content to another folder: copies while it is in use, then closes the open account for a moment and opens it again.
@@ -88,8 +67,8 @@ impl Core {
             }
         })
         .await?;
-        let turn = self.turn.lock().await;
-        let open = self.account().map(|a| a.id.clone());
+        let switching = self.switching.lock().await;
+        let open = self.account().map(|a| a.id().to_owned());
         self.close_open().await;
         // Held until the new folder counts: whoever asks for content meanwhile waits, and never opens the old folder.
         let mut opened = self.storage.lock().await;
@@ -100,24 +79,24 @@ impl Core {
         })
         .await;
         drop(opened);
-        drop(turn);
+        drop(switching);
         if let Some(id) = open {
             self.switch(&id).await?;
         }
         moved?;
-        self.changes.tell_one(Change::Storage);
+        self.changes().tell_one(Change::Storage);
         Ok(())
     }
 
     /// False where the organisation says where content lies.
     pub fn can_move_content(&self) -> bool {
-        self.config.space.content_dir.is_none()
+        self.config().space.content_dir.is_none()
     }
 }
 
 /// Sweeps content once after a start and goes on with a move that was cut short; then, while the disk is full, looks whether there is
 /// space again and lets downloads go on.
-fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
+fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
     let (sweeping, watched) = (storage.clone(), storage.downgrade());
     Box::pin(async move {
         let tidied = places.clone();
@@ -131,21 +110,22 @@ fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture
         match swept.await {
             // The downloads that lost them were looked through before, when their account was opened.
             Ok(swept) if swept.lost > 0 => {
-                if let Some(account) = core.upgrade().and_then(|c| c.account()) {
+                if let Some(account) = client.upgrade().and_then(|c| c.account()) {
                     account.content.downloads.resume();
                 }
             }
             Ok(_) => {}
             Err(e) => tracing::warn!(error = %e, "content could not be swept"),
         }
-        if let (Some(to), Some(core)) = (places.pending(), core.upgrade())
-            && let Err(e) = core.move_content(to).await
+        let pending = blocking(move || Ok::<_, Error>(places.pending())).await;
+        if let (Ok(Some(to)), Some(client)) = (pending, client.upgrade())
+            && let Err(e) = client.move_content(to).await
         {
             tracing::warn!(error = %e, "content was not moved");
         }
         loop {
-            let Some(clock) = core.upgrade().map(|c| c.config.clock.clone()) else { return };
-            clock.sleep(LOOK_FOR_SPACE).await;
+            let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
+            clock.sleep(SPACE_CHECK).await;
             // After a move there is another store, and another watch.
             let Some(storage) = watched.upgrade() else { return };
             let was_degraded = storage.degraded().is_some();
@@ -159,7 +139,7 @@ fn watch_space(core: Weak<Core>, storage: &Storage, places: Places) -> BoxFuture
                     looked
                 }
             });
-            match (looked.await, core.upgrade().and_then(|c| c.account())) {
+            match (looked.await, client.upgrade().and_then(|c| c.account())) {
                 (Ok(true), Some(account)) => account.content.downloads.resume(),
                 (Ok(_), _) => {}
                 (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),

@@ -1,16 +1,20 @@
 use std::path::Path;
 
 use carrel_client::{
-    cable,
-    cable::{CoursesFound, Found, Here, Refusal, Sent, WorkFound, trust::Trust},
+    Error, ImportError,
+    bundle::{
+        self, BundleInfo, CoursesInfo, ExportedFile as Exported, FolderKind, KeyTrust, LocalState,
+        Transfers, WorkInfo,
+    },
     content::Kind,
+    system::blocking,
 };
 
 use super::{Result, app::get_app_state};
 use crate::{
     api::{
         app::{AppState, Empty},
-        cable::{
+        bundle::{
             CableState, CourseHere, CourseInFile, ExportCourses, ExportWork, ExportedFile,
             FileHere, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
             ImportedCourses, ImportedWork, PlaceKind, PlaceList, PlaceView, SlotView,
@@ -20,17 +24,17 @@ use crate::{
 };
 
 pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
-    host.core().open_guest().await?;
+    host.client().open_guest().await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
     let downloads = host.downloads_dir();
-    // A stick that has gone to sleep answers slowly.
-    let listed = tokio::task::spawn_blocking(move || {
-        let places = cable::places(downloads.as_deref());
+    // A drive that is asleep answers slowly.
+    let listed = blocking(move || {
+        let places = bundle::bundle_folders(downloads.as_deref());
         let files = places.iter().flat_map(|place| {
-            cable::files_in(&place.path).into_iter().map(|file| FileHere {
+            bundle::files_in(&place.path).into_iter().map(|file| FileHere {
                 path: text(&file.path),
                 name: file.name,
                 bytes: file.bytes,
@@ -42,41 +46,41 @@ pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
             path: text(&place.path),
             name: place.name,
             kind: match place.kind {
-                cable::PlaceKind::Stick => PlaceKind::Stick,
-                cable::PlaceKind::Downloads => PlaceKind::Downloads,
+                FolderKind::Removable => PlaceKind::Stick,
+                FolderKind::Downloads => PlaceKind::Downloads,
             },
             free_bytes: place.free_bytes,
         });
-        PlaceList { places: places.collect(), files }
+        Ok::<_, Error>(PlaceList { places: places.collect(), files })
     });
-    Ok(listed.await.map_err(|e| carrel_client::Error::Internal(e.to_string()))?)
+    Ok(listed.await?)
 }
 
 pub async fn export_courses(host: &dyn Host, request: ExportCourses) -> Result<ExportedFile> {
     let kind = |is_story| if is_story { Kind::Story } else { Kind::Course };
     let items: Vec<_> = request.items.into_iter().map(|i| (kind(i.is_story), i.id)).collect();
-    Ok(sent(host.core().export_courses(&items, Path::new(&request.place)).await?))
+    Ok(file_view(host.client().export_courses(&items, Path::new(&request.place)).await?))
 }
 
 pub async fn export_work(host: &dyn Host, request: ExportWork) -> Result<ExportedFile> {
-    Ok(sent(host.core().export_work(Path::new(&request.place)).await?))
+    Ok(file_view(host.client().export_work(Path::new(&request.place)).await?))
 }
 
 pub async fn open_slot(host: &dyn Host, _: Empty) -> Result<SlotView> {
-    Ok(SlotView { url: host.core().upload_url().await? })
+    Ok(SlotView { url: host.client().upload_url().await? })
 }
 
 pub async fn look_at_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
-    Ok(match host.core().look_at(Path::new(&request.path)).await? {
-        Found::Courses(found) => courses_view(found),
-        Found::Work(found) => work_view(found),
+    Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
+        BundleInfo::Courses(found) => courses_view(found),
+        BundleInfo::Work(found) => work_view(found),
     })
 }
 
 pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<ImportedCourses> {
     let path = Path::new(&request.path);
-    let taken = host.core().import_courses(path, request.accept.as_deref()).await?;
-    let courses = taken.into_iter().map(|one| ImportedCourse {
+    let imported = host.client().import_courses(path, request.accept.as_deref()).await?;
+    let courses = imported.into_iter().map(|one| ImportedCourse {
         id: one.id,
         is_story: one.kind == Kind::Story,
         title: one.title,
@@ -86,17 +90,17 @@ pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<I
 }
 
 pub async fn import_work(host: &dyn Host, request: ImportWork) -> Result<ImportedWork> {
-    let taken = host.core().import_work(Path::new(&request.path), request.claim).await?;
-    Ok(ImportedWork { rows: taken.rows, news: taken.news, unread: taken.unread })
+    let imported = host.client().import_work(Path::new(&request.path), request.claim).await?;
+    Ok(ImportedWork { rows: imported.rows, news: imported.changed, unread: imported.unread })
 }
 
 pub async fn stop_file(host: &dyn Host, _: Empty) -> Result<Empty> {
-    host.core().cable().stop();
+    host.client().transfers().cancel();
     Ok(Empty {})
 }
 
-pub(crate) fn state_view(cable: &cable::Cable) -> CableState {
-    match cable.travelled() {
+pub(crate) fn state_view(transfers: &Transfers) -> CableState {
+    match transfers.progress() {
         Some(t) => CableState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
         None => CableState { busy: false, bytes_done: 0, bytes_total: 0 },
     }
@@ -106,54 +110,54 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn sent(sent: Sent) -> ExportedFile {
+fn file_view(file: Exported) -> ExportedFile {
     ExportedFile {
-        file_name: sent
+        file_name: file
             .path
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        path: text(&sent.path),
-        bytes: sent.bytes,
-        count: sent.count,
+        path: text(&file.path),
+        bytes: file.bytes,
+        count: file.count,
     }
 }
 
-fn refusal_view(refusal: &Refusal) -> FileRefusal {
+fn refusal_view(refusal: &ImportError) -> FileRefusal {
     FileRefusal { reason: refusal.reason().to_owned(), subject: refusal.subject().to_owned() }
 }
 
-fn courses_view(found: CoursesFound) -> FileView {
+fn courses_view(found: CoursesInfo) -> FileView {
     let courses = found.courses.into_iter().map(|one| CourseInFile {
         id: one.id,
         is_story: one.kind == Kind::Story,
         title: one.title,
         bytes: one.bytes,
-        here: match one.here {
-            Here::No => CourseHere::No,
-            Here::Same => CourseHere::Same,
-            Here::Older => CourseHere::Older,
-            Here::Newer => CourseHere::Newer,
-            Here::Others => CourseHere::Others,
+        here: match one.local {
+            LocalState::Absent => CourseHere::No,
+            LocalState::Same => CourseHere::Same,
+            LocalState::Older => CourseHere::Older,
+            LocalState::Newer => CourseHere::Newer,
+            LocalState::OtherLibrary => CourseHere::Others,
         },
     });
     FileView::Courses {
         server_name: if found.server_name.is_empty() { found.server } else { found.server_name },
         fingerprint: found.fingerprint,
-        ask: found.trust == Trust::Ask,
+        ask: found.trust == KeyTrust::Ask,
         made_ms: found.made_ms,
         bytes: found.bytes,
         new_bytes: found.new_bytes,
         courses: courses.collect(),
         refusal: match &found.trust {
-            Trust::Never(refusal) => Some(refusal_view(refusal)),
-            Trust::Known | Trust::Ask => None,
+            KeyTrust::Never(refusal) => Some(refusal_view(refusal)),
+            KeyTrust::Trusted | KeyTrust::Ask => None,
         },
     }
 }
 
-fn work_view(found: WorkFound) -> FileView {
-    let claim = found.refusal == Some(Refusal::Unclaimed);
+fn work_view(found: WorkInfo) -> FileView {
+    let claim = found.refusal == Some(ImportError::Unclaimed);
     FileView::Work {
         learner: found.learner,
         server_name: found.server_name,

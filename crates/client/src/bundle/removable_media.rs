@@ -1,84 +1,84 @@
-//! Where files may be: sticks that are plugged in, and the folder for downloads. A list instead of a dialog: docs/adr/0007.
+//! Folders for bundles: removable media that are mounted, and the folder for downloads. A list instead of a dialog: docs/adr/0007.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use crate::cable::EXTENSION;
+use crate::bundle::EXTENSION;
 
-/// The most files that are listed of one place.
-const MOST: usize = 200;
+/// The most files that are listed of one folder.
+const MAX_FILES: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PlaceKind {
-    /// A stick, a card, another disk.
-    Stick,
+pub enum FolderKind {
+    /// A USB drive, a card, another disk.
+    Removable,
     /// The system's folder for downloads, or the app's own documents on a phone.
     Downloads,
 }
 
-/// A folder that files are written to and looked for in.
+/// A folder that bundles are written to and listed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub kind: PlaceKind,
+pub struct BundleFolder {
+    pub kind: FolderKind,
     pub path: PathBuf,
-    /// The stick's label; the folder's name.
+    /// The label of the drive; the name of the folder.
     pub name: String,
     /// None: the system does not say.
     pub free_bytes: Option<u64>,
 }
 
-/// A file that could be taken in, by its name alone.
+/// A file that may be a bundle, judged by its name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct BundleFile {
     pub path: PathBuf,
     pub name: String,
     pub bytes: u64,
 }
 
-/// Sticks first. `downloads`: the system's folder, if the program knows it.
-pub fn places(downloads: Option<&Path>) -> Vec<Place> {
-    let mut found: Vec<Place> = mounts()
+/// Lists the folders, removable media first. `downloads`: the system's folder, if the program knows it. Blocking.
+pub fn bundle_folders(downloads: Option<&Path>) -> Vec<BundleFolder> {
+    let mut found: Vec<BundleFolder> = mounts()
         .into_iter()
         .filter(|p| is_writable_folder(p))
-        .map(|p| place(PlaceKind::Stick, &p))
+        .map(|p| folder(FolderKind::Removable, &p))
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
-    found.extend(downloads.filter(|d| d.is_dir()).map(|d| place(PlaceKind::Downloads, d)));
+    found.extend(downloads.filter(|d| d.is_dir()).map(|d| folder(FolderKind::Downloads, d)));
     found
 }
 
-/// Files of ours in a place, not in its folders; newest first.
-pub fn files_in(place: &Path) -> Vec<Waiting> {
-    let Ok(entries) = fs::read_dir(place) else { return Vec::new() };
-    let mut found: Vec<(std::time::SystemTime, Waiting)> = entries
+/// Lists the bundles in a folder, not in its subfolders; newest first. Blocking.
+pub fn files_in(folder: &Path) -> Vec<BundleFile> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(std::time::SystemTime, BundleFile)> = entries
         .flatten()
         .filter_map(|entry| {
             let path = entry.path();
-            let ours = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION));
-            let about = fs::metadata(&path).ok().filter(|m| ours && m.is_file())?;
+            let is_bundle = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION));
+            let about = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
             let name = path.file_name()?.to_string_lossy().into_owned();
             let at = about.modified().unwrap_or(std::time::UNIX_EPOCH);
-            // macOS leaves "._NAME" beside each file on a stick.
+            // macOS writes "._NAME" beside each file on a drive with FAT.
             if name.starts_with('.') {
                 None
             } else {
-                Some((at, Waiting { bytes: about.len(), path, name }))
+                Some((at, BundleFile { bytes: about.len(), path, name }))
             }
         })
-        .take(MOST)
+        .take(MAX_FILES)
         .collect();
     found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
     found.into_iter().map(|(_, file)| file).collect()
 }
 
-fn place(kind: PlaceKind, path: &Path) -> Place {
+fn folder(kind: FolderKind, path: &Path) -> BundleFolder {
     let name = path
         .file_name()
         .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    Place { kind, path: path.to_owned(), name, free_bytes: free_bytes(path) }
+    BundleFolder { kind, path: path.to_owned(), name, free_bytes: free_bytes(path) }
 }
 
 /// Bytes that this user may still write there.
@@ -96,7 +96,7 @@ fn children(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
 }
 
-/// Where desktops mount what is plugged in: `/media/USER/LABEL` and `/run/media/USER/LABEL`.
+/// Where desktops mount removable media: `/media/USER/LABEL` and `/run/media/USER/LABEL`.
 #[cfg(target_os = "linux")]
 fn mounts() -> Vec<PathBuf> {
     let Some(user) = std::env::var_os("USER").filter(|u| !u.is_empty()) else { return Vec::new() };
@@ -116,7 +116,7 @@ fn mounts() -> Vec<PathBuf> {
     ('D'..='Z').map(|c| PathBuf::from(format!("{c}:\\"))).filter(|p| p.is_dir()).collect()
 }
 
-/// Phones hand files over through their own chooser: see `upload`.
+/// On phones files are chosen in the system's own dialog: see `upload`.
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn mounts() -> Vec<PathBuf> {
     Vec::new()
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_files_are_listed() {
+    fn only_bundles_are_listed() {
         let dir = tempfile::tempdir().unwrap();
         for name in
             ["rivers.carrel", "LOUD.CARREL", "._rivers.carrel", "notes.txt", "x.carrel.part"]
@@ -140,9 +140,9 @@ mod tests {
         names.sort();
         assert_eq!(names, [("LOUD.CARREL".to_owned(), 5), ("rivers.carrel".to_owned(), 5)]);
         assert!(files_in(&dir.path().join("nowhere")).is_empty());
-        let downloads = places(Some(dir.path()));
+        let downloads = bundle_folders(Some(dir.path()));
         let last = downloads.last().unwrap();
-        assert_eq!((last.kind, last.path.as_path()), (PlaceKind::Downloads, dir.path()));
+        assert_eq!((last.kind, last.path.as_path()), (FolderKind::Downloads, dir.path()));
         assert!(last.free_bytes.is_some_and(|b| b > 0));
     }
 }

@@ -1,10 +1,11 @@
-//! Why a file is not written or not taken in. Each has a word of its own, because each has another way out.
+//! The reasons why a bundle is not written or not imported. Each has a code of its own, because people are told what to do about it.
 
 use carrel_cable::Fault;
 use carrel_model::ErrorCode;
 
+/// A bundle is not written or not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ImportError {
     /// The file itself.
     #[error(transparent)]
     File(#[from] Fault),
@@ -39,7 +40,7 @@ pub enum Refusal {
     Busy,
 }
 
-impl Refusal {
+impl ImportError {
     /// Stable over releases; the UI has a sentence for each.
     pub fn reason(&self) -> &'static str {
         match self {

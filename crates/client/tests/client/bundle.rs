@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
 use carrel_cable::{Bundle, WorkBundle, WorkDevice, WorkHead, WorkLearner};
-use carrel_client::cable::{WorkTaken, join_rows};
+use carrel_client::bundle::{ImportedWork, join_rows};
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{
     BlobHash, DeviceId, Hlc, UserId, arbitrary,
@@ -59,7 +59,7 @@ impl Desk {
         });
         pulled.await.unwrap();
     }
-    async fn take(&self, file: &[u8]) -> WorkTaken {
+    async fn take(&self, file: &[u8]) -> ImportedWork {
         let Bundle::Work(work) =
             carrel_cable::open(&mut Cursor::new(file), file.len() as u64).unwrap()
         else {
@@ -136,7 +136,7 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
                     let after = desks[to].rows().await;
                     let news: Vec<_> =
                         after.keys().filter(|k| before.get(k) != after.get(k)).collect();
-                    prop_assert_eq!(taken.news as usize, news.len());
+                    prop_assert_eq!(taken.changed as usize, news.len());
                     prop_assert_eq!(taken.unread, 0);
                     let waiting = desks[to].waiting().await;
                     for key in news {
@@ -148,7 +148,7 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
                     }
                     let rev = desks[to].rev().await;
                     prop_assert_eq!(
-                        desks[to].take(&carried).await.news,
+                        desks[to].take(&carried).await.changed,
                         0,
                         "the second time says nothing"
                     );
@@ -184,7 +184,7 @@ async fn grades_and_rows_of_later_releases_in_a_file_do_no_harm() {
     .map(str::to_owned)
     .into();
     let taken = desk.store.write("test", move |tx| join_rows(tx, &rows, false)).await.unwrap();
-    assert_eq!((taken.rows, taken.news, taken.unread), (5, 1, 3));
+    assert_eq!((taken.rows, taken.changed, taken.unread), (5, 1, 3));
     assert_eq!(desk.rows().await.len(), 1, "a grade that a file claims is not taken");
     let kept: i64 = desk
         .store
@@ -212,8 +212,8 @@ async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
         desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
         let given = [kv("known", "theirs", stamp), kv("new", "theirs", stamp)];
         let carried = file(&fold(given.map(Row::from)));
-        assert_eq!(desk.take(&carried).await.news, 1, "{stamp:?}");
-        assert_eq!(desk.take(&carried).await.news, 0, "twice says nothing new");
+        assert_eq!(desk.take(&carried).await.changed, 1, "{stamp:?}");
+        assert_eq!(desk.take(&carried).await.changed, 0, "twice says nothing new");
         let settings = |rows: BTreeMap<RowKey, Row>| -> Vec<String> {
             let value = |r: Row| Kv::try_from(r).unwrap().value;
             rows.into_values().map(value).collect()
@@ -226,7 +226,7 @@ async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
     let desk = Desk::new(0);
     desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
     let near = kv("known", "theirs", Hlc::new(FakeClock::NOON + day, 0));
-    assert_eq!(desk.take(&file(&fold([near.clone().into()]))).await.news, 1);
+    assert_eq!(desk.take(&file(&fold([near.clone().into()]))).await.changed, 1);
     assert_eq!(desk.rows().await.into_values().next(), Some(near.into()));
 }
 
@@ -242,7 +242,7 @@ async fn claimed_work_leaves_the_guests_settings_behind() {
         ["setting", "device", "device_key", "enrolment", "bookmark"].map(kv).into();
     let again = rows.clone();
     let claimed = desk.store.write("test", move |tx| join_rows(tx, &rows, true)).await.unwrap();
-    assert_eq!(claimed.news, 2);
+    assert_eq!(claimed.changed, 2);
     let own = desk.store.write("test", move |tx| join_rows(tx, &again, false)).await.unwrap();
-    assert_eq!(own.news, 3);
+    assert_eq!(own.changed, 3);
 }

@@ -19,13 +19,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::put,
 };
+use carrel_system::blocking;
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, sync::OnceCell};
 
 use crate::{
-    Result,
-    cable::{EXTENSION, places::free_bytes},
+    Error, Result,
+    bundle::{EXTENSION, removable_media::free_bytes},
 };
 
 /// The folder of uploaded files, below the cache.
@@ -61,18 +62,18 @@ impl Uploads {
     async fn prepare(&self) -> std::io::Result<()> {
         let prepared = self.is_prepared.get_or_try_init(|| async {
             // Files of an earlier run were never imported.
-            if self.folder.exists() {
-                tokio::fs::remove_dir_all(&self.folder).await?;
+            match tokio::fs::remove_dir_all(&self.folder).await {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+                _ => tokio::fs::create_dir_all(&self.folder).await,
             }
-            tokio::fs::create_dir_all(&self.folder).await
         });
         prepared.await.copied()
     }
 
     /// Deletes an uploaded file after it was imported or refused; any other file is left alone.
-    pub(crate) fn discard(&self, path: &Path) {
+    pub(crate) async fn discard(&self, path: &Path) {
         if path.parent() == Some(&self.folder)
-            && let Err(e) = std::fs::remove_file(path)
+            && let Err(e) = tokio::fs::remove_file(path).await
         {
             tracing::debug!(error = %e, "an uploaded file was not deleted");
         }
@@ -105,7 +106,9 @@ async fn save(uploads: &Uploads, body: Body) -> std::io::Result<(PathBuf, u64)> 
             bytes += piece.len() as u64;
             if bytes >= looked {
                 looked = bytes + SPARE / 4;
-                if free_bytes(&uploads.folder).is_some_and(|free| free < SPARE) {
+                let folder = uploads.folder.clone();
+                let free = blocking(move || Ok::<_, Error>(free_bytes(&folder))).await;
+                if free.map_err(std::io::Error::other)?.is_some_and(|free| free < SPARE) {
                     return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
                 }
             }

@@ -1,21 +1,23 @@
-//! What downloads hear of the rest of the client: settings, network and battery, a sign-in, a newer catalogue.
+//! Tells downloads of changed settings, network and battery, a sign-in, and a newer catalogue.
 //!
-//! Not here: what they make of it (`rules`, `run`).
+//! Not here: what follows for a download (`carrel_content::download`).
+
+use std::sync::Arc;
 
 use carrel_content::download::{Conditions, Downloads, Rules};
 use carrel_learning::Learning;
 use carrel_sqlite::{Change, Changes};
 use tokio::sync::{broadcast::error::RecvError, watch};
 
-/// Runs as long as the account is open.
-pub async fn guide(
+/// Forwards changes to downloads until the account is closed.
+pub(super) async fn forward(
     downloads: Downloads,
-    learning: Learning,
+    learning: Arc<Learning>,
     changes: Changes,
     mut conditions: watch::Receiver<Conditions>,
 ) {
     let mut changes = changes.listen();
-    let (mut settings_changed, mut begun) = (true, false);
+    let (mut settings_changed, mut has_begun) = (true, false);
     loop {
         if settings_changed {
             match learning.settings().await {
@@ -25,13 +27,13 @@ pub async fn guide(
                 }
             }
         }
-        if !std::mem::replace(&mut begun, true) {
-            look_for_updates(&downloads);
+        if !std::mem::replace(&mut has_begun, true) {
+            update(&downloads);
         }
         let set = tokio::select! {
-            heard = changes.recv() => match heard {
+            received = changes.recv() => match received {
                 Ok(set) => set,
-                // Too much at once: everything may have changed.
+                // Some changes were missed: everything may have changed.
                 Err(RecvError::Lagged(_)) => {
                     [Change::Settings, Change::Account, Change::Catalogue].into()
                 }
@@ -48,12 +50,13 @@ pub async fn guide(
             downloads.resume();
         }
         if set.contains(&Change::Catalogue) {
-            look_for_updates(&downloads);
+            update(&downloads);
         }
     }
 }
 
-fn look_for_updates(downloads: &Downloads) {
+/// Downloads newer versions of what is on this device.
+fn update(downloads: &Downloads) {
     if let Err(e) = downloads.update() {
         tracing::warn!(error = %e, "newer versions could not be looked for");
     }

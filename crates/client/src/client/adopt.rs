@@ -5,19 +5,21 @@
 
 use std::sync::Arc;
 
-use carrel_learning::{store, store::Store};
+use carrel_learning::store::Store;
 use carrel_model::wire::AdoptRequest;
 use carrel_net::Tokens;
+use carrel_sqlite::Changes;
 use carrel_system::blocking;
 
 use crate::{
     Error, Result, account,
     account::AccountInfo,
-    cable::{all_rows, join_rows},
-    core::{Core, OpenAccount},
+    bundle::{all_rows, join_rows},
+    client::Client,
+    open_account::OpenAccount,
 };
 
-impl Core {
+impl Client {
     /// Joins the work of other accounts of this device that have the same login on the same server, if the server does not know them
     /// and agrees. What cannot be done now is tried again at the next sign-in.
     pub(super) async fn adopt_lost_accounts(&self, open: &OpenAccount, info: &AccountInfo) {
@@ -44,7 +46,7 @@ impl Core {
 
     /// Returns how many rows were new.
     async fn adopt(&self, open: &OpenAccount, other: &AccountInfo) -> Result<u64> {
-        let (secrets, name) = (self.secrets().clone(), other.id.clone());
+        let (secrets, name) = (self.shared.secrets.clone(), other.id.clone());
         let found = blocking(move || secrets.get(&name)).await?;
         let tokens = found.and_then(|text| serde_json::from_str::<Tokens>(&text).ok());
         let request = AdoptRequest {
@@ -55,14 +57,7 @@ impl Core {
             return Err(Error::UNAUTHENTICATED);
         }
         account::adopt(open.http.as_ref(), &open.base_url, &request).await?;
-        let options = store::Options {
-            device: self.accounts().device().id,
-            app_version: self.config().app_version.clone(),
-            has_server: true,
-            clock: self.config().clock.clone(),
-            changes: carrel_sqlite::Changes::new(),
-            page_limit: None,
-        };
+        let options = self.shared.store_options(true, Changes::new());
         let folder = self.accounts().folder(&other.id);
         let old = Arc::new(blocking(move || Store::open(&folder, options)).await?);
         let rows = old.read(all_rows).await;
@@ -71,7 +66,7 @@ impl Core {
             .iter()
             .map(|row| Ok(serde_json::to_string(row)?))
             .collect::<Result<Vec<String>>>()?;
-        let taken = open.store.write("adopt", move |tx| join_rows(tx, &texts, false)).await?;
-        Ok(taken.news)
+        let imported = open.store.write("adopt", move |tx| join_rows(tx, &texts, false)).await?;
+        Ok(imported.changed)
     }
 }

@@ -1,9 +1,11 @@
 //! The client's error. The UI branches on `code()`; the text is for logs.
 
+mod import;
+
 use carrel_model::ErrorCode;
 use carrel_sqlite::{Cause, StorageError};
 
-use crate::cable::Refusal;
+pub use self::import::ImportError;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,9 +17,9 @@ pub enum Error {
     Invalid(String),
     #[error("not found: {0}")]
     NotFound(String),
-    /// A file with courses or work that is not written or not imported.
+    /// A bundle that is not written or not imported.
     #[error(transparent)]
-    Import(#[from] Refusal),
+    Import(#[from] ImportError),
     #[error(transparent)]
     Net(#[from] carrel_net::Error),
     #[error(transparent)]
