@@ -2,10 +2,7 @@
 //!
 //! Not here: what a command does. This file opens the client, and carries JSON between it and the window.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use carrel_client::{
     Client, Config, Error,
@@ -14,6 +11,7 @@ use carrel_client::{
     system::{SystemClock, SystemIds},
 };
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
+use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
 
@@ -109,7 +107,7 @@ impl Open {
         let client = open_client(app, &self.profile).await?;
         let desk =
             Arc::new(Desk { client: client.clone(), downloads: self.profile.downloads_dir(app) });
-        *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(desk.clone());
+        *self.desk.write() = Some(desk.clone());
         let app = app.clone();
         tauri::async_runtime::spawn(events::forward(client, move |event| {
             if let Err(error) = app.emit(EVENT, event) {
@@ -120,7 +118,7 @@ impl Open {
     }
 
     fn ready(&self) -> Option<Arc<Desk>> {
-        self.desk.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.desk.read().clone()
     }
 
     /// The app is in front again, after sleep perhaps: look for news.

@@ -63,7 +63,7 @@ impl Uploads {
         let prepared = self.is_prepared.get_or_try_init(|| async {
             // Files of an earlier run were never imported.
             match tokio::fs::remove_dir_all(&self.folder).await {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
                 _ => tokio::fs::create_dir_all(&self.folder).await,
             }
         });
