@@ -784,7 +784,7 @@ fn rewrite_head(from: &Path, to: &Path, old: &str, new: &str) {
     let file = fs::read(from).expect("the file");
     let end = 44 + u32::from_be_bytes(file[8..12].try_into().expect("a length")) as usize;
     let head = String::from_utf8(file[44..end].to_vec()).expect("text").replace(old, new);
-    let mut out = carrel_cable::frame(head.as_bytes()).expect("a frame");
+    let mut out = carrel_bundle::frame(head.as_bytes()).expect("a frame");
     out.extend_from_slice(&file[end..]);
     fs::write(to, out).expect("written");
 }

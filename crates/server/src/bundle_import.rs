@@ -1,6 +1,6 @@
 //! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their rows.
 //!
-//! Not here: the shape of the files (`carrel_cable`), packages (`import`), what is sent over the network (`http::sync`).
+//! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network (`http::sync`).
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use carrel_cable::{
+use carrel_bundle::{
     Bundle, CourseBundle, Fault, MAGIC, WorkBundle, WorkHead, copy_verified, fingerprint,
 };
 use carrel_model::{
@@ -134,7 +134,7 @@ fn open(path: &Path) -> Result<(Bundle, BufReader<File>), Fault> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut file = BufReader::with_capacity(256 * 1024, file);
-    Ok((carrel_cable::open(&mut file, len)?, file))
+    Ok((carrel_bundle::open(&mut file, len)?, file))
 }
 
 enum Stopped {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carrel_cable::signing_key;
+use carrel_bundle::signing_key;
 use carrel_net::SecretStore;
 use carrel_system::{IdGen, blocking};
 use data_encoding::HEXLOWER;

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use carrel_cable::{
+use carrel_bundle::{
     BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, WorkBundle, WorkDevice, WorkHead,
     WorkLearner,
 };

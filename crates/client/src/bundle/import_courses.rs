@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_cable::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
+use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
     blobs::{Came, INLINE},

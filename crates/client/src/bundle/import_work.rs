@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use carrel_cable::{Bundle, Fault, WorkBundle};
+use carrel_bundle::{Bundle, Fault, WorkBundle};
 use carrel_model::wire::AdoptRequest;
 use carrel_system::blocking;
 

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::BufReader, path::Path};
 
-use carrel_cable::{Bundle, CourseBundle, Fault, WorkBundle, fingerprint};
+use carrel_bundle::{Bundle, CourseBundle, Fault, WorkBundle, fingerprint};
 use carrel_content::{Kind, library::Library};
 use carrel_learning::store::checked;
 use carrel_model::{
@@ -98,7 +98,7 @@ pub(super) fn open_bundle(path: &Path) -> Result<(Bundle, BufReader<File>)> {
         return Err(ImportError::File(Fault::NotCarrel).into());
     }
     let mut file = BufReader::with_capacity(256 * 1024, File::open(path).map_err(unreadable)?);
-    let bundle = carrel_cable::open(&mut file, metadata.len()).map_err(ImportError::File)?;
+    let bundle = carrel_bundle::open(&mut file, metadata.len()).map_err(ImportError::File)?;
     Ok((bundle, file))
 }
 

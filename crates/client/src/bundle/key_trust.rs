@@ -4,7 +4,7 @@
 //! their ids and is sent to the one server. The account without a server holds courses of any library that a person agreed to; what was
 //! agreed there is stored for that account alone and never becomes the expected key of a server.
 
-use carrel_cable::{CourseHead, fingerprint};
+use carrel_bundle::{CourseHead, fingerprint};
 use carrel_content::library::Library;
 
 use crate::{ImportError, Result};

@@ -12,7 +12,7 @@
 //! | `inspect` | what a file contains, and whether it would be imported |
 //! | `import_courses`, `import_work` | the content of a file onto this device |
 //!
-//! Not here: the format of the files (`carrel_cable`); how rows merge (`learning`); what is on this device (`content`).
+//! Not here: the format of the files (`carrel_bundle`); how rows merge (`learning`); what is on this device (`content`).
 
 mod device_key;
 mod export;
@@ -27,7 +27,7 @@ mod upload;
 
 use std::sync::Arc;
 
-pub use carrel_cable::{Fault, fingerprint};
+pub use carrel_bundle::{Fault, fingerprint};
 
 pub(crate) use self::{
     device_key::device_key,

@@ -1,6 +1,6 @@
 //! The reasons why a bundle is not written or not imported. Each has a code of its own, because people are told what to do about it.
 
-use carrel_cable::Fault;
+use carrel_bundle::Fault;
 use carrel_model::ErrorCode;
 
 /// A bundle is not written or not imported.

@@ -91,8 +91,8 @@ impl From<carrel_learning::Error> for Error {
         }
     }
 }
-impl From<carrel_cable::Fault> for Error {
-    fn from(fault: carrel_cable::Fault) -> Self {
+impl From<carrel_bundle::Fault> for Error {
+    fn from(fault: carrel_bundle::Fault) -> Self {
         Self::Import(fault.into())
     }
 }

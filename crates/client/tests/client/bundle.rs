@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
-use carrel_cable::{Bundle, WorkBundle, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{Bundle, WorkBundle, WorkDevice, WorkHead, WorkLearner};
 use carrel_client::bundle::{ImportedWork, join_rows};
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{
@@ -61,7 +61,7 @@ impl Desk {
     }
     async fn take(&self, file: &[u8]) -> ImportedWork {
         let Bundle::Work(work) =
-            carrel_cable::open(&mut Cursor::new(file), file.len() as u64).unwrap()
+            carrel_bundle::open(&mut Cursor::new(file), file.len() as u64).unwrap()
         else {
             panic!("not work")
         };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use axum::http::StatusCode;
-use carrel_cable::{WorkBundle, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{WorkBundle, WorkDevice, WorkHead, WorkLearner};
 use carrel_model::{
     BlobHash, ErrorCode,
     lattice::Row,

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use carrel_cable::{
+use carrel_bundle::{
     Bundle, BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, Fault, MAGIC, PREFIX,
     WorkBundle, WorkDevice, WorkHead, WorkLearner, copy_verified, frame,
 };
@@ -104,7 +104,7 @@ fn text_of(change: impl FnOnce(String) -> String) -> Vec<u8> {
 /// Reads a file to its end, as an import does.
 fn read(file: &[u8]) -> Result<usize, Fault> {
     let mut from = Cursor::new(file);
-    match carrel_cable::open(&mut from, file.len() as u64)? {
+    match carrel_bundle::open(&mut from, file.len() as u64)? {
         Bundle::Courses(bundle) => {
             for blob in &bundle.blobs {
                 copy_verified(&mut from, blob, |_| Ok::<_, Fault>(()))?;
@@ -180,12 +180,12 @@ fn what_is_written_is_read_again() {
     assert_eq!(file.len() as u64, bundle.len(), "shared blobs are in it once");
     assert_eq!(read(&file), Ok(2));
     let mut from = Cursor::new(&file);
-    let Ok(Bundle::Courses(again)) = carrel_cable::open(&mut from, file.len() as u64) else {
+    let Ok(Bundle::Courses(again)) = carrel_bundle::open(&mut from, file.len() as u64) else {
         panic!("not a course file")
     };
     assert_eq!((again.head, again.manifests), (bundle.head, vec![one, two]));
 
-    let Ok(Bundle::Work(work)) = carrel_cable::open(&mut Cursor::new(work()), work().len() as u64)
+    let Ok(Bundle::Work(work)) = carrel_bundle::open(&mut Cursor::new(work()), work().len() as u64)
     else {
         panic!("not a work file")
     };
@@ -418,7 +418,7 @@ fn a_reader_that_breaks_off_is_an_error() {
     let whole = good();
     for stop in [0, 5, 30, 200, whole.len() as u64 - 1] {
         let mut from = Broken(Cursor::new(whole.clone()), stop);
-        let ended = carrel_cable::open(&mut from, whole.len() as u64).and_then(|carried| {
+        let ended = carrel_bundle::open(&mut from, whole.len() as u64).and_then(|carried| {
             let Bundle::Courses(bundle) = carried else { return Err(Fault::Nothing) };
             bundle
                 .blobs
