@@ -9,11 +9,7 @@ use std::{
     },
 };
 
-use carrel_client::{
-    Result,
-    account::FileSecrets,
-    core::{Config, Core, Space},
-};
+use carrel_client::{Client, Config, Result, Space, account::FileSecrets};
 use carrel_content::storage::Steps;
 use carrel_net::LiveHttp;
 use carrel_system::{SystemClock, SystemIds};
@@ -33,14 +29,14 @@ pub fn ends_at_step() -> Option<Steps> {
 }
 
 /// A client on the folder `dir`, with real sockets, clock and ids. It keeps no event stream open.
-pub async fn open(dir: &Path, name: &str) -> Result<Arc<Core>> {
+pub async fn open(dir: &Path, name: &str) -> Result<Arc<Client>> {
     open_with(dir, name, None).await
 }
 
 /// The same, with a call at each step of a change of content.
-pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<Arc<Core>> {
+pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<Arc<Client>> {
     let ids = Arc::new(SystemIds);
-    Core::open(Config {
+    Client::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
         space: Space { steps, ..Space::default() },

@@ -1,20 +1,17 @@
 //! The window's end of the command registry: one command in, one event channel out.
 //!
-//! Not here: what a command does. This file opens the core, and carries JSON between it and the window.
+//! Not here: what a command does. This file opens the client, and carries JSON between it and the window.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use carrel_client::{
-    Error,
+    Client, Config, Error,
     content::download::SystemSensors,
-    core::{Config, Core},
     net::LiveHttp,
     system::{SystemClock, SystemIds},
 };
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
+use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
 
@@ -23,15 +20,15 @@ use crate::shell::profile::Profile;
 /// The channel that carries every event to the window.
 pub const EVENT: &str = "carrel://event";
 
-/// The core with what only this program can do for it.
+/// The client with what only this program can do for it.
 pub struct Desk {
-    core: Arc<Core>,
+    client: Arc<Client>,
     downloads: Option<PathBuf>,
 }
 
 impl Host for Desk {
-    fn core(&self) -> &Arc<Core> {
-        &self.core
+    fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 
     fn open_url(&self, url: &str) -> Result<(), CommandError> {
@@ -44,7 +41,7 @@ impl Host for Desk {
     }
 }
 
-/// The core behind the window, or none while it cannot be opened: then each call tries to open it again, and answers
+/// The client behind the window, or none while it cannot be opened: then each call tries to open it again, and answers
 /// with why it could not, so that the window can show it and stay.
 pub struct Open {
     desk: RwLock<Option<Arc<Desk>>>,
@@ -53,23 +50,23 @@ pub struct Open {
     profile: Profile,
 }
 
-/// Opens the core on the files of `profile`, and starts carrying its events to every window.
+/// Opens the client on the files of `profile`, and starts carrying its events to every window.
 pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> Open {
     let open =
         Open { desk: RwLock::default(), attempt: Mutex::default(), profile: profile.clone() };
     if let Err(error) = tauri::async_runtime::block_on(open.desk(app)) {
-        tracing::error!(error = %error, "the core could not be opened");
+        tracing::error!(error = %error, "the client could not be opened");
     }
     open
 }
 
-async fn open_core<R: Runtime>(
+async fn open_client<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
-) -> Result<Arc<Core>, CommandError> {
+) -> Result<Arc<Client>, CommandError> {
     let placed = |e: tauri::Error| Error::Internal(e.to_string());
     let version = app.package_info().version.to_string();
-    let core = Core::open(Config {
+    let client = Client::open(Config {
         data_dir: profile.data_dir(app).map_err(placed)?,
         cache_dir: profile.cache_dir(app).map_err(placed)?,
         space: Default::default(),
@@ -82,9 +79,9 @@ async fn open_core<R: Runtime>(
         app_version: version,
         listens: true,
     });
-    let core = core.await?;
-    core.watch_machine(Arc::new(SystemSensors));
-    Ok(core)
+    let client = client.await?;
+    client.watch_machine(Arc::new(SystemSensors));
+    Ok(client)
 }
 
 impl Open {
@@ -107,12 +104,12 @@ impl Open {
         if let Some(desk) = self.ready() {
             return Ok(desk);
         }
-        let core = open_core(app, &self.profile).await?;
+        let client = open_client(app, &self.profile).await?;
         let desk =
-            Arc::new(Desk { core: core.clone(), downloads: self.profile.downloads_dir(app) });
-        *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(desk.clone());
+            Arc::new(Desk { client: client.clone(), downloads: self.profile.downloads_dir(app) });
+        *self.desk.write() = Some(desk.clone());
         let app = app.clone();
-        tauri::async_runtime::spawn(events::forward(core, move |event| {
+        tauri::async_runtime::spawn(events::forward(client, move |event| {
             if let Err(error) = app.emit(EVENT, event) {
                 tracing::warn!(error = %error, "an event did not reach the window");
             }
@@ -121,13 +118,13 @@ impl Open {
     }
 
     fn ready(&self) -> Option<Arc<Desk>> {
-        self.desk.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.desk.read().clone()
     }
 
     /// The app is in front again, after sleep perhaps: look for news.
     pub fn resume(&self) {
         if let Some(desk) = self.ready()
-            && let Some(account) = desk.core.account()
+            && let Some(account) = desk.client.account()
         {
             account.sync.resume();
         }
@@ -136,7 +133,7 @@ impl Open {
     /// Closes the learner's files, so that the program can end.
     pub fn close(&self) {
         if let Some(desk) = self.ready() {
-            tauri::async_runtime::block_on(desk.core.close());
+            tauri::async_runtime::block_on(desk.client.close());
         }
     }
 }

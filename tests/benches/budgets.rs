@@ -28,10 +28,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_client::{
-    account::FileSecrets,
-    core::{Config, Core, OpenAccount},
-};
+use carrel_client::{Client, Config, OpenAccount, account::FileSecrets};
 use carrel_commands::{Host, api::error::CommandError, dispatch};
 use carrel_content::{Kind, blobs::BlobStore};
 use carrel_learning::Step;
@@ -60,10 +57,10 @@ impl Http for Counted {
     }
 }
 
-struct Desk(Arc<Core>);
+struct Desk(Arc<Client>);
 
 impl Host for Desk {
-    fn core(&self) -> &Arc<Core> {
+    fn client(&self) -> &Arc<Client> {
         &self.0
     }
     fn open_url(&self, _: &str) -> Result<(), CommandError> {
@@ -91,9 +88,9 @@ fn median(n: usize, mut run: impl FnMut()) -> Duration {
     spread((0..n).map(|_| timed(&mut run)).collect()).0
 }
 
-async fn core(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Core> {
+async fn core(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Client> {
     let ids = Arc::new(SeededIds::new(seed));
-    Core::open(Config {
+    Client::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
         space: Default::default(),
@@ -253,7 +250,7 @@ async fn tick(table: &mut Table, account: &OpenAccount, dir: &Path) {
 }
 
 /// A lesson that is on this device, through the command registry: against one read of its row.
-async fn lesson(table: &mut Table, core: &Arc<Core>, account: &OpenAccount) {
+async fn lesson(table: &mut Table, core: &Arc<Client>, account: &OpenAccount) {
     let item = content::sections()[0].clone();
     let course = content::course();
     account.content.downloads.start(Kind::Course, &course).expect("wanted");
@@ -343,7 +340,7 @@ fn cache(table: &mut Table, dir: &Path) {
 async fn sync(
     table: &mut Table,
     http: &Arc<Counted>,
-    laptop: &Arc<Core>,
+    laptop: &Arc<Client>,
     account: &OpenAccount,
     url: &str,
     dir: &Path,
@@ -444,7 +441,7 @@ async fn sync(
 }
 
 /// From nothing to the first list, everything local.
-async fn start(table: &mut Table, http: Arc<Counted>, laptop: &Arc<Core>, dir: &Path) {
+async fn start(table: &mut Table, http: Arc<Counted>, laptop: &Arc<Client>, dir: &Path) {
     let desk = Desk(laptop.clone());
     dispatch(&desk, "list_courses", json!({})).await.expect("listed");
     laptop.close().await;

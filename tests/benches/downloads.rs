@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carrel_client::{account, core::Core};
+use carrel_client::{Client, account};
 use carrel_content::{Kind, download::Wish};
 use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
 use carrel_net::LiveHttp;
@@ -73,7 +73,7 @@ pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
 }
 
 struct Device {
-    core: Arc<Core>,
+    core: Arc<Client>,
     url: String,
     token: String,
 }

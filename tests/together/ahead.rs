@@ -1,6 +1,6 @@
 //! Ahead of the learner: the next two lessons come while nobody pays for each byte, and what was read last is warm after a start.
 
-use carrel_client::core::OpenAccount;
+use carrel_client::OpenAccount;
 use carrel_content::{Kind, download::Known, prefetch::PrefetchState};
 use carrel_learning::Step;
 use carrel_model::{

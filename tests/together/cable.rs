@@ -12,10 +12,9 @@ use std::{
 };
 
 use carrel_client::{
-    Error,
+    Client, Config, Error, ImportError, OpenAccount,
     account::FileSecrets,
-    cable::{Found, Here, Refusal, trust::Trust},
-    core::{Config, Core, OpenAccount},
+    bundle::{BundleInfo, KeyTrust, LocalState},
 };
 use carrel_content::{
     Kind,
@@ -40,7 +39,7 @@ pub struct School {
     pub clock: FakeClock,
     pub server: TestServer,
     _dir: TempDir,
-    pub core: Arc<Core>,
+    pub core: Arc<Client>,
     pub account: Arc<OpenAccount>,
     pub stick: TempDir,
 }
@@ -98,7 +97,7 @@ fn id(kind: Kind) -> carrel_model::Slug {
         Kind::Story => content::story(),
     }
 }
-async fn download(core: &Core, account: &OpenAccount, kind: Kind) {
+async fn download(core: &Client, account: &OpenAccount, kind: Kind) {
     account.content.downloads.start(kind, &id(kind)).expect("a download");
     until(core, "the download", || async {
         let state = account.content.downloads.state(kind, &id(kind)).expect("its state");
@@ -109,7 +108,7 @@ async fn download(core: &Core, account: &OpenAccount, kind: Kind) {
 pub fn both() -> [(Kind, carrel_model::Slug); 2] {
     [(Kind::Course, content::course()), (Kind::Story, content::story())]
 }
-pub fn refused(e: Error) -> Refusal {
+pub fn refused(e: Error) -> ImportError {
     match e {
         Error::Import(refusal) => refusal,
         other => panic!("not a refusal: {other}"),
@@ -192,29 +191,29 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
         1,
         "nothing else is left on the stick"
     );
-    let Found::Courses(found) = other.look_at(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = other.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
     assert_eq!(
         (found.trust, found.courses.len()),
-        (Trust::Known, 2),
+        (KeyTrust::Trusted, 2),
         "its own school's key is known from the sign-in"
     );
-    assert!(found.courses.iter().all(|c| c.here == Here::No) && found.new_bytes > 0);
+    assert!(found.courses.iter().all(|c| c.local == LocalState::Absent) && found.new_bytes > 0);
     let taken = other.import_courses(&sent.path, None).await.expect("taken in");
     assert!(taken.len() == 2 && taken.iter().all(|t| t.taken));
     opens_offline(&there).await;
 
     // Work goes over, both ways, and over again.
     let mine = s.core.export_work(s.stick.path()).await.expect("a file");
-    let Found::Work(found) = other.look_at(&mine.path).await.expect("a look") else {
+    let BundleInfo::Work(found) = other.inspect_file(&mine.path).await.expect("a look") else {
         panic!("work")
     };
     assert_eq!((found.learner.as_str(), found.refusal, found.rows), ("Asha", None, mine.count));
     let taken = other.import_work(&mine.path, false).await.expect("taken in");
-    assert!(taken.news >= 6, "{taken:?}");
+    assert!(taken.changed >= 6, "{taken:?}");
     assert_eq!(
-        other.import_work(&mine.path, false).await.expect("again").news,
+        other.import_work(&mine.path, false).await.expect("again").changed,
         0,
         "twice says nothing new"
     );
@@ -292,11 +291,11 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
     );
 
     // The first file of this school: a person is asked, with its name and the key's fingerprint.
-    let Found::Courses(found) = core.look_at(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
-    assert_eq!(found.trust, Trust::Ask);
-    assert_eq!(found.fingerprint, carrel_client::cable::fingerprint(&key));
+    assert_eq!(found.trust, KeyTrust::Ask);
+    assert_eq!(found.fingerprint, carrel_client::bundle::fingerprint(&key));
     let no = refused(core.import_courses(&sent.path, None).await.expect_err("nobody agreed"));
     assert_eq!(no.reason(), "not_accepted");
     let no = refused(
@@ -308,11 +307,11 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
     assert_eq!(phase(&guest, Kind::Course), Phase::Absent);
     core.import_courses(&sent.path, Some(&found.fingerprint)).await.expect("taken in");
     opens_offline(&guest).await;
-    let Found::Courses(again) = core.look_at(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(again) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
-    assert_eq!((again.trust, again.new_bytes), (Trust::Known, 0));
-    assert!(again.courses.iter().all(|c| c.here == Here::Same));
+    assert_eq!((again.trust, again.new_bytes), (KeyTrust::Trusted, 0));
+    assert!(again.courses.iter().all(|c| c.local == LocalState::Same));
 
     // Another school's course of the same id does not slip into its place.
     let foreign = scratch();
@@ -320,10 +319,10 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
         .export_courses(&[(Kind::Course, content::course())], foreign.path())
         .await
         .expect("a file");
-    let Found::Courses(found) = core.look_at(&theirs.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = core.inspect_file(&theirs.path).await.expect("a look") else {
         panic!("courses")
     };
-    assert_eq!((found.trust, found.courses[0].here), (Trust::Ask, Here::Others));
+    assert_eq!((found.trust, found.courses[0].local), (KeyTrust::Ask, LocalState::OtherLibrary));
     let no = refused(
         core.import_courses(&theirs.path, Some(&found.fingerprint)).await.expect_err("it is taken"),
     );
@@ -348,19 +347,20 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
 
     // Carried on from here it keeps its name.
     let second = core.export_courses(&both(), foreign.path()).await.expect("a file");
-    let Found::Courses(found) = s.core.look_at(&second.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = s.core.inspect_file(&second.path).await.expect("a look")
+    else {
         panic!("courses")
     };
-    assert_eq!((found.server, found.trust), (s.server.url(), Trust::Known));
+    assert_eq!((found.server, found.trust), (s.server.url(), KeyTrust::Trusted));
 
     // What is done here without an account is claimed at home.
     guest.learning.record(tick(3)).await.expect("a tick");
     let work = core.export_work(s.stick.path()).await.expect("a file");
     let no =
         refused(s.core.import_work(&work.path, false).await.expect_err("nobody said whose it is"));
-    assert_eq!(no, Refusal::Unclaimed);
+    assert_eq!(no, ImportError::Unclaimed);
     assert!(s.account.learning.done_sections(content::COURSE).await.expect("none").is_empty());
-    assert_eq!(s.core.import_work(&work.path, true).await.expect("claimed").news, 1);
+    assert_eq!(s.core.import_work(&work.path, true).await.expect("claimed").changed, 1);
     s.server.go_on().await;
     s.account.network_changed();
     assert_eq!(sync(&s.account).await.waiting, 0);
@@ -389,7 +389,7 @@ async fn another_learners_work_is_not_taken() {
     let work = s.core.export_work(s.stick.path()).await.expect("a file");
     for claim in [false, true] {
         let no = refused(core.import_work(&work.path, claim).await.expect_err("it is Asha's"));
-        assert_eq!(no, Refusal::OtherLearner { name: "Asha".into() });
+        assert_eq!(no, ImportError::OtherLearner { name: "Asha".into() });
     }
     assert!(bela.learning.done_sections(content::COURSE).await.expect("none").is_empty());
     let other = TestServer::empty(&s.clock).await;
@@ -444,7 +444,7 @@ async fn a_bad_file_leaves_everything_as_it_was() {
             assert_eq!(phase(&there, kind), Phase::Absent, "{what}");
         }
         assert!(there.content.library.courses(&ALL).await.is_err(), "{what}: nothing is listed");
-        assert!(core.cable().travelled().is_none());
+        assert!(core.transfers().progress().is_none());
     }
     for (what, path) in
         [("a folder", s.stick.path().to_owned()), ("nothing there", s.stick.path().join("no"))]
@@ -453,7 +453,7 @@ async fn a_bad_file_leaves_everything_as_it_was() {
         assert!(["not_carrel", "unreadable"].contains(&no.reason()), "{what}: {no}");
     }
     // What was proved before the fault stays as cache: the good file has less to bring.
-    let Found::Courses(found) = core.look_at(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
     assert!(found.new_bytes < found.bytes - head as u64, "{} of {}", found.new_bytes, found.bytes);
@@ -473,7 +473,7 @@ async fn a_bad_file_leaves_everything_as_it_was() {
     let no = refused(
         core.export_courses(&both(), s.stick.path()).await.expect_err("something is missing"),
     );
-    let Refusal::Missing { files: 1, bytes, .. } = &no else { panic!("{no:?}") };
+    let ImportError::Missing { files: 1, bytes, .. } = &no else { panic!("{no:?}") };
     assert_eq!(*bytes, large.size);
     assert!(!no.to_string().is_empty());
     core.import_courses(&sent.path, None).await.expect("mended");
@@ -510,7 +510,7 @@ async fn stopped_half_way_nothing_is_left_behind() {
     let alarm = Arc::new(Alarm { clock: s.clock.clone(), ring: Mutex::default() });
     let dir = scratch();
     let ids = Arc::new(SeededIds::new(2));
-    let core = Core::open(Config {
+    let core = Client::open(Config {
         data_dir: dir.path().join("data"),
         cache_dir: dir.path().join("cache"),
         demo_dir: None,
@@ -529,11 +529,11 @@ async fn stopped_half_way_nothing_is_left_behind() {
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
 
     // The first bytes that are counted stop it.
-    let stop = |core: &Arc<Core>| {
+    let stop = |core: &Arc<Client>| {
         let core = Arc::downgrade(core);
         *alarm.ring.lock().expect("the alarm") = Some(Arc::new(move || {
             if let Some(core) = core.upgrade() {
-                core.cable().stop();
+                core.transfers().cancel();
             }
         }));
     };
@@ -543,7 +543,7 @@ async fn stopped_half_way_nothing_is_left_behind() {
     quiet();
     assert_eq!(ended.map_err(|e| e.code()), Err(ErrorCode::Cancelled));
     assert_eq!(phase(&there, Kind::Course), Phase::Absent);
-    assert!(core.cable().travelled().is_none());
+    assert!(core.transfers().progress().is_none());
     core.import_courses(&sent.path, None).await.expect("the second time");
     assert_eq!(phase(&there, Kind::Course), Phase::Ready);
     let before = fs::read(&sent.path).expect("the file");
@@ -561,7 +561,7 @@ async fn stopped_half_way_nothing_is_left_behind() {
     assert_eq!(phase(&there, Kind::Course), Phase::Ready);
 
     // What is not here is not sent, nor to nowhere.
-    let no = |r: carrel_client::Result<carrel_client::cable::Sent>| {
+    let no = |r: carrel_client::Result<carrel_client::bundle::ExportedFile>| {
         refused(r.expect_err("refused")).reason()
     };
     let nowhere = s.core.export_courses(&both(), Path::new("/no/such/stick")).await;
@@ -609,10 +609,10 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     until(&s.core, "the update", || async { (version(&s.account) != first).then_some(()) }).await;
     is_closed(&mut s.server).await;
     let new = s.core.export_courses(&course, s.stick.path()).await.expect("a file").path;
-    let Found::Courses(found) = core.look_at(&new).await.expect("a look") else {
+    let BundleInfo::Courses(found) = core.inspect_file(&new).await.expect("a look") else {
         panic!("courses")
     };
-    assert_eq!(found.courses[0].here, Here::Older);
+    assert_eq!(found.courses[0].local, LocalState::Older);
     assert!(
         found.new_bytes < found.bytes / 4,
         "only what changed is new: {} of {}",
@@ -626,10 +626,10 @@ async fn an_older_version_does_not_replace_a_newer_one() {
 
     let old = s.stick.path().join("old.carrel");
     for (who, account) in [(&core, &there), (&s.core, &s.account)] {
-        let Found::Courses(found) = who.look_at(&old).await.expect("a look") else {
+        let BundleInfo::Courses(found) = who.inspect_file(&old).await.expect("a look") else {
             panic!("courses")
         };
-        assert_eq!(found.courses[0].here, Here::Newer);
+        assert_eq!(found.courses[0].local, LocalState::Newer);
         assert!(!who.import_courses(&old, None).await.expect("kept")[0].taken);
         assert_ne!(version(account), first);
     }
@@ -784,7 +784,7 @@ fn rewrite_head(from: &Path, to: &Path, old: &str, new: &str) {
     let file = fs::read(from).expect("the file");
     let end = 44 + u32::from_be_bytes(file[8..12].try_into().expect("a length")) as usize;
     let head = String::from_utf8(file[44..end].to_vec()).expect("text").replace(old, new);
-    let mut out = carrel_cable::frame(head.as_bytes()).expect("a frame");
+    let mut out = carrel_bundle::frame(head.as_bytes()).expect("a frame");
     out.extend_from_slice(&file[end..]);
     fs::write(to, out).expect("written");
 }

@@ -8,11 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use carrel_client::{
-    Result,
-    account::FileSecrets,
-    core::{Config, Core, OpenAccount},
-};
+use carrel_client::{Client, Config, OpenAccount, Result, account::FileSecrets};
 use carrel_content::library::Filter;
 use carrel_learning::Step;
 use carrel_model::lattice::{ItemKind, Row, RowType};
@@ -28,7 +24,7 @@ pub async fn open(
     clock: &FakeClock,
     seed: u64,
     listens: bool,
-) -> Arc<Core> {
+) -> Arc<Client> {
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
         data_dir: dir.join("data"),
@@ -43,7 +39,7 @@ pub async fn open(
         app_version: "0.1.0".into(),
         listens,
     };
-    Core::open(config).await.expect("the core opens")
+    Client::open(config).await.expect("the core opens")
 }
 
 /// Sockets.
@@ -109,7 +105,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// Waits until `check` gives something; it is asked after each change that the core tells.
 pub async fn until<T, F: Future<Output = Option<T>>>(
-    core: &Core,
+    core: &Client,
     what: &str,
     mut check: impl FnMut() -> F,
 ) -> T {

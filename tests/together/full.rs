@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use carrel_client::core::{Core, OpenAccount};
+use carrel_client::{Client, OpenAccount};
 use carrel_content::download::Phase;
 use carrel_model::ErrorCode;
 use carrel_testkit::{
@@ -32,7 +32,7 @@ fn is_named(path: &Path, part: &str) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains(part))
 }
 
-async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Core>, Arc<OpenAccount>, Window) {
+async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Client>, Arc<OpenAccount>, Window) {
     let core = desk::open(dir, desk::live(), clock, 2, false).await;
     assert!(core.open_failure().is_none());
     let account = core.account().expect("the account opens");

@@ -4,10 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use carrel_client::{
-    Error,
-    core::{Core, OpenAccount},
-};
+use carrel_client::{Client, Error, OpenAccount};
 use carrel_content::{Kind, library::Filter};
 use carrel_model::{
     BlobHash, ErrorCode,
@@ -374,7 +371,7 @@ fn table() -> Vec<Line> {
 /// What the client was asked to do, and the code of the error if there was one.
 async fn call(
     call: Call,
-    core: &Arc<Core>,
+    core: &Arc<Client>,
     account: &OpenAccount,
     server: &TestServer,
     n: usize,
@@ -474,7 +471,7 @@ async fn every_hostile_answer_has_its_error_and_does_no_harm() {
 
 /// The file is sound, no row is gone, nothing was put away, and honest answers bring everything to the server.
 async fn no_harm(
-    core: &Core,
+    core: &Client,
     account: &OpenAccount,
     server: &TestServer,
     before: &Rows,

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use carrel_client::core::{Core, OpenAccount};
+use carrel_client::{Client, OpenAccount};
 use carrel_content::{
     Kind,
     download::{Phase, Reason, Wish},
@@ -156,7 +156,7 @@ impl Fixture {
         copy_dir(&self.dir.path().join("device"), copy.path()).expect("a copy");
         copy
     }
-    async fn open(&self, dir: &Path) -> (Arc<Core>, Arc<OpenAccount>) {
+    async fn open(&self, dir: &Path) -> (Arc<Client>, Arc<OpenAccount>) {
         let core = desk::open(dir, desk::live(), &self.clock, 9, false).await;
         let account = core.need_account().expect("the account opens");
         assert!(core.open_failure().is_none());
@@ -218,7 +218,7 @@ impl Fixture {
         core.import_work(&self.file("work.carrel"), false).await.expect(step);
         compare(("all", &self.after), ("now", &desk::rows(&account).await)).expect(step);
         let again = core.import_work(&self.file("work.carrel"), false).await.expect(step);
-        assert_eq!(again.news, 0, "{step}: work counts once");
+        assert_eq!(again.changed, 0, "{step}: work counts once");
         assert_eq!(account.learning.time_spent_total().await.expect("the time"), 9_000, "{step}");
         assert_eq!(
             account.learning.done_sections(content::COURSE).await.expect("done").len(),

@@ -1,4 +1,4 @@
-//! The whole client (`Core`, as the window uses it) and the real server: offline, refused rows, several learners, hostile answers, and
+//! The whole client (`Client`, as the window uses it) and the real server: offline, refused rows, several learners, hostile answers, and
 //! processes that are killed, what comes ahead, and where content lies. docs/TESTING.md tells what each shows.
 
 mod ahead;

@@ -132,7 +132,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
 
 /// Lists, every section's body, a recording: what a learner opens. Gives the quizzes.
 async fn read_everything(
-    account: &carrel_client::core::OpenAccount,
+    account: &carrel_client::OpenAccount,
 ) -> Vec<(carrel_model::ItemId, carrel_model::BlobHash, Quiz)> {
     let library = &account.content.library;
     let listed = library.courses(&ALL).await.expect("the list");

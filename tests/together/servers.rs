@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use carrel_client::{
-    account::AccountInfo,
-    core::{Core, OpenAccount},
-};
+use carrel_client::{Client, OpenAccount, account::AccountInfo};
 use carrel_commands::{
     Host,
     api::{
@@ -47,7 +44,7 @@ fn sent_on(request: &Request, url: &str, names: &[&str]) -> Net {
 struct Moved {
     server: TestServer,
     net: Arc<Netted>,
-    core: Arc<Core>,
+    core: Arc<Client>,
     id: String,
     _dir: tempfile::TempDir,
 }
@@ -72,7 +69,7 @@ async fn stranded() -> Moved {
     Moved { server, net, core, id, _dir: dir }
 }
 
-async fn sections_at(server: &TestServer, core: &Core) -> usize {
+async fn sections_at(server: &TestServer, core: &Client) -> usize {
     let user = core.account_info().expect("the account").user.id;
     server.rows(user).await.keys().filter(|k| k.key.starts_with("section")).count()
 }
@@ -424,10 +421,10 @@ async fn of_two_last_attempts_the_one_that_the_server_graded_counts_everywhere()
 }
 
 struct Window {
-    core: Arc<Core>,
+    core: Arc<Client>,
 }
 impl Host for Window {
-    fn core(&self) -> &Arc<Core> {
+    fn client(&self) -> &Arc<Client> {
         &self.core
     }
     fn open_url(&self, _: &str) -> Result<(), CommandError> {

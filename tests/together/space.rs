@@ -10,11 +10,7 @@ use std::{
     },
 };
 
-use carrel_client::{
-    account::FileSecrets,
-    cable::{Found, Refusal},
-    core::{Config, Core, Space},
-};
+use carrel_client::{Client, Config, ImportError, Space, account::FileSecrets, bundle::BundleInfo};
 use carrel_commands::{Host, api::error::CommandError, dispatch};
 use carrel_content::{
     Kind,
@@ -37,7 +33,7 @@ use crate::{
 const GIB: u64 = 1024 * 1024 * 1024;
 
 /// A client whose content lies on a disk of a chosen size.
-async fn open_on(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) -> Arc<Core> {
+async fn open_on(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) -> Arc<Client> {
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
         data_dir: dir.join("data"),
@@ -52,7 +48,7 @@ async fn open_on(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) 
         app_version: "0.1.0".into(),
         listens: false,
     };
-    Core::open(config).await.expect("the core opens")
+    Client::open(config).await.expect("the core opens")
 }
 
 /// The same content in another process.
@@ -77,7 +73,7 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
     let alarm = Arc::new(Alarm { clock: s.clock.clone(), ring: Mutex::default() });
     let core = open_on(dir.path(), disk.clone(), alarm.clone(), 2).await;
     let there = core.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    let Found::Courses(found) = core.look_at(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
     // There is space for one and a half of it.
@@ -89,7 +85,7 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
     // The other one was promised as much: there is a word for that, and nothing was begun.
     let theirs = other.reserve(need).expect("a promise");
     let no = refused(core.import_courses(&sent.path, None).await.expect_err("half a course"));
-    let Refusal::NoSpace { need: wanted, free } = no else { panic!("{no:?}") };
+    let ImportError::NoSpace { need: wanted, free } = no else { panic!("{no:?}") };
     assert!(wanted == need && free < need, "{wanted} and {free}");
     for kind in [Kind::Course, Kind::Story] {
         assert_eq!(phase(&there, kind), Phase::Absent);
@@ -102,7 +98,7 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
     *alarm.ring.lock().expect("the alarm") = Some(Arc::new({
         let (core, asked) = (Arc::downgrade(&core), asked.clone());
         move || {
-            let travelled = core.upgrade().and_then(|c| c.cable().travelled());
+            let travelled = core.upgrade().and_then(|c| c.transfers().progress());
             if travelled.is_some_and(|t| t.bytes_done > 0) && !asked.swap(true, Ordering::SeqCst) {
                 assert!(
                     matches!(other.reserve(need), Err(carrel_content::Error::NoSpace { .. })),
@@ -135,10 +131,10 @@ impl Disk for Disks {
 }
 
 /// The window, as far as commands see it.
-pub struct Window(pub Arc<Core>);
+pub struct Window(pub Arc<Client>);
 
 impl Host for Window {
-    fn core(&self) -> &Arc<Core> {
+    fn client(&self) -> &Arc<Client> {
         &self.0
     }
     fn open_url(&self, _: &str) -> Result<(), CommandError> {

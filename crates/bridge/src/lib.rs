@@ -1,6 +1,6 @@
-//! The command registry over loopback HTTP, so that a real browser can drive the real core: tests and `cargo xtask dev`. Never shipped.
+//! The command registry over loopback HTTP, so that a real browser can drive the real client: tests and `cargo xtask dev`. Never shipped.
 //!
-//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for what the core tells; everything else is the built UI.
+//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for what the client tells; everything else is the built UI.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use axum::{
     },
     routing::{get, post},
 };
-use carrel_client::core::Core;
+use carrel_client::Client;
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
 use futures_util::{Stream, StreamExt};
 use serde_json::Value;
@@ -43,18 +43,18 @@ pub fn content_security_policy() -> Option<HeaderValue> {
 
 /// A browser as the host of commands.
 struct BrowserHost {
-    core: Arc<Core>,
+    client: Arc<Client>,
 }
 
 impl Host for BrowserHost {
-    fn core(&self) -> &Arc<Core> {
-        &self.core
+    fn client(&self) -> &Arc<Client> {
+        &self.client
     }
     fn open_url(&self, _url: &str) -> Result<(), CommandError> {
         Err(CommandError::unavailable("the bridge opens no other pages"))
     }
     fn downloads_dir(&self) -> Option<PathBuf> {
-        let folder = self.core.config().data_dir.join("downloads");
+        let folder = self.client.config().data_dir.join("downloads");
         std::fs::create_dir_all(&folder).ok().map(|()| folder)
     }
 }
@@ -79,18 +79,18 @@ struct Shared {
 
 impl Bridge {
     /// Serves the commands of `core` and the files of `ui` (the built UI) on the loopback address; port 0 takes a free one.
-    pub async fn start(core: Arc<Core>, ui: &Path, port: u16) -> std::io::Result<Self> {
+    pub async fn start(client: Arc<Client>, ui: &Path, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
         let (sender, _) = broadcast::channel(256);
         let telling = sender.clone();
-        let forward = events::forward(core.clone(), move |event| {
+        let forward = events::forward(client.clone(), move |event| {
             if let Ok(value) = serde_json::to_value(event) {
                 // Nobody listening is fine.
                 let _ = telling.send(value);
             }
         });
-        let shared = Shared { host: Arc::new(BrowserHost { core }), events: sender };
+        let shared = Shared { host: Arc::new(BrowserHost { client }), events: sender };
         let app = Router::new()
             .route("/api/call/{name}", post(call))
             .route("/api/events", get(listen))
@@ -133,7 +133,7 @@ async fn listen(
                 Ok(event) => vec![event],
                 // Some were lost on the way to this page: it is told everything anew.
                 Err(_) => {
-                    let all = events::everything(host.core()).await.into_iter();
+                    let all = events::everything(host.client()).await.into_iter();
                     all.filter_map(|event| serde_json::to_value(event).ok()).collect()
                 }
             }

@@ -1,17 +1,17 @@
-//! `carrel-bridge`: the client's core for a browser. For tests and development only.
+//! `carrel-bridge`: Carrel's client for a browser. For tests and development only.
 
 use std::{path::PathBuf, sync::Arc};
 
 use carrel_bridge::Bridge;
 use carrel_client::{
+    Client, Config,
     account::FileSecrets,
-    core::{Config, Core},
     net::{LiveHttp, SecretStore},
     system::{SystemClock, SystemIds},
 };
 use clap::Parser;
 
-/// Carrel's core behind a loopback address, with the built UI.
+/// Carrel's client behind a loopback address, with the built UI.
 #[derive(Parser)]
 struct Args {
     /// Accounts and work.
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ids = Arc::new(SystemIds);
     // A desktop's keychain is not a browser test's to fill.
     let secrets: Arc<dyn SecretStore> = Arc::new(FileSecrets::new(&args.data, ids.clone()));
-    let core = Core::open(Config {
+    let client = Client::open(Config {
         cache_dir: args.data.join("cache"),
         space: Default::default(),
         data_dir: args.data,
@@ -54,12 +54,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         listens: true,
     })
     .await?;
-    let bridge = Bridge::start(core.clone(), &args.ui, args.port).await?;
+    let bridge = Bridge::start(client.clone(), &args.ui, args.port).await?;
     // The one line that whoever started this waits for.
     tracing::info!(bridge.addr = %bridge.addr, "ready");
     say(&format!("http://{}/", bridge.addr));
     tokio::signal::ctrl_c().await?;
-    core.close().await;
+    client.close().await;
     Ok(())
 }
 

@@ -2,20 +2,24 @@
 //!
 //! | Module | Content |
 //! |---|---|
+//! | `error`, `config` | errors; what a client is started with |
 //! | `account` | accounts of this device, secret stores, sign-in |
-//! | `cable` | courses and work as files, where there is no network |
-//! | `core` | wiring: which account is open, where content lies |
-//! | `triggers` | tells downloads of changed settings, network, battery, sign-in, catalogue |
+//! | `open_account` | an account while it is open: database, content, sync, tasks |
+//! | `bundle` | courses and work as files, for machines without a network |
+//! | `client` | which account is open, where content lies |
+//!
+//! A module uses those above it in this table, and none below.
 //!
 //! The crates below are re-exported for the hosts of the commands, which depend on this one alone.
 //!
 //! Not here: windows, commands, anything of Tauri; the server.
 
 pub mod account;
-pub mod cable;
-pub mod core;
+pub mod bundle;
+mod client;
+mod config;
 mod error;
-mod triggers;
+mod open_account;
 
 pub use carrel_content as content;
 pub use carrel_http_cache as http_cache;
@@ -24,6 +28,10 @@ pub use carrel_net as net;
 pub use carrel_sqlite::{Change, Changes};
 pub use carrel_sync as sync;
 pub use carrel_system as system;
-pub use error::{Error, Result};
 
-pub use self::core::{Config, Core, OpenAccount};
+pub use self::{
+    client::{Client, OpenFailure},
+    config::{Config, Space},
+    error::{Error, ImportError, Result},
+    open_account::OpenAccount,
+};

@@ -1,4 +1,4 @@
-//! How errors of the core become the one shape that the UI knows.
+//! How errors of the client become the one shape that the UI knows.
 
 use carrel_client::{Error, content, learning, net};
 use carrel_model::ErrorCode;

@@ -1,41 +1,40 @@
-//! What the core changed, as the window hears it.
+//! What the client changed, as the window hears it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_client::{
-    Change,
+    Change, Client, OpenAccount,
     content::{
         Kind,
         download::{Phase, State, Wish},
     },
-    core::{Core, OpenAccount},
 };
 use carrel_model::Slug;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     api::event::{Topic, UiEvent},
-    handlers::{cable, download::state_view, sync::status_view},
+    handlers::{bundle, download::state_view, sync::status_view},
 };
 
-/// Calls `emit` for each event. It holds the core, so it ends only with its task: run it as one of its own.
-pub async fn forward(core: Arc<Core>, emit: impl Fn(UiEvent) + Send + Sync) {
-    let mut changes = core.changes().listen();
+/// Calls `emit` for each event. It holds the client, so it ends only with its task: run it as one of its own.
+pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) {
+    let mut changes = client.changes().listen();
     loop {
         match changes.recv().await {
-            Ok(set) => events(&core, &set).await.into_iter().for_each(&emit),
+            Ok(set) => events(&client, &set).await.into_iter().for_each(&emit),
             // Some were lost: whoever shows anything asks again.
-            Err(RecvError::Lagged(_)) => everything(&core).await.into_iter().for_each(&emit),
+            Err(RecvError::Lagged(_)) => everything(&client).await.into_iter().for_each(&emit),
             Err(RecvError::Closed) => break,
         }
     }
 }
 
 /// Every topic, and the present state of all that has events of its own: for a window that missed some.
-pub async fn everything(core: &Core) -> Vec<UiEvent> {
+pub async fn everything(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
-    events.push(UiEvent::Cable { state: cable::state_view(core.cable()) });
-    if let Some(account) = core.account() {
+    events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
+    if let Some(account) = client.account() {
         match account.content.downloads.all_states() {
             Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {
                 let id = wish.name().to_owned();
@@ -53,11 +52,11 @@ async fn sync_event(account: &OpenAccount) -> Option<UiEvent> {
     Some(UiEvent::Sync { status: status_view(&status) })
 }
 
-async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
+async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
     let mut topics = Vec::new();
     let mut events = Vec::new();
     let mut status_changed = false;
-    let account = core.account();
+    let account = client.account();
     for change in changes {
         match change {
             Change::Account => topics.push(Topic::Account),
@@ -76,7 +75,7 @@ async fn events(core: &Core, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             }
             Change::Storage => topics.push(Topic::Storage),
             Change::Cable => {
-                events.push(UiEvent::Cable { state: cable::state_view(core.cable()) });
+                events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
             }
             // What waits is part of the status: offline nothing else would tell the window that there is more of it.
             Change::Sync | Change::Outbox => status_changed = true,

@@ -1,15 +1,15 @@
-//! What commands need of the program they run in: the core, and the few things only a shell can do.
+//! What commands need of the program they run in: the client, and the few things only a shell can do.
 //!
 //! Deliberately not here: windows, menus, file dialogs, the clipboard.
 
 use std::{path::PathBuf, sync::Arc};
 
-use carrel_client::core::{Core, OpenAccount};
+use carrel_client::{Client, OpenAccount};
 
 use crate::api::error::CommandError;
 
 pub trait Host: Send + Sync + 'static {
-    fn core(&self) -> &Arc<Core>;
+    fn client(&self) -> &Arc<Client>;
     /// Opens a page in the system's browser.
     fn open_url(&self, url: &str) -> Result<(), CommandError>;
     /// The system's folder for downloads, if there is one; on a phone the app's documents.
@@ -20,5 +20,5 @@ pub trait Host: Send + Sync + 'static {
 
 /// The account that is open, or "sign in".
 pub(crate) fn account(host: &dyn Host) -> Result<Arc<OpenAccount>, CommandError> {
-    host.core().account().ok_or_else(|| carrel_client::Error::UNAUTHENTICATED.into())
+    host.client().account().ok_or_else(|| carrel_client::Error::UNAUTHENTICATED.into())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        app::*, cable::*, diagnostics::*, download::*, error::CommandError, event::Topic,
+        app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
         learning::*, library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
     },
     handlers,
@@ -101,8 +101,8 @@ commands! {
     app::register(Register) -> AppState;
     /// Opens the demo library: no account, no network.
     app::open_demo(Empty) -> AppState;
-    /// Opens the desk without an account: the demo library if there is one, and what came by cable.
-    cable::open_guest(Empty) -> AppState;
+    /// Opens the account without a server: the demo library if there is one, and imported courses.
+    bundle::open_guest(Empty) -> AppState;
     /// Opens another account of this device.
     app::switch_account(AccountRef) -> AppState;
     /// Signs out; work that waits is kept for the next sign-in.
@@ -190,21 +190,21 @@ commands! {
     sync::export_refused(Empty) -> ExportReply;
 
     /// Sticks and folders for files, and the files of ours that lie there.
-    cable::list_places(Empty) -> PlaceList;
+    bundle::list_places(Empty) -> PlaceList;
     /// Where the window puts a file that a person chose.
-    cable::open_slot(Empty) -> SlotView;
+    bundle::open_slot(Empty) -> SlotView;
     /// Writes downloaded courses and stories into one file. Answers when it is whole.
-    cable::export_courses(ExportCourses) -> ExportedFile;
+    bundle::export_courses(ExportCourses) -> ExportedFile;
     /// Writes the learner's work into a file.
-    cable::export_work(ExportWork) -> ExportedFile;
+    bundle::export_work(ExportWork) -> ExportedFile;
     /// What a file carries, and whether it would be taken in.
-    cable::look_at_file(FileRef) -> FileView;
+    bundle::look_at_file(FileRef) -> FileView;
     /// Takes the courses of a file in. Answers when all are ready.
-    cable::import_courses(ImportCourses) -> ImportedCourses;
+    bundle::import_courses(ImportCourses) -> ImportedCourses;
     /// Joins the work of a file with what is here.
-    cable::import_work(ImportWork) -> ImportedWork;
+    bundle::import_work(ImportWork) -> ImportedWork;
     /// Stops the file that is under way.
-    cable::stop_file(Empty) -> Empty;
+    bundle::stop_file(Empty) -> Empty;
 
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;

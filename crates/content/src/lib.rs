@@ -80,3 +80,9 @@ impl Content {
         self.ahead.stop();
     }
 }
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,6 +1,6 @@
 //! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their rows.
 //!
-//! Not here: the shape of the files (`carrel_cable`), packages (`import`), what is sent over the network (`http::sync`).
+//! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network (`http::sync`).
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use carrel_cable::{Carried, Fault, MAGIC, Parcel, Work, WorkHead, fingerprint, pour};
+use carrel_bundle::{
+    Bundle, CourseBundle, Fault, MAGIC, WorkBundle, WorkHead, copy_verified, fingerprint,
+};
 use carrel_model::{
     DeviceId, UserId,
     lattice::{Kv, Row, fold},
@@ -70,42 +72,42 @@ pub(crate) async fn import(
         PackageReport { name: name.clone(), problems: vec![problem], outcome: None }
     };
     let again = "copy the file again; nothing was changed";
-    let parcel = match open(path) {
-        Ok((Carried::Courses(parcel), _)) => parcel,
-        Ok((Carried::Work(_), _)) => {
+    let bundle = match open(path) {
+        Ok((Bundle::Courses(bundle), _)) => bundle,
+        Ok((Bundle::Work(_), _)) => {
             let hint = "hand it in with `carrel-server accept-work`";
             return Ok(vec![refused("carried-work", "this is a learner's work".into(), hint)]);
         }
         Err(fault) => return Ok(vec![refused("carried-file", fault.to_string(), again)]),
     };
-    let print = fingerprint(&parcel.key);
-    let own = data.is_none_or(|d| hex(&d.signer.public_key()) == parcel.key);
+    let print = fingerprint(&bundle.key);
+    let own = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
     if !own && !accept.iter().any(|a| plain(a) == plain(&print)) {
         let message =
-            format!("it is signed by {:?}, whose key is {print}", parcel.head.server_name);
+            format!("it is signed by {:?}, whose key is {print}", bundle.head.server_name);
         let hint = format!("compare the digits with theirs, then add --accept-key \"{print}\"");
         return Ok(vec![refused("carried-key", message, &hint)]);
     }
     let (blobs, steps) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::steps));
-    let (source, whole) = (path.to_owned(), parcel.clone());
+    let (source, whole) = (path.to_owned(), bundle.clone());
     let step = move |name| {
         if let Some(steps) = &steps {
             steps(name);
         }
     };
-    let poured =
+    let copied =
         tokio::task::spawn_blocking(move || take_blobs(&source, &whole, blobs.as_deref(), &step))
             .await
             .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
-    match poured {
+    match copied {
         Err(Stopped::Fault(fault)) => {
             return Ok(vec![refused("carried-file", fault.to_string(), again)]);
         }
         Err(Stopped::Io(e)) => return Err(io("write", path)(e)),
         Ok(()) => {}
     }
-    let mut reports = Vec::with_capacity(parcel.manifests.len());
-    for manifest in parcel.manifests {
+    let mut reports = Vec::with_capacity(bundle.manifests.len());
+    for manifest in bundle.manifests {
         let name = format!("{name}: {}", manifest.id());
         let outcome = match data {
             Some(data) => publish(data, &manifest).await,
@@ -128,11 +130,11 @@ fn plain(digits: &str) -> String {
     digits.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase()
 }
 
-fn open(path: &Path) -> Result<(Carried, BufReader<File>), Fault> {
+fn open(path: &Path) -> Result<(Bundle, BufReader<File>), Fault> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut file = BufReader::with_capacity(256 * 1024, file);
-    Ok((carrel_cable::open(&mut file, len)?, file))
+    Ok((carrel_bundle::open(&mut file, len)?, file))
 }
 
 enum Stopped {
@@ -153,17 +155,17 @@ impl From<std::io::Error> for Stopped {
 /// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all the same.
 fn take_blobs(
     path: &Path,
-    parcel: &Parcel,
+    bundle: &CourseBundle,
     blobs: Option<&dyn BlobStore>,
     step: &dyn Fn(&'static str),
 ) -> Result<(), Stopped> {
     let (_, mut file) = open(path)?;
-    for blob in &parcel.blobs {
+    for blob in &bundle.blobs {
         match blobs.filter(|blobs| blobs.size(blob.hash) != Some(blob.size)) {
-            None => pour(&mut file, blob, |_| Ok::<_, Stopped>(()))?,
+            None => copy_verified(&mut file, blob, |_| Ok::<_, Stopped>(()))?,
             Some(blobs) => {
                 let mut part = blobs.create(blob.hash)?;
-                pour(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
+                copy_verified(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
                 step("blob written");
                 part.finish()?;
                 step("blob named");
@@ -212,7 +214,7 @@ pub async fn accept_work(
         .await
         .map_err(|e| refuse(e.to_string()))?
         .map_err(|fault| refuse(fault.to_string()))?;
-    let (Carried::Work(Work { head, rows }), _) = work else {
+    let (Bundle::Work(WorkBundle { head, rows }), _) = work else {
         return Err(refuse("this is a file of courses; hint: use `carrel-server import`".into()));
     };
     if head.is_guest() {

@@ -106,7 +106,7 @@ impl DataDir {
     }
     /// The fingerprint of this server's key, for people to compare.
     pub fn fingerprint(&self) -> String {
-        carrel_cable::fingerprint(&hex(&self.signer.public_key()))
+        carrel_bundle::fingerprint(&hex(&self.signer.public_key()))
     }
     /// The keys of refresh tokens and account certificates.
     pub fn token_keys(&self) -> TokenKeys {

@@ -11,15 +11,13 @@
 //! Dropping the future of `run` at any point is what a crash does: the request may or may not have arrived, the transaction may or may
 //! not have been made. `Listen` is not run here but read with `listen`.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
 use carrel_system::IdGen;
 use futures_util::{StreamExt, future::join};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     Event, Fault, Instruction, Machine, Phase, Result, Transport, batch,
@@ -255,7 +253,7 @@ impl Engine {
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        self.machine.lock()
     }
 }
 

@@ -2,10 +2,7 @@
 //!
 //! Not here: what a reply does to the outbox (`batch`), and what follows from a fault (`machine`).
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_learning::store::{Store, outbox};
 use carrel_model::{lattice::RowKey, wire::PushReply};
@@ -14,11 +11,12 @@ use futures_util::{
     FutureExt, StreamExt,
     stream::{self, BoxStream},
 };
+use parking_lot::Mutex;
 
 use crate::{
     Error, Fault, Result, Transport, batch,
     batch::{Batch, BatchOutcome},
-    transport::Parcel,
+    transport::EncodedBatch,
 };
 
 /// Full batches that are under way together: the server reads one while it writes the other.
@@ -26,7 +24,7 @@ const AT_ONCE: usize = 2;
 
 /// A batch and what came back.
 pub(super) type Answer = (Batch, Result<PushReply, Fault>);
-type Found = Result<(Batch, Parcel)>;
+type Found = Result<(Batch, EncodedBatch)>;
 
 /// Clones share everything.
 #[derive(Clone)]
@@ -44,10 +42,10 @@ impl Outbound {
     }
 
     pub(super) fn in_flight(&self) -> BTreeSet<RowKey> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.in_flight.lock().clone()
     }
     pub(super) fn landed(&self, outcome: &BatchOutcome) {
-        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_flight = self.in_flight.lock();
         for key in outcome.keys() {
             in_flight.remove(key);
         }
@@ -74,7 +72,7 @@ impl Outbound {
         Some((found, next))
     }
 
-    async fn batch(&self, limit: usize, after_rev: i64) -> Result<Option<(Batch, Parcel)>> {
+    async fn batch(&self, limit: usize, after_rev: i64) -> Result<Option<(Batch, EncodedBatch)>> {
         let (device, clock, ids) =
             (self.store.device(), self.store.clock().clone(), self.ids.clone());
         let next = self.store.read(move |conn| {
@@ -90,17 +88,17 @@ impl Outbound {
             }
         }
         let Some(batch) = batch else { return Ok(None) };
-        let parcel = self
+        let encoded = self
             .transport
             .wrap(batch.request())
             .map_err(|_| Error::Internal("rows cannot be written as JSON".into()))?;
-        Ok(Some((batch, parcel)))
+        Ok(Some((batch, encoded)))
     }
 
     async fn send(self, found: Found) -> Result<Answer> {
-        let (batch, parcel) = found?;
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).extend(batch.keys().cloned());
-        let reply = self.transport.push(&parcel).await;
+        let (batch, encoded) = found?;
+        self.in_flight.lock().extend(batch.keys().cloned());
+        let reply = self.transport.push(&encoded).await;
         Ok((batch, reply))
     }
 }
@@ -109,6 +107,6 @@ pub(super) struct Flights(Outbound);
 
 impl Drop for Flights {
     fn drop(&mut self) {
-        self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.in_flight.lock().clear();
     }
 }

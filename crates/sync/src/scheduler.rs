@@ -7,6 +7,7 @@ use carrel_model::{ErrorCode, lattice::RowKey};
 use carrel_net::Session;
 use carrel_sqlite::Change;
 use futures_util::{Future, StreamExt, stream::FuturesUnordered};
+use parking_lot::Mutex;
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -46,7 +47,7 @@ struct Running {
     engine: Arc<Engine>,
     commands: mpsc::UnboundedSender<Command>,
     since: watch::Receiver<(Phase, i64)>,
-    task: std::sync::Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Sync {
@@ -70,7 +71,7 @@ impl Sync {
             waiters: Vec::new(),
         };
         let task = tokio::spawn(work.run(orders));
-        let running = Running { engine, commands, since, task: std::sync::Mutex::new(Some(task)) };
+        let running = Running { engine, commands, since, task: Mutex::new(Some(task)) };
         Self { store, running: Some(running) }
     }
 
@@ -121,8 +122,7 @@ impl Sync {
     pub async fn stop(&self) {
         if let Some(running) = &self.running {
             let _ = running.commands.send(Command::Stop);
-            let task =
-                running.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let task = running.task.lock().take();
             if let Some(task) = task {
                 let _ = task.await;
             }

@@ -41,8 +41,8 @@ pub struct Transport {
     plain: AtomicBool,
 }
 
-/// A batch as it is sent.
-pub struct Parcel {
+/// A batch of rows, encoded for sending.
+pub struct EncodedBatch {
     items: usize,
     plain: Bytes,
     packed: Option<Bytes>,
@@ -60,28 +60,28 @@ impl Transport {
     }
 
     /// Makes a batch ready to be sent: so that it can be done while another is on its way.
-    pub fn wrap(&self, batch: &PushRequest) -> Result<Parcel, Fault> {
+    pub fn wrap(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
         let plain: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
         let worth_it = plain.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed);
         let packed = worth_it.then(|| pack(&plain)).flatten();
-        Ok(Parcel { items: batch.items.len(), plain, packed })
+        Ok(EncodedBatch { items: batch.items.len(), plain, packed })
     }
 
     /// Sends a batch. A reply that does not have exactly one result for each item is `BadReply`: nothing may be acknowledged by guess.
-    pub async fn push(&self, parcel: &Parcel) -> Result<PushReply, Fault> {
-        let mut reply = self.exchange(self.push_request(parcel), PUSH_REPLY).await;
+    pub async fn push(&self, batch: &EncodedBatch) -> Result<PushReply, Fault> {
+        let mut reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
         if reply == Err(Fault::Unpackable) {
             self.plain.store(true, Ordering::Relaxed);
-            reply = self.exchange(self.push_request(parcel), PUSH_REPLY).await;
+            reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
         }
         let mut reply: PushReply = read(&reply?)?;
         reply.results.sort_by_key(|r| r.index);
-        let one_each = reply.results.len() == parcel.items
+        let one_each = reply.results.len() == batch.items
             && reply.results.iter().zip(0..).all(|(r, i): (_, u32)| r.index == i);
         if !one_each || reply.epoch.is_empty() {
             tracing::warn!(
                 sync.results = reply.results.len(),
-                sync.items = parcel.items,
+                sync.items = batch.items,
                 "a strange reply to a push"
             );
             return Err(Fault::BadReply);
@@ -166,15 +166,15 @@ impl Transport {
             .header(SYNC_HEADER, &SYNC_VERSION.to_string())
             .header(header::ACCEPT, "application/json")
     }
-    fn push_request(&self, parcel: &Parcel) -> Request {
+    fn push_request(&self, batch: &EncodedBatch) -> Request {
         let mut request = self
             .request(Method::POST, "/api/sync/push")
             .header(header::CONTENT_TYPE, "application/json");
-        let packed = parcel.packed.clone().filter(|_| !self.plain.load(Ordering::Relaxed));
+        let packed = batch.packed.clone().filter(|_| !self.plain.load(Ordering::Relaxed));
         if packed.is_some() {
             request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        request.body = Some(packed.unwrap_or_else(|| parcel.plain.clone()));
+        request.body = Some(packed.unwrap_or_else(|| batch.plain.clone()));
         request
     }
 

@@ -1,7 +1,7 @@
 //! A device: a learner's store, session and sync on a folder of its own, with its own clock and its own bad network. Sync is stepped and
 //! not scheduled, so that a run is the same each time.
 //!
-//! Not here: the scheduler, caches and downloads (tests of those open a whole `Core`).
+//! Not here: the scheduler, caches and downloads (tests of those open a whole `Client`).
 
 use std::{path::Path, sync::Arc};
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use carrel_client::{Error, Result, cable::Found};
+use carrel_client::{Error, Result, bundle::BundleInfo};
 use carrel_tests::{ends_at_step, open_with};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
@@ -17,11 +17,11 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     if core.account().is_none() {
         core.open_guest().await?;
     }
-    match core.look_at(file).await? {
-        Found::Courses(found) => {
+    match core.inspect_file(file).await? {
+        BundleInfo::Courses(found) => {
             core.import_courses(file, Some(&found.fingerprint)).await?;
         }
-        Found::Work(_) => {
+        BundleInfo::Work(_) => {
             core.import_work(file, true).await?;
         }
     }

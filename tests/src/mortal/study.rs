@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use carrel_client::{Result, core::OpenAccount};
+use carrel_client::{OpenAccount, Result};
 use carrel_learning::Step;
 use carrel_model::{BlobHash, ItemId, Slug, content::Response, lattice::ItemKind};
 use carrel_tests::{open, say};

@@ -16,7 +16,7 @@ export const api = {
   register: (request: Register): Promise<AppState> => call("register", request),
   /** Opens the demo library: no account, no network. */
   openDemo: (request: Empty = {}): Promise<AppState> => call("open_demo", request),
-  /** Opens the desk without an account: the demo library if there is one, and what came by cable. */
+  /** Opens the account without a server: the demo library if there is one, and imported courses. */
   openGuest: (request: Empty = {}): Promise<AppState> => call("open_guest", request),
   /** Opens another account of this device. */
   switchAccount: (request: AccountRef): Promise<AppState> => call("switch_account", request),

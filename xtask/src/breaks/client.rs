@@ -335,7 +335,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a move that was refused at its end goes on later",
-        file: "crates/client/src/core/content.rs",
+        file: "crates/client/src/client/content_location.rs",
         good: "            Err(e) => places.give_up().and(Err(e)),\n",
         bad: "            Err(e) => Err(e),\n",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
@@ -363,14 +363,14 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "another key speaks for a library that is known",
-        file: "crates/client/src/cable/trust.rs",
+        file: "crates/client/src/bundle/key_trust.rs",
         good: "if known.iter().flatten().any(|k| k != key) {",
         bad: "if known.iter().flatten().any(|k| k != key) && key.is_empty() {",
         tests: &["-p", "carrel-client", "-p", "carrel-tests", "-E", "test(cable)"],
     },
     Fault {
         name: "an import promises nothing",
-        file: "crates/client/src/cable/receive.rs",
+        file: "crates/client/src/bundle/import_courses.rs",
         good: "need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),",
         bad: "need => library.storage().reserve(need).map(|_| None::<carrel_content::storage::Reservation>).map_err(|e| no_space(e.into(), need))?,",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_imports)"],

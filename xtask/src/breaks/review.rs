@@ -193,7 +193,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 7: tokens that are found do not clear \"sign in again\"",
-        file: "crates/client/src/core/accounts.rs",
+        file: "crates/client/src/open_account/tasks.rs",
         good: "let is_known = needs_sign_in || *found.borrow_and_update();",
         bad: "let is_known = needs_sign_in || *found.borrow_and_update() && false;",
         tests: &[
@@ -215,9 +215,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 8: what was opened of an account that does not open stays open",
-        file: "crates/client/src/core/accounts.rs",
-        good: "            opening.abandon().await;\n",
-        bad: "            std::mem::forget(opening);\n",
+        file: "crates/client/src/open_account/mod.rs",
+        good: "            self.closing.spawn_on(shut_down, &runtime);\n",
+        bad: "            let _ = runtime;\n            std::mem::forget(shut_down);\n",
         tests: &[
             "-p",
             "carrel-client",
@@ -237,9 +237,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 8: the open account is closed before the next one is open",
-        file: "crates/client/src/core/accounts.rs",
-        good: "        let mut opening = Opening::default();\n",
-        bad: "        self.close_open().await;\n        let mut opening = Opening::default();\n",
+        file: "crates/client/src/client/accounts.rs",
+        good: "        let opened = async {\n",
+        bad: "        self.close_open().await;\n        let opened = async {\n",
         tests: &[
             "-p",
             "carrel-client",
@@ -294,7 +294,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 11: a second move of content begins while the first one goes on",
-        file: "crates/client/src/core/content.rs",
+        file: "crates/client/src/client/content_location.rs",
         good: "        let _one = self.moving.lock().await;\n",
         bad: "",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_moves_of_content)"],
@@ -504,7 +504,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 15: a release build answers pages of a development server",
-        file: "crates/content/src/media/mod.rs",
+        file: "crates/content/src/media/loopback.rs",
         good: "OWN_ORIGINS.contains(&origin) || development && local()",
         bad: "OWN_ORIGINS.contains(&origin) || (development || !development) && local()",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(only_the_apps_own_pages)"],
@@ -704,7 +704,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "F2: work of an account that the server lost stays where it is",
-        file: "crates/client/src/core/accounts.rs",
+        file: "crates/client/src/client/accounts.rs",
         good: "        self.adopt_lost_accounts(&open, &info).await;\n",
         bad: "",
         tests: &[
@@ -718,7 +718,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "F2: another server at the same address gets the proof of a lost account",
-        file: "crates/client/src/core/adopt.rs",
+        file: "crates/client/src/client/adopt.rs",
         good: "(other.identity().is_none() || other.identity() == info.identity())",
         bad: "(other.identity().is_none() || other.identity().is_some())",
         tests: &[

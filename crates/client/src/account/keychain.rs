@@ -11,13 +11,21 @@ use std::{
 };
 
 use carrel_net::{Error, Result, SecretStore};
-
-use crate::account::secrets::Probed;
+use carrel_system::assert_may_block;
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
 const SERVICE: &str = "Carrel";
 /// A local call that takes longer waits for a person.
 const LIMIT: Duration = Duration::from_secs(3);
+
+/// Whether the keychain works.
+pub enum Probed {
+    Works(Arc<dyn SecretStore>),
+    /// There is none on this system: nothing can be in it.
+    Absent,
+    /// There is one, and it does not answer now: locked, hanging, not started.
+    Unavailable(Error),
+}
 
 /// Tokens in the keychain, one entry for each account.
 pub struct Keychain {
@@ -75,6 +83,7 @@ impl Drop for Hanging {
 }
 
 fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    assert_may_block();
     if HANGING.load(Ordering::SeqCst) > 0 {
         return Err(Error::Secrets("an earlier call has not been answered yet".into()));
     }

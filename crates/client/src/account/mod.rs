@@ -1,15 +1,15 @@
 //! Who uses this device: learners on several servers, each with a folder of its own; their tokens; the session with a server.
 //!
-//! Not here: what a learner did (`store`, `learning`), and which account is open (`core`).
+//! Not here: what a learner did (`store`, `learning`), and which account is open (`client`).
 
 mod keychain;
 mod registry;
 mod secrets;
 mod server;
 
-pub use keychain::Keychain;
+pub use keychain::{Keychain, Probed};
 pub use registry::{AccountInfo, Accounts, Device};
-pub use secrets::{FileSecrets, Probed, Secrets};
+pub use secrets::{FileSecrets, Secrets};
 pub use server::{
     Identity, ServerCheck, addresses, adopt, check_server, identity, login, logout, register,
 };

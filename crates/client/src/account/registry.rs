@@ -5,7 +5,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use carrel_model::{
@@ -13,9 +12,10 @@ use carrel_model::{
     wire::{Role, UserInfo},
 };
 use carrel_system::{
-    Clock, IdGen,
+    Clock, IdGen, assert_may_block,
     files::{SMALL_RESERVE, write_whole},
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, account::Identity};
@@ -340,10 +340,11 @@ impl Accounts {
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock()
     }
-    /// Memory changes only when the disk did.
+    /// Memory changes only when the disk did. Blocking.
     fn change(&self, f: impl FnOnce(&mut List) -> Result<()>) -> Result<()> {
+        assert_may_block();
         let mut list = self.list();
         let mut next = list.clone();
         f(&mut next)?;

@@ -8,19 +8,20 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use carrel_net::{Error, Result, SecretStore};
-use carrel_system::{IdGen, files::write_whole};
+use carrel_system::{IdGen, assert_may_block, files::write_whole};
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit},
 };
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::account::keychain::Keychain;
+use crate::account::keychain::{Keychain, Probed};
 
 const MAGIC: &[u8] = b"carrel-secrets-1";
 const NONCE: usize = 24;
@@ -47,6 +48,7 @@ impl FileSecrets {
     /// A file that is damaged, or whose key is gone, is put aside, and there are no secrets: the learner signs in again, nothing else is
     /// lost. One that cannot be read now (no rights, no free file handle) is an error and stays where it is.
     fn load(&self) -> Result<BTreeMap<String, String>> {
+        assert_may_block();
         let Some(bytes) = read_if_there(&self.file)? else { return Ok(BTreeMap::new()) };
         let key = read_if_there(&self.key)?;
         if let Some(secrets) = key.and_then(|key| open(&key, &bytes)) {
@@ -76,7 +78,7 @@ impl FileSecrets {
         Ok(write_whole(&self.file, &[MAGIC, nonce.as_slice(), &sealed].concat())?)
     }
     fn change(&self, f: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
-        let _one = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.lock.lock();
         let before = self.load()?;
         let mut after = before.clone();
         f(&mut after);
@@ -101,7 +103,7 @@ fn open(key: &[u8], bytes: &[u8]) -> Option<BTreeMap<String, String>> {
 
 impl SecretStore for FileSecrets {
     fn get(&self, name: &str) -> Result<Option<String>> {
-        let _one = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.lock.lock();
         Ok(self.load()?.remove(name))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
@@ -132,15 +134,6 @@ pub struct Secrets {
     failing: AtomicBool,
     /// A call failed in this run: it may still be on its way and arrive late.
     failed: AtomicBool,
-}
-
-/// What asking for the keychain came to.
-pub enum Probed {
-    Works(Arc<dyn SecretStore>),
-    /// There is none on this system: nothing can be in it.
-    Absent,
-    /// There is one, and it does not answer now: locked, hanging, not started.
-    Unavailable(Error),
 }
 
 type Ask = Box<dyn Fn() -> Probed + Send>;
@@ -210,7 +203,7 @@ impl Secrets {
 
     /// The keychain; none if there is none on this system.
     fn keychain(&self) -> Result<Option<Arc<dyn SecretStore>>> {
-        let mut probe = self.keychain.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probe = self.keychain.lock();
         if let Probe::Unknown(ask) = &*probe {
             match ask() {
                 Probed::Works(keychain) => *probe = Probe::Works(keychain),
@@ -273,7 +266,7 @@ impl Secrets {
         number
     }
     fn given(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        self.given.lock()
     }
 }
 

@@ -22,6 +22,11 @@ use carrel_testkit::{FakeClock, SeededIds, SmallDisk, paper::problem};
 use futures_util::{future::join_all, stream};
 use http::HeaderMap;
 
+/// Runs a call that blocks away from the thread of an async test.
+fn off_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(call).join().unwrap())
+}
+
 /// In memory where there is such a place.
 fn scratch() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
@@ -212,23 +217,27 @@ async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
         assert!(!session.is_ended(), "not known is not none");
         assert!(!*session.found().borrow());
     }
-    assert!(secrets.get("me").is_err() && secrets.fallback_in_use());
+    assert!(off_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
     // Unlocked: the next request finds the tokens.
     locked.store(false, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
-    assert!(!session.is_ended() && *session.found().borrow() && !secrets.fallback_in_use());
+    assert!(
+        !session.is_ended()
+            && *session.found().borrow()
+            && !off_thread(|| secrets.fallback_in_use())
+    );
     // Locked again in the middle: a rotated token goes to the file and is the one that counts.
     chain.broken.store(true, Ordering::SeqCst);
     gate.generation.store(1, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
     chain.broken.store(false, Ordering::SeqCst);
-    let kept = secrets.get("me").unwrap().unwrap();
+    let kept = off_thread(|| secrets.get("me")).unwrap().unwrap();
     assert!(kept.contains("refresh-1"), "{kept}");
     // Signing out while it is locked works, and the token does not come back.
     chain.broken.store(true, Ordering::SeqCst);
     session.drop_tokens().await.unwrap();
     chain.broken.store(false, Ordering::SeqCst);
-    assert_eq!(secrets.get("me").unwrap(), None);
+    assert_eq!(off_thread(|| secrets.get("me")).unwrap(), None);
 }
 
 #[test]
@@ -651,7 +660,7 @@ fn gate() -> (Arc<Gate>, Session, Arc<FileSecrets>, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let gate = Arc::new(Gate::default());
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap()).unwrap();
+    off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
     let answers = gate.clone();
     let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
@@ -668,7 +677,7 @@ async fn however_many_are_refused_one_refreshes() {
     }
     assert_eq!(gate.refreshes.load(Ordering::SeqCst), 1);
     assert!(
-        secrets.get("me").unwrap().unwrap().contains("refresh-1"),
+        off_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
         "the new token is on the disk"
     );
     session.send(Request::get("http://elsewhere/api")).await.unwrap();
@@ -703,7 +712,7 @@ async fn only_the_servers_own_word_ends_a_session() {
         assert_eq!(reply.ok().map(|r| r.status), status, "{refusal:?}");
         assert_eq!(session.is_ended(), over, "{refusal:?}");
         assert_eq!(
-            secrets.get("me").unwrap().is_none(),
+            off_thread(|| secrets.get("me")).unwrap().is_none(),
             over,
             "{refusal:?}: tokens are kept while there is hope"
         );
@@ -730,7 +739,7 @@ async fn only_the_servers_own_word_ends_a_session() {
 async fn a_portals_401_asks_for_no_refresh() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap()).unwrap();
+    off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let http = Says(move |_: &Request| {
@@ -746,7 +755,7 @@ async fn a_portals_401_asks_for_no_refresh() {
 async fn tokens_that_cannot_be_read_mean_sign_in_again() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    secrets.set("me", "{half").unwrap();
+    off_thread(|| secrets.set("me", "{half")).unwrap();
     let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("nobody is asked") });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);

@@ -3,5 +3,5 @@
 //! Clocks and ids are given, the network is an `Http` in this process, files are real. Nothing here waits for real time.
 
 mod account;
-mod cable;
+mod bundle;
 mod whole;

@@ -6,11 +6,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use async_trait::async_trait;
-use carrel_client::{Config, Core, Error, account::FileSecrets};
+use carrel_client::{Client, Config, Error, OpenAccount, account::FileSecrets};
 use carrel_model::{
     ErrorCode, UserId,
     lattice::RowType,
@@ -22,7 +23,11 @@ use carrel_sync::Phase;
 use carrel_testkit::{FakeClock, PaperServer, SeededIds, paper::problem, work::tick};
 use futures_util::stream;
 use http::HeaderMap;
-use tokio::sync::oneshot;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+};
 
 /// A school whose server is on paper, with sign-in before it.
 struct School {
@@ -126,7 +131,7 @@ fn school() -> Arc<School> {
     })
 }
 
-async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Core> {
+async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Client> {
     let secrets = FileSecrets::new(dir, Arc::new(SeededIds::new(1)));
     open_with(dir, school, clock, Arc::new(secrets)).await
 }
@@ -135,11 +140,11 @@ async fn open_with(
     school: &Arc<School>,
     clock: &FakeClock,
     secrets: Arc<dyn SecretStore>,
-) -> Arc<Core> {
+) -> Arc<Client> {
     let demo = dir.join("demo");
     std::fs::create_dir_all(&demo).unwrap();
     let ids = Arc::new(SeededIds::new(1));
-    Core::open(Config {
+    Client::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
         space: Default::default(),
@@ -285,6 +290,21 @@ async fn several_learners_share_a_device_and_not_their_work() {
     );
 }
 
+/// Switches to an account, and checks before its database is opened that nobody holds its lock.
+async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
+    let lock = client.accounts().folder(account).join("user.lock");
+    client.set_open_steps(Arc::new(move |step| {
+        if step == "store" {
+            std::fs::File::open(&lock).unwrap().try_lock().expect("the lock is free");
+        }
+        Ok(())
+    }));
+    let open = soon("an account", client.switch(account)).await.unwrap();
+    client.set_open_steps(Arc::new(|_| Ok(())));
+    assert!(open.store.read_only().is_none(), "its file is not locked");
+    open
+}
+
 #[tokio::test]
 async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_tried_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -311,15 +331,75 @@ async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_trie
         ben.learning.record(tick(&format!("b/b/s{n}"))).await.expect("and it works");
         assert_eq!(core.accounts().active().unwrap().id, ben.id(), "{broken}: for the next start");
 
-        core.set_open_steps(Arc::new(|_| Ok(())));
-        let open = core.switch(&asha).await.expect("nothing of it is still open");
+        let open = switch_to_closed(&core, &asha).await;
         assert!(core.open_failure().is_none(), "{broken}");
-        assert!(open.store.read_only().is_none(), "{broken}: its file is not locked");
         open.learning.record(tick(&format!("a/b/s{n}"))).await.unwrap();
         assert_eq!(open.learning.done_sections("a").await.unwrap().len(), n + 1);
         let back = core.switch(ben.id()).await.unwrap();
         assert_eq!(back.learning.done_sections("b").await.unwrap().len(), n + 1);
     }
+}
+
+/// The call that opens an account is dropped at the first point where it waits after each step.
+#[tokio::test]
+async fn an_opening_that_is_cancelled_leaves_nothing_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
+    let ben = core.sign_in(School::ADDRESS, "ben", "right").await.unwrap().id().to_owned();
+    for last in ["store", "content", "sync", "tasks", "name"] {
+        let passed = Arc::new(AtomicBool::new(false));
+        let pass = passed.clone();
+        core.set_open_steps(Arc::new(move |step| {
+            pass.fetch_or(step == last, Ordering::SeqCst);
+            Ok(())
+        }));
+        let mut opening = Box::pin(core.switch(&asha));
+        std::future::poll_fn(|cx| {
+            let is_done = opening.as_mut().poll(cx).is_ready();
+            let is_passed = passed.load(Ordering::SeqCst);
+            if is_done || is_passed { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        drop(opening);
+        let open = switch_to_closed(&core, &asha).await;
+        open.learning.record(tick(&format!("a/b/{last}"))).await.unwrap();
+        let back = core.switch(&ben).await.unwrap();
+        back.learning.record(tick(&format!("b/b/{last}"))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
+    let dir = tempfile::tempdir().unwrap();
+    let (school, clock) = (school(), FakeClock::noon());
+    let core = open(dir.path(), &school, &clock).await;
+    core.open_guest().await.unwrap().learning.record(tick("a/b/c")).await.unwrap();
+    let work = core.export_work(dir.path()).await.unwrap();
+    let bytes = std::fs::read(&work.path).unwrap();
+
+    let url = core.upload_url().await.unwrap();
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let head = format!(
+        "PUT /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        bytes.len()
+    );
+    let mut socket = TcpStream::connect(host).await.unwrap();
+    socket.write_all(&[head.as_bytes(), &bytes].concat()).await.unwrap();
+    let mut reply = String::new();
+    soon("a reply", socket.read_to_string(&mut reply)).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    let body: serde_json::Value = serde_json::from_str(reply.lines().last().unwrap()).unwrap();
+    assert_eq!(body["bytes"], bytes.len());
+    let uploaded = Path::new(body["path"].as_str().unwrap());
+    assert_eq!(std::fs::read(uploaded).unwrap(), bytes);
+
+    let imported = core.import_work(uploaded, true).await.unwrap();
+    assert_eq!((imported.rows, imported.changed), (1, 0));
+    assert!(!uploaded.exists());
+    core.import_work(&work.path, true).await.unwrap();
+    assert!(work.path.exists(), "other files stay");
 }
 
 #[tokio::test]
@@ -398,7 +478,9 @@ async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
     for noted in [false, true] {
         secrets.locked.store(true, Ordering::SeqCst);
         let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
-        core.accounts().note_session(&id, noted).unwrap();
+        let (noting, noted_id) = (core.clone(), id.clone());
+        let note = move || noting.accounts().note_session(&noted_id, noted);
+        tokio::task::spawn_blocking(note).await.unwrap().unwrap();
         let account = core.account().expect("it opens");
         account.learning.record(tick(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
         let status = soon("an end", account.sync.sync_now()).await.unwrap();

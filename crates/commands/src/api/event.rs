@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{cable::CableState, download::DownloadState, sync::SyncStatus};
+use super::{bundle::CableState, download::DownloadState, sync::SyncStatus};
 
 /// What the core tells the window without being asked. One channel carries all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]

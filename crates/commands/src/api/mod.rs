@@ -3,7 +3,7 @@
 //! Not here: what the commands do (`crate::handlers`).
 
 pub mod app;
-pub mod cable;
+pub mod bundle;
 pub mod diagnostics;
 pub mod download;
 pub mod error;

@@ -1,5 +1,6 @@
 use carrel_client::{
-    account::AccountInfo, core::OpenFailure as CoreFailure, learning::store::Repair,
+    Error, OpenFailure as ClientFailure, account::AccountInfo, learning::store::Repair,
+    system::blocking,
 };
 use carrel_model::lattice::RowKey;
 
@@ -18,36 +19,33 @@ use crate::{
 };
 
 pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
-    let core = host.core();
-    let (settings, sync) = match core.account() {
+    let client = host.client();
+    let (settings, sync) = match client.account() {
         Some(open) => (settings_of(&open).await?, status_view(&open.sync.status().await?)),
         None => (Settings::default(), nobody()),
     };
-    let store = core.account().map(|open| open.store.clone());
+    let store = client.account().map(|open| open.store.clone());
     let repair = match store.clone() {
-        // Reads a small file.
-        Some(store) => {
-            tokio::task::spawn_blocking(move || store.last_repair()).await.ok().flatten()
-        }
+        Some(store) => blocking(move || Ok::<_, Error>(store.last_repair())).await?,
         None => None,
     };
     Ok(AppState {
-        open_failure: core.open_failure().map(failure_view),
+        open_failure: client.open_failure().map(failure_view),
         read_only: store.and_then(|store| store.read_only()).map(|e| e.code()),
         repair: repair.map(repair_view),
-        version: core.config().app_version.clone(),
-        account: core.account_info().map(view),
-        accounts: core.accounts().all().into_iter().map(view).collect(),
+        version: client.config().app_version.clone(),
+        account: client.account_info().map(view),
+        accounts: client.accounts().all().into_iter().map(view).collect(),
         settings,
         sync,
-        media_base: core.media_base(),
-        image_base: core.media_base(),
-        demo_available: core.demo_available(),
-        keychain_fallback: core.keychain_fallback().await,
+        media_base: client.media_base(),
+        image_base: client.media_base(),
+        demo_available: client.demo_available(),
+        keychain_fallback: client.keychain_fallback().await,
     })
 }
 
-fn failure_view(failure: CoreFailure) -> OpenFailure {
+fn failure_view(failure: ClientFailure) -> OpenFailure {
     OpenFailure {
         account: view(failure.account),
         code: failure.error.code(),
@@ -69,8 +67,7 @@ fn repair_view(repair: Repair) -> RepairReport {
 /// The learner has read what a repair could not bring back.
 pub async fn forget_repair(host: &dyn Host, _: Empty) -> Result<AppState> {
     let store = account(host)?.store.clone();
-    let forgotten = tokio::task::spawn_blocking(move || store.forget_repair()).await;
-    forgotten.map_err(|e| CommandError::internal(&e))??;
+    blocking(move || Ok::<_, Error>(store.forget_repair()?)).await?;
     get_app_state(host, Empty {}).await
 }
 
@@ -98,7 +95,7 @@ fn nobody() -> SyncStatus {
 }
 
 pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<ServerInfo> {
-    let found = host.core().check_server(&request.address).await?;
+    let found = host.client().check_server(&request.address).await?;
     Ok(ServerInfo {
         address: found.address,
         name: found.meta.name,
@@ -109,36 +106,36 @@ pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<Serve
 }
 
 pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
-    host.core().sign_in(&request.address, &request.login, &request.password).await?;
+    host.client().sign_in(&request.address, &request.login, &request.password).await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn register(host: &dyn Host, request: Register) -> Result<AppState> {
     let Register { address, login, name, password } = request;
-    host.core().register(&address, &login, &name, &password).await?;
+    host.client().register(&address, &login, &name, &password).await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn move_server(host: &dyn Host, request: MoveServer) -> Result<AppState> {
-    host.core().move_server(&request.address).await?;
+    host.client().move_server(&request.address).await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn open_demo(host: &dyn Host, _: Empty) -> Result<AppState> {
-    host.core().open_demo().await?;
+    host.client().open_demo().await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn switch_account(host: &dyn Host, request: AccountRef) -> Result<AppState> {
-    host.core().switch(&request.account).await?;
+    host.client().switch(&request.account).await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> {
-    if host.core().account().is_some_and(|open| open.id() != request.account) {
+    if host.client().account().is_some_and(|open| open.id() != request.account) {
         return Err(CommandError::invalid("only the account that is open can sign out"));
     }
-    host.core().sign_out().await?;
+    host.client().sign_out().await?;
     get_app_state(host, Empty {}).await
 }
 

@@ -20,7 +20,7 @@ use crate::{
 /// Of what is missing so many are named: nobody reads more.
 const LACKS: usize = 100;
 
-/// The core's state as the UI shows it. `latest` is the library's version, if it is known: another one here is outdated.
+/// The client's state as the UI shows it. `latest` is the library's version, if it is known: another one here is outdated.
 pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) -> DownloadState {
     let phase = match state.phase {
         Phase::Absent => DownloadPhase::Absent,
@@ -119,16 +119,16 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
         media_types: proof.media_types,
         free_bytes: account.content.library.storage().measure().ok().map(|m| m.free),
         signed_in_until_ms: account.signed_in_until_ms().await,
-        needs_sign_in: host.core().account_info().is_some_and(|a| a.needs_sign_in),
+        needs_sign_in: host.client().account_info().is_some_and(|a| a.needs_sign_in),
     })
 }
 
 pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<Empty> {
     let power = request.on_battery.map(|percent| Power::Battery(percent.min(100)));
     let (online, metered) = (request.online, request.metered);
-    host.core().set_conditions(Known { online, metered, power });
+    host.client().set_conditions(Known { online, metered, power });
     if request.online == Some(true)
-        && let Some(account) = host.core().account()
+        && let Some(account) = host.client().account()
     {
         account.network_changed();
     }

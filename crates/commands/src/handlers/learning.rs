@@ -1,4 +1,4 @@
-use carrel_client::{content::Kind, core::OpenAccount};
+use carrel_client::{OpenAccount, content::Kind};
 use carrel_model::{
     ItemId, Slug, content::ManifestContent, derive::course_completion, lattice::ItemKind,
 };

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use carrel_client::{
+    OpenAccount,
     content::{
         Kind,
         library::{Filter, Hit, HitKind, OpenManifest},
     },
-    core::OpenAccount,
     learning::Enrolment,
 };
 use carrel_model::{
@@ -29,7 +29,7 @@ use crate::{
     host::{Host, account},
 };
 
-/// The request as the core filters, and its page and page size.
+/// The request as the client filters, and its page and page size.
 fn filter(account: &OpenAccount, request: &ListRequest, kind: Kind) -> Result<(Filter, u32, u32)> {
     let page = request.page.unwrap_or(1).max(1);
     let page_size = request.page_size.unwrap_or(50).clamp(1, 200);

@@ -1,9 +1,9 @@
-//! What each command does: ask the core, put the answer into the shape the UI shows. One file per `api` module.
+//! What each command does: ask the client, put the answer into the shape the UI shows. One file per `api` module.
 //!
-//! Not here: rules of merging, caching or sync; they are the core's.
+//! Not here: rules of merging, caching or sync; they are the client's.
 
 pub mod app;
-pub mod cable;
+pub mod bundle;
 pub mod diagnostics;
 pub mod download;
 pub mod learning;

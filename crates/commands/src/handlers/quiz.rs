@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use carrel_client::{core::OpenAccount, learning::AttemptRecord};
+use carrel_client::{OpenAccount, learning::AttemptRecord};
 use carrel_model::{
     AttemptId, ItemId, Slug,
     content::{Quiz, Response, Score, Submitted, counted_attempts, grade, grade_question},

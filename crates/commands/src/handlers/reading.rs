@@ -1,6 +1,6 @@
 use carrel_client::{
+    OpenAccount,
     content::Kind,
-    core::OpenAccount,
     learning::{ProgressRecord, Step},
 };
 use carrel_model::{

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use carrel_client::core::OpenAccount;
+use carrel_client::OpenAccount;
 use serde_json::Value;
 
 use super::Result;

@@ -1,11 +1,10 @@
 use carrel_client::{
-    content,
+    OpenAccount, content,
     content::{
         Kind, Limit,
         download::{Phase, Wish},
         storage::{CourseFigures, Storage, folder_bytes},
     },
-    core::OpenAccount,
     system::blocking,
 };
 
@@ -54,7 +53,7 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
         work,
         kinds: by_kind(&kinds),
         folder,
-        can_move: host.core().can_move_content(),
+        can_move: host.client().can_move_content(),
         trouble: figures.trouble.map(|t| StorageTrouble {
             limit: match t.limit {
                 Limit::Budget => StorageLimit::Budget,
@@ -133,7 +132,7 @@ pub async fn set_budget(host: &dyn Host, request: SetBudget) -> Result<StorageVi
 }
 
 pub async fn move_content(host: &dyn Host, request: MoveContent) -> Result<StorageView> {
-    host.core().move_content(request.folder.trim().into()).await?;
+    host.client().move_content(request.folder.trim().into()).await?;
     get_storage(host, StorageRequest::default()).await
 }
 

@@ -1,6 +1,6 @@
 use carrel_client::{
+    OpenAccount,
     content::Kind,
-    core::OpenAccount,
     learning::Error as LearningError,
     sync::{Phase, Receipt as CoreReceipt, ReceiptState as CoreState, Status},
 };

@@ -1,23 +1,20 @@
 //! The loopback server that pictures, audio and video come from: WebKitGTK plays media from `http://127.0.0.1`, not from custom protocols.
 //!
-//! `http://127.0.0.1:<random port>/<256-bit token of this run>/<hash>[?w=640&...]`: only who was told the token can ask, only by hash,
-//! only on this machine, and only under this `Host` (a web page cannot rebind a name onto it).
+//! `http://127.0.0.1:<random port>/<256-bit token of this run>/<hash>[?w=640&...]`; the rules for requests are in `loopback`.
 //!
-//! Not here: which bytes exist (`cache`), fetching (`library`), making a variant of a picture (`images`).
+//! Not here: which bytes exist (`blobs`), fetching (`library`), making a variant of a picture (`images`).
 
 mod answer;
 mod growing;
+mod loopback;
 mod range;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::{
     Router,
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -25,6 +22,7 @@ use carrel_model::BlobHash;
 use carrel_net::Error as Net;
 use carrel_sqlite::DatabaseError;
 use carrel_system::IdGen;
+use loopback::Loopback;
 
 use crate::{
     Error, Result,
@@ -33,51 +31,27 @@ use crate::{
     library::Library,
 };
 
-/// Where the app's own window says it comes from: Linux, macOS and iOS; Windows and Android.
-const OWN_ORIGINS: [&str; 3] =
-    ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
-
-/// In development and in tests the window is a browser on this machine; in release builds it never is.
-pub const DEVELOPMENT: bool = cfg!(debug_assertions);
-
-/// The running server. It ends with the process or when dropped.
+/// Media and uploads on one loopback server. It stops when dropped.
 pub struct MediaServer {
-    addr: SocketAddr,
-    token: String,
+    loopback: Loopback,
     library: Arc<RwLock<Option<Library>>>,
-    task: tokio::task::JoinHandle<()>,
 }
 
 #[derive(Clone)]
 struct Serving {
-    token: Arc<str>,
-    host: Arc<str>,
     library: Arc<RwLock<Option<Library>>>,
     images: Images,
 }
 
 impl MediaServer {
-    /// Listens on a free port of the loopback address.
-    pub async fn start(ids: &dyn IdGen) -> Result<Self> {
-        let mut secret = [0; 32];
-        ids.fill(&mut secret);
-        let token = BlobHash(secret).to_hex();
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-        let addr = listener.local_addr()?;
+    /// Listens on a free port of the loopback address. `others` are further routes under the same token and rules; none of them is a
+    /// single segment that is a hash.
+    pub async fn start(ids: &dyn IdGen, others: Router) -> Result<Self> {
         let library = Arc::new(RwLock::new(None));
-        let serving = Serving {
-            token: token.as_str().into(),
-            host: addr.to_string().into(),
-            library: library.clone(),
-            images: Images::default(),
-        };
-        let app = Router::new().route("/{token}/{hash}", get(serve)).with_state(serving);
-        let task = tokio::spawn(async move {
-            if let Err(e) = axum::serve(listener, app).await {
-                tracing::error!(error = %e, "the media server ended");
-            }
-        });
-        Ok(Self { addr, token, library, task })
+        let serving = Serving { library: library.clone(), images: Images::default() };
+        let media = Router::new().route("/{hash}", get(serve)).with_state(serving);
+        let loopback = Loopback::start(ids, media.merge(others)).await?;
+        Ok(Self { loopback, library })
     }
 
     /// Serves this library from now on; `None` serves nothing.
@@ -85,64 +59,27 @@ impl MediaServer {
         *self.library.write().unwrap_or_else(PoisonError::into_inner) = library;
     }
 
-    /// What a hash is put behind: ends with `/`.
+    /// The base of all routes, which a hash is appended to: ends with `/`.
     pub fn base_url(&self) -> String {
-        format!("http://{}/{}/", self.addr, self.token)
-    }
-}
-
-impl Drop for MediaServer {
-    fn drop(&mut self) {
-        self.task.abort();
+        self.loopback.base_url()
     }
 }
 
 async fn serve(
     State(serving): State<Serving>,
-    Path((token, hash)): Path<(String, String)>,
+    Path((_token, hash)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let host_fits =
-        headers.get(header::HOST).is_some_and(|h| h.as_bytes() == serving.host.as_bytes());
-    // Both are compared in constant time: a wrong token tells nothing about the right one.
-    let token_fits = blake3::hash(token.as_bytes()) == blake3::hash(serving.token.as_bytes());
     let Ok(hash) = hash.parse::<BlobHash>() else { return StatusCode::NOT_FOUND.into_response() };
-    if !host_fits || !token_fits {
-        return StatusCode::NOT_FOUND.into_response();
-    }
     let library = serving.library.read().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
-    let mut answer = match ImageRequest::parse(query.as_deref().unwrap_or_default()) {
+    match ImageRequest::parse(query.as_deref().unwrap_or_default()) {
         Ok(Some(ask)) => picture(&serving.images, &library, hash, ask, &method, &headers).await,
         Ok(None) => whole(&serving.images, &library, hash, &method, &headers).await,
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
-    };
-    let out = answer.headers_mut();
-    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // A picture may be SVG: whatever it holds, it runs nothing and fetches nothing.
-    out.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
-    );
-    out.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = headers.get(header::ORIGIN).filter(|o| is_own_origin(o, DEVELOPMENT)) {
-        out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
-    answer
-}
-
-/// True for the app's own window, and in `development` for a browser on this machine. Other pages may not read what the loopback
-/// servers answer, even if they knew the token.
-pub fn is_own_origin(origin: &HeaderValue, development: bool) -> bool {
-    let Ok(origin) = origin.to_str() else { return false };
-    let local = || {
-        ["http://127.0.0.1:", "http://localhost:"]
-            .iter()
-            .any(|start| origin.strip_prefix(start).is_some_and(|port| port.parse::<u16>().is_ok()))
-    };
-    OWN_ORIGINS.contains(&origin) || development && local()
 }
 
 async fn whole(
@@ -224,38 +161,4 @@ fn failed(hash: BlobHash, e: &Error) -> Response {
         }
     };
     status.into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_apps_own_pages_are_answered() {
-        let is_own = |origin: &'static str, development| {
-            is_own_origin(&HeaderValue::from_static(origin), development)
-        };
-        for own in ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"] {
-            assert!(is_own(own, false) && is_own(own, true), "{own}");
-        }
-        // Any program on the machine may listen on such an address: in a release build none of them is the app.
-        for local in ["http://127.0.0.1:4711", "http://localhost:5173", "http://localhost:80"] {
-            assert!(is_own(local, true), "{local}");
-            assert!(!is_own(local, false), "{local} in a release build");
-        }
-        for other in [
-            "null",
-            "",
-            "https://example.org",
-            "http://127.0.0.1.example.org",
-            "http://127.0.0.1:80.example.org",
-            "http://127.0.0.1:",
-            "http://127.0.0.1:99999",
-            "http://localhost.example.org",
-            "https://tauri.localhost.example.org",
-            "file://",
-        ] {
-            assert!(!is_own(other, false) && !is_own(other, true), "{other}");
-        }
-    }
 }

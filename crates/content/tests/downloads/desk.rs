@@ -124,7 +124,6 @@ impl Desk {
     }
     /// The same; meanwhile something happens to its folder.
     pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
-        self.content.close();
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
         let (disk, below) = (self.disk.clone(), self.below.clone());
         let root = self.dir.path().join("shared/blobs");

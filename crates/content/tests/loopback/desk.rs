@@ -138,7 +138,7 @@ impl Desk {
             changes,
         })
         .unwrap();
-        let media = MediaServer::start(&SeededIds::new(9)).await.unwrap();
+        let media = MediaServer::start(&SeededIds::new(9), axum::Router::new()).await.unwrap();
         media.set_library(Some(content.library.clone()));
         Self { media, library: content.library.clone(), shelf, _content: content, _dir: dir }
     }

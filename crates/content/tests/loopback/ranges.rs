@@ -1,6 +1,9 @@
 //! Recordings that are here: every kind of range against the bytes themselves, many at once, and who may ask at all.
 
+use axum::{Router, routing::put};
+use carrel_content::media::MediaServer;
 use carrel_testkit::Chance;
+use carrel_testkit::SeededIds;
 
 use super::desk::{Desk, ask, recording};
 
@@ -140,4 +143,30 @@ async fn only_the_window_may_ask() {
     }
     desk.media.set_library(None);
     assert_eq!(status(&host, format!("{path}{hash}")).await, 404, "signed out");
+}
+
+#[tokio::test]
+async fn routes_beside_media_have_the_same_rules() {
+    let others = Router::new().route("/upload", put(|| async { "done" }));
+    let media = MediaServer::start(&SeededIds::new(9), others).await.unwrap();
+    let base = media.base_url();
+    let (host, path) = base.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let (good, wrong) = (format!("/{path}upload"), format!("/{}/upload", "0".repeat(64)));
+    let own = ("Origin", "tauri://localhost");
+    for (method, host_header, path, origin, status) in [
+        ("PUT", host, &good, own, 200),
+        ("OPTIONS", host, &good, own, 204),
+        ("GET", host, &good, own, 405),
+        ("PUT", host, &good, ("Origin", "https://evil.example"), 404),
+        ("OPTIONS", host, &good, ("Origin", "https://evil.example"), 404),
+        ("PUT", "localhost", &good, own, 404),
+        ("PUT", host, &wrong, own, 404),
+    ] {
+        let answer = ask(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
+        assert_eq!(answer.status, status, "{method} {host_header} {path} {origin:?}");
+        let told = if status == 404 && origin != own { "" } else { own.1 };
+        assert_eq!(answer.header("access-control-allow-origin"), told);
+    }
+    let answer = ask("OPTIONS", host, host, &good, &[own]).await;
+    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, PUT");
 }

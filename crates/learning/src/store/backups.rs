@@ -3,12 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
-    store::{FILE, RESERVE, journal, journal::Journal, locked},
+    store::{FILE, RESERVE, journal, journal::Journal},
 };
 
 const FOLDER: &str = "backups";
@@ -39,7 +40,7 @@ pub(super) fn all(dir: &Path) -> Vec<Backup> {
 /// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is not complete without it; keeps the newest
 /// three. True if one was made.
 pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> Result<bool> {
-    let needed = locked(journal).needs_backup();
+    let needed = journal.lock().needs_backup();
     // A clock that jumped may have left one in the future: then too a day counts.
     let recent = named(dir, DAILY).iter().any(|b| (now_ms - b.at_ms).abs() < DAY_MS);
     if recent && !needed {
@@ -53,10 +54,10 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
         )));
     }
     // First the new segment, then the copy: what is recorded between them is in both.
-    locked(journal).rotate(now_ms)?;
+    journal.lock().rotate(now_ms)?;
     let made = copy(dir, now_ms);
     if made.is_err() {
-        locked(journal).set_incomplete();
+        journal.lock().set_incomplete();
     }
     made?;
     let mut daily = named(dir, DAILY);

@@ -1,16 +1,13 @@
 //! What `user.db` does beside its transactions: it appends local changes to the journal before they are acknowledged, gives
 //! up the reserve on a full disk, and notes how the run ended.
 
-use std::{
-    fs::File,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use carrel_sqlite::{Hooks, StorageError};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use crate::store::{Options, RESERVE, care, journal::Journal, locked, tx::Effects};
+use crate::store::{Options, RESERVE, care, journal::Journal, tx::Effects};
 
 pub(super) struct UserHooks {
     pub lock: File,
@@ -26,9 +23,9 @@ pub(super) struct UserHooks {
 
 impl Hooks for UserHooks {
     fn committed(&mut self) {
-        let Effects { changes, recorded } = std::mem::take(&mut *locked(&self.effects));
+        let Effects { changes, recorded } = std::mem::take(&mut *self.effects.lock());
         if !recorded.is_empty() {
-            locked(&self.journal).append(self.options.clock.now_ms(), &recorded);
+            self.journal.lock().append(self.options.clock.now_ms(), &recorded);
         }
         self.options.changes.tell(changes);
     }

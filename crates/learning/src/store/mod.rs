@@ -34,7 +34,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -47,6 +47,7 @@ use carrel_sqlite::{
 use carrel_system::{Clock, blocking, files::Reserve};
 use hooks::UserHooks;
 use journal::Journal;
+use parking_lot::Mutex;
 pub use recovery::Repair;
 use rusqlite::Connection;
 use tx::Effects;
@@ -179,7 +180,7 @@ impl Store {
                     let mut tx = Tx::new(transaction, &options)?;
                     let value = f(&mut tx)?;
                     let (mine, effects) = (tx.finish()?, effects.clone());
-                    transaction.after_commit(move || locked(&effects).extend(mine));
+                    transaction.after_commit(move || effects.lock().extend(mine));
                     Ok(value)
                 });
                 written.await
@@ -257,7 +258,7 @@ impl Store {
     /// Puts the log into the file and closes it. Transactions that were called before are finished.
     pub async fn close(&self) {
         let _one = self.reopening.lock().await;
-        let mode = std::mem::replace(&mut *locked(&self.mode), Arc::new(Mode::Closed));
+        let mode = std::mem::replace(&mut *self.mode.lock(), Arc::new(Mode::Closed));
         match &*mode {
             Mode::Live { db, .. } | Mode::ReadOnly { db, .. } => db.close().await,
             Mode::Closed => {}
@@ -265,7 +266,7 @@ impl Store {
     }
 
     fn mode(&self) -> Arc<Mode> {
-        locked(&self.mode).clone()
+        self.mode.lock().clone()
     }
 
     /// If the file is open for reading only: tries to open it for writing.
@@ -279,7 +280,7 @@ impl Store {
         }
         let (dir, options, steps) = (self.dir.clone(), self.options.clone(), self.steps.clone());
         let live = blocking(move || open_live(&dir, &options, &steps)).await?;
-        *locked(&self.mode) = Arc::new(live);
+        *self.mode.lock() = Arc::new(live);
         tracing::info!("the learner's file can be written again");
         self.options.changes.tell_one(Change::Account);
         Ok(())
@@ -288,10 +289,6 @@ impl Store {
 
 fn closed() -> Error {
     Error::Storage(StorageError::other("the store is closed"))
-}
-
-fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
-    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open_live(dir: &Path, options: &Arc<Options>, steps: &Steps) -> Result<Mode> {

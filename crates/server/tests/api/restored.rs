@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use axum::http::StatusCode;
-use carrel_cable::{Work, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{WorkBundle, WorkDevice, WorkHead, WorkLearner};
 use carrel_model::{
     BlobHash, ErrorCode,
     lattice::Row,
@@ -231,7 +231,7 @@ fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),
     };
-    Work::write(head, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
+    WorkBundle::write(head, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
 #[tokio::test]

@@ -1,0 +1,189 @@
+//! A course file: signed manifests in its head, then the bytes of all blobs that they name, in order of their hashes, each once.
+//!
+//! No blob has a header of its own: which bytes come where follows from the signed manifests alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
+
+use carrel_model::{
+    BlobHash, Slug,
+    content::{Manifest, ManifestBlob, ManifestContent, SignatureError, SignedManifest},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fault, PREFIX, Result, frame::frame};
+
+/// The format this code writes and reads.
+pub const COURSE_FORMAT: &str = "carrel-cable-course/1";
+/// The most courses and stories in one file.
+const MOST: usize = 1_000;
+const CHUNK: usize = 256 * 1024;
+
+/// The head of a course file. Only the manifests are signed; everything else is information for people and is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CourseHead {
+    pub format: String,
+    /// The address under which the sender knows the server, and what it calls itself.
+    pub server: String,
+    pub server_name: String,
+    /// When the file was made (UTC, ms since 1970), and with what.
+    pub made_ms: i64,
+    pub made_by: String,
+    pub courses: Vec<BundledCourse>,
+}
+
+/// One course or story of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledCourse {
+    /// When the sender last knew this to be the server's newest version (UTC, ms since 1970); 0: never.
+    pub as_of_ms: i64,
+    pub signed: SignedManifest,
+}
+
+/// A course file that was checked, except for the bytes of its blobs.
+#[derive(Debug, Clone)]
+pub struct CourseBundle {
+    pub head: CourseHead,
+    /// In the order of `head.courses`.
+    pub manifests: Vec<Manifest>,
+    /// The one key that all are signed with: 64 hex digits.
+    pub key: String,
+    /// All blobs of all manifests by hash, each once: the order of their bytes in the file.
+    pub blobs: Vec<ManifestBlob>,
+    /// The sum of their sizes.
+    pub blob_bytes: u64,
+    /// Where the first of them begins.
+    pub start: u64,
+}
+
+impl CourseBundle {
+    /// Checks courses that are to be written to a file. Every signature is checked here too, so that no file is written that its reader
+    /// would refuse.
+    pub fn new(head: CourseHead) -> Result<Self> {
+        let bytes = to_json(&head)?;
+        Self::check(head, bytes.len())
+    }
+    /// Returns the bytes before the first blob.
+    pub fn beginning(&self) -> Result<Vec<u8>> {
+        frame(&to_json(&self.head)?)
+    }
+    /// The length of the whole file in bytes.
+    pub fn len(&self) -> u64 {
+        self.start + self.blob_bytes
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn from_head(head: &[u8], len: u64) -> Result<Self> {
+        let read = serde_json::from_slice(head);
+        let bundle =
+            Self::check(read.map_err(|e| Fault::HeadUnreadable(e.to_string()))?, head.len())?;
+        match len.cmp(&bundle.len()) {
+            std::cmp::Ordering::Less => Err(Fault::Truncated { have: len, need: bundle.len() }),
+            std::cmp::Ordering::Greater => Err(Fault::TooLong { extra: len - bundle.len() }),
+            std::cmp::Ordering::Equal => Ok(bundle),
+        }
+    }
+
+    fn check(head: CourseHead, head_len: usize) -> Result<Self> {
+        let first = head.courses.first().ok_or(Fault::Nothing)?;
+        if head.courses.len() > MOST {
+            return Err(Fault::TooManyCourses(head.courses.len(), MOST));
+        }
+        let key = first.signed.key.clone();
+        let mut ids: BTreeSet<(bool, Slug)> = BTreeSet::new();
+        let mut sizes: BTreeMap<BlobHash, ManifestBlob> = BTreeMap::new();
+        let mut manifests = Vec::with_capacity(head.courses.len());
+        for course in &head.courses {
+            let manifest = course.signed.verify(None).map_err(signature)?;
+            if course.signed.key != key {
+                return Err(Fault::ManyKeys);
+            }
+            let is_story = matches!(manifest.content, ManifestContent::Story { .. });
+            if !ids.insert((is_story, manifest.id().clone())) {
+                return Err(Fault::Twice(manifest.id().clone()));
+            }
+            for blob in &manifest.blobs {
+                let known = sizes.entry(blob.hash).or_insert_with(|| blob.clone());
+                if known.size != blob.size {
+                    return Err(Fault::SizesDiffer(blob.hash));
+                }
+            }
+            check_outline(&manifest)?;
+            manifests.push(manifest);
+        }
+        let blobs: Vec<ManifestBlob> = sizes.into_values().collect();
+        let sum = blobs.iter().try_fold(0_u64, |sum, b| sum.checked_add(b.size));
+        let start = (PREFIX + head_len) as u64;
+        // No file system has files of more than 2^63 bytes.
+        let blob_bytes = sum.filter(|s| *s < i64::MAX as u64 - start).ok_or(Fault::Impossible)?;
+        Ok(Self { head, manifests, key, blobs, blob_bytes, start })
+    }
+}
+
+fn to_json(head: &CourseHead) -> Result<Vec<u8>> {
+    serde_json::to_vec(head).map_err(|e| Fault::HeadUnreadable(e.to_string()))
+}
+
+fn signature(e: SignatureError) -> Fault {
+    match e {
+        SignatureError::Malformed => Fault::KeyMalformed,
+        SignatureError::WrongKey | SignatureError::Mismatch => Fault::SignatureWrong,
+        SignatureError::Unreadable(why) => Fault::ManifestUnreadable(why),
+    }
+}
+
+/// Fails if the outline names a blob that is not in the manifest's list.
+fn check_outline(manifest: &Manifest) -> Result<()> {
+    let named: Vec<BlobHash> = match &manifest.content {
+        ManifestContent::Course { outline, .. } => {
+            let sections = outline.lessons.iter().flat_map(|l| &l.sections).map(|s| s.body);
+            sections
+                .chain(outline.stories.iter().map(|s| s.body))
+                .chain(outline.vocabulary)
+                .collect()
+        }
+        ManifestContent::Story { body, .. } => vec![*body],
+    };
+    let listed = |h: &BlobHash| manifest.blobs.binary_search_by(|b| b.hash.cmp(h)).is_ok();
+    match named.into_iter().find(|h| !listed(h)) {
+        Some(blob) => Err(Fault::Dangling { course: manifest.id().clone(), blob }),
+        None => Ok(()),
+    }
+}
+
+/// Reads the bytes of the next blob, passes them to `sink` in pieces, and verifies their hash at the end. What `sink` stores is only valid
+/// once this has returned `Ok`.
+pub fn copy_verified<E: From<Fault>>(
+    from: &mut impl Read,
+    blob: &ManifestBlob,
+    mut sink: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut hasher = blake3::Hasher::new();
+    let mut left = blob.size;
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(blob.size).unwrap_or(CHUNK).max(1))];
+    while left > 0 {
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(buffer.len()));
+        let n = match from.read(&mut buffer[..most]) {
+            Ok(0) => {
+                let have = blob.size - left;
+                return Err(Fault::Truncated { have, need: blob.size }.into());
+            }
+            Ok(n) => n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(Fault::from(e).into()),
+        };
+        hasher.update(&buffer[..n]);
+        left -= n as u64;
+        sink(&buffer[..n])?;
+    }
+    if hasher.finalize().as_bytes() != &blob.hash.0 {
+        return Err(Fault::BlobDamaged(blob.hash).into());
+    }
+    Ok(())
+}

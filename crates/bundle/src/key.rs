@@ -1,0 +1,43 @@
+//! Keys as text, and the few digits of one that two people can compare.
+
+use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
+
+/// The `N` bytes of exactly `2 * N` lower-case hex digits.
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+/// A key from its 32 secret bytes in hex.
+pub fn signing_key(secret: &str) -> Option<SigningKey> {
+    from_hex(secret).map(|bytes| SigningKey::from_bytes(&bytes))
+}
+
+/// Twenty digits of the key's hash, in groups of four: what a teacher reads out and a learner compares. `key` as in manifests.
+pub fn fingerprint(key: &str) -> String {
+    let hash = blake3::derive_key("carrel 2026 fingerprint of a signing key", key.as_bytes());
+    let digits = HEXLOWER.encode(&hash[..10]);
+    (0..5).map(|i| &digits[i * 4..i * 4 + 4]).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lower_case_hex_of_the_right_length_is_read() {
+        assert_eq!(from_hex::<3>("00abff"), Some([0, 0xab, 0xff]));
+        for bad in ["", "00", "0g0000", "AB0000", "00abff0", "00abff00"] {
+            assert_eq!(from_hex::<3>(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_short_and_differs() {
+        let (a, b) = (fingerprint(&"0".repeat(64)), fingerprint(&"1".repeat(64)));
+        assert_eq!(a.len(), 24);
+        assert_ne!(a, b);
+        // Documented in docs/CABLE.md: other programs must come to the same digits.
+        assert_eq!(a, "ebc8 cde7 c556 544d 937f");
+    }
+}

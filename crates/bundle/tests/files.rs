@@ -1,0 +1,430 @@
+//! Files of both kinds: what is written is read again, and everything that can happen to a file on its way is found and called by name.
+
+use std::io::{Cursor, Read};
+
+use carrel_bundle::{
+    Bundle, BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, Fault, MAGIC, PREFIX,
+    WorkBundle, WorkDevice, WorkHead, WorkLearner, copy_verified, frame,
+};
+use carrel_model::{
+    BlobHash, DeviceId, ItemId, Slug, UserId,
+    content::{
+        Cover, Dir, MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignedManifest,
+        StoryMeta,
+    },
+    lattice::{Grade, ItemKind, Progress, Row},
+};
+use data_encoding::HEXLOWER;
+use ed25519_dalek::{Signer, SigningKey};
+
+const TEXT: &[u8] = b"{\"a story\":1}";
+const FILM: usize = 700_000;
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+fn film() -> Vec<u8> {
+    (0..FILM).map(|i| (i % 251) as u8).collect()
+}
+fn blob(bytes: &[u8]) -> ManifestBlob {
+    let (hash, size) = (BlobHash::of(bytes), bytes.len() as u64);
+    ManifestBlob { hash, size, media_type: "application/json".into() }
+}
+fn manifest(id: &str) -> Manifest {
+    let meta = StoryMeta {
+        id: Slug::new(id).unwrap(),
+        title: "Ä".into(),
+        description: String::new(),
+        lang: "en".into(),
+        dir: Dir::Ltr,
+        level: 1,
+        category: String::new(),
+        tags: Vec::new(),
+        authors: Vec::new(),
+        license: "CC0-1.0".into(),
+        credits: String::new(),
+        cover: Cover::from_title("Ä"),
+        page_count: 1,
+        narrated: false,
+        total_bytes: 2,
+    };
+    let mut blobs = vec![blob(TEXT), blob(&film())];
+    blobs.sort();
+    Manifest {
+        format: MANIFEST_FORMAT.into(),
+        content: ManifestContent::Story { meta, body: BlobHash::of(TEXT) },
+        blobs,
+    }
+}
+fn sign_text(manifest: String, key: &SigningKey) -> SignedManifest {
+    let signature = HEXLOWER.encode(&key.sign(manifest.as_bytes()).to_bytes());
+    SignedManifest { manifest, key: HEXLOWER.encode(key.verifying_key().as_bytes()), signature }
+}
+fn sign(manifest: &Manifest) -> SignedManifest {
+    sign_text(manifest.to_canonical(), &key(1))
+}
+fn head(signed: Vec<SignedManifest>) -> CourseHead {
+    CourseHead {
+        format: COURSE_FORMAT.into(),
+        server: "https://school.example".into(),
+        server_name: "Rivers School".into(),
+        made_ms: 1_790_000_000_000,
+        made_by: "Carrel 0.1.0".into(),
+        courses: signed
+            .into_iter()
+            .map(|signed| BundledCourse { as_of_ms: 1_789_000_000_000, signed })
+            .collect(),
+    }
+}
+/// A file that nobody judged before it was written.
+fn raw(head: &CourseHead, body: &[u8]) -> Vec<u8> {
+    let mut file = frame(&serde_json::to_vec(head).unwrap()).unwrap();
+    file.extend_from_slice(body);
+    file
+}
+fn bodies(manifest: &Manifest) -> Vec<u8> {
+    let known = [TEXT.to_vec(), film()];
+    let find = |b: &ManifestBlob| known.iter().find(|k| BlobHash::of(k) == b.hash).unwrap().clone();
+    manifest.blobs.iter().flat_map(find).collect()
+}
+fn good() -> Vec<u8> {
+    let manifest = manifest("a-story");
+    raw(&head(vec![sign(&manifest)]), &bodies(&manifest))
+}
+fn story_of(change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
+    let mut manifest = manifest("a-story");
+    change(&mut manifest);
+    raw(&head(vec![sign(&manifest)]), &bodies(&self::manifest("a-story")))
+}
+fn text_of(change: impl FnOnce(String) -> String) -> Vec<u8> {
+    let manifest = manifest("a-story");
+    raw(&head(vec![sign_text(change(manifest.to_canonical()), &key(1))]), &bodies(&manifest))
+}
+
+/// Reads a file to its end, as an import does.
+fn read(file: &[u8]) -> Result<usize, Fault> {
+    let mut from = Cursor::new(file);
+    match carrel_bundle::open(&mut from, file.len() as u64)? {
+        Bundle::Courses(bundle) => {
+            for blob in &bundle.blobs {
+                copy_verified(&mut from, blob, |_| Ok::<_, Fault>(()))?;
+            }
+            Ok(bundle.blobs.len())
+        }
+        Bundle::Work(work) => Ok(work.rows.len()),
+    }
+}
+
+fn work_head() -> WorkHead {
+    WorkHead {
+        format: String::new(),
+        learner: WorkLearner {
+            id: UserId::from_u128(7),
+            login: "asha".into(),
+            name: "Asha".into(),
+        },
+        server: "https://school.example".into(),
+        server_name: "Rivers School".into(),
+        server_key: "ab".repeat(32),
+        device: WorkDevice {
+            id: DeviceId::from_u128(9),
+            name: "laptop".into(),
+            key: String::new(),
+        },
+        made_ms: 1_790_000_000_000,
+        made_by: "Carrel 0.1.0".into(),
+        certificate: String::new(),
+        rows: 0,
+        row_bytes: 0,
+        row_hash: BlobHash([0; 32]),
+    }
+}
+fn tick(item: &str) -> Row {
+    Progress {
+        kind: ItemKind::Section,
+        item: ItemId::new(item).unwrap(),
+        generation: 0,
+        percent: 10_000,
+        pos: None,
+        done_ms: Some(1_790_000_000_000),
+        extra: Default::default(),
+    }
+    .into()
+}
+fn work() -> Vec<u8> {
+    WorkBundle::write(work_head(), &[tick("a/b/c"), tick("a/b/d")], &key(3)).unwrap()
+}
+fn head_len(file: &[u8]) -> usize {
+    u32::from_be_bytes(file[8..12].try_into().unwrap()) as usize
+}
+/// The same file with another head; the signature behind it stays.
+fn with_head(file: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
+    let end = PREFIX + head_len(file);
+    let text = change(String::from_utf8(file[PREFIX..end].to_vec()).unwrap());
+    let mut out = frame(text.as_bytes()).unwrap();
+    out.extend_from_slice(&file[end..]);
+    out
+}
+fn flip(mut file: Vec<u8>, at: usize) -> Vec<u8> {
+    file[at] ^= 0x20;
+    file
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let (one, two) = (manifest("a-story"), manifest("another"));
+    let bundle = CourseBundle::new(head(vec![sign(&one), sign(&two)])).unwrap();
+    let mut file = bundle.beginning().unwrap();
+    assert_eq!(file.len() as u64, bundle.start);
+    file.extend(bodies(&one));
+    assert_eq!(file.len() as u64, bundle.len(), "shared blobs are in it once");
+    assert_eq!(read(&file), Ok(2));
+    let mut from = Cursor::new(&file);
+    let Ok(Bundle::Courses(again)) = carrel_bundle::open(&mut from, file.len() as u64) else {
+        panic!("not a course file")
+    };
+    assert_eq!((again.head, again.manifests), (bundle.head, vec![one, two]));
+
+    let Ok(Bundle::Work(work)) = carrel_bundle::open(&mut Cursor::new(work()), work().len() as u64)
+    else {
+        panic!("not a work file")
+    };
+    let rows: Vec<Row> = work.rows.iter().map(|r| serde_json::from_str(r).unwrap()).collect();
+    assert_eq!(rows, [tick("a/b/c"), tick("a/b/d")]);
+    assert_eq!((work.head.rows, work.head.learner.name.as_str()), (2, "Asha"));
+}
+
+#[test]
+fn grades_do_not_travel() {
+    let attempt = carrel_model::AttemptId::from_u128(1);
+    let grade = Grade {
+        attempt,
+        rev: u32::MAX,
+        points: 1,
+        max_points: 1,
+        graded_ms: 1_790_000_000_000,
+        extra: Default::default(),
+    };
+    let file = WorkBundle::write(work_head(), &[grade.into(), tick("a/b/c")], &key(3)).unwrap();
+    assert_eq!(read(&file), Ok(1));
+}
+
+#[test]
+fn bad_files_are_called_by_name() {
+    let whole = good();
+    let (head_end, work_end) = (PREFIX + head_len(&whole), PREFIX + head_len(&work()));
+    let two = || vec![sign(&manifest("a-story")), sign(&manifest("a-story"))];
+    let body = bodies(&manifest("a-story"));
+    let other_key = sign_text(manifest("other").to_canonical(), &key(2));
+    let dangling = BlobHash([9; 32]);
+    let table: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("nothing at all", vec![], "empty"),
+        ("a zip", b"PK\x03\x04 and so on, a zip file of another program".to_vec(), "not_carrel"),
+        ("a page of a Wi-Fi", b"<!doctype html><title>Sign in</title>".to_vec(), "not_carrel"),
+        ("seven bytes of something", b"carrel!".to_vec(), "not_carrel"),
+        ("line ends repaired", [b"\x89CRL\n\x1a\n", &whole[8..]].concat(), "mangled"),
+        ("the eighth bit cut off", [b"\x09CRL\r\n\x1a\n", &whole[8..]].concat(), "mangled"),
+        ("read as Latin, written as UTF-8", [b"\xc2\x89CRL\r\n", &whole[6..]].concat(), "mangled"),
+        ("five bytes of it", whole[..5].to_vec(), "truncated"),
+        ("cut in the prefix", whole[..20].to_vec(), "truncated"),
+        ("cut in the head", whole[..head_end - 10].to_vec(), "truncated"),
+        ("cut before the first blob", whole[..head_end].to_vec(), "truncated"),
+        ("cut in a blob", whole[..whole.len() - 100_000].to_vec(), "truncated"),
+        ("the last byte missing", whole[..whole.len() - 1].to_vec(), "truncated"),
+        ("a byte too much", [&whole[..], b"!"].concat(), "too_long"),
+        ("twice in a row", [&whole[..], &whole].concat(), "too_long"),
+        ("a head of 4 GB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
+        ("a bit of the head's hash", flip(whole.clone(), 20), "head_damaged"),
+        ("a bit of the server's name", flip(whole.clone(), PREFIX + 40), "head_damaged"),
+        ("a bit of the first blob", flip(whole.clone(), head_end + 3), "blob_damaged"),
+        ("a bit of the last blob", flip(whole.clone(), whole.len() - 1), "blob_damaged"),
+        (
+            "blobs in another order",
+            {
+                let (a, b) = body.split_at(manifest("a-story").blobs[0].size as usize);
+                raw(&head(vec![sign(&manifest("a-story"))]), &[b, a].concat())
+            },
+            "blob_damaged",
+        ),
+        (
+            "zeros where blobs were",
+            {
+                let mut file = whole.clone();
+                file[head_end..].fill(0);
+                file
+            },
+            "blob_damaged",
+        ),
+        ("a head that is no JSON", frame(b"not JSON").unwrap(), "head_damaged"),
+        ("a head of a list", frame(b"[]").unwrap(), "head_damaged"),
+        (
+            "a head without courses",
+            frame(br#"{"format":"carrel-cable-course/1"}"#).unwrap(),
+            "head_damaged",
+        ),
+        ("a newer course file", with_head(&whole, |h| h.replace("course/1", "course/2")), "newer"),
+        ("a newer work file", with_head(&work(), |h| h.replace("work/1", "work/2")), "newer"),
+        ("another kind of file", frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(), "newer"),
+        ("no course in it", raw(&head(vec![]), &[]), "nothing"),
+        ("1,001 courses", raw(&head(vec![sign(&manifest("s")); 1_001]), &[]), "too_many"),
+        ("one course twice", raw(&head(two()), &body), "twice"),
+        ("two keys", raw(&head(vec![sign(&manifest("a-story")), other_key]), &body), "many_keys"),
+        (
+            "a key that is no key",
+            with_head(&whole, |h| h.replace("\"key\":\"", "\"key\":\"zz")),
+            "key_malformed",
+        ),
+        (
+            "a title that nobody signed",
+            with_head(&whole, |h| h.replace("\\\"title\\\":\\\"Ä", "\\\"title\\\":\\\"Ö")),
+            "signature_wrong",
+        ),
+        (
+            "signed by somebody else under the school's key",
+            {
+                let mut signed = sign_text(manifest("a-story").to_canonical(), &key(2));
+                signed.key = HEXLOWER.encode(key(1).verifying_key().as_bytes());
+                raw(&head(vec![signed]), &body)
+            },
+            "signature_wrong",
+        ),
+        (
+            "a newer manifest",
+            text_of(|t| t.replace("carrel-manifest/1", "carrel-manifest/9")),
+            "manifest_unreadable",
+        ),
+        (
+            "an id that leads out of a folder",
+            text_of(|t| t.replace("\"a-story\"", "\"../../../.bashrc\"")),
+            "manifest_unreadable",
+        ),
+        (
+            "a hash that leads out of a folder",
+            text_of(|t| t.replace(&BlobHash::of(TEXT).to_hex(), "../../../../etc/passwd")),
+            "manifest_unreadable",
+        ),
+        ("a size below nothing", text_of(|t| t.replace(":13,", ":-13,")), "manifest_unreadable"),
+        ("blobs that are not sorted", story_of(|m| m.blobs.reverse()), "manifest_unreadable"),
+        (
+            "a blob named twice",
+            story_of(|m| m.blobs.insert(0, m.blobs[0].clone())),
+            "manifest_unreadable",
+        ),
+        (
+            "a body that is not in the list",
+            story_of(|m| {
+                if let ManifestContent::Story { body, .. } = &mut m.content {
+                    *body = dangling;
+                }
+            }),
+            "dangling",
+        ),
+        ("more bytes than there can be", story_of(|m| m.blobs[0].size = u64::MAX), "impossible"),
+        (
+            "a sum that runs over",
+            story_of(|m| m.blobs.iter_mut().for_each(|b| b.size = u64::MAX / 2 + 1)),
+            "impossible",
+        ),
+        ("16 exabytes in 700 kB", story_of(|m| m.blobs[0].size = 1 << 60), "truncated"),
+        (
+            "one blob, two sizes",
+            {
+                let mut other = manifest("other");
+                other.blobs[0].size += 1;
+                raw(&head(vec![sign(&manifest("a-story")), sign(&other)]), &body)
+            },
+            "sizes_differ",
+        ),
+        ("work: cut in the signature", work()[..work_end + 10].to_vec(), "truncated"),
+        ("work: cut in the rows", work()[..work().len() - 5].to_vec(), "truncated"),
+        ("work: a byte too much", [&work()[..], b"\n"].concat(), "too_long"),
+        ("work: a bit of the signature", flip(work(), work_end + 2), "signature_wrong"),
+        (
+            "work: another learner's name",
+            with_head(&work(), |h| h.replace("Asha", "Bela")),
+            "signature_wrong",
+        ),
+        (
+            "work: another learner's id",
+            with_head(&work(), |h| h.replace("000000000007", "000000000008")),
+            "signature_wrong",
+        ),
+        (
+            "work: another device's key",
+            with_head(&work(), |h| {
+                h.replace(
+                    &HEXLOWER.encode(key(3).verifying_key().as_bytes()),
+                    &HEXLOWER.encode(key(4).verifying_key().as_bytes()),
+                )
+            }),
+            "signature_wrong",
+        ),
+        (
+            "work: a key that is no key",
+            with_head(&work(), |h| h.replace("\"key\":\"", "\"key\":\"q")),
+            "key_malformed",
+        ),
+        ("work: a bit of a row", flip(work(), work().len() - 30), "rows_damaged"),
+        (
+            "work: a gigabyte of rows",
+            with_head(&work(), |h| h.replace("\"rowBytes\":", "\"rowBytes\":9999999")),
+            "impossible",
+        ),
+    ];
+    assert!(table.len() >= 50, "{}", table.len());
+    for (what, file, reason) in table {
+        match read(&file) {
+            Err(fault) => {
+                assert_eq!(fault.reason(), reason, "{what}: {fault}");
+                assert!(!fault.to_string().is_empty());
+            }
+            Ok(n) => panic!("{what}: {n} blobs or rows were read"),
+        }
+    }
+}
+
+/// Every bit of the head and every 97th byte after it: no change passes.
+#[test]
+fn no_bit_can_be_changed() {
+    let whole = good();
+    assert_eq!(read(&whole), Ok(2));
+    let head_end = PREFIX + head_len(&whole);
+    for at in (0..head_end).chain((head_end..whole.len()).step_by(97_001)) {
+        let mut file = whole.clone();
+        file[at] ^= 1 << (at % 8);
+        assert!(read(&file).is_err(), "byte {at}");
+    }
+    let whole = work();
+    for at in 0..whole.len() {
+        let mut file = whole.clone();
+        file[at] ^= 1 << (at % 8);
+        assert!(read(&file).is_err(), "work: byte {at}");
+    }
+}
+
+/// A stick that is pulled out while it is read.
+#[test]
+fn a_reader_that_breaks_off_is_an_error() {
+    struct Broken(Cursor<Vec<u8>>, u64);
+    impl Read for Broken {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.position() >= self.1 {
+                return Err(std::io::Error::other("no such device"));
+            }
+            let most = buffer.len().min((self.1 - self.0.position()) as usize);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let whole = good();
+    for stop in [0, 5, 30, 200, whole.len() as u64 - 1] {
+        let mut from = Broken(Cursor::new(whole.clone()), stop);
+        let ended = carrel_bundle::open(&mut from, whole.len() as u64).and_then(|carried| {
+            let Bundle::Courses(bundle) = carried else { return Err(Fault::Nothing) };
+            bundle
+                .blobs
+                .iter()
+                .try_for_each(|b| copy_verified(&mut from, b, |_| Ok::<_, Fault>(())))
+        });
+        assert_eq!(ended.map_err(|f| f.reason()), Err("unreadable"), "at {stop}");
+    }
+}

@@ -1,0 +1,31 @@
+//! The key that this device signs work with: made when it is first needed, kept with the other secrets, never shown.
+
+use std::sync::Arc;
+
+use carrel_bundle::signing_key;
+use carrel_net::SecretStore;
+use carrel_system::{IdGen, blocking};
+use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
+
+use crate::{Error, Result};
+
+const NAME: &str = "device-key";
+
+/// Reads the key or makes it.
+pub(crate) async fn device_key(
+    secrets: &Arc<dyn SecretStore>,
+    ids: &Arc<dyn IdGen>,
+) -> Result<SigningKey> {
+    let (secrets, ids) = (secrets.clone(), ids.clone());
+    blocking(move || {
+        if let Some(key) = secrets.get(NAME)?.and_then(|text| signing_key(&text)) {
+            return Ok(key);
+        }
+        let mut secret = [0; 32];
+        ids.fill(&mut secret);
+        secrets.set(NAME, &HEXLOWER.encode(&secret))?;
+        Ok::<_, Error>(SigningKey::from_bytes(&secret))
+    })
+    .await
+}

@@ -1,0 +1,358 @@
+//! Writes downloaded courses into one file, or a learner's rows into another.
+//!
+//! A file is written as `NAME.part` and renamed when all of it is on the disk. Every blob is verified on the way.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use carrel_bundle::{
+    BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, WorkBundle, WorkDevice, WorkHead,
+    WorkLearner,
+};
+use carrel_content::{
+    Kind,
+    blobs::BlobStore,
+    library::{Library, OpenManifest},
+};
+use carrel_learning::store::Store;
+use carrel_model::{
+    BlobHash, Slug,
+    content::{ManifestBlob, ManifestContent},
+    lattice::Kv,
+};
+use carrel_system::blocking;
+use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
+
+use crate::{
+    Error, ImportError, Result,
+    account::{AccountInfo, Device},
+    bundle::{
+        Context, EXTENSION,
+        removable_media::free_bytes,
+        rows::{DEVICE_KEY, all_rows},
+        transfer_task::TransferTask,
+    },
+};
+
+/// Bytes that stay free on the drive for the file system itself.
+const SPARE: u64 = 1024 * 1024;
+const CHUNK: usize = 1024 * 1024;
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedFile {
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// Courses and stories, or rows.
+    pub count: u64,
+}
+
+/// Writes courses and stories that are on this device into one file in `folder`.
+pub(crate) async fn export_courses(
+    context: &Context<'_>,
+    items: &[(Kind, Slug)],
+    folder: &Path,
+) -> Result<ExportedFile> {
+    let running = context.transfers.begin()?;
+    let task = running.task.clone();
+    let (account, info, made_by) =
+        (context.account.clone(), context.info.clone(), context.made_by.clone());
+    let (items, folder) = (items.to_vec(), folder.to_owned());
+    blocking(move || {
+        let library = &account.content.library;
+        let manifests = ready_manifests(library, &items)?;
+        let mut courses = Vec::with_capacity(items.len());
+        for ((kind, id), ready) in items.iter().zip(&manifests) {
+            let as_of_ms = library.named_as_of(*kind, id, ready.version)?;
+            courses.push(BundledCourse { as_of_ms, signed: ready.signed.clone() });
+        }
+        // An imported course is exported under the name of its library.
+        let (server, server_name) = match manifests.first() {
+            Some(first) if info.is_demo() => library.came_from(first)?,
+            _ => None,
+        }
+        .unwrap_or_else(|| (account.base_url.clone(), info.server_name.clone()));
+        let bundle = CourseBundle::new(CourseHead {
+            format: COURSE_FORMAT.to_owned(),
+            server,
+            server_name,
+            made_ms: library.clock().now_ms(),
+            made_by,
+            courses,
+        })
+        .map_err(ImportError::File)?;
+        let name = match items.as_slice() {
+            [(_, id)] => id.to_string(),
+            _ => format!("carrel-{}-courses", items.len()),
+        };
+        let path = folder.join(format!("{name}.{EXTENSION}"));
+        let bytes = write_courses(library.blobs(), &manifests, &bundle, &path, &task)?;
+        let count = items.len() as u64;
+        tracing::info!(bundle.courses = count, bundle.bytes = bytes, "courses were exported");
+        Ok(ExportedFile { path, bytes, count })
+    })
+    .await
+}
+
+fn ready_manifests(library: &Library, items: &[(Kind, Slug)]) -> Result<Vec<Arc<OpenManifest>>> {
+    let mut manifests = Vec::with_capacity(items.len());
+    for (kind, id) in items {
+        let Some(ready) = library.ready_manifest(*kind, id)? else {
+            let title = library.title(*kind, id.as_str())?;
+            return Err(ImportError::NotHere(title.unwrap_or_else(|| id.to_string())).into());
+        };
+        manifests.push(ready);
+    }
+    Ok(manifests)
+}
+
+/// Writes all rows of the account into a file in `folder`, signed with `key`.
+pub(crate) async fn export_work(
+    context: &Context<'_>,
+    device: Device,
+    key: SigningKey,
+    folder: &Path,
+) -> Result<ExportedFile> {
+    let Context { account, info, .. } = context;
+    let running = context.transfers.begin()?;
+    let task = running.task.clone();
+    if !info.is_demo() {
+        publish_key(&account.store, HEXLOWER.encode(key.verifying_key().as_bytes())).await?;
+    }
+    let rows = account.store.read(all_rows).await?;
+    let now_ms = account.store.clock().now_ms();
+    let login = if info.is_demo() { "guest" } else { info.user.login.as_str() };
+    let name = format!("{}-work-{}.{EXTENSION}", to_file_name(login), date_and_time(now_ms));
+    let path = folder.join(name);
+    let (account, info, made_by) = (account.clone(), info.clone(), context.made_by.clone());
+    blocking(move || {
+        let head = work_head(&account.content.library, info, device, made_by, now_ms)?;
+        let file = WorkBundle::write(head, &rows, &key).map_err(ImportError::File)?;
+        let count = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
+        let bytes = file.len() as u64;
+        task.expect(bytes);
+        write_file(&path, bytes, &task, |out| {
+            for piece in file.chunks(CHUNK) {
+                task.check()?;
+                out.write_all(piece).map_err(|e| write_error(e, &path))?;
+                task.add(piece.len() as u64);
+            }
+            Ok(())
+        })?;
+        tracing::info!(bundle.rows = count, bundle.bytes = bytes, "work was exported");
+        Ok(ExportedFile { path, bytes, count })
+    })
+    .await
+}
+
+fn work_head(
+    library: &Library,
+    info: AccountInfo,
+    device: Device,
+    made_by: String,
+    made_ms: i64,
+) -> Result<WorkHead> {
+    let server_key = match &info.server {
+        Some(server) => library.key_of(server)?.unwrap_or_default(),
+        None => String::new(),
+    };
+    let server_name = if info.is_demo() { String::new() } else { info.server_name };
+    Ok(WorkHead {
+        format: String::new(),
+        learner: WorkLearner { id: info.user.id, login: info.user.login, name: info.user.name },
+        server: info.server.unwrap_or_default(),
+        server_name,
+        server_key,
+        device: WorkDevice { id: device.id, name: device.name, key: String::new() },
+        made_ms,
+        made_by,
+        certificate: info.certificate,
+        rows: 0,
+        row_bytes: 0,
+        row_hash: BlobHash([0; 32]),
+    })
+}
+
+/// Publishes the key that this device signs with to the learner's other devices, so that they recognise its files.
+async fn publish_key(store: &Store, key: String) -> carrel_learning::Result<()> {
+    let value = format!("\"{key}\"");
+    store
+        .write("publish_key", move |tx| {
+            let device = tx.device();
+            let before: Option<Kv> = tx.find(&[DEVICE_KEY.to_owned(), device.to_string()])?;
+            if before.is_none_or(|b| b.value != value) {
+                let (ns, key, hlc) = (DEVICE_KEY.to_owned(), device.to_string(), tx.hlc());
+                let value = value.clone();
+                tx.join(Kv { ns, key, value, hlc, device, extra: Default::default() })?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn write_courses(
+    blobs: &BlobStore,
+    manifests: &[Arc<OpenManifest>],
+    bundle: &CourseBundle,
+    target: &Path,
+    task: &TransferTask,
+) -> Result<u64> {
+    for manifest in manifests {
+        check_complete(blobs, manifest)?;
+    }
+    task.expect(bundle.len());
+    write_file(target, bundle.len(), task, |out| {
+        let beginning = bundle.beginning().map_err(ImportError::File)?;
+        out.write_all(&beginning).map_err(|e| write_error(e, target))?;
+        task.add(beginning.len() as u64);
+        for blob in &bundle.blobs {
+            if !write_blob(blobs, blob, out, target, task)? {
+                // Lost or damaged since the check: reported with its course, and removed, so that a check fetches it again.
+                blobs.prove(blob.hash)?;
+                for manifest in manifests {
+                    check_complete(blobs, manifest)?;
+                }
+                return Err(carrel_content::Error::Corrupt(format!("blob {:?}", blob.hash)).into());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(bundle.len())
+}
+
+/// False if the blob is not here or its bytes are damaged.
+fn write_blob(
+    blobs: &BlobStore,
+    blob: &ManifestBlob,
+    out: &mut File,
+    target: &Path,
+    task: &TransferTask,
+) -> Result<bool> {
+    let Some(place) = blobs.locate(blob.hash)? else { return Ok(false) };
+    if place.size() != blob.size {
+        return Ok(false);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut at = 0;
+    while at < blob.size {
+        task.check()?;
+        let piece = place.read_at(at, CHUNK)?;
+        if piece.is_empty() {
+            return Ok(false);
+        }
+        hasher.update(&piece);
+        out.write_all(&piece).map_err(|e| write_error(e, target))?;
+        at += piece.len() as u64;
+        task.add(piece.len() as u64);
+    }
+    Ok(hasher.finalize().as_bytes() == &blob.hash.0)
+}
+
+/// Fails with `ImportError::Missing` if a blob of the manifest is not here.
+fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
+    let all = &open.manifest.blobs;
+    let here = blobs.have_all(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
+    let missing: Vec<&ManifestBlob> = all.iter().filter(|b| !here.contains(&b.hash)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (title, names) = titles(open);
+    let name = |blob: &&ManifestBlob| match names.iter().find(|(hash, _)| *hash == blob.hash) {
+        Some((_, name)) => name.clone(),
+        None => format!("{} of {} bytes", blob.media_type, blob.size),
+    };
+    Err(ImportError::Missing {
+        title,
+        files: missing.len() as u32,
+        bytes: missing.iter().map(|b| b.size).sum(),
+        what: missing.iter().take(5).map(name).collect::<Vec<_>>().join(", "),
+    }
+    .into())
+}
+
+/// Returns the title of the course or story, and those of the blobs that its outline names.
+fn titles(open: &OpenManifest) -> (String, Vec<(BlobHash, String)>) {
+    match &open.manifest.content {
+        ManifestContent::Course { meta, outline } => {
+            let sections = outline.lessons.iter().flat_map(|l| &l.sections);
+            let mut names: Vec<_> = sections.map(|s| (s.body, s.title.clone())).collect();
+            names.extend(outline.stories.iter().map(|s| (s.body, s.title.clone())));
+            (meta.title.clone(), names)
+        }
+        ManifestContent::Story { meta, body } => {
+            (meta.title.clone(), vec![(*body, meta.title.clone())])
+        }
+    }
+}
+
+/// Writes `target` completely or not at all. Free space is checked first.
+fn write_file(
+    target: &Path,
+    bytes: u64,
+    task: &TransferTask,
+    fill: impl FnOnce(&mut File) -> Result<()>,
+) -> Result<()> {
+    let no_place = |path: &Path| ImportError::NoPlace(path.display().to_string());
+    let folder = target.parent().filter(|f| f.is_dir()).ok_or_else(|| no_place(target))?;
+    if let Some(free) = free_bytes(folder)
+        && free < bytes.saturating_add(SPARE)
+    {
+        return Err(ImportError::NoSpace { need: bytes.saturating_add(SPARE), free }.into());
+    }
+    let part = part_of(target);
+    let mut file = File::create(&part).map_err(|_| no_place(target))?;
+    let filled = fill(&mut file)
+        .and_then(|()| task.check())
+        .and_then(|()| file.sync_all().map_err(|e| write_error(e, target)));
+    drop(file);
+    let done = filled.and_then(|()| fs::rename(&part, target).map_err(|e| write_error(e, target)));
+    if done.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    #[cfg(unix)]
+    if done.is_ok()
+        && let Err(e) = File::open(folder).and_then(|f| f.sync_all())
+    {
+        // FAT and network folders do not support it.
+        tracing::debug!(error = %e, "the folder of a file was not synced");
+    }
+    done
+}
+
+fn part_of(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+/// Converts an error of writing. A drive formatted as FAT has no files of 4 GiB: that is not a fault of the disk.
+fn write_error(e: std::io::Error, target: &Path) -> Error {
+    match e.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            ImportError::NoSpace { need: u64::from(u32::MAX) + 1, free: u64::from(u32::MAX) }.into()
+        }
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            ImportError::NoPlace(target.display().to_string()).into()
+        }
+        _ => e.into(),
+    }
+}
+
+/// Replaces what is not valid in file names on every system.
+fn to_file_name(text: &str) -> String {
+    let fine = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let name: String = text.chars().take(40).map(fine).collect();
+    if name.trim_matches('-').is_empty() { "learner".to_owned() } else { name }
+}
+
+/// `2026-11-20-1405`, UTC.
+fn date_and_time(now_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(now_ms) {
+        Ok(at) => at.strftime("%Y-%m-%d-%H%M").to_string(),
+        Err(_) => now_ms.to_string(),
+    }
+}

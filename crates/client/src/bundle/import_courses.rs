@@ -1,0 +1,237 @@
+//! Imports courses and stories from a file.
+//!
+//! Nothing of a course is shown until all of it is here and verified: blobs are stored as they are read, and the switch is one transaction.
+
+use std::{
+    io::{Seek, SeekFrom},
+    path::Path,
+};
+
+use bytes::Bytes;
+use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
+use carrel_content::{
+    Kind,
+    blobs::{Came, INLINE},
+    download::{Downloads, Wish, carried},
+    library::{Library, OpenManifest},
+};
+use carrel_model::{BlobHash, Slug};
+use carrel_sqlite::{Change, StorageError};
+use carrel_system::blocking;
+
+use crate::{
+    Error, ImportError, Result,
+    bundle::{
+        Context,
+        inspect::{LocalState, kind_and_title, local_state, open_bundle},
+        key_trust,
+        key_trust::KeyTrust,
+        transfer_task::TransferTask,
+    },
+};
+
+/// The result of importing a course.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedCourse {
+    pub kind: Kind,
+    pub id: Slug,
+    pub title: String,
+    /// False: a newer version was here and stays.
+    pub taken: bool,
+}
+
+/// Imports all courses of a file. `accept`: the fingerprint that a person agreed to, if the key is new here.
+pub(crate) async fn import_courses(
+    context: &Context<'_>,
+    path: &Path,
+    accept: Option<&str>,
+) -> Result<Vec<ImportedCourse>> {
+    let content = &context.account.content;
+    let (library, downloads) = (content.library.clone(), content.downloads.clone());
+    let library_name = context.library_name();
+    let running = context.transfers.begin()?;
+    let task = running.task.clone();
+    let (path, accept) = (path.to_owned(), accept.map(str::to_owned));
+    let imported = blocking(move || {
+        let Bundle::Courses(bundle) = open_bundle(&path)?.0 else {
+            return Err(ImportError::File(Fault::Nothing).into());
+        };
+        let key = fingerprint(&bundle.key);
+        match key_trust::check(&library, library_name.as_deref(), &bundle.head, &bundle.key)? {
+            KeyTrust::Trusted => {}
+            KeyTrust::Ask if accept.as_deref() == Some(&key) => {}
+            KeyTrust::Ask => {
+                let name = bundle.head.server_name.clone();
+                return Err(ImportError::NotAccepted { name, fingerprint: key }.into());
+            }
+            KeyTrust::Never(refusal) => return Err(refusal.into()),
+        }
+        import_all(&library, &downloads, &path, &bundle, &task)
+    })
+    .await?;
+    content.library.storage().step("import: done");
+    Ok(imported)
+}
+
+/// A course that is imported.
+struct Importing {
+    wish: Wish,
+    manifest: OpenManifest,
+    as_of_ms: i64,
+}
+
+fn import_all(
+    library: &Library,
+    downloads: &Downloads,
+    path: &Path,
+    bundle: &CourseBundle,
+    task: &TransferTask,
+) -> Result<Vec<ImportedCourse>> {
+    let mut all = Vec::new();
+    let mut importing = Vec::new();
+    for (course, manifest) in bundle.head.courses.iter().zip(&bundle.manifests) {
+        let (kind, title) = kind_and_title(manifest);
+        let (id, version) = (manifest.id(), course.signed.version());
+        let local = local_state(library, kind, id, version, &bundle.key, course.as_of_ms)?;
+        if local == LocalState::OtherLibrary {
+            return Err(ImportError::Taken { title }.into());
+        }
+        let taken = local != LocalState::Newer;
+        all.push(ImportedCourse { kind, id: id.clone(), title, taken });
+        if taken {
+            let wish = Wish::whole(kind, id);
+            let signed = course.signed.clone();
+            importing.push(Importing {
+                wish,
+                manifest: OpenManifest { manifest: manifest.clone(), version, signed },
+                as_of_ms: course.as_of_ms,
+            });
+        }
+    }
+    // A download over the network continues if the file cannot be read to its end.
+    let was_fetching: Vec<bool> =
+        importing.iter().map(|t| downloads.leave_to_cable(&t.wish)).collect();
+    if let Err(e) = import(library, path, bundle, &importing, task) {
+        for (one, was_fetched) in importing.iter().zip(was_fetching) {
+            carried::give_up(library, &one.wish)?;
+            if was_fetched {
+                downloads.start(one.wish.kind, &one.wish.id)?;
+            }
+        }
+        tracing::info!(error = %e, "a file of courses was not imported");
+        return Err(e);
+    }
+    tracing::info!(bundle.courses = importing.len(), "courses were imported from a file");
+    Ok(all)
+}
+
+fn import(
+    library: &Library,
+    path: &Path,
+    bundle: &CourseBundle,
+    importing: &[Importing],
+    task: &TransferTask,
+) -> Result<()> {
+    let mut wanted: Vec<BlobHash> =
+        importing.iter().flat_map(|t| &t.manifest.manifest.blobs).map(|b| b.hash).collect();
+    wanted.sort_unstable();
+    let mut versions = Vec::with_capacity(importing.len());
+    let step = |name| library.storage().step(name);
+    for one in importing {
+        versions.push(carried::begin(library, &one.wish, &one.manifest)?);
+        step("import: course wanted");
+    }
+    let here = library.blobs().have_all(&wanted)?;
+    let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
+    let need: u64 = bundle.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
+    // Reserved as for a download, so that no other task on this device counts on the same space.
+    let reservation = match need {
+        0 => None,
+        need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),
+    };
+    step("import: space reserved");
+    let copied = |bytes: usize| {
+        step("import: bytes copied");
+        if let Some(reservation) = &reservation {
+            reservation.used(bytes as u64);
+        }
+        task.add(bytes as u64);
+    };
+    task.expect(bundle.blob_bytes);
+    let (_, mut file) = open_bundle(path)?;
+    file.seek(SeekFrom::Start(bundle.start)).map_err(|e| ImportError::File(e.into()))?;
+    for blob in &bundle.blobs {
+        task.check()?;
+        if !is_wanted(&blob.hash) {
+            let over = i64::try_from(blob.size).unwrap_or(i64::MAX);
+            file.seek_relative(over).map_err(|e| ImportError::File(e.into()))?;
+            task.add(blob.size);
+        } else if blob.size <= INLINE {
+            let mut bytes = Vec::with_capacity(INLINE as usize);
+            copy_verified(&mut file, blob, |piece| {
+                bytes.extend_from_slice(piece);
+                Ok::<_, Error>(())
+            })?;
+            // Not `Asked`, which would need space beside the reservation.
+            let bytes = Bytes::from(bytes);
+            library.blobs().put_from(blob.hash, &bytes, Came::Ahead)?;
+            copied(bytes.len());
+        } else {
+            let mut part = library.blobs().part(blob.hash)?;
+            part.restart()?;
+            let copied_all = copy_verified(&mut file, blob, |piece| {
+                task.check()?;
+                part.write(piece)?;
+                copied(piece.len());
+                Ok::<_, Error>(())
+            });
+            if copied_all.is_err() {
+                // A download must not continue from bytes of a file that was not verified.
+                part.restart()?;
+            }
+            copied_all?;
+            part.finish()?;
+        }
+    }
+    // The key was known or a person agreed to it; it is noted with the first course that is signed with it.
+    if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
+        library.accept(&bundle.key, &bundle.head.server, &bundle.head.server_name)?;
+        step("import: key accepted");
+    }
+    for (one, version) in importing.iter().zip(&versions) {
+        let missing = library.blobs().missing(*version)?;
+        if let Some(first) = missing.first() {
+            let text = format!("blob {:?} was removed during the import", first.hash);
+            return Err(StorageError::other(text).into());
+        }
+        let origin = carried::Origin {
+            server: &bundle.head.server,
+            server_name: &bundle.head.server_name,
+            as_of_ms: one.as_of_ms,
+        };
+        if !carried::finish(library, &one.wish, *version, &one.manifest, origin)? {
+            return Err(Error::Cancelled);
+        }
+        step("import: course ready");
+        if let Err(e) = library.index(&one.manifest) {
+            tracing::warn!(download.id = %one.wish.id, error = %e, "a course cannot be searched");
+        }
+        step("import: course indexed");
+        library.relist(&one.manifest)?;
+        step("import: course listed");
+        let changes =
+            [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.wish.id.to_string())];
+        library.changes().tell(changes.into());
+    }
+    Ok(())
+}
+
+/// Converts a reservation that failed to the error of an import.
+fn no_space(e: Error, need: u64) -> Error {
+    match e {
+        Error::Content(carrel_content::Error::NoSpace { missing, .. }) => {
+            ImportError::NoSpace { need, free: need.saturating_sub(missing) }.into()
+        }
+        e => e,
+    }
+}

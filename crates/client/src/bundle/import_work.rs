@@ -1,0 +1,82 @@
+//! Imports the rows of a work file.
+
+use std::{path::Path, sync::Arc};
+
+use carrel_bundle::{Bundle, Fault, WorkBundle};
+use carrel_model::wire::AdoptRequest;
+use carrel_system::blocking;
+
+use crate::{
+    Error, ImportError, Result, account,
+    bundle::{
+        Context,
+        inspect::{check_work, open_bundle},
+        rows::{ImportedWork, join_rows},
+    },
+    open_account::OpenAccount,
+};
+
+/// Joins the rows of a work file in one transaction, as if they came from the server; they wait for it.
+pub(crate) async fn import_work(
+    context: &Context<'_>,
+    path: &Path,
+    claim: bool,
+) -> Result<ImportedWork> {
+    let Context { account, info, .. } = context;
+    let path = path.to_owned();
+    let work = blocking(move || match open_bundle(&path)?.0 {
+        Bundle::Work(work) => Ok::<_, Error>(work),
+        Bundle::Courses(_) => Err(ImportError::File(Fault::Nothing).into()),
+    })
+    .await?;
+    let (work, refusal) = check_work(context, work).await?;
+    if let Some(refusal) = refusal {
+        let is_accepted = match &refusal {
+            ImportError::Unclaimed => claim,
+            ImportError::OtherLearner { .. } => {
+                !info.is_demo() && is_adopted(account, &work).await?
+            }
+            _ => false,
+        };
+        if !is_accepted {
+            return Err(refusal.into());
+        }
+    }
+    let claimed = work.head.is_guest();
+    let rows: Arc<[String]> = work.rows.into();
+    let storage = account.content.library.storage().clone();
+    let written = storage.clone();
+    let imported = account
+        .store
+        .write("import_work", move |tx| {
+            storage.step("import: work begun");
+            let imported = join_rows(tx, &rows, claimed);
+            storage.step("import: work joined");
+            imported
+        })
+        .await?;
+    written.step("import: work written");
+    tracing::info!(
+        bundle.rows = imported.rows,
+        bundle.changed = imported.changed,
+        "work was imported from a file"
+    );
+    Ok(imported)
+}
+
+/// Asks the server whether the work of an account that it does not know belongs to this learner. `false`: it does not, or the file
+/// proves nothing.
+async fn is_adopted(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
+    if work.head.certificate.is_empty() {
+        return Ok(false);
+    }
+    let request = AdoptRequest {
+        refresh_token: String::new(),
+        account_certificate: work.head.certificate.clone(),
+    };
+    match account::adopt(account.http.as_ref(), &account.base_url, &request).await {
+        Ok(()) => Ok(true),
+        Err(carrel_net::Error::Server { status: 400..=499, .. }) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,227 @@
+//! What a file contains, from whom it is, and whether it would be imported.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use carrel_bundle::{Bundle, CourseBundle, Fault, WorkBundle, fingerprint};
+use carrel_content::{Kind, library::Library};
+use carrel_learning::store::checked;
+use carrel_model::{
+    BlobHash, Slug,
+    content::{Manifest, ManifestContent},
+    lattice::{Kv, Row, RowKey, RowType},
+};
+use carrel_system::blocking;
+
+use crate::{
+    Error, ImportError, Result,
+    account::AccountInfo,
+    bundle::{Context, key_trust, key_trust::KeyTrust, rows::DEVICE_KEY},
+};
+
+/// The content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleInfo {
+    Courses(CoursesInfo),
+    Work(WorkInfo),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoursesInfo {
+    /// The library that the file says it is from.
+    pub server: String,
+    pub server_name: String,
+    pub fingerprint: String,
+    pub trust: KeyTrust,
+    pub made_ms: i64,
+    /// Of the whole file, and of what is not on this device yet.
+    pub bytes: u64,
+    pub new_bytes: u64,
+    pub courses: Vec<CourseInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CourseInfo {
+    pub kind: Kind,
+    pub id: Slug,
+    pub title: String,
+    pub bytes: u64,
+    pub local: LocalState,
+}
+
+/// How a course of a file compares with what is on this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalState {
+    Absent,
+    /// The same version: only what is missing or damaged is imported.
+    Same,
+    /// An older version is here: it is replaced.
+    Older,
+    /// A newer version is here: it stays.
+    Newer,
+    /// A course of another library has this id.
+    OtherLibrary,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkInfo {
+    pub learner: String,
+    pub server_name: String,
+    pub device_name: String,
+    /// The learner's other devices know this one's key.
+    pub device_known: bool,
+    pub made_ms: i64,
+    pub rows: u64,
+    /// Why it is not imported as it is; `Unclaimed` is imported after a person said that the work is theirs.
+    pub refusal: Option<ImportError>,
+}
+
+/// Reads a file as far as it can be checked at once.
+pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<BundleInfo> {
+    let path = path.to_owned();
+    match blocking(move || open_bundle(&path)).await?.0 {
+        Bundle::Courses(bundle) => {
+            let (account, name) = (context.account.clone(), context.library_name());
+            let info = blocking(move || {
+                inspect_courses(&account.content.library, name.as_deref(), &bundle)
+            });
+            info.await.map(BundleInfo::Courses)
+        }
+        Bundle::Work(work) => inspect_work(context, work).await.map(BundleInfo::Work),
+    }
+}
+
+/// Opens a file and checks its head. `Fault::NotCarrel` if it is not a regular file: reading a pipe would never end.
+pub(super) fn open_bundle(path: &Path) -> Result<(Bundle, BufReader<File>)> {
+    let unreadable = |e: std::io::Error| Error::from(ImportError::File(e.into()));
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ImportError::File(Fault::NotCarrel).into());
+    }
+    let mut file = BufReader::with_capacity(256 * 1024, File::open(path).map_err(unreadable)?);
+    let bundle = carrel_bundle::open(&mut file, metadata.len()).map_err(ImportError::File)?;
+    Ok((bundle, file))
+}
+
+fn inspect_courses(
+    library: &Library,
+    library_name: Option<&str>,
+    bundle: &CourseBundle,
+) -> Result<CoursesInfo> {
+    let head = &bundle.head;
+    let mut courses = Vec::with_capacity(bundle.manifests.len());
+    for (course, manifest) in head.courses.iter().zip(&bundle.manifests) {
+        let (kind, title) = kind_and_title(manifest);
+        let (id, version) = (manifest.id(), course.signed.version());
+        courses.push(CourseInfo {
+            kind,
+            id: id.clone(),
+            title,
+            bytes: manifest.total_bytes(),
+            local: local_state(library, kind, id, version, &bundle.key, course.as_of_ms)?,
+        });
+    }
+    let hashes: Vec<BlobHash> = bundle.blobs.iter().map(|b| b.hash).collect();
+    let have = library.blobs().have_all(&hashes)?;
+    Ok(CoursesInfo {
+        server: head.server.clone(),
+        server_name: head.server_name.clone(),
+        fingerprint: fingerprint(&bundle.key),
+        trust: key_trust::check(library, library_name, head, &bundle.key)?,
+        made_ms: head.made_ms,
+        bytes: bundle.len(),
+        new_bytes: bundle.blobs.iter().filter(|b| !have.contains(&b.hash)).map(|b| b.size).sum(),
+        courses,
+    })
+}
+
+pub(super) fn kind_and_title(manifest: &Manifest) -> (Kind, String) {
+    match &manifest.content {
+        ManifestContent::Course { meta, .. } => (Kind::Course, meta.title.clone()),
+        ManifestContent::Story { meta, .. } => (Kind::Story, meta.title.clone()),
+    }
+}
+
+/// Compares a version with what is on this device. Versions have no order of their own: the newer one is that which a server was known to
+/// name at the later time.
+pub(super) fn local_state(
+    library: &Library,
+    kind: Kind,
+    id: &Slug,
+    version: BlobHash,
+    key: &str,
+    as_of_ms: i64,
+) -> Result<LocalState> {
+    let Some(ready) = library.ready_manifest(kind, id)? else { return Ok(LocalState::Absent) };
+    if ready.signed.key != key {
+        return Ok(LocalState::OtherLibrary);
+    }
+    if ready.version == version {
+        return Ok(LocalState::Same);
+    }
+    let is_named = library.known_version(kind, id)? == Some(version);
+    let local_as_of_ms = library.named_as_of(kind, id, ready.version)?;
+    Ok(if is_named || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
+}
+
+/// Returns the file with the reason why it is not for this account as it is, if there is one.
+pub(super) async fn check_work(
+    context: &Context<'_>,
+    work: WorkBundle,
+) -> Result<(WorkBundle, Option<ImportError>)> {
+    let (account, info) = (context.account.clone(), context.info.clone());
+    blocking(move || {
+        let refusal = check_learner(&account.content.library, &info, &work)?;
+        Ok((work, refusal))
+    })
+    .await
+}
+
+fn check_learner(
+    library: &Library,
+    info: &AccountInfo,
+    work: &WorkBundle,
+) -> Result<Option<ImportError>> {
+    let head = &work.head;
+    if head.is_guest() {
+        return Ok(Some(ImportError::Unclaimed));
+    }
+    if info.server.is_some() && info.user.id == head.learner.id {
+        return Ok(None);
+    }
+    let is_same_server = match &info.server {
+        None => true,
+        Some(server) => {
+            let key = library.key_of(server)?;
+            *server == head.server || key.is_some_and(|k| k == head.server_key)
+        }
+    };
+    Ok(Some(if is_same_server {
+        ImportError::OtherLearner { name: head.learner.name.clone() }
+    } else {
+        ImportError::OtherServer { server: head.server_name.clone() }
+    }))
+}
+
+async fn inspect_work(context: &Context<'_>, work: WorkBundle) -> Result<WorkInfo> {
+    let (work, refusal) = check_work(context, work).await?;
+    let (id, key) = (work.head.device.id, work.head.device.key.clone());
+    let device_known = context
+        .account
+        .store
+        .read(move |conn| {
+            let row = RowKey::of(RowType::Kv, &[DEVICE_KEY, &id.to_string()]);
+            let known = checked::get(conn, &row)?;
+            Ok(matches!(known, Some(Row::Kv(Kv { value, .. })) if value == format!("\"{key}\"")))
+        })
+        .await?;
+    let head = work.head;
+    Ok(WorkInfo {
+        learner: head.learner.name,
+        server_name: head.server_name,
+        device_name: head.device.name,
+        device_known,
+        made_ms: head.made_ms,
+        rows: head.rows,
+        refusal,
+    })
+}

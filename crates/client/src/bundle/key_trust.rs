@@ -1,0 +1,54 @@
+//! Which signing keys are trusted.
+//!
+//! An account with a server trusts the key of that server and no other: courses of two libraries must not mix, because progress refers to
+//! their ids and is sent to the one server. The account without a server holds courses of any library that a person agreed to; what was
+//! agreed there is stored for that account alone and never becomes the expected key of a server.
+
+use carrel_bundle::{CourseHead, fingerprint};
+use carrel_content::library::Library;
+
+use crate::{ImportError, Result};
+
+/// The result of checking a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyTrust {
+    Trusted,
+    /// A person is asked, with the library's name and the key's fingerprint.
+    Ask,
+    Never(ImportError),
+}
+
+/// Checks the key of a file for an account. `library_name`: the name of the account's own library; none if it has no server.
+pub(super) fn check(
+    library: &Library,
+    library_name: Option<&str>,
+    head: &CourseHead,
+    key: &str,
+) -> Result<KeyTrust> {
+    let pinned = library.key_of(library.base_url())?;
+    let wrong = || {
+        let name = if head.server_name.is_empty() { &head.server } else { &head.server_name };
+        KeyTrust::Never(ImportError::WrongKey { name: name.clone(), fingerprint: fingerprint(key) })
+    };
+    if let Some(ours) = library_name {
+        return Ok(match pinned {
+            Some(pinned) if pinned == key => KeyTrust::Trusted,
+            Some(_) if head.server == library.base_url() => wrong(),
+            Some(_) => KeyTrust::Never(ImportError::OtherLibrary {
+                ours: ours.to_owned(),
+                theirs: head.server_name.clone(),
+            }),
+            None if library.is_accepted(key)? => KeyTrust::Trusted,
+            None => KeyTrust::Ask,
+        });
+    }
+    let known = [library.key_of(&head.server)?, library.accepted_of(&head.server)?];
+    // A key that a person agreed to for one library is not valid for another.
+    if known.iter().flatten().any(|k| k != key) {
+        return Ok(wrong());
+    }
+    let is_known = known.iter().any(Option::is_some)
+        || pinned.as_deref() == Some(key)
+        || library.is_accepted(key)?;
+    Ok(if is_known { KeyTrust::Trusted } else { KeyTrust::Ask })
+}

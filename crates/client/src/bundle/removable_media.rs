@@ -1,0 +1,148 @@
+//! Folders for bundles: removable media that are mounted, and the folder for downloads. A list instead of a dialog: docs/adr/0007.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::bundle::EXTENSION;
+
+/// The most files that are listed of one folder.
+const MAX_FILES: usize = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FolderKind {
+    /// A USB drive, a card, another disk.
+    Removable,
+    /// The system's folder for downloads, or the app's own documents on a phone.
+    Downloads,
+}
+
+/// A folder that bundles are written to and listed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleFolder {
+    pub kind: FolderKind,
+    pub path: PathBuf,
+    /// The label of the drive; the name of the folder.
+    pub name: String,
+    /// None: the system does not say.
+    pub free_bytes: Option<u64>,
+}
+
+/// A file that may be a bundle, judged by its name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleFile {
+    pub path: PathBuf,
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// Lists the folders, removable media first. `downloads`: the system's folder, if the program knows it. Blocking.
+pub fn bundle_folders(downloads: Option<&Path>) -> Vec<BundleFolder> {
+    let mut found: Vec<BundleFolder> = mounts()
+        .into_iter()
+        .filter(|p| is_writable_folder(p))
+        .map(|p| folder(FolderKind::Removable, &p))
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|a, b| a.path == b.path);
+    found.extend(downloads.filter(|d| d.is_dir()).map(|d| folder(FolderKind::Downloads, d)));
+    found
+}
+
+/// Lists the bundles in a folder, not in its subfolders; newest first. Blocking.
+pub fn files_in(folder: &Path) -> Vec<BundleFile> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(std::time::SystemTime, BundleFile)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.path();
+            let is_bundle = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION));
+            let about = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let at = about.modified().unwrap_or(std::time::UNIX_EPOCH);
+            // macOS writes "._NAME" beside each file on a drive with FAT.
+            if name.starts_with('.') {
+                None
+            } else {
+                Some((at, BundleFile { bytes: about.len(), path, name }))
+            }
+        })
+        .take(MAX_FILES)
+        .collect();
+    found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
+    found.into_iter().map(|(_, file)| file).collect()
+}
+
+fn folder(kind: FolderKind, path: &Path) -> BundleFolder {
+    let name = path
+        .file_name()
+        .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+    BundleFolder { kind, path: path.to_owned(), name, free_bytes: free_bytes(path) }
+}
+
+/// Bytes that this user may still write there.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    fs4::available_space(path).ok()
+}
+
+fn is_writable_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.is_dir() && !m.permissions().readonly())
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn children(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
+}
+
+/// Where desktops mount removable media: `/media/USER/LABEL` and `/run/media/USER/LABEL`.
+#[cfg(target_os = "linux")]
+fn mounts() -> Vec<PathBuf> {
+    let Some(user) = std::env::var_os("USER").filter(|u| !u.is_empty()) else { return Vec::new() };
+    ["/media", "/run/media"].iter().flat_map(|top| children(&Path::new(top).join(&user))).collect()
+}
+
+/// All volumes but the one that the system runs from, which is a link.
+#[cfg(target_os = "macos")]
+fn mounts() -> Vec<PathBuf> {
+    let is_link = |p: &PathBuf| fs::symlink_metadata(p).is_ok_and(|m| m.is_symlink());
+    children(Path::new("/Volumes")).into_iter().filter(|p| !is_link(p)).collect()
+}
+
+/// Drive letters after the system's own.
+#[cfg(windows)]
+fn mounts() -> Vec<PathBuf> {
+    ('D'..='Z').map(|c| PathBuf::from(format!("{c}:\\"))).filter(|p| p.is_dir()).collect()
+}
+
+/// On phones files are chosen in the system's own dialog: see `upload`.
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+fn mounts() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bundles_are_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in
+            ["rivers.carrel", "LOUD.CARREL", "._rivers.carrel", "notes.txt", "x.carrel.part"]
+        {
+            fs::write(dir.path().join(name), "12345").unwrap();
+        }
+        fs::create_dir(dir.path().join("folder.carrel")).unwrap();
+        let mut names: Vec<_> =
+            files_in(dir.path()).into_iter().map(|f| (f.name, f.bytes)).collect();
+        names.sort();
+        assert_eq!(names, [("LOUD.CARREL".to_owned(), 5), ("rivers.carrel".to_owned(), 5)]);
+        assert!(files_in(&dir.path().join("nowhere")).is_empty());
+        let downloads = bundle_folders(Some(dir.path()));
+        let last = downloads.last().unwrap();
+        assert_eq!((last.kind, last.path.as_path()), (FolderKind::Downloads, dir.path()));
+        assert!(last.free_bytes.is_some_and(|b| b > 0));
+    }
+}

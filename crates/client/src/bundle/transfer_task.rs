@@ -1,0 +1,112 @@
+//! The export or import that runs, one at a time: its progress, and how it is cancelled.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use carrel_sqlite::{Change, Changes};
+use carrel_system::Clock;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, ImportError, Result};
+
+/// Progress is reported at most this often.
+const REPORT_INTERVAL_MS: i64 = 250;
+
+/// The progress of the export or import that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferProgress {
+    pub bytes_done: u64,
+    pub bytes_total: u64,
+}
+
+/// The exports and imports of a client: one runs at a time.
+pub struct Transfers {
+    changes: Changes,
+    clock: Arc<dyn Clock>,
+    running: Mutex<Option<Arc<TransferTask>>>,
+}
+
+/// An export or import that runs.
+pub(super) struct TransferTask {
+    changes: Changes,
+    clock: Arc<dyn Clock>,
+    cancelled: CancellationToken,
+    done: AtomicU64,
+    total: AtomicU64,
+    reported_ms: AtomicI64,
+}
+
+/// Ends the task when dropped.
+pub(super) struct RunningTransfer<'t> {
+    transfers: &'t Transfers,
+    pub(super) task: Arc<TransferTask>,
+}
+
+impl Transfers {
+    pub(crate) fn new(changes: Changes, clock: Arc<dyn Clock>) -> Self {
+        Self { changes, clock, running: Mutex::default() }
+    }
+    /// The progress of the task that runs; none if no task runs.
+    pub fn progress(&self) -> Option<TransferProgress> {
+        self.running.lock().as_ref().map(|task| TransferProgress {
+            bytes_done: task.done.load(Ordering::Relaxed),
+            bytes_total: task.total.load(Ordering::Relaxed),
+        })
+    }
+    /// Cancels the task that runs: it ends with `Error::Cancelled`, and no file or course is left incomplete.
+    pub fn cancel(&self) {
+        if let Some(task) = self.running.lock().as_ref() {
+            task.cancelled.cancel();
+        }
+    }
+    /// Begins a task; `ImportError::Busy` if another one runs.
+    pub(super) fn begin(&self) -> Result<RunningTransfer<'_>> {
+        let mut running = self.running.lock();
+        if running.is_some() {
+            return Err(ImportError::Busy.into());
+        }
+        let task = Arc::new(TransferTask {
+            changes: self.changes.clone(),
+            clock: self.clock.clone(),
+            cancelled: CancellationToken::new(),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            reported_ms: AtomicI64::new(i64::MIN),
+        });
+        *running = Some(task.clone());
+        Ok(RunningTransfer { transfers: self, task })
+    }
+}
+
+impl Drop for RunningTransfer<'_> {
+    fn drop(&mut self) {
+        // If the call was dropped, the task on its thread ends as well.
+        self.task.cancelled.cancel();
+        *self.transfers.running.lock() = None;
+        self.transfers.changes.tell_one(Change::Cable);
+    }
+}
+
+impl TransferTask {
+    /// Fails with `Error::Cancelled` if the task was cancelled.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.cancelled.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+    /// Sets the number of bytes that will be transferred.
+    pub(super) fn expect(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
+    }
+    /// Adds bytes that were transferred.
+    pub(super) fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        let now = self.clock.monotonic_ms();
+        let last = self.reported_ms.load(Ordering::Relaxed);
+        if now >= last.saturating_add(REPORT_INTERVAL_MS) {
+            self.reported_ms.store(now, Ordering::Relaxed);
+            self.changes.tell_one(Change::Cable);
+        }
+    }
+}

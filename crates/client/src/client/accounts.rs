@@ -1,0 +1,290 @@
+//! Which account is open: signing in and out, and switching.
+//!
+//! Not here: the list of accounts and their tokens (`account`), what belongs to an open account (`open_account`).
+
+use std::sync::Arc;
+
+use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
+use carrel_net::{Session, Tokens};
+use carrel_sqlite::Change;
+use carrel_system::blocking;
+
+use crate::{
+    Error, Result, account,
+    account::{AccountInfo, Identity, ServerCheck},
+    client::{Client, OpenFailure},
+    open_account::{OpenAccount, note_identity},
+};
+
+impl Client {
+    /// Checks whether a Carrel server is at an address as typed.
+    pub async fn check_server(&self, typed: &str) -> Result<ServerCheck> {
+        let config = self.config();
+        Ok(account::check_server(config.http.as_ref(), config.clock.as_ref(), typed).await?)
+    }
+
+    /// Signs in and opens the account: the same learner on the same server gets the same files again.
+    pub async fn sign_in(
+        &self,
+        typed: &str,
+        login: &str,
+        password: &str,
+    ) -> Result<Arc<OpenAccount>> {
+        let server = self.check_server(typed).await?;
+        let device = self.accounts().device();
+        let request = LoginRequest {
+            login: login.to_owned(),
+            password: password.to_owned(),
+            device_id: device.id,
+            device_name: device.name,
+            account_certificate: self.accounts().certificate_of(&server.address, login),
+        };
+        let reply = account::login(self.config().http.as_ref(), &server.address, &request).await?;
+        self.signed_in(&server, reply).await
+    }
+
+    /// Creates an account on a server, signs in, and opens it.
+    pub async fn register(
+        &self,
+        typed: &str,
+        login: &str,
+        name: &str,
+        password: &str,
+    ) -> Result<Arc<OpenAccount>> {
+        let server = self.check_server(typed).await?;
+        let device = self.accounts().device();
+        let request = RegisterRequest {
+            login: login.to_owned(),
+            name: name.to_owned(),
+            password: password.to_owned(),
+            device_id: device.id,
+            device_name: device.name,
+        };
+        let http = self.config().http.as_ref();
+        let reply = account::register(http, &server.address, &request).await?;
+        self.signed_in(&server, reply).await
+    }
+
+    async fn signed_in(&self, server: &ServerCheck, reply: TokenReply) -> Result<Arc<OpenAccount>> {
+        let tokens = Tokens::from(&reply);
+        let identity = self.identity(server).await;
+        let _switching = self.switching.lock().await;
+        let (address, name) = (&server.address, &server.meta.name);
+        let mut info = self.accounts().recognise(address, name, reply.user, identity.as_ref());
+        info.certificate = reply.account_certificate;
+        let mut open = self.account().filter(|a| a.id() == info.id);
+        if open.as_ref().is_some_and(|a| a.base_url != server.address) {
+            // The server moved: the account is opened again at its new address.
+            self.close_open().await;
+            open = None;
+        }
+        let session = match open.as_ref().and_then(|a| a.session().cloned()) {
+            Some(session) => session,
+            None => self.shared.session(&info, &server.address),
+        };
+        // The tokens first: an account without tokens could do nothing.
+        session.renew(tokens).await?;
+        let before = self.accounts().active();
+        self.put(&info).await?;
+        if let Some(open) = open {
+            self.note_identity(&open, identity).await?;
+            self.changes().tell_one(Change::Account);
+            return Ok(open);
+        }
+        let opened = self.open_account(&info, Some(session)).await;
+        if opened.is_err()
+            && let Err(e) = self.set_active(before.map(|a| a.id)).await
+        {
+            tracing::warn!(error = %e, "the next start opens an account that could not be opened now");
+        }
+        let open = opened?;
+        self.note_server(&open, server, identity).await;
+        self.adopt_lost_accounts(&open, &info).await;
+        Ok(open)
+    }
+
+    /// Notes the key and the identity of the server of an account that was just opened. A full disk prevents nobody from signing in: then
+    /// the first manifest pins the key, and the identity is noted at the next contact.
+    async fn note_server(
+        &self,
+        open: &OpenAccount,
+        server: &ServerCheck,
+        identity: Option<Identity>,
+    ) {
+        let (content, key) = (open.content.clone(), server.meta.signing_key.clone());
+        if let Err(e) = blocking(move || content.library.pin(&key)).await {
+            tracing::warn!(error = %e, "the server's key was not noted");
+        }
+        if let Err(e) = self.note_identity(open, identity).await {
+            tracing::warn!(error = %e, "the identity of the server was not noted");
+        }
+    }
+
+    async fn identity(&self, server: &ServerCheck) -> Option<Identity> {
+        let (http, ids) = (self.config().http.as_ref(), self.config().ids.as_ref());
+        account::identity(http, &server.address, &server.meta, ids).await
+    }
+    async fn note_identity(&self, open: &OpenAccount, identity: Option<Identity>) -> Result<()> {
+        note_identity(&self.shared.accounts, open.id(), &open.content, identity).await
+    }
+    async fn put(&self, info: &AccountInfo) -> Result<()> {
+        let info = info.clone();
+        self.shared.registry(move |accounts| accounts.put(&info)).await
+    }
+    async fn set_active(&self, id: Option<String>) -> Result<()> {
+        self.shared.registry(move |accounts| accounts.set_active(id.as_deref())).await
+    }
+
+    /// Moves the open account to another address of its server, which proves there that it is the same one. The learner stays signed in,
+    /// and what waits is sent there.
+    pub async fn move_server(&self, typed: &str) -> Result<Arc<OpenAccount>> {
+        let server = self.check_server(typed).await?;
+        let identity = self.identity(&server).await;
+        let _switching = self.switching.lock().await;
+        let open = self.need_account()?;
+        let mut info = self
+            .accounts()
+            .get(open.id())
+            .filter(|a| !a.is_demo())
+            .ok_or_else(|| Error::Invalid("this account has no server".to_owned()))?;
+        let (content, base_url) = (open.content.clone(), open.base_url.clone());
+        let pinned = blocking(move || content.library.key_of(&base_url)).await?;
+        let is_same = identity.as_ref().is_some_and(|found| match info.identity() {
+            Some(known) => *found == known,
+            None => pinned.as_ref() == Some(&found.key),
+        });
+        if !is_same {
+            return Err(Error::Invalid(format!(
+                "{} is another server, or cannot prove that it is the same; hint: sign in there",
+                server.address
+            )));
+        }
+        info.server = Some(server.address.clone());
+        info.server_name.clone_from(&server.meta.name);
+        self.put(&info).await?;
+        drop(open);
+        self.close_open().await;
+        let session = self.shared.session(&info, &server.address);
+        let open = self.open_account(&info, Some(session)).await?;
+        self.note_server(&open, &server, identity).await;
+        Ok(open)
+    }
+
+    /// Opens another account of this device; if that fails, the one that is open stays open. `Error::UNAUTHENTICATED` if its learner
+    /// signed out: it opens by signing in.
+    pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
+        let _switching = self.switching.lock().await;
+        let missing = || Error::NotFound(format!("account {id}"));
+        let info = self.accounts().get(id).ok_or_else(missing)?;
+        if let Some(open) = self.account().filter(|a| a.id() == id) {
+            return Ok(open);
+        }
+        if info.signed_out {
+            return Err(Error::UNAUTHENTICATED);
+        }
+        let session = info.server.as_ref().map(|address| self.shared.session(&info, address));
+        let open = self.open_account(&info, session).await?;
+        if let Err(e) = self.set_active(Some(id.to_owned())).await {
+            // A full disk must not prevent the learner from working.
+            tracing::warn!(error = %e, "the next start will not open the account that is open now");
+        }
+        Ok(open)
+    }
+
+    /// Opens the library that came with this build, without any server.
+    pub async fn open_demo(&self) -> Result<Arc<OpenAccount>> {
+        if !self.demo_available() {
+            return Err(Error::NotFound("the demo library is not part of this build".into()));
+        }
+        self.open_guest().await
+    }
+
+    /// Opens the account without a server: the demo library if this build has one, and imported courses.
+    pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
+        let info = AccountInfo::demo("");
+        if self.accounts().get(&info.id).is_none() {
+            self.put(&info).await?;
+        }
+        self.switch(&info.id).await
+    }
+
+    /// Signs out of the open account: its tokens are deleted, its work stays until the learner signs in again.
+    pub async fn sign_out(&self) -> Result<()> {
+        let _switching = self.switching.lock().await;
+        let Some(open) = self.account() else { return Ok(()) };
+        let refresh = match open.session() {
+            Some(session) => session.drop_tokens().await?,
+            None => None,
+        };
+        let (id, signed_out) = (open.id().to_owned(), !open.is_demo());
+        let marked = self.shared.registry(move |accounts| {
+            accounts.mark(&id, false, signed_out)?;
+            accounts.set_active(None)
+        });
+        marked.await?;
+        if let Some(refresh) = refresh {
+            let (http, base) = (self.config().http.clone(), open.base_url.clone());
+            // Nobody waits for it: without a network the tokens expire by themselves.
+            tokio::spawn(async move {
+                if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
+                    tracing::info!(error = %e, "the server was not told of the sign-out");
+                }
+            });
+        }
+        self.close_open().await;
+        self.changes().tell_one(Change::Account);
+        Ok(())
+    }
+
+    /// Closes the open account, so that the app can end. It opens again at the next start.
+    pub async fn close(&self) {
+        let _switching = self.switching.lock().await;
+        self.close_open().await;
+    }
+
+    pub(super) async fn close_open(&self) {
+        let open = self.open.write().take();
+        self.media.set_library(None);
+        if let Some(open) = open {
+            open.close().await;
+        }
+    }
+
+    /// Opens an account, then closes the one that was open. After an error that one is still open.
+    async fn open_account(
+        &self,
+        info: &AccountInfo,
+        session: Option<Session>,
+    ) -> Result<Arc<OpenAccount>> {
+        let opened = async {
+            let storage = self.storage().await?;
+            OpenAccount::open(&self.shared, storage, info, session).await
+        };
+        let account = match opened.await {
+            Ok(account) => Arc::new(account),
+            Err(e) => {
+                let (account, error) = (info.clone(), Arc::new(e.clone()));
+                *self.failure.lock() = Some(OpenFailure { account, error });
+                self.changes().tell_one(Change::Account);
+                return Err(e);
+            }
+        };
+        let before = self.open.write().replace(account.clone());
+        self.media.set_library(Some(account.content.library.clone()));
+        *self.failure.lock() = None;
+        if let Some(before) = before {
+            before.close().await;
+        }
+        self.changes().tell_one(Change::Account);
+        Ok(account)
+    }
+
+    /// Tests make a step of opening an account fail here: `store`, `content`, `sync`, `tasks`, `name`, `end`.
+    #[doc(hidden)]
+    pub fn set_open_steps(
+        &self,
+        step: Arc<dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync>,
+    ) {
+        self.shared.steps.set(step);
+    }
+}

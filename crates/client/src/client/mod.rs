@@ -1,0 +1,182 @@
+//! The client: the accounts of this device, and the open one with everything that belongs to it.
+//!
+//! Not here: what is done with an account (`learning`, `content`, `sync`), and the commands of the window.
+
+mod accounts;
+mod adopt;
+mod bundles;
+mod content_location;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use carrel_content::{
+    download::{Conditions, Known, Sensors},
+    media::MediaServer,
+    storage::Storage,
+};
+use carrel_net::{MinThroughput, SecretStore};
+use carrel_sqlite::Changes;
+use carrel_system::{Clock, blocking};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::{
+    Config, Error, Result,
+    account::{AccountInfo, Accounts, Secrets},
+    bundle::{Transfers, Uploads},
+    open_account::{OpenAccount, Shared},
+};
+
+/// How often network and battery are read from the machine.
+const SENSOR_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The client without a window. Clones of the `Arc` share it.
+pub struct Client {
+    shared: Shared,
+    media: MediaServer,
+    /// Opened with the first account.
+    storage: tokio::sync::Mutex<Option<Storage>>,
+    transfers: Transfers,
+    uploads: Arc<Uploads>,
+    open: RwLock<Option<Arc<OpenAccount>>>,
+    conditions: watch::Sender<Conditions>,
+    /// Network and battery as the window and the machine report them.
+    known: Mutex<[Known; 2]>,
+    /// Held during a move of content.
+    moving: tokio::sync::Mutex<()>,
+    /// Held while the open account changes.
+    switching: tokio::sync::Mutex<()>,
+    failure: Mutex<Option<OpenFailure>>,
+    me: Weak<Self>,
+}
+
+/// An account that could not be opened, and why.
+#[derive(Debug, Clone)]
+pub struct OpenFailure {
+    pub account: AccountInfo,
+    pub error: Arc<Error>,
+}
+
+impl Client {
+    /// Opens the list of accounts, and the account that was open last. Call it inside a Tokio runtime.
+    ///
+    /// It also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` says which one and why.
+    pub async fn open(mut config: Config) -> Result<Arc<Self>> {
+        config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
+        let config = Arc::new(config);
+        let (conditions, watched) = watch::channel(Conditions::default());
+        let (accounts, secrets) = blocking({
+            let config = config.clone();
+            move || open_accounts(&config)
+        })
+        .await?;
+        let shared = Shared::new(config.clone(), accounts, secrets, watched);
+        let uploads = Uploads::new(&config.cache_dir);
+        let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;
+        let client = Arc::new_cyclic(|me| Self {
+            transfers: Transfers::new(shared.changes.clone(), config.clock.clone()),
+            shared,
+            media,
+            storage: Default::default(),
+            uploads,
+            open: RwLock::default(),
+            conditions,
+            known: Mutex::default(),
+            moving: Default::default(),
+            switching: Default::default(),
+            failure: Mutex::default(),
+            me: me.clone(),
+        });
+        if let Some(last) = client.accounts().active().filter(|a| !a.signed_out)
+            && let Err(e) = client.switch(&last.id).await
+        {
+            tracing::error!(account.id = %last.id, error = %e, "the last account could not be opened");
+        }
+        Ok(client)
+    }
+
+    pub fn accounts(&self) -> &Accounts {
+        &self.shared.accounts
+    }
+    /// The account that is open; none: First run.
+    pub fn account(&self) -> Option<Arc<OpenAccount>> {
+        self.open.read().clone()
+    }
+    /// The open account, or `Error::UNAUTHENTICATED`.
+    pub fn need_account(&self) -> Result<Arc<OpenAccount>> {
+        self.account().ok_or(Error::UNAUTHENTICATED)
+    }
+    /// The entry of the open account in the list of accounts.
+    pub fn account_info(&self) -> Option<AccountInfo> {
+        self.accounts().get(self.account()?.id())
+    }
+    /// The account that could not be opened at the last attempt, if none was opened since.
+    pub fn open_failure(&self) -> Option<OpenFailure> {
+        self.failure.lock().clone()
+    }
+    pub fn changes(&self) -> &Changes {
+        &self.shared.changes
+    }
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.config().clock
+    }
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+    /// The export or import of a bundle that is running.
+    pub fn transfers(&self) -> &Transfers {
+        &self.transfers
+    }
+    /// The address to which the window uploads a file that a person chose (`PUT`): valid for this run.
+    pub async fn upload_url(&self) -> Result<String> {
+        self.uploads.url(&self.media.base_url()).await
+    }
+    /// The address of images, audio and video of the open account, to which a blob's hash is appended. Ends with `/`; valid for this run.
+    pub fn media_base(&self) -> String {
+        self.media.base_url()
+    }
+    /// True if tokens lie in a file because there is no keychain. May ask the keychain: up to a few seconds the first time.
+    pub async fn keychain_fallback(&self) -> bool {
+        let secrets = self.shared.secrets.clone();
+        blocking(move || Ok::<_, Error>(secrets.fallback_in_use())).await.unwrap_or(true)
+    }
+    pub fn demo_available(&self) -> bool {
+        self.config().demo_dir.as_ref().is_some_and(|d| d.is_dir())
+    }
+
+    /// Sets what the window knows of network and battery.
+    pub fn set_conditions(&self, by_window: Known) {
+        self.set_known(0, by_window);
+    }
+    /// Reads network and battery from the machine from now on, as long as the client exists.
+    pub fn watch_machine(&self, sensors: Arc<dyn Sensors>) {
+        let (me, clock) = (self.me.clone(), self.clock().clone());
+        tokio::spawn(async move {
+            loop {
+                let sensors = sensors.clone();
+                let read = blocking(move || Ok::<_, Error>(sensors.read())).await;
+                let Some(client) = me.upgrade() else { return };
+                client.set_known(1, read.unwrap_or_default());
+                drop(client);
+                clock.sleep(SENSOR_INTERVAL).await;
+            }
+        });
+    }
+    fn set_known(&self, source: usize, what: Known) {
+        let mut known = self.known.lock();
+        known[source] = what;
+        let conditions = known[0].or(known[1]).conditions();
+        self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
+    }
+}
+
+fn open_accounts(config: &Config) -> Result<(Accounts, Arc<dyn SecretStore>)> {
+    let Config { data_dir, clock, ids, .. } = config;
+    let accounts = Accounts::open(data_dir, &config.device_name, clock.as_ref(), ids.as_ref())?;
+    let secrets = config.secrets.clone();
+    let secrets = secrets.unwrap_or_else(|| Arc::new(Secrets::system(data_dir, ids.clone())));
+    Ok((accounts, secrets))
+}

@@ -1,0 +1,91 @@
+//! The reasons why a bundle is not written or not imported. Each has a code of its own, because people are told what to do about it.
+
+use carrel_bundle::Fault;
+use carrel_model::ErrorCode;
+
+/// A bundle is not written or not imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The file itself.
+    #[error(transparent)]
+    File(#[from] Fault),
+    #[error("{0} is not on this device")]
+    NotHere(String),
+    /// `what` names the first few.
+    #[error("{title}: {files} files ({bytes} bytes) are missing or damaged: {what}")]
+    Missing { title: String, files: u32, bytes: u64, what: String },
+    /// `free`: what may still be written, by the disk and by the limits of Storage.
+    #[error("{need} bytes are needed, {free} are free")]
+    NoSpace { need: u64, free: u64 },
+    #[error("{0} cannot be written to")]
+    NoPlace(String),
+    /// It says that it is from a library that is known here under another key.
+    #[error("it says that it is from {name}, but it is signed with another key ({fingerprint})")]
+    WrongKey { name: String, fingerprint: String },
+    #[error("it is from another library than {ours}: {theirs}")]
+    OtherLibrary { ours: String, theirs: String },
+    /// The first file with this key: a person must agree.
+    #[error("nobody has said yet that {name} ({fingerprint}) is to be trusted")]
+    NotAccepted { name: String, fingerprint: String },
+    #[error("another library's {title} is on this device already")]
+    Taken { title: String },
+    #[error("it is the work of {name}")]
+    OtherLearner { name: String },
+    #[error("it is work for another server: {server}")]
+    OtherServer { server: String },
+    /// Work without an account: a person must say that it is theirs.
+    #[error("it was done without an account")]
+    Unclaimed,
+    #[error("a file is under way already")]
+    Busy,
+}
+
+impl ImportError {
+    /// Stable over releases; the UI has a sentence for each.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::File(fault) => fault.reason(),
+            Self::NotHere(_) => "not_here",
+            Self::Missing { .. } => "missing",
+            Self::NoSpace { .. } => "no_space",
+            Self::NoPlace(_) => "no_place",
+            Self::WrongKey { .. } => "wrong_key",
+            Self::OtherLibrary { .. } => "other_library",
+            Self::NotAccepted { .. } => "not_accepted",
+            Self::Taken { .. } => "taken",
+            Self::OtherLearner { .. } => "other_learner",
+            Self::OtherServer { .. } => "other_server",
+            Self::Unclaimed => "unclaimed",
+            Self::Busy => "busy",
+        }
+    }
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::File(fault) => fault.code(),
+            Self::NotHere(_) | Self::Missing { .. } => ErrorCode::NotDownloaded,
+            Self::NoSpace { .. } => ErrorCode::DiskFull,
+            Self::NoPlace(_) => ErrorCode::Storage,
+            Self::WrongKey { .. } => ErrorCode::Corrupt,
+            Self::Taken { .. } => ErrorCode::Conflict,
+            Self::Busy => ErrorCode::Unavailable,
+            Self::OtherLibrary { .. }
+            | Self::NotAccepted { .. }
+            | Self::OtherLearner { .. }
+            | Self::OtherServer { .. }
+            | Self::Unclaimed => ErrorCode::Forbidden,
+        }
+    }
+    /// The name that the sentence is about: a title, a learner, a library; else empty.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::NotHere(s) | Self::NoPlace(s) => s,
+            Self::Missing { title, .. } | Self::Taken { title } => title,
+            Self::WrongKey { name, .. }
+            | Self::NotAccepted { name, .. }
+            | Self::OtherLearner { name } => name,
+            Self::OtherLibrary { theirs, .. } => theirs,
+            Self::OtherServer { server } => server,
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! An account while it is open: its database, its content, its sync, and the tasks that belong to it.
+//!
+//! Everything is owned by one [`OpenAccount`]. Dropping it at any point, also half way through its opening, stops the tasks and closes the
+//! database.
+//!
+//! Not here: which account is open (`client`), the list of accounts (`account`).
+
+mod tasks;
+mod triggers;
+
+use std::sync::Arc;
+
+use carrel_content::{Content, ContentConfig, download::Conditions, storage::Storage};
+use carrel_learning::{Learning, store, store::Store};
+use carrel_net::{FolderHttp, Http, SecretStore, Session};
+use carrel_sqlite::Changes;
+use carrel_sync::{Engine, Machine, Sync, Transport};
+use carrel_system::blocking;
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    Config, Error, Result,
+    account::{AccountInfo, Accounts, Identity},
+};
+
+/// What all accounts of this device share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub config: Arc<Config>,
+    pub accounts: Arc<Accounts>,
+    pub secrets: Arc<dyn SecretStore>,
+    pub changes: Changes,
+    /// Network and battery, as far as they are known.
+    pub conditions: watch::Receiver<Conditions>,
+    pub steps: OpenSteps,
+    /// Closes accounts that were dropped.
+    closing: TaskTracker,
+}
+
+impl Shared {
+    pub fn new(
+        config: Arc<Config>,
+        accounts: Accounts,
+        secrets: Arc<dyn SecretStore>,
+        conditions: watch::Receiver<Conditions>,
+    ) -> Self {
+        let closing = TaskTracker::new();
+        // It can be waited for; tasks are still accepted.
+        closing.close();
+        let accounts = Arc::new(accounts);
+        let (changes, steps) = (Changes::new(), OpenSteps::default());
+        Self { config, accounts, secrets, changes, conditions, steps, closing }
+    }
+
+    /// The session of an account with its server at `address`.
+    pub fn session(&self, info: &AccountInfo, address: &str) -> Session {
+        Session::new(self.config.http.clone(), address, &info.id, self.secrets.clone())
+            .with_clock(self.config.clock.clone())
+    }
+
+    /// Reads or writes the list of accounts on a thread that may block.
+    pub async fn registry<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Accounts) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let accounts = self.accounts.clone();
+        blocking(move || f(&accounts)).await
+    }
+
+    /// Options for the database of an account.
+    pub fn store_options(&self, has_server: bool, changes: Changes) -> store::Options {
+        store::Options {
+            device: self.accounts.device().id,
+            app_version: self.config.app_version.clone(),
+            has_server,
+            clock: self.config.clock.clone(),
+            changes,
+            page_limit: None,
+        }
+    }
+}
+
+type Step = dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync;
+
+/// Lets tests make a step of opening an account fail.
+#[derive(Clone, Default)]
+pub(crate) struct OpenSteps(Arc<Mutex<Option<Arc<Step>>>>);
+
+impl OpenSteps {
+    pub fn set(&self, step: Arc<Step>) {
+        *self.0.lock() = Some(step);
+    }
+    fn at(&self, name: &'static str) -> Result<()> {
+        let step = self.0.lock().clone();
+        step.map_or(Ok(()), |step| step(name))
+    }
+}
+
+/// An account with its files and tasks. Dropping it closes it in the background.
+pub struct OpenAccount {
+    id: String,
+    pub store: Arc<Store>,
+    pub learning: Arc<Learning>,
+    pub sync: Arc<Sync>,
+    pub content: Arc<Content>,
+    /// Signed in; in the demo library the folder.
+    pub http: Arc<dyn Http>,
+    /// Without a slash at its end.
+    pub base_url: String,
+    session: Option<Session>,
+    tasks: Mutex<JoinSet<()>>,
+    closing: TaskTracker,
+}
+
+impl OpenAccount {
+    /// Opens the files of an account and starts its tasks. `session` none: an account without a server.
+    ///
+    /// After an error nothing of it is open: the next opening waits until its database is closed.
+    pub(crate) async fn open(
+        shared: &Shared,
+        storage: Storage,
+        info: &AccountInfo,
+        session: Option<Session>,
+    ) -> Result<Self> {
+        shared.closing.wait().await;
+        let (config, steps) = (&shared.config, &shared.steps);
+        let folder = shared.accounts.folder(&info.id);
+        let (http, base_url): (Arc<dyn Http>, String) = match &session {
+            Some(session) => (Arc::new(session.clone()), info.server.clone().unwrap_or_default()),
+            None => {
+                let library = config.demo_dir.clone().unwrap_or_else(|| folder.join("library"));
+                (Arc::new(FolderHttp::new(&library)), FolderHttp::BASE.to_owned())
+            }
+        };
+        steps.at("store")?;
+        let options = shared.store_options(session.is_some(), shared.changes.clone());
+        // Held until the database is owned by this call, or closed again if nobody waits for it any more.
+        let token = shared.closing.token();
+        let opened = blocking(move || Ok::<_, Error>((Store::open(&folder, options)?, token)));
+        let store = Arc::new(opened.await?.0);
+        steps.at("content")?;
+        let content_config = ContentConfig {
+            storage,
+            account_dir: config.cache_dir.join("accounts").join(&info.id),
+            account: info.id.clone(),
+            base_url: base_url.clone(),
+            http: http.clone(),
+            clock: config.clock.clone(),
+            ids: config.ids.clone(),
+            changes: shared.changes.clone(),
+        };
+        let content = blocking(move || Ok::<_, Error>(Content::open(content_config)?)).await?;
+        // From here on the value owns everything: an error or a cancelled call drops it.
+        let account = Self {
+            id: info.id.clone(),
+            learning: Arc::new(Learning::new(store.clone(), config.ids.clone())),
+            sync: Arc::new(start_sync(shared, &store, session.as_ref(), &http, &base_url)),
+            store,
+            content,
+            http,
+            base_url,
+            session,
+            tasks: Mutex::default(),
+            closing: shared.closing.clone(),
+        };
+        steps.at("sync")?;
+        steps.at("tasks")?;
+        account.start_tasks(shared, info);
+        steps.at("name")?;
+        if !account.is_demo()
+            && let Err(e) = account.learning.name_this_device(&shared.accounts.device().name).await
+        {
+            tracing::warn!(error = %e, "this device's name could not be recorded");
+        }
+        steps.at("end")?;
+        Ok(account)
+    }
+
+    fn start_tasks(&self, shared: &Shared, info: &AccountInfo) {
+        let mut tasks = self.tasks.lock();
+        let (accounts, changes) = (&shared.accounts, &shared.changes);
+        tasks.spawn(tasks::back_up_daily(self.store.clone(), shared.config.clock.clone()));
+        tasks.spawn(tasks::warm_up(self.learning.clone(), self.content.clone()));
+        self.content.downloads.set_conditions(*shared.conditions.borrow());
+        tasks.spawn(triggers::forward(
+            self.content.downloads.clone(),
+            self.learning.clone(),
+            changes.clone(),
+            shared.conditions.clone(),
+        ));
+        let Some(session) = &self.session else { return };
+        let notes = tasks::Notes {
+            accounts: accounts.clone(),
+            changes: changes.clone(),
+            id: info.id.clone(),
+        };
+        tasks.spawn(tasks::note_session(notes.clone(), session.ended(), session.found()));
+        tasks.spawn(tasks::note_user(notes, session.user()));
+        if info.identity().is_none() {
+            tasks.spawn(tasks::ask_identity(
+                shared.clone(),
+                self.id.clone(),
+                self.sync.clone(),
+                self.content.clone(),
+            ));
+        }
+    }
+
+    /// The account's id on this device.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+    pub fn is_demo(&self) -> bool {
+        self.session.is_none()
+    }
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+    /// Until when the sign-in is valid if the server is not reached meanwhile (UTC, ms). None: not known, ended, or no server.
+    pub async fn signed_in_until_ms(&self) -> Option<i64> {
+        self.session.as_ref()?.good_until_ms().await
+    }
+    /// Tells content and sync that the network changed or is available again.
+    pub fn network_changed(&self) {
+        self.content.network_changed();
+        self.sync.network_changed();
+    }
+
+    /// Stops the tasks and closes the database. Handles that others still hold return errors from now on.
+    pub(crate) async fn close(&self) {
+        self.shut_down().await;
+    }
+
+    fn shut_down(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.content.close();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.abort_all();
+        let (sync, store) = (self.sync.clone(), self.store.clone());
+        async move {
+            tasks.shutdown().await;
+            sync.stop().await;
+            store.close().await;
+        }
+    }
+}
+
+impl Drop for OpenAccount {
+    fn drop(&mut self) {
+        let shut_down = self.shut_down();
+        // Without a runtime no task runs any more: the database closes with the last handle to it.
+        if let Ok(runtime) = Handle::try_current() {
+            self.closing.spawn_on(shut_down, &runtime);
+        }
+    }
+}
+
+fn start_sync(
+    shared: &Shared,
+    store: &Arc<Store>,
+    session: Option<&Session>,
+    http: &Arc<dyn Http>,
+    base_url: &str,
+) -> Sync {
+    let Some(session) = session else { return Sync::local(store.clone()) };
+    let Config { clock, ids, listens, .. } = shared.config.as_ref();
+    let mut seed = [0; 8];
+    ids.fill(&mut seed);
+    let machine = Machine::new(u64::from_le_bytes(seed), *listens);
+    let transport = Transport::new(http.clone(), base_url, Some(session.clone()), clock.clone());
+    let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
+    Sync::start(engine, Some(session.clone()))
+}
+
+/// Notes the identity that the server of an account proved. An account from before servers had identities gets it if the manifests were
+/// signed with the same key.
+pub(crate) async fn note_identity(
+    accounts: &Arc<Accounts>,
+    id: &str,
+    content: &Arc<Content>,
+    identity: Option<Identity>,
+) -> Result<()> {
+    let Some(identity) = identity else { return Ok(()) };
+    let (accounts, content, id) = (accounts.clone(), content.clone(), id.to_owned());
+    blocking(move || {
+        let library = &content.library;
+        match library.key_of(library.base_url())? {
+            Some(pinned) if pinned != identity.key => Ok(()),
+            _ => accounts.note_identity(&id, &identity),
+        }
+    })
+    .await
+}

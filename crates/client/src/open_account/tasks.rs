@@ -1,0 +1,132 @@
+//! The tasks of an open account. They end when the account is closed.
+
+use std::{sync::Arc, time::Duration};
+
+use carrel_content::Content;
+use carrel_learning::{Learning, store::Store};
+use carrel_model::wire::UserInfo;
+use carrel_sqlite::{Change, Changes};
+use carrel_sync::{Phase, Sync};
+use carrel_system::{Clock, blocking};
+use tokio::sync::{broadcast::error::RecvError, watch};
+
+use crate::{
+    Result, account,
+    account::Accounts,
+    open_account::{Shared, note_identity},
+};
+
+/// How often the database is checked for a backup that is due.
+const BACKUP_CHECK: Duration = Duration::from_secs(3600);
+
+/// Makes the daily backup of the database.
+pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
+    loop {
+        if let Err(e) = store.care().await {
+            tracing::warn!(error = %e, "the daily backup was not made");
+        }
+        clock.sleep(BACKUP_CHECK).await;
+    }
+}
+
+/// Loads into memory what was read last, before the window asks for it.
+pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
+    let latest = match learning.latest(8).await {
+        Ok(latest) => latest,
+        Err(e) => return tracing::warn!(error = %e, "what was read last is not known"),
+    };
+    for record in latest {
+        match content.ahead.begin(&record.row.item).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(e) => {
+                tracing::info!(ahead.item = %record.row.item, error = %e, "could not be warmed up");
+            }
+        }
+    }
+}
+
+/// The entry of an account in the list of accounts.
+#[derive(Clone)]
+pub(super) struct Notes {
+    pub accounts: Arc<Accounts>,
+    pub changes: Changes,
+    pub id: String,
+}
+
+impl Notes {
+    /// Changes the entry and reports it if `f` returns true.
+    async fn change(&self, f: impl FnOnce(&Accounts, &str) -> Result<bool> + Send + 'static) {
+        let (accounts, id) = (self.accounts.clone(), self.id.clone());
+        match blocking(move || f(&accounts, &id)).await {
+            Ok(true) => self.changes.tell_one(Change::Account),
+            Ok(false) => {}
+            Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
+        }
+    }
+}
+
+/// Notes what the server says about the learner.
+pub(super) async fn note_user(
+    notes: Notes,
+    mut users: watch::Receiver<Option<(UserInfo, String)>>,
+) {
+    while users.changed().await.is_ok() {
+        let Some((user, certificate)) = users.borrow_and_update().clone() else { continue };
+        notes.change(move |accounts, id| accounts.update_user(id, &user, &certificate)).await;
+    }
+}
+
+/// Notes whether the learner has to sign in again.
+pub(super) async fn note_session(
+    notes: Notes,
+    mut ended: watch::Receiver<bool>,
+    mut found: watch::Receiver<bool>,
+) {
+    loop {
+        // Tokens may have been found before this task began. An end that was noted in an earlier run stays.
+        let needs_sign_in = *ended.borrow_and_update();
+        let is_known = needs_sign_in || *found.borrow_and_update();
+        if is_known {
+            notes.change(move |accounts, id| accounts.note_session(id, needs_sign_in)).await;
+        }
+        tokio::select! {
+            changed = ended.changed() => if changed.is_err() { return },
+            changed = found.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Asks the server of an account from an earlier release for its identity, once after a sync succeeded.
+pub(super) async fn ask_identity(
+    shared: Shared,
+    id: String,
+    sync: Arc<Sync>,
+    content: Arc<Content>,
+) {
+    let mut changes = shared.changes.listen();
+    loop {
+        // After missed changes the state is read like after any other.
+        if matches!(changes.recv().await, Err(RecvError::Closed)) {
+            return;
+        }
+        let has_synced = matches!(sync.status().await, Ok(s) if s.phase == Phase::Idle && s.last_ok_ms.is_some());
+        if !has_synced {
+            continue;
+        }
+        let (http, clock, ids) = (&shared.config.http, &shared.config.clock, &shared.config.ids);
+        let address = content.library.base_url();
+        match account::check_server(http.as_ref(), clock.as_ref(), address).await {
+            Ok(server) => {
+                let (address, meta) = (&server.address, &server.meta);
+                let identity = account::identity(http.as_ref(), address, meta, ids.as_ref()).await;
+                let noted = note_identity(&shared.accounts, &id, &content, identity).await;
+                if let Err(e) = noted {
+                    tracing::warn!(error = %e, "the identity of the server was not noted");
+                }
+                return;
+            }
+            Err(e) => tracing::info!(error = %e, "the server did not tell its identity"),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Tells downloads of changed settings, network and battery, a sign-in, and a newer catalogue.
+//!
+//! Not here: what follows for a download (`carrel_content::download`).
+
+use std::sync::Arc;
+
+use carrel_content::download::{Conditions, Downloads, Rules};
+use carrel_learning::Learning;
+use carrel_sqlite::{Change, Changes};
+use tokio::sync::{broadcast::error::RecvError, watch};
+
+/// Forwards changes to downloads until the account is closed.
+pub(super) async fn forward(
+    downloads: Downloads,
+    learning: Arc<Learning>,
+    changes: Changes,
+    mut conditions: watch::Receiver<Conditions>,
+) {
+    let mut changes = changes.listen();
+    let (mut settings_changed, mut has_begun) = (true, false);
+    loop {
+        if settings_changed {
+            match learning.settings().await {
+                Ok(settings) => downloads.set_rules(Rules::of_settings(&settings)),
+                Err(e) => {
+                    tracing::warn!(error = %e, "the rules for downloads could not be read");
+                }
+            }
+        }
+        if !std::mem::replace(&mut has_begun, true) {
+            update(&downloads);
+        }
+        let set = tokio::select! {
+            received = changes.recv() => match received {
+                Ok(set) => set,
+                // Some changes were missed: everything may have changed.
+                Err(RecvError::Lagged(_)) => {
+                    [Change::Settings, Change::Account, Change::Catalogue].into()
+                }
+                Err(RecvError::Closed) => return,
+            },
+            Ok(()) = conditions.changed() => {
+                downloads.set_conditions(*conditions.borrow_and_update());
+                settings_changed = false;
+                continue;
+            }
+        };
+        settings_changed = set.contains(&Change::Settings);
+        if set.contains(&Change::Account) {
+            downloads.resume();
+        }
+        if set.contains(&Change::Catalogue) {
+            update(&downloads);
+        }
+    }
+}
+
+/// Downloads newer versions of what is on this device.
+fn update(downloads: &Downloads) {
+    if let Err(e) = downloads.update() {
+        tracing::warn!(error = %e, "newer versions could not be looked for");
+    }
+}

@@ -1,0 +1,171 @@
+use std::path::Path;
+
+use carrel_client::{
+    Error, ImportError,
+    bundle::{
+        self, BundleInfo, CoursesInfo, ExportedFile as Exported, FolderKind, KeyTrust, LocalState,
+        Transfers, WorkInfo,
+    },
+    content::Kind,
+    system::blocking,
+};
+
+use super::{Result, app::get_app_state};
+use crate::{
+    api::{
+        app::{AppState, Empty},
+        bundle::{
+            CableState, CourseHere, CourseInFile, ExportCourses, ExportWork, ExportedFile,
+            FileHere, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
+            ImportedCourses, ImportedWork, PlaceKind, PlaceList, PlaceView, SlotView,
+        },
+    },
+    host::Host,
+};
+
+pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
+    host.client().open_guest().await?;
+    get_app_state(host, Empty {}).await
+}
+
+pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
+    let downloads = host.downloads_dir();
+    // A drive that is asleep answers slowly.
+    let listed = blocking(move || {
+        let places = bundle::bundle_folders(downloads.as_deref());
+        let files = places.iter().flat_map(|place| {
+            bundle::files_in(&place.path).into_iter().map(|file| FileHere {
+                path: text(&file.path),
+                name: file.name,
+                bytes: file.bytes,
+                place: place.name.clone(),
+            })
+        });
+        let files = files.collect();
+        let places = places.into_iter().map(|place| PlaceView {
+            path: text(&place.path),
+            name: place.name,
+            kind: match place.kind {
+                FolderKind::Removable => PlaceKind::Stick,
+                FolderKind::Downloads => PlaceKind::Downloads,
+            },
+            free_bytes: place.free_bytes,
+        });
+        Ok::<_, Error>(PlaceList { places: places.collect(), files })
+    });
+    Ok(listed.await?)
+}
+
+pub async fn export_courses(host: &dyn Host, request: ExportCourses) -> Result<ExportedFile> {
+    let kind = |is_story| if is_story { Kind::Story } else { Kind::Course };
+    let items: Vec<_> = request.items.into_iter().map(|i| (kind(i.is_story), i.id)).collect();
+    Ok(file_view(host.client().export_courses(&items, Path::new(&request.place)).await?))
+}
+
+pub async fn export_work(host: &dyn Host, request: ExportWork) -> Result<ExportedFile> {
+    Ok(file_view(host.client().export_work(Path::new(&request.place)).await?))
+}
+
+pub async fn open_slot(host: &dyn Host, _: Empty) -> Result<SlotView> {
+    Ok(SlotView { url: host.client().upload_url().await? })
+}
+
+pub async fn look_at_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
+    Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
+        BundleInfo::Courses(found) => courses_view(found),
+        BundleInfo::Work(found) => work_view(found),
+    })
+}
+
+pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<ImportedCourses> {
+    let path = Path::new(&request.path);
+    let imported = host.client().import_courses(path, request.accept.as_deref()).await?;
+    let courses = imported.into_iter().map(|one| ImportedCourse {
+        id: one.id,
+        is_story: one.kind == Kind::Story,
+        title: one.title,
+        taken: one.taken,
+    });
+    Ok(ImportedCourses { courses: courses.collect() })
+}
+
+pub async fn import_work(host: &dyn Host, request: ImportWork) -> Result<ImportedWork> {
+    let imported = host.client().import_work(Path::new(&request.path), request.claim).await?;
+    Ok(ImportedWork { rows: imported.rows, news: imported.changed, unread: imported.unread })
+}
+
+pub async fn stop_file(host: &dyn Host, _: Empty) -> Result<Empty> {
+    host.client().transfers().cancel();
+    Ok(Empty {})
+}
+
+pub(crate) fn state_view(transfers: &Transfers) -> CableState {
+    match transfers.progress() {
+        Some(t) => CableState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
+        None => CableState { busy: false, bytes_done: 0, bytes_total: 0 },
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn file_view(file: Exported) -> ExportedFile {
+    ExportedFile {
+        file_name: file
+            .path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        path: text(&file.path),
+        bytes: file.bytes,
+        count: file.count,
+    }
+}
+
+fn refusal_view(refusal: &ImportError) -> FileRefusal {
+    FileRefusal { reason: refusal.reason().to_owned(), subject: refusal.subject().to_owned() }
+}
+
+fn courses_view(found: CoursesInfo) -> FileView {
+    let courses = found.courses.into_iter().map(|one| CourseInFile {
+        id: one.id,
+        is_story: one.kind == Kind::Story,
+        title: one.title,
+        bytes: one.bytes,
+        here: match one.local {
+            LocalState::Absent => CourseHere::No,
+            LocalState::Same => CourseHere::Same,
+            LocalState::Older => CourseHere::Older,
+            LocalState::Newer => CourseHere::Newer,
+            LocalState::OtherLibrary => CourseHere::Others,
+        },
+    });
+    FileView::Courses {
+        server_name: if found.server_name.is_empty() { found.server } else { found.server_name },
+        fingerprint: found.fingerprint,
+        ask: found.trust == KeyTrust::Ask,
+        made_ms: found.made_ms,
+        bytes: found.bytes,
+        new_bytes: found.new_bytes,
+        courses: courses.collect(),
+        refusal: match &found.trust {
+            KeyTrust::Never(refusal) => Some(refusal_view(refusal)),
+            KeyTrust::Trusted | KeyTrust::Ask => None,
+        },
+    }
+}
+
+fn work_view(found: WorkInfo) -> FileView {
+    let claim = found.refusal == Some(ImportError::Unclaimed);
+    FileView::Work {
+        learner: found.learner,
+        server_name: found.server_name,
+        device_name: found.device_name,
+        device_known: found.device_known,
+        made_ms: found.made_ms,
+        rows: found.rows,
+        claim,
+        refusal: found.refusal.as_ref().filter(|_| !claim).map(refusal_view),
+    }
+}

@@ -1,0 +1,156 @@
+//! The loopback server: one port, one token, and one set of rules for all its routes.
+//!
+//! A request needs the 256-bit token of this run as the first segment of its path, and this server's own `Host` (a web page cannot rebind
+//! a name onto it). A request with another page's `Origin` is answered like one without the token.
+//!
+//! Not here: what the routes do (`mod`; the client's uploads).
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use carrel_model::BlobHash;
+use carrel_system::IdGen;
+
+use crate::Result;
+
+/// The origins of the app's own window: Linux, macOS and iOS; Windows and Android.
+const OWN_ORIGINS: [&str; 3] =
+    ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
+
+/// In development and in tests the window is a browser on this machine; in release builds it never is.
+const DEVELOPMENT: bool = cfg!(debug_assertions);
+
+/// A running server. It stops when dropped.
+pub(super) struct Loopback {
+    addr: SocketAddr,
+    token: Arc<str>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct AccessRules {
+    token: Arc<str>,
+    host: Arc<str>,
+}
+
+impl Loopback {
+    /// Serves `routes` below the token on a free port of the loopback address.
+    pub(super) async fn start(ids: &dyn IdGen, routes: Router) -> Result<Self> {
+        let mut secret = [0; 32];
+        ids.fill(&mut secret);
+        let token: Arc<str> = BlobHash(secret).to_hex().into();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        let addr = listener.local_addr()?;
+        let rules = AccessRules { token: token.clone(), host: addr.to_string().into() };
+        let routes = routes.layer(middleware::from_fn_with_state(rules, check));
+        let app = Router::new().nest("/{token}", routes);
+        let task = tokio::spawn(async move {
+            if let Err(e) = axum::serve(listener, app).await {
+                tracing::error!(error = %e, "the loopback server ended");
+            }
+        });
+        Ok(Self { addr, token, task })
+    }
+
+    /// Ends with `/`.
+    pub(super) fn base_url(&self) -> String {
+        format!("http://{}/{}/", self.addr, self.token)
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn check(
+    State(rules): State<AccessRules>,
+    segments: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let is_host = headers.get(header::HOST).is_some_and(|h| h.as_bytes() == rules.host.as_bytes());
+    let mut segments = segments.iter().flatten();
+    let token = segments.find(|(name, _)| *name == "token").map_or("", |(_, value)| value);
+    // Both are hashed, so that the time of the comparison says nothing about the right token.
+    let is_token = blake3::hash(token.as_bytes()) == blake3::hash(rules.token.as_bytes());
+    let origin = headers.get(header::ORIGIN).cloned();
+    let is_foreign = origin.as_ref().is_some_and(|o| !is_own_origin(o, DEVELOPMENT));
+    let mut response = if !is_host || !is_token || is_foreign {
+        StatusCode::NOT_FOUND.into_response()
+    } else if request.method() == Method::OPTIONS {
+        let allowed = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, PUT"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+        ];
+        (StatusCode::NO_CONTENT, allowed).into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // A picture may be SVG: whatever it holds, it runs no script and fetches nothing.
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    );
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin.filter(|_| !is_foreign) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}
+
+/// True for the app's own window, and in `development` for a browser on this machine. Other pages may not read what the server answers,
+/// even if they know the token.
+fn is_own_origin(origin: &HeaderValue, development: bool) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    let local = || {
+        ["http://127.0.0.1:", "http://localhost:"]
+            .iter()
+            .any(|start| origin.strip_prefix(start).is_some_and(|port| port.parse::<u16>().is_ok()))
+    };
+    OWN_ORIGINS.contains(&origin) || development && local()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_apps_own_pages_are_answered() {
+        let is_own = |origin: &'static str, development| {
+            is_own_origin(&HeaderValue::from_static(origin), development)
+        };
+        for own in ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"] {
+            assert!(is_own(own, false) && is_own(own, true), "{own}");
+        }
+        // Any program on the machine may listen on such an address: in a release build none of them is the app.
+        for local in ["http://127.0.0.1:4711", "http://localhost:5173", "http://localhost:80"] {
+            assert!(is_own(local, true), "{local}");
+            assert!(!is_own(local, false), "{local} in a release build");
+        }
+        for other in [
+            "null",
+            "",
+            "https://example.org",
+            "http://127.0.0.1.example.org",
+            "http://127.0.0.1:80.example.org",
+            "http://127.0.0.1:",
+            "http://127.0.0.1:99999",
+            "http://localhost.example.org",
+            "https://tauri.localhost.example.org",
+            "file://",
+        ] {
+            assert!(!is_own(other, false) && !is_own(other, true), "{other}");
+        }
+    }
+}
