@@ -24,7 +24,7 @@ use carrel_net::{Error as Net, Http};
 use carrel_sqlite::{Changes, db::Db};
 use carrel_system::{Clock, IdGen};
 pub use catalogue::{Filter, Listing};
-pub use pages::{FoundSection, plain_text};
+pub use pages::FoundSection;
 use rusqlite::OptionalExtension;
 pub use search::{Hit, HitKind};
 use serde::de::DeserializeOwned;

@@ -137,7 +137,7 @@ pub enum SearchKind {
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
     pub kind: SearchKind,
-    /// `course`, `course/lesson/section` or `story`.
+    /// `course`, `course/lesson/section`, `story`, or `course/story` for a story of a course.
     pub item: ItemId,
     pub title: String,
     pub lang: String,

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, http::Request};
 use carrel_model::{
-    content::SignedManifest,
+    content::{SignedManifest, Story},
     wire::{CourseReply, CourseSummary, Meta, Page, SearchHit, SearchKind},
 };
 
@@ -71,6 +71,23 @@ async fn filters_and_search() {
     assert!(hits.items[0].snippet.contains("valley"));
     let second: Page<CourseSummary> = w.get("/api/courses?page=2&pageSize=1", "").await.ok();
     assert_eq!((second.total, second.items.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_hit_in_a_story_of_a_course_names_the_course_and_opens() {
+    let w = World::new();
+    w.publish().await;
+    let hits: Page<SearchHit> = w.get("/api/search?q=nobody%20slept", "").await.ok();
+    let [hit] = hits.items.as_slice() else { panic!("{hits:?}") };
+    assert_eq!((hit.kind, hit.title.as_str()), (SearchKind::StoryText, "The Flood"));
+    assert_eq!(hit.item.as_str(), "how-rivers-work/the-flood");
+    // The story is not a publication of its own: the outline of its course names the body.
+    let (course, id) = hit.item.as_str().split_once('/').unwrap();
+    let course: CourseReply = w.get(&format!("/api/courses/{course}"), "").await.ok();
+    let story = course.outline.stories.iter().find(|s| s.id.as_str() == id).unwrap();
+    let story: Story = w.get(&format!("/api/blobs/{}", story.body), "").await.ok();
+    assert_eq!((story.id.as_str(), &story.title), (id, &hit.title));
+    assert!(story.pages.iter().flat_map(|p| &p.sentences).any(|s| s.text == "Nobody slept."));
 }
 
 #[tokio::test]
