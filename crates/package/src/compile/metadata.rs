@@ -1,0 +1,127 @@
+//! What `course.json` and `story.json` say alike: id, title, language, licence, credits, cover.
+//!
+//! Not here: lessons and pages.
+
+use carrel_model::{
+    Slug,
+    content::{Cover, Dir, Ornament},
+};
+
+use crate::compile::context::CompileContext;
+use crate::compile::vocabulary;
+use crate::source::fields::{Fields, Found, is_language_tag};
+use crate::source::paths;
+use crate::text::markdown::{self, Origin, Scope};
+
+/// What `course.json` and `story.json` say alike.
+pub(crate) struct Metadata {
+    pub id: Option<Found<Slug>>,
+    pub title: String,
+    pub lang: String,
+    pub dir: Dir,
+    pub description: String,
+    pub category: String,
+    pub tags: Vec<String>,
+    pub authors: Vec<String>,
+    pub license: String,
+}
+
+impl Metadata {
+    pub fn read(fields: &Fields<'_>) -> Self {
+        let id = fields.need_slug("id");
+        let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
+        let lang = language(fields, true).unwrap_or_else(|| "und".to_owned());
+        Self {
+            id,
+            title,
+            dir: direction(fields, &lang),
+            lang,
+            description: fields.text_or_empty("description"),
+            category: fields.text_or_empty("category"),
+            tags: fields.owned_texts("tags"),
+            authors: fields.owned_texts("authors"),
+            license: fields.need_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// `lang`, checked.
+pub(crate) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
+    let text = if needed { fields.need_text("lang") } else { fields.text("lang") }?;
+    if is_language_tag(text.value) {
+        return Some(text.value.to_owned());
+    }
+    fields.error(
+        text.line,
+        "bad-lang",
+        format!("\"lang\" is {:?}", text.value),
+        "a language tag such as en, fr-CA or zh-Hant",
+    );
+    None
+}
+
+/// `dir`, or what follows from the language.
+pub(crate) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
+    match fields.node("dir") {
+        Some(_) => {
+            fields.one_of("dir", &[("ltr", Dir::Ltr), ("rtl", Dir::Rtl)]).unwrap_or_default()
+        }
+        None => Dir::of_language(lang),
+    }
+}
+
+/// The credits, Markdown in the JSON file.
+pub(crate) fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
+    let Some(text) = fields.text("credits") else { return String::new() };
+    markdown::to_html(
+        text.value,
+        Origin::Inside(fields.at(text.line)),
+        &Scope::default(),
+        context.problems,
+    )
+}
+
+/// `cover`, or the one that is drawn from the title.
+pub(crate) fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> Cover {
+    const ORNAMENTS: [(&str, Ornament); 10] = [
+        ("star", Ornament::Star),
+        ("peaks", Ornament::Peaks),
+        ("rings", Ornament::Rings),
+        ("waves", Ornament::Waves),
+        ("squares", Ornament::Squares),
+        ("petals", Ornament::Petals),
+        ("grid", Ornament::Grid),
+        ("leaf", Ornament::Leaf),
+        ("sun", Ornament::Sun),
+        ("steps", Ornament::Steps),
+    ];
+    let mut cover = Cover::from_title(title);
+    let Some(own) = fields
+        .node("cover")
+        .and_then(|node| Fields::new(node, fields.file, context.problems, "a cover"))
+    else {
+        return cover;
+    };
+    if let Some(color) = own.text("color") {
+        let digits = color.value.strip_prefix('#').unwrap_or_default();
+        if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            cover.color = color.value.to_ascii_lowercase();
+        } else {
+            own.error(
+                color.line,
+                "bad-value",
+                format!("\"color\" is {:?}", color.value),
+                "write #rrggbb",
+            );
+        }
+    }
+    if own.node("ornament").is_some()
+        && let Some(ornament) = own.one_of("ornament", &ORNAMENTS)
+    {
+        cover.ornament = ornament;
+    }
+    let folder = paths::parent(fields.file);
+    cover.image = vocabulary::picture_and_sound(context, &own, folder, &Scope::default(), "").0;
+    own.finish();
+    cover
+}
