@@ -1,29 +1,16 @@
 //! Keys as text, and the few digits of one that two people can compare.
 
+use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 
 /// Lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
-    digits.map(|n| char::from(DIGITS[usize::from(n)])).collect()
+    HEXLOWER.encode(bytes)
 }
 
 /// Exactly `2 * N` lower-case hex digits.
 pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// A key from its 32 secret bytes in hex.

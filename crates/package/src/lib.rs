@@ -1,8 +1,8 @@
 //! Compiles course packages, i.e. folders that teachers write, to manifests and blobs (docs/PACKAGE.md).
 //!
 //! Flow: [`find`] opens a path and asks each importer (`importers`) for the packages that it recognises; [`Compiler::compile`]
-//! checks one package, reports every [`Problem`] with file and line or fills a [`BlobSink`]; [`sign`] signs the manifest.
-//! Modules, each using only those before it: `problem`, `sink`, `sign`, `source`, `text`, `media`, `compile`, `importers`,
+//! checks one package, reports every [`Problem`] with file and line or fills a [`BlobSink`]. The server signs the manifest.
+//! Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`, `compile`, `importers`,
 //! `compiler`.
 //!
 //! Not here: databases and HTTP (the server imports), search text (`carrel_model::search_text`), and anything that a
@@ -13,17 +13,14 @@ mod compiler;
 mod importers;
 mod media;
 mod problem;
-mod sign;
 mod sink;
 mod source;
 mod text;
 
 pub use compile::context::Options;
 pub use compiler::{Compiled, Compiler, compile};
-pub use ed25519_dalek::SigningKey;
 pub use importers::{Package, find};
 pub use problem::{Problem, Severity};
-pub use sign::sign;
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
 pub use source::Limits;
 

@@ -4,6 +4,7 @@
 
 use std::io::Cursor;
 
+use data_encoding::HEXLOWER;
 use image::{
     AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
     codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
@@ -14,7 +15,7 @@ use super::{
     fault::{Fault, fault},
     spill::Spill,
 };
-use crate::{sign::hex, sink::Blob};
+use crate::sink::Blob;
 
 /// Widths in CSS pixels times density that readers ask for.
 const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
@@ -153,7 +154,7 @@ fn thumbhash(picture: &DynamicImage) -> String {
         Some(picture.clone())
     };
     let Some(small) = small.map(DynamicImage::into_rgba8) else { return String::new() };
-    hex(&thumbhash::rgba_to_thumb_hash(
+    HEXLOWER.encode(&thumbhash::rgba_to_thumb_hash(
         small.width() as usize,
         small.height() as usize,
         small.as_raw(),

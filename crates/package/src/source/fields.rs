@@ -269,20 +269,10 @@ fn suggest_slug(text: &str) -> Option<String> {
     Slug::new(slug).ok().map(|s| s.as_str().to_owned())
 }
 
-/// Edit distance (Levenshtein).
+/// Edit distance, ignoring case. A long key is cut off: it is near to nothing.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().take(40).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let next = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = next;
-        }
-    }
-    row[b.len()]
+    let b: String = b.chars().take(40).collect();
+    strsim::levenshtein(&a.to_lowercase(), &b.to_lowercase())
 }
 
 /// A well-formed BCP 47 tag (RFC 5646, shape only): `en`, `zh-Hant`, `es-419`, `tw-x-akua`.

@@ -2,6 +2,9 @@
 //!
 //! Not here: the file system. A path is text with `/` and in Unicode NFC, whatever the disk or the zip spells.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest path, in bytes of UTF-8.
@@ -140,25 +143,9 @@ pub(crate) fn resolve(folder: &str, link: &str) -> Option<String> {
     Some(nfc(&parts.join("/")))
 }
 
-/// `%20` and its kind, as Markdown editors write spaces.
-pub(crate) fn percent_decoded(link: &str) -> String {
-    let bytes = link.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        let hex = (bytes[i] == b'%').then(|| link.get(i + 1..i + 3)).flatten();
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                i += 3;
-            }
-            None => {
-                out.push(bytes[i]);
-                i += 1;
-            }
-        }
-    }
-    String::from_utf8(out).unwrap_or_else(|_| link.to_owned())
+/// `%20` and its kind, as Markdown editors write spaces. A link that is not UTF-8 when decoded stays as it is.
+pub(crate) fn percent_decoded(link: &str) -> Cow<'_, str> {
+    percent_decode_str(link).decode_utf8().unwrap_or(Cow::Borrowed(link))
 }
 
 #[cfg(test)]
