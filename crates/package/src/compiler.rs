@@ -1,4 +1,4 @@
-//! Compiles packages: one importer reads each, the result becomes a manifest, and its blobs go to the sink.
+//! Compiles packages: an importer reads a draft, the draft is lowered to the content of a manifest, and the blobs go to the sink.
 //!
 //! Not here: the steps (`compile`), the formats (`importers`).
 
@@ -10,7 +10,10 @@ use carrel_model::{
 };
 
 use crate::{
-    compile::context::{CompileContext, Options, Shared},
+    compile::{
+        self,
+        context::{CompileContext, Options, Shared},
+    },
     importers::Package,
     problem::{Problem, Problems, one},
     sink::BlobSink,
@@ -64,7 +67,7 @@ impl Compiler {
             &mut self.shared,
             &self.options,
         );
-        let content = package.compile(&mut context);
+        let content = package.draft(&mut context).and_then(|d| compile::lower(&mut context, d));
         let stage = context.stage;
         let Some(mut content) = content.filter(|_| !problems.has_errors()) else {
             if !problems.has_errors() {

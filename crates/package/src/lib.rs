@@ -2,7 +2,7 @@
 //!
 //! Flow: [`find`] opens a path and asks each importer (`importers`) for the packages that it recognises; [`Compiler::compile`]
 //! checks one package, reports every [`Problem`] with file and line or fills a [`BlobSink`]. The server signs the manifest.
-//! Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`, `compile`, `importers`,
+//! Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`, `draft`, `compile`, `importers`,
 //! `compiler`.
 //!
 //! Not here: databases and HTTP (the server imports), search text (`carrel_model::search_text`), and anything that a
@@ -10,6 +10,7 @@
 
 mod compile;
 mod compiler;
+mod draft;
 mod importers;
 mod media;
 mod problem;

@@ -1,81 +1,67 @@
-//! Courses: `course.json`, its lessons and sections.
+//! Lowers the draft of a course: its stories, then its sections to blocks.
 //!
 //! Not here: what a section's text, quiz or story is made of.
 
-use std::collections::HashMap;
-
-use carrel_model::{
-    Slug,
-    content::{
-        Block, CourseMeta, CourseOutline, Difficulty, Dir, Hours, LessonOutline, ManifestContent,
-        SectionBody, SectionOutline, SectionType, StoryInCourse, VocabularyEntry,
-    },
+use carrel_model::content::{
+    Block, CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionBody, SectionOutline,
+    SectionType, StoryInCourse,
 };
 
-use crate::compile::context::CompileContext;
-use crate::compile::media_block::{AllowedMedia, MediaBlock};
-use crate::compile::metadata::{self, Metadata};
-use crate::compile::quiz;
-use crate::compile::story;
-use crate::compile::vocabulary;
-use crate::problem::SourceLocation;
-use crate::source::fields::{Fields, Found};
-use crate::source::json::{Node, Value};
-use crate::source::paths;
-use crate::text::markdown::{self, Media, Origin, Piece, Scope};
+use crate::{
+    compile::{
+        context::CompileContext,
+        media_block::{AllowedMedia, MediaBlock},
+        quiz, story,
+    },
+    draft::{CourseDraft, SectionDraft},
+    problem::SourceLocation,
+    source::paths,
+    text::markdown::{self, Media, Origin, Piece, Scope},
+};
 
-const FILE: &str = "course.json";
+/// The stories of a course by their folders.
+type Stories = Vec<(String, StoryInCourse)>;
 
-/// The course at the package's top.
-pub(crate) fn compile(context: &mut CompileContext<'_>) -> Option<ManifestContent> {
-    let problems = context.problems;
-    let node = context.read_json(FILE)?;
-    let fields = Fields::new(&node, FILE, problems, FILE)?;
-    fields.format("carrel-course");
-    let metadata = Metadata::read(&fields);
-    let difficulty = fields.one_of(
-        "difficulty",
-        &[
-            ("BEGINNER", Difficulty::Beginner),
-            ("INTERMEDIATE", Difficulty::Intermediate),
-            ("ADVANCED", Difficulty::Advanced),
-        ],
-    );
-    let hours = hours(&fields);
-    let credits = metadata::credits(context, &fields);
-    let cover = metadata::cover(context, &fields, &metadata.title);
-    let root = metadata.id.as_ref().map(|id| id.value.clone());
-    let mut scope = Scope { root: root.clone(), lang: metadata.lang.clone(), ..Scope::default() };
-    let vocabulary = match fields.text("vocabulary") {
-        Some(link) => {
-            let path = context.resolve(fields.at(link.line), "", link.value);
-            path.map(|path| vocabulary::compile(context, &path, &scope)).unwrap_or_default()
-        }
-        None => Vec::new(),
+pub(super) fn lower(
+    context: &mut CompileContext<'_>,
+    draft: CourseDraft,
+) -> Option<ManifestContent> {
+    let CourseDraft { file, metadata, difficulty, hours, vocabulary, stories, lessons } = draft;
+    let scope = Scope {
+        root: metadata.id.clone(),
+        words: vocabulary.iter().map(|w| w.id.as_str().to_owned()).collect(),
+        sections: lessons
+            .iter()
+            .flat_map(|lesson| lesson.sections.iter().map(|s| (&lesson.id, &s.id)))
+            .filter_map(|(lesson, s)| Some(format!("{}/{}", lesson.as_ref()?, s.as_ref()?)))
+            .collect(),
+        ..Scope::default()
     };
-    scope.words = vocabulary.iter().map(|w| w.id.as_str().to_owned()).collect();
-    let stories = stories(context, &fields, &vocabulary);
-    let plans = lessons(context, &fields, &mut scope);
-    fields.finish();
-
-    let mut lessons = Vec::new();
-    for plan in plans {
-        let mut sections = Vec::new();
-        for section in plan.sections {
-            if let Some(outline) =
-                self::section(context, &plan.lang, plan.dir, section, &scope, &stories)
-            {
-                sections.push(outline);
-            }
-        }
-        if let Some(id) = plan.id {
-            lessons.push(LessonOutline { id, title: plan.title, summary: plan.summary, sections });
+    let stories: Stories = stories
+        .into_iter()
+        .filter_map(|(folder, draft)| {
+            let made = story::lower(context, draft, &vocabulary)?;
+            let story = StoryInCourse { id: made.meta.id, title: made.meta.title, body: made.body };
+            Some((folder, story))
+        })
+        .collect();
+    let mut outlines = Vec::new();
+    for lesson in lessons {
+        let sections = lesson
+            .sections
+            .into_iter()
+            .filter_map(|s| section(context, &file, s, &scope, &stories))
+            .collect();
+        if let Some(id) = lesson.id {
+            let (title, summary) = (lesson.title, lesson.summary);
+            outlines.push(LessonOutline { id, title, summary, sections });
         }
     }
+    let lessons = outlines;
     let vocabulary = (!vocabulary.is_empty()).then(|| context.put_json(&vocabulary));
     let section_count = lessons.iter().map(|l| l.sections.len()).sum::<usize>();
     let meta = CourseMeta {
-        id: root?,
+        id: metadata.id?,
         title: metadata.title,
         description: metadata.description,
         lang: metadata.lang,
@@ -86,8 +72,8 @@ pub(crate) fn compile(context: &mut CompileContext<'_>) -> Option<ManifestConten
         hours,
         authors: metadata.authors,
         license: metadata.license,
-        credits,
-        cover,
+        credits: metadata.credits,
+        cover: metadata.cover,
         lesson_count: u32::try_from(lessons.len()).unwrap_or(u32::MAX),
         section_count: u32::try_from(section_count).unwrap_or(u32::MAX),
         total_bytes: 0,
@@ -96,268 +82,54 @@ pub(crate) fn compile(context: &mut CompileContext<'_>) -> Option<ManifestConten
     Some(ManifestContent::Course { meta, outline: CourseOutline { lessons, stories, vocabulary } })
 }
 
-fn hours(fields: &Fields<'_>) -> Hours {
-    match fields.number("hours") {
-        Some(n) if (0.0..=10_000.0).contains(&n.value) => Hours((n.value * 100.0).round() as u32),
-        Some(n) => {
-            fields.error(
-                n.line,
-                "bad-value",
-                format!("\"hours\" is {}", n.value),
-                "a number from 0 to 10000",
-            );
-            Hours::default()
-        }
-        None => Hours::default(),
-    }
-}
-
-/// The stories of the course by their folders.
-fn stories(
-    context: &mut CompileContext<'_>,
-    fields: &Fields<'_>,
-    vocabulary: &[VocabularyEntry],
-) -> Vec<(String, StoryInCourse)> {
-    let mut stories: Vec<(String, StoryInCourse)> = Vec::new();
-    for link in fields.texts("stories") {
-        let at = fields.at(link.line);
-        let Some(path) = context.resolve(at, "", link.value) else { continue };
-        // The folder or its story.json: both name the story.
-        let folder = path.strip_suffix("/story.json").unwrap_or(&path).to_owned();
-        if context.entry(&format!("{folder}/story.json")).is_none() {
-            context.problems.error(
-                at,
-                "missing-file",
-                format!("there is no file \"{folder}/story.json\""),
-                "name the folder of a story",
-            );
-            continue;
-        }
-        if stories.iter().any(|(f, _)| *f == folder) {
-            context.problems.error(
-                at,
-                "duplicate-id",
-                format!("the story {folder:?} is here twice"),
-                "name it once",
-            );
-            continue;
-        }
-        let Some(made) = story::compile(context, &folder, vocabulary) else { continue };
-        if stories.iter().any(|(_, s)| s.id == made.meta.id) {
-            let message =
-                format!("another story of this course has the id {:?}", made.meta.id.as_str());
-            context.problems.error(at, "duplicate-id", message, "give one of them another id");
-            continue;
-        }
-        stories.push((
-            folder,
-            StoryInCourse { id: made.meta.id, title: made.meta.title, body: made.body },
-        ));
-    }
-    stories
-}
-
-/// A lesson as `course.json` has it; its sections are compiled when all ids are known.
-struct Plan<'a> {
-    id: Option<Slug>,
-    title: String,
-    summary: String,
-    lang: String,
-    dir: Dir,
-    sections: Vec<SectionPlan<'a>>,
-}
-
-struct SectionPlan<'a> {
-    id: Option<Slug>,
-    title: String,
-    lang: Option<(String, Dir)>,
-    section_type: Option<SectionType>,
-    minutes: u32,
-    file: Option<Found<&'a str>>,
-    quiz: Option<Found<&'a str>>,
-    line: u32,
-}
-
-/// A list of objects that must not be empty.
-fn objects<'a>(
-    context: &CompileContext<'a>,
-    fields: &Fields<'a>,
-    key: &'static str,
-    what: &str,
-) -> Vec<Fields<'a>> {
-    match fields.node(key) {
-        None => fields.missing(key),
-        Some(Node { value: Value::List(list), line }) if list.is_empty() => {
-            fields.error(*line, "empty", format!("{key:?} is empty"), &format!("add {what}"));
-        }
-        Some(_) => {}
-    }
-    fields
-        .list(key)
-        .iter()
-        .filter_map(|node| Fields::new(node, fields.file, context.problems, what))
-        .collect()
-}
-
-fn lessons<'a>(
-    context: &CompileContext<'a>,
-    fields: &Fields<'a>,
-    scope: &mut Scope,
-) -> Vec<Plan<'a>> {
-    let problems = context.problems;
-    let twice = |lines: &mut HashMap<Slug, u32>, id: &Option<Found<Slug>>, what: &str| {
-        let Some(id) = id else { return };
-        if let Some(first) = lines.insert(id.value.clone(), id.line) {
-            let message = format!(
-                "{what} with the id {:?} is here twice (first in line {first})",
-                id.value.as_str()
-            );
-            problems.error(
-                fields.at(id.line),
-                "duplicate-id",
-                message,
-                "give one of them another id",
-            );
-        }
-    };
-    let types = [
-        ("TEXT", SectionType::Text),
-        ("VIDEO", SectionType::Video),
-        ("QUIZ", SectionType::Quiz),
-        ("ACTIVITY", SectionType::Activity),
-        ("ASSESSMENT", SectionType::Assessment),
-    ];
-    let mut plans = Vec::new();
-    let mut lesson_lines = HashMap::new();
-    for lesson in objects(context, fields, "lessons", "a lesson") {
-        let id = lesson.need_slug("id");
-        twice(&mut lesson_lines, &id, "a lesson");
-        let lang = metadata::language(&lesson, false).unwrap_or_else(|| scope.lang.clone());
-        let dir = metadata::direction(&lesson, &lang);
-        let mut section_lines = HashMap::new();
-        let mut sections = Vec::new();
-        for section in objects(context, &lesson, "sections", "a section") {
-            let section_id = section.need_slug("id");
-            twice(&mut section_lines, &section_id, "a section of this lesson");
-            if let (Some(lesson), Some(section)) = (&id, &section_id) {
-                scope.sections.insert(format!("{}/{}", lesson.value, section.value));
-            }
-            let own = metadata::language(&section, false);
-            let own_dir = own.as_ref().map(|lang| metadata::direction(&section, lang));
-            section.node("dir");
-            sections.push(SectionPlan {
-                id: section_id.map(|i| i.value),
-                title: section.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
-                lang: own.zip(own_dir),
-                section_type: section.one_of("type", &types),
-                minutes: section.whole("minutes", 0..=6000).map_or(0, |n| n.value),
-                file: section.text("file"),
-                quiz: section.text("quiz"),
-                line: section.line,
-            });
-            section.finish();
-        }
-        plans.push(Plan {
-            id: id.map(|i| i.value),
-            title: lesson.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
-            summary: lesson.text_or_empty("summary"),
-            lang,
-            dir,
-            sections,
-        });
-        lesson.finish();
-    }
-    plans
-}
-
 fn section(
     context: &mut CompileContext<'_>,
-    lang: &str,
-    dir: Dir,
-    plan: SectionPlan<'_>,
+    file: &str,
+    draft: SectionDraft,
     scope: &Scope,
-    stories: &[(String, StoryInCourse)],
+    stories: &Stories,
 ) -> Option<SectionOutline> {
-    let problems = context.problems;
-    let here = SourceLocation { file: FILE, line: plan.line };
-    let (lang, dir) = plan.lang.unwrap_or_else(|| (lang.to_owned(), dir));
-    let scope = Scope { lang: lang.clone(), ..scope.clone() };
-    let wants_quiz = matches!(plan.section_type, Some(SectionType::Quiz | SectionType::Assessment));
+    let scope = Scope { lang: draft.lang.clone(), ..scope.clone() };
     let mut blocks = Vec::new();
-    if let Some(link) = plan.file {
-        if let Some(path) =
-            context.resolve(SourceLocation { file: FILE, line: link.line }, "", link.value)
-            && let Some(text) = context.read_text(&path)
-        {
-            if text.trim().is_empty() {
-                problems.error(
-                    SourceLocation { file: &path, line: 1 },
-                    "empty",
-                    "the section has no text",
-                    "write something, or take the section out",
-                );
-            }
-            blocks = body(context, &path, &text, &scope, stories);
+    if let Some(path) = &draft.text
+        && let Some(text) = context.read_text(path)
+    {
+        if text.trim().is_empty() {
+            context.problems.error(
+                SourceLocation { file: path, line: 1 },
+                "empty",
+                "the section has no text",
+                "write something, or take the section out",
+            );
         }
-    } else if !wants_quiz && plan.section_type.is_some() {
-        problems.error(
-            here,
-            "missing-field",
-            "\"file\" is missing",
-            "a TEXT, VIDEO or ACTIVITY section needs the Markdown file of its text",
-        );
+        blocks = body(context, path, &text, &scope, stories);
     }
     let mut quiz = None;
-    match (plan.quiz, wants_quiz) {
-        (Some(link), true) => {
-            let path =
-                context.resolve(SourceLocation { file: FILE, line: link.line }, "", link.value);
-            if let Some(made) = path.and_then(|path| quiz::compile(context, &path, &scope)) {
-                let block =
-                    Block::Quiz { quiz: made.item.clone(), title: made.title, body: made.body };
-                if !blocks.contains(&block) {
-                    blocks.push(block);
-                }
-                quiz = Some(made.item);
-            }
+    if let Some(made) = draft.quiz.and_then(|path| quiz::compile(context, &path, &scope)) {
+        let block = Block::Quiz { quiz: made.item.clone(), title: made.title, body: made.body };
+        if !blocks.contains(&block) {
+            blocks.push(block);
         }
-        (None, true) => {
-            problems.error(
-                here,
-                "missing-field",
-                "\"quiz\" is missing",
-                "a QUIZ or ASSESSMENT section needs the file of its quiz",
-            );
-        }
-        (Some(link), false) => {
-            let at = SourceLocation { file: FILE, line: link.line };
-            problems.error(
-                at,
-                "quiz-misplaced",
-                "only QUIZ and ASSESSMENT sections have \"quiz\"",
-                "change the type, or show the quiz inside the text with ![Title](quiz.json)",
-            );
-        }
-        (None, false) => {}
+        quiz = Some(made.item);
     }
-    if plan.section_type == Some(SectionType::Video)
-        && plan.file.is_some()
+    if draft.section_type == Some(SectionType::Video)
+        && draft.text.is_some()
         && !blocks.iter().any(|b| matches!(b, Block::Video { .. }))
     {
-        problems.warn(
-            here,
+        context.problems.warn(
+            SourceLocation { file, line: draft.line },
             "video-missing",
             "the VIDEO section shows no film",
             "put ![Title](film.mp4) into its text, or make it TEXT",
         );
     }
-    let id = plan.id?;
-    let body = context.put_json(&SectionBody { lang, dir, blocks });
+    let id = draft.id?;
+    let body = context.put_json(&SectionBody { lang: draft.lang, dir: draft.dir, blocks });
     Some(SectionOutline {
         id,
-        section_type: plan.section_type?,
-        title: plan.title,
-        minutes: plan.minutes,
+        section_type: draft.section_type?,
+        title: draft.title,
+        minutes: draft.minutes,
         body,
         quiz,
     })
@@ -369,7 +141,7 @@ fn body(
     file: &str,
     text: &str,
     scope: &Scope,
-    stories: &[(String, StoryInCourse)],
+    stories: &Stories,
 ) -> Vec<Block> {
     let pieces = markdown::read(text, Origin::File(file), scope, context.problems);
     let mut blocks = Vec::new();
@@ -391,7 +163,7 @@ fn media_block(
     file: &str,
     media: &Media,
     scope: &Scope,
-    stories: &[(String, StoryInCourse)],
+    stories: &Stories,
 ) -> Option<Block> {
     let at = SourceLocation { file, line: media.line };
     let path = context.resolve(at, paths::parent(file), &media.link)?;

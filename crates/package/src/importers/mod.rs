@@ -1,16 +1,15 @@
-//! Importers: each recognises the inputs of one format in a folder or zip and compiles them with the shared steps.
+//! Importers: each detects the inputs of one format in a folder or zip and reads an input into a [`Draft`].
 //!
-//! A new format is one module and one line in [`IMPORTERS`]. Not here: the steps (`compile`).
+//! A new format is one module and one line in [`IMPORTERS`]. Not here: what becomes of a draft (`compile::lower`).
 
 mod course_format;
 mod storybook;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use carrel_model::content::ManifestContent;
-
 use crate::{
     compile::context::CompileContext,
+    draft::Draft,
     problem::{Problem, Problems, one},
     source::{Limits, Source, paths},
 };
@@ -19,8 +18,8 @@ use crate::{
 pub(crate) struct Importer {
     /// Lists the inputs of this format, those of one folder in the order of import.
     detect: fn(&Source) -> Vec<Input>,
-    /// Compiles one input. `None`: the reasons are among the problems of the context.
-    compile: fn(&mut CompileContext<'_>, &Input) -> Option<ManifestContent>,
+    /// Reads one input. `None`: the reasons are among the problems of the context.
+    draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
     /// True if an input is a whole folder: limits and names of all its files are checked, and no other importer looks inside.
     owns_folder: bool,
 }
@@ -78,8 +77,8 @@ impl Package {
         }
     }
     /// Runs the importer.
-    pub(crate) fn compile(&self, context: &mut CompileContext<'_>) -> Option<ManifestContent> {
-        (self.importer.compile)(context, &self.input)
+    pub(crate) fn draft(&self, context: &mut CompileContext<'_>) -> Option<Draft> {
+        (self.importer.draft)(context, &self.input)
     }
 }
 

@@ -5,21 +5,23 @@
 
 use carrel_model::{
     Slug,
-    content::{Cover, Dir, ManifestContent, Page, Story},
+    content::{Cover, Dir},
 };
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Importer, Input};
-use crate::compile::context::CompileContext;
-use crate::compile::media_block::{AllowedMedia, MediaBlock};
-use crate::compile::story;
-use crate::problem::{Problems, SourceLocation};
-use crate::source::Source;
-use crate::text::html;
-use crate::text::markdown::Scope;
-use crate::text::sentence::Paragraph;
+use crate::{
+    compile::{
+        context::CompileContext,
+        media_block::{AllowedMedia, MediaBlock},
+    },
+    draft::{Draft, Metadata, PageDraft, StoryDraft},
+    problem::{Problems, SourceLocation},
+    source::Source,
+    text::{html, markdown::Scope, sentence::Paragraph},
+};
 
-pub(super) static IMPORTER: Importer = Importer { detect, compile, owns_folder: false };
+pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: false };
 
 /// One text of a Global Storybooks folder: `text/NNNN/LANG__NNNN_title.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +50,9 @@ fn detect(source: &Source) -> Vec<Input> {
         .collect()
 }
 
-fn compile(context: &mut CompileContext<'_>, input: &Input) -> Option<ManifestContent> {
+fn draft(context: &mut CompileContext<'_>, input: &Input) -> Option<Draft> {
     let (_, book) = recognise(&input.file)?;
-    compile_book(context, &book)
+    read_book(context, &book).map(Draft::Story)
 }
 
 /// Reads `.../text/0001/en__0001_a-very-tall-man.md`.
@@ -71,7 +73,7 @@ fn recognise(path: &str) -> Option<(&str, Storybook)> {
 }
 
 /// One story in one language.
-fn compile_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<ManifestContent> {
+fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<StoryDraft> {
     let file = book.file.as_str();
     let problems = context.problems;
     let text = context.read_text(file)?;
@@ -109,12 +111,15 @@ fn compile_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Ma
     let sections = std::iter::once((1, title.clone())).chain(parts.pages.iter().cloned());
     for (k, (line, text)) in sections.enumerate() {
         let number = k + 1;
-        let mut sentences = Vec::new();
-        for paragraph in text.split("\n\n") {
-            let mut draft = Paragraph::default();
-            draft.text(paragraph);
-            sentences.extend(draft.sentences().0);
-        }
+        let paragraphs: Vec<_> = text
+            .split("\n\n")
+            .map(|text| {
+                let mut paragraph = Paragraph::default();
+                paragraph.text(text);
+                paragraph
+            })
+            .collect();
+        let sentences: Vec<_> = paragraphs.iter().flat_map(|p| p.sentences().0).collect();
         let alt: String = sentences.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
         let at = SourceLocation { file, line };
         let image = ["jpg", "jpeg", "png", "webp"]
@@ -139,33 +144,31 @@ fn compile_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Ma
         if sentences.is_empty() && image.is_none() {
             continue;
         }
-        pages.push(Page { image, narration, sentences });
+        pages.push(PageDraft { line, image, narration, timing: None, paragraphs });
     }
     let mut cover = Cover::from_title(&title);
     cover.image = pages.first().and_then(|p| p.image.clone());
-    let story = Story {
-        id,
+    let metadata = Metadata {
+        id: Some(id),
         dir: Dir::of_language(&lang),
         lang,
-        level: level(context, book, &parts),
         title,
+        description: String::new(),
+        category: "Stories".to_owned(),
+        tags: vec!["African Storybook".to_owned()],
+        authors: credits.authors,
+        license: credits.license,
+        credits: credits.html,
+        cover,
+    };
+    Some(StoryDraft {
+        file: book.file.clone(),
+        metadata,
+        level: level(context, book, &parts),
         pages,
         vocabulary: Vec::new(),
         quiz: None,
-        license: credits.license,
-        credits: credits.html,
-    };
-    let tags = vec!["African Storybook".to_owned()];
-    let made = story::finish(
-        context,
-        story,
-        String::new(),
-        "Stories".to_owned(),
-        tags,
-        credits.authors,
-        cover,
-    );
-    Some(ManifestContent::Story { meta: made.meta, body: made.body })
+    })
 }
 
 /// A text in its parts: line and text of each page.

@@ -1,52 +1,40 @@
-//! What `course.json` and `story.json` say alike: id, title, language, licence, credits, cover.
+//! Reads what `course.json` and `story.json` say alike: id, title, language, licence, credits, cover.
 //!
 //! Not here: lessons and pages.
 
-use carrel_model::{
-    Slug,
-    content::{Cover, Dir, Ornament},
+use carrel_model::content::{Cover, Dir, Ornament};
+
+use crate::{
+    compile::{context::CompileContext, vocabulary},
+    draft::Metadata,
+    source::{
+        fields::{Fields, is_language_tag},
+        paths,
+    },
+    text::markdown::{self, Origin, Scope},
 };
 
-use crate::compile::context::CompileContext;
-use crate::compile::vocabulary;
-use crate::source::fields::{Fields, Found, is_language_tag};
-use crate::source::paths;
-use crate::text::markdown::{self, Origin, Scope};
-
-/// What `course.json` and `story.json` say alike.
-pub(crate) struct Metadata {
-    pub id: Option<Found<Slug>>,
-    pub title: String,
-    pub lang: String,
-    pub dir: Dir,
-    pub description: String,
-    pub category: String,
-    pub tags: Vec<String>,
-    pub authors: Vec<String>,
-    pub license: String,
-}
-
-impl Metadata {
-    pub fn read(fields: &Fields<'_>) -> Self {
-        let id = fields.need_slug("id");
-        let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
-        let lang = language(fields, true).unwrap_or_else(|| "und".to_owned());
-        Self {
-            id,
-            title,
-            dir: direction(fields, &lang),
-            lang,
-            description: fields.text_or_empty("description"),
-            category: fields.text_or_empty("category"),
-            tags: fields.owned_texts("tags"),
-            authors: fields.owned_texts("authors"),
-            license: fields.need_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
-        }
+pub(super) fn read(context: &mut CompileContext<'_>, fields: &Fields<'_>) -> Metadata {
+    let id = fields.need_slug("id").map(|id| id.value);
+    let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
+    let lang = language(fields, true).unwrap_or_else(|| "und".to_owned());
+    Metadata {
+        id,
+        dir: direction(fields, &lang),
+        lang,
+        description: fields.text_or_empty("description"),
+        category: fields.text_or_empty("category"),
+        tags: fields.owned_texts("tags"),
+        authors: fields.owned_texts("authors"),
+        license: fields.need_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
+        credits: credits(context, fields),
+        cover: cover(context, fields, &title),
+        title,
     }
 }
 
 /// `lang`, checked.
-pub(crate) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
+pub(super) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
     let text = if needed { fields.need_text("lang") } else { fields.text("lang") }?;
     if is_language_tag(text.value) {
         return Some(text.value.to_owned());
@@ -61,7 +49,7 @@ pub(crate) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
 }
 
 /// `dir`, or what follows from the language.
-pub(crate) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
+pub(super) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
     match fields.node("dir") {
         Some(_) => {
             fields.one_of("dir", &[("ltr", Dir::Ltr), ("rtl", Dir::Rtl)]).unwrap_or_default()
@@ -71,7 +59,7 @@ pub(crate) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
 }
 
 /// The credits, Markdown in the JSON file.
-pub(crate) fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
+fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
     let Some(text) = fields.text("credits") else { return String::new() };
     markdown::to_html(
         text.value,
@@ -82,7 +70,7 @@ pub(crate) fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> Stri
 }
 
 /// `cover`, or the one that is drawn from the title.
-pub(crate) fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> Cover {
+fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> Cover {
     const ORNAMENTS: [(&str, Ornament); 10] = [
         ("star", Ornament::Star),
         ("peaks", Ornament::Peaks),

@@ -1,14 +1,17 @@
 //! Carrel's own format: folders with `course.json` or `story.json` (docs/PACKAGE.md).
 
-use carrel_model::content::ManifestContent;
+mod course;
+mod metadata;
+mod story;
 
 use super::{Importer, Input};
 use crate::{
-    compile::{context::CompileContext, course, story},
+    compile::context::CompileContext,
+    draft::Draft,
     source::{Source, paths},
 };
 
-pub(super) static IMPORTER: Importer = Importer { detect, compile, owns_folder: true };
+pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: true };
 
 /// The shallowest first, so that a course owns the stories inside it; a course wins over a story of the same folder.
 fn detect(source: &Source) -> Vec<Input> {
@@ -35,6 +38,10 @@ fn detect(source: &Source) -> Vec<Input> {
     inputs
 }
 
-fn compile(context: &mut CompileContext<'_>, input: &Input) -> Option<ManifestContent> {
-    if input.is_course { course::compile(context) } else { story::compile_package(context) }
+fn draft(context: &mut CompileContext<'_>, input: &Input) -> Option<Draft> {
+    if input.is_course {
+        course::draft(context).map(Draft::Course)
+    } else {
+        story::draft(context, "", &[]).map(Draft::Story)
+    }
 }
