@@ -130,9 +130,9 @@ fn collapse(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Tags that do not end a word: "H<sub>2</sub>O" is one word.
-const INLINE_TAGS: [&str; 12] =
-    ["a", "b", "code", "del", "em", "i", "mark", "s", "small", "strong", "sub", "sup"];
+/// The tags of compiled texts that do not end a word: "H<sub>2</sub>O" is one word.
+const INLINE_TAGS: [&str; 10] =
+    ["a", "abbr", "code", "del", "em", "kbd", "span", "strong", "sub", "sup"];
 
 fn push_html(out: &mut String, html: &str) {
     let mut rest = html;
@@ -178,8 +178,10 @@ mod tests {
             ),
             (rich("<ul><li>one</li><li>two</li></ul>a<br>b"), "one two a b"),
             (
-                rich("<p>H<sub>2</sub>O &#39;x&#39;&nbsp;<a href=\"#y\">link</a>ed</p>"),
-                "H2O 'x' linked",
+                rich(
+                    "<p>H<sub>2</sub>O &#39;x&#39;&nbsp;<a href=\"#y\">link</a>ed <abbr>un</abbr>done</p>",
+                ),
+                "H2O 'x' linked undone",
             ),
             (rich("<p>&quot;&eacute &unknownentity;</p><p"), "\"&eacute &unknownentity;"),
             (Block::Math { mathml: "<math>".into(), tex: "a^2".into() }, "a^2"),
