@@ -11,6 +11,7 @@ use carrel_model::{
 };
 
 use crate::compile::context::CompileContext;
+use crate::media::fault::Fault;
 use crate::media::mp4;
 use crate::media::picture;
 use crate::media::probe::{Kind, kind_on_disk};
@@ -153,12 +154,7 @@ impl CompileContext<'_> {
             match made {
                 Ok(picture) => picture,
                 Err(fault) => {
-                    self.problems.error(
-                        SourceLocation { file: path, line: 1 },
-                        fault.code,
-                        fault.message,
-                        fault.hint,
-                    );
+                    self.refuse(path, 1, fault);
                     return None;
                 }
             }
@@ -210,15 +206,15 @@ impl CompileContext<'_> {
                 })
             }
             Err((line, fault)) => {
-                self.problems.error(
-                    SourceLocation { file: path, line },
-                    fault.code,
-                    fault.message,
-                    fault.hint,
-                );
+                self.refuse(path, line, fault);
                 None
             }
         }
+    }
+
+    fn refuse(&self, path: &str, line: u32, fault: Fault) {
+        let at = SourceLocation { file: path, line };
+        self.problems.error(at, fault.code, fault.message, fault.hint);
     }
 
     /// A file as it is.
@@ -244,15 +240,7 @@ impl CompileContext<'_> {
             self.shared.sounds.insert(key, made.clone());
             made
         });
-        made.map_err(|fault| {
-            self.problems.error(
-                SourceLocation { file: path, line: 1 },
-                fault.code,
-                fault.message,
-                fault.hint,
-            )
-        })
-        .ok()
+        made.map_err(|fault| self.refuse(path, 1, fault)).ok()
     }
 
     /// Size of the picture, if there is one, and duration of an MP4 or WebM.

@@ -2,8 +2,6 @@
 //!
 //! Not here: grading (`carrel_model::content::grade`).
 
-use std::collections::HashMap;
-
 use carrel_model::{
     ItemId,
     content::{Choice, Dir, Question, QuestionKind, Quiz},
@@ -12,7 +10,7 @@ use carrel_model::{
 use crate::compile::context::{CompileContext, CompiledQuiz};
 use crate::compile::vocabulary::picture_and_sound;
 use crate::problem::{Problems, SourceLocation};
-use crate::source::fields::{Fields, is_language_tag};
+use crate::source::fields::{Fields, UniqueIds};
 use crate::source::json::{Node, Value};
 use crate::source::paths;
 use crate::text::markdown::{self, Origin, Scope};
@@ -37,24 +35,12 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     let fields = Fields::new(&node, path, problems, "a quiz")?;
     fields.format("carrel-quiz");
     let (id, title) = (fields.need_slug("id"), fields.need_text("title"));
-    let mut lang = scope.lang.clone();
-    if let Some(own) = fields.text("lang") {
-        if is_language_tag(own.value) {
-            lang = own.value.to_owned();
-        } else {
-            problems.error(
-                fields.at(own.line),
-                "bad-lang",
-                format!("\"lang\" is {:?}", own.value),
-                "a language tag such as en, fr-CA or zh-Hant",
-            );
-        }
-    }
+    let lang = fields.language().unwrap_or_else(|| scope.lang.clone());
     let attempts = fields.whole("attempts", 0..=1000).map_or(0, |n| n.value);
     let pass = fields.whole("pass", 0..=100).map_or(60, |n| n.value);
     let shuffle = fields.bool("shuffle");
     let mut questions = Vec::new();
-    let mut lines: HashMap<String, u32> = HashMap::new();
+    let mut ids = UniqueIds::default();
     match fields.node("questions") {
         None => fields.missing("questions"),
         Some(Node { value: Value::List(list), line }) if list.is_empty() => {
@@ -64,7 +50,7 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     }
     for node in fields.list("questions") {
         if let Some(question) = Fields::new(node, path, problems, "a question")
-            .and_then(|f| self::question(context, f, &mut lines, scope))
+            .and_then(|f| self::question(context, f, &mut ids, scope))
         {
             questions.push(question);
         }
@@ -99,18 +85,12 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
 fn question(
     context: &mut CompileContext<'_>,
     fields: Fields<'_>,
-    lines: &mut HashMap<String, u32>,
+    ids: &mut UniqueIds,
     scope: &Scope,
 ) -> Option<Question> {
     let problems = context.problems;
     let id = fields.need_slug("id");
-    if let Some(id) = &id
-        && let Some(first) = lines.insert(id.value.as_str().to_owned(), id.line)
-    {
-        let message =
-            format!("the id {:?} is here twice (first in line {first})", id.value.as_str());
-        problems.error(fields.at(id.line), "duplicate-id", message, "give one of them another id");
-    }
+    ids.add(&fields, id.as_ref(), "the id");
     let prompt = fields.need_text("prompt");
     let points = fields.whole("points", 1..=1000).map_or(1, |n| n.value);
     let kinds = [("single", 0), ("multiple", 1), ("fill", 2), ("order", 3), ("match", 4)];
@@ -170,25 +150,14 @@ fn choices(
     single: bool,
 ) -> Option<QuestionKind> {
     let mut choices = Vec::new();
-    let mut lines: HashMap<String, u32> = HashMap::new();
+    let mut ids = UniqueIds::default();
     let nodes = fields.list("choices");
     few(fields, "choices", nodes.len());
     let mut correct = 0;
     for node in nodes {
         let Some(choice) = Fields::new(node, fields.file, problems, "a choice") else { continue };
         let (id, text) = (choice.need_slug("id"), choice.need_text("text"));
-        if let Some(id) = &id
-            && let Some(first) = lines.insert(id.value.as_str().to_owned(), id.line)
-        {
-            let message =
-                format!("the id {:?} is here twice (first in line {first})", id.value.as_str());
-            problems.error(
-                choice.at(id.line),
-                "duplicate-id",
-                message,
-                "give one of them another id",
-            );
-        }
+        ids.add(&choice, id.as_ref(), "the id");
         let right = choice.bool("correct");
         correct += usize::from(right);
         let inline = |text: &str, line: u32| {

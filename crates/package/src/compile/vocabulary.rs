@@ -2,14 +2,14 @@
 //!
 //! Not here: where words are used (`markdown`, `story`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use carrel_model::content::VocabularyEntry;
 
 use crate::compile::context::CompileContext;
 use crate::compile::media_block::{AllowedMedia, MediaBlock};
 use crate::problem::SourceLocation;
-use crate::source::fields::{Fields, is_language_tag};
+use crate::source::fields::{Fields, UniqueIds, is_language_tag};
 use crate::source::json::Value;
 use crate::source::paths;
 use crate::text::markdown::Scope;
@@ -26,22 +26,15 @@ pub(crate) fn compile(
         return Vec::new();
     };
     fields.format("carrel-vocabulary");
-    if let Some(lang) = fields.text("lang").filter(|l| !is_language_tag(l.value)) {
-        problems.error(
-            fields.at(lang.line),
-            "bad-lang",
-            format!("\"lang\" is {:?}", lang.value),
-            "a language tag such as en, fr-CA or zh-Hant",
-        );
-    }
+    fields.language();
     let mut entries = Vec::new();
-    let mut lines: HashMap<String, u32> = HashMap::new();
+    let mut ids = UniqueIds::default();
     if fields.node("entries").is_none() {
         fields.missing("entries");
     }
     for node in fields.list("entries") {
         if let Some(entry) = Fields::new(node, path, problems, "an entry")
-            .and_then(|f| self::entry(context, f, &mut lines, scope))
+            .and_then(|f| self::entry(context, f, &mut ids, scope))
         {
             entries.push(entry);
         }
@@ -53,20 +46,14 @@ pub(crate) fn compile(
 fn entry(
     context: &mut CompileContext<'_>,
     fields: Fields<'_>,
-    lines: &mut HashMap<String, u32>,
+    ids: &mut UniqueIds,
     scope: &Scope,
 ) -> Option<VocabularyEntry> {
     let (file, folder) = (fields.file, paths::parent(fields.file));
     let problems = context.problems;
     let (id, word, meaning) =
         (fields.need_slug("id"), fields.need_text("word"), fields.need_text("meaning"));
-    if let Some(id) = &id
-        && let Some(first) = lines.insert(id.value.as_str().to_owned(), id.line)
-    {
-        let message =
-            format!("the id {:?} is here twice (first in line {first})", id.value.as_str());
-        problems.error(fields.at(id.line), "duplicate-id", message, "give one of them another id");
-    }
+    ids.add(&fields, id.as_ref(), "the id");
     let mut translations = BTreeMap::new();
     if let Some(node) = fields.node("translations") {
         match &node.value {

@@ -2,7 +2,7 @@
 //!
 //! Not here: files and what they hold.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use carrel_model::Slug;
 
@@ -210,6 +210,22 @@ impl<'a> Fields<'a> {
         }
         found.map(|(_, meaning)| *meaning)
     }
+    /// `lang`, if it is a language tag.
+    pub fn language(&self) -> Option<String> {
+        self.checked_language(self.text("lang")?)
+    }
+    /// `lang`, which must be there.
+    pub fn need_language(&self) -> Option<String> {
+        self.checked_language(self.need_text("lang")?)
+    }
+    fn checked_language(&self, text: Found<&str>) -> Option<String> {
+        if is_language_tag(text.value) {
+            return Some(text.value.to_owned());
+        }
+        let message = format!("\"lang\" is {:?}", text.value);
+        self.error(text.line, "bad-lang", message, "a language tag such as en, fr-CA or zh-Hant");
+        None
+    }
     /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are told apart.
     pub fn format(&self, name: &str) {
         let Some(text) = self.need_text("format") else { return };
@@ -248,6 +264,22 @@ impl<'a> Fields<'a> {
                 format!("{:?} means nothing here", entry.key),
                 hint,
             );
+        }
+    }
+}
+
+/// The ids of one list, with the lines on which they stand.
+#[derive(Debug, Default)]
+pub(crate) struct UniqueIds(HashMap<Slug, u32>);
+
+impl UniqueIds {
+    /// Notes an id, and reports it if the list has it already. `what` names it: "the id".
+    pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Found<Slug>>, what: &str) {
+        let Some(Found { value, line }) = id else { return };
+        if let Some(first) = self.0.insert(value.clone(), *line) {
+            let message =
+                format!("{what} {:?} is here twice (first in line {first})", value.as_str());
+            fields.error(*line, "duplicate-id", message, "give one of them another id");
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use ammonia::{Builder, UrlRelative};
+use pulldown_cmark_escape::escape_html;
 
 /// Tags that an author may write by hand inside Markdown.
 pub(crate) const BY_HAND: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
@@ -242,18 +243,11 @@ fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
     windows.into_iter().position(|w| w.eq_ignore_ascii_case(what.as_bytes()))
 }
 
-/// Text as HTML.
+/// Text as HTML, for elements and attributes.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
+    // Writing to a `String` does not fail.
+    let _ = escape_html(&mut out, text);
     out
 }
 

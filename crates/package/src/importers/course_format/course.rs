@@ -1,18 +1,13 @@
 //! Reads `course.json`: metadata, the vocabulary, the stories, and the plan of lessons and sections.
 
-use std::collections::HashMap;
-
-use carrel_model::{
-    Slug,
-    content::{Difficulty, Hours, SectionType, VocabularyEntry},
-};
+use carrel_model::content::{Difficulty, Hours, SectionType, VocabularyEntry};
 
 use super::{metadata, story};
 use crate::{
     compile::{context::CompileContext, vocabulary},
     draft::{CourseDraft, LessonDraft, Metadata, SectionDraft, StoryDraft},
     source::{
-        fields::{Fields, Found},
+        fields::{Fields, Found, UniqueIds},
         json::{Node, Value},
     },
     text::markdown::Scope,
@@ -148,35 +143,19 @@ fn lessons<'a>(
     fields: &Fields<'a>,
     metadata: &Metadata,
 ) -> Vec<LessonDraft> {
-    let problems = context.problems;
-    let twice = |lines: &mut HashMap<Slug, u32>, id: &Option<Found<Slug>>, what: &str| {
-        let Some(id) = id else { return };
-        if let Some(first) = lines.insert(id.value.clone(), id.line) {
-            let message = format!(
-                "{what} with the id {:?} is here twice (first in line {first})",
-                id.value.as_str()
-            );
-            problems.error(
-                fields.at(id.line),
-                "duplicate-id",
-                message,
-                "give one of them another id",
-            );
-        }
-    };
     let mut lessons = Vec::new();
-    let mut lesson_lines = HashMap::new();
+    let mut lesson_ids = UniqueIds::default();
     for lesson in objects(context, fields, "lessons", "a lesson") {
         let id = lesson.need_slug("id");
-        twice(&mut lesson_lines, &id, "a lesson");
-        let lang = metadata::language(&lesson, false).unwrap_or_else(|| metadata.lang.clone());
+        lesson_ids.add(&lesson, id.as_ref(), "a lesson with the id");
+        let lang = lesson.language().unwrap_or_else(|| metadata.lang.clone());
         let dir = metadata::direction(&lesson, &lang);
-        let mut section_lines = HashMap::new();
+        let mut section_ids = UniqueIds::default();
         let mut sections = Vec::new();
         for section in objects(context, &lesson, "sections", "a section") {
             let section_id = section.need_slug("id");
-            twice(&mut section_lines, &section_id, "a section of this lesson");
-            let own = metadata::language(&section, false);
+            section_ids.add(&section, section_id.as_ref(), "a section of this lesson with the id");
+            let own = section.language();
             let own = own.map(|lang| (metadata::direction(&section, &lang), lang));
             section.node("dir");
             let (dir, lang) = own.unwrap_or_else(|| (dir, lang.clone()));

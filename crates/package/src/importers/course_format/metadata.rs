@@ -7,17 +7,14 @@ use carrel_model::content::{Cover, Dir, Ornament};
 use crate::{
     compile::{context::CompileContext, vocabulary},
     draft::Metadata,
-    source::{
-        fields::{Fields, is_language_tag},
-        paths,
-    },
+    source::{fields::Fields, paths},
     text::markdown::{self, Origin, Scope},
 };
 
 pub(super) fn read(context: &mut CompileContext<'_>, fields: &Fields<'_>) -> Metadata {
     let id = fields.need_slug("id").map(|id| id.value);
     let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
-    let lang = language(fields, true).unwrap_or_else(|| "und".to_owned());
+    let lang = fields.need_language().unwrap_or_else(|| "und".to_owned());
     Metadata {
         id,
         dir: direction(fields, &lang),
@@ -31,21 +28,6 @@ pub(super) fn read(context: &mut CompileContext<'_>, fields: &Fields<'_>) -> Met
         cover: cover(context, fields, &title),
         title,
     }
-}
-
-/// `lang`, checked.
-pub(super) fn language(fields: &Fields<'_>, needed: bool) -> Option<String> {
-    let text = if needed { fields.need_text("lang") } else { fields.text("lang") }?;
-    if is_language_tag(text.value) {
-        return Some(text.value.to_owned());
-    }
-    fields.error(
-        text.line,
-        "bad-lang",
-        format!("\"lang\" is {:?}", text.value),
-        "a language tag such as en, fr-CA or zh-Hant",
-    );
-    None
 }
 
 /// `dir`, or what follows from the language.
