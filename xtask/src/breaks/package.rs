@@ -17,6 +17,20 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
         tests: &["-p", "carrel-package"],
     },
+    Fault {
+        name: "the search index has a story of a course under the story's own id",
+        file: "crates/model/src/search_text.rs",
+        good: "                entries.push(story_entry(ItemId::within(&meta.id, &s.id), body));",
+        bad: "                entries.push(story_entry(s.id.clone().into(), body));",
+        tests: api!("a_hit_in_a_story_of_a_course_names_the_course_and_opens"),
+    },
+    Fault {
+        name: "every tag ends a word of the search index",
+        file: "crates/model/src/search_text.rs",
+        good: "            if !name.is_some_and(|name| INLINE_TAGS.contains(&name)) {",
+        bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
+        tests: unit!("carrel-model", "html_and_blocks_become_words"),
+    },
     // One or more for each fault of the review (docs/TESTING.md has the table).
     Fault {
         name: "a formula is nested without a limit",

@@ -190,7 +190,8 @@ mod tests {
         assert_eq!(resolve("a", "/x"), None);
         assert_eq!(resolve("a", "b\\x"), None);
         assert_eq!(resolve("", "cafe\u{301}").as_deref(), Some("café"));
-        assert_eq!(percent_decoded("a%20b%zz%"), "a b%zz%");
+        assert_eq!(percent_decoded("a%20b%zz%+f%"), "a b%zz%+f%");
+        assert_eq!(percent_decoded("%ff%20"), "%ff%20", "not UTF-8");
         assert_eq!(
             (with_extension("m/r.mp3", "vtt"), extension("M/R.MP3")),
             ("m/r.vtt".into(), "mp3".into())
