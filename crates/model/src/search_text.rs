@@ -1,5 +1,5 @@
-//! Derives the text of the full-text index from a manifest and its bodies. The index of the server and that of a device are
-//! filled from this list.
+//! Derives the text of the full-text index from a manifest and its bodies. The index of the server and that of a device
+//! are filled from this list.
 //!
 //! Not here: the index itself, and how the bodies are read.
 
@@ -9,7 +9,8 @@ use crate::{
     wire::SearchKind,
 };
 
-/// Raised whenever the same bodies give another text, so that an index which keeps it knows that it has to be filled again.
+/// Raised whenever the same bodies give another text, so that an index which keeps it knows that it has to be filled
+/// again.
 pub const REVISION: u32 = 1;
 
 /// One entry of the index.

@@ -1,4 +1,5 @@
-//! Compiles packages: an importer reads a draft, the draft is lowered to the content of a manifest, and the blobs go to the sink.
+//! Compiles packages: an importer reads a draft, the draft is lowered to the content of a manifest, and the blobs go to
+//! the sink.
 //!
 //! Not here: the steps (`compile`), the formats (`importers`).
 
@@ -27,8 +28,8 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
-/// Compiles packages one after the other. What they share is worked on once: a picture that 60 translations show is decoded and
-/// scaled for the first of them.
+/// Compiles packages one after the other. What they share is worked on once: a picture that 60 translations show is
+/// decoded and scaled for the first of them.
 #[derive(Debug)]
 pub struct Compiler {
     options: Options,
@@ -51,8 +52,8 @@ impl Compiler {
         Self { options, shared: Shared::default(), ids: HashMap::new() }
     }
 
-    /// Compiles a package and fills the sink. If there is an error, the sink gets nothing and the list has every problem found,
-    /// warnings included, by file and line.
+    /// Compiles a package and fills the sink. If there is an error, the sink gets nothing and the list has every
+    /// problem found, warnings included, by file and line.
     pub fn compile(
         &mut self,
         package: &Package,

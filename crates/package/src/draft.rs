@@ -1,4 +1,5 @@
-//! What an importer has read of a course or story, whatever the format was. `compile::lower` makes the manifest content of it.
+//! What an importer has read of a course or story, whatever the format was. `compile::lower` makes the manifest content
+//! of it.
 //!
 //! Media that a draft names are staged already. Texts and quizzes of sections are files of the package, by their paths.
 

@@ -1,9 +1,9 @@
 //! Compiles course packages, i.e. folders that teachers write, to manifests and blobs (docs/PACKAGE.md).
 //!
-//! Flow: [`find`] opens a path and asks each importer (`importers`) for the packages that it recognises; [`Compiler::compile`]
-//! checks one package, reports every [`Problem`] with file and line or fills a [`BlobSink`]. The server signs the manifest.
-//! Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`, `draft`, `compile`, `importers`,
-//! `compiler`.
+//! Flow: [`find`] opens a path and asks each importer (`importers`) for the packages that it recognises;
+//! [`Compiler::compile`] checks one package, reports every [`Problem`] with file and line or fills a [`BlobSink`]. The
+//! server signs the manifest. Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`,
+//! `draft`, `compile`, `importers`, `compiler`.
 //!
 //! Not here: databases and HTTP (the server imports), search text (`carrel_model::search_text`), and anything that a
 //! learner's device runs (`carrel-model` verifies manifests).

@@ -1,7 +1,7 @@
 //! What is wrong with a package: one line for each problem, with the place and the way out.
 //!
-//! Not here: deciding what is wrong. Every other room of this crate reports into [`Problems`] and goes on, so that an author sees
-//! the whole list at once.
+//! Not here: deciding what is wrong. Every other room of this crate reports into [`Problems`] and goes on, so that an
+//! author sees the whole list at once.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,5 +1,5 @@
-//! Compiles a media file of a package: checks its kind, reads its facts, and adds captions and transcript from the files
-//! beside it.
+//! Compiles a media file of a package: checks its kind, reads its facts, and adds captions and transcript from the
+//! files beside it.
 //!
 //! Not here: sniffing and decoding (`media`).
 

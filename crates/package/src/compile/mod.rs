@@ -1,5 +1,5 @@
-//! The steps of a compilation, each over one [`context::CompileContext`]: media, vocabulary, quizzes, stories, courses. A step
-//! uses only the steps before it in this list.
+//! The steps of a compilation, each over one [`context::CompileContext`]: media, vocabulary, quizzes, stories, courses.
+//! A step uses only the steps before it in this list.
 
 use carrel_model::content::ManifestContent;
 

@@ -20,7 +20,8 @@ pub(crate) struct Importer {
     detect: fn(&Source) -> Vec<Input>,
     /// Reads one input. `None`: the reasons are among the problems of the context.
     draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
-    /// True if an input is a whole folder: limits and names of all its files are checked, and no other importer looks inside.
+    /// True if an input is a whole folder: limits and names of all its files are checked, and no other importer looks
+    /// inside.
     owns_folder: bool,
 }
 
@@ -82,8 +83,8 @@ impl Package {
     }
 }
 
-/// Opens a path and lists its packages in the order of their names. The path may be a package, a zip, a folder of packages (at any
-/// depth), or a Global Storybooks folder (`text/ images/ audio/`).
+/// Opens a path and lists its packages in the order of their names. The path may be a package, a zip, a folder of
+/// packages (at any depth), or a Global Storybooks folder (`text/ images/ audio/`).
 pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
     // The file that marks a package stands for its folder.
     let is_mark =

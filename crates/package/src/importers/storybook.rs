@@ -1,5 +1,6 @@
-//! Texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`, `images/NNNN/kk.jpg`,
-//! `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page, the last section of the text holds the credits.
+//! Texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`,
+//! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page, the last section of the text holds the
+//! credits.
 //!
 //! Not here: Carrel's own stories (`story`).
 
@@ -303,8 +304,9 @@ fn recordings(lang: &str) -> Vec<&str> {
     }
 }
 
-/// Level 1 to 5 by the mean number of words on a page, after the levels of the African Storybook Project (up to 10, 25, 50, 75 words). All
-/// translations of a story have the level of its English text if there is one: words are counted alike, whatever the script.
+/// Level 1 to 5 by the mean number of words on a page, after the levels of the African Storybook Project (up to 10, 25,
+/// 50, 75 words). All translations of a story have the level of its English text if there is one: words are counted
+/// alike, whatever the script.
 fn level(context: &CompileContext<'_>, book: &Storybook, own: &Parts) -> u8 {
     let prefix = format!("text/{}/en__{}_", book.number, book.number);
     let english = context

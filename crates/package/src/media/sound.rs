@@ -75,8 +75,8 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
 /// Bars of a drawn recording.
 const PEAKS: usize = 160;
 
-/// The loudest moment in each of `PEAKS` equal stretches, 0 to 255 with the loudest of all at 255. Empty if it cannot be decoded: such a
-/// recording is drawn as a plain line.
+/// The loudest moment in each of `PEAKS` equal stretches, 0 to 255 with the loudest of all at 255. Empty if it cannot
+/// be decoded: such a recording is drawn as a plain line.
 pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
     decode_peaks(disk, duration_ms).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Unpacks a zip that nobody vouches for.
 //!
-//! First the table of contents is read and every name judged; only then bytes come out, and the limits hold while they do. A bomb
-//! is refused at the limit, not after it went off. Not here: folders, and what the files mean.
+//! First the table of contents is read and every name judged; only then bytes come out, and the limits hold while they
+//! do. A bomb is refused at the limit, not after it went off. Not here: folders, and what the files mean.
 
 use std::{
     collections::BTreeMap,
@@ -278,8 +278,8 @@ enum Contents {
     TooMany(u64),
 }
 
-/// The raw names of the central directory, duplicates included (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip with more entries
-/// than allowed is refused before its table is read into memory.
+/// The raw names of the central directory, duplicates included (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip with more
+/// entries than allowed is refused before its table is read into memory.
 fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents> {
     let io = |e: io::Error| Contents::Broken(e.to_string());
     let length = file.seek(SeekFrom::End(0)).map_err(io)?;

@@ -179,7 +179,8 @@ fn is_footnote(id: &str) -> bool {
 
 /// HTML that may be shown.
 pub(crate) fn clean(html: &str) -> String {
-    // Column alignment comes as an inline style, which the reader's content security policy blocks. Text cannot hold a bare '<'.
+    // Column alignment comes as an inline style, which the reader's content security policy blocks. Text cannot hold a
+    // bare '<'.
     let mut html = Cow::Borrowed(html);
     for cell in ["th", "td"] {
         for side in ["left", "center", "right"] {
@@ -199,7 +200,8 @@ const MAX_ELEMENTS: usize = 40_000;
 /// Bytes of one block; the reader refuses more than 8,000,000 characters.
 const MAX_BYTES: usize = 7_500_000;
 
-/// Bytes that the serialiser looks at: in a text between tags it reads up to the next tag for each `&` and each Latin-1 character.
+/// Bytes that the serialiser looks at: in a text between tags it reads up to the next tag for each `&` and each Latin-1
+/// character.
 const MAX_LOOKED_AT: usize = 1_000_000_000;
 
 /// Refuses HTML that takes a browser too long to lay out. Reads it once, before any parser does.

@@ -1,7 +1,7 @@
 //! LaTeX to MathML.
 //!
-//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) that the reader's style sheet aligns; inline styles would be
-//! blocked by its content security policy, so colours become MathML attributes and the rest is left out.
+//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) that the reader's style sheet aligns; inline styles
+//! would be blocked by its content security policy, so colours become MathML attributes and the rest is left out.
 
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
 

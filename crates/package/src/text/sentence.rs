@@ -1,6 +1,7 @@
 //! Paragraphs of a story to sentences, with the words that open a card.
 //!
-//! Sentences end where Unicode says so (UAX #29); a forced line break (`\` at a line's end) never ends one. Not here: pages, times.
+//! Sentences end where Unicode says so (UAX #29); a forced line break (`\` at a line's end) never ends one. Not here:
+//! pages, times.
 
 use carrel_model::{
     Slug,
@@ -110,8 +111,9 @@ impl Paragraph {
     }
 }
 
-/// Bytes of closing quotation marks at the beginning of a sentence. French sets a space before them, and Unicode's rules then see them as
-/// the beginning of what follows. German opens with the same character, but a letter follows there.
+/// Bytes of closing quotation marks at the beginning of a sentence. French sets a space before them, and Unicode's
+/// rules then see them as the beginning of what follows. German opens with the same character, but a letter follows
+/// there.
 fn closing(rest: &str) -> usize {
     let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
     let length = rest.len() - marks.len();

@@ -1,5 +1,5 @@
-//! What a publication consists of: everything is derived from its signed manifest and the blobs that it names, so that it can be
-//! derived again by a later release.
+//! What a publication consists of: everything is derived from its signed manifest and the blobs that it names, so that
+//! it can be derived again by a later release.
 //!
 //! Not here: compiling packages (`import`), reading files of courses (`bundle_import`).
 
@@ -152,8 +152,8 @@ fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
     Ok(revision.saturating_add(1))
 }
 
-/// Names what this release derives from a manifest: the shape of its replies, the derivation of the search text and the release.
-/// Publications with another name are derived again.
+/// Names what this release derives from a manifest: the shape of its replies, the derivation of the search text and the
+/// release. Publications with another name are derived again.
 pub fn rendered_by() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let mut schemas = vec![
@@ -172,8 +172,8 @@ pub fn rendered_by() -> &'static str {
 }
 
 impl Store {
-    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was there already, in
-    /// this version and derived by this release.
+    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was
+    /// there already, in this version and derived by this release.
     pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
         let write = self.write("publish", move |tx| {
             let p = &publication;
@@ -191,8 +191,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was published or the
-    /// publication was taken out meanwhile.
+    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was
+    /// published or the publication was taken out meanwhile.
     pub async fn replace(
         &self,
         publication: Publication,
@@ -209,8 +209,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the quizzes by
-    /// which attempts are graded stay here. False if there is none.
+    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the
+    /// quizzes by which attempts are graded stay here. False if there is none.
     pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
         let write = self.write("unpublish", move |tx| {

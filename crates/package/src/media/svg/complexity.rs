@@ -1,4 +1,5 @@
-//! Limits of a drawing: what the XML parser has to join and compare, what a renderer has to draw, how slow a filter may be.
+//! Limits of a drawing: what the XML parser has to join and compare, what a renderer has to draw, how slow a filter may
+//! be.
 
 use std::collections::HashMap;
 
@@ -51,7 +52,8 @@ fn crowded_tag(text: &str) -> Option<usize> {
     None
 }
 
-/// Counts what a renderer draws: `use`, patterns, masks, markers and filters repeat parts of the drawing, and those repeat others.
+/// Counts what a renderer draws: `use`, patterns, masks, markers and filters repeat parts of the drawing, and those
+/// repeat others.
 struct Drawn<'a, 'i> {
     by_id: HashMap<&'a str, Node<'a, 'i>>,
     /// Elements drawn for a node; none while it is being counted.

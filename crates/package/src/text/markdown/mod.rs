@@ -1,7 +1,7 @@
 //! Markdown to blocks and to HTML.
 //!
-//! Not here: media (a media paragraph becomes a [`Piece::Media`] and the caller makes a block of it), files, what passes as HTML
-//! (`html`).
+//! Not here: media (a media paragraph becomes a [`Piece::Media`] and the caller makes a block of it), files, what
+//! passes as HTML (`html`).
 
 use std::{collections::BTreeSet, ops::Range};
 

@@ -218,7 +218,8 @@ fn lines_that_open_many_containers_are_found_before_the_parser_reads_them() {
 
 #[test]
 fn long_texts_of_one_kind_are_read_once() {
-    // Each of these took quadratic time in a parser of ours; they are large enough to fail by the clock of the test runner.
+    // Each of these took quadratic time in a parser of ours; they are large enough to fail by the clock of the test
+    // runner.
     let notes: String = (0..4_000)
         .map(|n| format!("x[^{n}]\n\n"))
         .chain((0..4_000).map(|n| format!("[^{n}]: y\n\n")))
