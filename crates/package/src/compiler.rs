@@ -38,15 +38,6 @@ pub struct Compiler {
     ids: HashMap<Slug, String>,
 }
 
-/// Compiles one package with defaults that suit most: see [`Compiler`] for many.
-pub fn compile(
-    package: &Package,
-    sink: &mut dyn BlobSink,
-    options: &Options,
-) -> Result<Compiled, Vec<Problem>> {
-    Compiler::new(options.clone()).compile(package, sink)
-}
-
 impl Compiler {
     pub fn new(options: Options) -> Self {
         Self { options, shared: Shared::default(), ids: HashMap::new() }

@@ -19,7 +19,7 @@ mod source;
 mod text;
 
 pub use compile::context::Options;
-pub use compiler::{Compiled, Compiler, compile};
+pub use compiler::{Compiled, Compiler};
 pub use importers::{Package, find};
 pub use problem::{Problem, Severity};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};

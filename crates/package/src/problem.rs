@@ -1,7 +1,7 @@
-//! What is wrong with a package: one line for each problem, with the place and the way out.
+//! Problems of a package: what is wrong, in which file and line, and what to do.
 //!
-//! Not here: deciding what is wrong. Every other room of this crate reports into [`Problems`] and goes on, so that an
-//! author sees the whole list at once.
+//! Not here: deciding what is wrong. The other modules report into [`Problems`] and go on, so that an author gets the
+//! whole list at once.
 
 use std::{
     cell::{Cell, RefCell},
@@ -54,7 +54,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// How many problems are kept. A package this broken has one cause.
+/// How many problems are kept.
 const MAX_PROBLEMS: usize = 2_000;
 /// Characters of one message: it may quote a whole file.
 const MAX_MESSAGE: usize = 1_000;
@@ -70,7 +70,7 @@ pub(crate) struct Problems {
     seen: RefCell<BTreeSet<(String, u32, &'static str, String)>>,
 }
 
-/// A place: a file of the package and a line.
+/// A file of the package and a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SourceLocation<'a> {
     pub file: &'a str,
@@ -113,7 +113,7 @@ impl Problems {
         if full && severity == Severity::Warning {
             return self.left_out.set(self.left_out.get() + 1);
         }
-        // A picture that is used twice is broken once.
+        // A picture that is used twice is reported once.
         let key = (at.file.to_owned(), at.line, code, message.clone());
         let mut seen = self.seen.borrow_mut();
         let fresh = !seen.contains(&key);
@@ -180,7 +180,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// One error on its own, for the doors that stop at the first (opening a zip).
+/// Makes one error, for callers that stop at the first.
 pub(crate) fn one(
     file: &str,
     code: &'static str,

@@ -48,7 +48,7 @@ pub(crate) struct CompiledQuiz {
     pub body: BlobHash,
 }
 
-/// Quizzes that are compiled already, and who has which id.
+/// Quizzes that are compiled already, and the file of each id.
 #[derive(Debug, Default)]
 pub(crate) struct Quizzes {
     pub by_path: HashMap<String, Option<CompiledQuiz>>,
@@ -64,7 +64,7 @@ pub(crate) struct CompileContext<'a> {
     pub shared: &'a mut Shared,
     pub options: &'a Options,
     pub stage: BTreeMap<BlobHash, Blob>,
-    /// How files are spelled, by their folded paths; made for the first link that leads nowhere.
+    /// How files are spelled, by their folded paths; made for the first link without a file.
     folded: OnceCell<HashMap<String, String>>,
     pub quizzes: Quizzes,
 }

@@ -119,7 +119,7 @@ fn question(
         }
         Some(_) => pairs(&fields, problems, &inline),
         None => {
-            // Whatever else is here is a matter for later: the kind decides what belongs.
+            // Without a kind it is unknown which of these belong here: none is reported.
             for key in ["choices", "blanks", "items", "pairs", "exact"] {
                 fields.node(key);
             }

@@ -1,6 +1,6 @@
 //! Vocabulary files (`carrel-vocabulary/1`).
 //!
-//! Not here: where words are used (`markdown`, `story`).
+//! Not here: where words are used (texts and stories).
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page, the last section of the text holds the
 //! credits.
 //!
-//! Not here: Carrel's own stories (`story`).
+//! Not here: Carrel's own stories (`course_format`).
 
 use carrel_model::{
     Slug,

@@ -1,6 +1,6 @@
 //! Pictures: decoded by content, turned upright, scaled to the widths that screens need, with a placeholder.
 //!
-//! Not here: SVG (`svg`), alt texts and captions (`media`), and which pictures a package has.
+//! Not here: SVG (`svg`), alt texts and captions (`compile::media_block`), and which pictures a package has.
 
 use std::io::Cursor;
 
@@ -19,7 +19,7 @@ use crate::sink::Blob;
 
 /// Widths in CSS pixels times density that readers ask for.
 const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
-const WIDEST: u32 = 1920;
+const MAX_WIDTH: u32 = 1920;
 /// Above this many pixels an author should know that only 1920 are shown.
 const MANY_PIXELS: u64 = 8_000_000;
 
@@ -101,7 +101,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
             "at most 1920 pixels of width are shown: a smaller file imports faster",
         ));
     }
-    let full = width.min(WIDEST);
+    let full = width.min(MAX_WIDTH);
     for target in WIDTHS.into_iter().filter(|w| *w < full).chain([full]) {
         let scaled = if target == width { None } else { Some(resized(&picture, target)?) };
         let shown = scaled.as_ref().unwrap_or(&picture);

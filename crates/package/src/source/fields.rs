@@ -242,7 +242,7 @@ impl<'a> Fields<'a> {
             }
         }
     }
-    /// Warns of fields that nobody asked for: a slip of the pen is not silently nothing.
+    /// Warns of unknown fields, since a misspelled name would otherwise have no effect.
     pub fn finish(self) {
         let asked = self.asked.into_inner();
         for entry in self.entries {

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest path, in bytes of UTF-8.
-pub(crate) const LONGEST: usize = 240;
+pub(crate) const MAX_PATH_BYTES: usize = 240;
 
 /// Why a path is refused: code, what is wrong, what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,10 +26,10 @@ fn refused<T>(code: &'static str, message: String, hint: &'static str) -> Result
 pub(crate) fn check(path: &str) -> Result<(), Refused> {
     const INSIDE: &str = "pack the folder itself, with paths relative to it and `/` between names";
     let shown: String = path.chars().take(120).collect();
-    if path.len() > LONGEST {
+    if path.len() > MAX_PATH_BYTES {
         return refused(
             "path-long",
-            format!("a path is longer than {LONGEST} bytes: {shown:?}"),
+            format!("a path is longer than {MAX_PATH_BYTES} bytes: {shown:?}"),
             "use shorter names",
         );
     }
@@ -97,7 +97,7 @@ pub(crate) fn folded(path: &str) -> String {
     path.nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// Files that systems leave behind and nobody means: hidden ones, `__MACOSX`, `Thumbs.db`, `desktop.ini`.
+/// True for files that operating systems leave behind: hidden ones, `__MACOSX`, `Thumbs.db`, `desktop.ini`.
 pub(crate) fn is_os_metadata(path: &str) -> bool {
     path.split('/').any(|n| (n.starts_with('.') && n != "." && n != "..") || n == "__MACOSX")
         || matches!(path.rsplit('/').next(), Some("Thumbs.db" | "desktop.ini"))

@@ -1,7 +1,7 @@
-//! Unpacks a zip that nobody vouches for.
+//! Unpacks an untrusted zip.
 //!
-//! First the table of contents is read and every name judged; only then bytes come out, and the limits hold while they
-//! do. A bomb is refused at the limit, not after it went off. Not here: folders, and what the files mean.
+//! First the central directory is read and every name checked. The limits on sizes are checked while the entries are
+//! unpacked, so that a zip bomb is refused at the limit. Not here: folders, and what the files mean.
 
 use std::{
     collections::BTreeMap,
@@ -143,7 +143,7 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
     Some((files, folder))
 }
 
-/// Judges every entry by what the table of contents says of it: number in the archive and name of those to unpack.
+/// Checks the central directory. Returns number in the archive and name of the entries to unpack.
 fn plan(
     archive: &mut ::zip::ZipArchive<File>,
     limits: &Limits,
@@ -241,7 +241,7 @@ enum Stop {
     Io(io::Error),
 }
 
-/// Copies one entry out and counts: what a header declares is not believed.
+/// Unpacks one entry and counts its bytes: the size that a header declares may be wrong.
 fn pour(
     from: &mut dyn Read,
     disk: &Path,

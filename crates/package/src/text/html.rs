@@ -1,6 +1,6 @@
-//! The one gate for HTML: what passes here may be shown to a learner.
+//! Sanitises HTML. Every HTML text of a manifest goes through [`clean`].
 //!
-//! Not here: Markdown. Everything that ends in a manifest as HTML goes through [`clean`], whoever made it.
+//! Not here: Markdown.
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
@@ -204,7 +204,7 @@ const MAX_BYTES: usize = 7_500_000;
 /// character.
 const MAX_LOOKED_AT: usize = 1_000_000_000;
 
-/// Refuses HTML that takes a browser too long to lay out. Reads it once, before any parser does.
+/// Refuses HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
 pub(crate) fn check_size(html: &str) -> Result<(), String> {
     if html.len() > MAX_BYTES {
         return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));

@@ -82,7 +82,7 @@ fn check_source(tex: &str) -> Result<(), String> {
 }
 
 fn mathml_of(tex: &str, display: bool) -> Result<String, String> {
-    // A formula that trips the parser's own assertions is an author's problem, not the end of an import.
+    // A formula on which the parser panics is reported to the author and does not end the import.
     std::panic::catch_unwind(|| render(tex, display))
         .unwrap_or_else(|_| Err("the formula cannot be read".to_owned()))
 }

@@ -66,7 +66,7 @@ const ELEMENTS: &[&str] = &[
     "set",
 ];
 
-/// Elements of no use to a reader that editors leave behind: dropped without a word.
+/// Elements that drawing programs write for themselves: removed without a warning.
 const SILENT: &[&str] = &["metadata", "namedview", "RDF", "perspective", "path-effect"];
 
 /// Line and name of each part that was left out.
