@@ -138,7 +138,7 @@ fn resized(picture: &DynamicImage, width: u32) -> Result<DynamicImage, Fault> {
 }
 
 fn resized_to(picture: &DynamicImage, width: u32, height: u32) -> Result<DynamicImage, Fault> {
-    carrel_scale::scale(picture, (width, height), false).map_err(|e| {
+    carrel_imaging::resize(picture, (width, height), false).map_err(|e| {
         fault("image-broken", format!("the picture cannot be scaled: {e}"), "export it again")
     })
 }
