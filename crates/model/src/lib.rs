@@ -13,6 +13,7 @@ pub mod hash;
 pub mod hlc;
 pub mod id;
 pub mod lattice;
+pub mod search_text;
 pub mod strict;
 pub mod wire;
 

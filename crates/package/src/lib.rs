@@ -1,43 +1,27 @@
-//! Course packages: what a teacher writes in a folder, compiled to a manifest and blobs (docs/PACKAGE.md).
+//! Compiles course packages, i.e. folders that teachers write, to manifests and blobs (docs/PACKAGE.md).
 //!
-//! The way through the house: [`find`] lists the packages of a path, [`Compiler::compile`] checks one, reports every [`Problem`] with
-//! file and line or fills a [`BlobSink`], and [`sign`] seals the manifest.
+//! Flow: [`find`] opens a path and asks each importer (`importers`) for the packages that it recognises;
+//! [`Compiler::compile`] checks one package, reports every [`Problem`] with file and line or fills a [`BlobSink`]. The
+//! server signs the manifest. Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`,
+//! `draft`, `compile`, `importers`, `compiler`.
 //!
-//! Not here: databases and HTTP (the server imports), and anything a learner's device runs (`carrel-model` verifies manifests).
+//! Not here: databases and HTTP (the server imports), search text (`carrel_model::search_text`), and anything that a
+//! learner's device runs (`carrel-model` verifies manifests).
 
-mod build;
-mod course;
-mod fields;
-mod find;
-mod head;
-mod html;
-mod json;
-mod markdown;
-mod maths;
+mod compile;
+mod compiler;
+mod draft;
+mod importers;
 mod media;
-mod mp4;
-mod paths;
-mod picture;
 mod problem;
-mod quiz;
-mod sentence;
-mod sign;
 mod sink;
-mod sound;
 mod source;
-mod story;
-mod storybook;
-mod svg;
-mod unzip;
-mod vocabulary;
-mod vtt;
-mod webm;
+mod text;
 
-pub use build::{Compiled, Compiler, Options, SearchDoc, compile};
-pub use ed25519_dalek::SigningKey;
-pub use find::{Package, find};
+pub use compile::context::Options;
+pub use compiler::{Compiled, Compiler};
+pub use importers::{Package, find};
 pub use problem::{Problem, Severity};
-pub use sign::sign;
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
 pub use source::Limits;
 

@@ -1,7 +1,7 @@
-//! What is wrong with a package: one line for each problem, with the place and the way out.
+//! Problems of a package: what is wrong, in which file and line, and what to do.
 //!
-//! Not here: deciding what is wrong. Every other room of this crate reports into [`Problems`] and goes on, so that an author sees
-//! the whole list at once.
+//! Not here: deciding what is wrong. The other modules report into [`Problems`] and go on, so that an author gets the
+//! whole list at once.
 
 use std::{
     cell::{Cell, RefCell},
@@ -54,8 +54,8 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// How many problems are kept. A package this broken has one cause.
-const MOST: usize = 2_000;
+/// How many problems are kept.
+const MAX_PROBLEMS: usize = 2_000;
 /// Characters of one message: it may quote a whole file.
 const MAX_MESSAGE: usize = 1_000;
 
@@ -70,9 +70,9 @@ pub(crate) struct Problems {
     seen: RefCell<BTreeSet<(String, u32, &'static str, String)>>,
 }
 
-/// A place: a file of the package and a line.
+/// A file of the package and a line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SourceLocation<'a> {
     pub file: &'a str,
     pub line: u32,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Place<'a> {
 impl Problems {
     pub fn error(
         &self,
-        at: Place<'_>,
+        at: SourceLocation<'_>,
         code: &'static str,
         message: impl Into<String>,
         hint: impl Into<String>,
@@ -89,7 +89,7 @@ impl Problems {
     }
     pub fn warn(
         &self,
-        at: Place<'_>,
+        at: SourceLocation<'_>,
         code: &'static str,
         message: impl Into<String>,
         hint: impl Into<String>,
@@ -98,7 +98,7 @@ impl Problems {
     }
     fn push(
         &self,
-        at: Place<'_>,
+        at: SourceLocation<'_>,
         severity: Severity,
         code: &'static str,
         message: String,
@@ -109,11 +109,11 @@ impl Problems {
         }
         let (message, hint) = (shortened(message), shortened(hint));
         let mut list = self.list.borrow_mut();
-        let full = list.len() >= MOST;
+        let full = list.len() >= MAX_PROBLEMS;
         if full && severity == Severity::Warning {
             return self.left_out.set(self.left_out.get() + 1);
         }
-        // A picture that is used twice is broken once.
+        // A picture that is used twice is reported once.
         let key = (at.file.to_owned(), at.line, code, message.clone());
         let mut seen = self.seen.borrow_mut();
         let fresh = !seen.contains(&key);
@@ -138,7 +138,7 @@ impl Problems {
         }
     }
     pub fn add(&self, problem: Problem) {
-        let at = Place { file: &problem.file, line: problem.line };
+        let at = SourceLocation { file: &problem.file, line: problem.line };
         self.push(
             at,
             problem.severity,
@@ -180,7 +180,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// One error on its own, for the doors that stop at the first (opening a zip).
+/// Makes one error, for callers that stop at the first.
 pub(crate) fn one(
     file: &str,
     code: &'static str,
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn an_error_counts_however_many_warnings_came_before() {
-        let at = |line| Place { file: "a.md", line };
+        let at = |line| SourceLocation { file: "a.md", line };
         let problems = Problems::default();
         for line in 0..5_000 {
             problems.warn(at(line), "html-removed", "<div> was removed", "");
@@ -215,7 +215,7 @@ mod tests {
         assert!(problems.has_errors());
         let list = problems.into_sorted();
         assert_eq!(list.iter().filter(|p| p.is_error()).count(), 3);
-        assert_eq!(list.len(), MOST + 1);
+        assert_eq!(list.len(), MAX_PROBLEMS + 1);
         assert_eq!(list.last().unwrap().message, "3003 more problems are not listed");
     }
 
@@ -223,17 +223,22 @@ mod tests {
     fn errors_beyond_the_cap_are_counted_and_memory_is_bounded() {
         let problems = Problems::default();
         for line in 0..10_000 {
-            let at = Place { file: "a.md", line };
+            let at = SourceLocation { file: "a.md", line };
             problems.error(at, "word-unknown", "x".repeat(100_000), "");
         }
         assert!(problems.has_errors());
         let list = problems.into_sorted();
-        assert_eq!(list.len(), MOST + 1);
+        assert_eq!(list.len(), MAX_PROBLEMS + 1);
         assert!(list.iter().all(|p| p.message.len() <= MAX_MESSAGE + 3));
         assert_eq!(list.last().unwrap().message, "8000 more problems are not listed");
         let same = Problems::default();
         for _ in 0..10 {
-            same.error(Place { file: "a.png", line: 1 }, "image-broken", "it is cut off", "");
+            same.error(
+                SourceLocation { file: "a.png", line: 1 },
+                "image-broken",
+                "it is cut off",
+                "",
+            );
         }
         assert_eq!((same.has_errors(), same.into_sorted().len()), (true, 1));
     }

@@ -1,5 +1,5 @@
-//! Where compiled bytes go. The compiler stages everything first and empties the stage into a [`BlobSink`] only if the package has
-//! no error.
+//! Where compiled bytes go. The compiler stages everything first and empties the stage into a [`BlobSink`] only if the
+//! package has no error.
 //!
 //! Not here: databases, manifests, uploads (the server's sink).
 

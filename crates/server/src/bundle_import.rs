@@ -1,6 +1,8 @@
-//! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their rows.
+//! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their
+//! rows.
 //!
-//! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network (`http::sync`).
+//! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network
+//! (`http::sync`).
 
 use std::{
     fs::{self, File},
@@ -58,8 +60,8 @@ fn begins_like_one(path: &Path) -> bool {
     read.is_ok() && start == MAGIC
 }
 
-/// Puts the courses of a file into the catalogue, under this server's key. `accept`: fingerprints of other libraries' keys that the
-/// administrator trusts with what their pages show. `data` none: the file is only checked.
+/// Puts the courses of a file into the catalogue, under this server's key. `accept`: fingerprints of other libraries'
+/// keys that the administrator trusts with what their pages show. `data` none: the file is only checked.
 pub(crate) async fn import(
     data: Option<&DataDir>,
     path: &Path,
@@ -152,7 +154,8 @@ impl From<std::io::Error> for Stopped {
     }
 }
 
-/// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all the same.
+/// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all
+/// the same.
 fn take_blobs(
     path: &Path,
     bundle: &CourseBundle,
@@ -194,14 +197,15 @@ pub struct Accepted {
 pub struct Acceptance<'a> {
     /// Take it from a device that never told this server its key.
     pub trust_device: bool,
-    /// The login of the account that gets the work of an account that is not known here. The administrator vouches for it.
+    /// The login of the account that gets the work of an account that is not known here. The administrator vouches for
+    /// it.
     pub login: Option<&'a str>,
 }
 
 /// Joins the rows of a work file, as if the learner had pushed them. Taking the same file again changes nothing.
 ///
-/// The account of the file must be known here, or the file must carry its certificate (then it is created again), or `login` names the
-/// account that gets the work.
+/// The account of the file must be known here, or the file must carry its certificate (then it is created again), or
+/// `login` names the account that gets the work.
 pub async fn accept_work(
     data: &DataDir,
     path: &Path,

@@ -1,4 +1,5 @@
-//! From packages to the catalogue: compile, sign, publish. Each package whole or not at all; an invalid one never blocks the others.
+//! From packages to the catalogue: compile, sign, publish. Each package whole or not at all; an invalid one never
+//! blocks the others.
 //!
 //! Not here: what is right or wrong in a package (`carrel-package`).
 

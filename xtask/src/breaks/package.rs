@@ -5,22 +5,36 @@ use super::Fault;
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a zip bomb that lies about its sizes is unpacked",
-        file: "crates/package/src/unzip.rs",
+        file: "crates/package/src/source/zip.rs",
         good: "if size > limits.ratio_from && size / limits.ratio > packed {",
         bad: "if size > limits.ratio_from && size / limits.ratio > packed && false {",
         tests: &["-p", "carrel-package"],
     },
     Fault {
         name: "any style in an SVG is plain",
-        file: "crates/package/src/svg.rs",
+        file: "crates/package/src/media/svg/cleaner.rs",
         good: "fn is_plain_css(value: &str) -> bool {",
         bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
         tests: &["-p", "carrel-package"],
     },
+    Fault {
+        name: "the search index has a story of a course under the story's own id",
+        file: "crates/model/src/search_text.rs",
+        good: "                entries.push(story_entry(ItemId::within(&meta.id, &s.id), body));",
+        bad: "                entries.push(story_entry(s.id.clone().into(), body));",
+        tests: api!("a_hit_in_a_story_of_a_course_names_the_course_and_opens"),
+    },
+    Fault {
+        name: "every tag ends a word of the search index",
+        file: "crates/model/src/search_text.rs",
+        good: "            if !name.is_some_and(|name| INLINE_TAGS.contains(&name)) {",
+        bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
+        tests: unit!("carrel-model", "html_and_blocks_become_words"),
+    },
     // One or more for each fault of the review (docs/TESTING.md has the table).
     Fault {
         name: "a formula is nested without a limit",
-        file: "crates/package/src/maths.rs",
+        file: "crates/package/src/text/maths.rs",
         good: "        if depth > MAX_GROUPS {",
         bad: "        if depth > MAX_GROUPS * 1_000 {",
         tests: unit!(
@@ -30,7 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "commands of a formula hold each other without a limit",
-        file: "crates/package/src/maths.rs",
+        file: "crates/package/src/text/maths.rs",
         good: "        if row > MAX_COMMANDS {",
         bad: "        if row > MAX_COMMANDS * 1_000 {",
         tests: unit!(
@@ -40,7 +54,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a formula may define commands",
-        file: "crates/package/src/maths.rs",
+        file: "crates/package/src/text/maths.rs",
         good: "                if DEFINITIONS.contains(&name) {",
         bad: "                if DEFINITIONS.contains(&name) && name == \"gdef\" {",
         tests: unit!(
@@ -50,14 +64,14 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a text is nested without a limit",
-        file: "crates/package/src/markdown.rs",
+        file: "crates/package/src/text/markdown/mod.rs",
         good: "        if depth > MAX_NESTING {",
         bad: "        if depth > MAX_NESTING * 1_000 {",
         tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
     },
     Fault {
         name: "a line opens quotes without a limit",
-        file: "crates/package/src/markdown.rs",
+        file: "crates/package/src/text/markdown/mod.rs",
         good: "        if markers > MAX_NESTING && !rule {",
         bad: "        if markers > MAX_NESTING * 1_000_000 && !rule {",
         tests: unit!(
@@ -67,42 +81,42 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "HTML of a text is nested without a limit",
-        file: "crates/package/src/html.rs",
+        file: "crates/package/src/text/html.rs",
         good: "        if depth > MAX_DEPTH {",
         bad: "        if depth > MAX_DEPTH * 1_000 {",
         tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
     },
     Fault {
         name: "a text has elements without a limit",
-        file: "crates/package/src/html.rs",
+        file: "crates/package/src/text/html.rs",
         good: "        if elements > MAX_ELEMENTS {",
         bad: "        if elements > MAX_ELEMENTS * 1_000 {",
         tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
     },
     Fault {
         name: "a paragraph has special characters without a limit",
-        file: "crates/package/src/html.rs",
+        file: "crates/package/src/text/html.rs",
         good: "    if looked_at > MAX_LOOKED_AT {",
         bad: "    if looked_at == usize::MAX {",
         tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
     },
     Fault {
         name: "a drawing repeats its parts without a limit",
-        file: "crates/package/src/svg.rs",
+        file: "crates/package/src/media/svg/complexity.rs",
         good: "    if total > MAX_DRAWN {",
         bad: "    if total == 0 {",
         tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
     },
     Fault {
         name: "a part of a drawing repeats itself",
-        file: "crates/package/src/svg.rs",
+        file: "crates/package/src/media/svg/complexity.rs",
         good: "            Some(None) => return Err((node, \"a part of the drawing repeats itself\".to_owned())),",
         bad: "            Some(None) => return Ok(1),",
         tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
     },
     Fault {
         name: "an element of a drawing has attributes without a limit",
-        file: "crates/package/src/svg.rs",
+        file: "crates/package/src/media/svg/complexity.rs",
         good: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES",
         bad: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES * 1_000",
         tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
@@ -123,21 +137,21 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "footnotes lose their ids",
-        file: "crates/package/src/html.rs",
+        file: "crates/package/src/text/html.rs",
         good: "                (\"a\" | \"li\", \"id\") => is_footnote(value),",
         bad: "                (\"a\" | \"li\", \"id\") => is_footnote(value) && false,",
         tests: unit!("carrel-package", "what_the_compiler_writes_passes"),
     },
     Fault {
         name: "tasks of a list lose their boxes",
-        file: "crates/package/src/html.rs",
+        file: "crates/package/src/text/html.rs",
         good: "        .add_tag_attribute_values(\"input\", \"type\", &[\"checkbox\"])",
         bad: "        .add_tag_attribute_values(\"input\", \"type\", &[\"radio\"])",
         tests: unit!("carrel-package", "tables_tasks_footnotes_and_links"),
     },
     Fault {
         name: "a drawing fetches by a function other than url()",
-        file: "crates/package/src/svg.rs",
+        file: "crates/package/src/media/svg/cleaner.rs",
         good: "    if running.iter().chain(&fetching).any(|w| squeezed.contains(w)) {",
         bad: "    if running.iter().chain(&fetching[..0]).any(|w| squeezed.contains(w)) {",
         tests: unit!("carrel-package", "hostile_parts_go_with_their_line"),

@@ -35,7 +35,8 @@ pub fn scaled(
     if (picture.width(), picture.height()) == (width, height) {
         return Ok(picture.clone());
     }
-    carrel_scale::scale(picture, (width, height), crop).map_err(|e| Refusal::Broken(e.to_string()))
+    carrel_imaging::resize(picture, (width, height), crop)
+        .map_err(|e| Refusal::Broken(e.to_string()))
 }
 
 /// In the middle of an empty canvas.

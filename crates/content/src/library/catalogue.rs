@@ -3,7 +3,7 @@
 use carrel_http_cache::Route;
 use carrel_model::{
     content::Difficulty,
-    wire::{CourseSummary, Page, StorySummary},
+    wire::{CourseSummary, ListPage, StorySummary},
 };
 use carrel_net::Error as Net;
 use carrel_sqlite::Change;
@@ -121,7 +121,7 @@ impl Library {
                 return Err(Net::Offline("the list could not be requested".into()).into());
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);
-            let head: Page<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
+            let head: ListPage<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
                 .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
             digest.update(&cached.body);
             bodies.push(cached.body);
@@ -151,7 +151,7 @@ impl Library {
                 tx.execute("DELETE FROM listed WHERE kind = ?1", [kind.as_str()])?;
                 let mut position = 0;
                 for body in &bodies {
-                    let page: Page<Box<serde_json::value::RawValue>> = serde_json::from_slice(body)?;
+                    let page: ListPage<Box<serde_json::value::RawValue>> = serde_json::from_slice(body)?;
                     for item in page.items {
                         // One entry that this version cannot read does not hide the others.
                         if serde_json::from_str::<Card>(item.get()).is_err() {

@@ -18,13 +18,13 @@ use carrel_http_cache::{ByteLru, Cache, Flights, Judge, Origin, Rejection, Route
 use carrel_model::{
     BlobHash, Slug,
     content::{Manifest, SignedManifest},
-    wire::Page,
+    wire::ListPage,
 };
 use carrel_net::{Error as Net, Http};
 use carrel_sqlite::{Changes, db::Db};
 use carrel_system::{Clock, IdGen};
 pub use catalogue::{Filter, Listing};
-pub use pages::{FoundSection, plain_text};
+pub use pages::FoundSection;
 use rusqlite::OptionalExtension;
 pub use search::{Hit, HitKind};
 use serde::de::DeserializeOwned;
@@ -420,7 +420,7 @@ fn judge(content: Db<Error>, base_url: String) -> Judge {
             let pinned = pinned_key(&content, &base_url)?;
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         } else if is(Kind::Course.path()) || is(Kind::Story.path()) {
-            serde_json::from_slice::<Page<serde::de::IgnoredAny>>(body)
+            serde_json::from_slice::<ListPage<serde::de::IgnoredAny>>(body)
                 .map_err(|e| Net::BadReply { url: path.to_owned(), problem: e.to_string() })?;
         }
         Ok(())

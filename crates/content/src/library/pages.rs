@@ -1,13 +1,10 @@
-//! Finding a section in its course, and the plain text of what is read.
+//! Finds sections and stories in the manifest of their course.
 
 use std::sync::Arc;
 
 use carrel_model::{
     ItemId, Slug,
-    content::{
-        Block, CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionBody,
-        SectionOutline, Story,
-    },
+    content::{CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionOutline, Story},
 };
 
 use crate::{
@@ -110,75 +107,5 @@ impl Library {
             stale: manifest.stale,
             offline: manifest.offline,
         })
-    }
-}
-
-/// The words of a section, for search: tags removed, entities resolved.
-pub fn plain_text(body: &SectionBody) -> String {
-    let mut text = String::new();
-    for block in &body.blocks {
-        match block {
-            Block::RichText { html } => push_html(&mut text, html),
-            Block::Math { tex, .. } => text.push_str(tex),
-            Block::Image { image } => {
-                text.push_str(&image.alt);
-                text.push(' ');
-                push_html(&mut text, &image.caption);
-            }
-            Block::Audio { audio } => {
-                text.push_str(&audio.title);
-                push_html(&mut text, &audio.transcript);
-            }
-            Block::Video { video } => {
-                text.push_str(&video.title);
-                push_html(&mut text, &video.transcript);
-            }
-            Block::Code { text: code, .. } => text.push_str(code),
-            Block::Quiz { title, .. } | Block::Story { title, .. } => text.push_str(title),
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn push_html(out: &mut String, html: &str) {
-    let mut rest = html;
-    while let Some(c) = rest.chars().next() {
-        if c == '<' {
-            out.push(' ');
-            rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
-        } else if let Some((entity, after)) =
-            rest.strip_prefix('&').and_then(|r| r.split_once(';')).filter(|(e, _)| e.len() <= 8)
-        {
-            out.push_str(match entity {
-                "amp" => "&",
-                "lt" => "<",
-                "gt" => ">",
-                "quot" => "\"",
-                "#39" | "apos" => "'",
-                _ => " ",
-            });
-            rest = after;
-        } else {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn html_becomes_words() {
-        let html = "<p>Water &amp; <em>stone</em> &lt; 3 & more</p><p>next";
-        let body = SectionBody {
-            lang: "en".into(),
-            dir: Default::default(),
-            blocks: vec![Block::RichText { html: html.into() }],
-        };
-        let words: Vec<_> = plain_text(&body).split_whitespace().map(str::to_owned).collect();
-        assert_eq!(words.join(" "), "Water & stone < 3 & more next");
     }
 }

@@ -1,15 +1,18 @@
 //! Search as one types, offline too: the catalogue as far as it is known, and the text of all that is on this device.
 
 use carrel_model::{
-    ItemId, Slug,
+    BlobHash, ItemId, Slug,
     content::{ManifestContent, SectionBody, Story},
+    search_text::{BodyReader, search_text},
+    wire::SearchKind,
 };
 use rusqlite::params;
+use serde::de::DeserializeOwned;
 
 use crate::{
-    Result,
+    Error, Result,
     kind::Kind,
-    library::{Library, OpenManifest, plain_text},
+    library::{Library, OpenManifest},
 };
 
 const MOST: usize = 50;
@@ -118,65 +121,30 @@ impl Library {
 
     /// Puts the text of a downloaded course or story into the index, in place of what was there.
     pub fn index(&self, manifest: &OpenManifest) -> Result<()> {
-        let mut pages: Vec<(ItemId, &'static str, String, String, String)> = Vec::new();
         let root = manifest.manifest.id();
-        let story_text = |hash| -> Result<Option<(String, String)>> {
-            let Some(bytes) = self.inner.blobs.get(hash)? else { return Ok(None) };
-            let Ok(story) = serde_json::from_slice::<Story>(&bytes) else { return Ok(None) };
-            let text = story
-                .pages
-                .iter()
-                .flat_map(|p| &p.sentences)
-                .map(|s| s.text.as_str())
-                .collect::<Vec<_>>()
-                .join(" ");
-            Ok(Some((story.title, text)))
+        let course_title = match &manifest.manifest.content {
+            ManifestContent::Course { meta, .. } => meta.title.as_str(),
+            ManifestContent::Story { .. } => "",
         };
-        match &manifest.manifest.content {
-            ManifestContent::Course { meta, outline } => {
-                for lesson in &outline.lessons {
-                    for section in &lesson.sections {
-                        let Some(bytes) = self.inner.blobs.get(section.body)? else { continue };
-                        let Ok(body) = serde_json::from_slice::<SectionBody>(&bytes) else {
-                            continue;
-                        };
-                        let item = ItemId::section(root, &lesson.id, &section.id);
-                        pages.push((
-                            item,
-                            "section",
-                            section.title.clone(),
-                            meta.title.clone(),
-                            plain_text(&body),
-                        ));
-                    }
-                }
-                for story in &outline.stories {
-                    if let Some((title, text)) = story_text(story.body)? {
-                        pages.push((
-                            ItemId::within(root, &story.id),
-                            "story",
-                            title,
-                            meta.title.clone(),
-                            text,
-                        ));
-                    }
-                }
-            }
-            ManifestContent::Story { body, .. } => {
-                if let Some((title, text)) = story_text(*body)? {
-                    pages.push((ItemId::from(root.clone()), "story", title, String::new(), text));
-                }
-            }
-        }
+        let entries = search_text(&manifest.manifest, &mut LocalBodies(self))?;
+        let pages: Vec<_> = entries
+            .into_iter()
+            .filter_map(|entry| match entry.kind {
+                SearchKind::Section => Some((entry, "section")),
+                SearchKind::StoryText => Some((entry, "story")),
+                // Titles and descriptions are searched in the catalogue.
+                SearchKind::Course | SearchKind::Story => None,
+            })
+            .collect();
         self.inner.content.with(|conn| {
             let tx = conn.transaction()?;
             tx.execute("DELETE FROM page_text WHERE account = ?1 AND root = ?2", params![self.inner.account, root.as_str()])?;
-            for (item, kind, title, course_title, body) in &pages {
+            for (entry, kind) in &pages {
                 tx.prepare_cached(
                     "INSERT OR REPLACE INTO page_text (account, root, item, kind, title, course_title, body)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![self.inner.account, root.as_str(), item.as_str(), kind, title, course_title, body])?;
+                .execute(params![self.inner.account, root.as_str(), entry.item.as_str(), kind, entry.title, course_title, entry.text])?;
             }
             tx.commit()?;
             Ok(())
@@ -213,5 +181,25 @@ impl Library {
             )?;
             Ok(())
         })
+    }
+}
+
+/// Bodies that are on this device and can be read; the others are left out of the index.
+struct LocalBodies<'a>(&'a Library);
+
+impl LocalBodies<'_> {
+    fn read<T: DeserializeOwned>(&self, hash: BlobHash) -> Result<Option<T>> {
+        let bytes = self.0.inner.blobs.get(hash)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+}
+
+impl BodyReader for LocalBodies<'_> {
+    type Error = Error;
+    fn section(&mut self, hash: BlobHash) -> Result<Option<SectionBody>> {
+        self.read(hash)
+    }
+    fn story(&mut self, hash: BlobHash) -> Result<Option<Story>> {
+        self.read(hash)
     }
 }

@@ -1,6 +1,7 @@
 //! The signed list of everything that a course or story needs. A mirror or a USB stick needs no trust: the signature covers the
 //! manifest, the manifest names each blob's hash.
 
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -121,19 +122,7 @@ impl SignedManifest {
 
 /// Exactly `2 * N` lower-case hex digits.
 fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// Why a signed manifest is not believed.
@@ -147,4 +136,107 @@ pub enum SignatureError {
     Mismatch,
     #[error("the manifest is not one this version reads: {0}")]
     Unreadable(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{Cover, Dir};
+    use ed25519_dalek::{Signer, SigningKey};
+
+    fn sign(manifest: &Manifest, key: &SigningKey) -> SignedManifest {
+        resign(manifest.to_canonical(), key)
+    }
+    fn resign(manifest: String, key: &SigningKey) -> SignedManifest {
+        SignedManifest {
+            key: HEXLOWER.encode(key.verifying_key().as_bytes()),
+            signature: HEXLOWER.encode(&key.sign(manifest.as_bytes()).to_bytes()),
+            manifest,
+        }
+    }
+
+    fn manifest() -> Manifest {
+        let blob = |n: u8| ManifestBlob {
+            hash: BlobHash([n; 32]),
+            size: 1,
+            media_type: "text/plain".into(),
+        };
+        let meta = StoryMeta {
+            id: Slug::new("s").unwrap(),
+            title: "Ä".into(),
+            description: String::new(),
+            lang: "en".into(),
+            dir: Dir::Ltr,
+            level: 1,
+            category: String::new(),
+            tags: Vec::new(),
+            authors: Vec::new(),
+            license: "CC0-1.0".into(),
+            credits: String::new(),
+            cover: Cover::from_title("Ä"),
+            page_count: 1,
+            narrated: false,
+            total_bytes: 2,
+        };
+        Manifest {
+            format: FORMAT.into(),
+            content: ManifestContent::Story { meta, body: BlobHash([1; 32]) },
+            blobs: vec![blob(1), blob(2)],
+        }
+    }
+
+    #[test]
+    fn a_signed_manifest_is_believed_and_a_changed_one_is_not() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let signed = sign(&manifest(), &key);
+        assert_eq!(signed.verify(None), Ok(manifest()));
+        assert_eq!(signed.verify(Some(&signed.key)), Ok(manifest()));
+        assert_eq!(sign(&manifest(), &key), signed);
+
+        let other = sign(&manifest(), &SigningKey::from_bytes(&[8; 32]));
+        assert_eq!(other.verify(Some(&signed.key)), Err(SignatureError::WrongKey));
+        let edited = SignedManifest {
+            manifest: signed.manifest.replace("\"level\":1", "\"level\":2"),
+            ..signed.clone()
+        };
+        assert_ne!(edited.manifest, signed.manifest);
+        assert_eq!(edited.verify(None), Err(SignatureError::Mismatch));
+        let swapped = SignedManifest { key: other.key.clone(), ..signed.clone() };
+        assert_eq!(swapped.verify(None), Err(SignatureError::Mismatch));
+        for (key, signature) in [
+            ("", signed.signature.as_str()),
+            (signed.key.as_str(), ""),
+            (&signed.key[..62], signed.signature.as_str()),
+            (&signed.key.to_uppercase(), signed.signature.as_str()),
+            (&"zz".repeat(32), signed.signature.as_str()),
+            (signed.key.as_str(), &"é".repeat(64)),
+        ] {
+            let bad = SignedManifest {
+                key: key.to_owned(),
+                signature: signature.to_owned(),
+                ..signed.clone()
+            };
+            assert_eq!(bad.verify(None), Err(SignatureError::Malformed), "{key} {signature}");
+        }
+        // The small-order point: every signature with it fits some message unless verification is strict.
+        let weak = SignedManifest { key: format!("01{}", "00".repeat(31)), ..signed.clone() };
+        assert_eq!(weak.verify(None), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn well_signed_nonsense_is_unreadable() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let resign = |text: String| resign(text, &key);
+        let newer = resign(r#"{"format":"carrel-manifest/2"}"#.to_owned()).verify(None);
+        assert!(
+            matches!(&newer, Err(SignatureError::Unreadable(what)) if what.contains("carrel-manifest/2")),
+            "{newer:?}"
+        );
+        let mut twice = manifest();
+        twice.blobs[1].hash = twice.blobs[0].hash;
+        let cut: String = manifest().to_canonical().chars().take(50).collect();
+        for text in [String::new(), "<html>".into(), cut, twice.to_canonical()] {
+            assert!(matches!(resign(text).verify(None), Err(SignatureError::Unreadable(_))));
+        }
+    }
 }

@@ -52,7 +52,7 @@ pub struct MetaQuery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Page<T> {
+pub struct ListPage<T> {
     pub items: Vec<T>,
     pub page: u32,
     pub page_size: u32,
@@ -137,7 +137,7 @@ pub enum SearchKind {
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
     pub kind: SearchKind,
-    /// `course`, `course/lesson/section` or `story`.
+    /// `course`, `course/lesson/section`, `story`, or `course/story` for a story of a course.
     pub item: ItemId,
     pub title: String,
     pub lang: String,

@@ -10,7 +10,7 @@ pub use auth::{
     UserInfo,
 };
 pub use catalogue::{
-    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, Meta, MetaQuery, Page,
+    CatalogueQuery, CourseReply, CourseSummary, EnrolmentReply, ListPage, Meta, MetaQuery,
     ProgressReply, ProgressResult, ProgressUpdate, ProgressUpdateReply, SearchHit, SearchKind,
     StoryReply, StorySummary, identity_text,
 };

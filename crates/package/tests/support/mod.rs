@@ -2,8 +2,13 @@
 
 #![allow(dead_code)]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, convert::Infallible, path::Path};
 
+use carrel_model::{
+    BlobHash,
+    content::{Manifest, SectionBody, Story},
+    search_text::{BodyReader, SearchText, search_text},
+};
 use carrel_package::{Compiled, Compiler, Limits, MemorySink, Options, Problem, find};
 
 /// Files by path.
@@ -197,6 +202,24 @@ pub fn compile_tree(tree: &Tree) -> Result<(Compiled, MemorySink), Vec<Problem>>
     let folder = tempfile::tempdir().unwrap();
     tree.write(folder.path());
     compile(folder.path())
+}
+
+/// The texts of the search index, as the server and a device derive them.
+pub fn search_texts(manifest: &Manifest, sink: &MemorySink) -> Vec<SearchText> {
+    let Ok(texts) = search_text(manifest, &mut Bodies(sink));
+    texts
+}
+
+struct Bodies<'a>(&'a MemorySink);
+
+impl BodyReader for Bodies<'_> {
+    type Error = Infallible;
+    fn section(&mut self, hash: BlobHash) -> Result<Option<SectionBody>, Infallible> {
+        Ok(self.0.json(hash))
+    }
+    fn story(&mut self, hash: BlobHash) -> Result<Option<Story>, Infallible> {
+        Ok(self.0.json(hash))
+    }
 }
 
 /// A picture with some detail in it.

@@ -1,5 +1,5 @@
-//! What a publication consists of: everything is derived from its signed manifest and the blobs that it names, so that it can be
-//! derived again by a later release.
+//! What a publication consists of: everything is derived from its signed manifest and the blobs that it names, so that
+//! it can be derived again by a later release.
 //!
 //! Not here: compiling packages (`import`), reading files of courses (`bundle_import`).
 
@@ -7,11 +7,9 @@ use std::{collections::BTreeMap, io, sync::LazyLock};
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
-    content::{
-        Block, CourseOutline, Manifest, ManifestBlob, ManifestContent, SectionBody, SignedManifest,
-        Story,
-    },
-    wire::{CourseReply, CourseSummary, SearchKind, StoryReply, StorySummary},
+    content::{Block, Manifest, ManifestBlob, ManifestContent, SectionBody, SignedManifest, Story},
+    search_text::{self, BodyReader, search_text},
+    wire::{CourseReply, CourseSummary, StoryReply, StorySummary},
 };
 use serde::de::DeserializeOwned;
 use utoipa::{PartialSchema, ToSchema};
@@ -21,8 +19,8 @@ use crate::{
     blobs::BlobStore,
     signing::{Signer, hex},
     store::{
-        Filter, Kind, Listed, Passage, Publication, Published, PublishedQuiz, Store, StoreError,
-        facts, tx::Tx,
+        Filter, Kind, Listed, Publication, Published, PublishedQuiz, Store, StoreError, facts,
+        tx::Tx,
     },
 };
 
@@ -61,25 +59,15 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
         serde_json::from_str(&signed.manifest).map_err(RenderError::Manifest)?;
     let version = signed.version();
     let (kind, id, title) = identity(&manifest);
-    let (lang, category, difficulty, level, about) = match &manifest.content {
+    let (lang, category, difficulty, level) = match &manifest.content {
         ManifestContent::Course { meta, .. } => {
-            let about = format!("{} {} {}", meta.description, meta.category, meta.tags.join(" "));
-            (&meta.lang, &meta.category, Some(meta.difficulty), 0, about)
+            (&meta.lang, &meta.category, Some(meta.difficulty), 0)
         }
-        ManifestContent::Story { meta, .. } => {
-            let about = format!("{} {} {}", meta.description, meta.category, meta.tags.join(" "));
-            (&meta.lang, &meta.category, None, meta.level, about)
-        }
+        ManifestContent::Story { meta, .. } => (&meta.lang, &meta.category, None, meta.level),
     };
     let (summary, reply) = replies(&manifest.content, version).map_err(RenderError::Manifest)?;
-    let bodies = Bodies::read(&manifest.content, blobs)?;
-    let whole = Passage {
-        kind: if kind == Kind::Course { SearchKind::Course } else { SearchKind::Story },
-        item: id.clone().into(),
-        lang: lang.clone(),
-        title: title.to_owned(),
-        text: about,
-    };
+    let mut bodies = Bodies { blobs, quizzes: BTreeMap::new() };
+    let passages = search_text(&manifest, &mut bodies)?;
     Ok(Publication {
         kind,
         id: id.clone(),
@@ -92,9 +80,9 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
         reply,
         manifest: serde_json::to_string(signed).map_err(RenderError::Manifest)?,
         version,
-        quizzes: bodies.quizzes(blobs)?,
+        quizzes: bodies.read_quizzes()?,
         rendered_by: rendered_by().to_owned(),
-        passages: std::iter::once(whole).chain(bodies.passages()).collect(),
+        passages,
         blobs: manifest.blobs,
     })
 }
@@ -116,117 +104,45 @@ fn replies(content: &ManifestContent, version: BlobHash) -> serde_json::Result<(
     }
 }
 
-/// The compiled sections and stories of a publication, with their places.
-#[derive(Default)]
-struct Bodies {
-    sections: Vec<(ItemId, String, SectionBody)>,
-    stories: Vec<(ItemId, Story)>,
+/// Reads the bodies of a publication and notes the quizzes that they name.
+struct Bodies<'a> {
+    blobs: &'a dyn BlobStore,
+    quizzes: BTreeMap<BlobHash, ItemId>,
 }
 
-impl Bodies {
-    fn read(content: &ManifestContent, blobs: &dyn BlobStore) -> Result<Self, RenderError> {
-        match content {
-            ManifestContent::Story { meta, body } => Ok(Self {
-                stories: vec![(meta.id.clone().into(), read_json(blobs, *body)?)],
-                ..Self::default()
-            }),
-            ManifestContent::Course { meta, outline } => Self::of_course(&meta.id, outline, blobs),
-        }
+impl Bodies<'_> {
+    fn read<T: DeserializeOwned>(&self, hash: BlobHash) -> Result<T, RenderError> {
+        let bytes = self.blobs.read(hash).map_err(|source| RenderError::Blob { hash, source })?;
+        serde_json::from_slice(&bytes).map_err(|source| RenderError::Damaged { hash, source })
     }
-    fn of_course(
-        course: &Slug,
-        outline: &CourseOutline,
-        blobs: &dyn BlobStore,
-    ) -> Result<Self, RenderError> {
-        let mut bodies = Self::default();
-        for lesson in &outline.lessons {
-            for section in &lesson.sections {
-                let item = ItemId::section(course, &lesson.id, &section.id);
-                let body = read_json(blobs, section.body)?;
-                bodies.sections.push((item, section.title.clone(), body));
-            }
-        }
-        for story in &outline.stories {
-            let item = ItemId::within(course, &story.id);
-            bodies.stories.push((item, read_json(blobs, story.body)?));
-        }
-        Ok(bodies)
-    }
-    /// The text of each section and story.
-    fn passages(&self) -> impl Iterator<Item = Passage> + '_ {
-        let sections = self.sections.iter().map(|(item, title, body)| Passage {
-            kind: SearchKind::Section,
-            item: item.clone(),
-            lang: body.lang.clone(),
-            title: title.clone(),
-            text: section_text(body),
-        });
-        let stories = self.stories.iter().map(|(item, story)| {
-            let sentences = story.pages.iter().flat_map(|p| &p.sentences);
-            let words: Vec<&str> = sentences.map(|s| s.text.as_str()).collect();
-            Passage {
-                kind: SearchKind::StoryText,
-                item: item.clone(),
-                lang: story.lang.clone(),
-                title: story.title.clone(),
-                text: words.join(" "),
-            }
-        });
-        sections.chain(stories)
-    }
-    /// The compiled quizzes that sections and stories name.
-    fn quizzes(&self, blobs: &dyn BlobStore) -> Result<Vec<PublishedQuiz>, RenderError> {
-        let mut named: BTreeMap<BlobHash, &ItemId> = BTreeMap::new();
-        for block in self.sections.iter().flat_map(|(_, _, body)| &body.blocks) {
-            if let Block::Quiz { quiz, body, .. } = block {
-                named.insert(*body, quiz);
-            }
-        }
-        named.extend(
-            self.stories.iter().filter_map(|(_, s)| s.quiz.as_ref()).map(|q| (q.body, &q.id)),
-        );
-        let read = |(hash, item): (BlobHash, &ItemId)| {
+    /// The compiled quizzes that the bodies read so far name.
+    fn read_quizzes(self) -> Result<Vec<PublishedQuiz>, RenderError> {
+        let read = |(hash, item)| {
             let unread = |source| RenderError::Blob { hash, source };
-            let body = String::from_utf8(blobs.read(hash).map_err(unread)?)
+            let body = String::from_utf8(self.blobs.read(hash).map_err(unread)?)
                 .map_err(|e| unread(io::Error::other(e)))?;
-            Ok(PublishedQuiz { hash, item: item.clone(), body })
+            Ok(PublishedQuiz { hash, item, body })
         };
-        named.into_iter().map(read).collect()
+        self.quizzes.into_iter().map(read).collect()
     }
 }
 
-fn read_json<T: DeserializeOwned>(blobs: &dyn BlobStore, hash: BlobHash) -> Result<T, RenderError> {
-    let bytes = blobs.read(hash).map_err(|source| RenderError::Blob { hash, source })?;
-    serde_json::from_slice(&bytes).map_err(|source| RenderError::Damaged { hash, source })
-}
-
-/// The text of a section without its tags.
-fn section_text(body: &SectionBody) -> String {
-    let mut out = String::new();
-    for block in &body.blocks {
-        let html = match block {
-            Block::RichText { html } => html.as_str(),
-            Block::Image { image } => image.caption.as_str(),
-            Block::Audio { audio } => audio.transcript.as_str(),
-            Block::Video { video } => video.transcript.as_str(),
-            Block::Code { text, .. } => text.as_str(),
-            Block::Math { .. } | Block::Quiz { .. } | Block::Story { .. } => "",
-        };
-        let mut inside = false;
-        for c in html.chars() {
-            match c {
-                '<' => inside = true,
-                '>' => {
-                    inside = false;
-                    out.push(' ');
-                }
-                _ if !inside => out.push(c),
-                _ => {}
+impl BodyReader for Bodies<'_> {
+    type Error = RenderError;
+    fn section(&mut self, hash: BlobHash) -> Result<Option<SectionBody>, RenderError> {
+        let section: SectionBody = self.read(hash)?;
+        for block in &section.blocks {
+            if let Block::Quiz { quiz, body, .. } = block {
+                self.quizzes.insert(*body, quiz.clone());
             }
         }
-        out.push(' ');
+        Ok(Some(section))
     }
-    out.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"")
+    fn story(&mut self, hash: BlobHash) -> Result<Option<Story>, RenderError> {
+        let story: Story = self.read(hash)?;
+        self.quizzes.extend(story.quiz.iter().map(|quiz| (quiz.body, quiz.id.clone())));
+        Ok(Some(story))
+    }
 }
 
 /// Raises the revision of the catalogue.
@@ -236,8 +152,8 @@ fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
     Ok(revision.saturating_add(1))
 }
 
-/// Names what this release derives from a manifest: the shape of its replies and the release. Publications with another name are
-/// derived again.
+/// Names what this release derives from a manifest: the shape of its replies, the derivation of the search text and the
+/// release. Publications with another name are derived again.
 pub fn rendered_by() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let mut schemas = vec![
@@ -249,14 +165,15 @@ pub fn rendered_by() -> &'static str {
         CourseReply::schemas(&mut schemas);
         StoryReply::schemas(&mut schemas);
         let shape = serde_json::to_string(&schemas).unwrap_or_default();
-        format!("{}-{}", env!("CARGO_PKG_VERSION"), &BlobHash::of(shape.as_bytes()).to_hex()[..16])
+        let shape = &BlobHash::of(shape.as_bytes()).to_hex()[..16];
+        format!("{}-{shape}-{}", env!("CARGO_PKG_VERSION"), search_text::REVISION)
     });
     &NAME
 }
 
 impl Store {
-    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was there already, in
-    /// this version and derived by this release.
+    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was
+    /// there already, in this version and derived by this release.
     pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
         let write = self.write("publish", move |tx| {
             let p = &publication;
@@ -274,8 +191,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was published or the
-    /// publication was taken out meanwhile.
+    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was
+    /// published or the publication was taken out meanwhile.
     pub async fn replace(
         &self,
         publication: Publication,
@@ -292,8 +209,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the quizzes by
-    /// which attempts are graded stay here. False if there is none.
+    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the
+    /// quizzes by which attempts are graded stay here. False if there is none.
     pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
         let write = self.write("unpublish", move |tx| {

@@ -10,8 +10,8 @@ use carrel_model::{
     Slug,
     content::{Difficulty, SignedManifest},
     wire::{
-        CatalogueQuery, CourseReply, CourseSummary, Meta, MetaQuery, Page, SYNC_VERSION, SearchHit,
-        StoryReply, StorySummary, identity_text,
+        CatalogueQuery, CourseReply, CourseSummary, ListPage, Meta, MetaQuery, SYNC_VERSION,
+        SearchHit, StoryReply, StorySummary, identity_text,
     },
 };
 use serde::Deserialize;
@@ -71,7 +71,7 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
 #[utoipa::path(get, path = "/api/courses", tag = "catalogue",
     params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
         ("difficulty" = Option<Difficulty>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
-    responses((status = 200, body = Page<CourseSummary>), (status = 304), (status = 400)))]
+    responses((status = 200, body = ListPage<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
     uri: Uri,
@@ -85,7 +85,7 @@ pub async fn courses(
 #[utoipa::path(get, path = "/api/stories", tag = "catalogue",
     params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
         ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
-    responses((status = 200, body = Page<StorySummary>), (status = 304), (status = 400)))]
+    responses((status = 200, body = ListPage<StorySummary>), (status = 304), (status = 400)))]
 pub async fn stories(
     State(app): State<App>,
     uri: Uri,
@@ -192,7 +192,7 @@ pub struct SearchQuery {
 /// Courses, stories and the text of sections and stories, the best first.
 #[utoipa::path(get, path = "/api/search", tag = "catalogue",
     params(("q" = String, Query), ("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200)),
-    responses((status = 200, body = Page<SearchHit>), (status = 304), (status = 400)))]
+    responses((status = 200, body = ListPage<SearchHit>), (status = 304), (status = 400)))]
 pub async fn search(
     State(app): State<App>,
     uri: Uri,
@@ -206,7 +206,8 @@ pub async fn search(
     }
     let offset = u64::from(page - 1) * u64::from(page_size);
     let Listed { items, total } = app.store.search(&short(query.q), offset, page_size).await?;
-    let body = serde_json::to_string(&Page { items, page, page_size, total }).unwrap_or_default();
+    let body =
+        serde_json::to_string(&ListPage { items, page, page_size, total }).unwrap_or_default();
     Ok(tagged(body, &tag, LIST_MAX_AGE))
 }
 

@@ -2,8 +2,8 @@
 
 use axum::{body::Body, http::Request};
 use carrel_model::{
-    content::SignedManifest,
-    wire::{CourseReply, CourseSummary, Meta, Page, SearchHit, SearchKind},
+    content::{SignedManifest, Story},
+    wire::{CourseReply, CourseSummary, ListPage, Meta, SearchHit, SearchKind},
 };
 
 use super::support::{Reply, World};
@@ -17,10 +17,10 @@ async fn if_none_match(w: &World, uri: &str, tag: &str) -> Reply {
 async fn a_published_course_is_listed_read_and_believed() {
     let w = World::new();
     let before = w.get("/api/courses", "").await;
-    assert_eq!(before.ok::<Page<CourseSummary>>().total, 0);
+    assert_eq!(before.ok::<ListPage<CourseSummary>>().total, 0);
     w.publish().await;
     let meta: Meta = w.get("/api/meta", "").await.ok();
-    let list: Page<CourseSummary> = w.get("/api/courses", "").await.ok();
+    let list: ListPage<CourseSummary> = w.get("/api/courses", "").await.ok();
     assert_eq!((list.total, list.page, list.page_size, list.items.len()), (1, 1, 50, 1));
     let course: CourseReply = w.get("/api/courses/how-rivers-work", "").await.ok();
     assert_eq!(course.summary, list.items[0]);
@@ -65,12 +65,29 @@ async fn filters_and_search() {
     ] {
         assert_eq!(total(uri).await, expected, "{uri}");
     }
-    let hits: Page<SearchHit> = w.get("/api/search?q=valley%20floor", "").await.ok();
+    let hits: ListPage<SearchHit> = w.get("/api/search?q=valley%20floor", "").await.ok();
     assert_eq!(hits.items[0].kind, SearchKind::Section);
     assert_eq!(hits.items[0].item.as_str(), "how-rivers-work/meanders/read");
     assert!(hits.items[0].snippet.contains("valley"));
-    let second: Page<CourseSummary> = w.get("/api/courses?page=2&pageSize=1", "").await.ok();
+    let second: ListPage<CourseSummary> = w.get("/api/courses?page=2&pageSize=1", "").await.ok();
     assert_eq!((second.total, second.items.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_hit_in_a_story_of_a_course_names_the_course_and_opens() {
+    let w = World::new();
+    w.publish().await;
+    let hits: ListPage<SearchHit> = w.get("/api/search?q=nobody%20slept", "").await.ok();
+    let [hit] = hits.items.as_slice() else { panic!("{hits:?}") };
+    assert_eq!((hit.kind, hit.title.as_str()), (SearchKind::StoryText, "The Flood"));
+    assert_eq!(hit.item.as_str(), "how-rivers-work/the-flood");
+    // The story is not a publication of its own: the outline of its course names the body.
+    let (course, id) = hit.item.as_str().split_once('/').unwrap();
+    let course: CourseReply = w.get(&format!("/api/courses/{course}"), "").await.ok();
+    let story = course.outline.stories.iter().find(|s| s.id.as_str() == id).unwrap();
+    let story: Story = w.get(&format!("/api/blobs/{}", story.body), "").await.ok();
+    assert_eq!((story.id.as_str(), &story.title), (id, &hit.title));
+    assert!(story.pages.iter().flat_map(|p| &p.sentences).any(|s| s.text == "Nobody slept."));
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{Difficulty, ManifestBlob},
-    wire::{SearchHit, SearchKind},
+    search_text::SearchText,
+    wire::SearchHit,
 };
 
 use crate::store::Result;
@@ -63,7 +64,7 @@ pub struct Publication {
     pub version: BlobHash,
     pub blobs: Vec<ManifestBlob>,
     pub quizzes: Vec<PublishedQuiz>,
-    pub passages: Vec<Passage>,
+    pub passages: Vec<SearchText>,
     /// What derived all this from the manifest.
     pub rendered_by: String,
 }
@@ -74,16 +75,6 @@ pub struct PublishedQuiz {
     pub hash: BlobHash,
     pub item: ItemId,
     pub body: String,
-}
-
-/// A text to search.
-#[derive(Debug, Clone)]
-pub struct Passage {
-    pub kind: SearchKind,
-    pub item: ItemId,
-    pub lang: String,
-    pub title: String,
-    pub text: String,
 }
 
 /// The replies of one publication.

@@ -1,0 +1,224 @@
+//! What all steps of one compilation share: options, problems, the staged blobs, and the files of the package.
+//!
+//! Not here: which steps run (`compiler`).
+
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+};
+
+use carrel_model::{BlobHash, ItemId, content::BlobRef};
+
+use crate::media::picture::PictureResult;
+use crate::media::sound::SoundResult;
+use crate::media::spill::Spill;
+use crate::problem::{Problems, SourceLocation};
+use crate::sink::Blob;
+use crate::source::json::{self, Node};
+use crate::source::{Limits, Source, SourceFile, paths};
+
+/// How to compile.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub limits: Limits,
+    /// Of lossy WebP, 0 to 100.
+    pub quality: f32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { limits: Limits::default(), quality: 80.0 }
+    }
+}
+
+/// Results that packages of one import share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub pictures: HashMap<BlobHash, PictureResult>,
+    pub sounds: HashMap<BlobHash, SoundResult>,
+    pub peaks: HashMap<BlobHash, Vec<u8>>,
+    pub spill: Spill,
+}
+
+/// A compiled quiz of this package.
+#[derive(Debug, Clone)]
+pub(crate) struct CompiledQuiz {
+    pub item: ItemId,
+    pub title: String,
+    pub body: BlobHash,
+}
+
+/// Quizzes that are compiled already, and the file of each id.
+#[derive(Debug, Default)]
+pub(crate) struct Quizzes {
+    pub by_path: HashMap<String, Option<CompiledQuiz>>,
+    pub ids: BTreeMap<ItemId, String>,
+}
+
+/// What all steps of one compilation share.
+pub(crate) struct CompileContext<'a> {
+    pub source: &'a Source,
+    /// Top of the package inside the source; `""` for the top of the source.
+    pub folder: &'a str,
+    pub problems: &'a Problems,
+    pub shared: &'a mut Shared,
+    pub options: &'a Options,
+    pub stage: BTreeMap<BlobHash, Blob>,
+    /// How files are spelled, by their folded paths; made for the first link without a file.
+    folded: OnceCell<HashMap<String, String>>,
+    pub quizzes: Quizzes,
+}
+
+impl<'a> CompileContext<'a> {
+    pub fn new(
+        source: &'a Source,
+        folder: &'a str,
+        problems: &'a Problems,
+        shared: &'a mut Shared,
+        options: &'a Options,
+    ) -> Self {
+        Self {
+            source,
+            folder,
+            problems,
+            shared,
+            options,
+            stage: BTreeMap::new(),
+            folded: OnceCell::new(),
+            quizzes: Quizzes::default(),
+        }
+    }
+    fn full(&self, path: &str) -> String {
+        if self.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", self.folder) }
+    }
+    /// A file of the package by its resolved path.
+    pub fn entry(&self, path: &str) -> Option<&'a SourceFile> {
+        self.source.files.get(&self.full(path))
+    }
+    /// True if some file lies below this folder.
+    pub fn is_folder(&self, path: &str) -> bool {
+        self.source.below(&self.full(path)).next().is_some()
+    }
+    /// Stages a blob.
+    pub fn put(&mut self, blob: Blob) -> BlobRef {
+        let reference =
+            BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type.clone() };
+        self.stage.entry(blob.hash).or_insert(blob);
+        reference
+    }
+    /// Stages a compiled body.
+    pub fn put_json<T: serde::Serialize>(&mut self, value: &T) -> BlobHash {
+        let bytes = serde_json::to_vec(value).unwrap_or_default();
+        self.put(Blob::from_bytes(bytes, "application/json")).hash
+    }
+
+    /// Finds the file that `link` names from `folder`, or reports why there is none.
+    pub fn resolve(&self, at: SourceLocation<'_>, folder: &str, link: &str) -> Option<String> {
+        let error = |code, message: String, hint: String| {
+            self.problems.error(at, code, message, hint);
+            None
+        };
+        if link.contains("://") || link.starts_with("data:") || link.starts_with("//") {
+            let hint = "put the file into the package: learners are offline".to_owned();
+            return error("remote-media", format!("{link:?} lies outside the package"), hint);
+        }
+        if link.contains('\\') {
+            return error(
+                "path-unsafe",
+                format!("the path {link:?} has a backslash"),
+                format!("write {:?}", link.replace('\\', "/")),
+            );
+        }
+        let decoded = paths::percent_decoded(link);
+        for spelling in [link, &decoded] {
+            let Some(path) = paths::resolve(folder, spelling) else {
+                let hint =
+                    "put the file into the package and name it relative to this file".to_owned();
+                return error(
+                    "outside-package",
+                    format!("the path {link:?} leaves the package"),
+                    hint,
+                );
+            };
+            if self.entry(&path).is_some() || (!path.is_empty() && self.is_folder(&path)) {
+                return Some(path);
+            }
+        }
+        let path = paths::resolve(folder, &decoded).unwrap_or_default();
+        let near = self.folded.get_or_init(|| {
+            let files = self.source.below(self.folder);
+            files.map(|(p, entry)| (paths::folded(p), entry.spelled.clone())).collect()
+        });
+        match near.get(&paths::folded(&path)) {
+            Some(spelled) => {
+                let name = spelled.rsplit('/').next().unwrap_or_default().to_owned();
+                error(
+                    "name-case",
+                    format!("the file {path:?} is spelled otherwise on disk: {name:?}"),
+                    "spell both alike: upper and lower case count".to_owned(),
+                )
+            }
+            None => error(
+                "missing-file",
+                format!("there is no file {path:?}"),
+                "add it, or correct the path".to_owned(),
+            ),
+        }
+    }
+
+    /// A whole file, for formats that are read at once. `limit` in bytes.
+    pub fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        let at = SourceLocation { file: path, line: 1 };
+        let entry = self.entry(path)?;
+        if entry.size > limit {
+            let message =
+                format!("the file has {} bytes; {limit} are allowed for this kind", entry.size);
+            self.problems.error(at, "file-too-large", message, "make it smaller");
+            return None;
+        }
+        match std::fs::read(&entry.disk) {
+            Ok(bytes) => Some(bytes),
+            Err(e) => {
+                self.problems.error(
+                    at,
+                    "unreadable",
+                    format!("it cannot be read: {e}"),
+                    "check who may read it",
+                );
+                None
+            }
+        }
+    }
+    /// A text file: UTF-8, with or without a byte order mark, any line ends.
+    pub fn read_text(&self, path: &str) -> Option<String> {
+        let mut bytes = self.read(path, self.options.limits.text_bytes)?;
+        if bytes.starts_with(b"\xef\xbb\xbf") {
+            bytes.drain(..3);
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(e) => {
+                let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+                let line = 1 + good.iter().filter(|b| **b == b'\n').count() as u32;
+                let what = if e.as_bytes().starts_with(b"\xff\xfe")
+                    || e.as_bytes().starts_with(b"\xfe\xff")
+                {
+                    "this is UTF-16"
+                } else {
+                    "these bytes are not UTF-8"
+                };
+                self.problems.error(
+                    SourceLocation { file: path, line },
+                    "not-utf8",
+                    what,
+                    "save the file as UTF-8",
+                );
+                None
+            }
+        }
+    }
+    pub fn read_json(&self, path: &str) -> Option<Node> {
+        let text = self.read_text(path)?;
+        json::parse(&text, path, self.problems)
+    }
+}

@@ -1,0 +1,401 @@
+//! Compiles a media file of a package: checks its kind, reads its facts, and adds captions and transcript from the
+//! files beside it.
+//!
+//! Not here: sniffing and decoding (`media`).
+
+use std::fs::File;
+
+use carrel_model::{
+    BlobHash,
+    content::{AudioRef, BlobRef, ImageRef, ImageVariant, VideoRef},
+};
+
+use crate::compile::context::CompileContext;
+use crate::media::fault::Fault;
+use crate::media::mp4;
+use crate::media::picture;
+use crate::media::probe::{Kind, kind_on_disk};
+use crate::media::sound;
+use crate::media::svg;
+use crate::media::vtt;
+use crate::media::webm;
+use crate::problem::SourceLocation;
+use crate::sink::Blob;
+use crate::source::paths;
+use crate::text::markdown::{self, Origin, Scope};
+
+/// What a media paragraph shows.
+pub(crate) enum MediaBlock {
+    Image(ImageRef),
+    Audio(AudioRef),
+    Video(VideoRef),
+}
+
+/// The kinds of media that a place allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AllowedMedia {
+    Any,
+    Image,
+    Audio,
+}
+
+impl CompileContext<'_> {
+    /// A media file as a block wants it. `alt` is the alternative text or the title.
+    pub fn media(
+        &mut self,
+        at: SourceLocation<'_>,
+        path: &str,
+        alt: &str,
+        caption: &str,
+        scope: &Scope,
+        allowed: AllowedMedia,
+    ) -> Option<MediaBlock> {
+        let disk = &self.entry(path)?.disk;
+        let kind = kind_on_disk(disk);
+        let wanted = match allowed {
+            AllowedMedia::Any => {
+                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a film (mp4, webm), a quiz or a story"
+            }
+            AllowedMedia::Image => "a picture (png, jpeg, webp, gif, svg)",
+            AllowedMedia::Audio => "a sound (mp3, ogg, wav, m4a, flac)",
+        };
+        let refused = |context: &Self, what: &str| {
+            let message = format!("{path:?} {what}");
+            context.problems.error(
+                at,
+                "media-type",
+                message,
+                format!("{wanted} belongs here; the file's content counts, not its name"),
+            );
+        };
+        let image = matches!(kind, Kind::Picture | Kind::Drawing);
+        if kind == Kind::Other {
+            let empty = self.entry(path).is_some_and(|e| e.size == 0);
+            refused(self, if empty { "is empty" } else { "is none of the kinds of media" });
+            return None;
+        }
+        if allowed == AllowedMedia::Image && !image {
+            refused(self, "is no picture");
+            return None;
+        }
+        if allowed == AllowedMedia::Audio && image {
+            refused(self, "is a picture");
+            return None;
+        }
+        match kind {
+            Kind::Picture | Kind::Drawing => {
+                self.image(at, path, alt, caption).map(MediaBlock::Image)
+            }
+            Kind::Mp4 | Kind::WebM => {
+                let (video, duration_ms) = self.container(path, kind)?;
+                match video {
+                    Some(_) if allowed == AllowedMedia::Audio => {
+                        refused(self, "is a film");
+                        None
+                    }
+                    Some((width, height)) => self
+                        .video(at, path, kind, alt, (width, height, duration_ms), scope)
+                        .map(MediaBlock::Video),
+                    None => {
+                        let media_type = if kind == Kind::Mp4 { "audio/mp4" } else { "audio/webm" };
+                        self.sound(path, media_type, alt, duration_ms, scope, allowed)
+                            .map(MediaBlock::Audio)
+                    }
+                }
+            }
+            _ => {
+                let duration_ms = self.duration(path)?;
+                let media_type = match kind {
+                    Kind::Mp3 => "audio/mpeg",
+                    Kind::Ogg => "audio/ogg",
+                    Kind::Wav => "audio/wav",
+                    _ => "audio/flac",
+                };
+                self.sound(path, media_type, alt, duration_ms, scope, allowed)
+                    .map(MediaBlock::Audio)
+            }
+        }
+    }
+
+    /// A picture with its variants; pictures seen before are not worked on again.
+    pub fn image(
+        &mut self,
+        at: SourceLocation<'_>,
+        path: &str,
+        alt: &str,
+        caption: &str,
+    ) -> Option<ImageRef> {
+        if alt.is_empty() {
+            let hint = "write what it shows for those who cannot see it, or ![decorative](...) if it says nothing";
+            self.problems.error(
+                at,
+                "alt-missing",
+                format!("the picture {path:?} has no alternative text"),
+                hint,
+            );
+        }
+        let disk = self.entry(path)?.disk.clone();
+        let picture = if kind_on_disk(&disk) == Kind::Drawing {
+            self.drawing(path)?
+        } else {
+            let bytes = self.read(path, self.options.limits.file_bytes.min(256 << 20))?;
+            let key = BlobHash::of(&bytes);
+            let known = self.shared.pictures.get(&key).cloned();
+            let made = known.unwrap_or_else(|| {
+                let made = picture::compile(
+                    &bytes,
+                    self.options.quality,
+                    self.options.limits.pixels,
+                    &mut self.shared.spill,
+                );
+                self.shared.pictures.insert(key, made.clone());
+                made
+            });
+            match made {
+                Ok(picture) => picture,
+                Err(fault) => {
+                    self.refuse(path, 1, fault);
+                    return None;
+                }
+            }
+        };
+        if let Some(fault) = picture.warning {
+            self.problems.warn(
+                SourceLocation { file: path, line: 1 },
+                fault.code,
+                fault.message,
+                fault.hint,
+            );
+        }
+        let variants = picture
+            .variants
+            .into_iter()
+            .map(|(width, blob)| ImageVariant { width, blob: self.put(blob) })
+            .collect();
+        Some(ImageRef {
+            alt: if alt == "decorative" { String::new() } else { alt.to_owned() },
+            caption: caption.to_owned(),
+            width: picture.width,
+            height: picture.height,
+            thumbhash: picture.thumbhash,
+            variants,
+        })
+    }
+
+    fn drawing(&self, path: &str) -> Option<picture::Picture> {
+        let text = self.read_text(path)?;
+        match svg::clean(&text) {
+            Ok(drawing) => {
+                for (line, what) in drawing.removed {
+                    let hint =
+                        "save the drawing as plain SVG, without scripts, links and outside files";
+                    self.problems.warn(
+                        SourceLocation { file: path, line },
+                        "svg-removed",
+                        format!("{what} was removed"),
+                        hint,
+                    );
+                }
+                let blob = Blob::from_bytes(drawing.svg.into_bytes(), "image/svg+xml");
+                Some(picture::Picture {
+                    width: drawing.width,
+                    height: drawing.height,
+                    thumbhash: String::new(),
+                    variants: vec![(drawing.width, blob)],
+                    warning: None,
+                })
+            }
+            Err((line, fault)) => {
+                self.refuse(path, line, fault);
+                None
+            }
+        }
+    }
+
+    fn refuse(&self, path: &str, line: u32, fault: Fault) {
+        let at = SourceLocation { file: path, line };
+        self.problems.error(at, fault.code, fault.message, fault.hint);
+    }
+
+    /// A file as it is.
+    fn whole(&self, path: &str, media_type: &str) -> Option<Blob> {
+        let blob = Blob::from_file(&self.entry(path)?.disk, media_type);
+        blob.map_err(|e| {
+            self.problems.error(
+                SourceLocation { file: path, line: 1 },
+                "unreadable",
+                format!("it cannot be read: {e}"),
+                "check who may read it",
+            );
+        })
+        .ok()
+    }
+
+    fn duration(&mut self, path: &str) -> Option<u64> {
+        let disk = self.entry(path)?.disk.clone();
+        let key = self.whole(path, "")?.hash;
+        let known = self.shared.sounds.get(&key).cloned();
+        let made = known.unwrap_or_else(|| {
+            let made = sound::duration_ms(&disk);
+            self.shared.sounds.insert(key, made.clone());
+            made
+        });
+        made.map_err(|fault| self.refuse(path, 1, fault)).ok()
+    }
+
+    /// Size of the picture, if there is one, and duration of an MP4 or WebM.
+    #[allow(clippy::type_complexity)]
+    fn container(&self, path: &str, kind: Kind) -> Option<(Option<(u32, u32)>, u64)> {
+        let at = SourceLocation { file: path, line: 1 };
+        let broken = |what: String| {
+            self.problems.error(
+                at,
+                "film-broken",
+                format!("the film or sound cannot be read: {what}"),
+                "export it again as mp4 or webm",
+            );
+        };
+        let mut file =
+            File::open(&self.entry(path)?.disk).map_err(|e| broken(e.to_string())).ok()?;
+        let (video, duration_ms) = if kind == Kind::Mp4 {
+            let facts = mp4::read(&mut file).map_err(broken).ok()?;
+            if facts.video.is_some() && facts.slow_start {
+                let hint = "export it for the web (\"fast start\")";
+                self.problems.warn(
+                    at,
+                    "film-slow-start",
+                    "playing begins only when the whole file has been read",
+                    hint,
+                );
+            }
+            if facts.video.is_some()
+                && !["avc1", "avc3", "vp09", "av01"].contains(&facts.codec.as_str())
+            {
+                let message = format!("not every device plays {:?}", facts.codec);
+                self.problems.warn(at, "film-codec", message, "H.264 (avc1) plays everywhere");
+            }
+            (facts.video, facts.duration_ms)
+        } else {
+            let facts = webm::read(&mut file).map_err(broken).ok()?;
+            (facts.video, facts.duration_ms)
+        };
+        if duration_ms == 0 {
+            self.problems.warn(
+                at,
+                "duration-unknown",
+                "the file does not say how long it is",
+                "export it again",
+            );
+        }
+        Some((video, duration_ms))
+    }
+
+    fn sound(
+        &mut self,
+        path: &str,
+        media_type: &str,
+        title: &str,
+        duration_ms: u64,
+        scope: &Scope,
+        allowed: AllowedMedia,
+    ) -> Option<AudioRef> {
+        let blob = self.whole(path, media_type)?;
+        let blob = self.put(blob);
+        // Short sounds (a narration, a word, a question's sound) stand beside their own text.
+        let beside = allowed == AllowedMedia::Any;
+        let captions = if beside { self.captions(path, duration_ms) } else { None };
+        let transcript = if beside { self.transcript(path, scope) } else { String::new() };
+        // Only what is a block of its own is drawn.
+        let peaks = if beside { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
+        Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
+    }
+
+    fn peaks(&mut self, path: &str, hash: BlobHash, duration_ms: u64) -> Vec<u8> {
+        if let Some(known) = self.shared.peaks.get(&hash) {
+            return known.clone();
+        }
+        let made = self.entry(path).map_or_else(Vec::new, |e| sound::peaks(&e.disk, duration_ms));
+        self.shared.peaks.insert(hash, made.clone());
+        made
+    }
+
+    fn video(
+        &mut self,
+        at: SourceLocation<'_>,
+        path: &str,
+        kind: Kind,
+        title: &str,
+        facts: (u32, u32, u64),
+        scope: &Scope,
+    ) -> Option<VideoRef> {
+        let media_type = if kind == Kind::Mp4 { "video/mp4" } else { "video/webm" };
+        let blob = self.whole(path, media_type)?;
+        let blob = self.put(blob);
+        let (width, height, duration_ms) = facts;
+        let poster = ["jpg", "jpeg", "png", "webp"]
+            .iter()
+            .map(|e| paths::with_extension(path, e))
+            .find(|p| self.entry(p).is_some());
+        let poster = poster.and_then(|poster| self.image(at, &poster, "decorative", ""));
+        let captions = self.captions(path, duration_ms);
+        let transcript = self.transcript(path, scope);
+        Some(VideoRef {
+            title: title.to_owned(),
+            blob,
+            duration_ms,
+            width,
+            height,
+            poster,
+            captions,
+            transcript,
+        })
+    }
+
+    /// The `.vtt` beside a media file.
+    fn captions(&mut self, path: &str, duration_ms: u64) -> Option<BlobRef> {
+        let path = paths::with_extension(path, "vtt");
+        self.entry(&path)?;
+        let text = self.read_text(&path)?;
+        let cues = vtt::parse(&text, &path, self.problems)?;
+        self.check_range(&cues, &path, duration_ms);
+        Some(self.put(Blob::from_bytes(text.into_bytes(), "text/vtt")))
+    }
+
+    /// Cues beyond the end of what they caption were made for another recording.
+    pub fn check_range(&self, cues: &[vtt::Cue], path: &str, duration_ms: u64) {
+        if let Some(late) = cues.iter().find(|c| duration_ms > 0 && c.start_ms >= duration_ms + 500)
+        {
+            let message = format!(
+                "the cue begins at {} ms, the recording ends at {duration_ms} ms",
+                late.start_ms
+            );
+            self.problems.error(
+                SourceLocation { file: path, line: late.line },
+                "captions-range",
+                message,
+                "make the times again for this recording",
+            );
+        }
+    }
+
+    /// The `.md` beside a media file, as HTML.
+    fn transcript(&mut self, path: &str, scope: &Scope) -> String {
+        let beside = paths::with_extension(path, "md");
+        if self.entry(&beside).is_none() {
+            let message = "there is no transcript";
+            let hint = format!(
+                "write it into {:?} for those who cannot hear it",
+                beside.rsplit('/').next().unwrap_or(&beside)
+            );
+            self.problems.warn(
+                SourceLocation { file: path, line: 1 },
+                "transcript-missing",
+                message,
+                hint,
+            );
+            return String::new();
+        }
+        let text = self.read_text(&beside).unwrap_or_default();
+        markdown::to_html(&text, Origin::File(&beside), scope, self.problems)
+    }
+}

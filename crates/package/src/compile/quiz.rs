@@ -1,0 +1,346 @@
+//! Quiz files (`carrel-quiz/1`).
+//!
+//! Not here: grading (`carrel_model::content::grade`).
+
+use carrel_model::{
+    ItemId,
+    content::{Choice, Dir, Question, QuestionKind, Quiz},
+};
+
+use crate::compile::context::{CompileContext, CompiledQuiz};
+use crate::compile::vocabulary::picture_and_sound;
+use crate::problem::{Problems, SourceLocation};
+use crate::source::fields::{Fields, UniqueIds};
+use crate::source::json::{Node, Value};
+use crate::source::paths;
+use crate::text::markdown::{self, Origin, Scope};
+
+/// Compiles a quiz file, once however often it is named.
+pub(crate) fn compile(
+    context: &mut CompileContext<'_>,
+    path: &str,
+    scope: &Scope,
+) -> Option<CompiledQuiz> {
+    if let Some(known) = context.quizzes.by_path.get(path) {
+        return known.clone();
+    }
+    let made = read(context, path, scope);
+    context.quizzes.by_path.insert(path.to_owned(), made.clone());
+    made
+}
+
+fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<CompiledQuiz> {
+    let problems = context.problems;
+    let node = context.read_json(path)?;
+    let fields = Fields::new(&node, path, problems, "a quiz")?;
+    fields.format("carrel-quiz");
+    let (id, title) = (fields.need_slug("id"), fields.need_text("title"));
+    let lang = fields.language().unwrap_or_else(|| scope.lang.clone());
+    let attempts = fields.whole("attempts", 0..=1000).map_or(0, |n| n.value);
+    let pass = fields.whole("pass", 0..=100).map_or(60, |n| n.value);
+    let shuffle = fields.bool("shuffle");
+    let mut questions = Vec::new();
+    let mut ids = UniqueIds::default();
+    match fields.node("questions") {
+        None => fields.missing("questions"),
+        Some(Node { value: Value::List(list), line }) if list.is_empty() => {
+            problems.error(fields.at(*line), "empty", "the quiz has no question", "add one");
+        }
+        Some(_) => {}
+    }
+    for node in fields.list("questions") {
+        if let Some(question) = Fields::new(node, path, problems, "a question")
+            .and_then(|f| self::question(context, f, &mut ids, scope))
+        {
+            questions.push(question);
+        }
+    }
+    fields.finish();
+    let (id, title) = (id?, title?);
+    let root = scope.root.as_ref()?;
+    let item = ItemId::within(root, &id.value);
+    if let Some(first) = context.quizzes.ids.insert(item.clone(), path.to_owned()) {
+        let message = format!("the quiz {first:?} has the id {:?} too", id.value.as_str());
+        problems.error(
+            SourceLocation { file: path, line: id.line },
+            "duplicate-id",
+            message,
+            "give one of them another id",
+        );
+    }
+    let quiz = Quiz {
+        id: id.value,
+        title: title.value.to_owned(),
+        dir: Dir::of_language(&lang),
+        lang,
+        attempts,
+        pass: u8::try_from(pass).unwrap_or(100),
+        shuffle,
+        questions,
+    };
+    let body = context.put_json(&quiz);
+    Some(CompiledQuiz { item, title: quiz.title, body })
+}
+
+fn question(
+    context: &mut CompileContext<'_>,
+    fields: Fields<'_>,
+    ids: &mut UniqueIds,
+    scope: &Scope,
+) -> Option<Question> {
+    let problems = context.problems;
+    let id = fields.need_slug("id");
+    ids.add(&fields, id.as_ref(), "the id");
+    let prompt = fields.need_text("prompt");
+    let points = fields.whole("points", 1..=1000).map_or(1, |n| n.value);
+    let kinds = [("single", 0), ("multiple", 1), ("fill", 2), ("order", 3), ("match", 4)];
+    let inline = |text: &str, line: u32| {
+        markdown::to_inline_html(text, Origin::Inside(fields.at(line)), scope, problems)
+    };
+    let explanation =
+        fields.text("explanation").map(|t| inline(t.value, t.line)).unwrap_or_default();
+    let kind = fields.one_of("kind", &kinds);
+    let (mut html, mut blanks) = (String::new(), 0);
+    if let Some(prompt) = prompt {
+        let (held, count) =
+            if kind == Some(2) { hold_blanks(prompt.value) } else { (prompt.value.to_owned(), 0) };
+        html = show_blanks(&inline(&held, prompt.line));
+        blanks = count;
+    }
+    let kind = match kind {
+        Some(0 | 1) => choices(&fields, scope, problems, kind == Some(0)),
+        Some(2) => fill(&fields, problems, blanks),
+        Some(3) => {
+            let texts = fields.texts("items");
+            few(&fields, "items", texts.len());
+            Some(QuestionKind::Order {
+                items: texts.iter().map(|t| inline(t.value, t.line)).collect(),
+            })
+        }
+        Some(_) => pairs(&fields, problems, &inline),
+        None => {
+            // Without a kind it is unknown which of these belong here: none is reported.
+            for key in ["choices", "blanks", "items", "pairs", "exact"] {
+                fields.node(key);
+            }
+            None
+        }
+    };
+    let (image, audio) = picture_and_sound(context, &fields, paths::parent(fields.file), scope, "");
+    fields.finish();
+    Some(Question { id: id?.value, prompt: html, points, image, audio, explanation, kind: kind? })
+}
+
+/// Reports a list that has fewer than two entries.
+fn few(fields: &Fields<'_>, key: &'static str, n: usize) {
+    match fields.node(key) {
+        None => fields.missing(key),
+        Some(node) if n < 2 && matches!(node.value, Value::List(_)) => {
+            let message = format!("{key:?} has {n} of at least 2 entries");
+            fields.error(node.line, "too-few", message, "add some");
+        }
+        Some(_) => {}
+    }
+}
+
+fn choices(
+    fields: &Fields<'_>,
+    scope: &Scope,
+    problems: &Problems,
+    single: bool,
+) -> Option<QuestionKind> {
+    let mut choices = Vec::new();
+    let mut ids = UniqueIds::default();
+    let nodes = fields.list("choices");
+    few(fields, "choices", nodes.len());
+    let mut correct = 0;
+    for node in nodes {
+        let Some(choice) = Fields::new(node, fields.file, problems, "a choice") else { continue };
+        let (id, text) = (choice.need_slug("id"), choice.need_text("text"));
+        ids.add(&choice, id.as_ref(), "the id");
+        let right = choice.bool("correct");
+        correct += usize::from(right);
+        let inline = |text: &str, line: u32| {
+            markdown::to_inline_html(text, Origin::Inside(choice.at(line)), scope, problems)
+        };
+        let feedback = choice.text("feedback").map(|t| inline(t.value, t.line)).unwrap_or_default();
+        let text = text.map(|t| inline(t.value, t.line));
+        if let (Some(id), Some(text)) = (id, text) {
+            choices.push(Choice { id: id.value, text, correct: right, feedback });
+        }
+        choice.finish();
+    }
+    if !nodes.is_empty() {
+        if single && correct != 1 {
+            let message =
+                format!("{correct} choices are marked as correct; a single choice has one");
+            fields.error(
+                fields.line,
+                "correct-count",
+                message,
+                "write \"correct\": true at exactly one, or \"kind\": \"multiple\"",
+            );
+        } else if correct == 0 {
+            fields.error(
+                fields.line,
+                "correct-count",
+                "no choice is marked as correct".to_owned(),
+                "write \"correct\": true at the right ones",
+            );
+        }
+    }
+    Some(if single { QuestionKind::Single { choices } } else { QuestionKind::Multiple { choices } })
+}
+
+fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<QuestionKind> {
+    let exact = fields.bool("exact");
+    let Some(node) = fields.node("blanks") else {
+        fields.missing("blanks");
+        return None;
+    };
+    let list = fields.list("blanks");
+    let mut accepted = Vec::new();
+    for node in list {
+        let mut spellings = Vec::new();
+        match &node.value {
+            // One spelling may stand without its own list.
+            Value::Text(text) => spellings.push(text.trim().to_owned()),
+            Value::List(texts) => {
+                for text in texts {
+                    match &text.value {
+                        Value::Text(text) => spellings.push(text.trim().to_owned()),
+                        other => problems.error(
+                            fields.at(text.line),
+                            "wrong-type",
+                            format!("an accepted spelling is a text, not {}", other.kind()),
+                            "",
+                        ),
+                    }
+                }
+            }
+            other => problems.error(
+                fields.at(node.line),
+                "wrong-type",
+                format!("a blank is a list of spellings, not {}", other.kind()),
+                "",
+            ),
+        }
+        if spellings.iter().all(String::is_empty) {
+            fields.error(
+                node.line,
+                "empty",
+                "a blank has no accepted spelling".to_owned(),
+                "write at least one",
+            );
+        }
+        accepted.push(spellings);
+    }
+    if blanks == 0 {
+        fields.error(
+            fields.line,
+            "blank-count",
+            "the prompt has no blank".to_owned(),
+            "write ___ where the answer goes",
+        );
+    } else if matches!(node.value, Value::List(_)) && accepted.len() != blanks {
+        let message = format!("the prompt has {blanks} blanks, \"blanks\" has {}", accepted.len());
+        fields.error(
+            node.line,
+            "blank-count",
+            message,
+            "every ___ needs one list of accepted spellings",
+        );
+    }
+    Some(QuestionKind::Fill { blanks: accepted, exact })
+}
+
+fn pairs(
+    fields: &Fields<'_>,
+    problems: &Problems,
+    inline: &dyn Fn(&str, u32) -> String,
+) -> Option<QuestionKind> {
+    let nodes = fields.list("pairs");
+    few(fields, "pairs", nodes.len());
+    let mut pairs = Vec::new();
+    for node in nodes {
+        let texts: Vec<_> = match &node.value {
+            Value::List(list) => list
+                .iter()
+                .filter_map(|n| match &n.value {
+                    Value::Text(text) if !text.trim().is_empty() => Some((text.trim(), n.line)),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        match texts[..] {
+            [left, right] if matches!(&node.value, Value::List(l) if l.len() == 2) => {
+                pairs.push((inline(left.0, left.1), inline(right.0, right.1)));
+            }
+            _ => problems.error(
+                fields.at(node.line),
+                "wrong-type",
+                "a pair is a list of two texts",
+                "write [\"left\", \"right\"]",
+            ),
+        }
+    }
+    Some(QuestionKind::Match { pairs })
+}
+
+// Markdown would read ___ as a rule or as emphasis: characters of the private use area hold the places.
+const OPEN: char = '\u{e000}';
+const CLOSE: char = '\u{e001}';
+
+/// Marks every run of three or more underscores. Returns the text and the number of blanks.
+fn hold_blanks(text: &str) -> (String, usize) {
+    let (mut out, mut count) = (String::new(), 0);
+    let mut rest = text;
+    while let Some(at) = rest.find("___") {
+        out.push_str(&rest[..at]);
+        out.push_str(&format!("{OPEN}{count}{CLOSE}"));
+        count += 1;
+        rest = rest[at..].trim_start_matches('_');
+    }
+    out.push_str(rest);
+    (out, count)
+}
+
+fn show_blanks(html: &str) -> String {
+    html.replace(OPEN, "<span data-blank=\"").replace(CLOSE, "\"></span>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_survive_markdown() {
+        let (held, count) = hold_blanks("A ___ and _____, *so* __x__.");
+        assert_eq!(count, 2);
+        let problems = crate::problem::Problems::default();
+        let html = markdown::to_inline_html(&held, Origin::File("a"), &Scope::default(), &problems);
+        assert_eq!(
+            show_blanks(&html),
+            "A <span data-blank=\"0\"></span> and <span data-blank=\"1\"></span>, <em>so</em> <strong>x</strong>."
+        );
+    }
+
+    #[test]
+    fn answers_that_look_like_lists_stay_answers() {
+        let problems = crate::problem::Problems::default();
+        for (text, html) in [
+            ("- 5", "- 5"),
+            ("3. Mai", "3. Mai"),
+            ("# 1", "# 1"),
+            ("+", "+"),
+            ("-5", "-5"),
+            ("**a**", "<strong>a</strong>"),
+        ] {
+            assert_eq!(
+                markdown::to_inline_html(text, Origin::File("a"), &Scope::default(), &problems),
+                html
+            );
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Lowers the draft of a story: paragraphs to sentences with their times, and the words of the course that it uses.
+//!
+//! Not here: how sentences are split (`sentence`).
+
+use std::collections::BTreeSet;
+
+use carrel_model::{
+    BlobHash,
+    content::{Page, Sentence, Story, StoryMeta, VocabularyEntry},
+};
+
+use crate::{
+    compile::context::CompileContext,
+    draft::{PageDraft, StoryDraft},
+    media::vtt,
+    problem::SourceLocation,
+};
+
+/// A compiled story.
+pub(super) struct CompiledStory {
+    pub meta: StoryMeta,
+    pub body: BlobHash,
+}
+
+/// `course_words` is the vocabulary of the course around the story.
+pub(super) fn lower(
+    context: &mut CompileContext<'_>,
+    draft: StoryDraft,
+    course_words: &[VocabularyEntry],
+) -> Option<CompiledStory> {
+    let StoryDraft { file, metadata, level, pages, mut vocabulary, quiz } = draft;
+    let pages: Vec<_> = pages.into_iter().map(|draft| page(context, &file, draft)).collect();
+    // A story is read on its own: words of the course that it uses come along.
+    let used: BTreeSet<_> =
+        pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
+    let own: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
+    let borrowed = course_words.iter().filter(|w| used.contains(&w.id) && !own.contains(&w.id));
+    vocabulary.extend(borrowed.cloned());
+    let page_count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
+    let narrated = pages.iter().any(|page| page.narration.is_some());
+    let story = Story {
+        id: metadata.id?,
+        title: metadata.title,
+        lang: metadata.lang,
+        dir: metadata.dir,
+        level,
+        pages,
+        vocabulary,
+        quiz,
+        license: metadata.license,
+        credits: metadata.credits,
+    };
+    let body = context.put_json(&story);
+    let meta = StoryMeta {
+        id: story.id,
+        title: story.title,
+        description: metadata.description,
+        lang: story.lang,
+        dir: story.dir,
+        level,
+        category: metadata.category,
+        tags: metadata.tags,
+        authors: metadata.authors,
+        license: story.license,
+        credits: story.credits,
+        cover: metadata.cover,
+        page_count,
+        narrated,
+        total_bytes: 0,
+    };
+    Some(CompiledStory { meta, body })
+}
+
+fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page {
+    let mut sentences = Vec::new();
+    for paragraph in &draft.paragraphs {
+        let (more, torn) = paragraph.sentences();
+        sentences.extend(more);
+        for line in torn {
+            let hint = "mark the word in one of the sentences";
+            context.problems.error(
+                SourceLocation { file, line },
+                "word-torn",
+                "a word lies across the end of a sentence",
+                hint,
+            );
+        }
+    }
+    if sentences.is_empty() && draft.image.is_none() {
+        let hint = "write a sentence, show a picture, or take the ## out";
+        context.problems.error(
+            SourceLocation { file, line: draft.line },
+            "empty",
+            "the page is empty",
+            hint,
+        );
+    }
+    if let (Some(timing), Some(narration)) = (&draft.timing, &draft.narration) {
+        time(context, timing, narration.duration_ms, &mut sentences);
+    }
+    Page { image: draft.image, narration: draft.narration, sentences }
+}
+
+/// Gives the sentences the times of a WebVTT file.
+fn time(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &mut [Sentence]) {
+    let Some(text) = context.read_text(path) else { return };
+    let Some(cues) = vtt::parse(&text, path, context.problems) else { return };
+    if cues.len() != sentences.len() {
+        let surplus = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
+        let message =
+            format!("{} cues for the {} sentences of the page", cues.len(), sentences.len());
+        let last = sentences.get(cues.len().saturating_sub(1)).map_or("", |s| s.text.as_str());
+        let hint = match sentences.get(cues.len()) {
+            Some(next) => format!("one cue for each sentence: the next one is {:?}", next.text),
+            None => format!(
+                "one cue for each sentence: the last one is {:?}",
+                sentences.last().map_or(last, |s| &s.text)
+            ),
+        };
+        context.problems.error(
+            SourceLocation { file: path, line: surplus },
+            "timing-count",
+            message,
+            hint,
+        );
+        return;
+    }
+    context.check_range(&cues, path, duration_ms);
+    for (sentence, cue) in sentences.iter_mut().zip(cues) {
+        sentence.start_ms = Some(cue.start_ms);
+        sentence.end_ms = Some(cue.end_ms);
+    }
+}

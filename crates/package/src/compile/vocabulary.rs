@@ -1,0 +1,142 @@
+//! Vocabulary files (`carrel-vocabulary/1`).
+//!
+//! Not here: where words are used (texts and stories).
+
+use std::collections::BTreeMap;
+
+use carrel_model::content::VocabularyEntry;
+
+use crate::compile::context::CompileContext;
+use crate::compile::media_block::{AllowedMedia, MediaBlock};
+use crate::problem::SourceLocation;
+use crate::source::fields::{Fields, UniqueIds, is_language_tag};
+use crate::source::json::Value;
+use crate::source::paths;
+use crate::text::markdown::Scope;
+
+/// Reads a vocabulary file in the order of its entries.
+pub(crate) fn compile(
+    context: &mut CompileContext<'_>,
+    path: &str,
+    scope: &Scope,
+) -> Vec<VocabularyEntry> {
+    let problems = context.problems;
+    let Some(node) = context.read_json(path) else { return Vec::new() };
+    let Some(fields) = Fields::new(&node, path, problems, "a vocabulary") else {
+        return Vec::new();
+    };
+    fields.format("carrel-vocabulary");
+    fields.language();
+    let mut entries = Vec::new();
+    let mut ids = UniqueIds::default();
+    if fields.node("entries").is_none() {
+        fields.missing("entries");
+    }
+    for node in fields.list("entries") {
+        if let Some(entry) = Fields::new(node, path, problems, "an entry")
+            .and_then(|f| self::entry(context, f, &mut ids, scope))
+        {
+            entries.push(entry);
+        }
+    }
+    fields.finish();
+    entries
+}
+
+fn entry(
+    context: &mut CompileContext<'_>,
+    fields: Fields<'_>,
+    ids: &mut UniqueIds,
+    scope: &Scope,
+) -> Option<VocabularyEntry> {
+    let (file, folder) = (fields.file, paths::parent(fields.file));
+    let problems = context.problems;
+    let (id, word, meaning) =
+        (fields.need_slug("id"), fields.need_text("word"), fields.need_text("meaning"));
+    ids.add(&fields, id.as_ref(), "the id");
+    let mut translations = BTreeMap::new();
+    if let Some(node) = fields.node("translations") {
+        match &node.value {
+            Value::Object(list) => {
+                for entry in list {
+                    let at = SourceLocation { file, line: entry.line };
+                    match &entry.node.value {
+                        _ if !is_language_tag(&entry.key) => {
+                            problems.error(
+                                at,
+                                "bad-lang",
+                                format!("{:?} is no language tag", entry.key),
+                                "such as en, fr-CA or zh-Hant",
+                            );
+                        }
+                        Value::Text(text) => {
+                            translations.insert(entry.key.clone(), text.trim().to_owned());
+                        }
+                        other => problems.error(
+                            at,
+                            "wrong-type",
+                            format!("a translation is a text, not {}", other.kind()),
+                            "",
+                        ),
+                    }
+                }
+            }
+            other => problems.error(
+                fields.at(node.line),
+                "wrong-type",
+                format!("\"translations\" is an object, not {}", other.kind()),
+                "",
+            ),
+        }
+    }
+    let (image, audio) =
+        picture_and_sound(context, &fields, folder, scope, word.map_or("", |w| w.value));
+    let made = VocabularyEntry {
+        id: id?.value,
+        word: word?.value.to_owned(),
+        pronunciation: fields.text_or_empty("pronunciation"),
+        part_of_speech: fields.text_or_empty("partOfSpeech"),
+        meaning: meaning?.value.to_owned(),
+        example: fields.text_or_empty("example"),
+        translations,
+        image,
+        audio,
+    };
+    fields.finish();
+    Some(made)
+}
+
+/// The `image`, `alt` and `audio` of an entry or a question.
+pub(crate) fn picture_and_sound(
+    context: &mut CompileContext<'_>,
+    fields: &Fields<'_>,
+    folder: &str,
+    scope: &Scope,
+    title: &str,
+) -> (Option<carrel_model::content::ImageRef>, Option<carrel_model::content::AudioRef>) {
+    let alt = fields.text("alt");
+    let image = fields.text("image").and_then(|link| {
+        let at = fields.at(link.line);
+        let path = context.resolve(at, folder, link.value)?;
+        match context.media(
+            at,
+            &path,
+            alt.map_or("", |a| a.value),
+            "",
+            scope,
+            AllowedMedia::Image,
+        )? {
+            MediaBlock::Image(image) => Some(image),
+            _ => None,
+        }
+    });
+    let audio = fields.text("audio").and_then(|link| {
+        let at = fields.at(link.line);
+        let path = context.resolve(at, folder, link.value)?;
+        match context.media(at, &path, title, "", scope, AllowedMedia::Audio)? {
+            MediaBlock::Audio(audio) => Some(audio),
+            _ => None,
+        }
+    });
+    (image, audio)
+}

@@ -1,0 +1,106 @@
+//! Compiles packages: an importer reads a draft, the draft is lowered to the content of a manifest, and the blobs go to
+//! the sink.
+//!
+//! Not here: the steps (`compile`), the formats (`importers`).
+
+use std::collections::HashMap;
+
+use carrel_model::{
+    Slug,
+    content::{MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent},
+};
+
+use crate::{
+    compile::{
+        self,
+        context::{CompileContext, Options, Shared},
+    },
+    importers::Package,
+    problem::{Problem, Problems, one},
+    sink::BlobSink,
+};
+
+/// A package without errors. Its blobs are in the sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    pub manifest: Manifest,
+    /// Sorted by file and line.
+    pub warnings: Vec<Problem>,
+}
+
+/// Compiles packages one after the other. What they share is worked on once: a picture that 60 translations show is
+/// decoded and scaled for the first of them.
+#[derive(Debug)]
+pub struct Compiler {
+    options: Options,
+    shared: Shared,
+    /// Ids of this import and the packages that have them.
+    ids: HashMap<Slug, String>,
+}
+
+impl Compiler {
+    pub fn new(options: Options) -> Self {
+        Self { options, shared: Shared::default(), ids: HashMap::new() }
+    }
+
+    /// Compiles a package and fills the sink. If there is an error, the sink gets nothing and the list has every
+    /// problem found, warnings included, by file and line.
+    pub fn compile(
+        &mut self,
+        package: &Package,
+        sink: &mut dyn BlobSink,
+    ) -> Result<Compiled, Vec<Problem>> {
+        let problems = Problems::default();
+        package.check_files(&self.options.limits, &problems);
+        let mut context = CompileContext::new(
+            &package.source,
+            package.folder(),
+            &problems,
+            &mut self.shared,
+            &self.options,
+        );
+        let content = package.draft(&mut context).and_then(|d| compile::lower(&mut context, d));
+        let stage = context.stage;
+        let Some(mut content) = content.filter(|_| !problems.has_errors()) else {
+            if !problems.has_errors() {
+                problems.add(one(
+                    &package.name(),
+                    "internal",
+                    "the package cannot be compiled",
+                    "please report this with the package",
+                ));
+            }
+            return Err(problems.into_sorted());
+        };
+        let total: u64 = stage.values().map(|b| b.size).sum();
+        match &mut content {
+            ManifestContent::Course { meta, .. } => meta.total_bytes = total,
+            ManifestContent::Story { meta, .. } => meta.total_bytes = total,
+        }
+        let blobs = stage
+            .values()
+            .map(|b| ManifestBlob { hash: b.hash, size: b.size, media_type: b.media_type.clone() })
+            .collect();
+        let manifest = Manifest { format: MANIFEST_FORMAT.to_owned(), content, blobs };
+        if let Some(first) = self.ids.get(manifest.id()).filter(|first| **first != package.name()) {
+            let file = if package.is_course() { "course.json" } else { "story.json" };
+            let message = format!("the id {:?} is that of {first} too", manifest.id().as_str());
+            problems.add(one(file, "duplicate-id", message, "give one of them another id"));
+            return Err(problems.into_sorted());
+        }
+        for blob in stage.values() {
+            if let Err(e) = sink.put(blob) {
+                problems.add(one(
+                    &package.name(),
+                    "not-written",
+                    format!("a blob cannot be written: {e}"),
+                    "free some space and import again",
+                ));
+                return Err(problems.into_sorted());
+            }
+        }
+        self.ids.insert(manifest.id().clone(), package.name());
+        tracing::debug!(package.name = %package.name(), package.blobs = stage.len(), package.bytes = total, "compiled a package");
+        Ok(Compiled { manifest, warnings: problems.into_sorted() })
+    }
+}

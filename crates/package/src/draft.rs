@@ -1,0 +1,93 @@
+//! What an importer has read of a course or story, whatever the format was. `compile::lower` makes the manifest content
+//! of it.
+//!
+//! Media that a draft names are staged already. Texts and quizzes of sections are files of the package, by their paths.
+
+use carrel_model::{
+    Slug,
+    content::{
+        AudioRef, Cover, Difficulty, Dir, Hours, ImageRef, SectionType, StoryQuiz, VocabularyEntry,
+    },
+};
+
+use crate::text::sentence::Paragraph;
+
+pub(crate) enum Draft {
+    Course(CourseDraft),
+    Story(StoryDraft),
+}
+
+/// What courses and stories have alike. `None` where a value was missing or wrong, which was reported.
+pub(crate) struct Metadata {
+    pub id: Option<Slug>,
+    pub title: String,
+    /// BCP 47.
+    pub lang: String,
+    pub dir: Dir,
+    pub description: String,
+    pub category: String,
+    pub tags: Vec<String>,
+    pub authors: Vec<String>,
+    /// SPDX.
+    pub license: String,
+    /// Clean HTML.
+    pub credits: String,
+    pub cover: Cover,
+}
+
+pub(crate) struct CourseDraft {
+    /// The file that describes the course, for messages.
+    pub file: String,
+    pub metadata: Metadata,
+    pub difficulty: Option<Difficulty>,
+    pub hours: Hours,
+    pub vocabulary: Vec<VocabularyEntry>,
+    /// The folder of each story and the story.
+    pub stories: Vec<(String, StoryDraft)>,
+    pub lessons: Vec<LessonDraft>,
+}
+
+pub(crate) struct LessonDraft {
+    pub id: Option<Slug>,
+    pub title: String,
+    pub summary: String,
+    pub sections: Vec<SectionDraft>,
+}
+
+pub(crate) struct SectionDraft {
+    /// Line in the file of the course.
+    pub line: u32,
+    pub id: Option<Slug>,
+    pub title: String,
+    pub lang: String,
+    pub dir: Dir,
+    pub section_type: Option<SectionType>,
+    pub minutes: u32,
+    /// Path of the Markdown file.
+    pub text: Option<String>,
+    /// Path of the quiz that the section ends with.
+    pub quiz: Option<String>,
+}
+
+pub(crate) struct StoryDraft {
+    /// The file of the text, for messages.
+    pub file: String,
+    pub metadata: Metadata,
+    /// 1 to 5.
+    pub level: u8,
+    pub pages: Vec<PageDraft>,
+    /// The story's own words.
+    pub vocabulary: Vec<VocabularyEntry>,
+    pub quiz: Option<StoryQuiz>,
+}
+
+#[derive(Default)]
+pub(crate) struct PageDraft {
+    /// Line in the file of the text.
+    pub line: u32,
+    pub image: Option<ImageRef>,
+    pub narration: Option<AudioRef>,
+    /// Path of a WebVTT file with the times of the sentences.
+    pub timing: Option<String>,
+    pub paragraphs: Vec<Paragraph>,
+}

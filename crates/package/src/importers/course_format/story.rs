@@ -1,0 +1,263 @@
+//! Reads `story.json` and `story.md`.
+
+use carrel_model::{
+    Slug,
+    content::{StoryQuiz, VocabularyEntry},
+};
+use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
+
+use super::metadata;
+use crate::{
+    compile::{
+        context::CompileContext,
+        media_block::{AllowedMedia, MediaBlock},
+        quiz, vocabulary,
+    },
+    draft::{PageDraft, StoryDraft},
+    media::probe,
+    problem::SourceLocation,
+    source::{fields::Fields, paths},
+    text::{
+        markdown::{self, Lines, LinkTarget, Origin, Scope},
+        sentence::Paragraph,
+    },
+};
+
+/// The story in `folder` (`""` for the package's top). `course_words` is the vocabulary of the course around it.
+pub(super) fn draft(
+    context: &mut CompileContext<'_>,
+    folder: &str,
+    course_words: &[VocabularyEntry],
+) -> Option<StoryDraft> {
+    let problems = context.problems;
+    let inside =
+        |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let file = inside("story.json");
+    let node = context.read_json(&file)?;
+    let fields = Fields::new(&node, &file, problems, "story.json")?;
+    fields.format("carrel-story");
+    let metadata = metadata::read(context, &fields);
+    let level = fields.whole("level", 1..=5);
+    if level.is_none() && fields.node("level").is_none() {
+        fields.missing("level");
+    }
+    let mut scope =
+        Scope { root: metadata.id.clone(), lang: metadata.lang.clone(), ..Scope::default() };
+    let mut words = Vec::new();
+    if let Some(link) = fields.text("vocabulary")
+        && let Some(path) = context.resolve(fields.at(link.line), folder, link.value)
+    {
+        words = vocabulary::compile(context, &path, &scope);
+    }
+    scope.words =
+        words.iter().chain(course_words).map(|word| word.id.as_str().to_owned()).collect();
+    let quiz = fields.text("quiz").and_then(|link| {
+        let path = context.resolve(fields.at(link.line), folder, link.value)?;
+        quiz::compile(context, &path, &scope)
+            .map(|made| StoryQuiz { id: made.item, body: made.body })
+    });
+    fields.finish();
+    let text_file = inside("story.md");
+    if context.entry(&text_file).is_none() {
+        problems.error(
+            SourceLocation { file: &file, line: 1 },
+            "missing-file",
+            format!("there is no file {text_file:?}"),
+            "write the story there",
+        );
+        return None;
+    }
+    let text = context.read_text(&text_file)?;
+    let pages = pages(context, &text_file, &text, &scope);
+    Some(StoryDraft {
+        file: text_file,
+        metadata,
+        level: level.map_or(1, |l| u8::try_from(l.value).unwrap_or(5)),
+        pages,
+        vocabulary: words,
+        quiz,
+    })
+}
+
+fn pages(
+    context: &mut CompileContext<'_>,
+    file: &str,
+    text: &str,
+    scope: &Scope,
+) -> Vec<PageDraft> {
+    let problems = context.problems;
+    let lines = Lines::new(Origin::File(file), text);
+    let options = markdown::options() - pulldown_cmark::Options::ENABLE_MATH;
+    let Some(events) = markdown::events(text, options, &lines, problems) else {
+        return Vec::new();
+    };
+    let mut drafts: Vec<PageDraft> = Vec::new();
+    let mut early = false;
+    let mut current = Paragraph::default();
+    let mut in_word = Vec::new();
+    let mut title = false;
+    let mut i = 0;
+    while i < events.len() {
+        let (event, range) = &events[i];
+        let at = lines.at(range.start);
+        match event {
+            Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) => {
+                drafts.push(PageDraft { line: at.line, ..PageDraft::default() });
+            }
+            Event::Start(Tag::Heading { level: HeadingLevel::H1, .. })
+                if drafts.is_empty() && !title =>
+            {
+                title = true;
+                i = markdown::group_end(&events, i);
+                continue;
+            }
+            Event::Start(Tag::Image { dest_url, .. }) => {
+                let end = markdown::group_end(&events, i);
+                let media =
+                    markdown::media_of(&events[i..end], &lines).and_then(|m| m.into_iter().next());
+                if let (Some(media), Some(page)) = (media, drafts.last_mut()) {
+                    place_media(context, file, &media, page, scope);
+                } else {
+                    problems.error(
+                        at,
+                        "before-page",
+                        format!("{dest_url:?} stands before the first page"),
+                        "begin the page with a line ##",
+                    );
+                }
+                i = end;
+                continue;
+            }
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                let target = markdown::link_target(dest_url, scope, at, problems);
+                in_word.push(matches!(target, Some(LinkTarget::Word(_))));
+                match target {
+                    Some(LinkTarget::Word(word)) => {
+                        if let Ok(word) = Slug::new(word) {
+                            current.open_word(word, at.line);
+                        }
+                    }
+                    Some(_) => problems.warn(
+                        at,
+                        "story-markup",
+                        format!("a story has no links: {dest_url:?}"),
+                        "only word: links count here",
+                    ),
+                    None => {}
+                }
+            }
+            Event::End(TagEnd::Link) => {
+                let of_word = in_word.pop() == Some(true);
+                if of_word {
+                    current.close_word();
+                }
+            }
+            Event::Text(t) | Event::Code(t) => current.text(t),
+            Event::SoftBreak => current.text(" "),
+            Event::HardBreak => current.forced_break(),
+            Event::Html(raw) | Event::InlineHtml(raw) => {
+                if raw.trim_start().to_ascii_lowercase().starts_with("<br") {
+                    current.forced_break();
+                } else if !raw.trim_start().starts_with("<!--") {
+                    problems.warn(
+                        at,
+                        "html-removed",
+                        format!("{:?} was removed", raw.trim()),
+                        "a story is plain text, pictures and sound",
+                    );
+                }
+            }
+            Event::Start(Tag::Table(_) | Tag::CodeBlock(_) | Tag::FootnoteDefinition(_)) => {
+                problems.warn(
+                    at,
+                    "story-markup",
+                    "a story has no tables, code or footnotes",
+                    "write it as sentences",
+                );
+                i = markdown::group_end(&events, i);
+                continue;
+            }
+            Event::End(
+                TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item | TagEnd::BlockQuote(_),
+            ) => {
+                let paragraph = std::mem::take(&mut current);
+                if !paragraph.is_empty() {
+                    match drafts.last_mut() {
+                        Some(page) => page.paragraphs.push(paragraph),
+                        None if !early => {
+                            early = true;
+                            problems.error(
+                                at,
+                                "before-page",
+                                "this stands before the first page",
+                                "begin the page with a line ##",
+                            );
+                        }
+                        None => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    if drafts.is_empty() {
+        problems.error(
+            lines.at(0),
+            "empty",
+            "the story has no page",
+            "begin each page with a line ##",
+        );
+    }
+    drafts
+}
+
+fn place_media(
+    context: &mut CompileContext<'_>,
+    file: &str,
+    media: &markdown::Media,
+    page: &mut PageDraft,
+    scope: &Scope,
+) {
+    let at = SourceLocation { file, line: media.line };
+    let Some(path) = context.resolve(at, paths::parent(file), &media.link) else { return };
+    if context.entry(&path).is_none() {
+        context.problems.error(
+            at,
+            "media-type",
+            format!("{path:?} is a folder"),
+            "a page has a picture and a narration",
+        );
+        return;
+    }
+    let kind = context.entry(&path).map(|e| probe::kind_on_disk(&e.disk));
+    let is_image = matches!(kind, Some(probe::Kind::Picture | probe::Kind::Drawing));
+    let allowed = if is_image { AllowedMedia::Image } else { AllowedMedia::Audio };
+    match context.media(at, &path, &media.alt, &media.caption, scope, allowed) {
+        Some(MediaBlock::Image(image)) => {
+            let second = page.image.replace(image).is_some();
+            if second {
+                context.problems.error(
+                    at,
+                    "page-media",
+                    "the page has two pictures",
+                    "begin another page with ##",
+                );
+            }
+        }
+        Some(MediaBlock::Audio(audio)) => {
+            let timing = paths::with_extension(&path, "vtt");
+            page.timing = context.entry(&timing).is_some().then_some(timing);
+            let second = page.narration.replace(audio).is_some();
+            if second {
+                context.problems.error(
+                    at,
+                    "page-media",
+                    "the page has two narrations",
+                    "join the recordings, or begin another page with ##",
+                );
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,138 @@
+//! Importers: each detects the inputs of one format in a folder or zip and reads an input into a [`Draft`].
+//!
+//! A new format is one module and one line in [`IMPORTERS`]. Not here: what becomes of a draft (`compile::lower`).
+
+mod course_format;
+mod storybook;
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use crate::{
+    compile::context::CompileContext,
+    draft::Draft,
+    problem::{Problem, Problems, one},
+    source::{Limits, Source, paths},
+};
+
+/// One format.
+pub(crate) struct Importer {
+    /// Lists the inputs of this format, those of one folder in the order of import.
+    detect: fn(&Source) -> Vec<Input>,
+    /// Reads one input. `None`: the reasons are among the problems of the context.
+    draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
+    /// True if an input is a whole folder: limits and names of all its files are checked, and no other importer looks
+    /// inside.
+    owns_folder: bool,
+}
+
+/// All formats. An earlier importer takes precedence inside the folders that it owns.
+static IMPORTERS: [&Importer; 2] = [&course_format::IMPORTER, &storybook::IMPORTER];
+
+/// What an importer recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// Top of the package inside the source, `""` for the top of the source.
+    pub folder: String,
+    /// The file that marks the package, relative to `folder`.
+    pub file: String,
+    pub is_course: bool,
+}
+
+/// One thing to compile.
+#[derive(Clone)]
+pub struct Package {
+    pub(crate) source: Arc<Source>,
+    input: Input,
+    importer: &'static Importer,
+}
+
+impl std::fmt::Debug for Package {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Package").field(&self.name()).finish()
+    }
+}
+
+impl Package {
+    /// Name for messages: the path that was given, and the folder or file inside it.
+    pub fn name(&self) -> String {
+        let Input { folder, file, .. } = &self.input;
+        let mut name = self.source.shown.clone();
+        let inside = [folder.as_str(), if self.importer.owns_folder { "" } else { file }];
+        for part in inside.into_iter().filter(|part| !part.is_empty()) {
+            name = format!("{name}/{part}");
+        }
+        name
+    }
+    /// True for a course, false for a story.
+    pub fn is_course(&self) -> bool {
+        self.input.is_course
+    }
+    /// Top of the package inside the source.
+    pub(crate) fn folder(&self) -> &str {
+        &self.input.folder
+    }
+    /// Checks the limits and names of all files of the package.
+    pub(crate) fn check_files(&self, limits: &Limits, problems: &Problems) {
+        if self.importer.owns_folder {
+            self.source.check_package(&self.input.folder, limits, problems);
+        }
+    }
+    /// Runs the importer.
+    pub(crate) fn draft(&self, context: &mut CompileContext<'_>) -> Option<Draft> {
+        (self.importer.draft)(context, &self.input)
+    }
+}
+
+/// Opens a path and lists its packages in the order of their names. The path may be a package, a zip, a folder of
+/// packages (at any depth), or a Global Storybooks folder (`text/ images/ audio/`).
+pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
+    // The file that marks a package stands for its folder.
+    let is_mark =
+        path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
+    let path = match path.parent() {
+        Some(parent) if is_mark && parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) if is_mark => parent,
+        _ => path,
+    };
+    let source = Arc::new(Source::open(path, limits)?);
+    let packages = packages_of(&source);
+    if packages.is_empty() {
+        let what = if source.is_zip { "the zip" } else { "the folder" };
+        let message = format!("{what} has no course.json and no story.json");
+        let hint = "docs/PACKAGE.md says how a package begins; a zip of a package has course.json at its top or in one folder";
+        return Err(vec![one(&source.shown, "no-package", message, hint)]);
+    }
+    Ok(packages)
+}
+
+fn packages_of(source: &Arc<Source>) -> Vec<Package> {
+    let mut owned: BTreeSet<String> = BTreeSet::new();
+    let mut packages: Vec<Package> = Vec::new();
+    for importer in IMPORTERS {
+        for input in (importer.detect)(source) {
+            if is_inside(&owned, &input.folder) {
+                continue;
+            }
+            if importer.owns_folder {
+                owned.insert(input.folder.clone());
+            }
+            packages.push(Package { source: Arc::clone(source), input, importer });
+        }
+    }
+    packages.sort_by(|a, b| a.input.folder.cmp(&b.input.folder));
+    packages
+}
+
+/// True if `folder` is one of `owned` or lies below one.
+fn is_inside(owned: &BTreeSet<String>, folder: &str) -> bool {
+    let mut at = folder;
+    loop {
+        if owned.contains(at) {
+            return true;
+        }
+        if at.is_empty() {
+            return false;
+        }
+        at = paths::parent(at);
+    }
+}

@@ -1,0 +1,11 @@
+//! Media files: their kind, size and duration; pictures and drawings made safe and scaled. Nothing here knows packages.
+
+pub(crate) mod fault;
+pub(crate) mod mp4;
+pub(crate) mod picture;
+pub(crate) mod probe;
+pub(crate) mod sound;
+pub(crate) mod spill;
+pub(crate) mod svg;
+pub(crate) mod vtt;
+pub(crate) mod webm;

@@ -1,0 +1,152 @@
+//! Limits of a drawing: what the XML parser has to join and compare, what a renderer has to draw, how slow a filter may
+//! be.
+
+use std::collections::HashMap;
+
+use roxmltree::{Node, NodeId};
+
+use super::MAX_DEPTH;
+
+/// Elements that a renderer draws, each reference to a part of the drawing counted as a copy of it.
+const MAX_DRAWN: u64 = 200_000;
+/// Attributes of one element: the XML parser compares each with all before it.
+const MAX_ATTRIBUTES: usize = 1_000;
+
+/// Pieces of text that the XML parser joins one by one: CDATA sections, and references to entities of the document.
+const MAX_JOINED: usize = 2_000;
+
+/// Checks the text before it is parsed: line and reason of a refusal.
+pub(super) fn check_text(text: &str) -> Result<(), (u32, String)> {
+    if let Some(at) = crowded_tag(text) {
+        let line = 1 + text[..at].matches('\n').count() as u32;
+        return Err((line, format!("an element has over {MAX_ATTRIBUTES} attributes")));
+    }
+    if joins_too_much(text) {
+        let what = "the drawing has too many CDATA sections or entities of its own";
+        return Err((1, what.to_owned()));
+    }
+    Ok(())
+}
+
+fn joins_too_much(text: &str) -> bool {
+    let own = |at: &usize| {
+        let name = text[at + 1..].split(';').next().unwrap_or_default();
+        !name.starts_with('#') && !["amp", "lt", "gt", "quot", "apos"].contains(&name)
+    };
+    let references = || text.match_indices('&').map(|(at, _)| at).filter(own).count();
+    text.matches("<![CDATA[").count() > MAX_JOINED || references() > MAX_JOINED
+}
+
+/// Where an element with too many attributes begins.
+fn crowded_tag(text: &str) -> Option<usize> {
+    let mut at = 0;
+    for piece in text.split('<') {
+        let quoted = |(i, _): &(usize, &str)| piece[i + 1..].trim_start().starts_with(['"', '\'']);
+        if piece.len() > MAX_ATTRIBUTES
+            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES
+        {
+            return Some(at);
+        }
+        at += piece.len() + 1;
+    }
+    None
+}
+
+/// Counts what a renderer draws: `use`, patterns, masks, markers and filters repeat parts of the drawing, and those
+/// repeat others.
+struct Drawn<'a, 'i> {
+    by_id: HashMap<&'a str, Node<'a, 'i>>,
+    /// Elements drawn for a node; none while it is being counted.
+    counted: HashMap<NodeId, Option<u64>>,
+}
+
+/// Counts the elements that a renderer draws: the element and reason of a refusal.
+pub(super) fn check_drawn<'a, 'i>(root: Node<'a, 'i>) -> Result<(), (Node<'a, 'i>, String)> {
+    let mut by_id = HashMap::new();
+    for node in root.descendants().filter(Node::is_element) {
+        if let Some(id) = node.attribute("id") {
+            by_id.entry(id).or_insert(node);
+        }
+    }
+    let mut drawn = Drawn { by_id, counted: HashMap::new() };
+    // A rule of a style sheet may name a part for every element.
+    let elements = root.descendants().filter(Node::is_element).count() as u64;
+    let mut sheets = 0_u64;
+    for sheet in root.descendants().filter(|n| n.tag_name().name() == "style") {
+        for text in sheet.children().filter_map(|c| c.text()) {
+            for id in references(text) {
+                let Some(part) = drawn.by_id.get(id).copied() else { continue };
+                sheets = sheets.saturating_add(drawn.count(part, 0)?.saturating_mul(elements));
+            }
+        }
+    }
+    let total = drawn.count(root, 0)?.saturating_add(sheets);
+    if total > MAX_DRAWN {
+        return Err((root, format!("the drawing draws over {MAX_DRAWN} elements")));
+    }
+    Ok(())
+}
+
+impl<'a, 'i> Drawn<'a, 'i> {
+    fn count(&mut self, node: Node<'a, 'i>, depth: usize) -> Result<u64, (Node<'a, 'i>, String)> {
+        if depth > MAX_DEPTH {
+            return Err((node, "parts of the drawing repeat each other too deeply".to_owned()));
+        }
+        match self.counted.insert(node.id(), None) {
+            Some(Some(known)) => {
+                self.counted.insert(node.id(), Some(known));
+                return Ok(known);
+            }
+            Some(None) => return Err((node, "a part of the drawing repeats itself".to_owned())),
+            None => {}
+        }
+        let mut total = 1_u64;
+        for attribute in node.attributes() {
+            let value = attribute.value();
+            // A marker is drawn at every point of a path; each point has a digit.
+            let copies = if attribute.name().starts_with("marker") || value.contains("marker") {
+                let points = node.attribute("d").or_else(|| node.attribute("points")).unwrap_or("");
+                points.len() as u64 / 2 + 1
+            } else {
+                1
+            };
+            let copied =
+                attribute.name() == "href" && matches!(node.tag_name().name(), "use" | "pattern");
+            let whole = copied.then(|| value.strip_prefix('#')).flatten();
+            for id in whole.into_iter().chain(references(value)) {
+                if let Some(part) = self.by_id.get(id).copied() {
+                    let part = self.count(part, depth + 1)?;
+                    total = total.saturating_add(part.saturating_mul(copies));
+                }
+            }
+        }
+        for child in node.children().filter(Node::is_element) {
+            total = total.saturating_add(self.count(child, depth + 1)?);
+        }
+        self.counted.insert(node.id(), Some(total));
+        Ok(total)
+    }
+}
+
+/// The ids in `url(#id)`.
+fn references(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("url(").filter_map(|(at, found)| {
+        let rest = text[at + found.len()..].trim_start().trim_start_matches(['"', '\'']);
+        let id = rest.strip_prefix('#')?;
+        id.split([')', '"', '\'', ' ']).next()
+    })
+}
+
+/// A filter works on every pixel as often as these say.
+pub(super) fn is_slow_filter(name: &str, value: &str) -> bool {
+    let most = match name {
+        "numOctaves" => 10.0,
+        "order" => 15.0,
+        "stdDeviation" | "radius" => 250.0,
+        _ => return false,
+    };
+    value
+        .split([' ', ','])
+        .filter(|n| !n.is_empty())
+        .any(|n| !n.parse::<f64>().is_ok_and(|n| n <= most))
+}

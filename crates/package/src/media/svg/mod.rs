@@ -1,0 +1,105 @@
+//! SVG: only drawing passes. Scripts, event handlers, foreign content and addresses outside the file do not.
+//!
+//! `complexity` refuses drawings that cost too much, `cleaner` writes what passes. Not here: rendering.
+
+mod cleaner;
+mod complexity;
+
+use super::fault::{Fault, fault};
+
+/// The name space of SVG.
+const SVG: &str = "http://www.w3.org/2000/svg";
+const XLINK: &str = "http://www.w3.org/1999/xlink";
+const MAX_NODES: u32 = 200_000;
+/// Elements inside each other.
+const MAX_DEPTH: usize = 200;
+
+/// A clean drawing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Drawing {
+    pub svg: String,
+    pub width: u32,
+    pub height: u32,
+    /// What was left out: line and what.
+    pub removed: Vec<(u32, String)>,
+}
+
+/// Cleans a drawing. Errors carry the line where there is one.
+pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
+    complexity::check_text(text).map_err(|(line, what)| {
+        (line, fault("svg-too-complex", what, "export it again as plain SVG"))
+    })?;
+    let options =
+        roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
+    let document = roxmltree::Document::parse_with_options(text, options).map_err(|e| {
+        (
+            e.pos().row.max(1),
+            fault(
+                "svg-broken",
+                format!("the drawing is not well-formed XML: {e}"),
+                "export it again as plain SVG",
+            ),
+        )
+    })?;
+    let root = document.root_element();
+    if root.tag_name().name() != "svg" || root.tag_name().namespace() != Some(SVG) {
+        let hint = "the first element is <svg xmlns=\"http://www.w3.org/2000/svg\">";
+        return Err((1, fault("svg-broken", "the file has no drawing", hint)));
+    }
+    let line = document.text_pos_at(root.range().start).row;
+    let (width, height) = size(&root).ok_or_else(|| {
+        (
+            line,
+            fault(
+                "svg-size",
+                "the drawing does not say how large it is",
+                "add viewBox=\"0 0 WIDTH HEIGHT\" to <svg>",
+            ),
+        )
+    })?;
+    let (svg, removed) = cleaner::clean(text, root)
+        .map_err(|what| (line, fault("svg-broken", what, "simplify the drawing")))?;
+    complexity::check_drawn(root).map_err(|(node, what)| {
+        let line = document.text_pos_at(node.range().start).row;
+        (line, fault("svg-too-complex", what, "simplify the drawing, or export it as a picture"))
+    })?;
+    Ok(Drawing { svg, width, height, removed })
+}
+
+/// Pixels: width and height, or those of the viewBox.
+fn size(root: &roxmltree::Node<'_, '_>) -> Option<(u32, u32)> {
+    let pixels = |name: &str| {
+        let text = root.attribute(name)?.trim();
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &text[number.len()..] {
+            "" | "px" => 1.0,
+            "pt" => 96.0 / 72.0,
+            "pc" => 16.0,
+            "mm" => 96.0 / 25.4,
+            "cm" => 96.0 / 2.54,
+            "in" => 96.0,
+            _ => return None,
+        };
+        number.trim().parse::<f64>().ok().map(|n| n * unit)
+    };
+    let boxed: Vec<f64> = root
+        .attribute("viewBox")
+        .unwrap_or_default()
+        .split([' ', ',', '\t', '\n'])
+        .filter(|t| !t.is_empty())
+        .filter_map(|t| t.parse().ok())
+        .collect();
+    let boxed = if let [_, _, w, h] = boxed[..] { Some((w, h)) } else { None };
+    let (width, height) = match (pixels("width"), pixels("height"), boxed) {
+        (Some(w), Some(h), _) => (w, h),
+        (Some(w), None, Some((bw, bh))) if bw > 0.0 => (w, w * bh / bw),
+        (None, Some(h), Some((bw, bh))) if bh > 0.0 => (h * bw / bh, h),
+        (_, _, Some(both)) => both,
+        _ => return None,
+    };
+    let good = |n: f64| (0.5..100_000.0).contains(&n).then_some(n.round().max(1.0) as u32);
+    Some((good(width)?, good(height)?))
+}
+
+#[cfg(test)]
+mod tests;

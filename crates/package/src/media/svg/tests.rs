@@ -1,0 +1,182 @@
+use super::*;
+
+fn wrap(inside: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?>\n<svg xmlns=\"{SVG}\" xmlns:xlink=\"{XLINK}\" viewBox=\"0 0 10 20\">\n{inside}\n</svg>"
+    )
+}
+
+#[test]
+fn hostile_parts_go_with_their_line() {
+    for inside in [
+        "<script>alert(1)</script>",
+        "<script href=\"x.js\"/>",
+        "<rect onclick=\"alert(1)\"/>",
+        "<rect ONLOAD=\"alert(1)\"/>",
+        "<foreignObject><body xmlns=\"http://www.w3.org/1999/xhtml\">x</body></foreignObject>",
+        "<image href=\"https://evil.example/a.png\"/>",
+        "<image href=\"data:image/svg+xml;base64,AAAA\"/>",
+        "<image xlink:href=\"../a.png\"/>",
+        "<use href=\"https://evil.example/a.svg#x\"/>",
+        "<use xlink:href=\"javascript:alert(1)\"/>",
+        "<rect style=\"fill:url(https://evil.example/x)\"/>",
+        "<rect fill=\"url( 'https://evil.example/x')\"/>",
+        "<rect style=\"fill:u\\72l(https://evil.example)\"/>",
+        "<style>@import url(https://evil.example/x.css);</style>",
+        "<style>a { background: URL(//evil.example) }</style>",
+        "<style>a { background: image-set(\"//evil.example/a.png\" 1x) }</style>",
+        "<rect style=\"fill: -webkit-image-set('//evil.example' 1x)\"/>",
+        "<rect style=\"fill: src('//evil.example')\"/>",
+        "<rect style=\"background: Image ( '//evil.example' )\"/>",
+        "<rect style=\"mask: cross-fade('//evil.example', red)\"/>",
+        "<feTurbulence numOctaves=\"1000000\"/>",
+        "<feGaussianBlur stdDeviation=\"1 1e9\"/>",
+        "<set attributeName=\"href\" to=\"javascript:alert(1)\"/>",
+        "<animate attributeName=\"xlink:href\" values=\"javascript:alert(1)\"/>",
+        "<set attributeName=\"onload\" to=\"alert(1)\"/>",
+        "<iframe xmlns=\"http://www.w3.org/1999/xhtml\" src=\"https://evil.example\"/>",
+    ] {
+        let drawing = clean(&wrap(inside)).unwrap();
+        assert_eq!(drawing.removed.len(), 1, "{inside}: {drawing:?}");
+        assert_eq!(drawing.removed[0].0, 3, "{inside}");
+        let shown = drawing.svg.to_lowercase();
+        for bad in ["alert", "evil", "script", "foreign", "../", "svg+xml"] {
+            assert!(!shown.contains(bad), "{inside}: {shown}");
+        }
+    }
+    let link = clean(&wrap("<a href=\"javascript:alert(1)\"><rect width=\"1\"/></a>")).unwrap();
+    assert!(link.svg.contains("<rect width=\"1\"/>") && !link.svg.contains("alert"));
+    let entity = format!(
+        "<!DOCTYPE svg [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&x;</text></svg>"
+    );
+    assert!(clean(&entity).map_or(true, |d| !d.svg.contains("root:")));
+    let mut laughs = String::from("<!DOCTYPE svg [<!ENTITY a0 \"ha\">");
+    for n in 1..40 {
+        laughs.push_str(&format!(
+            "<!ENTITY a{n} \"&a{};&a{};&a{};&a{};\">",
+            n - 1,
+            n - 1,
+            n - 1,
+            n - 1
+        ));
+    }
+    let laughs =
+        format!("{laughs}]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&a39;</text></svg>");
+    assert_eq!(clean(&laughs).unwrap_err().1.code, "svg-broken");
+    let deep = format!("{}{}", "<g>".repeat(400), "</g>".repeat(400));
+    assert_eq!(clean(&wrap(&deep)).unwrap_err().1.code, "svg-broken");
+}
+
+#[test]
+fn drawing_passes_unharmed_and_sizes_are_read() {
+    let inside = "<defs><marker id=\"m\" refX=\"1\"><path d=\"M0 0\"/></marker><linearGradient id=\"g\"><stop offset=\"0\"/></linearGradient></defs>\
+        <path d=\"M0 0 L1 1\" marker-end=\"url(#m)\" style=\"fill:url(#g); stroke:#123\" stroke-width=\"2\"/><text x=\"1\" xml:space=\"preserve\">a &lt; b &amp; \"c\"</text>\
+        <use href=\"#m\"/><image href=\"data:image/png;base64,AAAA\" width=\"1\"/><style>.a { fill: url(\"#g\") }</style>";
+    let drawing = clean(&wrap(inside)).unwrap();
+    assert_eq!(drawing.removed, []);
+    assert_eq!((drawing.width, drawing.height), (10, 20));
+    for part in [
+        "marker-end=\"url(#m)\"",
+        "style=\"fill:url(#g); stroke:#123\"",
+        "a &lt; b &amp; \"c\"",
+        "data:image/png;base64,AAAA",
+        "xml:space=\"preserve\"",
+    ] {
+        assert!(drawing.svg.contains(part), "{part}: {}", drawing.svg);
+    }
+    // What comes out goes through unchanged.
+    assert_eq!(clean(&drawing.svg).unwrap().svg, drawing.svg);
+    let size = |attributes: &str| {
+        clean(&format!("<svg xmlns=\"{SVG}\" {attributes}/>")).map(|d| (d.width, d.height)).ok()
+    };
+    assert_eq!(size("width=\"30px\" height=\"40\""), Some((30, 40)));
+    assert_eq!(size("width=\"1in\" height=\"25.4mm\""), Some((96, 96)));
+    assert_eq!(size("width=\"100%\" viewBox=\"0,0,12.4 7\""), Some((12, 7)));
+    assert_eq!(size("width=\"50\" viewBox=\"0 0 100 30\""), Some((50, 15)));
+    for none in [
+        "",
+        "width=\"100%\"",
+        "viewBox=\"0 0 0 0\"",
+        "viewBox=\"1 2\"",
+        "width=\"1e9\" height=\"1\"",
+    ] {
+        assert_eq!(size(none), None, "{none}");
+    }
+    assert_eq!(clean("<svg><rect/></svg>").unwrap_err().1.code, "svg-broken");
+    assert_eq!(clean("<svg>\n\n<rect>\n</svg>").unwrap_err().0, 4);
+}
+
+/// `levels` groups, each of which shows the one before `times` times.
+fn repeated(levels: usize, times: usize, show: impl Fn(usize) -> String) -> String {
+    let mut out = String::from("<g id=\"p0\"><rect width=\"1\" height=\"1\"/></g>");
+    for level in 1..=levels {
+        out.push_str(&format!("<g id=\"p{level}\">{}</g>", show(level - 1).repeat(times)));
+    }
+    wrap(&out)
+}
+
+#[test]
+fn drawings_that_repeat_themselves_are_refused() {
+    let inside = |part: &str, n: usize| match part {
+        "use" => format!("<use href=\"#p{n}\"/>"),
+        "xlink" => format!("<use xlink:href=\"#p{n}\"/>"),
+        "style" => format!("<rect style=\"mask: url( '#p{n}' )\"/>"),
+        attribute => format!("<rect {attribute}=\"url(#p{n})\"/>"),
+    };
+    for part in ["use", "xlink", "style", "fill", "mask", "clip-path", "filter"] {
+        for (levels, times) in [(11, 10), (20, 2), (2, 1_000), (60, 2)] {
+            let text = repeated(levels, times, |n| inside(part, n));
+            let error = clean(&text).unwrap_err();
+            assert_eq!(error.1.code, "svg-too-complex", "{part} {levels} {times}");
+        }
+        // The same shapes a few times are what people draw.
+        let few = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
+        assert_eq!(few.removed, [], "{part}");
+    }
+    let points = "1 1 ".repeat(20_000);
+    for (what, text) in [
+        ("itself", "<use id=\"a\" href=\"#a\"/>".to_owned()),
+        ("its parent", "<g id=\"a\"><g><use href=\"#a\"/></g></g>".to_owned()),
+        (
+            "in a ring",
+            "<g id=\"a\"><use href=\"#b\"/></g><g id=\"b\"><use href=\"#a\"/></g>".to_owned(),
+        ),
+        ("a pattern in itself", "<pattern id=\"a\"><rect fill=\"url(#a)\"/></pattern>".to_owned()),
+        ("a mask in itself", "<mask id=\"a\" mask=\"url(#a)\"/>".to_owned()),
+        (
+            "a marker at every point",
+            format!(
+                "<marker id=\"m\">{}</marker><polyline points=\"{points}\" marker-mid=\"url(#m)\"/>",
+                "<rect/>".repeat(20)
+            ),
+        ),
+        (
+            "a mask of every element",
+            format!(
+                "<style>* {{ mask: url(#m) }}</style><mask id=\"m\">{}</mask>",
+                "<rect/>".repeat(600)
+            ),
+        ),
+        (
+            "an element with very many attributes",
+            format!("<rect {}/>", (0..2_000).map(|n| format!("a{n} = '1' ")).collect::<String>()),
+        ),
+        ("pieces of text", format!("<text>{}</text>", "<![CDATA[x]]>".repeat(3_000))),
+        (
+            "a long chain",
+            (0..400).map(|n| format!("<g id=\"a{n}\"><use href=\"#a{}\"/></g>", n + 1)).collect(),
+        ),
+    ] {
+        let error = clean(&wrap(&text)).unwrap_err();
+        assert_eq!(error.1.code, "svg-too-complex", "{what}");
+    }
+    // An animation of its own parent and names with brackets are no repetition and no address.
+    let fine = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
+    assert_eq!(clean(&wrap(fine)).unwrap().removed, []);
+}
+
+#[test]
+fn what_is_removed_is_counted_without_reading_the_file_again() {
+    let many = clean(&wrap(&"<script/>\n".repeat(50_000))).unwrap();
+    assert_eq!((many.removed.len(), many.removed[1_999].0), (2_000, 2_002));
+}

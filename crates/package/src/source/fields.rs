@@ -1,0 +1,336 @@
+//! Reads the fields of a JSON object and reports each that is missing, of the wrong type or unknown, with its line.
+//!
+//! Not here: files and what they hold.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use carrel_model::Slug;
+
+use crate::problem::{Problems, SourceLocation};
+use crate::source::json::{Member, Node, Value};
+
+/// A value and its line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<T> {
+    pub value: T,
+    pub line: u32,
+}
+
+/// An object of a file. Ask for every field that may be there, then call [`Fields::finish`].
+pub(crate) struct Fields<'a> {
+    pub file: &'a str,
+    pub line: u32,
+    entries: &'a [Member],
+    problems: &'a Problems,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Fields<'a> {
+    /// None (and a problem) if the node is not an object.
+    pub fn new(node: &'a Node, file: &'a str, problems: &'a Problems, what: &str) -> Option<Self> {
+        match &node.value {
+            Value::Object(entries) => {
+                Some(Self { file, line: node.line, entries, problems, asked: RefCell::default() })
+            }
+            other => {
+                let message = format!("{what} is an object, not {}", other.kind());
+                problems.error(
+                    SourceLocation { file, line: node.line },
+                    "wrong-type",
+                    message,
+                    "write { \"name\": value, ... }",
+                );
+                None
+            }
+        }
+    }
+    pub fn at(&self, line: u32) -> SourceLocation<'a> {
+        SourceLocation { file: self.file, line }
+    }
+    pub fn error(&self, line: u32, code: &'static str, message: impl Into<String>, hint: &str) {
+        self.problems.error(self.at(line), code, message, hint);
+    }
+    /// The raw value; null counts as absent.
+    pub fn node(&self, key: &'static str) -> Option<&'a Node> {
+        self.asked.borrow_mut().push(key);
+        let node = &self.entries.iter().find(|e| e.key == key)?.node;
+        (!matches!(node.value, Value::Null)).then_some(node)
+    }
+    pub fn missing(&self, key: &'static str) {
+        let message = format!("{key:?} is missing");
+        self.problems.error(
+            self.at(self.line),
+            "missing-field",
+            message,
+            format!("add \"{key}\": ..."),
+        );
+    }
+    fn wrong(&self, key: &str, node: &Node, expected: &str) {
+        let message = format!("{key:?} is {expected}, not {}", node.value.kind());
+        self.problems.error(self.at(node.line), "wrong-type", message, "");
+    }
+    /// A text, trimmed; absent if empty.
+    pub fn text(&self, key: &'static str) -> Option<Found<&'a str>> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Text(text) => {
+                let value = text.trim();
+                (!value.is_empty()).then_some(Found { value, line: node.line })
+            }
+            _ => {
+                self.wrong(key, node, "a text");
+                None
+            }
+        }
+    }
+    /// The text or `""`.
+    pub fn text_or_empty(&self, key: &'static str) -> String {
+        self.text(key).map(|t| t.value.to_owned()).unwrap_or_default()
+    }
+    /// A text that must be there.
+    pub fn need_text(&self, key: &'static str) -> Option<Found<&'a str>> {
+        let found = self.text(key);
+        if found.is_none() {
+            match self.entries.iter().find(|e| e.key == key) {
+                Some(Member { node: Node { value: Value::Text(_), line }, .. }) => {
+                    self.problems.error(
+                        self.at(*line),
+                        "missing-field",
+                        format!("{key:?} is empty"),
+                        "write something there",
+                    );
+                }
+                Some(Member { node: Node { value: Value::Null, .. }, .. }) | None => {
+                    self.missing(key)
+                }
+                Some(_) => {}
+            }
+        }
+        found
+    }
+    /// An id that must be there.
+    pub fn need_slug(&self, key: &'static str) -> Option<Found<Slug>> {
+        let text = self.need_text(key)?;
+        self.slug_of(key, text)
+    }
+    fn slug_of(&self, key: &str, text: Found<&str>) -> Option<Found<Slug>> {
+        match Slug::new(text.value) {
+            Ok(value) => Some(Found { value, line: text.line }),
+            Err(_) => {
+                let message = format!("{key:?} is {:?}", text.value);
+                let hint = match suggest_slug(text.value) {
+                    Some(slug) => {
+                        format!("an id is 1 to 64 characters of a-z, 0-9 and '-', such as {slug:?}")
+                    }
+                    None => "an id is 1 to 64 characters of a-z, 0-9 and '-'".to_owned(),
+                };
+                self.problems.error(self.at(text.line), "bad-id", message, hint);
+                None
+            }
+        }
+    }
+    pub fn bool(&self, key: &'static str) -> bool {
+        match self.node(key) {
+            Some(Node { value: Value::Bool(value), .. }) => *value,
+            Some(node) => {
+                self.wrong(key, node, "true or false");
+                false
+            }
+            None => false,
+        }
+    }
+    /// A whole number in a range.
+    pub fn whole(
+        &self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> Option<Found<u32>> {
+        let number = self.number(key)?;
+        let value = number.value as u32;
+        if f64::from(value) == number.value && range.contains(&value) {
+            return Some(Found { value, line: number.line });
+        }
+        let message = format!("{key:?} is {}", number.value);
+        let hint = format!("a whole number from {} to {}", range.start(), range.end());
+        self.problems.error(self.at(number.line), "bad-value", message, hint);
+        None
+    }
+    pub fn number(&self, key: &'static str) -> Option<Found<f64>> {
+        let node = self.node(key)?;
+        match node.value {
+            Value::Number(value) => Some(Found { value, line: node.line }),
+            _ => {
+                self.wrong(key, node, "a number");
+                None
+            }
+        }
+    }
+    /// A list; empty if absent.
+    pub fn list(&self, key: &'static str) -> &'a [Node] {
+        match self.node(key) {
+            Some(Node { value: Value::List(list), .. }) => list,
+            Some(node) => {
+                self.wrong(key, node, "a list");
+                &[]
+            }
+            None => &[],
+        }
+    }
+    /// A list of texts.
+    pub fn texts(&self, key: &'static str) -> Vec<Found<&'a str>> {
+        let mut texts = Vec::new();
+        for node in self.list(key) {
+            match &node.value {
+                Value::Text(text) => texts.push(Found { value: text.trim(), line: node.line }),
+                _ => self.wrong(key, node, "a list of texts"),
+            }
+        }
+        texts
+    }
+    pub fn owned_texts(&self, key: &'static str) -> Vec<String> {
+        self.texts(key)
+            .into_iter()
+            .filter(|t| !t.value.is_empty())
+            .map(|t| t.value.to_owned())
+            .collect()
+    }
+    /// One of a few words that must be there, as a pair of word and meaning.
+    pub fn one_of<T: Copy>(&self, key: &'static str, table: &[(&str, T)]) -> Option<T> {
+        let text = self.need_text(key)?;
+        let found = table.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
+            let message = format!("{key:?} is {:?}", text.value);
+            self.problems.error(
+                self.at(text.line),
+                "bad-value",
+                message,
+                format!("one of {}", words.join(", ")),
+            );
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+    /// `lang`, if it is a language tag.
+    pub fn language(&self) -> Option<String> {
+        self.checked_language(self.text("lang")?)
+    }
+    /// `lang`, which must be there.
+    pub fn need_language(&self) -> Option<String> {
+        self.checked_language(self.need_text("lang")?)
+    }
+    fn checked_language(&self, text: Found<&str>) -> Option<String> {
+        if is_language_tag(text.value) {
+            return Some(text.value.to_owned());
+        }
+        let message = format!("\"lang\" is {:?}", text.value);
+        self.error(text.line, "bad-lang", message, "a language tag such as en, fr-CA or zh-Hant");
+        None
+    }
+    /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are told apart.
+    pub fn format(&self, name: &str) {
+        let Some(text) = self.need_text("format") else { return };
+        let at = self.at(text.line);
+        match text.value.split_once('/') {
+            Some((n, "1")) if n == name => {}
+            Some((n, version)) if n == name && version.parse::<u32>().is_ok_and(|v| v > 1) => {
+                let message = format!("the format {:?} is newer than this program", text.value);
+                self.problems.error(at, "format-newer", message, "update Carrel");
+            }
+            _ => {
+                let message = format!("the format is {:?}", text.value);
+                self.problems.error(at, "format-unknown", message, format!("write \"{name}/1\""));
+            }
+        }
+    }
+    /// Warns of unknown fields, since a misspelled name would otherwise have no effect.
+    pub fn finish(self) {
+        let asked = self.asked.into_inner();
+        for entry in self.entries {
+            if asked.iter().any(|key| *key == entry.key) || entry.key.starts_with('$') {
+                continue;
+            }
+            let near = asked
+                .iter()
+                .min_by_key(|key| distance(key, &entry.key))
+                .filter(|key| distance(key, &entry.key) <= 2);
+            let hint = match near {
+                Some(key) => format!("did you mean {key:?}?"),
+                None => "leave it out".to_owned(),
+            };
+            let at = SourceLocation { file: self.file, line: entry.line };
+            self.problems.warn(
+                at,
+                "unknown-field",
+                format!("{:?} means nothing here", entry.key),
+                hint,
+            );
+        }
+    }
+}
+
+/// The ids of one list, with the lines on which they stand.
+#[derive(Debug, Default)]
+pub(crate) struct UniqueIds(HashMap<Slug, u32>);
+
+impl UniqueIds {
+    /// Notes an id, and reports it if the list has it already. `what` names it: "the id".
+    pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Found<Slug>>, what: &str) {
+        let Some(Found { value, line }) = id else { return };
+        if let Some(first) = self.0.insert(value.clone(), *line) {
+            let message =
+                format!("{what} {:?} is here twice (first in line {first})", value.as_str());
+            fields.error(*line, "duplicate-id", message, "give one of them another id");
+        }
+    }
+}
+
+/// An id made of a title: `How Rivers Work!` is `how-rivers-work`.
+fn suggest_slug(text: &str) -> Option<String> {
+    let mut slug = String::new();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+        if slug.len() == 64 {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    Slug::new(slug).ok().map(|s| s.as_str().to_owned())
+}
+
+/// Edit distance, ignoring case. A long key is cut off: it is near to nothing.
+fn distance(a: &str, b: &str) -> usize {
+    let b: String = b.chars().take(40).collect();
+    strsim::levenshtein(&a.to_lowercase(), &b.to_lowercase())
+}
+
+/// A well-formed BCP 47 tag (RFC 5646, shape only): `en`, `zh-Hant`, `es-419`, `tw-x-akua`.
+pub(crate) fn is_language_tag(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let first = parts.next().unwrap_or_default();
+    (2..=8).contains(&first.len())
+        && first.bytes().all(|b| b.is_ascii_alphabetic())
+        && parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
+        && !tag.ends_with("-x")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_and_suggestions() {
+        for tag in ["en", "zh-Hant", "es-419", "tw-x-akua", "ha-NE", "ckb"] {
+            assert!(is_language_tag(tag), "{tag}");
+        }
+        for tag in ["", "e", "en_US", "en-", "english language", "-en", "en-x", "1a"] {
+            assert!(!is_language_tag(tag), "{tag}");
+        }
+        assert_eq!(suggest_slug(" How  Rivers Work! ").as_deref(), Some("how-rivers-work"));
+        assert_eq!(suggest_slug("河"), None);
+        assert_eq!((distance("titel", "title"), distance("a", "a")), (2, 0));
+    }
+}

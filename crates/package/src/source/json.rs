@@ -1,0 +1,293 @@
+//! JSON that remembers its lines, so that a wrong value is reported where it stands, and all of them at once.
+//!
+//! Not here: what the fields mean. serde stops at the first problem and forgets positions; authors need the whole list.
+
+use std::collections::HashMap;
+
+use crate::problem::{Problems, SourceLocation};
+
+/// A value and the line on which it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub line: u32,
+    pub value: Value,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Node>),
+    Object(Vec<Member>),
+}
+
+#[derive(Debug, Clone)]
+/// A key of an object and its value.
+pub(crate) struct Member {
+    pub key: String,
+    /// The line of the key.
+    pub line: u32,
+    pub node: Node,
+}
+
+impl Value {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "true or false",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Deeper nesting is refused; no part of the format needs more than 6.
+const MAX_DEPTH: usize = 40;
+
+/// Reads a document, or reports why not (`json-syntax`, `json-duplicate-key`).
+pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node> {
+    let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, line: 1, file, problems };
+    let result = parser.value(0).and_then(|node| {
+        parser.space();
+        if parser.at < parser.bytes.len() {
+            Err(parser.wrong("something follows the end of the document"))
+        } else {
+            Ok(node)
+        }
+    });
+    match result {
+        Ok(node) => Some(node),
+        Err((line, message)) => {
+            problems.error(
+                SourceLocation { file, line },
+                "json-syntax",
+                message,
+                "every `{` `[` `\"` needs its partner, and entries are separated by one comma",
+            );
+            None
+        }
+    }
+}
+
+struct Parser<'a> {
+    bytes: &'a [u8],
+    text: &'a str,
+    at: usize,
+    line: u32,
+    file: &'a str,
+    problems: &'a Problems,
+}
+
+type Parsed<T> = Result<T, (u32, String)>;
+
+impl Parser<'_> {
+    fn wrong(&self, what: &str) -> (u32, String) {
+        (self.line, format!("this is not JSON: {what}"))
+    }
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+    fn space(&mut self) {
+        while let Some(b) = self.peek() {
+            match b {
+                b'\n' => self.line += 1,
+                b' ' | b'\t' | b'\r' => {}
+                _ => break,
+            }
+            self.at += 1;
+        }
+    }
+    fn found(&self) -> String {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            None => "the end of the file".to_owned(),
+            Some(c) => format!("{c:?}"),
+        }
+    }
+    fn value(&mut self, depth: usize) -> Parsed<Node> {
+        self.space();
+        if depth > MAX_DEPTH {
+            return Err(self.wrong("it is nested too deeply"));
+        }
+        let line = self.line;
+        let value = match self.peek() {
+            Some(b'{') => Value::Object(self.object(depth)?),
+            Some(b'[') => Value::List(self.list(depth)?),
+            Some(b'"') => Value::Text(self.string()?),
+            Some(b't') => self.word("true", Value::Bool(true))?,
+            Some(b'f') => self.word("false", Value::Bool(false))?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            _ => return Err(self.wrong(&format!("a value is expected here, not {}", self.found()))),
+        };
+        Ok(Node { line, value })
+    }
+    fn word(&mut self, word: &str, value: Value) -> Parsed<Value> {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.wrong(&format!("a value is expected here, not {}", self.found())))
+        }
+    }
+    fn number(&mut self) -> Parsed<Value> {
+        let start = self.at;
+        while self
+            .peek()
+            .is_some_and(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+        {
+            self.at += 1;
+        }
+        // serde_json knows the grammar of numbers: no leading zeros, no bare dots.
+        serde_json::from_str::<f64>(&self.text[start..self.at])
+            .map(Value::Number)
+            .map_err(|_| self.wrong(&format!("{:?} is not a number", &self.text[start..self.at])))
+    }
+    fn string(&mut self) -> Parsed<String> {
+        let start = self.at;
+        self.at += 1;
+        loop {
+            match self.peek() {
+                None => return Err(self.wrong("a text has no closing quote")),
+                Some(b'\n' | b'\r') => {
+                    return Err(self.wrong(
+                        "a text goes on over the end of the line; write \\n for a new line",
+                    ));
+                }
+                Some(b'\\') => self.at += 2,
+                Some(b'"') => break,
+                Some(_) => self.at += 1,
+            }
+        }
+        self.at += 1;
+        let raw = self.text.get(start..self.at).unwrap_or_default();
+        serde_json::from_str(raw).map_err(|_| {
+            self.wrong(&format!("the text {raw} has a wrong escape or a control character"))
+        })
+    }
+    fn list(&mut self, depth: usize) -> Parsed<Vec<Node>> {
+        self.at += 1;
+        let mut list = Vec::new();
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(list);
+        }
+        loop {
+            list.push(self.value(depth + 1)?);
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(list);
+                }
+                _ => {
+                    return Err(self
+                        .wrong(&format!("a comma or ']' is expected here, not {}", self.found())));
+                }
+            }
+        }
+    }
+    fn object(&mut self, depth: usize) -> Parsed<Vec<Member>> {
+        self.at += 1;
+        let mut entries: Vec<Member> = Vec::new();
+        let mut lines: HashMap<String, u32> = HashMap::new();
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(entries);
+        }
+        loop {
+            self.space();
+            if self.peek() != Some(b'"') {
+                return Err(
+                    self.wrong(&format!("a name in quotes is expected here, not {}", self.found()))
+                );
+            }
+            let line = self.line;
+            let key = self.string()?;
+            self.space();
+            if self.peek() != Some(b':') {
+                return Err(self.wrong(&format!("a ':' is expected here, not {}", self.found())));
+            }
+            self.at += 1;
+            let node = self.value(depth + 1)?;
+            if let Some(first) = lines.insert(key.clone(), line) {
+                let at = SourceLocation { file: self.file, line };
+                let message = format!("{key:?} is here twice (first in line {first})");
+                self.problems.error(at, "json-duplicate-key", message, "keep one of them");
+            }
+            entries.push(Member { key, line, node });
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(entries);
+                }
+                _ => {
+                    return Err(self.wrong(&format!(
+                        "a comma or '}}' is expected here, not {}",
+                        self.found()
+                    )));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems_of(text: &str) -> Vec<String> {
+        let problems = Problems::default();
+        parse(text, "f.json", &problems);
+        problems.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn lines_are_those_of_the_value() {
+        let problems = Problems::default();
+        let node =
+            parse("{\n \"a\": 1,\r\n \"b\":\n  [true,\n  \"x\\n\\u00e9\"]\n}\n", "f", &problems)
+                .unwrap();
+        let Value::Object(entries) = node.value else { panic!() };
+        assert_eq!((entries[0].line, entries[1].line, entries[1].node.line), (2, 3, 4));
+        let Value::List(list) = &entries[1].node.value else { panic!() };
+        assert_eq!(list[1].line, 5);
+        assert!(matches!(&list[1].value, Value::Text(t) if t == "x\né"));
+    }
+
+    #[test]
+    fn syntax_problems_name_their_line() {
+        for (text, line, part) in [
+            ("{\n\"a\": 1\n\"b\": 2}", 3, "a comma or '}'"),
+            ("{\n\"a\": [1,\n]}", 3, "a value is expected"),
+            ("{\"a\": \"x\n\"}", 1, "over the end of the line"),
+            ("{} {}", 1, "follows the end"),
+            ("", 1, "the end of the file"),
+            ("{\"a\": 01}", 1, "not a number"),
+            ("{\"a\": \"\\q\"}", 1, "wrong escape"),
+            ("{\"a\": tru}", 1, "a value is expected"),
+            ("\"\\", 1, "no closing quote"),
+        ] {
+            let problems = problems_of(text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(
+                problems[0].starts_with(&format!("f.json:{line}: error[json-syntax]")),
+                "{text}: {problems:?}"
+            );
+            assert!(problems[0].contains(part), "{text}: {problems:?}");
+        }
+        assert!(problems_of(&"[".repeat(100_000))[0].contains("too deeply"));
+        assert!(
+            problems_of("{\"a\":1,\n\"a\":2}")[0]
+                .starts_with("f.json:2: error[json-duplicate-key]")
+        );
+    }
+}

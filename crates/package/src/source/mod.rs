@@ -1,0 +1,208 @@
+//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, `paths` checks names,
+//! `json` and `fields` read JSON with line numbers.
+//!
+//! Not here: what the files mean (`importers`).
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+pub(crate) mod fields;
+mod files;
+pub(crate) mod json;
+pub(crate) mod paths;
+mod zip;
+
+pub use files::Limits;
+pub(crate) use files::SourceFile;
+
+use crate::problem::{Problem, Problems, SourceLocation, one};
+
+/// An opened folder or zip.
+#[derive(Debug)]
+pub struct Source {
+    /// As it was given.
+    pub(crate) shown: String,
+    /// NFC path to file, sorted.
+    pub(crate) files: BTreeMap<String, SourceFile>,
+    /// Problems with names: reported with the package to which the file belongs.
+    pub(crate) odd: Vec<(String, Problem)>,
+    pub(crate) is_zip: bool,
+    _unpacked: Option<tempfile::TempDir>,
+}
+
+impl Source {
+    /// Opens a folder or a zip. Errors are those of the container: a broken zip, a limit, an unsafe name.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, Vec<Problem>> {
+        let shown = path.display().to_string();
+        let metadata = path.metadata().map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                vec![one(&shown, "not-found", "there is no such file or folder", "check the path")]
+            }
+            _ => vec![one(
+                &shown,
+                "unreadable",
+                format!("it cannot be read: {e}"),
+                "check who may read it",
+            )],
+        })?;
+        if metadata.is_dir() {
+            return Self::folder(path, shown);
+        }
+        let mut head = [0; 4];
+        let n = File::open(path).and_then(|mut f| f.read(&mut head)).map_err(|e| {
+            vec![one(
+                &shown,
+                "unreadable",
+                format!("it cannot be read: {e}"),
+                "check who may read it",
+            )]
+        })?;
+        if head[..n].starts_with(b"PK") || paths::extension(&shown) == "zip" {
+            return zip::unpack(path, &shown, limits).map(|(files, folder)| Self {
+                shown,
+                files,
+                odd: Vec::new(),
+                is_zip: true,
+                _unpacked: Some(folder),
+            });
+        }
+        let hint = "give the folder with course.json or story.json, or a zip of it";
+        Err(vec![one(&shown, "no-package", "this is neither a folder nor a zip", hint)])
+    }
+
+    fn folder(root: &Path, shown: String) -> Result<Self, Vec<Problem>> {
+        let mut files = BTreeMap::new();
+        let mut odd = Vec::new();
+        let mut folded: BTreeMap<String, String> = BTreeMap::new();
+        let walk =
+            walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name().into_iter().filter_entry(
+                |e| {
+                    let name = e.file_name().to_string_lossy();
+                    !paths::is_os_metadata(&name)
+                },
+            );
+        for entry in walk {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(e) => {
+                    let at = e
+                        .path()
+                        .unwrap_or(root)
+                        .strip_prefix(root)
+                        .unwrap_or(root)
+                        .display()
+                        .to_string();
+                    odd.push((
+                        at.clone(),
+                        one(
+                            &at,
+                            "unreadable",
+                            format!("it cannot be read: {e}"),
+                            "check who may read it",
+                        ),
+                    ));
+                    continue;
+                }
+            };
+            let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            let parts: Vec<_> =
+                relative.components().map(|c| c.as_os_str().to_string_lossy()).collect();
+            let spelled = parts.join("/");
+            let path = paths::nfc(&spelled);
+            if entry.path_is_symlink() {
+                odd.push((
+                    path,
+                    one(&spelled, "link", "this is a link", "put the file itself here"),
+                ));
+                continue;
+            }
+            if !entry.file_type().is_file() {
+                continue;
+            }
+            if relative.to_str().is_none() {
+                odd.push((
+                    path,
+                    one(&spelled, "path-name", "the name is not Unicode", "rename the file"),
+                ));
+                continue;
+            }
+            if let Err(refused) = paths::check(&spelled) {
+                odd.push((
+                    path.clone(),
+                    one(&spelled, refused.code, refused.message, refused.hint),
+                ));
+            }
+            if let Some(first) = folded.insert(paths::folded(&path), spelled.clone()) {
+                let message = format!("this name and {first:?} are one on Windows and macOS");
+                odd.push((
+                    path.clone(),
+                    one(&spelled, "path-duplicate", message, "rename one of them"),
+                ));
+            }
+            let size = entry.metadata().map_or(0, |m| m.len());
+            files.insert(path, SourceFile { disk: entry.into_path(), size, spelled });
+        }
+        Ok(Self { shown, files, odd, is_zip: false, _unpacked: None })
+    }
+
+    /// The files below a folder (`""` for all).
+    pub(crate) fn below<'a>(
+        &'a self,
+        folder: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a SourceFile)> + 'a {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let start = prefix.clone();
+        let length = prefix.len();
+        self.files
+            .range(start..)
+            .take_while(move |(path, _)| path.starts_with(&prefix))
+            .map(move |(path, entry)| (&path[length..], entry))
+    }
+
+    /// Counts, sizes and names of one package's files against the limits.
+    pub(crate) fn check_package(&self, folder: &str, limits: &Limits, problems: &Problems) {
+        let (mut count, mut total) = (0u64, 0u64);
+        for (path, entry) in self.below(folder) {
+            count += 1;
+            total = total.saturating_add(entry.size);
+            if entry.size > limits.file_bytes {
+                let message =
+                    format!("the file has {} bytes; {} are allowed", entry.size, limits.file_bytes);
+                problems.error(
+                    SourceLocation { file: path, line: 1 },
+                    "file-too-large",
+                    message,
+                    "make it smaller or cut it in parts",
+                );
+            }
+        }
+        let at = SourceLocation { file: &self.shown, line: 1 };
+        if count > limits.files {
+            problems.error(
+                at,
+                "too-many-files",
+                format!("{count} files; {} are allowed", limits.files),
+                "cut the course in two",
+            );
+        }
+        if total > limits.total_bytes {
+            let message = format!("{total} bytes in all; {} are allowed", limits.total_bytes);
+            problems.error(
+                at,
+                "too-large",
+                message,
+                "make the media smaller or cut the course in two",
+            );
+        }
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        for (path, problem) in &self.odd {
+            if let Some(inside) = path.strip_prefix(prefix.as_str()) {
+                problems.add(Problem { file: inside.to_owned(), ..problem.clone() });
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Names of files inside a package: what is allowed, and how a link finds its file.
+//!
+//! Not here: the file system. A path is text with `/` and in Unicode NFC, whatever the disk or the zip spells.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization;
+
+/// Longest path, in bytes of UTF-8.
+pub(crate) const MAX_PATH_BYTES: usize = 240;
+
+/// Why a path is refused: code, what is wrong, what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub code: &'static str,
+    pub message: String,
+    pub hint: &'static str,
+}
+
+fn refused<T>(code: &'static str, message: String, hint: &'static str) -> Result<T, Refused> {
+    Err(Refused { code, message, hint })
+}
+
+/// Checks a path of a zip entry or a file of a folder, relative to the package's top.
+pub(crate) fn check(path: &str) -> Result<(), Refused> {
+    const INSIDE: &str = "pack the folder itself, with paths relative to it and `/` between names";
+    let shown: String = path.chars().take(120).collect();
+    if path.len() > MAX_PATH_BYTES {
+        return refused(
+            "path-long",
+            format!("a path is longer than {MAX_PATH_BYTES} bytes: {shown:?}"),
+            "use shorter names",
+        );
+    }
+    if path.contains('\\') {
+        return refused("path-unsafe", format!("a path has a backslash: {shown:?}"), INSIDE);
+    }
+    if path.starts_with('/') {
+        return refused("path-unsafe", format!("a path is absolute: {shown:?}"), INSIDE);
+    }
+    let drive = path.as_bytes();
+    if drive.len() >= 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':' {
+        return refused("path-unsafe", format!("a path has a drive letter: {shown:?}"), INSIDE);
+    }
+    for name in path.split('/') {
+        if name.is_empty() || name == "." || name == ".." {
+            return refused(
+                "path-unsafe",
+                format!("a path has an empty part, `.` or `..`: {shown:?}"),
+                INSIDE,
+            );
+        }
+        if name.chars().any(|c| c.is_control() || "<>:\"|?*".contains(c)) {
+            let message =
+                format!("a name has a control character or one of < > : \" | ? *: {shown:?}");
+            return refused("path-name", message, "rename the file: Windows cannot store it");
+        }
+        if name.ends_with(['.', ' ']) {
+            return refused(
+                "path-name",
+                format!("a name ends with a dot or a space: {shown:?}"),
+                "rename the file: Windows cannot store it",
+            );
+        }
+        if is_reserved(name) {
+            return refused(
+                "path-reserved",
+                format!("Windows reserves this name: {shown:?}"),
+                "rename the file",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_reserved(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    match stem.as_str() {
+        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$" => true,
+        _ => {
+            let digits = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+            digits.is_some_and(|d| {
+                d.chars().count() == 1 && d.chars().all(|c| c.is_ascii_digit() || "¹²³".contains(c))
+            })
+        }
+    }
+}
+
+/// The spelling under which a path is found: NFC. macOS stores NFD, zips carry either.
+pub(crate) fn nfc(path: &str) -> String {
+    path.nfc().collect()
+}
+
+/// What two names must not share: case and composition fold away on Windows and macOS.
+pub(crate) fn folded(path: &str) -> String {
+    path.nfkc().flat_map(char::to_lowercase).collect()
+}
+
+/// True for files that operating systems leave behind: hidden ones, `__MACOSX`, `Thumbs.db`, `desktop.ini`.
+pub(crate) fn is_os_metadata(path: &str) -> bool {
+    path.split('/').any(|n| (n.starts_with('.') && n != "." && n != "..") || n == "__MACOSX")
+        || matches!(path.rsplit('/').next(), Some("Thumbs.db" | "desktop.ini"))
+}
+
+/// The folder of a file, `""` at the top.
+pub(crate) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The last part of a path without its extension: `media/rain.mp3` is `rain`.
+pub(crate) fn with_extension(path: &str, extension: &str) -> String {
+    let stem = match path.rsplit_once('.') {
+        Some((stem, ext)) if !ext.contains('/') => stem,
+        _ => path,
+    };
+    format!("{stem}.{extension}")
+}
+
+/// The lower-case extension, `""` without one.
+pub(crate) fn extension(path: &str) -> String {
+    match path.rsplit('/').next().and_then(|name| name.rsplit_once('.')) {
+        Some((_, ext)) => ext.to_ascii_lowercase(),
+        None => String::new(),
+    }
+}
+
+/// Follows a link from a file's folder. None if it leaves the package, is absolute or has a backslash.
+pub(crate) fn resolve(folder: &str, link: &str) -> Option<String> {
+    if link.starts_with('/') || link.contains('\\') {
+        return None;
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|p| !p.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            name => parts.push(name),
+        }
+    }
+    Some(nfc(&parts.join("/")))
+}
+
+/// `%20` and its kind, as Markdown editors write spaces. A link that is not UTF-8 when decoded stays as it is.
+pub(crate) fn percent_decoded(link: &str) -> Cow<'_, str> {
+    percent_decode_str(link).decode_utf8().unwrap_or(Cow::Borrowed(link))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_and_awkward_names_are_refused() {
+        for (path, code) in [
+            ("../x", "path-unsafe"),
+            ("a/../../x", "path-unsafe"),
+            ("/etc/passwd", "path-unsafe"),
+            ("C:/x", "path-unsafe"),
+            ("c:x", "path-unsafe"),
+            ("a\\b", "path-unsafe"),
+            ("\\\\host\\x", "path-unsafe"),
+            ("a//b", "path-unsafe"),
+            ("./a", "path-unsafe"),
+            ("a/CON", "path-reserved"),
+            ("nul.txt", "path-reserved"),
+            ("lpt1.md", "path-reserved"),
+            ("COM¹", "path-reserved"),
+            ("ab:c", "path-name"),
+            ("what?.md", "path-name"),
+            ("a\u{7}", "path-name"),
+            ("a.", "path-name"),
+            ("a /b", "path-name"),
+            (&"x/".repeat(130), "path-long"),
+        ] {
+            assert_eq!(check(path).unwrap_err().code, code, "{path}");
+        }
+        for path in ["a", "a/b.c", "é/日本.md", "console.md", "com10.x", "a..b", ".hidden"] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn links_stay_inside() {
+        assert_eq!(resolve("a/b", "../media/x.jpg").as_deref(), Some("a/media/x.jpg"));
+        assert_eq!(resolve("", "./x").as_deref(), Some("x"));
+        assert_eq!(resolve("a", "../../x"), None);
+        assert_eq!(resolve("a", "/x"), None);
+        assert_eq!(resolve("a", "b\\x"), None);
+        assert_eq!(resolve("", "cafe\u{301}").as_deref(), Some("café"));
+        assert_eq!(percent_decoded("a%20b%zz%+f%"), "a b%zz%+f%");
+        assert_eq!(percent_decoded("%ff%20"), "%ff%20", "not UTF-8");
+        assert_eq!(
+            (with_extension("m/r.mp3", "vtt"), extension("M/R.MP3")),
+            ("m/r.vtt".into(), "mp3".into())
+        );
+    }
+}

@@ -1,0 +1,339 @@
+//! Unpacks an untrusted zip.
+//!
+//! First the central directory is read and every name checked. The limits on sizes are checked while the entries are
+//! unpacked, so that a zip bomb is refused at the limit. Not here: folders, and what the files mean.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use ::zip::result::ZipError;
+
+use super::files::{Limits, SourceFile};
+use super::paths;
+use crate::problem::{Problem, Problems, SourceLocation, one};
+
+type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
+
+const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
+
+/// Unpacks into a private folder under numbers.
+pub(crate) fn unpack(path: &Path, shown: &str, limits: &Limits) -> Result<Unpacked, Vec<Problem>> {
+    let problems = Problems::default();
+    let result = unpack_into(path, shown, limits, &problems);
+    let list = problems.into_sorted();
+    match result {
+        Some(unpacked) if list.is_empty() => Ok(unpacked),
+        _ => Err(list),
+    }
+}
+
+fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -> Option<Unpacked> {
+    let whole = SourceLocation { file: shown, line: 1 };
+    let broken = |what: String| {
+        problems.error(whole, "zip-broken", what, BROKEN_HINT);
+    };
+    let mut file = File::open(path)
+        .map_err(|e| problems.add(one(shown, "unreadable", e.to_string(), "")))
+        .ok()?;
+    let names = match read_names(&mut file, limits) {
+        Ok(names) => names,
+        Err(Contents::Broken(what)) => {
+            broken(format!("this is not a whole zip: {what}"));
+            return None;
+        }
+        Err(Contents::TooMany(count)) => {
+            let message = format!("{count} entries; {} are allowed", limits.files);
+            problems.error(whole, "too-many-files", message, "cut the course in two");
+            return None;
+        }
+    };
+    // The library keeps the last of two entries with one name; the author should know of both.
+    let mut raw = std::collections::BTreeSet::new();
+    for name in &names {
+        if !raw.insert(name) {
+            let name = String::from_utf8_lossy(name);
+            problems.error(
+                SourceLocation { file: &name, line: 1 },
+                "path-duplicate",
+                "the zip has this file twice",
+                "pack the folder again",
+            );
+        }
+    }
+    let mut archive = match ::zip::ZipArchive::new(file) {
+        Ok(archive) => archive,
+        Err(e) => {
+            broken(format!("this is not a whole zip: {e}"));
+            return None;
+        }
+    };
+    let plan = plan(&mut archive, limits, problems, whole);
+    if problems.has_errors() {
+        return None;
+    }
+    let folder = tempfile::tempdir()
+        .map_err(|e| problems.add(one(shown, "unreadable", e.to_string(), "free some space")))
+        .ok()?;
+    let mut files = BTreeMap::new();
+    let mut total = 0u64;
+    for (index, spelled) in plan {
+        let at = SourceLocation { file: &spelled, line: 1 };
+        let mut entry = match archive.by_index(index) {
+            Ok(entry) => entry,
+            Err(e) => {
+                let code = if matches!(
+                    e,
+                    ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_)
+                ) {
+                    "zip-method"
+                } else {
+                    "zip-broken"
+                };
+                problems.error(
+                    at,
+                    code,
+                    format!("it cannot be unpacked: {e}"),
+                    "pack the folder again with the usual method (deflate)",
+                );
+                continue;
+            }
+        };
+        let disk = folder.path().join(index.to_string());
+        let packed = entry.compressed_size();
+        match pour(&mut entry, &disk, packed, limits.total_bytes - total, limits) {
+            Ok(size) => {
+                total += size;
+                files.insert(paths::nfc(&spelled), SourceFile { disk, size, spelled });
+            }
+            Err(Stop::Ratio) => {
+                let message = format!("it unpacks to more than {} times its size", limits.ratio);
+                problems.error(
+                    at,
+                    "zip-ratio",
+                    message,
+                    "this looks like a zip bomb: leave the file out",
+                );
+                return None;
+            }
+            Err(Stop::File) => {
+                let message = format!("it unpacks to more than {} bytes", limits.file_bytes);
+                problems.error(at, "file-too-large", message, "make it smaller or cut it in parts");
+                return None;
+            }
+            Err(Stop::Total) => {
+                let message = format!("the zip unpacks to more than {} bytes", limits.total_bytes);
+                problems.error(
+                    whole,
+                    "too-large",
+                    message,
+                    "make the media smaller or cut the course in two",
+                );
+                return None;
+            }
+            Err(Stop::Io(e)) => {
+                let message = format!("it cannot be unpacked: {e}");
+                problems.error(at, "zip-broken", message, BROKEN_HINT);
+            }
+        }
+    }
+    Some((files, folder))
+}
+
+/// Checks the central directory. Returns number in the archive and name of the entries to unpack.
+fn plan(
+    archive: &mut ::zip::ZipArchive<File>,
+    limits: &Limits,
+    problems: &Problems,
+    whole: SourceLocation<'_>,
+) -> Vec<(usize, String)> {
+    let mut plan = Vec::new();
+    let mut folded: BTreeMap<String, String> = BTreeMap::new();
+    let mut declared = 0u64;
+    for index in 0..archive.len() {
+        let entry = match archive.by_index_raw(index) {
+            Ok(entry) => entry,
+            Err(e) => {
+                problems.error(
+                    whole,
+                    "zip-broken",
+                    format!("entry {index} cannot be read: {e}"),
+                    BROKEN_HINT,
+                );
+                continue;
+            }
+        };
+        let spelled = entry.name().to_owned();
+        let at = SourceLocation { file: &spelled, line: 1 };
+        let path = spelled.strip_suffix('/').unwrap_or(&spelled);
+        if let Err(refused) = paths::check(path) {
+            problems.error(at, refused.code, refused.message, refused.hint);
+            continue;
+        }
+        if entry.is_symlink()
+            || entry
+                .unix_mode()
+                .is_some_and(|m| !matches!(m & 0o170_000, 0 | 0o100_000 | 0o040_000))
+        {
+            problems.error(
+                at,
+                "link",
+                "this is a link or a device",
+                "put the file itself into the zip",
+            );
+            continue;
+        }
+        if entry.is_dir() || paths::is_os_metadata(path) {
+            continue;
+        }
+        if entry.encrypted() {
+            problems.error(
+                at,
+                "zip-encrypted",
+                "it is locked with a password",
+                "pack the folder without a password",
+            );
+            continue;
+        }
+        if let Some(first) = folded.insert(paths::folded(path), path.to_owned()) {
+            let message = format!("this name and {first:?} are one on Windows and macOS");
+            problems.error(at, "path-duplicate", message, "rename one of them");
+            continue;
+        }
+        if entry.size() > limits.file_bytes {
+            let message =
+                format!("the file has {} bytes; {} are allowed", entry.size(), limits.file_bytes);
+            problems.error(at, "file-too-large", message, "make it smaller or cut it in parts");
+        }
+        if entry.size() > limits.ratio_from && entry.size() / limits.ratio > entry.compressed_size()
+        {
+            let message = format!("it unpacks to more than {} times its size", limits.ratio);
+            problems.error(
+                at,
+                "zip-ratio",
+                message,
+                "this looks like a zip bomb: leave the file out",
+            );
+        }
+        declared = declared.saturating_add(entry.size());
+        plan.push((index, path.to_owned()));
+    }
+    if declared > limits.total_bytes {
+        let message =
+            format!("the zip unpacks to {declared} bytes; {} are allowed", limits.total_bytes);
+        problems.error(
+            whole,
+            "too-large",
+            message,
+            "make the media smaller or cut the course in two",
+        );
+    }
+    plan
+}
+
+enum Stop {
+    Ratio,
+    File,
+    Total,
+    Io(io::Error),
+}
+
+/// Unpacks one entry and counts its bytes: the size that a header declares may be wrong.
+fn pour(
+    from: &mut dyn Read,
+    disk: &Path,
+    packed: u64,
+    left: u64,
+    limits: &Limits,
+) -> Result<u64, Stop> {
+    let mut out = io::BufWriter::new(File::create_new(disk).map_err(Stop::Io)?);
+    let mut buffer = vec![0; 1 << 16];
+    let mut size = 0u64;
+    loop {
+        let n = from.read(&mut buffer).map_err(Stop::Io)?;
+        if n == 0 {
+            break;
+        }
+        size += n as u64;
+        if size > limits.file_bytes {
+            return Err(Stop::File);
+        }
+        if size > left {
+            return Err(Stop::Total);
+        }
+        if size > limits.ratio_from && size / limits.ratio > packed {
+            return Err(Stop::Ratio);
+        }
+        out.write_all(&buffer[..n]).map_err(Stop::Io)?;
+    }
+    out.flush().map_err(Stop::Io)?;
+    Ok(size)
+}
+
+enum Contents {
+    Broken(String),
+    TooMany(u64),
+}
+
+/// The raw names of the central directory, duplicates included (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip with more
+/// entries than allowed is refused before its table is read into memory.
+fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents> {
+    let io = |e: io::Error| Contents::Broken(e.to_string());
+    let length = file.seek(SeekFrom::End(0)).map_err(io)?;
+    let tail_length = length.min(22 + 65_535);
+    let mut tail = vec![0; usize::try_from(tail_length).unwrap_or_default()];
+    file.seek(SeekFrom::Start(length - tail_length)).map_err(io)?;
+    file.read_exact(&mut tail).map_err(io)?;
+    let end =
+        (0..tail.len().saturating_sub(21)).rev().find(|i| tail[*i..].starts_with(b"PK\x05\x06"));
+    let end = end.ok_or_else(|| Contents::Broken("its table of contents is missing".into()))?;
+    let u16_at = |b: &[u8], i: usize| u64::from(u16::from_le_bytes([b[i], b[i + 1]]));
+    let u32_at =
+        |b: &[u8], i: usize| u64::from(u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]));
+    let (mut count, mut size) = (u16_at(&tail, end + 10), u32_at(&tail, end + 12));
+    let mut table_end = length - tail_length + end as u64;
+    let locator = end.checked_sub(20).filter(|i| tail[*i..].starts_with(b"PK\x06\x07"));
+    if let Some(locator) = locator {
+        let u64_at = |b: &[u8], i: usize| u32_at(b, i) | u32_at(b, i + 4) << 32;
+        let at = u64_at(&tail, locator + 8);
+        let mut record = [0; 56];
+        file.seek(SeekFrom::Start(at)).map_err(io)?;
+        file.read_exact(&mut record).map_err(io)?;
+        if record.starts_with(b"PK\x06\x06") {
+            (count, size, table_end) = (u64_at(&record, 32), u64_at(&record, 40), at);
+        }
+    }
+    if count > limits.files {
+        return Err(Contents::TooMany(count));
+    }
+    // Names, extra fields and comments have at most 3 * 65,535 bytes each; sane tables stay far below this.
+    if size > 64 << 20 || size > table_end {
+        return Err(Contents::Broken("its table of contents has an impossible size".into()));
+    }
+    let mut table = vec![0; usize::try_from(size).unwrap_or_default()];
+    file.seek(SeekFrom::Start(table_end - size)).map_err(io)?;
+    file.read_exact(&mut table).map_err(io)?;
+    let mut names = Vec::new();
+    let mut rest = table.as_slice();
+    while rest.len() >= 46 && rest.starts_with(b"PK\x01\x02") {
+        let (name, extra, comment) =
+            (u16_at(rest, 28) as usize, u16_at(rest, 30) as usize, u16_at(rest, 32) as usize);
+        let Some(text) = rest.get(46..46 + name) else { break };
+        names.push(text.to_vec());
+        if names.len() as u64 > limits.files {
+            return Err(Contents::TooMany(names.len() as u64));
+        }
+        rest = rest.get(46 + name + extra + comment..).unwrap_or_default();
+    }
+    if names.len() as u64 != count {
+        return Err(Contents::Broken(format!(
+            "its table of contents names {} of {count} files",
+            names.len()
+        )));
+    }
+    file.rewind().map_err(io)?;
+    Ok(names)
+}

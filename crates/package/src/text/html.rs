@@ -1,0 +1,399 @@
+//! Sanitises HTML. Every HTML text of a manifest goes through [`clean`].
+//!
+//! Not here: Markdown.
+
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
+
+use ammonia::{Builder, UrlRelative};
+use pulldown_cmark_escape::escape_html;
+
+/// Tags that an author may write by hand inside Markdown.
+pub(crate) const BY_HAND: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
+
+const TAGS: &[&str] = &[
+    "p",
+    "br",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "pre",
+    "code",
+    "em",
+    "strong",
+    "del",
+    "a",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "input",
+    "section",
+    "span",
+    "kbd",
+    "sub",
+    "sup",
+    "abbr",
+    "dl",
+    "dt",
+    "dd",
+];
+
+const MATHS: &[&str] = &[
+    "math",
+    "mrow",
+    "mi",
+    "mn",
+    "mo",
+    "ms",
+    "mtext",
+    "mspace",
+    "msup",
+    "msub",
+    "msubsup",
+    "munder",
+    "mover",
+    "munderover",
+    "mfrac",
+    "msqrt",
+    "mroot",
+    "mtable",
+    "mtr",
+    "mtd",
+    "mstyle",
+    "mpadded",
+    "mphantom",
+    "mmultiscripts",
+    "mprescripts",
+    "none",
+    "menclose",
+];
+
+const MATHS_ATTRIBUTES: &[&str] = &[
+    "accent",
+    "accentunder",
+    "columnalign",
+    "columnlines",
+    "columnspacing",
+    "columnspan",
+    "depth",
+    "dir",
+    "display",
+    "displaystyle",
+    "fence",
+    "form",
+    "height",
+    "largeop",
+    "linethickness",
+    "lspace",
+    "mathbackground",
+    "mathcolor",
+    "mathsize",
+    "mathvariant",
+    "maxsize",
+    "minsize",
+    "movablelimits",
+    "notation",
+    "rowalign",
+    "rowlines",
+    "rowspacing",
+    "rowspan",
+    "rspace",
+    "scriptlevel",
+    "separator",
+    "stretchy",
+    "symmetric",
+    "voffset",
+    "width",
+    "class",
+];
+
+static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut gate = Builder::empty();
+    gate.tags(TAGS.iter().chain(MATHS).copied().collect())
+        .clean_content_tags(HashSet::from(["script", "style", "template", "iframe", "object"]))
+        .generic_attributes(HashSet::from(["lang", "dir"]))
+        .add_tag_attributes(
+            "a",
+            &["href", "title", "data-word", "data-section", "role", "tabindex", "id"],
+        )
+        .add_tag_attributes("abbr", &["title"])
+        .add_tag_attributes("code", &["class"])
+        .add_tag_attributes("section", &["class"])
+        .add_tag_attributes("sup", &["class"])
+        .add_tag_attributes("li", &["id"])
+        .add_tag_attributes("ol", &["start"])
+        .add_tag_attributes("th", &["align"])
+        .add_tag_attributes("td", &["align"])
+        .add_tag_attributes("input", &["disabled", "checked"])
+        .add_tag_attribute_values("input", "type", &["checkbox"])
+        .add_tag_attributes("span", &["data-blank"])
+        .url_schemes(HashSet::from(["http", "https", "mailto"]))
+        .url_relative(UrlRelative::PassThrough)
+        .link_rel(Some("noopener noreferrer"))
+        .attribute_filter(|element, attribute, value| {
+            let keep = match (element, attribute) {
+                // The only places inside a section that a link may name are its own footnotes.
+                ("a", "href") => match value.strip_prefix('#') {
+                    Some(id) => is_footnote(id),
+                    None => is_web(value),
+                },
+                ("a" | "li", "id") => is_footnote(value),
+                ("code", "class") => value.starts_with("language-"),
+                ("section", "class") => value == "footnotes",
+                ("sup", "class") => value == "footnote-ref",
+                (e, "class") if MATHS.contains(&e) => value
+                    .split(' ')
+                    .all(|c| c.starts_with("menv-") || c.starts_with("cell-") || c == "tml-prime"),
+                _ => true,
+            };
+            keep.then_some(Cow::Borrowed(value))
+        });
+    for tag in MATHS {
+        gate.add_tag_attributes(*tag, MATHS_ATTRIBUTES);
+    }
+    gate
+});
+
+/// An absolute address that a browser may open.
+pub(crate) fn is_web(link: &str) -> bool {
+    let link = link.to_ascii_lowercase();
+    ["http://", "https://", "mailto:"]
+        .iter()
+        .any(|scheme| link.len() > scheme.len() && link.starts_with(scheme))
+}
+
+fn is_footnote(id: &str) -> bool {
+    let number = id.strip_prefix("fn-").or_else(|| id.strip_prefix("fnref-"));
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
+}
+
+/// HTML that may be shown.
+pub(crate) fn clean(html: &str) -> String {
+    // Column alignment comes as an inline style, which the reader's content security policy blocks. Text cannot hold a
+    // bare '<'.
+    let mut html = Cow::Borrowed(html);
+    for cell in ["th", "td"] {
+        for side in ["left", "center", "right"] {
+            let from = format!("<{cell} style=\"text-align: {side}\">");
+            if html.contains(&from) {
+                html = Cow::Owned(html.replace(&from, &format!("<{cell} align=\"{side}\">")));
+            }
+        }
+    }
+    SANITIZER.clean(&html).to_string()
+}
+
+/// Elements inside elements; the reader (ui/src/components/content/sanitise.ts) refuses more than 100.
+const MAX_DEPTH: usize = 90;
+/// Elements of one block; the reader refuses more than 50,000.
+const MAX_ELEMENTS: usize = 40_000;
+/// Bytes of one block; the reader refuses more than 8,000,000 characters.
+const MAX_BYTES: usize = 7_500_000;
+
+/// Bytes that the serialiser looks at: in a text between tags it reads up to the next tag for each `&` and each Latin-1
+/// character.
+const MAX_LOOKED_AT: usize = 1_000_000_000;
+
+/// Refuses HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
+pub(crate) fn check_size(html: &str) -> Result<(), String> {
+    if html.len() > MAX_BYTES {
+        return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));
+    }
+    let (mut depth, mut elements) = (0_usize, 0_usize);
+    let bytes = html.as_bytes();
+    let looked_at = bytes.split(|b| *b == b'<').fold(0_usize, |sum, text| {
+        let special = text.iter().filter(|b| matches!(**b, b'&' | 0xC2)).count();
+        sum.saturating_add(special.saturating_mul(text.len()))
+    });
+    if looked_at > MAX_LOOKED_AT {
+        return Err("a paragraph has too many special characters".to_owned());
+    }
+    for (at, _) in html.match_indices('<') {
+        match bytes.get(at + 1) {
+            Some(b'/') => depth = depth.saturating_sub(1),
+            Some(c) if c.is_ascii_alphabetic() => {
+                let name = html[at + 1..].split(|c: char| !c.is_ascii_alphanumeric()).next();
+                elements += 1;
+                let void = ["br", "hr", "input", "mspace", "mprescripts", "none"];
+                depth += usize::from(!name.is_some_and(|n| void.contains(&n)));
+            }
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!("it is nested more than {MAX_DEPTH} deep"));
+        }
+        if elements > MAX_ELEMENTS {
+            return Err(format!("it has more than {MAX_ELEMENTS} elements"));
+        }
+    }
+    Ok(())
+}
+
+/// The first place of `what` (in lower case), in any case. Stops there: many short searches are as long as one.
+fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
+    let windows = text.as_bytes().windows(what.len());
+    windows.into_iter().position(|w| w.eq_ignore_ascii_case(what.as_bytes()))
+}
+
+/// Text as HTML, for elements and attributes.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Writing to a `String` does not fail.
+    let _ = escape_html(&mut out, text);
+    out
+}
+
+/// A piece of raw HTML out of Markdown, cut down to the tags an author may write.
+#[derive(Debug, Default)]
+pub(crate) struct RawHtml {
+    /// Inside `<script>` and its kind: everything is dropped up to the closing tag.
+    dropping: Option<String>,
+}
+
+impl RawHtml {
+    /// Returns the part that stays, and the names of the tags that go.
+    pub fn filter(&mut self, html: &str) -> (String, Vec<String>) {
+        let (mut kept, mut gone) = (String::new(), Vec::new());
+        let mut rest = html;
+        while !rest.is_empty() {
+            if let Some(tag) = &self.dropping {
+                let end = format!("</{tag}");
+                let Some(at) = find_ignoring_case(rest, &end) else { break };
+                rest = rest[at..].split_once('>').map_or("", |(_, after)| after);
+                self.dropping = None;
+                continue;
+            }
+            let Some(open) = rest.find('<') else {
+                kept.push_str(rest);
+                break;
+            };
+            kept.push_str(&rest[..open]);
+            rest = &rest[open..];
+            if let Some(comment) = rest.strip_prefix("<!--") {
+                rest = comment.split_once("-->").map_or("", |(_, after)| after);
+                continue;
+            }
+            let (tag, after) = split_tag(rest);
+            rest = after;
+            let closing = tag.starts_with("</");
+            let name: String = tag
+                .trim_start_matches(['<', '/'])
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+                .collect();
+            let name = name.to_ascii_lowercase();
+            if BY_HAND.contains(&name.as_str()) {
+                kept.push_str(tag);
+            } else if !closing {
+                if matches!(
+                    name.as_str(),
+                    "script" | "style" | "template" | "iframe" | "object" | "textarea" | "title"
+                ) {
+                    self.dropping = Some(name.clone());
+                }
+                gone.push(if name.is_empty() { "<!...>".to_owned() } else { format!("<{name}>") });
+            }
+        }
+        (kept, gone)
+    }
+    /// True while the text that follows belongs to a dropped element.
+    pub fn is_dropping(&self) -> bool {
+        self.dropping.is_some()
+    }
+    /// Nothing is dropped over the end of a block.
+    pub fn end_block(&mut self) {
+        self.dropping = None;
+    }
+}
+
+/// Cuts `<tag a="x>y">rest` behind the tag, quotes respected.
+fn split_tag(html: &str) -> (&str, &str) {
+    let mut quote = None;
+    for (i, c) in html.char_indices() {
+        match (quote, c) {
+            (None, '>') => return html.split_at(i + 1),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(q), c) if q == c => quote = None,
+            _ => {}
+        }
+    }
+    (html, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_html_does_not_pass() {
+        for (html, kept) in [
+            ("<p>a<script>alert(1)</script>b</p>", "<p>ab</p>"),
+            ("<p onclick=\"x()\" style=\"color:red\" class=\"c\">a</p>", "<p>a</p>"),
+            ("<a href=\"javascript:alert(1)\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<a href=\"data:text/html,x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<a href=\"//evil.example/x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<a href=\"//evil.example:80/x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<a href=\"é\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<a href=\"/x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<a href=\"#top\" id=\"top\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+            ("<img src=x onerror=alert(1)>", ""),
+            ("<svg><script>alert(1)</script></svg>", ""),
+            ("<input type=\"text\">", "<input>"),
+            (
+                "<math><mtext><img src=x onerror=alert(1)></mtext></math>",
+                "<math><mtext></mtext></math>",
+            ),
+            ("<math href=\"javascript:alert(1)\"><mi>x</mi></math>", "<math><mi>x</mi></math>"),
+            (
+                "<math><annotation-xml encoding=\"text/html\"><b>x</b></annotation-xml></math>",
+                "<math></math>",
+            ),
+            ("<iframe src=\"https://example.org\"></iframe>x", "x"),
+            ("<form action=\"https://example.org\"><button>a</button></form>", "a"),
+        ] {
+            assert_eq!(clean(html), kept, "{html}");
+        }
+    }
+
+    #[test]
+    fn what_the_compiler_writes_passes() {
+        for html in [
+            "<a data-word=\"meander\" role=\"button\" tabindex=\"0\" rel=\"noopener noreferrer\">m</a>",
+            "<li id=\"fn-1\">x <a href=\"#fnref-1\" rel=\"noopener noreferrer\">back</a></li>",
+            "<sup class=\"footnote-ref\"><a href=\"#fn-1\" id=\"fnref-1\" rel=\"noopener noreferrer\">1</a></sup>",
+            "<pre><code class=\"language-rust\">a</code></pre>",
+            "<span data-blank=\"0\"></span>",
+            "<math display=\"block\"><mtable class=\"menv-arraylike\"><mtr><mtd><mn>1</mn></mtd></mtr></mtable></math>",
+        ] {
+            assert_eq!(clean(html), html);
+        }
+        assert_eq!(
+            clean("<table><tbody><tr><td style=\"text-align: right\">1</td></tr></tbody></table>"),
+            "<table><tbody><tr><td align=\"right\">1</td></tr></tbody></table>"
+        );
+    }
+
+    #[test]
+    fn raw_html_is_cut_to_the_tags_by_hand() {
+        let mut raw = RawHtml::default();
+        assert_eq!(raw.filter("<KBD>a</KBD><br/>"), ("<KBD>a</KBD><br/>".into(), vec![]));
+        assert_eq!(
+            raw.filter("x<div title=\"a>b\">y</div><!-- <b> -->z"),
+            ("xyz".into(), vec!["<div>".to_owned()])
+        );
+        assert_eq!(raw.filter("<script>"), (String::new(), vec!["<script>".to_owned()]));
+        assert!(raw.is_dropping());
+        assert_eq!(raw.filter("1 < 2 <kbd></SCRIPT >x"), ("x".into(), vec![]));
+        assert_eq!(raw.filter("<unfinished"), (String::new(), vec!["<unfinished>".to_owned()]));
+    }
+}

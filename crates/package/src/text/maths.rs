@@ -1,0 +1,211 @@
+//! LaTeX to MathML.
+//!
+//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) that the reader's style sheet aligns; inline styles
+//! would be blocked by its content security policy, so colours become MathML attributes and the rest is left out.
+
+use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
+
+/// Bytes of one formula.
+const MAX_BYTES: usize = 20_000;
+/// Groups, environments and `\left` inside each other.
+const MAX_GROUPS: usize = 40;
+/// Commands in a row without a symbol between them: each may hold the next.
+const MAX_COMMANDS: usize = 200;
+/// What the parser finds in one formula.
+const MAX_EVENTS: usize = 20_000;
+/// Definitions can expand without end.
+const DEFINITIONS: &[&str] = &[
+    "def",
+    "edef",
+    "gdef",
+    "xdef",
+    "let",
+    "futurelet",
+    "newcommand",
+    "renewcommand",
+    "providecommand",
+    "newenvironment",
+    "renewenvironment",
+    "DeclareMathOperator",
+];
+
+/// The formula as a `<math>` element, or one line that says why it cannot be read.
+pub(crate) fn mathml(tex: &str, display: bool) -> Result<String, String> {
+    check_source(tex)?;
+    let made = mathml_of(tex, display)?;
+    crate::text::html::check_size(&made)?;
+    Ok(made)
+}
+
+/// Bounds what the parser can make of a formula by its text alone.
+fn check_source(tex: &str) -> Result<(), String> {
+    if tex.len() > MAX_BYTES {
+        return Err(format!("it has {} bytes; {MAX_BYTES} are allowed", tex.len()));
+    }
+    let (mut depth, mut row) = (0_usize, 0_usize);
+    let mut rest = tex;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '\\' => {
+                let letters =
+                    rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+                let (name, tail) = rest.split_at(letters);
+                rest = tail;
+                if name.is_empty() {
+                    let skipped = rest.chars().next().map_or(0, char::len_utf8);
+                    rest = &rest[skipped..];
+                }
+                if DEFINITIONS.contains(&name) {
+                    return Err(format!("\\{name} is not allowed: write the formula out"));
+                }
+                match name {
+                    "begin" | "left" => depth += 1,
+                    "end" | "right" => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                row += 1;
+            }
+            c if c.is_whitespace() || "^_[]".contains(c) => {}
+            _ => row = 0,
+        }
+        if depth > MAX_GROUPS {
+            return Err(format!("it is nested more than {MAX_GROUPS} deep"));
+        }
+        if row > MAX_COMMANDS {
+            return Err(format!("it has more than {MAX_COMMANDS} commands in a row"));
+        }
+    }
+    Ok(())
+}
+
+fn mathml_of(tex: &str, display: bool) -> Result<String, String> {
+    // A formula on which the parser panics is reported to the author and does not end the import.
+    std::panic::catch_unwind(|| render(tex, display))
+        .unwrap_or_else(|_| Err("the formula cannot be read".to_owned()))
+}
+
+fn render(tex: &str, display: bool) -> Result<String, String> {
+    let storage = Storage::new();
+    let mut events = Vec::new();
+    for event in Parser::new(tex, &storage) {
+        if events.len() >= MAX_EVENTS {
+            return Err(format!("it has more than {MAX_EVENTS} parts"));
+        }
+        match event {
+            Ok(event) => events.push(Ok::<_, std::fmt::Error>(event)),
+            Err(e) => {
+                let text = e.to_string();
+                let what = text.rsplit("error: ").next().unwrap_or(&text);
+                return Err(what
+                    .lines()
+                    .map(str::trim)
+                    .filter(|l| !l.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(" "));
+            }
+        }
+    }
+    let mode = if display { DisplayMode::Block } else { DisplayMode::Inline };
+    let config = RenderConfig { display_mode: mode, ..RenderConfig::default() };
+    let mut out = String::new();
+    push_mathml(&mut out, events.into_iter(), config).map_err(|e| e.to_string())?;
+    Ok(without_styles(&out))
+}
+
+/// `style="color: rgb(1 2 3)"` becomes `mathcolor="#010203"`.
+fn without_styles(mathml: &str) -> String {
+    let mut out = String::with_capacity(mathml.len());
+    let mut rest = mathml;
+    while let Some((before, after)) = rest.split_once(" style=\"") {
+        out.push_str(before);
+        let (style, tail) = after.split_once('"').unwrap_or((after, ""));
+        // Text of the formula may spell the same; only an open tag has an attribute.
+        if before.rfind('<') < before.rfind('>') {
+            out.push_str(" style=\"");
+            rest = after;
+            continue;
+        }
+        for declaration in style.split(';') {
+            let Some((name, value)) = declaration.split_once(':') else { continue };
+            let numbers: Vec<u8> = value
+                .trim()
+                .trim_start_matches("rgb(")
+                .trim_end_matches(')')
+                .split_whitespace()
+                .filter_map(|n| n.parse().ok())
+                .collect();
+            let attribute = match name.trim() {
+                "color" => "mathcolor",
+                "background-color" => "mathbackground",
+                _ => continue,
+            };
+            if let [r, g, b] = numbers[..] {
+                out.push_str(&format!(" {attribute}=\"#{r:02x}{g:02x}{b:02x}\""));
+            }
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_become_mathml() {
+        let inline = mathml("a^2 + b^2", false).unwrap();
+        assert!(inline.starts_with("<math") && inline.contains("<msup>"), "{inline}");
+        let block =
+            mathml(r"\frac{1}{\sqrt{2}} = \sum_{i=0}^n \begin{pmatrix}1&2\\3&4\end{pmatrix}", true)
+                .unwrap();
+        assert!(block.contains("display=\"block\"") && block.contains("<mtable"), "{block}");
+        let red = mathml(r"\color{red} x", false).unwrap();
+        assert!(red.contains("mathcolor=\"#ff0000\"") && !red.contains("style="), "{red}");
+    }
+
+    #[test]
+    fn bad_formulas_say_why_in_one_line() {
+        for tex in [r"\frac{1}", r"\nosuchcommand", r"{a", r"\begin{matrix}1", r"a^b^c", r"\left("]
+        {
+            let why = mathml(tex, false).unwrap_err();
+            assert!(!why.is_empty() && !why.contains('\n'), "{tex}: {why}");
+        }
+    }
+
+    #[test]
+    fn formulas_that_grow_without_end_are_refused_before_they_are_read() {
+        let deep =
+            |open: &str, close: &str, n: usize| format!("{}x{}", open.repeat(n), close.repeat(n));
+        for (what, tex) in [
+            ("braces", deep("{", "}", 3_000)),
+            ("braces without an end", "{".repeat(3_000)),
+            ("fractions", deep(r"\frac{1}{", "}", 1_000)),
+            ("powers", deep("x^{", "}", 3_000)),
+            ("roots without braces", format!("{}x", r"\sqrt ".repeat(2_000))),
+            ("fences", deep(r"\left(", r"\right)", 1_000)),
+            ("matrices", deep(r"\begin{matrix}", r"\end{matrix}", 500)),
+            ("a definition of itself", r"\def\a{\a\a}\a".into()),
+            ("definitions that double", r"\newcommand{\a}{\b\b}\newcommand{\b}{\a\a}\a".into()),
+            ("a name for a name", r"\let\a=\a \a".into()),
+            ("many symbols", "x".repeat(30_000)),
+            ("many cells", format!(r"\begin{{matrix}}{}\end{{matrix}}", "&".repeat(19_000))),
+        ] {
+            let made = mathml(&tex, true);
+            // The size of what is made is bounded in any case.
+            assert!(made.as_ref().map_or(true, |m| m.len() < 2_000_000), "{what}");
+            if what != "many cells" {
+                assert!(made.is_err(), "{what}");
+                assert!(check_source(&tex).is_err(), "{what}: refused by its text alone");
+            }
+        }
+        // What people write is far below.
+        let long = format!("{}x{}", r"\sqrt{1+".repeat(20), "}".repeat(20));
+        assert!(mathml(&long, true).is_ok());
+        assert!(mathml(&"a+b=".repeat(400), true).is_ok());
+    }
+}

@@ -1,0 +1,185 @@
+//! Paragraphs of a story to sentences, with the words that open a card.
+//!
+//! Sentences end where Unicode says so (UAX #29); a forced line break (`\` at a line's end) never ends one. Not here:
+//! pages, times.
+
+use carrel_model::{
+    Slug,
+    content::{Sentence, WordSpan},
+};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A paragraph while it is read.
+#[derive(Debug, Default)]
+pub(crate) struct Paragraph {
+    text: String,
+    /// Byte ranges and their words.
+    words: Vec<(usize, usize, Slug, u32)>,
+    /// Byte offsets of forced line breaks.
+    breaks: Vec<usize>,
+    open: Option<(usize, Slug, u32)>,
+}
+
+impl Paragraph {
+    /// Text as it stands; white space of any kind and length is one space.
+    pub fn text(&mut self, text: &str) {
+        for c in text.chars() {
+            if c.is_whitespace() && c != '\u{a0}' && c != '\u{202f}' {
+                if !self.text.is_empty() && !self.text.ends_with(' ') {
+                    self.text.push(' ');
+                }
+            } else {
+                self.text.push(c);
+            }
+        }
+    }
+    pub fn forced_break(&mut self) {
+        self.text(" ");
+        self.breaks.push(self.text.len());
+    }
+    pub fn open_word(&mut self, word: Slug, line: u32) {
+        self.open = Some((self.text.len(), word, line));
+    }
+    pub fn close_word(&mut self) {
+        if let Some((start, word, line)) = self.open.take() {
+            self.words.push((start, self.text.len(), word, line));
+        }
+    }
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+    /// The sentences, and the lines of words that lie across an end of a sentence.
+    pub fn sentences(&self) -> (Vec<Sentence>, Vec<u32>) {
+        let mut ends: Vec<usize> = self
+            .text
+            .split_sentence_bound_indices()
+            .map(|(at, part)| at + part.len())
+            .filter(|end| *end == self.text.len() || self.breaks.binary_search(end).is_err())
+            .map(|end| end + closing(&self.text[end..]))
+            .collect();
+        ends.dedup();
+        let (mut sentences, mut torn) = (Vec::<Sentence>::new(), Vec::new());
+        let mut start = 0;
+        let mut ranges = Vec::new();
+        for end in ends {
+            let part = &self.text[start..end];
+            let trimmed = part.trim();
+            // A dash or an ornament alone is no sentence to read: it goes with the one before it.
+            if trimmed.chars().any(char::is_alphanumeric)
+                || ranges.is_empty() && end == self.text.len() && !trimmed.is_empty()
+            {
+                let from = start + (part.len() - part.trim_start().len());
+                ranges.push((from, from + trimmed.len()));
+            } else if let Some(last) = ranges.last_mut()
+                && !trimmed.is_empty()
+            {
+                last.1 = start + part.trim_end().len();
+            } else if !trimmed.is_empty() {
+                // Nothing before it: it goes with the one after it.
+                continue;
+            }
+            start = end;
+        }
+        for (n, (from, to)) in ranges.iter().enumerate() {
+            let text = &self.text[*from..*to];
+            let utf16 = |at: usize| {
+                u32::try_from(self.text[*from..at].encode_utf16().count()).unwrap_or(u32::MAX)
+            };
+            let mut words = Vec::new();
+            // Words stand in the order of the text: each sentence looks at its own only.
+            let first = self.words.partition_point(|(start, ..)| start < from);
+            for (start, end, word, line) in self.words[first..].iter().take_while(|w| w.0 < *to) {
+                if start >= from && end <= to && start < end {
+                    words.push(WordSpan {
+                        start: utf16(*start),
+                        end: utf16(*end),
+                        word: word.clone(),
+                    });
+                } else if start < to && end > to && start >= from {
+                    torn.push(*line);
+                }
+            }
+            sentences.push(Sentence {
+                text: text.to_owned(),
+                paragraph: n == 0,
+                start_ms: None,
+                end_ms: None,
+                words,
+            });
+        }
+        (sentences, torn)
+    }
+}
+
+/// Bytes of closing quotation marks at the beginning of a sentence. French sets a space before them, and Unicode's
+/// rules then see them as the beginning of what follows. German opens with the same character, but a letter follows
+/// there.
+fn closing(rest: &str) -> usize {
+    let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
+    let length = rest.len() - marks.len();
+    if length > 0 && (marks.is_empty() || marks.starts_with(char::is_whitespace)) {
+        length
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<String> {
+        let mut paragraph = Paragraph::default();
+        paragraph.text(text);
+        paragraph.sentences().0.into_iter().map(|s| s.text).collect()
+    }
+
+    #[test]
+    fn sentences_end_where_unicode_says() {
+        for (text, sentences) in [
+            ("She counts. She stops!", vec!["She counts.", "She stops!"]),
+            ("\"One hundred,\" she says.", vec!["\"One hundred,\" she says."]),
+            ("It costs 3.50 in all. Yes.", vec!["It costs 3.50 in all.", "Yes."]),
+            ("他的锄头太短了。他走了！好？", vec!["他的锄头太短了。", "他走了！", "好？"]),
+            ("هل جاء؟ نعم.", vec!["هل جاء؟", "نعم."]),
+            ("Who? \n Me.", vec!["Who?", "Me."]),
+            ("« Viens\u{a0}! » Il part.", vec!["« Viens\u{a0}! »", "Il part."]),
+            ("»Halt!« Er rief. »Komm!«", vec!["»Halt!«", "Er rief.", "»Komm!«"]),
+            ("« Fin. »", vec!["« Fin. »"]),
+            ("no end", vec!["no end"]),
+            ("First. … Last.", vec!["First.", "… Last."]),
+            ("!لمن سأقرأ؟ سأقرأ لنفسي", vec!["!لمن سأقرأ؟", "سأقرأ لنفسي"]),
+            ("* * *", vec!["* * *"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(split(text), sentences, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_counted_in_utf16_and_forced_breaks_do_not_split() {
+        let word = |w: &str| Slug::new(w).unwrap();
+        let mut p = Paragraph::default();
+        p.text("A 😀. The ");
+        p.open_word(word("cat"), 4);
+        p.text("cät😀");
+        p.close_word();
+        p.text(" runs.");
+        let (sentences, torn) = p.sentences();
+        assert_eq!(sentences.len(), 2);
+        assert_eq!(sentences[1].words, [WordSpan { start: 4, end: 9, word: word("cat") }]);
+        assert!(sentences[0].paragraph && !sentences[1].paragraph && torn.is_empty());
+
+        let mut p = Paragraph::default();
+        p.text("Stop.");
+        p.forced_break();
+        p.text("Go on.");
+        assert_eq!(p.sentences().0.len(), 1);
+
+        let mut p = Paragraph::default();
+        p.open_word(word("x"), 7);
+        p.text("One. Two");
+        p.close_word();
+        assert_eq!(p.sentences().1, [7]);
+    }
+}

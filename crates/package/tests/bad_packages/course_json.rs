@@ -1,0 +1,262 @@
+//! Faults in `course.json`.
+
+use crate::Row;
+
+pub const ROWS: &[Row] = &[
+    (
+        "cut-off JSON",
+        |t| {
+            t.put("course.json", "{\n \"format\": \"carrel-course/1\",\n");
+        },
+        "json-syntax",
+        "course.json",
+        3,
+    ),
+    (
+        "comma too many",
+        |t| {
+            t.edit("course.json", "\"tags\": [\"one\", \"two\"]", "\"tags\": [\"one\",]");
+        },
+        "json-syntax",
+        "course.json",
+        9,
+    ),
+    (
+        "a list, not an object",
+        |t| {
+            t.put("course.json", "[]");
+        },
+        "wrong-type",
+        "course.json",
+        1,
+    ),
+    (
+        "key twice",
+        |t| {
+            t.edit("course.json", "\"lang\": \"en\",", "\"lang\": \"en\",\n\"lang\": \"fr\",");
+        },
+        "json-duplicate-key",
+        "course.json",
+        7,
+    ),
+    (
+        "wrong format",
+        |t| {
+            t.edit("course.json", "carrel-course/1", "course");
+        },
+        "format-unknown",
+        "course.json",
+        2,
+    ),
+    (
+        "newer format",
+        |t| {
+            t.edit("course.json", "carrel-course/1", "carrel-course/2");
+        },
+        "format-newer",
+        "course.json",
+        2,
+    ),
+    (
+        "no id",
+        |t| {
+            t.edit("course.json", "\"id\": \"small\",", "");
+        },
+        "missing-field",
+        "course.json",
+        1,
+    ),
+    (
+        "bad id",
+        |t| {
+            t.edit("course.json", "\"id\": \"small\"", "\"id\": \"Small Course\"");
+        },
+        "bad-id",
+        "course.json",
+        3,
+    ),
+    (
+        "empty title",
+        |t| {
+            t.edit("course.json", "\"title\": \"A Small Course\"", "\"title\": \" \"");
+        },
+        "missing-field",
+        "course.json",
+        4,
+    ),
+    (
+        "title is a number",
+        |t| {
+            t.edit("course.json", "\"title\": \"A Small Course\"", "\"title\": 7");
+        },
+        "wrong-type",
+        "course.json",
+        4,
+    ),
+    (
+        "bad language",
+        |t| {
+            t.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"en_US\"");
+        },
+        "bad-lang",
+        "course.json",
+        6,
+    ),
+    (
+        "bad difficulty",
+        |t| {
+            t.edit("course.json", "BEGINNER", "EASY");
+        },
+        "bad-value",
+        "course.json",
+        7,
+    ),
+    (
+        "no licence",
+        |t| {
+            t.edit("course.json", "\"license\": \"CC0-1.0\",", "");
+        },
+        "missing-field",
+        "course.json",
+        1,
+    ),
+    (
+        "hours below zero",
+        |t| {
+            t.edit("course.json", "1.5", "-1");
+        },
+        "bad-value",
+        "course.json",
+        10,
+    ),
+    (
+        "bad colour",
+        |t| {
+            t.edit("course.json", "#28505A", "blue");
+        },
+        "bad-value",
+        "course.json",
+        14,
+    ),
+    (
+        "bad ornament",
+        |t| {
+            t.edit("course.json", "\"waves\"", "\"dragons\"");
+        },
+        "bad-value",
+        "course.json",
+        14,
+    ),
+    (
+        "no vocabulary file",
+        |t| {
+            t.remove("vocabulary.json");
+        },
+        "missing-file",
+        "course.json",
+        15,
+    ),
+    (
+        "no story folder",
+        |t| {
+            t.edit("course.json", "stories/tale", "stories/none");
+        },
+        "missing-file",
+        "course.json",
+        16,
+    ),
+    (
+        "story twice",
+        |t| {
+            t.edit("course.json", "[\"stories/tale\"]", "[\"stories/tale\",\n\"stories/tale\"]");
+        },
+        "duplicate-id",
+        "course.json",
+        17,
+    ),
+    (
+        "no lessons",
+        |t| {
+            t.edit("course.json", "\"lessons\"", "\"lesons\"");
+        },
+        "missing-field",
+        "course.json",
+        1,
+    ),
+    (
+        "empty sections",
+        |t| {
+            t.put(
+                "course.json",
+                crate::support::COURSE.split("\"sections\"").next().unwrap().to_owned()
+                    + "\"sections\": [] } ] }",
+            );
+        },
+        "empty",
+        "course.json",
+        22,
+    ),
+    (
+        "section id twice",
+        |t| {
+            t.edit("course.json", "\"id\": \"check\"", "\"id\": \"read\"");
+        },
+        "duplicate-id",
+        "course.json",
+        24,
+    ),
+    (
+        "bad section type",
+        |t| {
+            t.edit("course.json", "\"TEXT\"", "\"READING\"");
+        },
+        "bad-value",
+        "course.json",
+        23,
+    ),
+    (
+        "minutes not whole",
+        |t| {
+            t.edit("course.json", "\"minutes\": 6", "\"minutes\": 6.5");
+        },
+        "bad-value",
+        "course.json",
+        23,
+    ),
+    (
+        "no file of a TEXT",
+        |t| {
+            t.edit("course.json", "\"file\": \"one/read.md\", ", "");
+        },
+        "missing-field",
+        "course.json",
+        23,
+    ),
+    (
+        "no quiz of a QUIZ",
+        |t| {
+            t.edit("course.json", "\"quiz\": \"one/check.json\", ", "");
+        },
+        "missing-field",
+        "course.json",
+        24,
+    ),
+    (
+        "quiz of a TEXT",
+        |t| {
+            t.edit("course.json", "\"type\": \"QUIZ\"", "\"type\": \"TEXT\"");
+        },
+        "quiz-misplaced",
+        "course.json",
+        24,
+    ),
+    (
+        "no such section file",
+        |t| {
+            t.remove("one/read.md");
+        },
+        "missing-file",
+        "course.json",
+        23,
+    ),
+];

@@ -1,0 +1,115 @@
+//! Every way to get a package wrong has its own code, file and line, and writes nothing. One file for each subject.
+
+mod course_json;
+mod files;
+mod media;
+mod quizzes;
+mod stories;
+#[path = "../support/mod.rs"]
+mod support;
+mod texts;
+mod warnings;
+
+use support::{Tree, compile_tree, course, story};
+
+/// Name, what is spoiled, and the code, file and line that must be among the problems.
+type Row = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
+
+/// The faults that stop the compiler.
+fn rows() -> impl Iterator<Item = &'static Row> {
+    let subjects =
+        [course_json::ROWS, files::ROWS, texts::ROWS, media::ROWS, quizzes::ROWS, stories::ROWS];
+    subjects.into_iter().flatten()
+}
+
+#[test]
+fn the_course_that_is_spoiled_is_good() {
+    let (compiled, _) = compile_tree(&course()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(compiled.warnings.is_empty(), "{:#?}", compiled.warnings);
+    let (compiled, _) = compile_tree(&story()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(compiled.warnings.is_empty(), "{:#?}", compiled.warnings);
+}
+
+#[test]
+fn every_fault_has_its_code_file_and_line() {
+    assert!(rows().count() >= 40);
+    let mut wrong = Vec::new();
+    for (name, spoil, code, file, line) in rows() {
+        let mut tree = course();
+        spoil(&mut tree);
+        let result = compile_tree(&tree);
+        if code.is_empty() {
+            // What looks like a footnote and has no note is text.
+            assert!(result.is_ok(), "{name}: {:#?}", result.map(|_| ()).unwrap_err());
+            continue;
+        }
+        let problems = match result {
+            Ok(_) => {
+                wrong.push(format!("{name}: compiles"));
+                continue;
+            }
+            Err(problems) => problems,
+        };
+        let hit = problems.iter().any(|p| {
+            p.is_error()
+                && p.code == *code
+                && p.line == *line
+                && (file.is_empty() || p.file == *file)
+        });
+        if !hit {
+            let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            wrong.push(format!("{name}: no {file}:{line}: {code} in\n  {}", list.join("\n  ")));
+        }
+        for problem in &problems {
+            assert!(
+                !problem.message.contains('\n') && !problem.hint.contains('\n'),
+                "{name}: {problem}"
+            );
+            assert!(!problem.to_string().contains(env!("CARGO_MANIFEST_DIR")), "{name}: {problem}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_page_for_authors_explains_every_code() {
+    let page = include_str!("../../../../docs/PACKAGE.md");
+    for (name, _, code, ..) in rows() {
+        assert!(
+            code.is_empty() || page.contains(&format!("`{code}`")),
+            "{name}: {code} is not in docs/PACKAGE.md"
+        );
+    }
+}
+
+#[test]
+fn all_problems_of_a_package_come_at_once_in_order() {
+    let mut tree = course();
+    tree.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"english language\"")
+        .edit("course.json", "BEGINNER", "EASY")
+        .edit("one/read.md", "word:bend", "word:none")
+        .edit("one/read.md", "$a^2$", "$\\frac{1}$")
+        .edit("one/check.json", "\"pass\": 60", "\"pass\": 600")
+        .edit("stories/tale/story.md", "word:lamp", "word:none")
+        .put("media/rain.vtt", "x")
+        .remove("media/square.png");
+    let problems = compile_tree(&tree).map(|_| ()).unwrap_err();
+    let found: Vec<_> = problems.iter().map(|p| (p.file.as_str(), p.line, p.code)).collect();
+    assert_eq!(
+        found,
+        [
+            ("course.json", 6, "bad-lang"),
+            ("course.json", 7, "bad-value"),
+            ("media/rain.vtt", 1, "captions"),
+            ("one/check.json", 5, "bad-value"),
+            ("one/read.md", 3, "maths"),
+            ("one/read.md", 3, "word-unknown"),
+            ("one/read.md", 5, "missing-file"),
+            ("stories/tale/story.md", 7, "word-unknown"),
+        ]
+    );
+    assert_eq!(
+        problems[0].to_string(),
+        "course.json:6: error[bad-lang]: \"lang\" is \"english language\"; a language tag such as en, fr-CA or zh-Hant"
+    );
+}

@@ -1,0 +1,154 @@
+//! Faults in pictures, drawings, sound, films and captions.
+
+use crate::Row;
+use crate::support::{png, wav};
+
+pub const ROWS: &[Row] = &[
+    (
+        "text named png",
+        |t| {
+            t.put("media/square.png", "hello");
+        },
+        "media-type",
+        "one/read.md",
+        5,
+    ),
+    (
+        "empty picture",
+        |t| {
+            t.put("media/square.png", "");
+        },
+        "media-type",
+        "one/read.md",
+        5,
+    ),
+    (
+        "broken picture",
+        |t| {
+            let mut p = png(40, 40);
+            p.truncate(60);
+            t.put("media/square.png", p);
+        },
+        "image-broken",
+        "media/square.png",
+        1,
+    ),
+    (
+        "huge picture",
+        |t| {
+            t.put("media/square.png", huge_png());
+        },
+        "image-huge",
+        "media/square.png",
+        1,
+    ),
+    (
+        "broken drawing",
+        |t| {
+            t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\">\n<rect>\n</svg>");
+        },
+        "svg-broken",
+        "media/square.png",
+        3,
+    ),
+    (
+        "drawing without size",
+        |t| {
+            t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
+        },
+        "svg-size",
+        "media/square.png",
+        1,
+    ),
+    (
+        "cut-off sound",
+        |t| {
+            let mut w = wav(1000);
+            w.truncate(4000);
+            t.put("media/rain.wav", w);
+        },
+        "sound-broken",
+        "media/rain.wav",
+        1,
+    ),
+    (
+        "mp3 that is none",
+        |t| {
+            t.put("media/rain.wav", b"ID3\x04\0\0\0\0\0\x0anothing at all in here");
+        },
+        "sound-broken",
+        "media/rain.wav",
+        1,
+    ),
+    (
+        "cut-off film",
+        |t| {
+            t.put("media/rain.wav", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\xff\xffmoov");
+        },
+        "film-broken",
+        "media/rain.wav",
+        1,
+    ),
+    (
+        "webm of nothing",
+        |t| {
+            t.put("media/rain.wav", b"\x1a\x45\xdf\xa3\x80");
+        },
+        "film-broken",
+        "media/rain.wav",
+        1,
+    ),
+    (
+        "bad captions",
+        |t| {
+            t.put("media/rain.vtt", "WEBVTT\n\n00:01,000 --> 00:02,000\nx\n");
+        },
+        "captions",
+        "media/rain.vtt",
+        3,
+    ),
+    (
+        "captions without head",
+        |t| {
+            t.put("media/rain.vtt", "1\n00:01.000 --> 00:02.000\nx\n");
+        },
+        "captions",
+        "media/rain.vtt",
+        1,
+    ),
+    (
+        "captions too long",
+        |t| {
+            t.put(
+                "media/rain.vtt",
+                "WEBVTT\n\n00:00.000 --> 00:01.000\nx\n\n00:09.000 --> 00:10.000\nx\n",
+            );
+        },
+        "captions-range",
+        "media/rain.vtt",
+        6,
+    ),
+    (
+        "media in a transcript",
+        |t| {
+            t.put("media/rain.md", "Text\n\n![x](square.png)\n");
+        },
+        "media-inline",
+        "media/rain.md",
+        3,
+    ),
+];
+
+/// A PNG that says it has 40,000 x 40,000 pixels.
+fn huge_png() -> Vec<u8> {
+    let mut bytes = png(4, 4);
+    bytes[16..24].copy_from_slice(&[0, 0, 0x9c, 0x40, 0, 0, 0x9c, 0x40]);
+    let crc = !bytes[12..29].iter().fold(!0u32, |crc, b| {
+        (0..8).fold(
+            crc ^ u32::from(*b),
+            |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 },
+        )
+    });
+    bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}

@@ -1,0 +1,132 @@
+//! Faults in the Markdown of sections.
+
+use crate::Row;
+
+pub const ROWS: &[Row] = &[
+    (
+        "empty text",
+        |t| {
+            t.put("one/read.md", "\n \n");
+        },
+        "empty",
+        "one/read.md",
+        1,
+    ),
+    (
+        "bad formula",
+        |t| {
+            t.edit("one/read.md", "$a^2$", "$\\frac{a}$");
+        },
+        "maths",
+        "one/read.md",
+        3,
+    ),
+    (
+        "bad formula block",
+        |t| {
+            t.edit("one/read.md", "\\frac{a}{b}", "\\nosuch{b}");
+        },
+        "maths",
+        "one/read.md",
+        13,
+    ),
+    (
+        "unknown word",
+        |t| {
+            t.edit("one/read.md", "word:bend", "word:bent");
+        },
+        "word-unknown",
+        "one/read.md",
+        3,
+    ),
+    (
+        "unknown section",
+        |t| {
+            t.edit("one/read.md", "section:one/check", "section:one/chek");
+        },
+        "section-unknown",
+        "one/read.md",
+        3,
+    ),
+    (
+        "script link",
+        |t| {
+            t.edit("one/read.md", "section:one/check", "javascript:alert");
+        },
+        "link-scheme",
+        "one/read.md",
+        3,
+    ),
+    (
+        "dead link",
+        |t| {
+            t.edit("one/read.md", "section:one/check", "two.md");
+        },
+        "link-broken",
+        "one/read.md",
+        3,
+    ),
+    (
+        "footnote without note",
+        |t| {
+            t.edit("one/read.md", "# Why\n", "# Why\n\nx[^1] and [^2]\n\n[^2]: y\n");
+        },
+        "",
+        "",
+        0,
+    ),
+    (
+        "picture without alt",
+        |t| {
+            t.edit("one/read.md", "A blue square", "");
+        },
+        "alt-missing",
+        "one/read.md",
+        5,
+    ),
+    (
+        "picture in a line",
+        |t| {
+            t.edit("one/read.md", "![A blue", "See ![A blue");
+        },
+        "media-inline",
+        "one/read.md",
+        5,
+    ),
+    (
+        "no such picture",
+        |t| {
+            t.remove("media/square.png");
+        },
+        "missing-file",
+        "one/read.md",
+        5,
+    ),
+    (
+        "picture on the web",
+        |t| {
+            t.edit("one/read.md", "../media/square.png", "https://example.org/a.png");
+        },
+        "remote-media",
+        "one/read.md",
+        5,
+    ),
+    (
+        "story not listed",
+        |t| {
+            t.edit("course.json", "[\"stories/tale\"]", "[]");
+        },
+        "story-unlisted",
+        "one/read.md",
+        17,
+    ),
+    (
+        "folder as media",
+        |t| {
+            t.edit("one/read.md", "../stories/tale", "../media");
+        },
+        "story-unlisted",
+        "one/read.md",
+        17,
+    ),
+];

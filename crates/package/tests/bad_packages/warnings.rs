@@ -1,0 +1,84 @@
+//! What is reported and does not stop the compiler.
+
+use crate::{
+    Row,
+    support::{compile_tree, course},
+};
+
+#[test]
+fn warnings_do_not_stop() {
+    let rows: &[Row] = &[
+        (
+            "transcript",
+            |t| {
+                t.remove("media/rain.md");
+            },
+            "transcript-missing",
+            "media/rain.wav",
+            1,
+        ),
+        (
+            "unknown field",
+            |t| {
+                t.edit("course.json", "\"summary\"", "\"sumary\"");
+            },
+            "unknown-field",
+            "course.json",
+            21,
+        ),
+        (
+            "raw HTML",
+            |t| {
+                t.edit("one/read.md", "# Why\n", "# Why\n\n<div>x</div>\n");
+            },
+            "html-removed",
+            "one/read.md",
+            3,
+        ),
+        (
+            "code word",
+            |t| {
+                t.edit("one/read.md", "python editable", "python edit");
+            },
+            "code-word",
+            "one/read.md",
+            9,
+        ),
+        (
+            "script in a drawing",
+            |t| {
+                t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\">\n<script>x()</script>\n</svg>");
+            },
+            "svg-removed",
+            "media/square.png",
+            2,
+        ),
+        (
+            "no film",
+            |t| {
+                t.edit("course.json", "\"TEXT\"", "\"VIDEO\"");
+            },
+            "video-missing",
+            "course.json",
+            23,
+        ),
+        (
+            "link in a story",
+            |t| {
+                t.edit("stories/tale/story.md", "The end.", "The [end](https://example.org).");
+            },
+            "story-markup",
+            "stories/tale/story.md",
+            10,
+        ),
+    ];
+    for (name, spoil, code, file, line) in rows {
+        let mut tree = course();
+        spoil(&mut tree);
+        let (compiled, _) =
+            compile_tree(&tree).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
+        let found: Vec<_> =
+            compiled.warnings.iter().map(|p| (p.code, p.file.as_str(), p.line)).collect();
+        assert_eq!(found, [(*code, *file, *line)], "{name}");
+    }
+}
