@@ -57,11 +57,7 @@ impl From<Error> for Halt {
 /// Fetches what is missing with so many transfers at once.
 pub async fn fetch_all(inner: &DownloadsInner, run: &Run, parallel: usize) -> Result<Done, Halt> {
     let (library, wish) = (&inner.library, &run.wish);
-    let found = library.manifest_of_server(wish.kind, &wish.id).await?;
-    if found.offline {
-        return Err(Error::from(Net::Offline("the server cannot be reached".into())).into());
-    }
-    let manifest = found.value;
+    let manifest = library.newest_manifest(wish.kind, &wish.id).await?.value;
     loop {
         let first = run.first();
         let read = |hash| library.blobs().get(hash).ok().flatten();

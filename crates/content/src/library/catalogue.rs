@@ -113,7 +113,7 @@ impl Library {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
             // Asked for because it is stale: the network first, and no fall-back, or the list would be called fresh.
             let route = Route {
-                strategy: carrel_http_cache::Strategy::NetworkFirst { timeout: NO_LIMIT },
+                strategy: carrel_http_cache::Strategy::NetworkFirst { timeout: super::NO_LIMIT },
                 ..Route::of(&path)
             };
             let cached = self.inner.cache.get_by(route, &path, || {}).await?;
@@ -228,9 +228,6 @@ impl Library {
         })
     }
 }
-
-/// "Until the request itself gives up."
-const NO_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// What filters need of a summary of either kind.
 #[derive(Deserialize)]

@@ -12,16 +12,19 @@ mod search;
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use carrel_http_cache::{ByteLru, Cache, Flights, Judge, Origin, Rejection, Route, Strategy};
+use carrel_http_cache::{
+    ByteLru, Cache, Cached, Flights, Judge, Origin, Rejection, Route, Strategy,
+};
 use carrel_model::{
     BlobHash, Slug,
     content::{Manifest, SignedManifest},
     wire::Page,
 };
 use carrel_net::{Error as Net, Http};
-use carrel_sqlite::{Changes, db::Db};
+use carrel_sqlite::{Change, Changes, db::Db};
 use carrel_system::{Clock, IdGen};
 pub use catalogue::{Filter, Listing};
 pub use pages::{FoundSection, plain_text};
@@ -192,41 +195,55 @@ impl Library {
         &self.inner.changes
     }
 
-    /// The manifest to show: the downloaded one at once if there is one, else the server's by the route table.
+    /// The manifest to show: what this device knows at once; the network is awaited only if it knows none. What is outdated by the route
+    /// table is requested again in the background, and `Change::Catalogue` reports another version.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        let offline = self.inner.cache.is_offline();
         if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
             let value = self.prove(&signed, Via::Device)?;
-            return Ok(Dated {
-                value,
-                as_of_ms,
-                stale: false,
-                offline: self.inner.cache.is_offline(),
+            return Ok(Dated { value, as_of_ms, stale: false, offline });
+        }
+        // A lesson that is downloaded brought its course's manifest with it.
+        if let Some((signed, as_of_ms)) = self.with_a_lesson(kind, id)?
+            && self.known_manifest(kind, id).await?.is_none()
+        {
+            let value = self.prove(&signed, Via::Device)?;
+            let (library, id) = (self.clone(), id.clone());
+            tokio::spawn(async move {
+                match library.stored_manifest(kind, &id).await {
+                    Ok(_) => library.inner.changes.tell_one(Change::Catalogue),
+                    Err(e) => tracing::debug!(error = %e, "a manifest was not refreshed"),
+                }
             });
+            return Ok(Dated { value, as_of_ms, stale: true, offline });
         }
-        match self.manifest_of_server(kind, id).await {
-            // A lesson that is here brought its course's manifest with it.
-            Err(
-                e @ (Error::Net(Net::Offline(_) | Net::BadReply { .. })
-                | Error::NotDownloaded { .. }),
-            ) => {
-                let Some((signed, as_of_ms)) = self.with_a_lesson(kind, id)? else { return Err(e) };
-                let value = self.prove(&signed, Via::Device)?;
-                Ok(Dated { value, as_of_ms, stale: true, offline: true })
-            }
-            other => other,
-        }
+        self.stored_manifest(kind, id).await
     }
 
-    /// The server's manifest, or the newest that was kept.
-    pub async fn manifest_of_server(
-        &self,
-        kind: Kind,
-        id: &Slug,
-    ) -> Result<Dated<Arc<OpenManifest>>> {
-        let path = format!("/api/{}/{id}/manifest", kind.path());
-        let cached = self.inner.cache.get(&path, || {}).await?;
-        let value =
-            self.prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)?;
+    /// The server's manifest by the route table.
+    async fn stored_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        let path = manifest_path(kind, id);
+        let changes = self.inner.changes.clone();
+        let cached =
+            self.inner.cache.get(&path, move || changes.tell_one(Change::Catalogue)).await?;
+        self.of_server(id, &cached)
+    }
+
+    /// The server's manifest as it is now. Error: `Offline` if the server cannot be reached.
+    pub async fn newest_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        let path = manifest_path(kind, id);
+        let strategy = Strategy::NetworkFirst { timeout: NO_LIMIT };
+        let route = Route { strategy, ..Route::of(&path) };
+        let cached = self.inner.cache.get_by(route, &path, || {}).await?;
+        if cached.fallback().is_some() || cached.offline {
+            return Err(Net::Offline("the server cannot be reached".into()).into());
+        }
+        self.of_server(id, &cached)
+    }
+
+    fn of_server(&self, id: &Slug, cached: &Cached) -> Result<Dated<Arc<OpenManifest>>> {
+        let text = std::str::from_utf8(&cached.body).unwrap_or_default();
+        let value = self.prove(text, Via::Server)?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest of {id} names {}",
@@ -246,7 +263,7 @@ impl Library {
         if let Some((signed, _)) = self.downloaded(kind, id)? {
             return self.prove(&signed, Via::Device).map(Some);
         }
-        let path = format!("/api/{}/{id}/manifest", kind.path());
+        let path = manifest_path(kind, id);
         let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
         match self.inner.cache.get_by(route, &path, || {}).await.map_err(Error::from) {
             Ok(cached) => self
@@ -397,6 +414,13 @@ impl Library {
             None => Err(Error::Internal("a request was stopped by a fault".into())),
         }
     }
+}
+
+/// "Until the request itself gives up."
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(3600);
+
+fn manifest_path(kind: Kind, id: &Slug) -> String {
+    format!("/api/{}/{id}/manifest", kind.path())
 }
 
 /// The key that this server's manifests were first signed with, as far as this device knows.
