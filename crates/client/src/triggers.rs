@@ -5,6 +5,7 @@
 use carrel_content::download::{Conditions, Downloads, Rules};
 use carrel_learning::Learning;
 use carrel_sqlite::{Change, Changes};
+use carrel_system::blocking;
 use tokio::sync::{broadcast::error::RecvError, watch};
 
 /// Runs as long as the account is open.
@@ -26,7 +27,7 @@ pub async fn guide(
             }
         }
         if !std::mem::replace(&mut begun, true) {
-            look_for_updates(&downloads);
+            look_for_updates(&downloads).await;
         }
         let set = tokio::select! {
             heard = changes.recv() => match heard {
@@ -48,13 +49,14 @@ pub async fn guide(
             downloads.resume();
         }
         if set.contains(&Change::Catalogue) {
-            look_for_updates(&downloads);
+            look_for_updates(&downloads).await;
         }
     }
 }
 
-fn look_for_updates(downloads: &Downloads) {
-    if let Err(e) = downloads.update() {
+async fn look_for_updates(downloads: &Downloads) {
+    let downloads = downloads.clone();
+    if let Err(e) = blocking(move || downloads.update()).await {
         tracing::warn!(error = %e, "newer versions could not be looked for");
     }
 }

@@ -96,7 +96,7 @@ impl Core {
         let before = self.accounts.active();
         self.accounts.put(&info)?;
         if let Some(open) = open {
-            self.note_identity(&open, identity.as_ref())?;
+            self.note_identity(&open, identity.as_ref()).await?;
             self.changes.tell_one(Change::Account);
             return Ok(open);
         }
@@ -107,18 +107,19 @@ impl Core {
             tracing::warn!(error = %e, "the next start opens an account that could not be opened now");
         }
         let open = opened?;
-        self.note_server(&open, &server.meta.signing_key, identity.as_ref());
+        self.note_server(&open, &server.meta.signing_key, identity.as_ref()).await;
         self.adopt_lost_accounts(&open, &info).await;
         Ok(open)
     }
 
     /// Notes the key and the identity of the server of an account that was just opened. A full disk keeps nobody from signing in: the
     /// first manifest pins the key then, and the identity is noted at the next contact.
-    fn note_server(&self, open: &OpenAccount, key: &str, identity: Option<&Identity>) {
-        if let Err(e) = open.content.library.pin(key) {
+    async fn note_server(&self, open: &OpenAccount, key: &str, identity: Option<&Identity>) {
+        let pinned = key.to_owned();
+        if let Err(e) = open.content.blocking(move |content| content.library.pin(&pinned)).await {
             tracing::warn!(error = %e, "the server's key was not noted");
         }
-        if let Err(e) = self.note_identity(open, identity) {
+        if let Err(e) = self.note_identity(open, identity).await {
             tracing::warn!(error = %e, "the identity of the server was not noted");
         }
     }
@@ -128,9 +129,9 @@ impl Core {
         account::identity(http, &server.address, &server.meta, ids).await
     }
     /// An account from before servers had identities gets the one that its server proved, if its manifests were signed by the same key.
-    fn note_identity(&self, open: &OpenAccount, identity: Option<&Identity>) -> Result<()> {
+    async fn note_identity(&self, open: &OpenAccount, identity: Option<&Identity>) -> Result<()> {
         let Some(identity) = identity else { return Ok(()) };
-        match open.content.library.key_of(&open.base_url)? {
+        match pinned_key(open).await? {
             Some(pinned) if pinned != identity.key => Ok(()),
             _ => self.accounts.note_identity(&open.id, identity),
         }
@@ -148,7 +149,7 @@ impl Core {
             .get(&open.id)
             .filter(|a| !a.is_demo())
             .ok_or_else(|| Error::Invalid("this account has no server".to_owned()))?;
-        let pinned = open.content.library.key_of(&open.base_url)?;
+        let pinned = pinned_key(&open).await?;
         let is_same = identity.as_ref().is_some_and(|found| match info.identity() {
             Some(known) => *found == known,
             None => pinned.as_ref() == Some(&found.key),
@@ -166,7 +167,7 @@ impl Core {
         self.close_open().await;
         let session = self.session(&info, &server.address);
         let open = self.open_account(&info, Some(session)).await?;
-        self.note_server(&open, server.meta.signing_key.as_str(), identity.as_ref());
+        self.note_server(&open, server.meta.signing_key.as_str(), identity.as_ref()).await;
         Ok(open)
     }
 
@@ -309,7 +310,7 @@ impl Core {
                 (Arc::new(FolderHttp::new(demo)), FolderHttp::BASE.to_owned())
             }
         };
-        let content = Content::open(ContentConfig {
+        let config = ContentConfig {
             storage: self.storage().await?,
             account_dir: self.config.cache_dir.join("accounts").join(&info.id),
             account: info.id.clone(),
@@ -318,7 +319,8 @@ impl Core {
             clock: clock.clone(),
             ids: ids.clone(),
             changes: self.changes.clone(),
-        })?;
+        };
+        let content = blocking(move || Content::open(config)).await?;
         opening.content = Some(content.clone());
         (opening.http, opening.base_url) = (Some(http.clone()), base_url.clone());
         self.at("sync")?;
@@ -502,7 +504,7 @@ async fn meet_server(core: Weak<Core>, id: String) {
         match core.check_server(&open.base_url).await {
             Ok(server) => {
                 let identity = core.identity(&server).await;
-                if let Err(e) = core.note_identity(&open, identity.as_ref()) {
+                if let Err(e) = core.note_identity(&open, identity.as_ref()).await {
                     tracing::warn!(error = %e, "the identity of the server was not noted");
                 }
                 return;
@@ -510,6 +512,13 @@ async fn meet_server(core: Weak<Core>, id: String) {
             Err(e) => tracing::info!(error = %e, "the server did not say who it is"),
         }
     }
+}
+
+/// The key that the manifests of the account's server were first signed with.
+async fn pinned_key(open: &OpenAccount) -> Result<Option<String>> {
+    let server = open.base_url.clone();
+    let key = open.content.blocking(move |content| content.library.key_of(&server));
+    Ok(key.await?)
 }
 
 /// Notes in the list of accounts how the session stands.
