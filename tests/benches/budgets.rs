@@ -286,8 +286,8 @@ async fn lesson(table: &mut Table, core: &Arc<Client>, account: &OpenAccount) {
 /// Memory and disk hits: against a map look-up, and one read of the same bytes.
 fn cache(table: &mut Table, dir: &Path) {
     let migrations = carrel_content::storage::MIGRATIONS;
-    let db =
-        carrel_sqlite::db::Db::open(&dir.join("content.db"), migrations, 0).expect("a database");
+    let db = carrel_sqlite::Database::open_disposable(&dir.join("content.db"), migrations, 0)
+        .expect("a database");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = BlobStore::new(db, &dir.join("blobs"), clock);
     let small = Bytes::from(vec![1; 8 * 1024]);

@@ -66,14 +66,14 @@ fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
         assert_eq!(storage.courses("asha", 0, 50).expect("rows").1, courses);
     });
     let list = median(5, || {
-        let listed = storage.db().with(|conn| {
+        let listed = storage.db().read_blocking(|conn| {
             let mut stmt = conn.prepare_cached("SELECT d.id, d.phase, v.hash FROM download d LEFT JOIN version v ON v.version = d.ready WHERE d.account = 'asha' AND d.kind = 'course' AND d.scope = ''")?;
             Ok(stmt.query_map([], |r| r.get::<_, String>(0))?.count())
         });
         assert_eq!(listed.expect("listed") as u64, courses);
     });
     let search = median(5, || {
-        let hits = storage.db().with(|conn| {
+        let hits = storage.db().read_blocking(|conn| {
             let mut stmt = conn.prepare_cached("SELECT t.item FROM page_words JOIN page_text t ON t.rowid = page_words.rowid WHERE page_words MATCH 'meander7' ORDER BY bm25(page_words) LIMIT 40")?;
             Ok(stmt.query_map([], |r| r.get::<_, String>(0))?.count())
         });
@@ -109,7 +109,7 @@ fn open(dir: &Path) -> Storage {
 /// Four blobs of each course are pinned (one of them a file), the fifth was only opened once.
 fn fill(storage: &Storage, courses: u64) {
     let blobs = storage.dir().join("blobs");
-    let filled = storage.db().write(|tx| {
+    let filled = storage.db().write_blocking("test", |tx| {
         for n in 0..courses {
             let hashes: Vec<_> = (0..BLOBS).map(|b| BlobHash::of(format!("{n}/{b}").as_bytes())).collect();
             for (b, hash) in hashes.iter().enumerate() {
@@ -159,7 +159,9 @@ fn fill(storage: &Storage, courses: u64) {
     filled.expect("filled");
     storage
         .db()
-        .with(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?))
+        .read_blocking(
+            |conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?),
+        )
         .expect("checkpointed");
 }
 

@@ -190,7 +190,10 @@ impl Fixture {
         let storage = account.content.library.storage().clone();
         storage.sweep().expect("a sweep");
         let count = |sql: &'static str| {
-            storage.db().with(|c| Ok(c.query_row(sql, [], |r| r.get::<_, i64>(0))?)).expect(sql)
+            storage
+                .db()
+                .read_blocking(|c| Ok(c.query_row(sql, [], |r| r.get::<_, i64>(0))?))
+                .expect(sql)
         };
         assert_eq!(count("SELECT count(*) FROM reservation"), 0, "{step}");
         assert_eq!(count("SELECT count(*) FROM part"), 0, "{step}");

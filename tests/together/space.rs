@@ -116,7 +116,7 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
 
 fn promises(storage: &Storage) -> i64 {
     let count = "SELECT count(*) FROM reservation";
-    storage.db().with(|c| Ok(c.query_row(count, [], |r| r.get(0))?)).expect("the promises")
+    storage.db().read_blocking(|c| Ok(c.query_row(count, [], |r| r.get(0))?)).expect("the promises")
 }
 
 /// A large disk, with a small one at a folder of it.

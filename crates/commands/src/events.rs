@@ -35,7 +35,7 @@ pub async fn everything(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
     events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
     if let Some(account) = client.account() {
-        match account.content.downloads.all_states() {
+        match account.content.blocking(|content| content.downloads.all_states()).await {
             Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {
                 let id = wish.name().to_owned();
                 UiEvent::Download { id, state: state_view(&state, 0, None) }
@@ -70,7 +70,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
             Change::DownloadMoved(id) => {
-                let state = state_view(&moved(account.as_deref(), id), 0, None);
+                let state = state_view(&moved(account.as_deref(), id).await, 0, None);
                 events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
@@ -91,14 +91,17 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
 }
 
 /// The state of what events call `id`: a course, a story, or a lesson by its item id. Nothing of that name on this device any more: absent.
-fn moved(account: Option<&OpenAccount>, id: &str) -> State {
+async fn moved(account: Option<&OpenAccount>, id: &str) -> State {
     let Some(account) = account else { return State::default() };
     let wishes = match id.split_once('/') {
         Some((course, _)) => Slug::new(course).map(|c| vec![Wish::lesson(&c, id)]),
         None => Slug::new(id)
             .map(|id| [Kind::Course, Kind::Story].map(|k| Wish::whole(k, &id)).to_vec()),
     };
-    let states =
-        wishes.into_iter().flatten().filter_map(|w| account.content.downloads.state_of(&w).ok());
-    states.into_iter().find(|s| s.phase != Phase::Absent).unwrap_or_default()
+    let found = account.content.blocking(move |content| {
+        let states =
+            wishes.into_iter().flatten().filter_map(|w| content.downloads.state_of(&w).ok());
+        Ok(states.into_iter().find(|s| s.phase != Phase::Absent).unwrap_or_default())
+    });
+    found.await.unwrap_or_default()
 }

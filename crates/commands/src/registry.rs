@@ -128,9 +128,9 @@ commands! {
     library::search(SearchRequest) -> SearchReply, stale on [Catalogue, Downloads, Enrolment];
 
     /// A section's text and media, and the learner's place in it.
-    reading::open_section(ItemRef) -> SectionPage, stale on [Downloads, Progress(item)];
+    reading::open_section(ItemRef) -> SectionPage, stale on [Catalogue, Downloads, Progress(item)];
     /// A story and the learner's place in it.
-    reading::open_story(ItemRef) -> StoryPage, stale on [Downloads, Words];
+    reading::open_story(ItemRef) -> StoryPage, stale on [Catalogue, Downloads, Words];
     /// The card of a word.
     reading::get_word(ItemRef) -> WordView, stale on [Words];
     /// Where the learner stopped in a section, story or recording.
@@ -152,9 +152,9 @@ commands! {
     /// Puts a word on the review list or takes it off.
     learning::save_word(SaveWord) -> WordList;
     /// The words on the review list, newest first.
-    learning::list_words(Empty) -> WordList, stale on [Words, Downloads];
+    learning::list_words(Empty) -> WordList, stale on [Catalogue, Words, Downloads];
     /// Time, streak and courses.
-    learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Progress, Enrolment];
+    learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment];
 
     /// Fetches a course, a lesson or a story for offline use; one that waits tries now.
     download::start_download(StartDownload) -> DownloadState;

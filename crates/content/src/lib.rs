@@ -35,6 +35,7 @@ pub mod target;
 
 use std::sync::Arc;
 
+use carrel_system::blocking;
 pub use error::{Error, Limit, Result};
 pub use kind::Kind;
 pub use library::ContentConfig;
@@ -49,7 +50,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// Opens the files and goes on with downloads that were under way. Call it inside a Tokio runtime.
+    /// Opens the files and goes on with downloads that were under way. Blocking; needs a Tokio runtime.
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
         // The account opens whatever the state of content is.
@@ -60,13 +61,21 @@ impl Content {
         library.set_repair(Box::new(downloads.waker()));
         downloads.resume();
         let searched = library.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(e) = searched.index_missing() {
+        tokio::spawn(async move {
+            if let Err(e) = searched.blocking(Library::index_missing).await {
                 tracing::debug!(error = %e, "not everything that is downloaded can be searched");
             }
         });
         let ahead = Ahead::new(library.clone(), downloads.clone());
         Ok(Arc::new(Self { library, downloads, ahead }))
+    }
+    /// Runs `f`, which may block, on a thread for blocking calls.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let content = self.clone();
+        blocking(move || f(&content)).await
     }
     /// The network may be another one now.
     pub fn network_changed(&self) {

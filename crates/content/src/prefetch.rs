@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
-    Error, Result,
+    Result,
     download::Downloads,
     kind::Kind,
     library::{Library, OpenManifest},
@@ -106,13 +106,7 @@ impl Ahead {
                 (bodies, thumbnails(&meta.cover), at)
             }
         };
-        let warmed = {
-            let library = library.clone();
-            let warm = move || warm(&library, first, covers);
-            tokio::task::spawn_blocking(warm)
-                .await
-                .map_err(|e| Error::Internal(e.to_string()))??
-        };
+        let warmed = library.blocking(move |library| warm(library, first, covers)).await?;
         self.inner.reach.send_modify(|r| (r.warmed, r.is_warm) = (warmed, true));
         if let Some(lesson) = place {
             self.reading(&manifest, lesson);
@@ -186,13 +180,16 @@ impl Ahead {
                     continue;
                 }
                 let size = self.bring(&manifest, hash, &mut left).await?;
-                waiting.extend(named_by(library, hash, size)?.into_iter().map(|n| n.hash));
+                let named = library.blocking(move |library| named_by(library, hash, size));
+                waiting.extend(named.await?.into_iter().map(|n| n.hash));
             }
             // The lesson that is read and the next one go last when space is short.
             if n < 2 {
                 near.extend(seen);
                 let near: Vec<BlobHash> = near.iter().copied().collect();
-                library.storage().set_near(library.account(), &near)?;
+                let set = library
+                    .blocking(move |library| library.storage().set_near(library.account(), &near));
+                set.await?;
             }
         }
         Ok(())
@@ -204,7 +201,8 @@ impl Ahead {
         let blobs = &manifest.manifest.blobs;
         let size =
             blobs.binary_search_by(|b| b.hash.cmp(&hash)).map_or(u64::MAX, |at| blobs[at].size);
-        if size > FETCH_EACH.min(*left) || library.blobs().has(hash)? {
+        let is_short = size <= FETCH_EACH.min(*left);
+        if !is_short || library.blocking(move |library| library.blobs().has(hash)).await? {
             return Ok(size);
         }
         self.inner.reach.send_modify(|r| r.waits = true);

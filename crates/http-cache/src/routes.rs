@@ -62,28 +62,28 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         pattern: "/api/courses/*",
-        strategy: Strategy::NetworkFirst { timeout: secs(2) },
+        strategy: Strategy::StaleWhileRevalidate,
         fresh: secs(5 * MIN),
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
     Route {
         pattern: "/api/courses/*/manifest",
-        strategy: Strategy::NetworkFirst { timeout: secs(2) },
+        strategy: Strategy::StaleWhileRevalidate,
         fresh: secs(5 * MIN),
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
     Route {
         pattern: "/api/stories/*",
-        strategy: Strategy::NetworkFirst { timeout: secs(2) },
+        strategy: Strategy::StaleWhileRevalidate,
         fresh: secs(5 * MIN),
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
     Route {
         pattern: "/api/stories/*/manifest",
-        strategy: Strategy::NetworkFirst { timeout: secs(2) },
+        strategy: Strategy::StaleWhileRevalidate,
         fresh: secs(5 * MIN),
         stale: Duration::MAX,
         if_error: Duration::MAX,
@@ -207,8 +207,11 @@ mod tests {
     fn every_path_has_its_row() {
         let network_first = |s| matches!(s, Strategy::NetworkFirst { .. });
         assert_eq!(Route::of("/api/courses?page=2").strategy, Strategy::StaleWhileRevalidate);
-        assert!(network_first(Route::of("/api/courses/rivers").strategy));
-        assert!(network_first(Route::of("/api/courses/rivers/manifest").strategy));
+        // A page is shown at once from what is known.
+        for page in ["/api/courses/rivers", "/api/courses/rivers/manifest"] {
+            assert_eq!(Route::of(page).strategy, Strategy::StaleWhileRevalidate, "{page}");
+        }
+        assert!(network_first(Route::of("/api/leaderboards/week").strategy));
         assert_eq!(Route::of("/api/blobs/abc").strategy, Strategy::CacheFirst);
         for never in [
             "/api/auth/login",

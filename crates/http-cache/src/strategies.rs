@@ -8,7 +8,7 @@ use std::{
 };
 
 use carrel_net::{Error as Net, Failure, Http, Reply, Request};
-use carrel_sqlite::{Database, Migration, database::in_memory, db::Db};
+use carrel_sqlite::{Database, Migration, in_memory};
 use carrel_system::{Clock, IdGen};
 use futures_util::FutureExt;
 use http::{Method, header};
@@ -129,10 +129,6 @@ impl Cache {
     /// The database, for tables that live beside the answers.
     pub fn database(&self) -> &Database<Error> {
         &self.inner.db
-    }
-    /// The same for code that calls it synchronously.
-    pub fn db(&self) -> Db<Error> {
-        self.inner.db.as_db()
     }
     pub fn figures(&self) -> Figures {
         let inner = &self.inner;

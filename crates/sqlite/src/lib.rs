@@ -8,7 +8,6 @@ mod backup;
 mod cause;
 mod changes;
 pub mod database;
-pub mod db;
 mod error;
 pub mod migrate;
 mod open;
@@ -18,7 +17,9 @@ pub use backup::backup;
 pub use carrel_system::{Cause, StorageError};
 pub use cause::{cause_of, storage_error};
 pub use changes::{Change, Changes};
-pub use database::{Database, DatabaseError, Hooks, NoHooks, WriteTx};
+pub use database::{
+    Database, DatabaseError, Hooks, NoHooks, WriteTx, connect, in_memory, set_aside,
+};
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, is_migrated, migrate};
 pub use open::{

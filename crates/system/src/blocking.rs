@@ -1,24 +1,79 @@
 //! Runs calls that block (databases, hashing, decoding, file walks) away from the threads that serve async tasks.
 
+use std::cell::Cell;
+
+use tokio::runtime::Handle;
+
+thread_local! {
+    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The call panicked; the text is the panic's message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a blocking call panicked: {0}")]
 pub struct Panicked(pub String);
 
 /// Runs `f` on a thread for blocking calls and returns its result. A panic of `f` becomes an error.
+///
+/// If the caller is dropped while it waits, `f` still runs to its end.
 pub async fn blocking<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<Panicked> + Send + 'static,
 {
-    tokio::task::spawn_blocking(f).await.unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
+    tokio::task::spawn_blocking(|| allowed(f))
+        .await
+        .unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
+}
+
+/// Runs `f` on a thread for blocking calls, without waiting for it.
+pub fn spawn(f: impl FnOnce() + Send + 'static) {
+    tokio::task::spawn_blocking(|| allowed(f));
+}
+
+/// Runs `f` on this thread if it may block, else as `spawn` does: for destructors and notes whose result nobody needs.
+pub fn run_or_spawn(f: impl FnOnce() + Send + 'static) {
+    if may_block() { f() } else { spawn(f) }
+}
+
+/// False on a thread that serves async tasks: whatever blocks there holds up every task of that thread.
+pub fn may_block() -> bool {
+    MAY_BLOCK.get() || Handle::try_current().is_err()
 }
 
 /// Panics in a debug build on a thread that serves async tasks. Call it at the beginning of a function that blocks.
 #[track_caller]
 pub fn assert_may_block() {
-    if cfg!(debug_assertions) {
-        // Tokio knows, and tells by this panic only.
-        drop(tokio::sync::Mutex::new(()).blocking_lock());
+    debug_assert!(may_block(), "a blocking call on a thread that serves async tasks");
+}
+
+/// From now on this thread may block, although it is inside a runtime: for the thread of a test, which nobody waits for.
+pub fn allow_blocking() {
+    MAY_BLOCK.set(true);
+}
+
+fn allowed<T>(f: impl FnOnce() -> T) -> T {
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            MAY_BLOCK.set(self.0);
+        }
+    }
+    let _reset = Reset(MAY_BLOCK.replace(true));
+    f()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_blocking_call_is_told_from_an_async_one() {
+        assert!(!may_block());
+        assert!(blocking(|| Ok::<_, Panicked>(may_block())).await.unwrap());
+        assert!(std::thread::spawn(may_block).join().unwrap(), "a thread outside the runtime");
+        let (tell, ran) = tokio::sync::oneshot::channel();
+        run_or_spawn(move || tell.send(may_block()).unwrap());
+        assert!(ran.await.unwrap());
     }
 }

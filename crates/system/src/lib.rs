@@ -11,7 +11,9 @@ pub mod files;
 mod ids;
 mod storage_error;
 
-pub use blocking::{Panicked, assert_may_block, blocking};
+pub use blocking::{
+    Panicked, allow_blocking, assert_may_block, blocking, may_block, run_or_spawn, spawn,
+};
 pub use cause::Cause;
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, SystemDisk};

@@ -41,9 +41,9 @@ export const api = {
   /** Full-text search. */
   search: query<SearchRequest, SearchReply>("search", { catalogue: true, downloads: true, enrolment: true }),
   /** A section's text and media, and the learner's place in it. */
-  openSection: query<ItemRef, SectionPage>("open_section", { downloads: true, progress: "item" }),
+  openSection: query<ItemRef, SectionPage>("open_section", { catalogue: true, downloads: true, progress: "item" }),
   /** A story and the learner's place in it. */
-  openStory: query<ItemRef, StoryPage>("open_story", { downloads: true, words: true }),
+  openStory: query<ItemRef, StoryPage>("open_story", { catalogue: true, downloads: true, words: true }),
   /** The card of a word. */
   getWord: query<ItemRef, WordView>("get_word", { words: true }),
   /** Where the learner stopped in a section, story or recording. */
@@ -63,9 +63,9 @@ export const api = {
   /** Puts a word on the review list or takes it off. */
   saveWord: (request: SaveWord): Promise<WordList> => call("save_word", request),
   /** The words on the review list, newest first. */
-  listWords: query<Empty, WordList>("list_words", { words: true, downloads: true }),
+  listWords: query<Empty, WordList>("list_words", { catalogue: true, words: true, downloads: true }),
   /** Time, streak and courses. */
-  getProgressOverview: query<Empty, ProgressOverview>("get_progress_overview", { progress: true, enrolment: true }),
+  getProgressOverview: query<Empty, ProgressOverview>("get_progress_overview", { catalogue: true, progress: true, enrolment: true }),
   /** Fetches a course, a lesson or a story for offline use; one that waits tries now. */
   startDownload: (request: StartDownload): Promise<DownloadState> => call("start_download", request),
   /** Pauses a download; what was fetched is kept for the next start. */

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use carrel_content::download::{Conditions, Downloads, Rules};
 use carrel_learning::Learning;
 use carrel_sqlite::{Change, Changes};
+use carrel_system::blocking;
 use tokio::sync::{broadcast::error::RecvError, watch};
 
 /// Forwards changes to downloads until the account is closed.
@@ -28,7 +29,7 @@ pub(super) async fn forward(
             }
         }
         if !std::mem::replace(&mut has_begun, true) {
-            update(&downloads);
+            update(&downloads).await;
         }
         let set = tokio::select! {
             received = changes.recv() => match received {
@@ -50,14 +51,15 @@ pub(super) async fn forward(
             downloads.resume();
         }
         if set.contains(&Change::Catalogue) {
-            update(&downloads);
+            update(&downloads).await;
         }
     }
 }
 
 /// Downloads newer versions of what is on this device.
-fn update(downloads: &Downloads) {
-    if let Err(e) = downloads.update() {
+async fn update(downloads: &Downloads) {
+    let downloads = downloads.clone();
+    if let Err(e) = blocking(move || downloads.update()).await {
         tracing::warn!(error = %e, "newer versions could not be looked for");
     }
 }

@@ -78,17 +78,22 @@ pub async fn start_download(host: &dyn Host, request: StartDownload) -> Result<D
     let account = account(host)?;
     let wish = wish(&request.id, request.is_story, request.lesson.as_ref());
     let anyway = request.anyway.unwrap_or(false);
-    Ok(state_view(&account.content.downloads.want(&wish, anyway)?, 0, None))
+    let state = account.content.blocking(move |content| content.downloads.want(&wish, anyway));
+    Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn cancel_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    Ok(state_view(&account.content.downloads.pause(&wish_of(&request))?, 0, None))
+    let wish = wish_of(&request);
+    let state = account.content.blocking(move |content| content.downloads.pause(&wish));
+    Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    Ok(state_view(&account.content.downloads.drop_wish(&wish_of(&request))?, 0, None))
+    let wish = wish_of(&request);
+    let state = account.content.blocking(move |content| content.downloads.drop_wish(&wish));
+    Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
@@ -108,6 +113,7 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
         bytes: lack.bytes,
         damaged: lack.damaged,
     });
+    let measured = account.content.blocking(|content| content.library.storage().measure());
     Ok(OfflineCheck {
         ready: proof.lacks.is_empty(),
         checked_ms: proof.checked_ms,
@@ -117,7 +123,7 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
         missing_bytes: proof.missing_bytes(),
         lacks: lacks.collect(),
         media_types: proof.media_types,
-        free_bytes: account.content.library.storage().measure().ok().map(|m| m.free),
+        free_bytes: measured.await.ok().map(|m| m.free),
         signed_in_until_ms: account.signed_in_until_ms().await,
         needs_sign_in: host.client().account_info().is_some_and(|a| a.needs_sign_in),
     })

@@ -24,9 +24,10 @@ pub async fn list_words(host: &dyn Host, _: Empty) -> Result<WordList> {
 }
 
 async fn list(account: &OpenAccount) -> Result<WordList> {
+    let library = account.content.library.without_waiting();
     let mut words = Vec::new();
     for word in account.learning.words().await? {
-        let view = reading::word(account, &word.item).await.ok();
+        let view = reading::word(account, &library, &word.item).await.ok();
         words.push(SavedWord { item: word.item, saved_ms: word.saved_ms, word: view });
     }
     Ok(WordList { words })
@@ -38,7 +39,9 @@ pub async fn get_progress_overview(host: &dyn Host, _: Empty) -> Result<Progress
     let mut courses = Vec::new();
     for root in overview.roots {
         let kind = if root.is_story { Kind::Story } else { Kind::Course };
-        let title = account.content.library.title(kind, &root.root)?;
+        let id = root.root.clone();
+        let title =
+            account.content.blocking(move |content| content.library.title(kind, &id)).await?;
         let percent = match root.is_story {
             true => story_percent(&account, &root.root).await?,
             false => course_percent(&account, &root.root).await?,
@@ -74,8 +77,9 @@ async fn story_percent(account: &OpenAccount, story: &str) -> Result<u16> {
 
 async fn course_percent(account: &OpenAccount, course: &str) -> Result<u16> {
     let Ok(id) = Slug::new(course) else { return Ok(0) };
-    // A course that is gone or not here has no outline: nothing to be a part of.
-    let Ok(manifest) = account.content.library.manifest(Kind::Course, &id).await else {
+    // Without an outline there is nothing to count by: the course is gone, or its outline still comes.
+    let library = account.content.library.without_waiting();
+    let Ok(manifest) = library.manifest(Kind::Course, &id).await else {
         return Ok(0);
     };
     let ManifestContent::Course { outline, .. } = &manifest.value.manifest.content else {

@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use carrel_client::{
     OpenAccount,
     content::{
         Kind,
+        download::State,
         library::{Filter, Hit, HitKind, OpenManifest},
     },
     learning::Enrolment,
@@ -30,14 +31,18 @@ use crate::{
 };
 
 /// The request as the client filters, and its page and page size.
-fn filter(account: &OpenAccount, request: &ListRequest, kind: Kind) -> Result<(Filter, u32, u32)> {
+async fn filter(
+    account: &OpenAccount,
+    request: &ListRequest,
+    kind: Kind,
+) -> Result<(Filter, u32, u32)> {
     let page = request.page.unwrap_or(1).max(1);
     let page_size = request.page_size.unwrap_or(50).clamp(1, 200);
     let given = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
     let only = match request.on_device {
         false => None,
         true => {
-            let states = account.content.downloads.states(kind)?;
+            let states = states(account, kind).await?;
             Some(
                 states
                     .into_iter()
@@ -60,12 +65,16 @@ fn filter(account: &OpenAccount, request: &ListRequest, kind: Kind) -> Result<(F
     Ok((filter, page, page_size))
 }
 
+async fn states(account: &OpenAccount, kind: Kind) -> Result<HashMap<String, State>> {
+    Ok(account.content.blocking(move |content| content.downloads.states(kind)).await?)
+}
+
 pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<CourseList> {
     let account = account(host)?;
-    let (filter, page, page_size) = filter(&account, &request, Kind::Course)?;
+    let (filter, page, page_size) = filter(&account, &request, Kind::Course).await?;
     let listed = account.content.library.courses(&filter).await?;
     let freshness = freshness(&listed);
-    let states = account.content.downloads.states(Kind::Course)?;
+    let states = states(&account, Kind::Course).await?;
     let enrolments = account.learning.enrolments().await?;
     let mut done: BTreeMap<String, u64> = BTreeMap::new();
     for item in account.learning.done_items(ItemKind::Section).await? {
@@ -100,10 +109,10 @@ pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<Cours
 
 pub async fn list_stories(host: &dyn Host, request: ListRequest) -> Result<StoryList> {
     let account = account(host)?;
-    let (filter, page, page_size) = filter(&account, &request, Kind::Story)?;
+    let (filter, page, page_size) = filter(&account, &request, Kind::Story).await?;
     let listed = account.content.library.stories(&filter).await?;
     let freshness = freshness(&listed);
-    let states = account.content.downloads.states(Kind::Story)?;
+    let states = states(&account, Kind::Story).await?;
     let mut cards = Vec::new();
     for story in listed.value.items {
         let item = ItemId::from(story.meta.id.clone());
@@ -146,11 +155,12 @@ async fn continue_card(
     row: &carrel_model::lattice::Progress,
 ) -> Result<Option<ContinueCard>> {
     let Some(pos) = &row.pos else { return Ok(None) };
+    let library = account.content.library.without_waiting();
     let from_device = account.learning.other_device_name(pos.device).await?;
     let at_ms = pos.hlc.ms();
     match kind {
         ItemKind::Section => {
-            let mut found = account.content.library.find_section(&row.item).await?;
+            let mut found = library.find_section(&row.item).await?;
             let (meta, outline) = found.course();
             let done = account.learning.done_sections(meta.id.as_str()).await?;
             let (_, whole) = course_completion(&meta.id, outline, &done);
@@ -163,7 +173,7 @@ async fn continue_card(
                 let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else {
                     return Ok(None);
                 };
-                found = account.content.library.find_section(&next).await?;
+                found = library.find_section(&next).await?;
                 item = next;
             }
             let (meta, outline) = found.course();
@@ -183,9 +193,9 @@ async fn continue_card(
         ItemKind::Story if row.done_ms.is_none() => {
             let id = Slug::new(row.item.root())
                 .map_err(|e| crate::api::error::CommandError::invalid(e.to_string()))?;
-            let story = account.content.library.find_story(&row.item).await?;
+            let story = library.find_story(&row.item).await?;
             let kind = if row.item.as_str().contains('/') { Kind::Course } else { Kind::Story };
-            let manifest = account.content.library.manifest(kind, &id).await?;
+            let manifest = library.manifest(kind, &id).await?;
             let (cover, course_title) = match &manifest.value.manifest.content {
                 ManifestContent::Story { meta, .. } => (meta.cover.clone(), String::new()),
                 ManifestContent::Course { meta, .. } => (meta.cover.clone(), meta.title.clone()),
@@ -252,8 +262,13 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
             item,
         }
     };
-    let mut alone = account.content.downloads.lessons(&meta.id)?;
-    let server = account.content.library.known_version(Kind::Course, &meta.id)?;
+    let id = meta.id.clone();
+    let states = account.content.blocking(move |content| {
+        let downloads = &content.downloads;
+        let version = content.library.known_version(Kind::Course, &id)?;
+        Ok((downloads.lessons(&id)?, downloads.state(Kind::Course, &id)?, version))
+    });
+    let (mut alone, state, server) = states.await?;
     let lessons = outline.lessons.iter().zip(by_lesson).map(|(l, completion)| LessonView {
         download: state_view(
             &alone.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
@@ -273,7 +288,6 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         .filter_map(|r| Some((r.row.pos.as_ref()?.hlc, &r.row.item)))
         .max()
         .map(|(_, item)| item.clone());
-    let state = account.content.downloads.state(Kind::Course, &meta.id)?;
     Ok(CourseView {
         lessons: lessons.collect(),
         stories: outline.stories.clone(),
@@ -321,7 +335,7 @@ async fn want(host: &dyn Host, course: &Slug, wanted: bool) -> Result<EnrolmentV
 
 pub async fn search(host: &dyn Host, request: SearchRequest) -> Result<SearchReply> {
     let account = account(host)?;
-    let hits = account.content.library.search(&request.q)?;
+    let hits = account.content.blocking(move |content| content.library.search(&request.q)).await?;
     Ok(SearchReply { hits: hits.into_iter().map(hit_view).collect() })
 }
 

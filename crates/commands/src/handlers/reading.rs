@@ -1,6 +1,6 @@
 use carrel_client::{
     OpenAccount,
-    content::Kind,
+    content::{Kind, library::Library},
     learning::{ProgressRecord, Step},
 };
 use carrel_model::{
@@ -80,20 +80,24 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
 
 pub async fn get_word(host: &dyn Host, request: ItemRef) -> Result<WordView> {
     let account = account(host)?;
-    word(&account, &request.item).await
+    word(&account, &account.content.library, &request.item).await
 }
 
 /// The card of `course/word`, `story/word` or `course/story/word`.
-pub(crate) async fn word(account: &OpenAccount, item: &ItemId) -> Result<WordView> {
+pub(crate) async fn word(
+    account: &OpenAccount,
+    library: &Library,
+    item: &ItemId,
+) -> Result<WordView> {
     let parts: Vec<&str> = item.as_str().split('/').collect();
     let missing = || CommandError::from(carrel_client::Error::NotFound(format!("word {item}")));
     let (root, leaf) = parts.split_last().map(|(leaf, root)| (root, *leaf)).ok_or_else(missing)?;
     let found = match root {
-        [root] => match course_vocabulary(account, root).await {
+        [root] => match course_vocabulary(library, root).await {
             Ok((lang, entries)) => find(entries, leaf).map(|e| (lang, e)),
-            Err(_) => story_word(account, root, leaf).await?,
+            Err(_) => story_word(library, root, leaf).await?,
         },
-        [_, _] => story_word(account, &root.join("/"), leaf).await?,
+        [_, _] => story_word(library, &root.join("/"), leaf).await?,
         _ => None,
     };
     let (lang, entry) = found.ok_or_else(missing)?;
@@ -106,27 +110,27 @@ fn find(entries: Vec<VocabularyEntry>, leaf: &str) -> Option<VocabularyEntry> {
 }
 
 async fn course_vocabulary(
-    account: &OpenAccount,
+    library: &Library,
     course: &str,
 ) -> Result<(String, Vec<VocabularyEntry>)> {
     let missing =
         || CommandError::from(carrel_client::Error::NotFound(format!("vocabulary of {course}")));
     let id = Slug::new(course).map_err(|_| missing())?;
-    let manifest = account.content.library.manifest(Kind::Course, &id).await?;
+    let manifest = library.manifest(Kind::Course, &id).await?;
     let ManifestContent::Course { meta, outline } = &manifest.value.manifest.content else {
         return Err(missing());
     };
-    let entries = account.content.library.body(outline.vocabulary.ok_or_else(missing)?).await?;
+    let entries = library.body(outline.vocabulary.ok_or_else(missing)?).await?;
     Ok((meta.lang.clone(), entries))
 }
 
 async fn story_word(
-    account: &OpenAccount,
+    library: &Library,
     story: &str,
     leaf: &str,
 ) -> Result<Option<(String, VocabularyEntry)>> {
     let item = ItemId::new(story).map_err(|e| CommandError::invalid(e.to_string()))?;
-    let story: Story = account.content.library.find_story(&item).await?.value;
+    let story: Story = library.find_story(&item).await?.value;
     let lang = story.lang.clone();
     Ok(find(story.vocabulary, leaf).map(|e| (lang, e)))
 }

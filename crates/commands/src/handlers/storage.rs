@@ -70,7 +70,8 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
 async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
     let CourseFigures { wish, phase, bytes, total, by_kind: kinds, .. } = course;
     let library = &account.content.library;
-    let title = match library.title(wish.kind, wish.id.as_str()) {
+    let (kind, id) = (wish.kind, wish.id.clone());
+    let title = match library.blocking(move |library| library.title(kind, id.as_str())).await {
         Ok(Some(title)) => title,
         // It may have left the library's list since.
         _ => match library.known_manifest(wish.kind, &wish.id).await {

@@ -175,12 +175,16 @@ fn view(receipt: CoreReceipt, names: Names) -> Receipt {
 
 /// The title of the course or story that an item belongs to, or its id.
 async fn root_title(account: &OpenAccount, item: &ItemId) -> Result<String> {
-    for kind in [Kind::Course, Kind::Story] {
-        if let Some(title) = account.content.library.title(kind, item.root())? {
-            return Ok(title);
+    let root = item.root().to_owned();
+    let title = account.content.blocking(move |content| {
+        for kind in [Kind::Course, Kind::Story] {
+            if let Some(title) = content.library.title(kind, &root)? {
+                return Ok(title);
+            }
         }
-    }
-    Ok(item.root().to_owned())
+        Ok(root)
+    });
+    Ok(title.await?)
 }
 
 /// Title of a section or story, and of the course around it; no network is asked for a receipt.

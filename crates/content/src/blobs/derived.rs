@@ -11,7 +11,7 @@ use crate::{Result, blobs::BlobStore};
 impl BlobStore {
     /// What stands for `source` in the form `form`, if that was made before and is still here; `Some(None)`: `source` itself.
     pub(crate) fn derived(&self, source: BlobHash, form: &str) -> Result<Option<Option<BlobHash>>> {
-        let row: Option<Option<[u8; 32]>> = self.db().with(|conn| {
+        let row: Option<Option<[u8; 32]>> = self.db().read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM derived WHERE source = ?1 AND form = ?2")?
                 .query_row(params![source.0, form], |r| r.get("hash"))
@@ -31,7 +31,7 @@ impl BlobStore {
         made: Option<BlobHash>,
     ) -> Result<()> {
         let hash = made.map(|hash| hash.0);
-        self.db().with(|conn| {
+        self.db().write_blocking("derived.set_derived", |conn| {
             conn.prepare_cached(
                 "INSERT OR REPLACE INTO derived (source, form, hash) VALUES (?1, ?2, ?3)",
             )?

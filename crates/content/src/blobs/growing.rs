@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use carrel_model::BlobHash;
+use carrel_system::blocking;
 use tokio::sync::watch;
 
 use crate::Result;
@@ -160,7 +161,8 @@ impl crate::blobs::BlobStore {
                 _ => tokio::task::yield_now().await,
             }
         }
-        self.has(hash)
+        let blobs = self.clone();
+        blocking(move || blobs.has(hash)).await
     }
 }
 

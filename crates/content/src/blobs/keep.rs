@@ -8,6 +8,7 @@ use std::{
 };
 
 use carrel_model::BlobHash;
+use carrel_system::run_or_spawn;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
 impl BlobStore {
     /// Proves the blob's bytes on disk against its hash. A damaged one is removed, so that it is fetched again. `false`: not here or damaged.
     pub fn prove(&self, hash: BlobHash) -> Result<bool> {
-        let stored: Option<Option<Vec<u8>>> = self.inner.db.with(|conn| {
+        let stored: Option<Option<Vec<u8>>> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT y.body FROM blob b LEFT JOIN blob_body y ON y.hash = b.hash WHERE b.hash = ?1",
@@ -51,7 +52,7 @@ impl BlobStore {
             return Ok(false);
         }
         let now = self.inner.clock.now_ms();
-        self.inner.db.with(|conn| {
+        self.inner.db.write_blocking("keep.prove", |conn| {
             conn.prepare_cached("UPDATE blob SET proved_ms = ?2 WHERE hash = ?1")?
                 .execute(params![hash.0, now])?;
             Ok(())
@@ -86,12 +87,12 @@ impl BlobStore {
     pub fn forget(&self, hash: BlobHash) -> Result<()> {
         self.forget_memory([hash]);
         if self.is_read_only() {
-            return self.inner.db.write(|tx| {
+            return self.inner.db.write_blocking("keep.forget", |tx| {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
                 Ok(())
             });
         }
-        self.inner.db.write(|tx| doom(tx, hash))?;
+        self.inner.db.write_blocking("keep.forget", |tx| doom(tx, hash))?;
         self.bury().map(|_| ())
     }
     pub(crate) fn forget_memory(&self, hashes: impl IntoIterator<Item = BlobHash>) {
@@ -108,7 +109,7 @@ impl BlobStore {
         let (mut after, mut buried) = (Vec::new(), 0);
         loop {
             // Under the write lock, because whoever fetches the blob again puts its file into the same place.
-            let batch = self.inner.db.write(|tx| {
+            let batch = self.inner.db.write_blocking("keep.bury", |tx| {
                 let doomed = tx
                     .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
                     .query_map(params![after, BURIED_AT_ONCE as i64], |r| hash_at(r, 0))?
@@ -163,20 +164,23 @@ impl BlobStore {
             return;
         }
         drop(touched);
-        if let Err(e) = self.write_touches() {
-            tracing::debug!(error = %e, "what was used is not noted");
-        }
+        let blobs = self.clone();
+        run_or_spawn(move || {
+            if let Err(e) = blobs.write_touches() {
+                tracing::debug!(error = %e, "what was used is not noted");
+            }
+        });
     }
 
     /// Writes the uses that were noted: before anything is chosen by them.
     pub(crate) fn write_touches(&self) -> Result<()> {
         let touched =
             std::mem::take(&mut *self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
-        self.inner.db.write(|tx| {
+        self.inner.db.write_blocking("keep.write_touches", |tx| {
             let mut update = tx.prepare_cached(
                 "UPDATE blob SET used_ms = max(used_ms, ?2), origin = 1 WHERE hash = ?1",
             )?;
-            for (hash, (used_ms, known)) in touched {
+            for (hash, (used_ms, known)) in &touched {
                 if !known {
                     update.execute(params![hash.0, used_ms])?;
                 }

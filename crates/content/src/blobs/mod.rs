@@ -16,7 +16,7 @@ mod store;
 pub use growing::{End, Follower, Growing, Reach, read_part};
 pub(crate) use keep::doom;
 pub use kind::MediaKind;
-pub(crate) use part::discard_file;
+pub(crate) use part::{Lease, discard_file};
 pub use part::{Mark, PartFile};
 pub use room::Room;
 pub use store::{BlobStore, Came, INLINE, Missing, Place};

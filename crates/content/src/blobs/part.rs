@@ -3,10 +3,14 @@
 //! Not here: what is in its place already (`blobs`).
 
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use carrel_model::BlobHash;
@@ -34,6 +38,8 @@ pub struct PartFile {
     aside: bool,
     done: bool,
     growth: Growth,
+    /// After the file: it ends when the file is closed.
+    held: HeldLease,
 }
 
 /// How far an unfinished file was at some moment.
@@ -53,7 +59,8 @@ impl PartFile {
             // Moved to its place by somebody who was killed before the row was written: it is proved again, not fetched again.
             store.take_back(hash, &path, &path.with_extension("part"));
         }
-        let (mut file, part_path, aside) = claim(&path)?;
+        let (mut file, part_path, aside) = claim(&path, || store.inner.leases.wait(hash))?;
+        let held = Leases::hold(&store.inner.leases, hash);
         // What is here already is hashed again: a crash may have left a file whose end never reached the disk.
         let mut hasher = blake3::Hasher::new();
         let len = std::io::copy(&mut file, &mut hasher)?;
@@ -74,11 +81,16 @@ impl PartFile {
             aside,
             done: false,
             growth,
+            held,
         };
         part.note()?;
         Ok(part)
     }
 
+    /// Its lease, for a writer that may be dropped where nobody may block.
+    pub(crate) fn lease(&self) -> Lease {
+        self.held.0.clone()
+    }
     /// Says how many bytes it will have, so that it can be played while it comes.
     pub fn expect(&self, total: u64) {
         self.growth.expects(total);
@@ -202,11 +214,71 @@ impl Drop for PartFile {
     }
 }
 
-/// Opens `<path>.part` for this one alone, or a file of another name if somebody writes that one now.
-fn claim(path: &Path) -> Result<(File, PathBuf, bool)> {
+/// The partial files that this process has open.
+#[derive(Default)]
+pub(super) struct Leases {
+    open: Mutex<LeaseTable>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct LeaseTable {
+    /// By number: the blob, and whether its writer is gone, so that the file will be closed soon.
+    open: HashMap<u64, (BlobHash, bool)>,
+    next: u64,
+}
+
+/// Names one open partial file.
+#[derive(Clone)]
+pub(crate) struct Lease {
+    all: Arc<Leases>,
+    number: u64,
+}
+
+impl Lease {
+    /// The writer is gone: whoever opens the file from now on waits until it is closed.
+    pub(crate) fn release(&self) {
+        if let Some((_, is_released)) = self.all.table().open.get_mut(&self.number) {
+            *is_released = true;
+        }
+    }
+}
+
+struct HeldLease(Lease);
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        self.0.all.table().open.remove(&self.0.number);
+        self.0.all.ended.notify_all();
+    }
+}
+
+impl Leases {
+    fn hold(all: &Arc<Self>, hash: BlobHash) -> HeldLease {
+        let mut table = all.table();
+        table.next += 1;
+        let number = table.next;
+        table.open.insert(number, (hash, false));
+        drop(table);
+        HeldLease(Lease { all: all.clone(), number })
+    }
+    /// Waits until the files of this blob whose writers are gone are closed. Blocking.
+    fn wait(&self, hash: BlobHash) {
+        let is_closing = |table: &mut LeaseTable| table.open.values().any(|l| *l == (hash, true));
+        drop(self.ended.wait_while(self.table(), is_closing));
+    }
+    fn table(&self) -> MutexGuard<'_, LeaseTable> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens `<path>.part` for this one alone, or a file of another name if somebody writes that one now. `wait`: until those of
+/// this process that are about to be closed are closed.
+fn claim(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
     static ASIDE: AtomicU32 = AtomicU32::new(0);
     let name = path.with_extension("part");
     for _ in 0..4 {
+        wait();
         let file = open(&name)?;
         match file.try_lock() {
             Ok(()) if is_still(&file, &name) => return Ok((file, name, false)),

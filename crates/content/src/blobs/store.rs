@@ -20,13 +20,13 @@ use std::{
 use bytes::Bytes;
 use carrel_http_cache::ByteLru;
 use carrel_model::{BlobHash, ErrorCode};
-use carrel_sqlite::{DatabaseError, db::Db};
+use carrel_sqlite::{Database, DatabaseError};
 use carrel_system::Clock;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Error, Result,
-    blobs::{Growing, MediaKind, PartFile, Room, Steps, below::Below},
+    blobs::{Growing, MediaKind, PartFile, Room, Steps, below::Below, part::Leases},
     records::Records,
     sql::hash_at,
 };
@@ -47,10 +47,11 @@ pub struct BlobStore {
 }
 
 pub(super) struct BlobStoreInner {
-    pub(super) db: Db<Error>,
+    pub(super) db: Database<Error>,
     pub(super) root: PathBuf,
     pub(super) memory: ByteLru<BlobHash, Bytes>,
     pub(super) growing: Growing,
+    pub(super) leases: Arc<Leases>,
     pub(super) clock: Arc<dyn Clock>,
     /// When a blob was last used, and whether the database knows.
     pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
@@ -129,7 +130,7 @@ pub struct Missing {
 
 impl BlobStore {
     /// `root` holds the files.
-    pub fn new(db: Db<Error>, root: &Path, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(db: Database<Error>, root: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(BlobStoreInner {
                 records: root.parent().map(Records::of),
@@ -138,6 +139,7 @@ impl BlobStore {
                 root: root.to_owned(),
                 memory: ByteLru::new(MEMORY),
                 growing: Growing::default(),
+                leases: Arc::default(),
                 clock,
                 touched: Mutex::default(),
                 room: OnceLock::new(),
@@ -155,15 +157,15 @@ impl BlobStore {
         self.inner.read_only.get().is_some_and(|read_only| read_only.load(Ordering::Relaxed))
     }
 
-    pub(super) fn db(&self) -> &Db<Error> {
+    pub(super) fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
     /// Those that are being written now: they can be played before they are whole.
     pub fn growing(&self) -> &Growing {
         &self.inner.growing
     }
-    /// Bytes of the unfinished file, as far as it came.
-    pub fn held(&self, hash: BlobHash) -> u64 {
+    /// Bytes of the partial file.
+    pub fn partial_len(&self, hash: BlobHash) -> u64 {
         fs::metadata(self.path(hash).with_extension("part")).map_or(0, |m| m.len())
     }
 
@@ -227,7 +229,7 @@ impl BlobStore {
             self.touch(hash);
             return Ok(Some(Place::Memory(bytes)));
         }
-        let row = self.inner.db.read(|conn| {
+        let row = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.size, b.inline, y.body FROM blob b LEFT JOIN blob_body y ON y.hash = b.hash WHERE b.hash = ?1",
@@ -265,7 +267,7 @@ impl BlobStore {
     /// A small body that is damaged or gone in the database, from the pack of a download that needs it.
     pub(super) fn restore_body(&self, hash: BlobHash) -> Result<Option<Vec<u8>>> {
         let Some(records) = &self.inner.records else { return Ok(None) };
-        let versions = self.inner.db.read(|conn| {
+        let versions = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT v.hash, v.scope, v.signer FROM need n JOIN version v ON v.version = n.version WHERE n.hash = ?1",
@@ -275,7 +277,7 @@ impl BlobStore {
         })?;
         let Some(body) = records.body(hash, &versions) else { return Ok(None) };
         tracing::warn!(blob.hash = ?hash, "a small blob was damaged in the database and is taken from its pack");
-        let written = self.inner.db.write(|tx| {
+        let written = self.inner.db.write_blocking("store.restore_body", |tx| {
             tx.prepare_cached("UPDATE blob SET size = ?2, inline = 1 WHERE hash = ?1")?
                 .execute(params![hash.0, body.len() as i64])?;
             tx.prepare_cached("INSERT OR REPLACE INTO blob_body (hash, body) VALUES (?1, ?2)")?
@@ -301,7 +303,7 @@ impl BlobStore {
     /// Which of these are here: one statement, no bodies read.
     pub fn have_all(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
-        let here = self.inner.db.read(|conn| {
+        let here = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.hash, b.size, b.inline FROM json_each(?1) j JOIN blob b ON b.hash = unhex(j.value)",
@@ -319,7 +321,7 @@ impl BlobStore {
 
     /// What of a version (`queue::set_wanted`) is not here, small ones first: two statements, however many blobs.
     pub fn missing(&self, version: i64) -> Result<Vec<Missing>> {
-        let files = self.inner.db.read(|conn| {
+        let files = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.hash, b.size, b.inline FROM need n JOIN blob b ON b.hash = n.hash WHERE n.version = ?1 AND b.inline = 0",
@@ -328,7 +330,7 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         self.only_with_files(files)?;
-        let mut missing: Vec<Missing> = self.inner.db.read(|conn| {
+        let mut missing: Vec<Missing> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT n.hash, n.size, n.kind, coalesce(p.bytes, 0)
@@ -355,7 +357,7 @@ impl BlobStore {
 
     /// The size of a blob as a manifest tells it, if a version on this device needs it.
     pub fn needed_size(&self, hash: BlobHash) -> Result<Option<u64>> {
-        self.inner.db.with(|conn| {
+        self.inner.db.read_blocking(|conn| {
             let size: Option<i64> = conn
                 .prepare_cached("SELECT size FROM need WHERE hash = ?1 LIMIT 1")?
                 .query_row([hash.0], |r| r.get(0))
@@ -431,7 +433,7 @@ impl BlobStore {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
         self.with_room(bytes, || {
-            self.inner.db.write(|tx| {
+            self.inner.db.write_blocking("store.put_proved", |tx| {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
                     if size > INLINE {
@@ -469,7 +471,7 @@ impl BlobStore {
         let admitted = self.with_room(blob.size, || {
             self.inner
                 .db
-                .write(|tx| {
+                .write_blocking("store.admit", |tx| {
                     enter(tx, blob, body, now)?;
                     // The last step before the commit.
                     if let Some(file) = file {
@@ -496,7 +498,7 @@ impl BlobStore {
     /// A file in its place without a row (the commit failed, or its writer was killed): back to its unfinished name, so that it is resumed,
     /// unless another process has its row by now.
     pub(super) fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
-        let back = self.inner.db.write(|tx| {
+        let back = self.inner.db.write_blocking("store.take_back", |tx| {
             if !part.exists() && !is_here(tx, hash)? {
                 fs::rename(path, part)?;
             }
@@ -508,7 +510,7 @@ impl BlobStore {
     }
 
     pub(super) fn note_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
-        self.inner.db.with(|conn| {
+        self.inner.db.write_blocking("store.note_part", |conn| {
             conn.prepare_cached(
                 "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes",
             )?
@@ -517,7 +519,7 @@ impl BlobStore {
         })
     }
     pub(super) fn forget_part(&self, hash: BlobHash) -> Result<()> {
-        self.inner.db.with(|conn| {
+        self.inner.db.write_blocking("store.forget_part", |conn| {
             conn.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([hash.0])?;
             Ok(())
         })

@@ -30,7 +30,7 @@ pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
     let [account, kind, id, scope] = queue::of(library, wish);
     library.storage().need_index()?;
-    library.content_db().write(|tx| {
+    library.content_db().write_blocking("carried.begin", |tx| {
         let version = queue::version(tx, wish, manifest, blobs)?;
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
@@ -59,7 +59,7 @@ pub fn finish(
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = queue::of(library, wish);
     library.storage().write_pack(version)?;
-    library.content_db().write(|tx| {
+    library.content_db().write_blocking("carried.finish", |tx| {
         if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
@@ -111,7 +111,7 @@ pub fn tidy(library: &Library) -> Result<()> {
 fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
     let mut all = vec![library.account(), CABLE];
     all.extend(values);
-    library.content_db().write(|tx| {
+    library.content_db().write_blocking("carried.take_back", |tx| {
         for sql in [
             // It stays wanted, so that what is here of it is not removed meanwhile; the download corrects the version.
             format!(

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use carrel_model::BlobHash;
+use carrel_system::spawn;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -47,7 +48,7 @@ impl Keeper {
         if !desk.busy {
             desk.busy = true;
             let this = self.clone();
-            tokio::task::spawn_blocking(move || this.write());
+            spawn(move || this.write());
         }
         kept
     }
@@ -55,7 +56,7 @@ impl Keeper {
     /// Takes a file that is whole.
     pub fn large(file: CompleteFile) -> Kept {
         let (tell, kept) = oneshot::channel();
-        tokio::task::spawn_blocking(move || {
+        spawn(move || {
             // Whoever asked may be gone: the file is in its place all the same.
             let _ = tell.send(file.finish());
         });

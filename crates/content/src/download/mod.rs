@@ -37,6 +37,7 @@ use std::{
 
 pub use crate::fetch::PER_HOST;
 use carrel_model::{BlobHash, ItemId, Slug};
+use carrel_system::run_or_spawn;
 pub use conditions::{Known, Sensors, SystemSensors};
 pub use meter::Pace;
 pub use needs::Spot;
@@ -201,8 +202,13 @@ impl Downloads {
         self.state_of(wish)
     }
 
-    /// Goes on with everything that waits for the network or for its turn.
+    /// Goes on with everything that waits for the network or for its turn. Does not block.
     pub fn resume(&self) {
+        let downloads = self.clone();
+        run_or_spawn(move || downloads.resume_waiting());
+    }
+
+    fn resume_waiting(&self) {
         if self.inner.library.storage().is_degraded() {
             return;
         }

@@ -15,7 +15,12 @@ use carrel_model::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::blobs::MediaKind;
+use crate::{
+    Error, Result,
+    blobs::MediaKind,
+    library::{Library, OpenManifest},
+    target::Wish,
+};
 
 /// Where a blob is met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +49,21 @@ impl Needs {
     pub fn spot(&self, hash: BlobHash) -> Option<&Spot> {
         self.spots.get(*self.at.get(&hash)?)
     }
+}
+
+/// What a course, a story or a lesson needs, as far as the texts on this device tell. Blocking.
+pub fn of_wish(
+    library: &Library,
+    wish: &Wish,
+    manifest: &OpenManifest,
+    first: Option<&ItemId>,
+) -> Result<Needs> {
+    let read = |hash| library.blobs().get(hash).ok().flatten();
+    if wish.is_whole() {
+        return Ok(of_whole(&manifest.manifest, first, read));
+    }
+    of_lesson(&manifest.manifest, &wish.scope, read)
+        .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))
 }
 
 /// Everything that the manifest names: what was not met comes last. `first`: the section that the learner is at; its lesson comes first.

@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 
 use carrel_model::BlobHash;
+use carrel_system::blocking;
 
 use crate::{
-    Error, Result,
+    Result,
     blobs::MediaKind,
     download::{Downloads, Phase, Spot, Wish, needs, needs::Needs, queue},
-    library::Library,
+    library::{Library, OpenManifest},
 };
 
 /// Something that is missing or damaged.
@@ -49,25 +50,18 @@ impl Proof {
 impl Downloads {
     /// Hashes every byte that this needs. What is missing of something that is to be on this device is fetched.
     pub async fn prove(&self, wish: &Wish) -> Result<Proof> {
-        let library = self.inner.library.clone();
-        let manifest = library.manifest(wish.kind, &wish.id).await?.value;
-        let (work, asked) = (library.clone(), wish.clone());
-        let proof = tokio::task::spawn_blocking(move || {
-            let read = |hash| work.blobs().get(hash).ok().flatten();
-            let needs = if asked.is_whole() {
-                needs::of_whole(&manifest.manifest, None, read)
-            } else {
-                needs::of_lesson(&manifest.manifest, &asked.scope, read)
-                    .ok_or_else(|| Error::NotFound(format!("lesson {}", asked.scope)))?
-            };
-            check(&work, &needs)
-        })
-        .await
-        .map_err(|e| Error::Internal(e.to_string()))??;
+        let manifest = self.inner.library.manifest(wish.kind, &wish.id).await?.value;
+        let (downloads, wish) = (self.clone(), wish.clone());
+        blocking(move || downloads.prove_blobs(&wish, &manifest)).await
+    }
+
+    fn prove_blobs(&self, wish: &Wish, manifest: &OpenManifest) -> Result<Proof> {
+        let library = &self.inner.library;
+        let proof = check(library, &needs::of_wish(library, wish, manifest, None)?)?;
         let state = self.state_of(wish)?;
         if state.ready_version.is_some() || state.phase == Phase::Ready {
             if proof.lacks.is_empty() {
-                queue::set_checked(&library, wish, proof.checked_ms)?;
+                queue::set_checked(library, wish, proof.checked_ms)?;
                 self.told(wish);
             } else if !library.storage().is_degraded() {
                 self.want(wish, false)?;

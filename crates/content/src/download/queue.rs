@@ -32,7 +32,7 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
 }
 
 pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
-    library.content_db().read(|conn| {
+    library.content_db().read_blocking(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -45,7 +45,7 @@ pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
 
 /// The states of whole courses or stories, by id.
 pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
-    library.content_db().read(|conn| {
+    library.content_db().read_blocking(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT d.id, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -58,7 +58,7 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
 
 /// Every row of this account.
 pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
-    library.content_db().with(|conn| {
+    library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(&format!(
                 "SELECT d.kind, d.id, d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -74,7 +74,7 @@ pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
 
 /// The states of single lessons of a course, by the lesson's item id.
 pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
-    library.content_db().read(|conn| {
+    library.content_db().read_blocking(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT d.scope, {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
@@ -98,7 +98,7 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = of(library, wish);
     library.storage().need_index()?;
-    library.content_db().write(|tx| {
+    library.content_db().write_blocking("queue.want", |tx| {
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                    requested_ms, used_ms, checked_ms)
@@ -119,7 +119,7 @@ const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused'
 /// The task of a download stops or waits. Changes nothing if the learner paused or removed it meanwhile.
 pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().with(|conn| {
+    library.content_db().write_blocking("queue.note_stop", |conn| {
         conn.prepare_cached(&format!(
             "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}"
         ))?
@@ -131,7 +131,7 @@ pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
 /// The learner's word: it holds whatever the row says.
 pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().with(|conn| {
+    library.content_db().write_blocking("queue.set_phase", |conn| {
         conn.prepare_cached(
             "UPDATE download SET phase = ?5, reason = ?6 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
@@ -151,7 +151,7 @@ pub fn set_wanted(
     blobs: &[ManifestBlob],
 ) -> Result<Option<i64>> {
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().write(|tx| {
+    library.content_db().write_blocking("queue.set_wanted", |tx| {
         let may_run = tx
             .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {BY_ITSELF}"))?
             .exists([account, kind, id, scope])?;
@@ -255,7 +255,7 @@ fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
 
 pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().with(|conn| {
+    library.content_db().write_blocking("queue.set_done", |conn| {
         conn.prepare_cached(
             "UPDATE download SET bytes_done = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
@@ -269,7 +269,7 @@ pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
 pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
     let [account, kind, id, scope] = of(library, wish);
     library.storage().write_pack(version)?;
-    library.content_db().write(|tx| {
+    library.content_db().write_blocking("queue.set_ready", |tx| {
         if !is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
@@ -298,7 +298,7 @@ pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result
 
 pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
-    library.content_db().with(|conn| {
+    library.content_db().write_blocking("queue.set_checked", |conn| {
         conn.prepare_cached(
             "UPDATE download SET checked_ms = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
         )?
@@ -312,7 +312,7 @@ pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
 pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
     library.storage().need_index()?;
     let [account, kind, id, scope] = of(library, wish);
-    let gone = library.content_db().write(|tx| {
+    let gone = library.content_db().write_blocking("queue.remove", |tx| {
         let gone = tx
             .prepare_cached(
                 "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version IN (d.wanted, d.ready)
@@ -343,7 +343,7 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
 
 /// What should go on by itself, oldest first, and whether a learner waits for it (nothing of it is here yet).
 pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
-    library.content_db().read(|conn| {
+    library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(
                 "SELECT kind, id, scope, ready IS NULL FROM download
@@ -358,7 +358,7 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
 
 /// All that are ready, with the version that is here.
 pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
-    library.content_db().read(|conn| {
+    library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(
                 "SELECT d.kind, d.id, d.scope, v.hash FROM download d JOIN version v ON v.version = d.ready
@@ -404,6 +404,8 @@ mod tests {
     }
 
     fn library(dir: &std::path::Path) -> Arc<Content> {
+        // The functions of this module block.
+        carrel_system::allow_blocking();
         let clock = Arc::new(SystemClock::new());
         let storage = Storage::open(StorageOptions {
             dir: dir.join("shared"),
@@ -479,7 +481,7 @@ mod tests {
             let sql = format!("SELECT count(*) FROM {table}");
             library
                 .content_db()
-                .with(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
+                .read_blocking(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
                 .expect("a number")
         };
         let said = [Want, Pause, Remove];
@@ -569,7 +571,7 @@ mod tests {
             let bytes = blob.hash.0;
             library
                 .content_db()
-                .with(|c| {
+                .write_blocking("queue.a_removal_keeps_what_another_download_needs", |c| {
                     Ok(c.execute(
                         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 1, 1, 0, 0, 0, 0)",
                         [bytes],

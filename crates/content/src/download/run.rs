@@ -160,7 +160,7 @@ impl Downloads {
             // What the rules forbid is allowed only when they, or what they depend on, change.
             let wait_ms = if held { None } else { policy.next_wait(stop.retry) };
             *lock(&run.retry_at_ms) = wait_ms.map(|ms| library.clock().now_ms().saturating_add(ms));
-            self.note(run, &stop);
+            self.note(run, stop).await;
             if stop.retry == Retry::ByUser {
                 return;
             }
@@ -226,31 +226,32 @@ impl Downloads {
         }
     }
 
-    fn note(&self, run: &Run, stop: &Stop) {
-        let library = &self.inner.library;
-        let pace = run.meter.pace(library.clock().monotonic_ms());
-        let noted = queue::note_stop(library, &run.wish, stop.phase, stop.reason).and_then(|()| {
-            if pace.total == 0 { Ok(()) } else { queue::set_done(library, &run.wish, pace.done) }
+    async fn note(&self, run: &Run, stop: Stop) {
+        let pace = run.meter.pace(self.inner.library.clock().monotonic_ms());
+        let wish = run.wish.clone();
+        let noted = self.inner.library.blocking(move |library| {
+            if stop.reason == Reason::DiskFull {
+                library.storage().note_full();
+            }
+            queue::note_stop(library, &wish, stop.phase, stop.reason)?;
+            if pace.total == 0 { Ok(()) } else { queue::set_done(library, &wish, pace.done) }
         });
-        if let Err(e) = noted {
+        if let Err(e) = noted.await {
             *lock(&run.unsaved) = Some((stop.phase, stop.reason));
             tracing::error!(download.id = run.wish.name(), error = %e, "the state of a download could not be saved");
-        }
-        if stop.reason == Reason::DiskFull {
-            library.storage().note_full();
         }
         self.told(&run.wish);
     }
 
     /// The switch. False if another version is wanted by now.
     async fn finish(&self, run: &Run, done: Done) -> Result<bool> {
-        let library = self.inner.library.clone();
+        let library = &self.inner.library;
         let now = library.clock().now_ms();
         // Until here the old version was read; from here on the new one is. One statement.
-        let (work, wish, version) = (library.clone(), run.wish.clone(), done.version);
+        let (wish, version) = (run.wish.clone(), done.version);
         let switched =
-            tokio::task::spawn_blocking(move || queue::set_ready(&work, &wish, version, now));
-        if !switched.await.map_err(|e| Error::Internal(e.to_string()))?? {
+            library.blocking(move |library| queue::set_ready(library, &wish, version, now));
+        if !switched.await? {
             return Ok(false);
         }
         let bytes = done.manifest.manifest.total_bytes();
@@ -258,19 +259,17 @@ impl Downloads {
         self.told(&run.wish);
         let name = run.wish.name().to_owned();
         let wish = run.wish.clone();
-        let indexed = tokio::task::spawn_blocking(move || {
+        let indexed = library.blocking(move |library| {
             library.index(&done.manifest)?;
             // Removed while its pages were read: then the removal may have come before them.
-            if queue::get(&library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
-        })
-        .await;
-        match indexed {
+            if queue::get(library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
+        });
+        match indexed.await {
             // Lists that were read when the download was ready may be searched now.
-            Ok(Ok(())) => self.inner.library.changes().tell_one(Change::Downloads),
-            Ok(Err(e)) => {
+            Ok(()) => library.changes().tell_one(Change::Downloads),
+            Err(e) => {
                 tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
             }
-            Err(e) => tracing::error!(download.id = name, error = %e, "indexing ended early"),
         }
         Ok(true)
     }
@@ -288,8 +287,9 @@ pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
         () = downloads.live(&run) => {
             downloads.left(&run);
             // Wanted again in its last moment.
-            let again = queue::get(&downloads.inner.library, &run.wish);
-            if again.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
+            let wish = run.wish.clone();
+            let again = downloads.inner.library.blocking(move |library| queue::get(library, &wish));
+            if again.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
                 downloads.run(run.wish.clone(), Run::is_own);
             }
         }

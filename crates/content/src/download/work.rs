@@ -10,13 +10,14 @@ use std::{
 use carrel_model::{BlobHash, ItemId, content::ManifestBlob};
 use carrel_net::Error as Net;
 use carrel_sqlite::Change;
+use carrel_system::run_or_spawn;
 use futures_util::{FutureExt, future::try_join_all};
 
 use crate::{
     Error, Result,
     blobs::Came,
     download::{
-        DownloadsInner, Reason, Run,
+        DownloadsInner, Reason, Run, Wish,
         keep::{Keeper, Kept},
         needs,
         needs::Needs,
@@ -56,31 +57,12 @@ impl From<Error> for Halt {
 
 /// Fetches what is missing with so many transfers at once.
 pub async fn fetch_all(inner: &DownloadsInner, run: &Run, parallel: usize) -> Result<Done, Halt> {
-    let (library, wish) = (&inner.library, &run.wish);
-    let found = library.manifest_of_server(wish.kind, &wish.id).await?;
-    if found.offline {
-        return Err(Error::from(Net::Offline("the server cannot be reached".into())).into());
-    }
-    let manifest = found.value;
+    let library = &inner.library;
+    let manifest = library.newest_manifest(run.wish.kind, &run.wish.id).await?.value;
     loop {
-        let first = run.first();
-        let read = |hash| library.blobs().get(hash).ok().flatten();
-        let needs = if wish.is_whole() {
-            needs::of_whole(&manifest.manifest, first.as_ref(), read)
-        } else {
-            needs::of_lesson(&manifest.manifest, &wish.scope, read)
-                .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))?
-        };
-        let Some(version) = queue::set_wanted(library, wish, &manifest, &needs.blobs)? else {
-            return Err(Error::Cancelled.into());
-        };
-        let missing: HashMap<BlobHash, u64> =
-            library.blobs().missing(version)?.into_iter().map(|m| (m.hash, m.begun)).collect();
-        let (mut total, mut done) = (0, 0);
-        for blob in &needs.blobs {
-            total += blob.size;
-            done += missing.get(&blob.hash).copied().unwrap_or(blob.size);
-        }
+        let (wish, first, found) = (run.wish.clone(), run.first(), manifest.clone());
+        let plan = library.blocking(move |library| plan(library, &wish, &found, first.as_ref()));
+        let Plan { needs, version, missing, total, done } = plan.await?.ok_or(Error::Cancelled)?;
         run.meter.set(done, total);
         tell(inner, run);
         // Only now it is known how much it is.
@@ -105,14 +87,44 @@ pub async fn fetch_all(inner: &DownloadsInner, run: &Run, parallel: usize) -> Re
     }
 }
 
+/// What an attempt is to fetch.
+struct Plan {
+    needs: Needs,
+    /// Its number in the queue.
+    version: i64,
+    /// Missing blobs, and the bytes of each that lie in an unfinished file.
+    missing: HashMap<BlobHash, u64>,
+    /// Bytes.
+    total: u64,
+    done: u64,
+}
+
+/// Notes in the queue what is fetched now. `None`: it was paused or removed meanwhile. Blocking.
+fn plan(
+    library: &Library,
+    wish: &Wish,
+    manifest: &OpenManifest,
+    first: Option<&ItemId>,
+) -> Result<Option<Plan>> {
+    let needs = needs::of_wish(library, wish, manifest, first)?;
+    let Some(version) = queue::set_wanted(library, wish, manifest, &needs.blobs)? else {
+        return Ok(None);
+    };
+    let missing: HashMap<BlobHash, u64> =
+        library.blobs().missing(version)?.into_iter().map(|m| (m.hash, m.begun)).collect();
+    let (mut total, mut done) = (0, 0);
+    for blob in &needs.blobs {
+        total += blob.size;
+        done += missing.get(&blob.hash).copied().unwrap_or(blob.size);
+    }
+    Ok(Some(Plan { needs, version, missing, total, done }))
+}
+
 async fn reserve(inner: &DownloadsInner, bytes: u64) -> Result<Option<Reservation>> {
     if bytes == 0 {
         return Ok(None);
     }
-    let storage = inner.library.storage().clone();
-    // Others may have to go first, which takes a while.
-    let promise = tokio::task::spawn_blocking(move || storage.reserve(bytes)).await;
-    promise.map_err(|e| Error::Internal(e.to_string()))?.map(Some)
+    inner.library.blocking(move |library| library.storage().reserve(bytes).map(Some)).await
 }
 
 /// What the workers of one attempt share.
@@ -151,13 +163,12 @@ impl Job<'_> {
         options: &FetchOptions<'_>,
         pile: &Pile<'_>,
     ) -> Result<Result<()>> {
-        let blobs = self.inner.library.blobs();
         let mut unsettled: VecDeque<Kept> = VecDeque::new();
         let mut last = Ok(());
         while let Some(blob) = pile.next() {
             let begun = self.begun.get(&blob.hash).copied().unwrap_or(0);
             // It may have been opened meanwhile.
-            if blobs.has(blob.hash)? {
+            if library.blocking(move |library| library.blobs().has(blob.hash)).await? {
                 let rest = blob.size.saturating_sub(begun);
                 self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
                 continue;
@@ -249,7 +260,10 @@ pub fn tell(inner: &DownloadsInner, run: &Run) {
 /// The state in the database follows.
 fn note(inner: &DownloadsInner, run: &Run) {
     let pace = run.meter.pace(inner.library.clock().monotonic_ms());
-    if let Err(e) = queue::set_done(&inner.library, &run.wish, pace.done) {
-        tracing::warn!(download.id = run.wish.name(), error = %e, "progress of a download was not noted");
-    }
+    let (library, wish) = (inner.library.clone(), run.wish.clone());
+    run_or_spawn(move || {
+        if let Err(e) = queue::set_done(&library, &wish, pace.done) {
+            tracing::warn!(download.id = wish.name(), error = %e, "progress of a download was not noted");
+        }
+    });
 }

@@ -19,10 +19,10 @@ use carrel_net::{Error as Net, FailureKind, Http, Reply};
 use carrel_system::{Clock, blocking};
 use futures_util::{StreamExt, future::BoxFuture};
 
-use self::{reply::Problem, writer::Writer};
+use self::{reply::Problem, writer::PartWriter};
 use crate::{
     Error, Result,
-    blobs::{BlobStore, Came, INLINE, Mark, PartFile},
+    blobs::{BlobStore, Came, INLINE, Mark},
     sql::signed,
 };
 
@@ -89,16 +89,16 @@ pub enum Fetched {
 
 /// A partial file that is complete.
 pub struct CompleteFile {
-    part: PartFile,
+    part: PartWriter,
     /// What an earlier attempt left, while the whole was fetched beside it.
-    old: Option<PartFile>,
+    old: Option<PartWriter>,
 }
 
 impl CompleteFile {
     /// Makes it durable and moves it to its place. Blocking.
     pub fn finish(self) -> Result<()> {
-        self.part.finish()?;
-        self.old.map_or(Ok(()), PartFile::discard)
+        self.part.into_part()?.finish()?;
+        self.old.map_or(Ok(()), |old| old.into_part()?.discard())
     }
 }
 
@@ -108,8 +108,8 @@ struct Transfer<'f, 'o> {
     blob: BlobRequest<'f>,
     options: &'f FetchOptions<'o>,
     total: Option<u64>,
-    part: Option<PartFile>,
-    old: Option<PartFile>,
+    part: Option<PartWriter>,
+    old: Option<PartWriter>,
     admission: Option<Admission>,
     /// The state of the partial file before the last attempt.
     mark: Option<Mark>,
@@ -150,14 +150,16 @@ impl BlobFetcher {
             wrong: 0,
         };
         let in_memory = blob.size.is_some_and(|size| size <= INLINE);
-        if in_memory || self.blobs.held(blob.hash) == 0 && blob.size.is_none() {
+        let blobs = self.blobs.clone();
+        let nothing_here = || blocking(move || Ok::<_, Error>(blobs.partial_len(blob.hash) == 0));
+        if in_memory || blob.size.is_none() && nothing_here().await? {
             (options.corrected)(-signed(begun));
         } else {
             transfer.open(begun).await?;
         }
         let mut tries = 0;
         loop {
-            if let Some(fetched) = transfer.verified()? {
+            if let Some(fetched) = transfer.verified().await? {
                 return Ok(fetched);
             }
             let mut slot = match options.slots {
@@ -201,13 +203,12 @@ impl BlobFetcher {
 
 impl Transfer<'_, '_> {
     fn len(&self) -> u64 {
-        self.part.as_ref().map_or(0, PartFile::len)
+        self.part.as_ref().map_or(0, PartWriter::len)
     }
 
-    /// Opens the partial file. What is present is hashed again, on a thread for blocking calls.
+    /// Opens the partial file.
     async fn open(&mut self, counted: u64) -> Result<()> {
-        let (blobs, hash, came) = (self.fetcher.blobs.clone(), self.blob.hash, self.blob.came);
-        let part = blocking(move || blobs.part_from(hash, came)).await?;
+        let part = PartWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.came).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
             // From now on it can be played while it arrives.
@@ -229,7 +230,7 @@ impl Transfer<'_, '_> {
 
     /// The file, if it is complete and its hash is right. Wrong bytes are removed: which attempt they came with is not known, so those of
     /// the last one go first.
-    fn verified(&mut self) -> Result<Option<Fetched>> {
+    async fn verified(&mut self) -> Result<Option<Fetched>> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
         if part.len() == total && part.is_proved() {
@@ -241,10 +242,7 @@ impl Transfer<'_, '_> {
         }
         let all = part.len();
         let resumed = self.mark.is_some();
-        match self.mark.take() {
-            Some(mark) => part.rewind(mark)?,
-            None => part.restart()?,
-        }
+        part.rewind(self.mark.take()).await?;
         (self.options.corrected)(-signed(all - part.len()));
         self.whole = !part.is_empty();
         // A length that a wrong reply told is not kept.
@@ -260,7 +258,7 @@ impl Transfer<'_, '_> {
     /// download needed the slot.
     async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, Problem> {
         let here = self.len();
-        self.mark = self.part.as_ref().filter(|part| !part.is_empty()).map(PartFile::mark);
+        self.mark = self.part.as_ref().and_then(PartWriter::mark);
         let from = if self.whole { 0 } else { here };
         let url = self.fetcher.url(self.blob.hash);
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
@@ -335,8 +333,7 @@ impl Transfer<'_, '_> {
         // The whole although a part was requested: the bytes that are present are compared and skipped.
         let skip = if reply.status == 206 { 0 } else { part.len() };
         let mut skipped = 0;
-        let mut writer = Writer::new(part, clock.monotonic_ms());
-        let begun = writer.len();
+        let begun = part.len();
         let (mut checked, mut is_endless) = (begun, false);
         while let Some(piece) = reply.body.next().await {
             let mut piece = piece.map_err(|f| match f.kind {
@@ -346,48 +343,45 @@ impl Transfer<'_, '_> {
             })?;
             let seen = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
             let seen = piece.split_to(seen);
-            if !seen.is_empty() && !writer.agrees(skipped, &seen)? {
+            let count = seen.len() as u64;
+            if count > 0 && !part.agrees(skipped, seen).await? {
                 let differs = "other bytes than those of an earlier reply";
                 // A part that is longer than the whole is wrong for certain.
-                let is_too_long = total.is_some_and(|total| total < writer.len());
+                let is_too_long = total.is_some_and(|total| total < part.len());
                 // A reply that does not name this blob is not worth another request.
                 return Err(match marked || is_too_long {
                     true => Problem::Differs(reply::wrong(url, differs)),
                     false => Problem::Final(reply::bad(url, differs)),
                 });
             }
-            skipped += seen.len() as u64;
-            if total.is_none() && writer.len() + piece.len() as u64 > MAX_BLOB {
+            skipped += count;
+            if total.is_none() && part.len() + piece.len() as u64 > MAX_BLOB {
                 is_endless = true;
                 break;
             }
             // What is sent beyond the end is ignored.
-            let room = total.unwrap_or(MAX_BLOB).saturating_sub(writer.len());
+            let room = total.unwrap_or(MAX_BLOB).saturating_sub(part.len());
             piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
             if piece.is_empty() {
                 continue;
             }
             let count = piece.len();
-            writer.write(&piece, clock.monotonic_ms())?;
+            part.write(piece, clock.monotonic_ms()).await?;
             (self.options.received)(count);
-            if Some(writer.len()) == total {
+            if Some(part.len()) == total {
                 break;
             }
-            if writer.len() >= checked + YIELD_EVERY {
-                checked = writer.len();
+            if part.len() >= checked + YIELD_EVERY {
+                checked = part.len();
                 if slot.as_mut().is_some_and(|slot| slot.yields()) {
-                    return Ok(writer.flush()?);
+                    return Ok(part.flush().await?);
                 }
             }
         }
-        writer.flush()?;
-        let here = writer.len();
-        drop(writer);
+        part.flush().await?;
+        let here = part.len();
         if is_endless {
-            match self.mark.take() {
-                Some(mark) => part.rewind(mark)?,
-                None => part.restart()?,
-            }
+            part.rewind(self.mark.take()).await?;
             return Err(Problem::Final(reply::bad(url, "it is longer than any blob")));
         }
         let Some(total) = total else {

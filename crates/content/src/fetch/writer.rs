@@ -1,55 +1,167 @@
-//! Bytes on their way into a partial file, gathered into larger writes. What is gathered is written also when the transfer is dropped.
+//! A partial file for async tasks: its calls run on threads for blocking calls, and small pieces are written together.
+//! What was gathered is written also when the transfer is dropped.
+
+use std::ops::{Deref, DerefMut};
 
 use bytes::{Bytes, BytesMut};
+use carrel_model::BlobHash;
+use carrel_system::{blocking, run_or_spawn};
 
-use crate::{Result, blobs::PartFile};
+use crate::{
+    Error, Result,
+    blobs::{BlobStore, Came, Lease, Mark, PartFile},
+};
 
 /// Pieces are written together until they are this long (bytes) ...
 const GATHER: usize = 64 * 1024;
 /// ... or this old.
 const GATHER_MS: i64 = 1_000;
 
-pub(super) struct Writer<'a> {
-    part: &'a mut PartFile,
+pub(super) struct PartWriter {
+    /// `None` while a call runs.
+    part: Option<OwnedPart>,
+    /// Bytes of the file.
+    written: u64,
     gathered: BytesMut,
-    since_ms: i64,
+    /// When bytes were last written.
+    since_ms: Option<i64>,
+    lease: Lease,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn new(part: &'a mut PartFile, now_ms: i64) -> Self {
-        Self { part, gathered: BytesMut::new(), since_ms: now_ms }
+impl PartWriter {
+    /// Opens the partial file. The bytes that are present are hashed again.
+    pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
+        let blobs = blobs.clone();
+        let part = blocking(move || blobs.part_from(hash, came)).await?;
+        Ok(Self {
+            written: part.len(),
+            lease: part.lease(),
+            part: Some(OwnedPart::new(part)),
+            gathered: BytesMut::new(),
+            since_ms: None,
+        })
     }
+
     /// Bytes of the file, with those that are gathered.
     pub(super) fn len(&self) -> u64 {
-        self.part.len() + self.gathered.len() as u64
+        self.written + self.gathered.len() as u64
+    }
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Sets how many bytes it will have: from now on it can be played while it arrives.
+    pub(super) fn expect(&self, total: u64) {
+        if let Some(part) = &self.part {
+            part.expect(total);
+        }
+    }
+    /// True if all bytes that were written are those of the hash.
+    pub(super) fn is_proved(&self) -> bool {
+        self.gathered.is_empty() && self.part.as_ref().is_some_and(|part| part.is_proved())
+    }
+    /// The present state. Call it with nothing gathered.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.mark())
+    }
+    /// Goes back to an earlier state, or to an empty file.
+    pub(super) async fn rewind(&mut self, mark: Option<Mark>) -> Result<()> {
+        self.gathered.clear();
+        self.run(|part| match mark {
+            Some(mark) => part.rewind(mark),
+            None => part.restart(),
+        })
+        .await
     }
     /// True if the bytes of the file from `at` on are these, as far as they are present.
-    pub(super) fn agrees(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
-        self.part.agrees(at, bytes)
+    pub(super) async fn agrees(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
+        self.run(move |part| part.agrees(at, &bytes)).await
     }
-    pub(super) fn write(&mut self, piece: &Bytes, now_ms: i64) -> Result<()> {
+    /// Appends.
+    pub(super) async fn write(&mut self, piece: Bytes, now_ms: i64) -> Result<()> {
+        let since_ms = *self.since_ms.get_or_insert(now_ms);
         if self.gathered.is_empty() && piece.len() >= GATHER {
-            self.since_ms = now_ms;
-            return self.part.write(piece);
+            self.since_ms = Some(now_ms);
+            return self.run(move |part| part.write(&piece)).await;
         }
-        self.gathered.extend_from_slice(piece);
-        if self.gathered.len() >= GATHER || now_ms - self.since_ms >= GATHER_MS {
-            self.since_ms = now_ms;
-            self.flush()?;
+        self.gathered.extend_from_slice(&piece);
+        if self.gathered.len() >= GATHER || now_ms - since_ms >= GATHER_MS {
+            self.since_ms = Some(now_ms);
+            self.flush().await?;
         }
         Ok(())
     }
-    pub(super) fn flush(&mut self) -> Result<()> {
+    pub(super) async fn flush(&mut self) -> Result<()> {
         // Taken first: what could not be written is not written again when this is dropped.
-        let gathered = self.gathered.split();
-        if gathered.is_empty() { Ok(()) } else { self.part.write(&gathered) }
+        let gathered = self.gathered.split().freeze();
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        self.run(move |part| part.write(&gathered)).await
+    }
+    /// The file, for a thread that may block.
+    pub(super) fn into_part(mut self) -> Result<PartFile> {
+        self.part.take().and_then(OwnedPart::into_inner).ok_or(Error::Cancelled)
+    }
+
+    async fn run<T: Send + 'static>(
+        &mut self,
+        f: impl FnOnce(&mut PartFile) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut part = self.part.take().ok_or(Error::Cancelled)?;
+        let (part, result) = blocking(move || {
+            let result = f(&mut part);
+            Ok::<_, Error>((part, result))
+        })
+        .await?;
+        self.written = part.len();
+        self.part = Some(part);
+        result
     }
 }
 
-impl Drop for Writer<'_> {
+impl Drop for PartWriter {
     fn drop(&mut self) {
-        if let Err(e) = self.flush() {
-            tracing::debug!(error = %e, "the last bytes of a transfer were not kept");
+        // Whoever opens the file next waits until it is closed here.
+        self.lease.release();
+        let (part, gathered) = (self.part.take(), self.gathered.split());
+        let Some(mut part) = part else { return };
+        if gathered.is_empty() {
+            return;
+        }
+        run_or_spawn(move || {
+            if let Err(e) = part.write(&gathered) {
+                tracing::debug!(error = %e, "the last bytes of a transfer were not kept");
+            }
+        });
+    }
+}
+
+/// A partial file that is closed on a thread for blocking calls, wherever it is dropped.
+struct OwnedPart(Option<Box<PartFile>>);
+
+impl OwnedPart {
+    fn new(part: PartFile) -> Self {
+        Self(Some(Box::new(part)))
+    }
+    fn into_inner(mut self) -> Option<PartFile> {
+        self.0.take().map(|part| *part)
+    }
+}
+impl Deref for OwnedPart {
+    type Target = PartFile;
+    fn deref(&self) -> &PartFile {
+        self.0.as_deref().expect("taken only by value")
+    }
+}
+impl DerefMut for OwnedPart {
+    fn deref_mut(&mut self) -> &mut PartFile {
+        self.0.as_deref_mut().expect("taken only by value")
+    }
+}
+impl Drop for OwnedPart {
+    fn drop(&mut self) {
+        if let Some(part) = self.0.take() {
+            run_or_spawn(move || drop(part));
         }
     }
 }

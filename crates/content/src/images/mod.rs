@@ -14,6 +14,7 @@ pub use ask::{Fit, Format, ImageRequest, QUALITY, WIDTHS};
 use bytes::Bytes;
 use carrel_http_cache::{ByteLru, Flights};
 use carrel_model::BlobHash;
+use carrel_system::{Panicked, blocking};
 pub use decode::{BUDGET, Facts, PIXELS, probe};
 pub use scale::{encode, render, scaled};
 use tokio::sync::Semaphore;
@@ -105,7 +106,9 @@ impl Images {
         ask: ImageRequest,
     ) -> Answer {
         let key = ask.key();
-        if let Some(made) = library.blobs().derived(hash, &key)? {
+        let form = key.clone();
+        let known = library.blocking(move |library| library.blobs().derived(hash, &form)).await?;
+        if let Some(made) = known {
             let shown = made.map_or(Shown::Original, Shown::Made);
             return Ok(shown);
         }
@@ -123,10 +126,7 @@ impl Images {
             return known;
         }
         let place = place.clone();
-        let found = match blocking(move || head::look(&place)).await {
-            Ok(found) => found,
-            Err(panicked) => Err(panicked),
-        };
+        let found = blocking(move || head::look(&place)).await;
         // A disk that failed may be well again.
         if !matches!(found, Err(Refusal::Storage(_))) {
             let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
@@ -152,7 +152,7 @@ impl Images {
             let facts = probe(&bytes)?;
             Ok((bytes, facts))
         })
-        .await??;
+        .await?;
         let shown = if facts.passes(&ask) {
             Shown::Original
         } else {
@@ -167,20 +167,22 @@ impl Images {
                 store.put(hash, &made)?;
                 Ok(Shown::Made(hash))
             })
-            .await??
+            .await?
         };
         let made = match &shown {
             Shown::Original => None,
             Shown::Made(hash) => Some(*hash),
         };
-        library.blobs().set_derived(hash, &ask.key(), made)?;
+        let noted =
+            library.blocking(move |library| library.blobs().set_derived(hash, &ask.key(), made));
+        noted.await?;
         Ok(shown)
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Refusal> {
-    // A panic of a decoder is the picture's fault and stays there.
-    tokio::task::spawn_blocking(work).await.map_err(|e| Refusal::Broken(e.to_string()))
+/// A panic of a decoder is the picture's fault.
+impl From<Panicked> for Refusal {
+    fn from(e: Panicked) -> Self {
+        Self::Broken(e.to_string())
+    }
 }

@@ -1,5 +1,6 @@
 //! The library's lists: all of the server's catalogue in a local table, so that filters and search work offline.
 
+use bytes::Bytes;
 use carrel_http_cache::Route;
 use carrel_model::{
     content::Difficulty,
@@ -53,12 +54,12 @@ impl Library {
     }
 
     /// Stale-while-revalidate over the whole list: what is here is shown, the rest happens behind the learner's back.
-    async fn list<T: DeserializeOwned>(
+    async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,
         filter: &Filter,
     ) -> Result<Dated<Listing<T>>> {
-        let mut state = self.listed_state(kind)?;
+        let mut state = self.blocking(move |library| library.listed_state(kind)).await?;
         let mut offline = self.inner.cache.is_offline();
         let route = Route::of(&format!("/api/{}", kind.path()));
         let age = |as_of: i64| {
@@ -66,16 +67,15 @@ impl Library {
         };
         match state {
             None => {
-                match self.refresh(kind).await {
+                if let Err(e) = self.refresh(kind).await {
                     // Without the list there is still what is on this device.
-                    Err(e) if !self.list_what_is_here(kind)? => return Err(e),
-                    Err(e) => {
-                        offline = true;
-                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "only what is here is listed");
+                    if !self.blocking(move |library| library.list_what_is_here(kind)).await? {
+                        return Err(e);
                     }
-                    Ok(()) => {}
+                    offline = true;
+                    tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "only what is here is listed");
                 }
-                state = self.listed_state(kind)?;
+                state = self.blocking(move |library| library.listed_state(kind)).await?;
             }
             Some((as_of, _))
                 if age(as_of).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis()) =>
@@ -92,11 +92,13 @@ impl Library {
         offline |= self.inner.cache.is_offline();
         let as_of_ms = state.map_or(0, |s| s.0);
         let stale = age(as_of_ms).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis());
-        Ok(Dated { value: self.listed(kind, filter)?, as_of_ms, stale, offline })
+        let filter = filter.clone();
+        let value = self.blocking(move |library| library.listed(kind, &filter)).await?;
+        Ok(Dated { value, as_of_ms, stale, offline })
     }
 
     fn listed_state(&self, kind: Kind) -> Result<Option<(i64, Vec<u8>)>> {
-        self.inner.lists.with(|conn| {
+        self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT as_of_ms, digest FROM listed_state WHERE kind = ?1")?
                 .query_row([kind.as_str()], |r| Ok((r.get("as_of_ms")?, r.get("digest")?)))
@@ -113,7 +115,7 @@ impl Library {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
             // Asked for because it is stale: the network first, and no fall-back, or the list would be called fresh.
             let route = Route {
-                strategy: carrel_http_cache::Strategy::NetworkFirst { timeout: NO_LIMIT },
+                strategy: carrel_http_cache::Strategy::NetworkFirst { timeout: super::NO_LIMIT },
                 ..Route::of(&path)
             };
             let cached = self.inner.cache.get_by(route, &path, || {}).await?;
@@ -131,54 +133,56 @@ impl Library {
                 break;
             }
         }
-        let digest = digest.finalize();
-        let unchanged = self.listed_state(kind)?.is_some_and(|(_, old)| old == digest.as_bytes());
-        if unchanged {
-            self.inner.lists.with(|conn| {
-                conn.execute(
-                    "UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1",
-                    params![kind.as_str(), as_of_ms],
-                )?;
-                Ok(())
-            })?;
-            return Ok(());
-        }
-        let db = self.inner.lists.clone();
-        let digest = *digest.as_bytes();
-        tokio::task::spawn_blocking(move || {
-            db.with(|conn| {
-                let tx = conn.transaction()?;
-                tx.execute("DELETE FROM listed WHERE kind = ?1", [kind.as_str()])?;
-                let mut position = 0;
-                for body in &bodies {
-                    let page: ListPage<Box<serde_json::value::RawValue>> = serde_json::from_slice(body)?;
-                    for item in page.items {
-                        // One entry that this version cannot read does not hide the others.
-                        if serde_json::from_str::<Card>(item.get()).is_err() {
-                            continue;
-                        }
-                        insert(&tx, kind, position, item.get(), false)?;
-                        position += 1;
+        let digest = *digest.finalize().as_bytes();
+        self.blocking(move |library| library.store_list(kind, &bodies, digest, as_of_ms)).await
+    }
+
+    /// Replaces the list by the pages that the server sent, unless they are the same as before (`digest`).
+    fn store_list(
+        &self,
+        kind: Kind,
+        pages: &[Bytes],
+        digest: [u8; 32],
+        as_of_ms: i64,
+    ) -> Result<()> {
+        let is_new = self.inner.lists.write_blocking("catalogue.store", |tx| {
+            let same = tx.execute(
+                "UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1 AND digest = ?3",
+                params![kind.as_str(), as_of_ms, digest],
+            )?;
+            if same > 0 {
+                return Ok(false);
+            }
+            tx.execute("DELETE FROM listed WHERE kind = ?1", [kind.as_str()])?;
+            let mut position = 0;
+            for page in pages {
+                let page: ListPage<Box<serde_json::value::RawValue>> =
+                    serde_json::from_slice(page)?;
+                for item in page.items {
+                    // One entry that this version cannot read does not hide the others.
+                    if serde_json::from_str::<Card>(item.get()).is_err() {
+                        continue;
                     }
+                    insert(tx, kind, position, item.get(), false)?;
+                    position += 1;
                 }
-                tx.execute(
-                    "INSERT OR REPLACE INTO listed_state (kind, as_of_ms, digest) VALUES (?1, ?2, ?3)",
-                    params![kind.as_str(), as_of_ms, digest],
-                )?;
-                tx.commit()?;
-                Ok(())
-            })
-        })
-        .await
-        .map_err(|e| crate::Error::Internal(e.to_string()))??;
-        self.list_what_is_here(kind)?;
-        self.inner.changes.tell_one(Change::Catalogue);
+            }
+            tx.execute(
+                "INSERT OR REPLACE INTO listed_state (kind, as_of_ms, digest) VALUES (?1, ?2, ?3)",
+                params![kind.as_str(), as_of_ms, digest],
+            )?;
+            Ok(true)
+        })?;
+        if is_new {
+            self.list_what_is_here(kind)?;
+            self.inner.changes.tell_one(Change::Catalogue);
+        }
         Ok(())
     }
 
     /// Titles by id, for receipts and progress: no network.
     pub fn title(&self, kind: Kind, id: &str) -> Result<Option<String>> {
-        self.inner.lists.with(|conn| {
+        self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT title FROM listed WHERE kind = ?1 AND id = ?2")?
                 .query_row([kind.as_str(), id], |r| r.get("title"))
@@ -192,7 +196,7 @@ impl Library {
         kind: Kind,
         id: &carrel_model::Slug,
     ) -> Result<Option<carrel_model::BlobHash>> {
-        let text: Option<String> = self.inner.lists.with(|conn| {
+        let text: Option<String> = self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT summary ->> 'version' AS version FROM listed WHERE kind = ?1 AND id = ?2")?
                 .query_row([kind.as_str(), id.as_str()], |r| r.get("version"))
@@ -203,7 +207,7 @@ impl Library {
 
     fn listed<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
         let (clause, values) = conditions(kind, filter);
-        self.inner.lists.with(|conn| {
+        self.inner.lists.read_blocking(|conn| {
             let total: i64 = conn
                 .prepare_cached(&format!("SELECT count(*) FROM listed WHERE {clause}"))?
                 .query_row(params_from_iter(&values), |r| r.get(0))?;
@@ -228,9 +232,6 @@ impl Library {
         })
     }
 }
-
-/// "Until the request itself gives up."
-const NO_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// What filters need of a summary of either kind.
 #[derive(Deserialize)]

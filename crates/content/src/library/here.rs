@@ -13,21 +13,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     Result,
     kind::Kind,
-    library::{Library, OpenManifest, Via, catalogue},
+    library::{Library, OpenManifest, catalogue},
 };
 
 impl Library {
     /// The manifest whose bytes are all on this device.
     pub fn ready_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
-        match self.downloaded(kind, id)? {
-            Some((signed, _)) => self.prove(&signed, Via::Device).map(Some),
-            None => Ok(None),
-        }
+        Ok(self.manifest_here(kind, id)?.map(|(manifest, _)| manifest))
     }
 
     /// When the server was last known to name this version the newest (UTC, ms); 0 if that is not known.
     pub fn named_as_of(&self, kind: Kind, id: &Slug, version: BlobHash) -> Result<i64> {
-        let listed: Option<(String, i64)> = self.inner.lists.with(|conn| {
+        let listed: Option<(String, i64)> = self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT summary ->> 'version', as_of_ms FROM listed JOIN listed_state USING (kind)
@@ -41,7 +38,7 @@ impl Library {
         {
             return Ok(as_of_ms);
         }
-        self.inner.content.with(|conn| {
+        self.inner.content.read_blocking(|conn| {
             // By whoever sent it; else not before it was asked for here.
             Ok(conn
                 .prepare_cached(
@@ -66,7 +63,7 @@ impl Library {
     /// The address and the name of the library that this came from, if it came by cable.
     pub fn came_from(&self, manifest: &OpenManifest) -> Result<Option<(String, String)>> {
         let (kind, id) = (kind_of(manifest), manifest.manifest.id());
-        self.inner.content.with(|conn| {
+        self.inner.content.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT server, server_name FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3 AND version = ?4",
@@ -82,25 +79,23 @@ impl Library {
     pub fn relist(&self, manifest: &OpenManifest) -> Result<()> {
         let kind = kind_of(manifest);
         let summary = summary(manifest)?;
-        self.inner.lists.with(|conn| {
-            let tx = conn.transaction()?;
-            list(&tx, kind, manifest.manifest.id(), &summary)?;
+        self.inner.lists.write_blocking("here.relist", |tx| {
+            list(tx, kind, manifest.manifest.id(), &summary)?;
             tx.execute("UPDATE listed_state SET digest = x'' WHERE kind = ?1", [kind.as_str()])?;
-            tx.commit()?;
             Ok(())
         })
     }
 
     /// It was taken off this device: what only was here is not listed any more.
     pub fn unlist(&self, kind: Kind, id: &Slug) -> Result<()> {
-        self.inner.lists.with(|conn| {
+        self.inner.lists.write_blocking("here.unlist", |conn| {
             conn.prepare_cached(
                 "DELETE FROM listed WHERE kind = ?1 AND id = ?2 AND only_here = 1",
             )?
             .execute([kind.as_str(), id.as_str()])?;
             Ok(())
         })?;
-        self.inner.content.with(|conn| {
+        self.inner.content.write_blocking("here.unlist", |conn| {
             conn.prepare_cached(
                 "DELETE FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3",
             )?
@@ -111,7 +106,7 @@ impl Library {
 
     /// Lists everything that is ready here and not listed. True if anything is listed then.
     pub(super) fn list_what_is_here(&self, kind: Kind) -> Result<bool> {
-        let ready: Vec<String> = self.inner.content.with(|conn| {
+        let ready: Vec<String> = self.inner.content.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT id FROM download WHERE account = ?1 AND kind = ?2 AND scope = '' AND ready IS NOT NULL ORDER BY id",
@@ -125,15 +120,15 @@ impl Library {
                 .exists([kind.as_str(), id])?)
         };
         for id in ready.iter().filter_map(|id| Slug::new(id.as_str()).ok()) {
-            if self.inner.lists.with(|conn| listed(conn, id.as_str()))? {
+            if self.inner.lists.read_blocking(|conn| listed(conn, id.as_str()))? {
                 continue;
             }
             // One that cannot be read any more does not hide the others.
             let Ok(Some(manifest)) = self.ready_manifest(kind, &id) else { continue };
             let summary = summary(&manifest)?;
-            self.inner.lists.with(|conn| list(conn, kind, &id, &summary))?;
+            self.inner.lists.read_blocking(|conn| list(conn, kind, &id, &summary))?;
         }
-        self.inner.lists.with(|conn| {
+        self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT 1 FROM listed WHERE kind = ?1 LIMIT 1")?
                 .exists([kind.as_str()])?)
@@ -143,7 +138,7 @@ impl Library {
     /// The key that a server names itself, over the line that a learner just signed in on: the one that its manifests must have. One
     /// that is known already stays.
     pub fn pin(&self, key: &str) -> Result<()> {
-        self.inner.content.with(|conn| {
+        self.inner.content.write_blocking("here.pin", |conn| {
             conn.execute(
                 "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
                 [&self.inner.base_url, key],

@@ -9,7 +9,7 @@ use crate::Result;
 impl Library {
     /// The key that manifests of this address were first seen with.
     pub fn key_of(&self, server: &str) -> Result<Option<String>> {
-        self.content_db().with(|conn| {
+        self.content_db().read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
                 .query_row([server], |r| r.get("key"))
@@ -18,7 +18,7 @@ impl Library {
     }
     /// True if a person agreed to files with this key, in this account.
     pub fn is_accepted(&self, key: &str) -> Result<bool> {
-        self.content_db().with(|conn| {
+        self.content_db().read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT 1 FROM accepted_key WHERE account = ?1 AND key = ?2")?
                 .exists([self.account(), key])?)
@@ -26,7 +26,7 @@ impl Library {
     }
     /// The key that a person agreed to for files that name this server.
     pub fn accepted_of(&self, server: &str) -> Result<Option<String>> {
-        self.content_db().with(|conn| {
+        self.content_db().read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT key FROM accepted_key WHERE account = ?1 AND server = ?2")?
                 .query_row([self.account(), server], |r| r.get("key"))
@@ -36,7 +36,7 @@ impl Library {
     /// Notes that a person agreed to files with this key, which name this server.
     pub fn accept(&self, key: &str, server: &str, server_name: &str) -> Result<()> {
         let now = self.clock().now_ms();
-        self.content_db().with(|conn| {
+        self.content_db().write_blocking("key_trust.accept", |conn| {
             conn.prepare_cached(
                 "INSERT OR IGNORE INTO accepted_key (account, key, server, server_name, accepted_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?

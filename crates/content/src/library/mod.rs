@@ -12,17 +12,20 @@ mod search;
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use carrel_http_cache::{ByteLru, Cache, Flights, Judge, Origin, Rejection, Route, Strategy};
+use carrel_http_cache::{
+    ByteLru, Cache, Cached, Flights, Judge, Origin, Rejection, Route, Strategy,
+};
 use carrel_model::{
     BlobHash, Slug,
     content::{Manifest, SignedManifest},
     wire::ListPage,
 };
 use carrel_net::{Error as Net, Http};
-use carrel_sqlite::{Changes, db::Db};
-use carrel_system::{Clock, IdGen};
+use carrel_sqlite::{Change, Changes, Database};
+use carrel_system::{Clock, IdGen, blocking};
 pub use catalogue::{Filter, Listing};
 pub use pages::FoundSection;
 use rusqlite::OptionalExtension;
@@ -77,9 +80,11 @@ pub struct Dated<T> {
     pub offline: bool,
 }
 
+/// Clones share everything but whether they wait for the network.
 #[derive(Clone)]
 pub struct Library {
     inner: Arc<LibraryInner>,
+    waits: bool,
 }
 
 struct LibraryInner {
@@ -87,8 +92,8 @@ struct LibraryInner {
     base_url: String,
     cache: Cache,
     /// `cache.db` for the lists of courses and stories.
-    lists: Db<Error>,
-    content: Db<Error>,
+    lists: Database<Error>,
+    content: Database<Error>,
     blobs: BlobStore,
     fetcher: BlobFetcher,
     storage: Storage,
@@ -136,7 +141,7 @@ impl Library {
             inner: Arc::new(LibraryInner {
                 account: config.account.clone(),
                 base_url: config.base_url.clone(),
-                lists: cache.db().with_error(),
+                lists: cache.database().with_error(),
                 cache,
                 content,
                 fetcher: BlobFetcher::new(
@@ -154,7 +159,23 @@ impl Library {
                 fetching: Flights::new(),
                 mend: OnceLock::new(),
             }),
+            waits: true,
         })
+    }
+
+    /// The same library for a screen that shows many things at once: what is not on this device is an error at once, is
+    /// requested in the background, and is reported with `Change::Catalogue` when it came.
+    pub fn without_waiting(&self) -> Self {
+        Self { inner: self.inner.clone(), waits: false }
+    }
+
+    /// Runs `f`, which may block, on a thread for blocking calls.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let library = self.clone();
+        blocking(move || f(&library)).await
     }
 
     /// Sets what is called when a download that was ready turned out not to be whole. The first one stays.
@@ -173,7 +194,7 @@ impl Library {
     pub fn storage(&self) -> &Storage {
         &self.inner.storage
     }
-    pub fn content_db(&self) -> &Db<Error> {
+    pub fn content_db(&self) -> &Database<Error> {
         &self.inner.content
     }
     pub fn account(&self) -> &str {
@@ -192,41 +213,69 @@ impl Library {
         &self.inner.changes
     }
 
-    /// The manifest to show: the downloaded one at once if there is one, else the server's by the route table.
+    /// The manifest to show: what this device knows at once; the network is awaited only if it knows none. What is outdated by the route
+    /// table is requested again in the background, and `Change::Catalogue` reports another version.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
-        if let Some((signed, as_of_ms)) = self.downloaded(kind, id)? {
-            let value = self.prove(&signed, Via::Device)?;
-            return Ok(Dated {
-                value,
-                as_of_ms,
-                stale: false,
-                offline: self.inner.cache.is_offline(),
-            });
+        let offline = self.inner.cache.is_offline();
+        let item = id.clone();
+        let found = self.blocking(move |library| library.manifest_here(kind, &item)).await?;
+        if let Some((value, as_of_ms)) = found {
+            return Ok(Dated { value, as_of_ms, stale: false, offline });
         }
-        match self.manifest_of_server(kind, id).await {
-            // A lesson that is here brought its course's manifest with it.
-            Err(
-                e @ (Error::Net(Net::Offline(_) | Net::BadReply { .. })
-                | Error::NotDownloaded { .. }),
-            ) => {
-                let Some((signed, as_of_ms)) = self.with_a_lesson(kind, id)? else { return Err(e) };
-                let value = self.prove(&signed, Via::Device)?;
-                Ok(Dated { value, as_of_ms, stale: true, offline: true })
+        // A lesson that is downloaded brought its course's manifest with it.
+        if self.stored_manifest_only(kind, id).await?.is_none() {
+            let item = id.clone();
+            let of_lesson = self.blocking(move |library| library.manifest_of_lesson(kind, &item));
+            let found = of_lesson.await?;
+            if found.is_none() && self.waits {
+                return self.stored_manifest(kind, id).await;
             }
-            other => other,
+            let (library, item) = (self.clone(), id.clone());
+            self.in_background(
+                async move { library.stored_manifest(kind, &item).await.map(|_| ()) },
+            );
+            let not_here = || Error::NotDownloaded { what: id.to_string(), size: None };
+            let (value, as_of_ms) = found.ok_or_else(not_here)?;
+            return Ok(Dated { value, as_of_ms, stale: true, offline });
         }
+        self.stored_manifest(kind, id).await
     }
 
-    /// The server's manifest, or the newest that was kept.
-    pub async fn manifest_of_server(
-        &self,
-        kind: Kind,
-        id: &Slug,
-    ) -> Result<Dated<Arc<OpenManifest>>> {
-        let path = format!("/api/{}/{id}/manifest", kind.path());
-        let cached = self.inner.cache.get(&path, || {}).await?;
-        let value =
-            self.prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)?;
+    /// Reports a change of the catalogue if `fetch` brought something.
+    fn in_background(&self, fetch: impl Future<Output = Result<()>> + Send + 'static) {
+        let changes = self.inner.changes.clone();
+        tokio::spawn(async move {
+            match fetch.await {
+                Ok(()) => changes.tell_one(Change::Catalogue),
+                Err(e) => tracing::debug!(error = %e, "nothing came in the background"),
+            }
+        });
+    }
+
+    /// The server's manifest by the route table.
+    async fn stored_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        let path = manifest_path(kind, id);
+        let changes = self.inner.changes.clone();
+        let cached =
+            self.inner.cache.get(&path, move || changes.tell_one(Change::Catalogue)).await?;
+        self.of_server(id, cached).await
+    }
+
+    /// The server's manifest as it is now. Error: `Offline` if the server cannot be reached.
+    pub async fn newest_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
+        let path = manifest_path(kind, id);
+        let strategy = Strategy::NetworkFirst { timeout: NO_LIMIT };
+        let route = Route { strategy, ..Route::of(&path) };
+        let cached = self.inner.cache.get_by(route, &path, || {}).await?;
+        if cached.offline {
+            return Err(Net::Offline("the server cannot be reached".into()).into());
+        }
+        self.of_server(id, cached).await
+    }
+
+    async fn of_server(&self, id: &Slug, cached: Cached) -> Result<Dated<Arc<OpenManifest>>> {
+        let body = cached.body.clone();
+        let value = self.blocking(move |library| library.prove(&body, Via::Server)).await?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest of {id} names {}",
@@ -243,15 +292,21 @@ impl Library {
 
     /// The manifest as far as it is on this device: never asks the network. For titles.
     pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
-        if let Some((signed, _)) = self.downloaded(kind, id)? {
-            return self.prove(&signed, Via::Device).map(Some);
+        let item = id.clone();
+        let found = self.blocking(move |library| library.ready_manifest(kind, &item)).await?;
+        if found.is_some() {
+            return Ok(found);
         }
-        let path = format!("/api/{}/{id}/manifest", kind.path());
+        let Some(cached) = self.stored_manifest_only(kind, id).await? else { return Ok(None) };
+        self.blocking(move |library| library.prove(&cached.body, Via::Server).map(Some)).await
+    }
+
+    /// What the cache holds of the server's manifest.
+    async fn stored_manifest_only(&self, kind: Kind, id: &Slug) -> Result<Option<Cached>> {
+        let path = manifest_path(kind, id);
         let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
         match self.inner.cache.get_by(route, &path, || {}).await.map_err(Error::from) {
-            Ok(cached) => self
-                .prove(std::str::from_utf8(&cached.body).unwrap_or_default(), Via::Server)
-                .map(Some),
+            Ok(cached) => Ok(Some(cached)),
             Err(Error::NotDownloaded { .. }) => Ok(None),
             Err(e) => Err(e),
         }
@@ -259,8 +314,8 @@ impl Library {
 
     /// Checks the signature against the key that this server was first seen with, and pins a first key. What is on this device may
     /// have come by cable, under a key that a person agreed to.
-    fn prove(&self, signed_json: &str, via: Via) -> Result<Arc<OpenManifest>> {
-        let signed: SignedManifest = serde_json::from_str(signed_json)
+    fn prove(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
+        let signed: SignedManifest = serde_json::from_slice(signed_json)
             .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
         let version = signed.version();
         if let Some(known) = self.inner.manifests.get(&version)
@@ -276,7 +331,7 @@ impl Library {
         let manifest =
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {
-            self.inner.content.with(|conn| {
+            self.inner.content.write_blocking("library.prove", |conn| {
                 conn.execute(
                     "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
                     [&self.inner.base_url, &signed.key],
@@ -298,69 +353,77 @@ impl Library {
         }
     }
 
-    /// The signed manifest whose bytes are all on this device, and when they were last checked.
-    fn downloaded(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
-        self.inner.content.read(|conn| {
-            Ok(conn
-                .prepare_cached(
-                    "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
-                     WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ''",
-                )?
-                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("signed")?, r.get("checked_ms")?)))
-                .optional()?)
-        })
+    /// The manifest whose bytes are all on this device, and when they were last checked (UTC, ms).
+    fn manifest_here(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
+        self.downloaded(kind, id, "AND d.scope = ''")
     }
 
-    /// The newest signed manifest of which at least a lesson is here.
-    fn with_a_lesson(&self, kind: Kind, id: &Slug) -> Result<Option<(String, i64)>> {
-        self.inner.content.read(|conn| {
-            Ok(conn
-                .prepare_cached(
-                    "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
-                     WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 ORDER BY v.version DESC LIMIT 1",
-                )?
-                .query_row([&self.inner.account, kind.as_str(), id.as_str()], |r| Ok((r.get("signed")?, r.get("checked_ms")?)))
-                .optional()?)
-        })
+    /// The newest manifest of which at least a lesson is on this device.
+    fn manifest_of_lesson(
+        &self,
+        kind: Kind,
+        id: &Slug,
+    ) -> Result<Option<(Arc<OpenManifest>, i64)>> {
+        self.downloaded(kind, id, "ORDER BY v.version DESC LIMIT 1")
+    }
+
+    fn downloaded(
+        &self,
+        kind: Kind,
+        id: &Slug,
+        rest: &str,
+    ) -> Result<Option<(Arc<OpenManifest>, i64)>> {
+        let sql = format!(
+            "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
+             WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 {rest}"
+        );
+        let key = [&self.inner.account, kind.as_str(), id.as_str()];
+        let row: Option<(String, i64)> = self.inner.content.read_blocking(|conn| {
+            let mut stmt = conn.prepare_cached(&sql)?;
+            Ok(stmt.query_row(key, |r| Ok((r.get("signed")?, r.get("checked_ms")?))).optional()?)
+        })?;
+        row.map(|(signed, at)| Ok((self.prove(signed.as_bytes(), Via::Device)?, at))).transpose()
     }
 
     /// A compiled blob (section body, quiz, story, vocabulary), fetched if it is not here.
-    pub async fn body<T: DeserializeOwned>(&self, hash: BlobHash) -> Result<T> {
-        let warm = self.inner.blobs.is_warm(hash);
-        let bytes = match self.inner.blobs.get(hash)? {
-            Some(bytes) => {
-                self.count_hit(warm);
-                bytes
-            }
-            None => {
-                self.fetch_blob(hash, Came::Asked).await?;
-                self.inner
-                    .blobs
-                    .get(hash)?
-                    .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })?
-            }
+    pub async fn body<T>(&self, hash: BlobHash) -> Result<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let read = move |library: &Self| -> Result<Option<T>> {
+            let Some(bytes) = library.inner.blobs.get(hash)? else { return Ok(None) };
+            serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
         };
-        serde_json::from_slice(&bytes)
-            .map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
+        self.present_or_fetched(hash, read).await
     }
 
     /// Where a blob's bytes are; fetched first if it is not here.
     pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
-        let warm = self.inner.blobs.is_warm(hash);
-        if let Some(place) = self.inner.blobs.locate(hash)? {
-            self.count_hit(warm);
-            return Ok(place);
-        }
-        self.fetch_blob(hash, Came::Asked).await?;
-        self.inner
-            .blobs
-            .locate(hash)?
-            .ok_or_else(|| Error::NotDownloaded { what: hash.to_hex(), size: None })
+        self.present_or_fetched(hash, move |library| library.inner.blobs.locate(hash)).await
     }
 
-    fn count_hit(&self, warm: bool) {
-        let origin = if warm { Origin::Memory } else { Origin::Disk };
-        self.inner.cache.count_blob(Some(origin), false);
+    /// Gives what `read` gives of a blob, which is fetched if it is not here.
+    async fn present_or_fetched<T: Send + 'static>(
+        &self,
+        hash: BlobHash,
+        read: impl Fn(&Self) -> Result<Option<T>> + Clone + Send + 'static,
+    ) -> Result<T> {
+        let is_warm = self.inner.blobs.is_warm(hash);
+        if let Some(found) = self.blocking(read.clone()).await? {
+            let origin = if is_warm { Origin::Memory } else { Origin::Disk };
+            self.inner.cache.count_blob(Some(origin), false);
+            return Ok(found);
+        }
+        let not_here = || Error::NotDownloaded { what: hash.to_hex(), size: None };
+        if !self.waits {
+            let library = self.clone();
+            self.in_background(async move { library.fetch_blob(hash, Came::Asked).await });
+            return Err(not_here());
+        }
+        self.fetch_blob(hash, Came::Asked).await?;
+        self.blocking(read).await?.ok_or_else(not_here)
     }
 
     /// Fetches a blob that nobody asked for yet.
@@ -371,7 +434,8 @@ impl Library {
     /// Cache-first for one blob: one request however many ask. A blob that a download needs which counts as ready is noticed: the rest of
     /// that download is looked through, and fetched as far as it is missing, once this blob has come.
     async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
-        let lost = came == Came::Asked && self.inner.storage.note_lost(&[hash])?;
+        let lost = came == Came::Asked
+            && self.blocking(move |library| library.inner.storage.note_lost(&[hash])).await?;
         let _mending = lost.then(|| Mending(self));
         if self.inner.cache.is_offline() {
             self.inner.cache.count_blob(None, false);
@@ -399,9 +463,16 @@ impl Library {
     }
 }
 
+/// "Until the request itself gives up."
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(3600);
+
+fn manifest_path(kind: Kind, id: &Slug) -> String {
+    format!("/api/{}/{id}/manifest", kind.path())
+}
+
 /// The key that this server's manifests were first signed with, as far as this device knows.
-fn pinned_key(content: &Db<Error>, base_url: &str) -> Result<Option<String>> {
-    content.with(|conn| {
+fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String>> {
+    content.read_blocking(|conn| {
         Ok(conn
             .prepare_cached("SELECT key FROM signing_key WHERE server = ?1")?
             .query_row([base_url], |r| r.get("key"))
@@ -410,7 +481,7 @@ fn pinned_key(content: &Db<Error>, base_url: &str) -> Result<Option<String>> {
 }
 
 /// A manifest is kept only if it is proved, a list only if it is one: what comes in their place must not push the good one out.
-fn judge(content: Db<Error>, base_url: String) -> Judge {
+fn judge(content: Database<Error>, base_url: String) -> Judge {
     let check = move |path: &str, body: &[u8]| -> Result<()> {
         let path = path.split('?').next().unwrap_or(path);
         let is = |what: &str| path.strip_prefix("/api/").is_some_and(|p| p == what);

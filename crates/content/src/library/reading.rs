@@ -49,7 +49,8 @@ impl Library {
             received: &|_| (),
             corrected: &|_| (),
         };
-        let request = BlobRequest { hash, size: blobs.needed_size(hash)?, media_type: "", came };
+        let size = self.blocking(move |library| library.blobs().needed_size(hash)).await?;
+        let request = BlobRequest { hash, size, media_type: "", came };
         let fetched = self.inner.fetcher.fetch(request, 0, &options).await.map_err(for_readers)?;
         let library = self.clone();
         blocking(move || match fetched {

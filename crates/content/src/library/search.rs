@@ -52,7 +52,7 @@ impl Library {
     fn search_titles(&self, words: &[String]) -> Result<Vec<Hit>> {
         let mut hits = Vec::new();
         for (kind, hit_kind) in [(Kind::Course, HitKind::Course), (Kind::Story, HitKind::Story)] {
-            self.inner.lists.with(|conn| {
+            self.inner.lists.read_blocking(|conn| {
                 let clause =
                     words.iter().map(|_| "instr(words, ?) > 0").collect::<Vec<_>>().join(" AND ");
                 let sql = format!(
@@ -85,7 +85,7 @@ impl Library {
     fn search_text(&self, words: &[String]) -> Result<Vec<Hit>> {
         // Scripts without spaces are not cut into words by unicode61: these are looked for as they stand.
         let spaced = words.iter().all(|w| w.chars().all(|c| c < '\u{2e80}'));
-        self.inner.content.with(|conn| {
+        self.inner.content.read_blocking(|conn| {
             let row = |r: &rusqlite::Row<'_>| {
                 let kind: String = r.get("kind")?;
                 Ok((kind, r.get::<_, String>("item")?, r.get("title")?, r.get("course_title")?, r.get("snippet")?))
@@ -136,8 +136,7 @@ impl Library {
                 SearchKind::Course | SearchKind::Story => None,
             })
             .collect();
-        self.inner.content.with(|conn| {
-            let tx = conn.transaction()?;
+        self.inner.content.write_blocking("search.index", |tx| {
             tx.execute("DELETE FROM page_text WHERE account = ?1 AND root = ?2", params![self.inner.account, root.as_str()])?;
             for (entry, kind) in &pages {
                 tx.prepare_cached(
@@ -146,14 +145,13 @@ impl Library {
                 )?
                 .execute(params![self.inner.account, root.as_str(), entry.item.as_str(), kind, entry.title, course_title, entry.text])?;
             }
-            tx.commit()?;
             Ok(())
         })
     }
 
     /// Indexes what is ready and not in the index: the index is not part of what a rebuilt database gets from its records.
     pub fn index_missing(&self) -> Result<()> {
-        let missing: Vec<(String, String)> = self.inner.content.read(|conn| {
+        let missing: Vec<(String, String)> = self.inner.content.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT kind, id FROM download d WHERE account = ?1 AND scope = '' AND ready IS NOT NULL
@@ -174,7 +172,7 @@ impl Library {
 
     /// Takes a course or story out of the index.
     pub fn unindex(&self, root: &Slug) -> Result<()> {
-        self.inner.content.with(|conn| {
+        self.inner.content.write_blocking("search.unindex", |conn| {
             conn.execute(
                 "DELETE FROM page_text WHERE account = ?1 AND root = ?2",
                 params![self.inner.account, root.as_str()],

@@ -9,7 +9,9 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use carrel_model::BlobHash;
+use carrel_system::blocking;
 use futures_util::stream;
 
 use crate::{blobs::Place, media::range, media_type::media_type};
@@ -78,13 +80,14 @@ pub fn head(
 }
 
 /// A blob that is here, proved.
-pub fn of_place(
+pub async fn of_place(
     hash: BlobHash,
     place: Arc<Place>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let kind = media_type(&place.read_at(0, 512).unwrap_or_default());
+    let first = read(place.clone(), 0, 512).await.unwrap_or_default();
+    let kind = media_type(&first);
     let (status, out, part) = match head(hash, place.size(), kind, FOREVER, (method, headers)) {
         Ok(found) => found,
         Err(answer) => return answer,
@@ -96,10 +99,7 @@ pub fn of_place(
                 return Ok(None);
             }
             let len = usize::try_from((part.end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
-            let bytes = tokio::task::spawn_blocking(move || place.read_at(at, len))
-                .await
-                .map_err(std::io::Error::other)?;
-            let bytes = bytes.map_err(std::io::Error::other)?;
+            let bytes = read(place, at, len).await?;
             if bytes.is_empty() {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
             }
@@ -108,4 +108,9 @@ pub fn of_place(
         }
     });
     (status, out, Body::from_stream(body)).into_response()
+}
+
+/// Up to `len` bytes from `at`.
+pub async fn read(place: Arc<Place>, at: u64, len: usize) -> std::io::Result<Bytes> {
+    blocking(move || place.read_at(at, len)).await.map_err(std::io::Error::other)
 }

@@ -13,6 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use carrel_model::BlobHash;
+use carrel_system::blocking;
 use futures_util::{StreamExt, stream};
 
 use crate::{
@@ -66,7 +67,7 @@ pub async fn find(
     let far = part.start > follower.now().len.saturating_add(AHEAD);
     let body = match if far { beyond(library, hash, part).await.ok() } else { None } {
         Some(body) => body,
-        None => behind(library.clone(), hash, follower, part, total),
+        None => behind(library.clone(), hash, follower, part, total).await,
     };
     Ok(Found::Playing((status, out, body).into_response()))
 }
@@ -110,21 +111,24 @@ async fn first_bytes(mut follower: Follower) -> Result<Option<(&'static str, u64
     };
     let Ok(reach) = follower.reach.wait_for(known).await.map(|r| *r) else { return Ok(None) };
     let Some(total) = reach.total.filter(|_| reach.end.is_none()) else { return Ok(None) };
-    let head = tokio::task::spawn_blocking(move || -> Result<Bytes> {
-        read_part(&mut follower.open()?, 0, HEAD as usize)
-    });
+    let head =
+        blocking(move || -> Result<Bytes> { read_part(&mut follower.open()?, 0, HEAD as usize) });
     // The file may have been finished and moved between the two: then it is a blob.
-    match head.await {
-        Ok(Ok(head)) => Ok(Some((media_type(&head), total))),
-        _ => Ok(None),
-    }
+    Ok(head.await.ok().map(|head| (media_type(&head), total)))
 }
 
 /// Bytes from the unfinished file, as they come.
-fn behind(library: Library, hash: BlobHash, follower: Follower, part: Part, total: u64) -> Body {
+async fn behind(
+    library: Library,
+    hash: BlobHash,
+    follower: Follower,
+    part: Part,
+    total: u64,
+) -> Body {
     let free = move |reach: &Reach| reach.len.min(total.saturating_sub(HELD_BACK));
     // It may have been finished and moved just now: then its end is known in a moment.
-    let file = follower.open().ok();
+    let opened = follower.clone();
+    let file = blocking(move || opened.open()).await.ok();
     let state = (follower, file, part.start);
     let body = stream::try_unfold(state, move |(mut follower, file, at)| {
         let library = library.clone();
@@ -142,11 +146,9 @@ fn behind(library: Library, hash: BlobHash, follower: Follower, part: Part, tota
                 }
                 (None, Some(mut file)) => {
                     let len = (free(&reach).min(part.end) - at).min(PIECE) as usize;
-                    let read = tokio::task::spawn_blocking(move || {
-                        read_part(&mut file, at, len).map(|bytes| (bytes, file))
-                    });
-                    let read = read.await.map_err(io::Error::other)?;
-                    let (bytes, file) = read.map_err(io::Error::other)?;
+                    let read =
+                        blocking(move || read_part(&mut file, at, len).map(|bytes| (bytes, file)));
+                    let (bytes, file) = read.await.map_err(io::Error::other)?;
                     let next = at + bytes.len() as u64;
                     // Thrown away and begun anew between the two: what came is waited for again.
                     return Ok(Some((bytes, (follower, Some(file), next))));
@@ -155,10 +157,7 @@ fn behind(library: Library, hash: BlobHash, follower: Follower, part: Part, tota
                 (_, _) => {
                     let place = library.blob(hash).await.map_err(io::Error::other)?;
                     let len = (part.end - at).min(CHUNK) as usize;
-                    tokio::task::spawn_blocking(move || place.read_at(at, len))
-                        .await
-                        .map_err(io::Error::other)?
-                        .map_err(io::Error::other)?
+                    answer::read(Arc::new(place), at, len).await?
                 }
             };
             if bytes.is_empty() {

@@ -89,7 +89,7 @@ async fn whole(
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let place = match library.blobs().locate(hash) {
+    let place = match library.blocking(move |library| library.blobs().locate(hash)).await {
         Ok(Some(place)) => Arc::new(place),
         Ok(None) => match growing::find(library, hash, method, headers).await {
             Ok(growing::Found::Here(place)) => place,
@@ -99,10 +99,10 @@ async fn whole(
         Err(e) => return failed(hash, &e),
     };
     match images.whole(hash, &place).await {
-        Ok(()) => answer::of_place(hash, place, method, headers),
+        Ok(()) => answer::of_place(hash, place, method, headers).await,
         // Sound, film, captions.
         Err(Refusal::Unknown) if !is_for_a_picture(headers) => {
-            answer::of_place(hash, place, method, headers)
+            answer::of_place(hash, place, method, headers).await
         }
         Err(refusal) => refused(hash, &refusal),
     }
@@ -126,9 +126,9 @@ async fn picture(
         Err(e) => return failed(hash, &e),
     };
     match images.variant(library, hash, source.clone(), ask).await {
-        Ok(Shown::Original) => answer::of_place(hash, source, method, headers),
-        Ok(Shown::Made(made)) => match located(library, made) {
-            Ok(place) => answer::of_place(made, place, method, headers),
+        Ok(Shown::Original) => answer::of_place(hash, source, method, headers).await,
+        Ok(Shown::Made(made)) => match located(library, made).await {
+            Ok(place) => answer::of_place(made, place, method, headers).await,
             Err(e) => failed(made, &e),
         },
         Err(refusal) => refused(hash, &refusal),
@@ -142,9 +142,10 @@ fn refused(hash: BlobHash, refusal: &Refusal) -> Response {
     (status, refusal.to_string()).into_response()
 }
 
-fn located(library: &Library, hash: BlobHash) -> Result<Arc<Place>> {
+async fn located(library: &Library, hash: BlobHash) -> Result<Arc<Place>> {
     let gone = || Error::NotDownloaded { what: hash.to_hex(), size: None };
-    library.blobs().locate(hash)?.map(Arc::new).ok_or_else(gone)
+    let found = library.blocking(move |library| library.blobs().locate(hash)).await?;
+    found.map(Arc::new).ok_or_else(gone)
 }
 
 fn failed(hash: BlobHash, e: &Error) -> Response {

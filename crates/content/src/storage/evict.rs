@@ -95,7 +95,7 @@ impl Storage {
 
     /// The oldest of a class, enough for `bytes`.
     fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
-        self.inner.db.with(|conn| {
+        self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
                 "SELECT b.hash, b.size FROM blob b WHERE {} ORDER BY b.used_ms / {AGE_MS}, b.size DESC",
                 class.condition()
@@ -114,7 +114,7 @@ impl Storage {
 
     /// One transaction: what has become needed meanwhile stays; a download that is not pinned and loses a blob is none any more.
     fn remove_if_free(&self, class: Class, batch: &[BlobHash]) -> Result<u64> {
-        let (gone, freed, told) = self.inner.db.write(|tx| {
+        let (gone, freed, told) = self.inner.db.write_blocking("evict.remove_if_free", |tx| {
             let mut still = tx.prepare_cached(&format!(
                 "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
                 class.condition()
@@ -142,7 +142,7 @@ impl Storage {
 
     /// Unfinished files of blobs that nobody wants any more.
     fn drop_unwanted_parts(&self, bytes: u64) -> Result<u64> {
-        let parts = self.inner.db.with(|conn| {
+        let parts = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT hash, bytes FROM part p WHERE NOT EXISTS (SELECT 1 FROM need n WHERE n.hash = p.hash)",
@@ -167,7 +167,7 @@ impl Storage {
         if self.is_degraded() {
             return Ok(());
         }
-        self.inner.db.with(|conn| {
+        self.inner.db.with_connection(|conn| {
             // A row for each page: it goes on as long as it is asked.
             let mut pages = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = pages.query([])?;

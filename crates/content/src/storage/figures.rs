@@ -68,7 +68,7 @@ pub struct Removal {
 impl Storage {
     /// Four statements, and the sizes of three files.
     pub fn figures(&self, account: &str) -> Result<Figures> {
-        let mut figures = self.inner.db.read(|conn| {
+        let mut figures = self.inner.db.read_blocking(|conn| {
             let measured = self.measure_at(conn)?;
             let limits = self.limits_at(conn)?;
             let by_kind = conn
@@ -130,7 +130,7 @@ impl Storage {
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<CourseFigures>, u64)> {
-        self.inner.db.read(|conn| {
+        self.inner.db.read_blocking(|conn| {
             let total = conn
                 .prepare_cached("SELECT count(*) FROM download WHERE account = ?1")?
                 .query_row([account], |r| unsigned(r, 0))?;
@@ -168,7 +168,7 @@ impl Storage {
 
     /// What removing one download would free: only what no other version on this device needs.
     pub fn removal(&self, account: &str, wish: &Wish) -> Result<Removal> {
-        self.inner.db.read(|conn| {
+        self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "WITH mine AS (

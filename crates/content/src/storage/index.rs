@@ -15,8 +15,7 @@ use std::{
 
 use carrel_model::BlobHash;
 use carrel_sqlite::{
-    Cause, DatabaseError, StorageError, confirm_damage,
-    db::{Repair, connect, in_memory, set_aside},
+    Cause, DatabaseError, Hooks, StorageError, confirm_damage, connect, in_memory, set_aside,
 };
 use carrel_system::Clock;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -364,18 +363,22 @@ impl Index {
     }
 }
 
-impl Repair for Index {
-    fn repair(&self, conn: Connection) -> Result<Connection, StorageError> {
-        if self.degraded().is_some() {
+/// Checks and repairs the file of an index after a statement reported damage.
+pub(super) struct RepairIndex(pub Arc<Index>);
+
+impl Hooks for RepairIndex {
+    fn repair(&mut self, conn: Connection) -> Result<Connection, StorageError> {
+        let index = &self.0;
+        if index.degraded().is_some() {
             return Ok(conn);
         }
-        let path = self.dir.join(DATABASE);
+        let path = index.dir.join(DATABASE);
         let fault = Fault { cause: Cause::Corrupt, text: "a statement found damage".into() };
-        if !self.is_proven(&path, &fault) {
+        if !index.is_proven(&path, &fault) {
             return Ok(conn);
         }
         drop(conn);
-        self.open().map_err(|e| match e {
+        index.open().map_err(|e| match e {
             Error::Storage(e) => e,
             e => StorageError::other(e.to_string()),
         })

@@ -38,10 +38,7 @@ use std::{
 };
 
 use carrel_model::BlobHash;
-use carrel_sqlite::{
-    Cause, Change, Changes, Migration, StorageError,
-    db::{Db, Repair},
-};
+use carrel_sqlite::{Cause, Change, Changes, Database, Migration, StorageError};
 use carrel_system::{Clock, Disk};
 pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
 pub use place::Places;
@@ -51,7 +48,7 @@ use rusqlite::Connection;
 pub use spare::Spare;
 pub use sweep::Swept;
 
-use self::index::Index;
+use self::index::{Index, RepairIndex};
 pub use crate::blobs::Steps;
 use crate::{
     Error, Limit, Result,
@@ -115,7 +112,7 @@ pub struct Storage {
 
 struct StorageInner {
     dir: PathBuf,
-    db: Db<Error>,
+    db: Database<Error>,
     blobs: BlobStore,
     policy_budget: Option<u64>,
     disk: Arc<dyn Disk>,
@@ -136,9 +133,7 @@ impl Storage {
     pub fn open(options: StorageOptions) -> Result<Self> {
         let has_below = options.below.is_some();
         let index = Arc::new(Index::new(&options.dir, has_below, options.clock.clone()));
-        let db = Db::new(index.open()?);
-        let repair: Weak<dyn Repair> = Arc::downgrade(&index) as Weak<dyn Repair>;
-        db.set_repair(repair);
+        let db = Database::new(index.open()?, RepairIndex(index.clone()));
         let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone());
         blobs.set_read_only(index.read_only());
         if let Some(below) = &options.below {
@@ -189,7 +184,7 @@ impl Storage {
     }
     /// Tries to open `content.db` after it could not be opened; true if it is open now.
     fn open_again(&self) -> bool {
-        let opened = self.inner.db.replace(|| {
+        let opened = self.inner.db.replace_blocking(|| {
             let conn = self.inner.index.open_again();
             conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("still not").into())
         });
@@ -218,7 +213,7 @@ impl Storage {
         self.inner.blobs.step(name);
     }
 
-    pub fn db(&self) -> &Db<Error> {
+    pub fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
     pub fn blobs(&self) -> &BlobStore {
@@ -230,7 +225,7 @@ impl Storage {
 
     /// What was chosen on this device, and by the organisation.
     pub fn limits(&self) -> Result<Limits> {
-        self.inner.db.read(|conn| self.limits_at(conn))
+        self.inner.db.read_blocking(|conn| self.limits_at(conn))
     }
     fn limits_at(&self, conn: &Connection) -> Result<Limits> {
         let mut limits = Limits { policy: self.inner.policy_budget, ..Limits::default() };
@@ -250,7 +245,7 @@ impl Storage {
     /// Chooses limits in bytes (`None`: as without a choice), and removes what is over them now.
     pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
         self.need_index()?;
-        self.inner.db.write(|tx| {
+        self.inner.db.write_blocking("storage.set_limits", |tx| {
             for (name, value) in [("budget", budget), ("floor", floor)] {
                 match value {
                     Some(bytes) => tx.execute(
@@ -273,12 +268,12 @@ impl Storage {
 
     /// What is used, promised and free now.
     pub fn measure(&self) -> Result<Measured> {
-        self.inner.db.read(|conn| self.measure_at(conn))
+        self.inner.db.read_blocking(|conn| self.measure_at(conn))
     }
 
     /// Names the blobs of the lesson that a learner is in, and of the next: they go last. Replaces what was named before.
     pub fn set_near(&self, account: &str, hashes: &[BlobHash]) -> Result<()> {
-        self.inner.db.write(|tx| {
+        self.inner.db.write_blocking("storage.set_near", |tx| {
             tx.prepare_cached("DELETE FROM near WHERE account = ?1")?.execute([account])?;
             let mut insert =
                 tx.prepare_cached("INSERT OR IGNORE INTO near (account, hash) VALUES (?1, ?2)")?;
@@ -324,7 +319,7 @@ impl Storage {
             return Ok(true);
         }
         let Some(short) = self.trouble() else { return Ok(false) };
-        let fits = self.inner.db.read(|conn| {
+        let fits = self.inner.db.read_blocking(|conn| {
             let waits = conn
                 .prepare_cached(
                     "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
@@ -372,7 +367,7 @@ impl Storage {
         if self.is_degraded() {
             return Ok(0);
         }
-        let short = self.inner.db.read(|conn| {
+        let short = self.inner.db.read_blocking(|conn| {
             let now = self.measure_at(conn)?;
             Ok(self.limits_at(conn)?.shortage(now, 0))
         })?;
@@ -410,7 +405,7 @@ impl Room for StorageInner {
             return Ok(Box::new(storage.reserve(bytes)?));
         }
         let look = || {
-            storage.inner.db.with(|conn| {
+            storage.inner.db.read_blocking(|conn| {
                 Ok(storage.limits_at(conn)?.shortage(storage.measure_at(conn)?, bytes))
             })
         };

@@ -10,6 +10,7 @@ use std::{
 };
 
 use carrel_model::BlobHash;
+use carrel_sqlite::Options;
 use carrel_system::files::{sync, write_whole};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -112,7 +113,7 @@ impl Places {
     /// Copies what is here now, while others read and write. May be repeated: what is there already is not copied again.
     pub fn copy_ahead(&self, storage: &Storage) -> Result<u64> {
         let Some(to) = self.pending() else { return Ok(0) };
-        let rows = storage.inner.db.read(file_rows)?;
+        let rows = storage.inner.db.read_blocking(file_rows)?;
         copy_files(storage, rows, &to)
     }
 
@@ -138,7 +139,8 @@ impl Places {
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }
         storage.inner.blobs.write_touches()?;
-        let conn = storage.inner.db.close()?;
+        storage.inner.db.close_blocking();
+        let conn = carrel_sqlite::open(&storage.dir().join(DATABASE), Options::reader())?;
         storage.step("closed");
         copy_files(storage, file_rows(&conn)?, &to)?;
         copy_records(&storage.records(), storage.dir(), &to)?;

@@ -14,7 +14,7 @@ impl Storage {
     /// counts as ready, outside a transaction: it takes a while.
     pub(crate) fn write_pack(&self, version: i64) -> Result<()> {
         let records = self.records();
-        let found = self.inner.db.read(|conn| {
+        let found = self.inner.db.read_blocking(|conn| {
             let Some(record) = VersionRecord::of_row(conn, version)? else { return Ok(None) };
             if records.has_pack(&record) {
                 return Ok(None);
@@ -98,7 +98,7 @@ impl Storage {
             return Ok(());
         }
         // Under the write lock: another process may write its keys at the same moment.
-        self.inner.db.write(|tx| {
+        self.inner.db.write_blocking("records.write_keys", |tx| {
             let (records, keys) = (self.records(), Keys::of_rows(tx)?);
             if records.keys().ok().flatten().as_ref() != Some(&keys) {
                 records.write_keys(&keys)?;
@@ -123,7 +123,7 @@ impl Storage {
             return Ok(());
         }
         let records = self.records();
-        self.inner.db.write(|tx| {
+        self.inner.db.write_blocking("records.remove_records", |tx| {
             let dropped = tx
                 .prepare_cached("SELECT account, kind, id, scope FROM dropped_download")?
                 .query_map([], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?]))?
@@ -143,7 +143,7 @@ impl Storage {
     /// Writes the records that are missing: of downloads from before there were records.
     pub(crate) fn write_missing_records(&self) -> Result<()> {
         type Row = ([String; 4], Option<i64>, bool);
-        let rows: Vec<Row> = self.inner.db.read(|conn| {
+        let rows: Vec<Row> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT account, kind, id, scope, ready, phase = 'ready' FROM download WHERE reason <> 'cable'",
@@ -168,7 +168,9 @@ impl Storage {
                 self.write_pack(version)?;
             }
             let key = [&account, &kind, &id, &scope].map(String::as_str);
-            self.inner.db.write(|tx| self.write_record(tx, key, None))?;
+            self.inner.db.write_blocking("records.write_missing_records", |tx| {
+                self.write_record(tx, key, None)
+            })?;
         }
         self.write_keys()
     }

@@ -1,8 +1,12 @@
 //! Space is promised before it is used. Promises lie in `content.db`, so that two processes do not promise the same bytes.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+};
 
-use rusqlite::{Transaction, params};
+use carrel_system::run_or_spawn;
+use rusqlite::{Connection, params};
 
 use crate::{
     Error, Result,
@@ -22,6 +26,8 @@ pub struct Reservation {
     left: AtomicU64,
     noted: AtomicU64,
     noted_ms: AtomicI64,
+    /// It was given back.
+    is_over: Arc<AtomicBool>,
 }
 
 impl Reservation {
@@ -42,14 +48,20 @@ impl Reservation {
                 .is_ok()
         {
             self.noted.store(left, Ordering::Relaxed);
-            let noted = self.storage.inner.db.with(|conn| {
-                conn.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
-                    .execute(params![self.id, signed(left), now + HOLDS_MS])?;
-                Ok(())
+            let (id, storage, is_over) = (self.id, self.storage.clone(), self.is_over.clone());
+            run_or_spawn(move || {
+                let noted = storage.inner.db.write_blocking("reserve.used", |tx| {
+                    // It may have been given back meanwhile.
+                    if !is_over.load(Ordering::Relaxed) {
+                        tx.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
+                            .execute(params![id, signed(left), now + HOLDS_MS])?;
+                    }
+                    Ok(())
+                });
+                if let Err(e) = noted {
+                    tracing::debug!(error = %e, "a reservation was not renewed");
+                }
             });
-            if let Err(e) = noted {
-                tracing::debug!(error = %e, "a reservation was not renewed");
-            }
         }
     }
     /// Bytes that are promised and not used.
@@ -60,14 +72,18 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let gone = self.storage.inner.db.with(|conn| {
-            conn.prepare_cached("DELETE FROM reservation WHERE reservation = ?1")?
-                .execute([self.id])?;
-            Ok(())
+        self.is_over.store(true, Ordering::Relaxed);
+        let (id, storage) = (self.id, self.storage.clone());
+        run_or_spawn(move || {
+            let gone = storage.inner.db.write_blocking("reserve.drop", |tx| {
+                tx.prepare_cached("DELETE FROM reservation WHERE reservation = ?1")?
+                    .execute([id])?;
+                Ok(())
+            });
+            if let Err(e) = gone {
+                tracing::debug!(error = %e, "a reservation ends by itself");
+            }
         });
-        if let Err(e) = gone {
-            tracing::debug!(error = %e, "a reservation ends by itself");
-        }
     }
 }
 
@@ -76,7 +92,7 @@ impl Storage {
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         let mut tried = false;
         loop {
-            let promised = self.inner.db.write(|tx| {
+            let promised = self.inner.db.write_blocking("reserve.reserve", |tx| {
                 let limits = self.limits_at(tx)?;
                 let now = self.measure_at(tx)?;
                 match limits.shortage(now, bytes) {
@@ -104,7 +120,7 @@ impl Storage {
         }
     }
 
-    fn promise(&self, tx: &Transaction<'_>, bytes: u64) -> Result<Reservation> {
+    fn promise(&self, tx: &Connection, bytes: u64) -> Result<Reservation> {
         let now = self.inner.clock.now_ms();
         tx.prepare_cached("INSERT INTO reservation (bytes, until_ms) VALUES (?1, ?2)")?
             .execute(params![signed(bytes), now + HOLDS_MS])?;
@@ -114,11 +130,12 @@ impl Storage {
             left: AtomicU64::new(bytes),
             noted: AtomicU64::new(bytes),
             noted_ms: AtomicI64::new(now),
+            is_over: Arc::default(),
         })
     }
 
     /// What is used and promised, by the database, and what is free, by the disk.
-    pub(super) fn measure_at(&self, conn: &rusqlite::Connection) -> Result<Measured> {
+    pub(super) fn measure_at(&self, conn: &Connection) -> Result<Measured> {
         let used: i64 = conn
             .prepare_cached("SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part)")?
             .query_row([], |r| r.get(0))?;
@@ -130,7 +147,7 @@ impl Storage {
     }
 
     /// Bytes that are promised and not used yet, to anybody.
-    pub(super) fn promised_at(&self, conn: &rusqlite::Connection) -> Result<u64> {
+    pub(super) fn promised_at(&self, conn: &Connection) -> Result<u64> {
         let now = self.inner.clock.now_ms();
         // A promise from the future was made under a clock that was wrong.
         let promised: i64 = conn

@@ -56,7 +56,7 @@ impl Spare {
 
     fn look(&self, storage: &Storage) -> Result<u64> {
         let free = storage.inner.disk.free_bytes(&self.dir)?;
-        let (floor, promised) = storage.inner.db.read(|conn| {
+        let (floor, promised) = storage.inner.db.read_blocking(|conn| {
             let promised = if self.beside { storage.promised_at(conn)? } else { 0 };
             Ok((storage.limits_at(conn)?.floor(), promised))
         })?;

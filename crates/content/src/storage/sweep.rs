@@ -50,7 +50,7 @@ impl Storage {
         }
         self.remove_records()?;
         let mut swept = Swept { buried: self.inner.blobs.bury()?, ..Swept::default() };
-        self.inner.db.write(|tx| {
+        self.inner.db.write_blocking("sweep.sweep", |tx| {
             let now = self.inner.clock.now_ms();
             tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
             tx.execute(
@@ -66,7 +66,7 @@ impl Storage {
         self.sweep_needs(&mut swept)?;
         self.prove_adopted(&mut swept)?;
         // Every file has its row now, or is gone.
-        self.inner.db.write(|tx| match is_complete(tx)? {
+        self.inner.db.write_blocking("sweep.sweep", |tx| match is_complete(tx)? {
             true => Ok(()),
             false => set_complete(tx, true),
         })?;
@@ -119,7 +119,7 @@ impl Storage {
     /// is here stays readable, and the queue fetches the rest. True if there was such a download.
     pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
         // Most of what is opened and not here belongs to no download: then nothing is written.
-        let sealed = self.inner.db.read(|conn| {
+        let sealed = self.inner.db.read_blocking(|conn| {
             let mut sealed = conn.prepare_cached(
                 "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
             )?;
@@ -129,10 +129,9 @@ impl Storage {
         if !sealed {
             return Ok(false);
         }
-        let ended = self
-            .inner
-            .db
-            .write(|tx| lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?)))?;
+        let ended = self.inner.db.write_blocking("sweep.note_lost", |tx| {
+            lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?))
+        })?;
         if ended > 0 {
             tracing::warn!(download.count = ended, "a download is not whole any more");
             self.inner.changes.tell_one(Change::Downloads);
@@ -142,7 +141,7 @@ impl Storage {
 
     /// What ready downloads need and is nowhere: who may write to the machine's store knows nothing of those who only read it.
     fn sweep_needs(&self, swept: &mut Swept) -> Result<()> {
-        let elsewhere = self.inner.db.with(|conn| {
+        let elsewhere = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version = d.ready
@@ -162,7 +161,7 @@ impl Storage {
     }
 
     fn noted_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
-        self.inner.db.with(|conn| {
+        self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM part WHERE hash BETWEEN ?1 AND ?2")?
                 .query_map(between(first), |r| hash_at(r, 0))?
@@ -172,12 +171,13 @@ impl Storage {
 
     fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
         // An index that was made anew does not know what downloads had begun.
-        let wanted = self.inner.db.read(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
+        let wanted =
+            self.inner.db.read_blocking(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
         if !wanted {
             swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
             // A kill leaves a longer one than was noted.
-            self.inner.db.with(|conn| {
+            self.inner.db.write_blocking("sweep.sweep_part", |conn| {
                 conn.prepare_cached(
                     "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = max(bytes, excluded.bytes)",
                 )?
@@ -209,7 +209,7 @@ impl Storage {
 
     /// Hashes what was taken in by its name when the index was made anew.
     fn prove_adopted(&self, swept: &mut Swept) -> Result<()> {
-        let unproved = self.inner.db.read(|conn| {
+        let unproved = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM blob WHERE proved_ms = 0")?
                 .query_map([], |r| hash_at(r, 0))?
@@ -235,7 +235,7 @@ impl Storage {
         files: &HashMap<BlobHash, u64>,
         swept: &mut Swept,
     ) -> Result<()> {
-        let rows: HashMap<BlobHash, i64> = self.inner.db.with(|conn| {
+        let rows: HashMap<BlobHash, i64> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT hash, size FROM blob WHERE hash BETWEEN ?1 AND ?2 AND inline = 0",
@@ -253,7 +253,7 @@ impl Storage {
             return Ok(());
         }
         // Looked at again under the write lock: a file that came in meanwhile has its row, a row that went has no file.
-        let (complete, kept) = self.inner.db.read(|conn| {
+        let (complete, kept) = self.inner.db.read_blocking(|conn| {
             let mut kept = Vec::new();
             for hash in &orphans {
                 if needed(conn, *hash)? {
@@ -269,7 +269,7 @@ impl Storage {
                 sound.insert(*hash);
             }
         }
-        let found = self.inner.db.write(|tx| {
+        let found = self.inner.db.write_blocking("sweep.sweep_files", |tx| {
             let mut found = (0, 0);
             for hash in &orphans {
                 let known = tx

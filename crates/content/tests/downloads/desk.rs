@@ -93,6 +93,8 @@ impl Desk {
         below: Option<PathBuf>,
         steps: Option<carrel_content::storage::Steps>,
     ) -> Self {
+        // Calls of the test itself are synchronous.
+        carrel_system::allow_blocking();
         let changes = Changes::new();
         let storage = Storage::open(StorageOptions {
             dir: dir.path().join("shared"),
@@ -155,7 +157,7 @@ impl Desk {
     /// The catalogue names this version now.
     pub fn catalogue(&self, course: &Course, version: BlobHash) {
         let summary = serde_json::json!({ "version": version }).to_string();
-        let listed = self.content.library.cache().db().with(|conn| {
+        let listed = self.content.library.cache().database().write_blocking("test", |conn| {
             conn.execute(
                 "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
                  VALUES ('course', ?1, 0, '', '', 0, '', '', '', ?2, 0)",

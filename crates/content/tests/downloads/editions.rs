@@ -38,7 +38,9 @@ async fn one_percent_changed_is_two_percent_fetched_and_both_editions_are_read_t
                     editions.push(shown.version);
                 }
                 for blob in &shown.manifest.blobs {
-                    let here = library.blobs().get(blob.hash).expect("the store answers");
+                    let hash = blob.hash;
+                    let here = library.blocking(move |library| library.blobs().get(hash)).await;
+                    let here = here.expect("the store answers");
                     assert_eq!(here.map(|b| b.len() as u64), Some(blob.size));
                     tokio::task::yield_now().await;
                 }

@@ -261,7 +261,7 @@ async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
             }
         })
         .await;
-        let held = blobs.held(film.hash);
+        let held = blobs.partial_len(film.hash);
         assert!(held > 0 && held < HELD + PIECES, "{name}: {held}");
         net.will(film.hash, &faults);
         let opened = soon("an answer", desk.content.library.blob(film.hash)).await;

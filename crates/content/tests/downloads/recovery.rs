@@ -483,7 +483,7 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     let path = desk.dir.path().join("shared/content.db");
     // Under the lock of the index, so that nothing is written meanwhile: the log is emptied, the file is damaged, and the pages that are
     // held in memory are dropped.
-    let damaged = desk.content.library.storage().db().with(|conn| {
+    let damaged = desk.content.library.storage().db().with_connection(|conn| {
         conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let mut bytes = fs::read(&path)?;
         bytes[4096..].fill(0x5a);

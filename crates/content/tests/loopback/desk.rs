@@ -114,6 +114,8 @@ impl Answer {
 
 impl Desk {
     pub async fn new() -> Self {
+        // Calls of the test itself are synchronous.
+        carrel_system::allow_blocking();
         let dir = tempfile::tempdir().unwrap();
         let shelf = Arc::new(Shelf::default());
         let (clock, changes) = (Arc::new(FakeClock::noon()), Changes::new());

@@ -113,7 +113,7 @@ async fn wrong_bytes_never_become_a_blob() {
     assert!(answer.body == bad[..answer.body.len()]);
     let blobs = desk.library.blobs();
     assert!(!blobs.has(hash).unwrap());
-    assert_eq!(blobs.held(hash), 0, "nothing of it is gone on from");
+    assert_eq!(blobs.partial_len(hash), 0, "nothing of it is gone on from");
     // The server opens it: it plays, and is kept.
     // (Who asks in the very moment of the failure shares it.)
     desk.offers(&good, None);

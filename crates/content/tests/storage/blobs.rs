@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use carrel_content::blobs::BlobStore;
 use carrel_model::{BlobHash, ErrorCode};
-use carrel_sqlite::db::Db;
+use carrel_sqlite::Database;
 use carrel_testkit::FakeClock;
 
 #[test]
@@ -13,7 +13,7 @@ fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::noon());
     let content = carrel_content::storage::MIGRATIONS;
-    let db = Db::open(&dir.path().join("content.db"), content, 0).unwrap();
+    let db = Database::open_disposable(&dir.path().join("content.db"), content, 0).unwrap();
     let store = BlobStore::new(db, &dir.path().join("blobs"), clock);
     for bytes in [Bytes::from_static(b"small"), Bytes::from(vec![3; 100_000])] {
         let hash = BlobHash::of(&bytes);

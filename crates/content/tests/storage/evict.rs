@@ -117,7 +117,9 @@ fn space_is_promised_once_and_what_is_missing_is_named() {
     wish(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
     storage
         .db()
-        .with(|c| Ok(c.execute("UPDATE download SET phase = 'paused', reason = 'disk_full'", [])?))
+        .write_blocking("test", |c| {
+            Ok(c.execute("UPDATE download SET phase = 'paused', reason = 'disk_full'", [])?)
+        })
         .unwrap();
     assert!(!storage.look_again().unwrap());
     disk.set_capacity(100 * GIB);

@@ -195,7 +195,12 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
         assert_eq!(refused.code(), ErrorCode::Storage, "{refused}");
         assert!(part.finish().is_err(), "the old folder takes nothing any more");
         assert!(storage.set_limits(Some(GIB), None).is_err());
-        assert!(storage.db().write(|tx| Ok(tx.execute("DELETE FROM download", [])?)).is_err());
+        assert!(
+            storage
+                .db()
+                .write_blocking("test", |tx| Ok(tx.execute("DELETE FROM download", [])?))
+                .is_err()
+        );
         drop(storage);
         let storage = move_on(dir.path(), None, None).unwrap();
         assert!(written.iter().all(|h| storage.blobs().prove(*h).unwrap()), "round {round}");

@@ -29,6 +29,8 @@ pub fn options(dir: &Path, disk: impl Disk, clock: &FakeClock) -> StorageOptions
 }
 
 pub fn open(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
+    // Calls of the test itself are synchronous.
+    carrel_system::allow_blocking();
     Storage::open(options(dir, disk, clock)).unwrap()
 }
 
@@ -73,7 +75,7 @@ pub fn wish(
 ) -> i64 {
     storage
         .db()
-        .write(|tx| {
+        .write_blocking("test", |tx| {
             let name = BlobHash::of(id.as_bytes());
             let bytes: i64 = blobs.iter().map(|b| b.1 as i64).sum();
             tx.execute(
@@ -101,7 +103,7 @@ pub fn wish(
 pub fn set_ready(storage: &Storage, version: i64) {
     storage
         .db()
-        .write(|tx| {
+        .write_blocking("test", |tx| {
             Ok(tx.execute("UPDATE download SET phase = 'ready', ready = wanted, wanted = NULL WHERE wanted = ?1", [version])?)
         })
         .unwrap();
@@ -110,7 +112,7 @@ pub fn set_ready(storage: &Storage, version: i64) {
 pub fn unwish(storage: &Storage, account: &str, id: &str) {
     storage
         .db()
-        .write(|tx| {
+        .write_blocking("test", |tx| {
             Ok(tx.execute("DELETE FROM download WHERE account = ?1 AND id = ?2", (account, id))?)
         })
         .unwrap();
@@ -133,14 +135,14 @@ pub fn fetched(
 }
 
 pub fn number(storage: &Storage, sql: &str) -> i64 {
-    storage.db().with(|conn| Ok(conn.query_row(sql, [], |r| r.get(0))?)).unwrap()
+    storage.db().read_blocking(|conn| Ok(conn.query_row(sql, [], |r| r.get(0))?)).unwrap()
 }
 
 /// Everything that must hold of a store at rest: rows and files are the same set, sums are right, nothing is doomed or promised.
 pub fn assert_sound(storage: &Storage) {
     let rows: Vec<(BlobHash, i64, bool)> = storage
         .db()
-        .with(|conn| {
+        .read_blocking(|conn| {
             let mut stmt = conn.prepare("SELECT hash, size, inline FROM blob")?;
             let rows = stmt.query_map([], |r| Ok((BlobHash(r.get(0)?), r.get(1)?, r.get(2)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)

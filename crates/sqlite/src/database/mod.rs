@@ -14,7 +14,7 @@ mod disposable;
 mod hooks;
 mod job;
 mod readers;
-pub(crate) mod shared;
+mod shared;
 mod writer;
 
 use std::{
@@ -27,7 +27,7 @@ use std::{
 };
 
 use carrel_system::{Cause, Panicked, StorageError, assert_may_block, blocking};
-pub(crate) use disposable::Disposable;
+use disposable::Disposable;
 pub use disposable::{connect, in_memory, set_aside};
 pub use hooks::{Hooks, NoHooks, close};
 pub use job::WriteTx;
@@ -136,10 +136,6 @@ impl<E> Database<E> {
     /// Calls that somebody waits for: queued or running, or with a result that was not taken yet.
     pub fn pending(&self) -> usize {
         self.open.pending.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.open.shared
     }
 
     /// Finishes what was called before and closes the database: every later call is an error.

@@ -9,7 +9,7 @@ use carrel_system::StorageError;
 use rusqlite::Connection;
 
 use super::{
-    commit::{BoxedJob, WriteConnection, closed},
+    commit::{BoxedJob, WriteConnection},
     hooks::Hooks,
     readers::{Readers, Source, snapshot},
 };
@@ -93,15 +93,6 @@ impl Shared {
         let is_suspect = self.suspect.load(Ordering::Relaxed);
         self.readers.close();
         write.close(is_suspect);
-    }
-
-    /// Closes the database, and gives the connection away.
-    pub fn take(&self) -> Result<Connection, StorageError> {
-        let mut write = self.write();
-        self.readers.pause(|source| {
-            *source = Source::Closed;
-            write.conn.take().ok_or_else(closed)
-        })
     }
 
     fn repair(&self, write: &mut WriteConnection) -> Result<(), StorageError> {
