@@ -35,6 +35,8 @@ pub async fn open(dir: &Path, name: &str) -> Result<Arc<Client>> {
 
 /// The same, with a call at each step of a change of content.
 pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<Arc<Client>> {
+    // Tests call content directly, which may block.
+    carrel_system::allow_blocking();
     let ids = Arc::new(SystemIds);
     Client::open(Config {
         data_dir: dir.join("data"),

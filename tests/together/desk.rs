@@ -25,6 +25,8 @@ pub async fn open(
     seed: u64,
     listens: bool,
 ) -> Arc<Client> {
+    // Tests call content directly, which may block.
+    carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
         data_dir: dir.join("data"),

@@ -34,6 +34,8 @@ const GIB: u64 = 1024 * 1024 * 1024;
 
 /// A client whose content lies on a disk of a chosen size.
 async fn open_on(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) -> Arc<Client> {
+    // Tests call content directly, which may block.
+    carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
         data_dir: dir.join("data"),

@@ -375,4 +375,32 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "need => library.storage().reserve(need).map(|_| None::<carrel_content::storage::Reservation>).map_err(|e| no_space(e.into(), need))?,",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_imports)"],
     },
+    Fault {
+        name: "an account opens while it is still closing",
+        file: "crates/client/src/open_account/mod.rs",
+        good: "        shared.closing.wait().await;\n",
+        bad: "",
+        tests: &[
+            "-p",
+            "carrel-client",
+            "--test",
+            "client",
+            "-E",
+            "test(an_opening_that_is_cancelled)",
+        ],
+    },
+    Fault {
+        name: "the list of accounts is written on a thread that must not block",
+        file: "crates/client/src/client/accounts.rs",
+        good: "self.shared.registry(move |accounts| accounts.put(&info)).await",
+        bad: "self.accounts().put(&info)",
+        tests: &["-p", "carrel-client", "--test", "client", "-E", "test(several_learners)"],
+    },
+    Fault {
+        name: "another page may upload files",
+        file: "crates/content/src/media/loopback.rs",
+        good: "if !is_host || !is_token || is_foreign {",
+        bad: "if !is_host || !is_token {",
+        tests: &["-p", "carrel-content", "--test", "loopback", "-E", "test(routes_beside_media)"],
+    },
 ];

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 const NAME: &str = "device-key";
 
 /// Reads the key or makes it.
-pub(crate) async fn device_key(
+pub(super) async fn device_key(
     secrets: &Arc<dyn SecretStore>,
     ids: &Arc<dyn IdGen>,
 ) -> Result<SigningKey> {

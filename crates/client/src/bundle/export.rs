@@ -26,13 +26,13 @@ use carrel_model::{
 };
 use carrel_system::blocking;
 use data_encoding::HEXLOWER;
-use ed25519_dalek::SigningKey;
 
 use crate::{
     Error, ImportError, Result,
     account::{AccountInfo, Device},
     bundle::{
         Context, EXTENSION,
+        device_key::device_key,
         removable_media::free_bytes,
         rows::{DEVICE_KEY, all_rows},
         transfer_task::TransferTask,
@@ -60,7 +60,7 @@ pub(crate) async fn export_courses(
     let running = context.transfers.begin()?;
     let task = running.task.clone();
     let (account, info, made_by) =
-        (context.account.clone(), context.info.clone(), context.made_by.clone());
+        (context.account.clone(), context.info.clone(), context.made_by());
     let (items, folder) = (items.to_vec(), folder.to_owned());
     blocking(move || {
         let library = &account.content.library;
@@ -110,16 +110,12 @@ fn ready_manifests(library: &Library, items: &[(Kind, Slug)]) -> Result<Vec<Arc<
     Ok(manifests)
 }
 
-/// Writes all rows of the account into a file in `folder`, signed with `key`.
-pub(crate) async fn export_work(
-    context: &Context<'_>,
-    device: Device,
-    key: SigningKey,
-    folder: &Path,
-) -> Result<ExportedFile> {
-    let Context { account, info, .. } = context;
+/// Writes all rows of the account into a file in `folder`, signed with the key of this device.
+pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<ExportedFile> {
+    let Context { account, info, shared, .. } = context;
     let running = context.transfers.begin()?;
     let task = running.task.clone();
+    let key = device_key(&shared.secrets, &shared.config.ids).await?;
     if !info.is_demo() {
         publish_key(&account.store, HEXLOWER.encode(key.verifying_key().as_bytes())).await?;
     }
@@ -128,7 +124,8 @@ pub(crate) async fn export_work(
     let login = if info.is_demo() { "guest" } else { info.user.login.as_str() };
     let name = format!("{}-work-{}.{EXTENSION}", to_file_name(login), date_and_time(now_ms));
     let path = folder.join(name);
-    let (account, info, made_by) = (account.clone(), info.clone(), context.made_by.clone());
+    let (account, info, made_by) = (account.clone(), info.clone(), context.made_by());
+    let device = shared.accounts.device();
     blocking(move || {
         let head = work_head(&account.content.library, info, device, made_by, now_ms)?;
         let file = WorkBundle::write(head, &rows, &key).map_err(ImportError::File)?;

@@ -29,15 +29,6 @@ use std::sync::Arc;
 
 pub use carrel_bundle::{Fault, fingerprint};
 
-pub(crate) use self::{
-    device_key::device_key,
-    export::{export_courses, export_work},
-    import_courses::import_courses,
-    import_work::import_work,
-    inspect::inspect,
-    rows::all_rows,
-    upload::Uploads,
-};
 pub use self::{
     export::ExportedFile,
     import_courses::ImportedCourse,
@@ -47,7 +38,18 @@ pub use self::{
     rows::{ImportedWork, join_rows},
     transfer_task::{TransferProgress, Transfers},
 };
-use crate::{account::AccountInfo, open_account::OpenAccount};
+pub(crate) use self::{
+    export::{export_courses, export_work},
+    import_courses::import_courses,
+    import_work::import_work,
+    inspect::inspect,
+    rows::all_rows,
+    upload::Uploads,
+};
+use crate::{
+    account::AccountInfo,
+    open_account::{OpenAccount, Shared},
+};
 
 /// How the names of files end.
 pub const EXTENSION: &str = "carrel";
@@ -56,12 +58,15 @@ pub const EXTENSION: &str = "carrel";
 pub(crate) struct Context<'c> {
     pub account: Arc<OpenAccount>,
     pub info: AccountInfo,
-    /// The program that makes files: "Carrel 1.0.0".
-    pub made_by: String,
+    pub shared: &'c Shared,
     pub transfers: &'c Transfers,
 }
 
 impl Context<'_> {
+    /// The program that makes files: "Carrel 1.0.0".
+    fn made_by(&self) -> String {
+        format!("Carrel {}", self.shared.config.app_version)
+    }
     /// The name of the account's own library; none without a server.
     fn library_name(&self) -> Option<String> {
         self.info.server.as_ref().map(|_| self.info.server_name.clone())

@@ -27,9 +27,7 @@ impl Client {
 
     /// Writes all rows of the open account into a file in `folder`, signed by this device. What waits for the server still waits.
     pub async fn export_work(&self, folder: &Path) -> Result<ExportedFile> {
-        let shared = &self.shared;
-        let key = bundle::device_key(&shared.secrets, &shared.config.ids).await?;
-        bundle::export_work(&self.bundle_context()?, self.accounts().device(), key, folder).await
+        bundle::export_work(&self.bundle_context()?, folder).await
     }
 
     /// Reads a file as far as it can be checked at once: what it contains, from whom, and whether it would be imported. Writes nothing.
@@ -64,7 +62,6 @@ impl Client {
     fn bundle_context(&self) -> Result<Context<'_>> {
         let account = self.need_account()?;
         let info = self.accounts().get(account.id()).ok_or(Error::UNAUTHENTICATED)?;
-        let made_by = format!("Carrel {}", self.config().app_version);
-        Ok(Context { account, info, made_by, transfers: &self.transfers })
+        Ok(Context { account, info, shared: &self.shared, transfers: &self.transfers })
     }
 }

@@ -183,12 +183,13 @@ impl OpenAccount {
         let (accounts, changes) = (&shared.accounts, &shared.changes);
         tasks.spawn(tasks::back_up_daily(self.store.clone(), shared.config.clock.clone()));
         tasks.spawn(tasks::warm_up(self.learning.clone(), self.content.clone()));
-        self.content.downloads.set_conditions(*shared.conditions.borrow());
+        let mut conditions = shared.conditions.clone();
+        self.content.downloads.set_conditions(*conditions.borrow_and_update());
         tasks.spawn(triggers::forward(
             self.content.downloads.clone(),
             self.learning.clone(),
             changes.clone(),
-            shared.conditions.clone(),
+            conditions,
         ));
         let Some(session) = &self.session else { return };
         let notes = tasks::Notes {

@@ -480,7 +480,7 @@ async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
         let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
         let (noting, noted_id) = (core.clone(), id.clone());
         let note = move || noting.accounts().note_session(&noted_id, noted);
-        tokio::task::spawn_blocking(note).await.unwrap().unwrap();
+        carrel_system::blocking(note).await.unwrap();
         let account = core.account().expect("it opens");
         account.learning.record(tick(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
         let status = soon("an end", account.sync.sync_now()).await.unwrap();

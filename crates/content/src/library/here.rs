@@ -126,7 +126,7 @@ impl Library {
             // One that cannot be read any more does not hide the others.
             let Ok(Some(manifest)) = self.ready_manifest(kind, &id) else { continue };
             let summary = summary(&manifest)?;
-            self.inner.lists.read_blocking(|conn| list(conn, kind, &id, &summary))?;
+            self.inner.lists.write_blocking("here.list", |tx| list(tx, kind, &id, &summary))?;
         }
         self.inner.lists.read_blocking(|conn| {
             Ok(conn
