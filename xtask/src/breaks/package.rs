@@ -125,7 +125,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "errors beyond the cap are not counted",
         file: "crates/package/src/problem.rs",
         good: "        if severity == Severity::Error {\n            self.errors",
-        bad: "        if severity == Severity::Error && self.list.borrow().len() < MOST {\n            self.errors",
+        bad: "        if severity == Severity::Error && self.list.borrow().len() < MAX_PROBLEMS {\n            self.errors",
         tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
     },
     Fault {
