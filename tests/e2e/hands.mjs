@@ -1,9 +1,69 @@
 // A learner without a mouse: Tab, Enter, Space, arrows and letters, and eyes that read roles and names.
 import { readFileSync } from "node:fs";
-import { axePath } from "./world.mjs";
+import { axePath, cleanUp, LOGIN, PASSWORD } from "./world.mjs";
 
 const axeSource = readFileSync(axePath, "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+export const desktop = { width: 1280, height: 800 };
+export const phone = { width: 390, height: 844 };
+
+let steps = 0;
+/** Runs one step of a script and prints how long it took. */
+export async function step(name, run) {
+  const before = Date.now();
+  await run();
+  steps += 1;
+  console.log(`  ${name} (${Date.now() - before} ms)`);
+}
+/** Runs a script, prints its result, and stops everything that it started. */
+export async function run(main) {
+  try {
+    await main();
+    console.log(`${steps} passed, 0 failed`);
+  } catch (error) {
+    console.error(error.message);
+    console.log(`${steps} passed, 1 failed`);
+    process.exitCode = 1;
+  } finally {
+    await cleanUp();
+  }
+}
+
+/** Opens the app of a device in a page. */
+export async function open(chrome, device, viewport, theme) {
+  const small = viewport.width < 600;
+  const context = await chrome.newContext({
+    viewport,
+    hasTouch: small,
+    isMobile: small,
+    reducedMotion: "reduce",
+    colorScheme: theme === "night" ? "dark" : "light",
+    locale: "en-GB",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const faults = [];
+  page.on("pageerror", (e) => faults.push(e.message));
+  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && faults.push(m.text()));
+  page.noFaults = () => {
+    if (faults.length > 0) throw new Error(`faults in the page:\n  ${faults.join("\n  ")}`);
+  };
+  await page.goto(device.url);
+  return page;
+}
+
+export async function signIn(page, address) {
+  await heading(page, "A quiet desk in a good library");
+  await write(page, "Address of the server", address);
+  await page.keyboard.press("Enter");
+  await page.locator("#login").waitFor();
+  await page.keyboard.type(LOGIN);
+  await tabTo(page, "Password");
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press("Enter");
+  await heading(page, "Library");
+}
 
 /** The name of what has the focus, as a screen reader would begin it. */
 const focused = (page) =>

@@ -2,23 +2,14 @@
 // the same on a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { axe, heading, press, stands, tabTo, text, write } from "./hands.mjs";
-import { browser, cleanUp, Device, LOGIN, PASSWORD, School } from "./world.mjs";
+import { axe, desktop, heading, open, phone, press, run, signIn, stands, step, text } from "./hands.mjs";
+import { browser, Device, School } from "./world.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
-const desktop = { width: 1280, height: 800 };
-const phone = { width: 390, height: 844 };
 const pictures = process.env.CARREL_PICTURES;
 if (pictures) mkdirSync(pictures, { recursive: true });
 
-let steps = 0;
-async function step(name, run) {
-  const before = Date.now();
-  await run();
-  steps += 1;
-  console.log(`  ${name} (${Date.now() - before} ms)`);
-}
 async function picture(page, name) {
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`) });
 }
@@ -32,40 +23,6 @@ async function until(what, look) {
 function same(a, b, what) {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   if (left !== right) throw new Error(`${what} differ:\n  ${left}\n  ${right}`);
-}
-
-async function open(chrome, device, viewport, theme) {
-  const small = viewport.width < 600;
-  const context = await chrome.newContext({
-    viewport,
-    hasTouch: small,
-    isMobile: small,
-    reducedMotion: "reduce",
-    colorScheme: theme === "night" ? "dark" : "light",
-    locale: "en-GB",
-  });
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const faults = [];
-  page.on("pageerror", (e) => faults.push(e.message));
-  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && faults.push(m.text()));
-  page.noFaults = () => {
-    if (faults.length > 0) throw new Error(`faults in the page:\n  ${faults.join("\n  ")}`);
-  };
-  await page.goto(device.url);
-  return page;
-}
-
-async function signIn(page, school) {
-  await heading(page, "A quiet desk in a good library");
-  await write(page, "Address of the server", school.address);
-  await page.keyboard.press("Enter");
-  await page.locator("#login").waitFor();
-  await page.keyboard.type(LOGIN);
-  await tabTo(page, "Password");
-  await page.keyboard.type(PASSWORD);
-  await page.keyboard.press("Enter");
-  await heading(page, "Library");
 }
 
 /** Answers every question of the quiz that is open, whatever its kind, and hands it in. */
@@ -165,7 +122,7 @@ async function main() {
   try {
     let page = await open(chrome, laptop, desktop, "paper");
     await step("first run: axe", () => axe(page, "first run"));
-    await step("sign in, by keyboard", () => signIn(page, school));
+    await step("sign in, by keyboard", () => signIn(page, school.address));
     await step("open a course and a story and fetch them", async () => {
       await press(page, new RegExp(COURSE));
       await heading(page, COURSE);
@@ -282,7 +239,7 @@ async function main() {
     await step("the second device agrees", async () => {
       await tablet.open();
       const second = await open(chrome, tablet, phone, "night");
-      await signIn(second, school);
+      await signIn(second, school.address);
       await tablet.call("sync_now");
       const [a, b] = await Promise.all(
         [laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })),
@@ -338,13 +295,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-  console.log(`${steps} passed, 0 failed`);
-} catch (error) {
-  console.error(error.message);
-  console.log(`${steps} passed, 1 failed`);
-  process.exitCode = 1;
-} finally {
-  await cleanUp();
-}
+await run(main);

@@ -1,7 +1,8 @@
 // A server with the demo library, devices on bridges, and a browser: started, stopped, and gone at the end.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import http from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -65,13 +66,24 @@ export class School {
   async prepare() {
     this.port = await freePort();
     this.address = `http://127.0.0.1:${this.port}`;
-    const run = (args, input) => {
-      const done = spawnSync(join(bin, "carrel-server"), args, { input, encoding: "utf8" });
-      if (done.error || done.status !== 0)
-        throw new Error(`carrel-server ${args[0]}: ${done.error?.message ?? ""}${done.stdout}${done.stderr}`);
-    };
-    run(["import", join(root, "assets/courses"), join(root, "assets/stories"), "--data", this.data]);
-    run(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin", "--data", this.data], `${PASSWORD}\n`);
+    this.run(["import", join(root, "assets/courses"), join(root, "assets/stories")]);
+    this.run(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin"], `${PASSWORD}\n`);
+  }
+  run(args, input) {
+    const all = [...args, "--data", this.data];
+    const done = spawnSync(join(bin, "carrel-server"), all, { input, encoding: "utf8" });
+    if (done.error || done.status !== 0)
+      throw new Error(`carrel-server ${args[0]}: ${done.error?.message ?? ""}${done.stdout}${done.stderr}`);
+  }
+  /** Publishes a course of the demo library again, with `file` changed. */
+  republish(course, file, change) {
+    const folder = join(place, "changed", course);
+    cpSync(join(root, "assets/courses", course), folder, { recursive: true });
+    const before = readFileSync(join(folder, file), "utf8");
+    const after = change(before);
+    if (after === before) throw new Error(`${file} was not changed`);
+    writeFileSync(join(folder, file), after);
+    this.run(["import", join(place, "changed")]);
   }
   async open() {
     this.child = start("carrel-server", ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`]);
@@ -84,6 +96,48 @@ export class School {
       () => true,
     );
     if (!refused) throw new Error("the server is stopped, but its address still answers");
+  }
+}
+
+/**
+ * A network between a device and the server that holds every request until it is released. Answers are outdated as soon as they
+ * arrive, so that each use requests them again.
+ */
+export class Network {
+  held = [];
+  isHeld = false;
+  async open(port) {
+    this.target = port;
+    this.server = http.createServer((request, response) => {
+      const forward = () => this.forward(request, response);
+      if (this.isHeld) this.held.push(forward);
+      else forward();
+    });
+    await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
+    this.address = `http://127.0.0.1:${this.server.address().port}`;
+  }
+  forward(request, response) {
+    const { method, url, headers } = request;
+    const sent = http.request({ host: "127.0.0.1", port: this.target, method, path: url, headers }, (reply) => {
+      const stored = method === "GET" && reply.headers["cache-control"] && !url.startsWith("/api/blobs/");
+      const outdated = stored ? { "cache-control": "max-age=0" } : {};
+      response.writeHead(reply.statusCode, { ...reply.headers, ...outdated });
+      reply.pipe(response);
+    });
+    sent.on("error", () => response.destroy());
+    response.on("close", () => sent.destroy());
+    request.pipe(sent);
+  }
+  hold() {
+    this.isHeld = true;
+  }
+  release() {
+    this.isHeld = false;
+    this.held.splice(0).forEach((forward) => forward());
+  }
+  close() {
+    this.server.closeAllConnections();
+    this.server.close();
   }
 }
 

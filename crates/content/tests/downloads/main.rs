@@ -10,3 +10,4 @@ mod net;
 mod pauses;
 mod proof;
 mod recovery;
+mod stalls;

@@ -1,0 +1,102 @@
+//! No call on a thread that serves async tasks blocks: the tasks of one thread are watched while a course of 1,000 files is downloaded, the
+//! store is swept, and the text is searched.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use carrel_content::{
+    Kind,
+    download::{Phase, State},
+};
+
+use crate::{
+    desk::{Desk, soon},
+    net::{Course, Net},
+};
+
+/// The longest time that one poll may hold up the others, in a debug build.
+const MAX_STALL: Duration = Duration::from_millis(100);
+
+/// How long this thread was ready to run and had to wait for a processor: other processes do not count.
+#[cfg(target_os = "linux")]
+fn waited_for_processor() -> Duration {
+    let text =
+        std::fs::read_to_string("/proc/thread-self/schedstat").expect("the scheduler's figures");
+    let waited = text.split(' ').nth(1).and_then(|ns| ns.parse().ok()).expect("nanoseconds");
+    Duration::from_nanos(waited)
+}
+#[cfg(not(target_os = "linux"))]
+fn waited_for_processor() -> Duration {
+    Duration::ZERO
+}
+
+/// The longest time between two turns of this task.
+async fn longest_stall(stop: Arc<AtomicBool>) -> Duration {
+    let mut longest = Duration::ZERO;
+    while !stop.load(Ordering::Relaxed) {
+        let (began, waited) = (Instant::now(), waited_for_processor());
+        tokio::task::yield_now().await;
+        let gap = began.elapsed().saturating_sub(waited_for_processor() - waited);
+        longest = longest.max(gap);
+    }
+    longest
+}
+
+async fn state(desk: &Arc<Desk>, course: &Course) -> State {
+    let (id, content) = (course.id.clone(), desk.content.clone());
+    let state = content.blocking(move |content| content.downloads.state(Kind::Course, &id));
+    state.await.expect("a state")
+}
+
+#[tokio::test]
+async fn a_download_a_sweep_and_a_search_hold_up_no_other_task() {
+    // Small files go into the database, larger ones become files.
+    let sizes: Vec<usize> =
+        (0..1_000).map(|n| if n % 5 == 0 { 40_000 } else { 2_000 + n }).collect();
+    let course = Arc::new(Course::new("river", &[&sizes[..500], &sizes[500..]]));
+    let net = Net::new();
+    net.publish(&course);
+    let made = {
+        let net = net.clone();
+        tokio::task::spawn_blocking(move || Arc::new(Desk::new(&net)))
+    };
+    let desk = made.await.expect("a desk");
+    assert!(!carrel_system::may_block(), "a blocking call on this thread would be a panic");
+    let stop = Arc::new(AtomicBool::new(false));
+    let watch = tokio::spawn(longest_stall(stop.clone()));
+
+    let mut changes = desk.changes.listen();
+    let id = course.id.clone();
+    let started = desk.content.blocking(move |c| c.downloads.start(Kind::Course, &id));
+    started.await.expect("it is wanted");
+    soon("the download", async {
+        while state(&desk, &course).await.phase != Phase::Ready {
+            let _ = changes.recv().await;
+        }
+    })
+    .await;
+    let files = course.media().len();
+    assert!(files >= 1_000, "{files} files");
+    let swept = desk.content.blocking(|c| c.library.storage().sweep()).await.expect("a sweep");
+    assert_eq!((swept.orphans, swept.lost), (0, 0));
+    let index = desk.content.blocking(|c| c.library.index_missing());
+    index.await.expect("the index is complete");
+    let hits = desk.content.blocking(|c| c.library.search("river")).await.expect("a search");
+    assert!(!hits.is_empty());
+
+    stop.store(true, Ordering::Relaxed);
+    let longest = watch.await.expect("the watch");
+    eprintln!("the longest stall: {longest:?}");
+    assert!(longest < MAX_STALL, "a task held the thread for {longest:?}");
+    let (desk, course) = (desk.clone(), course.clone());
+    let whole = tokio::task::spawn_blocking(move || {
+        carrel_system::allow_blocking();
+        desk.assert_whole(&course);
+    });
+    whole.await.expect("every byte is here");
+}
