@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     Step { name: "arrows", run: || passed(arrows::check()) },
     Step { name: "repository", run: || passed(hygiene::check()) },
     Step { name: "licences", run: || passed(licences::check()) },
+    Step { name: "modules", run: || passed(modules::check()) },
     Step { name: "ui format", run: || ui("format:check") },
     Step { name: "ui lint", run: || ui("lint") },
     Step { name: "ui types", run: || ui("check") },
@@ -62,7 +63,6 @@ const STEPS: &[Step] = &[
 
 /// What `--long` adds.
 const LONG: &[Step] = &[
-    Step { name: "modules", run: || passed(modules::check()) },
     Step { name: "long rust tests", run: long_tests },
     Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
     Step { name: "faults (Workbox)", run: faults },

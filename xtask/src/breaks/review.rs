@@ -281,8 +281,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "client 11: writers go on writing to the folder that content was moved from",
         file: "crates/content/src/storage/place.rs",
-        good: "let conn = storage.inner.db.close()?;",
-        bad: "let conn = carrel_sqlite::open(&storage.dir().join(DATABASE), carrel_sqlite::Options::default())?;",
+        good: "        storage.inner.db.close_blocking();\n",
+        bad: "",
         tests: &[
             "-p",
             "carrel-content",
@@ -582,8 +582,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "destroyed content.db: damage that is found while it is open stays",
         file: "crates/content/src/storage/mod.rs",
-        good: "        db.set_repair(repair);\n",
-        bad: "        drop(repair);\n",
+        good: "Database::new(index.open()?, RepairIndex(index.clone()))",
+        bad: "{ let _ = RepairIndex(index.clone()); Database::new(index.open()?, carrel_sqlite::NoHooks) }",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(damage_that_is_found)"],
     },
     Fault {

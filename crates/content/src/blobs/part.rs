@@ -326,3 +326,34 @@ fn is_still(file: &File, name: &Path) -> bool {
     };
     same().unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn opening_waits_until_the_last_writer_has_closed_the_file() {
+        let leases = Arc::new(Leases::default());
+        let (hash, other) = (BlobHash::of(b"river"), BlobHash::of(b"stone"));
+        let writing = Leases::hold(&leases, hash);
+        // A writer that still writes is not waited for: the next one writes a file beside it.
+        leases.wait(hash);
+        writing.0.release();
+        leases.wait(other);
+        let (told, waited) = std::sync::mpsc::channel();
+        let waiter = std::thread::spawn({
+            let leases = leases.clone();
+            move || {
+                leases.wait(hash);
+                told.send(leases.table().open.len()).expect("the test listens");
+            }
+        });
+        // No time that passes shows that it waits for ever; what it found when it went on does.
+        assert!(waited.recv_timeout(Duration::from_millis(20)).is_err());
+        drop(writing);
+        assert_eq!(waited.recv().expect("it goes on"), 0, "the file was closed before");
+        waiter.join().expect("it ends");
+    }
+}

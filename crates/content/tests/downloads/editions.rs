@@ -6,14 +6,39 @@ use std::sync::{
 };
 
 use carrel_content::{
-    Kind,
+    Error, Kind,
     download::{Conditions, Network, Phase, Power, Reason, State},
 };
+
+use carrel_sqlite::Change;
 
 use crate::{
     desk::{Desk, soon, whole},
     net::{Course, Fault, Net},
 };
+
+#[tokio::test]
+async fn a_list_does_not_wait_for_what_is_not_on_this_device() {
+    let net = Net::new();
+    let course = Course::new("river", &[&[20_000]]);
+    net.publish(&course);
+    let desk = Desk::new(&net);
+    let library = desk.content.library.without_waiting();
+    let mut changes = desk.changes.listen();
+    let missing = library.manifest(Kind::Course, &course.id).await;
+    assert!(matches!(missing, Err(Error::NotDownloaded { .. })), "{missing:?}");
+    assert_eq!(net.sent_in_all(), 0, "nothing was waited for");
+    let mut until_told =
+        async || while !changes.recv().await.unwrap().contains(&Change::Catalogue) {};
+    soon("the manifest", until_told()).await;
+    let manifest = library.manifest(Kind::Course, &course.id).await.expect("it came").value;
+
+    let body = manifest.manifest.blobs.iter().find(|b| b.media_type == "application/json").unwrap();
+    let missing = library.blob(body.hash).await;
+    assert!(matches!(missing, Err(Error::NotDownloaded { .. })));
+    soon("the text", until_told()).await;
+    assert_eq!(library.blob(body.hash).await.expect("it came").size(), body.size);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_percent_changed_is_two_percent_fetched_and_both_editions_are_read_throughout() {
