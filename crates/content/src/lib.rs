@@ -54,7 +54,7 @@ impl Content {
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
         // The account opens whatever the state of content is.
-        if let Err(e) = download::carried::tidy(&library) {
+        if let Err(e) = download::imported::tidy(&library) {
             tracing::warn!(error = %e, "what an import left half done stays for the next start");
         }
         let downloads = Downloads::open(library.clone());

@@ -230,14 +230,14 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "Retry-After ends with any change",
-        file: "crates/content/src/download/run.rs",
+        file: "crates/content/src/download/task.rs",
         good: "!stop.retry.is_on_change() || world.changed()",
         bad: "world.changed()",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
         name: "a download that is about to wait does not hear the learner",
-        file: "crates/content/src/download/run.rs",
+        file: "crates/content/src/download/task.rs",
         good: "self.nudge.notify_one();",
         bad: "self.nudge.notify_waiters();",
         tests: &["-p", "carrel-content", "--lib"],
@@ -251,15 +251,15 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "ready before the media are here",
-        file: "crates/content/src/download/work.rs",
-        good: "job.fetch(&Pile::new(rest, &needs, run)).await?;",
+        file: "crates/content/src/download/attempt.rs",
+        good: "job.fetch(&WorkQueue::new(rest, &needs, run)).await?;",
         bad: "let _ = (&rest, &needs, &run);",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
         name: "rules are not looked at while it runs",
-        file: "crates/content/src/download/run.rs",
-        good: "Err(reason) => return Err(Halt::Held(reason)),",
+        file: "crates/content/src/download/task.rs",
+        good: "Err(reason) => return Err(AttemptError::Held(reason)),",
         bad: "Err(reason) => drop(reason),",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
@@ -321,7 +321,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a download blocks the thread that serves it",
-        file: "crates/content/src/download/work.rs",
+        file: "crates/content/src/download/attempt.rs",
         good: "if library.blocking(move |library| library.blobs().has(blob.hash)).await? {",
         bad: "if library.blobs().has(blob.hash)? {",
         tests: &[

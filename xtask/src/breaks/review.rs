@@ -403,7 +403,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "client 15: a busy store is called a full disk",
-        file: "crates/content/src/download/stop.rs",
+        file: "crates/content/src/download/stop_reason.rs",
         good: "Error::Storage(_) => paused(Reason::Storage, Retry::Backoff),",
         bad: "Error::Storage(_) => paused(Reason::DiskFull, Retry::OnChange),",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(every_error_has_its_reason)"],
@@ -732,7 +732,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "an import that is killed forgets the download that was wanted before",
-        file: "crates/content/src/download/carried.rs",
+        file: "crates/content/src/download/imported.rs",
         good: "WHEN phase = 'ready' THEN ?5",
         bad: "WHEN phase <> '' THEN ?5",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(imports)"],

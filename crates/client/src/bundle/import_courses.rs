@@ -12,7 +12,7 @@ use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
     blobs::{Came, INLINE},
-    download::{Downloads, Wish, carried},
+    download::{Downloads, Wish, imported},
     library::{Library, OpenManifest},
 };
 use carrel_model::{BlobHash, Slug};
@@ -113,7 +113,7 @@ fn import_all(
         importing.iter().map(|t| downloads.leave_to_cable(&t.wish)).collect();
     if let Err(e) = import(library, path, bundle, &importing, task) {
         for (one, was_fetched) in importing.iter().zip(was_fetching) {
-            carried::give_up(library, &one.wish)?;
+            imported::give_up(library, &one.wish)?;
             if was_fetched {
                 downloads.start(one.wish.kind, &one.wish.id)?;
             }
@@ -138,7 +138,7 @@ fn import(
     let mut versions = Vec::with_capacity(importing.len());
     let step = |name| library.storage().step(name);
     for one in importing {
-        versions.push(carried::begin(library, &one.wish, &one.manifest)?);
+        versions.push(imported::begin(library, &one.wish, &one.manifest)?);
         step("import: course wanted");
     }
     let here = library.blobs().have_all(&wanted)?;
@@ -204,12 +204,12 @@ fn import(
             let text = format!("blob {:?} was removed during the import", first.hash);
             return Err(StorageError::other(text).into());
         }
-        let origin = carried::Origin {
+        let origin = imported::Origin {
             server: &bundle.head.server,
             server_name: &bundle.head.server_name,
             as_of_ms: one.as_of_ms,
         };
-        if !carried::finish(library, &one.wish, *version, &one.manifest, origin)? {
+        if !imported::finish(library, &one.wish, *version, &one.manifest, origin)? {
             return Err(Error::Cancelled);
         }
         step("import: course ready");

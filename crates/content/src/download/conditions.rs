@@ -1,7 +1,7 @@
 //! What the machine and the window say of network and battery, put together. Linux windows know nothing of either, so the system is asked:
 //! the kernel for the battery, NetworkManager for who pays.
 //!
-//! Not here: what follows from it (`rules`).
+//! Not here: what follows from it (`policy`).
 
 use std::{fs, path::Path};
 

@@ -1,34 +1,33 @@
-//! Whole courses, lessons and stories onto this device: a queue that survives kill and reboot, resumes with `Range`, proves every byte,
-//! and says why it waits.
+//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes with `Range`, verifies every byte, and
+//! reports why it waits.
 //!
-//! | File | What it is |
+//! | Module | Content |
 //! |---|---|
 //! | `queue` | what is wanted and what is ready, in `content.db` |
-//! | `rules` | whether a download may run: network, battery, settings. Pure |
-//! | `needs` | what a course, lesson or story is made of, in the order of reading. Pure |
-//! | `keep` | proved bytes into their place |
-//! | `work` | one download from manifest to last byte |
-//! | `stop` | what a fault means for a download. Pure |
-//! | `run` | trying, waiting, going on |
-//! | `meter` | bytes, rate, time left |
-//! | `conditions` | what the machine and the window know of network and battery |
-//! | `carried` | versions that come by cable and not from the server |
-//! | `guide` | what downloads hear of the rest |
-//! | `proof` | "ready for offline" |
+//! | `policy` | whether a download may run: network, battery, settings. Pure |
+//! | `conditions` | what the system and the window report of network and battery |
+//! | `plan` | the blobs of a course, lesson or story, in the order of reading. Pure |
+//! | `task` | a download that is wanted: it tries, waits and resumes until it is ready |
+//! | `attempt` | one attempt, from the manifest to the last byte |
+//! | `blob_writer` | stores verified blobs, small ones in groups |
+//! | `stop_reason` | why an attempt ended, and what starts the next one. Pure |
+//! | `progress` | bytes, rate, time left |
+//! | `verify` | "ready for offline": hashes every byte, lists what is missing |
+//! | `imported` | versions that come from a file and not from the server |
 //!
-//! Not here: what is removed when space is short (`storage`), how much space there is.
+//! Not here: what is removed when space is short, and how much space there is (`storage`).
 
-pub mod carried;
+mod attempt;
+mod blob_writer;
 mod conditions;
-mod keep;
-mod meter;
-mod needs;
-mod proof;
+pub mod imported;
+mod plan;
+mod policy;
+mod progress;
 mod queue;
-mod rules;
-mod run;
-mod stop;
-mod work;
+mod stop_reason;
+mod task;
+mod verify;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,16 +38,16 @@ pub use crate::fetch::PER_HOST;
 use carrel_model::{BlobHash, ItemId, Slug};
 use carrel_system::run_or_spawn;
 pub use conditions::{Known, Sensors, SystemSensors};
-pub use meter::Pace;
-pub use needs::Spot;
-pub use proof::{Lack, Proof};
-pub use rules::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
+pub use plan::Spot;
+pub use policy::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
+pub use progress::Rate;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
+pub use verify::{MissingFile, Verification};
 
-use self::{keep::Keeper, run::Run};
+use self::{blob_writer::BlobWriter, task::Run};
 pub use crate::target::{Phase, Reason, State, Wish};
 use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
@@ -64,15 +63,15 @@ pub struct Downloads {
 struct DownloadsInner {
     library: Library,
     slots: Slots,
-    keeper: Keeper,
+    keeper: BlobWriter,
     turn: Semaphore,
-    world: watch::Sender<World>,
+    world: watch::Sender<Environment>,
     table: Mutex<ActiveRuns>,
 }
 
 /// What downloads wait for. Any change of it wakes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct World {
+pub struct Environment {
     pub conditions: Conditions,
     pub rules: Rules,
     /// Something else: another network, a sign-in, space.
@@ -95,9 +94,9 @@ impl Downloads {
     pub fn open(library: Library) -> Self {
         let inner = DownloadsInner {
             slots: Slots::new(PER_HOST),
-            keeper: Keeper::new(library.blobs().clone()),
+            keeper: BlobWriter::new(library.blobs().clone()),
             turn: Semaphore::new(ACTIVE),
-            world: watch::Sender::new(World::default()),
+            world: watch::Sender::new(Environment::default()),
             table: Mutex::default(),
             library,
         };
@@ -244,8 +243,9 @@ impl Downloads {
     }
     /// Waits until something that nobody asked for may be fetched: nobody pays for each byte, and there is current enough.
     pub async fn until_free(&self) {
-        let free =
-            |w: &World| rules::allow(w.conditions, w.rules, rules::PolicyInput::default()).is_ok();
+        let free = |w: &Environment| {
+            policy::allow(w.conditions, w.rules, policy::PolicyInput::default()).is_ok()
+        };
         let _ = self.inner.world.subscribe().wait_for(free).await;
     }
     pub fn conditions(&self) -> Conditions {
@@ -344,7 +344,7 @@ impl Downloads {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            run::spawned(this, mine).await;
+            task::spawned(this, mine).await;
         });
         table.tasks.insert(wish, task);
         None
@@ -362,6 +362,6 @@ impl DownloadsInner {
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
         let world = *self.world.borrow();
         let ask = run.ask(self.library.clock().monotonic_ms());
-        rules::allow(world.conditions, world.rules, ask)
+        policy::allow(world.conditions, world.rules, ask)
     }
 }

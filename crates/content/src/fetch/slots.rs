@@ -3,7 +3,7 @@
 //! A download with few transfers goes before one with many; one with many gives a slot back in the middle of a long file when another
 //! has none: with `Range` that costs one request and no byte.
 //!
-//! Not here: how many a single download asks for at once (`work`), or whether any may run at all (`rules`).
+//! Not here: how many a single download asks for at once (`download`), or whether any may run at all (`download`).
 
 use std::{
     collections::{BTreeMap, VecDeque},

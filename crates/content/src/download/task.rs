@@ -1,6 +1,6 @@
 //! The life of one download that is wanted and not ready: it tries, waits for what it lacks, and goes on by itself.
 //!
-//! Not here: what an attempt does (`work`), what a fault means (`stop`), what is allowed (`rules`).
+//! Not here: what an attempt does (`attempt`), what a fault means (`stop_reason`), what is allowed (`policy`).
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -17,13 +17,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Result,
     download::{
-        Downloads, Phase, Reason, State, Wish, World,
-        meter::Meter,
+        Downloads, Environment, Phase, Reason, State, Wish, attempt,
+        attempt::{AttemptError, Done},
+        policy::PolicyInput,
+        progress::Meter,
         queue,
-        rules::PolicyInput,
-        stop::Stop,
-        work,
-        work::{Done, Halt},
+        stop_reason::StopReason,
     },
 };
 
@@ -141,17 +140,17 @@ impl Downloads {
                     Ok(true) => return,
                     // Something newer is wanted meanwhile.
                     Ok(false) => continue,
-                    Err(e) => (Stop::of(&e), false),
+                    Err(e) => (StopReason::of(&e), false),
                 },
-                Err(Halt::Changed) => continue,
-                Err(Halt::Held(reason)) => {
-                    (Stop { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
+                Err(AttemptError::Changed) => continue,
+                Err(AttemptError::Held(reason)) => {
+                    (StopReason { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
                 }
                 // Paused or removed in the moment before it was to be noted as running.
-                Err(Halt::Failed(Error::Cancelled)) => return,
-                Err(Halt::Failed(e)) => {
+                Err(AttemptError::Failed(Error::Cancelled)) => return,
+                Err(AttemptError::Failed(e)) => {
                     tracing::warn!(download.id = run.wish.name(), error = %e, "download stopped");
-                    (Stop::of(&e), false)
+                    (StopReason::of(&e), false)
                 }
             };
             if run.received.load(Ordering::Relaxed) >= before + WORKED {
@@ -172,16 +171,20 @@ impl Downloads {
     }
 
     /// One attempt, which ends when it is not allowed any more.
-    async fn attempt(&self, run: &Run, world: &mut watch::Receiver<World>) -> Result<Done, Halt> {
+    async fn attempt(
+        &self,
+        run: &Run,
+        world: &mut watch::Receiver<Environment>,
+    ) -> Result<Done, AttemptError> {
         world.borrow_and_update();
         *lock(&run.unsaved) = None;
         // What was said before is heeded by this attempt: it does not end the wait after it.
         let _ = run.hurried().now_or_never();
-        let parallel = self.inner.allow(run).map_err(Halt::Held)?;
+        let parallel = self.inner.allow(run).map_err(AttemptError::Held)?;
         let work = async {
             let turn = self.inner.turn.acquire().await;
-            let _turn = turn.map_err(|_| Halt::Failed(Error::Cancelled))?;
-            work::fetch_all(&self.inner, run, parallel).await
+            let _turn = turn.map_err(|_| AttemptError::Failed(Error::Cancelled))?;
+            attempt::fetch_all(&self.inner, run, parallel).await
         };
         tokio::pin!(work);
         loop {
@@ -190,8 +193,8 @@ impl Downloads {
                 // Its sender lives as long as this.
                 Ok(()) = world.changed() => match self.inner.allow(run) {
                     Ok(n) if n == parallel => {}
-                    Ok(_) => return Err(Halt::Changed),
-                    Err(reason) => return Err(Halt::Held(reason)),
+                    Ok(_) => return Err(AttemptError::Changed),
+                    Err(reason) => return Err(AttemptError::Held(reason)),
                 },
             }
         }
@@ -201,9 +204,9 @@ impl Downloads {
     async fn wait(
         &self,
         run: &Run,
-        stop: &Stop,
+        stop: &StopReason,
         wait_ms: Option<i64>,
-        world: &mut watch::Receiver<World>,
+        world: &mut watch::Receiver<Environment>,
     ) -> bool {
         let due = async {
             match wait_ms {
@@ -226,7 +229,7 @@ impl Downloads {
         }
     }
 
-    async fn note(&self, run: &Run, stop: Stop) {
+    async fn note(&self, run: &Run, stop: StopReason) {
         let pace = run.meter.pace(self.inner.library.clock().monotonic_ms());
         let wish = run.wish.clone();
         let noted = self.inner.library.blocking(move |library| {

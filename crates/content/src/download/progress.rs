@@ -15,7 +15,7 @@ const SETTLE_MS: i64 = 1_000;
 
 /// What a learner sees of a download that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pace {
+pub struct Rate {
     pub done: u64,
     pub total: u64,
     /// Bytes a second; none while it is not known.
@@ -97,7 +97,7 @@ impl Meter {
         m.done += by;
     }
 
-    pub fn pace(&self, now_ms: i64) -> Pace {
+    pub fn pace(&self, now_ms: i64) -> Rate {
         let mut m = self.inner();
         m.sum_up(now_ms);
         let done = m.done.clamp(0, m.total);
@@ -106,7 +106,7 @@ impl Meter {
         let left_ms = rate
             .filter(|r| *r > 0)
             .map(|r| (m.total - done).unsigned_abs().saturating_mul(1_000) / r);
-        Pace { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
+        Rate { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, MeterState> {

@@ -20,28 +20,28 @@ use crate::{
 const AT_ONCE: usize = 256;
 
 /// Resolves when the blob is in its place, or could not be put there.
-pub type Kept = oneshot::Receiver<Result<()>>;
+pub type Stored = oneshot::Receiver<Result<()>>;
 
 #[derive(Clone)]
-pub struct Keeper {
+pub struct BlobWriter {
     blobs: BlobStore,
-    desk: Arc<Mutex<Desk>>,
+    desk: Arc<Mutex<WriteQueue>>,
 }
 
 #[derive(Default)]
-struct Desk {
+struct WriteQueue {
     waiting: Vec<(BlobHash, Bytes, oneshot::Sender<Result<()>>)>,
     /// Somebody is writing, and looks again before leaving.
     busy: bool,
 }
 
-impl Keeper {
+impl BlobWriter {
     pub fn new(blobs: BlobStore) -> Self {
         Self { blobs, desk: Arc::default() }
     }
 
     /// Takes a small blob whose hash was proved. It is written even if nobody waits for it any more.
-    pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Kept {
+    pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
         let (tell, kept) = oneshot::channel();
         let mut desk = self.desk();
         desk.waiting.push((hash, bytes, tell));
@@ -54,7 +54,7 @@ impl Keeper {
     }
 
     /// Takes a file that is whole.
-    pub fn large(file: CompleteFile) -> Kept {
+    pub fn large(file: CompleteFile) -> Stored {
         let (tell, kept) = oneshot::channel();
         spawn(move || {
             // Whoever asked may be gone: the file is in its place all the same.
@@ -83,7 +83,7 @@ impl Keeper {
         }
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    fn desk(&self) -> MutexGuard<'_, WriteQueue> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,13 +10,13 @@ use carrel_system::blocking;
 use crate::{
     Result,
     blobs::MediaKind,
-    download::{Downloads, Phase, Spot, Wish, needs, needs::Needs, queue},
+    download::{Downloads, Phase, Spot, Wish, plan, plan::Needs, queue},
     library::{Library, OpenManifest},
 };
 
 /// Something that is missing or damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct MissingFile {
     pub hash: BlobHash,
     /// Where a learner would miss it.
     pub spot: Spot,
@@ -28,17 +28,17 @@ pub struct Lack {
 
 /// What a check of every byte found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
+pub struct Verification {
     pub files: u32,
     pub bytes: u64,
     /// In the order of reading.
-    pub lacks: Vec<Lack>,
+    pub lacks: Vec<MissingFile>,
     /// Of audio and video, each once.
     pub media_types: Vec<String>,
     pub checked_ms: i64,
 }
 
-impl Proof {
+impl Verification {
     pub fn missing(&self) -> u32 {
         u32::try_from(self.lacks.len()).unwrap_or(u32::MAX)
     }
@@ -49,15 +49,15 @@ impl Proof {
 
 impl Downloads {
     /// Hashes every byte that this needs. What is missing of something that is to be on this device is fetched.
-    pub async fn prove(&self, wish: &Wish) -> Result<Proof> {
+    pub async fn prove(&self, wish: &Wish) -> Result<Verification> {
         let manifest = self.inner.library.manifest(wish.kind, &wish.id).await?.value;
         let (downloads, wish) = (self.clone(), wish.clone());
         blocking(move || downloads.prove_blobs(&wish, &manifest)).await
     }
 
-    fn prove_blobs(&self, wish: &Wish, manifest: &OpenManifest) -> Result<Proof> {
+    fn prove_blobs(&self, wish: &Wish, manifest: &OpenManifest) -> Result<Verification> {
         let library = &self.inner.library;
-        let proof = check(library, &needs::of_wish(library, wish, manifest, None)?)?;
+        let proof = check(library, &plan::of_wish(library, wish, manifest, None)?)?;
         let state = self.state_of(wish)?;
         if state.ready_version.is_some() || state.phase == Phase::Ready {
             if proof.lacks.is_empty() {
@@ -71,7 +71,7 @@ impl Downloads {
     }
 }
 
-fn check(library: &Library, needs: &Needs) -> Result<Proof> {
+fn check(library: &Library, needs: &Needs) -> Result<Verification> {
     let mut lacks = Vec::new();
     let mut media_types = BTreeSet::new();
     for blob in &needs.blobs {
@@ -83,10 +83,16 @@ fn check(library: &Library, needs: &Needs) -> Result<Proof> {
         if !library.blobs().prove(blob.hash)? {
             let nowhere = || Spot { item: None, title: String::new(), page: 0 };
             let spot = needs.spot(blob.hash).cloned().unwrap_or_else(nowhere);
-            lacks.push(Lack { hash: blob.hash, spot, kind, bytes: blob.size, damaged: was_here });
+            lacks.push(MissingFile {
+                hash: blob.hash,
+                spot,
+                kind,
+                bytes: blob.size,
+                damaged: was_here,
+            });
         }
     }
-    Ok(Proof {
+    Ok(Verification {
         files: u32::try_from(needs.blobs.len()).unwrap_or(u32::MAX),
         bytes: needs.blobs.iter().map(|b| b.size).sum(),
         lacks,

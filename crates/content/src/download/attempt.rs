@@ -1,6 +1,6 @@
 //! One download from manifest to last byte: what it needs, what of it is missing, text first, then what the learner meets first.
 //!
-//! Not here: waiting and going on (`run`), a single blob (`fetch`).
+//! Not here: waiting and going on (`task`), a single blob (`fetch`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,9 +18,9 @@ use crate::{
     blobs::Came,
     download::{
         DownloadsInner, Reason, Run, Wish,
-        keep::{Keeper, Kept},
-        needs,
-        needs::Needs,
+        blob_writer::{BlobWriter, Stored},
+        plan,
+        plan::Needs,
         queue,
     },
     fetch::{Admission, BlobRequest, FetchOptions, Fetched},
@@ -41,7 +41,7 @@ pub struct Done {
 }
 
 /// Why an attempt ended before that.
-pub enum Halt {
+pub enum AttemptError {
     /// It must not run now.
     Held(Reason),
     /// It may run, but otherwise: again at once.
@@ -49,46 +49,52 @@ pub enum Halt {
     Failed(Error),
 }
 
-impl From<Error> for Halt {
+impl From<Error> for AttemptError {
     fn from(e: Error) -> Self {
         Self::Failed(e)
     }
 }
 
 /// Fetches what is missing with so many transfers at once.
-pub async fn fetch_all(inner: &DownloadsInner, run: &Run, parallel: usize) -> Result<Done, Halt> {
+pub async fn fetch_all(
+    inner: &DownloadsInner,
+    run: &Run,
+    parallel: usize,
+) -> Result<Done, AttemptError> {
     let library = &inner.library;
     let manifest = library.newest_manifest(run.wish.kind, &run.wish.id).await?.value;
     loop {
         let (wish, first, found) = (run.wish.clone(), run.first(), manifest.clone());
-        let plan = library.blocking(move |library| plan(library, &wish, &found, first.as_ref()));
-        let Plan { needs, version, missing, total, done } = plan.await?.ok_or(Error::Cancelled)?;
+        let prepared =
+            library.blocking(move |library| prepare(library, &wish, &found, first.as_ref()));
+        let Prepared { needs, version, missing, total, done } =
+            prepared.await?.ok_or(Error::Cancelled)?;
         run.meter.set(done, total);
         tell(inner, run);
         // Only now it is known how much it is.
-        inner.allow(run).map_err(Halt::Held)?;
+        inner.allow(run).map_err(AttemptError::Held)?;
         let (texts, rest): (Vec<_>, Vec<_>) = needs
             .blobs
             .iter()
             .filter(|b| missing.contains_key(&b.hash))
             .cloned()
-            .partition(needs::is_text);
+            .partition(plan::is_text);
         let read_on = !texts.is_empty();
         // Space is promised before the first byte comes, or it is said how much is missing.
         let promise = reserve(inner, total - done).await?;
         let job = Job { inner, run, parallel, begun: &missing, promise: &promise };
-        job.fetch(&Pile::new(texts, &needs, run)).await?;
+        job.fetch(&WorkQueue::new(texts, &needs, run)).await?;
         if read_on && !needs.unread.is_empty() {
             // Now it is known what the text names, and in which order.
             continue;
         }
-        job.fetch(&Pile::new(rest, &needs, run)).await?;
+        job.fetch(&WorkQueue::new(rest, &needs, run)).await?;
         return Ok(Done { manifest, version });
     }
 }
 
 /// What an attempt is to fetch.
-struct Plan {
+struct Prepared {
     needs: Needs,
     /// Its number in the queue.
     version: i64,
@@ -100,13 +106,13 @@ struct Plan {
 }
 
 /// Notes in the queue what is fetched now. `None`: it was paused or removed meanwhile. Blocking.
-fn plan(
+fn prepare(
     library: &Library,
     wish: &Wish,
     manifest: &OpenManifest,
     first: Option<&ItemId>,
-) -> Result<Option<Plan>> {
-    let needs = needs::of_wish(library, wish, manifest, first)?;
+) -> Result<Option<Prepared>> {
+    let needs = plan::of_wish(library, wish, manifest, first)?;
     let Some(version) = queue::set_wanted(library, wish, manifest, &needs.blobs)? else {
         return Ok(None);
     };
@@ -117,7 +123,7 @@ fn plan(
         total += blob.size;
         done += missing.get(&blob.hash).copied().unwrap_or(blob.size);
     }
-    Ok(Some(Plan { needs, version, missing, total, done }))
+    Ok(Some(Prepared { needs, version, missing, total, done }))
 }
 
 async fn reserve(inner: &DownloadsInner, bytes: u64) -> Result<Option<Reservation>> {
@@ -139,7 +145,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Everything of the pile, into its place.
-    async fn fetch(&self, pile: &Pile<'_>) -> Result<()> {
+    async fn fetch(&self, pile: &WorkQueue<'_>) -> Result<()> {
         let library = &self.inner.library;
         let came = |bytes: usize| self.came(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
@@ -161,9 +167,9 @@ impl Job<'_> {
         &self,
         library: &Library,
         options: &FetchOptions<'_>,
-        pile: &Pile<'_>,
+        pile: &WorkQueue<'_>,
     ) -> Result<Result<()>> {
-        let mut unsettled: VecDeque<Kept> = VecDeque::new();
+        let mut unsettled: VecDeque<Stored> = VecDeque::new();
         let mut last = Ok(());
         while let Some(blob) = pile.next() {
             let begun = self.begun.get(&blob.hash).copied().unwrap_or(0);
@@ -183,7 +189,7 @@ impl Job<'_> {
                 Ok(Fetched::Bytes(bytes)) => {
                     unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
                 }
-                Ok(Fetched::File(file)) => unsettled.push_back(Keeper::large(*file)),
+                Ok(Fetched::File(file)) => unsettled.push_back(BlobWriter::large(*file)),
                 // One file that cannot be had does not hold up the others.
                 Err(e) if is_of_one(&e) => last = Err(e),
                 Err(e) => return Err(e),
@@ -215,7 +221,7 @@ impl Job<'_> {
     }
 }
 
-async fn settle(kept: Kept) -> Result<()> {
+async fn settle(kept: Stored) -> Result<()> {
     kept.await.unwrap_or_else(|_| Err(Error::Internal("a file was not put in its place".into())))
 }
 
@@ -225,13 +231,13 @@ fn is_of_one(e: &Error) -> bool {
 }
 
 /// What is still to be fetched. What the learner opens meanwhile comes to the front.
-struct Pile<'a> {
+struct WorkQueue<'a> {
     run: &'a Run,
     needs: &'a Needs,
     inner: Mutex<(VecDeque<ManifestBlob>, Option<ItemId>)>,
 }
 
-impl<'a> Pile<'a> {
+impl<'a> WorkQueue<'a> {
     fn new(blobs: Vec<ManifestBlob>, needs: &'a Needs, run: &'a Run) -> Self {
         Self { run, needs, inner: Mutex::new((blobs.into(), None)) }
     }

@@ -1,7 +1,7 @@
 //! Whether a download may run now: the network and the battery on one side, what the learner and the organisation allow on the other.
 //! Pure: conditions come in, a verdict comes out.
 //!
-//! Not here: where conditions come from (`conditions`), what waits and how (`run`).
+//! Not here: where conditions come from (`conditions`), what waits and how (`task`).
 
 use std::collections::BTreeMap;
 

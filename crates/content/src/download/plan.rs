@@ -1,7 +1,7 @@
 //! What a course, a lesson or a story is made of, in the order in which a learner meets it: for what is fetched first, for a lesson alone,
 //! and for saying in words what is missing. Pure but for `read`, which gives text blobs that are here.
 //!
-//! Not here: fetching (`work`).
+//! Not here: fetching (`attempt`).
 
 use std::collections::{HashMap, HashSet};
 

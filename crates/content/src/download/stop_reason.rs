@@ -1,6 +1,6 @@
 //! Why a download stopped, and what makes it go on.
 //!
-//! Not here: the waiting itself (`run`).
+//! Not here: the waiting itself (`task`).
 
 use carrel_model::ErrorCode;
 use carrel_net::{Error as Net, Retry};
@@ -11,13 +11,13 @@ use crate::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop {
+pub struct StopReason {
     pub phase: Phase,
     pub reason: Reason,
     pub retry: Retry,
 }
 
-impl Stop {
+impl StopReason {
     /// What an error means for the download as a whole.
     pub fn of(error: &Error) -> Self {
         let paused = |reason, retry| Self { phase: Phase::Paused, reason, retry };
@@ -95,7 +95,7 @@ mod tests {
             (storage(Cause::Other), Phase::Paused, Reason::Storage, Retry::Backoff),
             (Error::NotFound(text()), Phase::Failed, Reason::Server, Retry::ByUser),
         ] {
-            assert_eq!(Stop::of(&error), Stop { phase, reason, retry }, "{error}");
+            assert_eq!(StopReason::of(&error), StopReason { phase, reason, retry }, "{error}");
         }
     }
 }
