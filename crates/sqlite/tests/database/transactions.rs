@@ -385,7 +385,11 @@ async fn blocking_an_async_task_is_found_in_a_debug_build() {
         let blocks = std::panic::AssertUnwindSafe(|| block(&db));
         assert!(std::panic::catch_unwind(blocks).is_err(), "on a thread of the runtime");
         let db = db.clone();
-        tokio::task::spawn_blocking(move || block(&db)).await.unwrap();
+        let called = carrel_system::blocking(move || {
+            block(&db);
+            Ok::<_, carrel_system::Panicked>(())
+        });
+        called.await.expect("on a thread for blocking calls");
     }
 }
 
