@@ -15,10 +15,10 @@ use http::header;
 
 use crate::{
     directives::{directives, seconds},
-    head::Head,
+    stored_headers::StoredHeaders,
 };
 
-/// What an answer's fields say about keeping and using it.
+/// What the fields of an answer say about storing and using it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `no-store`, or `Vary: *`.
@@ -39,14 +39,14 @@ pub struct Policy {
 
 impl Policy {
     /// `arrived_ms`: the wall clock at arrival, for `Expires` without `Date` (RFC 9110, 6.6.1).
-    pub fn of(head: &Head, arrived_ms: i64) -> Self {
+    pub fn of(headers: &StoredHeaders, arrived_ms: i64) -> Self {
         let mut policy = Self::default();
         let (mut understood, mut max_age) = (false, None);
-        for (name, value) in directives(head.get(header::CACHE_CONTROL)) {
+        for (name, value) in directives(headers.get(header::CACHE_CONTROL)) {
             let given = || seconds(value.as_deref());
             match name.as_str() {
                 "no-store" => policy.no_store = true,
-                // With names of fields it is about those fields alone (`Head::of`).
+                // With names of fields it is about those fields alone (`StoredHeaders::of`).
                 "no-cache" if value.is_none() => policy.no_cache = true,
                 "must-revalidate" => policy.must_revalidate = true,
                 // 200 is the only status that is kept, and it is understood (5.2.2.3).
@@ -59,9 +59,9 @@ impl Policy {
             }
         }
         policy.no_store &= !understood;
-        policy.no_store |= head.get(header::VARY).split(',').any(|p| p.trim() == "*");
-        policy.lifetime_s = max_age.or_else(|| expires_s(head, arrived_ms));
-        policy.age_s = seconds(Some(head.get(header::AGE))).unwrap_or(0);
+        policy.no_store |= headers.get(header::VARY).split(',').any(|p| p.trim() == "*");
+        policy.lifetime_s = max_age.or_else(|| expires_s(headers, arrived_ms));
+        policy.age_s = seconds(Some(headers.get(header::AGE))).unwrap_or(0);
         policy
     }
 
@@ -105,12 +105,12 @@ impl Policy {
 }
 
 /// `Expires` minus `Date`; what cannot be read is in the past (5.3).
-fn expires_s(head: &Head, arrived_ms: i64) -> Option<u64> {
-    let expires = head.get(header::EXPIRES);
+fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
+    let expires = headers.get(header::EXPIRES);
     if expires.is_empty() {
         return None;
     }
-    let from = date_ms(head.get(header::DATE)).unwrap_or(arrived_ms);
+    let from = date_ms(headers.get(header::DATE)).unwrap_or(arrived_ms);
     let left_ms = date_ms(expires).map_or(0, |at| at - from);
     Some(u64::try_from(left_ms / 1000).unwrap_or(0))
 }
@@ -155,7 +155,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        Policy::of(&Head::of(&headers), NOON)
+        Policy::of(&StoredHeaders::of(&headers), NOON)
     }
 
     #[test]
