@@ -196,7 +196,7 @@ impl Cache {
         path: &str,
         on_change: impl FnOnce() + Send + 'static,
     ) -> Result<Cached> {
-        let request = self.to(path);
+        let request = self.request(path);
         let done = self.by_strategy(&request, on_change).await;
         self.counted(&request, done)
     }
@@ -205,7 +205,7 @@ impl Cache {
     /// under way, waits for it. If the server cannot be reached or fails, gives the stored answer, marked as a fallback
     /// (`Cached::fallback`), if there is one that may be used.
     pub async fn refresh(&self, path: &str) -> Result<Cached> {
-        let request = self.to(path);
+        let request = self.request(path);
         let done = match self.lookup(&request).await {
             Ok(lookup) => {
                 let why = lookup.why(&request.route);
@@ -219,7 +219,7 @@ impl Cache {
     /// Gives the stored answer, whatever its age, without the network. Error: `NotStored` if there is none, or if the
     /// server does not allow its use without a request.
     pub async fn stored(&self, path: &str) -> Result<Cached> {
-        let request = self.to(path);
+        let request = self.request(path);
         let done = self.lookup(&request).await.and_then(|lookup| match lookup.stored {
             Some(stored) if stored.at_any_age(&request.route) => {
                 Ok(self.inner.hit(&stored, &request.route, self.is_offline()))
@@ -229,7 +229,7 @@ impl Cache {
         self.counted(&request, done)
     }
 
-    fn to(&self, path: &str) -> CacheRequest {
+    fn request(&self, path: &str) -> CacheRequest {
         CacheRequest { path: path.to_owned(), route: self.route(path) }
     }
 

@@ -1,5 +1,4 @@
-//! `Cache-Control` read as RFC 9111, 5.2 says: names without case, values as tokens or quoted strings (a comma inside quotes ends nothing),
-//! unknown directives ignored.
+//! The directives of `Cache-Control` (RFC 9111, 5.2): names without case, values as tokens or quoted strings.
 //!
 //! Not here: what a directive means (`freshness`).
 

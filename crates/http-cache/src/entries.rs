@@ -72,7 +72,7 @@ pub struct Answers {
     totals: Arc<Totals>,
 }
 
-/// What is counted of all answers, here and by transactions that were committed.
+/// Sums over all answers, changed when a transaction is committed.
 struct Totals {
     bytes: AtomicU64,
     evicted: AtomicU64,

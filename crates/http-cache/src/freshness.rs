@@ -1,12 +1,12 @@
-//! How long an answer is fresh, how old it is, and whether it may be used all the same: RFC 9111, sections 4.2 and 5.2.2, and RFC 5861, for
-//! a private cache. Pure: header fields and moments in, decisions out.
+//! How long an answer is fresh, how old it is, and whether it may be used when it is stale: RFC 9111, sections 4.2 and
+//! 5.2.2, and RFC 5861, for a private cache. Pure functions of header fields and times.
 //!
 //! Decisions where the RFC leaves a choice:
-//! - `Date` is not compared with this device's clock, which is often wrong by hours on school laptops: an answer would be born stale. The age
-//!   at arrival is `Age` and the time that the request took (4.2.3 allows `corrected_age_value` alone). `Expires` is measured against the
-//!   server's own `Date`.
-//! - The heuristic lifetime (4.2.2) is the route's, never a part of `Last-Modified`: it is the same on each device and it is documented.
-//! - `s-maxage`, `public` and `proxy-revalidate` speak to shared caches and are passed over.
+//! - `Date` is not compared with this device's clock, which is often wrong by hours on school laptops: an answer would be
+//!   stale on arrival. The age at arrival is `Age` and the time that the request took (4.2.3 allows `corrected_age_value`
+//!   alone). `Expires` is measured against the server's own `Date`.
+//! - The heuristic lifetime (4.2.2) is the route's, never a part of `Last-Modified`: it is the same on each device.
+//! - `s-maxage`, `public` and `proxy-revalidate` are about shared caches and are ignored.
 
 use std::time::Duration;
 
@@ -69,11 +69,11 @@ impl Policy {
     pub fn lifetime(&self, heuristic: Duration) -> Duration {
         self.lifetime_s.map_or(heuristic, Duration::from_secs)
     }
-    /// May be used without asking (4.2). `None`: nobody knows how old it is.
+    /// Whether it may be used without a request (4.2). `age` is `None` if it is unknown.
     pub fn is_fresh(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         age.is_some_and(|age| age < self.lifetime(heuristic))
     }
-    /// May be used now if it is asked for again at once (RFC 5861, 3), under a route that allows `window`.
+    /// Whether it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
     pub fn while_revalidating(
         &self,
         age: Option<Duration>,
@@ -84,8 +84,8 @@ impl Policy {
         let end = self.lifetime(heuristic).saturating_add(window);
         self.allows_stale(self.is_fresh(age, heuristic)) && age.is_some_and(|age| age < end)
     }
-    /// May be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows `window`. An age that nobody
-    /// knows is no reason to show nothing, unless the server set the limit.
+    /// Whether it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows
+    /// `window`. An answer of unknown age may, unless the server set the limit.
     pub fn on_error(&self, age: Option<Duration>, heuristic: Duration, window: Duration) -> bool {
         let end = |window| self.lifetime(heuristic).saturating_add(window);
         let in_time = match (age, self.if_error_s) {
@@ -95,7 +95,7 @@ impl Policy {
         };
         self.allows_stale(self.is_fresh(age, heuristic)) && in_time
     }
-    /// May be used whatever its age, as far as the server is concerned.
+    /// Whether the server allows its use at any age.
     pub fn at_any_age(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         self.allows_stale(self.is_fresh(age, heuristic))
     }
@@ -115,7 +115,7 @@ fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
     Some(u64::try_from(left_ms / 1000).unwrap_or(0))
 }
 
-/// A moment by both clocks.
+/// A time by both clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arrival {
     pub wall_ms: i64,
@@ -124,11 +124,12 @@ pub struct Arrival {
     pub run: [u8; 16],
 }
 
-/// How old an answer is now, `initial_ms` old when it arrived. `None`: the wall clock ran backwards since an earlier run, nobody knows.
+/// The age of an answer that was `initial_ms` old when it arrived. `None`: unknown, because the wall clock was set back
+/// since an earlier run.
 ///
-/// Within a run the monotonic clock is the least it can be; it stands while the machine sleeps, so a wall clock that went further counts. A
-/// wall clock that was set forward makes an answer look older than it is, which costs a request; younger it never looks.
-/// `latest_ms` is the latest wall clock that any kept answer has seen.
+/// Within a run the greater difference of the two clocks counts: the monotonic clock stands while the machine sleeps. A
+/// wall clock that was set forward makes an answer look older than it is, which costs a request, and never younger.
+/// `latest_ms` is the latest wall clock at which any stored answer arrived.
 pub fn age(initial_ms: u64, arrival: Arrival, now: Arrival, latest_ms: i64) -> Option<Duration> {
     let wall = now.wall_ms - arrival.wall_ms;
     let resident_ms = if arrival.run == now.run {
@@ -238,7 +239,7 @@ mod tests {
         // Same run: set back, the monotonic clock counts; asleep or set forward, the wall clock does.
         assert_eq!(age(1_000, at(0, 0, 1), at(-9_000_000, 5_000, 1), 0), secs(6));
         assert_eq!(age(0, at(0, 0, 1), at(9_000_000, 5_000, 1), 0), secs(9_000));
-        // Another run: the wall clock, and nobody knows if it ran backwards.
+        // Another run: the wall clock, and unknown if it was set back.
         assert_eq!(age(0, at(1_000, 99_000, 1), at(4_000, 0, 2), 1_000), secs(3));
         assert_eq!(age(0, at(4_000, 0, 1), at(1_000, 0, 2), 4_000), None);
         assert_eq!(

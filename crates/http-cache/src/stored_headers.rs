@@ -55,8 +55,8 @@ impl StoredHeaders {
         self.0.iter().find(|(n, _)| *n == name.as_str()).map_or("", |(_, v)| v)
     }
 
-    /// These fields with those of a 304 in their place (RFC 9111, 3.2). `Age` and `Date` belong to the message: without one in the 304 there
-    /// is none any more.
+    /// Replaces the fields that a 304 brings (RFC 9111, 3.2). `Age` and `Date` are of the message: without one in the 304
+    /// there is none any more.
     pub fn freshened(&self, by: &HeaderMap) -> Self {
         let new = Self::of(by);
         let stays = |name: &str| name != "age" && name != "date";
@@ -71,18 +71,18 @@ impl StoredHeaders {
         Self(all)
     }
 
-    /// Which answer a 304 to our conditional request speaks of (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
-    /// compared weakly; a 304 that names nothing can only mean the one that was asked about.
+    /// Says whether a 304 is about this answer (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
+    /// compared weakly; a 304 without a tag or a date is about the answer of the conditional request.
     pub fn matches(&self, not_modified: &HeaderMap) -> Match {
         let text = |name| joined(not_modified, &name).unwrap_or_default();
-        let (tag, here) = (text(header::ETAG), self.get(header::ETAG));
+        let (tag, stored) = (text(header::ETAG), self.get(header::ETAG));
         let same = if tag.is_empty() {
             let modified = text(header::LAST_MODIFIED);
-            modified.is_empty() || !here.is_empty() || modified == self.get(header::LAST_MODIFIED)
+            modified.is_empty() || !stored.is_empty() || modified == self.get(header::LAST_MODIFIED)
         } else if is_weak(&tag) {
-            opaque(&tag) == opaque(here)
+            opaque(&tag) == opaque(stored)
         } else {
-            tag == here
+            tag == stored
         };
         if same { Match::Same } else { Match::Other }
     }
@@ -113,7 +113,7 @@ fn static_name(name: &HeaderName) -> &'static str {
     }
 }
 
-/// Lists are joined by commas (RFC 9110, 5.3); of a field that may stand only once the first line counts (RFC 9111, 4.2.1).
+/// Joins the lines of a list by commas (RFC 9110, 5.3); of other fields the first line counts (RFC 9111, 4.2.1).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
     let is_list = *name == header::CACHE_CONTROL || *name == header::VARY;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_speaks_of_what_is_here_or_of_something_else() {
+    fn a_304_is_about_the_stored_answer_or_about_another_one() {
         let head = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
         let table = [
             ("\"v1\"", Some("\"v1\""), Match::Same),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn named_fields_are_not_kept() {
+    fn named_fields_are_not_stored() {
         let head = StoredHeaders::of(&map(&[
             ("cache-control", "no-cache=\"ETag\", private=\"Last-Modified\", max-age=9"),
             ("etag", "\"v1\""),

@@ -52,7 +52,7 @@ impl Library {
         self.list(Kind::Story, filter).await
     }
 
-    /// Stale-while-revalidate over the whole list: what is here is shown, the rest happens behind the learner's back.
+    /// Gives the list that is stored; one that is stale by the route table is requested again in the background.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,

@@ -1,4 +1,4 @@
-//! `cache.db` does not grow for ever: the budget holds, what was used least recently goes, and a full disk takes nothing else with it.
+//! The size of `cache.db`: the budget holds, the least recently used goes, and a full disk removes nothing else.
 
 use bytes::Bytes;
 use carrel_http_cache::Origin;

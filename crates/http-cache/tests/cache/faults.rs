@@ -1,5 +1,5 @@
-//! The fault table: what was stored before, what the network does, what must come of it by the RFCs, and how many requests that takes. The
-//! same file drives Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
+//! The fault table: what is stored, what the network does, what the RFCs require, and how many requests that takes. The
+//! same file is run with Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -208,7 +208,7 @@ fn dated(value: &str, now_ms: i64) -> String {
     httpdate::fmt_http_date(at)
 }
 
-/// A route table for one case. "network-first" is `Cache::refresh` and "cache-only" `Cache::stored`, whatever the route.
+/// A route table for one case. "network-first" is `Cache::refresh`, and "cache-only" is `Cache::stored`.
 fn routes(strategy: &str, times: Times) -> &'static [Route] {
     let s = Duration::from_secs;
     let (strategy, fresh, stale) = match strategy {
