@@ -1,7 +1,8 @@
 //! What is stored: over restarts, when the file is damaged, for several accounts; and the server's answer on request.
 
-use carrel_http_cache::{Fallback, Origin};
+use carrel_http_cache::{Error, Fallback, Origin};
 use carrel_model::ErrorCode;
+use carrel_sqlite::{Database, Migration};
 
 use super::desk::{DAY, Desk, LIST, MIN, Net, ONE, answer, first, same, second, told};
 
@@ -120,6 +121,33 @@ async fn a_refresh_asks_the_server_about_a_fresh_answer_and_a_lookup_never_asks(
     desk.will([first()]);
     assert!(!desk.refresh("/api/meta").await.unwrap().status.stored);
     assert_eq!(desk.stored("/api/meta").await.unwrap_err(), ErrorCode::NotDownloaded);
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_keeps_its_answers() {
+    const FIRST: &[Migration] = &[Migration {
+        number: 1,
+        name: "entries",
+        sql: include_str!("../../../../migrations/cache/0001_entries.sql"),
+    }];
+    let dir = tempfile::tempdir().unwrap();
+    let database: Database<Error> =
+        Database::open_disposable(&dir.path().join("cache.db"), FIRST, 0).unwrap();
+    let stored = database.write("insert", |tx| {
+        tx.execute(
+            "INSERT INTO entry (path, selecting, head, initial_age_ms, stored_ms, stored_mono_ms, run, invalid, size,
+             used, body) VALUES (?1, '', '', 0, 0, 0, zeroblob(16), 0, 300, 1, CAST('[1]' AS BLOB))",
+            [LIST],
+        )?;
+        Ok(())
+    });
+    stored.await.unwrap();
+    drop(database);
+    let desk = Desk::at(dir);
+    assert_eq!(desk.stored(LIST).await.unwrap().body, "[1]");
+    // An answer of this version can be stored beside it.
+    desk.will([first()]);
+    assert!(desk.get(ONE).await.unwrap().status.stored);
 }
 
 #[test]
