@@ -50,7 +50,7 @@ function ask(page, url, init, many) {
       const one = async () => {
         try {
           const reply = await fetch(address, { ...options, signal: AbortSignal.timeout(patience) });
-          if (reply.status !== 200 || options.method !== "GET") return reply.status === 410 ? "404" : String(reply.status);
+          if (reply.status !== 200) return reply.status === 410 ? "404" : String(reply.status);
           const text = await reply.text();
           return text.startsWith("<") ? "page" : text.length > 1000 ? "long" : text;
         } catch (cause) {
@@ -94,7 +94,7 @@ async function take(number, row, network, page, devtools) {
     network.next = [...step.net, ...(step.unasked ?? [])].map((wire) => ({ wire, age }));
     const route = { ...ROUTES[row.strategy], name: step.strategy ?? row.strategy, cache: `case-${number}`, shift };
     if (row.route) Object.assign(route, { freshS: row.route.fresh_s, ...(row.route.stale_s ? { staleS: row.route.stale_s } : {}), ifErrorS: row.route.if_error_s });
-    const init = { method: step.method ?? "GET", headers: { ...step.headers, "x-told": JSON.stringify(route) } };
+    const init = { headers: { ...step.headers, "x-told": JSON.stringify(route) } };
     const asking = ask(page, `/case/${number}${step.path ?? "/api/thing"}`, init, step.many ?? 1);
     if (step.land === "while") {
       await pause(900);

@@ -3,7 +3,7 @@
 import { ExpirationPlugin } from "workbox-expiration";
 import { CacheFirst, CacheOnly, NetworkFirst, NetworkOnly, StaleWhileRevalidate } from "workbox-strategies";
 
-/** Carrel's two or three seconds, shorter, because nobody moves the browser's own clock. */
+/** Short, because nobody moves the browser's own clock. Carrel's cache waits for the time limit of the request. */
 const TIMEOUT_S = 0.5;
 
 let shiftMs = 0;
@@ -46,7 +46,5 @@ self.addEventListener("fetch", (event) => {
   const headers = new Headers(event.request.headers);
   headers.delete("x-told");
   const request = new Request(event.request, { headers });
-  // Writes are Workbox's network-only: a route is one method's.
-  const name = request.method === "GET" ? route.name : "network-only";
-  event.respondWith(strategy({ ...route, name }).handle({ event, request }));
+  event.respondWith(strategy(route).handle({ event, request }));
 });

@@ -1,7 +1,6 @@
-//! `Cache-Control` read as RFC 9111, 5.2 says: names without case, values as tokens or quoted strings (a comma inside quotes ends nothing),
-//! unknown directives passed over. The same reader serves requests and answers.
+//! The directives of `Cache-Control` (RFC 9111, 5.2): names without case, values as tokens or quoted strings.
 //!
-//! Not here: what a directive means for an answer (`freshness`) or an asker (`ask`).
+//! Not here: what a directive means (`freshness`).
 
 /// The greatest number of seconds that counts; what is longer is this (RFC 9111, 1.2.2).
 pub const MOST_S: u64 = 1 << 31;

@@ -1,9 +1,9 @@
-//! Answers of the server in `cache.db`, bounded by bytes: what was not used for longest goes first.
+//! Answers of the server in `cache.db`, bounded by bytes: the least recently used are removed first.
 //!
-//! Uses, those of the memory tier too, are noted and written with the next answer, so that reading does not write.
+//! Uses, also in memory, are noted and written with the next answer, so that reading does not write.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
@@ -14,34 +14,32 @@ use rusqlite::{Connection, params};
 use crate::{
     Error, Result,
     freshness::{Arrival, Policy},
-    head::Head,
+    stored_headers::StoredHeaders,
 };
 
-/// Whether so many bytes may be written to the disk of `cache.db`; they are counted as written then. Called for each answer, on the thread
-/// that writes: it must be cheap.
-pub type Floor = Box<dyn Fn(u64) -> bool + Send + Sync>;
+/// Whether so many bytes may be written to the disk of `cache.db`; they are counted as written then. Called for each
+/// answer, on the thread that writes: it must be cheap.
+pub type FreeSpaceCheck = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
-/// Answers in `cache.db` together; the quarter of it that one may have is the longest body there is.
-pub const DISK: u64 = 64 * 1024 * 1024;
+/// Bytes of all answers in `cache.db`. One answer may have a quarter, which is the longest body there is.
+pub const DISK_BUDGET: u64 = 64 * 1024 * 1024;
 /// A row costs about this much besides its texts.
 const ROW: u64 = 200;
-/// Uses that are noted until the next write.
-const MOST_NOTED: usize = 4_096;
-/// Answers to one path that differ by their request fields.
-pub const MOST_VARIANTS: u32 = 4;
+/// The most uses that are noted until the next write.
+const MAX_NOTED: usize = 4_096;
+/// The most answers to one path that differ by their `selecting`.
+pub const MAX_VARIANTS: u32 = 4;
 
-/// One kept answer.
+/// One stored answer.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The request fields that `Vary` named, as they were.
     pub selecting: String,
-    pub head: Head,
-    /// What `head` says.
+    pub headers: StoredHeaders,
+    /// What `headers` say.
     pub policy: Policy,
     pub initial_age_ms: u64,
     pub arrival: Arrival,
-    /// Not to be used without asking: something was written to its path.
-    pub invalid: bool,
     pub body: Bytes,
 }
 
@@ -52,11 +50,11 @@ impl Entry {
     }
 }
 
-/// All kept answers to one path, the newest first.
+/// All stored answers to one path, the newest first.
 #[derive(Debug, Default)]
 pub struct Page {
     pub all: Vec<Arc<Entry>>,
-    /// The turn in which its use was noted last.
+    /// The number of writes when its use was last noted.
     noted: AtomicU64,
 }
 
@@ -66,27 +64,27 @@ impl Page {
     }
 }
 
-/// The kept answers of one account.
+/// The stored answers of one account.
 pub struct Answers {
     db: Database<Error>,
+    budget: u64,
+    free_space: Option<Arc<FreeSpaceCheck>>,
     totals: Arc<Totals>,
 }
 
-/// What is counted of all answers, here and by transactions that were committed.
+/// Sums over all answers, changed when a transaction is committed.
 struct Totals {
     bytes: AtomicU64,
-    budget: AtomicU64,
     evicted: AtomicU64,
     next_use: AtomicI64,
-    /// The latest wall clock that any kept answer has seen.
+    /// The latest wall clock at which any stored answer arrived.
     latest_ms: AtomicI64,
-    /// Paths that were used since the last write, the latest last; and the number of that write.
+    /// Paths that were used since the last write, the latest last.
     used: Mutex<Vec<String>>,
-    turn: AtomicU64,
-    floor: OnceLock<Floor>,
+    writes: AtomicU64,
 }
 
-/// Answers that were thrown out.
+/// Answers that were removed for space.
 #[derive(Debug, Clone, Copy, Default)]
 struct Evicted {
     bytes: u64,
@@ -95,7 +93,7 @@ struct Evicted {
 
 impl Answers {
     /// Blocking.
-    pub fn open(db: Database<Error>) -> Result<Self> {
+    pub fn open(db: Database<Error>, budget: u64) -> Result<Self> {
         let (bytes, next_use, latest_ms) = db.with_connection(|conn| {
             Ok(conn.query_row(
                 "SELECT coalesce(sum(size), 0), coalesce(max(used), 0) + 1, coalesce(max(stored_ms), 0) FROM entry",
@@ -105,22 +103,20 @@ impl Answers {
         })?;
         let totals = Totals {
             bytes: bytes.unsigned_abs().into(),
-            budget: DISK.into(),
             evicted: 0.into(),
             next_use: AtomicI64::new(next_use),
             latest_ms: AtomicI64::new(latest_ms),
             used: Mutex::default(),
-            turn: AtomicU64::new(1),
-            floor: OnceLock::new(),
+            writes: AtomicU64::new(1),
         };
-        Ok(Self { db, totals: Arc::new(totals) })
+        Ok(Self { db, budget, free_space: None, totals: Arc::new(totals) })
     }
 
     pub fn bytes(&self) -> u64 {
         self.totals.bytes()
     }
     pub fn budget(&self) -> u64 {
-        self.totals.budget()
+        self.budget
     }
     pub fn evicted(&self) -> u64 {
         self.totals.evicted.load(Relaxed)
@@ -128,9 +124,8 @@ impl Answers {
     pub fn latest_ms(&self) -> i64 {
         self.totals.latest_ms.load(Relaxed)
     }
-    /// The first one stays.
-    pub fn set_floor(&self, floor: Floor) {
-        let _ = self.totals.floor.set(floor);
+    pub fn set_free_space_check(&mut self, check: Option<FreeSpaceCheck>) {
+        self.free_space = check.map(Arc::new);
     }
 
     /// All answers to a path, the newest first.
@@ -139,30 +134,30 @@ impl Answers {
         self.db.read(move |conn| stored(conn, &path)).await
     }
 
-    /// Somebody used `page`; once for each turn is enough.
+    /// Notes that `page` was used, once between two writes.
     pub fn note(&self, path: &str, page: &Page) {
-        let turn = self.totals.turn.load(Relaxed);
-        if page.noted.load(Relaxed) == turn {
+        let writes = self.totals.writes.load(Relaxed);
+        if page.noted.swap(writes, Relaxed) == writes {
             return;
         }
-        page.noted.store(turn, Relaxed);
         let mut used = self.totals.used();
-        if used.len() >= MOST_NOTED {
-            used.drain(..MOST_NOTED / 2);
+        if used.len() >= MAX_NOTED {
+            used.drain(..MAX_NOTED / 2);
         }
         used.push(path.to_owned());
     }
 
-    /// Keeps an answer and stays in the budget. On a full disk twice what is needed is thrown out, and it is tried once more. Where no more
-    /// than the floor is free, nothing is written and nothing has to go: `Error::NoSpace`; also for an answer that is too large to keep.
+    /// Stores an answer within the budget. On a full disk, twice the space that is needed is freed, and the write is
+    /// tried once more. Error: `NoSpace` if the check of free space forbids the write, for which nothing is removed, or
+    /// if the answer is too large.
     pub async fn put(&self, path: &str, entry: &Arc<Entry>) -> Result<()> {
         let size = entry.size(path);
-        if size > self.budget() / 4 + ROW * 10 {
+        if size > self.budget / 4 + ROW * 10 {
             self.remove(path).await?;
             return Err(Error::NoSpace { missing: size });
         }
-        let totals = self.totals.clone();
-        let is_low = move || totals.floor.get().is_some_and(|may| !may(size));
+        let check = self.free_space.clone();
+        let is_low = move || check.as_ref().is_some_and(|may| !may(size));
         match self.write(path, entry, size, is_low).await {
             Err(e) if e.is_full() => {
                 self.evict(2 * size).await?;
@@ -172,7 +167,8 @@ impl Answers {
         }
     }
 
-    /// `is_low`: there is no space above the floor. Asked once, on the thread that writes, because it may ask the disk.
+    /// `is_low`: whether the disk has too little free space. Called once, on the thread that writes, because it may ask
+    /// the disk.
     async fn write(
         &self,
         path: &str,
@@ -180,9 +176,10 @@ impl Answers {
         size: u64,
         is_low: impl Fn() -> bool + Send + 'static,
     ) -> Result<()> {
-        self.totals.turn.fetch_add(1, Relaxed);
+        self.totals.writes.fetch_add(1, Relaxed);
         let used = std::mem::take(&mut *self.totals.used());
         let (path, entry, totals) = (path.to_owned(), entry.clone(), self.totals.clone());
+        let budget = self.budget;
         let mut low = None;
         let written = self.db.write("store an answer", move |tx| {
             if *low.get_or_insert_with(&is_low) {
@@ -196,10 +193,10 @@ impl Answers {
             insert(tx, &path, &entry, size, totals.next_use())?;
             let after = weight(tx, &path)?;
             let bytes = (totals.bytes() + after).saturating_sub(before);
-            let evicted = match bytes.saturating_sub(totals.budget()) {
+            let evicted = match bytes.saturating_sub(budget) {
                 0 => Evicted::default(),
-                // A little more than needed, so that not every answer from now on has to push one out.
-                over => evict(tx, over + totals.budget() / 10)?,
+                // A tenth more than needed, so that not every following answer has to remove one.
+                over => evict(tx, over + budget / 10)?,
             };
             let (totals, latest_ms) = (totals.clone(), entry.arrival.wall_ms);
             tx.after_commit(move || {
@@ -213,7 +210,7 @@ impl Answers {
         written.await
     }
 
-    /// Throws out at least `bytes`.
+    /// Removes answers of at least `bytes`.
     async fn evict(&self, bytes: u64) -> Result<()> {
         let totals = self.totals.clone();
         let evicted = self.db.write("evict answers", move |tx| {
@@ -222,15 +219,6 @@ impl Answers {
             Ok(())
         });
         evicted.await
-    }
-
-    /// Another budget, in bytes; what is over it goes now.
-    pub async fn set_budget(&self, bytes: u64) -> Result<()> {
-        self.totals.budget.store(bytes, Relaxed);
-        match self.bytes().saturating_sub(bytes) {
-            0 => Ok(()),
-            over => self.evict(over).await,
-        }
     }
 
     pub async fn remove(&self, path: &str) -> Result<()> {
@@ -243,33 +231,11 @@ impl Answers {
         });
         removed.await
     }
-    /// Not to be used again without asking (RFC 9111, 4.4).
-    pub async fn invalidate(&self, path: &str) -> Result<()> {
-        let path = path.to_owned();
-        let marked = self.db.write("invalidate an answer", move |tx| {
-            tx.prepare_cached("UPDATE entry SET invalid = 1 WHERE path = ?1")?.execute([&path])?;
-            Ok(())
-        });
-        marked.await
-    }
-    pub async fn clear(&self) -> Result<()> {
-        let totals = self.totals.clone();
-        let cleared = self.db.write("clear the cache", move |tx| {
-            tx.execute("DELETE FROM entry", [])?;
-            let totals = totals.clone();
-            tx.after_commit(move || totals.bytes.store(0, Relaxed));
-            Ok(())
-        });
-        cleared.await
-    }
 }
 
 impl Totals {
     fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
-    }
-    fn budget(&self) -> u64 {
-        self.budget.load(Relaxed)
     }
     fn next_use(&self) -> i64 {
         self.next_use.fetch_add(1, Relaxed)
@@ -288,7 +254,7 @@ impl Totals {
 
 fn stored(conn: &Connection, path: &str) -> Result<Vec<Arc<Entry>>> {
     let mut stmt = conn.prepare_cached(
-        "SELECT selecting, head, initial_age_ms, stored_ms, stored_mono_ms, run, invalid, body
+        "SELECT selecting, head, initial_age_ms, stored_ms, stored_mono_ms, run, body
          FROM entry WHERE path = ?1 ORDER BY rowid DESC",
     )?;
     let rows = stmt.query_map([path], |r| {
@@ -297,37 +263,35 @@ fn stored(conn: &Connection, path: &str) -> Result<Vec<Arc<Entry>>> {
             mono_ms: r.get("stored_mono_ms")?,
             run: r.get::<_, Vec<u8>>("run")?.try_into().unwrap_or_default(),
         };
-        let head = Head::from_text(&r.get::<_, String>("head")?);
+        let headers = StoredHeaders::from_text(&r.get::<_, String>("head")?);
         Ok(Arc::new(Entry {
             selecting: r.get("selecting")?,
-            policy: Policy::of(&head, arrival.wall_ms),
-            head,
+            policy: Policy::of(&headers, arrival.wall_ms),
+            headers,
             initial_age_ms: r.get::<_, i64>("initial_age_ms")?.unsigned_abs(),
             arrival,
-            invalid: r.get("invalid")?,
             body: r.get::<_, Vec<u8>>("body")?.into(),
         }))
     })?;
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
 }
 
-/// Puts an answer in, in place of one to the same request fields; the oldest goes if there are too many variants.
+/// Inserts or replaces an answer; the oldest variant is removed if there are too many.
 fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) -> Result<()> {
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     conn.prepare_cached(
         "INSERT OR REPLACE INTO entry
-         (path, selecting, head, initial_age_ms, stored_ms, stored_mono_ms, run, invalid, size, used, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         (path, selecting, head, initial_age_ms, stored_ms, stored_mono_ms, run, size, used, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         path,
         entry.selecting,
-        entry.head.to_text(),
+        entry.headers.to_text(),
         whole(entry.initial_age_ms),
         entry.arrival.wall_ms,
         entry.arrival.mono_ms,
         entry.arrival.run,
-        entry.invalid,
         whole(size),
         used,
         &entry.body[..],
@@ -336,11 +300,11 @@ fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) ->
         "DELETE FROM entry WHERE path = ?1 AND rowid NOT IN
          (SELECT rowid FROM entry WHERE path = ?1 ORDER BY rowid DESC LIMIT ?2)",
     )?
-    .execute(params![path, MOST_VARIANTS])?;
+    .execute(params![path, MAX_VARIANTS])?;
     Ok(())
 }
 
-/// Throws out at least `bytes`, what was used least recently first.
+/// Removes answers of at least `bytes`, the least recently used first.
 fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
     let mut gone = Vec::new();
     let mut freed = 0;

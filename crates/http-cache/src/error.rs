@@ -14,7 +14,7 @@ pub enum Error {
     /// The server does not have it.
     #[error("not found: {0}")]
     NotFound(String),
-    /// Nothing is stored for this path, and the network was not to be used or is not there.
+    /// Nothing is stored for this path that may be used without the network.
     #[error("not stored: {0}")]
     NotStored(String),
     /// The answer is complete, but its validator rejects it.

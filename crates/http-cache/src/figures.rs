@@ -1,8 +1,8 @@
-//! How often answers came from where, by route and tier, since the start: for diagnostics. Numbers only, no paths.
+//! Counters of answers by route and tier since the start, for diagnostics: numbers only, no paths.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Origin, ROUTES, Route};
+use crate::{Origin, Route};
 
 /// What is counted. An answer counts in one of the first four; the others say more about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +11,11 @@ pub enum Count {
     Disk,
     Network,
     Revalidated,
-    /// Used although stale, or in the place of the server's word.
+    /// Used although stale, or in place of the server's answer.
     Stale,
-    /// Shared another asker's request.
+    /// Shared the request of another caller.
     Coalesced,
-    /// Not asked for, because it failed or was missing a moment ago.
+    /// Not requested, because a failure is remembered.
     Negative,
     /// No answer at all.
     Failed,
@@ -73,13 +73,13 @@ impl std::ops::Add for Tally {
 pub struct Figures {
     /// One for each row of the route table, in its order, and one for everything else.
     pub routes: Vec<(Route, Tally)>,
-    /// Bytes of answers kept in memory, and the most that there may be.
+    /// Bytes of answers in memory, and the limit.
     pub memory_bytes: u64,
     pub memory_budget: u64,
-    /// Bytes of answers kept in `cache.db`, and the most that there may be.
+    /// Bytes of answers in `cache.db`, and the limit.
     pub disk_bytes: u64,
     pub disk_budget: u64,
-    /// How many answers were pushed out of `cache.db` to stay in its budget.
+    /// Answers that were removed from `cache.db` to stay within the limit.
     pub evicted: u64,
 }
 
@@ -90,15 +90,20 @@ impl Figures {
 }
 
 /// The counters of all routes.
-pub(super) struct Counters(Vec<[AtomicU64; COUNTS]>);
+pub(super) struct Counters {
+    routes: &'static [Route],
+    /// One for each row, and one for everything else.
+    counts: Vec<[AtomicU64; COUNTS]>,
+}
 
 impl Counters {
-    pub fn new() -> Self {
-        Self((0..=ROUTES.len()).map(|_| Default::default()).collect())
+    pub fn new(routes: &'static [Route]) -> Self {
+        Self { routes, counts: (0..=routes.len()).map(|_| Default::default()).collect() }
     }
     pub fn add(&self, route: &Route, what: Count) {
-        let row = ROUTES.iter().position(|r| r.pattern == route.pattern).unwrap_or(ROUTES.len());
-        self.0[row][what as usize].fetch_add(1, Ordering::Relaxed);
+        let row = self.routes.iter().position(|r| r.pattern == route.pattern);
+        self.counts[row.unwrap_or(self.routes.len())][what as usize]
+            .fetch_add(1, Ordering::Relaxed);
     }
     pub fn answer(&self, route: &Route, origin: Origin) {
         self.add(
@@ -112,7 +117,7 @@ impl Counters {
         );
     }
     pub fn by_route(&self) -> Vec<(Route, Tally)> {
-        let routes = ROUTES.iter().copied().chain([Route::OTHER]);
-        routes.zip(self.0.iter().map(Tally::of)).collect()
+        let routes = self.routes.iter().copied().chain([Route::OTHER]);
+        routes.zip(self.counts.iter().map(Tally::of)).collect()
     }
 }

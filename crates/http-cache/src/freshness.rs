@@ -1,12 +1,12 @@
-//! How long an answer is fresh, how old it is, and whether it may be used all the same: RFC 9111, sections 4.2 and 5.2.2, and RFC 5861, for
-//! a private cache. Pure: header fields and moments in, decisions out.
+//! How long an answer is fresh, how old it is, and whether it may be used when it is stale: RFC 9111, sections 4.2 and
+//! 5.2.2, and RFC 5861, for a private cache. Pure functions of header fields and times.
 //!
 //! Decisions where the RFC leaves a choice:
-//! - `Date` is not compared with this device's clock, which is often wrong by hours on school laptops: an answer would be born stale. The age
-//!   at arrival is `Age` and the time that the request took (4.2.3 allows `corrected_age_value` alone). `Expires` is measured against the
-//!   server's own `Date`.
-//! - The heuristic lifetime (4.2.2) is the route's, never a part of `Last-Modified`: it is the same on each device and it is documented.
-//! - `s-maxage`, `public` and `proxy-revalidate` speak to shared caches and are passed over.
+//! - `Date` is not compared with this device's clock, which is often wrong by hours on school laptops: an answer would be
+//!   stale on arrival. The age at arrival is `Age` and the time that the request took (4.2.3 allows `corrected_age_value`
+//!   alone). `Expires` is measured against the server's own `Date`.
+//! - The heuristic lifetime (4.2.2) is the route's, never a part of `Last-Modified`: it is the same on each device.
+//! - `s-maxage`, `public` and `proxy-revalidate` are about shared caches and are ignored.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use http::header;
 
 use crate::{
     directives::{directives, seconds},
-    head::Head,
+    stored_headers::StoredHeaders,
 };
 
-/// What an answer's fields say about keeping and using it.
+/// What the fields of an answer say about storing and using it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `no-store`, or `Vary: *`.
@@ -39,14 +39,14 @@ pub struct Policy {
 
 impl Policy {
     /// `arrived_ms`: the wall clock at arrival, for `Expires` without `Date` (RFC 9110, 6.6.1).
-    pub fn of(head: &Head, arrived_ms: i64) -> Self {
+    pub fn of(headers: &StoredHeaders, arrived_ms: i64) -> Self {
         let mut policy = Self::default();
         let (mut understood, mut max_age) = (false, None);
-        for (name, value) in directives(head.get(header::CACHE_CONTROL)) {
+        for (name, value) in directives(headers.get(header::CACHE_CONTROL)) {
             let given = || seconds(value.as_deref());
             match name.as_str() {
                 "no-store" => policy.no_store = true,
-                // With names of fields it is about those fields alone (`Head::of`).
+                // With names of fields it is about those fields alone (`StoredHeaders::of`).
                 "no-cache" if value.is_none() => policy.no_cache = true,
                 "must-revalidate" => policy.must_revalidate = true,
                 // 200 is the only status that is kept, and it is understood (5.2.2.3).
@@ -59,9 +59,9 @@ impl Policy {
             }
         }
         policy.no_store &= !understood;
-        policy.no_store |= head.get(header::VARY).split(',').any(|p| p.trim() == "*");
-        policy.lifetime_s = max_age.or_else(|| expires_s(head, arrived_ms));
-        policy.age_s = seconds(Some(head.get(header::AGE))).unwrap_or(0);
+        policy.no_store |= headers.get(header::VARY).split(',').any(|p| p.trim() == "*");
+        policy.lifetime_s = max_age.or_else(|| expires_s(headers, arrived_ms));
+        policy.age_s = seconds(Some(headers.get(header::AGE))).unwrap_or(0);
         policy
     }
 
@@ -69,11 +69,11 @@ impl Policy {
     pub fn lifetime(&self, heuristic: Duration) -> Duration {
         self.lifetime_s.map_or(heuristic, Duration::from_secs)
     }
-    /// May be used without asking (4.2). `None`: nobody knows how old it is.
+    /// Whether it may be used without a request (4.2). `age` is `None` if it is unknown.
     pub fn is_fresh(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         age.is_some_and(|age| age < self.lifetime(heuristic))
     }
-    /// May be used now if it is asked for again at once (RFC 5861, 3), under a route that allows `window`.
+    /// Whether it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
     pub fn while_revalidating(
         &self,
         age: Option<Duration>,
@@ -84,8 +84,8 @@ impl Policy {
         let end = self.lifetime(heuristic).saturating_add(window);
         self.allows_stale(self.is_fresh(age, heuristic)) && age.is_some_and(|age| age < end)
     }
-    /// May be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows `window`. An age that nobody
-    /// knows is no reason to show nothing, unless the server set the limit.
+    /// Whether it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows
+    /// `window`. An answer of unknown age may, unless the server set the limit.
     pub fn on_error(&self, age: Option<Duration>, heuristic: Duration, window: Duration) -> bool {
         let end = |window| self.lifetime(heuristic).saturating_add(window);
         let in_time = match (age, self.if_error_s) {
@@ -95,7 +95,7 @@ impl Policy {
         };
         self.allows_stale(self.is_fresh(age, heuristic)) && in_time
     }
-    /// May be used whatever its age, as far as the server is concerned.
+    /// Whether the server allows its use at any age.
     pub fn at_any_age(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         self.allows_stale(self.is_fresh(age, heuristic))
     }
@@ -105,17 +105,17 @@ impl Policy {
 }
 
 /// `Expires` minus `Date`; what cannot be read is in the past (5.3).
-fn expires_s(head: &Head, arrived_ms: i64) -> Option<u64> {
-    let expires = head.get(header::EXPIRES);
+fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
+    let expires = headers.get(header::EXPIRES);
     if expires.is_empty() {
         return None;
     }
-    let from = date_ms(head.get(header::DATE)).unwrap_or(arrived_ms);
+    let from = date_ms(headers.get(header::DATE)).unwrap_or(arrived_ms);
     let left_ms = date_ms(expires).map_or(0, |at| at - from);
     Some(u64::try_from(left_ms / 1000).unwrap_or(0))
 }
 
-/// A moment by both clocks.
+/// A time by both clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arrival {
     pub wall_ms: i64,
@@ -124,11 +124,12 @@ pub struct Arrival {
     pub run: [u8; 16],
 }
 
-/// How old an answer is now, `initial_ms` old when it arrived. `None`: the wall clock ran backwards since an earlier run, nobody knows.
+/// The age of an answer that was `initial_ms` old when it arrived. `None`: unknown, because the wall clock was set back
+/// since an earlier run.
 ///
-/// Within a run the monotonic clock is the least it can be; it stands while the machine sleeps, so a wall clock that went further counts. A
-/// wall clock that was set forward makes an answer look older than it is, which costs a request; younger it never looks.
-/// `latest_ms` is the latest wall clock that any kept answer has seen.
+/// Within a run the greater difference of the two clocks counts: the monotonic clock stands while the machine sleeps. A
+/// wall clock that was set forward makes an answer look older than it is, which costs a request, and never younger.
+/// `latest_ms` is the latest wall clock at which any stored answer arrived.
 pub fn age(initial_ms: u64, arrival: Arrival, now: Arrival, latest_ms: i64) -> Option<Duration> {
     let wall = now.wall_ms - arrival.wall_ms;
     let resident_ms = if arrival.run == now.run {
@@ -155,7 +156,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        Policy::of(&Head::of(&headers), NOON)
+        Policy::of(&StoredHeaders::of(&headers), NOON)
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
         // Same run: set back, the monotonic clock counts; asleep or set forward, the wall clock does.
         assert_eq!(age(1_000, at(0, 0, 1), at(-9_000_000, 5_000, 1), 0), secs(6));
         assert_eq!(age(0, at(0, 0, 1), at(9_000_000, 5_000, 1), 0), secs(9_000));
-        // Another run: the wall clock, and nobody knows if it ran backwards.
+        // Another run: the wall clock, and unknown if it was set back.
         assert_eq!(age(0, at(1_000, 99_000, 1), at(4_000, 0, 2), 1_000), secs(3));
         assert_eq!(age(0, at(4_000, 0, 1), at(1_000, 0, 2), 4_000), None);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Least-recently-used, bounded by bytes and not by count.
+//! A least-recently-used map that is bounded by bytes.
 
 use std::{
     borrow::Borrow,
@@ -8,7 +8,7 @@ use std::{
 
 use lru::LruCache;
 
-/// A map that forgets the least recently used until the rest fits.
+/// A map that removes the least recently used until the rest fits.
 pub struct ByteLru<K: Hash + Eq, V> {
     inner: Mutex<LruState<K, V>>,
     budget: usize,
@@ -20,7 +20,7 @@ struct LruState<K: Hash + Eq, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
-    /// `budget` in bytes, as counted by those who put.
+    /// `budget` in bytes, as counted by the callers of `put`.
     pub fn new(budget: usize) -> Self {
         Self { inner: Mutex::new(LruState { map: LruCache::unbounded(), bytes: 0 }), budget }
     }
@@ -33,18 +33,19 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     {
         self.lock().map.get(key).map(|(v, _)| v.clone())
     }
-    /// Is here; does not count as a use.
+    /// Whether there is a value. Does not count as a use.
     pub fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
         self.lock().map.contains(key)
     }
-    /// Bytes that there may be.
+    /// The most bytes.
     pub fn budget(&self) -> usize {
         self.budget
     }
-    /// Keeps `value`, which weighs `bytes`. What is heavier than a quarter of the budget is not kept: it would drive out everything else.
+    /// Stores `value`, which counts as `bytes`. A value over a quarter of the budget is not stored: it would replace
+    /// everything else.
     pub fn put(&self, key: K, value: V, bytes: usize) {
         let mut inner = self.lock();
         if bytes > self.budget / 4 {
@@ -73,12 +74,7 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
             inner.bytes -= gone;
         }
     }
-    pub fn clear(&self) {
-        let mut inner = self.lock();
-        inner.map.clear();
-        inner.bytes = 0;
-    }
-    /// Bytes kept now.
+    /// Bytes of all values.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
     }
@@ -89,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holds_the_budget_and_forgets_the_oldest() {
+    fn the_budget_holds_and_the_least_recently_used_is_removed() {
         let lru = ByteLru::new(100);
         for n in 0..10 {
             lru.put(n, n, 20);
@@ -102,7 +98,7 @@ mod tests {
         assert_eq!(lru.bytes(), 85, "the same key again replaces its weight");
         lru.put(42, 42, 26);
         assert_eq!(lru.get(&42), None, "heavier than a quarter");
-        lru.clear();
-        assert_eq!(lru.bytes(), 0);
+        lru.remove(&0);
+        assert_eq!(lru.bytes(), 80);
     }
 }

@@ -1,7 +1,7 @@
-//! The network's half of the cache: one request, and what its answer is worth. Only a complete 200 that is what a Carrel server sends is
-//! kept; a 304 brings what is here up to date; everything else leaves what is here as it is, but for 404 and 410, which are believed.
+//! One request over the network and the checks of its answer. Only a complete 200 that is what a Carrel server sends is
+//! stored; a 304 updates the stored answer; 404 and 410 remove it; everything else leaves it as it is.
 //!
-//! Not here: who asks and what is used meanwhile (`strategies`).
+//! Not here: when a request is sent and what is used if it fails (`cache`).
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use carrel_system::{Panicked, blocking};
 use http::{HeaderMap, header};
 
 use crate::{
-    Ask, Judge, Origin, Rejection, Strategy,
+    Origin, Rejection, ResponseValidator,
+    cache::{CacheInner, CacheRequest},
     directives::seconds,
     entries::Entry,
+    failures::KnownFailure,
     freshness::{Arrival, Policy},
-    head::{Head, Match},
-    negative::Known,
-    strategies::CacheInner,
+    stored_headers::{Match, StoredHeaders},
 };
 
-/// No honest JSON answer is longer.
+/// The longest JSON answer that is read.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// The longest body that is parsed on the thread of the task.
 const MAX_INLINE_BODY: usize = 16 * 1024;
@@ -34,13 +34,13 @@ const PORTAL: &str = "is this network's sign-in page in between?";
 #[derive(Debug, Clone)]
 pub(super) struct Fetched {
     pub outcome: Outcome,
-    /// Known without asking (`negative`).
-    pub negative: bool,
+    /// No request was sent, because the failure is known (`failures`).
+    pub is_known: bool,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
-    /// The server's word.
+    /// The server's answer.
     Body {
         entry: Arc<Entry>,
         origin: Origin,
@@ -58,14 +58,14 @@ pub(super) enum Outcome {
         status: u16,
         problem: String,
     },
-    /// Right in form, but not to be believed.
+    /// Right in form, but with a wrong signature or hash.
     Corrupt(String),
     Failed(Failure),
 }
 
 impl Outcome {
-    /// The server's own no, whatever is here: it is not covered up with an old answer.
-    pub fn is_believed(&self) -> bool {
+    /// Whether the server itself refuses: no stored answer is used instead.
+    pub fn is_final(&self) -> bool {
         // 407 is a proxy's, 408, 425 and 429 are "not now".
         matches!(self, Self::Status { status: 400..=499, .. })
             && !matches!(self, Self::Status { status: 407 | 408 | 421 | 425 | 429, .. })
@@ -82,47 +82,45 @@ impl Outcome {
 }
 
 impl CacheInner {
-    pub(super) async fn request(self: &Arc<Self>, ask: &Ask) -> Fetched {
-        let wishes = ask.wishes();
+    pub(super) async fn request(self: &Arc<Self>, request: &CacheRequest) -> Fetched {
         let now = self.clock.monotonic_ms();
-        if !wishes.no_cache
-            && let Some(known) = self.negative.known(&ask.path, now)
-        {
-            return Fetched { outcome: as_before(known), negative: true };
+        if let Some(known) = self.failures.known(&request.path, now) {
+            return Fetched { outcome: as_before(known), is_known: true };
         }
-        let keeps = ask.route.strategy != Strategy::NetworkOnly && !wishes.no_store;
-        let kept = if keeps { self.look(ask).await.ok().and_then(|look| look.kept) } else { None };
-        let kept = kept.map(|k| k.entry);
-        let outcome = match self.exchange(ask, kept.as_deref(), keeps).await {
+        let stored = match request.is_storable() {
+            true => self.lookup(&request.path).await.ok().and_then(|lookup| lookup.stored),
+            false => None,
+        };
+        let stored = stored.map(|s| s.entry);
+        let outcome = match self.exchange(request, stored.as_deref()).await {
             Some(outcome) => outcome,
-            // "Not modified", but not what is here: asked again without a condition.
-            None => match self.exchange(ask, None, keeps).await {
+            // The 304 is about another answer than the stored one: sent again without a condition.
+            None => match self.exchange(request, None).await {
                 Some(outcome) => outcome,
                 None => Outcome::bad(304, "304 to a request without a condition"),
             },
         };
-        Fetched { outcome, negative: false }
+        Fetched { outcome, is_known: false }
     }
 
-    /// One request over the network. `None`: a 304 that speaks of nothing that is here.
+    /// Sends one request over the network. `None`: a 304 that is not about the stored answer.
     async fn exchange(
         self: &Arc<Self>,
-        ask: &Ask,
-        kept: Option<&Entry>,
-        keeps: bool,
+        request: &CacheRequest,
+        stored: Option<&Entry>,
     ) -> Option<Outcome> {
         let sent_ms = self.clock.monotonic_ms();
-        let reply = match self.http.send(self.conditional(ask, kept)).await {
+        let reply = match self.http.send(self.conditional(&request.path, stored)).await {
             Ok(reply) => reply,
             Err(failure) => return Some(self.unreachable(failure)),
         };
-        self.negative.reached();
+        self.failures.reached();
         let arrival = self.now();
         // The time that the request took counts as age (RFC 9111, 4.2.3).
         let delay_ms = u64::try_from(arrival.mono_ms - sent_ms).unwrap_or(0);
         if reply.status == 304 {
-            let entry = kept.filter(|e| e.head.matches(&reply.headers) == Match::Same)?;
-            return Some(self.revalidated(ask, entry, &reply.headers, arrival, delay_ms).await);
+            let entry = stored.filter(|e| e.headers.matches(&reply.headers) == Match::Same)?;
+            return Some(self.revalidated(request, entry, &reply.headers, arrival, delay_ms).await);
         }
         let (status, headers) = (reply.status, reply.headers.clone());
         let body = match complete(reply).await {
@@ -134,37 +132,31 @@ impl CacheInner {
         };
         if status != 200 {
             let reply = classify(status, &headers, &body, Some(arrival.wall_ms));
-            return Some(self.refused(ask, &headers, reply).await);
+            return Some(self.refused(&request.path, &headers, reply).await);
         }
-        if let Err(no) = self.judged(&ask.path, &headers, &body).await {
-            return Some(no);
+        if let Err(rejected) = self.validated(&request.path, &headers, &body).await {
+            return Some(rejected);
         }
-        let head = Head::of(&headers);
-        let policy = Policy::of(&head, arrival.wall_ms);
-        let changed = kept.is_none_or(|old| old.body != body);
+        let headers = StoredHeaders::of(&headers);
+        let policy = Policy::of(&headers, arrival.wall_ms);
+        let changed = stored.is_none_or(|old| old.body != body);
         let entry = Entry {
-            selecting: self.selecting(&head, ask),
+            selecting: self.account.selecting(headers.get(header::VARY)),
             policy,
             initial_age_ms: initial_age_ms(&policy, delay_ms),
-            head,
+            headers,
             arrival,
-            invalid: false,
             body,
         };
-        Some(self.take_in(ask, entry, Origin::Network, keeps, changed).await)
+        Some(self.take_in(request, entry, Origin::Network, changed).await)
     }
 
-    fn conditional(&self, ask: &Ask, kept: Option<&Entry>) -> Request {
-        let mut request = Request::get(format!("{}{}", self.base_url, ask.path))
+    fn conditional(&self, path: &str, stored: Option<&Entry>) -> Request {
+        let mut request = Request::get(format!("{}{path}", self.base_url))
             .header(header::ACCEPT, "application/json");
-        let language = self.asker().language.clone();
-        if !language.is_empty() {
-            request = request.header(header::ACCEPT_LANGUAGE, &language);
-        }
-        request.headers.extend(ask.headers.clone());
-        if let Some(entry) = kept {
+        if let Some(entry) = stored {
             let (tag, modified) =
-                (entry.head.get(header::ETAG), entry.head.get(header::LAST_MODIFIED));
+                (entry.headers.get(header::ETAG), entry.headers.get(header::LAST_MODIFIED));
             if !tag.is_empty() {
                 request = request.header(header::IF_NONE_MATCH, tag);
             } else if !modified.is_empty() {
@@ -176,58 +168,59 @@ impl CacheInner {
 
     fn unreachable(&self, failure: Failure) -> Outcome {
         if matches!(failure.kind, FailureKind::Connect | FailureKind::Timeout) {
-            self.negative.unreachable(self.clock.monotonic_ms());
+            self.failures.unreachable(self.clock.monotonic_ms());
         }
         Outcome::Failed(failure)
     }
 
-    fn selecting(&self, head: &Head, ask: &Ask) -> String {
-        self.asker().selecting(head.get(header::VARY), &ask.headers)
-    }
-
     async fn revalidated(
         self: &Arc<Self>,
-        ask: &Ask,
+        request: &CacheRequest,
         old: &Entry,
         headers: &HeaderMap,
         arrival: Arrival,
         delay_ms: u64,
     ) -> Outcome {
-        let head = old.head.freshened(headers);
-        let policy = Policy::of(&head, arrival.wall_ms);
+        let headers = old.headers.freshened(headers);
+        let policy = Policy::of(&headers, arrival.wall_ms);
         let entry = Entry {
-            selecting: self.selecting(&head, ask),
+            selecting: self.account.selecting(headers.get(header::VARY)),
             policy,
             initial_age_ms: initial_age_ms(&policy, delay_ms),
-            head,
+            headers,
             arrival,
-            invalid: false,
             body: old.body.clone(),
         };
-        self.take_in(ask, entry, Origin::Revalidated, true, false).await
+        self.take_in(request, entry, Origin::Revalidated, false).await
     }
 
     async fn take_in(
         self: &Arc<Self>,
-        ask: &Ask,
+        request: &CacheRequest,
         entry: Entry,
         origin: Origin,
-        keeps: bool,
         changed: bool,
     ) -> Outcome {
         let entry = Arc::new(entry);
-        self.negative.forget(&ask.path);
-        let storable = keeps && !entry.policy.no_store;
-        let stored = storable && self.keep(&ask.path, &entry).await;
-        if keeps && !storable {
-            self.forget(&ask.path).await;
-        }
+        self.failures.forget(&request.path);
+        let stored = match request.is_storable() {
+            true if entry.policy.no_store => {
+                self.remove(&request.path).await;
+                false
+            }
+            true => self.store(&request.path, &entry).await,
+            false => false,
+        };
         Outcome::Body { entry, origin, stored, changed }
     }
 
-    /// What is called a page, is no JSON, or is not what belongs to the path is no answer.
-    /// What is called a page, is no JSON, or is not what belongs to the path is no answer.
-    async fn judged(&self, path: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Outcome> {
+    /// Rejects what is not called JSON, cannot be read as JSON, or is not what belongs to the path.
+    async fn validated(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<(), Outcome> {
         let is_json = headers
             .get(header::CONTENT_TYPE)
             .and_then(|t| t.to_str().ok())
@@ -235,19 +228,19 @@ impl CacheInner {
         if !is_json {
             return Err(not_json());
         }
-        let judge = self.judge.get().cloned();
-        if judge.is_none() && body.len() <= MAX_INLINE_BODY {
-            return judged(None, path, body);
+        let validator = self.validator.clone();
+        if validator.is_none() && body.len() <= MAX_INLINE_BODY {
+            return validated(None, path, body);
         }
-        // A signature, a hash or a long body takes its time.
+        // A signature, a hash or a long body is checked on a thread for blocking calls.
         let (path, body) = (path.to_owned(), body.clone());
-        blocking(move || Ok::<_, Panicked>(judged(judge.as_deref(), &path, &body)))
+        blocking(move || Ok::<_, Panicked>(validated(validator.as_deref(), &path, &body)))
             .await
             .unwrap_or_else(|e| Err(Outcome::bad(200, e.to_string())))
     }
 
-    async fn refused(&self, ask: &Ask, headers: &HeaderMap, reply: ClassifiedReply) -> Outcome {
-        let (path, status) = (&ask.path, reply.status);
+    async fn refused(&self, path: &str, headers: &HeaderMap, reply: ClassifiedReply) -> Outcome {
+        let status = reply.status;
         match reply.class {
             ReplyClass::Portal if reply.is_page => {
                 return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
@@ -255,38 +248,47 @@ impl CacheInner {
             ReplyClass::Portal => {
                 return Outcome::bad(status, format!("status {status}: {PORTAL}"));
             }
-            // Also "not now" is said by whatever sends pages.
+            // Sign-in pages come with any status, also with 429.
             _ if reply.is_page && status < 500 => {
                 return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
             }
-            // A part that nobody asked for, or an empty reply: not what belongs to the path.
+            // A part that was not requested, or an empty reply.
             ReplyClass::Ok | ReplyClass::Partial | ReplyClass::NotModified => {
-                return Outcome::bad(status, format!("status {status} in the place of an answer"));
+                return Outcome::bad(status, format!("status {status} in place of an answer"));
             }
             _ => {}
         }
         let now = self.clock.monotonic_ms();
         let (code, wait) = (reply.code(), reply.retry_after_ms);
         if matches!(status, 404 | 410) {
-            let policy = Policy::of(&Head::of(headers), self.clock.now_ms());
-            let said = policy
+            let policy = Policy::of(&StoredHeaders::of(headers), self.clock.now_ms());
+            let max_age_ms = policy
                 .lifetime_s
                 .map(|s| i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000));
-            self.negative.missing(path, status, now, if policy.no_store { Some(0) } else { said });
-            self.forget(path).await;
+            self.failures.missing(
+                path,
+                status,
+                now,
+                if policy.no_store { Some(0) } else { max_age_ms },
+            );
+            self.remove(path).await;
         } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_page) {
-            self.negative.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
+            self.failures.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
         }
         let detail = reply.problem.map(|p| p.detail).unwrap_or_default();
         Outcome::Status { status, code, detail, retry_after_ms: wait }
     }
 }
 
-fn judged(judge: Option<&Judge>, path: &str, body: &[u8]) -> Result<(), Outcome> {
+fn validated(
+    validator: Option<&ResponseValidator>,
+    path: &str,
+    body: &[u8],
+) -> Result<(), Outcome> {
     if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
         return Err(not_json());
     }
-    match judge.map_or(Ok(()), |judge| judge(path, body)) {
+    match validator.map_or(Ok(()), |validate| validate(path, body)) {
         Ok(()) => Ok(()),
         Err(Rejection::Corrupt(problem)) => Err(Outcome::Corrupt(problem)),
         Err(Rejection::BadReply(problem)) => Err(Outcome::bad(200, problem)),
@@ -297,13 +299,13 @@ fn not_json() -> Outcome {
     Outcome::bad(200, format!("the answer is not JSON: {PORTAL}"))
 }
 
-/// The whole body, if it is whole: as long as the head says (RFC 9110, 8.6; RFC 9111, 3.3).
+/// Reads the body. Error: it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
 async fn complete(reply: Reply) -> Result<Bytes, Failure> {
-    let said = reply.header(header::CONTENT_LENGTH).map(|l| seconds(Some(l)));
+    let length = reply.header(header::CONTENT_LENGTH).map(|l| seconds(Some(l)));
     let body = reply.bytes(BODY_LIMIT).await?;
-    match said {
-        Some(said) if said != Some(body.len() as u64) => {
-            let message = format!("the answer has {} bytes, its head said otherwise", body.len());
+    match length {
+        Some(length) if length != Some(body.len() as u64) => {
+            let message = format!("{} bytes came, which is not the Content-Length", body.len());
             Err(Failure::new(FailureKind::Broken, message))
         }
         _ => Ok(body),
@@ -314,7 +316,7 @@ fn initial_age_ms(policy: &Policy, delay_ms: u64) -> u64 {
     policy.age_s.saturating_mul(1000).saturating_add(delay_ms)
 }
 
-fn as_before(known: Known) -> Outcome {
+fn as_before(known: KnownFailure) -> Outcome {
     let status = |status, code, detail: &str, retry_after_ms| Outcome::Status {
         status,
         code,
@@ -322,14 +324,14 @@ fn as_before(known: Known) -> Outcome {
         retry_after_ms,
     };
     match known {
-        Known::Unreachable => Outcome::Failed(Failure::new(
+        KnownFailure::Unreachable => Outcome::Failed(Failure::new(
             FailureKind::Connect,
             "the server could not be reached a moment ago",
         )),
-        Known::Missing { status: s } => {
+        KnownFailure::Missing { status: s } => {
             status(s, ErrorCode::NotFound, "was not there a moment ago", None)
         }
-        Known::Held { status: s, code, left_ms } => {
+        KnownFailure::Held { status: s, code, left_ms } => {
             status(s, code, "asked to wait", u64::try_from(left_ms).ok())
         }
     }

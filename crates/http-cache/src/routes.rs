@@ -1,20 +1,16 @@
-//! The route table: which path is cached how. Data, in one place; docs/CACHE.md shows it.
+//! The route table: how each path is cached. It is the only place that says so; docs/CACHE.md shows it.
 
 use std::time::Duration;
 
-/// How an answer is found. docs/CACHE.md has the exact meaning of each.
+/// How `Cache::get` finds an answer. docs/CACHE.md has the exact meaning of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// What is here is used. Misses are fetched and kept.
+    /// The stored answer is used; a missing one is fetched and stored.
     CacheFirst,
-    /// The network is asked, and after `timeout` or on a fault what is here is used.
-    NetworkFirst { timeout: Duration },
-    /// What is here is used; if it is no longer fresh it is asked for again behind the learner's back.
+    /// The stored answer is used; if it is stale it is also requested in the background.
     StaleWhileRevalidate,
-    /// Never kept.
+    /// The server is asked, and nothing is stored.
     NetworkOnly,
-    /// Never fetched.
-    CacheOnly,
 }
 
 /// One row of the table.
@@ -23,11 +19,11 @@ pub struct Route {
     /// Segments of the path; `*` stands for one segment.
     pub pattern: &'static str,
     pub strategy: Strategy,
-    /// How long an answer is fresh if the server says nothing.
+    /// How long an answer is fresh if the server does not say it.
     pub fresh: Duration,
-    /// How long after that it is still shown while it is asked for again; `Duration::MAX` for no limit.
+    /// How long after that it is still used while it is requested again; `Duration::MAX` for no limit.
     pub stale: Duration,
-    /// How long after that it is still shown if the server cannot be asked or fails.
+    /// How long after that it is still used if the server cannot be reached or fails.
     pub if_error: Duration,
 }
 
@@ -37,7 +33,7 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// First match wins; what matches nothing is network-only.
+/// The first match counts; a path without a match is `Route::OTHER`.
 pub const ROUTES: &[Route] = &[
     Route {
         pattern: "/api/courses",
@@ -88,7 +84,7 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
-    // By hash, in `BlobStore`: never stale.
+    // Named by its hash, so never stale. `carrel-content` stores blobs itself and counts them here.
     Route {
         pattern: "/api/blobs/*",
         strategy: Strategy::CacheFirst,
@@ -96,31 +92,10 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
-    Route {
-        pattern: "/api/vocabulary",
-        strategy: Strategy::StaleWhileRevalidate,
-        fresh: secs(DAY),
-        stale: secs(30 * DAY),
-        if_error: Duration::MAX,
-    },
-    Route {
-        pattern: "/api/leaderboards/*",
-        strategy: Strategy::NetworkFirst { timeout: secs(3) },
-        fresh: secs(MIN),
-        stale: secs(DAY),
-        if_error: secs(DAY),
-    },
-    Route {
-        pattern: "/api/analytics/*",
-        strategy: Strategy::NetworkFirst { timeout: secs(3) },
-        fresh: secs(MIN),
-        stale: secs(DAY),
-        if_error: secs(DAY),
-    },
 ];
 
 impl Route {
-    /// What no row fits: never kept.
+    /// The row for every other path: nothing is stored.
     pub const OTHER: Self = Self {
         pattern: "*",
         strategy: Strategy::NetworkOnly,
@@ -128,52 +103,56 @@ impl Route {
         stale: Duration::ZERO,
         if_error: Duration::ZERO,
     };
-
-    /// The row for a path (a query string does not count).
-    pub fn of(path: &str) -> Self {
-        let path = path.split(['?', '#']).next().unwrap_or(path);
-        let fits = |pattern: &str| {
-            let mut a = pattern.split('/');
-            let mut b = path.split('/');
-            loop {
-                match (a.next(), b.next()) {
-                    (None, None) => return true,
-                    (Some("*"), Some(s)) if !s.is_empty() => {}
-                    (Some(p), Some(s)) if p == s => {}
-                    _ => return false,
-                }
-            }
-        };
-        ROUTES.iter().find(|r| fits(r.pattern)).copied().unwrap_or(Self::OTHER)
-    }
 }
 
-/// The table as docs/CACHE.md shows it. A test holds the page to it.
-pub fn as_markdown() -> String {
+/// The row of `routes` for a path, without its query string.
+pub(super) fn find(routes: &[Route], path: &str) -> Route {
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let fits = |pattern: &str| {
+        let mut a = pattern.split('/');
+        let mut b = path.split('/');
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) => return true,
+                (Some("*"), Some(s)) if !s.is_empty() => {}
+                (Some(p), Some(s)) if p == s => {}
+                _ => return false,
+            }
+        }
+    };
+    routes.iter().find(|r| fits(r.pattern)).copied().unwrap_or(Route::OTHER)
+}
+
+/// The table as docs/CACHE.md shows it. A test compares the two.
+#[cfg(test)]
+fn as_markdown() -> String {
     let mut out = String::from(
-        "| Path | Strategy | Fresh | Stale, asked for meanwhile | Stale, if the server fails |\n|---|---|---|---|---|\n",
+        "| Path | Strategy | Fresh | Stale, used while requested again | Stale, if the server fails |\n|---|---|---|---|---|\n",
     );
     for r in ROUTES.iter().chain([&Route::OTHER]) {
-        let (strategy, kept) = match r.strategy {
-            Strategy::CacheFirst => ("cache-first".to_owned(), true),
-            Strategy::NetworkFirst { timeout } => {
-                (format!("network-first, {}", span(timeout)), true)
-            }
-            Strategy::StaleWhileRevalidate => ("stale-while-revalidate".to_owned(), true),
-            Strategy::NetworkOnly => ("network-only".to_owned(), false),
-            Strategy::CacheOnly => ("cache-only".to_owned(), true),
+        let strategy = match r.strategy {
+            Strategy::CacheFirst => "cache-first".to_owned(),
+            Strategy::StaleWhileRevalidate => "stale-while-revalidate".to_owned(),
+            Strategy::NetworkOnly => "network-only".to_owned(),
         };
+        let stored = r.strategy != Strategy::NetworkOnly;
         let path =
             if r.pattern == "*" { "anything else".to_owned() } else { format!("`{}`", r.pattern) };
-        let asked = matches!(r.strategy, Strategy::StaleWhileRevalidate);
+        let revalidated = r.strategy == Strategy::StaleWhileRevalidate;
         let cell = |used: bool, d| if used { span(d) } else { "-".to_owned() };
-        let row =
-            [path, strategy, cell(kept, r.fresh), cell(asked, r.stale), cell(kept, r.if_error)];
+        let row = [
+            path,
+            strategy,
+            cell(stored, r.fresh),
+            cell(revalidated, r.stale),
+            cell(stored, r.if_error),
+        ];
         out.push_str(&format!("| {} |\n", row.join(" | ")));
     }
     out
 }
 
+#[cfg(test)]
 fn span(d: Duration) -> String {
     match d.as_secs() {
         _ if d == Duration::MAX => "no limit".to_owned(),
@@ -199,20 +178,17 @@ mod tests {
         if std::env::var_os("CARREL_WRITE").is_some() {
             std::fs::write(page, format!("{before}{begin}{table}{end}{after}")).unwrap();
         } else {
-            assert_eq!(shown, table, "docs/CACHE.md; CARREL_WRITE=1 brings it up to date");
+            assert_eq!(shown, table, "docs/CACHE.md; CARREL_WRITE=1 updates it");
         }
     }
 
     #[test]
     fn every_path_has_its_row() {
-        let network_first = |s| matches!(s, Strategy::NetworkFirst { .. });
-        assert_eq!(Route::of("/api/courses?page=2").strategy, Strategy::StaleWhileRevalidate);
-        // A page is shown at once from what is known.
-        for page in ["/api/courses/rivers", "/api/courses/rivers/manifest"] {
-            assert_eq!(Route::of(page).strategy, Strategy::StaleWhileRevalidate, "{page}");
+        let strategy = |path| find(ROUTES, path).strategy;
+        for page in ["/api/courses?page=2", "/api/courses/rivers", "/api/courses/rivers/manifest"] {
+            assert_eq!(strategy(page), Strategy::StaleWhileRevalidate, "{page}");
         }
-        assert!(network_first(Route::of("/api/leaderboards/week").strategy));
-        assert_eq!(Route::of("/api/blobs/abc").strategy, Strategy::CacheFirst);
+        assert_eq!(strategy("/api/blobs/abc"), Strategy::CacheFirst);
         for never in [
             "/api/auth/login",
             "/api/meta",
@@ -221,7 +197,7 @@ mod tests {
             "/api/courses/a/enrolment",
             "/",
         ] {
-            assert_eq!(Route::of(never).strategy, Strategy::NetworkOnly, "{never}");
+            assert_eq!(strategy(never), Strategy::NetworkOnly, "{never}");
         }
     }
 }

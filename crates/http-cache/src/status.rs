@@ -1,4 +1,4 @@
-//! Where an answer came from and what to say about it: `Cache-Status`, RFC 9211.
+//! Where an answer came from: `Cache-Status`, RFC 9211.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub enum Origin {
     Memory,
     Disk,
     Network,
-    /// The server said that what is here is still right (304).
+    /// The server said that the stored answer is still right (304).
     Revalidated,
 }
 
@@ -25,29 +25,27 @@ impl Origin {
     }
 }
 
-/// Why a request went towards the server (RFC 9211, 2.2).
+/// Why a request was sent to the server (RFC 9211, 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
-    /// The route says so whatever is here: network-first, network-only.
+    /// The route is network-only.
     Bypass,
     /// Nothing under this path.
     UriMiss,
-    /// Something under this path, but for other request fields.
+    /// Something under this path, but for other request fields (`Vary`).
     VaryMiss,
-    /// What is here is not fresh.
+    /// The stored answer is not fresh.
     Stale,
-    /// The asker wanted the server's word.
+    /// The stored answer is fresh, but the server is to be asked.
     Request,
 }
 
-/// What stood in for the server's word, and why.
+/// Why a stored answer is used in place of the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
-    /// The network, or the server for now, is not there.
+    /// The server cannot be reached.
     Offline,
-    /// It did not answer in time; its answer still lands.
-    Late,
-    /// It answered with a fault (429, 5xx) or with something that is not a Carrel server's.
+    /// It answered with a fault (429, 5xx) or with something that no Carrel server sends.
     Fault,
 }
 
@@ -62,7 +60,7 @@ pub struct CacheStatus {
     /// Seconds that the answer stays fresh; negative since it is stale.
     pub ttl_s: Option<i64>,
     pub stored: bool,
-    /// Another asker's request was shared.
+    /// The request of another caller was shared.
     pub collapsed: bool,
     pub origin: Origin,
     pub fallback: Option<Fallback>,
@@ -114,7 +112,6 @@ impl fmt::Display for CacheStatus {
         }
         let detail = match self.fallback {
             Some(Fallback::Offline) => "offline",
-            Some(Fallback::Late) => "late",
             Some(Fallback::Fault) => "fault",
             None => self.origin.detail(),
         };
@@ -122,26 +119,26 @@ impl fmt::Display for CacheStatus {
     }
 }
 
-/// An answer and what to say about it.
+/// An answer and where it came from.
 #[derive(Debug, Clone)]
 pub struct Cached {
     pub body: Bytes,
-    /// When the server last said so (UTC, ms).
+    /// When the server last sent or confirmed it (UTC, ms).
     pub as_of_ms: i64,
-    /// Its lifetime is over (RFC 9111, 4.2), or nobody knows how old it is.
+    /// Its lifetime is over (RFC 9111, 4.2), or its age is unknown.
     pub stale: bool,
-    /// The network was not there.
+    /// The server could not be reached.
     pub offline: bool,
     pub origin: Origin,
     pub status: CacheStatus,
 }
 
 impl Cached {
-    /// The server was asked, and this is not its word.
+    /// The server was asked, and this is not its answer.
     pub fn fallback(&self) -> Option<Fallback> {
         self.status.fallback
     }
-    /// To be shown with "as of ...": stale, or in the place of an answer that did not come.
+    /// To be shown with "as of ...": stale, or in place of an answer that did not come.
     pub fn is_dated(&self) -> bool {
         self.stale || self.status.fallback.is_some()
     }

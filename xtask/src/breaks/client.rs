@@ -299,6 +299,13 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
     Fault {
+        name: "a refresh does not ask the server about a fresh answer",
+        file: "crates/http-cache/src/cache.rs",
+        good: "self.forward(&request, lookup.stored, why).await",
+        bad: "self.by_strategy(&request, || {}).await",
+        tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(kept)"],
+    },
+    Fault {
         name: "an answer is written below the floor",
         file: "crates/http-cache/src/entries.rs",
         good: "is_some_and(|may| !may(size))",

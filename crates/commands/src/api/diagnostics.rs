@@ -24,7 +24,7 @@ pub struct CacheFigures {
 pub struct RouteFigures {
     /// `/api/courses/*`; `*` stands for one segment.
     pub route: String,
-    /// `cache-first`, `network-first`, `stale-while-revalidate`, `network-only`, `cache-only`.
+    /// `cache-first`, `stale-while-revalidate` or `network-only`.
     pub strategy: String,
     pub counts: TierCounts,
 }

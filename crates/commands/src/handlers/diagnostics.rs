@@ -47,9 +47,7 @@ fn counts(tally: &Tally) -> TierCounts {
 fn strategy(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::CacheFirst => "cache-first",
-        Strategy::NetworkFirst { .. } => "network-first",
         Strategy::StaleWhileRevalidate => "stale-while-revalidate",
         Strategy::NetworkOnly => "network-only",
-        Strategy::CacheOnly => "cache-only",
     }
 }

@@ -1,7 +1,6 @@
 //! The library's lists: all of the server's catalogue in a local table, so that filters and search work offline.
 
 use bytes::Bytes;
-use carrel_http_cache::Route;
 use carrel_model::{
     content::Difficulty,
     wire::{CourseSummary, ListPage, StorySummary},
@@ -53,7 +52,7 @@ impl Library {
         self.list(Kind::Story, filter).await
     }
 
-    /// Stale-while-revalidate over the whole list: what is here is shown, the rest happens behind the learner's back.
+    /// Gives the list that is stored; one that is stale by the route table is requested again in the background.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,
@@ -61,7 +60,7 @@ impl Library {
     ) -> Result<Dated<Listing<T>>> {
         let mut state = self.blocking(move |library| library.listed_state(kind)).await?;
         let mut offline = self.inner.cache.is_offline();
-        let route = Route::of(&format!("/api/{}", kind.path()));
+        let route = self.inner.cache.route(&format!("/api/{}", kind.path()));
         let age = |as_of: i64| {
             self.inner.clock.now_ms().checked_sub(as_of).and_then(|ms| u64::try_from(ms).ok())
         };
@@ -113,12 +112,8 @@ impl Library {
         let mut as_of_ms = i64::MAX;
         for page in 1..=MAX_PAGES {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
-            // Asked for because it is stale: the network first, and no fall-back, or the list would be called fresh.
-            let route = Route {
-                strategy: carrel_http_cache::Strategy::NetworkFirst { timeout: super::NO_LIMIT },
-                ..Route::of(&path)
-            };
-            let cached = self.inner.cache.get_by(route, &path, || {}).await?;
+            let cached = self.inner.cache.refresh(&path).await?;
+            // A fallback is an error: it would make a stale list look fresh.
             if cached.fallback().is_some() {
                 return Err(Net::Offline("the list could not be requested".into()).into());
             }

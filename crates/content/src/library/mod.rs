@@ -12,11 +12,11 @@ mod search;
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use carrel_http_cache::{
-    ByteLru, Cache, Cached, Flights, Judge, Origin, Rejection, Route, Strategy,
+    ByteLru, Cache, CacheConfig, Cached, DISK_BUDGET, InFlight, Origin, ROUTES, Rejection,
+    ResponseValidator,
 };
 use carrel_model::{
     BlobHash, Slug,
@@ -101,7 +101,7 @@ struct LibraryInner {
     clock: Arc<dyn Clock>,
     changes: Changes,
     manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
-    fetching: Flights<BlobHash, Result<(), Error>>,
+    fetching: InFlight<BlobHash, Result<(), Error>>,
     mend: OnceLock<Mend>,
 }
 
@@ -125,18 +125,20 @@ impl Drop for Mending<'_> {
 impl Library {
     /// Opens `cache.db` of the account.
     pub fn open(config: &ContentConfig) -> Result<Self> {
-        let cache = Cache::open(
-            &config.account_dir.join("cache.db"),
-            &config.base_url,
-            &config.account,
-            config.http.clone(),
-            config.clock.clone(),
-            config.ids.as_ref(),
-        )?;
-        let spare = config.storage.spare(config.account_dir.clone());
-        cache.set_floor(Box::new(move |bytes| spare.take(bytes)));
         let content = config.storage.db().clone();
-        cache.set_judge(judge(content.clone(), config.base_url.clone()));
+        let spare = config.storage.spare(config.account_dir.clone());
+        let cache = Cache::open(CacheConfig {
+            file: &config.account_dir.join("cache.db"),
+            base_url: &config.base_url,
+            account: &config.account,
+            http: config.http.clone(),
+            clock: config.clock.clone(),
+            ids: config.ids.as_ref(),
+            routes: ROUTES,
+            disk_budget: DISK_BUDGET,
+            validator: Some(validator(content.clone(), config.base_url.clone())),
+            free_space: Some(Box::new(move |bytes| spare.take(bytes))),
+        })?;
         Ok(Self {
             inner: Arc::new(LibraryInner {
                 account: config.account.clone(),
@@ -156,7 +158,7 @@ impl Library {
                 clock: config.clock.clone(),
                 changes: config.changes.clone(),
                 manifests: ByteLru::new(16 * 1024 * 1024),
-                fetching: Flights::new(),
+                fetching: InFlight::new(),
                 mend: OnceLock::new(),
             }),
             waits: true,
@@ -264,9 +266,7 @@ impl Library {
     /// The server's manifest as it is now. Error: `Offline` if the server cannot be reached.
     pub async fn newest_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let path = manifest_path(kind, id);
-        let strategy = Strategy::NetworkFirst { timeout: NO_LIMIT };
-        let route = Route { strategy, ..Route::of(&path) };
-        let cached = self.inner.cache.get_by(route, &path, || {}).await?;
+        let cached = self.inner.cache.refresh(&path).await?;
         if cached.offline {
             return Err(Net::Offline("the server cannot be reached".into()).into());
         }
@@ -304,8 +304,7 @@ impl Library {
     /// What the cache holds of the server's manifest.
     async fn stored_manifest_only(&self, kind: Kind, id: &Slug) -> Result<Option<Cached>> {
         let path = manifest_path(kind, id);
-        let route = Route { strategy: Strategy::CacheOnly, ..Route::of(&path) };
-        match self.inner.cache.get_by(route, &path, || {}).await.map_err(Error::from) {
+        match self.inner.cache.stored(&path).await.map_err(Error::from) {
             Ok(cached) => Ok(Some(cached)),
             Err(Error::NotDownloaded { .. }) => Ok(None),
             Err(e) => Err(e),
@@ -463,9 +462,6 @@ impl Library {
     }
 }
 
-/// "Until the request itself gives up."
-pub(super) const NO_LIMIT: Duration = Duration::from_secs(3600);
-
 fn manifest_path(kind: Kind, id: &Slug) -> String {
     format!("/api/{}/{id}/manifest", kind.path())
 }
@@ -480,8 +476,8 @@ fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String
     })
 }
 
-/// A manifest is kept only if it is proved, a list only if it is one: what comes in their place must not push the good one out.
-fn judge(content: Database<Error>, base_url: String) -> Judge {
+/// Accepts a manifest only if it is proved, and a list only if it is one: nothing else may replace a good answer.
+fn validator(content: Database<Error>, base_url: String) -> ResponseValidator {
     let check = move |path: &str, body: &[u8]| -> Result<()> {
         let path = path.split('?').next().unwrap_or(path);
         let is = |what: &str| path.strip_prefix("/api/").is_some_and(|p| p == what);

@@ -1,4 +1,5 @@
-//! Answers of the server lie in `cache.db`, beside content: they too leave the floor free, and what finds no place is good for this run.
+//! Answers of the server are stored in `cache.db`, beside content: they too leave the floor free, and an answer without space is in
+//! memory for this run.
 
 use std::{
     io,
@@ -12,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_content::{Content, ContentConfig, storage::Storage};
-use carrel_http_cache::{Cached, Origin, Route, Strategy};
+use carrel_http_cache::{Cached, Origin};
 use carrel_net::{Failure, Http, Reply, Request};
 use carrel_sqlite::Changes;
 use carrel_system::Disk;
@@ -70,14 +71,13 @@ impl Desk {
         .unwrap();
         Self { content, storage }
     }
-    async fn get(&self, name: &str) -> Cached {
-        self.content.library.cache().get(&format!("/api/courses/{name}"), || {}).await.unwrap()
+    async fn refresh(&self, name: &str) -> Cached {
+        self.content.library.cache().refresh(&format!("/api/courses/{name}")).await.unwrap()
     }
-    /// Where it lies, without the network.
-    async fn here(&self, name: &str) -> Option<Origin> {
-        let route = Route { strategy: Strategy::CacheOnly, ..Route::OTHER };
+    /// Where the answer is stored.
+    async fn stored(&self, name: &str) -> Option<Origin> {
         let path = format!("/api/courses/{name}");
-        self.content.library.cache().get_by(route, &path, || {}).await.ok().map(|c| c.origin)
+        self.content.library.cache().stored(&path).await.ok().map(|c| c.origin)
     }
 }
 
@@ -87,27 +87,24 @@ async fn below_the_floor_an_answer_is_good_for_this_run() {
     let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
     let desk = Desk::open(dir.path(), &disk, &clock, 1);
     desk.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
-    assert!(desk.get("early").await.status.stored);
+    assert!(desk.refresh("early").await.status.stored);
 
     // Somebody else fills the disk.
     disk.disk.set_capacity(60 * MIB);
     clock.advance(5_000);
-    let answer = desk.get("late").await;
-    assert!(!answer.status.stored && !answer.stale, "it is the server's word all the same");
-    assert_eq!(desk.here("late").await, Some(Origin::Memory));
-    // Nothing had to go for it, as it would on a disk that is really full.
-    desk.content.library.cache().drop_memory();
-    assert_eq!((desk.here("late").await, desk.here("early").await), (None, Some(Origin::Disk)));
-    assert!(!desk.get("late").await.status.stored);
+    let answer = desk.refresh("late").await;
+    assert!(!answer.status.stored && !answer.stale, "it is the server's answer all the same");
+    assert_eq!(desk.stored("late").await, Some(Origin::Memory));
     drop(desk);
     let desk = Desk::open(dir.path(), &disk, &clock, 2);
-    assert_eq!((desk.here("late").await, desk.here("early").await), (None, Some(Origin::Disk)));
+    // Nothing was removed for it, as it would be on a disk that is really full.
+    assert_eq!((desk.stored("late").await, desk.stored("early").await), (None, Some(Origin::Disk)));
 
     // There is space again, and soon it is noticed.
-    assert!(!desk.get("late").await.status.stored);
+    assert!(!desk.refresh("late").await.status.stored);
     disk.disk.set_capacity(100 * GIB);
     clock.advance(5_000);
-    assert!(desk.get("late").await.status.stored);
+    assert!(desk.refresh("late").await.status.stored);
 
     // What is promised to a download is not free, and what was written since the last look is counted.
     let promise = desk.storage.reserve(8 * MIB).unwrap();
@@ -116,12 +113,12 @@ async fn below_the_floor_an_answer_is_good_for_this_run() {
     clock.advance(5_000);
     let mut stored = 0;
     for n in 0..40 {
-        stored += u64::from(desk.get(&format!("c{n}")).await.status.stored);
+        stored += u64::from(desk.refresh(&format!("c{n}")).await.status.stored);
     }
     assert!((10..20).contains(&stored), "{stored} answers of about 270 bytes in 4 KiB");
     drop(promise);
     clock.advance(5_000);
-    assert!(desk.get("c39").await.status.stored);
+    assert!(desk.refresh("c39").await.status.stored);
 }
 
 #[tokio::test]
@@ -134,7 +131,7 @@ async fn the_disk_is_not_asked_for_each_answer() {
         clock.advance(5_000);
         let before = disk.asked.load(Ordering::SeqCst);
         for n in 0..100 {
-            desk.get(&format!("c{n}")).await;
+            desk.refresh(&format!("c{n}")).await;
             clock.advance(10);
         }
         assert_eq!(disk.asked.load(Ordering::SeqCst) - before, 1, "{what}");

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_http_cache::{Ask, Cache, Cached};
+use carrel_http_cache::{Cache, CacheConfig, Cached, DISK_BUDGET, ROUTES, Route};
 use carrel_model::ErrorCode;
 use carrel_net::{Body, Failure, FailureKind, Http, Reply, Request};
 use carrel_system::Clock;
@@ -122,6 +122,8 @@ pub struct Desk {
     pub clock: FakeClock,
     pub dir: tempfile::TempDir,
     runs: u64,
+    routes: &'static [Route],
+    disk_budget: u64,
 }
 
 pub const MIN: i64 = 60_000;
@@ -133,8 +135,17 @@ impl Desk {
     pub fn new() -> Self {
         Self::at(tempfile::tempdir().unwrap())
     }
-    /// With the files that lie there.
+    /// With the files in `dir`.
     pub fn at(dir: tempfile::TempDir) -> Self {
+        Self::open(dir, ROUTES, DISK_BUDGET)
+    }
+    pub fn with_routes(routes: &'static [Route]) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), routes, DISK_BUDGET)
+    }
+    pub fn with_disk_budget(bytes: u64) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), ROUTES, bytes)
+    }
+    fn open(dir: tempfile::TempDir, routes: &'static [Route], disk_budget: u64) -> Self {
         let clock = FakeClock::noon();
         let net = Arc::new(Script {
             next: Mutex::default(),
@@ -142,13 +153,17 @@ impl Desk {
             gate: Semaphore::new(0),
             clock: clock.clone(),
         });
-        let cache = open(dir.path(), &net, &clock, 1);
-        Self { cache, net, clock, dir, runs: 1 }
+        let cache = open(dir.path(), "asha", &net, &clock, 1, routes, disk_budget);
+        Self { cache, net, clock, dir, runs: 1, routes, disk_budget }
     }
-    /// The app ends and starts again: another run, the same files.
+    /// The app ends and starts again: another run, nothing in memory, the same files.
     pub fn restart(&mut self) {
+        self.restart_as("asha");
+    }
+    pub fn restart_as(&mut self, account: &str) {
         self.runs += 1;
-        self.cache = open(self.dir.path(), &self.net, &self.clock, self.runs);
+        let (dir, routes, budget) = (self.dir.path(), self.routes, self.disk_budget);
+        self.cache = open(dir, account, &self.net, &self.clock, self.runs, routes, budget);
     }
     pub fn will(&self, nets: impl IntoIterator<Item = Net>) {
         self.net.next.lock().unwrap().extend(nets);
@@ -163,8 +178,11 @@ impl Desk {
     pub async fn get(&self, path: &str) -> Result<Cached, ErrorCode> {
         self.cache.get(path, || {}).await.map_err(|e| e.code())
     }
-    pub async fn ask(&self, ask: Ask) -> Result<Cached, ErrorCode> {
-        self.cache.ask(ask, || {}).await.map_err(|e| e.code())
+    pub async fn refresh(&self, path: &str) -> Result<Cached, ErrorCode> {
+        self.cache.refresh(path).await.map_err(|e| e.code())
+    }
+    pub async fn stored(&self, path: &str) -> Result<Cached, ErrorCode> {
+        self.cache.stored(path).await.map_err(|e| e.code())
     }
     /// Everything that can happen without time or the network has happened.
     pub async fn settle(&self) {
@@ -195,7 +213,26 @@ impl Desk {
     }
 }
 
-fn open(dir: &std::path::Path, net: &Arc<Script>, clock: &FakeClock, run: u64) -> Cache {
-    let (net, clock, ids) = (net.clone(), Arc::new(clock.clone()), SeededIds::new(run));
-    Cache::open(&dir.join("cache.db"), "http://x.test", "asha", net, clock, &ids).unwrap()
+fn open(
+    dir: &std::path::Path,
+    account: &str,
+    net: &Arc<Script>,
+    clock: &FakeClock,
+    run: u64,
+    routes: &'static [Route],
+    disk_budget: u64,
+) -> Cache {
+    let config = CacheConfig {
+        file: &dir.join("cache.db"),
+        base_url: "http://x.test",
+        account,
+        http: net.clone(),
+        clock: Arc::new(clock.clone()),
+        ids: &SeededIds::new(run),
+        routes,
+        disk_budget,
+        validator: None,
+        free_space: None,
+    };
+    Cache::open(config).unwrap()
 }

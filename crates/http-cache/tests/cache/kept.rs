@@ -1,10 +1,10 @@
-//! What is stored: over restarts, when the file is damaged, under several request fields.
+//! What is stored: over restarts, when the file is damaged, for several accounts; and the server's answer on request.
 
-use carrel_http_cache::{Ask, Origin};
+use carrel_http_cache::{Error, Fallback, Origin};
 use carrel_model::ErrorCode;
-use http::header;
+use carrel_sqlite::{Database, Migration};
 
-use super::desk::{DAY, Desk, LIST, MIN, ONE, answer, first, same, second, told};
+use super::desk::{DAY, Desk, LIST, MIN, Net, ONE, answer, first, same, second, told};
 
 #[tokio::test]
 async fn a_stale_answer_is_refreshed_behind_the_learners_back_and_told() {
@@ -38,7 +38,7 @@ async fn the_time_that_a_request_took_counts_as_age() {
     let desk = Desk::new();
     let mut slow = told(200, &[("cache-control", "max-age=600"), ("age", "570")], "[1]");
     slow.takes_ms = 25_000;
-    desk.will([super::desk::Net::Answer(slow), same()]);
+    desk.will([Net::Answer(slow), same()]);
     let asking = desk.get(LIST);
     tokio::pin!(asking);
     let got = loop {
@@ -69,78 +69,85 @@ async fn another_answers_clock_shows_that_the_clock_ran_back() {
 }
 
 #[tokio::test]
-async fn answers_in_the_learners_language() {
+async fn an_answer_that_varies_by_learner_is_not_used_for_another_one() {
     let mut desk = Desk::new();
-    let vary =
-        |body| answer(200, &[("vary", "Accept-Language"), ("cache-control", "max-age=600")], body);
-    desk.cache.set_language("fr");
-    desk.will([vary("[\"fr\"]")]);
+    let vary = [("vary", "Authorization"), ("cache-control", "max-age=600")];
+    desk.will([answer(200, &vary, "[\"asha\"]")]);
     desk.get(LIST).await.unwrap();
-    assert_eq!(desk.last_header("accept-language").as_deref(), Some("fr"));
-    desk.cache.set_language("ar");
-    desk.will([vary("[\"ar\"]")]);
-    let arabic = desk.get(LIST).await.unwrap();
-    assert!(arabic.status.to_string().contains("fwd=vary-miss"), "{}", arabic.status);
+    assert_eq!(desk.last_header("accept").as_deref(), Some("application/json"));
+    desk.restart_as("noor");
+    desk.will([answer(200, &vary, "[\"noor\"]")]);
+    let other = desk.get(LIST).await.unwrap();
+    assert_eq!(&other.body[..], b"[\"noor\"]");
+    assert!(other.status.to_string().contains("fwd=vary-miss"), "{}", other.status);
+    // Both are stored. No more than four of one path are, the newest.
     desk.restart();
-    desk.cache.set_language("fr");
-    let french = desk.get(LIST).await.unwrap();
-    assert_eq!(
-        (&french.body[..], french.origin, desk.requests()),
-        (&b"[\"fr\"]"[..], Origin::Disk, 2)
-    );
-    // No more than four of one path, the newest.
-    for language in ["de", "en", "es"] {
-        desk.cache.set_language(language);
-        desk.will([vary("[0]")]);
+    assert_eq!(desk.stored(LIST).await.unwrap().body, "[\"asha\"]");
+    for account in ["mei", "tomas", "zainab"] {
+        desk.restart_as(account);
+        desk.will([answer(200, &vary, "[0]")]);
         desk.get(LIST).await.unwrap();
     }
     desk.restart();
-    desk.cache.set_language("fr");
-    desk.will([vary("[\"again\"]")]);
-    assert_eq!(desk.get(LIST).await.unwrap().origin, Origin::Network);
+    assert_eq!(desk.stored(LIST).await.unwrap_err(), ErrorCode::NotDownloaded);
+    desk.restart_as("noor");
+    assert_eq!(desk.stored(LIST).await.unwrap().body, "[\"noor\"]");
 }
 
 #[tokio::test]
-async fn a_write_marks_what_it_names_on_this_server_and_nothing_else() {
+async fn a_refresh_asks_the_server_about_a_fresh_answer_and_a_lookup_never_asks() {
     let desk = Desk::new();
-    for path in [LIST, ONE, "/api/stories"] {
-        desk.will([first()]);
-        desk.get(path).await.unwrap();
-    }
-    let named = [
-        ("location", "http://x.test/api/courses"),
-        ("content-location", "//elsewhere.test/api/stories"),
-    ];
-    desk.will([answer(201, &named, "")]);
-    let request = carrel_net::Request::new(http::Method::POST, "http://x.test/api/attempts");
-    desk.cache.write(request).await.unwrap();
-    let before = desk.requests();
-    desk.get("/api/stories").await.unwrap();
-    assert_eq!(desk.requests(), before, "another server's word about its own");
-    desk.will([second()]);
-    assert_eq!(&desk.get(LIST).await.unwrap().body[..], b"[2]");
-    // Offline it is not used either: it is known to be wrong.
-    desk.will([answer(204, &[], "")]);
-    let request = carrel_net::Request::new(http::Method::DELETE, "http://x.test/api/courses");
-    desk.cache.write(request).await.unwrap();
-    desk.will([super::desk::Net::Refused]);
-    assert_eq!(desk.get(LIST).await.unwrap_err(), ErrorCode::Offline);
-}
-
-#[tokio::test]
-async fn a_request_field_goes_to_the_server_and_a_wish_too() {
-    let desk = Desk::new();
+    assert_eq!(desk.stored(ONE).await.unwrap_err(), ErrorCode::NotDownloaded);
+    assert_eq!(desk.requests(), 0);
     desk.will([first()]);
-    desk.ask(
-        Ask::of(LIST)
-            .header(header::ACCEPT_LANGUAGE, "fr")
-            .header(header::CACHE_CONTROL, "no-cache"),
-    )
-    .await
-    .unwrap();
-    assert_eq!(desk.last_header("accept-language").as_deref(), Some("fr"));
-    assert_eq!(desk.last_header("cache-control").as_deref(), Some("no-cache"));
-    assert_eq!(desk.last_header("accept").as_deref(), Some("application/json"));
+    assert_eq!(desk.get(ONE).await.unwrap().body, "[1]");
+    desk.will([same()]);
+    let same = desk.refresh(ONE).await.unwrap();
+    assert_eq!(desk.last_header("if-none-match").as_deref(), Some("\"v1\""));
+    assert!(same.status.to_string().contains("fwd=request; fwd-status=304"), "{}", same.status);
+    desk.will([second()]);
+    assert_eq!(desk.refresh(ONE).await.unwrap().body, "[2]");
+    assert_eq!((desk.stored(ONE).await.unwrap().body, desk.requests()), ("[2]".into(), 3));
+    // What may be used when the server fails is marked.
+    desk.will([answer(503, &[], "")]);
+    let instead = desk.refresh(ONE).await.unwrap();
+    assert_eq!((&instead.body[..], instead.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
+    assert!(instead.is_dated() && !instead.offline);
+    desk.will([Net::Refused]);
+    let instead = desk.refresh(ONE).await.unwrap();
+    assert!(instead.offline && instead.fallback() == Some(Fallback::Offline));
+    // A path that is not stored by the table is not stored by a refresh either.
+    desk.cache.network_changed();
+    desk.will([first()]);
+    assert!(!desk.refresh("/api/meta").await.unwrap().status.stored);
+    assert_eq!(desk.stored("/api/meta").await.unwrap_err(), ErrorCode::NotDownloaded);
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_keeps_its_answers() {
+    const FIRST: &[Migration] = &[Migration {
+        number: 1,
+        name: "entries",
+        sql: include_str!("../../../../migrations/cache/0001_entries.sql"),
+    }];
+    let dir = tempfile::tempdir().unwrap();
+    let database: Database<Error> =
+        Database::open_disposable(&dir.path().join("cache.db"), FIRST, 0).unwrap();
+    let stored = database.write("insert", |tx| {
+        tx.execute(
+            "INSERT INTO entry (path, selecting, head, initial_age_ms, stored_ms, stored_mono_ms, run, invalid, size,
+             used, body) VALUES (?1, '', '', 0, 0, 0, zeroblob(16), 0, 300, 1, CAST('[1]' AS BLOB))",
+            [LIST],
+        )?;
+        Ok(())
+    });
+    stored.await.unwrap();
+    drop(database);
+    let desk = Desk::at(dir);
+    assert_eq!(desk.stored(LIST).await.unwrap().body, "[1]");
+    // An answer of this version can be stored beside it.
+    desk.will([first()]);
+    assert!(desk.get(ONE).await.unwrap().status.stored);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The cache: the fault table of `tests/faults/cases.json` over the five strategies, and what a table cannot show.
+//! The cache: the fault table of `tests/faults/cases.json` over the strategies, and what a table cannot show.
 
 mod budget;
 mod desk;

@@ -1,6 +1,6 @@
 //! Who waits for what: one request for many, those who go away, and whom not to ask again.
 
-use carrel_http_cache::{Origin, Route, Strategy};
+use carrel_http_cache::Origin;
 use carrel_model::ErrorCode;
 use futures_util::FutureExt as _;
 
@@ -43,10 +43,9 @@ async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
 #[tokio::test]
 async fn what_is_not_kept_is_stopped_when_nobody_waits() {
     let desk = Desk::new();
-    let route = Route { strategy: Strategy::NetworkOnly, ..Route::OTHER };
     desk.will([Net::Late(told(200, &[], "[1]")), answer(200, &[], "[2]")]);
     {
-        let asking = desk.cache.get_by(route, "/api/meta", || {});
+        let asking = desk.get("/api/meta");
         tokio::pin!(asking);
         tokio::select! {
             biased;
@@ -56,20 +55,24 @@ async fn what_is_not_kept_is_stopped_when_nobody_waits() {
     }
     desk.settle().await;
     // Stopped: the next asker begins a request of its own and waits for nobody's.
-    let next = desk.cache.get_by(route, "/api/meta", || {}).await.unwrap();
+    let next = desk.get("/api/meta").await.unwrap();
     assert_eq!((&next.body[..], next.status.collapsed, desk.requests()), (&b"[2]"[..], false, 2));
 }
 
 #[tokio::test]
-async fn other_wishes_are_other_requests() {
-    use carrel_http_cache::Ask;
+async fn a_refresh_joins_the_request_that_is_under_way() {
     let desk = Desk::new();
-    desk.will([first(), first()]);
-    let plain = desk.ask(Ask::of(ONE));
-    let wished = desk.ask(Ask::of(ONE).header(http::header::ACCEPT_LANGUAGE, "fr"));
-    let (a, b) = tokio::join!(plain, wished);
-    assert!(a.is_ok() && b.is_ok());
-    assert_eq!(desk.requests(), 2);
+    desk.will([Net::Late(told(200, &[], "[1]"))]);
+    let cache = desk.cache.clone();
+    let get = tokio::spawn(async move { cache.get(ONE, || {}).await });
+    desk.settle().await;
+    let cache = desk.cache.clone();
+    let refresh = tokio::spawn(async move { cache.refresh(ONE).await });
+    desk.settle().await;
+    desk.net.gate.add_permits(1);
+    assert_eq!(get.await.unwrap().unwrap().body, "[1]");
+    assert!(refresh.await.unwrap().unwrap().status.collapsed);
+    assert_eq!(desk.requests(), 1);
 }
 
 #[tokio::test]
@@ -105,8 +108,11 @@ async fn what_was_not_there_is_not_asked_for_again_for_a_minute() {
 
 #[tokio::test]
 async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up_no_task() {
-    let desk = Desk::new();
-    desk.will([first()]);
+    let mut desk = Desk::new();
+    desk.will([first(), first()]);
+    desk.get("/api/stories").await.unwrap();
+    desk.get(LIST).await.unwrap();
+    desk.restart();
     desk.get(LIST).await.unwrap();
     // Something else writes, for as long as this test says.
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -128,15 +134,15 @@ async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up
     desk.will([first()]);
     let storing = desk.get(ONE);
     tokio::pin!(storing);
-    while desk.requests() < 2 {
+    while desk.requests() < 3 {
         tokio::select! {
             biased;
             got = &mut storing => panic!("{got:?} before it is stored"),
             () = tokio::task::yield_now() => {}
         }
     }
-    desk.cache.drop_memory();
-    assert_eq!(desk.get(LIST).await.unwrap().origin, Origin::Disk, "reads wait for no write");
+    let stories = desk.get("/api/stories").await.unwrap();
+    assert_eq!(stories.origin, Origin::Disk, "reads wait for no write");
     release.send(()).unwrap();
     holds.await.unwrap().unwrap();
     assert!(storing.await.unwrap().status.stored);

@@ -7,6 +7,6 @@ export type RouteFigures = {
  */
 route: string, 
 /**
- * `cache-first`, `network-first`, `stale-while-revalidate`, `network-only`, `cache-only`.
+ * `cache-first`, `stale-while-revalidate` or `network-only`.
  */
 strategy: string, counts: TierCounts, };

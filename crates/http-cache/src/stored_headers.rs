@@ -1,13 +1,13 @@
-//! The header fields of an answer that are kept with it, and how a 304 brings them up to date (RFC 9111, 3.1, 3.2 and 4.3.4).
+//! The header fields that are stored with an answer, and how a 304 updates them (RFC 9111, 3.1, 3.2 and 4.3.4).
 //!
-//! Not here: what they say about freshness (`freshness`); fields that nobody reads again are not kept.
+//! Not here: what they say about freshness (`freshness`). Fields that nobody reads again are not stored.
 
 use http::{HeaderMap, HeaderName, header};
 
 use crate::directives::directives;
 
-/// Every field that is kept. All others are `Connection`'s business, the transfer's, or of no use here.
-const KEPT: [HeaderName; 7] = [
+/// Every field that is stored. The others are about the connection or the transfer, or have no use here.
+const STORED: [HeaderName; 7] = [
     header::AGE,
     header::CACHE_CONTROL,
     header::DATE,
@@ -17,37 +17,37 @@ const KEPT: [HeaderName; 7] = [
     header::VARY,
 ];
 
-/// Kept header fields: `(name in lower case, value)`, in the order of their names.
+/// Stored header fields: `(name in lower case, value)`, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Head(Vec<(&'static str, String)>);
+pub struct StoredHeaders(Vec<(&'static str, String)>);
 
-/// Whether the answer that a 304 speaks of is the one that is here.
+/// Whether a 304 is about the stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// It is: its fields are brought up to date and it is used.
+    /// It is: its fields are updated and it is used.
     Same,
-    /// It speaks of another one, which is not here.
+    /// It is about another answer.
     Other,
 }
 
-impl Head {
-    /// Fields that `private="..."` or `no-cache="..."` name are not kept (RFC 9111, 5.2.2.4 and 5.2.2.7).
+impl StoredHeaders {
+    /// Fields that `private="..."` or `no-cache="..."` name are not stored (RFC 9111, 5.2.2.4 and 5.2.2.7).
     pub fn of(headers: &HeaderMap) -> Self {
-        let mut head = Self(Vec::new());
-        for name in &KEPT {
+        let mut stored = Self(Vec::new());
+        for name in &STORED {
             if let Some(value) = joined(headers, name) {
-                head.0.push((static_name(name), value));
+                stored.0.push((static_name(name), value));
             }
         }
-        let control = head.get(header::CACHE_CONTROL).to_owned();
+        let control = stored.get(header::CACHE_CONTROL).to_owned();
         for (name, value) in directives(&control) {
             if let ("no-cache" | "private", Some(fields)) = (name.as_str(), value) {
                 for field in fields.split(',').map(|f| f.trim().to_ascii_lowercase()) {
-                    head.0.retain(|(n, _)| *n != field || *n == "cache-control");
+                    stored.0.retain(|(n, _)| *n != field || *n == "cache-control");
                 }
             }
         }
-        head
+        stored
     }
 
     /// The field's value; empty if there is none.
@@ -55,8 +55,8 @@ impl Head {
         self.0.iter().find(|(n, _)| *n == name.as_str()).map_or("", |(_, v)| v)
     }
 
-    /// These fields with those of a 304 in their place (RFC 9111, 3.2). `Age` and `Date` belong to the message: without one in the 304 there
-    /// is none any more.
+    /// Replaces the fields that a 304 brings (RFC 9111, 3.2). `Age` and `Date` are of the message: without one in the 304
+    /// there is none any more.
     pub fn freshened(&self, by: &HeaderMap) -> Self {
         let new = Self::of(by);
         let stays = |name: &str| name != "age" && name != "date";
@@ -71,18 +71,18 @@ impl Head {
         Self(all)
     }
 
-    /// Which answer a 304 to our conditional request speaks of (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
-    /// compared weakly; a 304 that names nothing can only mean the one that was asked about.
+    /// Says whether a 304 is about this answer (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
+    /// compared weakly; a 304 without a tag or a date is about the answer of the conditional request.
     pub fn matches(&self, not_modified: &HeaderMap) -> Match {
         let text = |name| joined(not_modified, &name).unwrap_or_default();
-        let (tag, here) = (text(header::ETAG), self.get(header::ETAG));
+        let (tag, stored) = (text(header::ETAG), self.get(header::ETAG));
         let same = if tag.is_empty() {
             let modified = text(header::LAST_MODIFIED);
-            modified.is_empty() || !here.is_empty() || modified == self.get(header::LAST_MODIFIED)
+            modified.is_empty() || !stored.is_empty() || modified == self.get(header::LAST_MODIFIED)
         } else if is_weak(&tag) {
-            opaque(&tag) == opaque(here)
+            opaque(&tag) == opaque(stored)
         } else {
-            tag == here
+            tag == stored
         };
         if same { Match::Same } else { Match::Other }
     }
@@ -94,7 +94,7 @@ impl Head {
     pub fn from_text(text: &str) -> Self {
         let field = |line: &str| {
             let (name, value) = line.split_once(": ")?;
-            let name = KEPT.iter().find(|k| k.as_str() == name)?;
+            let name = STORED.iter().find(|k| k.as_str() == name)?;
             Some((static_name(name), value.to_owned()))
         };
         Self(text.lines().filter_map(field).collect())
@@ -113,7 +113,7 @@ fn static_name(name: &HeaderName) -> &'static str {
     }
 }
 
-/// Lists are joined by commas (RFC 9110, 5.3); of a field that may stand only once the first line counts (RFC 9111, 4.2.1).
+/// Joins the lines of a list by commas (RFC 9110, 5.3); of other fields the first line counts (RFC 9111, 4.2.1).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
     let is_list = *name == header::CACHE_CONTROL || *name == header::VARY;
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_304_replaces_what_it_brings_and_leaves_the_rest() {
-        let old = Head::of(&map(&[
+        let old = StoredHeaders::of(&map(&[
             ("etag", "\"v1\""),
             ("cache-control", "max-age=600"),
             ("age", "9"),
@@ -158,12 +158,12 @@ mod tests {
         );
         let new = old.freshened(&map(&[("cache-control", "no-store"), ("age", "2")]));
         assert_eq!((new.get(header::CACHE_CONTROL), new.get(header::AGE)), ("no-store", "2"));
-        assert_eq!(Head::from_text(&old.to_text()), old);
+        assert_eq!(StoredHeaders::from_text(&old.to_text()), old);
     }
 
     #[test]
-    fn a_304_speaks_of_what_is_here_or_of_something_else() {
-        let head = |etag| Head::of(&map(&[("etag", etag)]));
+    fn a_304_is_about_the_stored_answer_or_about_another_one() {
+        let head = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
         let table = [
             ("\"v1\"", Some("\"v1\""), Match::Same),
             ("\"v1\"", Some("\"v2\""), Match::Other),
@@ -177,14 +177,14 @@ mod tests {
             let reply = tag.map_or_else(HeaderMap::new, |t| map(&[("etag", t)]));
             assert_eq!(head(here).matches(&reply), expected, "{here} {tag:?}");
         }
-        let dated = Head::of(&map(&[("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT")]));
+        let dated = StoredHeaders::of(&map(&[("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT")]));
         let later = map(&[("last-modified", "Fri, 20 Nov 2026 13:00:00 GMT")]);
         assert_eq!(dated.matches(&later), Match::Other);
     }
 
     #[test]
-    fn named_fields_are_not_kept() {
-        let head = Head::of(&map(&[
+    fn named_fields_are_not_stored() {
+        let head = StoredHeaders::of(&map(&[
             ("cache-control", "no-cache=\"ETag\", private=\"Last-Modified\", max-age=9"),
             ("etag", "\"v1\""),
             ("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT"),

@@ -1,0 +1,223 @@
+//! One request at a time for each key: later callers wait for the same answer. A waiter that is dropped stops nothing
+//! for the others.
+//!
+//! When all waiters are dropped, a request whose answer is stored continues, because the next caller uses the answer; a
+//! request whose answer nobody would see (`Ends::WithoutWaiters`) is stopped.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Poll},
+};
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use tokio::task::AbortHandle;
+
+/// When a request ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    WhenDone,
+    /// Also when the last waiter is dropped.
+    WithoutWaiters,
+}
+
+type Answer<T> = Shared<BoxFuture<'static, Option<T>>>;
+
+/// Waits for an answer, with others. Gives `None` only if the request panicked.
+pub struct Waiter<T: Clone> {
+    answer: Answer<T>,
+    /// The request was under way already.
+    pub joined: bool,
+    _abort: Arc<AbortOnDrop>,
+}
+
+impl<T: Clone> Future for Waiter<T> {
+    type Output = Option<T>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.answer.poll_unpin(cx)
+    }
+}
+
+/// Held by every waiter; stops the request, if it is to be stopped, when the last one is dropped.
+struct AbortOnDrop(Option<AbortHandle>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+struct Running<T: Clone> {
+    answer: Answer<T>,
+    abort: Weak<AbortOnDrop>,
+    /// Keeps a request joinable that continues without waiters.
+    _kept: Option<Arc<AbortOnDrop>>,
+    number: u64,
+}
+
+/// Requests that are under way.
+pub struct InFlight<K, T: Clone> {
+    requests: Arc<Mutex<Requests<K, T>>>,
+}
+
+impl<K, T: Clone> Default for InFlight<K, T> {
+    fn default() -> Self {
+        Self { requests: Arc::new(Mutex::new(Requests { running: HashMap::new(), next: 0 })) }
+    }
+}
+
+struct Requests<K, T: Clone> {
+    running: HashMap<K, Running<T>>,
+    next: u64,
+}
+
+impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> InFlight<K, T> {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Waits for the request of `key` that is under way, or for `start` if there is none. It continues without waiters.
+    pub fn join(&self, key: K, start: impl FnOnce() -> BoxFuture<'static, T>) -> Waiter<T> {
+        self.join_until(key, Ends::WhenDone, start)
+    }
+    /// Does the same; `ends` says whether the request continues without waiters.
+    pub(super) fn join_until(
+        &self,
+        key: K,
+        ends: Ends,
+        start: impl FnOnce() -> BoxFuture<'static, T>,
+    ) -> Waiter<T> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = requests.running.get(&key)
+            && let Some(abort) = running.abort.upgrade()
+        {
+            return Waiter { answer: running.answer.clone(), joined: true, _abort: abort };
+        }
+        requests.next += 1;
+        let number = requests.next;
+        let ended = RemoveOnDrop { requests: self.requests.clone(), key: key.clone(), number };
+        let work = start();
+        let task = tokio::spawn(async move {
+            let ended = ended;
+            let answer = work.await;
+            drop(ended);
+            answer
+        });
+        let stops = ends == Ends::WithoutWaiters;
+        let abort = Arc::new(AbortOnDrop(stops.then(|| task.abort_handle())));
+        let answer = async move { task.await.ok() }.boxed().shared();
+        let running = Running {
+            answer: answer.clone(),
+            abort: Arc::downgrade(&abort),
+            _kept: (!stops).then(|| abort.clone()),
+            number,
+        };
+        requests.running.insert(key, running);
+        Waiter { answer, joined: false, _abort: abort }
+    }
+}
+
+/// Removes a request that ended, panicked or was stopped.
+struct RemoveOnDrop<K: Hash + Eq, T: Clone> {
+    requests: Arc<Mutex<Requests<K, T>>>,
+    key: K,
+    number: u64,
+}
+
+impl<K: Hash + Eq, T: Clone> Drop for RemoveOnDrop<K, T> {
+    fn drop(&mut self) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        // A stopped request may have been replaced before its task was dropped.
+        let removed = match requests.running.get(&self.key) {
+            Some(running) if running.number == self.number => requests.running.remove(&self.key),
+            _ => None,
+        };
+        drop(requests);
+        drop(removed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    struct Fixture {
+        in_flight: InFlight<&'static str, u32>,
+        began: Arc<AtomicU32>,
+        ended: Arc<AtomicU32>,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Self {
+                in_flight: InFlight::new(),
+                began: Arc::default(),
+                ended: Arc::default(),
+                gate: Arc::new(Semaphore::new(0)),
+            }
+        }
+        fn join(&self, ends: Ends) -> Waiter<u32> {
+            let (began, ended, gate) = (self.began.clone(), self.ended.clone(), self.gate.clone());
+            self.in_flight.join_until("a", ends, move || {
+                async move {
+                    began.fetch_add(1, Ordering::SeqCst);
+                    gate.acquire().await.unwrap().forget();
+                    ended.fetch_add(1, Ordering::SeqCst) + 1
+                }
+                .boxed()
+            })
+        }
+        fn seen(&self) -> (u32, u32) {
+            (self.began.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst))
+        }
+        async fn until(&self, seen: (u32, u32)) {
+            while self.seen() != seen {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_waiter_does_not_stop_the_request_of_the_others() {
+        for ends in [Ends::WhenDone, Ends::WithoutWaiters] {
+            let fixture = Fixture::new();
+            let (first, second, third) =
+                (fixture.join(ends), fixture.join(ends), fixture.join(ends));
+            assert_eq!([first.joined, second.joined, third.joined], [false, true, true]);
+            fixture.until((1, 0)).await;
+            drop(first);
+            fixture.gate.add_permits(1);
+            assert_eq!((second.await, third.await), (Some(1), Some(1)), "{ends:?}");
+            fixture.gate.add_permits(1);
+            assert_eq!(fixture.join(ends).await, Some(2), "a new request after the end");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_without_waiters_continues_or_stops_as_requested() {
+        let fixture = Fixture::new();
+        drop((fixture.join(Ends::WhenDone), fixture.join(Ends::WhenDone)));
+        fixture.gate.add_permits(1);
+        fixture.until((1, 1)).await;
+
+        let fixture = Fixture::new();
+        let waiters = (fixture.join(Ends::WithoutWaiters), fixture.join(Ends::WithoutWaiters));
+        fixture.until((1, 0)).await;
+        drop(waiters);
+        // The next caller does not get the request that was stopped.
+        let next = fixture.join(Ends::WithoutWaiters);
+        assert!(!next.joined);
+        fixture.until((2, 0)).await;
+        fixture.gate.add_permits(2);
+        assert_eq!(next.await, Some(1));
+        assert_eq!(fixture.seen(), (2, 1), "the first request did not end");
+    }
+}

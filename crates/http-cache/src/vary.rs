@@ -1,0 +1,53 @@
+//! Which stored answer fits a request: the request fields that `Vary` names (RFC 9111, 4.1).
+//!
+//! The cache sends the same fields with every request, and every token of an account belongs to the same learner. So only
+//! the account tells two requests apart: it stands for `Authorization` and `Cookie`, which are added below the cache.
+
+/// The account that a cache belongs to.
+#[derive(Debug, Clone)]
+pub(super) struct Account(pub String);
+
+impl Account {
+    /// The value of the request field `name` (lower case), as it is compared.
+    fn value(&self, name: &str) -> &str {
+        match name {
+            "authorization" | "cookie" => &self.0,
+            _ => "",
+        }
+    }
+
+    /// `name: value` lines of the request fields that `vary` names.
+    pub fn selecting(&self, vary: &str) -> String {
+        let mut names: Vec<String> = vary
+            .split(',')
+            .map(|n| n.trim().to_ascii_lowercase())
+            .filter(|n| !n.is_empty())
+            .collect();
+        names.sort();
+        names.dedup();
+        names.iter().map(|n| format!("{n}: {}\n", self.value(n))).collect()
+    }
+
+    /// Whether an answer that was stored under `selecting` fits a request of this account.
+    pub fn fits(&self, selecting: &str) -> bool {
+        selecting.lines().all(|line| {
+            line.split_once(": ").is_some_and(|(name, value)| self.value(name) == value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_answers_fit_by_the_fields_that_vary_names() {
+        let asha = Account("asha".into());
+        let stored = asha.selecting("Accept-Language, authorization,accept-encoding");
+        assert_eq!(stored, "accept-encoding: \naccept-language: \nauthorization: asha\n");
+        assert!(asha.fits(&stored));
+        let noor = Account("noor".into());
+        assert!(!noor.fits(&stored), "another learner");
+        assert!(noor.fits(""), "an answer without Vary fits every request");
+    }
+}
