@@ -29,7 +29,7 @@ pub(crate) fn media_type(head: &[u8]) -> &'static str {
         "video/webm"
     } else if is(0, b"WEBVTT") || is(0, b"\xef\xbb\xbfWEBVTT") {
         "text/vtt; charset=utf-8"
-    } else if head.windows(4).any(|w| w == b"<svg") {
+    } else if carrel_imaging::is_svg(head) {
         "image/svg+xml"
     } else {
         "application/octet-stream"

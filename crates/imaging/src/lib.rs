@@ -1,26 +1,28 @@
-//! Resizes images.
+//! Images for the course compiler and the device: what a header reports, decoding within a budget, resizing, variants.
 //!
-//! A crate of its own for two reasons: the course compiler and the device must resize alike, and the loops of
-//! `fast_image_resize` are generic, so that they are compiled wherever they are called: here, once, with all optimisation
-//! also in development.
+//! | Module | Content |
+//! |---|---|
+//! | `request` | the variant that is requested: width, height, quality, format, fit |
+//! | `header` | whether a file may be shown as it is, by its header alone |
+//! | `decode` | the decode guard: facts of a header, limits, decoding |
+//! | `resize` | another size |
+//! | `render` | from the bytes of a file to the bytes of a variant |
 //!
-//! Not here: which sizes (`carrel-package`, `carrel-content::images`), decoding, encoding.
+//! Not here: where files are stored and who requests variants (`carrel-content`), the variants of a course (`carrel-package`).
 
-use fast_image_resize::{FilterType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
-use image::DynamicImage;
+mod decode;
+mod error;
+mod header;
+mod render;
+mod request;
+mod resize;
 
-/// Resizes an image to `width` x `height` pixels, by Lanczos of three lobes. With `crop` its shape is kept, and what does
-/// not fit is cut off on both sides. Fails for colour types that cannot be resized, and for an empty size.
-pub fn resize(
-    picture: &DynamicImage,
-    (width, height): (u32, u32),
-    crop: bool,
-) -> Result<DynamicImage, ResizeError> {
-    let mut out = DynamicImage::new(width, height, picture.color());
-    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    if crop {
-        options = options.fit_into_destination(None);
-    }
-    Resizer::new().resize(picture, &mut out, &options)?;
-    Ok(out)
-}
+pub use decode::{BUDGET, Facts, PIXELS, is_svg, probe};
+pub use error::Refusal;
+pub use header::{check_bytes, check_file};
+pub use render::{encode, render, scaled};
+pub use request::{Fit, Format, ImageRequest, QUALITY, Sizes, WIDTHS};
+pub use resize::resize;
+
+/// Files above this are not decoded, in bytes.
+pub const FILE_LIMIT: u64 = 64 * 1024 * 1024;

@@ -384,7 +384,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the first frame of a GIF may be as large as it likes",
-        file: "crates/content/src/images/decode.rs",
+        file: "crates/imaging/src/decode.rs",
         good: "(width.max(frame.0), height.max(frame.1))",
         bad: "(width.max(frame.0 * 0), height.max(frame.1 * 0))",
         tests: &["-p", "carrel-content", "--test", "loopback"],

@@ -3,58 +3,26 @@
 //!
 //! Not here: how they are asked for (`media`), where bytes lie (`cache`), the variants that a course comes with (`carrel-package`).
 
-mod ask;
-mod decode;
-mod head;
-mod scale;
+use std::{fs::File, sync::Arc};
 
-use std::sync::Arc;
-
-pub use ask::{Fit, Format, ImageRequest, QUALITY, WIDTHS};
 use bytes::Bytes;
 use carrel_http_cache::{ByteLru, Flights};
+pub use carrel_imaging::{
+    BUDGET, Facts, Fit, Format, ImageRequest, PIXELS, QUALITY, Refusal, WIDTHS, encode, probe,
+    render, scaled,
+};
+use carrel_imaging::{FILE_LIMIT, check_bytes, check_file};
 use carrel_model::BlobHash;
 use carrel_system::{Panicked, blocking};
-pub use decode::{BUDGET, Facts, PIXELS, probe};
-pub use scale::{encode, render, scaled};
 use tokio::sync::Semaphore;
 
-use crate::{Error, blobs::Place, library::Library};
+use crate::{Error, blobs::Place, library::Library, media_type::media_type};
 
-/// Files above this are not even looked at.
-const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
-
-/// Why there is no picture to show. The window puts its words in the picture's place.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Refusal {
-    /// Decoding it would need more memory than pictures may have.
-    #[error("the picture is too large: {width} x {height} pixels")]
-    TooLarge { width: u32, height: u32 },
-    /// None of the kinds that are shown.
-    #[error("it is no picture")]
-    Unknown,
-    #[error("the picture cannot be read: {0}")]
-    Broken(String),
-    #[error("{0}")]
-    Storage(Arc<Error>),
-}
-
-impl Refusal {
-    /// The status that the loopback server answers with: 413, 415, 422 or 500.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::TooLarge { .. } => 413,
-            Self::Unknown => 415,
-            Self::Broken(_) => 422,
-            Self::Storage(_) => 500,
-        }
-    }
-}
 
 impl From<Error> for Refusal {
     fn from(e: Error) -> Self {
-        Self::Storage(Arc::new(e))
+        Self::Storage(e.to_string())
     }
 }
 
@@ -126,7 +94,7 @@ impl Images {
             return known;
         }
         let place = place.clone();
-        let found = blocking(move || head::look(&place)).await;
+        let found = on_thread(move || look(&place)).await;
         // A disk that failed may be well again.
         if !matches!(found, Err(Refusal::Storage(_))) {
             let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
@@ -147,7 +115,7 @@ impl Images {
             return Err(Refusal::Broken(format!("it has {size} bytes")));
         }
         let _worker = self.workers.acquire().await.map_err(|_| Refusal::from(Error::Cancelled))?;
-        let (bytes, facts) = blocking(move || -> Result<(Bytes, Facts), Refusal> {
+        let (bytes, facts) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
             let facts = probe(&bytes)?;
             Ok((bytes, facts))
@@ -160,7 +128,7 @@ impl Images {
             let memory = self.memory.clone().acquire_many_owned(mib).await;
             let memory = memory.map_err(|_| Refusal::from(Error::Cancelled))?;
             let store = library.blobs().clone();
-            blocking(move || -> Answer {
+            on_thread(move || {
                 let made = Bytes::from(render(&bytes, &facts, &ask)?);
                 drop(memory);
                 let hash = BlobHash::of(&made);
@@ -180,9 +148,23 @@ impl Images {
     }
 }
 
-/// A panic of a decoder is the picture's fault.
-impl From<Panicked> for Refusal {
-    fn from(e: Panicked) -> Self {
-        Self::Broken(e.to_string())
+/// Whether a blob may be shown as it is. `Refusal::Unknown`: it is no image.
+///
+/// The window decodes such an image itself, with no budget of ours, so what would be refused as a variant is refused whole too.
+fn look(place: &Place) -> Result<(), Refusal> {
+    let kind = media_type(&place.read_at(0, 512)?);
+    match place {
+        _ if kind == "image/svg+xml" => Ok(()),
+        _ if !kind.starts_with("image/") => Err(Refusal::Unknown),
+        Place::Memory(bytes) => check_bytes(bytes),
+        Place::File { path, .. } => check_file(File::open(path)?, kind == "image/jpeg"),
     }
+}
+
+/// Runs `work` on a thread for blocking calls. A panic of a decoder is a fault of the image.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = blocking(move || Ok::<_, Panicked>(work())).await;
+    done.unwrap_or_else(|e| Err(Refusal::Broken(e.to_string())))
 }

@@ -9,49 +9,44 @@ use std::{
 };
 
 use crate::{
-    Error,
-    blobs::Place,
-    images::{
-        FILE_LIMIT, Refusal,
-        decode::{BESIDE, allowed, is_progressive, open},
-    },
-    media_type::media_type,
+    FILE_LIMIT, Refusal,
+    decode::{BESIDE, allowed, is_progressive, open},
 };
 
 /// Segments before the pixels of a JPEG that are passed over; honest ones have some dozens.
 const SEGMENTS: u32 = 4096;
 
-/// Whether the file may be shown as it is. `Refusal::Unknown`: it is no picture. Reads a few KiB, wherever in the file they lie.
-pub(super) fn look(place: &Place) -> Result<(), Refusal> {
-    let kind = media_type(&place.read_at(0, 512)?);
-    match (kind, place) {
-        ("image/svg+xml", _) => Ok(()),
-        (kind, _) if !kind.starts_with("image/") => Err(Refusal::Unknown),
-        (_, Place::Memory(bytes)) => judge(Cursor::new(bytes), is_progressive(bytes)),
-        ("image/jpeg", Place::File { path, size }) => {
-            let mut file = BufReader::new(File::open(path).map_err(Error::from)?);
-            let head = match jpeg_head(&mut file).map_err(Error::from)? {
-                Some(head) => head,
-                // Bytes between its segments: only a decoder finds its way, and it wants all of it.
-                None if *size <= FILE_LIMIT => {
-                    place.read_at(0, usize::try_from(*size).unwrap_or(usize::MAX))?.into()
-                }
-                None => return Err(Refusal::Broken(format!("it has {size} bytes"))),
-            };
-            judge(Cursor::new(&head), is_progressive(&head))
-        }
-        (_, Place::File { path, .. }) => {
-            judge(BufReader::new(File::open(path).map_err(Error::from)?), false)
-        }
+/// Whether an image in memory may be shown as it is.
+pub fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
+    judge(Cursor::new(bytes), is_progressive(bytes))
+}
+
+/// Whether an image in a file may be shown as it is. Reads a few KiB, wherever in the file they lie.
+pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
+    let mut file = BufReader::new(file);
+    if !is_jpeg {
+        return judge(file, false);
     }
+    if let Some(head) = jpeg_head(&mut file)? {
+        return check_bytes(&head);
+    }
+    // Bytes between its segments: only a decoder finds its way, and it wants all of it.
+    let size = file.get_ref().metadata()?.len();
+    if size > FILE_LIMIT {
+        return Err(Refusal::Broken(format!("it has {size} bytes")));
+    }
+    let mut whole = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut whole)?;
+    check_bytes(&whole)
 }
 
 fn judge(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), Refusal> {
-    let frame = match input.fill_buf().map_err(Error::from)?.starts_with(b"GIF8") {
+    let frame = match input.fill_buf()?.starts_with(b"GIF8") {
         true => first_frame(&mut input)?,
         false => (0, 0),
     };
-    input.rewind().map_err(Error::from)?;
+    input.rewind()?;
     let (format, decoder) = open(input)?;
     allowed(format, &decoder, frame, progressive).map(|_| ())
 }
@@ -132,7 +127,7 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
         Ok(Some(reach)) => Ok(reach),
         Ok(None) => Err(Refusal::Broken("its first frame does not come".to_owned())),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
-        Err(e) => Err(Error::from(e).into()),
+        Err(e) => Err(e.into()),
     }
 }
 

@@ -8,7 +8,7 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::images::{Fit, ImageRequest, Refusal, head::first_frame};
+use crate::{Fit, ImageRequest, Refusal, header::first_frame};
 
 /// Bytes that decoding may hold at once, over all pictures. One that needs more alone is refused.
 pub const BUDGET: u64 = 256 * 1024 * 1024;
@@ -57,9 +57,15 @@ impl Facts {
     }
 }
 
+/// True if the first bytes are those of an SVG drawing.
+pub fn is_svg(bytes: &[u8]) -> bool {
+    let head = bytes.get(..512).unwrap_or(bytes);
+    head.windows(4).any(|w| w == b"<svg")
+}
+
 /// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
 pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
-    if crate::media_type::media_type(bytes.get(..512).unwrap_or(bytes)) == "image/svg+xml" {
+    if is_svg(bytes) {
         return Ok(Facts {
             format: Codec::Drawn,
             width: 0,

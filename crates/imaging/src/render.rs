@@ -7,7 +7,7 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::images::{Facts, Fit, Format, ImageRequest, Refusal, decode::decode};
+use crate::{Facts, Fit, Format, ImageRequest, Refusal, decode::decode, resize};
 
 /// The bytes of the variant. `facts` are those that `probe` read from the same `bytes`.
 pub fn render(bytes: &[u8], facts: &Facts, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
@@ -35,8 +35,7 @@ pub fn scaled(
     if (picture.width(), picture.height()) == (width, height) {
         return Ok(picture.clone());
     }
-    carrel_imaging::resize(picture, (width, height), crop)
-        .map_err(|e| Refusal::Broken(e.to_string()))
+    resize(picture, (width, height), crop).map_err(|e| Refusal::Broken(e.to_string()))
 }
 
 /// In the middle of an empty canvas.
