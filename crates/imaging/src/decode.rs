@@ -60,7 +60,8 @@ impl Facts {
 /// True if the first bytes are those of an SVG drawing.
 pub fn is_svg(bytes: &[u8]) -> bool {
     let head = bytes.get(..512).unwrap_or(bytes);
-    head.windows(4).any(|w| w == b"<svg")
+    // The metadata of a raster image may contain the text too, and its pixels must be checked.
+    image::guess_format(head).is_err() && head.windows(4).any(|w| w == b"<svg")
 }
 
 /// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
@@ -243,4 +244,20 @@ pub(super) fn is_progressive(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raster_images_that_mention_svg_are_checked() {
+        // A logical screen of 65,535 x 65,535 pixels, then a comment with the start of a drawing, then a frame.
+        let mut gif = b"GIF89a\xff\xff\xff\xff\x00\x00\x00".to_vec();
+        gif.extend_from_slice(b"\x21\xfe\x04<svg\x00");
+        gif.extend_from_slice(b"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b");
+        let found = probe(&gif);
+        assert!(matches!(found, Err(Refusal::TooLarge { .. })), "{found:?}");
+        assert!(is_svg(b"<?xml version=\"1.0\"?><svg/>"));
+    }
 }

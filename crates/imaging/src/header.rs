@@ -1,7 +1,7 @@
 //! The head of a picture's file alone: enough to say whether it may be shown as it is. The window decodes such a picture itself, with no
 //! budget of ours over it, so what would be refused as a variant is refused whole too.
 //!
-//! Not here: the limits (`decode`), what was found before (`mod`).
+//! Not here: the limits (`decode`), results that are kept (`carrel-content::images`).
 
 use std::{
     fs::File,

@@ -2,13 +2,15 @@
 //!
 //! | Module | Content |
 //! |---|---|
+//! | `error` | why an image is not shown |
 //! | `request` | the variant that is requested: width, height, quality, format, fit |
 //! | `header` | whether a file may be shown as it is, by its header alone |
 //! | `decode` | the decode guard: facts of a header, limits, decoding |
 //! | `resize` | another size |
 //! | `render` | from the bytes of a file to the bytes of a variant |
 //!
-//! Not here: where files are stored and who requests variants (`carrel-content`), the variants of a course (`carrel-package`).
+//! Not here: where files are stored and who requests variants (`carrel-content`), the variants of a course
+//! (`carrel-package`).
 
 mod decode;
 mod error;

@@ -1,10 +1,9 @@
 //! Resizes images.
 //!
-//! A crate of its own for two reasons: the course compiler and the device must resize alike, and the loops of
-//! `fast_image_resize` are generic, so that they are compiled wherever they are called: here, once, with all optimisation
-//! also in development.
+//! The course compiler and the device must resize alike, so both use this crate. The loops of `fast_image_resize` are
+//! generic and compiled wherever they are called: here, once, optimised in development too.
 //!
-//! Not here: which sizes (`carrel-package`, `carrel-content::images`), decoding, encoding.
+//! Not here: which sizes (`request`, `carrel-package`), decoding (`decode`), encoding (`render`).
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 use image::DynamicImage;
