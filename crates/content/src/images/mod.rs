@@ -117,6 +117,10 @@ impl Images {
         let _worker = self.workers.acquire().await.map_err(|_| Refusal::from(Error::Cancelled))?;
         let (bytes, facts) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
+            // Of other files not even the header is read: a recording may mention "<svg".
+            if !media_type(bytes.get(..512).unwrap_or(&bytes)).starts_with("image/") {
+                return Err(Refusal::Unknown);
+            }
             let facts = probe(&bytes)?;
             Ok((bytes, facts))
         })
