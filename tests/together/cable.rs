@@ -215,7 +215,7 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
     assert_eq!(
         other.import_work(&mine.path, false).await.expect("again").changed,
         0,
-        "twice says nothing new"
+        "a second import changes nothing"
     );
     let theirs = other.export_work(s.stick.path()).await.expect("a file");
     s.core.import_work(&theirs.path, false).await.expect("taken in");

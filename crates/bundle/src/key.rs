@@ -1,4 +1,4 @@
-//! Keys as text, and the few digits of one that two people can compare.
+//! Signing keys in hex, and fingerprints that two people can compare.
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;

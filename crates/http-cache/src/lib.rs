@@ -33,7 +33,7 @@ pub use cache::{Cache, CacheConfig, Rejection, ResponseValidator};
 pub use entries::{DISK_BUDGET, FreeSpaceCheck};
 pub use error::{Error, Result};
 pub use figures::{Figures, Tally};
-pub use in_flight::{InFlight, InFlight as Flights, Waiter};
+pub use in_flight::{InFlight, Waiter};
 pub use memory::ByteLru;
 pub use routes::{ROUTES, Route, Strategy};
 pub use status::{CacheStatus, Cached, Fallback, Forward, Origin};

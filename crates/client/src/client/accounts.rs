@@ -170,7 +170,7 @@ impl Client {
         Ok(open)
     }
 
-    /// Opens another account of this device; if that fails, the one that is open stays open. `Error::UNAUTHENTICATED` if its learner
+    /// Switches to another account of this device. On error the current account stays open. `Error::UNAUTHENTICATED` if its learner
     /// signed out: it opens by signing in.
     pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
         let _switching = self.switching.lock().await;
@@ -250,7 +250,7 @@ impl Client {
         }
     }
 
-    /// Opens an account, then closes the one that was open. After an error that one is still open.
+    /// Opens an account and then closes the previous one, which stays open on error.
     async fn open_account(
         &self,
         info: &AccountInfo,

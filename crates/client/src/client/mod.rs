@@ -147,7 +147,7 @@ impl Client {
         self.config().demo_dir.as_ref().is_some_and(|d| d.is_dir())
     }
 
-    /// Sets what the window knows of network and battery.
+    /// Sets the state of network and battery that the window reports.
     pub fn set_conditions(&self, by_window: Known) {
         self.set_known(0, by_window);
     }

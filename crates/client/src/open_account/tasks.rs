@@ -29,7 +29,7 @@ pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Loads into memory what was read last, before the window asks for it.
+/// Loads the section or story that was read last into memory, so that it opens at once.
 pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
     let latest = match learning.latest(8).await {
         Ok(latest) => latest,

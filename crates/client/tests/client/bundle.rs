@@ -213,7 +213,7 @@ async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
         let given = [kv("known", "theirs", stamp), kv("new", "theirs", stamp)];
         let carried = file(&fold(given.map(Row::from)));
         assert_eq!(desk.take(&carried).await.changed, 1, "{stamp:?}");
-        assert_eq!(desk.take(&carried).await.changed, 0, "twice says nothing new");
+        assert_eq!(desk.take(&carried).await.changed, 0, "a second import changes nothing");
         let settings = |rows: BTreeMap<RowKey, Row>| -> Vec<String> {
             let value = |r: Row| Kv::try_from(r).unwrap().value;
             rows.into_values().map(value).collect()

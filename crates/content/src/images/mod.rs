@@ -6,7 +6,7 @@
 use std::{fs::File, sync::Arc};
 
 use bytes::Bytes;
-use carrel_http_cache::{ByteLru, Flights};
+use carrel_http_cache::{ByteLru, InFlight};
 pub use carrel_imaging::{
     BUDGET, Facts, Fit, Format, ImageRequest, PIXELS, QUALITY, Refusal, WIDTHS, encode, probe,
     render, scaled,
@@ -43,7 +43,7 @@ const KNOWN: usize = 512 * 1024;
 /// Makes variants: each once however many ask, a few at a time, within one budget of memory.
 #[derive(Clone)]
 pub struct Images {
-    flights: Arc<Flights<(BlobHash, String), Answer>>,
+    in_flight: Arc<InFlight<(BlobHash, String), Answer>>,
     /// Cores that pictures may keep busy.
     workers: Arc<Semaphore>,
     /// MiB that decoding may hold at once, over all pictures.
@@ -56,7 +56,7 @@ impl Default for Images {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            flights: Arc::new(Flights::new()),
+            in_flight: Arc::new(InFlight::new()),
             workers: Arc::new(Semaphore::new((cores / 2).max(1))),
             memory: Arc::new(Semaphore::new((BUDGET / MIB) as usize)),
             known: Arc::new(ByteLru::new(KNOWN)),
@@ -81,7 +81,7 @@ impl Images {
             return Ok(shown);
         }
         let (this, library) = (self.clone(), library.clone());
-        let flight = self.flights.join((hash, key), move || {
+        let flight = self.in_flight.join((hash, key), move || {
             Box::pin(async move { this.make(library, hash, source, ask).await })
         });
         flight.await.unwrap_or_else(|| Err(Refusal::Broken("its decoder failed".to_owned())))
