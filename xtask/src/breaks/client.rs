@@ -278,6 +278,27 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
     Fault {
+        name: "eviction stops within an hour of last use",
+        file: "crates/content/src/storage/evict.rs",
+        good: "if sum >= bytes && found",
+        bad: "if sum >= bytes || found",
+        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(of_one_hour)"],
+    },
+    Fault {
+        name: "the smallest of an hour is evicted first",
+        file: "crates/content/src/storage/evict.rs",
+        good: "std::cmp::Reverse(*size)",
+        bad: "*size",
+        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(of_one_hour)"],
+    },
+    Fault {
+        name: "a migration leaves manifests out",
+        file: "migrations/content/0003_manifests.sql",
+        good: "SELECT version, signed FROM version;",
+        bad: "SELECT version, signed FROM version WHERE 0;",
+        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(manifests_of)"],
+    },
+    Fault {
         name: "nothing is near",
         file: "crates/content/src/storage/evict.rs",
         good: "\"NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)\"",

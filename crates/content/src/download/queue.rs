@@ -194,8 +194,8 @@ pub(super) fn version(
     let [text, picture, audio, video, other] = by_kind.map(signed);
     tx.prepare_cached(
         "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes,
-                              other_bytes, signed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                              other_bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         hash,
@@ -209,10 +209,11 @@ pub(super) fn version(
         picture,
         audio,
         video,
-        other,
-        serde_json::to_string(&manifest.signed)?
+        other
     ])?;
     let version = tx.last_insert_rowid();
+    tx.prepare_cached("INSERT INTO manifest (version, signed) VALUES (?1, ?2)")?
+        .execute(params![version, serde_json::to_string(&manifest.signed)?])?;
     need(tx, version, blobs)?;
     Ok(version)
 }

@@ -373,7 +373,8 @@ impl Library {
         rest: &str,
     ) -> Result<Option<(Arc<OpenManifest>, i64)>> {
         let sql = format!(
-            "SELECT v.signed, d.checked_ms FROM download d JOIN version v ON v.version = d.ready
+            "SELECT m.signed, d.checked_ms FROM download d
+             JOIN version v ON v.version = d.ready JOIN manifest m ON m.version = v.version
              WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 {rest}"
         );
         let key = [&self.inner.account, kind.as_str(), id.as_str()];

@@ -78,7 +78,8 @@ impl VersionRecord {
     pub(crate) fn of_row(conn: &Connection, version: i64) -> Result<Option<Self>> {
         let row = conn
             .prepare_cached(
-                "SELECT hash, scope, signer, kind, id, signed FROM version WHERE version = ?1",
+                "SELECT v.hash, v.scope, v.signer, v.kind, v.id, coalesce(m.signed, '')
+                 FROM version v LEFT JOIN manifest m ON m.version = v.version WHERE v.version = ?1",
             )?
             .query_row([version], |r| {
                 Ok(Self {
@@ -208,21 +209,25 @@ pub(crate) fn restore_version(tx: &Connection, record: &VersionRecord) -> Result
         Some(version) => {
             tx.execute("DELETE FROM need WHERE version = ?1", [version])?;
             tx.execute(
-                "UPDATE version SET kind = ?2, id = ?3, signed = ?4 WHERE version = ?1",
-                params![version, record.kind, record.id, record.signed],
+                "UPDATE version SET kind = ?2, id = ?3 WHERE version = ?1",
+                params![version, record.kind, record.id],
             )?;
             version
         }
         None => {
             tx.execute(
                 "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes,
-                                      video_bytes, other_bytes, signed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, 0, 0, ?6)",
-                params![record.hash.0, record.scope, record.signer, record.kind, record.id, record.signed],
+                                      video_bytes, other_bytes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, 0, 0, 0)",
+                params![record.hash.0, record.scope, record.signer, record.kind, record.id],
             )?;
             tx.last_insert_rowid()
         }
     };
+    tx.execute(
+        "INSERT OR REPLACE INTO manifest (version, signed) VALUES (?1, ?2)",
+        params![version, record.signed],
+    )?;
     let mut need = tx.prepare_cached(
         "INSERT OR REPLACE INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, ?4)",
     )?;

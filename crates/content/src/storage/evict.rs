@@ -9,8 +9,9 @@ use rusqlite::{Connection, params};
 
 use crate::{Result, blobs::doom, sql::hash_at, storage::Storage};
 
-/// Blobs that are removed in one transaction.
-const AT_ONCE: usize = 128;
+/// Blobs that are removed in one transaction. Their rows are spread over the tables by hash: fewer and larger transactions
+/// write a page once for several rows.
+const MAX_BATCH: usize = 512;
 /// Uses within one hour count as equally old: then the largest goes first, so that few go.
 const AGE_MS: i64 = 3_600_000;
 /// Never fetched again while the learner waits for less.
@@ -82,8 +83,9 @@ impl Storage {
             if freed >= bytes {
                 break;
             }
-            let plan = self.plan(*class, bytes - freed)?;
-            for batch in plan.chunks(AT_ONCE) {
+            let mut plan = self.plan(*class, bytes - freed)?;
+            for batch in plan.chunks_mut(MAX_BATCH) {
+                batch.sort_unstable();
                 freed += self.remove_if_free(*class, batch)?;
             }
         }
@@ -93,22 +95,35 @@ impl Storage {
         Ok(freed)
     }
 
-    /// The oldest of a class, enough for `bytes`.
+    /// The oldest of a class, enough for `bytes`: by the hour of the last use, the largest of an hour first.
+    ///
+    /// Reads blobs by last use (index `blob_used`) and stops after the hour that has enough, so its cost is that of what
+    /// goes and not of what stays.
     fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
-                "SELECT b.hash, b.size FROM blob b WHERE {} ORDER BY b.used_ms / {AGE_MS}, b.size DESC",
+                "SELECT b.hash, b.size, b.used_ms / {AGE_MS} FROM blob b WHERE {} ORDER BY b.used_ms, b.hash",
                 class.condition()
             ))?;
             let mut rows = stmt.query([])?;
-            let (mut plan, mut sum) = (Vec::new(), 0_u64);
-            while sum < bytes
-                && let Some(r) = rows.next()?
-            {
-                plan.push(hash_at(r, 0)?);
-                sum = sum.saturating_add(r.get::<_, i64>(1)?.unsigned_abs());
+            let (mut found, mut sum) = (Vec::<(i64, u64, BlobHash)>::new(), 0_u64);
+            while let Some(r) = rows.next()? {
+                let (hash, size, hour) =
+                    (hash_at(r, 0)?, r.get::<_, i64>(1)?.unsigned_abs(), r.get::<_, i64>(2)?);
+                if sum >= bytes && found.last().is_some_and(|(last, ..)| *last != hour) {
+                    break;
+                }
+                found.push((hour, size, hash));
+                sum = sum.saturating_add(size);
             }
-            Ok(plan)
+            found.sort_by_key(|(hour, size, _)| (*hour, std::cmp::Reverse(*size)));
+            let mut planned = 0_u64;
+            let enough = found.iter().take_while(|(_, size, _)| {
+                let wanted = planned < bytes;
+                planned = planned.saturating_add(*size);
+                wanted
+            });
+            Ok(enough.map(|(.., hash)| *hash).collect())
         })
     }
 

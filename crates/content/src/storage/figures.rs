@@ -66,7 +66,7 @@ pub struct Removal {
 }
 
 impl Storage {
-    /// Four statements, and the sizes of three files.
+    /// What the content on this device takes, in bytes, and what `account` needs of it.
     pub fn figures(&self, account: &str) -> Result<Figures> {
         let mut figures = self.inner.db.read_blocking(|conn| {
             let measured = self.measure_at(conn)?;
@@ -81,21 +81,17 @@ impl Storage {
                     })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            let mine = conn
+            // One pass in the order of hashes, in which both `blob` and `need_hash` are stored.
+            let (mine, needed, inline) = conn
                 .prepare_cached(
-                    "SELECT coalesce(sum(size), 0) FROM (
-                       SELECT DISTINCT b.hash, b.size
-                       FROM download d JOIN need n ON n.version IN (d.ready, d.wanted) JOIN blob b ON b.hash = n.hash
-                       WHERE d.account = ?1)",
-                )?
-                .query_row([account], |r| unsigned(r, 0))?;
-            let (needed, inline) = conn
-                .prepare_cached(
-                    "SELECT coalesce(sum(size) FILTER (WHERE EXISTS (SELECT 1 FROM need n WHERE n.hash = b.hash)), 0),
+                    "SELECT coalesce(sum(size) FILTER (WHERE EXISTS (
+                              SELECT 1 FROM need n JOIN download d ON d.ready = n.version OR d.wanted = n.version
+                              WHERE n.hash = b.hash AND d.account = ?1)), 0),
+                            coalesce(sum(size) FILTER (WHERE EXISTS (SELECT 1 FROM need n WHERE n.hash = b.hash)), 0),
                             coalesce(sum(size) FILTER (WHERE inline = 1), 0)
                      FROM blob b",
                 )?
-                .query_row([], |r| Ok((unsigned(r, 0)?, unsigned(r, 1)?)))?;
+                .query_row([account], |r| Ok((unsigned(r, 0)?, unsigned(r, 1)?, unsigned(r, 2)?)))?;
             let unfinished = conn
                 .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM part")?
                 .query_row([], |r| unsigned(r, 0))?;

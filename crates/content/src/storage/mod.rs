@@ -68,6 +68,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "records",
         sql: include_str!("../../../../migrations/content/0002_records.sql"),
     },
+    Migration {
+        number: 3,
+        name: "manifests",
+        sql: include_str!("../../../../migrations/content/0003_manifests.sql"),
+    },
 ];
 
 /// Held shared by whoever uses the folder, alone by whoever moves it.

@@ -210,7 +210,9 @@ async fn a_changed_row_is_corrected_from_its_record() {
         "UPDATE download SET pinned = 0",
         "UPDATE download SET phase = 'reedy'",
         "UPDATE download SET ready = (SELECT version FROM version WHERE id = 'stone') WHERE id = 'river'",
-        "UPDATE version SET signed = replace(signed, 'Lesson 1', 'Lesson 2') WHERE id = 'stone'",
+        "UPDATE manifest SET signed = replace(signed, 'Lesson 1', 'Lesson 2')
+           WHERE version IN (SELECT version FROM version WHERE id = 'stone')",
+        "DELETE FROM manifest",
         "UPDATE version SET pins = 0",
         "UPDATE need SET hash = randomblob(32) WHERE hash IN (SELECT hash FROM need LIMIT 3)",
         "UPDATE blob_body SET body = zeroblob(length(body))",

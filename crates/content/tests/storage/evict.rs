@@ -69,6 +69,32 @@ fn classes_go_in_their_order_and_pins_never() {
 }
 
 #[test]
+fn of_one_hour_the_largest_goes_first_and_a_later_hour_only_when_it_is_needed() {
+    let dir = scratch();
+    let (storage, clock, _) = small(dir.path(), 64 * MIB);
+    let put = |n, size| {
+        let (hash, bytes) = blob(n, size);
+        storage.blobs().put_from(hash, &bytes, Came::Asked).unwrap();
+        clock.advance(60_000);
+        hash
+    };
+    let (small, large, medium) = (put(1, MIB), put(2, 3 * MIB), put(3, 2 * MIB));
+    clock.advance(2 * 3_600_000);
+    let later = put(4, 8 * MIB);
+    let here = |hash| storage.blobs().has(hash).unwrap();
+    for (bytes, gone, stay) in [
+        (2 * MIB, vec![large], vec![small, medium, later]),
+        (MIB, vec![medium], vec![small, later]),
+        (2 * MIB, vec![small, later], vec![]),
+    ] {
+        storage.evict(bytes).unwrap();
+        assert!(gone.iter().all(|hash| !here(*hash)), "{bytes} bytes: too little was removed");
+        assert!(stay.iter().all(|hash| here(*hash)), "{bytes} bytes: too much was removed");
+    }
+    assert_sound(&storage);
+}
+
+#[test]
 fn what_two_courses_share_stays_for_the_other() {
     let dir = scratch();
     let (storage, ..) = small(dir.path(), 64 * MIB);

@@ -2,11 +2,52 @@
 
 use carrel_content::{
     blobs::Came,
-    storage::{Storage, StorageOptions},
+    storage::{MIGRATIONS, Storage, StorageOptions},
 };
 use carrel_testkit::{FakeClock, FakeDisk};
 
 use crate::{kill::run_named, world::*};
+
+#[test]
+fn manifests_of_the_second_schema_are_kept() {
+    const SIGNED: &str = r#"{"text": "a manifest"}"#;
+    let dir = scratch();
+    let blobs = course(1, 2, KIB);
+    let old = carrel_sqlite::Database::<carrel_content::Error>::open_disposable(
+        &dir.path().join("content.db"),
+        &MIGRATIONS[..2],
+        0,
+    )
+    .unwrap();
+    carrel_system::allow_blocking();
+    old.write_blocking("test", |tx| {
+        tx.execute(
+            "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes,
+                                  video_bytes, other_bytes, signed)
+             VALUES (zeroblob(32), '', 'k', 'course', 'river', 0, 0, 0, 0, 0, 0, 0, ?1)",
+            [SIGNED],
+        )?;
+        tx.execute(
+            "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
+                                   requested_ms, used_ms, checked_ms)
+             VALUES ('asha', 'course', 'river', '', 'ready', '', 0, 0, NULL, 1, 1, 0, 0, 0)",
+            (),
+        )?;
+        Ok(())
+    })
+    .unwrap();
+    old.close_blocking();
+    let storage = open(dir.path(), FakeDisk::new(100 * GIB), &FakeClock::noon());
+    let kept = |storage: &Storage| {
+        number(storage, &format!("SELECT count(*) FROM manifest WHERE signed = '{SIGNED}'"))
+    };
+    assert_eq!(kept(&storage), 1);
+    // A manifest goes with its version.
+    unwish(&storage, "asha", "river");
+    assert_eq!(kept(&storage), 0);
+    fetched(&storage, "asha", "other", &blobs, true);
+    assert_sound(&storage);
+}
 
 #[test]
 #[ignore = "started by the next test"]

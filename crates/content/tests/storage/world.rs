@@ -80,8 +80,8 @@ pub fn wish(
             let bytes: i64 = blobs.iter().map(|b| b.1 as i64).sum();
             tx.execute(
                 "INSERT INTO version (hash, scope, signer, kind, id, files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes,
-                                      other_bytes, signed)
-                 VALUES (?1, '', ?2, 'course', ?3, ?4, ?5, 0, 0, 0, 0, ?5, '{}')",
+                                      other_bytes)
+                 VALUES (?1, '', ?2, 'course', ?3, ?4, ?5, 0, 0, 0, 0, ?5)",
                 (name.0, account, id, blobs.len() as i64, bytes),
             )?;
             let version = tx.last_insert_rowid();
