@@ -9,6 +9,7 @@
 )]
 
 mod downloads;
+mod floor;
 mod media;
 mod server;
 mod storage;
@@ -366,6 +367,7 @@ async fn sync(
         })
         .await
         .expect("written");
+    let (push_floor, pull_floor) = floor::sync(&dir.join("floor"), ROWS);
     let asked = http.requests.load(Ordering::Relaxed);
     let began = Instant::now();
     let status = account.sync.sync_now().await.expect("synced");
@@ -375,7 +377,7 @@ async fn sync(
     table.row(
         "push 10,000 rows, durable on both ends",
         show(took),
-        "budget 120 ms".into(),
+        format!("SQLite and JSON by hand {}", show(push_floor)),
         micros(took) / 1e3,
         120.0,
         "ms",
@@ -400,7 +402,7 @@ async fn sync(
     let requests = http.requests.load(Ordering::Relaxed) - asked;
     let there = second.learning.progress_under("course-7").await.expect("read").len();
     assert_eq!(there, ROWS / 100, "every row is on the second device");
-    let floor = format!("sign-in before it {}", show(signed_in));
+    let floor = format!("by hand {}, sign-in before it {}", show(pull_floor), show(signed_in));
     table.row(
         "pull 10,000 rows on another device",
         show(took),
