@@ -225,7 +225,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "an unfinished file is begun anew at each try",
         file: "crates/content/src/fetch/mod.rs",
         good: "            let before = transfer.len();",
-        bad: "            if let Some(part) = &mut transfer.part {\n                part.restart()?;\n            }\n            let before = transfer.len();",
+        bad: "            if let Some(part) = &mut transfer.part {\n                part.rewind(None).await?;\n            }\n            let before = transfer.len();",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
