@@ -54,6 +54,8 @@ describe("the state of sync", () => {
   it.each([
     { waits: 0, refuses: 0, says: SYNCED },
     { waits: 2, refuses: 0, says: "2 things wait to be sent" },
+    { waits: 0, refuses: 1, says: "1 thing was not accepted" },
+    { waits: 0, refuses: 2, says: "2 things were not accepted" },
     { waits: 1, refuses: 1, says: "1 thing waits to be sent" },
   ])("with $waits waiting and $refuses refused says: $says", async ({ waits, refuses, says }) => {
     const { target } = await open({ waiting: waits, refused: refuses });
