@@ -209,6 +209,15 @@ describe("the space for content", () => {
     expect(text(byRole(target, "region", "Space for content"))).toContain("It is 4.1 GB now");
   });
 
+  it("returns to its stored value if it cannot be written, and shows the error", async () => {
+    platform.replies["set_budget"] = () => fail("storage");
+    stored = { ...stored, budgetChosen: 2_000_000_000 };
+    const { target, message } = await open();
+    await change(select(target), "5000000000");
+    expect(message()).toContain("The database of this device cannot be read");
+    expect(select(target).value).toBe("2000000000");
+  });
+
   it("offers no more than the organisation allows", async () => {
     stored = { ...stored, budgetPolicy: 2_000_000_000 };
     const { target } = await open();
