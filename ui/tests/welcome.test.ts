@@ -90,12 +90,13 @@ describe("signing in", () => {
     ["offline", "No network just now. The server cannot be reached."],
     ["rate_limited", "Too many tries. Try again later."],
     ["keychain", "Unlock it, then try again."],
-  ] as const)("that fails ('%s') says why and keeps the name", async (code, words) => {
+  ] as const)("that fails ('%s') says why, keeps the name and goes to the password", async (code, words) => {
     platform.replies["sign_in"] = () => fail(code);
     const target = await openForm("amina", "a wrong password");
     await press(target, "Sign in");
     expect(text(byRole(target, "alert"))).toContain(words);
     expect([login(target).value, password(target).value]).toEqual(["amina", "a wrong password"]);
+    expect(document.activeElement).toBe(password(target));
     expect(location.hash).toBe("#/welcome");
   });
 
@@ -113,14 +114,18 @@ describe("signing in", () => {
     ["", "", () => login],
     ["amina", "", () => password],
     ["  ", "a password", () => login],
-  ])("with the name '%s' and the password '%s' sends nothing and marks the empty field", async (name, word, empty) => {
-    const target = await openForm(name, word);
-    await press(target, "Sign in");
-    expect(platform.requests("sign_in")).toEqual([]);
-    const wrong = empty()(target);
-    expect(wrong.getAttribute("aria-invalid")).toBe("true");
-    expect(text(target.querySelector(`#${wrong.getAttribute("aria-describedby")}`)!)).toBe("Please fill this in.");
-  });
+  ])(
+    "with the name '%s' and the password '%s' sends nothing and goes to the empty field",
+    async (name, word, empty) => {
+      const target = await openForm(name, word);
+      await press(target, "Sign in");
+      expect(platform.requests("sign_in")).toEqual([]);
+      const wrong = empty()(target);
+      expect(wrong.getAttribute("aria-invalid")).toBe("true");
+      expect(text(target.querySelector(`#${wrong.getAttribute("aria-describedby")}`)!)).toBe("Please fill this in.");
+      expect(document.activeElement).toBe(wrong);
+    },
+  );
 
   it("opens the library with the account", async () => {
     platform.replies["sign_in"] = () => stateOf(amina, idle, [amina]);
@@ -150,7 +155,7 @@ describe("making an account", () => {
     type(field(target, "Your name, as others see it"), "Amina Diallo");
     return target;
   };
-  it("whose name is taken says so and keeps what was typed", async () => {
+  it("whose name is taken says so, keeps what was typed and goes to the name", async () => {
     const target = await openNew("a good password");
     platform.replies["register"] = () => fail("conflict");
     await press(target, "Make an account");
@@ -159,13 +164,15 @@ describe("making an account", () => {
       "amina",
       "Amina Diallo",
     ]);
+    expect(document.activeElement).toBe(login(target));
   });
 
-  it("needs a password of 8 characters", async () => {
+  it("needs a password of 8 characters, and goes to it", async () => {
     const target = await openNew("short");
     await press(target, "Make an account");
     expect(platform.requests("register")).toEqual([]);
     expect(text(target)).toContain("The password needs at least 8 characters.");
+    expect(document.activeElement).toBe(password(target));
   });
 
   it("opens the library with the new account", async () => {
