@@ -199,6 +199,7 @@ describe("the ways in without an account", () => {
     const target = await open();
     await press(target, "Open the demo library");
     expect(text(byRole(target, "alert"))).toContain("The disk is full.");
+    expect(address(target).getAttribute("aria-invalid")).toBeNull();
     expect(location.hash).toBe("#/welcome");
   });
 });
