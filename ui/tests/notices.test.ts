@@ -4,36 +4,20 @@ import type { AppState, ErrorCode } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
 import MoveServerDialog from "../src/features/settings/MoveServerDialog.svelte";
 import WorkNotices from "../src/app/WorkNotices.svelte";
-import { CommandFailure } from "../src/platform/failure";
-import { fixture } from "../src/platform/fixture";
 import { amina, stateOf, demo, idle } from "../src/platform/fixture/people";
-import { useTransport } from "../src/platform/transport";
 import { appState } from "../src/state/appState.svelte";
-import { settle, show } from "./support";
+import { fail, scriptPlatform, settle, show } from "./support";
 
-const inner = fixture("en");
-/** Replies of commands, in place of the fixture's. */
-let replies: Record<string, () => unknown> = {};
-let calls: { name: string; request: unknown }[] = [];
-const fail = (code: ErrorCode): never => {
-  throw new CommandFailure({ code, message: code, hint: "", retryable: false, correlationId: "" });
-};
+const platform = scriptPlatform();
 const state = (more: Partial<AppState>): AppState => ({ ...stateOf(amina, idle, [amina]), ...more });
 
 beforeAll(async () => {
-  useTransport({
-    call: (name, request) => {
-      calls.push({ name, request });
-      return Promise.resolve().then(() => (replies[name] ? replies[name]() : inner.call(name, request)));
-    },
-    listen: inner.listen,
-  });
   await appState.load();
   await setLanguage("en");
 });
 beforeEach(() => {
-  replies = {};
-  calls = [];
+  platform.replies = {};
+  platform.calls = [];
 });
 
 describe("notices about the file with the learner's work", () => {
@@ -44,13 +28,13 @@ describe("notices about the file with the learner's work", () => {
     const { target, close } = show(WorkNotices, {});
     expect(target.textContent).toContain("Amina Diallo");
     expect(target.textContent).toContain("disk is full");
-    replies = { switch_account: () => fail("unavailable"), get_app_state: () => failed("unavailable") };
+    platform.replies = { switch_account: () => fail("unavailable"), get_app_state: () => failed("unavailable") };
     target.querySelector("button")!.click();
     await settle();
     await settle();
-    expect(calls.map((c) => c.name)).toContain("switch_account");
+    expect(platform.calls.map((c) => c.name)).toContain("switch_account");
     expect(target.textContent).toContain("Another program");
-    replies = { switch_account: () => state({}) };
+    platform.replies = { switch_account: () => state({}) };
     target.querySelector("button")!.click();
     await settle();
     await settle();
@@ -90,7 +74,7 @@ describe("notices about the file with the learner's work", () => {
     expect(target.textContent).toContain("progress section a/b/c");
     expect(target.textContent).toContain("3");
     expect(target.textContent).toContain("may be missing");
-    replies = { forget_repair: () => state({}) };
+    platform.replies = { forget_repair: () => state({}) };
     target.querySelector("button")!.click();
     await settle();
     expect(target.querySelector(".note")).toBeNull();
@@ -112,17 +96,17 @@ describe("the new address of a server", () => {
       await settle();
     };
     await submit("   ");
-    expect(calls.filter((c) => c.name === "move_server")).toEqual([]);
-    replies = { move_server: () => fail("invalid_request") };
+    expect(platform.calls.filter((c) => c.name === "move_server")).toEqual([]);
+    platform.replies = { move_server: () => fail("invalid_request") };
     await submit("elsewhere.example");
     expect(target.querySelector("[role=alert]")?.textContent).toContain("another server");
     expect(closed).toBe(0);
-    replies = { move_server: () => fail("offline") };
+    platform.replies = { move_server: () => fail("offline") };
     await submit("new.example");
     expect(target.querySelector("[role=alert]")?.textContent).not.toContain("another server");
-    replies = { move_server: () => state({ account: { ...amina, server: "https://new.example" } }) };
+    platform.replies = { move_server: () => state({ account: { ...amina, server: "https://new.example" } }) };
     await submit(" new.example ");
-    expect(calls.at(-1)).toEqual({ name: "move_server", request: { address: "new.example" } });
+    expect(platform.calls.at(-1)).toEqual({ name: "move_server", request: { address: "new.example" } });
     expect(closed).toBe(1);
     expect(appState.app.account?.server).toBe("https://new.example");
     close();

@@ -13,7 +13,7 @@ import Course from "../src/features/course/Course.svelte";
 import Lesson from "../src/features/lesson/Lesson.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { reactive } from "./reactive.svelte";
-import { press, settle, show } from "./support";
+import { drawn, press, settle, show } from "./support";
 
 interface Held {
   name: string;
@@ -64,13 +64,6 @@ beforeEach(() => {
 const finished = (): string[] =>
   calls.filter((c) => c.name === "record_progress" && c.request["done"] === true).map((c) => String(c.request["item"]));
 const done: ItemProgress = { percent: 10_000, done: true, pos: null, posDevice: "", posAtMs: 0, waiting: false };
-/** Frames, promises and effects. */
-async function drawn(): Promise<void> {
-  for (let i = 0; i < 4; i++) {
-    await new Promise((resolve) => requestAnimationFrame(resolve));
-    await settle();
-  }
-}
 const A = "how-rivers-work/meanders/read";
 const B = "how-rivers-work/deltas/read";
 

@@ -1,0 +1,251 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import Announcements from "../src/app/Announcements.svelte";
+import type { StorageView } from "../src/api/types";
+import Storage from "../src/features/storage/Storage.svelte";
+import { amina, idle, stateOf } from "../src/platform/fixture/people";
+import { storageView } from "../src/platform/fixture/storage";
+import { announcer } from "../src/state/announce.svelte";
+import { appState } from "../src/state/appState.svelte";
+import { forgetKept } from "../src/state/live.svelte";
+import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+
+const platform = scriptPlatform();
+let close: (() => void)[] = [];
+
+/** What the platform reports as stored. */
+let stored: StorageView;
+async function open() {
+  const screen = show(Storage, {});
+  const messages = show(Announcements, {});
+  close = [screen.close, messages.close];
+  await drawn();
+  return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
+}
+/** Takes one course off the stored list, as the core does. */
+const without = (id: string): StorageView => ({ ...stored, courses: stored.courses.filter((c) => c.id !== id) });
+const titles = (target: Element): string[] =>
+  allByRole(byRole(target, "region", "On this device"), "link").map((link) => text(link));
+const figure = (target: Element, term: string): string => {
+  const found = allByRole(target, "term").find((e) => text(e) === term);
+  return found ? text(found.nextElementSibling!) : "not shown";
+};
+
+beforeAll(async () => {
+  await appState.load();
+  await appState.take(stateOf(amina, idle, [amina]));
+});
+beforeEach(() => {
+  stored = storageView(false, null);
+  platform.replies = { get_storage: () => stored };
+  platform.calls = [];
+  forgetKept();
+  announcer.clear();
+});
+afterEach(() => close.forEach((c) => c()));
+
+describe("the figures", () => {
+  it("show what the core counted, and how much is allowed", async () => {
+    const { target } = await open();
+    expect(text(byRole(target, "region", "Content on this device"))).toContain(
+      "1.3 GB of 2.1 GB that content may take",
+    );
+    expect(
+      [
+        "Your downloads",
+        "Downloads of others",
+        "Opened lately",
+        "Begun downloads",
+        "Your work",
+        "Free on the disk",
+      ].map((term) => figure(target, term)),
+    ).toEqual(["625 MB", "340 MB", "212 MB", "81 MB", "8.6 MB", "41 GB"]);
+    expect(titles(target)).toEqual([
+      "How Rivers Work",
+      "Waves and Sound",
+      "القطة التي لم تصل",
+      "The Living Soil: layers",
+    ]);
+    expect(text(byRole(target, "region", "On this device"))).toContain("81 MB of 244 MB");
+    expect(allByRole(target, "img", "Text 40 kB, Pictures 5.2 MB, and Sound 4.2 MB")).toHaveLength(1);
+  });
+
+  it("leave out what is empty, and say that nothing is downloaded", async () => {
+    stored = storageView(true, null);
+    const { target } = await open();
+    expect(figure(target, "Downloads of others")).toBe("not shown");
+    expect(figure(target, "Your work")).toBe("8.6 MB");
+    expect(text(byRole(target, "region", "On this device"))).toContain("Nothing is downloaded.");
+    expect(allByRole(target, "button", "Clear what was opened lately, 0 byte")).toEqual([]);
+  });
+
+  it.each([
+    ["disk", "163 MB are missing. Downloads wait; your work is still saved."],
+    ["budget", "163 MB are missing. Allow more below"],
+    ["index", "What is downloaded can be read and your work is saved."],
+  ] as const)("say what to do when the limit '%s' stops downloads", async (limit, words) => {
+    stored = storageView(false, limit);
+    const { target } = await open();
+    expect(text(byRole(target, "status"))).toContain(words);
+  });
+
+  it("show the error if they cannot be read, and 'Try again' reads them", async () => {
+    platform.replies["get_storage"] = () => fail("storage");
+    const { target } = await open();
+    expect(text(byRole(target, "alert"))).toContain("The database of this device cannot be read");
+    platform.replies["get_storage"] = () => stored;
+    await click(byRole(target, "button", "Try again"));
+    expect(figure(target, "Your downloads")).toBe("625 MB");
+  });
+
+  it.each(["storage", "downloads"] as const)(
+    "are read again after a change of '%s', and after no other",
+    async (topic) => {
+      const { target } = await open();
+      stored = { ...without("how-rivers-work"), downloads: 12_600_000 };
+      platform.tell({ kind: "changed", topics: [{ topic: "words" }] });
+      await drawn();
+      expect(titles(target)).toContain("How Rivers Work");
+      platform.tell({ kind: "changed", topics: [{ topic }] });
+      await drawn();
+      expect(titles(target)).not.toContain("How Rivers Work");
+      expect(figure(target, "Your downloads")).toBe("13 MB");
+    },
+  );
+});
+
+describe("removing a download", () => {
+  it("asks first and says what is freed and what stays", async () => {
+    platform.replies["check_removal"] = () => ({ freed: 598_000_000, shared: 14_000_000 });
+    const { target, message } = await open();
+    await click(byRole(target, "button", "Remove How Rivers Work"));
+    const dialog = byRole(target, "dialog", "Remove How Rivers Work");
+    expect(text(dialog)).toContain("This gives back 598 MB. 14 MB stay, because other downloads need them.");
+    expect(platform.requests("check_removal")).toEqual([{ id: "how-rivers-work", isStory: false }]);
+    expect(platform.requests("remove_download")).toEqual([]);
+
+    stored = without("how-rivers-work");
+    await click(byRole(dialog, "button", "Remove"));
+    expect(platform.requests("remove_download")).toEqual([{ id: "how-rivers-work", isStory: false }]);
+    expect(titles(target)).not.toContain("How Rivers Work");
+    expect(allByRole(target, "dialog")).toEqual([]);
+    expect(announcer.quiet.text).toBe("How Rivers Work is off this device");
+    expect(message()).toBe("");
+  });
+
+  it("does not speak of what stays if nothing does", async () => {
+    platform.replies["check_removal"] = () => ({ freed: 9_400_000, shared: 0 });
+    const { target } = await open();
+    await click(byRole(target, "button", "Remove How Rivers Work"));
+    const words = text(byRole(target, "dialog"));
+    expect(words).toContain("This gives back 9.4 MB.");
+    expect(words).not.toContain("stay");
+  });
+
+  it("removes one lesson by the id that it has in its course", async () => {
+    const { target } = await open();
+    await click(byRole(target, "button", "Remove The Living Soil: layers"));
+    expect(platform.requests("check_removal")).toEqual([{ id: "soil", isStory: false, lesson: "soil/layers" }]);
+    await click(byRole(byRole(target, "dialog"), "button", "Remove"));
+    expect(platform.requests("remove_download")).toEqual([{ id: "soil", isStory: false, lesson: "layers" }]);
+  });
+
+  it.each(["Cancel", "Close"])("removes nothing after '%s'", async (name) => {
+    const { target } = await open();
+    await click(byRole(target, "button", "Remove How Rivers Work"));
+    await click(byRole(byRole(target, "dialog"), "button", name));
+    expect(allByRole(target, "dialog")).toEqual([]);
+    expect(platform.requests("remove_download")).toEqual([]);
+    expect(titles(target)).toContain("How Rivers Work");
+    // The dialog can be opened again.
+    await click(byRole(target, "button", "Remove How Rivers Work"));
+    expect(allByRole(target, "dialog", "Remove How Rivers Work")).toHaveLength(1);
+  });
+
+  it("shows why it cannot be checked, and does not ask", async () => {
+    platform.replies["check_removal"] = () => fail("unavailable");
+    const { target, message } = await open();
+    await click(byRole(target, "button", "Remove How Rivers Work"));
+    expect(message()).toContain("Try again in a moment.");
+    expect(allByRole(target, "dialog")).toEqual([]);
+  });
+
+  it("shows why it failed, and keeps the row with its button", async () => {
+    platform.replies["remove_download"] = () => fail("storage");
+    const { target, message } = await open();
+    await click(byRole(target, "button", "Remove How Rivers Work"));
+    await click(byRole(byRole(target, "dialog"), "button", "Remove"));
+    expect(message()).toContain("The database of this device cannot be read");
+    expect(byRole<HTMLButtonElement>(target, "button", "Remove How Rivers Work").disabled).toBe(false);
+    expect(announcer.quiet.text).not.toBe("How Rivers Work is off this device");
+  });
+});
+
+describe("clearing what was opened lately", () => {
+  const CLEAR = "Clear what was opened lately, 212 MB";
+  it("asks first, then says what is free again", async () => {
+    const { target, message } = await open();
+    await click(byRole(target, "button", CLEAR));
+    await click(byRole(byRole(target, "dialog", CLEAR), "button", "Cancel"));
+    expect(platform.requests("clear_cache")).toEqual([]);
+    await click(byRole(target, "button", CLEAR));
+    platform.replies["clear_cache"] = () => ({ freed: 200_000_000 });
+    stored = { ...stored, cache: 0, unfinished: 0 };
+    await click(byRole(byRole(target, "dialog", CLEAR), "button", "Clear"));
+    expect(platform.requests("clear_cache")).toHaveLength(1);
+    expect(allByRole(target, "dialog")).toEqual([]);
+    expect(message()).toContain("200 MB are free again");
+    expect(figure(target, "Opened lately")).toBe("not shown");
+  });
+});
+
+describe("the space for content", () => {
+  const select = (target: Element) => byRole<HTMLSelectElement>(target, "combobox", "Space for content");
+  it("is written and shown", async () => {
+    platform.replies["set_budget"] = () => ({ ...stored, budgetChosen: 5_000_000_000, budget: 4_130_000_000 });
+    const { target } = await open();
+    await change(select(target), "5000000000");
+    expect(platform.requests("set_budget")).toEqual([{ budget: 5_000_000_000 }]);
+    expect(select(target).value).toBe("5000000000");
+    expect(text(byRole(target, "region", "Space for content"))).toContain("It is 4.1 GB now");
+  });
+
+  it("returns to its stored value if it cannot be written, and shows the error", async () => {
+    platform.replies["set_budget"] = () => fail("storage");
+    stored = { ...stored, budgetChosen: 2_000_000_000 };
+    const { target, message } = await open();
+    await change(select(target), "5000000000");
+    expect(message()).toContain("The database of this device cannot be read");
+    expect(select(target).value).toBe("2000000000");
+  });
+
+  it("offers no more than the organisation allows", async () => {
+    stored = { ...stored, budgetPolicy: 2_000_000_000 };
+    const { target } = await open();
+    expect(allByRole(select(target), "option").map((o) => text(o))).toEqual([
+      "As Carrel thinks best",
+      "500 MB",
+      "1 GB",
+      "2 GB",
+    ]);
+  });
+});
+
+describe("moving the content to another folder", () => {
+  it("stays open with what was typed if it fails, and shows the new folder once it is done", async () => {
+    const { target, message } = await open();
+    await click(byRole(target, "button", "Move content to another folder"));
+    const dialog = byRole(target, "dialog", "Move content to another folder");
+    const field = byRole<HTMLInputElement>(dialog, "textbox", "Folder");
+    expect(byRole<HTMLButtonElement>(dialog, "button", "Move").disabled).toBe(true);
+    type(field, "/mnt/big");
+    platform.replies["move_content"] = () => fail("disk_full");
+    await click(byRole(dialog, "button", "Move"));
+    expect(message()).toContain("Make some room");
+    expect(field.value).toBe("/mnt/big");
+    platform.replies["move_content"] = () => ({ ...stored, folder: "/mnt/big/carrel" });
+    await click(byRole(dialog, "button", "Move"));
+    expect(platform.requests("move_content").at(-1)).toEqual({ folder: "/mnt/big" });
+    expect(allByRole(target, "dialog")).toEqual([]);
+    expect(text(byRole(target, "region", "Space for content"))).toContain("/mnt/big/carrel");
+  });
+});

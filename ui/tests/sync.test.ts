@@ -1,0 +1,190 @@
+import { flushSync } from "svelte";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import Announcements from "../src/app/Announcements.svelte";
+import type { Receipt, ReceiptList, SyncStatus } from "../src/api/types";
+import Sync from "../src/features/sync/Sync.svelte";
+import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../src/platform/fixture/people";
+import { announcer } from "../src/state/announce.svelte";
+import { appState } from "../src/state/appState.svelte";
+import { forgetKept } from "../src/state/live.svelte";
+import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text } from "./support";
+
+const SYNCED = "Everything is in the library's hands";
+const platform = scriptPlatform();
+let close: (() => void)[] = [];
+
+const second: Receipt = { ...refused[0]!, id: "attempt 9", title: "Deltas: test", reason: "", code: "too_new" };
+
+/** Opens the screen in this state; also mounts the messages of the window. */
+async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> = {}) {
+  await appState.take(stateOf(amina, { ...idle, ...status }, [amina]));
+  platform.replies["list_receipts"] ??= () => ({ waiting: [], refused: [], accepted: [], ...receipts });
+  const screen = show(Sync, {});
+  const messages = show(Announcements, {});
+  close = [screen.close, messages.close];
+  await drawn();
+  return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
+}
+/** Titles in one section of the screen, in order; none if the section is not shown. */
+const titles = (target: Element, section: string): string[] =>
+  allByRole(target, "region", section)
+    .flatMap((region) => allByRole(region, "listitem"))
+    .map((row) => text(row.querySelector("b")!));
+
+beforeAll(() => appState.load());
+beforeEach(() => {
+  platform.replies = {};
+  platform.calls = [];
+  forgetKept();
+  announcer.clear();
+});
+afterEach(() => {
+  close.forEach((c) => c());
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+describe("the state of sync", () => {
+  it("shows how many things wait and a row for each", async () => {
+    const { target } = await open(offline, { waiting });
+    expect(text(byRole(target, "status"))).toContain("3 things wait for the network");
+    expect(titles(target, "Waiting")).toEqual(["The Lamp by the Sea", "Check yourself", "Why rivers wander"]);
+  });
+
+  it.each([
+    { waits: 0, refuses: 0, says: SYNCED },
+    { waits: 2, refuses: 0, says: "2 things wait to be sent" },
+    { waits: 0, refuses: 1, says: "1 thing was not accepted" },
+    { waits: 0, refuses: 2, says: "2 things were not accepted" },
+    { waits: 1, refuses: 1, says: "1 thing waits to be sent" },
+  ])("with $waits waiting and $refuses refused says: $says", async ({ waits, refuses, says }) => {
+    const { target } = await open({ waiting: waits, refused: refuses });
+    expect(text(byRole(target, "status"))).toContain(says);
+    expect(text(byRole(target, "status")).includes(SYNCED)).toBe(says === SYNCED);
+  });
+
+  it("does not say that all is synced while offline, signed out or in trouble", async () => {
+    const { target } = await open({ phase: "offline" });
+    for (const phase of ["offline", "signed_out", "trouble", "running", "local"] as const) {
+      platform.tell({ kind: "sync", status: { ...idle, phase } });
+      flushSync();
+      expect(text(byRole(target, "status")), phase).not.toContain(SYNCED);
+    }
+    platform.tell({ kind: "sync", status: idle });
+    flushSync();
+    expect(text(byRole(target, "status"))).toContain(SYNCED);
+  });
+
+  it("offers the sign-in instead of a sync when the session has ended", async () => {
+    const { target } = await open({ phase: "signed_out", waiting: 2 });
+    expect(byRole(target, "link", "Sign in").getAttribute("href")).toBe("#/welcome");
+    expect(allByRole(target, "button", "Sync now")).toEqual([]);
+  });
+});
+
+describe("refused rows", () => {
+  it("are listed with the reason, and all of them can be exported", async () => {
+    const { target, message } = await open({ refused: 2 }, { refused: [...refused, second] });
+    expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4", "Deltas: test"]);
+    const region = byRole(target, "region", "Not accepted");
+    expect(text(region)).toContain("This quiz allows three attempts.");
+    expect(text(region)).toContain("The server is older than this app.");
+
+    platform.replies["export_refused"] = () => ({ fileName: "refused.json", text: '["the refused rows"]' });
+    await click(byRole(region, "button", "Save as a file"));
+    const dialog = byRole(target, "dialog", "For your teacher");
+    expect(text(dialog)).toContain('["the refused rows"]');
+
+    const saved: Blob[] = [];
+    vi.stubGlobal("URL", { createObjectURL: (blob: Blob) => `blob:${saved.push(blob)}`, revokeObjectURL: () => {} });
+    const links: string[] = [];
+    vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(function (this: HTMLAnchorElement) {
+      links.push(`${this.download} ${this.getAttribute("href")}`);
+    });
+    await click(byRole(dialog, "button", "Save as a file"));
+    expect(links).toEqual(["refused.json blob:1"]);
+    expect(saved.map((blob) => [blob.type, blob.size])).toEqual([["application/json", '["the refused rows"]'.length]]);
+    expect(message()).toContain("Saved as refused.json");
+  });
+
+  it("can be exported from the row when there is only one", async () => {
+    const { target } = await open({ refused: 1 }, { refused });
+    expect(allByRole(target, "button", "Save as a file")).toEqual([]);
+    await click(byRole(target, "button", "save it as a file"));
+    expect(platform.requests("export_refused")).toHaveLength(1);
+    expect(allByRole(target, "dialog", "For your teacher")).toHaveLength(1);
+  });
+
+  it("show why the export failed, and no dialog", async () => {
+    const { target, message } = await open({ refused: 1 }, { refused });
+    platform.replies["export_refused"] = () => fail("storage");
+    await click(byRole(target, "button", "save it as a file"));
+    expect(message()).toContain("The database of this device cannot be read");
+    expect(allByRole(target, "dialog")).toEqual([]);
+  });
+
+  it("move to the waiting ones when they are sent again, and stay if that fails", async () => {
+    const { target, message } = await open({ refused: 1 }, { refused });
+    platform.replies["retry_refused"] = () => fail("disk_full");
+    await click(byRole(target, "button", "send it again"));
+    expect(message()).toContain("Make some room");
+    expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
+
+    const again = refused.map((r): Receipt => ({ ...r, state: "saved_here" }));
+    platform.replies["retry_refused"] = () => ({ waiting: again, refused: [], accepted: [] });
+    await click(byRole(target, "button", "send it again"));
+    expect(platform.requests("retry_refused").at(-1)).toEqual({ id: "attempt 4" });
+    expect(titles(target, "Not accepted")).toEqual([]);
+    expect(titles(target, "Waiting")).toEqual(["Erosion: test, attempt 4"]);
+  });
+});
+
+describe("'Sync now'", () => {
+  it("cannot be pressed twice while a round runs", async () => {
+    const { target } = await open({ waiting: 2 });
+    let finish: (status: SyncStatus) => void = () => undefined;
+    platform.replies["sync_now"] = () => new Promise<SyncStatus>((resolve) => (finish = resolve));
+    await click(byRole(target, "button", "Sync now"));
+    expect(byRole<HTMLButtonElement>(target, "button", "Syncing").disabled).toBe(true);
+    finish(idle);
+    await drawn();
+    expect(byRole<HTMLButtonElement>(target, "button", "Sync now").disabled).toBe(false);
+    expect(announcer.quiet.text).toBe("Sync is finished");
+  });
+
+  it.each([
+    ["unavailable", "The server is there but cannot do this now. Try again in a moment."],
+    ["offline", "The server cannot be reached. What is on this device works as always."],
+    ["unauthenticated", "Your session ended. Everything you did is kept on this device."],
+  ] as const)("that fails with '%s' shows what to do, and can be pressed again", async (code, hint) => {
+    const { target, message } = await open({ waiting: 2 });
+    platform.replies["sync_now"] = () => fail(code);
+    await click(byRole(target, "button", "Sync now"));
+    expect(message()).toContain(hint);
+    expect(byRole<HTMLButtonElement>(target, "button", "Sync now").disabled).toBe(false);
+  });
+});
+
+describe("the list of receipts", () => {
+  it("that cannot be read shows the error, and 'Try again' reads it", async () => {
+    platform.replies["list_receipts"] = () => fail("storage");
+    const { target } = await open({});
+    expect(text(byRole(target, "alert"))).toContain("The database of this device cannot be read");
+    platform.replies["list_receipts"] = () => ({ waiting: [], refused: [], accepted });
+    await click(byRole(target, "button", "Try again"));
+    expect(allByRole(target, "alert")).toEqual([]);
+    expect(titles(target, "Accepted")).toContain("The Goat on the Bus");
+  });
+
+  it("is read again after a change of receipts, and after no other change", async () => {
+    const { target } = await open({ waiting: 3 }, { waiting });
+    platform.replies["list_receipts"] = () => ({ waiting: waiting.slice(1), refused, accepted: [] });
+    platform.tell({ kind: "changed", topics: [{ topic: "words" }] });
+    await drawn();
+    expect(titles(target, "Waiting")).toHaveLength(3);
+    platform.tell({ kind: "changed", topics: [{ topic: "receipts" }] });
+    await drawn();
+    expect(titles(target, "Waiting")).toEqual(["Check yourself", "Why rivers wander"]);
+    expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
+  });
+});
