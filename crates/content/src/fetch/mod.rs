@@ -17,7 +17,7 @@ use bytes::Bytes;
 use carrel_model::BlobHash;
 use carrel_net::{Error as Net, FailureKind, Http, Reply};
 use carrel_system::{Clock, blocking};
-use futures_util::{StreamExt, future::BoxFuture};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 
 use self::{reply::Problem, writer::PartWriter};
 use crate::{
@@ -335,7 +335,15 @@ impl Transfer<'_, '_> {
         let mut skipped = 0;
         let begun = part.len();
         let (mut checked, mut is_endless) = (begun, false);
-        while let Some(piece) = reply.body.next().await {
+        loop {
+            let piece = match reply.body.next().now_or_never() {
+                Some(piece) => piece,
+                None => {
+                    part.pause(clock.monotonic_ms()).await?;
+                    reply.body.next().await
+                }
+            };
+            let Some(piece) = piece else { break };
             let mut piece = piece.map_err(|f| match f.kind {
                 FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(url, &f.message)),
                 FailureKind::Decode => Problem::Interrupted(reply::wrong(url, &f.message)),

@@ -12,7 +12,9 @@ use crate::{
     blobs::{BlobStore, Came, Lease, Mark, PartFile},
 };
 
-/// Pieces are written together until they are this long (bytes) ...
+/// Pieces that arrive without a pause are written together up to this many bytes, because each write changes threads.
+const MAX_GATHER: usize = 512 * 1024;
+/// In a pause they are written if they are at least this many bytes ...
 const GATHER: usize = 64 * 1024;
 /// ... or this old.
 const GATHER_MS: i64 = 1_000;
@@ -76,19 +78,24 @@ impl PartWriter {
     pub(super) async fn agrees(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
         self.run(move |part| part.agrees(at, &bytes)).await
     }
-    /// Appends.
+    /// Appends a piece; call `pause` before waiting for the next one.
     pub(super) async fn write(&mut self, piece: Bytes, now_ms: i64) -> Result<()> {
-        let since_ms = *self.since_ms.get_or_insert(now_ms);
-        if self.gathered.is_empty() && piece.len() >= GATHER {
+        self.since_ms.get_or_insert(now_ms);
+        if self.gathered.is_empty() && piece.len() >= MAX_GATHER {
             self.since_ms = Some(now_ms);
             return self.run(move |part| part.write(&piece)).await;
         }
         self.gathered.extend_from_slice(&piece);
-        if self.gathered.len() >= GATHER || now_ms - since_ms >= GATHER_MS {
-            self.since_ms = Some(now_ms);
-            self.flush().await?;
-        }
-        Ok(())
+        if self.gathered.len() >= MAX_GATHER { self.flush_at(now_ms).await } else { Ok(()) }
+    }
+    /// Writes what was gathered, if it is long or old enough: no more bytes are available now.
+    pub(super) async fn pause(&mut self, now_ms: i64) -> Result<()> {
+        let is_old = self.since_ms.is_some_and(|since_ms| now_ms - since_ms >= GATHER_MS);
+        if self.gathered.len() >= GATHER || is_old { self.flush_at(now_ms).await } else { Ok(()) }
+    }
+    async fn flush_at(&mut self, now_ms: i64) -> Result<()> {
+        self.since_ms = Some(now_ms);
+        self.flush().await
     }
     pub(super) async fn flush(&mut self) -> Result<()> {
         // Taken first: what could not be written is not written again when this is dropped.
