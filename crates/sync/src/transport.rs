@@ -26,7 +26,7 @@ const PULL_REPLY: usize = 8 * 1024 * 1024;
 const SMALL: usize = 64 * 1024;
 /// Maximum time of one exchange until the last byte.
 const WHOLE: Duration = Duration::from_secs(120);
-/// Maximum time without data on the event stream: more than two keep-alive intervals of the server.
+/// Maximum time without data on the event stream: three keep-alive intervals of the server.
 const SILENCE: Duration = Duration::from_secs(45);
 /// Minimum size in bytes for compression to be worthwhile.
 const PACK_FROM: usize = 1024;
