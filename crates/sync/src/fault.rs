@@ -11,12 +11,25 @@ use carrel_net::{
 pub enum Fault {
     /// No network, no server, or no complete reply in time.
     Offline,
-    /// The server is temporarily unavailable: 408, 425, 429, 5xx. Retry after `retry_after_ms` at the earliest.
-    Busy { status: u16, retry_after_ms: Option<u64> },
-    /// 413: halve the batch. `certain`: the reply is from the server itself, not from a proxy.
-    TooLarge { certain: bool },
+    /// The server is temporarily unavailable: 408, 425, 429, 5xx.
+    Busy {
+        /// HTTP status; 0 if the cause was not a reply to this request.
+        status: u16,
+        /// Earliest time of a retry, in milliseconds from now.
+        retry_after_ms: Option<u64>,
+    },
+    /// 413: halve the batch.
+    TooLarge {
+        /// The reply is from the server itself, not from a proxy.
+        certain: bool,
+    },
     /// Another 4xx of the server, caused by a row or by the whole batch.
-    Refused { code: ErrorCode, reason: String },
+    Refused {
+        /// Code of the problem.
+        code: ErrorCode,
+        /// Message of the server.
+        reason: String,
+    },
     /// A reply that a Carrel server never sends.
     BadReply,
     /// The server requires a newer protocol: the app must be updated.
