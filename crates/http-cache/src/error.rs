@@ -24,7 +24,7 @@ pub enum Error {
     /// The answer is over the size limit, or the disk has too little free space.
     #[error("{missing} bytes are missing")]
     NoSpace {
-        /// Number of bytes over the limit.
+        /// Size of the answer in bytes.
         missing: u64,
     },
     /// The database failed.
