@@ -20,7 +20,7 @@ pub struct Route {
     pub pattern: &'static str,
     /// How the answers are cached.
     pub strategy: Strategy,
-    /// Lifetime of an answer if the server does not give one.
+    /// Lifetime of an answer if the server does not state one.
     pub fresh: Duration,
     /// How long after that it is still used while it is requested again; `Duration::MAX` for no limit.
     pub stale: Duration,

@@ -214,7 +214,7 @@ fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
     }
 }
 
-/// Gives a row whose stamp is in the future a new one from the server's clock; it stays in the outbox. No other replica
+/// Replaces a stamp that is in the future by one from the server's clock; the row stays in the outbox. No other replica
 /// has the row, so it may be replaced. Returns true if it left the outbox.
 fn stamp_again(
     tx: &mut Tx<'_>,

@@ -33,7 +33,7 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
                     Err(e) => return Err(e),
                 }
             }
-            // A row type or a value that this release does not know.
+            // A row type or a value unknown to this release.
             Err(why) => keep(tx, text, &why.to_string())?,
         }
     }

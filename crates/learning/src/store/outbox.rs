@@ -76,7 +76,7 @@ pub struct Sendable {
 /// A key in the outbox without a row that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// None: a row type that this release does not know, or a damaged value.
+    /// None: a row type unknown to this release, or a damaged value.
     key: Option<RowKey>,
     rev: i64,
     problem: String,

@@ -118,7 +118,7 @@ pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     for (hash, body) in kept {
         let Ok(mut row) = Row::from_json(&body) else { continue };
-        // A row with fields over the limits is also kept for a release that knows them; the rest of the row is applied.
+        // A row with fields over the limits is also kept for a later release; the rest of the row is applied.
         let is_whole = !row.extra_mut().limit();
         if tx.apply_remote(row).is_ok() && is_whole {
             conn.execute("DELETE FROM foreign_row WHERE hash = ?1", [hash])?;

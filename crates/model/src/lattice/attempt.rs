@@ -31,7 +31,7 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub answers: Option<BTreeMap<Slug, String>>,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -113,7 +113,7 @@ pub struct Answer {
     pub seq: u32,
     /// The response (`content::Response`) as compact JSON text.
     pub value: String,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -166,7 +166,7 @@ pub struct Grade {
     pub max_points: i64,
     /// UTC, ms since 1970.
     pub graded_ms: i64,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]

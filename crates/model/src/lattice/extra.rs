@@ -1,4 +1,4 @@
-//! Fields of a newer version that this release does not know: stored, joined and sent back.
+//! Fields of a newer version, unknown to this release: stored, joined and sent back.
 //!
 //! Their limits are part of the join, so that two rows within the limits never join into one over them: for each name
 //! the greater value within the limits wins, and the first `MAX_FIELDS` names in byte order are kept. Both choices

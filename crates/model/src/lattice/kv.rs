@@ -24,7 +24,7 @@ pub struct Kv {
     pub hlc: Hlc,
     /// The device that wrote it.
     pub device: DeviceId,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -108,7 +108,7 @@ pub struct Decision {
     /// Reason for display; may be empty.
     #[serde(default)]
     pub reason: String,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]

@@ -28,7 +28,7 @@ pub struct NoteRevision {
     /// Position within the item, in a format that the item's view defines; empty for a note on the whole item.
     #[serde(default)]
     pub anchor: String,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -81,7 +81,7 @@ pub struct NoteLife {
     pub note: RevisionId,
     /// The note is deleted if this is later than all its revisions.
     pub deleted: Hlc,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]

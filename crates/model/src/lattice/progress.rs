@@ -57,7 +57,7 @@ pub struct Progress {
     #[serde(default, deserialize_with = "strict::option", skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub pos: Option<Position>,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]

@@ -22,7 +22,7 @@ pub struct Review {
     pub at_ms: i64,
     /// Duration of the answer in milliseconds.
     pub duration_ms: i64,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -72,7 +72,7 @@ impl Validate for Review {
 pub struct ReviewVoid {
     /// Id of the voided review, the key of the row.
     pub id: EventId,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]

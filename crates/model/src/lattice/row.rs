@@ -56,11 +56,11 @@ macro_rules! rows {
             fn canonical(&self) -> Canonical {
                 match self { $(Self::$variant(r) => r.canonical()),* }
             }
-            /// Returns the fields that this release does not know.
+            /// Returns the fields unknown to this release.
             pub fn extra(&self) -> &Extra {
                 match self { $(Self::$variant(r) => &r.extra),* }
             }
-            /// Returns the fields that this release does not know, for `Extra::limit` and joins.
+            /// Returns the fields unknown to this release, for `Extra::limit` and joins.
             pub fn extra_mut(&mut self) -> &mut Extra {
                 match self { $(Self::$variant(r) => &mut r.extra),* }
             }

@@ -27,7 +27,7 @@ pub struct Session {
     pub day: String,
     /// Study time since `started_ms` in milliseconds, measured with a monotonic clock.
     pub active_ms: i64,
-    /// Fields that this release does not know.
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]

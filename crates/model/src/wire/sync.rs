@@ -81,7 +81,7 @@ pub enum ResultCode {
     Invalid,
     /// This learner may not write the row: kept on the client, displayed with the reason.
     Forbidden,
-    /// The server does not know this row type or format yet: kept, and sent again after an update.
+    /// The row type or format is not supported by the server yet: kept, and sent again after an update.
     TooNew,
     /// The stamp is too far in the future: the client replaces it and sends the row again.
     ClockSkew,
@@ -94,7 +94,7 @@ pub enum ResultCode {
 pub struct PullReply {
     /// Epoch of the server's database.
     pub epoch: String,
-    /// Rows are kept as raw JSON: a type that this release does not know is stored, and read after an update.
+    /// Rows are kept as raw JSON: a type unknown to this release is stored, and read after an update.
     pub rows: Vec<PulledRow>,
     /// Cursor for the next pull; rows and cursor are stored in one transaction.
     pub next: u64,
