@@ -39,8 +39,15 @@ impl Learning {
                     return record(tx.conn(), attempt);
                 }
                 let started_ms = tx.now_ms();
-                let attempt =
-                    Attempt { id, quiz: quiz.clone(), quiz_hash, started_ms, submitted_ms: None, answers: None, extra: Default::default() };
+                let attempt = Attempt {
+                    id,
+                    quiz: quiz.clone(),
+                    quiz_hash,
+                    started_ms,
+                    submitted_ms: None,
+                    answers: None,
+                    extra: Default::default(),
+                };
                 tx.join(attempt.clone())?;
                 record(tx.conn(), attempt)
             })
@@ -71,7 +78,13 @@ impl Learning {
                     Some(b) => b.seq + 1,
                     None => 1,
                 };
-                let answer = Answer { attempt, question: question.clone(), seq, value: value.clone(), extra: Default::default() };
+                let answer = Answer {
+                    attempt,
+                    question: question.clone(),
+                    seq,
+                    value: value.clone(),
+                    extra: Default::default(),
+                };
                 tx.join(answer.clone())?;
                 Ok(answer)
             })

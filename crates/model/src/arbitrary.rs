@@ -236,8 +236,10 @@ fn name() -> impl Strategy<Value = String> {
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => select(vec![Value::Null, json!(true), json!(0), json!(-1), json!(10), json!(9), json!("9"), json!("")]),
-        2 => select(vec![json!([1, "é"]), json!([]), json!({"b": 1, "a": [{}]}), json!({}), json!(u64::MAX), json!(i64::MIN)]),
-        1 => select(vec![json!(0.1), json!(-0.0), json!(0.0), json!(1.0), json!(1e300), json!(5e-324), json!(0.30000000000000004)]),
+        2 => select(vec![json!([1, "é"]), json!([]), json!({"b": 1, "a": [{}]}), json!({}), json!(u64::MAX),
+            json!(i64::MIN)]),
+        1 => select(vec![json!(0.1), json!(-0.0), json!(0.0), json!(1.0), json!(1e300), json!(5e-324),
+            json!(0.30000000000000004)]),
         1 => any::<f64>().prop_map(|f| json!(f)),
         1 => text().prop_map(Value::String),
     ]
@@ -405,7 +407,11 @@ fn nth<T: Copy + std::fmt::Debug + 'static, const N: usize>(
     (0..usize::from(keys).clamp(1, N)).prop_map(move |n| of[n])
 }
 fn int() -> impl Strategy<Value = i64> {
-    prop_oneof![5 => 0..4_i64, 2 => select(vec![i64::MIN, -1, 1_790_000_000_000, i64::MAX - 1, i64::MAX]), 1 => any::<i64>()]
+    prop_oneof![
+        5 => 0..4_i64,
+        2 => select(vec![i64::MIN, -1, 1_790_000_000_000, i64::MAX - 1, i64::MAX]),
+        1 => any::<i64>()
+    ]
 }
 fn small_u32() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 0..4_u32, 1 => Just(u32::MAX)]

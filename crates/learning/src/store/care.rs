@@ -143,7 +143,11 @@ fn open_file(
     let mut conn = match look(dir, clean, new_file)? {
         Look::Sound(conn) => conn,
         Look::Damaged(problem) => {
-            tracing::error!(store.file = %path.display(), error = problem, "the learner's file is damaged: it is made again");
+            tracing::error!(
+                store.file = %path.display(),
+                error = problem,
+                "the learner's file is damaged: it is made again"
+            );
             opened.set_aside = !is_empty(&path)?;
             opened.repair = Some(recovery::repair(dir, options, steps)?);
             carrel_sqlite::open(&path, carrel_sqlite::Options::default())?

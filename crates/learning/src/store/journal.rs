@@ -125,7 +125,10 @@ impl Journal {
         self.torn = written.is_err();
         if let Err(e) = written {
             if !self.incomplete {
-                tracing::warn!(error = %e, "the journal cannot be written: changes are only in user.db until the next backup");
+                tracing::warn!(
+                    error = %e,
+                    "the journal cannot be written: changes are only in user.db until the next backup"
+                );
             }
             self.incomplete = true;
         }
@@ -170,7 +173,11 @@ pub(super) fn read(dir: &Path) -> Contents {
         let bytes = match fs::read(&segment.path) {
             Ok(bytes) => bytes,
             Err(e) => {
-                tracing::warn!(journal.segment = %segment.path.display(), error = %e, "a segment of the journal cannot be read");
+                tracing::warn!(
+                    journal.segment = %segment.path.display(),
+                    error = %e,
+                    "a segment of the journal cannot be read"
+                );
                 continue;
             }
         };

@@ -282,7 +282,11 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
             match read {
                 Ok(()) => break,
                 Err(e) => {
-                    tracing::warn!(store.table = row_type.as_str(), error = %e, "the damaged file could not be read to its end")
+                    tracing::warn!(
+                        store.table = row_type.as_str(),
+                        error = %e,
+                        "the damaged file could not be read to its end"
+                    )
                 }
             }
         }

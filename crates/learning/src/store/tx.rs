@@ -122,7 +122,12 @@ impl<'c> Tx<'c> {
             Found::Row(row) => Ok(Some(row)),
             Found::Missing => Ok(None),
             Found::Damaged(problem) => {
-                tracing::error!(row.kind = key.row_type.as_str(), row.key = %key.key, error = problem, "a row cannot be read: it is set aside");
+                tracing::error!(
+                    row.kind = key.row_type.as_str(),
+                    row.key = %key.key,
+                    error = problem,
+                    "a row cannot be read: it is set aside"
+                );
                 checked::set_aside(self.conn, key, self.now_ms)?;
                 self.set_aside.set(true);
                 Ok(None)
@@ -307,7 +312,7 @@ impl<'c> Tx<'c> {
         Ok(stmt.query_row([key.row_type.as_str(), &key.key], |r| r.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Deletes the rows that only the server writes. Decisions of another copy of the server's database do not join
+    /// Deletes the rows that only the server writes. Those of another copy of the server's database do not join
     /// with those of this one, and no client sends them back: they would never converge.
     pub fn forget_server_rows(&mut self) -> Result<()> {
         for row_type in RowType::ALL.iter().filter(|t| t.is_server_only()) {
