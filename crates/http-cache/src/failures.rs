@@ -80,7 +80,8 @@ impl Failures {
     pub fn reached(&self) {
         self.state().unreachable_until = None;
     }
-    /// Records a path that was not found. `for_ms`: the server's `Retry-After`.
+    /// Records a path that was not found. `for_ms`: the lifetime of the reply, if the server stated one; at most
+    /// `MISSING_MS` of it applies.
     pub fn missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
         let until = now + for_ms.unwrap_or(MISSING_MS).min(MISSING_MS);
         self.note(path, now, (until, status, None));

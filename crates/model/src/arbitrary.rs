@@ -55,7 +55,7 @@ pub fn progress(keys: u8) -> impl Strategy<Value = Progress> {
         Progress { kind, item: ItemId::from(slug("a")), generation, percent, done_ms, pos, extra }
     })
 }
-/// Generates positions with colliding stamps.
+/// Generates positions over few stamps and devices.
 pub fn position() -> impl Strategy<Value = Position> {
     (hlc(), uuid(), text()).prop_map(|(hlc, device, at)| Position {
         hlc,

@@ -39,7 +39,7 @@ pub enum ReplyClass {
     RangeNotSatisfiable,
     /// 401 with a problem document.
     Unauthenticated,
-    /// A problem document with the code `too_new`, or 426: the app must be updated.
+    /// A problem document with the code `too_new` or the status 426: the app must be updated.
     TooNew,
     /// Another 4xx with a problem document.
     Refused,

@@ -111,7 +111,7 @@ pub enum Event {
         /// Why it ended.
         fault: Fault,
     },
-    /// The store could not save a reply; handled like a missing reply.
+    /// The store failed to read or write; handled like a missing reply.
     StoreFailed(Lane),
 }
 
@@ -220,7 +220,7 @@ pub enum Lane {
 pub enum Phase {
     /// The account has no server.
     Local,
-    /// Nothing runs, and the last push and pull succeeded.
+    /// Nothing runs, and there is no fault.
     Idle,
     /// A push or pull is in progress.
     Running,
@@ -417,7 +417,7 @@ impl Machine {
         }
     }
 
-    /// Handles an event. `now`: milliseconds of a monotonic clock, the same for all calls.
+    /// Handles an event. `now`: milliseconds of a monotonic clock, which must be the same clock in all calls.
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Instruction> {
         let mut out = Vec::new();
         match event {
