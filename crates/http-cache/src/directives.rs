@@ -1,11 +1,12 @@
-//! The directives of `Cache-Control` (RFC 9111, 5.2): names without case, values as tokens or quoted strings.
+//! Parses the directives of `Cache-Control` (RFC 9111, 5.2): names are case-insensitive, values are tokens or quoted
+//! strings.
 //!
-//! Not here: what a directive means (`freshness`).
+//! Not here: the meaning of directives (`freshness`).
 
-/// The greatest number of seconds that counts; what is longer is this (RFC 9111, 1.2.2).
+/// Greatest number of seconds; larger values are reduced to it (RFC 9111, 1.2.2).
 pub const MOST_S: u64 = 1 << 31;
 
-/// The directives of a header field, all its lines joined by commas: `(name in lower case, value)`.
+/// Returns the directives of a header field, with all its lines joined by commas: `(name in lower case, value)`.
 pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     for part in split(text, ',') {
@@ -21,7 +22,7 @@ pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
     found
 }
 
-/// `text` at each `at` that is not inside a quoted string.
+/// Splits `text` at each `at` outside quoted strings.
 fn split(text: &str, at: char) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (i, c) in text.char_indices() {
@@ -47,7 +48,7 @@ fn unquoted(value: &str) -> String {
     }
 }
 
-/// Seconds. What is no number is none: the caller takes the careful side (RFC 9111, 4.2.1).
+/// Parses seconds. None for an invalid number: the caller then uses the cautious value (RFC 9111, 4.2.1).
 pub fn seconds(value: Option<&str>) -> Option<u64> {
     let value = value?.trim();
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! Failures that are remembered for a while, so that the request is not repeated: a path that was not found, a server that
-//! could not be reached, a server that asked for a delay. Times are of the monotonic clock, and in memory only.
+//! Remembers failures for a while, so that the request is not repeated: a path that was not found, a server that could
+//! not be reached, a `Retry-After`. Times are monotonic and kept in memory only.
 
 use std::{
     collections::HashMap,
@@ -10,28 +10,35 @@ use carrel_model::ErrorCode;
 
 /// How long a path that was not found is not requested again.
 pub const MISSING_MS: i64 = 60_000;
-/// How long a server that could not be reached is not asked again.
+/// How long no request is sent to a server that could not be reached.
 pub const UNREACHABLE_MS: i64 = 5_000;
-/// The longest `Retry-After` that is respected.
+/// Longest `Retry-After` that is respected.
 pub const MAX_HOLD_MS: i64 = 15 * 60_000;
-/// The most paths that are remembered.
+/// Maximum number of remembered paths.
 const MAX_PATHS: usize = 4_096;
 
-/// A failure that is known without a request.
+/// A failure that is returned without a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownFailure {
+    /// The server could not be reached.
     Unreachable,
+    /// The path was not found.
     Missing {
+        /// HTTP status of the reply.
         status: u16,
     },
-    /// The server asked for a delay (`Retry-After`, RFC 9110, 10.2.3).
+    /// The server sent a `Retry-After` (RFC 9110, 10.2.3).
     Held {
+        /// HTTP status of the reply.
         status: u16,
+        /// Error code of the reply.
         code: ErrorCode,
+        /// Remaining time in milliseconds.
         left_ms: i64,
     },
 }
 
+/// The remembered failures of one server.
 #[derive(Default)]
 pub struct Failures(Mutex<State>);
 
@@ -45,7 +52,7 @@ impl Failures {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// The failure because of which `path` is not requested at `now`.
+    /// Returns the failure because of which `path` is not requested at `now`.
     pub fn known(&self, path: &str, now: i64) -> Option<KnownFailure> {
         let mut state = self.state();
         if state.unreachable_until.is_some_and(|until| now < until) {
@@ -61,20 +68,25 @@ impl Failures {
             None => KnownFailure::Missing { status },
         })
     }
+    /// True if the server could not be reached within the last `UNREACHABLE_MS`.
     pub fn is_unreachable(&self, now: i64) -> bool {
         self.state().unreachable_until.is_some_and(|until| now < until)
     }
+    /// Records that the server could not be reached.
     pub fn unreachable(&self, now: i64) {
         self.state().unreachable_until = Some(now + UNREACHABLE_MS);
     }
+    /// Records that the server replied.
     pub fn reached(&self) {
         self.state().unreachable_until = None;
     }
-    /// `for_ms`: how long, if the server said it.
+    /// Records a path that was not found. `for_ms`: the lifetime of the reply, if the server stated one; at most
+    /// `MISSING_MS` of it applies.
     pub fn missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
         let until = now + for_ms.unwrap_or(MISSING_MS).min(MISSING_MS);
         self.note(path, now, (until, status, None));
     }
+    /// Records a `Retry-After` for a path.
     pub fn hold(&self, path: &str, status: u16, code: ErrorCode, now: i64, for_ms: i64) {
         self.note(path, now, (now + for_ms.min(MAX_HOLD_MS), status, Some(code)));
     }
@@ -87,11 +99,11 @@ impl Failures {
             state.paths.insert(path.to_owned(), what);
         }
     }
-    /// Allows a request for the path: it was answered.
+    /// Removes the failure of a path, because it was answered.
     pub fn forget(&self, path: &str) {
         self.state().paths.remove(path);
     }
-    /// Forgets what another network may change. A `Retry-After` stays: it is the same server.
+    /// Discards failures that another network may change. A `Retry-After` is kept, as the server is the same.
     pub fn network_changed(&self) {
         let mut state = self.state();
         state.unreachable_until = None;

@@ -1,8 +1,7 @@
-//! One request at a time for each key: later callers wait for the same answer. A waiter that is dropped stops nothing
-//! for the others.
+//! Limits requests to one at a time for each key: later callers join it. Dropping a waiter does not affect the others.
 //!
-//! When all waiters are dropped, a request whose answer is stored continues, because the next caller uses the answer; a
-//! request whose answer nobody would see (`Ends::WithoutWaiters`) is stopped.
+//! When all waiters are dropped, a request whose answer is stored continues, because the next caller can use it; a
+//! request whose answer is not stored (`Ends::WithoutWaiters`) is aborted.
 
 use std::{
     collections::HashMap,
@@ -25,10 +24,10 @@ pub(super) enum Ends {
 
 type Answer<T> = Shared<BoxFuture<'static, Option<T>>>;
 
-/// Waits for an answer, with others. Gives `None` only if the request panicked.
+/// Waits for a shared answer. Resolves to `None` only if the request panicked.
 pub struct Waiter<T: Clone> {
     answer: Answer<T>,
-    /// The request was under way already.
+    /// The request was already in progress.
     pub joined: bool,
     _abort: Arc<AbortOnDrop>,
 }
@@ -40,7 +39,7 @@ impl<T: Clone> Future for Waiter<T> {
     }
 }
 
-/// Held by every waiter; stops the request, if it is to be stopped, when the last one is dropped.
+/// Shared by all waiters; when the last one is dropped, aborts the request unless it continues without waiters.
 struct AbortOnDrop(Option<AbortHandle>);
 
 impl Drop for AbortOnDrop {
@@ -59,7 +58,7 @@ struct Running<T: Clone> {
     number: u64,
 }
 
-/// Requests that are under way.
+/// Requests in progress, by key.
 pub struct InFlight<K, T: Clone> {
     requests: Arc<Mutex<Requests<K, T>>>,
 }
@@ -76,14 +75,15 @@ struct Requests<K, T: Clone> {
 }
 
 impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> InFlight<K, T> {
+    /// Creates an empty map.
     pub fn new() -> Self {
         Self::default()
     }
-    /// Waits for the request of `key` that is under way, or for `start` if there is none. It continues without waiters.
+    /// Joins the request of `key` that is in progress, or begins `start`. The request continues without waiters.
     pub fn join(&self, key: K, start: impl FnOnce() -> BoxFuture<'static, T>) -> Waiter<T> {
         self.join_until(key, Ends::WhenDone, start)
     }
-    /// Does the same; `ends` says whether the request continues without waiters.
+    /// Same; `ends` determines whether the request continues without waiters.
     pub(super) fn join_until(
         &self,
         key: K,
@@ -120,7 +120,7 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
     }
 }
 
-/// Removes a request that ended, panicked or was stopped.
+/// Removes a request that ended, panicked or was aborted.
 struct RemoveOnDrop<K: Hash + Eq, T: Clone> {
     requests: Arc<Mutex<Requests<K, T>>>,
     key: K,
@@ -130,7 +130,7 @@ struct RemoveOnDrop<K: Hash + Eq, T: Clone> {
 impl<K: Hash + Eq, T: Clone> Drop for RemoveOnDrop<K, T> {
     fn drop(&mut self) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        // A stopped request may have been replaced before its task was dropped.
+        // An aborted request may have been replaced before its task was dropped.
         let removed = match requests.running.get(&self.key) {
             Some(running) if running.number == self.number => requests.running.remove(&self.key),
             _ => None,
@@ -212,7 +212,7 @@ mod tests {
         let waiters = (fixture.join(Ends::WithoutWaiters), fixture.join(Ends::WithoutWaiters));
         fixture.until((1, 0)).await;
         drop(waiters);
-        // The next caller does not get the request that was stopped.
+        // The next caller does not join the aborted request.
         let next = fixture.join(Ends::WithoutWaiters);
         assert!(!next.joined);
         fixture.until((2, 0)).await;

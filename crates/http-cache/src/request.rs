@@ -1,5 +1,5 @@
-//! One request over the network and the checks of its answer. Only a complete 200 that is what a Carrel server sends is
-//! stored; a 304 updates the stored answer; 404 and 410 remove it; everything else leaves it as it is.
+//! Sends one request and validates its answer. Only a complete and valid 200 is stored; a 304 updates the stored
+//! answer; 404 and 410 remove it; all other replies leave it unchanged.
 //!
 //! Not here: when a request is sent and what is used if it fails (`cache`).
 
@@ -24,17 +24,17 @@ use crate::{
     stored_headers::{Match, StoredHeaders},
 };
 
-/// The longest JSON answer that is read.
+/// Limit of a JSON answer in bytes.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// The longest body that is parsed on the thread of the task.
+/// Longest body in bytes that is parsed on the thread of the task.
 const MAX_INLINE_BODY: usize = 16 * 1024;
 const PORTAL: &str = "is this network's sign-in page in between?";
 
-/// What a request ended with; every waiter gets a copy.
+/// Result of a request; every waiter gets a copy.
 #[derive(Debug, Clone)]
 pub(super) struct Fetched {
     pub outcome: Outcome,
-    /// No request was sent, because the failure is known (`failures`).
+    /// No request was sent because of a remembered failure (`failures`).
     pub is_known: bool,
 }
 
@@ -53,23 +53,24 @@ pub(super) enum Outcome {
         detail: String,
         retry_after_ms: Option<u64>,
     },
-    /// Not what a Carrel server sends.
+    /// Not a reply of a Carrel server.
     Bad {
         status: u16,
         problem: String,
     },
-    /// Right in form, but with a wrong signature or hash.
+    /// Valid form, but wrong signature or hash.
     Corrupt(String),
     Failed(Failure),
 }
 
 impl Outcome {
-    /// Whether the server itself refuses: no stored answer is used instead.
+    /// True if the server itself refused: no stored answer is used instead.
     pub fn is_final(&self) -> bool {
-        // 407 is a proxy's, 408, 425 and 429 are "not now".
+        // 407 is from a proxy; 408, 425 and 429 are temporary.
         matches!(self, Self::Status { status: 400..=499, .. })
             && !matches!(self, Self::Status { status: 407 | 408 | 421 | 425 | 429, .. })
     }
+    /// Returns the HTTP status of the reply.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } | Self::Bad { status, .. } => Some(*status),
@@ -94,7 +95,7 @@ impl CacheInner {
         let stored = stored.map(|s| s.entry);
         let outcome = match self.exchange(request, stored.as_deref()).await {
             Some(outcome) => outcome,
-            // The 304 is about another answer than the stored one: sent again without a condition.
+            // The 304 refers to another answer than the stored one: send the request again without a condition.
             None => match self.exchange(request, None).await {
                 Some(outcome) => outcome,
                 None => Outcome::bad(304, "304 to a request without a condition"),
@@ -103,7 +104,7 @@ impl CacheInner {
         Fetched { outcome, is_known: false }
     }
 
-    /// Sends one request over the network. `None`: a 304 that is not about the stored answer.
+    /// Sends one request over the network. `None`: a 304 that does not refer to the stored answer.
     async fn exchange(
         self: &Arc<Self>,
         request: &CacheRequest,
@@ -116,7 +117,7 @@ impl CacheInner {
         };
         self.failures.reached();
         let arrival = self.now();
-        // The time that the request took counts as age (RFC 9111, 4.2.3).
+        // The duration of the request counts as age (RFC 9111, 4.2.3).
         let delay_ms = u64::try_from(arrival.mono_ms - sent_ms).unwrap_or(0);
         if reply.status == 304 {
             let entry = stored.filter(|e| e.headers.matches(&reply.headers) == Match::Same)?;
@@ -214,7 +215,7 @@ impl CacheInner {
         Outcome::Body { entry, origin, stored, changed }
     }
 
-    /// Rejects what is not called JSON, cannot be read as JSON, or is not what belongs to the path.
+    /// Rejects a body that is not declared as JSON, is not valid JSON, or is not valid for the path.
     async fn validated(
         &self,
         path: &str,
@@ -232,7 +233,7 @@ impl CacheInner {
         if validator.is_none() && body.len() <= MAX_INLINE_BODY {
             return validated(None, path, body);
         }
-        // A signature, a hash or a long body is checked on a thread for blocking calls.
+        // Signatures, hashes and long bodies are checked on a blocking thread.
         let (path, body) = (path.to_owned(), body.clone());
         blocking(move || Ok::<_, Panicked>(validated(validator.as_deref(), &path, &body)))
             .await
@@ -248,7 +249,7 @@ impl CacheInner {
             ReplyClass::Portal => {
                 return Outcome::bad(status, format!("status {status}: {PORTAL}"));
             }
-            // Sign-in pages come with any status, also with 429.
+            // Captive portals use any status, including 429.
             _ if reply.is_page && status < 500 => {
                 return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
             }
@@ -299,7 +300,7 @@ fn not_json() -> Outcome {
     Outcome::bad(200, format!("the answer is not JSON: {PORTAL}"))
 }
 
-/// Reads the body. Error: it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
+/// Reads the body. Fails if it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
 async fn complete(reply: Reply) -> Result<Bytes, Failure> {
     let length = reply.header(header::CONTENT_LENGTH).map(|l| seconds(Some(l)));
     let body = reply.bytes(BODY_LIMIT).await?;

@@ -1,25 +1,26 @@
-//! The route table: how each path is cached. It is the only place that says so; docs/CACHE.md shows it.
+//! The route table: how each path is cached. docs/CACHE.md contains a copy that a test compares.
 
 use std::time::Duration;
 
-/// How `Cache::get` finds an answer. docs/CACHE.md has the exact meaning of each.
+/// How `Cache::get` answers. Exact definitions: docs/CACHE.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// The stored answer is used; a missing one is fetched and stored.
     CacheFirst,
     /// The stored answer is used; if it is stale it is also requested in the background.
     StaleWhileRevalidate,
-    /// The server is asked, and nothing is stored.
+    /// A request is sent, and nothing is stored.
     NetworkOnly,
 }
 
-/// One row of the table.
+/// A row of the route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// Segments of the path; `*` stands for one segment.
+    /// Segments of the path; `*` matches one segment.
     pub pattern: &'static str,
+    /// How the answers are cached.
     pub strategy: Strategy,
-    /// How long an answer is fresh if the server does not say it.
+    /// Lifetime of an answer if the server does not state one.
     pub fresh: Duration,
     /// How long after that it is still used while it is requested again; `Duration::MAX` for no limit.
     pub stale: Duration,
@@ -33,7 +34,7 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// The first match counts; a path without a match is `Route::OTHER`.
+/// The first match applies; a path without a match uses `Route::OTHER`.
 pub const ROUTES: &[Route] = &[
     Route {
         pattern: "/api/courses",
@@ -84,7 +85,7 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
-    // Named by its hash, so never stale. `carrel-content` stores blobs itself and counts them here.
+    // Addressed by hash, so never stale. `carrel-content` stores blobs itself and counts them here.
     Route {
         pattern: "/api/blobs/*",
         strategy: Strategy::CacheFirst,
@@ -105,7 +106,7 @@ impl Route {
     };
 }
 
-/// The row of `routes` for a path, without its query string.
+/// Returns the row of `routes` for a path, ignoring its query string.
 pub(super) fn find(routes: &[Route], path: &str) -> Route {
     let path = path.split(['?', '#']).next().unwrap_or(path);
     let fits = |pattern: &str| {
@@ -123,7 +124,7 @@ pub(super) fn find(routes: &[Route], path: &str) -> Route {
     routes.iter().find(|r| fits(r.pattern)).copied().unwrap_or(Route::OTHER)
 }
 
-/// The table as docs/CACHE.md shows it. A test compares the two.
+/// Formats the table as in docs/CACHE.md. A test compares the two.
 #[cfg(test)]
 fn as_markdown() -> String {
     let mut out = String::from(

@@ -1,12 +1,12 @@
-//! The header fields that are stored with an answer, and how a 304 updates them (RFC 9111, 3.1, 3.2 and 4.3.4).
+//! The header fields that are stored with an answer, and their update by a 304 (RFC 9111, 3.1, 3.2 and 4.3.4).
 //!
-//! Not here: what they say about freshness (`freshness`). Fields that nobody reads again are not stored.
+//! Not here: their meaning for freshness (`freshness`). Fields that are never read again are not stored.
 
 use http::{HeaderMap, HeaderName, header};
 
 use crate::directives::directives;
 
-/// Every field that is stored. The others are about the connection or the transfer, or have no use here.
+/// All stored fields. Others concern the connection or the transfer, or are not used.
 const STORED: [HeaderName; 7] = [
     header::AGE,
     header::CACHE_CONTROL,
@@ -21,17 +21,18 @@ const STORED: [HeaderName; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredHeaders(Vec<(&'static str, String)>);
 
-/// Whether a 304 is about the stored answer.
+/// Whether a 304 refers to the stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// It is: its fields are updated and it is used.
+    /// It does: the fields are updated and the answer is used.
     Same,
-    /// It is about another answer.
+    /// It refers to another answer.
     Other,
 }
 
 impl StoredHeaders {
-    /// Fields that `private="..."` or `no-cache="..."` name are not stored (RFC 9111, 5.2.2.4 and 5.2.2.7).
+    /// Selects the fields to store. Fields named in `private="..."` or `no-cache="..."` are not stored (RFC 9111,
+    /// 5.2.2.4 and 5.2.2.7).
     pub fn of(headers: &HeaderMap) -> Self {
         let mut stored = Self(Vec::new());
         for name in &STORED {
@@ -50,13 +51,13 @@ impl StoredHeaders {
         stored
     }
 
-    /// The field's value; empty if there is none.
+    /// Returns the value of a field; empty if it is absent.
     pub fn get(&self, name: HeaderName) -> &str {
         self.0.iter().find(|(n, _)| *n == name.as_str()).map_or("", |(_, v)| v)
     }
 
-    /// Replaces the fields that a 304 brings (RFC 9111, 3.2). `Age` and `Date` are of the message: without one in the 304
-    /// there is none any more.
+    /// Returns the fields updated by a 304 (RFC 9111, 3.2). `Age` and `Date` belong to a single message: if the 304 has
+    /// none, they are removed.
     pub fn freshened(&self, by: &HeaderMap) -> Self {
         let new = Self::of(by);
         let stays = |name: &str| name != "age" && name != "date";
@@ -71,8 +72,8 @@ impl StoredHeaders {
         Self(all)
     }
 
-    /// Says whether a 304 is about this answer (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
-    /// compared weakly; a 304 without a tag or a date is about the answer of the conditional request.
+    /// Compares a 304 with this answer (RFC 9111, 4.3.4). A strong tag must equal a strong tag; a weak one is compared
+    /// weakly; a 304 without a tag or a date refers to the answer of the conditional request.
     pub fn matches(&self, not_modified: &HeaderMap) -> Match {
         let text = |name| joined(not_modified, &name).unwrap_or_default();
         let (tag, stored) = (text(header::ETAG), self.get(header::ETAG));
@@ -87,10 +88,11 @@ impl StoredHeaders {
         if same { Match::Same } else { Match::Other }
     }
 
-    /// One line for each field, for the database.
+    /// Returns one line for each field, for the database.
     pub fn to_text(&self) -> String {
         self.0.iter().map(|(n, v)| format!("{n}: {v}\n")).collect()
     }
+    /// Parses the text of `to_text`; unknown fields are ignored.
     pub fn from_text(text: &str) -> Self {
         let field = |line: &str| {
             let (name, value) = line.split_once(": ")?;
@@ -113,7 +115,7 @@ fn static_name(name: &HeaderName) -> &'static str {
     }
 }
 
-/// Joins the lines of a list by commas (RFC 9110, 5.3); of other fields the first line counts (RFC 9111, 4.2.1).
+/// Joins the lines of a list with commas (RFC 9110, 5.3); of other fields the first line is used (RFC 9111, 4.2.1).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
     let is_list = *name == header::CACHE_CONTROL || *name == header::VARY;

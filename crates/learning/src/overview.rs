@@ -1,4 +1,4 @@
-//! The Progress page: derived from the rows on this device, nothing of it stored.
+//! Totals for the Progress page, derived from the rows on this device; nothing is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,35 +14,40 @@ use crate::{Error, Learning, Result, store::checked};
 
 const DAYS: i64 = 28;
 
-/// What was studied.
+/// Study totals over all courses and stories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// The last 28 days up to today, oldest first, with those on which nothing was studied: (`2026-11-20`, ms).
+    /// The last 28 days up to today, oldest first, including days without study: (`2026-11-20`, ms).
     pub days: Vec<(String, i64)>,
-    /// Days in a row with study, up to today, or up to yesterday if there was none yet today.
+    /// Consecutive days with study, up to today, or up to yesterday if there was no study yet today.
     pub streak_days: u32,
+    /// Study time in milliseconds, overlaps of devices counted once.
     pub total_ms: i64,
+    /// Number of finished sections.
     pub sections_done: u32,
+    /// Number of finished stories.
     pub stories_done: u32,
-    /// Different quizzes with at least one submitted attempt.
+    /// Number of distinct quizzes with at least one submitted attempt.
     pub quizzes_taken: u32,
-    /// Courses and stories that were studied, the latest first.
+    /// Courses and stories with study time, most recent first.
     pub roots: Vec<RootTime>,
 }
 
-/// Time on one course or story.
+/// Study time of one course or story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootTime {
     /// Id of the course, or of the story.
     pub root: String,
-    /// The root itself was read, so it is a story and not a course.
+    /// True if the root itself was read, so it is a story and not a course.
     pub is_story: bool,
+    /// Study time in milliseconds.
     pub time_spent_ms: i64,
-    /// When it was studied last.
+    /// End of the last session, in UTC milliseconds.
     pub last_ms: i64,
 }
 
 impl Learning {
+    /// Computes the overview up to the local calendar day.
     pub async fn overview(&self) -> Result<Overview> {
         let today = self.store.clock().local_day();
         self.store.read(move |conn| overview(conn, &today)).await

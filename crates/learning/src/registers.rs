@@ -1,4 +1,4 @@
-//! Small last-writer-wins registers: settings, and the wish to be enrolled beside the server's decision.
+//! Last-writer-wins registers: settings, and the enrolment request. The server's decision is read from its own table.
 
 use std::collections::BTreeMap;
 
@@ -16,23 +16,25 @@ use crate::{
 
 const SETTING: &str = "setting";
 
-/// What the learner wants and what the server says of it.
+/// The learner's enrolment request for a course and the server's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Enrolment {
-    /// None: never asked.
+    /// The request; none if the learner never requested or cancelled enrolment.
     pub wanted: Option<bool>,
+    /// The server's decision, as last pulled.
     pub decision: Option<Decision>,
-    /// The wish was not sent yet.
+    /// The request is in the outbox.
     pub waiting: bool,
 }
 
 impl Enrolment {
-    /// What to show: pending as soon as it is wanted, the server's word once it is there, none if it is not wanted.
+    /// Returns the status to display: pending once requested, then the server's decision; none if enrolment is not
+    /// requested.
     pub fn status(&self) -> Option<DecisionStatus> {
         match (self.wanted, &self.decision) {
             (Some(false), _) | (None, None) => None,
             (Some(true), None) => Some(DecisionStatus::Pending),
-            // Asked anew after a refusal: the old word does not count until the server has spoken again.
+            // Requested again after a refusal: the old decision is ignored until the request has been sent.
             (Some(true), Some(d)) if self.waiting && d.status == DecisionStatus::Refused => {
                 Some(DecisionStatus::Pending)
             }
@@ -42,12 +44,12 @@ impl Enrolment {
 }
 
 impl Learning {
-    /// All settings as JSON values; those that were never set are missing.
+    /// Returns all settings as JSON values. Settings with their default value are absent.
     pub async fn settings(&self) -> Result<BTreeMap<String, Value>> {
         self.store
             .read(|conn| {
                 let set = checked::query::<Kv>(conn, "WHERE ns = ?1", [SETTING])?.into_iter();
-                // A value that is not JSON cannot come from this code: it is as good as not set.
+                // Treat invalid JSON as not set; this code never writes it.
                 let values = set.filter_map(|kv| {
                     Some((kv.key, serde_json::from_str::<Value>(&kv.value).ok()?))
                 });
@@ -56,7 +58,7 @@ impl Learning {
             .await
     }
 
-    /// Sets some; `null` takes one back to its default.
+    /// Stores several settings; `null` resets one to its default.
     pub async fn set_settings(&self, values: BTreeMap<String, Value>) -> Result<()> {
         self.store
             .write("set_settings", move |tx| {
@@ -75,7 +77,7 @@ impl Learning {
             .await
     }
 
-    /// Says that the learner wants, or does not want, to be enrolled. It takes effect when the server has it.
+    /// Stores a request to be enrolled (`wanted`) or to leave the course. It takes effect once it has been sent.
     pub async fn want_enrolment(&self, course: &Slug, wanted: bool) -> Result<Enrolment> {
         let course = course.clone();
         self.store
@@ -97,12 +99,13 @@ impl Learning {
             .await
     }
 
+    /// Returns the enrolment of one course; the default if there is none.
     pub async fn enrolment(&self, course: &Slug) -> Result<Enrolment> {
         let course = course.clone();
         self.store.read(move |conn| enrolment(conn, &course)).await
     }
 
-    /// Every course with a wish or a decision: for a list in one go.
+    /// Returns every course with a request or a decision.
     pub async fn enrolments(&self) -> Result<BTreeMap<Slug, Enrolment>> {
         self.store
             .read(|conn| {
@@ -120,7 +123,7 @@ impl Learning {
 fn enrolment(conn: &Connection, course: &Slug) -> Result<Enrolment> {
     let key = RowKey::of(RowType::Kv, &[ENROLMENT, course.as_str()]);
     let wanted = match checked::get(conn, &key)? {
-        // A value that no release writes must not hide the course.
+        // An invalid value is ignored, so that the decision is still shown.
         Some(Row::Kv(kv)) => serde_json::from_str::<Option<bool>>(&kv.value).ok().flatten(),
         _ => None,
     };

@@ -1,7 +1,9 @@
-//! Time studied. A session is one stretch without a pause, keyed by a random id, measured with the monotonic clock and saved at each beat.
+//! Study time. A session is one uninterrupted period, keyed by a random id, measured with the monotonic clock and
+//! stored at each heartbeat.
 //!
-//! The interval of a session must be true, because overlapping devices are counted once: so whatever makes a stretch doubtful (a gap, a
-//! long beat, the wall clock moving by itself, a sleeping machine, a new day) ends it, and the next one is a new row.
+//! Sessions that overlap on several devices are counted once, so the interval of a session must be accurate. Anything
+//! that makes it doubtful (a gap, a long heartbeat, a change of the wall clock, suspend, a new day) ends the session
+//! and starts a new row.
 
 use carrel_model::{
     ItemId, SessionId,
@@ -12,31 +14,33 @@ use carrel_system::Clock;
 
 use crate::{Learning, Result, store::checked, under};
 
-/// A pause longer than this ends the stretch, and is not counted.
+/// A longer pause ends the session and is not counted.
 const GAP_MS: i64 = 20_000;
-/// The most that one beat counts.
+/// Maximum time that one heartbeat adds.
 const BEAT_MS: i64 = 15_000;
-/// How far a session may start after the wall clock, so that a clock set back does not lay one over the one before.
+/// Maximum time a session may start after the wall clock, so that it does not overlap the previous one after the clock
+/// was set back.
 const CHAIN_MS: i64 = 2 * 3_600_000;
 
-/// What is being studied now, in memory.
+/// The study session in progress, in memory.
 #[derive(Default)]
 pub(super) struct Stretch {
     open: Option<Open>,
-    /// Wall time of the end of the last session of this run.
+    /// Wall-clock end of the last session since start-up.
     last_end_ms: i64,
 }
 
 #[derive(Clone)]
 struct Open {
     row: Session,
-    /// Monotonic and wall time of the last beat.
+    /// Monotonic and wall time of the last heartbeat.
     beat_mono_ms: i64,
     beat_wall_ms: i64,
 }
 
 impl Stretch {
-    /// The learner is (or, with `reading` false, stops) reading `item` now. Gives the session that grew, if one did.
+    /// Records that the learner is reading `item` or, with `reading` false, stops. Returns the session if it became
+    /// longer.
     fn beat(
         &mut self,
         item: &ItemId,
@@ -60,7 +64,7 @@ impl Stretch {
                     && day_of(clock.local_day(), wall) == open.row.day;
                 (open.beat_mono_ms, open.beat_wall_ms) = (mono, wall);
                 self.last_end_ms = open.row.started_ms + open.row.active_ms;
-                // A session of no time says nothing.
+                // A session without time is not stored.
                 grown = (open.row.active_ms > 0).then(|| open.row.clone());
             }
         }
@@ -77,10 +81,10 @@ impl Stretch {
 }
 
 impl Learning {
-    /// "The learner is reading `item` now": call it every few seconds while the page is visible, and with `reading` false when it is left.
-    /// Saves the session so far. Gives the time spent on the item over all devices, in ms.
+    /// Records that `item` is being read: call it every few seconds while the page is visible, and with `reading` false
+    /// when the page is closed. Stores the session so far. Returns the time spent on the item over all devices, in ms.
     pub async fn study_beat(&self, item: &ItemId, reading: bool) -> Result<i64> {
-        // Held over the save, so that two beats are saved in their order.
+        // Locked until the row is stored, so that heartbeats are stored in order.
         let mut stretch = self.stretch.lock().await;
         let clock = self.store.clock().clone();
         let grown = stretch.beat(item, reading, clock.as_ref(), |started_ms| Session {
@@ -99,7 +103,7 @@ impl Learning {
         self.time_spent(item).await
     }
 
-    /// Milliseconds on one item over all devices, overlaps counted once.
+    /// Returns the milliseconds spent on one item over all devices, overlaps counted once.
     pub async fn time_spent(&self, item: &ItemId) -> Result<i64> {
         let item = item.clone();
         self.store
@@ -110,13 +114,13 @@ impl Learning {
             .await
     }
 
-    /// Milliseconds on everything under a course or story.
+    /// Returns the milliseconds spent on a course or story.
     pub async fn time_spent_under(&self, root: &str) -> Result<i64> {
         let root = root.to_owned();
         self.store.read(move |conn| Ok(time_studied(&under::<Session>(conn, &root)?))).await
     }
 
-    /// Milliseconds on everything.
+    /// Returns the milliseconds spent on everything.
     pub async fn time_spent_total(&self) -> Result<i64> {
         self.store
             .read(move |conn| Ok(time_studied(&checked::query::<Session>(conn, "", [])?)))

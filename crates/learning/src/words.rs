@@ -1,4 +1,4 @@
-//! The review list: a word is on it while an "added" event of it stands that nobody took back.
+//! The review list. A word is on it while at least one of its "added" events has not been voided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use rusqlite::Connection;
 
 use crate::{Learning, Result, store::checked};
 
-/// A saved word.
+/// A word on the review list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// `root/word`.
+    /// The word's id, `root/word`.
     pub item: ItemId,
-    /// When it was put on the list (the first time that still stands).
+    /// Time of the earliest "added" event that has not been voided, in UTC milliseconds.
     pub saved_ms: i64,
 }
 
-/// "Added" events that stand.
+/// SQL condition for "added" events that have not been voided.
 const STANDING: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
 
 impl Learning {
-    /// Puts a word on the list, or takes it off. Twice is as good as once.
+    /// Adds a word to the list or removes it. Idempotent.
     pub async fn save_word(&self, word: &ItemId, saved: bool) -> Result<()> {
         let word = word.clone();
         let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
@@ -54,12 +54,12 @@ impl Learning {
             .await
     }
 
-    /// The list, newest first.
+    /// Returns the list, newest first.
     pub async fn words(&self) -> Result<Vec<Word>> {
         self.store.read(words).await
     }
 
-    /// Which words of a course or story are on the list.
+    /// Returns the words of a course or story that are on the list.
     pub async fn saved_words(&self, root: &str) -> Result<BTreeSet<ItemId>> {
         let root = root.to_owned();
         self.store

@@ -1,9 +1,9 @@
-//! The meaning of a reply: one classification for sync, sign-in, sessions, the HTTP cache and downloads.
+//! Classifies replies, in the same way for sync, sign-in, sessions, the HTTP cache and downloads.
 //!
-//! Only a Carrel server sends problem details. What a proxy or a network sends instead (a sign-in page, a redirect) must not end a
-//! session, refuse a learner or delete what is stored.
+//! Only a Carrel server sends problem details. What a proxy or a network sends instead (a captive portal, a redirect)
+//! must not end a session, refuse a learner or delete stored data.
 //!
-//! Not here: what follows from a class. The callers differ in that.
+//! Not here: what follows from a class, which differs between callers.
 
 use bytes::Bytes;
 use carrel_model::{ErrorCode, wire::Problem};
@@ -11,11 +11,12 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::{Error, Failure, Reply};
 
-/// The longest `Retry-After` that is followed: a wrong one must not stop a device for a year.
+/// Longest `Retry-After` that is respected in milliseconds: a wrong one must not block a device for a year.
 pub const MAX_RETRY_AFTER_MS: u64 = 3_600_000;
 /// Limit in bytes for problem details.
 const PROBLEM_LIMIT: usize = 256 * 1024;
 
+/// Class of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyClass {
     /// 2xx with a body for the whole request.
@@ -24,9 +25,9 @@ pub enum ReplyClass {
     Partial,
     /// 304.
     NotModified,
-    /// Sent by the network or a proxy instead of the server: a sign-in page, a redirect, 407, 511.
+    /// Sent by the network or a proxy instead of the server: a captive portal, a redirect, 407, 511.
     Portal,
-    /// 408, 425, 429 and 5xx: the server, or a proxy before it, cannot do it now.
+    /// 408, 425, 429 and 5xx: the server, or a proxy in front of it, is temporarily unable to answer.
     RetryLater,
     /// 404 and 410, or a problem document with the code `not_found`.
     NotFound,
@@ -38,29 +39,31 @@ pub enum ReplyClass {
     RangeNotSatisfiable,
     /// 401 with a problem document.
     Unauthenticated,
-    /// A problem document that says that the app must be updated.
+    /// A problem document with the code `too_new` or the status 426: the app must be updated.
     TooNew,
     /// Another 4xx with a problem document.
     Refused,
-    /// Anything else that no Carrel server sends.
+    /// Any other reply that a Carrel server never sends.
     Unusable,
 }
 
-/// A reply whose body was read, and what it means.
+/// A reply whose body was read, with its class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassifiedReply {
+    /// Class of the reply.
     pub class: ReplyClass,
+    /// HTTP status.
     pub status: u16,
-    /// The problem document of a Carrel server.
+    /// The problem document, if the reply is from a Carrel server and contains one.
     pub problem: Option<Problem>,
     /// The content type is HTML.
     pub is_page: bool,
-    /// At most `MAX_RETRY_AFTER_MS`.
+    /// `Retry-After` in milliseconds, at most `MAX_RETRY_AFTER_MS`.
     pub retry_after_ms: Option<u64>,
 }
 
 impl ClassifiedReply {
-    /// Reads the body, at most 256 KiB of it, and classifies the reply. A body that breaks off counts as empty.
+    /// Reads the body, at most 256 KiB, and classifies the reply. An incomplete body counts as empty.
     ///
     /// `now_ms` is the wall clock, for a `Retry-After` date from a server that sends no `Date`.
     pub async fn read(reply: Reply, now_ms: Option<i64>) -> Self {
@@ -69,7 +72,7 @@ impl ClassifiedReply {
         classify(status, &headers, &body, now_ms)
     }
 
-    /// The code of the problem document, or the usual one for the status.
+    /// Returns the code of the problem document, or the usual one for the status.
     pub fn code(&self) -> ErrorCode {
         match (&self.problem, self.status) {
             (Some(problem), _) => problem.code,
@@ -83,7 +86,7 @@ impl ClassifiedReply {
         }
     }
 
-    /// The error for a request to the API whose reply is not a success.
+    /// Returns the error for an API request whose reply is not a success.
     pub fn into_error(self, url: &str) -> Error {
         let Self { status, retry_after_ms, .. } = self;
         let (code, detail) = match self.problem {
@@ -99,8 +102,8 @@ impl ClassifiedReply {
         Error::Server { status, code, detail, retry_after_ms }
     }
 
-    /// The error for a file whose reply is neither 200 nor 206. A problem document is needed to end a session or to refuse a learner;
-    /// servers of static files may answer 404 without one.
+    /// Returns the error for a file request whose reply is neither 200 nor 206. Only a problem document can end a
+    /// session or refuse a learner; servers of static files may reply 404 without one.
     pub fn into_file_error(self, url: &str) -> Error {
         let (status, retry_after_ms) = (self.status, self.retry_after_ms);
         let code = match (self.problem.as_ref().map(|p| p.code), status) {
@@ -139,7 +142,7 @@ pub fn classify(
         (413, _) => ReplyClass::TooLarge,
         (415, _) => ReplyClass::UnsupportedEncoding,
         (416, _) => ReplyClass::RangeNotSatisfiable,
-        // A page says nothing about what a Carrel server has, or who may have it.
+        // An HTML page does not come from a Carrel server.
         (400..=499, _) if is_page => ReplyClass::Portal,
         (401, Some(_)) => ReplyClass::Unauthenticated,
         (426, Some(_)) | (400..=499, Some(ErrorCode::TooNew)) => ReplyClass::TooNew,
@@ -163,16 +166,16 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// `Retry-After` in ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7. A date is compared with the
-/// server's own `Date` if there is one.
+/// Parses `Retry-After` into ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7.
+/// A date is compared with the server's own `Date` if there is one.
 fn retry_after_ms(headers: &HeaderMap, now_ms: Option<i64>) -> Option<u64> {
     let value = text(headers, header::RETRY_AFTER)?.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than a number holds still mean "much later".
+        // A number that overflows still means "much later".
         return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1_000));
     }
     let at_ms = date_ms(value).or_else(|| {
-        // A numeric zone, as in mail: not allowed, but understood.
+        // A numeric time zone, as in mail: invalid, but accepted.
         let parser = jiff::fmt::rfc2822::DateTimeParser::new();
         Some(parser.parse_timestamp(value).ok()?.as_millisecond())
     })?;
@@ -186,7 +189,7 @@ pub fn date_ms(value: &str) -> Option<i64> {
     i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Reads a reply with a small body and classifies it; the body is returned beside it.
+/// Reads a reply with a small body and classifies it; also returns the body.
 pub(crate) async fn read_small(
     reply: Reply,
     limit: usize,
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn every_status_with_every_kind_of_body_has_its_class() {
         use ReplyClass::*;
-        // Without a body; a problem document with this code and its class; HTML without a content type; HTML with one.
+        // Without a body; a problem document with this code, and its class; HTML without a content type; HTML with one.
         let table = [
             (200, Ok, ("conflict", Ok), Ok, Ok),
             (204, Ok, ("conflict", Ok), Ok, Ok),
@@ -274,7 +277,7 @@ mod tests {
                 class(&none, &problem(code)),
                 class(&none, HTML),
                 class(&page, HTML),
-                // A page is a page, whatever it holds.
+                // An HTML content type decides, whatever the body.
                 class(&page, &problem(code)),
             );
             assert_eq!(found, (empty, told, untyped, html, html), "{status} {code}");

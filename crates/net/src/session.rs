@@ -1,8 +1,9 @@
-//! The session with one server: attaches the access token to each request, and on a 401 refreshes once and sends again.
+//! The session with one server: attaches the access token to each request; after a 401 it refreshes the token once and
+//! sends the request again.
 //!
-//! However many requests find the token too old at once, one refresh is made. A new refresh token is on the disk before anything is
-//! done with it; a reply that got lost on the way is covered by the server's grace of 60 s. Only the server's own word (problem details
-//! with 401 or 403 from the refresh) ends a session: never a dead network, never the sign-in page of a Wi-Fi.
+//! Concurrent requests with an expired token share one refresh. A new refresh token is stored before it is used; if a
+//! reply is lost, the server accepts the previous token for 60 s. Only a reply of the server itself (problem details
+//! with 401 or 403 to the refresh) ends a session: never a network failure or a captive portal.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,32 +24,37 @@ use crate::{
     reply::{ReplyClass, read_small},
 };
 
-/// Small secrets by name. Calls may block for a few seconds: not on the threads that serve everybody.
+/// Stores small secrets by name. Calls may block for a few seconds: call them on a blocking thread.
 pub trait SecretStore: Send + Sync + 'static {
+    /// Returns a secret; none if it does not exist.
     fn get(&self, name: &str) -> Result<Option<String>>;
+    /// Stores or replaces a secret.
     fn set(&self, name: &str, secret: &str) -> Result<()>;
+    /// Deletes a secret; succeeds if it does not exist.
     fn delete(&self, name: &str) -> Result<()>;
-    /// True if secrets lie in a file because the keychain does not work: people are told.
+    /// True if secrets are stored in a file because the keychain does not work; the user is informed.
     fn fallback_in_use(&self) -> bool {
         false
     }
 }
 
-/// Problem details and token replies are small.
+/// Limit of problem details and token replies in bytes.
 const LIMIT: usize = 64 * 1024;
 
-/// What a sign-in gives.
+/// The tokens of a session, as stored in the secret store.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
+    /// Access token.
     pub access: String,
+    /// Refresh token.
     pub refresh: String,
-    /// How long the refresh token is good from the moment it came, in ms; 0 if nobody said.
+    /// Validity of the refresh token from its receipt, in ms; 0 if unknown.
     #[serde(default)]
     pub refresh_ms: i64,
-    /// Until when that is (UTC, ms); 0 if it is not known.
+    /// End of that validity (UTC, ms); 0 if unknown.
     #[serde(default)]
     pub good_until_ms: i64,
-    /// The server's proof that the account exists, sent back with each refresh; empty if there is none.
+    /// The server's account certificate, sent with each refresh; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
 }
@@ -65,7 +71,7 @@ impl From<&TokenReply> for Tokens {
     }
 }
 
-/// An `Http` that is signed in. Clones share the session.
+/// An `Http` that adds the access token. Clones share the session.
 #[derive(Clone)]
 pub struct Session {
     shared: Arc<Shared>,
@@ -74,35 +80,36 @@ pub struct Session {
 struct Shared {
     http: Arc<dyn Http>,
     base: String,
-    /// The name of the tokens in the secret store: the account's id.
+    /// Id of the account: the name of the tokens in the secret store.
     account: String,
     secrets: Arc<dyn SecretStore>,
     clock: OnceLock<Arc<dyn Clock>>,
     tokens: Mutex<State>,
     ended: watch::Sender<bool>,
-    /// What the last refresh said of the learner.
+    /// User and account certificate from the last refresh.
     user: watch::Sender<Option<(UserInfo, String)>>,
     /// True once tokens were found in the secret store.
     found: watch::Sender<bool>,
 }
 
 enum State {
-    /// In the secret store, not read yet.
+    /// In the secret store, not yet read.
     Stored,
     Have(Tokens),
     Ended,
 }
 
-/// What a refresh came to.
+/// Result of a refresh.
 enum Refreshed {
     Fresh(String),
     Ended,
-    /// The server, or something before it, has another fault: to be handed on as it is.
+    /// The server, or a proxy in front of it, replied with another error, which is returned unchanged.
     Fault(Reply),
 }
 
 impl Session {
-    /// The session of `account` with the server at `base` (no slash at the end). Tokens are read when they are first needed.
+    /// Creates the session of `account` with the server at `base` (without a trailing slash). Tokens are read at the
+    /// first use.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,
@@ -123,41 +130,44 @@ impl Session {
         Self { shared: Arc::new(shared) }
     }
 
-    /// With a clock the session knows how long it lasts.
+    /// Sets the clock, which is needed to compute the end of the session.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         let _ = self.shared.clock.set(clock);
         self
     }
 
-    /// Until when the sign-in lasts if the server is not met meanwhile (UTC, ms); none if it is not known, or over.
+    /// Returns the end of the session without further contact to the server (UTC, ms); none if unknown, or if the
+    /// session ended.
     pub async fn good_until_ms(&self) -> Option<i64> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.ok().flatten()?;
         (tokens.good_until_ms > 0).then_some(tokens.good_until_ms)
     }
 
-    /// True once the server said that the session is over, or there are no tokens; false again after `renew`.
+    /// True once the server ended the session, or if there are no tokens; false again after `renew`.
     pub fn ended(&self) -> watch::Receiver<bool> {
         self.shared.ended.subscribe()
     }
-    /// The learner and the account certificate, as the last refresh told them.
+    /// User and account certificate from the last refresh.
     pub fn user(&self) -> watch::Receiver<Option<(UserInfo, String)>> {
         self.shared.user.subscribe()
     }
-    /// Sends a request without a token, also when the session is over: for what the server tells everybody.
+    /// Sends a request without a token, even after the session ended: for public routes.
     pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {
         self.shared.http.send(request).await
     }
-    /// True once tokens were found in the secret store: whatever was noted in an earlier run, the learner is signed in.
+    /// True once tokens were found in the secret store: the learner is signed in, whatever was recorded in an earlier
+    /// run.
     pub fn found(&self) -> watch::Receiver<bool> {
         self.shared.found.subscribe()
     }
+    /// True if the session ended. See `ended`.
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
     }
 
-    /// New tokens after signing in again.
+    /// Stores new tokens after signing in again.
     pub async fn renew(&self, tokens: Tokens) -> Result<()> {
         let tokens = self.shared.dated(tokens);
         let mut state = self.shared.tokens.lock().await;
@@ -168,7 +178,7 @@ impl Session {
         Ok(())
     }
 
-    /// Forgets the tokens. Gives the refresh token, so that the server can be told.
+    /// Deletes the tokens. Returns the refresh token, so that the server can be informed.
     pub async fn drop_tokens(&self) -> Result<Option<String>> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.unwrap_or_else(|e| {
@@ -183,7 +193,7 @@ impl Session {
 
     async fn refresh(&self, used: String) -> Result<Refreshed, Failure> {
         let shared = self.shared.clone();
-        // Not cut off by whoever waits for it: a rotated token must reach the disk.
+        // A separate task, so that a dropped caller does not prevent a rotated token from being stored.
         let done = tokio::spawn(async move { shared.refresh(&used).await }).await;
         done.unwrap_or_else(|e| {
             Err(Failure::new(FailureKind::Broken, format!("the refresh ended badly: {e}")))
@@ -200,12 +210,12 @@ impl Shared {
         }
         tokens
     }
-    /// `Err`: the secret store does not answer now. Nothing follows from that, and it is asked again at the next use.
+    /// `Err`: the secret store failed. The state is unchanged, and it is read again at the next use.
     async fn load(&self, state: &mut State) -> Result<Option<Tokens>> {
         if let State::Stored = state {
             let (secrets, name) = (self.secrets.clone(), self.account.clone());
             let found = blocking(move || secrets.get(&name)).await?;
-            // What cannot be read is as good as none: sign in again.
+            // Unreadable tokens count as missing: the learner signs in again.
             *state = match found.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(tokens) => {
                     self.found.send_replace(true);
@@ -239,13 +249,13 @@ impl Shared {
     }
 
     async fn refresh(&self, used: &str) -> Result<Refreshed, Failure> {
-        // Held until the end: one refresh at a time.
+        // Locked until the end: one refresh at a time.
         let mut state = self.tokens.lock().await;
         let Some(tokens) = self.load(&mut state).await.map_err(unreadable)? else {
             return Ok(Refreshed::Ended);
         };
         if tokens.access != used {
-            // Somebody else was faster.
+            // Refreshed by another request meanwhile.
             return Ok(Refreshed::Fresh(tokens.access));
         }
         let url = format!("{}/api/auth/refresh", self.base);
@@ -270,7 +280,7 @@ impl Shared {
                     tokens.certificate = certificate;
                 }
                 if let Err(e) = self.persist(&tokens).await {
-                    // It is still good until the end of this run.
+                    // It remains valid until the end of this run.
                     tracing::error!(error = %e, "the new token could not be saved");
                 }
                 let access = tokens.access.clone();
@@ -300,7 +310,7 @@ impl Http for Session {
             .strip_prefix(self.shared.base.as_str())
             .is_some_and(|rest| rest.starts_with('/'));
         if !ours {
-            // A token is shown to nobody else.
+            // The token is only sent to its own server.
             return self.shared.http.send(request).await;
         }
         let Some(access) = self.shared.access().await? else { return Ok(sign_in_again()) };
@@ -338,7 +348,7 @@ fn unreadable(e: Error) -> Failure {
     Failure::new(FailureKind::Broken, format!("the tokens cannot be read: {e}"))
 }
 
-/// What is answered here, without the network, once the session is over.
+/// Returns a local reply, without the network, once the session is over.
 fn sign_in_again() -> Reply {
     let problem = Problem {
         problem_type: "about:blank#unauthenticated".into(),

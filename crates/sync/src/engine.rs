@@ -1,5 +1,5 @@
-//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: whoever steps it owns time, order and
-//! faults, be it the scheduler or a simulation.
+//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: the caller (the
+//! scheduler or a simulation) controls time, order and faults.
 //!
 //! ```text
 //! let mut todo = VecDeque::from(engine.handle(Event::Start));
@@ -8,8 +8,8 @@
 //! }
 //! // then let time pass until engine.next_wake(), and engine.handle(Event::Timer)
 //! ```
-//! Dropping the future of `run` at any point is what a crash does: the request may or may not have arrived, the transaction may or may
-//! not have been made. `Listen` is not run here but read with `listen`.
+//! Dropping the future of `run` at any point is equivalent to a crash: the request may or may not have arrived, the
+//! transaction may or may not have been committed. `Listen` is not handled by `run` but by `listen`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -27,9 +27,10 @@ use crate::{
     pull,
 };
 
-/// An event line of the server is far shorter.
+/// Limit of an event line in bytes; those of the server are far shorter.
 const LINE: usize = 64 * 1024;
 
+/// The sync engine of one account: machine, transport and store.
 pub struct Engine {
     store: Arc<Store>,
     transport: Arc<Transport>,
@@ -38,6 +39,7 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// `ids` generates batch ids. See [`Machine::new`] for the initial state.
     pub fn new(
         store: Arc<Store>,
         transport: Transport,
@@ -49,29 +51,32 @@ impl Engine {
         Self { store, transport, outbound, machine: Mutex::new(machine) }
     }
 
-    /// Tells the machine what happened now.
+    /// Passes an event to the machine at the present monotonic time.
     pub fn handle(&self, event: Event) -> Vec<Instruction> {
         let now = self.store.clock().monotonic_ms();
         self.machine().handle(now, event)
     }
-    /// When to `handle(Event::Timer)`, in ms from now; 0 if it is due.
+    /// Returns when to call `handle(Event::Timer)`, in ms from now; 0 if it is due. None while signed out.
     pub fn next_wake_in(&self) -> Option<i64> {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_wake().map(|at| (at - now).max(0))
     }
+    /// True if neither push nor pull runs or is due. See [`Machine::is_settled`].
     pub fn is_settled(&self) -> bool {
         let now = self.store.clock().monotonic_ms();
         self.machine().is_settled(now)
     }
+    /// Returns the phase for display, and the error that caused it.
     pub fn phase(&self) -> (Phase, Option<ErrorCode>) {
         let machine = self.machine();
         (machine.phase(), machine.error())
     }
-    /// In ms from now: the next try after a fault.
+    /// Returns when the next retry after a fault is due, in ms from now.
     pub fn next_try_in(&self) -> Option<i64> {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_try().map(|at| (at - now).max(0))
     }
+    /// Returns the keys of rows that are being sent.
     pub fn in_flight(&self) -> BTreeSet<RowKey> {
         self.outbound.in_flight()
     }
@@ -79,7 +84,7 @@ impl Engine {
         &self.store
     }
 
-    /// Does it, once, and says what came of it.
+    /// Runs an instruction once; returns its result as an event.
     pub async fn run(&self, instruction: Instruction) -> Event {
         let event = self.do_it(instruction).await;
         if event.says_signed_out() {
@@ -88,8 +93,9 @@ impl Engine {
         event
     }
 
-    /// The session is over. If it is so because the server was restored, what it had acknowledged may be gone: all rows wait again, so
-    /// that the learner does not read "0 waiting" until the server has said that it has them.
+    /// Called when the session ended. If the cause is a restored server, rows it had acknowledged may be missing:
+    /// everything is put back into the outbox, so that the learner does not see "0 waiting" before the server has
+    /// confirmed the rows.
     async fn doubt_acknowledged(&self) {
         let Ok(epoch) = self.transport.epoch().await else { return };
         let doubted = self.store.write("doubt_acknowledged", move |tx| {
@@ -116,8 +122,8 @@ impl Engine {
         }
     }
 
-    /// Sends what waits. While the server works on a batch, the one before is acknowledged. Whatever is not plain ends the row, and the
-    /// machine decides.
+    /// Sends the outbox. While the server handles a batch, the previous one is acknowledged. Any result other than
+    /// plain success ends the push, and the machine decides what follows.
     async fn push(&self, limit: usize) -> Event {
         let _flights = self.outbound.flights();
         let mut replies = self.outbound.send_all(limit);
@@ -130,7 +136,7 @@ impl Engine {
                 Err(e) => return store_failed(Lane::Push, &e),
             }
             if done.other_epoch {
-                // What is on its way is sent again with all the rest.
+                // The batches in flight are sent again with all other rows.
                 return Event::Pushed(done);
             }
             let (batch, reply) = match next {
@@ -170,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// Settles the batch after which nothing was sent; asks for the server's clock if it complained about ours.
+    /// Settles the last batch; fetches the server's clock if the server rejected stamps.
     async fn last_of_push(
         &self,
         outcome: BatchOutcome,
@@ -180,10 +186,10 @@ impl Engine {
     ) -> Event {
         let mut offset_ms = None;
         if outcome.complains_about_clock() {
-            // Without the server's time there is no better stamp: what was accepted is still acknowledged, by sending all again.
+            // Without the server's time stamps cannot be corrected: nothing is settled, and all rows are sent again.
             match self.transport.clock_offset().await {
                 Ok(ms) => offset_ms = Some(ms),
-                // What the description of the server says is never the fault of a row.
+                // A fault of /api/meta is never caused by a row.
                 Err(fault) => {
                     let busy = Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() };
                     let fault = if fault == Fault::Offline { fault } else { busy };
@@ -192,7 +198,7 @@ impl Engine {
             }
         }
         if offset_ms.is_none() && outcome.doubts_clock() {
-            // Not needed for this batch: without an answer it stays as it is.
+            // Optional for this batch: without a reply the offset is unchanged.
             offset_ms = self.transport.clock_offset().await.ok();
         }
         match self.settle(Some(outcome), offset_ms).await {
@@ -229,7 +235,8 @@ impl Engine {
         }
     }
 
-    /// Reads the event stream until it ends; hands over what it says. `stream` is the number of the instruction.
+    /// Reads the event stream until it ends, and passes its events to `tell`. `stream` is the number of the
+    /// instruction.
     pub async fn listen(&self, stream: u64, tell: impl Fn(Event)) -> Event {
         let ended = |fault| Event::ListenEnded { stream, fault };
         let reply = match self.transport.events().await {
@@ -248,7 +255,7 @@ impl Engine {
                 None => return ended(Fault::BadReply),
             }
         }
-        // The server ends it with the access token; the next one has a fresh one.
+        // The server closes the stream when the access token expires; the next one uses a new token.
         ended(Fault::Offline)
     }
 
@@ -262,7 +269,7 @@ fn store_failed(lane: Lane, e: &crate::Error) -> Event {
     Event::StoreFailed(lane)
 }
 
-/// Server-sent events (WHATWG HTML, 9.2) as far as they are used: `event: news` with one line of data.
+/// Parser of server-sent events (WHATWG HTML, 9.2), limited to `event: news` with one line of data.
 #[derive(Default)]
 struct EventLines {
     half: Vec<u8>,
@@ -271,11 +278,11 @@ struct EventLines {
 }
 
 impl EventLines {
-    /// The news in the next bytes; none if no sane server sends them.
+    /// Returns the news in the next bytes; none if a line exceeds the limit.
     fn take(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
         self.half.extend_from_slice(bytes);
         let mut news = Vec::new();
-        // Removed in one go at the end: a piece may hold thousands of lines.
+        // Removed once at the end: a chunk may contain thousands of lines.
         let mut read = 0;
         while let Some(len) = self.half[read..].iter().position(|b| *b == b'\n') {
             let line = String::from_utf8_lossy(&self.half[read..=read + len]);
@@ -301,8 +308,9 @@ impl EventLines {
     }
 }
 
-/// For tests and tools: everything that is due, to its end, without letting time pass.
+/// For tests and tools: runs everything that is due to completion, without time passing.
 impl Engine {
+    /// Handles `event` and all instructions that follow from it, except `Listen`.
     pub async fn step(&self, event: Event) -> Result<()> {
         let mut todo = std::collections::VecDeque::from(self.handle(event));
         while let Some(instruction) = todo.pop_front() {

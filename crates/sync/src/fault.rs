@@ -1,4 +1,4 @@
-//! What a failed request means for sync.
+//! Classifies failed requests for sync.
 
 use carrel_model::ErrorCode;
 use carrel_net::{
@@ -6,31 +6,44 @@ use carrel_net::{
     reply::{ClassifiedReply, ReplyClass},
 };
 
-/// Why a push, a pull or the event stream did not work.
+/// Why a push, a pull or the event stream failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No network, no server, or no complete reply in time.
     Offline,
-    /// The server cannot do it now: 408, 425, 429, 5xx. Not before `retry_after_ms`.
-    Busy { status: u16, retry_after_ms: Option<u64> },
-    /// 413: halve the batch. `certain`: the server itself says it, and not a proxy before it.
-    TooLarge { certain: bool },
-    /// Another 4xx of the server: something in the batch, or the batch as a whole.
-    Refused { code: ErrorCode, reason: String },
-    /// A reply that no Carrel server sends.
+    /// The server is temporarily unavailable: 408, 425, 429, 5xx.
+    Busy {
+        /// HTTP status; 0 if the cause was not a reply to this request.
+        status: u16,
+        /// Earliest time of a retry, in milliseconds from now.
+        retry_after_ms: Option<u64>,
+    },
+    /// 413: halve the batch.
+    TooLarge {
+        /// The reply is from the server itself, not from a proxy.
+        certain: bool,
+    },
+    /// Another 4xx of the server, caused by a row or by the whole batch.
+    Refused {
+        /// Code of the problem.
+        code: ErrorCode,
+        /// Message of the server.
+        reason: String,
+    },
+    /// A reply that a Carrel server never sends.
     BadReply,
-    /// The server does not speak this protocol: the app must be updated.
+    /// The server requires a newer protocol: the app must be updated.
     TooNew,
-    /// A 401 although the session is alive: tried again like any passing fault.
+    /// A 401 although the session is valid: retried like a temporary fault.
     Unauthenticated,
     /// The session is over.
     SignedOut,
-    /// 415: the server does not accept compressed bodies. The transport sends it again uncompressed.
+    /// 415: the server does not accept compressed bodies. The transport sends the batch again uncompressed.
     Unpackable,
 }
 
 impl Fault {
-    /// The meaning of a reply whose status is not 200. `is_ended`: the session is over.
+    /// Classifies a reply whose status is not 200. `is_ended`: the session is over.
     pub fn of(reply: ClassifiedReply, is_ended: bool) -> Self {
         let busy = |reply: &ClassifiedReply| Self::Busy {
             status: reply.status,
@@ -44,7 +57,7 @@ impl Fault {
             (ReplyClass::Unauthenticated, _) if is_ended => Self::SignedOut,
             (ReplyClass::Unauthenticated, _) => Self::Unauthenticated,
             (ReplyClass::TooNew, _) => Self::TooNew,
-            // The route itself is missing: no row causes that.
+            // The route itself is missing, which no row causes.
             (ReplyClass::NotFound, Some(p)) if p.code == ErrorCode::NotFound => busy(&reply),
             (
                 ReplyClass::NotFound | ReplyClass::Refused | ReplyClass::RangeNotSatisfiable,
@@ -56,7 +69,7 @@ impl Fault {
             _ => Self::BadReply,
         }
     }
-    /// For the UI.
+    /// Returns the error code for display.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Offline => ErrorCode::Offline,
@@ -69,6 +82,7 @@ impl Fault {
             Self::Unauthenticated | Self::SignedOut => ErrorCode::Unauthenticated,
         }
     }
+    /// Returns the server's `Retry-After` in milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Self::Busy { retry_after_ms, .. } => *retry_after_ms,

@@ -1,30 +1,33 @@
-//! When to push, when to pull, when to listen, how long to wait. Events in, instructions out; time is a number that comes with the event.
+//! Decides when to push, pull and listen, and how long to wait. Events in, instructions out; the time is a parameter of
+//! each event.
 //!
-//! Three lanes that know nothing of each other: a stuck upload never blocks a download. A lane is idle, due, running, or waits after
-//! a fault. Timers are not set but read from the lanes (`next_wake`), so that none can get lost.
+//! The three lanes are independent: a stuck upload never blocks a download. A lane is idle, due, running, or waiting
+//! after a fault. There are no timers to set: `next_wake` derives the next time from the lanes, so that none can get
+//! lost.
 //!
 //! | Event | Push | Pull | Listen |
 //! |---|---|---|---|
-//! | start, resume, network change, tap, signed in | now, waits forgotten | now, waits forgotten | now |
+//! | start, resume, network change, tap, signed in | now, waits reset | now, waits reset | now |
 //! | local change | in 1 s | - | - |
-//! | news | - | now, unless it waits after a fault of the server | - |
+//! | news | - | now, unless waiting after a fault of the server | - |
 //! | timer | what is due | what is due; both every 5 min | what is due |
 //! | signed out | stop | stop | stop |
 //!
-//! | Push ends with | What follows |
+//! | Result of a push | Next step |
 //! |---|---|
 //! | ok, rows are left | the next batch at once, twice as large again |
-//! | ok, but no row left the outbox | again in 1 s, then after a growing wait |
+//! | ok, but no row left the outbox | again in 1 s, then after an increasing wait |
 //! | ok, all sent | idle |
-//! | offline, busy, bad reply, too new, stray 401 | wait: jitter 1 s to 15 min, `Retry-After` as a floor |
+//! | offline, busy, bad reply, too new, stray 401 | wait: 1 s to 15 min with jitter, at least `Retry-After` |
 //! | too large | half the batch at once; a single row that the server itself finds too large: quarantine |
 //! | refused | half the batch at once; a single row: quarantine |
-//! | signed out | stop, everything is kept |
+//! | signed out | stop; all rows are kept |
 //!
 //! No sequence of replies makes a lane repeat requests without a wait:
-//! - a round that moved nothing (no row settled, cursor not advanced) is repeated once; after that the wait grows;
+//! - a round without progress (no row settled, cursor not advanced) is repeated once; after that the wait increases;
 //! - a changed epoch is followed at once the first time; a further change within an hour makes both lanes wait;
-//! - news that a pull does not confirm, and streams that end soon after they opened, are answered after a growing wait;
+//! - news that a pull does not confirm, and streams that end soon after they opened, are handled after an increasing
+//!   wait;
 //! - whatever the replies, one lane begins at most `MAX_ROUNDS` rounds in a minute.
 //!
 //! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
@@ -34,69 +37,86 @@ use carrel_net::RetryPolicy;
 
 use crate::Fault;
 
-/// After the first local change, so that what follows goes along.
+/// Delay after the first local change, so that following changes are sent with it.
 pub const DEBOUNCE_MS: i64 = 1_000;
-/// Without any other reason.
+/// Interval of push and pull without another event.
 pub const POLL_MS: i64 = 5 * 60_000;
-/// Rows of one pull at first.
+/// Initial number of rows of one pull.
 pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
-/// So many refusals in a row without one row accepted may be the server's fault: from then on one per wait.
+/// Number of successive refusals after which the server may be at fault: from then on one row per wait is quarantined.
 const REFUSALS: u32 = 8;
-/// A round that moved nothing is not repeated at once.
+/// Wait before the repetition of a round without progress.
 const NOTHING_MOVED_MS: i64 = 1_000;
-/// The most rounds that one lane begins in a minute, whatever the server replies. An honest first sync stays far below: this many pages
-/// are 600,000 rows.
+/// Maximum number of rounds that one lane begins in a minute, whatever the server replies. A first sync stays far
+/// below: this many pages are 600,000 rows.
 pub const MAX_ROUNDS: u32 = 300;
 const MINUTE_MS: i64 = 60_000;
-/// A second change of epoch within this time is not a restored backup but two servers behind one address.
+/// A second change of epoch within this time means two servers behind one address, not a restored backup.
 const EPOCH_CALM_MS: i64 = 60 * MINUTE_MS;
-/// A stream that lasted at least this long worked.
+/// A stream that lasted at least this long counts as a success.
 const STREAM_WORKED_MS: i64 = 15_000;
 
+/// Input of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The engine starts.
     Start,
+    /// The device woke up, or the app came to the foreground.
     Resume,
+    /// The device has another network address, or is online again.
     NetworkChanged,
-    /// "Sync now".
+    /// The user chose "Sync now".
     Tap,
+    /// A session exists.
     SignedIn,
+    /// The session ended.
     SignedOut,
-    /// The outbox has something new.
+    /// The outbox changed.
     LocalChange,
-    /// Time has passed.
+    /// A time of `next_wake` has come.
     Timer,
-    /// The server has rows up to `usn`.
+    /// The server announced rows up to `usn`.
     News {
+        /// Change number of the newest row.
         usn: u64,
+        /// Epoch of the server's database.
         epoch: String,
     },
+    /// A push succeeded.
     Pushed(Pushed),
-    /// A push of `sent` rows, the first of which is `first` at that local revision.
+    /// A push failed.
     PushFailed {
+        /// Why it failed.
         fault: Fault,
+        /// Number of rows in the batch.
         sent: usize,
+        /// Key and local revision of its first row.
         first: Option<(RowKey, i64)>,
     },
-    /// A row was put into quarantine.
+    /// A row was quarantined.
     Quarantined,
+    /// A pull succeeded.
     Pulled(Pulled),
+    /// A pull failed.
     PullFailed(Fault),
-    /// The stream that `Instruction::Listen` numbered is open.
+    /// The event stream is open.
     ListenOpened {
+        /// Number from `Instruction::Listen`.
         stream: u64,
     },
-    /// That stream ended, or could not be opened.
+    /// The event stream ended, or could not be opened.
     ListenEnded {
+        /// Number from `Instruction::Listen`.
         stream: u64,
+        /// Why it ended.
         fault: Fault,
     },
-    /// The disk did not take what the network gave: as good as no reply.
+    /// The store failed to read or write; handled like a missing reply.
     StoreFailed(Lane),
 }
 
 impl Event {
-    /// True for the end of a request that found the session over.
+    /// True if a request failed because the session is over.
     pub fn says_signed_out(&self) -> bool {
         matches!(
             self,
@@ -107,22 +127,23 @@ impl Event {
     }
 }
 
-/// What a push did.
+/// Result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pushed {
+    /// Number of rows sent.
     pub sent: usize,
-    /// Rows that do not wait any more: accepted, or in quarantine.
+    /// Number of rows that left the outbox: accepted or quarantined.
     pub settled: usize,
-    /// Rows that the server has now.
+    /// Number of rows accepted by the server.
     pub accepted: usize,
-    /// Rows that wait still.
+    /// Number of rows left in the outbox.
     pub left: u32,
-    /// The server's database is another one: everything is pulled again.
+    /// The server has another database: everything is pulled again.
     pub other_epoch: bool,
 }
 
 impl Pushed {
-    /// This batch, and the one settled after it.
+    /// Returns the sum of this batch and the one settled after it.
     pub(super) fn and(self, later: Self) -> Self {
         if later.sent == 0 {
             return self;
@@ -137,56 +158,77 @@ impl Pushed {
     }
 }
 
-/// What a pull did.
+/// Result of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pulled {
+    /// The server has more rows.
     pub more: bool,
+    /// The cursor after the pull.
     pub usn: u64,
+    /// Epoch of the server's database.
     pub epoch: String,
-    /// The server's database is another one: the cursor went back to the start.
+    /// The server has another database: the cursor was reset.
     pub other_epoch: bool,
 }
 
+/// Output of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Instruction {
-    /// At most `limit` rows.
+    /// Push the outbox.
     Push {
+        /// Maximum number of rows per batch.
         limit: usize,
     },
-    /// Keep the row, do not send it as it is.
+    /// Quarantine a row: keep it, but do not send it until it changes.
     Quarantine {
+        /// The row.
         key: RowKey,
+        /// Local revision that was sent.
         rev: i64,
+        /// `invalid` or `forbidden`.
         code: &'static str,
+        /// Message of the server.
         reason: String,
     },
+    /// Pull rows.
     Pull {
+        /// Maximum number of rows.
         limit: u32,
     },
-    /// Open the event stream, in place of any earlier one. Its events carry the number.
+    /// Open the event stream, replacing an earlier one.
     Listen {
+        /// Number to put into its events.
         stream: u64,
     },
     /// Close the event stream.
     Hangup,
 }
 
+/// One of the three kinds of requests, scheduled separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
+    /// Sends the outbox.
     Push,
+    /// Fetches rows after the cursor.
     Pull,
+    /// Keeps the event stream open.
     Listen,
 }
 
-/// What the learner sees.
+/// State of sync for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// No server behind this account.
+    /// The account has no server.
     Local,
+    /// Nothing runs, and there is no fault.
     Idle,
+    /// A push or pull is in progress.
     Running,
+    /// The server could not be reached; retried later.
     Offline,
+    /// Signing in is required.
     SignedOut,
+    /// The server replied with a fault; retried later.
     Trouble,
 }
 
@@ -195,24 +237,24 @@ enum Doing {
     Idle,
     Due(i64),
     Running,
-    /// After a fault.
+    /// After a fault, until this time.
     Waiting(i64),
 }
 
 #[derive(Debug, Clone)]
 struct LaneState {
     doing: Doing,
-    /// Something new came while it was running.
+    /// An event arrived while it was running.
     again: bool,
-    /// A tap or a new network came while it was running: if it fails now, it does not wait once.
+    /// A tap or a network change arrived while it was running: if this round fails, it is repeated at once.
     urgent: bool,
     retry: RetryPolicy,
-    /// Rounds in a row that succeeded without moving anything.
+    /// Successive rounds that succeeded without progress.
     stalls: u32,
     /// Rounds begun since `minute_began`.
     rounds: u32,
     minute_began: i64,
-    /// Since the last success or the last tap.
+    /// The fault since the last success or tap.
     fault: Option<Fault>,
 }
 
@@ -229,7 +271,7 @@ impl LaneState {
             fault: None,
         }
     }
-    /// As soon as possible, whatever it waits for.
+    /// Makes the lane due now, ending any wait.
     fn now(&mut self, now: i64) {
         self.retry.reset();
         self.stalls = 0;
@@ -239,7 +281,7 @@ impl LaneState {
             _ => self.doing = Doing::Due(now),
         }
     }
-    /// At `at`, unless it is due before or waits after a fault.
+    /// Makes the lane due at `at`, unless it is due earlier or waits after a fault.
     fn by(&mut self, at: i64) {
         match self.doing {
             Doing::Idle => self.doing = Doing::Due(at),
@@ -248,7 +290,7 @@ impl LaneState {
             Doing::Waiting(_) => {}
         }
     }
-    /// A round ended well. One that moved nothing is not taken as a sign that all is well.
+    /// Ends a successful round. Only progress resets the waits.
     fn worked(&mut self, moved: bool) {
         if moved {
             self.retry.reset();
@@ -257,7 +299,7 @@ impl LaneState {
         self.fault = None;
         self.doing = Doing::Idle;
     }
-    /// The next round after one that moved nothing: in `first_ms` for the first, then after growing waits.
+    /// Schedules the next round after one without progress: in `first_ms` for the first, then after increasing waits.
     fn stalled(&mut self, now: i64, first_ms: i64) {
         if self.urgent {
             (self.urgent, self.doing) = (false, Doing::Due(now));
@@ -271,7 +313,7 @@ impl LaneState {
             self.wait_until(now + wait);
         }
     }
-    /// The server's replies make no sense together: no round before `at`.
+    /// The server's replies are inconsistent: no round before `at`.
     fn wait_until(&mut self, at: i64) {
         self.again = false;
         self.doing = Doing::Waiting(at);
@@ -279,7 +321,7 @@ impl LaneState {
     }
     fn failed(&mut self, now: i64, fault: Fault) {
         if self.urgent {
-            // What failed was begun before the tap.
+            // The failed round was begun before the tap.
             (self.urgent, self.doing) = (false, Doing::Due(now));
             return;
         }
@@ -316,7 +358,7 @@ impl LaneState {
     }
 }
 
-/// The whole state of sync in memory.
+/// The in-memory state of sync.
 #[derive(Debug, Clone)]
 pub struct Machine {
     push: LaneState,
@@ -327,29 +369,29 @@ pub struct Machine {
     push_limit: usize,
     pull_limit: u32,
     refusals: u32,
-    /// What the last pull brought.
+    /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
-    /// News came since the last pull began; the pull that runs was begun for such news.
+    /// `has_news`: news arrived since the last pull began. `pulls_news`: the running pull was begun because of news.
     has_news: bool,
     pulls_news: bool,
-    /// Pulls in a row that news began and that moved nothing, and the waits after them.
+    /// Successive pulls that were begun because of news and made no progress, and the waits after them.
     empty_news: u32,
     news_retry: RetryPolicy,
-    /// News begin no pull before this time.
+    /// Before this time news begin no pull.
     no_news_before: i64,
-    /// Neither push nor pull begins before this time.
+    /// Before this time neither push nor pull begins.
     not_before: i64,
-    /// When the epoch changed last, and the waits after further changes.
+    /// When the epoch last changed, and the waits after further changes.
     epoch_changed: Option<i64>,
     epoch_retry: RetryPolicy,
     listens: bool,
-    /// The number of the stream that was opened last.
+    /// The number of the stream opened last.
     stream: u64,
     stream_opened: Option<i64>,
 }
 
 impl Machine {
-    /// `seed` for the jitter. `listens`: also keep an event stream open.
+    /// Creates a machine with all lanes idle. `seed` for the jitter. `listens`: also keep an event stream open.
     pub fn new(seed: u64, listens: bool) -> Self {
         Self {
             push: LaneState::new(seed),
@@ -375,13 +417,13 @@ impl Machine {
         }
     }
 
-    /// What to do about it. `now`: any clock in ms that does not go back, always the same one.
+    /// Handles an event. `now`: milliseconds of a monotonic clock, which must be the same clock in all calls.
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Instruction> {
         let mut out = Vec::new();
         match event {
             Event::Start | Event::Resume | Event::Tap => self.all_now(now),
             Event::NetworkChanged => {
-                // The stream hangs on an address that may be gone.
+                // The stream's connection may use an address that is no longer valid.
                 self.hang_up(&mut out);
                 self.all_now(now);
             }
@@ -404,7 +446,7 @@ impl Machine {
             Event::Quarantined => self.push.doing = Doing::Due(now),
             Event::Pulled(done) => self.pulled(now, done),
             Event::PullFailed(fault) => self.pull_failed(now, fault, &mut out),
-            // An event of an earlier stream says nothing of the one that is open now.
+            // Ignore events of an earlier stream.
             Event::ListenOpened { stream } | Event::ListenEnded { stream, .. }
                 if stream != self.stream || self.listen.doing != Doing::Running => {}
             Event::ListenOpened { .. } => {
@@ -426,7 +468,7 @@ impl Machine {
         out
     }
 
-    /// When `handle` wants to be called with `Timer` at the latest.
+    /// Returns the latest time to call `handle` with `Timer`; none while signed out.
     pub fn next_wake(&self) -> Option<i64> {
         if self.signed_out {
             return None;
@@ -435,6 +477,7 @@ impl Machine {
         let lanes = [self.wake(&self.push), self.wake(&self.pull), self.listen.wake()];
         lanes.into_iter().chain([poll]).flatten().min()
     }
+    /// Returns the state for display.
     pub fn phase(&self) -> Phase {
         let faults = || [&self.push.fault, &self.pull.fault].into_iter().flatten();
         let runs = |l: &LaneState| l.doing == Doing::Running;
@@ -450,7 +493,7 @@ impl Machine {
             Phase::Idle
         }
     }
-    /// Why, for the UI: the fault that the phase comes from.
+    /// Returns the fault that caused the phase, for display.
     pub fn error(&self) -> Option<ErrorCode> {
         let faults = [&self.push.fault, &self.pull.fault];
         match self.phase() {
@@ -460,7 +503,7 @@ impl Machine {
             _ => None,
         }
     }
-    /// When a lane that waits after a fault tries again.
+    /// Returns when a lane that waits after a fault tries again.
     pub fn next_try(&self) -> Option<i64> {
         let waits = |l: &LaneState| match l.doing {
             Doing::Waiting(at) => Some(at),
@@ -468,14 +511,14 @@ impl Machine {
         };
         [waits(&self.push), waits(&self.pull)].into_iter().flatten().min()
     }
-    /// Neither push nor pull runs, or is about to at `now`.
+    /// True if neither push nor pull runs or is due at `now`.
     pub fn is_settled(&self, now: i64) -> bool {
         let quiet =
             |l: &LaneState| l.doing != Doing::Running && self.wake(l).is_none_or(|at| at > now);
         self.signed_out || (quiet(&self.push) && quiet(&self.pull))
     }
 
-    /// When push or pull wants to begin its next round.
+    /// Returns when push or pull begins its next round.
     fn wake(&self, lane: &LaneState) -> Option<i64> {
         lane.wake().map(|at| at.max(self.not_before))
     }
@@ -522,8 +565,8 @@ impl Machine {
             return;
         }
         self.has_news = true;
-        // News came over the network: so it is there again, and one wait is cut short; not more than one, for it may be the pull alone
-        // that does not get through. A server that asked for patience gets it.
+        // News arrived over the network, so it works again and one wait is cut short; only one, as the pull alone may
+        // fail. A `Retry-After` of the server is respected.
         if self.pull.fault == Some(Fault::Offline)
             && self.pull.stalls == 0
             && matches!(self.pull.doing, Doing::Waiting(_))
@@ -535,8 +578,9 @@ impl Machine {
         }
     }
 
-    /// The server's database is another one. A restored backup is met once; a second change soon after is two servers behind one address,
-    /// and following each of them would pull and send everything again and again. True if both lanes wait now.
+    /// Handles another server database. A restored backup changes the epoch once; a second change soon after means two
+    /// servers behind one address, and following each would pull and send everything repeatedly. Returns true if both
+    /// lanes wait now.
     fn epoch_changed(&mut self, now: i64) -> bool {
         let first = self.epoch_changed.is_none_or(|at| now - at >= EPOCH_CALM_MS);
         self.epoch_changed = Some(now);
@@ -550,7 +594,7 @@ impl Machine {
 
     fn pushed(&mut self, now: i64, done: Pushed) {
         let again = self.push.again;
-        // With nothing to send nothing needed to move.
+        // An empty outbox counts as progress.
         self.push.worked(done.settled > 0 || done.sent == 0);
         self.push.again = false;
         if done.accepted > 0 {
@@ -598,7 +642,7 @@ impl Machine {
         match first {
             Some((key, rev)) => {
                 self.refusals += 1;
-                // The lane runs until the row is put away.
+                // The lane runs until the row is quarantined.
                 out.push(Instruction::Quarantine { key, rev, code, reason });
             }
             None => self.push.failed(now, fault),
@@ -636,7 +680,7 @@ impl Machine {
     fn pull_failed(&mut self, now: i64, fault: Fault, out: &mut Vec<Instruction>) {
         match fault {
             Fault::SignedOut => self.sign_out(out),
-            // Perhaps only large rows: fewer at a time, with a wait between, for it may be hostile.
+            // The rows may only be too large: fewer at a time, with a wait, as the server may be hostile.
             Fault::BadReply | Fault::TooLarge { .. } => {
                 self.pull_limit = (self.pull_limit / 2).max(1);
                 self.pull.failed(now, fault);

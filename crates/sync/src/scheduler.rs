@@ -1,4 +1,5 @@
-//! The task that waits: for timers, for changes of the outbox, for news of the server, for taps. The only part of sync that sleeps.
+//! The sync task. It waits for timers, changes of the outbox, server events and user actions: the only part of sync
+//! that sleeps.
 
 use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
@@ -15,31 +16,36 @@ use tokio::{
 
 use crate::{Engine, Event, Instruction, Phase, Result};
 
-/// What the learner sees of sync.
+/// State of sync for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
+    /// State of the machine.
     pub phase: Phase,
-    /// Since when the phase holds (wall clock).
+    /// When the phase began, in UTC milliseconds.
     pub since_ms: i64,
+    /// Number of keys in the outbox.
     pub waiting: u32,
+    /// Number of refused rows.
     pub refused: u32,
+    /// Time of the last successful sync, in UTC milliseconds.
     pub last_ok_ms: Option<i64>,
-    /// When it is tried again by itself (wall clock).
+    /// Time of the next automatic retry, in UTC milliseconds.
     pub next_try_ms: Option<i64>,
+    /// The error that caused the phase.
     pub error: Option<ErrorCode>,
 }
 
 enum Command {
     Tell(Event),
-    /// Tells, and answers when nothing runs any more.
+    /// Handles the event, and replies when nothing runs any more.
     Settle(Event, oneshot::Sender<()>),
     Stop,
 }
 
-/// Sync of one account. Dropping it stops it.
+/// Sync of one account. Dropping it stops the task.
 pub struct Sync {
     store: Arc<Store>,
-    /// None in the demo library.
+    /// None for an account without a server.
     running: Option<Running>,
 }
 
@@ -51,12 +57,12 @@ struct Running {
 }
 
 impl Sync {
-    /// An account without a server.
+    /// Creates the sync of an account without a server; it does nothing.
     pub fn local(store: Arc<Store>) -> Self {
         Self { store, running: None }
     }
 
-    /// Starts the task. `session` tells when signing in is needed, and when it was done.
+    /// Starts the task. `session` signals sign-in and sign-out.
     pub fn start(engine: Arc<Engine>, session: Option<Session>) -> Self {
         let store = engine.store().clone();
         let (commands, orders) = mpsc::unbounded_channel();
@@ -75,6 +81,7 @@ impl Sync {
         Self { store, running: Some(running) }
     }
 
+    /// Returns the state for display.
     pub async fn status(&self) -> Result<Status> {
         let ((waiting, refused), last_ok_ms) = self
             .store
@@ -98,7 +105,7 @@ impl Sync {
         Ok(Status { phase, since_ms, waiting, refused, last_ok_ms, next_try_ms, error })
     }
 
-    /// "Sync now": forgets all waits, pushes and pulls; returns when both are done or wait after a fault.
+    /// Resets all waits, pushes and pulls; returns when both are done or wait after a fault.
     pub async fn sync_now(&self) -> Result<Status> {
         if let Some(running) = &self.running {
             let (done, settled) = oneshot::channel();
@@ -109,16 +116,16 @@ impl Sync {
         self.status().await
     }
 
-    /// The network is another one, or is there again.
+    /// Call it when the network address changed or the device is online again.
     pub fn network_changed(&self) {
         self.tell(Event::NetworkChanged);
     }
-    /// The machine woke up, or the window came to the front.
+    /// Call it when the device woke up, or the window came to the foreground.
     pub fn resume(&self) {
         self.tell(Event::Resume);
     }
 
-    /// Ends the task; what it was doing is cut off, which is safe at any point.
+    /// Stops the task. Requests in progress are cancelled, which is safe at any point.
     pub async fn stop(&self) {
         if let Some(running) = &self.running {
             let _ = running.commands.send(Command::Stop);
@@ -171,7 +178,7 @@ impl Work {
             let nap = self.engine.next_wake_in().unwrap_or(i64::MAX);
             let nap = clock.sleep(Duration::from_millis(nap.unsigned_abs()));
             let event = tokio::select! {
-                // In this order, so that a tap after signing in finds the session that it was made for.
+                // In this order, so that a tap after signing in uses the new session.
                 biased;
                 ended = session_turn(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,
@@ -185,7 +192,7 @@ impl Work {
                 },
                 change = changes.recv() => match change {
                     Ok(changed) if changed.contains(&Change::Outbox) => Event::LocalChange,
-                    // Whoever lags may have missed one.
+                    // A lagging receiver may have missed a change of the outbox.
                     Err(RecvError::Lagged(_)) => Event::LocalChange,
                     Ok(_) => continue,
                     Err(RecvError::Closed) => break,
@@ -198,7 +205,7 @@ impl Work {
     }
 
     fn handle(&mut self, event: Event) {
-        // A request of the session before may be answered after the learner has signed in again.
+        // A request of the previous session may end after the learner has signed in again.
         let is_outdated = event.says_signed_out() && self.has_session();
         let mut instructions = self.engine.handle(event);
         if is_outdated {

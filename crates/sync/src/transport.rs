@@ -1,4 +1,4 @@
-//! Push, pull, epoch and events over `Http`. Every reply is bounded in bytes and in time, and believed only if it makes sense.
+//! Push, pull, epoch and events over `Http`. Every reply is limited in bytes and time, and validated.
 
 use std::{
     io::Write as _,
@@ -19,25 +19,26 @@ use serde::de::DeserializeOwned;
 
 use crate::Fault;
 
-/// 2,000 results with a reason each are smaller.
+/// Limit of a push reply in bytes; more than 2,000 results with a reason each.
 const PUSH_REPLY: usize = 1024 * 1024;
-/// More than 2,000 ordinary rows; for larger ones the machine asks for fewer.
+/// Limit of a pull reply in bytes; more than 2,000 ordinary rows. For larger rows the machine requests fewer.
 const PULL_REPLY: usize = 8 * 1024 * 1024;
 const SMALL: usize = 64 * 1024;
-/// One exchange from the first byte to the last: a reply that drips is as good as none.
+/// Maximum time of one exchange until the last byte.
 const WHOLE: Duration = Duration::from_secs(120);
-/// Two of the server's signs of life.
+/// Maximum time without data on the event stream: three keep-alive intervals of the server.
 const SILENCE: Duration = Duration::from_secs(45);
-/// Below this, packing costs more than it saves.
+/// Minimum size in bytes for compression to be worthwhile.
 const PACK_FROM: usize = 1024;
 const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
 
+/// Requests of the sync protocol to one server.
 pub struct Transport {
     http: Arc<dyn Http>,
     base: String,
     session: Option<Session>,
     clock: Arc<dyn Clock>,
-    /// The server does not take packed bodies.
+    /// The server does not accept compressed bodies.
     plain: AtomicBool,
 }
 
@@ -49,7 +50,8 @@ pub struct EncodedBatch {
 }
 
 impl Transport {
-    /// `http` is signed in; `base` has no slash at the end. With `session`, a 401 means "signed out" only if the session is over.
+    /// `http` adds the access token; `base` has no trailing slash. With `session`, a 401 means "signed out" only if the
+    /// session is over.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,
@@ -59,7 +61,7 @@ impl Transport {
         Self { http, base: base.to_owned(), session, clock, plain: AtomicBool::new(false) }
     }
 
-    /// Makes a batch ready to be sent: so that it can be done while another is on its way.
+    /// Encodes a batch, separately from sending so that it can be done while another one is in flight.
     pub fn wrap(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
         let plain: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
         let worth_it = plain.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed);
@@ -67,7 +69,7 @@ impl Transport {
         Ok(EncodedBatch { items: batch.items.len(), plain, packed })
     }
 
-    /// Sends a batch. A reply that does not have exactly one result for each item is `BadReply`: nothing may be acknowledged by guess.
+    /// Sends a batch. Returns `BadReply` unless the reply has exactly one result for each item.
     pub async fn push(&self, batch: &EncodedBatch) -> Result<PushReply, Fault> {
         let mut reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
         if reply == Err(Fault::Unpackable) {
@@ -89,7 +91,8 @@ impl Transport {
         Ok(reply)
     }
 
-    /// Rows after change number `since`. Rows out of order, or a cursor that does not move, are `BadReply`.
+    /// Fetches the rows after change number `since`. Returns `BadReply` for rows out of order, or a cursor that does
+    /// not advance.
     pub async fn pull(&self, since: u64, limit: u32) -> Result<PullReply, Fault> {
         let request =
             self.request(Method::GET, &format!("/api/sync/pull?since={since}&limit={limit}"));
@@ -100,7 +103,7 @@ impl Transport {
             last = r.usn;
             ok
         });
-        // The cursor is the last row's number: one past it would jump over rows still to come.
+        // The cursor must be the last row's number: a greater one would skip rows.
         let moves = reply.next == last
             && (!reply.more || reply.next > since)
             && i64::try_from(reply.next).is_ok();
@@ -116,18 +119,18 @@ impl Transport {
         Ok(reply)
     }
 
-    /// The server's clock minus ours, in ms.
+    /// Returns the server's clock minus the local one, in ms.
     pub async fn clock_offset(&self) -> Result<i64, Fault> {
         let asked = self.clock.now_ms();
         let meta: Meta =
             read(&self.exchange(self.request(Method::GET, "/api/meta"), SMALL).await?)?;
         let answered = self.clock.now_ms();
-        // Half of the way there and back.
+        // Assumes the server read its clock halfway through the exchange.
         Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
     }
 
-    /// The epoch of the server's database. Asked without a token: also a device whose session is over can know that the server was
-    /// restored.
+    /// Returns the epoch of the server's database. Sent without a token, so that a device whose session is over can
+    /// detect a restored server.
     pub async fn epoch(&self) -> Result<String, Fault> {
         let request = self.request(Method::GET, "/api/meta");
         let meta = async {
@@ -143,7 +146,7 @@ impl Transport {
         }
     }
 
-    /// The event stream, open.
+    /// Opens the event stream.
     pub async fn events(&self) -> Result<Reply, Fault> {
         let request = self
             .request(Method::GET, "/api/sync/events")
@@ -189,7 +192,7 @@ impl Transport {
         }
     }
 
-    /// The body of a 200, or what the reply means.
+    /// Returns the body of a 200, or the fault that the reply means.
     async fn body(&self, reply: Reply, limit: usize) -> Result<Bytes, Fault> {
         let status = reply.status;
         if status == 200 {

@@ -1,4 +1,5 @@
-//! The size of `cache.db`: the budget holds, the least recently used goes, and a full disk removes nothing else.
+//! Size of `cache.db`: the budget is kept, the least recently used answers are removed, and a full disk removes nothing
+//! else.
 
 use bytes::Bytes;
 use carrel_http_cache::Origin;
@@ -25,7 +26,7 @@ async fn the_budget_holds_and_the_least_recently_used_goes() {
     for n in 0..20 {
         keep(&desk, n, 20_000).await;
     }
-    // The first is read from the disk now and then: it is in use.
+    // The first is read from the disk repeatedly, so it is in use.
     for n in 20..200 {
         if n % 10 == 0 {
             desk.restart();
@@ -39,14 +40,14 @@ async fn the_budget_holds_and_the_least_recently_used_goes() {
     desk.restart();
     assert_eq!(here(&desk, 1).await, None, "the oldest that nobody read");
     assert_eq!(here(&desk, 199).await, Some(Origin::Disk));
-    // The file itself stays small: pages are used again.
+    // The file itself stays small: pages are reused.
     let pages: i64 = desk
         .cache
         .database()
         .with_connection(|c| Ok(c.pragma_query_value(None, "page_count", |r| r.get(0))?))
         .unwrap();
     assert!(pages * 4096 < 2 << 20, "{pages} pages");
-    // Counted again from the file.
+    // Recounted from the file.
     let before = desk.cache.figures().disk_bytes;
     desk.restart();
     assert_eq!(desk.cache.figures().disk_bytes, before);
@@ -72,7 +73,7 @@ async fn one_huge_answer_does_not_drive_out_the_rest() {
     for n in 0..10 {
         keep(&desk, n, 20_000).await;
     }
-    // Also one that is just too large; neither is reported as stored.
+    // Including one that is slightly too large; neither is reported as stored.
     for (n, bytes, stored) in [(10, 900_000, false), (11, 350_000, false), (12, 20_000, true)] {
         desk.will([of(bytes)]);
         let got = desk.get(&format!("/api/courses/c{n}")).await.unwrap();

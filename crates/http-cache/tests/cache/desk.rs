@@ -1,4 +1,4 @@
-//! A cache with a network that does what it is told, and a clock that is moved by hand.
+//! A cache with a scripted network and a manually advanced clock.
 
 use std::{
     collections::VecDeque,
@@ -16,28 +16,28 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
-/// What the network does next.
+/// The next result of the network.
 #[derive(Debug, Clone)]
 pub enum Net {
     Answer(Told),
     Refused,
-    /// Never answers: the request's own time limit ends it.
+    /// Never answers: the request's own timeout ends it.
     Hangs,
-    /// Answers when it is let go.
+    /// Answers when released through `gate`.
     Late(Told),
     /// The connection breaks after these bytes.
     Cut(Bytes),
-    /// A body that never ends.
+    /// A body without end.
     Floods,
 }
 
-/// An answer as it will be sent.
+/// A scripted answer.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
-    /// Takes so long.
+    /// Duration until the answer arrives.
     pub takes_ms: u64,
 }
 
@@ -66,7 +66,7 @@ pub fn same() -> Net {
 pub struct Script {
     pub next: Mutex<VecDeque<Net>>,
     pub seen: Mutex<Vec<Request>>,
-    /// Lets late answers go.
+    /// Releases late answers.
     pub gate: Semaphore,
     clock: FakeClock,
 }
@@ -135,7 +135,7 @@ impl Desk {
     pub fn new() -> Self {
         Self::at(tempfile::tempdir().unwrap())
     }
-    /// With the files in `dir`.
+    /// Uses the files in `dir`.
     pub fn at(dir: tempfile::TempDir) -> Self {
         Self::open(dir, ROUTES, DISK_BUDGET)
     }
@@ -156,7 +156,7 @@ impl Desk {
         let cache = open(dir.path(), "asha", &net, &clock, 1, routes, disk_budget);
         Self { cache, net, clock, dir, runs: 1, routes, disk_budget }
     }
-    /// The app ends and starts again: another run, nothing in memory, the same files.
+    /// Restarts the app: another run, nothing in memory, the same files.
     pub fn restart(&mut self) {
         self.restart_as("asha");
     }
@@ -184,14 +184,14 @@ impl Desk {
     pub async fn stored(&self, path: &str) -> Result<Cached, ErrorCode> {
         self.cache.stored(path).await.map_err(|e| e.code())
     }
-    /// Everything that can happen without time or the network has happened.
+    /// Runs until everything that needs neither time nor the network has happened.
     pub async fn settle(&self) {
         let mut turns = 0;
         while turns < 200 {
             turns += i32::from(self.turn().await);
         }
     }
-    /// Lets other tasks run. False: something waits for the database, which takes time that this clock does not know.
+    /// Lets other tasks run. Returns false while the database is busy, which takes real time.
     pub async fn turn(&self) -> bool {
         tokio::task::yield_now().await;
         let is_idle = self.cache.database().pending() == 0;
@@ -200,7 +200,7 @@ impl Desk {
         }
         is_idle
     }
-    /// From now on the file cannot grow: what a full disk looks like to SQLite.
+    /// Prevents the file from growing, which SQLite reports like a full disk.
     pub fn fill_disk(&self) {
         self.cache
             .database()

@@ -1,5 +1,5 @@
-//! The fault table: what is stored, what the network does, what the RFCs require, and how many requests that takes. The
-//! same file is run with Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
+//! Runs the fault table: stored state, behaviour of the network, result required by the RFCs, and number of requests.
+//! The same file is run with Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,13 +30,13 @@ struct Case {
     strategy: String,
     #[serde(default)]
     route: Times,
-    /// What to know when reading the row.
+    /// Explanation of the row for readers.
     #[serde(default, rename = "note")]
     _note: String,
     steps: Vec<Step>,
 }
 
-/// Seconds; none of one: the strategy's usual.
+/// Times in seconds; None: the strategy's default.
 #[derive(Deserialize, Default, Clone, Copy)]
 #[serde(deny_unknown_fields)]
 struct Times {
@@ -48,7 +48,7 @@ struct Times {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    /// What happens before the question.
+    /// Events before the call.
     #[serde(default)]
     wait_s: i64,
     #[serde(default)]
@@ -59,34 +59,34 @@ struct Step {
     network_changed: bool,
     #[serde(default)]
     fill_disk: bool,
-    /// Late answers are let go before the question (`true`) or while it waits (`"while"`).
+    /// Late answers are released before the call (`true`) or while it waits (`"while"`).
     #[serde(default)]
     land: Option<Land>,
-    /// The question.
+    /// The call.
     strategy: Option<String>,
     path: Option<String>,
-    /// Tokens that Workbox sends with the question; those of Carrel are added below the cache.
+    /// Tokens that Workbox sends with the call; those of Carrel are added below the cache.
     #[serde(default, rename = "headers")]
     _headers: BTreeMap<String, String>,
     many: Option<usize>,
-    /// What the network does with the requests that are expected, and with more than those.
+    /// Results of the network for the expected requests, and for further ones.
     net: Vec<Wire>,
     #[serde(default)]
     unasked: Vec<Wire>,
-    /// What is right by the RFCs.
+    /// Results that the RFCs allow.
     answer: OneOf<String>,
     requests: OneOf<usize>,
     /// Fields of the last request.
     #[serde(default)]
     asked: BTreeMap<String, String>,
-    /// Where Carrel does something else, or one of several things that are right, and why.
+    /// Carrel's result where it differs, or is one of several allowed ones, with the reason.
     carrel: Option<Seen>,
     #[serde(default)]
     why: String,
-    /// What Carrel says about the answer.
+    /// Status that Carrel reports with the answer.
     #[serde(default)]
     marks: Marks,
-    /// Why other caches are spared this step.
+    /// Why other caches skip this step.
     #[serde(default, rename = "skip")]
     _skip: String,
 }
@@ -134,7 +134,7 @@ enum Wire {
     Cut {
         cut: String,
     },
-    /// With more bytes in its `Content-Length`.
+    /// With a `Content-Length` greater than the body.
     Short {
         short: String,
     },
@@ -148,11 +148,11 @@ struct Answer {
     headers: BTreeMap<String, String>,
     #[serde(default)]
     body: String,
-    /// A body of about so many bytes.
+    /// A body of about this many bytes.
     body_of: Option<usize>,
 }
 
-/// What came of a step.
+/// Result of a step.
 #[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
 struct Seen {
     answer: String,
@@ -161,7 +161,7 @@ struct Seen {
 
 impl Table {
     fn told(&self, answer: &Answer, now_ms: i64) -> Told {
-        // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
+        // Servers send a `Date` (RFC 9110, 6.6.1); an empty `date` removes it.
         let own = answer.headers.contains_key("date");
         let date = (!own).then(|| ("date".to_owned(), "{now}".to_owned()));
         let headers = answer.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
@@ -197,7 +197,7 @@ impl Table {
     }
 }
 
-/// `{now}`, `{now+60}`, `{now-60}` as HTTP dates.
+/// Replaces `{now}`, `{now+60}`, `{now-60}` by HTTP dates.
 fn dated(value: &str, now_ms: i64) -> String {
     let Some(shift) = value.strip_prefix("{now").and_then(|v| v.strip_suffix('}')) else {
         return value.to_owned();
@@ -208,7 +208,7 @@ fn dated(value: &str, now_ms: i64) -> String {
     httpdate::fmt_http_date(at)
 }
 
-/// A route table for one case. "network-first" is `Cache::refresh`, and "cache-only" is `Cache::stored`.
+/// Builds a route table for one case. "network-first" is `Cache::refresh`, and "cache-only" is `Cache::stored`.
 fn routes(strategy: &str, times: Times) -> &'static [Route] {
     let s = Duration::from_secs;
     let (strategy, fresh, stale) = match strategy {
@@ -282,7 +282,7 @@ async fn take(desk: &mut Desk, table: &Table, case: &Case, step: &Step) -> (Seen
             answers = &mut asking => break answers,
             is_idle = desk.turn() => if is_idle { turns += 1 } else { continue },
         }
-        // Whoever still waits waits for time, or for a late answer.
+        // All remaining waits are for time or for a late answer.
         if turns % 50 == 0 {
             desk.clock.advance(500);
             let waits = turns >= 50 * 10 && matches!(step.land, Some(Land::While(_)));
@@ -302,7 +302,7 @@ async fn take(desk: &mut Desk, table: &Table, case: &Case, step: &Step) -> (Seen
 fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, desk: &Desk) -> Vec<String> {
     let mut wrong = Vec::new();
     let (answers, requests) = (step.answer.all(), step.requests.all());
-    // Of several that are right, Carrel does the first.
+    // Of several allowed results Carrel returns the first.
     let expected = step
         .carrel
         .clone()

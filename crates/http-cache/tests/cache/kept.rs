@@ -1,4 +1,4 @@
-//! What is stored: over restarts, when the file is damaged, for several accounts; and the server's answer on request.
+//! Stored answers: over restarts, with a damaged file, for several accounts; and refreshes on demand.
 
 use carrel_http_cache::{Error, Fallback, Origin};
 use carrel_model::ErrorCode;
@@ -26,7 +26,7 @@ async fn a_sleeping_machine_does_not_stay_young() {
     let desk = Desk::new();
     desk.will([first(), same()]);
     desk.get(LIST).await.unwrap();
-    // The lid was closed for eight hours: the monotonic clock stood.
+    // Suspended for eight hours: the monotonic clock stops.
     desk.clock.suspend(8 * 60 * MIN);
     assert!(desk.get(LIST).await.unwrap().stale);
     desk.settle().await;
@@ -61,7 +61,8 @@ async fn another_answers_clock_shows_that_the_clock_ran_back() {
     desk.clock.advance(2 * DAY);
     desk.will([first()]);
     desk.get("/api/stories").await.unwrap();
-    // Back to an hour after the first answer: it alone would look an hour old, but the file has seen later days.
+    // Set back to an hour after the first answer: alone it would appear an hour old, but the file contains later
+    // arrivals.
     desk.clock.jump(-2 * DAY + 5 * MIN);
     desk.restart();
     desk.will([same()]);
@@ -80,7 +81,7 @@ async fn an_answer_that_varies_by_learner_is_not_used_for_another_one() {
     let other = desk.get(LIST).await.unwrap();
     assert_eq!(&other.body[..], b"[\"noor\"]");
     assert!(other.status.to_string().contains("fwd=vary-miss"), "{}", other.status);
-    // Both are stored. No more than four of one path are, the newest.
+    // Both are stored. At most four answers per path are kept, the newest.
     desk.restart();
     assert_eq!(desk.stored(LIST).await.unwrap().body, "[\"asha\"]");
     for account in ["mei", "tomas", "zainab"] {
@@ -108,7 +109,7 @@ async fn a_refresh_asks_the_server_about_a_fresh_answer_and_a_lookup_never_asks(
     desk.will([second()]);
     assert_eq!(desk.refresh(ONE).await.unwrap().body, "[2]");
     assert_eq!((desk.stored(ONE).await.unwrap().body, desk.requests()), ("[2]".into(), 3));
-    // What may be used when the server fails is marked.
+    // A stored answer used after a server error is marked.
     desk.will([answer(503, &[], "")]);
     let instead = desk.refresh(ONE).await.unwrap();
     assert_eq!((&instead.body[..], instead.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
@@ -116,7 +117,7 @@ async fn a_refresh_asks_the_server_about_a_fresh_answer_and_a_lookup_never_asks(
     desk.will([Net::Refused]);
     let instead = desk.refresh(ONE).await.unwrap();
     assert!(instead.offline && instead.fallback() == Some(Fallback::Offline));
-    // A path that is not stored by the table is not stored by a refresh either.
+    // A refresh does not store a path that the table does not store.
     desk.cache.network_changed();
     desk.will([first()]);
     assert!(!desk.refresh("/api/meta").await.unwrap().status.stored);
@@ -145,7 +146,7 @@ async fn a_file_of_the_first_version_keeps_its_answers() {
     drop(database);
     let desk = Desk::at(dir);
     assert_eq!(desk.stored(LIST).await.unwrap().body, "[1]");
-    // An answer of this version can be stored beside it.
+    // An answer of this version can be stored in the same file.
     desk.will([first()]);
     assert!(desk.get(ONE).await.unwrap().status.stored);
 }

@@ -1,4 +1,5 @@
-//! The cache: the fault table of `tests/faults/cases.json` over the strategies, and what a table cannot show.
+//! Tests of the cache: the fault table of `tests/faults/cases.json` over the strategies, and behaviour that a table
+//! cannot express.
 
 mod budget;
 mod desk;

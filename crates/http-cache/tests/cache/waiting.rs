@@ -1,4 +1,4 @@
-//! Who waits for what: one request for many, those who go away, and whom not to ask again.
+//! Concurrent callers: shared requests, dropped waiters, and remembered failures.
 
 use carrel_http_cache::Origin;
 use carrel_model::ErrorCode;
@@ -22,7 +22,7 @@ async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
     assert!(second.await.unwrap().unwrap() && third.await.unwrap().unwrap(), "both shared it");
     assert_eq!(desk.requests(), 1);
 
-    // Nobody is left, the answer comes, and whoever asks next has it.
+    // All callers are dropped, the answer arrives, and the next caller gets it.
     let desk = Desk::new();
     desk.will([Net::Late(told(200, &[("cache-control", "max-age=600")], "[1]"))]);
     {
@@ -54,7 +54,7 @@ async fn what_is_not_kept_is_stopped_when_nobody_waits() {
         }
     }
     desk.settle().await;
-    // Stopped: the next asker begins a request of its own and waits for nobody's.
+    // Aborted: the next caller begins its own request.
     let next = desk.get("/api/meta").await.unwrap();
     assert_eq!((&next.body[..], next.status.collapsed, desk.requests()), (&b"[2]"[..], false, 2));
 }
@@ -114,7 +114,7 @@ async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up
     desk.get(LIST).await.unwrap();
     desk.restart();
     desk.get(LIST).await.unwrap();
-    // Something else writes, for as long as this test says.
+    // Another write blocks the database until it is released.
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (running, is_running) = tokio::sync::oneshot::channel();
     let (released, mut running) = (std::sync::Mutex::new(released), Some(running));

@@ -18,7 +18,7 @@ const BEFORE: &str = "before-";
 const KEPT: usize = 3;
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// A backup by its name; whether it is sound shows when it is read.
+/// A backup, identified by its name. It is verified only when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Backup {
     pub at_ms: i64,
@@ -29,7 +29,7 @@ pub(super) fn folder(dir: &Path) -> PathBuf {
     dir.join(FOLDER)
 }
 
-/// All backups, the newest first.
+/// Returns all backups, newest first.
 pub(super) fn all(dir: &Path) -> Vec<Backup> {
     let mut found = named(dir, DAILY);
     found.extend(named(dir, BEFORE));
@@ -37,11 +37,11 @@ pub(super) fn all(dir: &Path) -> Vec<Backup> {
     found
 }
 
-/// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is not complete without it; keeps the newest
-/// three. True if one was made.
+/// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is incomplete; keeps the newest three.
+/// Returns true if one was made.
 pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> Result<bool> {
     let needed = journal.lock().needs_backup();
-    // A clock that jumped may have left one in the future: then too a day counts.
+    // After a clock jump the last backup may be dated in the future; the distance counts in both directions.
     let recent = named(dir, DAILY).iter().any(|b| (now_ms - b.at_ms).abs() < DAY_MS);
     if recent && !needed {
         return Ok(false);
@@ -53,7 +53,7 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
             "a backup of {bytes} bytes is not made while {free} bytes are free"
         )));
     }
-    // First the new segment, then the copy: what is recorded between them is in both.
+    // The new segment is begun before the copy, so that changes recorded in between are in both.
     journal.lock().rotate(now_ms)?;
     let made = copy(dir, now_ms);
     if made.is_err() {
@@ -71,7 +71,7 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     Ok(true)
 }
 
-/// Deletes what a backup that was killed left. Call it while no backup is being made.
+/// Deletes the files of interrupted backups. Call it while no backup is being made.
 pub(super) fn remove_unfinished(dir: &Path) {
     let Ok(files) = fs::read_dir(folder(dir)) else { return };
     for path in files.flatten().map(|f| f.path()) {

@@ -1,7 +1,8 @@
-//! Opening and closing `user.db`: the lock, the check after a run that did not end well, migrations, the reserve.
+//! Opening and closing `user.db`: the lock, the check after an unclean run, migrations, the reserve.
 //!
-//! Only proven damage (`SQLITE_CORRUPT`, `SQLITE_NOTADB`, a failed check, each seen twice) starts a repair (`recovery`).
-//! Any other failure leaves every file as it is: then the account is opened for reading (`read_copy`), if that works.
+//! Only proven damage (`SQLITE_CORRUPT`, `SQLITE_NOTADB`, a failed check, each confirmed by a second read) starts a
+//! repair (`recovery`). After any other failure all files are left unchanged, and the account is opened read-only
+//! (`read_copy`) if possible.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -22,19 +23,20 @@ use crate::{
 };
 
 const LOCK: &str = "user.lock";
-/// Notes in the lock file have one length, so that writing one takes no new space.
+/// Notes in the lock file have a fixed length, so that writing one needs no additional disk space.
 const NOTE_BYTES: usize = 64;
 const OPEN: &str = "open";
 const CLOSED: &str = "closed";
 
-/// What had to be done to open a file.
+/// What happened when the file was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// The last run did not close it (a kill, a crash, a power cut), or something else changed it since. It was checked.
+    /// The last run did not close the file (a kill, a crash, a power cut), or another program changed it since. The
+    /// file was checked.
     pub unclean: bool,
-    /// The file was damaged or gone and was made again, or rows of it could not be read.
+    /// The file was damaged or missing and was rebuilt, or some of its rows were unreadable.
     pub repair: Option<Repair>,
-    /// The damaged file was set aside.
+    /// The damaged file was renamed and kept.
     pub set_aside: bool,
 }
 
@@ -46,7 +48,7 @@ pub(super) struct Live {
     pub opened: Opened,
 }
 
-/// Opens or makes the file. A piece of the reserve is given up for each attempt that finds the disk full.
+/// Opens or creates the file. A piece of the reserve is released for each attempt that fails on a full disk.
 pub(super) fn open(dir: &Path, options: &Options, steps: &Steps) -> Result<Live> {
     fs::create_dir_all(dir)?;
     let mut lock = lock(dir)?;
@@ -82,18 +84,18 @@ fn lock(dir: &Path) -> Result<File> {
 /// How the last run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// It closed the file, and nothing touched it since.
+    /// It closed the file, and the file is unchanged since.
     Clean,
-    /// It was cut off.
+    /// It did not close the file.
     Cut,
-    /// It closed the file, and something else changed it since.
+    /// It closed the file, and another program changed it since.
     Changed,
 }
 
 fn last_end(dir: &Path, lock: &mut File) -> io::Result<End> {
     let mut note = String::new();
     lock.seek(SeekFrom::Start(0))?;
-    // A note that is no text is no good end.
+    // A note that is not UTF-8 does not count as a clean end.
     let _ = lock.read_to_string(&mut note);
     let path = dir.join(FILE);
     if !path.exists() {
@@ -102,14 +104,14 @@ fn last_end(dir: &Path, lock: &mut File) -> io::Result<End> {
     let log = fs::metadata(with_suffix(&path, "-wal")).map_or(0, |m| m.len());
     let note = note.lines().next().unwrap_or_default().trim_end();
     Ok(match note.strip_prefix(CLOSED).map(str::trim) {
-        // An empty note was written by a release that noted nothing more.
+        // Older releases wrote a note without a fingerprint.
         Some(noted) if log == 0 && (noted.is_empty() || noted == fingerprint(&path)?) => End::Clean,
         Some(_) => End::Changed,
         None => End::Cut,
     })
 }
 
-/// Size and time of change: enough to tell that a file was replaced or restored by hand.
+/// Size and time of modification: enough to detect a file that was replaced or restored by hand.
 fn fingerprint(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     let changed = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -120,7 +122,7 @@ fn note(lock: &mut File, text: &str) -> io::Result<()> {
     let line = format!("{text:<width$}\n", width = NOTE_BYTES - 1);
     lock.seek(SeekFrom::Start(0))?;
     lock.write_all(line.as_bytes())?;
-    // What an older release wrote may be longer.
+    // The note of an older release may be longer.
     lock.set_len(line.len() as u64)?;
     lock.sync_data()
 }
@@ -141,7 +143,11 @@ fn open_file(
     let mut conn = match look(dir, clean, new_file)? {
         Look::Sound(conn) => conn,
         Look::Damaged(problem) => {
-            tracing::error!(store.file = %path.display(), error = problem, "the learner's file is damaged: it is made again");
+            tracing::error!(
+                store.file = %path.display(),
+                error = problem,
+                "the learner's file is damaged: it is made again"
+            );
             opened.set_aside = !is_empty(&path)?;
             opened.repair = Some(recovery::repair(dir, options, steps)?);
             carrel_sqlite::open(&path, carrel_sqlite::Options::default())?
@@ -159,7 +165,7 @@ fn open_file(
         unreadable = restore_rows(&mut tx, dir)?;
     }
     if end == End::Changed {
-        // The cursor may be another file's.
+        // The cursor may belong to another file.
         tx.state().pulled = 0;
     }
     state::after_update(&mut tx, &options.app_version)?;
@@ -171,7 +177,7 @@ fn open_file(
         tracing::warn!(error = %e, "rows that cannot be read could not be reported");
     }
     opened.repair = opened.repair.take().or(unreadable);
-    // Not being able to note it costs nothing: the log beside the file says the same.
+    // A failure is harmless: a log beside the file also means an unclean end.
     if let Err(e) = note(lock, OPEN) {
         tracing::warn!(error = %e, "the start of the run could not be noted");
     }
@@ -196,8 +202,8 @@ enum Look {
     Damaged(String),
 }
 
-/// Opens the file. If the last run did not end well, or if it does not open as a database, it is checked first, in a copy in
-/// memory: SQLite would put the log of a damaged file into it, and delete the log of an empty one.
+/// Opens the file. After an unclean run, or if it does not open as a database, it is checked first, in a copy in
+/// memory: SQLite would checkpoint the log into a damaged file, and delete the log of an empty one.
 fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
     let path = dir.join(FILE);
     let open = || carrel_sqlite::open(&path, carrel_sqlite::Options::default());
@@ -214,7 +220,7 @@ fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
         }
     }
     let found = match check(&path) {
-        // Once more, read anew: a bad read may be gone then.
+        // Read again: a temporary read error does not repeat.
         Err(e) if e.is_corrupt() => check(&path),
         found => found,
     };
@@ -233,17 +239,17 @@ fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
 
 enum Checked {
     Sound,
-    /// Making the indices again is enough.
+    /// Recreating the indices is enough.
     IndicesDiffer,
 }
 
-/// Looks for damage in a copy of the file and its log. `Cause::Corrupt`: there is some.
+/// Checks a copy of the file and its log. Returns `Cause::Corrupt` if it is damaged.
 fn check(path: &Path) -> Result<Checked> {
     let copy = image::open(image::read(path, true)?)?;
     carrel_sqlite::quick_check(&copy)?;
     match carrel_sqlite::integrity_check(&copy) {
         Err(e) if e.cause() == Cause::Corrupt => {
-            // In memory only what is stored can make this fail.
+            // In memory this can fail only because of the stored data.
             copy.execute_batch("REINDEX").map_err(|e| Error::corrupt(e.to_string()))?;
             carrel_sqlite::integrity_check(&copy)?;
             Ok(Checked::IndicesDiffer)
@@ -252,8 +258,8 @@ fn check(path: &Path) -> Result<Checked> {
     }
 }
 
-/// Brings the schema up to date. Without space for the copy that is made first, it is done without: a migration is one
-/// transaction, and the daily backups and the journal are there.
+/// Migrates the schema. If there is no space for the backup before it, migrates without one: a migration is one
+/// transaction, and the daily backups and the journal exist.
 fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
     match carrel_sqlite::migrate(conn, MIGRATIONS, Some(&backups::folder(dir)), now_ms) {
         Err(e) if matches!(e.cause(), Cause::Full | Cause::Denied) => {
@@ -265,8 +271,8 @@ fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
     }
 }
 
-/// After a run that did not end well: takes rows that cannot be read out of the tables, and joins the journal, which has
-/// what a damaged log lost. Gives a report if something cannot be brought back.
+/// After an unclean run: removes unreadable rows from the tables, and joins the journal, which contains what a damaged
+/// log lost. Returns a report if something cannot be restored.
 fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
     let damaged = checked::set_aside_all(tx.conn(), tx.now_ms())?;
     let replayed = recovery::replay(tx, &journal::read(dir), false)?;
@@ -289,8 +295,8 @@ fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
     Ok((!repair.is_complete()).then_some(repair))
 }
 
-/// The database in memory, for a file that cannot be opened for writing now. Nothing is written. `busy`: another Carrel
-/// has it open, so that SQLite must be asked for a consistent state.
+/// Opens a copy of the database in memory, for a file that cannot be opened for writing. Writes nothing. `busy`:
+/// another Carrel has it open, so that the copy is made through SQLite to be consistent.
 pub(super) fn read_copy(dir: &Path, options: &Options, busy: bool) -> Result<(Connection, Opened)> {
     let path = recovery::prepared(dir).unwrap_or_else(|| dir.join(FILE));
     if is_empty(&path)? && !recovery::has_traces(dir) {
@@ -334,7 +340,7 @@ fn copy_of_open_file(path: &Path) -> Result<Connection> {
     Ok(to)
 }
 
-/// The end of a good run: the log goes into the file, the mark says so. `suspect`: damage was seen, the next start looks.
+/// Checkpoints the log and records a clean end. `suspect`: damage was seen, so that the next start checks the file.
 pub(super) fn close(conn: Connection, lock: &mut File, dir: &Path, suspect: bool) {
     carrel_sqlite::database::close(&conn);
     drop(conn);

@@ -1,4 +1,4 @@
-//! Rows as they are read on a device: a stored value that no release writes hides its own row and no other.
+//! Validated reads of the tables: a damaged stored value affects only its own row.
 //!
 //! SQLite has no checksums: flipped bits inside a value pass its checks. Here every row is parsed and validated when it
 //! is read; one that fails is skipped and logged. `set_aside_all` finds all of them, by key where the key can be read.
@@ -15,25 +15,29 @@ use rusqlite::{
 
 use crate::{Result, store::state};
 
-/// What is stored under a key.
+/// Result of looking up a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
+    /// A valid row.
     Row(Row),
+    /// No row has this key.
     Missing,
-    /// It cannot be read: why.
+    /// The row is unreadable, with the reason.
     Damaged(String),
 }
 
-/// A row that cannot be read.
+/// An unreadable row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged {
+    /// The table it was found in.
     pub row_type: RowType,
-    /// None: not even the key can be read.
+    /// None if the key is unreadable too.
     pub key: Option<RowKey>,
+    /// Why it cannot be read.
     pub problem: String,
 }
 
-/// The row with this key, or why there is none.
+/// Looks up the row with this key.
 pub fn find(conn: &Connection, key: &RowKey) -> Result<Found> {
     use carrel_sqlite::Error;
     match rows::get(conn, Owner::Client, key) {
@@ -47,7 +51,7 @@ pub fn find(conn: &Connection, key: &RowKey) -> Result<Found> {
     }
 }
 
-/// The row with this key; none if it is missing or cannot be read.
+/// Returns the row with this key; none if it is missing or unreadable.
 pub fn get(conn: &Connection, key: &RowKey) -> Result<Option<Row>> {
     Ok(match find(conn, key)? {
         Found::Row(row) => Some(row),
@@ -59,7 +63,7 @@ pub fn get(conn: &Connection, key: &RowKey) -> Result<Option<Row>> {
     })
 }
 
-/// The readable rows of one kind that a clause picks.
+/// Returns the readable rows of one kind that match a clause.
 pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -> Result<Vec<T>> {
     let mut found = Vec::new();
     each(conn, T::TYPE, clause, params, |row| {
@@ -69,7 +73,7 @@ pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -
     Ok(found)
 }
 
-/// All readable rows of one kind, by key.
+/// Returns all readable rows of one kind, ordered by key.
 pub fn all(conn: &Connection, row_type: RowType) -> Result<Vec<Row>> {
     let mut found = Vec::new();
     each(conn, row_type, &order(row_type), [], |row| {
@@ -79,7 +83,7 @@ pub fn all(conn: &Connection, row_type: RowType) -> Result<Vec<Row>> {
     Ok(found)
 }
 
-/// Hands over the readable rows that a clause picks, and stops at the first error of `take`.
+/// Passes the readable rows that match a clause to `take`; stops at its first error.
 pub(super) fn each(
     conn: &Connection,
     row_type: RowType,
@@ -96,8 +100,8 @@ pub(super) fn each(
     })
 }
 
-/// The same for a file of this or an earlier schema: a column that its table lacks has the value that means "nothing", and what an
-/// earlier release kept as an unknown field is read as the field that it is now.
+/// Same for a file of this or an earlier schema: a missing column is read as its empty value, and a field that an
+/// earlier release stored as unknown is read as the field it is now.
 pub(super) fn each_of_earlier(
     conn: &Connection,
     row_type: RowType,
@@ -123,7 +127,8 @@ pub(super) fn each_of_earlier(
     })
 }
 
-/// Columns of this release that the table of the file lacks. None if the table cannot be described: then it cannot be read either.
+/// Returns the columns of this release that the table of the file lacks; none if the table cannot be described, as it
+/// cannot be read then either.
 fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
     let names = || -> rusqlite::Result<Vec<String>> {
         conn.prepare("SELECT name FROM pragma_table_info(?1)")?
@@ -138,7 +143,7 @@ fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
     }
 }
 
-/// The value of a column that was never written, as SQL.
+/// Returns the empty value of a column, as SQL.
 fn nothing(spec: &TableSpec, column: Column) -> String {
     let is_earliest_time = spec.minima.contains(&column)
         || spec.least.iter().any(|tuple| tuple.first() == Some(&column));
@@ -150,13 +155,13 @@ fn nothing(spec: &TableSpec, column: Column) -> String {
     }
 }
 
-/// Unknown fields of the row that are fields now take their places, if the row is valid then.
+/// Parses unknown fields of the row that are known now, if the result is valid.
 fn as_of_now(row: Row) -> Row {
     let read = serde_json::to_string(&row).ok().and_then(|text| Row::from_json(&text).ok());
     read.filter(|read| read.validate().is_ok()).unwrap_or(row)
 }
 
-/// The keys of all rows of one kind, as far as they can be read, also of rows that cannot.
+/// Returns the readable keys of all rows of one kind, including those of unreadable rows.
 pub fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
     let spec = TableSpec::of(row_type);
     let sql = format!("SELECT {0} FROM {1} ORDER BY {0}", names(spec), spec.table);
@@ -169,8 +174,8 @@ pub fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
     Ok(keys)
 }
 
-/// Takes all rows that cannot be read out of their tables, so that a good one can take the place. What was stored is kept
-/// in `foreign_row`. Reads every row.
+/// Removes all unreadable rows from their tables, so that valid ones can replace them. Their stored values are kept in
+/// `foreign_row`. Reads every row.
 pub(super) fn set_aside_all(conn: &Connection, now_ms: i64) -> Result<Vec<Damaged>> {
     let mut damaged = Vec::new();
     for row_type in RowType::ALL {
@@ -190,7 +195,7 @@ pub(super) fn set_aside_all(conn: &Connection, now_ms: i64) -> Result<Vec<Damage
     Ok(damaged)
 }
 
-/// The same for the row with this key.
+/// Same for the row with this key.
 pub(super) fn set_aside(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<()> {
     let mut stored = Vec::new();
     visit(conn, key.row_type, &order(key.row_type), [], |r, read| {
@@ -240,7 +245,7 @@ fn visit(
     visit_columns(conn, row_type, &columns.join(", "), clause, params, take)
 }
 
-/// `columns`: those of the table, in the order in which a row is read.
+/// `columns`: those of the table, in the order in which `rows::read` expects them.
 fn visit_columns(
     conn: &Connection,
     row_type: RowType,
@@ -266,13 +271,13 @@ fn visit_columns(
 fn order(row_type: RowType) -> String {
     order_by(row_type, "")
 }
-/// By key, in the direction `" DESC"` or `""`.
+/// Ordered by key; `direction` is `" DESC"` or `""`.
 pub(super) fn order_by(row_type: RowType, direction: &str) -> String {
     let keys = TableSpec::of(row_type).keys.iter().map(|c| format!("{}{direction}", c.name));
     format!("ORDER BY {}", keys.collect::<Vec<_>>().join(", "))
 }
 
-/// False for a key that no row can have: noise of a damaged index.
+/// False for a key that no row can have, as found in a damaged index.
 pub(super) fn is_sound_key(key: &RowKey) -> bool {
     match (key.row_type, key.parts()) {
         (RowType::Progress, (kind, Some(item))) => {
@@ -289,7 +294,7 @@ fn names(spec: &TableSpec) -> String {
     spec.keys.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The key columns come first in every row that is read here.
+/// Expects the key columns first.
 fn key_of(r: &rusqlite::Row<'_>, row_type: RowType) -> Option<RowKey> {
     let spec = TableSpec::of(row_type);
     let parts =

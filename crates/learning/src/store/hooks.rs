@@ -1,5 +1,5 @@
-//! What `user.db` does beside its transactions: it appends local changes to the journal before they are acknowledged, gives
-//! up the reserve on a full disk, and notes how the run ended.
+//! Callbacks of the `user.db` writer: append local changes to the journal before they are acknowledged, release the
+//! reserve on a full disk, and record how the run ended.
 
 use std::{fs::File, path::PathBuf, sync::Arc};
 
@@ -12,9 +12,9 @@ use crate::store::{Options, RESERVE, care, journal::Journal, tx::Effects};
 pub(super) struct UserHooks {
     pub lock: File,
     pub journal: Arc<Mutex<Journal>>,
-    /// What the transactions of this commit did.
+    /// Effects of the transactions in the current commit.
     pub effects: Arc<Mutex<Effects>>,
-    /// Damage was reported: the next start looks for it.
+    /// Damage was reported; the next start checks the file.
     pub was_damaged: bool,
     pub dir: PathBuf,
     pub options: Arc<Options>,
@@ -44,7 +44,7 @@ impl Hooks for UserHooks {
         false
     }
 
-    /// A learner's file is not repaired while it is open.
+    /// `user.db` is not repaired while it is open.
     fn repair(&mut self, conn: Connection) -> Result<Connection, StorageError> {
         self.was_damaged = true;
         Ok(conn)

@@ -1,7 +1,7 @@
-//! A database file as bytes in memory: the file with its write-ahead log applied. It is read without SQLite, and so
-//! without writing anything: for a disk that is full, a folder that is read-only, and a file that is damaged.
+//! Reads a database file into memory, with its write-ahead log applied. It does not use SQLite and so writes nothing:
+//! for a full disk, a read-only folder, and a damaged file.
 //!
-//! The format of the log: <https://sqlite.org/fileformat2.html#walformat>.
+//! Format of the log: <https://sqlite.org/fileformat2.html#walformat>.
 
 use std::{fs, io, path::Path};
 
@@ -13,7 +13,7 @@ const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 const MAGIC: u32 = 0x377f_0682;
 
-/// The bytes of the database at `path`; with its log, if `with_log`. A missing file is an empty one.
+/// Returns the bytes of the database at `path`, with its log applied if `with_log`. A missing file is read as empty.
 pub(super) fn read(path: &Path, with_log: bool) -> io::Result<Vec<u8>> {
     let mut bytes = read_or_empty(path)?;
     if with_log {
@@ -29,23 +29,23 @@ fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A connection to a copy of these bytes in memory.
+/// Opens a connection to a copy of these bytes in memory.
 pub(super) fn open(mut bytes: Vec<u8>) -> Result<Connection> {
     let mut conn = carrel_sqlite::open_in_memory()?;
     if bytes.is_empty() {
         return Ok(conn);
     }
     if let Some(versions) = bytes.get_mut(18..20) {
-        // A database in memory has no write-ahead log.
+        // An in-memory database cannot be in WAL mode.
         versions.fill(1);
     }
     conn.deserialize_read_exact(MAIN_DB, bytes.as_slice(), bytes.len(), false)?;
-    // The first read tells whether it is a database at all.
+    // The first read fails if it is not a database.
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(conn)
 }
 
-/// Applies the transactions of a log that are complete; what follows the first damaged frame is not.
+/// Applies the complete transactions of a log, up to the first damaged frame.
 fn apply_log(database: &mut Vec<u8>, log: &[u8]) {
     let Some(header) = log.get(..LOG_HEADER) else { return };
     let magic = be32(header, 0);
@@ -70,7 +70,7 @@ fn apply_log(database: &mut Vec<u8>, log: &[u8]) {
         if pages == 0 {
             continue;
         }
-        // The last frame of a transaction names the size of the database after it.
+        // The last frame of a transaction contains the size of the database after it.
         database.resize(database.len().max(pages * page_bytes), 0);
         for (at, page) in waiting.drain(..) {
             if let Some(target) = database.get_mut(at..at + page_bytes) {
@@ -115,7 +115,7 @@ mod tests {
             let text = "x".repeat(n as usize * 7 % 3_000);
             conn.execute("INSERT INTO one VALUES (?1, ?2)", (n, text)).unwrap();
             if n % 90 == 89 {
-                // Part of it is in the file, and the log starts over: old frames follow the new ones.
+                // Part of it is checkpointed and the log restarts: old frames follow the new ones.
                 conn.execute_batch("PRAGMA wal_checkpoint(RESTART)").unwrap();
             }
             if n % 7 == 0 {
@@ -127,7 +127,7 @@ mod tests {
                 carrel_sqlite::integrity_check(&image).unwrap();
             }
         }
-        // A transaction that did not come to its end is not there.
+        // An incomplete transaction is not applied.
         let expected = rows(&conn);
         conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         conn.execute_batch("BEGIN; DELETE FROM one").unwrap();

@@ -1,13 +1,13 @@
-//! Repair of a `user.db` that is damaged or gone. It can be cut off at any step; the next start goes on.
+//! Repair of a damaged or missing `user.db`. It can be interrupted at any step; the next start continues.
 //!
-//! 1. `user.recovering.db` is built beside the damaged file: the newest sound backup, what can be read of the damaged
-//!    file (with and without its log), and the journal of local changes, joined.
-//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file was not touched, and an attempt
-//!    that was cut off is begun anew.
-//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file takes the place. As long as a
-//!    `user.recovered-<ms>.db` exists, this step is finished before anything else.
+//! 1. `user.recovering.db` is built beside the damaged file by joining the newest valid backup, the readable rows of
+//!    the damaged file (with and without its log), and the journal of local changes.
+//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file is untouched, and an
+//!    interrupted attempt is restarted.
+//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file is renamed to `user.db`. As
+//!    long as a `user.recovered-<ms>.db` exists, this step is finished before anything else.
 //!
-//! What could not be brought back is named in `repair-<ms>.json`.
+//! What could not be restored is listed in `repair-<ms>.json`.
 
 use std::{
     collections::BTreeSet,
@@ -38,47 +38,48 @@ const PREPARED: &str = "user.recovered-";
 const DAMAGED: &str = "user.damaged-";
 const REPORT: &str = "repair-";
 
-/// What a repair did, and what it could not bring back.
+/// Report of a repair: what was restored, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Repair {
-    /// When it was made: also the number in the names of its files.
+    /// Time of the repair in UTC milliseconds, or the next free number: part of its file names.
     pub at_ms: i64,
-    /// The backup that it began with; none: with an empty file.
+    /// Time of the backup used as the base; none: an empty file was the base.
     pub backup_ms: Option<i64>,
-    /// Rows that the damaged file had and the backup had not.
+    /// Number of rows found in the damaged file only.
     pub salvaged: u32,
-    /// Rows that only the journal had.
+    /// Number of rows found in the journal only.
     pub replayed: u32,
-    /// Rows that are known to have existed and cannot be read any more.
+    /// Keys of rows that are known to have existed and are unreadable.
     pub lost: Vec<RowKey>,
-    /// Changes that were recorded and cannot be read any more, by count: what they were about is not known.
+    /// Number of recorded changes that are unreadable; their keys are not known.
     pub unreadable: u64,
-    /// If there may be changes that nothing knows of: since when. 0: since the beginning.
+    /// Start of the period for which changes may be missing without a trace, in UTC milliseconds; 0: the beginning.
+    /// None: there is no such period.
     pub unknown_since_ms: Option<i64>,
 }
 
 impl Repair {
-    /// Nothing that was acknowledged is missing.
+    /// True if every acknowledged change was restored.
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty() && self.unreadable == 0 && self.unknown_since_ms.is_none()
     }
 }
 
-/// True if there is anything that a missing `user.db` can be made again from.
+/// True if there is a file that a missing `user.db` can be rebuilt from.
 pub(super) fn has_traces(dir: &Path) -> bool {
     let log = fs::metadata(with_suffix(&dir.join(FILE), "-wal")).is_ok_and(|m| m.len() > 0);
     log || !backups::all(dir).is_empty() || journal::exists(dir) || !damaged_files(dir).is_empty()
 }
 
-/// Builds a new file, and puts it in the place of the damaged one.
+/// Builds a new file and replaces the damaged one.
 pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Repair> {
     steps.at("begun");
     let building = dir.join(BUILDING);
     remove_database(&building)?;
     let at_ms = free_number(dir, options.clock.now_ms());
     let repair = build(dir, options, at_ms, |base| {
-        // A file that a backup was of no use for is begun anew.
+        // A file built from an unusable backup is deleted first.
         remove_database(&building)?;
         if let Some(backup) = base {
             fs::copy(&backup.path, &building)?;
@@ -90,7 +91,7 @@ pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Rep
     let (conn, repair) = repair;
     steps.at("joined");
     carrel_sqlite::quick_check(&conn)?;
-    // From here on it is one file.
+    // Merge the log, so that only one file has to be renamed.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, e)| e)?;
     sync(&building)?;
@@ -104,12 +105,12 @@ pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Rep
     Ok(repair)
 }
 
-/// Puts a file that was prepared, now or by a run that was cut off, in its place.
+/// Moves a prepared file, of this or an interrupted run, to its final name.
 pub(super) fn finish(dir: &Path, steps: &Steps) -> Result<()> {
     let Some((at_ms, prepared)) = numbered(dir, PREPARED).pop() else { return Ok(()) };
     let path = dir.join(FILE);
     let aside = dir.join(format!("{DAMAGED}{at_ms}.db"));
-    // The logs first: a log is never beside a file that it does not belong to.
+    // Logs first: a log must never be beside a file that it does not belong to.
     for suffix in ["-wal", "-shm", ""] {
         rename_if_there(&with_suffix(&path, suffix), &with_suffix(&aside, suffix))?;
         steps.at("set aside");
@@ -120,12 +121,12 @@ pub(super) fn finish(dir: &Path, steps: &Steps) -> Result<()> {
     Ok(())
 }
 
-/// The file that was prepared and is not in its place yet.
+/// Returns the prepared file that is not yet at its final name.
 pub(super) fn prepared(dir: &Path) -> Option<PathBuf> {
     numbered(dir, PREPARED).pop().map(|(_, path)| path)
 }
 
-/// The same repair in memory, for a disk that cannot be written: the database can be read until it can be repaired.
+/// Same repair in memory, for a disk that cannot be written: the data can be read until the file can be repaired.
 pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connection, Repair)> {
     build(dir, options, options.clock.now_ms(), |base| {
         image::open(match base {
@@ -135,17 +136,17 @@ pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connect
     })
 }
 
-/// The report of the last repair that was not read yet.
+/// Returns the report of the last repair that was not marked as read.
 pub(super) fn last_report(dir: &Path) -> Option<Repair> {
     let (_, path) = numbered_as(dir, REPORT, ".json").pop()?;
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
-/// Notes what a check of a file that was not set aside could not bring back.
+/// Writes the report of a check of a file that was not replaced.
 pub(super) fn report(dir: &Path, repair: &Repair) -> Result<()> {
     let name = format!("{REPORT}{}.json", repair.at_ms);
     Ok(write_whole(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
 }
-/// The learner has read the reports.
+/// Marks the reports as read by renaming them.
 pub(super) fn forget_reports(dir: &Path) -> Result<()> {
     for (at_ms, path) in numbered_as(dir, REPORT, ".json") {
         fs::rename(path, dir.join(format!("read-{REPORT}{at_ms}.json")))?;
@@ -153,7 +154,7 @@ pub(super) fn forget_reports(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Joins everything that is known into a database that begins with a backup, the newest that works.
+/// Joins all known rows into a database based on the newest usable backup.
 fn build(
     dir: &Path,
     options: &Options,
@@ -175,7 +176,7 @@ fn build(
     }
     repair.replayed = replay(&mut tx, &journal, true)?;
     known.extend(waiting_keys(tx.conn()));
-    // What the server has after the backup comes again.
+    // Rows that the server received after the backup are pulled again.
     tx.state().pulled = 0;
     state::after_update(&mut tx, &options.app_version)?;
     for key in known {
@@ -187,7 +188,8 @@ fn build(
     repair.unreadable = journal.gaps.iter().map(|g| g.entries).sum();
     repair.unknown_since_ms = unknown_since(dir, base.as_ref(), &journal);
     if repair.unreadable == 0 && repair.unknown_since_ms.is_none() && !repair.lost.is_empty() {
-        // Backup and journal have all that was recorded here. What else the damaged file names is the server's, or noise.
+        // Backup and journal contain everything recorded here; other keys in the damaged file are the server's, or
+        // invalid.
         tracing::info!(store.keys = ?repair.lost, "keys of the damaged file that were not recorded here");
         repair.lost.clear();
     }
@@ -198,7 +200,7 @@ fn build(
     Ok((conn, repair))
 }
 
-/// The newest backup that is sound and of a schema that this release knows, opened; else an empty database.
+/// Opens the newest valid backup with a known schema; otherwise an empty database.
 fn begin(
     dir: &Path,
     options: &Options,
@@ -228,8 +230,8 @@ fn begin(
     Ok((None, conn))
 }
 
-/// Copies in memory of what may have readable rows: the damaged file with its log, the same without it (a wrong or
-/// damaged log hides what the file has), and, if there is no file, the newest one that was set aside.
+/// Returns copies in memory of what may contain readable rows: the damaged file with its log, the same without it (a
+/// wrong or damaged log hides rows of the file), and, if there is no file, the newest renamed one.
 fn sources(dir: &Path) -> Result<Vec<Connection>> {
     let path = dir.join(FILE);
     let missing = fs::metadata(&path).map_or(0, |m| m.len()) == 0;
@@ -240,7 +242,7 @@ fn sources(dir: &Path) -> Result<Vec<Connection>> {
     let mut found = Vec::new();
     for file in files {
         for with_log in [true, false] {
-            // A file that cannot be read now must not be repaired without it.
+            // A temporary read error must not exclude the file from the repair.
             let bytes = image::read(&file, with_log)?;
             let Ok(conn) = image::open(bytes) else { continue };
             let newest = "SELECT max(number) FROM schema_migration";
@@ -255,7 +257,7 @@ fn sources(dir: &Path) -> Result<Vec<Connection>> {
     Ok(found)
 }
 
-/// Joins the rows that can be read of a damaged file, and notes all keys that it names; gives the count of rows that were
+/// Joins the readable rows of a damaged file and collects all keys found in it; returns the number of rows that were
 /// new.
 fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -> u32 {
     if let Ok(state) = state::load(source) {
@@ -264,7 +266,7 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
     }
     let mut saved = 0;
     for row_type in RowType::ALL {
-        // From both ends: each walk ends at the first damaged page.
+        // From both ends: a scan stops at the first damaged page.
         for order in ["", " DESC"] {
             let clause = checked::order_by(*row_type, order);
             let read = checked::each_of_earlier(source, *row_type, &clause, |row| {
@@ -280,7 +282,11 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
             match read {
                 Ok(()) => break,
                 Err(e) => {
-                    tracing::warn!(store.table = row_type.as_str(), error = %e, "the damaged file could not be read to its end")
+                    tracing::warn!(
+                        store.table = row_type.as_str(),
+                        error = %e,
+                        "the damaged file could not be read to its end"
+                    )
                 }
             }
         }
@@ -302,7 +308,7 @@ fn waiting_keys(conn: &Connection) -> Vec<RowKey> {
     keys
 }
 
-/// Names in indices whose rows may be unreadable.
+/// Returns keys found in indices, whose rows may be unreadable.
 fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
     let progress = text_keys(conn, "SELECT kind, item FROM progress INDEXED BY progress_item");
     let mut keys: Vec<RowKey> = progress
@@ -325,15 +331,15 @@ fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
     keys
 }
 
-/// As many pairs as can be read.
+/// Returns the pairs up to the first read error.
 fn text_keys(conn: &Connection, sql: &str) -> Vec<(String, String)> {
     let Ok(mut stmt) = conn.prepare(sql) else { return Vec::new() };
     let Ok(rows) = stmt.query_map([], |r| Ok((r.get(0)?, r.get(1)?))) else { return Vec::new() };
     rows.map_while(|r| r.ok()).collect()
 }
 
-/// Joins the journal; the count of rows that were new. `exact`: into a file that ends before the journal begins, so that
-/// replaced rows are replaced again. Else the file may be newer than the journal, and everything is only joined.
+/// Joins the journal; returns the number of rows that changed. `exact`: the file ends before the journal begins, so
+/// that replaced rows are replaced again. Otherwise the file may be newer than the journal, and rows are only joined.
 pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result<u32> {
     let mut replaced: BTreeSet<(usize, RowKey)> = BTreeSet::new();
     if !exact {
@@ -361,7 +367,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result
     Ok(news)
 }
 
-/// Since when there may be changes that neither the backup nor the journal has.
+/// Returns since when there may be changes that neither the backup nor the journal contains.
 fn unknown_since(dir: &Path, base: Option<&Backup>, journal: &Contents) -> Option<i64> {
     match base {
         Some(base) if journal::covers(dir, base.at_ms) => None,
@@ -378,7 +384,7 @@ fn damaged_files(dir: &Path) -> Vec<PathBuf> {
 fn numbered(dir: &Path, prefix: &str) -> Vec<(i64, PathBuf)> {
     numbered_as(dir, prefix, ".db")
 }
-/// `<prefix><number><suffix>`, the greatest last.
+/// Returns the files named `<prefix><number><suffix>`, greatest number last.
 fn numbered_as(dir: &Path, prefix: &str, suffix: &str) -> Vec<(i64, PathBuf)> {
     let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
     let named = files.flatten().filter_map(|f| {
@@ -390,7 +396,7 @@ fn numbered_as(dir: &Path, prefix: &str, suffix: &str) -> Vec<(i64, PathBuf)> {
     found.sort();
     found
 }
-/// A file that was set aside before is never replaced.
+/// Returns a number that no earlier damaged file or report uses.
 fn free_number(dir: &Path, now_ms: i64) -> i64 {
     let taken = |n: i64| {
         ["", "-wal", "-shm"]

@@ -1,5 +1,5 @@
-//! A `user.db` that is destroyed in many ways, and a repair that is cut off at each of its steps: what was acknowledged is
-//! there again, or is reported by name. No network.
+//! Damages `user.db` in many ways, and interrupts a repair at each of its steps: every acknowledged change is restored
+//! or reported by key. No network.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 type Rows = BTreeMap<RowKey, Row>;
 
-/// `CARREL_LONG` runs the long form.
+/// The long form runs if `CARREL_LONG` is set.
 fn runs(usual: u64, long: u64) -> u64 {
     if std::env::var_os("CARREL_LONG").is_some() { long } else { usual }
 }
@@ -47,7 +47,7 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// A learner's folder, as a run left it.
+/// An account folder after a run.
 struct Folder {
     dir: TempDir,
     clock: FakeClock,
@@ -91,7 +91,7 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
     }
 }
 
-/// Two days of work. `closed`: the run ended well; else as a kill leaves it, with a log beside the file.
+/// Two days of work. `closed`: the run ended cleanly; otherwise the log is left beside the file, as after a kill.
 async fn worked(closed: bool) -> Folder {
     let (live, dir, clock) = (scratch(), scratch(), FakeClock::noon());
     let store = Arc::new(Store::open(live.path(), options(1, &clock)).unwrap());
@@ -110,7 +110,7 @@ async fn worked(closed: bool) -> Folder {
     Folder { dir, clock, rows }
 }
 
-/// Opens the folder, and shows that nothing that was acknowledged is missing without a report.
+/// Opens the folder, and asserts that no acknowledged change is missing without a report.
 async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option<Repair> {
     let store = Store::open(dir, options(1, clock)).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
@@ -154,7 +154,7 @@ fn newest_backup(dir: &Path) -> PathBuf {
     backups.pop().unwrap()
 }
 
-/// Destroys something; gives what.
+/// Damages a file; returns a description.
 fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
     let (db, log) = (dir.join("user.db"), dir.join("user.db-wal"));
     let what = match seed % 14 {
@@ -215,7 +215,7 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
             "the file and the newest backup"
         }
         12 => {
-            // Restored by hand, with the log of the other file still beside it.
+            // Restored by hand, with the log of the other file left beside it.
             fs::copy(newest_backup(dir), &db).unwrap();
             "an older file in the place of the file"
         }
@@ -242,7 +242,7 @@ async fn two_hundred_destroyed_files_open_with_all_that_was_acknowledged() {
         let damaged = fs::read(dir.path().join("user.db")).unwrap_or_default();
         let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
         assert_eq!(lost, None, "{what}: with backup and journal nothing is missing");
-        // What was damaged is still there.
+        // The damaged file is kept.
         let aside = fs::read_dir(dir.path()).unwrap().flatten().find(|f| {
             f.file_name().to_string_lossy().starts_with("user.damaged-")
                 && f.file_name().to_string_lossy().ends_with(".db")
@@ -263,7 +263,7 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
     for seed in 0..runs(10, 60) {
         let dir = scratch();
         copy_dir(folder.dir.path(), dir.path());
-        // As an earlier release left it: only an old backup, and no journal at all.
+        // Like the folder of an earlier release: only an old backup, no journal.
         fs::remove_dir_all(dir.path().join("journal")).unwrap();
         fs::remove_file(newest_backup(dir.path())).unwrap();
         let chance = Chance::new(seed);
@@ -288,7 +288,7 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
             "seed {seed}: {missing:?}"
         );
         assert!(repair.lost.iter().all(|k| !now.contains_key(k)), "what is there is not lost");
-        // The report stays until the learner has read it.
+        // The report is kept until it is marked as read.
         store.close().await;
         drop(store);
         let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
@@ -324,8 +324,8 @@ async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
     store.close().await;
 }
 
-/// An earlier release renamed the damaged file first and wrote the new one afterwards: killed in between it left no file, only what it
-/// had set aside, and perhaps a backup.
+/// An earlier release renamed the damaged file first and wrote the new one afterwards: a kill in between left no
+/// `user.db`, only the renamed file, and perhaps a backup.
 #[tokio::test]
 async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() {
     for closed in [true, false] {
@@ -350,8 +350,8 @@ async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() 
     }
 }
 
-/// The file of `folder` as a release with the first `schema` migrations kept it: without later tables and columns, and with submitted
-/// answers as an unknown field.
+/// Writes the file of `folder` with only the first `schema` migrations: without later tables and columns, and with
+/// submitted answers as an unknown field.
 fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     let mut conn = carrel_sqlite::open(path, Default::default()).unwrap();
     carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..schema], None, 0).unwrap();
@@ -379,7 +379,8 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     conn.execute_batch("DETACH now; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
 }
 
-/// A damaged file of an earlier release, without backup and journal: what can be read of it is read as that release wrote it.
+/// A damaged file of an earlier release, without backup and journal: its readable rows are read in the format of that
+/// release.
 #[tokio::test]
 async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
     let folder = worked(true).await;
@@ -418,7 +419,7 @@ async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
     }
 }
 
-/// Copies the folder at each step of a repair: what a kill at that step would leave.
+/// Copies the folder at each step of a repair: the state that a kill at that step would leave.
 fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
@@ -457,7 +458,7 @@ async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
         }
         let damaged = fs::read(&db).ok().filter(|bytes| !bytes.is_empty());
         for (step, first) in pictures(dir.path(), &folder.clock) {
-            // Killed once more while it goes on, at a step of chance.
+            // Killed a second time while the repair continues, at a random step.
             let mut again = pictures(first.path(), &folder.clock);
             let second = match again.is_empty() {
                 true => first,
@@ -520,7 +521,8 @@ async fn an_index_that_is_wrong_is_made_again() {
     let dir = scratch();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
-    // The index has other words than the table: quick_check does not look, and a query would find nothing.
+    // The index contains other values than the table: quick_check does not compare them, and a query would find
+    // nothing.
     let bytes = fs::read(&path).unwrap();
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'attempt_quiz'";
@@ -551,7 +553,7 @@ async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner(
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
     study(&learning, &clock, 0, 9).await;
-    // Values that SQLite's checks let pass.
+    // Values that pass SQLite's checks.
     for (sql, at) in [
         ("UPDATE progress SET percent = 60000 WHERE item = ?1", "rivers/l3/s3"),
         ("UPDATE progress SET pos_device = x'0102' WHERE item = ?1", "rivers/l4/s4"),
@@ -569,9 +571,9 @@ async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner(
     assert!(learning.settings().await.unwrap().is_empty());
     assert!(learning.overview().await.unwrap().total_ms > 0);
     assert_eq!(learning.attempts(&item("rivers/quiz4")).await.unwrap().len(), 0);
-    // The row of the answer cannot be read; the attempt has what was submitted.
+    // The answer row is unreadable; the attempt contains the submitted answers.
     assert_eq!(learning.attempts(&item("rivers/quiz8")).await.unwrap()[0].answers.len(), 1);
-    // Recording goes on where the row was.
+    // Recording continues in place of the removed row.
     let row = learning.record(tick("rivers/l3/s3")).await.unwrap().row;
     assert_eq!((row.percent, row.done_ms.is_some()), (10_000, true));
     let row = learning.record(tick("rivers/l4/s4")).await.unwrap().row;
@@ -587,7 +589,7 @@ async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner(
     assert_eq!(store.read(carrel_learning::store::state::load).await.unwrap().pulled, 0);
     drop((learning, store));
 
-    // The next start after a kill brings the rest back from the journal.
+    // The next start after a kill restores the rest from the journal.
     let path = dir.path().join("user.lock");
     fs::write(path, "open\n").unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());

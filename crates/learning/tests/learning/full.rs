@@ -1,8 +1,8 @@
-//! The learner's file on a disk that is full, in a folder that is read-only, without file descriptors, held by another
-//! program: it opens whenever it can be read, says why it cannot be written, loses nothing, and can be written as soon as
-//! the cause is gone.
+//! `user.db` on a full disk, in a read-only folder, without file descriptors, and locked by another program: it opens
+//! whenever it can be read, reports why it cannot be written, loses nothing, and can be written as soon as the cause is
+//! gone.
 //!
-//! A small file system in memory and another user need root; without it these tests say so and pass.
+//! A small file system in memory and another user need root; without root these tests print a note and pass.
 
 use std::{
     fs,
@@ -47,13 +47,13 @@ fn set_aside(dir: &Path) -> bool {
     })
 }
 
-/// Free space from 0 to 512 KiB; `CARREL_LONG` tries every 4 KiB.
+/// Free space from 0 to 512 KiB; in steps of 4 KiB if `CARREL_LONG` is set.
 fn spaces() -> impl Iterator<Item = u64> {
     let step = if std::env::var_os("CARREL_LONG").is_some() { 4 } else { 32 };
     (0..=512).step_by(step).map(|kib| kib * KIB)
 }
 
-/// A folder with 30 ticks; `killed`: with a log that is not in the file yet.
+/// A folder with 30 finished sections; `killed`: with a log that is not checkpointed.
 async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
     let from = tempfile::tempdir().unwrap();
     let (store, learning) = open(from.path(), clock).unwrap();
@@ -74,13 +74,13 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
             folder(&dir, &clock, killed).await;
             let filler = disk.fill(left);
-            // Two starts on the full disk: one piece of the reserve is not all of it.
+            // Two starts on the full disk: the reserve is released in pieces, not all at once.
             for round in 1..3 {
                 let (store, learning) = open(&dir, &clock).unwrap();
                 assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
                 assert_eq!(done(&learning).await, 30 * round, "{what}");
                 ticks(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
-                // A backup that has no place is no reason to stop.
+                // A backup that fails for lack of space is not fatal.
                 assert!(store.care().await.err().is_none_or(|e| e.is_full()), "{what}");
                 store.close().await;
             }
@@ -105,7 +105,7 @@ async fn without_a_reserve_the_account_opens_for_reading_and_says_why() {
             let what = format!("{left} bytes free, killed {killed}");
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
             folder(&dir, &clock, killed).await;
-            // Given up by an earlier run.
+            // Released by an earlier run.
             fs::remove_file(dir.join("ballast")).unwrap();
             let filler = disk.fill(left);
             let (store, learning) = open(&dir, &clock).unwrap();
@@ -138,7 +138,7 @@ async fn without_a_reserve_the_account_opens_for_reading_and_says_why() {
                 "{what}: acknowledged is there, no more"
             );
             assert!(!set_aside(&dir), "{what}");
-            // Space returns: the same store writes, without a new start.
+            // Once there is space, the same store writes, without a restart.
             fs::remove_file(filler).unwrap();
             ticks(&learning, 60, 70).await.expect(&what);
             assert!(store.read_only().is_none());
@@ -226,7 +226,7 @@ async fn a_file_that_another_program_holds_is_read() {
     ticks(&learning, 30, 32).await.unwrap();
     assert_eq!(done(&learning).await, 32);
 
-    // The same for a second Carrel: it reads what the first one has, and takes over when that one is closed.
+    // Same for a second Carrel: it reads the data of the first one, and can write once the first one is closed.
     let (second, reading) = open(&work, &clock).unwrap();
     let why = second.read_only().unwrap();
     assert!(
@@ -329,7 +329,7 @@ async fn who_may_not_write_reads_and_who_may_not_read_is_told() {
         };
         let file = |name: &str| work.join(name);
         chmod(&work, 0o555);
-        // The log of a killed run is there and can be written: then nothing new is needed in the folder.
+        // The log of a killed run exists and is writable, so no new file has to be created in the folder.
         run("the folder cannot be written", if killed { "writing" } else { "reading" });
         chmod(&file("user.db"), 0o444);
         run("neither folder nor file can be written", "reading");
@@ -371,7 +371,7 @@ async fn without_file_descriptors_nothing_is_set_aside() {
                 .output()
                 .unwrap();
             let text = String::from_utf8_lossy(&output.stderr);
-            // With very few the runtime of the test itself has none.
+            // With very few descriptors the test's own runtime cannot start.
             let no_runtime =
                 text.contains("/tokio-") || text.contains("Failed building the Runtime");
             let started = output.status.success() || no_runtime;

@@ -1,4 +1,4 @@
-//! What a learner does, as rows; what is shown, derived from them.
+//! Learner actions as rows, and the values derived from them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -87,14 +87,14 @@ async fn the_latest_place_comes_first_and_roots_do_not_mix() {
 
 #[tokio::test]
 async fn time_is_measured_by_the_monotonic_clock() {
-    /// What happens before a beat.
+    /// Events before a heartbeat.
     enum Before {
         Pass(i64),
         Jump(i64),
         Sleep(i64),
     }
     use Before::{Jump, Pass, Sleep};
-    // What happens before each of the beats, the time in the end, and the number of sessions.
+    // Name, events before each heartbeat, total time, number of sessions.
     type Case = (&'static str, Vec<Before>, i64, usize);
     let table: Vec<Case> = vec![
         ("one beat says nothing", vec![Pass(0)], 0, 0),
@@ -176,7 +176,7 @@ async fn leaving_stops_the_clock_and_another_item_is_another_session() {
     assert_eq!(d.learning.time_spent(&b).await.unwrap(), 3_000);
     assert_eq!(d.learning.time_spent_under("rivers").await.unwrap(), 8_000);
     assert_eq!(d.learning.time_spent_total().await.unwrap(), 8_000);
-    // A second device at the same time counts once.
+    // A second device at the same time is counted once.
     let elsewhere = Session {
         id: SessionId::from_u128(5),
         item: a.clone(),
@@ -194,7 +194,7 @@ async fn leaving_stops_the_clock_and_another_item_is_another_session() {
 async fn midnight_begins_a_new_day_and_the_streak_counts_days() {
     let d = desk();
     let here = item("rivers/a/b");
-    // Three days in a row around noon, the last up to and over midnight.
+    // Three days in a row around noon, the last until after midnight.
     for _ in 0..2 {
         d.learning.study_beat(&here, true).await.unwrap();
         d.clock.advance(10_000);
@@ -260,7 +260,7 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
     );
     let late = d.learning.save_answer(first, &slug("q1"), &choice("z")).await.unwrap_err();
     assert!(matches!(late, Error::Invalid(_)) && late.to_string().contains("frozen"), "{late}");
-    // The answers go with the submission, and an answer of a device that did not know of it changes nothing.
+    // The answers are part of the submission; an answer of a device that had not received it changes nothing.
     let submitted: Vec<_> = done.attempt.answers.clone().unwrap().into_iter().collect();
     assert_eq!(submitted, [(slug("q1"), c.value.clone())]);
     let elsewhere = |question: &str| Answer {

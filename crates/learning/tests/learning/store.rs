@@ -1,4 +1,4 @@
-//! `user.db` on real files: durable, one door, careful with damage and full disks.
+//! `user.db` on real files: durability, transactions, damage, full disks.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ async fn a_write_is_there_after_a_kill() {
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     store.write("t", |tx| tx.join(row("a/b/c", 5_000))).await.unwrap();
-    // As a kill leaves it: the log is not in the file, the mark says open.
+    // The state after a kill: the log is not checkpointed, and the lock file contains "open".
     let copy = tempfile::tempdir().unwrap();
     for file in ["user.db", "user.db-wal", "user.lock"] {
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
@@ -100,7 +100,7 @@ async fn one_that_fails_leaves_nothing_and_harms_nobody() {
     assert!(!told.contains(&Change::Progress("bad".into())), "what was not saved is not told");
     assert!(changes.try_recv().is_err());
 
-    // And alone, without others beside it.
+    // Same for a transaction that shares no commit.
     let alone = store.write("alone", |tx| {
         tx.join(row("alone/b/c", 1))?;
         Err::<(), _>(Error::Invalid("no".into()))
@@ -142,7 +142,7 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
     let store = Store::open(dir.path(), limited).unwrap();
     let ballast = dir.path().join("ballast");
     assert_eq!(fs::metadata(&ballast).unwrap().len(), 4 * 1024 * 1024);
-    // Until the disk is full, and on: each is a real SQLITE_FULL without the ballast.
+    // Writes until the disk is full, and continues: each failure is a real SQLITE_FULL without the reserve.
     let runs = Arc::new(AtomicU32::new(0));
     let mut saved = 0;
     let mut n = 0;
@@ -166,7 +166,8 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
         saved + 2 * pieces,
         "for each piece of the reserve one ran again: after the log was emptied, and with the piece"
     );
-    // A lot that does not fit even so takes no tick with it that shares its commit; and that tick is done once, although it runs twice.
+    // A transaction too large even for the reserve does not fail another one in the same commit; that one is applied
+    // once, although it runs twice.
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
     let holds = store.write("hold", move |_| {
@@ -213,7 +214,7 @@ async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
     }
     store.close().await;
     drop(store);
-    // Not closed well, and some pages in the middle are noise.
+    // Not closed cleanly, and some pages in the middle are overwritten.
     fs::write(dir.path().join("user.lock"), "open\n").unwrap();
     let path = dir.path().join("user.db");
     let mut bytes = fs::read(&path).unwrap();
@@ -268,7 +269,7 @@ async fn one_backup_a_day_and_three_are_kept() {
     assert_eq!(made.len(), 3, "{made:?}");
     let day = 24 * 3_600_000;
     assert_eq!(made[2], format!("daily-{}.db", FakeClock::NOON + 5 * day));
-    // A clock that is set back does not stop it.
+    // A clock that was set back does not prevent it.
     clock.jump(-300 * day);
     store.care().await.unwrap();
     assert!(names(dir.path()).len() == 3);
@@ -370,7 +371,7 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
         let options = Options { has_server, ..options(1, &clock) };
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
-        // As an earlier release stored it: the row as it came, and the clock that followed it.
+        // As an earlier release stored it: the row unchanged, and the clock that followed its stamp.
         let device = DeviceId::from_u128(9);
         let kv = Kv {
             ns: "setting".into(),
@@ -405,7 +406,7 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
     }
 }
 
-/// A read that still runs when the store is closed gives its connection back to nobody.
+/// A read that is still running when the store is closed does not keep its connection open.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_store_keeps_no_connection() {
@@ -434,7 +435,7 @@ async fn a_closed_store_keeps_no_connection() {
     assert_eq!(ours.count(), 0, "nothing holds the file");
 }
 
-/// Two statements of one read see one state, whatever is written between them.
+/// Two statements of one read see the same state, regardless of concurrent writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_of_two_statements_sees_one_state() {
     let dir = tempfile::tempdir().unwrap();
@@ -448,7 +449,7 @@ async fn a_read_of_two_statements_sees_one_state() {
     });
     let mut seen = 0;
     while !writes.is_finished() {
-        // The rows and their keys in the outbox are written together.
+        // Rows and their outbox keys are written together.
         let pair = store.read(|c| {
             let rows: u32 = c.query_row("SELECT count(*) FROM progress", [], |r| r.get(0))?;
             std::thread::yield_now();

@@ -1,13 +1,16 @@
-//! Which attempts at a quiz count, if the quiz has a limit: one rule for the server, which grades, and the device, which shows.
+//! Decides which attempts at a quiz with a limit count: one rule for the server, which grades, and the device, which
+//! displays.
 
 use std::collections::BTreeSet;
 
 use crate::AttemptId;
 
-/// A submitted attempt, as far as the limit is concerned.
+/// The part of a submitted attempt that matters for the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
+    /// Id of the attempt.
     pub id: AttemptId,
+    /// Time of submission, in UTC milliseconds.
     pub submitted_ms: i64,
     /// The server has graded it.
     pub is_graded: bool,
@@ -18,8 +21,8 @@ pub fn has_room(limit: u32, counted: usize) -> bool {
     limit == 0 || u32::try_from(counted).is_ok_and(|counted| counted < limit)
 }
 
-/// The attempts at one quiz that count: all that are graded, and of the others the earliest by `(submitted_ms, id)` while there is
-/// room. So a device shows before the server has graded what the server will grade, unless another device was faster.
+/// Returns the attempts at one quiz that count: all graded ones, and of the others the earliest by `(submitted_ms, id)`
+/// up to the limit. So a device displays what the server will grade, unless another device submits an attempt first.
 pub fn counted_attempts(limit: u32, submitted: &[Submitted]) -> BTreeSet<AttemptId> {
     let mut counted: BTreeSet<AttemptId> =
         submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
@@ -61,7 +64,7 @@ mod tests {
             (9, &[a, b, c, d], &[1, 2, 3, 4]),
             (1, &[a, c], &[3]),
             (1, &[], &[]),
-            // A grade is never taken back, also if the limit was lowered since.
+            // A grade remains valid if the limit is lowered later.
             (1, &[attempt(5, 1, true), b, c], &[2, 5]),
         ];
         for (limit, submitted, expected) in table {
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_server_grades_what_the_device_shows() {
-        // One after the other in their order, as the server does it, with the count of grades alone.
+        // Grade one attempt after the other in order, as the server does, using only the number of grades.
         for limit in 0..4 {
             for pattern in 0_u32..64 {
                 let mut submitted: Vec<Submitted> = (0..6)

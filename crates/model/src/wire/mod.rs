@@ -1,4 +1,4 @@
-//! What crosses the network, as JSON in camelCase. Errors are problem details (RFC 9457).
+//! Types of requests and replies, as JSON in camelCase. Errors are problem details (RFC 9457).
 
 mod auth;
 mod catalogue;

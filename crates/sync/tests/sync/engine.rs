@@ -1,4 +1,4 @@
-//! Devices and a server: nothing is lost, nothing is counted twice, a bad row stands in nobody's way.
+//! Sync of several devices with a server: nothing is lost, nothing is counted twice, an invalid row blocks no other.
 
 use carrel_learning::{
     Step,
@@ -74,7 +74,7 @@ async fn what_was_sent_does_not_come_back() {
     a.sync_until_quiet().await;
     assert_eq!((server.held(), server.paper().pulled_rows), (30, 0));
 
-    // Another device was there before: its row is among what came after, and everything is pulled.
+    // Another device's row is among the following ones: everything is pulled.
     b.sync_until_quiet().await;
     assert_eq!(server.paper().pulled_rows, 30);
     b.tick("rivers/b/s").await;
@@ -83,7 +83,7 @@ async fn what_was_sent_does_not_come_back() {
     a.sync_until_quiet().await;
     assert_eq!(a.done("rivers").await.len(), 32);
 
-    // The server makes more of a row than was sent: it comes back.
+    // The server merges more into a row than was sent: the result is pulled.
     server
         .put(Progress { percent: 9_000, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
     b.sync_until_quiet().await;
@@ -141,7 +141,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
     }
 }
 
-/// Whatever a pull has made durable when the process dies, its cursor is never ahead of its rows.
+/// Whatever a pull has committed when the process dies, its cursor is never ahead of its rows.
 #[tokio::test]
 async fn a_pull_that_dies_between_two_steps_is_made_again() {
     let mut deaths = 0;
@@ -158,7 +158,7 @@ async fn a_pull_that_dies_between_two_steps_is_made_again() {
             if over {
                 break;
             }
-            // What the pull asked of the store comes before this.
+            // Queued after the writes of the pull.
             device.store.write("later", |_| Ok(())).await.unwrap();
         }
         drop(pull);
@@ -216,18 +216,18 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     assert_eq!((refused[0].key.clone(), refused[0].code.as_str()), (key("c/l50/s"), "forbidden"));
     assert_eq!(refused[0].reason, "Forbidden on paper");
     assert_eq!(device.done("c").await.len(), 101, "kept on the device");
-    // Kept over a restart, and not sent again by itself.
+    // Kept over a restart, and not sent again automatically.
     let device = device.restart(&server).await;
     device.sync().await;
     assert_eq!((device.refused().await.len(), server.requests(PUSH)), (1, 1));
-    // Sent again when the learner does more.
+    // Sent again after a further change.
     server.paper().refuse.clear();
     device.learning.record(Step { restart: true, ..percent("c/l50/s", 10) }).await.unwrap();
     device.sync().await;
     assert_eq!((device.refused().await.len(), server.held()), (0, 101));
 }
 
-/// 2,500 rows go up in three requests, of which the client settles one while the next is on its way.
+/// 2,500 rows are sent in three requests; the client settles one while the next is in flight.
 #[tokio::test]
 async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothing() {
     let pass = || {
@@ -270,7 +270,7 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
         let (go, go_on) = oneshot::channel();
         let before = server.requests(PUSH);
         let mut fates = fates.into_iter();
-        // The first is held, so that a row of it changes while it is on its way.
+        // The first reply is held back, so that a row changes while it is in flight.
         fates.next();
         server.fate(PUSH, Fate::Hold { done, go_on });
         fates.for_each(|fate| server.fate(PUSH, fate));
@@ -492,7 +492,7 @@ async fn a_server_that_lost_its_data_gets_it_back() {
         b.sync().await;
         b.tick("a/b/d").await;
         b.sync().await;
-        // Last month's backup: empty. Without a new epoch only the change number tells.
+        // An empty server, as after restoring an old backup. Without a new epoch only the change number shows it.
         {
             let mut paper = server.paper();
             paper.rows.clear();
@@ -504,7 +504,8 @@ async fn a_server_that_lost_its_data_gets_it_back() {
         b.sync_until_quiet().await;
         a.sync_until_quiet().await;
         assert!(server.paper().rows.contains_key(&key("a/b/c")), "{epoch}");
-        // With the same epoch only a device that sends something notices; the real server never keeps its epoch over a restore.
+        // With the same epoch only a device that sends something notices; the real server always changes its epoch on a
+        // restore.
         let all = if epoch == "e2" { 8 } else { 7 };
         assert_eq!((server.held(), a.done("a").await.len()), (all, all), "{epoch}");
     }
@@ -572,7 +573,7 @@ async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
     let state = device.store.read(state::load).await.unwrap();
     assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "no row, no cursor");
     device.tick("a/b/c").await;
-    // There is space again.
+    // Space is available again.
     let device = device.restart(&server).await;
     device.sync_until_quiet().await;
     let notes = device
@@ -596,13 +597,13 @@ async fn a_clock_of_tomorrow_is_put_right() {
     let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
     assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
     assert!(device.refused().await.is_empty());
-    // From now on its stamps are right at once.
+    // New stamps are right immediately.
     let before = server.requests(PUSH);
     wrong.advance(1_000);
     device.learning.record(at("b2")).await.unwrap();
     device.sync_until_quiet().await;
     assert_eq!(server.requests(PUSH), before + 1);
-    // And a right device wins over it afterwards, and the other way round.
+    // Afterwards a device with a right clock wins over it, and the other way round.
     let right_clock = FakeClock::new(FakeClock::NOON + 5_000);
     server.paper().clock_ms = Some(FakeClock::NOON + 5_000);
     let right = Device::new(2, &right_clock, &server);
@@ -617,7 +618,7 @@ async fn a_clock_of_tomorrow_is_put_right() {
 #[tokio::test]
 async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
     let year = 365 * 24 * 3_600_000_i64;
-    // By how much the clock is wrong, and whether it was set right before anything was sent.
+    // By how much the clock is wrong, and whether it was corrected before anything was sent.
     for (wrong_by, set_right) in [(73 * year, false), (year, false), (73 * year, true)] {
         let server = PaperServer::new();
         let clock = FakeClock::new(FakeClock::NOON + wrong_by);
@@ -672,7 +673,7 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
         let (started_ms, submitted_ms) = attempt(first);
         let took_ms = submitted_ms.unwrap() - started_ms;
         assert!(recent.contains(&started_ms) && recent.contains(&submitted_ms.unwrap()));
-        // Set right meanwhile, nobody knows by how much it was wrong: both times are now.
+        // After the correction the former offset is unknown: both times are set to now.
         assert_eq!(took_ms, if set_right { 0 } else { 10_000 }, "wrong by {wrong_by}");
         assert!(recent.contains(&attempt(second).0) && attempt(second).1.is_none());
         // The second device has the same rows.
@@ -683,7 +684,8 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
     }
 }
 
-/// Only what lies in the future is put right: a start that others may have, and a place that has its order among other places.
+/// Only times in the future are corrected, not a start that others may have, or a position that is ordered among
+/// others.
 #[tokio::test]
 async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
     let server = PaperServer::new();
@@ -703,7 +705,7 @@ async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
     clock.advance(60_000);
     server.paper().clock_ms = Some(clock.now_ms());
     clock.jump(365 * 24 * 3_600_000);
-    // Finished before it has seen the other device's place.
+    // Finished before it has pulled the other device's position.
     device.tick("a/b/c").await;
     device.learning.submit_attempt(attempt).await.unwrap();
     device.sync_until_quiet().await;
@@ -716,7 +718,7 @@ async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
     assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
 }
 
-/// Another copy of the server's database decided otherwise, or not at all: the device ends with what the server has.
+/// Another copy of the server's database has other decisions or none: the device ends with those of the server.
 #[tokio::test]
 async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
     let server = PaperServer::new();
@@ -756,7 +758,7 @@ async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
         found.iter().map(|a| a.grade.as_ref().map(|g| g.points)).collect::<Vec<_>>()
     };
     assert_eq!(points().await, [Some(2_000); 3]);
-    // A backup from before: one attempt has fewer points, one is not graded, a course was never decided on.
+    // An older backup: one attempt has fewer points, one is not graded, a course has no decision.
     {
         let mut paper = server.paper();
         paper.epoch = "e2".into();
@@ -819,7 +821,7 @@ async fn unknown_fields_over_the_limits_do_not_hold_a_row_back() {
         .await
         .unwrap();
     assert_eq!(kept, 2, "the whole is kept for a later release");
-    // And it goes back as a row that every server takes.
+    // The row is sent back in a form that every server accepts.
     device.tick("a/b/d").await;
     device.sync().await;
     assert_eq!(server.row(&key("a/b/d")).unwrap().validate(), Ok(()));
@@ -857,7 +859,7 @@ async fn an_old_backup_of_the_device_may_be_put_back() {
         let _ = std::fs::remove_file(device.path().join(log));
     }
     std::fs::copy(backup, device.path().join("user.db")).unwrap();
-    // As on a new device: without the journal, only the server has what came after the backup.
+    // Without the journal only the server has what came after the backup, as on a new device.
     std::fs::remove_dir_all(device.path().join("journal")).unwrap();
     let device = device.restart(&server).await;
     assert_eq!(device.done("a").await, ["a/b/c"]);
@@ -900,7 +902,7 @@ async fn ten_thousand_rows_in_few_requests() {
 #[tokio::test]
 async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
     let clock = FakeClock::noon();
-    // (keys without a row at the head, rows that cannot be read, keys of a kind that is not known)
+    // (keys without a row at the head, unreadable rows, keys of an unknown type)
     for (missing, damaged, unknown) in
         [(1, 0, 0), (MAX_PUSH_ITEMS + 7, 0, 0), (0, 1, 0), (0, 40, 0), (0, 0, 3), (300, 20, 2)]
     {
@@ -952,7 +954,7 @@ async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
         assert!(receipts.refused.iter().all(|r| r.row.is_none()));
         let export = sync.export_refused().await.unwrap();
         assert_eq!(export["refused"].as_array().unwrap().len(), missing + damaged);
-        // What the server has of it comes back, and a new change is a new chance.
+        // The server's rows are pulled again, and a new change is sent.
         if damaged > 0 {
             device.tick("rivers/damaged/n0").await;
             device.sync().await;
@@ -967,7 +969,7 @@ async fn a_server_with_an_absurd_clock_stops_nothing() {
     for clock_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
         let server = PaperServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        // A place has a stamp.
+        // Only a position has a stamp.
         let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 4_000) };
         device.learning.record(step).await.unwrap();
         server.paper().clock_ms = Some(clock_ms);
@@ -976,7 +978,7 @@ async fn a_server_with_an_absurd_clock_stops_nothing() {
             device.sync().await;
             device.clock.advance(20 * 60_000);
         }
-        // Nothing is lost, and nothing fell over.
+        // Nothing is lost, and nothing panicked.
         let (waiting, refused) = (device.waiting().await, device.refused().await.len());
         assert_eq!((waiting, refused), (0, 1), "{clock_ms}: each reply was taken in");
         let row = device.learning.progress(ItemKind::Section, &item("a/b/c")).await.unwrap();

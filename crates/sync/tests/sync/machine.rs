@@ -1,4 +1,4 @@
-//! The machine as tables: what follows from what.
+//! Table tests of the machine: events and the instructions that follow.
 
 use carrel_model::{
     ErrorCode,
@@ -30,7 +30,7 @@ fn refused() -> Fault {
 fn failed(fault: Fault, sent: usize) -> Event {
     Event::PushFailed { fault, sent, first: Some((key(), 7)) }
 }
-/// All rows up to `usn` are here.
+/// A pull that ended at change number `usn`.
 fn at(usn: u64) -> Pulled {
     Pulled { usn, epoch: "e".into(), ..Pulled::default() }
 }
@@ -40,13 +40,13 @@ fn listen(stream: u64) -> Instruction {
 fn pulled() -> Event {
     Event::Pulled(at(10))
 }
-/// Push and pull are under way.
+/// Push and pull are running.
 fn started() -> Machine {
     let mut m = Machine::new(1, false);
     assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull()]);
     m
 }
-/// Nothing to do.
+/// Nothing is due.
 fn quiet() -> Machine {
     let mut m = started();
     assert_eq!(m.handle(10, Event::Pushed(Pushed::default())), []);
@@ -54,7 +54,7 @@ fn quiet() -> Machine {
     assert_eq!((m.phase(), m.next_wake()), (Phase::Idle, Some(10 + POLL_MS)));
     m
 }
-/// A push is under way, and nothing else.
+/// Only a push is running.
 fn pushing() -> Machine {
     let mut m = quiet();
     m.handle(20, Event::LocalChange);
@@ -64,9 +64,9 @@ fn pushing() -> Machine {
 
 #[test]
 fn what_each_end_of_a_push_leads_to() {
-    /// What is to follow at once.
+    /// What follows at once.
     enum Then {
-        /// Nothing; the next try after at least this.
+        /// Nothing; the next try after at least this time.
         Wait(Phase, ErrorCode, i64),
         Push(usize),
         Quarantine(&'static str),
@@ -175,7 +175,7 @@ fn a_tap_and_a_new_network_forget_all_waits() {
         m.handle(1, Event::PullFailed(Fault::Offline));
         assert_eq!(m.handle(2, event.clone()), [push(MAX_PUSH_ITEMS), pull()], "{event:?}");
         assert_eq!(m.phase(), Phase::Running);
-        // And the waits begin small again.
+        // The waits start small again.
         m.handle(3, Event::PullFailed(Fault::Offline));
         m.handle(3, failed(Fault::Offline, 5));
         assert!(m.next_try().unwrap() <= 3 + 3_000);
@@ -202,7 +202,7 @@ fn local_changes_go_along_for_a_second_and_never_starve() {
     }
     assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "from the first one on");
     assert_eq!(m.handle(100 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
-    // One that comes while it runs is not forgotten.
+    // A change during the push is not forgotten.
     m.handle(1_200, Event::LocalChange);
     assert_eq!(
         m.handle(
@@ -218,7 +218,7 @@ fn local_changes_go_along_for_a_second_and_never_starve() {
         []
     );
     assert_eq!(m.handle(1_300 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
-    // Nor does it disturb a wait.
+    // A change does not end a wait.
     m.handle(2_400, failed(busy(503, Some(60)), 1));
     m.handle(2_500, Event::LocalChange);
     assert_eq!(m.handle(2_500 + DEBOUNCE_MS, Event::Timer), []);
@@ -238,7 +238,7 @@ fn what_is_left_goes_at_once_and_batches_grow_again() {
     assert_eq!(m.handle(1, ok(500)), [push(MOST)]);
     assert_eq!(m.handle(1, ok(250)), [push(MOST)]);
     assert_eq!(m.handle(1, ok(0)), []);
-    // A round that moved nothing is not repeated at once.
+    // A round without progress is not repeated at once.
     let mut m = pushing();
     let nothing =
         Event::Pushed(Pushed { sent: 3, settled: 0, accepted: 0, left: 3, ..Pushed::default() });
@@ -299,7 +299,7 @@ fn news_that_are_no_news_cost_nothing() {
         [pull()],
         "another database"
     );
-    // Offline, news are proof of a network; a server that asks for patience gets it.
+    // While offline, news show that the network works; a server's `Retry-After` is respected.
     let mut m = quiet();
     m.handle(20, Event::Tap);
     m.handle(21, Event::PullFailed(Fault::Offline));
@@ -347,7 +347,7 @@ fn a_store_that_fails_is_waited_out() {
 
 #[test]
 fn no_state_is_without_a_timer_while_something_waits() {
-    // Whatever comes in whatever order: a signed-in machine that runs nothing always has a next wake.
+    // In any order of events, a signed-in machine that runs nothing always has a next wake.
     let events = [
         Event::Start,
         Event::Resume,
@@ -401,7 +401,8 @@ fn the_end_of_an_earlier_stream_is_not_taken_for_that_of_the_present_one() {
         m.handle(1, Event::Pushed(Pushed::default()));
         m.handle(1, pulled());
         m.handle(2, Event::ListenOpened { stream: 1 });
-        // Another network: the first stream is closed and a second one opened, before the end of the first is heard.
+        // The network changes: the first stream is closed and a second one opened, before the end of the first is
+        // reported.
         let out = m.handle(3, Event::NetworkChanged);
         assert!(out.contains(&Instruction::Hangup) && out.contains(&listen(2)), "{out:?}");
         m.handle(4, Event::Pushed(Pushed::default()));
@@ -409,32 +410,32 @@ fn the_end_of_an_earlier_stream_is_not_taken_for_that_of_the_present_one() {
         let out = m.handle(5, Event::ListenEnded { stream: 1, fault: fault.clone() });
         assert_eq!((out, m.phase()), (vec![], Phase::Idle), "{fault:?}");
         m.handle(6, Event::ListenOpened { stream: 1 });
-        // The second one is open: no third is asked for, and it is closed at the end.
+        // The second one is open: no third is opened, and it is closed at the end.
         let poll = m.next_wake().expect("the poll");
         assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()], "{fault:?}");
         assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::Hangup], "{fault:?}");
     }
 }
 
-/// How a scripted server answers: one reply for each request of a lane, over and over.
+/// Replies of a scripted server: one for each request of a lane, repeated.
 #[derive(Debug, Clone)]
 struct Script {
     pushes: Vec<Event>,
     pulls: Vec<Event>,
     streams: Vec<Event>,
-    /// News come after each reply and each timer.
+    /// Sent after each reply and each timer.
     news: Option<Event>,
-    /// How long a request takes.
+    /// Duration of a request.
     takes_ms: i64,
 }
 
-/// Runs the machine against the script for so long; the requests of each minute.
+/// Runs the machine against the script for `length_ms`; returns the number of requests in each minute.
 fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
     let mut m = Machine::new(seed, true);
     let mut requests = vec![0; (length_ms / MIN) as usize + 1];
     let (mut pushes, mut pulls, mut streams) = (0, 0, 0);
     let mut now = 0;
-    // Replies on their way, by the time at which they come.
+    // Replies in flight, with the time of their arrival.
     let mut coming: Vec<(i64, Event)> = Vec::new();
     let mut todo = m.handle(now, Event::Start);
     while now < length_ms {
@@ -445,7 +446,7 @@ fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
             };
             let reply = match instruction {
                 Instruction::Push { limit } => match next(&script.pushes, &mut pushes) {
-                    // No reply is to more rows than were sent.
+                    // A reply never covers more rows than were sent.
                     Event::PushFailed { fault, sent, first } => {
                         Event::PushFailed { fault, sent: sent.min(limit), first }
                     }
@@ -489,7 +490,7 @@ fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
     requests
 }
 
-/// Replies without any progress.
+/// Replies without progress.
 fn idle_pushes() -> Vec<Event> {
     vec![
         Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
@@ -535,7 +536,8 @@ fn some(of: &[Event], seed: &mut u64) -> Vec<Event> {
 
 #[test]
 fn two_servers_behind_one_address_are_not_asked_in_a_hot_loop() {
-    // Each request meets the other server: both lanes find another epoch each time, with and without a page of rows between.
+    // Each request reaches the other server: both lanes find another epoch each time, with and without a page of rows
+    // between.
     let epoch = |name: &str| {
         Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
     };
@@ -588,7 +590,7 @@ fn replies_without_progress_never_make_a_hot_loop() {
             takes_ms: [0, 1, 300][n % 3],
         };
         let minutes = minutes(&script, seed, 60 * MIN);
-        // Bisecting takes eleven requests for each of nine rows at most; all else is a few.
+        // Bisecting takes at most eleven requests for each of nine rows; all else is a few.
         assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
         let late = minutes[30..60].iter().sum::<u32>();
         assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
@@ -597,7 +599,7 @@ fn replies_without_progress_never_make_a_hot_loop() {
 
 #[test]
 fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
-    // Every page moves on, for ever.
+    // Every page advances the cursor, without end.
     let mut m = Machine::new(5, false);
     let (mut now, mut usn, mut requests) = (0, 0, 0);
     let mut todo = m.handle(now, Event::Start);
@@ -619,7 +621,7 @@ fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
         }
     }
     assert!(requests > 1);
-    // A tap is heard in spite of it.
+    // A tap still works.
     assert!(m.next_wake().is_some());
 }
 

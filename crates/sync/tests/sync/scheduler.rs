@@ -1,4 +1,4 @@
-//! The task that waits, on a clock that is moved by hand.
+//! Tests of the sync task with a manually advanced clock.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::world::Device;
 
 const PUSH: &str = "/api/sync/push";
 
-/// Real time in which something must have happened; nothing waits for its end.
+/// Limit in real time for something to happen; no test waits that long.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
-/// Lets virtual time pass, whenever everybody sleeps, until the server was asked.
+/// Advances virtual time while all tasks sleep, until the server received `times` requests.
 async fn until_asked(server: &PaperServer, clock: &FakeClock, path: &'static str, times: usize) {
     soon("a request", async {
         while server.requests(path) < times {

@@ -1,4 +1,4 @@
-//! A device in a folder of its own.
+//! A device in its own folder.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use carrel_testkit::{
 };
 use tempfile::TempDir;
 
-/// One learner's device.
+/// A learner's device.
 pub struct Device {
     pub clock: FakeClock,
     pub store: Arc<Store>,
@@ -28,7 +28,7 @@ impl Device {
     pub fn new(number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
         Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
     }
-    /// One whose file may have only so many pages more than an empty one.
+    /// Creates a device whose file may grow by at most `pages` pages over an empty one.
     pub fn with_little_space(
         number: u128,
         clock: &FakeClock,
@@ -60,7 +60,7 @@ impl Device {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
-    /// The app is closed and started again.
+    /// Closes the app and starts it again.
     pub async fn restart(self, server: &Arc<PaperServer>) -> Self {
         self.store.close().await;
         let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
@@ -71,11 +71,11 @@ impl Device {
     pub async fn tick(&self, text: &str) {
         self.learning.record(tick(text)).await.unwrap();
     }
-    /// "Sync now", to its end.
+    /// Runs "sync now" to completion.
     pub async fn sync(&self) {
         self.engine.step(Event::Tap).await.unwrap();
     }
-    /// Syncs, and lets time pass for what waits, until nothing waits any more. Gives how long it took.
+    /// Syncs, and advances time during waits, until nothing waits. Returns how long it took in ms.
     pub async fn sync_until_quiet(&self) -> i64 {
         self.sync().await;
         let mut passed = 0;
