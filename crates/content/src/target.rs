@@ -48,7 +48,7 @@ pub enum Phase {
     Paused,
     /// All bytes are on this device.
     Ready,
-    /// Failed; waits for a retry or for the learner.
+    /// Failed; only the learner can retry.
     Failed,
 }
 
