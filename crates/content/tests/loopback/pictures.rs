@@ -1,4 +1,5 @@
-//! Pictures: a table of files and what is shown for them, the fits and formats, each variant made once, a budget of memory.
+//! Images: a table of files and their variants, fits and formats, each variant created once, the
+//! memory budget.
 
 use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage, RgbaImage};
 
@@ -12,7 +13,7 @@ fn open(answer: &Answer) -> DynamicImage {
     image::load_from_memory(&answer.body).unwrap()
 }
 
-/// Whether the four quarters are where they belong.
+/// Checks that the four quarters are in the right positions.
 fn is_upright(picture: &DynamicImage) -> Result<(), String> {
     let (w, h) = picture.dimensions();
     for (n, expected) in QUARTERS.into_iter().enumerate() {
@@ -35,18 +36,18 @@ async fn every_exif_orientation_is_shown_upright() {
             assert_eq!(picture.dimensions(), (320, 160), "orientation {turn}, {fit}");
             is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}, {fit}: {e}"));
         }
-        // Even in a width that it has already: turned it must be.
+        // Also at its original width, because it has to be rotated.
         let picture = open(&desk.get(&format!("{hash}?w=1920"), &[]).await);
         assert_eq!(picture.dimensions(), (800, 400), "orientation {turn}");
         is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}: {e}"));
     }
 }
 
-/// What comes back for `?w=320`.
+/// Expected response to `?w=320`.
 enum Shown {
     /// A WebP of 320 pixels.
     Made,
-    /// The very bytes.
+    /// The original bytes.
     Same,
     Refused(u16),
 }
@@ -116,13 +117,14 @@ async fn a_table_of_files() {
     }
 }
 
-/// Without a width nothing is made, and the window decodes what comes: it gets nothing that would be refused as a variant.
+/// Without a width no variant is created, and the UI decodes the original: images that would be
+/// refused as a variant are refused.
 #[tokio::test]
 async fn a_picture_without_a_width_is_looked_at_too() {
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
     let (jpg, png) = (jpeg(&quarters(800, 400)), encoded(&rgb, ImageFormat::Png));
     let noted = |notes: &[usize]| with_notes(&jpg, notes);
-    // The room of the GIF's header is small; its first frame makes it large.
+    // The logical screen of the GIF is small, but its first frame is large.
     let mut frame = gif_claiming(65_535, 65_535);
     frame[6..10].copy_from_slice(&[1, 0, 1, 0]);
     let mut strayed = jpg.clone();
