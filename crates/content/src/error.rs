@@ -26,16 +26,25 @@ pub enum Error {
     /// The server or this device does not have it; holds what was looked for.
     #[error("not found: {0}")]
     NotFound(String),
-    /// The content is not stored on this device and the server cannot be reached. `size` in bytes,
-    /// if known.
+    /// The content is not stored on this device, and the server cannot be reached.
     #[error("not on this device: {what}")]
-    NotDownloaded { what: String, size: Option<u64> },
+    NotDownloaded {
+        /// What was requested.
+        what: String,
+        /// Its size in bytes, if known.
+        size: Option<u64>,
+    },
     /// Bytes do not match the expected hash, or a signature is invalid.
     #[error("corrupt: {0}")]
     Corrupt(String),
-    /// Not enough space: `missing` bytes more than `limit` allows. Nothing was written.
+    /// Not enough space. Nothing was written.
     #[error("{missing} bytes are missing ({limit:?})")]
-    NoSpace { missing: u64, limit: Limit },
+    NoSpace {
+        /// Number of missing bytes.
+        missing: u64,
+        /// The limit that would be exceeded.
+        limit: Limit,
+    },
     /// A network failure or an error response.
     #[error(transparent)]
     Net(#[from] carrel_net::Error),

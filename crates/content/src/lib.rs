@@ -2,8 +2,6 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | Module | Content |
-//! |---|---|
 //! | `kind`, `target` | what can be downloaded, and the state of a download |
 //! | `records` | files from which `content.db` can be rebuilt |
 //! | `blobs` | blobs by hash in `content.db` and in files, partial files |
@@ -20,30 +18,20 @@
 //! Not here: the learner's work (`carrel-learning`), exchange of files without a network
 //! (`carrel-client`).
 
-/// Blobs by hash and partial files.
 pub mod blobs;
-/// Downloads of courses, lessons and stories.
 pub mod download;
 mod error;
-/// Fetching one blob from the server.
 pub mod fetch;
-/// Image variants that are made on this device.
 pub mod images;
-/// Courses or stories.
 pub mod kind;
-/// Catalogue, manifests, bodies and search.
 pub mod library;
-/// Loopback media server.
 pub mod media;
 mod media_type;
 mod permissions;
-/// Prefetching of what the learner reads next.
 pub mod prefetch;
 mod records;
 mod sql;
-/// Quota, eviction, sweep and location of the content folder.
 pub mod storage;
-/// Download targets and their state.
 pub mod target;
 
 use std::sync::Arc;

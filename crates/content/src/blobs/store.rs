@@ -73,8 +73,13 @@ pub(super) struct BlobStoreInner {
 pub enum Place {
     /// In memory, complete.
     Memory(Bytes),
-    /// In a file of `size` bytes.
-    File { path: PathBuf, size: u64 },
+    /// In a file.
+    File {
+        /// Path of the file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
 }
 
 impl Place {

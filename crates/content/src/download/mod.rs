@@ -1,7 +1,6 @@
-//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes with `Range`, verifies every byte, and
-//! reports why it waits.
+//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes
+//! with `Range`, verifies every byte, and reports why it waits.
 //!
-//! | Module | Content |
 //! | Module | Content |
 //! |---|---|
 //! | `queue` | requested and ready versions, in `content.db` |
@@ -16,12 +15,11 @@
 //! | `verify` | "ready for offline": hashes every byte, lists what is missing |
 //! | `imported` | versions imported from a file |
 //!
-//! Not here: what is removed when space is short, and how much space there is (`storage`).
+//! Not here: eviction and quota (`storage`).
 
 mod attempt;
 mod blob_writer;
 mod conditions;
-/// Versions imported from a file.
 pub mod imported;
 mod plan;
 mod policy;
