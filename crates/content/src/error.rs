@@ -26,7 +26,8 @@ pub enum Error {
     /// The server or this device does not have it; holds what was looked for.
     #[error("not found: {0}")]
     NotFound(String),
-    /// The content is not stored on this device, and the server cannot be reached.
+    /// The content is not stored on this device, and was not fetched because there is no network or
+    /// the caller does not wait for it.
     #[error("not on this device: {what}")]
     NotDownloaded {
         /// What was requested.

@@ -92,7 +92,8 @@ impl Ahead {
     }
 
     /// Loads the content of `item`, which was read last, into memory, without the network, and then
-    /// starts prefetching. Returns `false` if none of it is on this device.
+    /// starts prefetching. Returns `false` if its manifest is not on this device or does not contain
+    /// `item`.
     pub async fn begin(&self, item: &ItemId) -> Result<bool> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let Ok(root) = Slug::new(parts[0]) else { return Ok(false) };

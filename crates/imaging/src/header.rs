@@ -17,12 +17,13 @@ use crate::{
 /// Largest number of JPEG segments skipped before the pixels; regular files have some dozens.
 const SEGMENTS: u32 = 4096;
 
-/// Returns whether an image in memory may be shown as it is.
+/// Checks whether an image in memory may be shown as it is; the error says why not.
 pub fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
     judge(Cursor::new(bytes), is_progressive(bytes))
 }
 
-/// Returns whether an image in a file may be shown as it is. Usually reads a few KiB.
+/// Checks whether an image in a file may be shown as it is; the error says why not. Usually reads a
+/// few KiB.
 pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
     let mut file = BufReader::new(file);
     if !is_jpeg {
