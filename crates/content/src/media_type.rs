@@ -1,6 +1,6 @@
-//! The media type by content: a blob is only a hash and bytes.
+//! Detects the media type from the content, because a blob has no name and no type.
 
-/// Reads the first bytes; 512 are enough.
+/// Returns the media type for the first bytes of a blob; 512 bytes suffice.
 pub(crate) fn media_type(head: &[u8]) -> &'static str {
     let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
     if is(0, b"\x89PNG") {
@@ -36,7 +36,7 @@ pub(crate) fn media_type(head: &[u8]) -> &'static str {
     }
 }
 
-/// Whether it is heard or watched, and so may be played before its hash is proved.
+/// Returns whether the type is audio or video, which may be played before its hash is verified.
 pub(crate) fn plays(media_type: &str) -> bool {
     media_type.starts_with("audio/") || media_type.starts_with("video/")
 }

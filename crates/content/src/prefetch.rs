@@ -1,8 +1,9 @@
-//! Ahead of the learner: what they read last lies in memory before the window asks, and the next two lessons come onto the device while
-//! nobody pays for each byte.
+//! Prefetching. At the start the content that was read last is loaded into memory before the UI
+//! requests it. While a lesson is read, the rest of it and the next two lessons are fetched over
+//! unmetered networks.
 //!
-//! Not here: whole courses (`download`); which of it goes first when space is short (the store's: what came ahead goes before what was
-//! asked for).
+//! Not here: whole courses (`download`); the order of eviction (`storage`), which evicts prefetched
+//! blobs before requested ones.
 
 use std::{
     collections::HashSet,
@@ -24,31 +25,33 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-/// Lessons after the one that is read.
+/// Lessons that are prefetched after the current one.
 const LESSONS: usize = 2;
-/// One blob that comes ahead is not longer, and all of one run together are not ...
+/// Largest blob that is prefetched, and the limit for all blobs of one run, in bytes.
 const FETCH_EACH: u64 = 8 * 1024 * 1024;
 const FETCH_ALL: u64 = 64 * 1024 * 1024;
-/// ... and what is put into memory at the start: texts and thumbnails, half of the tier.
+/// Largest blob that is loaded into memory at the start, and the limit for all of them, in bytes:
+/// half of the memory tier.
 const WARM_EACH: u64 = 1024 * 1024;
 const WARM_ALL: u64 = 12 * 1024 * 1024;
 
-/// How far it came.
+/// Progress of prefetching.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrefetchState {
-    /// Blobs that were put into memory at the start.
+    /// Blobs that were loaded into memory at the start.
     pub warmed: usize,
-    /// The start is over: what was to be warm is.
+    /// Loading into memory at the start is complete.
     pub is_warm: bool,
-    /// Blobs that came ahead since the start.
+    /// Blobs prefetched since the start.
     pub fetched: usize,
-    /// Waits for a line that costs nothing.
+    /// Waiting for an unmetered network.
     pub waits: bool,
-    /// Nothing more to do until the learner goes on or the network changes.
+    /// Nothing is left to fetch until the learner's position or the network changes.
     pub is_done: bool,
 }
 
-/// Clones share the work. One run at a time; a newer place replaces the older one.
+/// The prefetcher. Clones share state. At most one run is active; a new position aborts the
+/// previous run.
 #[derive(Clone)]
 pub struct Ahead {
     inner: Arc<PrefetchInner>,
@@ -57,7 +60,7 @@ pub struct Ahead {
 struct PrefetchInner {
     library: Library,
     downloads: Downloads,
-    /// Where the learner is, with the version of the course.
+    /// The learner's position, with the version of the course.
     place: Mutex<Option<Position>>,
     task: Mutex<Option<AbortHandle>>,
     reach: watch::Sender<PrefetchState>,
@@ -71,6 +74,7 @@ struct Position {
 }
 
 impl Ahead {
+    /// Creates a prefetcher that does nothing until `begin` or `reading` is called.
     pub fn new(library: Library, downloads: Downloads) -> Self {
         let inner = PrefetchInner {
             library,
@@ -82,11 +86,14 @@ impl Ahead {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Watches the progress.
     pub fn reach(&self) -> watch::Receiver<PrefetchState> {
         self.inner.reach.subscribe()
     }
 
-    /// At the start: puts what was read last into memory, from this device alone, and then looks ahead. `false`: nothing of it is here.
+    /// Loads the content of `item`, which was read last, into memory, without the network, and then
+    /// starts prefetching. Returns `false` if its manifest is not on this device or does not contain
+    /// `item`.
     pub async fn begin(&self, item: &ItemId) -> Result<bool> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let Ok(root) = Slug::new(parts[0]) else { return Ok(false) };
@@ -114,7 +121,8 @@ impl Ahead {
         Ok(true)
     }
 
-    /// The learner is in this lesson.
+    /// Sets the learner's position to lesson number `lesson` (from 0) of a course and starts
+    /// prefetching.
     pub fn reading(&self, manifest: &OpenManifest, lesson: usize) {
         let course = manifest.manifest.id().clone();
         let place = Position { course, version: manifest.version, lesson };
@@ -127,7 +135,7 @@ impl Ahead {
         self.again();
     }
 
-    /// The line is another one, or there is one again.
+    /// Starts a run for the last position again, after a change of network.
     pub fn again(&self) {
         let place = self.inner.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(place) = place else { return };
@@ -144,7 +152,7 @@ impl Ahead {
         }
     }
 
-    /// Stops; what came so far stays.
+    /// Aborts the current run. Blobs that were fetched are kept.
     pub fn stop(&self) {
         if let Some(task) = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
@@ -167,7 +175,7 @@ impl Ahead {
             .take(1 + LESSONS)
             .map(|lesson| lesson.sections.iter().map(|s| s.body).collect())
             .collect();
-        // Texts of all lessons first: a short line brings what can be read.
+        // Texts of all lessons come first, so that a slow network delivers readable content early.
         let mut left = FETCH_ALL;
         for hash in lessons.iter().flatten() {
             self.bring(&manifest, *hash, &mut left).await?;
@@ -183,7 +191,7 @@ impl Ahead {
                 let named = library.blocking(move |library| named_by(library, hash, size));
                 waiting.extend(named.await?.into_iter().map(|n| n.hash));
             }
-            // The lesson that is read and the next one go last when space is short.
+            // The current and the next lesson are evicted last.
             if n < 2 {
                 near.extend(seen);
                 let near: Vec<BlobHash> = near.iter().copied().collect();
@@ -195,7 +203,8 @@ impl Ahead {
         Ok(())
     }
 
-    /// Fetches one blob if it is not here, not too long, and costs nothing. Gives its size.
+    /// Fetches one blob when the network is unmetered, if it is missing and within the limits.
+    /// Returns its size in bytes.
     async fn bring(&self, manifest: &OpenManifest, hash: BlobHash, left: &mut u64) -> Result<u64> {
         let library = &self.inner.library;
         let blobs = &manifest.manifest.blobs;
@@ -215,7 +224,8 @@ impl Ahead {
     }
 }
 
-/// Puts bodies, what is small of what they name, and covers into memory. Says how many blobs that were.
+/// Loads bodies, covers, and the texts and thumbnails that bodies refer to into memory. Returns the
+/// number of blobs.
 fn warm(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Result<usize> {
     let (mut waiting, mut seen, mut left, mut warmed) = (bodies, HashSet::new(), WARM_ALL, 0);
     waiting.extend(covers);
@@ -231,7 +241,7 @@ fn warm(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Resu
         }
         (left, warmed) = (left - size, warmed + 1);
         let named = named_by(library, hash, size)?;
-        // Of a picture the narrowest; sound comes in pieces when it is played.
+        // Only the narrowest variant of an image; audio is read in pieces when it is played.
         waiting.extend(named.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
     }
     Ok(warmed)
@@ -241,7 +251,7 @@ fn thumbnails(cover: &Cover) -> Vec<BlobHash> {
     cover.image.iter().filter_map(|i| i.variants.first()).map(|v| v.blob.hash).collect()
 }
 
-/// A blob that another one names.
+/// A blob that another blob refers to.
 #[derive(Debug, PartialEq, Eq)]
 struct Named {
     hash: BlobHash,
@@ -249,7 +259,8 @@ struct Named {
     is_thumbnail: bool,
 }
 
-/// What a section, quiz or story names, if it is here and it is one of them.
+/// Returns the blobs that a section, quiz or story refers to; empty if it is not stored or too
+/// long.
 fn named_by(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Named>> {
     if size > WARM_EACH {
         return Ok(Vec::new());
@@ -258,8 +269,9 @@ fn named_by(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Named>> 
     Ok(names_in(&bytes))
 }
 
-/// Compiled bodies name pictures, sound and other bodies in a few shapes that all kinds share: `{hash, size, type}`, the variants of a
-/// picture, and `body`. One walk over the JSON finds them, also in kinds that this version does not know.
+/// Compiled bodies refer to images, audio and other bodies in a few shapes that all block kinds
+/// share: `{hash, size, type}`, the variants of an image, and `body`. One traversal of the JSON
+/// finds them, including those in block kinds that this version does not know.
 fn names_in(bytes: &Bytes) -> Vec<Named> {
     let mut found = Vec::new();
     if bytes.first() == Some(&b'{')
@@ -282,7 +294,7 @@ fn walk(value: &Value, is_thumbnail: bool, found: &mut Vec<Named>) {
             }
             for (name, field) in fields {
                 match field {
-                    // The narrowest variant is the first.
+                    // Variants are ordered by width.
                     Value::Array(all) if name == "variants" => {
                         all.iter().enumerate().for_each(|(n, v)| walk(v, n == 0, found));
                     }

@@ -1,4 +1,4 @@
-//! What a picture's file says of itself before a pixel is decoded, and decoding it within the budget.
+//! Reading the facts of an image header before decoding, and decoding within the budget.
 
 use std::io::{BufRead, Cursor, Seek};
 
@@ -10,23 +10,24 @@ use image::{
 
 use crate::{Fit, ImageRequest, Refusal, header::first_frame};
 
-/// Bytes that decoding may hold at once, over all pictures. One that needs more alone is refused.
+/// Bytes that decoding may hold at once, for all images; an image that needs more is refused.
 pub const BUDGET: u64 = 256 * 1024 * 1024;
-/// Bytes that everything in a file besides its pixels may unpack to: profiles, camera's notes.
+/// Bytes that metadata of a file, such as profiles and EXIF, may unpack to.
 pub(super) const BESIDE: u64 = 16 * 1024 * 1024;
-/// More are never decoded: no screen shows them.
+/// Largest number of pixels that is decoded.
 pub const PIXELS: u64 = 50_000_000;
 
-/// What the header says.
+/// Facts from the header of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Facts {
     format: Codec,
-    /// Pixels as they are shown: after EXIF orientation.
+    /// Pixels as shown, after EXIF orientation; 0 for a drawing.
     pub width: u32,
+    /// Pixels as shown, after EXIF orientation; 0 for a drawing.
     pub height: u32,
-    /// More than one frame: it is shown as it is.
+    /// More than one frame; shown without changes.
     pub animated: bool,
-    /// Estimate of the bytes that decoding and scaling hold.
+    /// Estimated bytes that decoding and scaling hold.
     pub cost: u64,
     orientation: Orientation,
 }
@@ -38,7 +39,8 @@ enum Codec {
 }
 
 impl Facts {
-    /// The original is the answer: it is drawn, it moves, or it stands upright and is not larger than asked for.
+    /// Returns whether the original satisfies the request: a drawing, an animation, or an upright
+    /// image not larger than requested.
     pub fn passes(&self, ask: &ImageRequest) -> bool {
         let size = (self.width, self.height);
         self.format == Codec::Drawn
@@ -47,7 +49,7 @@ impl Facts {
                 && ask.fit == Fit::Inside
                 && ask.sizes(size).picture == size
     }
-    /// Quarter turns swap the sides.
+    /// Returns whether the orientation includes a quarter turn, which swaps the sides.
     pub(super) fn lies_down(&self) -> bool {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         matches!(self.orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
@@ -57,14 +59,15 @@ impl Facts {
     }
 }
 
-/// True if the first bytes are those of an SVG drawing.
+/// Returns whether the first bytes are those of an SVG drawing.
 pub fn is_svg(bytes: &[u8]) -> bool {
     let head = bytes.get(..512).unwrap_or(bytes);
-    // The metadata of a raster image may contain the text too, and its pixels must be checked.
+    // The metadata of a raster image may contain this text, too, and its pixels must be checked.
     image::guess_format(head).is_err() && head.windows(4).any(|w| w == b"<svg")
 }
 
-/// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
+/// Reads the header. Decodes no pixels, so that a file that claims a hundred megapixels costs
+/// nothing.
 pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
     if is_svg(bytes) {
         return Ok(Facts {
@@ -98,21 +101,22 @@ pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
     Ok(facts)
 }
 
-/// Finds out the format and reads the header. `Refusal::Unknown`: none of the formats that are shown.
+/// Detects the format and reads the header. `Refusal::Unknown`: not a supported format.
 pub(super) fn open<'a, R: BufRead + Seek + 'a>(
     input: R,
 ) -> Result<(ImageFormat, impl ImageDecoder + 'a), Refusal> {
     let reader = reader(input)?;
     let format = reader.format().ok_or(Refusal::Unknown)?;
     let decoder = reader.into_decoder().map_err(|e| match e {
-        // One row of it is more than a header may take.
+        // A single row exceeds the limit for headers.
         image::ImageError::Limits(_) => Refusal::TooLarge { width: 0, height: 0 },
         e => Refusal::Broken(e.to_string()),
     })?;
     Ok((format, decoder))
 }
 
-/// Estimate of the bytes that decoding holds, if it may be decoded. `frame`: a part of it that claims more than the whole, as far as is known.
+/// Returns the estimated bytes that decoding holds, or a refusal. `frame`: the extent of a frame
+/// that may exceed the header's; (0, 0) if unknown.
 pub(super) fn allowed(
     format: ImageFormat,
     decoder: &impl ImageDecoder,
@@ -126,7 +130,8 @@ pub(super) fn allowed(
     let (width, height) = (width.max(frame.0), height.max(frame.1));
     let pixels = u64::from(width) * u64::from(height);
     let colours = u64::from(decoder.color_type().bytes_per_pixel());
-    // Beside the pixels themselves: a progressive JPEG holds all coefficients, WebP its planes, GIF the canvas below.
+    // Additional bytes per pixel: JPEG coefficients if progressive, WebP planes, the canvas of a
+    // GIF.
     let beside = match format {
         ImageFormat::Jpeg if progressive => 6,
         ImageFormat::Jpeg => 1,
@@ -140,10 +145,10 @@ pub(super) fn allowed(
     Ok(cost)
 }
 
-/// The pixels as they lie in the file, not yet turned.
+/// Decodes the pixels, without applying the orientation.
 pub(super) fn decode(bytes: &[u8], facts: &Facts) -> Result<DynamicImage, Refusal> {
     let broken = |e: image::ImageError| match e {
-        // Frames and chunks inside may claim more than the header did.
+        // Frames and chunks may be larger than the header claims.
         image::ImageError::Limits(_) => {
             Refusal::TooLarge { width: facts.width, height: facts.height }
         }
@@ -195,7 +200,7 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Frames of a GIF, counted up to two by walking over its blocks (GIF89a, 15 to 23): nothing is unpacked.
+/// Counts the frames of a GIF, up to two, by its blocks (GIF89a, 15 to 23), without unpacking.
 fn gif_frames(bytes: &[u8]) -> u32 {
     fn walk(bytes: &[u8]) -> Option<u32> {
         let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
@@ -229,7 +234,7 @@ fn gif_frames(bytes: &[u8]) -> u32 {
     walk(bytes).unwrap_or(0)
 }
 
-/// Whether a JPEG's frame header is one of the progressive ones (ITU T.81, table B.1).
+/// Returns whether a JPEG's frame header is a progressive one (ITU T.81, table B.1).
 pub(super) fn is_progressive(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
@@ -252,7 +257,7 @@ mod tests {
 
     #[test]
     fn raster_images_that_mention_svg_are_checked() {
-        // A logical screen of 65,535 x 65,535 pixels, then a comment with the start of a drawing, then a frame.
+        // A logical screen of 65,535 x 65,535 pixels, then a comment with `<svg`, then a frame.
         let mut gif = b"GIF89a\xff\xff\xff\xff\x00\x00\x00".to_vec();
         gif.extend_from_slice(b"\x21\xfe\x04<svg\x00");
         gif.extend_from_slice(b"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b");

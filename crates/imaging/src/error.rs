@@ -1,23 +1,24 @@
-//! Why an image is not shown.
+//! Reasons for which an image is not shown.
 
-/// The window shows the text in place of the image.
+/// Why an image is not shown. The UI shows the text in place of the image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Decoding it would need more memory than images may have.
+    /// Decoding would exceed the memory budget or the largest number of pixels.
     #[error("the picture is too large: {width} x {height} pixels")]
     TooLarge { width: u32, height: u32 },
-    /// None of the formats that are shown.
+    /// Not a supported image format.
     #[error("it is no picture")]
     Unknown,
+    /// The file is malformed; holds the reason.
     #[error("the picture cannot be read: {0}")]
     Broken(String),
-    /// The file could not be read or stored; another try may succeed.
+    /// The file could not be read or stored; a retry may succeed.
     #[error("{0}")]
     Storage(String),
 }
 
 impl Refusal {
-    /// The HTTP status that fits: 413, 415, 422 or 500.
+    /// Returns the matching HTTP status: 413, 415, 422 or 500.
     pub fn status(&self) -> u16 {
         match self {
             Self::TooLarge { .. } => 413,

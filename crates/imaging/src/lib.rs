@@ -1,12 +1,13 @@
-//! Images for the course compiler and the device: what a header reports, decoding within a budget, resizing, variants.
+//! Images for the course compiler and the device: facts from headers, decoding within a budget,
+//! variants.
 //!
 //! | Module | Content |
 //! |---|---|
 //! | `error` | why an image is not shown |
-//! | `request` | the variant that is requested: width, height, quality, format, fit |
+//! | `request` | the requested variant: width, height, quality, format, fit |
 //! | `header` | whether a file may be shown as it is, by its header alone |
-//! | `decode` | the decode guard: facts of a header, limits, decoding |
-//! | `resize` | another size |
+//! | `decode` | facts from a header, limits, decoding |
+//! | `resize` | scaling |
 //! | `render` | from the bytes of a file to the bytes of a variant |
 //!
 //! Not here: where files are stored and who requests variants (`carrel-content`), the variants of a course
@@ -26,5 +27,5 @@ pub use render::{encode, render, scaled};
 pub use request::{Fit, Format, ImageRequest, QUALITY, Sizes, WIDTHS};
 pub use resize::resize;
 
-/// Files above this are not decoded, in bytes.
+/// Largest file, in bytes, that is decoded.
 pub const FILE_LIMIT: u64 = 64 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! From a file's bytes to a variant's: decode, scale, turn upright, encode. All of it is work for a blocking thread.
+//! Renders variants: decode, scale, rotate upright, encode. CPU-bound, for a thread that may block.
 
 use std::io::Cursor;
 
@@ -9,10 +9,10 @@ use image::{
 
 use crate::{Facts, Fit, Format, ImageRequest, Refusal, decode::decode, resize};
 
-/// The bytes of the variant. `facts` are those that `probe` read from the same `bytes`.
+/// Returns the encoded variant. `facts` must be those that `probe` returned for the same `bytes`.
 pub fn render(bytes: &[u8], facts: &Facts, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
     let sizes = ask.sizes((facts.width, facts.height));
-    // Turned after scaling: there are far fewer pixels to move then.
+    // Rotated after scaling, when there are fewer pixels to move.
     let turned = |(w, h): (u32, u32)| if facts.lies_down() { (h, w) } else { (w, h) };
     let picture = decode(bytes, facts)?;
     let mut small = scaled(&picture, turned(sizes.picture), ask.fit == Fit::Cover)?;
@@ -26,7 +26,7 @@ pub fn render(bytes: &[u8], facts: &Facts, ask: &ImageRequest) -> Result<Vec<u8>
     encode(small, ask)
 }
 
-/// The picture in another size; with `crop` what does not fit the shape is cut off on both sides.
+/// Scales an image; with `crop` both sides are cropped to the new shape.
 pub fn scaled(
     picture: &DynamicImage,
     (width, height): (u32, u32),
@@ -38,7 +38,7 @@ pub fn scaled(
     resize(picture, (width, height), crop).map_err(|e| Refusal::Broken(e.to_string()))
 }
 
-/// In the middle of an empty canvas.
+/// Centres an image on an empty canvas.
 fn framed(picture: &DynamicImage, (width, height): (u32, u32)) -> DynamicImage {
     let mut canvas = RgbaImage::new(width, height);
     let middle = |room: u32, taken: u32| i64::from(room.saturating_sub(taken) / 2);
@@ -47,7 +47,7 @@ fn framed(picture: &DynamicImage, (width, height): (u32, u32)) -> DynamicImage {
     DynamicImage::ImageRgba8(canvas)
 }
 
-/// In the format that was asked for.
+/// Encodes an image in the requested format.
 pub fn encode(picture: DynamicImage, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
     let broken = |e: image::ImageError| Refusal::Broken(e.to_string());
     let clear = picture.color().has_alpha();

@@ -1,47 +1,58 @@
-//! What is asked of a picture: `?w=640&q=75&fmt=webp&fit=inside`.
+//! Requests for image variants: `?w=640&q=75&fmt=webp&fit=inside`.
 
-/// Widths that are made, in device pixels. Others are answered with the next wider one, so that few variants are kept.
+/// Widths of variants, in device pixels. Other widths are rounded up to one of these, so that few
+/// variants are stored.
 pub const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
-/// What `q` is when it is not given.
+/// Default quality.
 pub const QUALITY: u8 = 75;
 
+/// Format of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Format {
+    /// Lossy WebP.
     #[default]
     Webp,
+    /// JPEG, without transparency.
     Jpeg,
+    /// PNG.
     Png,
 }
 
-/// How a picture lies in the box `w` x `h`.
+/// How the image is fitted into the box `w` x `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fit {
-    /// As large as fits; the box is not filled. Without `h` only the width counts.
+    /// As large as fits; the box is not filled. Without `h` only the width limits it.
     #[default]
     Inside,
-    /// Fills the box; what hangs over is cut off on both sides alike.
+    /// Fills the box; the image is cropped equally on both sides.
     Cover,
-    /// All of it, and the rest of the box stays empty (white where the format knows no transparency).
+    /// The whole image, centred; the rest of the box is transparent (white in JPEG).
     Contain,
 }
 
+/// A requested variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ImageRequest {
+    /// Width in device pixels, one of `WIDTHS`.
     pub width: u32,
-    /// 0: whatever follows from the width.
+    /// Height in device pixels; 0 if it follows from the width.
     pub height: u32,
-    /// 1 to 100; a PNG has none.
+    /// 1 to 100; 0 for PNG.
     pub quality: u8,
+    /// Format of the result.
     pub format: Format,
+    /// How the image is fitted into the box.
     pub fit: Fit,
 }
 
 impl ImageRequest {
+    /// Returns a WebP request of this width, with default quality.
     pub fn width(width: u32) -> Self {
         Self { width, height: 0, quality: QUALITY, format: Format::Webp, fit: Fit::Inside }
     }
 
-    /// Reads a query. `Ok(None)` if it asks for no variant; an error says which field is wrong.
+    /// Parses a query. Returns `None` if it does not request a variant, and the wrong field as an
+    /// error.
     pub fn parse(query: &str) -> Result<Option<Self>, String> {
         let mut ask = Self::width(0);
         let mut wide = None;
@@ -70,7 +81,7 @@ impl ImageRequest {
                         _ => return Err(wrong()),
                     }
                 }
-                // Others may pass a reader's own marks along.
+                // Unknown fields are ignored, such as a cache-busting parameter.
                 _ => {}
             }
         }
@@ -85,13 +96,14 @@ impl ImageRequest {
         Ok(Some(ask))
     }
 
-    /// The same text for the same variant: its name in the table of derived blobs.
+    /// Returns a text that identifies the variant in the table of variants.
     pub fn key(&self) -> String {
         let Self { width, height, quality, format, fit } = self;
         format!("{width}x{height} {quality} {format:?} {fit:?}").to_ascii_lowercase()
     }
 
-    /// Pixels of the box and of the picture in it, for an upright original of `from` pixels. Neither is larger than the original allows.
+    /// Returns the sizes of the box and of the image in it, for an upright original of `from`
+    /// pixels. Neither exceeds the original.
     pub fn sizes(&self, from: (u32, u32)) -> Sizes {
         let (fw, fh) = (f64::from(from.0.max(1)), f64::from(from.1.max(1)));
         let (w, h) = (f64::from(self.width), f64::from(self.height));
@@ -104,7 +116,7 @@ impl ImageRequest {
                 Sizes { canvas: picture, picture }
             }
             Fit::Cover => {
-                // A box that the picture cannot fill becomes a smaller box of the same shape.
+                // A box that the image cannot fill becomes a smaller box of the same shape.
                 let by = (w / fw).max(h / fh).max(1.0);
                 let canvas = (whole(w / by), whole(h / by));
                 Sizes { canvas, picture: canvas }
@@ -121,10 +133,12 @@ impl ImageRequest {
     }
 }
 
-/// Pixels, upright.
+/// Sizes in pixels, upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
+    /// The whole variant.
     pub canvas: (u32, u32),
+    /// The scaled image in it.
     pub picture: (u32, u32),
 }
 

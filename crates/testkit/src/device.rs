@@ -1,7 +1,7 @@
-//! A device: a learner's store, session and sync on a folder of its own, with its own clock and its own bad network. Sync is stepped and
-//! not scheduled, so that a run is the same each time.
+//! A device: a learner's store, session and sync in a folder of its own, with its own clock and its
+//! own faulty network. Sync is stepped and not scheduled, so that runs are reproducible.
 //!
-//! Not here: the scheduler, caches and downloads (tests of those open a whole `Client`).
+//! Not here: the scheduler, caches and downloads (their tests open a whole `Client`).
 
 use std::{path::Path, sync::Arc};
 
@@ -30,10 +30,10 @@ use crate::{
     scratch::{copy_dir, scratch},
 };
 
-/// The password of everybody.
+/// The password of all learners.
 pub const PASSWORD: &str = "correct horse";
 
-/// See the module.
+/// A simulated device.
 pub struct Device {
     pub name: String,
     pub clock: FakeClock,
@@ -46,23 +46,23 @@ pub struct Device {
     ids: Arc<SeededIds>,
     dir: TempDir,
     open: Option<Open>,
-    /// As the app keeps it in its list of accounts.
+    /// The account certificate, which the app stores with the account.
     certificate: String,
-    /// How often the learner had to type the password again.
+    /// How often the learner had to sign in again.
     pub sign_ins: u32,
 }
 
-/// Who begins on a new device.
+/// A learner who signs in on a new device.
 pub struct Newcomer<'a> {
-    /// Of the device.
+    /// Name of the device.
     pub name: &'a str,
     pub login: &'a str,
-    /// Registers, and does not only sign in.
+    /// Whether to register an account instead of signing in.
     pub is_new: bool,
     pub seed: u64,
 }
 
-/// What runs while the app is open.
+/// The parts that exist while the app is open.
 pub struct Open {
     pub store: Arc<Store>,
     pub learning: Learning,
@@ -71,7 +71,7 @@ pub struct Open {
 }
 
 impl Device {
-    /// A new device on which a learner signs in.
+    /// Creates a device and signs the learner in.
     pub async fn sign_in(
         who: Newcomer<'_>,
         base: &str,
@@ -167,14 +167,16 @@ impl Device {
         self.open = None;
         self.start().expect("the device starts again");
     }
-    /// The power goes, and the app is opened again on what was on the disk then: nothing is closed, flushed or told.
+    /// Simulates a power failure: the app is opened on the current state of the disk, without
+    /// closing or flushing anything.
     pub async fn crash(&mut self) {
         let disk = self.disk().await;
         self.open = None;
         self.dir = disk;
         self.start().expect("the device starts again");
     }
-    /// What is on the disk now. The transaction that runs is waited for; a torn one is the business of SQLite's own log.
+    /// Returns a copy of the disk. Waits for the current transaction; torn transactions are covered
+    /// by SQLite's own journal.
     pub async fn disk(&self) -> TempDir {
         let ready = self.open().store.write("barrier", |_| Ok(())).await;
         ready.expect("the store answers");
@@ -182,7 +184,7 @@ impl Device {
         copy_dir(self.dir.path(), copy.path()).expect("copies the disk");
         copy
     }
-    /// Puts an old disk back: a restored backup of the whole machine.
+    /// Restores an old copy of the disk, as a backup of the whole machine would.
     pub fn put_disk_back(&mut self, disk: &TempDir) {
         self.open = None;
         let copy = scratch();
@@ -190,7 +192,8 @@ impl Device {
         self.dir = copy;
         self.start().expect("the device starts again");
     }
-    /// Another machine with a copy of the disk: same device id, same tokens, from now on its own life.
+    /// Creates another machine with a copy of the disk: same device id, same tokens, independent
+    /// from now on.
     pub async fn clone_disk(
         &self,
         name: &str,
@@ -217,11 +220,11 @@ impl Device {
         device
     }
 
-    /// One round of sync.
+    /// Runs one step of sync.
     pub async fn step(&self, event: Event) -> Result<()> {
         Ok(self.open().engine.step(event).await?)
     }
-    /// If the session is over, the learner types the password again. False if the server could not be reached.
+    /// Signs in again if the session has ended. Returns `false` if the server could not be reached.
     pub async fn sign_in_again(&mut self) -> bool {
         if !self.open().session.is_ended() && self.open().engine.phase().0 != Phase::SignedOut {
             return true;
@@ -247,7 +250,7 @@ impl Device {
         }
     }
 
-    /// All rows, by key.
+    /// Returns all rows, by key.
     pub async fn rows(&self) -> Rows {
         let read = self.open().store.read(|conn| {
             let mut all = Rows::new();
@@ -259,14 +262,14 @@ impl Device {
         });
         read.await.expect("the rows")
     }
-    /// How many rows wait, and how many were refused.
+    /// Returns the number of pending rows and of refused rows.
     pub async fn counts(&self) -> (u32, u32) {
         self.open().store.read(outbox::counts).await.expect("the outbox")
     }
     pub async fn refused(&self) -> Vec<outbox::Refused> {
         self.open().store.read(outbox::refused).await.expect("the quarantine")
     }
-    /// A refused row is to be sent again.
+    /// Queues a refused row again.
     pub async fn retry(&self, key: &RowKey) {
         let key = key.clone();
         self.open().store.write("retry", move |tx| tx.requeue(&key)).await.expect("it waits again");
@@ -274,7 +277,7 @@ impl Device {
     pub async fn sync_state(&self) -> state::State {
         self.open().store.read(state::load).await.expect("the state of sync")
     }
-    /// `PRAGMA integrity_check`.
+    /// Runs `PRAGMA integrity_check`.
     pub async fn check_integrity(&self) {
         let sound = self.open().store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?));
         sound.await.expect("the file is sound");

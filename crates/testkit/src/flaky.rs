@@ -1,6 +1,6 @@
-//! A network that breaks, from a seed and in virtual time, around another one. Nothing here waits.
+//! A faulty network around another one, driven by a seed and in virtual time. Never waits.
 //!
-//! Not here: what the faults are (`fault`), whole replies made up for one test (`hostile`).
+//! Not here: the kinds of faults (`fault`), replies made for one test (`hostile`).
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,8 @@ use tokio::sync::Notify;
 
 use crate::{Chance, FakeClock, Fault, Faults, hostile};
 
-/// All clocks of a world: the server's and every device's. Time passes for all of them; each may jump by itself.
+/// All clocks of a simulation: the server's and those of the devices. They advance together, and
+/// each may jump separately.
 #[derive(Clone, Default)]
 pub struct Timeline {
     clocks: Arc<Mutex<Vec<FakeClock>>>,
@@ -38,16 +39,16 @@ impl Timeline {
     }
 }
 
-/// Where a request is held up, so that something else can happen meanwhile: a change, or the death of the device.
+/// Where a request is held, so that a change or a crash of the device can happen meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Before it was sent.
+    /// Before it is sent.
     Before,
-    /// After it was answered, before the answer was seen.
+    /// After the server has processed it, before the reply is returned.
     After,
 }
 
-/// See the module. One for each device.
+/// A faulty network, one for each device.
 pub struct FlakyHttp {
     inner: Arc<dyn Http>,
     time: Timeline,
@@ -60,18 +61,19 @@ struct NetworkState {
     faults: Faults,
     fired: BTreeMap<Fault, u64>,
     requests: u64,
-    /// The cable is out.
+    /// The network is disconnected.
     cut: bool,
-    /// Requests that were given up and have not arrived yet.
+    /// Requests that timed out and have not arrived yet.
     late: Vec<Request>,
-    /// In this many requests from now one is held up.
+    /// Holds the request that comes after this many others.
     hold: Option<(u64, Moment)>,
-    /// What the held one waits for. Each has its own: one that belonged to a device that died must never go on.
+    /// Releases the held request. Each has its own, so that the request of a crashed device never
+    /// continues.
     gate: Arc<Notify>,
 }
 
 impl FlakyHttp {
-    /// Healthy until `set`.
+    /// Creates a healthy network; see `set`.
     pub fn new(inner: Arc<dyn Http>, time: &Timeline, chance: Chance) -> Self {
         let state = NetworkState {
             chance,
@@ -89,25 +91,26 @@ impl FlakyHttp {
     pub fn set(&self, faults: Faults) {
         self.state().faults = faults;
     }
-    /// Out goes the cable; every request fails at once.
+    /// Disconnects or connects the network; while disconnected, every request fails immediately.
     pub fn cut(&self, cut: bool) {
         self.state().cut = cut;
     }
-    /// How often each fault happened.
+    /// Returns how often each fault occurred.
     pub fn fired(&self) -> BTreeMap<Fault, u64> {
         self.state().fired.clone()
     }
-    /// Requests that were made, with or without luck.
+    /// Returns the number of requests, including failed ones.
     pub fn requests(&self) -> u64 {
         self.state().requests
     }
-    /// The `n`th request from now (0: the next) is held up: `reached` resolves, and the request goes on after `release`, or never.
+    /// Holds the `n`th request from now (0: the next): `reached` resolves, and the request
+    /// continues after `release`, if ever.
     pub fn hold_at(&self, n: u64, moment: Moment) {
         let mut state = self.state();
         state.hold = Some((n, moment));
         state.gate = Arc::default();
     }
-    /// Nothing is held up any more, if it was not yet.
+    /// Cancels a hold that has not begun.
     pub fn hold_nothing(&self) {
         self.state().hold = None;
     }
@@ -117,7 +120,7 @@ impl FlakyHttp {
     pub fn release(&self) {
         self.state().gate.notify_one();
     }
-    /// What was late arrives now.
+    /// Delivers the late requests now.
     pub async fn deliver_late(&self) {
         let late = std::mem::take(&mut self.state().late);
         for request in late {
@@ -130,7 +133,7 @@ impl FlakyHttp {
         let (status, headers) = (reply.status, reply.headers.clone());
         Ok((status, headers, reply.bytes(64 * 1024 * 1024).await?))
     }
-    /// Waited in vain.
+    /// Advances the time by the timeout and returns the failure.
     fn waited(&self, timeout: Duration) -> Failure {
         self.time.advance(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
         Failure::new(FailureKind::Timeout, format!("no answer within {} ms", timeout.as_millis()))
@@ -168,7 +171,8 @@ impl FlakyHttp {
                 Ok(hostile::cut(status, headers, &body, at))
             }
             Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
-            // A server says it of a batch; of a single small row only some proxy would.
+            // Carrel servers refuse batches in this way; a single small row is refused only by
+            // proxies.
             Fault::TooLarge if rows_of(&request) > 1 => {
                 Ok(hostile::problem(413, ErrorCode::TooLarge, None))
             }
@@ -208,7 +212,7 @@ impl FlakyHttp {
                 let first = body.slice(..body.len().min(3));
                 let time = self.time.clone();
                 let late = move |n: usize| {
-                    // Each piece comes just in time; the last one does not come.
+                    // Each piece arrives just before the timeout; the last one never arrives.
                     time.advance(i64::try_from(timeout.as_millis()).unwrap_or(0) - 1);
                     match first.get(n..=n) {
                         Some(byte) => Ok(Bytes::copy_from_slice(byte)),
@@ -230,7 +234,8 @@ impl FlakyHttp {
 }
 
 impl NetworkState {
-    /// What happens to the next request: is the cable out, a fault, held up, does something late arrive before it.
+    /// Decides about the next request: disconnected, fault, hold, and whether a late request
+    /// arrives before it.
     fn draw(&mut self) -> (bool, Option<Fault>, Option<Moment>, bool) {
         self.requests += 1;
         let hold = match self.hold {
@@ -251,13 +256,13 @@ impl NetworkState {
     }
 }
 
-/// How many rows a push carries; 0 for other requests.
+/// Returns the number of rows of a push; 0 for other requests.
 fn rows_of(request: &Request) -> usize {
     let body = request.body.as_deref().and_then(|b| serde_json::from_slice::<Value>(b).ok());
     body.and_then(|b| Some(b.get("items")?.as_array()?.len())).unwrap_or(0)
 }
 
-/// A push reply without its last result; another object without its last field.
+/// Returns a push reply without its last result, or another object without its last field.
 fn shortened(body: &Bytes) -> Bytes {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(body) else {
         return Bytes::from_static(b"{");
@@ -287,7 +292,7 @@ impl Http for FlakyHttp {
         if arrives {
             self.deliver_late().await;
         }
-        // A little time passes with every request.
+        // Every request takes a little time.
         self.time.advance(20);
         let reply = match fault {
             None => self

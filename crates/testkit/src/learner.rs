@@ -1,6 +1,7 @@
-//! A learner who follows a script from a seed: reads, listens, answers, changes their mind, saves words, turns settings, enrols.
+//! A simulated learner, driven by a seed: reads, listens, answers, saves words, changes settings,
+//! enrols.
 //!
-//! Each action is acknowledged before the next begins, and the oracle hears of it only then.
+//! Each action is acknowledged before the next begins, and only then reported to the oracle.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,9 @@ use crate::{
     oracle::{Oracle, Rows},
 };
 
-/// How the clock of one device lays a session after the one before, as docs/SYNC.md tells it: a session that would begin before the end of
-/// the last one (the clock was set back, by less than two hours) begins at that end.
+/// Predicts where study sessions of one device begin, according to docs/SYNC.md: a session that
+/// would begin before the end of the previous one (the clock was set back by less than two hours)
+/// begins at that end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bench {
     last_end: i64,
@@ -33,7 +35,7 @@ impl Bench {
     }
 }
 
-/// See the module. One for each device, all of one learner share the oracle.
+/// A simulated learner on one device. All devices of a learner share the oracle.
 pub struct Learner {
     chance: Chance,
     quizzes: Vec<(ItemId, BlobHash, Quiz)>,
@@ -44,12 +46,12 @@ impl Learner {
     pub fn new(chance: Chance, quizzes: Vec<(ItemId, BlobHash, Quiz)>) -> Self {
         Self { chance, quizzes, bench: Bench::default() }
     }
-    /// The app was closed: the next session knows nothing of the last one.
+    /// Forgets the previous session, because the app was closed.
     pub fn app_restarted(&mut self) {
         self.bench = Bench::default();
     }
 
-    /// One action, and what it left behind.
+    /// Performs one action and reports the changed rows.
     pub async fn act(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
         let done = match self.chance.below(100) {
@@ -66,7 +68,7 @@ impl Learner {
         oracle.wrote(changed(&before, after));
     }
 
-    /// A quick one that can happen while something else is under way: a step in a section.
+    /// Performs a step in a section, which can happen during another operation.
     pub async fn tick(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
         self.step_section(device, oracle)
@@ -103,7 +105,7 @@ impl Learner {
         self.take(device, oracle, step).await
     }
 
-    /// Takes the step, and holds what is shown after it against what the step says.
+    /// Records the step, and compares the displayed progress with the expected one.
     async fn take(
         &mut self,
         device: &Device,
@@ -138,7 +140,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Reads for a while: beats of some seconds, then the page is left.
+    /// Studies for a while: heartbeats at intervals of some seconds, then leaves the page.
     async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_learning::Result<()> {
         let item = self.chance.pick(&content::sections()).clone();
         let from = self.bench.start(device.clock.now_ms());

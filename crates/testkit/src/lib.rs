@@ -1,7 +1,7 @@
-//! What tests of the whole need. Clocks that stand, jump and run backwards, ids and chance from a seed; with the feature `world` also a
-//! real server in the process, devices, a learner who follows a script, and a network that breaks in every way that was seen.
+//! Shared test tools: fake clocks, ids and random decisions from a seed. The feature `world` adds a
+//! real server in the process, devices, a simulated learner, and a faulty network.
 //!
-//! Not here: what is to be shown (`tests/`, docs/TESTING.md).
+//! Not here: the properties under test (`tests/`, docs/TESTING.md).
 
 pub mod chance;
 pub mod clock;

@@ -1,4 +1,5 @@
-//! A server on paper: the same joins and change numbers as the real one, in memory, and every way to misbehave.
+//! An in-memory server with the same joins and change numbers as the real one, which can misbehave
+//! in many ways.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,17 +20,17 @@ use http::{HeaderMap, header};
 use serde_json::value::to_raw_value;
 use tokio::sync::{Notify, oneshot};
 
-/// What happens to one request.
+/// How one request is handled.
 pub enum Fate {
-    /// It never arrives.
+    /// Not processed; times out.
     LoseRequest,
-    /// It is done, but nobody hears of it.
+    /// Processed, but the reply is lost.
     LoseReply,
-    /// It is not done; this comes back.
+    /// Not processed; this is returned.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// It is done; this comes back all the same.
+    /// Processed; this is returned instead of the reply.
     DoAndAnswer(u16, Vec<u8>),
-    /// It is done, and the reply is held until told.
+    /// Processed; the reply is held until `go_on`.
     Hold { done: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
 }
 
@@ -38,12 +39,12 @@ pub struct Paper {
     pub epoch: String,
     pub usn: u64,
     pub rows: BTreeMap<RowKey, (u64, Row)>,
-    /// Text of rows that no client of today knows.
+    /// JSON of rows of a type that no present client knows, with their change numbers.
     pub foreign: Vec<(u64, String)>,
-    /// By path, the fates of the next requests.
+    /// Outcomes of the next requests, by path.
     pub fates: BTreeMap<&'static str, VecDeque<Fate>>,
     pub refuse: BTreeMap<RowKey, ResultCode>,
-    /// A request with one of these is refused as a whole.
+    /// A push that contains one of these is refused as a whole.
     pub choke_on: Vec<RowKey>,
     pub max_items: Option<usize>,
     pub clock_ms: Option<i64>,
@@ -100,7 +101,7 @@ impl PaperServer {
     pub fn put(&self, row: impl Into<Row>) {
         self.paper().join(row.into());
     }
-    /// How many rows it has.
+    /// Returns the number of rows.
     pub fn held(&self) -> usize {
         self.paper().rows.len()
     }

@@ -1,7 +1,7 @@
-//! A store that belongs to the machine and that this user may only read: what is there is not fetched again.
+//! A read-only store shared by the users of a machine. Its blobs are used instead of being fetched.
 //!
-//! Its files are believed by their names, because they come into their place only when they were proved; small bodies are hashed when they
-//! are read. What turns out to be damaged is not looked for here any more in this run.
+//! Files are trusted by name, because a file gets its final name only after verification; small
+//! bodies are hashed when they are read. A blob found damaged is ignored until the process ends.
 
 use std::{
     collections::HashSet,
@@ -23,7 +23,7 @@ pub(super) struct Below {
     distrusted: Mutex<HashSet<BlobHash>>,
 }
 
-/// Length and time of the database and its log: another state is opened anew.
+/// Length and modification time of the database and its WAL; a change reopens the connection.
 type FileStamp = [Option<(u64, SystemTime)>; 2];
 
 impl Below {
@@ -49,7 +49,7 @@ impl Below {
         if BlobHash::of(&body) == hash { Some(Place::Memory(body)) } else { None }
     }
 
-    /// Which of these are there.
+    /// Returns those of `hashes` that the store has.
     pub(super) fn have(&self, hashes: &[BlobHash]) -> HashSet<BlobHash> {
         let distrusted = self.distrusted().clone();
         let (files, others): (Vec<BlobHash>, Vec<BlobHash>) = hashes
@@ -80,7 +80,7 @@ impl Below {
         self.dir.join("blobs").join(&hex[..2]).join(hex)
     }
 
-    /// Nothing if the index cannot be read: then nothing small is here.
+    /// Returns `None` if the index cannot be read; small bodies are then treated as missing.
     fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
         let seen = self.seen();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,8 +107,9 @@ impl Below {
         if let Some(conn) = Connection::open_with_flags(&path, flags).ok().and_then(usable) {
             return Some(conn);
         }
-        // Nobody has it open, and this user may not make the files that a log needs: the file is read as it lies. Whatever is torn by a
-        // writer who comes meanwhile does not pass its hash.
+        // The database is not open elsewhere, and this user may not create the files that a WAL
+        // needs: the file is read as immutable. Torn reads caused by a concurrent writer fail the
+        // hash check.
         let mut uri = url::Url::from_file_path(&path).ok()?;
         uri.set_query(Some("immutable=1"));
         Connection::open_with_flags(uri.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)

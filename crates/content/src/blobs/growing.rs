@@ -1,7 +1,10 @@
-//! Blobs that are being written: who writes says how far they are, who plays reads behind.
+//! Partial blobs: a writer publishes its progress, and readers read behind it.
 //!
-//! What is read here is not proved yet: the hash is known only at the end. docs/adr/0006 says who may hear it all the same.
-//! Not here: the file itself (`blobs`), fetching (`library`, `download`), answering a player (`media`).
+//! Bytes read here are not verified, because the hash is known only at the end. docs/adr/0006 lists
+//! the media that may be played unverified.
+//!
+//! Not here: the file itself (`blobs`), fetching (`library`, `download`), responses to a player
+//! (`media`).
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -18,27 +21,29 @@ use tokio::sync::watch;
 
 use crate::Result;
 
-/// How far a blob is.
+/// Progress of a partial blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reach {
     /// Bytes that are in the file.
     pub len: u64,
-    /// Bytes that it will have; `None` until its writer knows.
+    /// Final size in bytes; `None` until the writer has announced it.
     pub total: Option<u64>,
+    /// How writing ended; `None` while the writer is active.
     pub end: Option<End>,
 }
 
+/// How the writing of a blob ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Proved: it is a blob now.
+    /// Verified and stored as a blob.
     Whole,
-    /// Its bytes were others than its hash says. They are gone.
+    /// The bytes did not match the hash and were discarded.
     Wrong,
-    /// Its writer went away; what was written stays for the next one.
+    /// The writer was dropped; the partial file is kept for the next one.
     Left,
 }
 
-/// All blobs that are being written now.
+/// All blobs that are being written.
 #[derive(Clone, Default)]
 pub struct Growing {
     inner: Arc<GrowingInner>,
@@ -51,7 +56,8 @@ struct GrowingInner {
 }
 
 impl Growing {
-    /// Says that `hash` is being written to `path`, as long as the value lives. Two writers of one blob write the same bytes: the first is followed.
+    /// Registers `hash` as being written to `path` until the returned value is dropped. Of two
+    /// writers of one blob, which write the same bytes, the first is followed.
     pub(super) fn begin(&self, hash: BlobHash, path: PathBuf, len: u64) -> Growth {
         let sender = watch::Sender::new(Reach { len, ..Reach::default() });
         let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,22 +73,22 @@ impl Growing {
         Growth { all: mine.then(|| self.clone()), hash, sender }
     }
 
-    /// Follows a blob that is being written now.
+    /// Returns a reader of a blob that is being written; `None` if there is no writer.
     pub fn follow(&self, hash: BlobHash) -> Option<Follower> {
         let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, sender) = open.get(&hash)?;
         Some(Follower { path: path.clone(), reach: sender.subscribe() })
     }
 
-    /// Changes whenever a writer begins: look again with `follow`.
+    /// Changes whenever a writer begins, after which `follow` may succeed.
     pub fn begun(&self) -> watch::Receiver<u64> {
         self.inner.begun.subscribe()
     }
 }
 
-/// The writer's end.
+/// The writer's end of a partial blob.
 pub(super) struct Growth {
-    /// `None`: another writer of the same blob is followed.
+    /// `None` if another writer of the same blob was registered first.
     all: Option<Growing>,
     hash: BlobHash,
     sender: watch::Sender<Reach>,
@@ -95,7 +101,8 @@ impl Growth {
     pub fn expects(&self, total: u64) {
         self.sender.send_modify(|reach| reach.total = Some(total));
     }
-    /// What was written is thrown away: who read it hears so, who comes now begins with the new bytes.
+    /// Reports that the bytes written so far were discarded: current readers get `End::Wrong`, new
+    /// readers start with the new bytes.
     pub fn begins_anew(&mut self) {
         self.ended(End::Wrong);
         let total = self.sender.borrow().total;
@@ -123,25 +130,26 @@ impl Drop for Growth {
     }
 }
 
-/// The reader's end.
+/// The reader's end of a partial blob.
 #[derive(Clone)]
 pub struct Follower {
     path: PathBuf,
+    /// Watches the writer's progress.
     pub reach: watch::Receiver<Reach>,
 }
 
 impl Follower {
-    /// How far it is now.
+    /// Returns the current progress.
     pub fn now(&self) -> Reach {
         *self.reach.borrow()
     }
-    /// The file as it lies there: open, it stays readable when the blob moves to its place.
+    /// Opens the partial file. The handle stays readable after the file gets its final name.
     pub fn open(&self) -> Result<File> {
         Ok(File::open(&self.path)?)
     }
 }
 
-/// Up to `len` bytes from `start`; fewer if they are not there yet.
+/// Reads up to `len` bytes from `start`; fewer if they are not written yet.
 pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
     file.seek(SeekFrom::Start(start))?;
     let mut buffer = Vec::with_capacity(len);
@@ -150,14 +158,15 @@ pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
 }
 
 impl crate::blobs::BlobStore {
-    /// Waits while another task writes this blob. True: it is complete now. False: nobody writes it, or the writer gave it up.
+    /// Waits while another task writes this blob. Returns `true` if the blob is complete, and
+    /// `false` if there is no writer or the writer gave up.
     pub async fn written_by_another(&self, hash: BlobHash) -> Result<bool> {
         while let Some(mut writer) = self.growing().follow(hash) {
             let ended = writer.reach.wait_for(|reach| reach.end.is_some()).await.map(|r| r.end);
             match ended {
                 Ok(Some(End::Whole)) => return Ok(true),
                 _ if self.growing().follow(hash).is_none() => break,
-                // A writer that ended is removed from the list in the next moment.
+                // A writer that has ended is removed from the table shortly afterwards.
                 _ => tokio::task::yield_now().await,
             }
         }

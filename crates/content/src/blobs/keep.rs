@@ -1,6 +1,6 @@
-//! Blobs are proved, used and taken away.
+//! Verification, use times and removal of blobs.
 //!
-//! Not here: how they come in and are read (`blobs`), which go when space is short (`storage`).
+//! Not here: storing and reading (`blobs`), the order of eviction (`storage`).
 
 use std::{
     fs::{self, File},
@@ -21,7 +21,8 @@ use crate::{
 };
 
 impl BlobStore {
-    /// Proves the blob's bytes on disk against its hash. A damaged one is removed, so that it is fetched again. `false`: not here or damaged.
+    /// Verifies the stored bytes against the hash. A damaged blob is removed, so that it is fetched
+    /// again. Returns `false` if it is missing or damaged.
     pub fn prove(&self, hash: BlobHash) -> Result<bool> {
         let stored: Option<Option<Vec<u8>>> = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -67,7 +68,7 @@ impl BlobStore {
             Some(Place::Memory(bytes)) => drop(hasher.update(&bytes)),
             Some(Place::File { path, .. }) => {
                 let mut file = match File::open(path) {
-                    // Whose store it is removed it just now.
+                    // The owner of that store removed it in the meantime.
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
                     file => file?,
                 };
@@ -83,7 +84,7 @@ impl BlobStore {
         Ok(proved)
     }
 
-    /// Takes the blob off this device.
+    /// Removes the blob from this device.
     pub fn forget(&self, hash: BlobHash) -> Result<()> {
         self.forget_memory([hash]);
         if self.is_read_only() {
@@ -101,14 +102,15 @@ impl BlobStore {
         }
     }
 
-    /// Deletes the files whose rows are gone; gives how many. Safe to repeat, and done again at the next start if it was cut short.
+    /// Deletes files whose rows are gone and returns their number. Idempotent; a run that was
+    /// interrupted is completed at the next start.
     pub(crate) fn bury(&self) -> Result<usize> {
         if self.is_read_only() {
             return Ok(0);
         }
         let (mut after, mut buried) = (Vec::new(), 0);
         loop {
-            // Under the write lock, because whoever fetches the blob again puts its file into the same place.
+            // Under the write lock, because another writer of the blob uses the same path.
             let batch = self.inner.db.write_blocking("keep.bury", |tx| {
                 let doomed = tx
                     .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
@@ -119,7 +121,8 @@ impl BlobStore {
                 }
                 for hash in &doomed {
                     match fs::remove_file(self.path(*hash)) {
-                        // In use on a system that does not delete such files: the next start tries again.
+                        // In use, on a system that does not delete open files: retried at the next
+                        // start.
                         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                             tracing::debug!(blob.hash = ?hash, error = %e, "a file could not be deleted");
                         }
@@ -139,7 +142,7 @@ impl BlobStore {
         }
     }
 
-    /// Throws an unfinished file away, unless somebody writes it now; true if it is gone.
+    /// Deletes a partial file unless it is being written. Returns whether it is gone.
     pub(crate) fn discard_part(&self, hash: BlobHash) -> Result<bool> {
         if self.is_read_only() {
             return Ok(false);
@@ -151,7 +154,7 @@ impl BlobStore {
         Ok(gone)
     }
 
-    /// Notes a use in memory; many are written at once.
+    /// Records a use in memory; uses are written in batches.
     pub(super) fn touch(&self, hash: BlobHash) {
         let now = self.inner.clock.now_ms();
         let mut touched = self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +175,7 @@ impl BlobStore {
         });
     }
 
-    /// Writes the uses that were noted: before anything is chosen by them.
+    /// Writes the recorded uses. Called before blobs are selected by use time.
     pub(crate) fn write_touches(&self) -> Result<()> {
         let touched =
             std::mem::take(&mut *self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
@@ -190,7 +193,8 @@ impl BlobStore {
     }
 }
 
-/// Inside a write transaction: takes the row (and a small body) away and names the file for [`BlobStore::bury`].
+/// Deletes the row and the small body, within a write transaction, and marks the file for deletion
+/// by [`BlobStore::bury`].
 pub(crate) fn doom(tx: &Connection, hash: BlobHash) -> Result<()> {
     let inline = tx
         .prepare_cached("DELETE FROM blob WHERE hash = ?1 RETURNING inline")?

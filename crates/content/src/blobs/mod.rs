@@ -1,6 +1,6 @@
-//! Blobs by hash: small ones in `content.db`, others in files; partial files that are being fetched.
+//! Blob store: small blobs in `content.db`, large ones in files, and partial files.
 //!
-//! Not here: who fetches them (`library`, `download`), how much space they may take (`storage`).
+//! Not here: fetching (`library`, `download`), quota (`storage`).
 
 use std::sync::Arc;
 
@@ -21,5 +21,6 @@ pub use part::{Mark, PartFile};
 pub use room::Room;
 pub use store::{BlobStore, Came, INLINE, Missing, Place};
 
-/// Called at each step of what must be safe under a kill, with the step's name. Tests end the process there.
+/// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
+/// there.
 pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;

@@ -1,6 +1,6 @@
-//! Unfinished files: `blobs/ab/<hash>.part`, locked by the one who writes them, hashed while they come.
+//! Partial files: `blobs/ab/<hash>.part`, locked by their writer and hashed while they are written.
 //!
-//! Not here: what is in its place already (`blobs`).
+//! Not here: complete blobs (`blobs`).
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,8 @@ use crate::{
     },
 };
 
-/// A blob that is being written. Dropped unfinished, it stays for the next try.
+/// A blob that is being written. If dropped before it is finished, the file is kept for the next
+/// attempt.
 pub struct PartFile {
     store: BlobStore,
     hash: BlobHash,
@@ -34,15 +35,16 @@ pub struct PartFile {
     len: u64,
     head: Vec<u8>,
     came: Came,
-    /// Somebody else writes the file of this name: this one is thrown away if it is not finished.
+    /// Another writer holds the usual file, so that this one has a name of its own and is deleted
+    /// if it is not finished.
     aside: bool,
     done: bool,
     growth: Growth,
-    /// After the file: it ends when the file is closed.
+    /// Declared after `file`, so that the lease ends only after the file is closed.
     held: HeldLease,
 }
 
-/// How far an unfinished file was at some moment.
+/// A saved position of a partial file.
 pub struct Mark {
     len: u64,
     hasher: blake3::Hasher,
@@ -56,12 +58,13 @@ impl PartFile {
             store.make_folder(dir)?;
         }
         if path.exists() {
-            // Moved to its place by somebody who was killed before the row was written: it is proved again, not fetched again.
+            // The process was killed after the rename and before the commit: the file is verified
+            // again instead of being fetched again.
             store.take_back(hash, &path, &path.with_extension("part"));
         }
         let (mut file, part_path, aside) = claim(&path, || store.inner.leases.wait(hash))?;
         let held = Leases::hold(&store.inner.leases, hash);
-        // What is here already is hashed again: a crash may have left a file whose end never reached the disk.
+        // Stored bytes are hashed again: after a crash the end of the file may be missing on disk.
         let mut hasher = blake3::Hasher::new();
         let len = std::io::copy(&mut file, &mut hasher)?;
         let mut head = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
@@ -87,23 +90,24 @@ impl PartFile {
         Ok(part)
     }
 
-    /// Its lease, for a writer that may be dropped where nobody may block.
+    /// Returns the lease, for a writer that may be dropped in an async context.
     pub(crate) fn lease(&self) -> Lease {
         self.held.0.clone()
     }
-    /// Says how many bytes it will have, so that it can be played while it comes.
+    /// Announces the final size in bytes, so that the blob can be played while it is written.
     pub fn expect(&self, total: u64) {
         self.growth.expects(total);
     }
 
-    /// Bytes that are here already: where to resume.
+    /// Returns the number of bytes stored so far, where a transfer resumes.
     pub fn len(&self) -> u64 {
         self.len
     }
+    /// Returns whether no bytes are stored yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-    /// Throws away what is here.
+    /// Discards the bytes stored so far.
     pub fn restart(&mut self) -> Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -115,11 +119,11 @@ impl PartFile {
         self.head.clear();
         Ok(())
     }
-    /// The present state, to go back to if the bytes that follow turn out to be wrong.
+    /// Returns the current position, for `rewind`.
     pub fn mark(&self) -> Mark {
         Mark { len: self.len, hasher: self.hasher.clone(), head: self.head.clone() }
     }
-    /// Throws away what was appended since.
+    /// Discards the bytes appended since `mark`.
     pub fn rewind(&mut self, mark: Mark) -> Result<()> {
         if mark.len == self.len {
             return Ok(());
@@ -131,7 +135,7 @@ impl PartFile {
         self.growth.reached(self.len);
         Ok(())
     }
-    /// True if the bytes from `at` on are these, as far as they are here.
+    /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
     pub fn agrees(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
         let here = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(here)];
@@ -142,13 +146,14 @@ impl PartFile {
         read?;
         Ok(found == bytes)
     }
-    /// Deletes the file: its blob came another way.
+    /// Deletes the file, because its blob was stored in another way.
     pub fn discard(mut self) -> Result<()> {
         self.done = true;
         fs::remove_file(&self.part_path)?;
         if self.aside { Ok(()) } else { self.store.forget_part(self.hash) }
     }
-    /// Appends. On `Err` (a full disk) the file is as it was before, and the same bytes may be written again.
+    /// Appends `bytes`. If that fails, for example on a full disk, the file keeps its previous
+    /// length and the same bytes may be written again.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let (len, file) = (self.len, &mut self.file);
         self.store.with_room(bytes.len() as u64, || {
@@ -165,11 +170,15 @@ impl PartFile {
         self.growth.reached(self.len);
         Ok(())
     }
-    /// True if the bytes are those of the hash, and all of them.
+    /// Returns whether the bytes match the hash.
     pub fn is_proved(&self) -> bool {
         self.hasher.finalize().as_bytes() == &self.hash.0
     }
-    /// Proves the hash, makes it durable and puts it in its place. A wrong hash empties the file.
+    /// Verifies the hash, syncs the file and gives it its final name.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the hash does not match; the file is then emptied.
     pub fn finish(mut self) -> Result<()> {
         if !self.is_proved() {
             self.restart()?;
@@ -178,7 +187,7 @@ impl PartFile {
         let kind = MediaKind::of_head(&self.head);
         let admitted = Admitted { hash: self.hash, size: self.len, kind, came: self.came };
         if self.len <= INLINE {
-            // A small blob that came in pieces belongs into the database like the others.
+            // A small blob that arrived in pieces is stored in the database, like other small blobs.
             let body = fs::read(&self.part_path)?;
             self.store.admit(&admitted, Some(&body), None)?;
             self.done = true;
@@ -223,12 +232,12 @@ pub(super) struct Leases {
 
 #[derive(Default)]
 struct LeaseTable {
-    /// By number: the blob, and whether its writer is gone, so that the file will be closed soon.
+    /// By number: the blob, and whether its writer is gone and the file is about to be closed.
     open: HashMap<u64, (BlobHash, bool)>,
     next: u64,
 }
 
-/// Names one open partial file.
+/// Identifies one open partial file.
 #[derive(Clone)]
 pub(crate) struct Lease {
     all: Arc<Leases>,
@@ -236,7 +245,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The writer is gone: whoever opens the file from now on waits until it is closed.
+    /// Marks the writer as gone: the next `claim` waits until the file is closed.
     pub(crate) fn release(&self) {
         if let Some((_, is_released)) = self.all.table().open.get_mut(&self.number) {
             *is_released = true;
@@ -272,8 +281,8 @@ impl Leases {
     }
 }
 
-/// Opens `<path>.part` for this one alone, or a file of another name if somebody writes that one now. `wait`: until those of
-/// this process that are about to be closed are closed.
+/// Opens and locks `<path>.part`, or a file of another name if that one is being written. `wait`
+/// waits for files of this process that are about to be closed.
 fn claim(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
     static ASIDE: AtomicU32 = AtomicU32::new(0);
     let name = path.with_extension("part");
@@ -282,7 +291,7 @@ fn claim(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
         let file = open(&name)?;
         match file.try_lock() {
             Ok(()) if is_still(&file, &name) => return Ok((file, name, false)),
-            // It was finished and moved to its place between our opening and our lock.
+            // Renamed to its final name between open and lock.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(e)) => return Err(e.into()),
@@ -291,12 +300,12 @@ fn claim(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
     let n = ASIDE.fetch_add(1, Ordering::Relaxed);
     let name = path.with_extension(format!("{}-{n}.part", std::process::id()));
     let file = open(&name)?;
-    // A file that nobody holds is swept at the next start.
+    // A file without a lock is removed by the sweep at the next start.
     let _ = file.try_lock();
     Ok((file, name, true))
 }
 
-/// Deletes an unfinished file unless somebody writes it now; true if there is none any more.
+/// Deletes a partial file unless it is being written. Returns whether it is gone.
 pub(crate) fn discard_file(name: &Path) -> Result<bool> {
     match File::open(name) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
@@ -319,7 +328,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// True if the name still means the file that is open.
+/// Returns whether the name still refers to the open file.
 fn is_still(file: &File, name: &Path) -> bool {
     let same = || -> std::io::Result<bool> {
         Ok(same_file::Handle::from_file(file.try_clone()?)? == same_file::Handle::from_path(name)?)
@@ -338,7 +347,7 @@ mod tests {
         let leases = Arc::new(Leases::default());
         let (hash, other) = (BlobHash::of(b"river"), BlobHash::of(b"stone"));
         let writing = Leases::hold(&leases, hash);
-        // A writer that still writes is not waited for: the next one writes a file beside it.
+        // Does not wait for an active writer: the next writer uses another file.
         leases.wait(hash);
         writing.0.release();
         leases.wait(other);
@@ -350,7 +359,7 @@ mod tests {
                 told.send(leases.table().open.len()).expect("the test listens");
             }
         });
-        // No time that passes shows that it waits for ever; what it found when it went on does.
+        // A timeout cannot prove that it waits; the state found after waking does.
         assert!(waited.recv_timeout(Duration::from_millis(20)).is_err());
         drop(writing);
         assert_eq!(waited.recv().expect("it goes on"), 0, "the file was closed before");

@@ -1,17 +1,24 @@
-//! What the blob store asks of whoever watches over space. Without one (a store on its own, in tests) there is always room.
+//! The interface between the blob store and the quota. A store without it, as in some tests, is
+//! unlimited.
 
 use std::{any::Any, sync::Arc};
 
 use crate::Result;
 
-/// Watches over the space that blobs take: `storage`.
+/// Guards the space that blobs take; implemented in `storage`.
 pub trait Room: Send + Sync {
-    /// Before a blob that somebody asked for is written: `Error::NoSpace` if it must not be. What comes back is held until it is written.
+    /// Called before a requested blob is written. The returned guard is held until the write is
+    /// complete.
+    ///
+    /// # Errors
+    ///
+    /// `Error::NoSpace` if the blob must not be written.
     fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>>;
-    /// The disk was full while `bytes` were written. `Ok`: there is space now, once.
+    /// Called when the disk was full while writing `bytes`. `Ok` means that space was freed: retry
+    /// once.
     fn after_full(self: Arc<Self>, bytes: u64) -> Result<()>;
-    /// There was space, but not enough: `bytes` were not written.
+    /// Called when the retry failed as well: `bytes` were not written.
     fn still_full(self: Arc<Self>, bytes: u64);
-    /// So many bytes came in.
+    /// Called after `bytes` were stored.
     fn after(self: Arc<Self>, bytes: u64);
 }

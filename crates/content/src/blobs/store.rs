@@ -1,10 +1,13 @@
-//! Blobs by hash: memory, `content.db` for small ones, `blobs/ab/<hash>` for the rest. Nothing enters without its hash being proved.
+//! Blob store: memory, `content.db` for small blobs, `blobs/ab/<hash>` for the rest. Every blob is
+//! verified against its hash before it is stored.
 //!
-//! Other processes may use the same files. A file comes into its place inside the transaction that writes its row; a removal takes the
-//! rows first and names the files in the same transaction, then deletes them under the write lock. So a row never lacks its file, whoever
-//! is killed when, and what a kill leaves behind is named (`doomed`) or found by the sweep (`storage`).
+//! Other processes may use the same files. A file gets its final name inside the transaction that
+//! writes its row. A removal deletes the rows and marks the files for deletion in one transaction,
+//! then deletes the files under the write lock. A committed row therefore never lacks its file,
+//! whichever process is killed at any point; leftovers are listed in `doomed` or found by the sweep
+//! (`storage`).
 //!
-//! Not here: which blobs go when space is short (`storage`).
+//! Not here: the order of eviction (`storage`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,16 +34,17 @@ use crate::{
     sql::hash_at,
 };
 
-/// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
+/// Largest blob, in bytes, that is stored in the database: one read instead of open, stat and read.
 pub const INLINE: u64 = 32 * 1024;
 const MEMORY: usize = 24 * 1024 * 1024;
-/// A use is noted at most this often for one blob, and written with others.
+/// Minimum time between two recorded uses of one blob, and the number of uses that are written
+/// together.
 pub(super) const TOUCH_MS: i64 = 60_000;
 pub(super) const TOUCHES: usize = 256;
-/// Files that are deleted under one hold of the write lock.
+/// Files deleted under one hold of the write lock.
 pub(super) const BURIED_AT_ONCE: usize = 128;
 
-/// The blobs of this device, shared by its learners.
+/// The blobs of this device, shared by its users.
 #[derive(Clone)]
 pub struct BlobStore {
     pub(super) inner: Arc<BlobStoreInner>,
@@ -53,36 +57,44 @@ pub(super) struct BlobStoreInner {
     pub(super) growing: Growing,
     pub(super) leases: Arc<Leases>,
     pub(super) clock: Arc<dyn Clock>,
-    /// When a blob was last used, and whether the database knows.
+    /// When a blob was last used (UTC, ms), and whether that is written to the database.
     pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
     pub(super) room: OnceLock<Weak<dyn Room>>,
     pub(super) steps: OnceLock<Steps>,
-    /// The machine's own store, that this user may only read.
+    /// The machine's shared store, which this user may only read.
     pub(super) below: OnceLock<Below>,
-    /// Small bodies that the database lost are read from here.
+    /// Source of small bodies that the database has lost.
     pub(super) records: Option<Records>,
-    /// The database is a stand-in: no file is deleted because of it.
+    /// True while the database is only an in-memory substitute: no file is deleted based on it.
     pub(super) read_only: OnceLock<Arc<AtomicBool>>,
 }
 
-/// Where a blob's bytes are.
+/// Where the bytes of a blob are stored.
 pub enum Place {
+    /// In memory, complete.
     Memory(Bytes),
-    File { path: PathBuf, size: u64 },
+    /// In a file.
+    File {
+        /// Path of the file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
 }
 
 impl Place {
+    /// Returns the size in bytes.
     pub fn size(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File { size, .. } => *size,
         }
     }
-    /// Its file was removed since it was located.
+    /// Returns whether the file was removed after it was located.
     fn is_gone(&self) -> bool {
         matches!(self, Self::File { path, .. } if !path.exists())
     }
-    /// Up to `len` bytes from `start`; fewer at the end.
+    /// Reads up to `len` bytes from `start`; fewer at the end.
     pub fn read_at(&self, start: u64, len: usize) -> Result<Bytes> {
         match self {
             Self::Memory(bytes) => {
@@ -92,7 +104,7 @@ impl Place {
             Self::File { path, size } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(start))?;
-                // All of it at once: a buffer that grows as it is read is moved again and again.
+                // Allocated at once: a growing buffer would be moved repeatedly.
                 let left = usize::try_from(size.saturating_sub(start)).unwrap_or(usize::MAX);
                 let mut buffer = Vec::new();
                 buffer.try_reserve_exact(len.min(left)).map_err(std::io::Error::other)?;
@@ -103,14 +115,16 @@ impl Place {
     }
 }
 
-/// Why a blob comes: what was fetched ahead goes before what somebody asked for.
+/// Origin of a blob; prefetched blobs are evicted before requested ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Came {
+    /// Prefetched.
     Ahead,
+    /// Requested by a user or a download.
     Asked,
 }
 
-/// A blob whose bytes were proved.
+/// A blob whose hash was verified.
 pub(super) struct Admitted {
     pub hash: BlobHash,
     pub size: u64,
@@ -118,18 +132,21 @@ pub(super) struct Admitted {
     pub came: Came,
 }
 
-/// A blob that a version needs and that is not here.
+/// A blob that a version needs and that is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
+    /// Hash of the blob.
     pub hash: BlobHash,
+    /// Size in bytes, from the manifest.
     pub size: u64,
+    /// Media kind, from the manifest.
     pub kind: MediaKind,
-    /// Bytes of it that lie in an unfinished file, as far as is known.
+    /// Bytes recorded for its partial file.
     pub begun: u64,
 }
 
 impl BlobStore {
-    /// `root` holds the files.
+    /// Creates a store whose files are under `root`.
     pub fn new(db: Database<Error>, root: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(BlobStoreInner {
@@ -149,7 +166,7 @@ impl BlobStore {
         }
     }
 
-    /// While it is true, nothing is deleted from the disk.
+    /// Sets the flag that prevents deletion of files while it is true.
     pub(crate) fn set_read_only(&self, read_only: Arc<AtomicBool>) {
         let _ = self.inner.read_only.set(read_only);
     }
@@ -160,20 +177,20 @@ impl BlobStore {
     pub(super) fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
-    /// Those that are being written now: they can be played before they are whole.
+    /// Returns the blobs that are being written and can be played before they are complete.
     pub fn growing(&self) -> &Growing {
         &self.inner.growing
     }
-    /// Bytes of the partial file.
+    /// Returns the length of the partial file in bytes; 0 if there is none.
     pub fn partial_len(&self, hash: BlobHash) -> u64 {
         fs::metadata(self.path(hash).with_extension("part")).map_or(0, |m| m.len())
     }
 
-    /// From now on space is watched over.
+    /// Sets the quota guard.
     pub(crate) fn set_room(&self, room: Weak<dyn Room>) {
         let _ = self.inner.room.set(room);
     }
-    /// From now on what lies in that store is here too.
+    /// Adds the shared store in `dir`; its blobs count as local.
     pub(crate) fn set_below(&self, dir: &Path) {
         let _ = self.inner.below.set(Below::new(dir));
     }
@@ -188,7 +205,7 @@ impl BlobStore {
     pub(crate) fn room(&self) -> Option<Arc<dyn Room>> {
         self.inner.room.get()?.upgrade()
     }
-    /// Runs `write` again, once, if the disk was full and room could be made.
+    /// Runs `write`, and runs it once more if the disk was full and space could be freed.
     pub(crate) fn with_room<T>(
         &self,
         bytes: u64,
@@ -207,7 +224,7 @@ impl BlobStore {
         }
     }
 
-    /// The folder of the files whose hashes begin with this byte.
+    /// Returns the folder of the files whose hashes begin with this byte.
     pub(crate) fn folder(&self, first: u8) -> PathBuf {
         self.inner.root.join(format!("{first:02x}"))
     }
@@ -223,7 +240,7 @@ impl BlobStore {
         Ok(())
     }
 
-    /// Where the blob is, if it is here.
+    /// Returns where the blob is stored; `None` if it is not on this device.
     pub fn locate(&self, hash: BlobHash) -> Result<Option<Place>> {
         if let Some(bytes) = self.inner.memory.get(&hash) {
             self.touch(hash);
@@ -264,7 +281,8 @@ impl BlobStore {
         Ok(Some(place))
     }
 
-    /// A small body that is damaged or gone in the database, from the pack of a download that needs it.
+    /// Restores a small body that is damaged or missing in the database from the pack of a
+    /// download.
     pub(super) fn restore_body(&self, hash: BlobHash) -> Result<Option<Vec<u8>>> {
         let Some(records) = &self.inner.records else { return Ok(None) };
         let versions = self.inner.db.read_blocking(|conn| {
@@ -290,17 +308,18 @@ impl BlobStore {
         Ok(Some(body))
     }
 
-    /// Its bytes are in memory now. Does not count as a use.
+    /// Returns whether the bytes are in memory. Does not count as a use.
     pub fn is_warm(&self, hash: BlobHash) -> bool {
         self.inner.memory.contains(&hash)
     }
 
-    /// Reads no body.
+    /// Returns whether the blob is on this device. Reads no body.
     pub fn has(&self, hash: BlobHash) -> Result<bool> {
         Ok(self.have_all(&[hash])?.contains(&hash))
     }
 
-    /// Which of these are here: one statement, no bodies read.
+    /// Returns those of `hashes` that are on this device, with one statement and without reading
+    /// bodies.
     pub fn have_all(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
         let here = self.inner.db.read_blocking(|conn| {
@@ -319,7 +338,8 @@ impl BlobStore {
         Ok(here)
     }
 
-    /// What of a version (`queue::set_wanted`) is not here, small ones first: two statements, however many blobs.
+    /// Returns the blobs of a version (a row number of `version`) that are not on this device,
+    /// smallest first, with two statements for any number of blobs.
     pub fn missing(&self, version: i64) -> Result<Vec<Missing>> {
         let files = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -355,7 +375,8 @@ impl BlobStore {
         Ok(missing)
     }
 
-    /// The size of a blob as a manifest tells it, if a version on this device needs it.
+    /// Returns the size in bytes from a stored manifest that needs the blob; `None` if there is
+    /// none.
     pub fn needed_size(&self, hash: BlobHash) -> Result<Option<u64>> {
         self.inner.db.read_blocking(|conn| {
             let size: Option<i64> = conn
@@ -366,7 +387,7 @@ impl BlobStore {
         })
     }
 
-    /// Somebody may have deleted files behind our back: those are not here.
+    /// Drops rows whose files were deleted by someone else.
     fn only_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
         let mut here = HashSet::with_capacity(rows.len());
         for (hash, size, inline) in rows {
@@ -379,12 +400,13 @@ impl BlobStore {
         Ok(here)
     }
 
-    /// The whole blob, if it is here. For section bodies, quizzes and stories; media is read in pieces from its `Place`.
+    /// Reads a whole blob; `None` if it is not on this device. Meant for bodies of sections,
+    /// quizzes and stories; media is read in pieces from its `Place`.
     pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
         let Some(place) = self.locate(hash)? else { return Ok(None) };
         let bytes = match place.read_at(0, usize::try_from(place.size()).unwrap_or(usize::MAX)) {
             Ok(bytes) => bytes,
-            // Somebody else removed it between the two.
+            // Removed by another process between the two steps.
             Err(_) if place.is_gone() => return Ok(None),
             Err(e) => return Err(e),
         };
@@ -392,14 +414,19 @@ impl BlobStore {
         Ok(Some(bytes))
     }
 
-    /// Takes a whole blob in, that somebody asked for, after proving its hash.
+    /// Stores a requested blob.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the bytes do not match the hash.
     pub fn put(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
         self.put_from(hash, bytes, Came::Asked)?;
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(())
     }
 
-    /// Keeps a proved blob in memory alone, as long as it is used; false if it is too long for that or not what it says.
+    /// Verifies a blob and keeps it in the memory tier only. Returns `false` if it does not match
+    /// its hash or is too long for that tier.
     pub fn hold(&self, hash: BlobHash, bytes: &Bytes) -> bool {
         if BlobHash::of(bytes) == hash {
             self.inner.memory.put(hash, bytes.clone(), bytes.len());
@@ -407,13 +434,17 @@ impl BlobStore {
         self.inner.memory.get(&hash).is_some()
     }
 
-    /// Takes a whole blob in after proving its hash.
+    /// Stores a blob of the given origin.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the bytes do not match the hash.
     pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, came: Came) -> Result<()> {
         if BlobHash::of(bytes) != hash {
             return Err(Error::Corrupt(format!("blob {hash:?} came with other bytes")));
         }
         let size = bytes.len() as u64;
-        // A download has its promise already.
+        // A download holds a reservation already.
         let _promise = match (came, self.room()) {
             (Came::Asked, Some(room)) => Some(room.before(size)?),
             _ => None,
@@ -428,7 +459,8 @@ impl BlobStore {
         self.admit(&Admitted { hash, size, kind, came }, Some(bytes), None)
     }
 
-    /// Takes small blobs in, all in one transaction. The caller proved their hashes; one that is not small is refused.
+    /// Stores small blobs, verified by the caller, in one transaction. Fails if one of them is
+    /// larger than `INLINE`.
     pub(crate) fn put_proved(&self, blobs: &[(BlobHash, Bytes)], came: Came) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
@@ -451,15 +483,17 @@ impl BlobStore {
         Ok(())
     }
 
-    /// The unfinished file of a large blob that is fetched ahead, as far as it came.
+    /// Opens the partial file of a prefetched large blob, positioned at its end.
     pub fn part(&self, hash: BlobHash) -> Result<PartFile> {
         self.part_from(hash, Came::Ahead)
     }
+    /// Opens the partial file of a large blob of the given origin, positioned at its end.
     pub fn part_from(&self, hash: BlobHash, came: Came) -> Result<PartFile> {
         self.with_room(1, || PartFile::open(self.clone(), hash, came))
     }
 
-    /// One transaction: the row, the body or the file in its place, no longer unfinished, no longer doomed.
+    /// Writes the row and the body, or gives the file its final name, and clears the partial and
+    /// deletion marks, in one transaction.
     pub(super) fn admit(
         &self,
         blob: &Admitted,
@@ -473,7 +507,7 @@ impl BlobStore {
                 .db
                 .write_blocking("store.admit", |tx| {
                     enter(tx, blob, body, now)?;
-                    // The last step before the commit.
+                    // Last before the commit: a failed commit renames the file back.
                     if let Some(file) = file {
                         fs::rename(file, &path)?;
                         self.step("renamed");
@@ -495,8 +529,8 @@ impl BlobStore {
         admitted
     }
 
-    /// A file in its place without a row (the commit failed, or its writer was killed): back to its unfinished name, so that it is resumed,
-    /// unless another process has its row by now.
+    /// Renames a file without a row (the commit failed, or the writer was killed) back to its
+    /// partial name, so that it is resumed, unless another process has committed its row by now.
     pub(super) fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
         let back = self.inner.db.write_blocking("store.take_back", |tx| {
             if !part.exists() && !is_here(tx, hash)? {
@@ -526,7 +560,8 @@ impl BlobStore {
     }
 }
 
-/// Inside a write transaction: the row and a small body; no longer unfinished, no longer doomed.
+/// Within a write transaction: inserts the row and the small body, and clears partial and deletion
+/// marks.
 fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)

@@ -1,6 +1,7 @@
-//! One download from manifest to last byte: what it needs, what of it is missing, text first, then what the learner meets first.
+//! One attempt of a download: determines the needed blobs, finds the missing ones, and fetches text
+//! first, then the rest in the order of reading.
 //!
-//! Not here: waiting and going on (`task`), a single blob (`fetch`).
+//! Not here: waiting and retrying (`task`), a single blob (`fetch`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,23 +29,23 @@ use crate::{
     storage::Reservation,
 };
 
-/// Attempts in a row without progress after which a download waits.
+/// Consecutive attempts without progress after which a download waits.
 const ATTEMPTS: u32 = 3;
-/// Blobs that are proved and not in their place yet, for each worker: what they may take of the memory has an end.
+/// Largest number of verified and not yet stored blobs per worker; limits their memory.
 const UNSETTLED: usize = 16;
 
-/// All bytes are here.
+/// A completed download: all bytes are stored.
 pub struct Done {
     pub manifest: Arc<OpenManifest>,
-    /// Its number in the queue.
+    /// Row number of the version.
     pub version: i64,
 }
 
-/// Why an attempt ended before that.
+/// Why an attempt ended early.
 pub enum AttemptError {
-    /// It must not run now.
+    /// The policy does not allow it at the moment.
     Held(Reason),
-    /// It may run, but otherwise: again at once.
+    /// It may run under changed conditions: retried immediately.
     Changed,
     Failed(Error),
 }
@@ -55,7 +56,7 @@ impl From<Error> for AttemptError {
     }
 }
 
-/// Fetches what is missing with so many transfers at once.
+/// Fetches what is missing, with up to `parallel` concurrent transfers.
 pub async fn fetch_all(
     inner: &DownloadsInner,
     run: &Run,
@@ -71,7 +72,7 @@ pub async fn fetch_all(
             prepared.await?.ok_or(Error::Cancelled)?;
         run.meter.set(done, total);
         tell(inner, run);
-        // Only now it is known how much it is.
+        // The policy needs the number of missing bytes, which is known only now.
         inner.allow(run).map_err(AttemptError::Held)?;
         let (texts, rest): (Vec<_>, Vec<_>) = needs
             .blobs
@@ -80,12 +81,13 @@ pub async fn fetch_all(
             .cloned()
             .partition(plan::is_text);
         let read_on = !texts.is_empty();
-        // Space is promised before the first byte comes, or it is said how much is missing.
+        // Space is reserved before the first byte; if there is not enough, the error states how
+        // much is missing.
         let promise = reserve(inner, total - done).await?;
         let job = Job { inner, run, parallel, begun: &missing, promise: &promise };
         job.fetch(&WorkQueue::new(texts, &needs, run)).await?;
         if read_on && !needs.unread.is_empty() {
-            // Now it is known what the text names, and in which order.
+            // The text is stored now, so that the blobs it refers to and their order are known.
             continue;
         }
         job.fetch(&WorkQueue::new(rest, &needs, run)).await?;
@@ -93,19 +95,20 @@ pub async fn fetch_all(
     }
 }
 
-/// What an attempt is to fetch.
+/// The work of one attempt.
 struct Prepared {
     needs: Needs,
-    /// Its number in the queue.
+    /// Row number of the version.
     version: i64,
-    /// Missing blobs, and the bytes of each that lie in an unfinished file.
+    /// Missing blobs, and for each the bytes stored in its partial file.
     missing: HashMap<BlobHash, u64>,
-    /// Bytes.
+    /// Bytes of all needed blobs.
     total: u64,
     done: u64,
 }
 
-/// Notes in the queue what is fetched now. `None`: it was paused or removed meanwhile. Blocking.
+/// Records in the queue what is fetched. Returns `None` if the download was paused or removed in
+/// the meantime. Blocking.
 fn prepare(
     library: &Library,
     wish: &Wish,
@@ -133,23 +136,23 @@ async fn reserve(inner: &DownloadsInner, bytes: u64) -> Result<Option<Reservatio
     inner.library.blocking(move |library| library.storage().reserve(bytes).map(Some)).await
 }
 
-/// What the workers of one attempt share.
+/// State shared by the workers of one attempt.
 struct Job<'a> {
     inner: &'a DownloadsInner,
     run: &'a Run,
     parallel: usize,
-    /// Missing blobs, and what of each lies in an unfinished file.
+    /// Missing blobs, and for each the bytes stored in its partial file.
     begun: &'a HashMap<BlobHash, u64>,
     promise: &'a Option<Reservation>,
 }
 
 impl Job<'_> {
-    /// Everything of the pile, into its place.
+    /// Fetches and stores all blobs of the queue.
     async fn fetch(&self, pile: &WorkQueue<'_>) -> Result<()> {
         let library = &self.inner.library;
         let came = |bytes: usize| self.came(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
-        // Space for the whole download is promised before its first byte.
+        // Space for the whole download is reserved before its first byte.
         let admit = |_, _| std::future::ready(Ok(Admission::Write(None))).boxed();
         let options = FetchOptions {
             attempts: ATTEMPTS,
@@ -162,7 +165,8 @@ impl Job<'_> {
         try_join_all(workers).await?.into_iter().collect()
     }
 
-    /// `Err`: nobody can go on. `Ok(Err)`: all was tried, and some file could not be had.
+    /// `Err` aborts all workers; `Ok(Err)` means that some file could not be fetched although the
+    /// rest was.
     async fn work(
         &self,
         library: &Library,
@@ -173,7 +177,7 @@ impl Job<'_> {
         let mut last = Ok(());
         while let Some(blob) = pile.next() {
             let begun = self.begun.get(&blob.hash).copied().unwrap_or(0);
-            // It may have been opened meanwhile.
+            // A reader may have fetched it in the meantime.
             if library.blocking(move |library| library.blobs().has(blob.hash)).await? {
                 let rest = blob.size.saturating_sub(begun);
                 self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
@@ -190,7 +194,7 @@ impl Job<'_> {
                     unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
                 }
                 Ok(Fetched::File(file)) => unsettled.push_back(BlobWriter::large(*file)),
-                // One file that cannot be had does not hold up the others.
+                // A file that cannot be fetched does not hold up the others.
                 Err(e) if is_of_one(&e) => last = Err(e),
                 Err(e) => return Err(e),
             }
@@ -225,12 +229,12 @@ async fn settle(kept: Stored) -> Result<()> {
     kept.await.unwrap_or_else(|_| Err(Error::Internal("a file was not put in its place".into())))
 }
 
-/// True if the fault is this file's, and the next one may be better.
+/// Returns whether the error concerns this file only, so that the next one may succeed.
 fn is_of_one(e: &Error) -> bool {
     matches!(e, Error::Corrupt(_) | Error::Net(Net::Server { status: 404 | 410, .. }))
 }
 
-/// What is still to be fetched. What the learner opens meanwhile comes to the front.
+/// The remaining work. Blobs of the section that the learner opens are moved to the front.
 struct WorkQueue<'a> {
     run: &'a Run,
     needs: &'a Needs,
@@ -258,12 +262,12 @@ impl<'a> WorkQueue<'a> {
     }
 }
 
-/// Whoever shows this download asks again.
+/// Emits a progress event, after which the UI reads the state again.
 pub fn tell(inner: &DownloadsInner, run: &Run) {
     inner.library.changes().tell_one(Change::DownloadMoved(run.wish.name().to_owned()));
 }
 
-/// The state in the database follows.
+/// Writes the progress to the database.
 fn note(inner: &DownloadsInner, run: &Run) {
     let pace = run.meter.pace(inner.library.clock().monotonic_ms());
     let (library, wish) = (inner.library.clone(), run.wish.clone());

@@ -1,7 +1,8 @@
-//! Proved bytes into their place. Small blobs that wait at the same moment share a transaction; large files are made durable side by side.
-//! A row is written after its bytes are durable: what a kill leaves behind is resumed, and never believed.
+//! Stores verified blobs. Small blobs that wait at the same time share a transaction; large files
+//! are synced in parallel. A row is written after its bytes are durable, so that a file left by a
+//! killed process is resumed and never trusted.
 //!
-//! Not here: where the place is (`cache::BlobStore`).
+//! Not here: where blobs are stored (`blobs::BlobStore`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,9 +20,10 @@ use crate::{
 /// Small blobs in one transaction.
 const AT_ONCE: usize = 256;
 
-/// Resolves when the blob is in its place, or could not be put there.
+/// Resolves when the blob is stored, or could not be stored.
 pub type Stored = oneshot::Receiver<Result<()>>;
 
+/// Stores blobs for the downloads of one account. Clones share one queue.
 #[derive(Clone)]
 pub struct BlobWriter {
     blobs: BlobStore,
@@ -31,16 +33,17 @@ pub struct BlobWriter {
 #[derive(Default)]
 struct WriteQueue {
     waiting: Vec<(BlobHash, Bytes, oneshot::Sender<Result<()>>)>,
-    /// Somebody is writing, and looks again before leaving.
+    /// A writer is active; it checks the queue again before it stops.
     busy: bool,
 }
 
 impl BlobWriter {
+    /// Creates a writer for this store.
     pub fn new(blobs: BlobStore) -> Self {
         Self { blobs, desk: Arc::default() }
     }
 
-    /// Takes a small blob whose hash was proved. It is written even if nobody waits for it any more.
+    /// Queues a verified small blob. It is written even if the returned value is dropped.
     pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
         let (tell, kept) = oneshot::channel();
         let mut desk = self.desk();
@@ -53,11 +56,11 @@ impl BlobWriter {
         kept
     }
 
-    /// Takes a file that is whole.
+    /// Stores a complete file.
     pub fn large(file: CompleteFile) -> Stored {
         let (tell, kept) = oneshot::channel();
         spawn(move || {
-            // Whoever asked may be gone: the file is in its place all the same.
+            // The caller may be gone; the file is stored nevertheless.
             let _ = tell.send(file.finish());
         });
         kept

@@ -1,4 +1,5 @@
-//! Versions that come by cable and not from the server: wanted while their file is read, then ready like any other.
+//! Versions imported from a file: requested while the file is read, then ready like downloaded
+//! ones.
 
 use rusqlite::params;
 
@@ -8,22 +9,26 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-/// Why a row waits for a file and for nothing else. Not a `Reason`: nobody sees it but the next start, which takes it back.
+/// Reason of a row that waits for an import. Not a `Reason`, because it never leaves the database;
+/// the next start removes it.
 ///
-/// For a download that was wanted before, its phase and its reason follow, `cable:paused:user`: they are restored if the file is not
-/// taken in.
+/// For a download that was requested before, its phase and reason follow (`cable:paused:user`), and
+/// are restored if the import fails.
 const CABLE: &str = "cable";
 
-/// Where a carried version came from.
+/// Origin of an imported version.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
+    /// Address of the server it was exported from.
     pub server: &'a str,
+    /// Name of that server.
     pub server_name: &'a str,
-    /// When its sender last knew it to be the newest (UTC, ms since 1970); 0: never.
+    /// When its sender last knew it to be the newest version (UTC, ms since 1970); 0 if never.
     pub as_of_ms: i64,
 }
 
-/// A version is about to come: its blobs are not removed from now on. A version that is ready stays ready. Gives the version's number.
+/// Registers a version whose import begins, so that its blobs are not evicted. A version that is
+/// ready stays ready. Returns the number of the new version.
 pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<i64> {
     let now = library.clock().now_ms();
     let blobs = &manifest.manifest.blobs;
@@ -48,7 +53,8 @@ pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<
     })
 }
 
-/// All of it is here: the switch, and where it came from, in one transaction. False if something else is wanted by now.
+/// Makes the imported version ready and records its origin, in one transaction. Returns `false` if
+/// the download fetches another version by now.
 pub fn finish(
     library: &Library,
     wish: &Wish,
@@ -90,8 +96,8 @@ pub fn finish(
     })
 }
 
-/// The file broke off: what was ready is ready, what was being downloaded is in the queue as before, anything else is not wanted. Blobs
-/// that were proved stay until space is short.
+/// Cancels an import: a ready version stays ready, a queued download returns to the queue, anything
+/// else is removed. Verified blobs are kept until space is short.
 pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
     take_back(
         library,
@@ -100,7 +106,7 @@ pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
     )
 }
 
-/// What a run that was killed left half way.
+/// Cancels imports that a killed process left incomplete.
 pub fn tidy(library: &Library) -> Result<()> {
     if library.storage().is_degraded() {
         return Ok(());
@@ -113,7 +119,8 @@ fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
     all.extend(values);
     library.content_db().write_blocking("carried.take_back", |tx| {
         for sql in [
-            // It stays wanted, so that what is here of it is not removed meanwhile; the download corrects the version.
+            // The version stays requested, so that its blobs are not evicted; the download corrects
+            // the version.
             format!(
                 "UPDATE download SET
                    phase = substr(reason, length(?2) + 2, instr(substr(reason, length(?2) + 2), ':') - 1),

@@ -1,21 +1,21 @@
-//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes with `Range`, verifies every byte, and
-//! reports why it waits.
+//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes
+//! with `Range`, verifies every byte, and reports why it waits.
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `queue` | what is wanted and what is ready, in `content.db` |
+//! | `queue` | requested and ready versions, in `content.db` |
 //! | `policy` | whether a download may run: network, battery, settings. Pure |
-//! | `conditions` | what the system and the window report of network and battery |
+//! | `conditions` | network and battery as reported by the system and the UI |
 //! | `plan` | the blobs of a course, lesson or story, in the order of reading. Pure |
-//! | `task` | a download that is wanted: it tries, waits and resumes until it is ready |
+//! | `task` | runs attempts of one download until it is ready, and waits between them |
 //! | `attempt` | one attempt, from the manifest to the last byte |
 //! | `blob_writer` | stores verified blobs, small ones in groups |
 //! | `stop_reason` | why an attempt ended, and what starts the next one. Pure |
-//! | `progress` | bytes, rate, time left |
+//! | `progress` | bytes, rate, remaining time |
 //! | `verify` | "ready for offline": hashes every byte, lists what is missing |
-//! | `imported` | versions that come from a file and not from the server |
+//! | `imported` | versions imported from a file |
 //!
-//! Not here: what is removed when space is short, and how much space there is (`storage`).
+//! Not here: eviction and quota (`storage`).
 
 mod attempt;
 mod blob_writer;
@@ -51,10 +51,11 @@ use self::{blob_writer::BlobWriter, task::Run};
 pub use crate::target::{Phase, Reason, State, Wish};
 use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
-/// Downloads under way at once: of many that are wanted the first are soon ready, and one long film does not hold up a story.
+/// Concurrent downloads: few enough that the first ones are ready soon, and more than one, so that
+/// a long video does not delay a story.
 const ACTIVE: usize = 3;
 
-/// The downloads of one account.
+/// The downloads of one account. Clones share state.
 #[derive(Clone)]
 pub struct Downloads {
     inner: Arc<DownloadsInner>,
@@ -69,12 +70,14 @@ struct DownloadsInner {
     table: Mutex<ActiveRuns>,
 }
 
-/// What downloads wait for. Any change of it wakes them.
+/// The conditions that downloads depend on. Any change wakes waiting ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Environment {
+    /// Network and battery.
     pub conditions: Conditions,
+    /// Settings of the learner and the organisation.
     pub rules: Rules,
-    /// Something else: another network, a sign-in, space.
+    /// Incremented on any other change: network, sign-in, free space.
     pub news: u64,
 }
 
@@ -82,15 +85,16 @@ pub struct Environment {
 struct ActiveRuns {
     running: HashMap<Wish, Arc<Run>>,
     tasks: HashMap<Wish, JoinHandle<()>>,
-    /// What the learner opened last in each course.
+    /// The item that was opened last in each course.
     opened: HashMap<Slug, ItemId>,
-    /// Versions that were fetched without being asked for, in this run: each once.
+    /// Versions already updated automatically by this process; each is tried once.
     updated: HashSet<(Wish, BlobHash)>,
     number: u64,
     closed: bool,
 }
 
 impl Downloads {
+    /// Creates the download queue; `resume` starts waiting downloads.
     pub fn open(library: Library) -> Self {
         let inner = DownloadsInner {
             slots: Slots::new(PER_HOST),
@@ -103,16 +107,16 @@ impl Downloads {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The state of a whole course or story.
+    /// Returns the state of a whole course or story.
     pub fn state(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.state_of(&Wish::whole(kind, id))
     }
-    /// The state of anything that can be wanted.
+    /// Returns the state of any target.
     pub fn state_of(&self, wish: &Wish) -> Result<State> {
         let state = queue::get(&self.inner.library, wish)?.unwrap_or_default();
         Ok(self.dress(wish, state))
     }
-    /// The states of all whole courses or stories that were ever wanted, by id.
+    /// Returns the states of all requested whole courses or stories, by id.
     pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
         let mut states = queue::all(&self.inner.library, kind)?;
         for (wish, run) in &self.table().running {
@@ -125,7 +129,7 @@ impl Downloads {
         }
         Ok(states)
     }
-    /// The states of the single lessons of a course that were ever wanted, by the lesson's item id.
+    /// Returns the states of all requested lessons of a course, by the lesson's item id.
     pub fn lessons(&self, course: &Slug) -> Result<HashMap<String, State>> {
         let states = queue::lessons(&self.inner.library, course)?;
         let dressed = states.into_iter().map(|(lesson, state)| {
@@ -134,7 +138,7 @@ impl Downloads {
         });
         Ok(dressed.collect())
     }
-    /// The states of all that was ever wanted: courses, stories and single lessons.
+    /// Returns the states of all requested targets.
     pub fn all_states(&self) -> Result<Vec<(Wish, State)>> {
         let states = queue::every(&self.inner.library)?.into_iter();
         Ok(states.map(|(wish, state)| (wish.clone(), self.dress(&wish, state))).collect())
@@ -146,11 +150,12 @@ impl Downloads {
         }
     }
 
-    /// Wants this course or story on this device. Bytes that are here already are not fetched again.
+    /// Requests a whole course or story. Bytes that are stored already are not fetched again.
     pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.want(&Wish::whole(kind, id), false)
     }
-    /// Wants it. `anyway`: over a metered network and on battery too. One that waits tries now.
+    /// Requests a target and pins it. `anyway` allows metered networks and low battery. A waiting
+    /// download retries immediately.
     pub fn want(&self, wish: &Wish, anyway: bool) -> Result<State> {
         queue::want(&self.inner.library, wish, true)?;
         let under_way = self.run(wish.clone(), |run| {
@@ -166,11 +171,11 @@ impl Downloads {
         self.state_of(wish)
     }
 
-    /// Stops fetching. What was fetched is kept for the next start; a version that was ready stays.
+    /// Pauses a download. Fetched bytes are kept, and a ready version stays ready.
     pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.pause(&Wish::whole(kind, id))
     }
-    /// The same for anything that can be wanted.
+    /// Pauses the download of any target.
     pub fn pause(&self, wish: &Wish) -> Result<State> {
         let library = &self.inner.library;
         if let Some(run) = self.stop(wish) {
@@ -184,11 +189,12 @@ impl Downloads {
         self.state_of(wish)
     }
 
-    /// Takes it off this device: blobs that no other download names are deleted. Progress is not touched.
+    /// Removes a download from this device with the blobs that no other version needs. The
+    /// learner's progress is kept.
     pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.drop_wish(&Wish::whole(kind, id))
     }
-    /// The same for anything that can be wanted.
+    /// Removes the download of any target.
     pub fn drop_wish(&self, wish: &Wish) -> Result<State> {
         self.stop(wish);
         let library = &self.inner.library;
@@ -201,7 +207,7 @@ impl Downloads {
         self.state_of(wish)
     }
 
-    /// Goes on with everything that waits for the network or for its turn. Does not block.
+    /// Resumes all downloads that wait for the network or for their turn. Does not block.
     pub fn resume(&self) {
         let downloads = self.clone();
         run_or_spawn(move || downloads.resume_waiting());
@@ -224,7 +230,7 @@ impl Downloads {
         self.inner.world.send_modify(|w| w.news += 1);
     }
 
-    /// The same, for somebody whom these downloads belong to.
+    /// Returns a callback that calls `resume` and does not keep the queue open.
     pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
         let inner = Arc::downgrade(&self.inner);
         move || {
@@ -234,29 +240,30 @@ impl Downloads {
         }
     }
 
-    /// What is known of network and battery now.
+    /// Sets the current conditions of network and battery.
     pub fn set_conditions(&self, conditions: Conditions) {
         self.inner.world.send_if_modified(|w| {
             let before = std::mem::replace(&mut w.conditions, conditions);
             before != conditions
         });
     }
-    /// Waits until something that nobody asked for may be fetched: nobody pays for each byte, and there is current enough.
+    /// Waits until unrequested content may be fetched: unmetered network and sufficient power.
     pub async fn until_free(&self) {
         let free = |w: &Environment| {
             policy::allow(w.conditions, w.rules, policy::PolicyInput::default()).is_ok()
         };
         let _ = self.inner.world.subscribe().wait_for(free).await;
     }
+    /// Returns the current conditions.
     pub fn conditions(&self) -> Conditions {
         self.inner.world.borrow().conditions
     }
-    /// What the learner and the organisation allow.
+    /// Sets what the learner and the organisation allow.
     pub fn set_rules(&self, rules: Rules) {
         self.inner.world.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
-    /// The learner opened this section: if its course is under way, what it needs comes first.
+    /// Moves the blobs of this section to the front, if its course is being downloaded.
     pub fn opened(&self, item: &ItemId) {
         let Ok(course) = Slug::new(item.root()) else { return };
         let mut table = self.table();
@@ -266,8 +273,9 @@ impl Downloads {
         table.opened.insert(course, item.clone());
     }
 
-    /// The catalogue knows newer versions of what is here: they are fetched by themselves, over networks that cost nothing. Until a new
-    /// one is whole the old one is read. Gives how many began.
+    /// Starts updates of ready downloads for which the catalogue lists another version, over
+    /// unmetered networks. The old version is used until the new one is complete. Returns the
+    /// number of updates started.
     pub fn update(&self) -> Result<usize> {
         let library = &self.inner.library;
         let mut begun = 0;
@@ -276,7 +284,7 @@ impl Downloads {
         }
         for (wish, here) in queue::ready(library)? {
             let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
-            // What came by cable under another library's key is not this list's to replace.
+            // An import signed with another library's key is not replaced by this server's version.
             if library.is_from_elsewhere(wish.kind, &wish.id)? {
                 continue;
             }
@@ -291,7 +299,7 @@ impl Downloads {
         Ok(begun)
     }
 
-    /// Stops everything without a word in the queue: it goes on at the next start.
+    /// Stops all downloads without changing the queue; they resume at the next start.
     pub fn close(&self) {
         let mut table = self.table();
         table.closed = true;
@@ -300,7 +308,7 @@ impl Downloads {
         }
     }
 
-    /// Stops fetching: what is wanted comes another way. True if something was under way.
+    /// Stops the download of a target that is about to be imported. Returns whether it was running.
     pub fn leave_to_cable(&self, wish: &Wish) -> bool {
         self.stop(wish).is_some()
     }
@@ -312,7 +320,7 @@ impl Downloads {
         }
         run
     }
-    /// The task ended by itself.
+    /// Called when a task ends by itself.
     fn left(&self, run: &Arc<Run>) {
         let mut table = self.table();
         if table.running.get(&run.wish).is_some_and(|r| Arc::ptr_eq(r, run)) {
@@ -320,8 +328,8 @@ impl Downloads {
         }
     }
 
-    /// Begins a run of this wish, unless one is under way: then that one is given. `say` is told to either; to a new one before it asks
-    /// the rules.
+    /// Starts a run of this target and returns `None`, or returns the active run. `say` configures
+    /// either run, a new one before it applies the policy.
     fn run(&self, wish: Wish, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
         if let Some(run) = table.running.get(&wish) {
@@ -337,7 +345,7 @@ impl Downloads {
         }
         table.running.insert(wish.clone(), run.clone());
         table.tasks.retain(|_, task| !task.is_finished());
-        // The one before it may still be putting its files down.
+        // The previous run may still be closing its files.
         let before = table.tasks.remove(&wish);
         let (this, mine) = (self.clone(), run.clone());
         let task = tokio::spawn(async move {
@@ -358,7 +366,7 @@ impl Downloads {
 }
 
 impl DownloadsInner {
-    /// How many transfers the run may have now, or why none.
+    /// Returns the number of transfers that the run may use, or why there are none.
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
         let world = *self.world.borrow();
         let ask = run.ask(self.library.clock().monotonic_ms());

@@ -1,5 +1,6 @@
-//! What a course, a lesson or a story is made of, in the order in which a learner meets it: for what is fetched first, for a lesson alone,
-//! and for saying in words what is missing. Pure but for `read`, which gives text blobs that are here.
+//! The blobs of a course, lesson or story, in the order of reading. Used for the order of fetching,
+//! for downloads of single lessons, and for listing what is missing. Pure except for the `read`
+//! callback, which returns local text blobs.
 //!
 //! Not here: fetching (`attempt`).
 
@@ -22,36 +23,38 @@ use crate::{
     target::Wish,
 };
 
-/// Where a blob is met.
+/// Where a blob is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spot {
-    /// The section or story; none for the cover and the words of a course.
+    /// The section or story; `None` for the cover and the vocabulary of a course.
     pub item: Option<ItemId>,
-    /// Title of the section or story, else of the course.
+    /// Title of the section or story, or else of the course.
     pub title: String,
-    /// Of a story, from 1; 0 elsewhere.
+    /// Page of a story, from 1; 0 elsewhere.
     pub page: u32,
 }
 
-/// What is needed, as far as it is known.
+/// The needed blobs, as far as they are known.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// In the order of meeting, each once.
+    /// Blobs in the order of first use, without duplicates.
     pub blobs: Vec<ManifestBlob>,
-    /// Where each is met first: an index into `spots`.
+    /// Where each blob is first used: an index into `spots`.
     pub at: HashMap<BlobHash, usize>,
+    /// All places in the order of reading.
     pub spots: Vec<Spot>,
-    /// Text that is not here: what it names is not known.
+    /// Text blobs that are not stored, so that the blobs they refer to are unknown.
     pub unread: Vec<BlobHash>,
 }
 
 impl Needs {
+    /// Returns where a blob is first used.
     pub fn spot(&self, hash: BlobHash) -> Option<&Spot> {
         self.spots.get(*self.at.get(&hash)?)
     }
 }
 
-/// What a course, a story or a lesson needs, as far as the texts on this device tell. Blocking.
+/// Returns the needs of a target, as far as the stored texts show them. Blocking.
 pub fn of_wish(
     library: &Library,
     wish: &Wish,
@@ -66,7 +69,8 @@ pub fn of_wish(
         .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))
 }
 
-/// Everything that the manifest names: what was not met comes last. `first`: the section that the learner is at; its lesson comes first.
+/// Returns all blobs of the manifest, those without a known use last. `first`: the learner's
+/// current section, whose lesson comes first.
 pub fn of_whole(
     manifest: &Manifest,
     first: Option<&ItemId>,
@@ -102,7 +106,7 @@ pub fn of_whole(
     walk.needs
 }
 
-/// What one lesson needs; none if there is no such lesson.
+/// Returns the needs of one lesson; `None` if there is no such lesson.
 pub fn of_lesson(
     manifest: &Manifest,
     lesson: &str,
@@ -131,7 +135,7 @@ struct Walk<'a, R> {
     named: HashMap<BlobHash, &'a ManifestBlob>,
     read: R,
     needs: Needs,
-    /// Words that sections link to.
+    /// Ids of vocabulary entries that sections link to.
     said: HashSet<String>,
 }
 
@@ -144,7 +148,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
     fn enter(&mut self, item: Option<ItemId>, title: &str, page: u32) {
         self.needs.spots.push(Spot { item, title: title.to_owned(), page });
     }
-    /// A blob is needed here. What the signed manifest does not name is not fetched, whatever a body says.
+    /// Records a use of a blob. Blobs that the signed manifest does not list are ignored.
     fn meet(&mut self, hash: BlobHash) {
         let Some(blob) = self.named.get(&hash) else { return };
         if !self.needs.at.contains_key(&hash) {
@@ -152,7 +156,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
             self.needs.blobs.push((*blob).clone());
         }
     }
-    /// A compiled text; none if it is not here, or not what it should be.
+    /// Reads a compiled text; `None` if it is not stored or malformed.
     fn text<T: DeserializeOwned>(&mut self, hash: BlobHash) -> Option<T> {
         self.meet(hash);
         if !self.named.contains_key(&hash) {
@@ -250,14 +254,14 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
     fn blob(&mut self, blob: &BlobRef) {
         self.meet(blob.hash);
     }
-    /// `<a data-word="id">`: as the compiler writes it.
+    /// Collects the words of `<a data-word="id">`, as the compiler writes it.
     fn hear(&mut self, html: &str) {
         let found = html.split("data-word=\"").skip(1).filter_map(|rest| rest.split('"').next());
         self.said.extend(found.map(str::to_owned));
     }
 }
 
-/// Text is fetched before everything else: it can be read while films still come.
+/// Returns whether the blob is text, which is fetched first so that it can be read early.
 pub fn is_text(blob: &ManifestBlob) -> bool {
     MediaKind::of_type(&blob.media_type) == MediaKind::Text
 }

@@ -1,7 +1,7 @@
-//! Whether a download may run now: the network and the battery on one side, what the learner and the organisation allow on the other.
-//! Pure: conditions come in, a verdict comes out.
+//! Decides whether a download may run, from the conditions of network and battery and the rules of
+//! the learner and the organisation. Pure.
 //!
-//! Not here: where conditions come from (`conditions`), what waits and how (`task`).
+//! Not here: where conditions come from (`conditions`), waiting (`task`).
 
 use std::collections::BTreeMap;
 
@@ -9,54 +9,63 @@ use serde_json::Value;
 
 use crate::download::Reason;
 
-/// What is known of the network. What is not known counts as unmetered: a wrong "metered" would stop people who pay nothing.
+/// State of the network. Unknown counts as unmetered, because a wrong "metered" would block users
+/// on free networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
+    /// Connected, and not known to be metered.
     #[default]
     Unmetered,
-    /// Somebody pays for each byte.
+    /// Connected, with a cost per byte.
     Metered,
-    /// The system says that there is none.
+    /// No network, as reported by the system.
     Offline,
 }
 
-/// What is known of the current.
+/// Source of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Power {
-    /// Plugged in, or a machine without a battery, or nobody knows.
+    /// Plugged in, no battery, or unknown.
     #[default]
     Mains,
-    /// On battery, with so many percent left.
+    /// On battery, with the charge in percent.
     Battery(u8),
 }
 
+/// Conditions that a download depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Conditions {
+    /// State of the network.
     pub network: Network,
+    /// Source of power.
     pub power: Power,
 }
 
-/// What may be fetched over a metered network.
+/// Setting: what may be fetched over a metered network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Metered {
+    /// Nothing.
     #[default]
     Never,
-    /// Downloads that lack at most `SMALL` bytes.
+    /// Downloads with at most `SMALL` missing bytes.
     Small,
+    /// Everything.
     Always,
 }
 
-/// What people allow.
+/// What the learner and the organisation allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
+    /// Use of metered networks.
     pub metered: Metered,
+    /// Download only while charging.
     pub only_charging: bool,
-    /// The organisation allows none now.
+    /// Set if the organisation forbids downloads at the moment.
     pub forbidden: bool,
 }
 
 impl Rules {
-    /// From the learner's settings; what is not set, or from a newer version, is as it is by default.
+    /// Reads the learner's settings; missing or unknown values are defaults.
     pub fn of_settings(settings: &BTreeMap<String, Value>) -> Self {
         let metered = match settings.get("downloadMetered").and_then(Value::as_str) {
             Some("small") => Metered::Small,
@@ -69,27 +78,27 @@ impl Rules {
     }
 }
 
-/// A small download, in bytes.
+/// Upper limit of a small download, in bytes.
 pub const SMALL: u64 = 5_000_000;
-/// Below this charge a download leaves the rest of the battery to reading.
+/// Battery charge in percent below which downloads wait.
 pub const LOW: u8 = 15;
-/// Transfers at once for one download ...
+/// Concurrent transfers of one download.
 pub const PARALLEL: usize = 4;
-/// ... and where somebody pays for what is thrown away.
+/// Concurrent transfers over a metered network, where discarded bytes cost money.
 pub const PARALLEL_METERED: usize = 2;
 
-/// What is asked for.
+/// Properties of the download to be decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PolicyInput {
-    /// Bytes that are missing, as far as they are known.
+    /// Missing bytes, if known.
     pub missing: Option<u64>,
-    /// The learner said "now, whatever it costs".
+    /// The learner allowed metered networks and low battery for this download.
     pub anyway: bool,
-    /// The learner's own wish, and not an update that the app fetches by itself.
+    /// Requested by the learner, as opposed to an automatic update.
     pub own: bool,
 }
 
-/// How many transfers may run, or why none.
+/// Returns the number of concurrent transfers allowed, or the reason why there are none.
 pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<usize, Reason> {
     if rules.forbidden {
         return Err(Reason::Policy);
@@ -112,11 +121,11 @@ pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<u
     }
     let fits = match rules.metered {
         Metered::Never => false,
-        // What is not known yet is found out: a manifest is small.
+        // While unknown, the download may find out: a manifest is small.
         Metered::Small => ask.missing.is_none_or(|n| n <= SMALL),
         Metered::Always => true,
     };
-    // An update that nobody asked for can always wait for a network that costs nothing.
+    // An automatic update can always wait for an unmetered network.
     if fits && ask.own { Ok(PARALLEL_METERED) } else { Err(Reason::Metered) }
 }
 

@@ -1,36 +1,42 @@
-//! How far a download came and how fast: bytes, a smoothed rate, the time that is left. Told at most four times a second.
+//! Progress of a download: bytes, a smoothed rate, remaining time. Reported at most four times a
+//! second.
 //!
-//! Not here: what is kept in the database (`queue`).
+//! Not here: what is stored in the database (`queue`).
 
 use std::sync::{Mutex, PoisonError};
 
-/// Shortest time between two words about one download.
+/// Shortest time between two progress events of one download.
 const TELL_EVERY_MS: i64 = 250;
-/// The state in the database follows the bytes at most this often.
+/// Shortest time between two updates of the state in the database.
 const NOTE_EVERY_MS: i64 = 2_000;
-/// How long the past counts in the rate: what came this long ago weighs a third of what comes now.
+/// Time constant of the smoothed rate: bytes this old weigh about a third of new ones.
 const MEMORY_MS: f64 = 4_000.0;
-/// No rate is told before this much time was seen: the first packets say nothing.
+/// Time before the first rate is reported, because the first packets are not representative.
 const SETTLE_MS: i64 = 1_000;
 
-/// What a learner sees of a download that runs.
+/// Progress of a running download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rate {
+    /// Bytes stored.
     pub done: u64,
+    /// Bytes of the whole download.
     pub total: u64,
-    /// Bytes a second; none while it is not known.
+    /// Bytes per second; `None` while unknown.
     pub rate: Option<u64>,
-    /// Milliseconds until the end at this rate.
+    /// Estimated milliseconds to the end.
     pub left_ms: Option<u64>,
 }
 
-/// What is due after bytes came.
+/// Actions due after bytes were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Due {
+    /// Emit a progress event.
     pub tell: bool,
+    /// Update the state in the database.
     pub note: bool,
 }
 
+/// Measures the progress of one download.
 pub struct Meter {
     inner: Mutex<MeterState>,
 }
@@ -39,11 +45,11 @@ struct MeterState {
     done: i64,
     total: i64,
     began_ms: i64,
-    /// Until here the rate is summed up.
+    /// Until when bytes are included in the rate.
     seen_ms: i64,
-    /// Bytes since then.
+    /// Bytes received since `seen_ms`.
     fresh: u64,
-    /// Weighted bytes and weighted milliseconds.
+    /// Bytes and milliseconds, both weighted by age.
     bytes: f64,
     millis: f64,
     told_ms: i64,
@@ -51,6 +57,7 @@ struct MeterState {
 }
 
 impl Meter {
+    /// Creates a meter; times are milliseconds of the monotonic clock.
     pub fn new(now_ms: i64) -> Self {
         let inner = MeterState {
             done: 0,
@@ -66,13 +73,13 @@ impl Meter {
         Self { inner: Mutex::new(inner) }
     }
 
-    /// What there is to do, and what of it is here already.
+    /// Sets the bytes stored and the total.
     pub fn set(&self, done: u64, total: u64) {
         let mut m = self.inner();
         (m.done, m.total) = (signed(done), signed(total));
     }
 
-    /// Bytes came over the network.
+    /// Counts bytes received from the network.
     pub fn came(&self, bytes: usize, now_ms: i64) -> Due {
         let mut m = self.inner();
         m.done += signed(bytes as u64);
@@ -91,12 +98,14 @@ impl Meter {
         due
     }
 
-    /// Bytes turned out to be here already (more), or to be wrong (fewer): nothing of it is speed.
+    /// Corrects the stored bytes without affecting the rate: positive for bytes found on this
+    /// device, negative for bytes found to be wrong.
     pub fn correct(&self, by: i64) {
         let mut m = self.inner();
         m.done += by;
     }
 
+    /// Returns the current progress.
     pub fn pace(&self, now_ms: i64) -> Rate {
         let mut m = self.inner();
         m.sum_up(now_ms);
@@ -115,7 +124,7 @@ impl Meter {
 }
 
 impl MeterState {
-    /// Old bytes and old time fade together, so that silence pulls the rate down as surely as bytes pull it up.
+    /// Bytes and time are weighted alike, so that the rate also falls while nothing is received.
     fn sum_up(&mut self, now_ms: i64) {
         let passed = (now_ms - self.seen_ms) as f64;
         if passed <= 0.0 {

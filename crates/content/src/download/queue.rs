@@ -1,4 +1,4 @@
-//! The queue in `content.db`: what is wanted, how far it came, what is ready.
+//! The download queue in `content.db`: requested targets, their progress, ready versions.
 
 use std::collections::HashMap;
 
@@ -31,6 +31,7 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
     })
 }
 
+/// Returns the state of a target; `None` if it was not requested.
 pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
@@ -43,7 +44,7 @@ pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
     })
 }
 
-/// The states of whole courses or stories, by id.
+/// Returns the states of whole courses or stories, by id.
 pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
@@ -56,7 +57,7 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
     })
 }
 
-/// Every row of this account.
+/// Returns all targets of this account and their states.
 pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
@@ -72,7 +73,7 @@ pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
     })
 }
 
-/// The states of single lessons of a course, by the lesson's item id.
+/// Returns the states of single lessons of a course, by the lesson's item id.
 pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
@@ -87,13 +88,13 @@ pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State
     })
 }
 
-/// The four values that name a row.
+/// Returns the four values that identify a row.
 pub(super) fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
     [library.account(), wish.kind.as_str(), wish.id.as_str(), &wish.scope]
 }
 
-/// Puts it into the queue; a version that is ready stays ready until the next one is. `pinned`: by a learner's wish, so that it is never
-/// removed by itself; what was pinned stays so.
+/// Queues a target; a ready version stays ready until the next one is. `pinned`: requested by the
+/// learner, and therefore never evicted; a pinned download stays pinned.
 pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = of(library, wish);
@@ -111,12 +112,14 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
     })
 }
 
-/// One row, by the four values that name it.
+/// Condition: the row with these four values.
 const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
-/// What is queued, runs, or waits by itself. A task may change the row only then: what the learner said meanwhile stays.
+/// Condition: queued, running, or waiting without the learner's action. A task changes only such
+/// rows, so that it does not override the learner.
 const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
 
-/// The task of a download stops or waits. Changes nothing if the learner paused or removed it meanwhile.
+/// Records that the task of a download stops or waits. Changes nothing if the learner paused or
+/// removed the download in the meantime.
 pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().write_blocking("queue.note_stop", |conn| {
@@ -128,7 +131,7 @@ pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
     })
 }
 
-/// The learner's word: it holds whatever the row says.
+/// Sets the phase at the learner's request, regardless of the current one.
 pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().write_blocking("queue.set_phase", |conn| {
@@ -140,10 +143,12 @@ pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
     })
 }
 
-/// Notes which version is being fetched and the blobs that it needs (all of the manifest, or a lesson's); gives the number of the
-/// version, for `BlobStore::missing`. From now on they are not removed.
+/// Records which version is being fetched and the blobs it needs (all of the manifest, or those of
+/// a lesson), so that they are not evicted. Returns the row number of the version, for
+/// `BlobStore::missing`.
 ///
-/// None, and nothing is noted, if the download was paused by the learner, removed, or left to a file meanwhile.
+/// Returns `None`, and records nothing, if the learner paused or removed the download or started an
+/// import in the meantime.
 pub fn set_wanted(
     library: &Library,
     wish: &Wish,
@@ -169,7 +174,7 @@ pub fn set_wanted(
     })
 }
 
-/// Finds or makes the version's row and what it needs.
+/// Finds or inserts the row of a version and its needed blobs.
 pub(super) fn version(
     tx: &Connection,
     wish: &Wish,
@@ -218,7 +223,7 @@ pub(super) fn version(
     Ok(version)
 }
 
-/// What a lesson needs becomes known as its text comes: the rest is added, and the sums with it.
+/// Adds blobs to a lesson, which become known as its text arrives, and updates the sums.
 fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     let known: i64 = tx
         .prepare_cached("SELECT files FROM version WHERE version = ?1")?
@@ -246,7 +251,7 @@ fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
         let kind = MediaKind::of_type(&blob.media_type).number();
         need.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
     }
-    // The manifest knows better than a look at the first bytes.
+    // The manifest's media type is more reliable than detection from the first bytes.
     tx.prepare_cached(
         "UPDATE blob SET kind = n.kind FROM need n WHERE n.version = ?1 AND blob.hash = n.hash AND blob.kind <> n.kind",
     )?
@@ -254,6 +259,7 @@ fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     Ok(())
 }
 
+/// Stores the number of bytes that are on this device.
 pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().write_blocking("queue.set_done", |conn| {
@@ -265,8 +271,9 @@ pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
     })
 }
 
-/// The switch: what was wanted is ready, in one statement; it counts as checked since its oldest blob was. What only the version before needed is the first to be removed when space is
-/// short. False if `version` is not what is wanted any more.
+/// Makes the fetched version ready, in one statement; `checked_ms` becomes the oldest verification
+/// time of its blobs. Blobs that only the previous version needed are evicted first. Returns
+/// `false` if the download fetches another version by now.
 pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
     let [account, kind, id, scope] = of(library, wish);
     library.storage().write_pack(version)?;
@@ -274,7 +281,8 @@ pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> R
         if !is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
-        // Before the row: a record whose row is missing is taken in at the next start.
+        // Written before the row is committed: a record whose row is missing is restored at the
+        // next start.
         library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
         let switched = tx
             .prepare_cached(
@@ -287,7 +295,7 @@ pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> R
     })
 }
 
-/// True if this version is what the download is fetching.
+/// Returns whether the download is fetching this version.
 pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result<bool> {
     let [account, kind, id, scope] = key;
     Ok(tx
@@ -297,6 +305,7 @@ pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result
         .exists(params![account, kind, id, scope, version])?)
 }
 
+/// Stores when every byte was verified (UTC, ms).
 pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
     let [account, kind, id, scope] = of(library, wish);
     library.content_db().write_blocking("queue.set_checked", |conn| {
@@ -308,8 +317,8 @@ pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
     })
 }
 
-/// Takes the wish back. Blobs that no other version on this device needs lose their rows in the same transaction; `BlobStore::bury`
-/// deletes their files, now or after the next start.
+/// Removes a download. The rows of blobs that no other version needs are deleted in the same
+/// transaction; `BlobStore::bury` deletes their files, immediately or after the next start.
 pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
     library.storage().need_index()?;
     let [account, kind, id, scope] = of(library, wish);
@@ -342,7 +351,8 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
     library.storage().remove_records()
 }
 
-/// What should go on by itself, oldest first, and whether a learner waits for it (nothing of it is here yet).
+/// Returns the downloads that resume without the learner's action, oldest first, and whether the
+/// learner is waiting for each (no version is ready).
 pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
@@ -357,7 +367,7 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
     })
 }
 
-/// All that are ready, with the version that is here.
+/// Returns all ready targets and their versions.
 pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
@@ -397,7 +407,8 @@ mod tests {
         storage::{Storage, StorageOptions},
     };
 
-    /// In memory where there is such a place: thousands of transactions.
+    /// Returns a temporary folder, in memory if possible, because the test runs thousands of
+    /// transactions.
     fn scratch() -> tempfile::TempDir {
         let memory = std::path::Path::new("/dev/shm");
         let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -431,7 +442,7 @@ mod tests {
         .expect("the content opens")
     }
 
-    /// A version with these blobs; nothing reads its text here.
+    /// Returns a version with these blobs; its text is not read.
     fn manifest(n: u8, blobs: &[ManifestBlob]) -> OpenManifest {
         let meta: StoryMeta = serde_json::from_value(serde_json::json!({
             "id": "river", "title": "River", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1,
@@ -451,17 +462,17 @@ mod tests {
         }
     }
 
-    /// What the learner does, and what the task of the download does meanwhile.
+    /// Actions of the learner, and of the concurrent task of the download.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Step {
         Want,
         Pause,
         Remove,
-        /// The manifest came: the task notes that it runs.
+        /// The manifest arrived: the task records that it runs.
         Manifest,
-        /// The task found that it must wait for a network.
+        /// The task has to wait for a network.
         Waits,
-        /// All bytes are here.
+        /// All bytes are stored.
         Whole,
     }
     use Step::*;
@@ -487,7 +498,7 @@ mod tests {
         };
         let said = [Want, Pause, Remove];
         let noted = [Manifest, Waits, Whole];
-        // Every order of four steps (in a long run five) after the download was begun.
+        // Every order of four steps (five in a long run) after the download was requested.
         let all: Vec<Step> = said.into_iter().chain(noted).collect();
         let count: u32 = if std::env::var_os("CARREL_LONG").is_some() { 5 } else { 4 };
         for number in 0..all.len().pow(count) {
@@ -495,7 +506,7 @@ mod tests {
                 (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
             want(library, &wish, true).expect("wanted");
             let mut version = None;
-            // What must hold: the last word of the learner.
+            // The learner's last action, which must hold.
             let mut word = Want;
             let mut edition = &first;
             for step in &steps {
@@ -564,7 +575,7 @@ mod tests {
             ["river", "pond"].map(|id| Wish::whole(Kind::Story, &Slug::new(id).expect("a name")));
         for (n, wish) in wishes.iter().enumerate() {
             want(library, wish, true).expect("wanted");
-            // All but one of them are shared.
+            // All but one of the blobs are shared.
             let some = &blobs[n..blobs.len() - 1 + n];
             set_wanted(library, wish, &manifest(n as u8, some), some).expect("noted");
         }
@@ -587,7 +598,7 @@ mod tests {
         assert!(!left.contains(&hashes[0]));
     }
 
-    /// Time of this thread on the processor, so that other processes do not count.
+    /// Returns the CPU time of this thread, which other processes do not affect.
     #[cfg(target_os = "linux")]
     fn busy_ns() -> u64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")

@@ -1,6 +1,7 @@
-//! The life of one download that is wanted and not ready: it tries, waits for what it lacks, and goes on by itself.
+//! The task of one download: runs attempts, and waits between them, until the download is ready.
 //!
-//! Not here: what an attempt does (`attempt`), what a fault means (`stop_reason`), what is allowed (`policy`).
+//! Not here: what an attempt does (`attempt`), the classification of errors (`stop_reason`), the
+//! rules (`policy`).
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -26,33 +27,37 @@ use crate::{
     },
 };
 
-/// Bytes after which an attempt counts as one that worked, so that the next wait is a short one.
+/// Bytes after which an attempt counts as successful, which resets the backoff.
 const WORKED: u64 = 256 * 1024;
-/// Without a network it is tried again at least so often: nobody may tell when it is back.
+/// Longest wait without a network, because its return may not be reported.
 const OFFLINE_MOST_MS: i64 = 120_000;
 
-/// A download under way.
+/// An active download.
 pub struct Run {
+    /// The target of the download.
     pub wish: Wish,
-    /// Its name among those that share the host.
+    /// Identifies this run among those that share the slots of the host.
     pub number: u64,
+    /// Measures the progress.
     pub meter: Meter,
+    /// Cancelled when the download is stopped.
     pub stopped: CancellationToken,
-    /// The learner said "now".
+    /// Signals a retry requested by the learner.
     nudge: Notify,
-    /// Over a metered network or on battery too, for this run.
+    /// Metered networks and low battery are allowed for this run.
     anyway: AtomicBool,
-    /// By the learner's wish, not by itself.
+    /// Requested by the learner, as opposed to an automatic update.
     own: AtomicBool,
-    /// Bytes that came, over all attempts.
+    /// Bytes received in all attempts.
     received: AtomicU64,
     opened: Mutex<Option<ItemId>>,
     retry_at_ms: Mutex<Option<i64>>,
-    /// How it stopped, while the database could not be told.
+    /// The last phase and reason, while they could not be written to the database.
     unsaved: Mutex<Option<(Phase, Reason)>>,
 }
 
 impl Run {
+    /// Creates a run; `now_ms` is monotonic.
     pub fn new(wish: Wish, number: u64, now_ms: i64) -> Self {
         Self {
             wish,
@@ -68,30 +73,34 @@ impl Run {
             unsaved: Mutex::default(),
         }
     }
+    /// Marks the run as requested by the learner.
     pub fn is_own(&self) {
         self.own.store(true, Ordering::Relaxed);
     }
-    /// Waiting ends, once; if it is only about to begin, it ends as it does.
+    /// Ends the current wait, or the next one if none is active.
     pub fn hurry(&self) {
         self.nudge.notify_one();
     }
     async fn hurried(&self) {
         self.nudge.notified().await;
     }
+    /// Allows metered networks and low battery for this run.
     pub fn go_anyway(&self) {
         self.anyway.store(true, Ordering::Relaxed);
     }
-    /// The section that the learner opened last: what it needs is fetched first.
+    /// Returns the section that the learner opened last; its blobs are fetched first.
     pub fn first(&self) -> Option<ItemId> {
         lock(&self.opened).clone()
     }
+    /// Sets the section that the learner opened last.
     pub fn open(&self, item: Option<ItemId>) {
         *lock(&self.opened) = item;
     }
+    /// Counts received bytes.
     pub fn count(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
-    /// What is asked of the rules.
+    /// Returns the input of the policy.
     pub fn ask(&self, now_ms: i64) -> PolicyInput {
         let pace = self.meter.pace(now_ms);
         PolicyInput {
@@ -100,7 +109,7 @@ impl Run {
             own: self.own.load(Ordering::Relaxed),
         }
     }
-    /// What only this run knows of the state.
+    /// Adds to `state` what only the run knows: progress, rate, time of the next attempt.
     pub fn dress(&self, mut state: State, now_ms: i64) -> State {
         if let Some((phase, reason)) = *lock(&self.unsaved) {
             (state.phase, state.reason) = (phase, reason);
@@ -125,11 +134,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    /// Until it is ready, or only a person can help.
+    /// Runs until the download is ready, or only the learner can continue it.
     pub(super) async fn live(&self, run: &Run) {
         let library = &self.inner.library;
         let mut world = self.inner.world.subscribe();
-        // Another device of the same class waits other times.
+        // Seeded by account and target, so that devices retry at different times.
         let seed = blake3::hash(format!("{}{}", library.account(), run.wish.name()).as_bytes());
         let seed = u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default());
         let mut policy = RetryPolicy::new(seed).max_on_change_ms(OFFLINE_MOST_MS);
@@ -138,7 +147,7 @@ impl Downloads {
             let (stop, held) = match self.attempt(run, &mut world).await {
                 Ok(done) => match self.finish(run, done).await {
                     Ok(true) => return,
-                    // Something newer is wanted meanwhile.
+                    // A newer version was requested in the meantime.
                     Ok(false) => continue,
                     Err(e) => (StopReason::of(&e), false),
                 },
@@ -146,7 +155,7 @@ impl Downloads {
                 Err(AttemptError::Held(reason)) => {
                     (StopReason { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
                 }
-                // Paused or removed in the moment before it was to be noted as running.
+                // Paused or removed just before it was recorded as running.
                 Err(AttemptError::Failed(Error::Cancelled)) => return,
                 Err(AttemptError::Failed(e)) => {
                     tracing::warn!(download.id = run.wish.name(), error = %e, "download stopped");
@@ -156,7 +165,7 @@ impl Downloads {
             if run.received.load(Ordering::Relaxed) >= before + WORKED {
                 policy.reset();
             }
-            // What the rules forbid is allowed only when they, or what they depend on, change.
+            // A download held by the policy continues only when the rules or conditions change.
             let wait_ms = if held { None } else { policy.next_wait(stop.retry) };
             *lock(&run.retry_at_ms) = wait_ms.map(|ms| library.clock().now_ms().saturating_add(ms));
             self.note(run, stop).await;
@@ -170,7 +179,7 @@ impl Downloads {
         }
     }
 
-    /// One attempt, which ends when it is not allowed any more.
+    /// Runs one attempt, and ends it when the policy does not allow it any more.
     async fn attempt(
         &self,
         run: &Run,
@@ -178,7 +187,7 @@ impl Downloads {
     ) -> Result<Done, AttemptError> {
         world.borrow_and_update();
         *lock(&run.unsaved) = None;
-        // What was said before is heeded by this attempt: it does not end the wait after it.
+        // Consumes an earlier signal, so that it does not end the wait after this attempt.
         let _ = run.hurried().now_or_never();
         let parallel = self.inner.allow(run).map_err(AttemptError::Held)?;
         let work = async {
@@ -190,7 +199,7 @@ impl Downloads {
         loop {
             tokio::select! {
                 outcome = &mut work => return outcome,
-                // Its sender lives as long as this.
+                // The sender lives as long as `self`.
                 Ok(()) = world.changed() => match self.inner.allow(run) {
                     Ok(n) if n == parallel => {}
                     Ok(_) => return Err(AttemptError::Changed),
@@ -200,7 +209,8 @@ impl Downloads {
         }
     }
 
-    /// True if the world or a person ended it, and not the clock.
+    /// Waits for the next attempt. Returns whether a change or the learner ended the wait, not the
+    /// timeout.
     async fn wait(
         &self,
         run: &Run,
@@ -246,11 +256,12 @@ impl Downloads {
         self.told(&run.wish);
     }
 
-    /// The switch. False if another version is wanted by now.
+    /// Makes the version ready and indexes its text. Returns `false` if another version is
+    /// requested by now.
     async fn finish(&self, run: &Run, done: Done) -> Result<bool> {
         let library = &self.inner.library;
         let now = library.clock().now_ms();
-        // Until here the old version was read; from here on the new one is. One statement.
+        // One statement: the old version is used until then, the new one afterwards.
         let (wish, version) = (run.wish.clone(), done.version);
         let switched =
             library.blocking(move |library| queue::set_ready(library, &wish, version, now));
@@ -264,11 +275,11 @@ impl Downloads {
         let wish = run.wish.clone();
         let indexed = library.blocking(move |library| {
             library.index(&done.manifest)?;
-            // Removed while its pages were read: then the removal may have come before them.
+            // If the download was removed during indexing, the removal may have preceded it.
             if queue::get(library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
         });
         match indexed.await {
-            // Lists that were read when the download was ready may be searched now.
+            // The UI may have read its lists before the text could be searched.
             Ok(()) => library.changes().tell_one(Change::Downloads),
             Err(e) => {
                 tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
@@ -277,19 +288,19 @@ impl Downloads {
         Ok(true)
     }
 
-    /// The last word for now, for whoever shows the list and whoever follows the bytes.
+    /// Emits the events for the list of downloads and for the progress of this one.
     pub(super) fn told(&self, wish: &Wish) {
         let moved = Change::DownloadMoved(wish.name().to_owned());
         self.inner.library.changes().tell([Change::Downloads, moved].into());
     }
 }
 
-/// Runs to its end, unless it is stopped.
+/// Runs the task until it ends or is stopped.
 pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
     tokio::select! {
         () = downloads.live(&run) => {
             downloads.left(&run);
-            // Wanted again in its last moment.
+            // Requested again while the task was ending.
             let wish = run.wish.clone();
             let again = downloads.inner.library.blocking(move |library| queue::get(library, &wish));
             if again.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {

@@ -1,6 +1,8 @@
-//! "Ready for offline": every byte is hashed again, and what is missing is named in a learner's words.
+//! "Ready for offline": hashes every byte again and lists what is missing by section, story and
+//! page.
 //!
-//! Not here: what the window can play, and how long the sign-in lasts (the commands ask for those).
+//! Not here: whether the UI can play the media, and how long the session lasts (reported by the
+//! commands).
 
 use std::collections::BTreeSet;
 
@@ -14,41 +16,49 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-/// Something that is missing or damaged.
+/// A missing or damaged blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFile {
+    /// Hash of the blob.
     pub hash: BlobHash,
-    /// Where a learner would miss it.
+    /// Where the blob is first used.
     pub spot: Spot,
+    /// Media kind, from the manifest.
     pub kind: MediaKind,
+    /// Size in bytes.
     pub bytes: u64,
-    /// It was here, with other bytes. It was removed, so that it is fetched again.
+    /// The stored bytes were wrong and have been removed, so that the blob is fetched again.
     pub damaged: bool,
 }
 
-/// What a check of every byte found.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
+    /// Number of blobs that the target needs.
     pub files: u32,
+    /// Their bytes.
     pub bytes: u64,
-    /// In the order of reading.
+    /// Missing and damaged blobs, in the order of reading.
     pub lacks: Vec<MissingFile>,
-    /// Of audio and video, each once.
+    /// Media types of audio and video, without duplicates.
     pub media_types: Vec<String>,
+    /// When the verification ended (UTC, ms).
     pub checked_ms: i64,
 }
 
 impl Verification {
+    /// Returns the number of missing and damaged blobs.
     pub fn missing(&self) -> u32 {
         u32::try_from(self.lacks.len()).unwrap_or(u32::MAX)
     }
+    /// Returns their bytes.
     pub fn missing_bytes(&self) -> u64 {
         self.lacks.iter().map(|l| l.bytes).sum()
     }
 }
 
 impl Downloads {
-    /// Hashes every byte that this needs. What is missing of something that is to be on this device is fetched.
+    /// Hashes every byte that the target needs. If it was ready, missing blobs are fetched again.
     pub async fn prove(&self, wish: &Wish) -> Result<Verification> {
         let manifest = self.inner.library.manifest(wish.kind, &wish.id).await?.value;
         let (downloads, wish) = (self.clone(), wish.clone());

@@ -1,11 +1,12 @@
-//! Fetches one blob from the server: resumed where an earlier attempt ended, hashed while it arrives, verified against its hash. The only
-//! implementation, for reading and for downloads.
+//! Fetches one blob from the server: resumed where an earlier attempt ended, hashed while it
+//! arrives, verified at the end. Used by readers and by downloads.
 //!
-//! A reply is checked before its first byte is written: what is not this blob (the sign-in page of a network, a redirect, another entity
-//! tag, another length, a range that was not requested) leaves the partial file as it is. So does a reply whose bytes turn out to be
-//! others: what was appended is removed. Bytes of an earlier attempt are given up only for a file that was verified.
+//! A reply is checked before its first byte is written. A reply that is not this blob (a captive
+//! portal, a redirect, another entity tag, another length, a range that was not requested) leaves
+//! the partial file unchanged. Bytes that turn out to be wrong are removed. Bytes of an earlier
+//! attempt are discarded only in favour of a verified file.
 //!
-//! Not here: which blob is next and where it is stored (`library`, `download`).
+//! Not here: which blob is fetched next and where it is stored (`library`, `download`).
 
 mod reply;
 mod slots;
@@ -28,13 +29,13 @@ use crate::{
 
 pub use slots::{PER_HOST, Slot, Slots};
 
-/// The largest file that a package may hold, in bytes.
+/// The largest blob that a server may send, in bytes: the largest file of a package.
 const MAX_BLOB: u64 = 1 << 30;
-/// The largest blob that is held in memory when the disk has no space for it.
+/// The largest blob that is held in memory if the disk has no space for it, in bytes.
 pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
-/// A transfer checks at this distance, in bytes, whether another one needs its slot.
+/// Bytes between two checks whether another download needs the slot of a transfer.
 const YIELD_EVERY: u64 = 1024 * 1024;
-/// An attempt that brought fewer bytes than this counts as one without progress.
+/// Bytes below which an attempt counts as one without progress.
 const PROGRESS: u64 = 64 * 1024;
 
 /// Fetches blobs from one server.
@@ -46,63 +47,70 @@ pub struct BlobFetcher {
     clock: Arc<dyn Clock>,
 }
 
-/// A blob to be fetched, as far as it is known.
+/// A blob to be fetched.
 #[derive(Debug, Clone, Copy)]
 pub struct BlobRequest<'a> {
+    /// Hash of the blob.
     pub hash: BlobHash,
-    /// Bytes; `None` if no manifest on this device names it.
+    /// Size in bytes; `None` if no stored manifest lists the blob.
     pub size: Option<u64>,
-    /// Empty if it is not known.
+    /// Media type; empty if unknown.
     pub media_type: &'a str,
+    /// Origin to be stored with the blob.
     pub came: Came,
 }
 
-/// Where the bytes may go.
+/// Where the bytes may be stored.
 pub enum Admission {
-    /// To the disk. The value is held until the blob is complete.
+    /// On the disk. The value is held until the blob is complete.
     Write(Option<Box<dyn Any + Send>>),
-    /// Into memory only: the disk has no space.
+    /// In memory only, because the disk has no space.
     Hold,
 }
 
-/// Asked once, with the size of the blob and the bytes that are present, before the first byte is written.
+/// Decides on the admission of a blob. Called once, with its size and the bytes stored already,
+/// before the first byte is written.
 pub type Admit<'a> = dyn Fn(u64, u64) -> BoxFuture<'a, Result<Admission>> + Send + Sync + 'a;
 
 /// How a blob is fetched.
 pub struct FetchOptions<'a> {
-    /// Attempts in a row without progress after which it fails.
+    /// Consecutive attempts without progress after which the fetch fails.
     pub attempts: u32,
-    /// The limit of transfers from the host, and the download that this one counts for.
+    /// The limit of transfers from the host, and the number of the download that this one counts
+    /// for.
     pub slots: Option<(&'a Slots, u64)>,
+    /// Decides where the bytes may be stored.
     pub admit: &'a Admit<'a>,
-    /// Called with the number of bytes that arrived.
+    /// Called with the number of bytes received.
     pub received: &'a (dyn Fn(usize) + Send + Sync),
-    /// Called with the change of the number of bytes that are present, apart from those that arrive.
+    /// Called with the change of the number of stored bytes, other than by bytes received.
     pub corrected: &'a (dyn Fn(i64) + Send + Sync),
 }
 
 /// A blob whose bytes are complete and verified.
 pub enum Fetched {
+    /// The bytes in memory, not stored yet.
     Bytes(Bytes),
+    /// A partial file, not moved to its final name yet.
     File(Box<CompleteFile>),
 }
 
-/// A partial file that is complete.
+/// A partial file that is complete and verified.
 pub struct CompleteFile {
     part: PartWriter,
-    /// What an earlier attempt left, while the whole was fetched beside it.
+    /// The partial file of an earlier attempt, replaced by this one.
     old: Option<PartWriter>,
 }
 
 impl CompleteFile {
-    /// Makes it durable and moves it to its place. Blocking.
+    /// Syncs the file and gives it its final name. Blocking.
     pub fn finish(self) -> Result<()> {
         self.part.into_part()?.finish()?;
         self.old.map_or(Ok(()), |old| old.into_part()?.discard())
     }
 }
 
-/// One fetch over all its attempts.
+/// One fetch, with all its attempts.
 struct Transfer<'f, 'o> {
     fetcher: &'f BlobFetcher,
     blob: BlobRequest<'f>,
@@ -111,14 +119,15 @@ struct Transfer<'f, 'o> {
     part: Option<PartWriter>,
     old: Option<PartWriter>,
     admission: Option<Admission>,
-    /// The state of the partial file before the last attempt.
+    /// Position of the partial file before the last attempt.
     mark: Option<Mark>,
-    /// The next request is for the whole; the bytes that are present are compared and skipped.
+    /// The next request is for the whole blob; stored bytes are compared and skipped.
     whole: bool,
     wrong: u32,
 }
 
 impl BlobFetcher {
+    /// Creates a fetcher for the server at `base_url`, without a trailing slash.
     pub fn new(
         http: Arc<dyn Http>,
         base_url: String,
@@ -128,9 +137,13 @@ impl BlobFetcher {
         Self { http, base_url, blobs, clock }
     }
 
-    /// Fetches what is missing of the blob. `begun`: bytes of the partial file that were counted before.
+    /// Fetches the missing bytes of a blob. `begun`: bytes of the partial file that were counted
+    /// before.
     ///
-    /// Errors: `Net` for the network and the server, `Corrupt` for wrong bytes, `NoSpace` and `Storage` for the disk.
+    /// # Errors
+    ///
+    /// `Net` for the network and the server, `Corrupt` for wrong bytes, `NoSpace` and `Storage` for
+    /// the disk.
     pub async fn fetch(
         &self,
         blob: BlobRequest<'_>,
@@ -189,7 +202,8 @@ impl BlobFetcher {
         }
     }
 
-    /// Bytes `start..end` of a blob straight from the server as they arrive, neither verified nor stored.
+    /// Requests bytes `start..end` of a blob and returns them as they arrive, neither verified nor
+    /// stored.
     pub async fn range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         let url = self.url(hash);
         let reply = self.http.send(reply::request(&url, hash, "", start, Some(end))).await?;
@@ -206,20 +220,20 @@ impl Transfer<'_, '_> {
         self.part.as_ref().map_or(0, PartWriter::len)
     }
 
-    /// Opens the partial file.
+    /// Opens the partial file and corrects the progress by its length.
     async fn open(&mut self, counted: u64) -> Result<()> {
         let part = PartWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.came).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
-            // From now on it can be played while it arrives.
+            // Readers can play the blob from now on.
             part.expect(total);
         }
         self.part = Some(part);
         Ok(())
     }
 
-    /// Only the hash of a whole file can tell whether the bytes that are present or those of the server are right: from now on the whole is
-    /// fetched into a file beside the present one.
+    /// Fetches the whole blob into a second file. Only the hash of a complete file shows whether
+    /// the stored bytes or those of the server are right.
     async fn begin_beside(&mut self) -> Result<()> {
         let counted = self.len();
         self.old = self.part.take();
@@ -228,8 +242,8 @@ impl Transfer<'_, '_> {
         Ok(())
     }
 
-    /// The file, if it is complete and its hash is right. Wrong bytes are removed: which attempt they came with is not known, so those of
-    /// the last one go first.
+    /// Returns the file if it is complete and its hash is right. If the hash is wrong, the bytes of
+    /// the last attempt are removed first, because it is unknown which attempt they came from.
     async fn verified(&mut self) -> Result<Option<Fetched>> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
@@ -245,7 +259,7 @@ impl Transfer<'_, '_> {
         part.rewind(self.mark.take()).await?;
         (self.options.corrected)(-signed(all - part.len()));
         self.whole = !part.is_empty();
-        // A length that a wrong reply told is not kept.
+        // The length may be that of a wrong reply.
         self.total = self.blob.size;
         self.wrong += 1;
         if self.wrong >= self.options.attempts.max(1 + u32::from(resumed)) {
@@ -254,8 +268,8 @@ impl Transfer<'_, '_> {
         Ok(None)
     }
 
-    /// One request. `Ok(Some)`: a blob that is not written to a partial file. `Ok(None)`: the file grew, to its end or until another
-    /// download needed the slot.
+    /// Sends one request. Returns `Some` for a blob that is not written to a partial file, and
+    /// `None` if the file grew, to its end or until another download needed the slot.
     async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, Problem> {
         let here = self.len();
         self.mark = self.part.as_ref().and_then(PartWriter::mark);
@@ -263,7 +277,7 @@ impl Transfer<'_, '_> {
         let url = self.fetcher.url(self.blob.hash);
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
         let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
-            // Nothing arrived at all: there is no network, or no server.
+            // Nothing was received: no network, or no server.
             FailureKind::Connect | FailureKind::Timeout => Problem::Final(f.into()),
             FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(&url, &f.message)),
             _ => Problem::Interrupted(f.into()),
@@ -293,13 +307,13 @@ impl Transfer<'_, '_> {
             self.admission = Some((self.options.admit)(total, self.len()).await?);
         }
         if matches!(self.admission, Some(Admission::Hold)) {
-            // What is present stays for a time with more space.
+            // Stored bytes are kept until there is more space.
             self.part = None;
         }
         Ok(())
     }
 
-    /// A whole body into memory.
+    /// Reads a whole body into memory.
     async fn read(&mut self, reply: Reply, url: &str) -> Result<Bytes, Problem> {
         let total = self.total.unwrap_or(MAX_IN_MEMORY);
         let limit = usize::try_from(total).unwrap_or(usize::MAX);
@@ -330,7 +344,7 @@ impl Transfer<'_, '_> {
         let marked = reply::is_marked(&reply, self.blob.hash, self.total);
         let (clock, total) = (&self.fetcher.clock, self.total);
         let Some(part) = self.part.as_mut() else { return Ok(()) };
-        // The whole although a part was requested: the bytes that are present are compared and skipped.
+        // The whole blob although a range was requested: stored bytes are compared and skipped.
         let skip = if reply.status == 206 { 0 } else { part.len() };
         let mut skipped = 0;
         let begun = part.len();
@@ -354,9 +368,9 @@ impl Transfer<'_, '_> {
             let count = seen.len() as u64;
             if count > 0 && !part.agrees(skipped, seen).await? {
                 let differs = "other bytes than those of an earlier reply";
-                // A part that is longer than the whole is wrong for certain.
+                // Stored bytes beyond the total are certainly wrong.
                 let is_too_long = total.is_some_and(|total| total < part.len());
-                // A reply that does not name this blob is not worth another request.
+                // A reply that is not marked as this blob is not worth another request.
                 return Err(match marked || is_too_long {
                     true => Problem::Differs(reply::wrong(url, differs)),
                     false => Problem::Final(reply::bad(url, differs)),
@@ -367,7 +381,7 @@ impl Transfer<'_, '_> {
                 is_endless = true;
                 break;
             }
-            // What is sent beyond the end is ignored.
+            // Bytes beyond the end are ignored.
             let room = total.unwrap_or(MAX_BLOB).saturating_sub(part.len());
             piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
             if piece.is_empty() {
@@ -393,12 +407,13 @@ impl Transfer<'_, '_> {
             return Err(Problem::Final(reply::bad(url, "it is longer than any blob")));
         }
         let Some(total) = total else {
-            // Nothing told the length: the end of the body is the end of the blob, and the hash decides.
+            // The length is unknown: the end of the body is the end of the blob, and the hash
+            // decides.
             self.total = Some(here);
             return Ok(());
         };
         if here == begun && from > 0 {
-            // A connection that broke would have been reported: this reply is complete and empty.
+            // A broken connection would have been reported: this reply is complete and empty.
             return Err(Problem::Range(reply::cut(url, here, total)));
         }
         if here < total {
@@ -408,7 +423,8 @@ impl Transfer<'_, '_> {
     }
 }
 
-/// What a reader of content reports for an error of a fetch: an answer that the server refuses for now is the same as no network.
+/// Converts an error of a fetch for readers: a server that refuses at the moment counts as no
+/// network.
 pub(crate) fn for_readers(e: Error) -> Error {
     match e {
         Error::Net(Net::Server { status: 404 | 410, detail, .. }) => Error::NotFound(detail),

@@ -1,4 +1,4 @@
-//! Requests for blobs, and what the head of a reply tells about its bytes.
+//! Requests for blobs, and checks of the head of a reply.
 
 use std::time::Duration;
 
@@ -9,19 +9,20 @@ use http::header;
 use super::BlobRequest;
 use crate::{Error, Result};
 
-/// Until the head of an answer, and between two pieces of a body.
+/// Timeout for the head of a reply, and between two pieces of a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PAGE: &str = "a page: is this network's sign-in page in between?";
 
-/// Why one attempt ended.
+/// Why an attempt ended.
 pub(super) enum Problem {
-    /// The network; what arrived is kept.
+    /// Network failure; received bytes are kept.
     Interrupted(Error),
-    /// The server or a proxy does not handle ranges correctly: the whole is requested, and what is present is skipped in it.
+    /// The server or a proxy does not handle ranges correctly: the whole blob is requested, and
+    /// stored bytes are skipped.
     Range(Error),
-    /// The reply has other bytes than those that are present: one of the two is wrong.
+    /// The reply differs from the stored bytes: one of the two is wrong.
     Differs(Error),
-    /// Another attempt would end the same way.
+    /// Another attempt would end in the same way.
     Final(Error),
 }
 
@@ -31,8 +32,8 @@ impl From<Error> for Problem {
     }
 }
 
-/// A request for the bytes from `from` on, up to `end` if it is given. The hash is the entity tag: bytes of another file cannot be joined to
-/// those that are present.
+/// Builds a request for the bytes from `from` on, up to `end` if it is given. `If-Range` contains
+/// the hash, so that bytes of another file are never appended.
 pub(super) fn request(
     url: &str,
     hash: BlobHash,
@@ -50,11 +51,11 @@ pub(super) fn request(
     request
         .header(header::RANGE, &range)
         .header(header::IF_RANGE, &format!("\"{hash}\""))
-        // A compressed part cannot be joined to what is present.
+        // A compressed range cannot be appended to the stored bytes.
         .header(header::ACCEPT_ENCODING, "identity")
 }
 
-/// True for what a server compresses; also for what is not known.
+/// Returns whether servers compress this type; also true if it is unknown.
 fn is_compressed(media_type: &str) -> bool {
     media_type.is_empty()
         || media_type.starts_with("text/")
@@ -62,8 +63,8 @@ fn is_compressed(media_type: &str) -> bool {
         || media_type.contains("svg")
 }
 
-/// The reply, if it carries bytes of this blob as far as its head tells, from byte `from` on or whole; and the length of the whole blob, if
-/// the reply tells it.
+/// Checks that, according to its head, the reply contains this blob, either whole or from byte
+/// `from` on. Returns the reply, and the length of the whole blob if the head states it.
 pub(super) async fn check(
     reply: Reply,
     url: &str,
@@ -95,20 +96,20 @@ pub(super) async fn check(
             false => Err(Problem::Range(wrong(url, "a part that was not requested"))),
         };
     }
-    // The length of a body that was decompressed on the way says nothing; its header is gone then.
+    // The length of a compressed body is not that of the blob.
     let is_plain = reply.header(header::CONTENT_ENCODING).is_none_or(|e| e.trim().is_empty());
     let length = length(&reply).filter(|_| is_plain);
     if let (Some(length), Some(size)) = (length, size)
         && length != size
     {
         let problem = wrong(url, "another length than the manifest says");
-        // Among others, a proxy that sends the part and calls it the whole.
+        // For example, a proxy sent the range with status 200.
         return Err(if from > 0 { Problem::Range(problem) } else { Problem::Interrupted(problem) });
     }
     Ok((reply, length))
 }
 
-/// The reply to a request for a range that begins at `start`.
+/// Checks the reply to a request for a range that begins at `start`.
 pub(super) async fn check_range(
     reply: Reply,
     url: &str,
@@ -130,12 +131,12 @@ pub(super) async fn check_range(
     }
 }
 
-/// True if the reply names this blob: by its tag, or at least by its length.
+/// Returns whether the reply is marked as this blob, by its entity tag or at least by its length.
 pub(super) fn is_marked(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
     tag(reply) == Some(hash) || (size.is_some() && length(reply) == size)
 }
 
-/// The entity tag, if it is the hash of a blob.
+/// Returns the entity tag, if it is a blob hash.
 fn tag(reply: &Reply) -> Option<BlobHash> {
     let text = reply.header(header::ETAG)?.trim();
     text.trim_start_matches("W/").trim_matches('"').parse().ok()
@@ -149,7 +150,7 @@ fn is_page(reply: &Reply) -> bool {
     reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"))
 }
 
-/// `Content-Range: bytes FIRST-LAST/TOTAL`: the first byte, and the total if it is given.
+/// Parses `Content-Range: bytes FIRST-LAST/TOTAL` into the first byte and the total, if given.
 fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     let text = reply.header(header::CONTENT_RANGE)?;
     let (part, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -162,16 +163,16 @@ fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
 }
 
-/// The error for a reply without bytes of the blob.
+/// Returns the error for a reply without bytes of the blob.
 async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
     ClassifiedReply::read(reply, Some(now_ms)).await.into_file_error(url).into()
 }
 
-/// The error for an answer that no Carrel server sends.
+/// Returns the error for a reply that no Carrel server sends.
 pub(super) fn bad(url: &str, problem: &str) -> Error {
     Net::BadReply { url: url.to_owned(), problem: problem.to_owned() }.into()
 }
-/// The error for a Carrel server, or a proxy before it, that does not follow the protocol.
+/// Returns the error for a Carrel server, or a proxy before it, that violates the protocol.
 pub(super) fn wrong(url: &str, problem: &str) -> Error {
     Net::Server {
         status: 200,

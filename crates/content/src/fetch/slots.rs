@@ -1,9 +1,10 @@
-//! Who may talk to the server now: so many transfers for the host, shared fairly by the downloads that want some.
+//! Limit on concurrent transfers per host, shared fairly by downloads.
 //!
-//! A download with few transfers goes before one with many; one with many gives a slot back in the middle of a long file when another
-//! has none: with `Range` that costs one request and no byte.
+//! Free slots go to the download with the fewest transfers. A long transfer of a download with many
+//! slots yields when another download has too few; resuming it with `Range` costs one request and
+//! no byte.
 //!
-//! Not here: how many a single download asks for at once (`download`), or whether any may run at all (`download`).
+//! Not here: how many transfers one download uses, and whether any may run (`download`).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,10 +13,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Transfers at once from one host: what browsers have long kept to.
+/// Concurrent transfers per host, the limit that browsers use for HTTP/1.1.
 pub const PER_HOST: usize = 6;
 
-/// The slots of one host.
+/// The slots of one host. Clones share them.
 #[derive(Clone)]
 pub struct Slots {
     table: Arc<Mutex<SlotTable>>,
@@ -23,39 +24,41 @@ pub struct Slots {
 
 struct SlotTable {
     free: usize,
-    /// Counts askers, so that of two with as many transfers the one that waits longer goes first.
+    /// Numbers the requests: of two downloads with equally many transfers the earlier request wins.
     turn: u64,
     shares: BTreeMap<u64, Share>,
 }
 
-/// What one download has and waits for.
+/// Slots and requests of one download.
 #[derive(Default)]
 struct Share {
+    /// Slots in use.
     running: usize,
-    /// Of those running: will end soon, in favour of another.
+    /// Slots in use that will be released soon, in favour of another download.
     leaving: usize,
-    /// Slots of others that will be free for this one soon.
+    /// Slots of other downloads that will be released soon for this one.
     promised: usize,
     waiting: VecDeque<(u64, oneshot::Sender<Slot>)>,
 }
 
-/// The right to one transfer, until it is dropped.
+/// Permission for one transfer, released when dropped.
 pub struct Slot {
     slots: Slots,
     owner: u64,
-    /// It is counted; false only for one that nobody was there to take.
+    /// Counted in the table; false only if the requester was gone.
     held: bool,
-    /// For whom it is given up.
+    /// The download in whose favour the slot is released.
     leaving_for: Option<u64>,
 }
 
 impl Slots {
+    /// Creates `limit` slots, at least one.
     pub fn new(limit: usize) -> Self {
         let table = SlotTable { free: limit.max(1), turn: 0, shares: BTreeMap::new() };
         Self { table: Arc::new(Mutex::new(table)) }
     }
 
-    /// A slot for the download `owner`, as soon as it is its turn.
+    /// Waits for a slot for the download `owner`.
     pub async fn take(&self, owner: u64) -> Slot {
         let slot = {
             let mut table = self.table();
@@ -68,7 +71,7 @@ impl Slots {
         };
         match slot.await {
             Ok(slot) => slot,
-            // Only if the table was dropped with its askers in it, which the asker's own handle forbids.
+            // Impossible: `self` keeps the table with its senders.
             Err(_) => std::future::pending().await,
         }
     }
@@ -89,7 +92,7 @@ impl Slots {
                     share.running += 1;
                     table.free -= 1;
                 }
-                // Whoever waited is gone. The slot was never counted.
+                // The requester is gone; the slot was never counted.
                 Err(mut slot) => slot.held = false,
             }
         }
@@ -110,8 +113,9 @@ impl Slots {
 }
 
 impl Slot {
-    /// True: a download that has at least two fewer waits for one, and this transfer must end here. The slot is free for it once this is
-    /// dropped, which is after the connection is: the host never sees more than its number.
+    /// Returns whether the transfer must end here, because a download with at least two fewer
+    /// transfers is waiting. The slot is released when dropped, after the connection is closed, so
+    /// that the host never sees more transfers than the limit.
     pub fn yields(&mut self) -> bool {
         if self.leaving_for.is_some() {
             return true;
@@ -160,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes what is there now.
+    /// Takes a slot if one is free.
     fn now(slots: &Slots, owner: u64) -> Option<Slot> {
         slots.take(owner).now_or_never()
     }
@@ -205,7 +209,7 @@ mod tests {
         let mut late = Box::pin(slots.take(3));
         assert!(late.as_mut().now_or_never().is_none());
         drop(first);
-        // Handed over, and dropped before anybody looked.
+        // Granted, and dropped before it was polled.
         drop(late);
         assert!(now(&slots, 4).is_some());
     }

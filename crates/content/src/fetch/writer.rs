@@ -1,5 +1,5 @@
-//! A partial file for async tasks: its calls run on threads for blocking calls, and small pieces are written together.
-//! What was gathered is written also when the transfer is dropped.
+//! Async access to a partial file: calls run on threads for blocking calls, and small pieces are
+//! written together. Gathered bytes are also written when the transfer is dropped.
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,26 +12,26 @@ use crate::{
     blobs::{BlobStore, Came, Lease, Mark, PartFile},
 };
 
-/// Pieces that arrive without a pause are written together up to this many bytes, because each write changes threads.
+/// Most bytes gathered while they arrive without a pause; each write changes threads.
 const MAX_GATHER: usize = 512 * 1024;
-/// In a pause they are written if they are at least this many bytes ...
+/// Bytes that are written in a pause.
 const GATHER: usize = 64 * 1024;
-/// ... or this old.
+/// Longest time, in milliseconds, that bytes are gathered.
 const GATHER_MS: i64 = 1_000;
 
 pub(super) struct PartWriter {
-    /// `None` while a call runs.
+    /// `None` while a call is running.
     part: Option<OwnedPart>,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     written: u64,
     gathered: BytesMut,
-    /// When bytes were last written.
+    /// When bytes were last written (monotonic).
     since_ms: Option<i64>,
     lease: Lease,
 }
 
 impl PartWriter {
-    /// Opens the partial file. The bytes that are present are hashed again.
+    /// Opens the partial file. Blocking work includes hashing the stored bytes.
     pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
         let blobs = blobs.clone();
         let part = blocking(move || blobs.part_from(hash, came)).await?;
@@ -44,28 +44,28 @@ impl PartWriter {
         })
     }
 
-    /// Bytes of the file, with those that are gathered.
+    /// Returns the length of the file in bytes, including gathered ones.
     pub(super) fn len(&self) -> u64 {
         self.written + self.gathered.len() as u64
     }
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Sets how many bytes it will have: from now on it can be played while it arrives.
+    /// Announces the final size, so that the blob can be played while it arrives.
     pub(super) fn expect(&self, total: u64) {
         if let Some(part) = &self.part {
             part.expect(total);
         }
     }
-    /// True if all bytes that were written are those of the hash.
+    /// Returns whether all bytes are written and match the hash.
     pub(super) fn is_proved(&self) -> bool {
         self.gathered.is_empty() && self.part.as_ref().is_some_and(|part| part.is_proved())
     }
-    /// The present state. Call it with nothing gathered.
+    /// Returns the current position. Must be called with nothing gathered.
     pub(super) fn mark(&self) -> Option<Mark> {
         self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.mark())
     }
-    /// Goes back to an earlier state, or to an empty file.
+    /// Returns to an earlier position, or empties the file.
     pub(super) async fn rewind(&mut self, mark: Option<Mark>) -> Result<()> {
         self.gathered.clear();
         self.run(|part| match mark {
@@ -74,7 +74,7 @@ impl PartWriter {
         })
         .await
     }
-    /// True if the bytes of the file from `at` on are these, as far as they are present.
+    /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
     pub(super) async fn agrees(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
         self.run(move |part| part.agrees(at, &bytes)).await
     }
@@ -98,14 +98,14 @@ impl PartWriter {
         self.flush().await
     }
     pub(super) async fn flush(&mut self) -> Result<()> {
-        // Taken first: what could not be written is not written again when this is dropped.
+        // Taken first, so that bytes that could not be written are not written again on drop.
         let gathered = self.gathered.split().freeze();
         if gathered.is_empty() {
             return Ok(());
         }
         self.run(move |part| part.write(&gathered)).await
     }
-    /// The file, for a thread that may block.
+    /// Returns the file, for use on a thread that may block.
     pub(super) fn into_part(mut self) -> Result<PartFile> {
         self.part.take().and_then(OwnedPart::into_inner).ok_or(Error::Cancelled)
     }
@@ -128,7 +128,7 @@ impl PartWriter {
 
 impl Drop for PartWriter {
     fn drop(&mut self) {
-        // Whoever opens the file next waits until it is closed here.
+        // The next opener of the file waits until it is closed here.
         self.lease.release();
         let (part, gathered) = (self.part.take(), self.gathered.split());
         let Some(mut part) = part else { return };
@@ -143,7 +143,7 @@ impl Drop for PartWriter {
     }
 }
 
-/// A partial file that is closed on a thread for blocking calls, wherever it is dropped.
+/// A partial file that is closed on a thread for blocking calls.
 struct OwnedPart(Option<Box<PartFile>>);
 
 impl OwnedPart {

@@ -1,7 +1,9 @@
-//! Pictures in the width that a screen wants, made on this device where the course has none: decoded within a memory budget, upright,
-//! never enlarged, kept as blobs that may go at any time.
+//! Image variants for the width of a screen, created on this device if the course has none: decoded
+//! within a memory budget, upright, never enlarged, stored as blobs that may be evicted at any
+//! time.
 //!
-//! Not here: how they are asked for (`media`), where bytes lie (`cache`), the variants that a course comes with (`carrel-package`).
+//! Not here: requests (`media`), storing blobs (`blobs`), the variants of a course
+//! (`carrel-package`).
 
 use std::{fs::File, sync::Arc};
 
@@ -26,29 +28,29 @@ impl From<Error> for Refusal {
     }
 }
 
-/// What to show.
+/// The blob to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// The blob itself: it moves, it is drawn, or it is no wider than asked for.
+    /// The source blob: an animation, a drawing, or not wider than requested.
     Original,
-    /// Another blob, made from it.
+    /// A variant of the source.
     Made(BlobHash),
 }
 
 type Answer = Result<Shown, Refusal>;
 
-/// What is known of whole pictures, in bytes; one takes about 100.
+/// Memory for known results of `whole`, in bytes; one takes about 100.
 const KNOWN: usize = 512 * 1024;
 
-/// Makes variants: each once however many ask, a few at a time, within one budget of memory.
+/// Creates variants, each once for concurrent requests, a few at a time, within one memory budget.
 #[derive(Clone)]
 pub struct Images {
     in_flight: Arc<InFlight<(BlobHash, String), Answer>>,
-    /// Cores that pictures may keep busy.
+    /// Limits the cores used for images.
     workers: Arc<Semaphore>,
-    /// MiB that decoding may hold at once, over all pictures.
+    /// Memory for decoding all images, in MiB.
     memory: Arc<Semaphore>,
-    /// Whether a blob may be shown as it is. Its bytes never change, and so neither does this.
+    /// Whether a blob may be shown as it is; never changes, as its bytes do not.
     known: Arc<ByteLru<BlobHash, Result<(), Refusal>>>,
 }
 
@@ -65,7 +67,8 @@ impl Default for Images {
 }
 
 impl Images {
-    /// The blob to show for `hash` as asked for. It is made if it is not here; `source` says where the original lies.
+    /// Returns the blob to show for `hash` as requested. Creates the variant if it is not stored;
+    /// `source` is where the original is stored.
     pub async fn variant(
         &self,
         library: &Library,
@@ -87,15 +90,16 @@ impl Images {
         flight.await.unwrap_or_else(|| Err(Refusal::Broken("its decoder failed".to_owned())))
     }
 
-    /// Whether the blob may be shown as it is; `Err` is what a variant of it would be refused with, as far as its header tells.
-    /// `Refusal::Unknown`: it is no picture. The header is read once, and nothing else of the file.
+    /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
+    /// get, according to the header. `Refusal::Unknown`: not an image. Only the header is read, and
+    /// only once.
     pub async fn whole(&self, hash: BlobHash, place: &Arc<Place>) -> Result<(), Refusal> {
         if let Some(known) = self.known.get(&hash) {
             return known;
         }
         let place = place.clone();
         let found = on_thread(move || look(&place)).await;
-        // A disk that failed may be well again.
+        // A disk error may be temporary.
         if !matches!(found, Err(Refusal::Storage(_))) {
             let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
             self.known.put(hash, found.clone(), 100 + text);
@@ -117,7 +121,7 @@ impl Images {
         let _worker = self.workers.acquire().await.map_err(|_| Refusal::from(Error::Cancelled))?;
         let (bytes, facts) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
-            // Of other files not even the header is read: a recording may mention "<svg".
+            // Files that are not images are not parsed: a recording may contain "<svg".
             if !media_type(bytes.get(..512).unwrap_or(&bytes)).starts_with("image/") {
                 return Err(Refusal::Unknown);
             }
@@ -152,9 +156,10 @@ impl Images {
     }
 }
 
-/// Whether a blob may be shown as it is. `Refusal::Unknown`: it is no image.
+/// Checks the header of a blob. `Refusal::Unknown`: not an image.
 ///
-/// The window decodes such an image itself, with no budget of ours, so what would be refused as a variant is refused whole too.
+/// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
+/// variant is refused as a whole, too.
 fn look(place: &Place) -> Result<(), Refusal> {
     let kind = media_type(&place.read_at(0, 512)?);
     match place {
@@ -165,7 +170,7 @@ fn look(place: &Place) -> Result<(), Refusal> {
     }
 }
 
-/// Runs `work` on a thread for blocking calls. A panic of a decoder is a fault of the image.
+/// Runs `work` on a thread for blocking calls. A panic of a decoder counts as a broken image.
 async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -1,4 +1,4 @@
-//! The library's lists: all of the server's catalogue in a local table, so that filters and search work offline.
+//! The catalogue: a local copy of the server's lists, so that filters and search work offline.
 
 use bytes::Bytes;
 use carrel_model::{
@@ -17,42 +17,55 @@ use crate::{
 };
 
 const PAGE_SIZE: u32 = 200;
-/// A server that always says "more" does not keep us here for ever: 100,000 courses.
+/// Stops at 100,000 entries if a server always announces another page.
 const MAX_PAGES: u32 = 500;
 
-/// Empty fields do not filter.
+/// Filter of a list. Empty fields do not filter.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Search text; every word has to occur.
     pub q: Option<String>,
+    /// Difficulty of a course.
     pub difficulty: Option<Difficulty>,
+    /// Level of a story.
     pub level: Option<u8>,
+    /// Category, by its exact name.
     pub category: Option<String>,
+    /// Language tag.
     pub lang: Option<String>,
-    /// Only these ids.
+    /// Restricts the list to these ids.
     pub only: Option<Vec<String>>,
+    /// Number of entries to skip.
     pub offset: u32,
+    /// Largest number of entries to return, 1 to 1000.
     pub limit: u32,
 }
 
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Listing<T> {
+    /// Entries of this page, in the server's order.
     pub items: Vec<T>,
+    /// Number of entries that match the filter.
     pub total: u64,
-    /// All categories and languages that occur, whatever the filter.
+    /// All categories that occur, regardless of the filter.
     pub categories: Vec<String>,
+    /// All languages that occur, regardless of the filter.
     pub languages: Vec<String>,
 }
 
 impl Library {
+    /// Returns one page of the courses. Waits for the network only if no list is stored.
     pub async fn courses(&self, filter: &Filter) -> Result<Dated<Listing<CourseSummary>>> {
         self.list(Kind::Course, filter).await
     }
+    /// Returns one page of the stories. Waits for the network only if no list is stored.
     pub async fn stories(&self, filter: &Filter) -> Result<Dated<Listing<StorySummary>>> {
         self.list(Kind::Story, filter).await
     }
 
-    /// Gives the list that is stored; one that is stale by the route table is requested again in the background.
+    /// Returns the stored list, and refreshes it in the background if it is stale by the route
+    /// table.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,
@@ -67,7 +80,7 @@ impl Library {
         match state {
             None => {
                 if let Err(e) = self.refresh(kind).await {
-                    // Without the list there is still what is on this device.
+                    // Without a list, content on this device can still be shown.
                     if !self.blocking(move |library| library.list_what_is_here(kind)).await? {
                         return Err(e);
                     }
@@ -105,7 +118,12 @@ impl Library {
         })
     }
 
-    /// Asks for all pages (each by its `ETag`, so an unchanged library costs a few 304) and fills the table if anything changed.
+    /// Requests all pages (an unchanged one costs a 304) and rebuilds the table if anything
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server cannot be reached; the stored list is kept.
     pub async fn refresh(&self, kind: Kind) -> Result<()> {
         let mut bodies = Vec::new();
         let mut digest = blake3::Hasher::new();
@@ -113,7 +131,7 @@ impl Library {
         for page in 1..=MAX_PAGES {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
             let cached = self.inner.cache.refresh(&path).await?;
-            // A fallback is an error: it would make a stale list look fresh.
+            // A stored answer would make a stale list look fresh.
             if cached.fallback().is_some() {
                 return Err(Net::Offline("the list could not be requested".into()).into());
             }
@@ -132,7 +150,7 @@ impl Library {
         self.blocking(move |library| library.store_list(kind, &bodies, digest, as_of_ms)).await
     }
 
-    /// Replaces the list by the pages that the server sent, unless they are the same as before (`digest`).
+    /// Replaces the list with the server's pages, unless they are unchanged (`digest`).
     fn store_list(
         &self,
         kind: Kind,
@@ -154,7 +172,7 @@ impl Library {
                 let page: ListPage<Box<serde_json::value::RawValue>> =
                     serde_json::from_slice(page)?;
                 for item in page.items {
-                    // One entry that this version cannot read does not hide the others.
+                    // An entry that this version cannot read does not hide the others.
                     if serde_json::from_str::<Card>(item.get()).is_err() {
                         continue;
                     }
@@ -175,7 +193,7 @@ impl Library {
         Ok(())
     }
 
-    /// Titles by id, for receipts and progress: no network.
+    /// Returns the title of an entry of the stored list, for receipts and progress. No network.
     pub fn title(&self, kind: Kind, id: &str) -> Result<Option<String>> {
         self.inner.lists.read_blocking(|conn| {
             Ok(conn
@@ -185,7 +203,7 @@ impl Library {
         })
     }
 
-    /// The version that the library's list last named: no network.
+    /// Returns the version that the stored list names. No network.
     pub fn known_version(
         &self,
         kind: Kind,
@@ -228,7 +246,7 @@ impl Library {
     }
 }
 
-/// What filters need of a summary of either kind.
+/// The fields of a summary of either kind that filters use.
 #[derive(Deserialize)]
 struct Card {
     id: carrel_model::Slug,
@@ -252,7 +270,7 @@ fn difficulty_text(d: Difficulty) -> &'static str {
     }
 }
 
-/// `summary`: a `CourseSummary` or `StorySummary` as JSON.
+/// Inserts one entry; `summary` is a `CourseSummary` or `StorySummary` as JSON.
 pub(super) fn insert(
     conn: &rusqlite::Connection,
     kind: Kind,
@@ -305,7 +323,7 @@ fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
         and("lang = ?", lang.clone().into());
     }
     for word in filter.q.iter().flat_map(|q| q.split_whitespace()) {
-        // instr and not LIKE: '%' and '_' are only characters.
+        // `instr` instead of LIKE, for which '%' and '_' are wildcards.
         and("instr(words, ?) > 0", word.to_lowercase().into());
     }
     if let Some(ids) = &filter.only {

@@ -1,5 +1,5 @@
-//! What is on this device and the server's list does not name, or not yet: carried courses, and those that were taken out of the library
-//! after they were downloaded. They are listed as long as they are here.
+//! Local entries of the catalogue: imported courses, and courses that the server removed from its
+//! list after they were downloaded. They are listed as long as they are on this device.
 
 use std::sync::Arc;
 
@@ -17,12 +17,13 @@ use crate::{
 };
 
 impl Library {
-    /// The manifest whose bytes are all on this device.
+    /// Returns the manifest of the version whose bytes are all on this device.
     pub fn ready_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         Ok(self.manifest_here(kind, id)?.map(|(manifest, _)| manifest))
     }
 
-    /// When the server was last known to name this version the newest (UTC, ms); 0 if that is not known.
+    /// Returns when the server was last known to list this version as the newest (UTC, ms); 0 if
+    /// unknown.
     pub fn named_as_of(&self, kind: Kind, id: &Slug, version: BlobHash) -> Result<i64> {
         let listed: Option<(String, i64)> = self.inner.lists.read_blocking(|conn| {
             Ok(conn
@@ -39,7 +40,8 @@ impl Library {
             return Ok(as_of_ms);
         }
         self.inner.content.read_blocking(|conn| {
-            // By whoever sent it; else not before it was asked for here.
+            // As stated by the sender of an import; otherwise the time of the local download
+            // request.
             Ok(conn
                 .prepare_cached(
                     "SELECT coalesce(
@@ -52,7 +54,8 @@ impl Library {
         })
     }
 
-    /// True if what is ready here is signed with a key that a person agreed to, and not with the server's own.
+    /// Returns whether the ready version is signed with a key that the user accepted for imports,
+    /// instead of the server's own key.
     pub fn is_from_elsewhere(&self, kind: Kind, id: &Slug) -> Result<bool> {
         Ok(match self.ready_manifest(kind, id)? {
             Some(ready) => self.is_accepted(&ready.signed.key)?,
@@ -60,7 +63,7 @@ impl Library {
         })
     }
 
-    /// The address and the name of the library that this came from, if it came by cable.
+    /// Returns the address and the name of the source library, if this version was imported.
     pub fn came_from(&self, manifest: &OpenManifest) -> Result<Option<(String, String)>> {
         let (kind, id) = (kind_of(manifest), manifest.manifest.id());
         self.inner.content.read_blocking(|conn| {
@@ -75,7 +78,8 @@ impl Library {
         })
     }
 
-    /// Puts what was just taken in into the list. What the server said of it before is asked for again when there is a network.
+    /// Adds an imported item to the list. The server's list is requested again when there is a
+    /// network.
     pub fn relist(&self, manifest: &OpenManifest) -> Result<()> {
         let kind = kind_of(manifest);
         let summary = summary(manifest)?;
@@ -86,7 +90,7 @@ impl Library {
         })
     }
 
-    /// It was taken off this device: what only was here is not listed any more.
+    /// Removes an item that was only on this device from the list, after its download was removed.
     pub fn unlist(&self, kind: Kind, id: &Slug) -> Result<()> {
         self.inner.lists.write_blocking("here.unlist", |conn| {
             conn.prepare_cached(
@@ -104,7 +108,7 @@ impl Library {
         })
     }
 
-    /// Lists everything that is ready here and not listed. True if anything is listed then.
+    /// Lists all ready items that are not listed yet. Returns whether the list is not empty.
     pub(super) fn list_what_is_here(&self, kind: Kind) -> Result<bool> {
         let ready: Vec<String> = self.inner.content.read_blocking(|conn| {
             Ok(conn
@@ -123,7 +127,7 @@ impl Library {
             if self.inner.lists.read_blocking(|conn| listed(conn, id.as_str()))? {
                 continue;
             }
-            // One that cannot be read any more does not hide the others.
+            // One that cannot be read does not hide the others.
             let Ok(Some(manifest)) = self.ready_manifest(kind, &id) else { continue };
             let summary = summary(&manifest)?;
             self.inner.lists.write_blocking("here.list", |tx| list(tx, kind, &id, &summary))?;
@@ -135,8 +139,8 @@ impl Library {
         })
     }
 
-    /// The key that a server names itself, over the line that a learner just signed in on: the one that its manifests must have. One
-    /// that is known already stays.
+    /// Pins the signing key that the server announced over the connection of a sign-in. A key that
+    /// is already pinned is kept.
     pub fn pin(&self, key: &str) -> Result<()> {
         self.inner.content.write_blocking("here.pin", |conn| {
             conn.execute(
@@ -157,7 +161,7 @@ fn kind_of(manifest: &OpenManifest) -> Kind {
     }
 }
 
-/// As the server would list it.
+/// Returns the summary as the server would list it.
 fn summary(open: &OpenManifest) -> Result<String> {
     let version = open.version;
     Ok(match &open.manifest.content {
@@ -170,7 +174,8 @@ fn summary(open: &OpenManifest) -> Result<String> {
     })
 }
 
-/// In the place it has, or at the end. What the server lists stays the server's, in this version.
+/// Inserts or updates an entry at its present position, or appends it. An entry of the server's
+/// list remains one.
 fn list(conn: &Connection, kind: Kind, id: &Slug, summary: &str) -> Result<()> {
     let known: Option<(i64, bool)> = conn
         .prepare_cached("SELECT position, only_here FROM listed WHERE kind = ?1 AND id = ?2")?

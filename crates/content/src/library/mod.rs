@@ -1,6 +1,7 @@
-//! Courses and stories as the learner sees them: lists that work offline, manifests that are proved, bodies, search.
+//! The library of one account: lists that work offline, verified manifests, bodies, search.
 //!
-//! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
+//! Not here: progress (`carrel-learning`), storing blobs (`blobs`), downloading a course
+//! (`download`).
 
 mod catalogue;
 mod here;
@@ -39,48 +40,58 @@ use crate::{
     storage::Storage,
 };
 
-/// Where a manifest was found.
+/// Source of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Via {
     Server,
     Device,
 }
 
-/// What the content of one account needs.
+/// Dependencies of one account's content.
 pub struct ContentConfig {
-    /// Shared by the learners of this device.
+    /// The store shared by the users of this device.
     pub storage: Storage,
-    /// The account's own folder: `cache.db`.
+    /// The account's own folder, which holds `cache.db`.
     pub account_dir: PathBuf,
+    /// Key of the account in `content.db`.
     pub account: String,
-    /// Without a slash at its end.
+    /// The server's address, without a trailing slash.
     pub base_url: String,
-    /// Adds tokens itself.
+    /// HTTP client that adds the access tokens.
     pub http: Arc<dyn Http>,
+    /// Clock for ages and use times.
     pub clock: Arc<dyn Clock>,
+    /// Source of ids for the cache.
     pub ids: Arc<dyn IdGen>,
+    /// Receives change events.
     pub changes: Changes,
 }
 
-/// A manifest that was proved.
+/// A manifest whose signature was verified.
 #[derive(Debug)]
 pub struct OpenManifest {
+    /// The parsed manifest.
     pub manifest: Manifest,
-    /// The hash of the signed text: the content's version.
+    /// Hash of the signed text, which identifies the version.
     pub version: BlobHash,
+    /// The manifest as it was signed.
     pub signed: SignedManifest,
 }
 
-/// Something and how old it is.
+/// A value with its age.
 #[derive(Debug, Clone)]
 pub struct Dated<T> {
+    /// The value.
     pub value: T,
+    /// When the server last confirmed it (UTC, ms); 0 if unknown.
     pub as_of_ms: i64,
+    /// Older than the route table allows.
     pub stale: bool,
+    /// The server cannot be reached at the moment.
     pub offline: bool,
 }
 
-/// Clones share everything but whether they wait for the network.
+/// The library. Clones share all state except whether they wait for the network.
 #[derive(Clone)]
 pub struct Library {
     inner: Arc<LibraryInner>,
@@ -91,7 +102,7 @@ struct LibraryInner {
     account: String,
     base_url: String,
     cache: Cache,
-    /// `cache.db` for the lists of courses and stories.
+    /// `cache.db`, for the lists of courses and stories.
     lists: Database<Error>,
     content: Database<Error>,
     blobs: BlobStore,
@@ -105,15 +116,15 @@ struct LibraryInner {
     mend: OnceLock<Mend>,
 }
 
-/// Called when a download that was ready turned out not to be whole.
+/// Called when a ready download turns out to be incomplete.
 type Mend = Box<dyn Fn() + Send + Sync>;
 
-/// Mends when dropped: whoever asked for a lost blob may go away before it has come.
+/// Calls `Mend` when dropped, because the caller that needed a lost blob may be cancelled first.
 struct Mending<'l>(&'l Library);
 
 impl Drop for Mending<'_> {
     fn drop(&mut self) {
-        // Without a runtime everything is at its end, and the next start goes on.
+        // Without a runtime the process is shutting down; the next start repairs.
         if let (Some(mend), Ok(_)) =
             (self.0.inner.mend.get(), tokio::runtime::Handle::try_current())
         {
@@ -123,7 +134,7 @@ impl Drop for Mending<'_> {
 }
 
 impl Library {
-    /// Opens `cache.db` of the account.
+    /// Opens the account's `cache.db`.
     pub fn open(config: &ContentConfig) -> Result<Self> {
         let content = config.storage.db().clone();
         let spare = config.storage.spare(config.account_dir.clone());
@@ -165,8 +176,9 @@ impl Library {
         })
     }
 
-    /// The same library for a screen that shows many things at once: what is not on this device is an error at once, is
-    /// requested in the background, and is reported with `Change::Catalogue` when it came.
+    /// Returns the same library for screens that show many items at once: content that is not on
+    /// this device is an error immediately, is requested in the background, and its arrival is
+    /// reported with `Change::Catalogue`.
     pub fn without_waiting(&self) -> Self {
         Self { inner: self.inner.clone(), waits: false }
     }
@@ -180,43 +192,55 @@ impl Library {
         blocking(move || f(&library)).await
     }
 
-    /// Sets what is called when a download that was ready turned out not to be whole. The first one stays.
+    /// Sets the callback for a ready download that turns out to be incomplete. Later calls have no
+    /// effect.
     pub fn set_repair(&self, repair: Box<dyn Fn() + Send + Sync>) {
         let _ = self.inner.mend.set(repair);
     }
+    /// Returns the cache of server responses.
     pub fn cache(&self) -> &Cache {
         &self.inner.cache
     }
+    /// Returns the blob store.
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
     }
+    /// Returns the blob fetcher.
     pub fn fetcher(&self) -> &BlobFetcher {
         &self.inner.fetcher
     }
+    /// Returns the storage of this device.
     pub fn storage(&self) -> &Storage {
         &self.inner.storage
     }
+    /// Returns the database `content.db`.
     pub fn content_db(&self) -> &Database<Error> {
         &self.inner.content
     }
+    /// Returns the key of the account in `content.db`.
     pub fn account(&self) -> &str {
         &self.inner.account
     }
+    /// Returns the server's address, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
     }
+    /// Returns the account's HTTP client.
     pub fn http(&self) -> &Arc<dyn Http> {
         &self.inner.http
     }
+    /// Returns the clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
     }
+    /// Returns the sender of change events.
     pub fn changes(&self) -> &Changes {
         &self.inner.changes
     }
 
-    /// The manifest to show: what this device knows at once; the network is awaited only if it knows none. What is outdated by the route
-    /// table is requested again in the background, and `Change::Catalogue` reports another version.
+    /// Returns the manifest to show: the local one, or the server's if there is none. A manifest
+    /// that is stale by the route table is requested again in the background, and
+    /// `Change::Catalogue` reports a different version.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let offline = self.inner.cache.is_offline();
         let item = id.clone();
@@ -224,7 +248,7 @@ impl Library {
         if let Some((value, as_of_ms)) = found {
             return Ok(Dated { value, as_of_ms, stale: false, offline });
         }
-        // A lesson that is downloaded brought its course's manifest with it.
+        // The download of a lesson has stored the manifest of its course.
         if self.stored_manifest_only(kind, id).await?.is_none() {
             let item = id.clone();
             let of_lesson = self.blocking(move |library| library.manifest_of_lesson(kind, &item));
@@ -243,7 +267,7 @@ impl Library {
         self.stored_manifest(kind, id).await
     }
 
-    /// Reports a change of the catalogue if `fetch` brought something.
+    /// Runs `fetch` as a task and reports a change of the catalogue if it succeeds.
     fn in_background(&self, fetch: impl Future<Output = Result<()>> + Send + 'static) {
         let changes = self.inner.changes.clone();
         tokio::spawn(async move {
@@ -254,7 +278,7 @@ impl Library {
         });
     }
 
-    /// The server's manifest by the route table.
+    /// Returns the server's manifest according to the route table.
     async fn stored_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let path = manifest_path(kind, id);
         let changes = self.inner.changes.clone();
@@ -263,7 +287,11 @@ impl Library {
         self.of_server(id, cached).await
     }
 
-    /// The server's manifest as it is now. Error: `Offline` if the server cannot be reached.
+    /// Requests the manifest from the server.
+    ///
+    /// # Errors
+    ///
+    /// `Offline` if the server cannot be reached.
     pub async fn newest_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let path = manifest_path(kind, id);
         let cached = self.inner.cache.refresh(&path).await?;
@@ -290,7 +318,7 @@ impl Library {
         })
     }
 
-    /// The manifest as far as it is on this device: never asks the network. For titles.
+    /// Returns the manifest if it is on this device, without the network. For titles.
     pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         let item = id.clone();
         let found = self.blocking(move |library| library.ready_manifest(kind, &item)).await?;
@@ -301,7 +329,7 @@ impl Library {
         self.blocking(move |library| library.prove(&cached.body, Via::Server).map(Some)).await
     }
 
-    /// What the cache holds of the server's manifest.
+    /// Returns the server's manifest from the cache; `None` if it is not stored.
     async fn stored_manifest_only(&self, kind: Kind, id: &Slug) -> Result<Option<Cached>> {
         let path = manifest_path(kind, id);
         match self.inner.cache.stored(&path).await.map_err(Error::from) {
@@ -311,8 +339,8 @@ impl Library {
         }
     }
 
-    /// Checks the signature against the key that this server was first seen with, and pins a first key. What is on this device may
-    /// have come by cable, under a key that a person agreed to.
+    /// Verifies the signature against the key pinned for this server, and pins the first key. A
+    /// manifest from this device may have been imported under another key that the user accepted.
     fn prove(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_slice(signed_json)
             .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
@@ -345,19 +373,21 @@ impl Library {
         Ok(open)
     }
 
-    /// A key that the record lacks is there in the database all the same, and is written at the next start.
+    /// Writes the record of keys. If that fails, the key is only in the database until the next
+    /// start.
     pub fn record_keys(&self) {
         if let Err(e) = self.inner.storage.write_keys() {
             tracing::warn!(error = %e, "the record of keys was not written");
         }
     }
 
-    /// The manifest whose bytes are all on this device, and when they were last checked (UTC, ms).
+    /// Returns the manifest whose bytes are all on this device, and when they were last verified
+    /// (UTC, ms).
     fn manifest_here(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
         self.downloaded(kind, id, "AND d.scope = ''")
     }
 
-    /// The newest manifest of which at least a lesson is on this device.
+    /// Returns the newest manifest of which at least one lesson is on this device.
     fn manifest_of_lesson(
         &self,
         kind: Kind,
@@ -385,7 +415,12 @@ impl Library {
         row.map(|(signed, at)| Ok((self.prove(signed.as_bytes(), Via::Device)?, at))).transpose()
     }
 
-    /// A compiled blob (section body, quiz, story, vocabulary), fetched if it is not here.
+    /// Returns a compiled body (section, quiz, story, vocabulary), fetched if it is not on this
+    /// device.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the body does not have the shape of `T`.
     pub async fn body<T>(&self, hash: BlobHash) -> Result<T>
     where
         T: DeserializeOwned + Send + 'static,
@@ -399,12 +434,12 @@ impl Library {
         self.present_or_fetched(hash, read).await
     }
 
-    /// Where a blob's bytes are; fetched first if it is not here.
+    /// Returns where a blob is stored; fetches it first if it is not on this device.
     pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
         self.present_or_fetched(hash, move |library| library.inner.blobs.locate(hash)).await
     }
 
-    /// Gives what `read` gives of a blob, which is fetched if it is not here.
+    /// Returns the result of `read` for a blob, which is fetched if it is not on this device.
     async fn present_or_fetched<T: Send + 'static>(
         &self,
         hash: BlobHash,
@@ -426,13 +461,14 @@ impl Library {
         self.blocking(read).await?.ok_or_else(not_here)
     }
 
-    /// Fetches a blob that nobody asked for yet.
+    /// Prefetches a blob.
     pub async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
         self.fetch_blob(hash, Came::Ahead).await
     }
 
-    /// Cache-first for one blob: one request however many ask. A blob that a download needs which counts as ready is noticed: the rest of
-    /// that download is looked through, and fetched as far as it is missing, once this blob has come.
+    /// Fetches a blob with one request for concurrent callers. If a ready download needs the blob,
+    /// the download is incomplete: the rest of it is checked and repaired after this blob has
+    /// arrived.
     async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
         let lost = came == Came::Asked
             && self.blocking(move |library| library.inner.storage.note_lost(&[hash])).await?;
@@ -467,7 +503,7 @@ fn manifest_path(kind: Kind, id: &Slug) -> String {
     format!("/api/{}/{id}/manifest", kind.path())
 }
 
-/// The key that this server's manifests were first signed with, as far as this device knows.
+/// Returns the key pinned for this server.
 fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String>> {
     content.read_blocking(|conn| {
         Ok(conn
@@ -477,7 +513,8 @@ fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String
     })
 }
 
-/// Accepts a manifest only if it is proved, and a list only if it is one: nothing else may replace a good answer.
+/// Accepts only verified manifests and well-formed lists, so that nothing else replaces a stored
+/// answer.
 fn validator(content: Database<Error>, base_url: String) -> ResponseValidator {
     let check = move |path: &str, body: &[u8]| -> Result<()> {
         let path = path.split('?').next().unwrap_or(path);

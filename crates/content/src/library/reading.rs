@@ -1,6 +1,7 @@
-//! Single blobs for whoever reads: one request for all who wait for the same blob, stored if there is space and held in memory otherwise.
+//! Single blobs for readers: concurrent callers share one request, and the blob is stored if there
+//! is space and held in memory otherwise.
 //!
-//! Not here: how a blob is fetched (`fetch`), whole courses (`download`).
+//! Not here: the transfer (`fetch`), whole courses (`download`).
 
 use bytes::Bytes;
 use carrel_model::{BlobHash, ErrorCode};
@@ -15,12 +16,12 @@ use crate::{
     library::Library,
 };
 
-/// Attempts in a row without progress: whoever reads is told soon, and asks again.
+/// Consecutive attempts without progress: readers get the error quickly and may retry.
 const ATTEMPTS: u32 = 1;
 
 impl Library {
-    /// Fetches a blob into the store. If another task is writing it already, that is waited for. What is prefetched is not held in memory
-    /// only: if there is no space, it is not fetched.
+    /// Fetches a blob into the store, or waits for another task that is writing it. A prefetched
+    /// blob is never held in memory only: if there is no space, it is not fetched.
     pub(super) async fn store_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
         let blobs = self.blobs();
         if blobs.written_by_another(hash).await? {
@@ -70,7 +71,8 @@ impl Library {
         }
     }
 
-    /// Bytes `start..end` of a blob straight from the server as they arrive, neither verified nor stored.
+    /// Requests bytes `start..end` of a blob and returns them as they arrive, neither verified nor
+    /// stored.
     pub async fn fetch_range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         self.inner.fetcher.range(hash, start, end).await
     }

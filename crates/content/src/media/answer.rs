@@ -1,6 +1,6 @@
-//! An answer to a player: validators, one range of bytes, and a body that is read in pieces.
+//! Responses to a player: validators, one range of bytes, and a body that is read in pieces.
 //!
-//! Not here: who may ask (`mod`), bytes that are not proved yet (`growing`).
+//! Not here: access rules (`loopback`), unverified bytes (`growing`).
 
 use std::sync::Arc;
 
@@ -16,22 +16,23 @@ use futures_util::stream;
 
 use crate::{blobs::Place, media::range, media_type::media_type};
 
-/// The most that is read at once, and the most that one answer to an open-ended range carries: a seek throws away no more.
+/// Largest read, and largest response to an open-ended range, in bytes: a seek discards at most
+/// this much.
 pub const CHUNK: u64 = 1024 * 1024;
-/// What is in a blob never changes.
+/// Caching of verified blobs, whose content never changes.
 pub const FOREVER: &str = "private, max-age=31536000, immutable";
-/// What is not proved must not outlive its player.
+/// Caching of unverified bytes, which must not be stored.
 pub const UNPROVED: &str = "no-store";
 
-/// The part of the bytes that is sent.
+/// The bytes that are sent, `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     pub start: u64,
-    /// Without this byte.
+    /// Exclusive.
     pub end: u64,
 }
 
-/// Works out head and part of an answer. `Err`: the whole answer, because there is nothing to send.
+/// Builds status, headers and range. `Err` is a complete response without a body.
 pub fn head(
     hash: BlobHash,
     size: u64,
@@ -57,7 +58,7 @@ pub fn head(
     {
         return Err((StatusCode::NOT_MODIFIED, out).into_response());
     }
-    // A range of something else is no use: then the whole.
+    // A range of another version is ignored.
     let wanted =
         text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
     let (status, start, end) = match range::parse(wanted, size) {
@@ -79,7 +80,7 @@ pub fn head(
     Ok((status, out, Part { start, end }))
 }
 
-/// A blob that is here, proved.
+/// Returns the response for a stored blob.
 pub async fn of_place(
     hash: BlobHash,
     place: Arc<Place>,
@@ -110,7 +111,7 @@ pub async fn of_place(
     (status, out, Body::from_stream(body)).into_response()
 }
 
-/// Up to `len` bytes from `at`.
+/// Reads up to `len` bytes from `at`.
 pub async fn read(place: Arc<Place>, at: u64, len: usize) -> std::io::Result<Bytes> {
     blocking(move || place.read_at(at, len)).await.map_err(std::io::Error::other)
 }

@@ -1,8 +1,9 @@
-//! Playing what is still being fetched: bytes that are in the unfinished file are read from there, those a little ahead are waited for,
-//! those far ahead are asked of the server directly.
+//! Playback during download. Bytes in the partial file are read from it, bytes slightly ahead are
+//! waited for, bytes far ahead are requested from the server.
 //!
-//! None of it is proved when it is heard. So only sound and film are answered like this, never a picture or text; nothing of it may be
-//! kept by the window; and the moment the whole turns out to be wrong, every player of it hears an error. docs/adr/0006.
+//! The bytes are not verified when they are played. Therefore only audio and video are served in
+//! this way, never images or text; the UI may not store them; and if the whole turns out to be
+//! wrong, every player gets an error. See docs/adr/0006.
 
 use std::{io, sync::Arc};
 
@@ -27,24 +28,24 @@ use crate::{
     media_type::{media_type, plays},
 };
 
-/// A player that is this far ahead of what was fetched does not wait for it.
+/// Distance, in bytes, beyond which a player does not wait for the partial file.
 pub const AHEAD: u64 = 2 * 1024 * 1024;
-/// Read at once while it comes.
+/// Largest read from a partial file, in bytes.
 const PIECE: u64 = 64 * 1024;
-/// The last bytes are given out only when the whole is proved: nobody gets a complete file that is not.
+/// Bytes held back until the whole is verified, so that no complete file is served unverified.
 const HELD_BACK: u64 = 1024;
-/// Enough to know what it is.
+/// Bytes needed to detect the media type.
 const HEAD: u64 = 512;
 
-/// What became of a blob that was not here.
+/// The result for a blob that was not stored.
 pub enum Found {
-    /// It is here now, proved.
+    /// Stored and verified in the meantime.
     Here(Arc<Place>),
-    /// It still comes, and can be played meanwhile.
+    /// Being fetched; the response plays it meanwhile.
     Playing(Response),
 }
 
-/// Finds a blob that is not here (yet), or plays it while it comes.
+/// Waits for a blob that is not stored, or plays it while it arrives.
 pub async fn find(
     library: &Library,
     hash: BlobHash,
@@ -57,7 +58,7 @@ pub async fn find(
     };
     let (kind, total) = match first_bytes(follower.clone()).await? {
         Some((kind, total)) if plays(kind) => (kind, total),
-        // A picture or a text is shown when it is proved.
+        // Images and text are shown only after verification.
         _ => return library.blob(hash).await.map(|place| Found::Here(Arc::new(place))),
     };
     let (status, out, part) = match answer::head(hash, total, kind, UNPROVED, (method, headers)) {
@@ -77,7 +78,7 @@ enum Begun {
     Coming(Follower),
 }
 
-/// Follows who fetches it, or sees to it that somebody does.
+/// Follows the current writer, or starts a fetch.
 async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
     let mut begun = library.blobs().growing().begun();
     begun.mark_unchanged();
@@ -85,7 +86,7 @@ async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
         return Ok(Begun::Coming(follower));
     }
     let fetch = library.clone();
-    // It goes on when the player has gone: what was begun is wanted.
+    // The fetch continues without the player, because the blob was requested.
     let mut fetched = tokio::spawn(async move { fetch.blob(hash).await });
     loop {
         tokio::select! {
@@ -103,7 +104,7 @@ async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
     }
 }
 
-/// Waits until the kind and the size are known. `None`: it ended before.
+/// Waits until the type and the size are known. Returns `None` if writing ended before.
 async fn first_bytes(mut follower: Follower) -> Result<Option<(&'static str, u64)>> {
     let known = |reach: &Reach| {
         let enough = reach.total.is_some_and(|total| reach.len >= HEAD.min(total));
@@ -113,11 +114,11 @@ async fn first_bytes(mut follower: Follower) -> Result<Option<(&'static str, u64
     let Some(total) = reach.total.filter(|_| reach.end.is_none()) else { return Ok(None) };
     let head =
         blocking(move || -> Result<Bytes> { read_part(&mut follower.open()?, 0, HEAD as usize) });
-    // The file may have been finished and moved between the two: then it is a blob.
+    // If the file got its final name in the meantime, it is a blob now.
     Ok(head.await.ok().map(|head| (media_type(&head), total)))
 }
 
-/// Bytes from the unfinished file, as they come.
+/// Reads bytes from the partial file as they arrive.
 async fn behind(
     library: Library,
     hash: BlobHash,
@@ -126,7 +127,7 @@ async fn behind(
     total: u64,
 ) -> Body {
     let free = move |reach: &Reach| reach.len.min(total.saturating_sub(HELD_BACK));
-    // It may have been finished and moved just now: then its end is known in a moment.
+    // It may have been finished in the meantime; its end is then reported shortly.
     let opened = follower.clone();
     let file = blocking(move || opened.open()).await.ok();
     let state = (follower, file, part.start);
@@ -150,10 +151,10 @@ async fn behind(
                         blocking(move || read_part(&mut file, at, len).map(|bytes| (bytes, file)));
                     let (bytes, file) = read.await.map_err(io::Error::other)?;
                     let next = at + bytes.len() as u64;
-                    // Thrown away and begun anew between the two: what came is waited for again.
+                    // If the file was restarted in the meantime, the read is empty and repeated.
                     return Ok(Some((bytes, (follower, Some(file), next))));
                 }
-                // Whole, and so a blob now; or left by its writer, and then fetched to its end here.
+                // Complete, and a blob now; or the writer gave up, and the rest is fetched here.
                 (_, _) => {
                     let place = library.blob(hash).await.map_err(io::Error::other)?;
                     let len = (part.end - at).min(CHUNK) as usize;
@@ -170,7 +171,7 @@ async fn behind(
     Body::from_stream(body)
 }
 
-/// Bytes far ahead, straight from the server: they pass by and are not kept.
+/// Passes bytes far ahead on from the server without storing them.
 async fn beyond(library: &Library, hash: BlobHash, part: Part) -> Result<Body> {
     let reply = library.fetch_range(hash, part.start, part.end).await?;
     let wanted = part.end - part.start;

@@ -1,8 +1,10 @@
-//! The loopback server that pictures, audio and video come from: WebKitGTK plays media from `http://127.0.0.1`, not from custom protocols.
+//! Loopback server for images, audio and video: WebKitGTK plays media from `http://127.0.0.1`, but
+//! not from custom protocols.
 //!
-//! `http://127.0.0.1:<random port>/<256-bit token of this run>/<hash>[?w=640&...]`; the rules for requests are in `loopback`.
+//! URLs have the form `http://127.0.0.1:<random port>/<token>/<hash>[?w=640&...]`; `loopback` has
+//! the rules for requests.
 //!
-//! Not here: which bytes exist (`blobs`), fetching (`library`), making a variant of a picture (`images`).
+//! Not here: stored bytes (`blobs`), fetching (`library`), creating image variants (`images`).
 
 mod answer;
 mod growing;
@@ -31,7 +33,7 @@ use crate::{
     library::Library,
 };
 
-/// Media and uploads on one loopback server. It stops when dropped.
+/// Media and uploads on one loopback server. Stops when dropped.
 pub struct MediaServer {
     loopback: Loopback,
     library: Arc<RwLock<Option<Library>>>,
@@ -44,8 +46,8 @@ struct Serving {
 }
 
 impl MediaServer {
-    /// Listens on a free port of the loopback address. `others` are further routes under the same token and rules; none of them is a
-    /// single segment that is a hash.
+    /// Starts the server on a free port of the loopback address. `others` are further routes under
+    /// the same token and rules; none of them may be a single segment that is a hash.
     pub async fn start(ids: &dyn IdGen, others: Router) -> Result<Self> {
         let library = Arc::new(RwLock::new(None));
         let serving = Serving { library: library.clone(), images: Images::default() };
@@ -54,12 +56,12 @@ impl MediaServer {
         Ok(Self { loopback, library })
     }
 
-    /// Serves this library from now on; `None` serves nothing.
+    /// Serves blobs of this library from now on; `None` serves none.
     pub fn set_library(&self, library: Option<Library>) {
         *self.library.write().unwrap_or_else(PoisonError::into_inner) = library;
     }
 
-    /// The base of all routes, which a hash is appended to: ends with `/`.
+    /// Returns the URL to which a hash is appended; ends with `/`.
     pub fn base_url(&self) -> String {
         self.loopback.base_url()
     }
@@ -100,7 +102,7 @@ async fn whole(
     };
     match images.whole(hash, &place).await {
         Ok(()) => answer::of_place(hash, place, method, headers).await,
-        // Sound, film, captions.
+        // Audio, video, captions.
         Err(Refusal::Unknown) if !is_for_a_picture(headers) => {
             answer::of_place(hash, place, method, headers).await
         }
@@ -108,7 +110,8 @@ async fn whole(
     }
 }
 
-/// The window says that it would show what comes as a picture (Fetch Metadata): in whatever format, it would be decoded.
+/// Returns whether the response would be shown as an image, according to Fetch Metadata: the UI
+/// would decode it in any format.
 fn is_for_a_picture(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }

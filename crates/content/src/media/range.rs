@@ -1,16 +1,20 @@
-//! `Range` as media elements use it (RFC 9110, 14.2): one range of bytes. Several at once are answered with the whole, as the RFC allows.
+//! `Range` as media elements use it (RFC 9110, 14.2): one range of bytes. Several ranges are
+//! answered with the whole, as the RFC allows.
 
+/// The requested bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
+    /// All bytes.
     Whole,
-    /// From here to the end: the server may send less and be asked again.
+    /// From this byte to the end; the server may send less.
     From(u64),
-    /// From, up to but without.
+    /// From the first byte up to the second, exclusive.
     Part(u64, u64),
+    /// Beyond the end.
     Unsatisfiable,
 }
 
-/// `header` is the value of `Range`, `size` the whole in bytes.
+/// Parses the value of `Range`; `size` is the total in bytes.
 pub fn parse(header: Option<&str>, size: u64) -> Asked {
     let Some(spec) = header.and_then(|h| h.trim().strip_prefix("bytes=")) else {
         return Asked::Whole;

@@ -1,7 +1,9 @@
-//! Who goes when space is short: unfinished files that nobody wants, then what was fetched ahead, then what was used long ago, then the
-//! lesson that a learner is in. What a pinned download needs never goes by itself.
+//! Eviction. Order: partial files that no download needs, prefetched blobs, least recently used
+//! blobs, blobs of the current and the next lesson. Blobs that a pinned download needs are never
+//! evicted.
 //!
-//! A plan is read without holding anybody up; each blob is looked at again in the transaction that removes it.
+//! The plan is read without a write lock; each blob is checked again in the transaction that
+//! removes it.
 
 use carrel_model::BlobHash;
 use carrel_sqlite::Change;
@@ -9,19 +11,20 @@ use rusqlite::{Connection, params};
 
 use crate::{Result, blobs::doom, sql::hash_at, storage::Storage};
 
-/// Blobs that are removed in one transaction. Their rows are spread over the tables by hash: fewer and larger transactions
-/// write a page once for several rows.
+/// Blobs removed in one transaction. Their rows are spread over the tables by hash; fewer and
+/// larger transactions write each page less often.
 const MAX_BATCH: usize = 512;
-/// Uses within one hour count as equally old: then the largest goes first, so that few go.
+/// Uses within one hour count as equally old; the largest goes first, so that fewer blobs are
+/// removed.
 const AGE_MS: i64 = 3_600_000;
-/// Never fetched again while the learner waits for less.
+/// Least number of bytes to free on a full disk.
 const LEAST_FOR_FULL: u64 = 1024 * 1024;
 
-/// True if nothing that must stay needs it.
+/// Condition: no pinned version needs the blob.
 const FREE: &str = "NOT EXISTS (SELECT 1 FROM need n JOIN version v ON v.version = n.version WHERE n.hash = b.hash AND v.pins > 0)";
 const FAR: &str = "NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)";
 
-/// In the order of going.
+/// Classes of blobs, in the order of eviction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Ahead,
@@ -40,12 +43,13 @@ impl Class {
 }
 
 impl Storage {
-    /// Removes what may go until `bytes` are freed or nothing is left that may; gives how many were freed.
+    /// Evicts until `bytes` are freed or nothing is left to evict; returns the number of bytes
+    /// freed.
     pub fn evict(&self, bytes: u64) -> Result<u64> {
         self.evict_classes(bytes, &[Class::Ahead, Class::Used, Class::Near])
     }
 
-    /// Everything that no pinned download needs; gives the bytes that were freed.
+    /// Evicts everything that no pinned download needs; returns the number of bytes freed.
     pub fn clear_cache(&self) -> Result<u64> {
         let freed = self.evict(u64::MAX)?;
         self.give_back()?;
@@ -53,11 +57,15 @@ impl Storage {
         Ok(freed)
     }
 
-    /// The disk was full while `bytes` were written: twice as much is removed. `Ok` if at least `bytes` went.
+    /// Frees twice `bytes` after the disk was full while `bytes` were written.
+    ///
+    /// # Errors
+    ///
+    /// `Error::NoSpace` if less than `bytes` could be freed.
     pub fn make_room(&self, bytes: u64) -> Result<()> {
         let wanted = bytes.saturating_mul(2).max(LEAST_FOR_FULL);
         let freed = match self.evict(wanted) {
-            // Removing rows writes too.
+            // Deleting rows needs disk space, too.
             Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.give_up_ballast() => {
                 self.evict(wanted)?
             }
@@ -95,10 +103,11 @@ impl Storage {
         Ok(freed)
     }
 
-    /// The oldest of a class, enough for `bytes`: by the hour of the last use, the largest of an hour first.
+    /// Returns the oldest blobs of a class, enough for `bytes`: by the hour of the last use, the
+    /// largest of an hour first.
     ///
-    /// Reads blobs by last use (index `blob_used`) and stops after the hour that has enough, so its cost is that of what
-    /// goes and not of what stays.
+    /// Reads blobs by last use (index `blob_used`) and stops after the hour that suffices, so that
+    /// the cost depends on the number of blobs evicted and not on the number kept.
     fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
@@ -127,7 +136,8 @@ impl Storage {
         })
     }
 
-    /// One transaction: what has become needed meanwhile stays; a download that is not pinned and loses a blob is none any more.
+    /// Removes a batch in one transaction. Blobs that have become needed are kept; an unpinned
+    /// download that loses a blob is deleted.
     fn remove_if_free(&self, class: Class, batch: &[BlobHash]) -> Result<u64> {
         let (gone, freed, told) = self.inner.db.write_blocking("evict.remove_if_free", |tx| {
             let mut still = tx.prepare_cached(&format!(
@@ -155,7 +165,7 @@ impl Storage {
         Ok(freed)
     }
 
-    /// Unfinished files of blobs that nobody wants any more.
+    /// Deletes partial files that no version needs.
     fn drop_unwanted_parts(&self, bytes: u64) -> Result<u64> {
         let parts = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -177,13 +187,13 @@ impl Storage {
         Ok(freed)
     }
 
-    /// Gives freed pages of `content.db` back to the disk.
+    /// Returns freed pages of `content.db` to the file system.
     pub(super) fn give_back(&self) -> Result<()> {
         if self.is_degraded() {
             return Ok(());
         }
         self.inner.db.with_connection(|conn| {
-            // A row for each page: it goes on as long as it is asked.
+            // The pragma yields a row for each freed page and stops when it is no longer stepped.
             let mut pages = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = pages.query([])?;
             while rows.next()?.is_some() {}
@@ -194,7 +204,8 @@ impl Storage {
     }
 }
 
-/// A download that nobody pinned ends when the first of its blobs goes: it would not be whole. Its text leaves the index.
+/// Deletes unpinned downloads that need the blob, since they would be incomplete, and their text
+/// from the index.
 fn end_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
     let ended = tx
         .prepare_cached(

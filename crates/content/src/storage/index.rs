@@ -1,7 +1,8 @@
-//! Opening `content.db`, whatever its state: as it is, compared with `records/`; made anew and filled from `records/` and the
-//! blob files if it is proven to be damaged or gone; in memory, filled the same way, while it cannot be opened.
+//! Opening `content.db` in any state. A usable file is compared with `records/`. A file that is
+//! proven to be damaged, or missing, is recreated from `records/` and the blob files. While the
+//! file cannot be opened, an in-memory database filled in the same way is used.
 //!
-//! Nothing is renamed or deleted unless damage is proven and no other process uses the folder.
+//! Files are renamed or deleted only if damage is proven and no other process uses the folder.
 
 use std::{
     collections::BTreeMap,
@@ -30,26 +31,26 @@ use crate::{
 };
 
 const DATABASE: &str = "content.db";
-/// The setting that tells that every blob file has its row.
+/// Name of the setting that means that every blob file has its row.
 const COMPLETE: &str = "complete";
-/// So many of our tables in a file make it ours, whatever its list of migrations holds.
+/// A file with this many of our tables is ours, whatever its list of migrations contains.
 const OUR_TABLES: usize = 8;
 
 /// The database of one store.
 pub(super) struct Index {
     dir: PathBuf,
-    /// A store below this one has blobs without a row here.
+    /// There is a shared store below this one, whose blobs have no rows here.
     has_below: bool,
     clock: Arc<dyn Clock>,
-    /// Held shared while the folder is used; none if it could not be had.
+    /// Held shared while the folder is used; `None` if it could not be locked.
     lock: Mutex<Option<File>>,
-    /// Why the database is in memory; none: the file is open.
+    /// Why the database is in memory; `None` while the file is open.
     degraded: Mutex<Option<Cause>>,
-    /// The same, for those who delete files.
+    /// Set while `degraded` is, for code that deletes files.
     read_only: Arc<AtomicBool>,
 }
 
-/// Why the file cannot be used now.
+/// Why the file cannot be used at the moment.
 struct Fault {
     cause: Cause,
     text: String,
@@ -82,11 +83,11 @@ impl Index {
         Self { dir: dir.to_owned(), has_below, clock, lock, degraded, read_only }
     }
 
-    /// Why the database is in memory now.
+    /// Returns why the database is in memory; `None` while the file is open.
     pub fn degraded(&self) -> Option<Cause> {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// True while the database is in memory.
+    /// Returns the flag that is true while the database is in memory.
     pub fn read_only(&self) -> Arc<AtomicBool> {
         self.read_only.clone()
     }
@@ -94,12 +95,12 @@ impl Index {
         self.read_only.store(cause.is_some(), Ordering::Relaxed);
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
-    /// The folder is not used from here any more.
+    /// Releases the folder.
     pub fn unlock(&self) {
         self.lock().take();
     }
 
-    /// Opens the file, or what stands for it. Fails only if not even memory can be had.
+    /// Opens the file, or an in-memory substitute. Fails only if that fails as well.
     pub fn open(&self) -> Result<Connection> {
         match self.open_file() {
             Ok(conn) => {
@@ -110,7 +111,7 @@ impl Index {
         }
     }
 
-    /// Opens the file if that is possible now.
+    /// Opens the file; `None` if that is still impossible.
     pub fn open_again(&self) -> Option<Connection> {
         match self.open_file() {
             Ok(conn) => {
@@ -138,7 +139,7 @@ impl Index {
     fn open_file(&self) -> Result<Connection, Fault> {
         self.enter()?;
         match self.open_adopted() {
-            // Enough for the index of a log and a few pages; made again when there is space.
+            // Frees enough for the WAL index and a few pages; recreated when there is space.
             Err(fault) if fault.cause == Cause::Full && self.give_up_reserve() => {
                 self.open_adopted()
             }
@@ -168,7 +169,7 @@ impl Index {
         Ok(conn)
     }
 
-    /// True if the file itself shows that it is damaged, and not only a call failed.
+    /// Returns whether the file itself is damaged, instead of only a call having failed.
     fn is_proven(&self, path: &Path, fault: &Fault) -> bool {
         if !matches!(fault.cause, Cause::Corrupt | Cause::Other) {
             return false;
@@ -178,14 +179,15 @@ impl Index {
             Ok(None) => {}
             Err(_) => return false,
         }
-        // SQLite's checks do not see a changed byte within a text: the schema is compared, and then all indices.
+        // SQLite's check does not detect a changed byte within a text, so the schema and all
+        // indices are compared.
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
         foreign_schema(&conn).is_ok_and(|found| found.is_some())
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 
-    /// Puts the damaged file aside, if nobody else has it open.
+    /// Sets the damaged file aside, if no other process has it open.
     fn renew(&self, path: &Path, found: &str) -> Result<(), Fault> {
         let mut lock = self.lock();
         let busy = || Fault {
@@ -193,7 +195,7 @@ impl Index {
             text: "content.db is damaged, and another process uses it".into(),
         };
         let file = lock.as_ref().ok_or_else(busy)?;
-        // A change of the lock is not atomic: on failure it is taken shared again.
+        // The conversion of a lock is not atomic: on failure the shared lock is taken again.
         file.unlock()?;
         if file.try_lock().is_err() {
             if file.try_lock_shared().is_err() {
@@ -210,13 +212,14 @@ impl Index {
         Ok(())
     }
 
-    /// Takes part in the use of the folder. In a shared folder everything is the group's, the database too, before SQLite makes it.
+    /// Creates and locks the folder. In a shared folder the database file is created with the
+    /// group's permissions before SQLite would create it.
     fn enter(&self) -> Result<(), Fault> {
         fs::create_dir_all(&self.dir)?;
         let mut lock = self.lock();
         if lock.is_none() {
             let file = make_shared(&self.dir, LOCK)?;
-            // Held alone by a process that moves the content.
+            // Locked exclusively by a process that moves the content.
             file.try_lock_shared()
                 .map_err(|e| Fault { cause: Cause::Busy, text: e.to_string() })?;
             *lock = Some(file);
@@ -231,7 +234,7 @@ impl Index {
         fs::remove_file(self.dir.join(BALLAST)).is_ok()
     }
 
-    /// Compares the database with the records, and corrects it where they differ.
+    /// Compares the database with the records and corrects differences.
     fn adopt(&self, conn: &mut Connection) -> Result<(), Fault> {
         let records = Records::of(&self.dir);
         let downloads = records.downloads()?;
@@ -243,7 +246,7 @@ impl Index {
         if differ.is_empty() {
             return Ok(());
         }
-        // Before anything is corrected: a row that is not found may be there, and its index damaged.
+        // Checked first: a row may be missing only because an index is damaged.
         if !differ.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
             carrel_sqlite::integrity_check(conn)?;
         }
@@ -311,7 +314,8 @@ impl Index {
         Ok(differ)
     }
 
-    /// `seen`: digests of versions that were compared already, and whether all their blobs have rows.
+    /// Returns whether the rows match the record. `seen`: versions already compared, with their
+    /// digest and whether all their blobs have rows.
     fn is_as_recorded(
         &self,
         conn: &Connection,
@@ -332,7 +336,7 @@ impl Index {
             return Ok(false);
         }
         let (Some(recorded), Some(version)) = (&record.ready, ready) else {
-            // A version that became ready before there were records gets its record later.
+            // A version that became ready before records existed gets its record later.
             return Ok(record.ready.is_none());
         };
         let (digest, whole) = match seen.get(&version) {
@@ -363,7 +367,7 @@ impl Index {
     }
 }
 
-/// Checks and repairs the file of an index after a statement reported damage.
+/// Checks and repairs the database file after a statement reported damage.
 pub(super) struct RepairIndex(pub Arc<Index>);
 
 impl Hooks for RepairIndex {
@@ -389,7 +393,7 @@ const PINS: &str = "(SELECT count(*) FROM download d WHERE d.pinned = 1 AND (d.w
 
 #[derive(Default)]
 struct Differences {
-    /// The database has no rows of blobs, and it was not decided yet what files without rows are.
+    /// The database has no blob rows, and files without rows have not been classified yet.
     fresh: bool,
     keys: bool,
     pins: bool,
@@ -412,7 +416,7 @@ pub(super) fn set_complete(tx: &Connection, complete: bool) -> Result<()> {
     Ok(())
 }
 
-/// The row of a download with all that it needs, from its record, its pack and the blob files.
+/// Restores the row of a download and all it needs from its record, its pack and the blob files.
 fn restore_download(
     tx: &Connection,
     record: &DownloadRecord,
@@ -428,7 +432,7 @@ fn restore_download(
                 .filter(|pack| pack.version.is_authentic());
             match pack {
                 Some(pack) => Some(restore_pack(tx, &pack, dir)?),
-                // Without its pack the version is used if its row is still there.
+                // Without its pack the version is used only if its row still exists.
                 None => known_version(tx, record)?,
             }
         }
@@ -482,7 +486,8 @@ fn restore_download(
     Ok(())
 }
 
-/// Gives the version's number, and whether all that it needs is here.
+/// Restores a version from its pack; returns its number and whether all its blobs are on this
+/// device.
 fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)> {
     let version = restore_version(tx, &pack.version)?;
     let mut whole = true;
@@ -501,7 +506,7 @@ fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)>
         let size = size.unsigned_abs();
         match (pack.bodies.get(hash), file) {
             (Some(body), _) => restore_blob(tx, (*hash, *kind), body.len() as u64, Some(body), 0)?,
-            // Its bytes are hashed by the sweep.
+            // The sweep hashes its bytes.
             (None, Ok(m)) if m.len() == size => restore_blob(tx, (*hash, *kind), size, None, 0)?,
             _ => {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
@@ -529,7 +534,7 @@ fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64
     Ok(Some((version, !lacks)))
 }
 
-/// Tables, indices and triggers as text, without differences of line ends.
+/// Returns tables, indices and triggers as text, with normalised line ends.
 fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
     let mut rows = conn
         .prepare(
@@ -545,7 +550,8 @@ fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
     Ok(rows)
 }
 
-/// What is wrong with the schema of a file whose list of migrations is complete, or that cannot be ours without one.
+/// Returns what is wrong with the schema of a file whose list of migrations is complete, or that
+/// contains our tables without such a list.
 fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
     static OURS: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
     let ours = match OURS.get() {
@@ -557,7 +563,7 @@ fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
     };
     let found = schema_of(conn)?;
     if &found == ours {
-        // Then only the list of migrations can be wrong.
+        // Only the list of migrations can be wrong.
         return Ok(match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
             Ok(true) => None,
             Ok(false) => Some("the list of migrations is not complete".into()),
@@ -575,7 +581,7 @@ fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
     }
 }
 
-/// Makes a file of the folder, for its group if the folder is shared.
+/// Opens or creates a file of the folder, with the group's permissions if the folder is shared.
 fn make_shared(dir: &Path, name: &str) -> Result<File, Fault> {
     let path = dir.join(name);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;

@@ -1,21 +1,21 @@
-//! Space on this device: how much content may take, who goes when it is short, what is promised to downloads, and the figures of it all.
+//! Space on this device: quota, eviction, reservations, usage figures, location.
 //!
-//! Learners' work is elsewhere (`store`) and never touched from here. A [`Storage`] is one folder with `content.db` and `blobs/`; several
-//! processes may have the same one open.
+//! A [`Storage`] is one folder with `content.db` and `blobs/`; several processes may have the same
+//! one open. The learner's work is stored elsewhere and never touched.
 //!
-//! | File | What it is |
+//! | File | Content |
 //! |---|---|
-//! | `quota` | the numbers, pure |
-//! | `reserve` | promises |
-//! | `spare` | the floor, for what lies beside content |
-//! | `evict` | who goes, in which order |
-//! | `sweep` | what a kill left behind |
-//! | `figures` | what the Storage screen shows |
-//! | `place` | where content lies, and moving it |
-//! | `index` | opening `content.db`, whatever its state |
+//! | `quota` | the budget and the floor, pure functions |
+//! | `reserve` | reservations for downloads |
+//! | `spare` | the free-space check for files other than content |
+//! | `evict` | eviction and its order |
+//! | `sweep` | leftovers of killed processes |
+//! | `figures` | usage figures for the Storage screen |
+//! | `place` | location of the content folder, and moving it |
+//! | `index` | opening `content.db` in any state |
 //! | `records` | files from which `content.db` can be rebuilt |
 //!
-//! Not here: how blobs are kept (`cache`), what is wanted (`download`).
+//! Not here: storing blobs (`blobs`), download targets (`download`).
 
 mod evict;
 mod figures;
@@ -56,7 +56,7 @@ use crate::{
     sql::signed,
 };
 
-/// The schema of `content.db`, in order.
+/// The migrations of `content.db`, in order.
 pub const MIGRATIONS: &[Migration] = &[
     Migration {
         number: 1,
@@ -75,41 +75,46 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Held shared by whoever uses the folder, alone by whoever moves it.
+/// Lock file: held shared by users of the folder, exclusively by a process that moves it.
 const LOCK: &str = "content.lock";
-/// Given up when the disk is full, so that what makes room can write its rows.
+/// Reserve file, deleted when the disk is full so that eviction can write its transactions.
 const BALLAST: &str = "ballast";
 const BALLAST_BYTES: usize = 1024 * 1024;
-/// Up to this many bytes that came in without a promise, the budget is not looked at again.
+/// The budget is checked after this many bytes were stored without a reservation.
 const LOOK_AFTER: u64 = 8 * 1024 * 1024;
-/// A blob of less is written without a promise.
+/// Blobs smaller than this, in bytes, are written without a reservation.
 const UNPROMISED: u64 = 1024 * 1024;
 
-/// What a storage needs to know of the world.
+/// Options of a storage.
 #[derive(Clone)]
 pub struct StorageOptions {
-    /// `content.db` and `blobs/` lie here.
+    /// Folder of `content.db` and `blobs/`.
     pub dir: PathBuf,
-    /// The most that the organisation allows, in bytes.
+    /// The largest budget that the organisation allows, in bytes.
     pub policy_budget: Option<u64>,
+    /// Source of the free disk space.
     pub disk: Arc<dyn Disk>,
+    /// Clock for use times and reservations.
     pub clock: Arc<dyn Clock>,
+    /// Receives change events.
     pub changes: Changes,
+    /// Failpoints, for tests.
     pub steps: Option<Steps>,
-    /// A store of the machine that this user may only read (see [`Storage::is_writable`]).
+    /// A shared store that this user may only read (see [`Storage::is_writable`]).
     pub below: Option<PathBuf>,
 }
 
-/// A store that may be closed meanwhile.
+/// A weak reference to a storage.
 pub struct WeakStorage(Weak<StorageInner>);
 
 impl WeakStorage {
+    /// Returns the storage if it is still open.
     pub fn upgrade(&self) -> Option<Storage> {
         self.0.upgrade().map(|inner| Storage { inner })
     }
 }
 
-/// The content of this device. Clones share it.
+/// The content of this device. Clones share state.
 #[derive(Clone)]
 pub struct Storage {
     inner: Arc<StorageInner>,
@@ -124,17 +129,18 @@ struct StorageInner {
     clock: Arc<dyn Clock>,
     changes: Changes,
     trouble: Mutex<Option<Shortage>>,
-    /// One at a time within this process; other processes are met in the database.
+    /// Serialises eviction within this process; other processes are serialised by the database.
     evicting: Mutex<()>,
     unlooked: AtomicU64,
     index: Arc<Index>,
 }
 
 impl Storage {
-    /// Opens or makes the folder. Blocking.
+    /// Opens or creates the folder. Blocking.
     ///
-    /// If `content.db` cannot be opened now (a full disk, no permission, another program, a newer version), the storage
-    /// opens all the same: what is here can be read, nothing is changed, and [`Storage::look_again`] tries again.
+    /// If `content.db` cannot be opened at the moment (full disk, no permission, another program, a
+    /// newer version), the storage opens in degraded mode: stored content can be read, nothing is
+    /// changed, and [`Storage::look_again`] retries.
     pub fn open(options: StorageOptions) -> Result<Self> {
         let has_below = options.below.is_some();
         let index = Arc::new(Index::new(&options.dir, has_below, options.clock.clone()));
@@ -169,14 +175,20 @@ impl Storage {
         Ok(storage)
     }
 
-    /// Why `content.db` is not open; none if it is. Then nothing is downloaded, removed or swept.
+    /// Returns why `content.db` is not open; `None` if it is. In this mode nothing is downloaded,
+    /// removed or swept.
     pub fn degraded(&self) -> Option<Cause> {
         self.inner.index.degraded()
     }
+    /// Returns whether `content.db` is not open.
     pub fn is_degraded(&self) -> bool {
         self.degraded().is_some()
     }
-    /// `Err` while `content.db` is not open: what is wanted now would be forgotten.
+    /// Checks that `content.db` is open.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Storage` in degraded mode, in which a request could not be stored.
     pub fn need_index(&self) -> Result<()> {
         match self.degraded() {
             None => Ok(()),
@@ -187,7 +199,7 @@ impl Storage {
             }
         }
     }
-    /// Tries to open `content.db` after it could not be opened; true if it is open now.
+    /// Tries to open `content.db` in degraded mode. Returns whether it is open now.
     fn open_again(&self) -> bool {
         let opened = self.inner.db.replace_blocking(|| {
             let conn = self.inner.index.open_again();
@@ -196,7 +208,7 @@ impl Storage {
         opened.is_ok()
     }
 
-    /// True if this user may keep content in the folder, which is made if it is missing.
+    /// Returns whether this user may write to the folder, which is created if it is missing.
     pub fn is_writable(dir: &Path) -> bool {
         fs::create_dir_all(dir).is_ok()
             && File::options()
@@ -207,28 +219,33 @@ impl Storage {
                 .open(dir.join(LOCK))
                 .is_ok()
     }
+    /// Returns a weak reference.
     pub fn downgrade(&self) -> WeakStorage {
         WeakStorage(Arc::downgrade(&self.inner))
     }
-    /// The folder is not used from here any more, so that it can be moved.
+    /// Releases the lock on the folder, so that it can be moved.
     fn let_go(&self) {
         self.inner.index.unlock();
     }
+    /// Runs the failpoint `name`.
     pub fn step(&self, name: &'static str) {
         self.inner.blobs.step(name);
     }
 
+    /// Returns the database `content.db`.
     pub fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
+    /// Returns the blob store.
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
     }
+    /// Returns the folder of `content.db` and `blobs/`.
     pub fn dir(&self) -> &Path {
         &self.inner.dir
     }
 
-    /// What was chosen on this device, and by the organisation.
+    /// Returns the limits set on this device and by the organisation.
     pub fn limits(&self) -> Result<Limits> {
         self.inner.db.read_blocking(|conn| self.limits_at(conn))
     }
@@ -247,7 +264,7 @@ impl Storage {
         Ok(limits)
     }
 
-    /// Chooses limits in bytes (`None`: as without a choice), and removes what is over them now.
+    /// Sets the limits in bytes (`None`: the default), and evicts what exceeds them.
     pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
         self.need_index()?;
         self.inner.db.write_blocking("storage.set_limits", |tx| {
@@ -260,7 +277,8 @@ impl Storage {
                     None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
                 };
             }
-            // Until the record says the same: a full disk must not bring the earlier limits back at the next start.
+            // Until the record is written: the earlier limits in it must not return at the next
+            // start if the disk is full now.
             crate::records::note_new_limits(tx)
         })?;
         self.hold_budget()?;
@@ -271,12 +289,13 @@ impl Storage {
         Ok(())
     }
 
-    /// What is used, promised and free now.
+    /// Returns the used, reserved and free bytes.
     pub fn measure(&self) -> Result<Measured> {
         self.inner.db.read_blocking(|conn| self.measure_at(conn))
     }
 
-    /// Names the blobs of the lesson that a learner is in, and of the next: they go last. Replaces what was named before.
+    /// Sets the blobs of the account's current and next lesson, which are evicted last. Replaces
+    /// the previous ones.
     pub fn set_near(&self, account: &str, hashes: &[BlobHash]) -> Result<()> {
         self.inner.db.write_blocking("storage.set_near", |tx| {
             tx.prepare_cached("DELETE FROM near WHERE account = ?1")?.execute([account])?;
@@ -289,7 +308,7 @@ impl Storage {
         })
     }
 
-    /// What is short, if the last wish could not be met; none when there is space (again).
+    /// Returns the shortage that the last request met; `None` if there is space (again).
     pub fn trouble(&self) -> Option<Shortage> {
         if let Some(cause) = self.degraded() {
             let bytes = BALLAST_BYTES as u64;
@@ -305,8 +324,8 @@ impl Storage {
         *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks whether what was short is there now; true if downloads may go on. Makes the ballast again, and opens
-    /// `content.db` if that could not be done before.
+    /// Checks whether the shortage is over, and returns whether downloads may resume. Restores the
+    /// reserve file, and opens `content.db` in degraded mode.
     pub fn look_again(&self) -> Result<bool> {
         if self.is_degraded() {
             if !self.open_again() {
@@ -330,7 +349,7 @@ impl Storage {
                     "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
                 )?
                 .exists([])?;
-            // If nobody waits for it any more, it is enough that something could be written.
+            // If no download waits for it, it suffices that something can be written.
             let wanted = if waits { short.wanted } else { 0 };
             Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
         })?;
@@ -341,13 +360,13 @@ impl Storage {
         Ok(fits)
     }
 
-    /// Something else than a blob could not be written.
+    /// Records that something other than a blob could not be written.
     pub fn note_full(&self) {
         if self.trouble().is_none() {
             self.set_full(BALLAST_BYTES as u64);
         }
     }
-    /// The disk did not take `bytes`, whatever its figures say.
+    /// Records that the disk refused `bytes`, whatever its reported free space is.
     fn set_full(&self, bytes: u64) {
         self.set_trouble(Some(Shortage {
             wanted: bytes,
@@ -367,7 +386,7 @@ impl Storage {
         }
     }
 
-    /// Removes what is over the budget or under the floor, if it may go.
+    /// Evicts what exceeds the budget or the floor; returns the bytes freed.
     pub fn hold_budget(&self) -> Result<u64> {
         if self.is_degraded() {
             return Ok(0);
@@ -382,13 +401,13 @@ impl Storage {
         }
     }
 
-    /// False if there is no space for it.
+    /// Writes the reserve file. Returns `false` if there is no space for it.
     fn fill_ballast(&self) -> bool {
         let path = self.inner.dir.join(BALLAST);
         if fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES as u64) {
             return true;
         }
-        // Hashes and not zeros: a file system that compresses would give nothing back.
+        // Incompressible, because a compressing file system would free nothing for zeros.
         let mut bytes = vec![0; BALLAST_BYTES];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         if let Err(e) = fs::write(&path, &bytes) {

@@ -1,7 +1,8 @@
-//! Where content lies, and moving it: copied and proved, then one small file is replaced, then the old place is emptied. Whoever is killed
-//! in between goes on at the next start; until the small file says otherwise, the old place is the one that counts.
+//! The location of the content folder, and moving it: blobs are copied and verified, then one small
+//! file is replaced, then the old folder is emptied. A move that was interrupted continues at the
+//! next start; until the small file is replaced, the old folder is in use.
 //!
-//! Only what this store made is touched: other things may lie in the same folder.
+//! Only files of the store are touched, because the folder may contain others.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -25,7 +26,7 @@ use crate::{
 const DATABASE: &str = "content.db";
 const BLOBS: &str = "blobs";
 
-/// The small file: which folder counts, which one is being filled, which one is being emptied.
+/// The location file: the folder in use, the one being filled, the one being emptied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Noted {
@@ -34,7 +35,7 @@ struct Noted {
     from: Option<PathBuf>,
 }
 
-/// Remembers where content lies, in a file among what is never deleted by the system.
+/// Stores the location of the content folder, in a file that the system never deletes.
 #[derive(Debug, Clone)]
 pub struct Places {
     file: PathBuf,
@@ -42,7 +43,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// `usual` counts until content was moved.
+    /// Creates the location stored in `file`; `usual` is the default folder.
     pub fn new(file: PathBuf, usual: PathBuf) -> Self {
         Self { file, usual }
     }
@@ -58,17 +59,21 @@ impl Places {
         Ok(write_whole(&self.file, &serde_json::to_vec(noted)?)?)
     }
 
-    /// The folder that counts.
+    /// Returns the folder in use.
     pub fn current(&self) -> PathBuf {
         self.read().dir.unwrap_or_else(|| self.usual.clone())
     }
-    /// Where a move that was cut short was going.
+    /// Returns the target of a move that has begun and is not complete.
     pub fn pending(&self) -> Option<PathBuf> {
         self.read().to
     }
 
-    /// Notes that content is to be moved. `Error::Invalid` if the folder will not do, `NoSpace` if it does not fit there; then nothing was
-    /// changed. Other things may lie in the folder, but no other content.
+    /// Begins a move. The folder may contain other files, but no other content.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Invalid` if the folder is not suitable, `Error::NoSpace` if the content does not
+    /// fit. Nothing is changed then.
     pub fn begin(&self, storage: &Storage, to: &Path) -> Result<()> {
         storage.need_index()?;
         let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
@@ -101,7 +106,7 @@ impl Places {
         self.write(&Noted { to: Some(to.to_owned()), ..noted })
     }
 
-    /// Gives a move up that was not switched yet; what was copied is deleted.
+    /// Cancels a move before the switch and deletes the copies.
     pub fn give_up(&self) -> Result<()> {
         let noted = self.read();
         if let Some(to) = &noted.to {
@@ -110,15 +115,20 @@ impl Places {
         self.write(&Noted { to: None, ..noted })
     }
 
-    /// Copies what is here now, while others read and write. May be repeated: what is there already is not copied again.
+    /// Copies the blob files while the store is in use, and returns the bytes copied. Repeatable:
+    /// existing copies are kept.
     pub fn copy_ahead(&self, storage: &Storage) -> Result<u64> {
         let Some(to) = self.pending() else { return Ok(0) };
         let rows = storage.inner.db.read_blocking(file_rows)?;
         copy_files(storage, rows, &to)
     }
 
-    /// Nobody else may use the store: copies what came since, the index last, and makes the new folder the one that counts. The old store
-    /// is closed before: whoever still holds it gets an error, so that nothing is written to it that the copy would miss.
+    /// Completes the move: closes the store, copies what is new, the database last, and puts the
+    /// new folder into use. Clones of the old store get errors, so that no write misses the copy.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Invalid` if another process uses the store.
     pub fn switch(&self, storage: &Storage) -> Result<PathBuf> {
         let Some(to) = self.pending() else {
             return Err(Error::Internal("no move was begun".into()));
@@ -154,7 +164,7 @@ impl Places {
         Ok(to)
     }
 
-    /// Empties the folder that content was moved from, if that is still to be done.
+    /// Empties the folder that content was moved from, if that is still pending.
     pub fn tidy(&self, step: &dyn Fn(&'static str)) -> Result<()> {
         let noted = self.read();
         if let Some(from) = &noted.from {
@@ -165,7 +175,7 @@ impl Places {
     }
 }
 
-/// With links followed, as far as it exists.
+/// Resolves links, as far as the path exists.
 fn real(path: &Path) -> PathBuf {
     let known = |from: &Path| {
         let rest = path.strip_prefix(from).ok()?;
@@ -174,7 +184,7 @@ fn real(path: &Path) -> PathBuf {
     path.ancestors().find_map(known).unwrap_or_else(|| path.to_owned())
 }
 
-/// Blobs that lie in files, and their lengths.
+/// Returns the blobs stored in files, and their sizes.
 fn file_rows(conn: &Connection) -> Result<Vec<(BlobHash, u64)>> {
     Ok(conn
         .prepare_cached("SELECT hash, size FROM blob WHERE inline = 0")?
@@ -182,7 +192,7 @@ fn file_rows(conn: &Connection) -> Result<Vec<(BlobHash, u64)>> {
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Copies the records as they are now; older ones in the new folder go.
+/// Copies the current records and deletes older ones in the new folder.
 fn copy_records(records: &Records, from: &Path, to: &Path) -> Result<()> {
     Records::of(to).remove_all()?;
     let mut folders = std::collections::BTreeSet::new();
@@ -203,7 +213,8 @@ fn copy_records(records: &Records, from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies every blob file that has a row and is not there, and proves it there; gives the bytes that were copied.
+/// Copies and verifies every blob file that has a row and is missing in `to`; returns the bytes
+/// copied.
 fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Result<u64> {
     let mut copied = 0;
     for (hash, size) in rows {
@@ -217,7 +228,7 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
         fs::create_dir_all(&folder)?;
         let new = target.with_extension("moving");
         match fs::copy(&source, &new) {
-            // Removed meanwhile, or behind our back: the sweep of the new place says so.
+            // Removed in the meantime; the sweep of the new folder handles the missing file.
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e.into()),
             Ok(_) => {}
@@ -239,13 +250,13 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
     Ok(copied)
 }
 
-/// Deletes what a store made, and the folders that are empty then.
+/// Deletes the files of a store, and folders that are empty afterwards.
 fn empty(dir: &Path, step: &dyn Fn(&'static str)) -> Result<()> {
     let gone = |path: PathBuf| match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     };
-    // The records first, then the index: a store without both is none.
+    // Records first, then the database: a folder without both is not a store.
     Records::of(dir).remove_all()?;
     step("deleted");
     for name in [DATABASE, "content.db-wal", "content.db-shm", BALLAST] {

@@ -1,47 +1,50 @@
-//! The numbers: how much may be kept, how much must stay free, how much has to go. Pure.
+//! Budget and floor: how much may be stored, how much must stay free, how much has to go. Pure.
 
 use crate::Limit;
 
-/// What is kept on a device where nobody chose otherwise.
+/// Default budget for content, in bytes.
 pub const DEFAULT_BUDGET: u64 = 2 * 1024 * 1024 * 1024;
-/// What stays free on the disk where nobody chose otherwise. Below it only learners' work is written.
+/// Default floor: bytes that stay free on the disk. Below it only learners' work is written.
 pub const DEFAULT_FLOOR: u64 = 500 * 1024 * 1024;
 
-/// What people chose, in bytes.
+/// Limits that were set, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// On this device, in the Storage screen.
+    /// Budget set on this device, in the Storage screen.
     pub budget: Option<u64>,
+    /// Floor set on this device.
     pub floor: Option<u64>,
-    /// By the organisation: nobody here can choose more.
+    /// Budget set by the organisation, an upper limit.
     pub policy: Option<u64>,
 }
 
-/// What is there now, in bytes.
+/// Current usage, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measured {
     /// Free on the disk.
     pub free: u64,
-    /// Blobs and unfinished files.
+    /// Blobs and partial files.
     pub used: u64,
-    /// Promised to downloads that run.
+    /// Reserved for running downloads.
     pub promised: u64,
 }
 
 impl Limits {
+    /// Returns the floor in bytes.
     pub fn floor(&self) -> u64 {
         self.floor.unwrap_or(DEFAULT_FLOOR)
     }
 
-    /// The least of: what was chosen (or 2 GiB), what the organisation allows, a tenth of what would be free without us. "Without us",
-    /// so that a budget does not shrink while it is being used.
+    /// Returns the budget: the least of the chosen one (or 2 GiB), the organisation's, and a tenth
+    /// of the space that would be free without our content. The latter is included so that the
+    /// budget does not shrink while it is used.
     pub fn budget(&self, now: Measured) -> u64 {
         let chosen = self.budget.unwrap_or(DEFAULT_BUDGET);
         let tenth = now.free.saturating_add(now.used) / 10;
         chosen.min(self.policy.unwrap_or(u64::MAX)).min(tenth)
     }
 
-    /// How much is missing before `bytes` more may be written, and where; none: they may.
+    /// Returns the shortage that prevents writing `bytes` more; `None` if they fit.
     pub fn shortage(&self, now: Measured, bytes: u64) -> Option<Shortage> {
         let budget = self.budget(now);
         let wanted = now.promised.saturating_add(bytes);
@@ -55,7 +58,7 @@ impl Limits {
         if missing == 0 {
             return None;
         }
-        // Not only to the brim: else the next one begins the same again.
+        // More than is missing, so that the next write does not evict again.
         let spare = if over_budget > 0 { budget / 10 } else { 0 };
         let hopeless = wanted > budget
             || self.floor().saturating_add(wanted) > now.free.saturating_add(now.used);
@@ -64,16 +67,18 @@ impl Limits {
     }
 }
 
+/// A shortage of space, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortage {
-    /// What was to be written.
+    /// Bytes that were to be written.
     pub wanted: u64,
-    /// Bytes without which it does not fit.
+    /// Bytes that are missing.
     pub missing: u64,
+    /// The limit that is exceeded.
     pub limit: Limit,
-    /// Bytes to remove now: down to nine tenths of the budget.
+    /// Bytes to evict now, down to nine tenths of the budget.
     pub evict: u64,
-    /// It would not fit even if everything went: so nothing has to.
+    /// The bytes would not fit even into empty storage, so that nothing is evicted.
     pub hopeless: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Space is promised before it is used. Promises lie in `content.db`, so that two processes do not promise the same bytes.
+//! Reservations of space. They are stored in `content.db`, so that two processes do not reserve the
+//! same bytes.
 
 use std::sync::{
     Arc,
@@ -14,24 +15,24 @@ use crate::{
     storage::{Storage, quota::Measured},
 };
 
-/// A promise that was not renewed for so long belongs to a process that is gone.
+/// A reservation that was not renewed for this long belongs to a dead process.
 const HOLDS_MS: i64 = 10 * 60_000;
-/// The row follows what was used in steps of this.
+/// The row is updated after this many bytes were used.
 const STEP: u64 = 4 * 1024 * 1024;
 
-/// Space that nobody else is promised. Given back when dropped.
+/// Reserved space. Released when dropped.
 pub struct Reservation {
     storage: Storage,
     id: i64,
     left: AtomicU64,
     noted: AtomicU64,
     noted_ms: AtomicI64,
-    /// It was given back.
+    /// Set when the reservation is released.
     is_over: Arc<AtomicBool>,
 }
 
 impl Reservation {
-    /// `bytes` of it are on the disk now, as blobs or in an unfinished file.
+    /// Reports that `bytes` of the reservation are on the disk now, as blobs or in a partial file.
     pub fn used(&self, bytes: u64) {
         let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             Some(left.saturating_sub(bytes))
@@ -51,7 +52,7 @@ impl Reservation {
             let (id, storage, is_over) = (self.id, self.storage.clone(), self.is_over.clone());
             run_or_spawn(move || {
                 let noted = storage.inner.db.write_blocking("reserve.used", |tx| {
-                    // It may have been given back meanwhile.
+                    // It may have been released in the meantime.
                     if !is_over.load(Ordering::Relaxed) {
                         tx.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
                             .execute(params![id, signed(left), now + HOLDS_MS])?;
@@ -64,7 +65,7 @@ impl Reservation {
             });
         }
     }
-    /// Bytes that are promised and not used.
+    /// Returns the reserved bytes that are not used yet.
     pub fn left(&self) -> u64 {
         self.left.load(Ordering::Relaxed)
     }
@@ -88,7 +89,11 @@ impl Drop for Reservation {
 }
 
 impl Storage {
-    /// Promises space for `bytes`, removing what may go if that is needed. `Error::NoSpace` says how much is missing.
+    /// Reserves space for `bytes`, evicting blobs if necessary.
+    ///
+    /// # Errors
+    ///
+    /// `Error::NoSpace` with the number of missing bytes.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         let mut tried = false;
         loop {
@@ -102,7 +107,7 @@ impl Storage {
             })?;
             match promised {
                 Ok(reservation) => {
-                    // A small wish that fits says nothing about the large one that did not.
+                    // A small request that fits does not end the shortage met by a larger one.
                     if self.trouble().is_some_and(|t| t.wanted <= bytes) {
                         self.set_trouble(None);
                     }
@@ -134,7 +139,8 @@ impl Storage {
         })
     }
 
-    /// What is used and promised, by the database, and what is free, by the disk.
+    /// Returns the used and reserved bytes according to the database, and the free bytes of the
+    /// disk.
     pub(super) fn measure_at(&self, conn: &Connection) -> Result<Measured> {
         let used: i64 = conn
             .prepare_cached("SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part)")?
@@ -146,10 +152,10 @@ impl Storage {
         })
     }
 
-    /// Bytes that are promised and not used yet, to anybody.
+    /// Returns the bytes reserved by all processes and not used yet.
     pub(super) fn promised_at(&self, conn: &Connection) -> Result<u64> {
         let now = self.inner.clock.now_ms();
-        // A promise from the future was made under a clock that was wrong.
+        // A reservation from the future was made while the clock was wrong.
         let promised: i64 = conn
             .prepare_cached(
                 "SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2",

@@ -1,7 +1,8 @@
-//! What lies beside content and can be fetched again (`cache.db`) keeps to the floor too. It comes in small pieces, often, so the disk is not
-//! asked for each of them: what was free a moment ago, less what was taken since, is near enough.
+//! Free-space check for files that are stored beside content and can be fetched again (`cache.db`).
+//! These are written in small pieces, often, so that the disk is not queried each time: the last
+//! result, less the bytes written since, is accurate enough.
 //!
-//! Not here: content itself, which is measured each time (`reserve`).
+//! Not here: content itself, for which the disk is queried each time (`reserve`).
 
 use std::{
     path::PathBuf,
@@ -13,14 +14,14 @@ use crate::{
     storage::{Storage, WeakStorage},
 };
 
-/// What a look at the disk is good for, on the clock that stands still for nobody.
+/// How long a query of the disk is used, in milliseconds of the monotonic clock.
 const GOOD_FOR_MS: i64 = 5_000;
 
 /// Space above the floor on the disk of one folder.
 pub struct Spare {
     storage: WeakStorage,
     dir: PathBuf,
-    /// The folder lies within content's, on the same disk: what is promised to downloads is not free.
+    /// The folder is inside the content folder, on the same disk: reserved space is not free.
     beside: bool,
     seen: Mutex<Option<Seen>>,
 }
@@ -31,9 +32,10 @@ struct Seen {
 }
 
 impl Spare {
-    /// Whether `bytes` may be written; they are counted as written then. Asks the disk once in 5 s at most.
+    /// Returns whether `bytes` may be written, and counts them as written if so. Queries the disk
+    /// at most once in 5 s.
     ///
-    /// A disk that does not answer is no reason to keep nothing: then the write itself finds out.
+    /// If the query fails, the answer is yes; the write itself then detects a full disk.
     pub fn take(&self, bytes: u64) -> bool {
         let Some(storage) = self.storage.upgrade() else { return true };
         let now = storage.inner.clock.monotonic_ms();
@@ -65,7 +67,8 @@ impl Spare {
 }
 
 impl Storage {
-    /// Space for what is written in `dir` (which exists) without a promise. Does not keep the store open.
+    /// Returns the check for files written to `dir`, which must exist. Does not keep the storage
+    /// open.
     pub fn spare(&self, dir: PathBuf) -> Spare {
         let beside = dir.starts_with(self.dir());
         Spare { storage: self.downgrade(), dir, beside, seen: Mutex::new(None) }

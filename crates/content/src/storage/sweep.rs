@@ -1,5 +1,6 @@
-//! After a start, in the background: deletes what a kill left behind and puts right what somebody did to the files behind our back.
-//! One folder of 256 at a time, so that nobody waits.
+//! The sweep runs in the background after a start. It deletes leftovers of killed processes and
+//! detects files that were changed or deleted by other programs. It handles one of 256 folders at a
+//! time, so that locks are held briefly.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,29 +22,32 @@ use crate::{
     },
 };
 
-/// Needs that are looked up in one statement.
+/// Hashes looked up in one statement.
 const AT_ONCE: usize = 1_024;
 
-/// What a sweep found.
+/// Result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Files whose rows were gone already.
+    /// Files deleted whose rows were gone already.
     pub buried: usize,
-    /// Files that no row names, deleted: the index was complete, or their bytes are not those of their name.
+    /// Files deleted because no row refers to them and either the index was complete or their bytes
+    /// do not match their name.
     pub orphans: usize,
-    /// Files that no row named and that a download needs, or that an incomplete index did not know yet: taken in.
+    /// Files without a row that a download needs, or that an incomplete index did not contain:
+    /// their rows were added.
     pub adopted: usize,
-    /// Unfinished files that nobody wants, deleted.
+    /// Partial files deleted because no download needs them.
     pub parts: usize,
-    /// Blobs that are gone behind our back; downloads that need them fetch them again.
+    /// Blobs whose files are missing; downloads that need them fetch them again.
     pub lost: usize,
 }
 
 impl Storage {
-    /// Blocking. Safe while others fetch and remove, in this process and in others, and safe to stop at any point.
+    /// Runs the sweep. Blocking. Safe during concurrent fetches and removals of any process, and
+    /// safe to interrupt at any point.
     ///
-    /// A file without a row is deleted only if the index is known to be complete and no download needs the file. Does nothing
-    /// while the index is not open.
+    /// A file without a row is deleted only if the index is known to be complete and no download
+    /// needs the file. Does nothing in degraded mode.
     pub fn sweep(&self) -> Result<Swept> {
         if self.is_degraded() {
             return Ok(Swept::default());
@@ -65,7 +69,7 @@ impl Storage {
         }
         self.sweep_needs(&mut swept)?;
         self.prove_adopted(&mut swept)?;
-        // Every file has its row now, or is gone.
+        // Every file has a row now, or is deleted.
         self.inner.db.write_blocking("sweep.sweep", |tx| match is_complete(tx)? {
             true => Ok(()),
             false => set_complete(tx, true),
@@ -105,7 +109,7 @@ impl Storage {
                     parts.insert(hash);
                     self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?;
                 }
-                // Of a process that found the name taken: never resumed.
+                // Left by a writer that found the usual name in use; never resumed.
                 _ => swept.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
             }
         }
@@ -115,10 +119,11 @@ impl Storage {
         self.sweep_files(first, &folder, &files, swept)
     }
 
-    /// These blobs are not here, or not any more. A download that counted as ready and needs one of them is not: its seal is taken back, what
-    /// is here stays readable, and the queue fetches the rest. True if there was such a download.
+    /// Handles blobs that turned out to be missing. A ready download that needs one of them is
+    /// queued again; its remaining content stays readable. Returns whether there was such a
+    /// download.
     pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
-        // Most of what is opened and not here belongs to no download: then nothing is written.
+        // Most blobs that are opened and missing belong to no download; then nothing is written.
         let sealed = self.inner.db.read_blocking(|conn| {
             let mut sealed = conn.prepare_cached(
                 "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
@@ -139,7 +144,8 @@ impl Storage {
         Ok(ended > 0)
     }
 
-    /// What ready downloads need and is nowhere: who may write to the machine's store knows nothing of those who only read it.
+    /// Detects blobs that ready downloads need and that no store has: the owner of the shared store
+    /// does not know which of its blobs other users need.
     fn sweep_needs(&self, swept: &mut Swept) -> Result<()> {
         let elsewhere = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -170,13 +176,13 @@ impl Storage {
     }
 
     fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
-        // An index that was made anew does not know what downloads had begun.
+        // A recreated index does not contain the downloads that had begun.
         let wanted =
             self.inner.db.read_blocking(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
         if !wanted {
             swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
-            // A kill leaves a longer one than was noted.
+            // A killed process leaves a longer file than it recorded.
             self.inner.db.write_blocking("sweep.sweep_part", |conn| {
                 conn.prepare_cached(
                     "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = max(bytes, excluded.bytes)",
@@ -188,12 +194,12 @@ impl Storage {
         Ok(())
     }
 
-    /// A file whose bytes were hashed gets its row. Nothing tells when it was used last.
+    /// Adds the row of a file whose bytes were hashed. Its last use is unknown.
     fn adopt_file(&self, tx: &Connection, hash: BlobHash, len: u64) -> Result<()> {
         let body: bool =
             tx.prepare_cached("SELECT 1 FROM blob_body WHERE hash = ?1")?.exists([hash.0])?;
         if body {
-            // A small blob: the row has its own bytes, and the file is one of an older kind.
+            // The row has the bytes of the small blob; the file was written by an earlier version.
             return Ok(());
         }
         let now = self.inner.clock.now_ms();
@@ -207,7 +213,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Hashes what was taken in by its name when the index was made anew.
+    /// Hashes the files that were adopted by name when the index was recreated.
     fn prove_adopted(&self, swept: &mut Swept) -> Result<()> {
         let unproved = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -227,7 +233,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Compares a folder with its rows.
+    /// Compares the files of a folder with their rows.
     fn sweep_files(
         &self,
         first: u8,
@@ -252,7 +258,8 @@ impl Storage {
         if orphans.is_empty() && lost.is_empty() {
             return Ok(());
         }
-        // Looked at again under the write lock: a file that came in meanwhile has its row, a row that went has no file.
+        // Checked again under the write lock: a file may have got its row, and a row may have been
+        // removed with its file.
         let (complete, kept) = self.inner.db.read_blocking(|conn| {
             let mut kept = Vec::new();
             for hash in &orphans {
@@ -262,7 +269,7 @@ impl Storage {
             }
             Ok((is_complete(conn)?, kept))
         })?;
-        // Hashed before the lock is taken: that takes a while.
+        // Hashed before the lock is taken, because it is slow.
         let mut sound = HashSet::new();
         for hash in if complete { &kept } else { &orphans } {
             if hash_of(&folder.join(hash.to_hex()))? == Some(*hash) {
@@ -307,7 +314,7 @@ impl Storage {
     }
 }
 
-/// The first and the last hash of a folder.
+/// Returns the first and the last hash of a folder.
 fn between(first: u8) -> [[u8; 32]; 2] {
     [0, 0xff].map(|rest| {
         let mut hash = [rest; 32];
@@ -316,7 +323,7 @@ fn between(first: u8) -> [[u8; 32]; 2] {
     })
 }
 
-/// None if there is no such file any more.
+/// Returns `None` if the file does not exist any more.
 fn hash_of(path: &Path) -> Result<Option<BlobHash>> {
     let mut hasher = blake3::Hasher::new();
     match fs::File::open(path) {
@@ -330,7 +337,8 @@ fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-/// A download is not ready while a blob of it is gone. Its text stays readable, and the queue fetches what is missing. Gives how many there were.
+/// Queues ready downloads that need a missing blob again, and returns their number. Their text
+/// stays readable.
 fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<usize> {
     Ok(tx
         .prepare_cached(

@@ -1,4 +1,5 @@
-//! Cut anywhere: it goes on where it was, no byte comes twice, and in the end every hash is right.
+//! Interrupted downloads resume where they stopped, no byte is fetched twice, and every hash is
+//! right in the end.
 
 use carrel_content::download::{Phase, Reason, State};
 use carrel_testkit::Chance;
@@ -28,7 +29,7 @@ async fn cut_at_a_hundred_random_bytes() {
         desk.assert_whole(&course);
         for blob in course.media() {
             let twice = net.sent(blob.hash) - blob.size;
-            // A small one has no unfinished file: it is fetched again whole.
+            // A small one has no partial file and is fetched again as a whole.
             assert!(twice == 0 || blob.size <= 32 * 1024, "run {n}: {twice} bytes came twice");
         }
         assert!(
@@ -69,7 +70,7 @@ async fn without_a_network_it_waits_and_goes_on_when_it_is_back() {
     net.will(film.hash, &[Fault::Cut(200_000), Fault::Refused]);
     let desk = Desk::new(&net);
     desk.start(&course);
-    // What is here is told as soon as the unfinished file is put down.
+    // Stored bytes are reported as soon as the partial file is closed.
     let told = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
     let state =
         desk.until(&crate::desk::whole(&course), "the pause, with what is here", told).await;

@@ -1,4 +1,4 @@
-//! The content of one learner in a folder, on the paper network.
+//! The content of one learner in a folder, with a simulated network.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::net::{BASE, Course, Net, Wire};
 
-/// The folder of a desk.
+/// The folder of a client.
 pub enum Folder {
     Own(TempDir),
     Lent(PathBuf),
@@ -49,7 +49,7 @@ impl Desk {
     pub fn on(net: &Arc<Net>, disk: &FakeDisk) -> Self {
         Self::at(net, Arc::new(Folder::Own(scratch())), &FakeClock::noon(), disk, None)
     }
-    /// Of a user who may only read the store of `other`, and has one of his own.
+    /// Opens a client whose user may only read the store of `other`, and has a store of their own.
     pub fn above(other: &Self) -> Self {
         let below = other.dir.path().join("shared");
         Self::at(
@@ -60,17 +60,17 @@ impl Desk {
             Some(below),
         )
     }
-    /// In a folder where a library may lie already.
+    /// Opens a client in a folder that may contain a library already.
     pub fn in_folder(net: &Arc<Net>, dir: TempDir) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
         Self::at(net, Arc::new(Folder::Own(dir)), &FakeClock::noon(), &disk, None)
     }
-    /// The same, in a folder of somebody else.
+    /// Opens a client in a folder owned by the caller.
     pub fn in_folder_at(net: &Arc<Net>, dir: &Path) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
         Self::at(net, Arc::new(Folder::Lent(dir.to_owned())), &FakeClock::noon(), &disk, None)
     }
-    /// In a folder, with a call at each step of what must be safe under a kill.
+    /// Opens a client in a folder, with a failpoint callback.
     pub fn stepped(net: &Arc<Net>, dir: &Path, steps: carrel_content::storage::Steps) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
         let dir = Arc::new(Folder::Lent(dir.to_owned()));
@@ -93,7 +93,7 @@ impl Desk {
         below: Option<PathBuf>,
         steps: Option<carrel_content::storage::Steps>,
     ) -> Self {
-        // Calls of the test itself are synchronous.
+        // The test itself calls synchronously.
         carrel_system::allow_blocking();
         let changes = Changes::new();
         let storage = Storage::open(StorageOptions {
@@ -120,17 +120,17 @@ impl Desk {
         let (net, clock, disk) = (net.clone(), clock.clone(), disk.clone());
         Self { net, clock, disk, content, changes, dir, below }
     }
-    /// The app is closed and opened again.
+    /// Closes the app and opens it again.
     pub async fn restart(self) -> Self {
         self.restart_after(|_| ()).await
     }
-    /// The same; meanwhile something happens to its folder.
+    /// Closes the app, runs `meanwhile` on its folder, and opens it again.
     pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
         let (disk, below) = (self.disk.clone(), self.below.clone());
         let root = self.dir.path().join("shared/blobs");
         drop(self);
-        // Whoever still writes puts it down first.
+        // Waits for tasks that still close their files.
         soon("the files to be put down", async {
             while is_locked(&root) {
                 tokio::task::yield_now().await
@@ -146,7 +146,7 @@ impl Desk {
     pub fn state(&self, id: &Slug) -> State {
         self.downloads().state(Kind::Course, id).expect("a state")
     }
-    /// The state of a course or story.
+    /// Returns the state of a course or story.
     pub fn state_of(&self, course: &Course) -> State {
         self.downloads().state_of(&whole(course)).expect("a state")
     }
@@ -154,7 +154,7 @@ impl Desk {
         self.downloads().start(course.kind(), &course.id).expect("it is wanted");
     }
 
-    /// The catalogue names this version now.
+    /// Lists this version in the catalogue.
     pub fn catalogue(&self, course: &Course, version: BlobHash) {
         let summary = serde_json::json!({ "version": version }).to_string();
         let listed = self.content.library.cache().database().write_blocking("test", |conn| {
@@ -168,7 +168,7 @@ impl Desk {
         listed.expect("it is listed");
     }
 
-    /// Waits until the state is as `fits` says; time passes only while the download itself waits for it.
+    /// Waits until the state matches `fits`. Does not advance the clock.
     pub async fn until(&self, wish: &Wish, what: &str, fits: impl Fn(&State) -> bool) -> State {
         let mut changes = self.changes.listen();
         soon(what, async {
@@ -185,7 +185,7 @@ impl Desk {
         })
         .await
     }
-    /// The same, and time passes for whatever sleeps.
+    /// Waits until the state matches `fits`, and advances the clock whenever the download sleeps.
     pub async fn in_time(&self, wish: &Wish, what: &str, fits: impl Fn(&State) -> bool) -> State {
         soon(what, async {
             loop {
@@ -210,7 +210,7 @@ impl Desk {
         self.until(&whole(course), "the pause", |s| s.phase == Phase::Paused && s.reason == reason)
             .await
     }
-    /// Every byte of the course is here, and is what it should be.
+    /// Asserts that every byte of the course is stored and right.
     pub fn assert_whole(&self, course: &Course) {
         for (blob, bytes) in &course.blobs {
             let here = self.content.library.blobs().get(blob.hash).expect("the store answers");
@@ -220,7 +220,7 @@ impl Desk {
     }
 }
 
-/// Waits in vain no longer than this.
+/// Waits for `future`, for 60 s at most.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
@@ -231,14 +231,15 @@ pub fn whole(course: &Course) -> Wish {
     Wish::whole(course.kind(), &course.id)
 }
 
-/// In memory where there is such a place: these tests write much and prove nothing about platters.
+/// Returns a temporary folder, in memory if possible: these tests write a lot and do not test the
+/// disk.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     made.expect("a folder")
 }
 
-/// True while somebody holds an unfinished file.
+/// Returns whether a partial file is locked.
 fn is_locked(root: &Path) -> bool {
     let folders = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut files = folders.filter_map(|f| std::fs::read_dir(f.path()).ok()).flatten().flatten();
@@ -248,7 +249,7 @@ fn is_locked(root: &Path) -> bool {
     })
 }
 
-/// True in a run that may take long.
+/// Returns whether this is a long run.
 pub fn long() -> bool {
     std::env::var_os("CARREL_LONG").is_some()
 }

@@ -1,4 +1,4 @@
-//! A new edition: the difference alone comes over the line, and the old one is read until the new one is whole.
+//! Updates fetch only what differs, and the old version can be read until the new one is complete.
 
 use std::sync::{
     Arc,
@@ -50,7 +50,7 @@ async fn one_percent_changed_is_two_percent_fetched_and_both_editions_are_read_t
     desk.start(&old);
     desk.ready(&old).await;
 
-    // A learner who reads all the time: whatever edition is shown, all of it is here.
+    // A learner who reads all the time: every blob of the displayed version is stored.
     let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let reader = {
         let (library, id) = (desk.content.library.clone(), old.id.clone());
@@ -112,7 +112,7 @@ async fn what_is_removed_is_gone_but_for_what_others_need() {
     let net = Net::new();
     let one = Course::new("one", &[&[50_000, 100]]);
     let mut two = Course::new("two", &[&[60_000]]);
-    // Both have the same recording.
+    // Both contain the same audio.
     let shared = one.blobs[0].clone();
     two.blobs.push(shared.clone());
     net.publish(&one);

@@ -1,4 +1,5 @@
-//! Several downloads at once: none is starved, the host is not flooded, and what the learner opened comes first.
+//! Concurrent downloads: none is starved, the limit per host is kept, and what the learner opened
+//! is fetched first.
 
 use carrel_content::download::{PER_HOST, Phase};
 
@@ -38,7 +39,7 @@ async fn a_small_course_is_ready_before_two_long_ones_that_began_first() {
     for course in &long {
         desk.ready(course).await;
         desk.assert_whole(course);
-        // Making room costs requests, and no bytes.
+        // Yielding slots costs requests, but no bytes.
         assert!(course.media().iter().all(|b| net.sent(b.hash) == b.size));
     }
     assert!(net.most_at_once() <= PER_HOST, "{} at once", net.most_at_once());
@@ -47,7 +48,7 @@ async fn a_small_course_is_ready_before_two_long_ones_that_began_first() {
     let begun = |from: Option<u64>| from.unwrap_or(0) == 0;
     let made_room = asked.iter().filter(|(hash, from)| of(*hash) && !begun(*from)).count();
     assert!(made_room > 0, "a film gave its place up in the middle");
-    // By what was asked for and not by the clock: a busy machine looks late.
+    // Measured by the order of requests, because times are unreliable on a busy machine.
     let small_last =
         asked.iter().rposition(|(hash, _)| small.blobs.iter().any(|(b, _)| b.hash == *hash));
     let film_last = asked.iter().rposition(|(hash, _)| of(*hash));
@@ -74,11 +75,13 @@ async fn text_comes_first_then_what_the_learner_opened() {
         let first_media = asked.iter().position(|h| media.contains(h)).unwrap();
         assert_eq!(first_media, course.blobs.len() - media.len(), "all text before any sound");
         let at = |n: usize| asked.iter().position(|h| *h == media[n]).unwrap();
-        // Four workers ask side by side: the section that is open is among the first four of twelve, its lesson among the first seven.
+        // Four workers fetch in parallel: the open section is among the first four of twelve, its
+        // lesson among the first seven.
         let lesson = [8, 10, 11].iter().all(|n| at(*n) < first_media + 7);
         in_order += u32::from(at(9) < first_media + 4 && lesson);
     }
-    // One of them may be held up by the system between taking a file and asking for it; by chance alone one course in forty is so.
+    // A worker may be delayed between choosing a blob and requesting it; by chance one course in
+    // forty fails.
     assert!(in_order >= 3, "what is open comes first: {in_order} of 5");
 }
 
@@ -108,14 +111,14 @@ async fn a_lesson_alone_is_only_what_it_needs_and_opens_without_the_network() {
     let found = desk.content.library.find_section(&course.item(1, 2)).await.expect("it opens");
     let body = found.section().body;
     desk.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("its text");
-    // Then the whole: only the rest comes.
+    // The whole course then fetches only the rest.
     net.always(None);
     net.forget_counts();
     desk.content.network_changed();
     desk.start(&course);
     desk.ready(&course).await;
     assert!(media[3..].iter().all(|b| net.sent(b.hash) == 0));
-    // What the lesson needs stays when the course goes, and goes with the lesson.
+    // Blobs of the lesson survive the removal of the course, and are removed with the lesson.
     desk.downloads().drop_wish(&whole(&course)).unwrap();
     let has = |n: usize| desk.content.library.blobs().has(media[n].hash).unwrap();
     assert!(!has(0) && has(3));

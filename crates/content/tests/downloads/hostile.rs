@@ -1,4 +1,5 @@
-//! Servers that lie: flipped bits, wrong lengths, other ranges, files that change midway, pages of a Wi-Fi. Caught, and healed.
+//! Faulty servers: flipped bits, wrong lengths, wrong ranges, files that change during the
+//! transfer, captive portals. Each fault is detected and recovered from.
 
 use carrel_content::download::{Phase, Reason};
 use carrel_model::ErrorCode;
@@ -8,7 +9,8 @@ use crate::{
     net::{Course, Fault, Net},
 };
 
-/// What happens to the large file (500,000 bytes), how much of it may come over the line until it is right, and why it waited, if it did.
+/// Faults of the large file (500,000 bytes), the most bytes transferred until it is right, and the
+/// reason of the pause, if there is one.
 struct Case {
     name: &'static str,
     faults: &'static [Fault],
@@ -176,7 +178,7 @@ async fn a_manifest_under_another_key_is_not_believed() {
     net.publish_by_stranger(&course.with_another(0, 0));
     net.forget_counts();
     desk.start(&course);
-    // What the library showed before is shown on.
+    // The library still shows the trusted version.
     assert_eq!(desk.ready(&course).await.ready_version, first);
     assert!(net.asked().is_empty(), "nothing that the stranger names is fetched");
     desk.assert_whole(&course);
@@ -200,14 +202,16 @@ async fn a_server_that_never_tells_the_right_length_is_a_broken_server() {
     assert_eq!(net.sent(film.hash), film.size, "what it sent was not taken");
 }
 
-/// A download was paused with a large part here, and its file is opened: by what comes then the part is never lost.
+/// A paused download has a large partial file, and its blob is opened: no reply causes the loss of
+/// the stored bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
     const FILE: u64 = 900_000;
     const HELD: u64 = 300_000;
     let not_it = |kind, bytes, told| Other { kind, bytes, told };
     let redirect = Status(302, &[("location", "http://portal.invalid/")]);
-    // What comes; whether the file can be opened all the same; how much more than the file may come over the line in the end.
+    // Faults; whether the blob can be opened nevertheless; bytes transferred in excess of the
+    // file's length.
     let table: Vec<(&str, Vec<Fault>, bool, u64)> = vec![
         ("honest", vec![], true, 0),
         ("the sign-in page", vec![Portal], false, 0),
@@ -222,7 +226,7 @@ async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
         ("nothing", vec![Refused], false, 0),
         ("an empty 200, always", vec![not_it("audio/mpeg", 0, true); 3], false, HELD),
         ("an empty 200 once", vec![not_it("audio/mpeg", 0, false)], true, HELD),
-        // An attempt that brought bytes is resumed.
+        // An attempt that received bytes is resumed.
         ("another length", vec![Short(9), Short(9)], true, FILE),
         ("the part as 200", vec![SliceAsWhole], true, HELD),
         ("another range", vec![OtherRange], true, HELD),
@@ -281,7 +285,7 @@ async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
     }
 }
 
-/// A part that the disk spoiled is found out, and only a file that is right takes its place.
+/// A partial file damaged on disk is detected, and is replaced only by a verified file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spoiled_part_heals_by_opening_and_by_downloading() {
     for opens in [true, false] {
@@ -316,7 +320,7 @@ async fn a_spoiled_part_heals_by_opening_and_by_downloading() {
     }
 }
 
-/// Over a real connection: what cannot be unpacked is told apart from a line that breaks.
+/// On a real connection, errors of decompression are distinguished from broken connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
     use carrel_net::{FailureKind, Http, LiveHttp, Request};

@@ -1,5 +1,6 @@
-//! The store of a machine, and a user who may only read it. Whoever writes there knows nothing of those who only read, and may remove what
-//! their downloads need: that is noticed, and comes into their own store.
+//! A shared store of the machine, and a user who may only read it. Its owner may remove blobs that
+//! downloads of other users need; this is detected, and the blobs are fetched into the user's own
+//! store.
 
 use carrel_content::{
     Kind,
@@ -12,7 +13,7 @@ use crate::{
     net::{Course, Fault, Net},
 };
 
-/// A course in the machine's store, and a reader whose download of it needed no byte of his own.
+/// Downloads a course into the shared store, and for a reader who does not fetch any byte.
 async fn machine() -> (Desk, Desk, Course) {
     let net = Net::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
@@ -36,7 +37,7 @@ fn give_up(writer: &Desk, course: &Course) {
     }
 }
 
-/// Everything is in the reader's own store, and came once.
+/// Asserts that everything is in the reader's own store, and was fetched once.
 async fn is_mended(reader: &Desk, course: &Course) {
     reader.ready(course).await;
     reader.assert_whole(course);
@@ -50,7 +51,7 @@ async fn is_mended(reader: &Desk, course: &Course) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_machine_gave_up_is_noticed_when_it_is_opened() {
     let (writer, reader, course) = machine().await;
-    // Nothing of it is in memory from before.
+    // Clears the memory tier.
     let reader = reader.restart().await;
     give_up(&writer, &course);
     let media = course.media()[1].hash;
@@ -89,7 +90,7 @@ async fn each_start_looks_whether_the_machine_still_has_it() {
     is_mended(&reader, &course).await;
 }
 
-/// The same in a store of one's own: a file that somebody deleted is noticed by whoever opens it, and not only by the next start.
+/// In a user's own store, a deleted file is detected when it is opened, not only at the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_somebody_deleted_is_noticed_when_it_is_opened() {
     let net = Net::new();

@@ -1,4 +1,5 @@
-//! Downloads against a library on paper: cuts, hostile answers, rules, fairness, editions, a store of the machine. Nothing here waits for real time.
+//! Downloads from a simulated server: interruptions, faulty replies, rules, fairness, updates, a
+//! shared store. Nothing waits for real time.
 
 mod cuts;
 mod desk;

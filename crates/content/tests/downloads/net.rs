@@ -1,4 +1,5 @@
-//! A library on paper: signed manifests and blobs, served as a table of faults says, every byte on the wire counted.
+//! A simulated server: signed manifests and blobs, served with scripted faults; all bytes are
+//! counted.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -29,52 +30,53 @@ use tokio::sync::Semaphore;
 pub const BASE: &str = "http://paper.test";
 const PIECE: usize = 16 * 1024;
 
-/// What the server does with one request for a blob.
+/// How the server handles one request for a blob.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The connection breaks after so many bytes of the body.
+    /// The connection breaks after this many bytes of the body.
     Cut(u64),
-    /// One bit of this byte (of the file) is another.
+    /// One bit of this byte (of the file) is flipped.
     Flip(u64),
-    /// `Content-Length` and body end this much too early, and nothing breaks.
+    /// `Content-Length` and body are this many bytes too short.
     Short(u64),
-    /// So many bytes more than there are, the length says so.
+    /// The body has this many additional bytes, included in the length.
     Long(u64),
-    /// As many more, and no length is told.
+    /// The body has this many additional bytes, without a length.
     Runs(u64),
-    /// 206 from another place than was asked for.
+    /// 206 from another position than requested.
     OtherRange,
-    /// 206 of a file of another size.
+    /// 206 with another total.
     OtherTotal,
-    /// 206 although nothing of that kind was asked for.
+    /// 206 although no range was requested.
     Unasked,
-    /// 200 and the whole, whatever was asked.
+    /// 200 and the whole, even if a range was requested.
     NoRanges,
-    /// The same, and the connection breaks after so many bytes.
+    /// Like `NoRanges`, and the connection breaks after this many bytes.
     NoRangesCut(u64),
     /// 416.
     Unsatisfiable,
-    /// Another file with another tag: it was replaced.
+    /// Another file with another entity tag, as if it was replaced.
     Replaced,
-    /// Another file of the same length under the old tag.
+    /// Another file of the same length with the old entity tag.
     Swapped,
     Status(u16, &'static [(&'static str, &'static str)]),
-    /// The sign-in page of a Wi-Fi, as 200.
+    /// The page of a captive portal, as 200.
     Portal,
-    /// 200 with so many bytes that are not the file's, of this type and without a tag; `told`: the length is told.
+    /// 200 with this many wrong bytes of this type, without an entity tag; `told`: with a
+    /// `Content-Length`.
     Other {
         kind: &'static str,
         bytes: usize,
         told: bool,
     },
-    /// The part that was asked for, as 200.
+    /// The requested range, as 200.
     SliceAsWhole,
-    /// 206 as asked, with other bytes.
+    /// The requested range with wrong bytes.
     OtherBytes,
-    /// 206 as asked, but it cannot be unpacked.
+    /// The requested range in an encoding that cannot be decompressed.
     Packed,
     Refused,
-    /// The body stops after so many bytes until `open_gate`.
+    /// The body stops after this many bytes until `open_gate`.
     Hold(u64),
 }
 
@@ -83,9 +85,9 @@ struct State {
     manifests: HashMap<String, String>,
     blobs: HashMap<BlobHash, Bytes>,
     faults: HashMap<BlobHash, VecDeque<Fault>>,
-    /// For every request, as long as it is set.
+    /// The fault of every request while it is set.
     always: Option<Fault>,
-    /// Bytes of bodies, by blob; manifests under zero.
+    /// Bytes of bodies sent, by blob; manifests are counted under zero.
     sent: BTreeMap<BlobHash, u64>,
     asked: Vec<(BlobHash, Option<u64>)>,
 }
@@ -98,7 +100,7 @@ pub struct Net {
     key: SigningKey,
 }
 
-/// A body that is open, for counting.
+/// Counts an open body.
 struct Open(Arc<AtomicUsize>);
 impl Drop for Open {
     fn drop(&mut self) {
@@ -120,11 +122,11 @@ impl Net {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a course on the shelf, in the place of an older version.
+    /// Publishes a course, replacing an older version.
     pub fn publish(&self, course: &Course) -> BlobHash {
         self.signed(course, &self.key)
     }
-    /// Somebody else signs.
+    /// Publishes a course signed with another key.
     pub fn publish_by_stranger(&self, course: &Course) -> BlobHash {
         self.signed(course, &SigningKey::from_bytes(&[8; 32]))
     }
@@ -142,7 +144,7 @@ impl Net {
         state.manifests.insert(course.id.to_string(), serde_json::to_string(&signed).unwrap());
         signed.version()
     }
-    /// The next requests for this blob.
+    /// Sets the faults of the next requests for this blob.
     pub fn will(&self, blob: BlobHash, faults: &[Fault]) {
         self.state().faults.entry(blob).or_default().extend(faults.iter().cloned());
     }
@@ -152,11 +154,11 @@ impl Net {
     pub fn open_gate(&self) {
         self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
-    /// Bytes of this blob's bodies.
+    /// Returns the bytes sent of this blob.
     pub fn sent(&self, blob: BlobHash) -> u64 {
         self.state().sent.get(&blob).copied().unwrap_or(0)
     }
-    /// Bytes of all bodies of blobs and manifests.
+    /// Returns the bytes sent of all blobs and manifests.
     pub fn sent_in_all(&self) -> u64 {
         self.state().sent.values().sum()
     }
@@ -169,7 +171,7 @@ impl Net {
         state.asked.clear();
         self.most.store(0, Ordering::SeqCst);
     }
-    /// Most bodies that were open at the same time.
+    /// Returns the largest number of bodies open at the same time.
     pub fn most_at_once(&self) -> usize {
         self.most.load(Ordering::SeqCst)
     }
@@ -188,7 +190,7 @@ impl Net {
         drop(state);
         let size = bytes.len() as u64;
         let mut tag = format!("\"{hash}\"");
-        // A weak or foreign tag in If-Range means: the whole.
+        // Another entity tag in If-Range means that the whole is sent.
         let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
         let (mut file, mut total, mut told_start) = (bytes.to_vec(), size, start.unwrap_or(0));
         let (mut stop, mut lengthless, mut held) = (None, false, None);
@@ -262,7 +264,7 @@ impl Net {
         Ok(Reply { status, headers, body })
     }
 
-    /// Pieces, each counted when it is taken.
+    /// Returns a body whose pieces are counted when they are read.
     fn body(
         self: &Arc<Self>,
         hash: BlobHash,
@@ -277,7 +279,7 @@ impl Net {
         let pieces = stream::unfold((0_usize, open), move |(at, open)| {
             let (net, bytes) = (net.clone(), bytes.clone());
             async move {
-                // Others get their turn between two pieces, as on a real line.
+                // Other tasks run between two pieces, as on a real connection.
                 tokio::task::yield_now().await;
                 let end = stop.map_or(bytes.len(), |n| bytes.len().min(n as usize));
                 if at >= bytes.len() && stop.is_none_or(|n| n as usize >= bytes.len()) {
@@ -285,7 +287,7 @@ impl Net {
                 }
                 if at >= end {
                     let broken = Failure::new(FailureKind::Broken, "connection reset");
-                    // After a fault nothing more is asked for.
+                    // The body ends after a fault.
                     return Some((Err(broken), (usize::MAX, open)));
                 }
                 if held.is_some_and(|n| at as u64 >= n) {
@@ -332,19 +334,18 @@ impl Http for Wire {
     }
 }
 
-/// A course with a recording in each section.
+/// A course with audio in each section, or a story.
 #[derive(Clone)]
 pub struct Course {
     pub id: Slug,
     pub lessons: Vec<LessonOutline>,
     pub blobs: Vec<(ManifestBlob, Bytes)>,
-    /// The text of a story; none for a course.
+    /// The text of a story; `None` for a course.
     story: Option<BlobHash>,
 }
 
 impl Course {
-    /// `sizes`: for each lesson the sizes of its recordings, one a section. `edition` is written into every body and recording of the
-    /// lessons that `changed` says.
+    /// Creates a course; `sizes` are the sizes of the audio files, by lesson and section.
     pub fn new(id: &str, sizes: &[&[usize]]) -> Self {
         let mut course = Self {
             id: Slug::new(id).unwrap(),
@@ -364,7 +365,7 @@ impl Course {
         }
         course
     }
-    /// A story with recordings of these sizes.
+    /// Creates a story with audio files of these sizes.
     pub fn story(id: &str, sizes: &[usize]) -> Self {
         let mut story = Self::new(id, &[]);
         for (n, size) in sizes.iter().enumerate() {
@@ -409,12 +410,12 @@ impl Course {
         self.blobs.push((blob.clone(), bytes));
         blob
     }
-    /// Another edition, in which one section has another recording of the same size.
+    /// Returns another version, in which one section has other audio of the same size.
     pub fn with_another(&self, lesson: usize, section: usize) -> Self {
         let mut next = self.clone();
         let old = next.lessons[lesson].sections[section].body;
         let at = next.blobs.iter().position(|(b, _)| b.hash == old).unwrap();
-        // The recording lies before its section's text.
+        // The audio precedes the text of its section.
         let size = next.blobs[at - 1].1.len();
         next.blobs.drain(at - 1..=at);
         let media = recording(&format!("{} {lesson} {section} again", self.id), size);
@@ -425,7 +426,7 @@ impl Course {
         let l = &self.lessons[lesson];
         ItemId::section(&self.id, &l.id, &l.sections[section].id)
     }
-    /// The recordings, in order.
+    /// Returns the audio files, in order.
     pub fn media(&self) -> Vec<ManifestBlob> {
         let media = self.blobs.iter().filter(|(b, _)| b.media_type == "audio/mpeg");
         media.map(|(b, _)| b.clone()).collect()
@@ -479,7 +480,7 @@ fn story_meta() -> StoryMeta {
     serde_json::from_value(meta).unwrap()
 }
 
-/// Bytes that say what they are, and are all different.
+/// Returns pseudo-random bytes derived from `name`.
 fn recording(name: &str, size: usize) -> Bytes {
     let mut bytes = vec![0; size];
     blake3::Hasher::new_derive_key(name).finalize_xof().fill(&mut bytes);

@@ -1,4 +1,5 @@
-//! Why a download waits, and that it goes on by itself when the reason is gone. No server is asked more often than it wants.
+//! Reasons for which a download waits, and that it resumes when they end. Servers are not requested
+//! more often than they allow.
 
 use carrel_content::download::{Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL};
 use carrel_testkit::FakeDisk;
@@ -59,12 +60,12 @@ async fn small_ones_may_come_over_a_metered_network_if_the_learner_says_so() {
     desk.start(&course);
     desk.paused(&course, Reason::Metered).await;
     assert!(course.media().iter().all(|b| net.sent(b.hash) == 0));
-    // "Now, whatever it costs."
+    // The learner allows it regardless of the cost.
     desk.downloads().want(&whole(&course), true).unwrap();
     desk.ready(&course).await;
 }
 
-/// The tap comes in the moment in which the download is about to wait, which must not make it wait for ever.
+/// The learner allows it just as the download begins to wait, which must not be missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_it_costs_is_heard_even_in_the_moment_in_which_it_pauses() {
     let net = Net::new();
@@ -115,7 +116,7 @@ async fn what_the_learner_paused_stays_paused_over_a_restart() {
     desk.downloads().pause(&whole(&course)).unwrap();
     let state = desk.paused(&course, Reason::User).await;
     assert!(state.bytes_done >= 200_000, "{state:?}");
-    // What was begun in the moment of the pause is put down by then.
+    // Work begun just before the pause is complete by then.
     let mut asked = 0;
     let desk = desk.restart_after(|_| asked = net.asked().len()).await;
     desk.content.network_changed();
@@ -168,7 +169,7 @@ async fn a_broken_server_is_left_alone_more_and_more() {
     let passed = || carrel_system::Clock::monotonic_ms(&desk.clock) - began;
     desk.in_time(&whole(&course), "two hours", |_| passed() > 2 * 3_600_000).await;
     let asked = net.asked().len();
-    // Every try asks for as many files as it has workers, at most.
+    // Each attempt requests at most as many blobs as it has workers.
     assert!(asked < 4 * 60, "{asked} requests in two hours");
     net.always(None);
     desk.ready(&course).await;

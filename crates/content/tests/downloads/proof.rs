@@ -1,4 +1,4 @@
-//! "Ready for offline": damage is found, named in a learner's words, and healed.
+//! "Ready for offline": damage is detected, located and repaired.
 
 use carrel_content::{blobs::MediaKind, download::Phase};
 
@@ -21,7 +21,7 @@ async fn every_byte_is_proved_and_what_is_missing_has_a_name() {
     assert_eq!(proof.media_types, ["audio/mpeg"]);
     assert_eq!(desk.state(&course.id).checked_ms, Some(proof.checked_ms));
 
-    // One flipped bit on the disk, one file deleted behind our back.
+    // One flipped bit on the disk, one deleted file.
     let media = course.media();
     let path = |n: usize| {
         let hex = media[n].hash.to_hex();

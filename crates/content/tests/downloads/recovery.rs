@@ -1,5 +1,5 @@
-//! `content.db` is destroyed, gone, or cannot be opened: what was downloaded is read with the network off, nothing is
-//! deleted, and all of it is back once the cause is gone.
+//! `content.db` is damaged, missing, or cannot be opened: downloaded content can be read without a
+//! network, nothing is deleted, and everything is restored once the cause is gone.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,8 @@ fn offline() -> Arc<Net> {
     net
 }
 
-/// A folder with the downloaded library, closed; `log`: as a killed process leaves it, with a write-ahead log.
+/// Returns a folder with the downloaded library, closed; with `log` as a killed process leaves it,
+/// with a write-ahead log.
 async fn library(log: bool) -> (Arc<Net>, TempDir) {
     let net = Net::new();
     let desk = Desk::new(&net);
@@ -77,7 +78,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// All files but the database's and the reserve, with their lengths.
+/// Returns all files except those of the database and the reserve file, with their lengths.
 fn files(dir: &Path) -> BTreeMap<PathBuf, u64> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
@@ -95,7 +96,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, u64> {
     found
 }
 
-/// Every course opens, and every byte of it is what it should be.
+/// Asserts that every course opens with all its bytes.
 async fn assert_readable(desk: &Desk, what: &str) {
     for course in &courses() {
         let shown = desk.content.library.manifest(course.kind(), &course.id).await;
@@ -117,7 +118,7 @@ async fn assert_ready(desk: &Desk, what: &str) {
     }
 }
 
-/// Numbers from a seed.
+/// Pseudo-random numbers from a seed.
 struct Numbers(blake3::OutputReader);
 impl Numbers {
     fn new(what: &str, seed: u64) -> Self {
@@ -132,11 +133,11 @@ impl Numbers {
     }
 }
 
-/// Opens the damaged copy offline, twice.
+/// Opens the damaged copy without a network, twice.
 async fn assert_recovers(copy: TempDir, what: &str) {
     let desk = Desk::in_folder(&offline(), copy);
     assert_readable(&desk, what).await;
-    // What counts as ready is whole, before anything is checked in the background.
+    // A ready download is complete even before the sweep.
     for course in &courses() {
         if desk.state_of(course).phase == Phase::Ready {
             desk.assert_whole(course);
@@ -201,7 +202,7 @@ async fn a_cut_a_deleted_and_a_foreign_index_lose_no_download() {
     }
 }
 
-/// Bytes that SQLite cannot see to be wrong: texts and numbers in rows.
+/// Damage that SQLite cannot detect: wrong texts and numbers in rows.
 #[tokio::test]
 async fn a_changed_row_is_corrected_from_its_record() {
     let (_, template) = library(false).await;
@@ -231,7 +232,7 @@ async fn a_changed_row_is_corrected_from_its_record() {
         let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
         conn.pragma_update(None, "foreign_keys", false).unwrap();
         conn.execute_batch(sql).unwrap();
-        // Downloads that were taken back on purpose do not come back.
+        // Downloads that were removed on purpose are not restored.
         if sql == "DELETE FROM download" {
             drop(conn);
             let desk = Desk::in_folder(&offline(), copy);
@@ -246,7 +247,7 @@ async fn a_changed_row_is_corrected_from_its_record() {
     }
 }
 
-/// A download of before there were records gets its records in the background.
+/// A download made before records existed gets its records in the background.
 #[tokio::test]
 async fn a_library_without_records_gets_them() {
     let (_, template) = library(false).await;
@@ -259,7 +260,7 @@ async fn a_library_without_records_gets_them() {
     assert_ready(&desk, "rebuilt").await;
 }
 
-/// Files whose bytes are not those of their name are found when the index is made anew, and so are files that nobody names.
+/// A rebuilt index detects files whose bytes do not match their name, and files without a row.
 #[tokio::test]
 async fn files_are_hashed_before_an_index_counts_as_complete() {
     let (net, template) = library(false).await;
@@ -282,7 +283,7 @@ async fn files_are_hashed_before_an_index_counts_as_complete() {
     drop(net);
 }
 
-/// Without index and records nothing says what a file is for: it is hashed and kept, and a download does not fetch it again.
+/// Without index and records, files are hashed and kept, and downloads do not fetch them again.
 #[tokio::test]
 async fn files_that_nothing_names_are_kept_when_the_index_is_made_anew() {
     let (net, template) = library(false).await;
@@ -307,7 +308,7 @@ async fn files_that_nothing_names_are_kept_when_the_index_is_made_anew() {
     }
 }
 
-/// The state of a store whose index cannot be opened, for each cause: read, and not touched.
+/// Asserts that a store whose index cannot be opened is read and not changed.
 async fn assert_waits(desk: &Desk, cause: Cause, before: &BTreeMap<PathBuf, u64>, what: &str) {
     let storage = desk.content.library.storage();
     assert_eq!(storage.degraded(), Some(cause), "{what}");
@@ -391,7 +392,7 @@ async fn content_on_a_read_only_file_system_is_read() {
     assert_back(&desk, "writable again").await;
 }
 
-/// The full-disk table: free space from nothing to 512 KiB, with the reserve file and without, for each action.
+/// Full disk: 0 to 512 KiB of free space, with and without the reserve file, for each action.
 #[tokio::test]
 async fn on_a_full_disk_nothing_is_lost_and_space_brings_all_of_it_back() {
     let Some(disk) = SmallDisk::new(6 << 20) else { return };
@@ -483,8 +484,8 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     let desk = Desk::in_folder(&offline(), copy);
     assert_ready(&desk, "before").await;
     let path = desk.dir.path().join("shared/content.db");
-    // Under the lock of the index, so that nothing is written meanwhile: the log is emptied, the file is damaged, and the pages that are
-    // held in memory are dropped.
+    // Under the lock of the database, so that there are no concurrent writes: the WAL is emptied,
+    // the file is damaged, and cached pages are dropped.
     let damaged = desk.content.library.storage().db().with_connection(|conn| {
         conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let mut bytes = fs::read(&path)?;
@@ -501,7 +502,8 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     assert_ready(&desk, "repaired").await;
 }
 
-/// The app is killed while the files of a removed download are deleted, and the index is destroyed before the next start.
+/// The app is killed while the files of a removed download are deleted, and the index is destroyed
+/// before the next start.
 #[tokio::test]
 async fn a_removed_download_does_not_come_back_with_its_record() {
     let (_, template) = library(false).await;
@@ -528,7 +530,8 @@ async fn a_removed_download_does_not_come_back_with_its_record() {
     }
 }
 
-/// Killed at each step of downloading, replacing and removing, opened again with the network, then rebuilt without both.
+/// Kills a process at each step of downloading, updating and removing, opens the store again with a
+/// network, then rebuilds the index.
 #[tokio::test]
 async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_that_can_be_rebuilt() {
     const STEP: &str = "CARREL_TEST_STEP";

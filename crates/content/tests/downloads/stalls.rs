@@ -1,5 +1,5 @@
-//! No call on a thread that serves async tasks blocks: the tasks of one thread are watched while a course of 1,000 files is downloaded, the
-//! store is swept, and the text is searched.
+//! Async tasks are never blocked: a task of the same thread measures delays while a course of 1,000
+//! files is downloaded, the store is swept, and the text is searched.
 
 use std::{
     sync::{
@@ -20,10 +20,10 @@ use crate::{
     net::{Course, Net},
 };
 
-/// The longest time that one poll may hold up the others, in a debug build.
+/// The longest time that one poll may delay other tasks, in a debug build.
 const MAX_STALL: Duration = Duration::from_millis(100);
 
-/// How long this thread was ready to run and had to wait for a processor: other processes do not count.
+/// Returns how long this thread was runnable and waited for a CPU, because of other processes.
 #[cfg(target_os = "linux")]
 fn waited_for_processor() -> Duration {
     let text =
@@ -36,7 +36,7 @@ fn waited_for_processor() -> Duration {
     Duration::ZERO
 }
 
-/// The longest time between two turns of this task.
+/// Returns the longest time between two polls of this task.
 async fn longest_stall(stop: Arc<AtomicBool>) -> Duration {
     let (clock, mut longest) = (SystemClock::new(), Duration::ZERO);
     while !stop.load(Ordering::Relaxed) {
@@ -56,7 +56,7 @@ async fn state(desk: &Arc<Desk>, course: &Course) -> State {
 
 #[tokio::test]
 async fn a_download_a_sweep_and_a_search_hold_up_no_other_task() {
-    // Small files go into the database, larger ones become files.
+    // Small blobs are stored in the database, larger ones in files.
     let sizes: Vec<usize> =
         (0..1_000).map(|n| if n % 5 == 0 { 40_000 } else { 2_000 + n }).collect();
     let course = Arc::new(Course::new("river", &[&sizes[..500], &sizes[500..]]));

@@ -1,4 +1,4 @@
-//! A loopback server with a library behind it, a network that brings what a test lets it bring, and a client that says what it likes.
+//! A loopback server with a library, a simulated network, and a raw HTTP client.
 
 use std::{
     collections::HashMap,
@@ -26,14 +26,15 @@ use tokio::{
     sync::Semaphore,
 };
 
-/// Bytes that one permit lets through.
+/// Bytes released by one permit.
 pub const DRIP: usize = 64 * 1024;
 
-/// What the network holds under a hash.
+/// A blob that the network serves.
 #[derive(Clone)]
 pub struct Offer {
     pub bytes: Bytes,
-    /// The body of a request from the beginning comes a piece at a time, one for each permit; requests for a part come at once.
+    /// Releases the body of a request without an end, one piece per permit; closed ranges are
+    /// served immediately.
     pub tap: Option<Arc<Semaphore>>,
 }
 
@@ -98,7 +99,7 @@ pub struct Desk {
     _dir: tempfile::TempDir,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -114,7 +115,7 @@ impl Answer {
 
 impl Desk {
     pub async fn new() -> Self {
-        // Calls of the test itself are synchronous.
+        // The test itself calls synchronously.
         carrel_system::allow_blocking();
         let dir = tempfile::tempdir().unwrap();
         let shelf = Arc::new(Shelf::default());
@@ -145,7 +146,7 @@ impl Desk {
         Self { media, library: content.library.clone(), shelf, _content: content, _dir: dir }
     }
 
-    /// A blob that is on this device.
+    /// Stores a blob on this device.
     pub fn holds(&self, bytes: impl Into<Bytes>) -> BlobHash {
         let bytes = bytes.into();
         let hash = BlobHash::of(&bytes);
@@ -153,7 +154,7 @@ impl Desk {
         hash
     }
 
-    /// A blob that the server has.
+    /// Puts a blob on the server.
     pub fn offers(&self, bytes: &Bytes, tap: Option<Arc<Semaphore>>) -> BlobHash {
         let hash = BlobHash::of(bytes);
         let offer = Offer { bytes: bytes.clone(), tap };
@@ -165,7 +166,7 @@ impl Desk {
         self.shelf.asked.lock().unwrap().clone()
     }
 
-    /// The host, and the path before a hash.
+    /// Returns the host, and the path before a hash.
     pub fn address(&self) -> (String, String) {
         let base = self.media.base_url();
         let rest = base.strip_prefix("http://").unwrap();
@@ -184,7 +185,7 @@ impl Desk {
     }
 }
 
-/// One request on a connection of its own; the answer is read to its end, or to where it breaks.
+/// Sends one request on its own connection; reads the response until it ends or breaks.
 pub async fn ask(
     method: &str,
     at: &str,
@@ -195,7 +196,7 @@ pub async fn ask(
     ask_then(method, at, host, path, headers, || {}).await
 }
 
-/// As `ask`; calls `then` when the first bytes of the body have come.
+/// Like `ask`; calls `then` when the first bytes of the body have arrived.
 pub async fn ask_then(
     method: &str,
     at: &str,
@@ -230,7 +231,7 @@ pub async fn ask_then(
     Answer { status, headers: lines.map(field).collect(), body: reply[end + 4..].to_vec() }
 }
 
-/// Bytes that differ everywhere, begun like an MP3.
+/// Returns pseudo-random bytes that begin like an MP3.
 pub fn recording(len: usize, seed: u64) -> Bytes {
     let mut state = seed | 1;
     let mut out: Vec<u8> = (0..len.div_ceil(8))

@@ -1,13 +1,13 @@
-//! Picture files that are made by hand: turned, moving, lying about their size, broken.
+//! Image files made by hand: rotated, animated, with wrong sizes, damaged.
 
 use std::io::{Cursor, Write};
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 
-/// Colours of the four quarters, upright: above left, above right, below left, below right.
+/// Colours of the four quarters, upright: top left, top right, bottom left, bottom right.
 pub const QUARTERS: [[u8; 3]; 4] = [[220, 30, 30], [30, 200, 30], [30, 30, 220], [240, 240, 240]];
 
-/// The quarter that a point of a `w` x `h` picture lies in.
+/// Returns the colour of the quarter of a `w` x `h` image that contains a point.
 fn quarter(x: u32, y: u32, w: u32, h: u32) -> [u8; 3] {
     QUARTERS[usize::from(x >= w / 2) + 2 * usize::from(y >= h / 2)]
 }
@@ -28,10 +28,10 @@ pub fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     out.into_inner()
 }
 
-/// A JPEG that lies as EXIF orientation `turn` says, of an upright picture of `w` x `h` quarters. From the table of the EXIF standard:
-/// which side of the scene the first row and the first column are.
+/// Returns a JPEG with EXIF orientation `turn`, of an upright image of `w` x `h`. According to the
+/// table of the EXIF standard: which side of the scene the first row and the first column are.
 pub fn turned_jpeg(turn: u16, w: u32, h: u32) -> Vec<u8> {
-    // (rows run along the scene's rows, first row is the top or left, first column is the left or top)
+    // (rows are rows of the scene, first row is the top or left, first column is the left or top)
     let (upright, row, column) = match turn {
         1 => (true, true, true),
         2 => (true, true, false),
@@ -68,7 +68,8 @@ fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&(data.len() as u32).to_be_bytes(), &name[..], data, &sum.sum().to_be_bytes()].concat()
 }
 
-/// A PNG of a few bytes that says it has `w` x `h` pixels of `colour` (PNG colour type) with `depth` bits.
+/// Returns a small PNG that claims `w` x `h` pixels of `colour` (PNG colour type) with `depth`
+/// bits.
 pub fn png_claiming(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat();
     let data = deflated(&[0; 64]);
@@ -81,7 +82,8 @@ pub fn png_claiming(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
     .concat()
 }
 
-/// A PNG that really has its pixels, all black: 1 bit each, so that a hundred million of them are a small file.
+/// Returns a PNG that has all its pixels, black with 1 bit each, so that a hundred million are a
+/// small file.
 pub fn png_honest(w: u32, h: u32) -> Vec<u8> {
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[1, 0, 0, 0, 0]].concat();
     let rows = vec![0; (w as usize).div_ceil(8).saturating_add(1) * h as usize];
@@ -95,7 +97,7 @@ pub fn png_honest(w: u32, h: u32) -> Vec<u8> {
     .concat()
 }
 
-/// A picture with a colour profile that unpacks to `unpacked` bytes.
+/// Returns an image with a colour profile that unpacks to `unpacked` bytes.
 pub fn png_with_profile(unpacked: usize) -> Vec<u8> {
     let plain = encoded(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
     let mut profile = b"bomb\0\0".to_vec();
@@ -103,7 +105,7 @@ pub fn png_with_profile(unpacked: usize) -> Vec<u8> {
     [&plain[..33], &chunk(b"iCCP", &profile), &plain[33..]].concat()
 }
 
-/// A PNG with the mark of an animation.
+/// Returns a PNG marked as an animation.
 pub fn apng() -> Vec<u8> {
     let plain = encoded(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
     [&plain[..33], &chunk(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]), &plain[33..]].concat()
@@ -115,7 +117,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// A GIF that says it has `w` x `h` pixels.
+/// Returns a GIF that claims `w` x `h` pixels.
 pub fn gif_claiming(w: u16, h: u16) -> Vec<u8> {
     let (w, h) = (w.to_le_bytes(), h.to_le_bytes());
     [
@@ -130,7 +132,7 @@ pub fn gif_claiming(w: u16, h: u16) -> Vec<u8> {
     .concat()
 }
 
-/// A GIF with `frames` frames of 400 x 200.
+/// Returns a GIF with `frames` frames of 400 x 200 pixels.
 pub fn gif(frames: u8) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut out);
@@ -143,7 +145,7 @@ pub fn gif(frames: u8) -> Vec<u8> {
     out
 }
 
-/// A lossless WebP header that says it has `w` x `h` pixels (at most 16384).
+/// Returns a lossless WebP header that claims `w` x `h` pixels (at most 16384).
 pub fn webp_claiming(w: u32, h: u32) -> Vec<u8> {
     let bits = (w - 1) | (h - 1) << 14;
     let data = [&[0x2f][..], &bits.to_le_bytes(), &[0; 9]].concat();
@@ -151,7 +153,7 @@ pub fn webp_claiming(w: u32, h: u32) -> Vec<u8> {
     [b"RIFF", &size[..], b"WEBPVP8L", &(data.len() as u32).to_le_bytes(), &data].concat()
 }
 
-/// A moving WebP of two frames, put together from stills (RFC 9649).
+/// Returns an animated WebP of two frames, assembled from still images (RFC 9649).
 pub fn moving_webp() -> Vec<u8> {
     let field = |name: &[u8; 4], data: &[u8]| {
         let mut out = [&name[..], &(data.len() as u32).to_le_bytes(), data].concat();
@@ -172,7 +174,7 @@ pub fn moving_webp() -> Vec<u8> {
     [b"RIFF", &(body.len() as u32 + 4).to_le_bytes()[..], b"WEBP", &body].concat()
 }
 
-/// A JPEG whose header says it has `w` x `h` pixels.
+/// Returns a JPEG whose header claims `w` x `h` pixels.
 pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
     let mut out = jpeg(&quarters(16, 16));
     let at = out.windows(2).position(|m| m == [0xff, 0xc0]).unwrap();
@@ -181,13 +183,13 @@ pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
     out
 }
 
-/// The same JPEG with notes of a program before its own segments, each so many bytes long.
+/// Returns the JPEG with application segments of these lengths before its own segments.
 pub fn with_notes(jpeg: &[u8], lengths: &[usize]) -> Vec<u8> {
     let mut out = jpeg[..2].to_vec();
     for length in lengths {
         out.extend_from_slice(&[0xff, 0xed]);
         out.extend_from_slice(&(*length as u16 + 2).to_be_bytes());
-        // What looks like a frame header in it is none.
+        // Bytes in it that look like a frame header are not one.
         out.extend([0xff, 0xc0, 0, 17, 8, 0, 1].iter().cycle().take(*length));
     }
     out.extend_from_slice(&jpeg[2..]);

@@ -1,5 +1,5 @@
-//! What the window gets from the loopback server: pictures in every width and from every kind of file, recordings in every range, and
-//! recordings that are still on their way.
+//! Responses of the loopback server: images of all kinds in every width, audio in every range, and
+//! audio during its download.
 
 mod desk;
 mod files;

@@ -1,4 +1,5 @@
-//! Pictures: a table of files and what is shown for them, the fits and formats, each variant made once, a budget of memory.
+//! Images: a table of files and their variants, fits and formats, each variant created once, the
+//! memory budget.
 
 use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage, RgbaImage};
 
@@ -12,7 +13,7 @@ fn open(answer: &Answer) -> DynamicImage {
     image::load_from_memory(&answer.body).unwrap()
 }
 
-/// Whether the four quarters are where they belong.
+/// Checks that the four quarters are in the right positions.
 fn is_upright(picture: &DynamicImage) -> Result<(), String> {
     let (w, h) = picture.dimensions();
     for (n, expected) in QUARTERS.into_iter().enumerate() {
@@ -35,18 +36,18 @@ async fn every_exif_orientation_is_shown_upright() {
             assert_eq!(picture.dimensions(), (320, 160), "orientation {turn}, {fit}");
             is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}, {fit}: {e}"));
         }
-        // Even in a width that it has already: turned it must be.
+        // Also at its original width, because it has to be rotated.
         let picture = open(&desk.get(&format!("{hash}?w=1920"), &[]).await);
         assert_eq!(picture.dimensions(), (800, 400), "orientation {turn}");
         is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}: {e}"));
     }
 }
 
-/// What comes back for `?w=320`.
+/// Expected response to `?w=320`.
 enum Shown {
     /// A WebP of 320 pixels.
     Made,
-    /// The very bytes.
+    /// The original bytes.
     Same,
     Refused(u16),
 }
@@ -116,13 +117,14 @@ async fn a_table_of_files() {
     }
 }
 
-/// Without a width nothing is made, and the window decodes what comes: it gets nothing that would be refused as a variant.
+/// Without a width no variant is created, and the UI decodes the original: images that would be
+/// refused as a variant are refused.
 #[tokio::test]
 async fn a_picture_without_a_width_is_looked_at_too() {
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
     let (jpg, png) = (jpeg(&quarters(800, 400)), encoded(&rgb, ImageFormat::Png));
     let noted = |notes: &[usize]| with_notes(&jpg, notes);
-    // The room of the GIF's header is small; its first frame makes it large.
+    // The logical screen of the GIF is small, but its first frame is large.
     let mut frame = gif_claiming(65_535, 65_535);
     frame[6..10].copy_from_slice(&[1, 0, 1, 0]);
     let mut strayed = jpg.clone();
@@ -170,7 +172,8 @@ async fn a_picture_without_a_width_is_looked_at_too() {
         }
     };
     for (name, bytes, status) in table {
-        // From memory, from the disk (a file, once it is no small one), and once more from what is known by then.
+        // From memory, from a file (large enough not to be stored in the database), and again with
+        // the result known.
         for (place, extra) in [("memory", 0), ("a file", 8 * 1024 * 1024)] {
             let bytes = [bytes.clone(), vec![0; extra]].concat();
             if extra > 0 && name.contains("header") {
@@ -188,7 +191,7 @@ async fn a_picture_without_a_width_is_looked_at_too() {
             }
         }
     }
-    // What is no picture is nothing for a picture's place, and is served to everybody else.
+    // What is not an image is refused where an image is displayed, and served otherwise.
     let image = [("Sec-Fetch-Dest", "image")];
     for (name, bytes) in [
         ("text", b"WEBVTT\n".to_vec()),
@@ -201,16 +204,16 @@ async fn a_picture_without_a_width_is_looked_at_too() {
         expect(name, hash, &bytes, 200, &[("Sec-Fetch-Dest", "track")]).await;
         expect(name, hash, &bytes, 415, &image).await;
     }
-    // One that only the server has is looked at when it has come.
+    // A blob that only the server has is checked after it has arrived.
     let bomb = bytes::Bytes::from(png_claiming(12_000, 12_000, 8, 2));
     let hash = desk.offers(&bomb, None);
     expect("from the server", hash, &bomb, 413, &[]).await;
 }
 
-/// A look costs a few KiB, however long the file is, and is not repeated.
+/// The check reads a few KiB, regardless of the file's length, and is not repeated.
 #[tokio::test]
 async fn only_the_header_is_read_and_only_once() {
-    // Bytes are counted for a whole process: this test wants one of its own.
+    // Bytes read are counted per process, so that the test runs in a process of its own.
     const ALONE: &str = "CARREL_TEST_ALONE";
     if std::env::var_os(ALONE).is_none() {
         let alone = std::process::Command::new(std::env::current_exe().unwrap())
@@ -241,15 +244,15 @@ async fn only_the_header_is_read_and_only_once() {
     }
 }
 
-/// Bytes that this process ever read, from files and sockets. Only Linux says.
+/// Returns the bytes that this process has read from files and sockets; on Linux only.
 fn bytes_read() -> Option<u64> {
-    // Wine shows the file too, and counts its own reads in it.
+    // Wine provides the file, too, and counts its own reads in it.
     let linux = cfg!(target_os = "linux");
     let io = linux.then(|| std::fs::read_to_string("/proc/self/io").ok())??;
     io.lines().find_map(|l| l.strip_prefix("rchar: "))?.parse().ok()
 }
 
-/// The colours that a reader knows stay what they are.
+/// Colours of unusual encodings are decoded correctly.
 #[tokio::test]
 async fn colours_of_unusual_files_are_right() {
     let desk = Desk::new().await;
@@ -298,7 +301,7 @@ async fn fits_formats_and_quality() {
     }
 }
 
-/// A variant is made once, however many ask for it, and lies on the disk for the next run.
+/// A variant is created once for concurrent requests, and stored for the next run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_variant_is_made_once_and_kept() {
     let desk = Desk::new().await;
@@ -311,19 +314,19 @@ async fn a_variant_is_made_once_and_kept() {
     assert!(
         answers.iter().all(|a| a.body == first.body && a.header("etag") == first.header("etag"))
     );
-    // Its address is the hash of what was made: the same whoever makes it, and proved when it is read.
+    // The entity tag is the hash of the variant, which is verified when the variant is read.
     let made = first.header("etag").trim_matches('"').parse().unwrap();
     assert_eq!(carrel_model::BlobHash::of(&first.body), made);
     assert!(desk.library.blobs().prove(made).unwrap());
-    // Evicted, it is made again, the same.
+    // After eviction an identical variant is created again.
     desk.library.blobs().forget(made).unwrap();
     assert_eq!(desk.get(&path, &[]).await.body, first.body);
-    // Gone with its original.
+    // Without the original the variant is gone, too.
     desk.library.blobs().forget(hash).unwrap();
     assert_eq!(desk.get(&path, &[]).await.status, 503);
 }
 
-/// Many large pictures at once wait for one another, and all are shown.
+/// Large images that are requested concurrently wait for each other, and all are shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_large_pictures_take_turns() {
     let desk = Desk::new().await;
@@ -333,7 +336,7 @@ async fn many_large_pictures_take_turns() {
     assert!(answers.iter().all(|a| a.status == 200));
 }
 
-/// A colour profile that unpacks to far more than the picture is not unpacked without a limit.
+/// A colour profile that unpacks to far more bytes than the image is unpacked only up to a limit.
 #[tokio::test]
 async fn a_bomb_in_a_colour_profile_does_no_harm() {
     let desk = Desk::new().await;
@@ -348,7 +351,7 @@ async fn a_bomb_in_a_colour_profile_does_no_harm() {
     }
 }
 
-/// The most memory that this process ever had, MiB. Only Linux says.
+/// Returns the peak memory of this process in MiB; on Linux only.
 fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,5 @@
-//! Recordings that are still on their way: heard while they come, sought in beyond what came, and never kept when they turn out wrong.
+//! Audio during its download: played while it arrives, sought beyond the received bytes, and
+//! discarded if it turns out wrong.
 
 use std::sync::Arc;
 
@@ -27,17 +28,17 @@ async fn it_plays_before_it_is_whole() {
     assert_eq!((answer.status, answer.header("content-type")), (206, "audio/mpeg"));
     assert!(answer.body == bytes[..100_000]);
     assert_eq!(answer.header("content-range"), format!("bytes 0-99999/{}", bytes.len()));
-    // The window must not keep what is not proved.
+    // The UI may not store unverified bytes.
     assert_eq!(answer.header("cache-control"), "no-store");
     assert!(!desk.library.blobs().has(hash).unwrap(), "nothing is a blob before its end");
-    // A little ahead is waited for, with no second request.
+    // Bytes slightly ahead are waited for, without a second request.
     let (waiting, ()) = tokio::join!(desk.get(&name, &[("Range", "bytes=150000-400000")]), async {
         tokio::task::yield_now().await;
         tap.add_permits(5);
     });
     assert!(waiting.status == 206 && waiting.body == bytes[150_000..=400_000]);
     assert_eq!(desk.requests(), [None]);
-    // The last byte comes with the proof.
+    // The last bytes are served after verification.
     tap.add_permits(100);
     let end = desk.get(&name, &[("Range", "bytes=-1")]).await;
     assert!(end.body == bytes[bytes.len() - 1..]);
@@ -59,7 +60,7 @@ async fn far_ahead_is_asked_of_the_server() {
     assert!(answer.status == 206 && answer.body == bytes[7_000_000..7_100_000]);
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(desk.requests(), [None, Some("bytes=7000000-7099999".to_owned())]);
-    // An open end is at most a chunk here too.
+    // An open-ended range is limited to a chunk here, too.
     let answer = desk.get(&name, &[("Range", "bytes=5000000-")]).await;
     assert!(answer.body == bytes[5_000_000..5_000_000 + MIB]);
     assert!(!desk.library.blobs().has(hash).unwrap());
@@ -93,7 +94,7 @@ async fn many_players_and_one_request() {
     assert_eq!(desk.requests(), [None]);
 }
 
-/// The bytes are others than their hash says: who plays them hears an error before the end, and nothing of them stays.
+/// The bytes do not match their hash: the response breaks before the end, and nothing is stored.
 #[tokio::test]
 async fn wrong_bytes_never_become_a_blob() {
     let desk = Desk::new().await;
@@ -114,8 +115,8 @@ async fn wrong_bytes_never_become_a_blob() {
     let blobs = desk.library.blobs();
     assert!(!blobs.has(hash).unwrap());
     assert_eq!(blobs.partial_len(hash), 0, "nothing of it is gone on from");
-    // The server opens it: it plays, and is kept.
-    // (Who asks in the very moment of the failure shares it.)
+    // Once the server is repaired, the blob plays and is stored.
+    // A request made just at the time of the failure shares it.
     desk.offers(&good, None);
     let mut last = desk.get(&hash.to_string(), &[]).await;
     while last.status == 502 {
@@ -125,7 +126,7 @@ async fn wrong_bytes_never_become_a_blob() {
     assert!(blobs.prove(hash).unwrap());
 }
 
-/// A picture or a text is never shown before it is proved.
+/// Images and text are never served before verification.
 #[tokio::test]
 async fn only_sound_and_film_are_given_out_unproved() {
     let desk = Desk::new().await;
@@ -149,7 +150,7 @@ async fn only_sound_and_film_are_given_out_unproved() {
     assert_eq!(desk.get(&format!("{hash}?w=320"), &[]).await.status, 200);
 }
 
-/// What an earlier run left is gone on from, by the hash, and heard at once.
+/// A partial file of an earlier run is resumed, and played immediately.
 #[tokio::test]
 async fn an_unfinished_file_is_gone_on_from() {
     let desk = Desk::new().await;
@@ -162,7 +163,7 @@ async fn an_unfinished_file_is_gone_on_from() {
     assert!(answer.body == bytes, "{} {:?} {}", answer.status, answer.headers, answer.body.len());
     assert_eq!(desk.requests(), [Some("bytes=700000-".to_owned())]);
     assert!(desk.library.blobs().prove(hash).unwrap());
-    // One that is longer than the whole cannot be gone on from.
+    // A partial file longer than the whole cannot be resumed.
     let small = recording(100_000, 7);
     let hash = desk.offers(&small, None);
     let mut part = desk.library.blobs().part(hash).unwrap();

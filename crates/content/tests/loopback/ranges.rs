@@ -1,4 +1,5 @@
-//! Recordings that are here: every kind of range against the bytes themselves, many at once, and who may ask at all.
+//! Stored audio: all kinds of ranges compared with the bytes, concurrent requests, and access
+//! rules.
 
 use axum::{Router, routing::put};
 use carrel_content::media::MediaServer;
@@ -12,7 +13,7 @@ const CHUNK: usize = 1024 * 1024;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_players_seek_at_once() {
     let desk = Desk::new().await;
-    // One that lies in a file, and one that lies in the database.
+    // A blob in a file, and a blob in the database.
     for len in [5 * CHUNK + 12_345, 20_000] {
         let bytes = recording(len, 3);
         let hash = desk.holds(bytes.clone());
@@ -64,7 +65,7 @@ async fn what_is_asked_and_what_is_answered() {
         ("behind the end", &[("Range", "bytes=100000-")], 416, None),
         ("the last none", &[("Range", "bytes=-0")], 416, None),
         ("more than there is", &[("Range", "bytes=-200000")], 206, Some((0, 100_000))),
-        // RFC 9110, 14.2: a server may ignore Range; several at once are answered with the whole.
+        // RFC 9110, 14.2: a server may ignore Range; several ranges are answered with the whole.
         ("several", &[("Range", "bytes=0-9,20-29")], 200, Some((0, 100_000))),
         ("another unit", &[("Range", "pages=1-2")], 200, Some((0, 100_000))),
         ("backwards", &[("Range", "bytes=9-2")], 200, Some((0, 100_000))),
@@ -75,7 +76,7 @@ async fn what_is_asked_and_what_is_answered() {
             200,
             Some((0, 100_000)),
         ),
-        // A weak tag and a date never fit (RFC 9110, 13.1.5).
+        // A weak entity tag and a date never match (RFC 9110, 13.1.5).
         ("weakly", &[("Range", "bytes=5-9"), ("If-Range", &weak)], 200, Some((0, 100_000))),
         ("since", &[("Range", "bytes=5-9"), ("If-Range", date)], 200, Some((0, 100_000))),
         ("unless it is this", &[("If-None-Match", &tag)], 304, None),
@@ -92,7 +93,7 @@ async fn what_is_asked_and_what_is_answered() {
         }
         let head = desk.head(&hash.to_string(), headers).await;
         assert_eq!((head.status, head.body.len()), (*status, 0), "{name}: HEAD");
-        // The answer to HEAD may leave out what only a body has (RFC 9110, 9.3.2).
+        // A response to HEAD may omit fields that describe only the body (RFC 9110, 9.3.2).
         let body = ["content-length", "content-range", "content-type", "accept-ranges"];
         for field in body.into_iter().filter(|_| *status != 304 && *status != 416) {
             assert_eq!(head.header(field), answer.header(field), "{name}: HEAD {field}");
@@ -128,7 +129,7 @@ async fn only_the_window_may_ask() {
         assert_eq!(status(&host, format!("{path}{wrong}")).await, 404, "{wrong}");
     }
     assert_eq!(ask("POST", &host, &host, &format!("{path}{hash}"), &[]).await.status, 405);
-    // A page of somebody else is not told the bytes, even with the token.
+    // Foreign pages may not read the response, even with the token.
     for (origin, allowed) in [
         ("tauri://localhost", true),
         ("http://tauri.localhost", true),

@@ -1,5 +1,5 @@
-//! Answers of the server are stored in `cache.db`, beside content: they too leave the floor free, and an answer without space is in
-//! memory for this run.
+//! Server responses are stored in `cache.db`, beside content, and respect the free-space floor,
+//! too; a response without space is kept in memory for this run.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::world::*;
 
-/// A server that has an answer to everything.
+/// A server that answers every request.
 struct Server;
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl Http for Server {
     }
 }
 
-/// Counts how often it is asked.
+/// A disk that counts its queries.
 #[derive(Clone)]
 struct Counted {
     disk: FakeDisk,
@@ -74,7 +74,7 @@ impl Desk {
     async fn refresh(&self, name: &str) -> Cached {
         self.content.library.cache().refresh(&format!("/api/courses/{name}")).await.unwrap()
     }
-    /// Where the answer is stored.
+    /// Returns where the response is stored.
     async fn stored(&self, name: &str) -> Option<Origin> {
         let path = format!("/api/courses/{name}");
         self.content.library.cache().stored(&path).await.ok().map(|c| c.origin)
@@ -89,7 +89,7 @@ async fn below_the_floor_an_answer_is_good_for_this_run() {
     desk.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
     assert!(desk.refresh("early").await.status.stored);
 
-    // Somebody else fills the disk.
+    // Another program fills the disk.
     disk.disk.set_capacity(60 * MIB);
     clock.advance(5_000);
     let answer = desk.refresh("late").await;
@@ -97,16 +97,16 @@ async fn below_the_floor_an_answer_is_good_for_this_run() {
     assert_eq!(desk.stored("late").await, Some(Origin::Memory));
     drop(desk);
     let desk = Desk::open(dir.path(), &disk, &clock, 2);
-    // Nothing was removed for it, as it would be on a disk that is really full.
+    // Nothing was evicted for it, unlike on a full disk.
     assert_eq!((desk.stored("late").await, desk.stored("early").await), (None, Some(Origin::Disk)));
 
-    // There is space again, and soon it is noticed.
+    // Space that is available again is noticed after a few seconds.
     assert!(!desk.refresh("late").await.status.stored);
     disk.disk.set_capacity(100 * GIB);
     clock.advance(5_000);
     assert!(desk.refresh("late").await.status.stored);
 
-    // What is promised to a download is not free, and what was written since the last look is counted.
+    // Reserved space is not free, and bytes written since the last query are counted.
     let promise = desk.storage.reserve(8 * MIB).unwrap();
     let here = length_of(&dir.path().join("cache/accounts/asha"));
     disk.disk.set_capacity(here + 68 * MIB + 4 * KIB);

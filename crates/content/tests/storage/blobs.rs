@@ -1,4 +1,4 @@
-//! Blobs on their own, without a download.
+//! The blob store without downloads.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
         assert_eq!(store.get(hash).unwrap().unwrap(), bytes);
         assert!(store.prove(hash).unwrap());
     }
-    // A large blob in pieces: resumed after a cut, refused with a wrong end, then whole.
+    // A large blob in pieces: resumed after a cut, refused with a wrong end, then complete.
     let bytes = Bytes::from((0..200_000_u32).map(|n| n as u8).collect::<Vec<_>>());
     let hash = BlobHash::of(&bytes);
     store.part(hash).unwrap().write(&bytes[..70_000]).unwrap();

@@ -1,4 +1,5 @@
-//! Who goes and who never goes; the budget, by a table and by chance with several threads and two stores at once.
+//! Order of eviction, pins, and the budget: tables, and random operations with several threads and
+//! two stores.
 
 use std::sync::{
     Mutex,
@@ -12,7 +13,7 @@ use carrel_testkit::{Chance, FakeDisk, disk::length_of};
 
 use crate::world::*;
 
-/// A course that somebody wants to keep, and its blobs.
+/// A pinned course and its blobs.
 type Pinned = (String, Vec<(BlobHash, Bytes)>);
 
 #[test]
@@ -34,7 +35,7 @@ fn classes_go_in_their_order_and_pins_never() {
     storage.set_near("asha", &[near]).unwrap();
     let (old, new) = (put(11, Came::Asked), put(12, Came::Asked));
     let ahead = put(13, Came::Ahead);
-    // The older one is read: now it is the newer one.
+    // Reading the older one makes it the more recently used one.
     assert!(blobs.get(old).unwrap().is_some());
     let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
     let steps: [(&str, u64, &[BlobHash]); 4] = [
@@ -59,7 +60,7 @@ fn classes_go_in_their_order_and_pins_never() {
     }
     assert!(pinned.iter().all(|(h, _)| blobs.prove(*h).unwrap()), "pinned");
     assert_sound(&storage);
-    // Unpinned, it may go.
+    // Without a pin it may be evicted.
     unwish(&storage, "asha", "pinned");
     assert_eq!(
         storage.clear_cache().unwrap(),
@@ -128,12 +129,12 @@ fn space_is_promised_once_and_what_is_missing_is_named() {
     drop(second.reserve(12 * MIB).unwrap());
     assert_eq!(second.trouble(), None);
     drop(first);
-    // A process that was killed gives its promise back by and by.
+    // The reservation of a killed process expires.
     std::mem::forget(storage.reserve(15 * MIB).unwrap());
     assert!(second.reserve(15 * MIB).is_err());
     clock.advance(11 * 60_000);
     drop(second.reserve(15 * MIB).unwrap());
-    // Near the floor nothing is promised, however large the budget is.
+    // Near the floor nothing is reserved, even with a large budget.
     storage.set_limits(Some(20 * MIB), Some(50 * MIB)).unwrap();
     disk.set_capacity(length_of(dir.path()) + 52 * MIB);
     let short = storage.reserve(5 * MIB).err().unwrap();
@@ -154,11 +155,13 @@ fn space_is_promised_once_and_what_is_missing_is_named() {
     storage.blobs().put(hash, &bytes).unwrap();
 }
 
-/// Four threads on two stores (as two processes have them) fetch, read, pin, take off, lower and raise the budget, clear and sweep.
+/// Four threads on two stores, as in two processes, fetch, read, pin, remove, evict and sweep at
+/// random.
 #[test]
 fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
     const BUDGET: u64 = 24 * MIB;
-    // A thread's largest blob, four at once, and what lies between two looks at the budget.
+    // The largest blob of each of four threads, and what is written between two checks of the
+    // budget.
     const TOLERANCE: u64 = 12 * MIB;
     let rounds = if std::env::var_os("CARREL_LONG").is_some() { 4_000 } else { 300 };
     let dir = scratch();

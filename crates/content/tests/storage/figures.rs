@@ -1,4 +1,4 @@
-//! What the Storage screen shows, against the lengths of files.
+//! Usage figures of the Storage screen, compared with the lengths of files.
 
 use bytes::Bytes;
 use carrel_content::{
@@ -40,7 +40,7 @@ fn figures_are_the_lengths_of_files() {
     assert_eq!(of(MediaKind::Picture), (1, png.len() as u64));
     assert_eq!(of(MediaKind::Text), (1, text.len() as u64));
     assert_eq!(f.measured.used, f.mine + f.others + f.cache + f.unfinished);
-    // Everything together is what lies in the folder, but for the ballast.
+    // The total equals all files in the folder except the reserve file.
     let ballast = std::fs::metadata(dir.path().join("ballast")).unwrap().len();
     assert_eq!(f.measured.used + f.index + ballast, length_of(dir.path()), "{f:?}");
 
@@ -74,7 +74,7 @@ fn figures_are_the_lengths_of_files() {
     assert_eq!((f.cache, f.unfinished), (0, 0));
 }
 
-/// Bodies that are removed leave the database file too.
+/// Evicted bodies also shrink the database file.
 #[test]
 fn cleared_text_gives_its_pages_back() {
     let dir = scratch();
@@ -89,7 +89,8 @@ fn cleared_text_gives_its_pages_back() {
     assert!(freed > 7 * MIB, "{freed} bytes came back");
 }
 
-/// The record of limits (`records/keys.json`) brings them back when the database is gone; it never takes the place of a later choice.
+/// The record of limits (`records/keys.json`) restores them when the database is gone, and never
+/// replaces a later choice.
 #[test]
 fn limits_whose_record_could_not_be_written_are_those_of_the_next_start() {
     let dir = scratch();
@@ -98,7 +99,7 @@ fn limits_whose_record_could_not_be_written_are_those_of_the_next_start() {
         drop(storage);
         open(dir.path(), disk.clone(), &clock)
     };
-    // Nothing can take the place of the record: each write fails, also for root.
+    // The temporary file cannot be created: each write of the record fails, also for root.
     let blocker = dir.path().join(format!("records/keys.{}.new", std::process::id()));
     for budget in [Some(2 * GIB), None, Some(GIB)] {
         std::fs::create_dir(&blocker).unwrap();

@@ -1,5 +1,5 @@
-//! A disk that is full at every step: a small file system in memory, filled to within a few pages of what is being done. Making one needs
-//! root; without it these tests say so and pass.
+//! Full disks at every step: a small in-memory file system, filled up to a few pages. Needs root;
+//! without it these tests are skipped.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -41,7 +41,7 @@ fn refused(result: carrel_content::Result<()>) -> bool {
     }
 }
 
-/// Fetches the way downloads do: small blobs whole, large ones in pieces.
+/// Stores blobs as downloads do: small ones at once, large ones in pieces.
 fn fetch(
     storage: &Storage,
     blobs: &[(carrel_model::BlobHash, bytes::Bytes)],
@@ -70,7 +70,8 @@ async fn at_every_step_nothing_breaks_work_is_saved_and_space_heals_it() {
         let clock = FakeClock::noon();
         let dir = disk.path().join(format!("run-{n}"));
         let (store, learning) = work(&dir.join("work"), &clock);
-        // A measure that never warns: what stops the writes is the file system itself.
+        // The simulated disk never reports a shortage: only the file system itself stops the
+        // writes.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.set_limits(None, Some(0)).unwrap();
         let pinned = course(1, 4, 20 * KIB);
@@ -91,13 +92,13 @@ async fn at_every_step_nothing_breaks_work_is_saved_and_space_heals_it() {
         for s in 0..20 {
             tick(&learning, s).await;
         }
-        // Taking something off a full disk works: that is how people make room.
+        // A download can be removed on a full disk, which is how users free space.
         unwish(&storage, "asha", "nothing");
         drop(storage);
         store.close().await;
 
         fs::remove_file(filler).unwrap();
-        // The next start, with space again.
+        // The next start, with free space.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.sweep().unwrap();
         assert_sound(&storage);
@@ -134,7 +135,7 @@ fn carrel_sqlite_check(path: &Path) {
     carrel_sqlite::integrity_check(&conn).unwrap();
 }
 
-/// The real measure of the real file system: the floor stops content long before work has no place, and says so.
+/// With the real free space: the floor stops content long before the learner's work lacks space.
 #[tokio::test]
 async fn below_the_floor_only_work_is_written_and_it_goes_on_when_space_returns() {
     let Some(disk) = SmallDisk::new(128 * MIB) else { return };
@@ -168,7 +169,7 @@ async fn below_the_floor_only_work_is_written_and_it_goes_on_when_space_returns(
     drop((store, learning));
 }
 
-/// The names and lengths of all files, without the log of the database.
+/// Returns the names and lengths of all files, without the WAL of the database.
 #[cfg(target_os = "linux")]
 fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
     let (mut found, mut folders) = (std::collections::BTreeMap::new(), vec![dir.to_owned()]);
@@ -184,7 +185,8 @@ fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
     found
 }
 
-/// Without file descriptors, and as a user without permission: in another process, because both count for all of it.
+/// Opens the store without file descriptors, and as a user without permission; in another process,
+/// because both affect the whole process.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {

@@ -1,5 +1,6 @@
-//! Processes that end at each step of taking blobs in and out, and what the next start makes of it. The test program starts itself again
-//! with a step's name and ends there without unwinding, as by SIGKILL.
+//! Processes killed at each step of storing and removing blobs, and the recovery at the next start.
+//! The test program starts itself with the name of a step and aborts there without unwinding, as
+//! with SIGKILL.
 
 use std::{
     path::Path,
@@ -26,7 +27,7 @@ fn going() -> Vec<(BlobHash, Bytes)> {
     [course(3, 300, 40 * KIB), course(4, 20, KIB)].concat()
 }
 
-/// The process that is killed. `CARREL_TEST_STEP` is `name:count`.
+/// The process to be killed. `CARREL_TEST_STEP` is `name:count`.
 #[test]
 #[ignore = "started by the other tests of this file"]
 fn child() {
@@ -39,7 +40,7 @@ fn child() {
     storage.clear_cache().unwrap();
 }
 
-/// Ends the process at `name:count`.
+/// Returns a failpoint callback that aborts the process at `name:count`.
 pub fn ends_at(step: &str) -> Steps {
     let (name, count) = step.split_once(':').unwrap();
     let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
@@ -54,7 +55,7 @@ fn run_child(dir: &Path, step: &str) -> bool {
     run_named(dir, step, "kill::child")
 }
 
-/// Starts this test program again for one test of it; true if it ended well.
+/// Runs one test of this program in a new process; returns whether it succeeded.
 pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored"])
@@ -69,7 +70,7 @@ pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
 
 #[test]
 fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
-    // (step, may the course that stays be incomplete: it was being fetched)
+    // (step, whether the kept course may be incomplete because it was being fetched)
     let steps = [
         ("renamed:1", true),
         ("renamed:5", true),
@@ -91,7 +92,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
         assert_sound(&storage);
         let missing = kept().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
         assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
-        // It goes on where it was.
+        // Fetching resumes.
         for (hash, bytes) in kept() {
             storage.blobs().put_from(hash, &bytes, Came::Ahead).unwrap();
         }
@@ -117,7 +118,8 @@ fn a_sweep_finds_what_nobody_names_and_what_somebody_deleted() {
         std::fs::create_dir_all(&folder).unwrap();
         folder.join(format!("{hex}{end}"))
     };
-    // A file without a row, unfinished files with and without a wish, one of a process that is gone.
+    // A file without a row, partial files that are needed and not needed, and one of a process that
+    // is gone.
     let (orphan, bytes) = blob(50, 40 * KIB);
     std::fs::write(path(orphan, ""), &bytes).unwrap();
     let (unwanted, _) = blob(51, 40 * KIB);
@@ -126,11 +128,11 @@ fn a_sweep_finds_what_nobody_names_and_what_somebody_deleted() {
     let (wanted, film) = blob(52, 90 * KIB);
     wish(&storage, "asha", "two", &[(wanted, film.len() as u64)], true, false);
     std::fs::write(path(wanted, ".part"), &film[..1000]).unwrap();
-    // One that is being written now.
+    // A partial file that is being written.
     let (writing, more) = blob(53, 90 * KIB);
     let mut part = storage.blobs().part(writing).unwrap();
     part.write(&more[..500]).unwrap();
-    // Somebody deleted a file of a course that is ready, and cut another.
+    // A file of a ready course was deleted, and another one truncated.
     std::fs::remove_file(path(blobs[0].0, "")).unwrap();
     std::fs::write(path(blobs[1].0, ""), b"short").unwrap();
 

@@ -1,4 +1,5 @@
-//! Space on a device: budget, promises, the floor, eviction, what a kill leaves behind, full disks, shared and moved stores, figures.
+//! Space on a device: budget, reservations, floor, eviction, killed processes, full disks, shared
+//! and moved stores, usage figures.
 
 mod answers;
 mod blobs;

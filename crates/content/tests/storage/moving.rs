@@ -1,4 +1,4 @@
-//! Content is moved to another folder: while it is used, with a kill at each step, and refused where it must be.
+//! Moving content to another folder: during use, with a kill at each step, and refused moves.
 
 use std::{
     path::Path,
@@ -22,7 +22,7 @@ fn places(dir: &Path) -> Places {
     Places::new(dir.join("data/content.json"), dir.join("old"))
 }
 
-/// What a run of the app does with it: opens what counts, goes on with a move, empties what was left.
+/// Runs the app once: opens the folder in use, continues a move, empties the old folder.
 fn move_on(
     dir: &Path,
     to: Option<&Path>,
@@ -87,7 +87,7 @@ fn content_moves_whole_and_the_old_place_is_empty() {
     assert_moved(dir.path(), &storage, "moved");
     assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "what was begun is begun again");
     drop(storage);
-    // And back again, into a folder where other things lie.
+    // And back again, into a folder that contains other files.
     let storage = move_on(dir.path(), Some(&dir.path().join("old")), None).unwrap();
     assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
     assert!(!new.exists());
@@ -122,7 +122,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
             !run_named(dir.path(), step, "moving::child"),
             "{step}: the process was to be killed"
         );
-        // Killed once more at the next start, then left alone.
+        // Killed once more at the next start, then completed.
         let _ = run_named(dir.path(), "copied:2", "moving::child");
         let storage = move_on(dir.path(), None, None).unwrap();
         assert_moved(dir.path(), &storage, step);
@@ -141,7 +141,7 @@ fn what_comes_and_goes_while_it_is_copied_is_right_afterwards() {
     storage.blobs().put_from(late, &bytes, Came::Asked).unwrap();
     let gone = content()[0].0;
     storage.blobs().forget(gone).unwrap();
-    // A copy that was damaged on its way is not taken for whole: its length is wrong.
+    // A copy that was damaged is detected by its length.
     let (cut, _) = content()[1];
     let hex = cut.to_hex();
     std::fs::write(new.join("blobs").join(&hex[..2]).join(&hex), b"cut").unwrap();
@@ -156,7 +156,8 @@ fn what_comes_and_goes_while_it_is_copied_is_right_afterwards() {
     );
 }
 
-/// What a writer was told to be written is in the new folder, whatever the moment; what is not is refused.
+/// Every write that returned is in the new folder, whenever the move happens; later writes are
+/// refused.
 #[test]
 fn a_writer_beside_the_move_loses_nothing_that_was_written() {
     for round in 0..6 {
@@ -228,7 +229,7 @@ fn a_move_is_refused_where_it_must_be() {
     disk.set_capacity(100 * KIB);
     assert!(matches!(refused(&dir.path().join("new")), Error::NoSpace { limit: Limit::Disk, .. }));
     disk.set_capacity(100 * GIB);
-    // Somebody else has it open.
+    // Another process has it open.
     let second = open(&dir.path().join("old"), disk, &clock);
     let new = dir.path().join("new");
     places.begin(&storage, &new).unwrap();

@@ -1,4 +1,5 @@
-//! One store for all users of a machine: processes of several users at once, rights of its group, and users who may only read.
+//! One store for all users of a machine: concurrent processes of several users, group permissions,
+//! and users who may only read.
 
 use carrel_content::{
     blobs::Came,
@@ -42,7 +43,7 @@ fn manifests_of_the_second_schema_are_kept() {
         number(storage, &format!("SELECT count(*) FROM manifest WHERE signed = '{SIGNED}'"))
     };
     assert_eq!(kept(&storage), 1);
-    // A manifest goes with its version.
+    // A manifest is deleted with its version.
     unwish(&storage, "asha", "river");
     assert_eq!(kept(&storage), 0);
     fetched(&storage, "asha", "other", &blobs, true);
@@ -59,7 +60,7 @@ fn child() {
     let n: u64 = seed.parse().unwrap();
     let clock = FakeClock::noon();
     let storage = open(std::path::Path::new(&dir), FakeDisk::new(100 * GIB), &clock);
-    // Half of it is the same for all, half is this one's own.
+    // Half of the content is common to all users, half belongs to this one.
     let (shared, own) = (course(1, 20, 50 * KIB), course(10 + n, 20, 40 * KIB));
     for round in 0..6 {
         fetched(&storage, &format!("user-{n}"), "shared", &shared, true);
@@ -143,7 +144,7 @@ fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
     assert!(seen >= 7, "the database with its log, the lock, the blobs: {seen}");
 }
 
-/// The reader is another user of the system, so this needs root.
+/// The reader is another user of the system, so that this test needs root.
 #[cfg(unix)]
 #[test]
 fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
@@ -193,7 +194,7 @@ fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
         "while it is in use: {}",
         String::from_utf8_lossy(&first.stderr)
     );
-    // Nobody else has it open, and there is no log that could be read.
+    // Nobody has it open, and there is no WAL to read.
     drop(writer);
     open_to_all();
     let second = read("at rest").unwrap();

@@ -1,4 +1,4 @@
-//! A store with a disk of a chosen size, and content made from numbers.
+//! A store with a disk of a given size, and generated content.
 
 use std::{path::Path, sync::Arc};
 
@@ -29,12 +29,12 @@ pub fn options(dir: &Path, disk: impl Disk, clock: &FakeClock) -> StorageOptions
 }
 
 pub fn open(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
-    // Calls of the test itself are synchronous.
+    // The test itself calls synchronously.
     carrel_system::allow_blocking();
     Storage::open(options(dir, disk, clock)).unwrap()
 }
 
-/// A store on a large disk with a small budget and no floor.
+/// Opens a store on a large disk with a small budget and no floor.
 pub fn small(dir: &Path, budget: u64) -> (Storage, FakeClock, FakeDisk) {
     let (clock, disk) = (FakeClock::noon(), FakeDisk::new(100 * GIB));
     let storage = open(dir, disk.clone(), &clock);
@@ -49,7 +49,7 @@ pub fn with_steps(dir: &Path, steps: Steps) -> Storage {
     Storage::open(options).unwrap()
 }
 
-/// The blob of this number: its bytes cannot be compressed and begin with the number.
+/// Returns the blob with this number: incompressible bytes derived from it.
 pub fn blob(n: u64, size: u64) -> (BlobHash, Bytes) {
     let mut bytes = vec![0; size as usize];
     let mut hasher = blake3::Hasher::new();
@@ -59,12 +59,13 @@ pub fn blob(n: u64, size: u64) -> (BlobHash, Bytes) {
     (BlobHash::of(&bytes), bytes)
 }
 
-/// One course's blobs.
+/// Returns the blobs of a course.
 pub fn course(n: u64, blobs: u64, size: u64) -> Vec<(BlobHash, Bytes)> {
     (0..blobs).map(|b| blob(n * 1_000 + b, size + b)).collect()
 }
 
-/// Writes the wish for a course and what it needs, as the queue does; `ready`: all is here.
+/// Writes the download of a course and its needed blobs, as the queue does; `ready`: its version is
+/// ready.
 pub fn wish(
     storage: &Storage,
     account: &str,
@@ -118,7 +119,7 @@ pub fn unwish(storage: &Storage, account: &str, id: &str) {
         .unwrap();
 }
 
-/// A course that is all here.
+/// Stores a ready course.
 pub fn fetched(
     storage: &Storage,
     account: &str,
@@ -138,7 +139,8 @@ pub fn number(storage: &Storage, sql: &str) -> i64 {
     storage.db().read_blocking(|conn| Ok(conn.query_row(sql, [], |r| r.get(0))?)).unwrap()
 }
 
-/// Everything that must hold of a store at rest: rows and files are the same set, sums are right, nothing is doomed or promised.
+/// Asserts the invariants of an idle store: rows and files match, sums are right, nothing is marked
+/// for deletion or reserved.
 pub fn assert_sound(storage: &Storage) {
     let rows: Vec<(BlobHash, i64, bool)> = storage
         .db()
@@ -177,7 +179,7 @@ pub fn assert_sound(storage: &Storage) {
     );
 }
 
-/// In memory where the system has such a place: what a killed process leaves behind is the same there as on a disk.
+/// Returns a temporary folder, in memory if possible: a killed process leaves the same state there.
 pub fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
