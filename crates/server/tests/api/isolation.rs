@@ -1,4 +1,4 @@
-//! No learner reaches another's rows: two learners, every route.
+//! Isolation of learners: no route gives access to another learner's rows.
 
 use carrel_model::wire::TokenReply;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn two_learners_share_nothing() {
     let own: Value = w.get(&of(&amin), &amin.access_token).await.ok();
     assert_eq!((own["rows"].as_array().unwrap().len(), own["percent"].as_u64()), (0, Some(0)));
 
-    // Writing: the same keys are other rows.
+    // Writing: the same keys name other rows.
     let before = w.pull(&noor.access_token, 0).await;
     let same_keys = [
         progress("how-rivers-work/meanders/read", 1),
@@ -65,13 +65,13 @@ async fn two_learners_share_nothing() {
     .ok::<Value>();
     assert_eq!(w.pull(&noor.access_token, 0).await, before);
 
-    // A row cannot say whose it is: such a field is only an unknown one.
+    // A row cannot name its owner: such a field is stored as an unknown one.
     let mut claimed = progress("how-rivers-work/meanders/check", 5);
     claimed["userId"] = json!(noor.user.id);
     assert_eq!(codes(&w.push(&amin.access_token, &[claimed]).await.ok()), ["ok"]);
     assert_eq!(w.pull(&noor.access_token, 0).await, before);
 
-    // Signing out with one's own token ends no other's sign-in.
+    // Signing out with one's own token does not end another learner's sign-in.
     w.post("/api/auth/logout", &amin.access_token, &json!({"refreshToken": amin.refresh_token}))
         .await;
     assert_eq!(w.get("/api/sync/epoch", &noor.access_token).await.status.as_u16(), 200);
