@@ -287,7 +287,10 @@ pub async fn accept_work(
             }
         }
     }
-    tracing::info!(user.id = %user.id, work.rows = done.rows, work.changed = done.changed, "work was handed in as a file");
+    tracing::info!(
+        user.id = %user.id, work.rows = done.rows, work.changed = done.changed,
+        "work was handed in as a file"
+    );
     Ok(done)
 }
 

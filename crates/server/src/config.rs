@@ -43,7 +43,7 @@ impl Config {
     }
 }
 
-/// The keys of the configuration file.
+/// Keys of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -60,7 +60,7 @@ pub struct Settings {
     pub behind_tls: bool,
     /// Take the client's address from the last `X-Forwarded-For` entry. Use only behind a proxy that sets it.
     pub trust_forwarded_for: bool,
-    /// Statements slower than this are logged.
+    /// Transactions that take at least this long are logged.
     pub slow_query_ms: u64,
     /// Time limit for receiving and answering a request.
     pub request_timeout_s: u64,

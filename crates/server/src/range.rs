@@ -27,7 +27,7 @@ pub fn part(range: Option<&str>, size: u64) -> Part {
     let Some((first, last)) = set.split_once('-') else { return Part::Whole };
     let number = |text: &str| -> Option<u64> {
         let text = text.trim();
-        // Larger than any file: past the end.
+        // A number too large for `u64` is past the end of any file.
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
             .then(|| text.parse().unwrap_or(u64::MAX))
     };

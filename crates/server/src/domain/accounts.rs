@@ -111,7 +111,8 @@ fn recreate(
     let account = StoredAccount { user, password: certificate.password.clone() };
     tx.insert_account(&account, &keys, now_ms)?;
     tracing::warn!(
-        user.id = %account.user.id, user.login = account.user.login, user.login_before = was.login, user.role_before = ?was.role,
+        user.id = %account.user.id, user.login = account.user.login,
+        user.login_before = was.login, user.role_before = ?was.role,
         "an account that was made after the backup was created again"
     );
     Ok(account)

@@ -99,7 +99,7 @@ impl Store {
     pub async fn jobs(&self) -> DomainResult<Vec<JobRow>> {
         Ok(self.read("jobs", |tx| tx.jobs()).await?)
     }
-    /// Leases the first due job to a process.
+    /// Leases the first due job to `worker`.
     pub async fn lease_due_job(&self, worker: &str, now_ms: i64) -> DomainResult<Option<JobRow>> {
         let worker = worker.to_owned();
         let write = self.write("lease_due_job", move |tx| {
@@ -108,7 +108,7 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Leases one job, due or not.
+    /// Leases the named job to `worker`, due or not.
     pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<Leased> {
         let (name, worker) = (name.to_owned(), worker.to_owned());
         let write = self.write("lease_job", move |tx| {

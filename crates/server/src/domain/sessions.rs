@@ -24,7 +24,7 @@ const MAX_BRANCHES: u32 = 8;
 /// Maximum number of valid access tokens of one sign-in.
 const MAX_ACCESS_TOKENS: u32 = 8;
 
-/// A sign-in to open.
+/// A sign-in to create.
 #[derive(Debug, Clone)]
 pub struct NewSignIn {
     pub id: Uuid,

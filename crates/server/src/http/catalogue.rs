@@ -70,8 +70,9 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
 
 /// Courses by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/courses", tag = "catalogue",
-    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
-        ("difficulty" = Option<Difficulty>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
+        ("q" = Option<String>, Query), ("difficulty" = Option<Difficulty>, Query),
+        ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
     responses((status = 200, body = ListPage<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
@@ -84,8 +85,8 @@ pub async fn courses(
 
 /// Stories by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/stories", tag = "catalogue",
-    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
-        ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
+        ("q" = Option<String>, Query), ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
     responses((status = 200, body = ListPage<StorySummary>), (status = 304), (status = 400)))]
 pub async fn stories(
     State(app): State<App>,

@@ -60,7 +60,7 @@ fn unread(e: &axum::Error, max: usize) -> ApiError {
     ApiError::invalid(format!("the body cannot be read: {e}"))
 }
 
-/// The query string.
+/// Parameters of the query string.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {

@@ -121,7 +121,8 @@ pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue", responses((status = 200, description = "OpenAPI 3.1")))]
+#[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue",
+    responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn document() -> Response {
     catalogue::json_text(document_text(), "public, max-age=3600")
 }

@@ -100,7 +100,8 @@ pub struct PullQuery {
 
 /// Rows that changed after `since`, by change number.
 #[utoipa::path(get, path = "/api/sync/pull", tag = "sync",
-    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000), ("Sync-Version" = Option<u32>, Header)),
+    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000),
+        ("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426)))]
 pub async fn pull(
     State(app): State<App>,

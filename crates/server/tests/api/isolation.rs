@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::support::{World, codes, device, progress};
 
 fn attempt(id: u128) -> Value {
-    json!({"type": "attempt", "id": device(id), "quiz": "c/q", "quizHash": "ab".repeat(32), "startedMs": 1_790_000_000_000_i64})
+    json!({"type": "attempt", "id": device(id), "quiz": "c/q", "quizHash": "ab".repeat(32),
+        "startedMs": 1_790_000_000_000_i64})
 }
 
 #[tokio::test]
@@ -18,7 +19,8 @@ async fn two_learners_share_nothing() {
     let rows = [
         progress("how-rivers-work/meanders/read", 10_000),
         attempt(5),
-        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"noor\"", "hlc": "01a0000000000000", "device": device(1)}),
+        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"noor\"",
+            "hlc": "01a0000000000000", "device": device(1)}),
     ];
     let pushed: Value = w.push(&noor.access_token, &rows).await.ok();
     assert_eq!(codes(&pushed), ["ok", "ok", "ok"]);
@@ -26,7 +28,7 @@ async fn two_learners_share_nothing() {
         .await
         .ok::<Value>();
 
-    // Reading.
+    // Reading: another learner's rows are not returned.
     assert_eq!(w.pull(&amin.access_token, 0).await["rows"], json!([]));
     let epoch: Value = w.get("/api/sync/epoch", &amin.access_token).await.ok();
     assert_eq!(epoch["usn"], 0);
@@ -44,8 +46,10 @@ async fn two_learners_share_nothing() {
     let before = w.pull(&noor.access_token, 0).await;
     let same_keys = [
         progress("how-rivers-work/meanders/read", 1),
-        json!({"type": "attempt", "id": device(5), "quiz": "c/other", "quizHash": "ff".repeat(32), "startedMs": 1_790_000_000_001_i64}),
-        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"amin\"", "hlc": "01a0000000000009", "device": device(1)}),
+        json!({"type": "attempt", "id": device(5), "quiz": "c/other", "quizHash": "ff".repeat(32),
+            "startedMs": 1_790_000_000_001_i64}),
+        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"amin\"",
+            "hlc": "01a0000000000009", "device": device(1)}),
     ];
     assert_eq!(codes(&w.push(&amin.access_token, &same_keys).await.ok()), ["ok", "ok", "ok"]);
     w.post(

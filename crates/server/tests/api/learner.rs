@@ -150,7 +150,8 @@ async fn the_server_grades_what_was_handed_in() {
         assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
     }
     // An attempt at an unknown quiz is not graded.
-    let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32), "startedMs": NOW, "submittedMs": NOW});
+    let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32),
+        "startedMs": NOW, "submittedMs": NOW});
     assert_eq!(codes(&w.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()), ["ok", "ok"]);
     assert_eq!(grades(&w.pull(token, 0).await).len(), 1);
 }
@@ -177,7 +178,8 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
     let (hash, item) = quiz_of(&w).await;
     let rows = |id: u128| {
         let attempt = |submitted_ms: Option<i64>, answers: Option<Value>| {
-            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW});
+            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash,
+                "startedMs": NOW});
             if let Some(ms) = submitted_ms {
                 row["submittedMs"] = json!(ms);
             }
@@ -248,7 +250,8 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let (hash, item) = quiz_of(&w).await;
     let answer = |id: u128, question: &str, seq: u32, value: &str| json!({"type": "answer", "attempt": device(id), "question": question, "seq": seq, "value": value});
     let honest = |id: u128| {
-        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW, "submittedMs": NOW});
+        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash,
+            "startedMs": NOW, "submittedMs": NOW});
         [attempt, answer(id, "fast", 2, RIGHT), answer(id, "name", 1, OXBOW)]
     };
     for (id, order) in (1000..).zip(permutations(3)) {

@@ -84,7 +84,8 @@ async fn who_sent_everything_that_changed_is_told_so() {
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
     let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
-    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true", "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
+    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true",
+        "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
     // (sent rows, whether nothing else changed)
     let table = [
         (vec![progress("a/b/d", 5), percent_and_done(10, 9)], true),
@@ -163,7 +164,8 @@ async fn no_pull_ends_early_while_another_device_pushes() {
         let stamp = format!("{:016x}", (NOW << 16) + i64::from(round));
         [
             progress(&format!("a/b/s{n}"), round % 10_000),
-            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1", "hlc": stamp, "device": device(1)}),
+            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1",
+                "hlc": stamp, "device": device(1)}),
             json!({"type": "note_life", "note": device(u128::from(n)), "deleted": stamp}),
         ]
     };
@@ -310,7 +312,8 @@ async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
     // Stored rows can still change. Each item with a refused key has its own result, even if the key occurs twice.
     let again = [progress("a/b/s00", 9_000), progress("a/b/s99", 1), progress("a/b/s99", 2)];
     assert_eq!(codes(&w.push(token, &again).await.ok()), ["ok", "forbidden", "forbidden"]);
-    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77}, {"kind": "section", "item": "a/b/s98", "percent": 1}]);
+    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77},
+        {"kind": "section", "item": "a/b/s98", "percent": 1}]);
     let reply: Value = w.post("/api/progress/update", token, &updates).await.ok();
     assert_eq!(codes(&reply), ["ok", "forbidden"]);
     assert_eq!(

@@ -17,7 +17,7 @@ pub struct StoredAccount {
 pub struct LoginKeys {
     /// Unique.
     pub key: String,
-    /// Equal for logins that look alike.
+    /// Skeleton of the key, equal for logins that look alike.
     pub skeleton: String,
 }
 

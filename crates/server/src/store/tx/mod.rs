@@ -1,8 +1,8 @@
 //! Operations of a transaction, by subject. The rules in `domain` are written over these traits; an engine implements
 //! them in its SQL.
 //!
-//! Calls are synchronous and coarse: one call is one statement or one batch of them, never one column. An engine whose driver is
-//! asynchronous runs a transaction on a blocking thread.
+//! Calls are synchronous and coarse: one call is one statement or one batch of them, never one column. An engine with
+//! an asynchronous driver runs a transaction on a blocking thread.
 
 mod accounts;
 mod catalogue;
