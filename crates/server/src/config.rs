@@ -66,7 +66,7 @@ pub struct Settings {
     pub request_timeout_s: u64,
     /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of `max_connections`. Not applied
+    /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of the total limit. Not applied
     /// to loopback or behind a proxy.
     pub max_connections_per_address: usize,
     /// Time from accept to a complete request head.

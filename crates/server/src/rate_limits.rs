@@ -116,7 +116,7 @@ pub fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Window in which failed sign-ins are counted.
+/// Window in which failed sign-ins and registrations are counted.
 pub const WINDOW_MS: i64 = 15 * 60_000;
 /// Limit for one login from all networks, as a multiple of the limit from one network.
 const LOGIN_FACTOR: u32 = 3;
