@@ -1,5 +1,6 @@
-//! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second for checking
-//! alone, joining new rows (each batch durable), replaying them, and the time of a pull of nothing.
+//! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second
+//! for validation alone, for merging new rows (each batch durable) and for replaying them, and the time of an empty
+//! pull.
 
 #![allow(clippy::disallowed_methods, reason = "it measures real time")]
 #![allow(clippy::print_stdout)]
@@ -48,7 +49,8 @@ fn item(n: usize) -> String {
     }
 }
 
-/// Nanoseconds that all threads of this process were on a core (Linux; 0 elsewhere): what counts on a machine that others use too.
+/// Returns the CPU time of all threads of this process in nanoseconds (Linux; 0 elsewhere). Unlike wall time, it is
+/// comparable on a machine that runs other work.
 fn on_core_ns() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let read = tasks.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());

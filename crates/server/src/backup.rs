@@ -1,7 +1,7 @@
-//! A backup is a folder: a compact copy of the database, the signing key, all blobs (hard links where that is possible: they never
-//! change), and `backup.json`. It is made while the server runs.
+//! Backup of a running server into a folder: a compact copy of the database, the signing key, all blobs (hard links
+//! where possible, since blobs are immutable) and `backup.json`.
 //!
-//! Not here: putting one into a data folder (`restore`).
+//! Restoring a backup is in `restore`.
 
 use std::{fs, io as stdio, path::Path};
 
@@ -17,21 +17,22 @@ use crate::{
 
 const FORMAT: &str = "carrel-backup/1";
 const FACTS: &str = "backup.json";
-/// What a backup says of itself.
+/// Metadata of a backup, stored as `backup.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupFacts {
     pub format: String,
     pub version: String,
-    /// The epoch of the database that was copied.
+    /// Epoch of the copied database.
     pub epoch: String,
     pub created_ms: i64,
     pub blobs: u64,
-    /// Bytes of all blobs.
+    /// Total size of all blobs, in bytes.
     pub blob_bytes: u64,
 }
 
-/// Copies a data folder to `to`, which must not exist. The name appears only when the backup is complete and on the disk.
+/// Copies a data folder to `to`, which must not exist. `to` appears only when the backup is complete and synced to
+/// disk.
 pub fn backup(
     engine: &dyn Engine,
     data_dir: &Path,
@@ -41,7 +42,7 @@ pub fn backup(
     backup_in_steps(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
-/// `backup`, with a function that is called before each step. Tests return an error to end it there, as a kill would.
+/// Like `backup`, but calls `step` before each step. Tests return an error from it to simulate a kill at that point.
 pub fn backup_in_steps(
     engine: &dyn Engine,
     data_dir: &Path,
@@ -59,7 +60,7 @@ pub fn backup_in_steps(
     engine.copy(data_dir, &part)?;
     step("copy the key")?;
     copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
-    // The list is taken from the copy: a blob that is imported meanwhile belongs to the next backup.
+    // The list comes from the copy: a blob imported in the meantime belongs to the next backup.
     let copied = engine.copy_facts(&part)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
     let mut facts = BackupFacts {
@@ -84,7 +85,8 @@ pub fn backup_in_steps(
     Ok(facts)
 }
 
-/// Reads a whole backup: the database's integrity, the key and every blob's hash. Writes nothing, also not to the database's folder.
+/// Verifies a whole backup: the database's integrity, the key and the hash of every blob. Writes nothing, not even to
+/// the database's folder.
 pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
     let facts = facts(from)?;
     key_file::read(from)?;
@@ -105,7 +107,7 @@ pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
     Ok(facts)
 }
 
-/// Reads what a backup says about itself.
+/// Reads `backup.json`.
 pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
     let path = from.join(FACTS);
     let text = fs::read_to_string(&path).map_err(io("read", &path))?;
@@ -120,5 +122,5 @@ pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
     Ok(facts)
 }
 
-/// The blobs folder of a backup has the layout of a data folder.
+/// Name of the blobs folder, which has the same layout as in a data folder.
 pub const BLOBS: &str = blobs::FOLDER;

@@ -1,6 +1,7 @@
-//! The bytes of blobs: through a trait, so that several processes can share an object store. `BlobFolder` keeps them in files.
+//! Storage of blob content, behind a trait so that several processes can share an object store. `BlobFolder` stores
+//! blobs as files.
 //!
-//! Not here: which blobs belong to the catalogue (`store`).
+//! Which blobs the catalogue references is in `store`.
 
 use std::{
     collections::HashSet,
@@ -15,21 +16,21 @@ use carrel_model::BlobHash;
 use carrel_package::{BlobSink, DirSink};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 
-/// The name of the folder in the data folder.
+/// Name of the blobs folder in the data folder.
 pub const FOLDER: &str = "blobs";
-/// How the names of files begin that are being written (`tempfile`).
+/// Prefix of temporary file names (set by `tempfile`).
 const UNFINISHED: &str = ".tmp";
 
-/// A blob that is being written. It has no name until `finish`.
+/// A blob being written. It is not visible in the store until `finish`.
 pub trait NewBlob: Write + Send {
-    /// Waits until the bytes are on disk and gives them their name. The caller has checked their hash.
+    /// Syncs the bytes to disk and makes the blob visible. The caller has verified the hash.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-/// Bytes by their hash. All calls but `open` block.
+/// Blob content by hash. All methods except `open` block.
 #[async_trait]
 pub trait BlobStore: Send + Sync + 'static {
-    /// `len` bytes from `first`.
+    /// Returns a reader of `len` bytes from offset `first`.
     async fn open(
         &self,
         hash: BlobHash,
@@ -37,30 +38,30 @@ pub trait BlobStore: Send + Sync + 'static {
         len: u64,
     ) -> io::Result<Box<dyn AsyncRead + Send + Unpin>>;
     fn read(&self, hash: BlobHash) -> io::Result<Vec<u8>>;
-    /// The size of a blob that is there.
+    /// Returns the size in bytes, or `None` if the blob is not stored.
     fn size(&self, hash: BlobHash) -> Option<u64>;
     fn create(&self, hash: BlobHash) -> io::Result<Box<dyn NewBlob>>;
-    /// Where compiled packages put their blobs. A blob that is there is not written again.
+    /// Returns the sink for blobs of compiled packages. A blob that is already stored is not written again.
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>>;
-    /// Makes a file of a blob; a hard link if both are on one disk.
+    /// Copies a blob to the file `to`, as a hard link if both are on the same file system.
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()>;
-    /// Removes blobs that are not among `keep`, and what was not finished, if they were written before `before_ms`.
+    /// Removes blobs not in `keep` and unfinished files, if they were last written before `before_ms`.
     fn remove_others(&self, keep: &HashSet<BlobHash>, before_ms: i64) -> io::Result<Removed>;
 }
 
-/// What was removed.
+/// Number and total size of the removed files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
     pub blobs: u64,
     pub bytes: u64,
 }
 
-/// Files `ab/abcd...`, named by their hash.
+/// Blobs as files `ab/abcd...`, named by their hash.
 #[derive(Debug, Clone)]
 pub struct BlobFolder(PathBuf);
 
 impl BlobFolder {
-    /// The blobs of a data folder or a backup.
+    /// The blobs of a data folder or of a backup.
     pub fn of(folder: &Path) -> Self {
         Self(folder.join(FOLDER))
     }
@@ -153,7 +154,7 @@ impl NewBlob for NewFile {
     }
 }
 
-/// Blobs never change, so two names for one file are as good as two files. A copy gets its name when it is whole.
+/// Blobs are immutable, so a hard link is as good as a copy. A copy is renamed into place when it is complete.
 pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if to.exists() {
         return Ok(());

@@ -1,8 +1,7 @@
-//! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their
-//! rows.
+//! Imports files transferred offline (docs/CABLE.md): courses of another library into the catalogue, learners' work
+//! into their rows.
 //!
-//! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network
-//! (`http::sync`).
+//! The file format is in `carrel_bundle`, packages are in `import`, network sync is in `http::sync`.
 
 use std::{
     fs::{self, File},
@@ -30,14 +29,15 @@ use crate::{
     signing::hex,
 };
 
-/// How the names of files end.
+/// File name extension.
 const EXTENSION: &str = "carrel";
-/// Rows that are joined at once.
+/// Number of rows merged in one transaction.
 const BATCH: usize = 1_000;
-/// The name space in which a device tells the key that it signs with.
+/// Key-value namespace in which a device stores its public signing key.
 const DEVICE_KEY: &str = "device_key";
 
-/// The course files that a path means: itself, or those that lie in the folder, beside whatever else is there.
+/// Returns the course files for `path`: the file itself, or the course files directly in the folder. Other files in
+/// the folder are ignored.
 pub(crate) fn course_files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         let is_one = is_named(path) || begins_like_one(path);
@@ -60,8 +60,9 @@ fn begins_like_one(path: &Path) -> bool {
     read.is_ok() && start == MAGIC
 }
 
-/// Puts the courses of a file into the catalogue, under this server's key. `accept`: fingerprints of other libraries'
-/// keys that the administrator trusts with what their pages show. `data` none: the file is only checked.
+/// Imports the courses of a file into the catalogue, signed with this server's key. `accept`: fingerprints of other
+/// libraries' keys that the administrator trusts to publish pages here. If `data` is `None`, the file is only
+/// verified.
 pub(crate) async fn import(
     data: Option<&DataDir>,
     path: &Path,
@@ -115,7 +116,7 @@ pub(crate) async fn import(
             Some(data) => publish(data, &manifest).await,
             None => Ok(imported(&manifest, false)),
         };
-        // One course that cannot be published does not hold up the others of the file.
+        // A course that cannot be published does not block the others in the file.
         let (outcome, problems) = match outcome {
             Ok(outcome) => (Some(outcome), Vec::new()),
             Err(e) => {
@@ -154,8 +155,8 @@ impl From<std::io::Error> for Stopped {
     }
 }
 
-/// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all
-/// the same.
+/// Verifies every blob, including those already stored, and stores the missing ones; a blob becomes visible only when
+/// it is complete and synced to disk.
 fn take_blobs(
     path: &Path,
     bundle: &CourseBundle,
@@ -178,34 +179,34 @@ fn take_blobs(
     Ok(())
 }
 
-/// What became of a learner's work.
+/// Result of accepting a learner's work file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub login: String,
     pub name: String,
     pub device_name: String,
     pub rows: u64,
-    /// Rows that said anything new.
+    /// Rows that changed the stored state.
     pub changed: u64,
-    /// Rows that were not taken, and why, each reason once.
+    /// Rows that were refused. `reasons` lists each distinct reason once, at most 20.
     pub refused: u64,
     pub reasons: Vec<String>,
 }
 
-/// How the administrator wants a work file to be taken.
+/// Options chosen by the administrator for accepting a work file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Acceptance<'a> {
-    /// Take it from a device that never told this server its key.
+    /// Accept the file from a device whose key is not registered on this server.
     pub trust_device: bool,
-    /// The login of the account that gets the work of an account that is not known here. The administrator vouches for
-    /// it.
+    /// Login of the account that receives the work of an account unknown to this server. The administrator vouches
+    /// for the assignment.
     pub login: Option<&'a str>,
 }
 
-/// Joins the rows of a work file, as if the learner had pushed them. Taking the same file again changes nothing.
+/// Merges the rows of a work file as if the learner had pushed them. Accepting the same file again changes nothing.
 ///
-/// The account of the file must be known here, or the file must carry its certificate (then it is created again), or
-/// `login` names the account that gets the work.
+/// The account of the file must exist on this server, or the file must contain its certificate (the account is then
+/// recreated), or `login` names the receiving account.
 pub async fn accept_work(
     data: &DataDir,
     path: &Path,
@@ -286,11 +287,14 @@ pub async fn accept_work(
             }
         }
     }
-    tracing::info!(user.id = %user.id, work.rows = done.rows, work.changed = done.changed, "work was handed in as a file");
+    tracing::info!(
+        user.id = %user.id, work.rows = done.rows, work.changed = done.changed,
+        "work was handed in as a file"
+    );
     Ok(done)
 }
 
-/// Whose rows they become, and whether the administrator vouches for the file.
+/// Returns the account that receives the rows, and whether the administrator vouches for the file.
 async fn owner(
     data: &DataDir,
     head: &WorkHead,
@@ -316,7 +320,7 @@ async fn owner(
     }
     let certificate = data.token_keys().open_certificate(&head.certificate);
     match certificate.filter(|c| c.user.id == learner.id) {
-        // The device is not known here either, so that without trust in it no account is made.
+        // The device's key is unknown too, so the account is recreated only if the administrator trusts the device.
         Some(certificate) if how.trust_device => {
             let now = data.config.clock.now_ms();
             let account = data.store.recreate_account(certificate, now).await?;
@@ -335,7 +339,7 @@ async fn owner(
     }
 }
 
-/// The key that the learner's device told.
+/// Returns the public key that the learner's device registered.
 async fn device_key(
     data: &DataDir,
     user: UserId,

@@ -1,9 +1,10 @@
-//! Open connections: their deadlines, the caps on their number, and which one is closed to make space for a new one.
+//! Open connections: their deadlines, the limits on their number, and which one is closed to admit a new one.
 //!
-//! Deadlines belong to the connection, not to the state of a parser: whatever a client leaves out (a TLS hello on the plain port, half of a
-//! head, an HTTP/2 preface without a stream, a response that is never read) ends one of three waits. One task looks at all connections.
+//! Deadlines depend on bytes and requests, not on the state of a parser: every incomplete exchange (a TLS hello on
+//! the plain port, half of a request head, an HTTP/2 preface without a stream, a response that is never read) falls
+//! under one of three deadlines. One task checks all connections.
 //!
-//! Not here: sockets and HTTP (`server`), how long a handler may work (`http`).
+//! Sockets and HTTP are in `server`, the time limit of handlers in `http`.
 
 mod watched;
 
@@ -23,19 +24,19 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 pub use watched::{WatchedBody, WatchedSocket};
 
-/// A reader must take this much within the write deadline, or it counts as one that does not read.
+/// Bytes that a client must read within the write deadline.
 const MIN_PROGRESS: u64 = 8 * 1024;
-/// Descriptors that are kept for the database, blobs and the log.
+/// File descriptors reserved for the database, blobs and the log.
 const RESERVED_FILES: u64 = 128;
 
 /// How long a connection may wait for its client.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// From accept to a complete head, and from the first byte of a later head to its end.
+    /// From accept to a complete request head, and from the first byte of a later head to its end.
     pub head: Duration,
     /// From the end of a response to the next complete head.
     pub idle: Duration,
-    /// Within this, the client must take `MIN_PROGRESS` bytes of a response.
+    /// Time in which the client must read `MIN_PROGRESS` bytes of a response.
     pub write: Duration,
 }
 
@@ -48,42 +49,42 @@ impl Deadlines {
             write: seconds(settings.write_timeout_s),
         }
     }
-    /// How often connections are looked at: a deadline is late by this much at most.
+    /// Returns the interval between checks; a connection is closed at most this long after its deadline.
     pub fn tick(&self) -> Duration {
         (self.head.min(self.idle).min(self.write) / 4)
             .clamp(Duration::from_millis(50), Duration::from_secs(2))
     }
 }
 
-/// Why a connection is closed by the server.
+/// Why the server closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// No complete head in time.
+    /// No complete request head in time.
     Head,
-    /// No request for too long.
+    /// No request within the idle deadline.
     Idle,
-    /// The client does not read what it asked for.
+    /// The client does not read the response.
     Write,
-    /// Another connection needed the space.
+    /// Closed to admit another connection.
     Shed,
 }
 
 #[derive(Debug)]
 struct Facts {
     accepted: Instant,
-    /// Requests whose response is not complete.
+    /// Number of requests whose response is not complete.
     open: usize,
-    /// At least one head was complete.
+    /// At least one request head was complete.
     served: bool,
-    /// HTTP/2 sends frames that are no head at any time.
+    /// HTTP/2 connection: frames other than request heads can arrive at any time.
     http2: bool,
-    /// The end of the last response, or `MIN_PROGRESS` bytes taken by the client.
+    /// End of the last response, or the time at which the client last completed `MIN_PROGRESS` bytes.
     progress: Instant,
-    /// First byte after the last response.
+    /// Time of the first byte after the last response.
     head_began: Option<Instant>,
     /// Bytes written since `progress`.
     written: u64,
-    /// Parts of responses that hyper took and has not asked beyond: by request.
+    /// By request: when hyper took the current part of the response, until it polls for the next part.
     handed: HashMap<u64, Instant>,
     next_request: u64,
     closed: Option<Closed>,
@@ -93,9 +94,9 @@ struct Facts {
 #[derive(Debug)]
 pub struct Connection {
     facts: Mutex<Facts>,
-    /// Bytes read are of interest: no request is open.
+    /// No request is open, so that bytes read start a request head.
     waiting: AtomicBool,
-    /// Cancelled when the server closes it.
+    /// Cancelled when the server closes the connection.
     pub closing: CancellationToken,
 }
 
@@ -119,7 +120,7 @@ impl Connection {
     fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// A complete head has arrived. The request is open until the answer is dropped.
+    /// Records a complete request head. The request is open until the returned value is dropped.
     pub fn begin(self: &Arc<Self>, http2: bool) -> OpenRequest {
         OpenRequest { id: self.started(http2), connection: Arc::clone(self) }
     }
@@ -133,11 +134,11 @@ impl Connection {
         self.waiting.store(false, Ordering::Relaxed);
         facts.next_request
     }
-    /// hyper took a part of this response.
+    /// Records that hyper took a part of the response.
     fn handed(&self, request: u64, now: Instant) {
         self.facts().handed.insert(request, now);
     }
-    /// hyper asks for the next part: the client took the one before.
+    /// Records that hyper polls for the next part: the client read the previous one.
     fn asked(&self, request: u64) {
         self.facts().handed.remove(&request);
     }
@@ -152,7 +153,7 @@ impl Connection {
             self.waiting.store(true, Ordering::Relaxed);
         }
     }
-    /// Why it was closed, if it was closed by the server.
+    /// Returns why the server closed the connection, if it did.
     pub fn closed(&self) -> Option<Closed> {
         self.facts().closed
     }
@@ -176,7 +177,7 @@ impl Connection {
             facts.progress = now();
         }
     }
-    /// The deadline that has passed.
+    /// Returns the deadline that has passed, if any.
     fn overdue(&self, now: Instant, limits: &Deadlines) -> Option<Closed> {
         let facts = self.facts();
         if facts.open > 0 {
@@ -192,7 +193,8 @@ impl Connection {
         }
         (now >= facts.progress + limits.idle).then_some(Closed::Idle)
     }
-    /// Since when it waits for a request; none while one is open.
+    /// Returns since when the connection has waited for a request, or `None` if one is open or the connection is
+    /// closed.
     fn waiting_since(&self) -> Option<Instant> {
         let facts = self.facts();
         (facts.open == 0 && facts.closed.is_none()).then_some(facts.progress)
@@ -212,11 +214,11 @@ impl Drop for OpenRequest {
     }
 }
 
-/// The caps.
+/// Limits on the number of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Caps {
     pub total: usize,
-    /// None: addresses say nothing, because a proxy stands in front.
+    /// `None` if addresses cannot be told apart, because all connections come from a proxy.
     pub per_address: Option<usize>,
 }
 
@@ -233,7 +235,8 @@ impl Caps {
     }
 }
 
-/// How many descriptors this process may have. The soft limit (often 1,024) is raised to the hard one.
+/// Returns the number of file descriptors this process may open, after raising the soft limit (often 1,024) to the
+/// hard limit.
 fn open_files() -> u64 {
     #[cfg(unix)]
     {
@@ -261,9 +264,9 @@ pub struct Connections {
 struct Open {
     next: u64,
     by_id: HashMap<u64, (IpAddr, Arc<Connection>)>,
-    /// Connections that count: neither loopback nor closed by the server.
+    /// Connections per address, excluding those closed by the server.
     by_address: HashMap<IpAddr, usize>,
-    /// Connections that were not closed by the server.
+    /// Number of connections not closed by the server.
     live: usize,
 }
 
@@ -279,7 +282,7 @@ impl Open {
     }
 }
 
-/// An admitted connection; dropping it makes its place free.
+/// An admitted connection; dropping it frees its slot.
 pub struct Slot {
     connections: Arc<Connections>,
     id: u64,
@@ -307,8 +310,9 @@ impl Connections {
     pub fn deadlines(&self) -> Deadlines {
         self.deadlines
     }
-    /// Takes a new connection in. At a cap, the connection that has waited longest for a request is closed for it: one of the same
-    /// address if that is over its cap, else one of the address with the most connections. None: all of them have a request open.
+    /// Admits a new connection. At a limit, closes the connection that has waited longest for a request: one of the
+    /// same address if that address is at its limit, else one of the address with the most connections. Returns
+    /// `None` if all candidates have a request open.
     pub fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Slot> {
         let address = counted(peer);
         let mut open = self.open();
@@ -328,12 +332,12 @@ impl Connections {
         open.by_id.insert(id, (address, Arc::clone(&connection)));
         Some(Slot { connections: Arc::clone(self), id, connection })
     }
-    /// Closes up to `most` connections that wait for a request. Returns how many.
+    /// Closes up to `most` connections that wait for a request. Returns the number closed.
     pub fn shed(&self, most: usize) -> usize {
         let mut open = self.open();
         (0..most).take_while(|_| shed(&mut open, None)).count()
     }
-    /// Closes what is over a deadline.
+    /// Closes connections whose deadline has passed.
     pub fn sweep(&self, now: Instant) {
         let mut open = self.open();
         let overdue: Vec<_> = open
@@ -349,13 +353,14 @@ impl Connections {
             open.leave(address);
         }
     }
-    /// How many are open and not about to be closed.
+    /// Returns the number of connections not closed by the server.
     pub fn live(&self) -> usize {
         self.open().live
     }
 }
 
-/// Closes the connection that has waited longest for a request: of this address, or of the one with the most connections.
+/// Closes the connection that has waited longest for a request: one of `address`, or of the address with the most
+/// connections. Returns false if there is none.
 fn shed(open: &mut Open, address: Option<IpAddr>) -> bool {
     let count = |a: &IpAddr| open.by_address.get(a).copied().unwrap_or_default();
     let oldest = open
@@ -373,7 +378,7 @@ fn shed(open: &mut Open, address: Option<IpAddr>) -> bool {
     true
 }
 
-/// The address that is counted: IPv6 by the network that one customer has.
+/// Returns the address used for counting: the /64 network for IPv6, which one customer usually has.
 fn counted(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
@@ -395,7 +400,7 @@ mod tests {
     };
     const S: fn(u64) -> Duration = Duration::from_secs;
 
-    /// What happens on a connection; after each, the given seconds pass.
+    /// An event on a connection; each is followed by a wait of the given number of seconds.
     enum Step {
         Read,
         Begin,
@@ -487,17 +492,18 @@ mod tests {
         let admit = |a: &str| at(a, 10);
         let school = admit("192.0.2.1").unwrap();
         let mut flood: Vec<_> = (11..14).map(|s| at("198.51.100.7", s).unwrap()).collect();
-        // The same address is over its cap: its own oldest goes.
+        // The address is at its limit: its own longest-waiting connection is closed.
         flood.push(at("198.51.100.7", 14).unwrap());
         let closed =
             |slots: &[Slot]| slots.iter().map(|s| s.connection.closed()).collect::<Vec<_>>();
         assert_eq!(closed(&flood), [Some(Closed::Shed), None, None, None]);
-        // The server is full: the flood loses one, the older connection of another address stays.
+        // The server is full: the address with the most connections loses one; the older connection of another
+        // address stays.
         let other = admit("203.0.113.9").unwrap();
         assert_eq!(closed(&flood), [Some(Closed::Shed), Some(Closed::Shed), None, None]);
         assert_eq!((school.connection.closed(), other.connection.closed()), (None, None));
         assert_eq!(connections.live(), 4);
-        // With a request open on all of them there is no place.
+        // All connections have an open request, so none can be closed.
         let busy: Vec<_> =
             [&school, &flood[2], &flood[3], &other].map(|slot| slot.connection.begin(false)).into();
         assert!(admit("203.0.113.10").is_none());

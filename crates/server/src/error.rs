@@ -1,4 +1,4 @@
-//! What stops a command or a start. Errors of single requests: `http::api_error`.
+//! Errors that end a command or the start of the server. Errors of single requests are in `http::api_error`.
 
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ impl Error {
             | Self::Damaged { .. } => ErrorCode::Corrupt,
         }
     }
-    /// What an administrator can do; empty if the message says it all.
+    /// Returns what an administrator can do; empty if the message is sufficient.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Config(_) => "docs/OPERATIONS.md lists the settings",
@@ -87,7 +87,7 @@ impl Error {
     }
 }
 
-/// Names the file in an I/O error.
+/// Adds action and path to an I/O error.
 pub(crate) fn io(
     action: &'static str,
     path: impl Into<PathBuf>,

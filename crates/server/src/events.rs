@@ -1,7 +1,7 @@
-//! Events of committed writes: they wake the event streams of a learner's devices.
+//! Events of committed writes, sent to the event streams of a learner's devices.
 //!
-//! `Store` publishes an event when its transaction is committed. `EventHub` serves the streams of this process; a bus for several
-//! processes also passes events on to the others (PostgreSQL: LISTEN and NOTIFY).
+//! `Store` publishes an event after its transaction is committed. `EventHub` serves the streams of this process; a
+//! bus for several processes also forwards events to the others (PostgreSQL: LISTEN and NOTIFY).
 
 use std::{
     collections::HashMap,
@@ -15,12 +15,12 @@ use carrel_model::UserId;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-/// What a committed transaction did.
+/// A change made by a committed transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The learner has rows up to the change number `usn`. `from`: the sign-in that wrote them.
+    /// The learner's change number is now `usn`. `from`: the sign-in that wrote the rows.
     RowsChanged { user: UserId, usn: u64, from: Option<Uuid> },
-    /// The sign-in is over: its streams end.
+    /// The sign-in has ended: its streams end.
     SignInEnded { user: UserId, sign_in: Uuid },
 }
 
@@ -32,29 +32,30 @@ impl Event {
     }
 }
 
-/// Carries events to the streams that are open.
+/// Delivers events to the open streams.
 pub trait EventBus: Send + Sync + 'static {
     /// Returns at once. Without a listener nothing is lost: the rows are in the store.
     fn publish(&self, event: Event);
-    /// Opens a stream. If the learner has `MAX_STREAMS`, it replaces the oldest one of the same sign-in: a client that reconnects before
-    /// the server has noticed the end of its last connection is not refused. None if there is none to replace.
+    /// Opens a stream. If the learner has `MAX_STREAMS` open, it replaces the oldest one of the same sign-in, so that
+    /// a client can reconnect before the server notices that its last connection has ended. Returns `None` if there
+    /// is none to replace.
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription>;
 }
 
-/// How many streams one learner may hold open.
+/// Maximum number of open streams of one learner.
 pub const MAX_STREAMS: usize = 16;
-/// Events that a slow stream may be behind.
+/// Number of events buffered for a slow stream.
 const CAPACITY: usize = 64;
 
-/// What a stream receives.
+/// A message to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     Event(Event),
-    /// The stream with this id ends: a newer one of the same sign-in replaced it.
+    /// The stream with this id ends, because a newer one of the same sign-in replaced it.
     Replaced(u64),
 }
 
-/// The bus of one process: one channel for each learner with an open stream. Clones share it.
+/// Event bus of one process, with one channel for each learner with an open stream. Clones share the channels.
 #[derive(Default, Clone)]
 pub struct EventHub {
     channels: Arc<Mutex<HashMap<UserId, Channel>>>,
@@ -63,11 +64,11 @@ pub struct EventHub {
 
 struct Channel {
     sender: broadcast::Sender<Signal>,
-    /// The open streams, the oldest first.
+    /// Open streams, the oldest first.
     streams: Vec<(u64, Uuid)>,
 }
 
-/// An open stream; closed when it is dropped.
+/// An open stream; dropping it closes the stream.
 pub struct Subscription {
     hub: EventHub,
     user: UserId,

@@ -1,6 +1,7 @@
-//! The whole catalogue as plain files in the layout of its URLs: a library that can be read without a server or an account.
+//! Exports the whole catalogue as plain files in the layout of its URLs: a library that can be read without a server
+//! or an account.
 //!
-//! Not here: learners' rows.
+//! Learners' rows are not exported.
 
 use std::{
     fs,
@@ -24,7 +25,7 @@ use crate::{
     store::{Filter, Kind},
 };
 
-/// What was written.
+/// Number of exported courses, stories and blobs, and the total size of the blobs in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
     pub courses: u64,
@@ -38,12 +39,13 @@ struct Summary {
     id: Slug,
 }
 
-/// What an exported library consists of.
+/// Entries of the folder of an exported library.
 const ENTRIES: [&str; 6] =
     ["meta.json", "courses.json", "courses", "stories.json", "stories", BLOBS];
 
-/// Writes `meta.json`, `courses.json`, `courses/<id>.json`, `courses/<id>/manifest.json`, the same for stories, and `blobs/ab/<hash>`.
-/// A library that was exported there before is replaced; any other folder that is not empty is refused.
+/// Writes `meta.json`, `courses.json`, `courses/<id>.json`, `courses/<id>/manifest.json`, the same for stories, and
+/// `blobs/ab/<hash>`. Replaces a library exported to the same folder earlier; any other folder that is not empty is
+/// refused.
 pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
     if !is_empty(to) && !is_exported_library(to) {
         return Err(Error::Refused(format!(
@@ -82,7 +84,7 @@ pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
         }
     }
     if to.exists() {
-        // Aside first: an export that is killed here leaves the old library or the new one, never neither.
+        // The old library is renamed first: an export killed here leaves at least one of the two complete.
         let old = aside_of(to);
         fs::rename(to, &old).map_err(io("rename", to))?;
         finish_part(&part, to)?;
@@ -100,7 +102,7 @@ fn is_empty(folder: &Path) -> bool {
     }
 }
 
-/// True if the folder holds what `export` writes and nothing else.
+/// Returns true if the folder contains what `export` writes and nothing else.
 fn is_exported_library(folder: &Path) -> bool {
     let meta = fs::read_to_string(folder.join("meta.json"));
     let is_meta = meta.is_ok_and(|text| serde_json::from_str::<Meta>(&text).is_ok());
@@ -112,7 +114,7 @@ fn is_exported_library(folder: &Path) -> bool {
     is_meta && nothing_else
 }
 
-/// A free name beside the folder.
+/// Returns an unused path beside the folder.
 fn aside_of(to: &Path) -> PathBuf {
     let name = |n: u32| {
         let mut name = to.as_os_str().to_owned();

@@ -1,7 +1,7 @@
-//! From packages to the catalogue: compile, sign, publish. Each package whole or not at all; an invalid one never
-//! blocks the others.
+//! Imports packages into the catalogue: compile, sign, publish. Each package is published completely or not at all;
+//! an invalid one never blocks the others.
 //!
-//! Not here: what is right or wrong in a package (`carrel-package`).
+//! The rules for packages are in `carrel-package`.
 
 use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     publish::{ImportReport, PackageReport, imported, publish},
 };
 
-/// One compilation on a thread that may block; the compiler comes back with what packages share.
+/// Result of a compilation on a blocking thread. Returns the compiler, which holds what the packages share.
 type CompileStep = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
 impl DataDir {
@@ -26,7 +26,7 @@ impl DataDir {
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
         import(self, paths, &[]).await
     }
-    /// The same, and course files of other libraries whose keys have these fingerprints.
+    /// Like `import`, and also imports course files of other libraries whose keys have these fingerprints.
     pub async fn import_from(
         &self,
         paths: &[PathBuf],
@@ -36,8 +36,8 @@ impl DataDir {
     }
 }
 
-/// Compiles and publishes everything under the paths.
-/// `accept`: fingerprints of other libraries' keys, for course files that they signed.
+/// Compiles and publishes everything under the paths. `accept`: fingerprints of the keys of other libraries whose
+/// course files are accepted.
 async fn import(
     data: &DataDir,
     paths: &[PathBuf],
@@ -51,7 +51,7 @@ pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
     run(paths, None, &[]).await
 }
 
-/// Every package by itself: whatever stops one of them becomes a line of the report, and the next one follows.
+/// Processes each package separately: an error becomes an entry of the report, and the next package follows.
 async fn run(
     paths: &[PathBuf],
     data: Option<&DataDir>,
@@ -84,7 +84,7 @@ async fn run(
         });
         let packages = match found.await {
             Ok(Ok(packages)) => packages,
-            // A folder of course files need not have packages as well.
+            // A folder of course files need not contain packages.
             Ok(Err(problems)) if any_file && problems.iter().all(|p| p.code == "no-package") => {
                 continue;
             }
@@ -139,7 +139,7 @@ fn new_compiler() -> Box<Compiler> {
     Box::new(Compiler::new(Options::default()))
 }
 
-/// A sink for blobs that calls `steps` after each one.
+/// A blob sink that calls `steps` after each blob.
 struct SteppedSink {
     sink: Box<dyn BlobSink + Send>,
     steps: Option<Steps>,
@@ -178,7 +178,7 @@ fn compile(
     (compiler, compiled)
 }
 
-/// Runs what may block beside the tasks of the server.
+/// Runs blocking work on a separate thread.
 async fn on_a_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -186,7 +186,7 @@ async fn on_a_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|e| internal(name, &e.to_string()))
 }
 
-/// A panic of the compiler is a problem of this package alone.
+/// Converts a panic of the compiler to a problem of this package.
 fn guarded<T>(
     name: &str,
     work: impl FnOnce() -> Result<T, Vec<Problem>>,
@@ -195,7 +195,7 @@ fn guarded<T>(
         .unwrap_or_else(|panic| Err(vec![internal(name, &said(panic.as_ref()))]))
 }
 
-/// The same for a step that has ended: its value, or the problem for the report.
+/// Returns the value of a finished step, or the problem for the report.
 fn settled<T>(
     name: &str,
     ended: Result<Result<T, Error>, Box<dyn Any + Send>>,

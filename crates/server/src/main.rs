@@ -310,7 +310,7 @@ async fn unpublish(data: &DataDir, ids: &[Slug]) -> Result<ExitCode, Error> {
     Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One line for a job.
+/// Formats a job as one line.
 fn shown(job: &JobRow, now_ms: i64) -> String {
     let minutes = |ms: i64| (ms - now_ms) / 60_000;
     let state = match job.due_ms {
@@ -327,7 +327,7 @@ fn shown(job: &JobRow, now_ms: i64) -> String {
     format!("{:<10} {state:<22} {last}{error}", job.name)
 }
 
-/// Each file by itself: one that is refused never blocks the others.
+/// Accepts each file separately; a refused file never blocks the others.
 async fn accept_files(
     data: &DataDir,
     files: &[PathBuf],
@@ -357,7 +357,7 @@ async fn accept_files(
 fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
     for package in &report.packages {
         for problem in &package.problems {
-            // The package itself is at fault, or a file inside it.
+            // The problem concerns the package itself, or a file inside it.
             let inside = problem.file != package.name;
             println!(
                 "{}{problem}",
@@ -410,7 +410,7 @@ async fn add_user(
     Ok(())
 }
 
-/// Ctrl-C, or what a service supervisor sends.
+/// Waits for Ctrl-C or, on Unix, SIGTERM.
 async fn stop_signal() {
     #[cfg(unix)]
     {

@@ -1,9 +1,10 @@
-//! Passwords: argon2id on a few threads of its own. And random tokens.
+//! Password hashing with argon2id on dedicated threads, and random tokens.
 //!
-//! Each thread keeps its block of memory (19 MiB) and uses it again for every hash. Blocks that are allocated per hash and freed
-//! again stay with the process: glibc raises its threshold for mapped memory to the size of the block and keeps them in its heaps.
+//! Each thread keeps its block of memory (19 MiB) and reuses it for every hash. Blocks allocated per hash would stay
+//! with the process after they are freed: glibc raises its mmap threshold to the size of the block and keeps them in
+//! its heaps.
 //!
-//! Not here: who may sign in (`http::auth`), where hashes are kept (`store`).
+//! Not here: who may sign in (`http::auth`), storage of hashes (`store`).
 
 use std::{
     collections::VecDeque,
@@ -21,7 +22,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::precis;
 
-/// Why a password could not be hashed or compared.
+/// Why a password could not be hashed or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     #[error("too many sign-ins at once")]
@@ -30,35 +31,35 @@ pub enum PasswordError {
     Hash(String),
 }
 
-/// What a hash is computed for. Each kind has its own queue, so that neither waits for a flood of the other.
+/// What a hash is computed for. Each purpose has its own queue, so that many requests of one do not delay the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     SignIn,
     Registration,
 }
 
-/// The answer to a comparison.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     Wrong,
     Right,
-    /// Right, but the stored hash is of another form of the same password: to be replaced by this one.
+    /// Right, but the stored hash is of another form of the password and has to be replaced by this one.
     RightRehashed(String),
 }
 
-/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on as many threads as there are cores, at most `MAX_THREADS`.
+/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on one thread per core, at most `MAX_THREADS`.
 pub struct Passwords {
     queues: Arc<Queues>,
     threads: Vec<JoinHandle<()>>,
-    /// Compared with when there is no such login, so that both cases take as long.
+    /// Verified against if there is no such login, so that both cases take the same time.
     dummy: String,
 }
 
-/// Each thread holds its block of memory for good: 19 MiB.
+/// Limited because each thread holds its block of 19 MiB permanently.
 const MAX_THREADS: usize = 4;
-/// How many may wait in one queue before the next one is sent away.
+/// Maximum length of a queue; further jobs are refused.
 const MAX_WAITING: usize = 256;
-/// The largest memory that a stored hash may ask for, in KiB.
+/// Maximum memory parameter of a stored hash, in KiB.
 const MAX_MEMORY_KIB: u32 = 64 * 1024;
 
 type HashJob = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
@@ -73,7 +74,7 @@ struct Queues {
 struct Waiting {
     sign_ins: VecDeque<HashJob>,
     registrations: VecDeque<HashJob>,
-    /// Whose turn it is if both wait.
+    /// Which queue is served next if both have jobs.
     registration_is_next: bool,
     closed: bool,
 }
@@ -95,7 +96,7 @@ impl Queues {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// The next job; `None` when there will be no more.
+    /// Waits for the next job. Returns `None` when the queues are closed and empty.
     fn next(&self) -> Option<HashJob> {
         let mut waiting = self.lock();
         loop {
@@ -131,7 +132,7 @@ impl Passwords {
             .map(|n| {
                 let queues = Arc::clone(&queues);
                 std::thread::Builder::new().name(format!("carrel-password-{n}")).spawn(move || {
-                    // Allocated by the first hash, then kept.
+                    // Allocated by the first hash, then reused.
                     let mut blocks = Vec::new();
                     while let Some(job) = queues.next() {
                         job(&mut blocks);
@@ -143,14 +144,15 @@ impl Passwords {
         Ok(Self { queues, threads, dummy: dummy_hash()? })
     }
 
-    /// The PHC string to keep.
+    /// Returns the PHC string to store.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
         self.run(Purpose::Registration, move |blocks| hash_in(&password, blocks)).await?
     }
 
-    /// Compares a typed password with a stored hash. Without a stored hash the answer is `Wrong`, in the same time.
+    /// Verifies a typed password against a stored hash. Without a stored hash, returns `Wrong` after the same time.
     ///
-    /// Compared as OpaqueString first; older hashes may be of the password as it was typed or decomposed, and are then hashed again.
+    /// The OpaqueString form is compared first. An older hash may be of the password as typed or decomposed (NFD);
+    /// the password is then hashed again.
     pub async fn verify(
         &self,
         password: String,
@@ -182,7 +184,7 @@ impl Passwords {
     ) -> Result<T, PasswordError> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |blocks: &mut Vec<Block>| {
-            // A caller that has gone away (its request timed out) needs no hash any more.
+            // A caller whose request has timed out no longer needs the hash.
             if !reply.is_closed() {
                 let _ = reply.send(f(blocks));
             }
@@ -207,7 +209,7 @@ impl Drop for Passwords {
     }
 }
 
-/// The forms in which a password may have been hashed; the first is the one that is hashed today.
+/// Returns the forms in which a password may have been hashed, the current one first.
 fn forms(password: &str) -> Vec<String> {
     let typed = password.to_owned();
     let mut forms = vec![precis::opaque(password).unwrap_or_else(|_| typed.clone())];
@@ -246,7 +248,7 @@ fn is_right(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<boo
     if params.m_cost() > MAX_MEMORY_KIB {
         return Err(PasswordError::Hash("the stored hash asks for too much memory".into()));
     }
-    // Compared in constant time.
+    // `Output` is compared in constant time.
     Ok(compute(password, salt, &params, expected.len(), blocks)? == expected)
 }
 
@@ -279,7 +281,7 @@ fn failed(e: impl std::fmt::Display) -> PasswordError {
     PasswordError::Hash(e.to_string())
 }
 
-/// A hash that no password has: the comparison with it takes as long as with a real one.
+/// Returns a hash that matches no password; verifying against it takes as long as against a real one.
 fn dummy_hash() -> Result<String, PasswordError> {
     let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
     let hash = PasswordHash {
@@ -292,12 +294,13 @@ fn dummy_hash() -> Result<String, PasswordError> {
     Ok(hash.to_string())
 }
 
-/// The PHC string of a password, for command lines: blocks for about 20 ms.
+/// Returns the PHC string of a password, for command lines. Blocks for about 20 ms.
 pub fn hash_blocking(password: &str) -> Result<String, PasswordError> {
     hash_in(password, &mut Vec::new())
 }
 
-/// The password in the first line of a file or pipe: without the byte-order mark and line end that editors and PowerShell add.
+/// Returns the password in the first line of a file or pipe, without the byte-order mark and line end that editors
+/// and PowerShell add.
 pub fn first_line(bytes: &[u8]) -> Result<String, PasswordError> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         PasswordError::Hash("the password is not UTF-8 (UTF-16 with a byte-order mark?)".into())
@@ -306,21 +309,21 @@ pub fn first_line(bytes: &[u8]) -> Result<String, PasswordError> {
     Ok(text.split(['\r', '\n']).next().unwrap_or_default().to_owned())
 }
 
-/// Random bytes from the system.
+/// Returns random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| PasswordError::Hash(e.to_string()))?;
     Ok(bytes)
 }
 
-/// An opaque token of 256 random bits, as text, and the hash under which it is kept.
+/// Returns an opaque token of 256 random bits as text, and the hash under which it is stored.
 pub(crate) fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
     let text = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let hash = token_hash(&text);
     Ok((text, hash))
 }
 
-/// Tokens are compared by their hash, so that the comparison tells nothing about the token.
+/// Tokens are looked up by their hash, so that the time of a comparison reveals nothing about the token.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
@@ -331,7 +334,7 @@ mod tests {
 
     use super::*;
 
-    /// A hash as releases before PRECIS made it: of the bytes as typed.
+    /// Hashes the bytes as typed, like releases before PRECIS.
     fn old_hash(password: &str) -> String {
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()

@@ -1,6 +1,7 @@
-//! What becomes of each pushed item before the store sees it: parsed by itself, checked, folded.
+//! Validation of pushed items before they reach the store: each is parsed and checked separately, and rows with the
+//! same key are merged.
 //!
-//! Not here: the joins and change numbers (`domain`).
+//! Not here: merging with stored rows, and change numbers (`domain`).
 
 use std::collections::BTreeMap;
 
@@ -15,27 +16,27 @@ use serde_json::value::RawValue;
 
 use crate::domain::change_log::Refusal;
 
-/// A stamp may be this far ahead of the server's clock.
+/// Maximum time by which a stamp may be ahead of the server's clock.
 pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
-/// Other times (`Row::wall_ms`) may be this far ahead: they order nothing, and a clock that is some days wrong is common. What lies
-/// further ahead would count as studied, submitted or finished in a time that has not come.
+/// The same for other times (`Row::wall_ms`), which do not order rows; clocks that are wrong by some days are common.
+/// A time further ahead would count as studied, submitted or finished in the future.
 pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
 
-/// The result of each item, and the rows to join: one for each key, in key order.
+/// The result of each item, and the rows to merge: one for each key, in key order.
 pub struct Checked {
     pub results: Vec<PushResult>,
     pub rows: Vec<Row>,
-    /// For each item the place of its row.
+    /// For each item, the index of its row in `rows`.
     row_of: Vec<Option<usize>>,
 }
 
-/// Checks every item by itself; an invalid one never blocks the others.
+/// Checks each item separately; an invalid one never blocks the others.
 pub fn check(items: &[Box<RawValue>], now_ms: i64) -> Checked {
     Checked::of(items.iter().map(|item| check_one(item.get(), now_ms)))
 }
 
 impl Checked {
-    /// Joins the rows that share a key.
+    /// Merges the rows that share a key.
     pub fn of(items: impl Iterator<Item = Result<Row, Refusal>>) -> Self {
         let mut good = Vec::with_capacity(items.size_hint().0);
         let mut results = Vec::with_capacity(items.size_hint().0);
@@ -63,7 +64,7 @@ impl Checked {
         }
         Self { results, rows, row_of }
     }
-    /// Notes which rows the store did not take.
+    /// Records which rows the store refused.
     pub fn refuse(&mut self, refused: Vec<(usize, Refusal)>) {
         if refused.is_empty() {
             return;
@@ -75,7 +76,7 @@ impl Checked {
             }
         }
     }
-    /// The place of an item's row in `rows`.
+    /// Returns the index of an item's row in `rows`.
     pub fn row_of(&self, index: usize) -> Option<usize> {
         self.row_of.get(index).copied().flatten()
     }
@@ -95,7 +96,7 @@ fn check_one(json: &str, now_ms: i64) -> Result<Row, Refusal> {
     check_row(&row, now_ms).map(|()| row)
 }
 
-/// The same rules for a row that came another way.
+/// Checks a parsed row. Also used for rows that were not pushed.
 pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     if row.is_server_only() {
         return Err((ResultCode::Forbidden, only_the_server(row.row_type())));
@@ -116,7 +117,8 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     }
 }
 
-/// Says why an item is no row: one of a newer version, the server's own, or wrong.
+/// Returns why an item is not a valid row: its type is newer or written only by the server, or its fields are
+/// invalid.
 fn unread(json: &str, problem: &serde_json::Error) -> Refusal {
     let Ok(Typed { row_type }) = strict::from_slice(json.as_bytes()) else {
         return (ResultCode::Invalid, format!("not a row: {problem}"));
@@ -215,7 +217,7 @@ mod tests {
             assert_eq!(result.code, *code, "{json}: {}", result.reason);
             assert!(result.reason.contains(reason), "{json}: {}", result.reason);
         }
-        // One for each key: two sessions share one.
+        // One for each key: two sessions have the same key.
         assert_eq!(checked.rows.len(), 4);
     }
 }

@@ -1,7 +1,7 @@
-//! `Range` and `If-Range` for bytes (RFC 9110, sections 13 and 14). One range is served; several are refused politely: the whole
-//! comes instead, which the RFC allows.
+//! `Range` and `If-Range` for bytes (RFC 9110, sections 13 and 14). A single range is served; a request for several
+//! gets the whole blob, which the RFC allows.
 
-/// What part of a blob to send. Offsets are inclusive.
+/// The part of a blob to send. Offsets are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Whole,
@@ -9,11 +9,11 @@ pub enum Part {
         first: u64,
         last: u64,
     },
-    /// 416.
+    /// Status 416.
     Unsatisfiable,
 }
 
-/// Reads a `Range` header for a blob of `size` bytes. What is not understood is as if it were not there.
+/// Parses a `Range` header for a blob of `size` bytes. An invalid header is ignored.
 pub fn part(range: Option<&str>, size: u64) -> Part {
     let Some(set) = range.and_then(|r| {
         let (unit, set) = r.split_once('=')?;
@@ -27,7 +27,7 @@ pub fn part(range: Option<&str>, size: u64) -> Part {
     let Some((first, last)) = set.split_once('-') else { return Part::Whole };
     let number = |text: &str| -> Option<u64> {
         let text = text.trim();
-        // Larger than any file: past the end.
+        // A number too large for `u64` is past the end of any file.
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
             .then(|| text.parse().unwrap_or(u64::MAX))
     };
@@ -48,14 +48,15 @@ pub fn part(range: Option<&str>, size: u64) -> Part {
     }
 }
 
-/// True if a conditional header's list names this tag. Weak and strong count the same here (`If-None-Match`).
+/// Returns true if the list of a conditional header contains this tag, by weak comparison (`If-None-Match`).
 pub fn names_tag(list: &str, tag: &str) -> bool {
     let plain = |t: &str| t.trim().strip_prefix("W/").unwrap_or(t.trim()).to_owned();
     let tag = plain(tag);
     list.split(',').any(|t| t.trim() == "*" || plain(t) == tag)
 }
 
-/// `If-Range`: the range is meant only for this very tag; a weak tag or a date never is.
+/// Returns true if the range applies: there is no `If-Range`, or it equals this tag. A weak tag or a date never
+/// matches.
 pub fn if_range_matches(if_range: Option<&str>, tag: &str) -> bool {
     if_range.is_none_or(|t| t.trim() == tag)
 }

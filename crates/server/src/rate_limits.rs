@@ -1,8 +1,9 @@
-//! Slows down guessing: failed sign-ins by account, by network and by both; registrations by network.
+//! Rate limits against password guessing: failed sign-ins by login, by network and by both; registrations by network.
 //!
-//! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): whoever has used it up waits for the next
-//! part of it, and is not locked out for the whole window. The counters are behind a trait, so that several processes can share them;
-//! `LocalRateLimiter` counts for one. (The crate `governor` has no way to take an event back and no clock that may be turned back.)
+//! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): a client that has used it
+//! up waits for the next part of it, not for the whole window. The counters are behind a trait, so that several
+//! processes can share them; `LocalRateLimiter` counts in one process. (The crate `governor` cannot take an event
+//! back and has no clock that can be set back.)
 
 use std::{
     collections::HashMap,
@@ -17,13 +18,14 @@ use tokio::sync::Notify;
 /// Counts events by key.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
-    /// Counts one event. `Err(milliseconds to wait)` if the key has used up its burst: then nothing is counted.
+    /// Counts one event. Returns `Err(milliseconds to wait)`, without counting it, if the key has used up its burst.
     async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64>;
-    /// Takes one event back: it was no failure. Returns at once.
+    /// Takes one event back, because it was not a failure. Does not block.
     fn give_back(&self, key: &str);
 }
 
-/// Makes limiters: at most `burst` events of one key at once, and the same number again over `window_ms`. `name` tells them apart.
+/// Creates limiters that allow `burst` events of one key at once and refill over `window_ms`. `name` identifies the
+/// limiter.
 pub trait RateLimiters: Send + Sync + 'static {
     fn limiter(&self, name: &'static str, window_ms: i64, burst: u32) -> Box<dyn RateLimiter>;
 }
@@ -38,15 +40,15 @@ impl RateLimiters for LocalRateLimiters {
     }
 }
 
-/// See `LocalRateLimiters`.
+/// A limiter of `LocalRateLimiters`.
 pub struct LocalRateLimiter {
     window_ms: i64,
     interval_ms: i64,
-    /// When each key would have its whole burst again.
+    /// When each key has its whole burst again.
     full_at: Mutex<HashMap<String, i64>>,
 }
 
-/// Past this many keys, those that have their whole burst are dropped; then the half that has used least of it.
+/// At this number of keys, those with their whole burst are dropped, then the half that has used least of it.
 const MAX_KEYS: usize = 50_000;
 
 impl LocalRateLimiter {
@@ -63,7 +65,7 @@ impl LocalRateLimiter {
             full_at.insert(key.to_owned(), now_ms);
         }
         let Some(at) = full_at.get_mut(key) else { return Ok(()) };
-        // A clock that was turned back must not lock anybody out.
+        // A clock that was set back must not block anyone.
         if *at < now_ms || *at > now_ms + 2 * self.window_ms {
             *at = now_ms;
         }
@@ -92,7 +94,7 @@ impl RateLimiter for LocalRateLimiter {
     }
 }
 
-/// Keeps the keys that are closest to their limit. Half of them go at a time, so that this is rare.
+/// Keeps the keys that are closest to their limit. Half of them are dropped at a time, so that this is rare.
 fn make_room(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     full_at.retain(|_, at| *at > now_ms);
     if full_at.len() >= MAX_KEYS / 2 {
@@ -103,7 +105,7 @@ fn make_room(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     }
 }
 
-/// The part of an address that one household or school controls: an IPv4 address, or an IPv6 /64.
+/// Returns the part of an address that one household or school controls: an IPv4 address, or an IPv6 /64.
 pub fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
@@ -114,26 +116,28 @@ pub fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Failed sign-ins are counted over this long.
+/// Window in which failed sign-ins and registrations are counted.
 pub const WINDOW_MS: i64 = 15 * 60_000;
-/// Failed sign-ins for one account from all networks, as a multiple of those from one network.
+/// Limit for one login from all networks, as a multiple of the limit from one network.
 const LOGIN_FACTOR: u32 = 3;
-/// Failed sign-ins from one network for all accounts: a class that types its first passwords behind one router.
+/// Limit for one network over all logins, as the same multiple: a class behind one router may mistype its first
+/// passwords.
 const NETWORK_FACTOR: u32 = 6;
 
-/// Limits failed sign-ins: for one login from one network, for one login from anywhere, for one network whatever the login. A device
-/// on which the learner has signed in before has a limit of its own, so that guesses of others never lock it out.
+/// Limits failed sign-ins: for one login from one network, for one login from all networks, and for one network over
+/// all logins. A device on which the user has signed in before has its own limit, so that guesses of others never
+/// block it.
 pub struct SignInLimits {
     both: Box<dyn RateLimiter>,
     login: Box<dyn RateLimiter>,
     network: Box<dyn RateLimiter>,
     device: Box<dyn RateLimiter>,
-    /// Tries of each network whose password is being compared.
+    /// By network, the attempts whose password is being verified.
     running: Mutex<HashMap<IpAddr, u32>>,
     ended: Notify,
 }
 
-/// A try that counts as failed until it `was_right`.
+/// An attempt that counts as failed unless `was_right` is called.
 pub struct Try<'l> {
     limits: &'l SignInLimits,
     network: IpAddr,
@@ -143,7 +147,7 @@ pub struct Try<'l> {
 
 #[derive(Clone)]
 enum Key {
-    /// The keys of the limiters by login and network, and by login.
+    /// Keys of the limiters by login and network, and by login.
     Login {
         both: String,
         login: String,
@@ -152,7 +156,7 @@ enum Key {
 }
 
 impl Try<'_> {
-    /// It was no guess: the password was right, or it was never compared.
+    /// Takes the attempt back: the password was right, or was not compared.
     pub fn was_right(mut self) {
         self.is_right = true;
     }
@@ -176,7 +180,7 @@ impl Drop for Try<'_> {
 }
 
 impl SignInLimits {
-    /// `attempts`: failed sign-ins for one login from one network in a window.
+    /// `attempts`: failed sign-ins allowed for one login from one network in a window.
     pub fn new(limiters: &dyn RateLimiters, attempts: u32) -> Self {
         let attempts = attempts.max(1);
         let limiter =
@@ -190,9 +194,9 @@ impl SignInLimits {
             ended: Notify::new(),
         }
     }
-    /// Counts a try as failed. At a limit it waits while tries of the same network are under way: they may turn out to be right (a
-    /// whole school signs in at once). `Err(milliseconds to wait)` when none is. `known`: the account and the device, if the learner
-    /// has signed in there.
+    /// Counts an attempt as failed. At a limit, waits while attempts of the same network are running, since they may
+    /// be right (a whole school signs in at once); when none is, returns `Err(milliseconds to wait)`. `known`: the
+    /// account and the device, if the user has signed in there before.
     pub async fn begin(
         &self,
         login: String,
@@ -207,7 +211,7 @@ impl SignInLimits {
         };
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
-            // Registered before the look, so that no end is missed.
+            // Registered before the check, so that no notification is missed.
             ended.as_mut().enable();
             match self.take(&key, network, now_ms).await {
                 Ok(()) => {
@@ -305,7 +309,7 @@ mod tests {
         assert!(is_waiting);
         running.remove(0).was_right();
         assert!(waits.await.is_ok());
-        // All others were wrong: the next one is refused, and a cancelled try counts as wrong.
+        // All others were wrong: the next one is refused. A cancelled attempt counts as wrong.
         drop(running);
         assert!(begin(100).await.is_err());
         assert!(!limits.is_running(network(ip)));

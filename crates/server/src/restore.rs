@@ -1,10 +1,11 @@
-//! Puts a backup into a data folder so that a kill at any point leaves either the old server or the new one.
+//! Restores a backup into a data folder so that a kill at any point leaves either the old server or the new one.
 //!
-//! Everything is prepared in `restoring/` inside the data folder and synced; blobs go to their final names at once, because a name is
-//! the hash of its bytes. `restoring/ready.json` is written last: from then on a kill is continued and not begun again. The swap moves
-//! the old files to `replaced-<ms>/` and the new ones into their place, the database last.
+//! Everything is prepared in `restoring/` inside the data folder and synced. Blobs are written to their final paths,
+//! because a name is the hash of the content. `restoring/ready.json` is written last: a restore killed after that is
+//! continued, not started again. The swap moves the old files to `replaced-<ms>/` and the new ones into their place,
+//! the database last.
 //!
-//! While `restoring/` holds anything, every command but `restore` refuses the folder (`Library::open`).
+//! While `restoring/` contains anything, every command except `restore` refuses the folder (`DataDir::open`).
 
 use std::{
     fs,
@@ -23,30 +24,33 @@ use crate::{
 };
 
 const READY: &str = "ready.json";
-/// How a backup is restored.
+/// Options of a restore.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// A server that is in the folder is moved aside.
+    /// Move an existing server in the folder aside.
     pub replace: bool,
-    /// No sign-in of the backup, or made after it, is good any more: for a server whose tokens may be in wrong hands.
+    /// Invalidate all sign-ins, including those created after the backup: for a server whose tokens may have been
+    /// stolen.
     pub end_sign_ins: bool,
 }
 
-/// The plan of a swap, written when everything is prepared.
+/// Plan of a swap, written when everything is prepared.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ready {
     epoch: String,
-    /// The name of the folder for the old files.
+    /// Name of the folder for the old files.
     aside: String,
-    /// Which backup is restored: the epoch and the time of its copy. None: written by an earlier release.
+    /// Which backup is restored: the epoch and the time of its copy. `None` if an earlier release wrote the plan.
     #[serde(default)]
     backup: Option<(String, i64)>,
 }
 
-/// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A server that is there is refused,
-/// or with `replace` moved aside. No server may run on the folder. A restore that was interrupted after everything was prepared is
-/// finished first; if it was one of another backup than `from`, that is an error that says so.
+/// Verifies a backup completely and restores it into `data_dir` with a new epoch, which is returned. An existing
+/// server is refused or, with `replace`, moved aside. No server may be running on the folder.
+///
+/// A restore that was interrupted after everything was prepared is finished first. If it was one of a backup other
+/// than `from`, an error is returned.
 pub fn restore(
     engine: &dyn Engine,
     from: &Path,
@@ -57,7 +61,7 @@ pub fn restore(
     restore_in_steps(engine, from, data_dir, options, now_ms, &mut |_| Ok(()))
 }
 
-/// `restore`, with a function that is called before each step.
+/// Like `restore`, but calls `step` before each step.
 pub fn restore_in_steps(
     engine: &dyn Engine,
     from: &Path,
@@ -70,7 +74,7 @@ pub fn restore_in_steps(
         let _lock = lock(data_dir)?;
         tracing::info!("finishing the restore that was interrupted");
         let epoch = swap(engine, data_dir, &ready, step)?;
-        // A backup that is gone meanwhile is not needed any more.
+        // The backup may have been deleted in the meantime; it is no longer needed.
         let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
         if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
             return Err(Error::Refused(format!(
@@ -104,7 +108,7 @@ pub fn restore_in_steps(
     for (hash, size) in engine.copy_facts(&staging)?.blobs {
         step("copy a blob")?;
         let target = into.path(hash);
-        // Of a copy that was interrupted by an older release.
+        // Left by an interrupted copy of an older release.
         if target.metadata().is_ok_and(|m| m.len() != size) {
             fs::remove_file(&target).map_err(io("remove", &target))?;
         }
@@ -122,7 +126,7 @@ pub fn restore_in_steps(
     Ok(epoch)
 }
 
-/// Undoes a restore that was interrupted: the old server is as it was. Error if there is none to undo.
+/// Undoes an interrupted restore and puts the old server back. Returns an error if there is none to undo.
 pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     let _lock = lock(data_dir)?;
     let staging = data_dir.join(STAGING);
@@ -144,7 +148,7 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     } else if !is_unfinished(data_dir) {
         return Err(Error::Refused(format!("no restore into {data_dir:?} was interrupted")));
     }
-    // The plan goes first: without it nothing of the rest is used.
+    // The plan is removed first: without it the rest is not used.
     remove_file(&staging.join(READY))?;
     fs::remove_dir_all(&staging).map_err(io("remove", &staging))
 }
@@ -152,19 +156,19 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
 fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
     let path = data_dir.join(STAGING).join(READY);
     match fs::read_to_string(&path) {
-        // A plan that cannot be read was not written to its end: nothing has been moved.
+        // An unreadable plan was not written completely: nothing has been moved.
         Ok(text) => Ok(serde_json::from_str(&text).ok()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(io("read", &path)(e)),
     }
 }
 
-/// The files of a database, in the order in which they are moved aside.
+/// Returns the files of a database, in the order in which they are moved aside.
 fn files(engine: &dyn Engine) -> impl Iterator<Item = &'static str> {
     std::iter::once(engine.file()).chain(engine.side_files().iter().copied())
 }
 
-/// Every part of it can be done again.
+/// Moves the prepared files into place. Every step can be repeated.
 fn swap(
     engine: &dyn Engine,
     data_dir: &Path,
@@ -213,7 +217,7 @@ fn swap(
     Ok(ready.epoch.clone())
 }
 
-/// A name that is free.
+/// Returns an unused name for the folder of the old files.
 fn aside(data_dir: &Path, now_ms: i64) -> String {
     (now_ms..)
         .map(|ms| format!("replaced-{ms}"))

@@ -1,6 +1,6 @@
 //! A server in this process: opens the data folder, listens, stops gracefully.
 //!
-//! Not here: command lines, signals (the program's).
+//! Command lines and signals are in `main`.
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,28 +25,28 @@ use crate::{
     publish::ImportReport,
 };
 
-/// How long an idle connection may take to end after it was told to.
+/// Time limit for an idle connection to end after its graceful shutdown has begun.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Idle connections that are closed when the process is out of descriptors.
+/// Number of waiting connections closed when the process is out of file descriptors.
 const SHED: usize = 64;
-/// Until `accept` is tried again: closing takes a moment.
+/// Delay before `accept` is retried, since closing connections takes a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// Bytes of a response in the kernel that were not sent.
+/// Maximum number of unsent bytes of a response in the kernel.
 const UNSENT: u32 = 32 * 1024;
-/// Streams of one HTTP/2 connection at a time.
+/// Maximum number of concurrent streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
-/// hyper's own limits lie above those of `http::layers`, which answers with problem details.
+/// hyper's own limits are above those of `http::layers`, which replies with problem details.
 const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
 const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
-/// How long open requests may take to end when the server stops.
+/// Time limit for open requests to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// See `Server::start`.
+/// Starts servers in this process.
 pub struct Server;
 
-/// A server that listens. Dropping it stops it without waiting; `shutdown` waits.
+/// A listening server. Dropping it stops it without waiting; `shutdown` waits.
 pub struct RunningServer {
-    /// Where it listens, with the real port.
+    /// The address it listens on, with the actual port.
     pub addr: SocketAddr,
     data: Arc<DataDir>,
     app: App,
@@ -93,7 +93,7 @@ impl Server {
     }
 }
 
-/// What everybody who reaches the address can do without an account, for the log.
+/// Returns what anyone who can reach the address may do without an account, for the log.
 fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
     if addr.ip().to_canonical().is_loopback() {
         return Vec::new();
@@ -107,15 +107,15 @@ fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str>
 }
 
 impl RunningServer {
-    /// `http://127.0.0.1:PORT`.
+    /// Returns `http://` and the address.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
-    /// The state behind the routes, for tests that look inside.
+    /// Returns the state of the routes, for tests.
     pub fn app(&self) -> &App {
         &self.app
     }
-    /// Connections that are open and not about to be closed.
+    /// Returns the number of open connections that the server is not closing.
     pub fn connections(&self) -> usize {
         self.connections.live()
     }
@@ -126,7 +126,8 @@ impl RunningServer {
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
         self.data.import(paths).await
     }
-    /// Stops: no new connections, open requests end (event streams at once), the database is closed.
+    /// Stops the server: no new connections are accepted, open requests end (event streams at once), the database is
+    /// closed.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
         if let Some(accepting) = self.accepting.take() {
@@ -152,7 +153,8 @@ async fn accept(
     connections: Arc<Connections>,
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The deadlines of `connections` cover heads: hyper's own would begin only once it knows the version.
+    // The deadlines of `connections` cover heads; hyper's own timeout starts only after it has detected the HTTP
+    // version.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -179,7 +181,7 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
-                    // Out of descriptors, mostly: connections that only wait give theirs back.
+                    // Usually out of file descriptors, which closing waiting connections frees.
                     let closed = connections.shed(SHED);
                     tracing::warn!(error = %e, connections.closed = closed, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -217,11 +219,12 @@ async fn accept(
                 () = connection.closing.cancelled() => CLOSE_TIMEOUT,
             };
             match connection.closed() {
-                // What was not read or not sent in time is not waited for any longer.
+                // The client missed its deadline, so the connection is closed at once.
                 Some(why @ (Closed::Head | Closed::Write)) => {
                     tracing::debug!(reason = ?why, "a connection was closed at its deadline");
                 }
-                // Others are told that it ends (HTTP/2), so that a request on its way is sent again elsewhere.
+                // Others are shut down gracefully (HTTP/2: GOAWAY), so that clients repeat requests on another
+                // connection.
                 _ => {
                     served.as_mut().graceful_shutdown();
                     if let Ok(ended) = tokio::time::timeout(grace, served).await {
@@ -243,8 +246,8 @@ fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
     }
 }
 
-/// Keeps little in the kernel that the client has not taken: what the deadlines see as progress is then what the client reads, not what
-/// a send buffer of megabytes holds, and a slow reader shows progress every few kilobytes.
+/// Limits the data in the kernel that the client has not taken. The deadlines then measure what the client reads, not
+/// what a send buffer of megabytes holds, and a slow reader makes progress every few kilobytes.
 fn limit_unsent(socket: &tokio::net::TcpStream) {
     let socket = socket2::SockRef::from(socket);
     #[cfg(target_os = "linux")]
@@ -253,7 +256,8 @@ fn limit_unsent(socket: &tokio::net::TcpStream) {
     let _ = socket.set_send_buffer_size(4 * UNSENT as usize);
 }
 
-/// Tells a client for which there is no place that it may come again. What does not fit into the socket at once is not sent.
+/// Sends a 503 with `retry-after` to a client that cannot be admitted. Does not block: what does not fit into the
+/// socket buffer is not sent.
 fn refuse(socket: &tokio::net::TcpStream) {
     let _ = socket.try_write(
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",

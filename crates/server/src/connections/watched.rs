@@ -1,4 +1,4 @@
-//! Bodies and sockets that note on their connection what passes through them.
+//! Wrappers of response bodies and sockets that report progress to their `Connection`.
 
 use std::{
     pin::Pin,
@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Connection, OpenRequest};
 
-/// A response body that keeps its request open and notes which part of it waits for the client.
+/// A response body that keeps its request open and reports when a part waits for the client.
 pub struct WatchedBody {
     body: axum::body::Body,
     request: OpenRequest,
@@ -52,7 +52,7 @@ impl Body for WatchedBody {
     }
 }
 
-/// A socket that notes what passes through it.
+/// A socket that reports bytes read and written.
 pub struct WatchedSocket<S> {
     socket: S,
     connection: Arc<Connection>,

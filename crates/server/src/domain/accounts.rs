@@ -1,4 +1,4 @@
-//! Accounts: logins, and what becomes of accounts that a restored database does not know.
+//! Accounts: logins, and accounts missing from a restored database.
 
 use carrel_model::{
     DeviceId, UserId,
@@ -15,20 +15,20 @@ use crate::{
     tokens::AccountCertificate,
 };
 
-/// An account to make. `password` is a PHC string.
+/// An account to create. `password` is a PHC string.
 #[derive(Clone)]
 pub struct NewAccount {
     pub user: UserInfo,
     pub password: String,
 }
 
-/// An account, as a sign-in sees it.
+/// An account with the data needed for a sign-in.
 #[derive(Clone)]
 pub struct Account {
     pub user: UserInfo,
     /// PHC string; empty if the account has no password.
     pub password: String,
-    /// The learner has signed in on the device in question before.
+    /// The user has signed in on the device in question before.
     pub knows_device: bool,
 }
 
@@ -38,20 +38,21 @@ impl From<StoredAccount> for Account {
     }
 }
 
-/// The work of an account that is not known here is to belong to `user`.
+/// Request to assign the work of `other`, an account unknown to this server, to `user`.
 #[derive(Debug, Clone)]
 pub struct Adoption {
     pub user: UserId,
     pub other: UserId,
-    /// The proof is a certificate: `user` must have this login. None: the possession of a sign-in is proved.
+    /// Set if the proof is a certificate: `user` must have this login. `None`: the client proved possession of a
+    /// sign-in.
     pub login_must_be: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adopted {
-    /// Now or before.
+    /// Adopted now or earlier.
     Done,
-    /// The other account is known here: it can sign in itself.
+    /// The other account exists on this server and can sign in itself.
     HasAccount,
     ByAnother,
     OtherLogin,
@@ -76,7 +77,7 @@ fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreErr
         || tx.account_by_login_key(&precis::legacy_key(login))?.is_some())
 }
 
-/// An account is found by its legacy key first, which is the most exact one.
+/// Finds an account by its legacy key first, which is the most exact one.
 fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
     if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
         return Ok(Some(found));
@@ -84,8 +85,8 @@ fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreErro
     precis::username(login).ok().map_or(Ok(None), |key| tx.account_by_login_key(&key))
 }
 
-/// Creates the account of a certificate again, with its id and as a student: a certificate may be older than a change of the role. If
-/// its login is taken by now, a number is added to it.
+/// Recreates the account of a certificate, with its id. Its role is student, since the certificate may be older than
+/// a change of the role. If the login is taken, a number is appended to it.
 fn recreate(
     tx: &dyn Tx,
     certificate: &AccountCertificate,
@@ -110,14 +111,15 @@ fn recreate(
     let account = StoredAccount { user, password: certificate.password.clone() };
     tx.insert_account(&account, &keys, now_ms)?;
     tracing::warn!(
-        user.id = %account.user.id, user.login = account.user.login, user.login_before = was.login, user.role_before = ?was.role,
+        user.id = %account.user.id, user.login = account.user.login,
+        user.login_before = was.login, user.role_before = ?was.role,
         "an account that was made after the backup was created again"
     );
     Ok(account)
 }
 
-/// Finds the account for this id: the account itself, the account that adopted it, or the account that its
-/// certificate proves.
+/// Returns the account for this id: the account itself, the account that adopted it, or the account recreated from
+/// its certificate.
 pub(super) fn of_token(
     tx: &dyn Tx,
     id: UserId,
@@ -136,7 +138,7 @@ pub(super) fn of_token(
     }
 }
 
-/// Notes that the work of an unknown account belongs to `adoption.user`. Once: the first who proves it has it.
+/// Assigns the work of an unknown account to `adoption.user`. The first valid claim wins.
 fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<Adopted, StoreError> {
     if adoption.other == adoption.user {
         return Ok(Adopted::Done);
@@ -159,7 +161,7 @@ fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<Adopted, Store
 }
 
 impl Store {
-    /// The account with this login. `device`: has the learner signed in there before?
+    /// Returns the account with this login. `device`: also look up whether the user has signed in on it before.
     pub async fn account(
         &self,
         login: &str,
@@ -184,7 +186,7 @@ impl Store {
     pub async fn set_password(&self, id: UserId, password: String) -> DomainResult<()> {
         Ok(self.write("set_password", move |tx| tx.set_password(id, &password)).await?)
     }
-    /// Creates an account that this database does not know again, with its id and as a student.
+    /// Recreates an account missing from this database, with its id and the role student.
     pub async fn recreate_account(
         &self,
         certificate: AccountCertificate,

@@ -1,8 +1,8 @@
-//! Quiz attempts: which answers they take, and the server's grade, from the rows alone. The score of an answer is that of
-//! `carrel_model::content`, as on the device.
+//! Quiz attempts: which answers are accepted, and the server's grade, computed from the rows alone. Answers are
+//! scored by `carrel_model::content`, as on the device.
 //!
-//! An attempt is graded once, from the answers that were submitted with it. What comes later (answers, or another submission of the same
-//! attempt) is stored but does not count.
+//! An attempt is graded once, from the answers submitted with it. Later answers, or another submission of the same
+//! attempt, are stored but do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -22,23 +22,23 @@ use super::{
 };
 use crate::store::tx::OpenGrade;
 
-/// For so long after the first grade of an attempt that was submitted without its answers, answers to further questions count: they may
-/// have been sent in another batch. A question that was graded stays as it is.
+/// Time after the first grade of an attempt submitted without its answers during which answers to further questions
+/// still count, since they may arrive in another batch. A graded question keeps its points.
 pub(super) const OPEN_MS: i64 = 24 * 3_600_000;
 
-/// How many answers are graded in one transaction, so that others can write in between.
+/// A transaction stops grading after this many answers, so that other writers are not blocked.
 const GRADED_AT_ONCE: usize = 5_000;
 
-/// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), and which of their answers were in the
-/// batch.
+/// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), each with the
+/// questions whose answers were in the batch.
 pub(super) type ToGrade = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
 
-/// What a transaction knows about quizzes and attempts.
+/// Cache of quizzes and attempts within one transaction.
 #[derive(Default)]
 pub(super) struct Quizzes {
     by_place: HashMap<(BlobHash, ItemId), Option<Rc<KnownQuiz>>>,
     accepted: HashMap<AttemptId, AcceptedAnswers>,
-    /// The limit of each quiz, and how many attempts count already.
+    /// By quiz: the attempt limit, and the number of attempts that count already.
     limits: HashMap<ItemId, (u32, usize)>,
 }
 
@@ -48,16 +48,16 @@ struct KnownQuiz {
     questions: HashSet<Slug>,
 }
 
-/// Which answers an attempt takes.
+/// Which answers an attempt accepts.
 enum AcceptedAnswers {
-    /// Those to the questions of its quiz.
+    /// Answers to the questions of its quiz.
     Questions(Rc<KnownQuiz>),
-    /// The quiz is not known here: so many more.
+    /// The quiz is unknown to this server: this number of further answers.
     Any(usize),
 }
 
 impl Quizzes {
-    /// Why a row that is valid by itself is refused; none for rows that are neither attempts nor answers.
+    /// Returns the rule that a valid row violates, or `None`. Only attempts and answers have rules.
     pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
@@ -76,7 +76,8 @@ impl Quizzes {
             *left = left.saturating_sub(1);
         }
     }
-    /// An attempt takes answers to the questions of its quiz; while the quiz is unknown here, a bounded number.
+    /// An attempt accepts answers to the questions of its quiz or, if the quiz is unknown, a bounded number of
+    /// answers.
     fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> DomainResult<Option<Rule>> {
         let id = answer.attempt;
         if !self.accepted.contains_key(&id) {
@@ -105,7 +106,7 @@ impl Quizzes {
         };
         Ok(Some(Rule::IfNew((ResultCode::Invalid, reason))))
     }
-    /// The quiz of an attempt, if it was ever published here.
+    /// Returns the quiz of an attempt, if it was ever published on this server.
     fn quiz(
         &mut self,
         log: &ChangeLog<'_>,
@@ -122,7 +123,7 @@ impl Quizzes {
                 let questions = quiz.questions.iter().map(|q| q.id.clone()).collect();
                 Some(Rc::new(KnownQuiz { quiz, questions }))
             }
-            // A learner's rows must not wait for it.
+            // An unreadable quiz must not block the learner's rows.
             Err(e) => {
                 tracing::error!(quiz.item = %place.1, error = %e, "a stored quiz cannot be read");
                 None
@@ -131,7 +132,7 @@ impl Quizzes {
         self.by_place.insert(place, known.clone());
         Ok(known)
     }
-    /// True if one more attempt at the quiz may be graded.
+    /// Returns true if another attempt at the quiz may be graded.
     fn has_room(
         &mut self,
         log: &ChangeLog<'_>,
@@ -148,7 +149,7 @@ impl Quizzes {
         self.limits.insert(attempt.quiz.clone(), (limit, counted));
         Ok(has_room(limit, counted))
     }
-    /// Adds a grade that is the first of its attempt, or the next one.
+    /// Stores a grade. The first grade of an attempt counts towards the attempt limit.
     fn add_grade(
         &mut self,
         log: &mut ChangeLog<'_>,
@@ -164,7 +165,7 @@ impl Quizzes {
         }
         log.apply_server(Row::Grade(grade))
     }
-    /// Grades attempts until enough was done for one transaction; the rest is left in `attempts`.
+    /// Grades attempts until the transaction has done enough; the remaining ones stay in `attempts`.
     pub(super) fn grade_some(
         &mut self,
         log: &mut ChangeLog<'_>,
@@ -179,7 +180,7 @@ impl Quizzes {
         }
         Ok(())
     }
-    /// Grades an attempt that was submitted, if its quiz is known. Returns how many answers were looked at.
+    /// Grades a submitted attempt if its quiz is known. Returns the number of answers examined.
     fn grade(
         &mut self,
         log: &mut ChangeLog<'_>,
@@ -209,7 +210,8 @@ impl Quizzes {
         }
         self.grade_open(log, &attempt, &known, touched, old.as_ref(), now_ms)
     }
-    /// The same for an attempt of a release without submitted answers: each question counts as it is when it is first seen.
+    /// Grades an attempt of a client release that does not submit answers with it: each question keeps the points of
+    /// its first graded answer.
     fn grade_open(
         &mut self,
         log: &mut ChangeLog<'_>,
@@ -223,8 +225,8 @@ impl Quizzes {
         let stored = log.tx.open_grade(log.user, id)?;
         let is_first = stored.is_none();
         let mut open = match (stored, old) {
-            // Graded by the answers that were submitted, or before questions were graded one by one, or so long ago that the row was
-            // deleted.
+            // Graded from the submitted answers, or by a release without per-question grades, or so long ago that the
+            // `OpenGrade` was deleted.
             (None, Some(_)) => return Ok(1),
             (Some(open), _) if now_ms.saturating_sub(open.first_ms) > OPEN_MS => return Ok(1),
             (Some(open), _) => open,
@@ -254,14 +256,14 @@ impl Quizzes {
     }
 }
 
-/// True if the attempt is stored with another quiz. The join would take the greater of the two, and with it a grade that was given for
-/// another quiz.
+/// Returns true if the attempt is stored with another quiz. The merge would keep the greater of the two values, and
+/// with it a grade given for another quiz.
 fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
     let stored = log.tx.quiz_of_attempt(log.user, attempt.id)?;
     Ok(stored.is_some_and(|(quiz, hash)| quiz != attempt.quiz || hash != attempt.quiz_hash))
 }
 
-/// Those of the attempts that were submitted, in the order in which they count.
+/// Returns the submitted attempts among `touched`, in the order in which they count.
 pub(super) fn submitted(
     log: &ChangeLog<'_>,
     touched: BTreeMap<AttemptId, BTreeSet<Slug>>,
@@ -275,7 +277,7 @@ pub(super) fn submitted(
     Ok(submitted)
 }
 
-/// How many attempts at the quiz count, by the version that was published last; none if that cannot be told.
+/// Returns the attempt limit of the last published version of the quiz, or `None` if it is unknown.
 fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<u32>> {
     #[derive(serde::Deserialize)]
     struct Limit {
@@ -286,8 +288,8 @@ fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<
     Ok(body.and_then(|body| serde_json::from_str::<Limit>(&body).ok()).map(|l| l.attempts))
 }
 
-/// Points and the most points, in thousandths, of the answers that were submitted with an attempt. An answer that cannot be read scores
-/// nothing.
+/// Returns points and maximum points, in thousandths, of the answers submitted with an attempt. An unreadable answer
+/// scores 0.
 fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
     let responses: BTreeMap<&Slug, Response> = answers
         .iter()
@@ -297,17 +299,17 @@ fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
     (score.points, score.max_points)
 }
 
-/// Returns the points for one answer, in thousandths; 0 if the answer cannot be read.
+/// Returns the points for one answer, in thousandths; 0 if the answer is unreadable.
 fn score_one(question: &Question, value: &str) -> i64 {
     serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
 }
 
-/// The most points of a quiz, in thousandths.
+/// Returns the maximum points of a quiz, in thousandths.
 fn max_points(quiz: &Quiz) -> i64 {
     quiz.questions.iter().map(|q| i64::from(q.points) * 1000).sum()
 }
 
-/// The next revision of the grade, or none if the score is what it was.
+/// Returns the next revision of the grade, or `None` if the score is unchanged.
 fn next_grade(
     attempt: AttemptId,
     (points, max_points): (i64, i64),

@@ -1,6 +1,7 @@
-//! A learner's change numbers: every row that changes takes the next one, so that a device pulls what it has not seen.
+//! A learner's change numbers: each changed row takes the next number, so that a device can pull the rows it does not
+//! have.
 //!
-//! Not here: whether a row is valid by itself (`push_validation`), what a join means (`carrel-model`), rules about attempts and
+//! Not here: validity of single rows (`push_validation`), the merge (`carrel-model`), rules for attempts and
 //! enrolments (`attempts`, `enrolment`).
 
 use carrel_model::{
@@ -19,21 +20,21 @@ use crate::{
     },
 };
 
-/// Why a row is not taken.
+/// Why a row is refused.
 pub type Refusal = (ResultCode, String);
 
-/// Why a row that is valid by itself is refused.
+/// Refusal of a row that is valid by itself.
 pub(super) enum Rule {
     Always(Refusal),
-    /// A change of a row that is there passes.
+    /// Refuses a new row; a change to a stored row is accepted.
     IfNew(Refusal),
 }
 
-/// More than any row may take that is neither an attempt nor an answer, in bytes: so many rows of a batch are joined without a look at
-/// the quota between them.
+/// Upper bound of the size of a row that is neither an attempt nor an answer, in bytes. The remaining quota divided
+/// by it is the number of rows merged without a quota check for each.
 const MAX_ROW_BYTES: u64 = 256 * 1024;
 
-/// Whose rows, and on which sign-in they were written (none: by the server).
+/// Owner of the rows, and the sign-in that wrote them (`None`: the server).
 #[derive(Debug, Clone, Copy)]
 pub struct Author {
     pub user: UserId,
@@ -45,23 +46,23 @@ impl From<UserId> for Author {
     }
 }
 
-/// What a batch of rows did.
+/// Result of pushing a batch of rows.
 #[derive(Debug, Clone, Default)]
 pub struct Pushed {
-    /// The learner's change number now.
+    /// The learner's change number after the push.
     pub usn: u64,
-    /// Rows that changed, the server's own (grades, decisions) among them.
+    /// Number of changed rows, including the server's own (grades, decisions).
     pub changed: u64,
-    /// The change number before, if every row that changed became exactly what was sent, and nothing else changed.
+    /// The change number before the push, if every changed row is stored exactly as sent and nothing else changed.
     pub own_since: Option<u64>,
     pub payload_conflicts: u64,
-    /// Rows that were not taken: their place in the batch, and why.
+    /// Refused rows: index in the batch, and the reason.
     pub refused: Vec<(usize, Refusal)>,
-    /// The joined row for each of the batch, in its order; only if they were asked for.
+    /// The merged row for each row of the batch, in its order; empty unless requested.
     pub rows: Vec<Option<Row>>,
 }
 
-/// One learner's changes inside one transaction.
+/// Changes to one learner's rows within one transaction.
 pub(super) struct ChangeLog<'t> {
     pub(super) tx: &'t dyn Tx,
     pub(super) user: UserId,
@@ -69,7 +70,7 @@ pub(super) struct ChangeLog<'t> {
     quota: Quota,
     usage_before: Usage,
     usage: Usage,
-    /// Something changed that the author of the rows does not have.
+    /// Something changed that the author's device does not have.
     has_more: bool,
     pub(super) done: Pushed,
 }
@@ -89,7 +90,7 @@ impl<'t> ChangeLog<'t> {
             done: Pushed { usn: before, ..Pushed::default() },
         })
     }
-    /// Joins the rows at the start that no rule concerns. Returns how many.
+    /// Merges the leading rows to which no rule applies. Returns their number.
     pub(super) fn apply_client_run(&mut self, rows: &[Row]) -> DomainResult<usize> {
         let run = self.unrestricted(rows);
         if run > 0 {
@@ -99,7 +100,8 @@ impl<'t> ChangeLog<'t> {
         }
         Ok(run)
     }
-    /// How many rows at the start need no rule: no attempts or answers, and far from the quota.
+    /// Returns the number of leading rows that need no rule or quota check: neither attempts nor answers, and far
+    /// from the quota.
     fn unrestricted(&self, rows: &[Row]) -> usize {
         let Quota { rows: max_rows, bytes } = self.quota;
         let left = |most: u64, used: i64| most.saturating_sub(used.max(0).unsigned_abs());
@@ -111,8 +113,8 @@ impl<'t> ChangeLog<'t> {
             .take_while(|row| !matches!(row, Row::Attempt(_) | Row::Answer(_)))
             .count()
     }
-    /// Joins the row at `place` of a device's batch unless it is refused: by the rule that was found for it, or by the quota. True if
-    /// it is new.
+    /// Merges the row at index `place` of a device's batch unless the rule or the quota refuses it. Returns true if
+    /// the row is new.
     pub(super) fn apply_client(
         &mut self,
         place: usize,
@@ -138,7 +140,7 @@ impl<'t> ChangeLog<'t> {
             }
         }
     }
-    /// Joins a row of the server's own.
+    /// Merges a row written by the server.
     pub(super) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
         let joined = self.join(&row)?;
         self.count(joined);
@@ -153,7 +155,7 @@ impl<'t> ChangeLog<'t> {
         self.has_more |= joined.changed && !joined.as_sent;
         self.count(joined);
     }
-    /// A join that changes nothing does not take a change number.
+    /// A no-op merge does not consume a change number.
     fn count(&mut self, joined: JoinedRow) {
         if joined.changed {
             self.done.usn += 1;
@@ -204,7 +206,7 @@ impl<'t> ChangeLog<'t> {
 }
 
 impl Pushed {
-    /// The event of a change, for the learner's other devices.
+    /// Returns the event for the learner's other devices, or `None` if nothing changed.
     pub(super) fn event(&self, author: Author) -> Option<Event> {
         let Author { user, sign_in } = author;
         (self.changed > 0).then_some(Event::RowsChanged { user, usn: self.usn, from: sign_in })

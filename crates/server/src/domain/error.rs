@@ -1,4 +1,4 @@
-//! Why a rule refused a call.
+//! Errors of the domain rules.
 
 use carrel_model::{ErrorCode, UserId};
 
@@ -6,7 +6,7 @@ use crate::store::StoreError;
 
 pub type DomainResult<T> = Result<T, DomainError>;
 
-/// Why a call was refused, or what failed below it. Its transaction was not committed.
+/// Why a call was refused, or the store error that made it fail. Its transaction was not committed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DomainError {
     #[error(transparent)]

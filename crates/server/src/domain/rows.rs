@@ -1,4 +1,4 @@
-//! A learner's rows, in and out: joining a batch with the grades and decisions that follow from it, and reading what has changed.
+//! A learner's rows: merging a batch with the resulting grades and decisions, and reading changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::store::{Quota, Store, StoreError, tx::Tx};
 
-/// Joins a batch. What is left to grade comes back for another transaction.
+/// Merges a batch. Also returns the attempts left to grade in another transaction.
 fn push(
     tx: &dyn Tx,
     user: UserId,
@@ -39,7 +39,7 @@ fn push(
             place += 1;
         }
     }
-    // A replay asks again too: its quiz or course may have been published since.
+    // A replay is graded and decided again, since its quiz or course may have been published in the meantime.
     let mut touched: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
     let refused: BTreeSet<usize> = log.done.refused.iter().map(|(place, _)| *place).collect();
     for (_, row) in batch.iter().enumerate().filter(|(place, _)| !refused.contains(place)) {
@@ -67,7 +67,7 @@ fn push(
     Ok((log.close()?, ungraded))
 }
 
-/// Grades what a push left.
+/// Grades attempts left by a push.
 fn grade(
     tx: &dyn Tx,
     user: UserId,
@@ -81,8 +81,8 @@ fn grade(
 }
 
 impl Store {
-    /// Joins rows that were validated and folded. One change number for each row that changes; grades and decisions follow in the same
-    /// transaction, or soon after it.
+    /// Merges rows that were validated and folded. Each changed row takes one change number. Grades and decisions
+    /// follow in the same transaction, or in later ones if many attempts have to be graded.
     pub async fn push(
         &self,
         author: impl Into<Author>,
@@ -100,11 +100,11 @@ impl Store {
         if ungraded.is_empty() {
             return Ok(done);
         }
-        // Goes on if the caller goes away: what was pushed is graded.
+        // Spawned, so that grading completes even if the caller is cancelled.
         let rest = tokio::spawn(self.clone().grade_rest(author, done, ungraded, now_ms));
         rest.await.map_err(|e| StoreError::Internal(e.to_string().into()))?
     }
-    /// Grading many attempts at once takes long: others write in between.
+    /// Grades in several transactions, so that other writers are not blocked.
     async fn grade_rest(
         self,
         author: Author,
@@ -127,7 +127,8 @@ impl Store {
         }
         Ok(done)
     }
-    /// Rows with a greater change number, in its order, and whether there are more. No more rows are read after about `max_bytes`.
+    /// Returns the rows with a change number above `since`, in ascending order, and whether there are more. Reading
+    /// stops after about `max_bytes`.
     pub async fn pull(
         &self,
         user: UserId,
@@ -136,7 +137,7 @@ impl Store {
         max_bytes: usize,
     ) -> DomainResult<(Vec<(u64, Row)>, bool)> {
         self.read("pull", move |tx| {
-            // One look tells a device that is up to date that it is.
+            // Only one lookup for a device that is up to date.
             if tx.usn(user)?.ok_or(DomainError::NoAccount(user))? <= since {
                 return Ok((Vec::new(), false));
             }
@@ -144,12 +145,12 @@ impl Store {
         })
         .await
     }
-    /// The learner's change number.
+    /// Returns the learner's change number.
     pub async fn usn(&self, user: UserId) -> DomainResult<u64> {
         let found = self.read("usn", move |tx| tx.usn(user)).await?;
         found.ok_or(DomainError::NoAccount(user))
     }
-    /// Progress and sessions on a course or story.
+    /// Returns progress and sessions on a course or story.
     pub async fn progress(
         &self,
         user: UserId,

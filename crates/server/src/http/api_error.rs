@@ -1,5 +1,5 @@
-//! One shape for everything that goes wrong: problem details (RFC 9457). A handler returns a `ApiError`; `layers::finish` writes the body,
-//! so that it can put the request's id into it, and gives every other error reply the same shape.
+//! Errors of the API as problem details (RFC 9457). A handler returns an `ApiError`; `layers::finish` writes the
+//! body, which contains the request's id, and converts every other error reply to the same format.
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -12,11 +12,11 @@ use carrel_model::{
 
 use crate::{domain::DomainError, password::PasswordError, store::StoreError};
 
-/// The protocol that a 426 names, with the newest version that this server speaks.
+/// Protocol named by a 426: the newest version that this server supports.
 const SYNC_PROTOCOL: &str = "carrel-sync/1";
 const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version");
 
-/// An error reply on its way.
+/// An error reply without its body.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     pub status: StatusCode,
@@ -28,7 +28,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// With the status that belongs to the code.
+    /// Creates an error with the status of the code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let status = match code {
             ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
@@ -48,7 +48,7 @@ impl ApiError {
             detail: detail.into(),
             hint: hint(code),
             retry_after_ms: None,
-            // RFC 9110, 15.5.22: a 426 names what to upgrade to.
+            // RFC 9110, 15.5.22: a 426 states the protocol to upgrade to.
             header: (code == ErrorCode::TooNew)
                 .then(|| (header::UPGRADE, HeaderValue::from_static(SYNC_PROTOCOL))),
         }
@@ -79,7 +79,7 @@ impl ApiError {
     pub fn retry_after(self, ms: u64) -> Self {
         Self { retry_after_ms: Some(ms), ..self }
     }
-    /// The error that a bare error status stands for.
+    /// Returns the error for a bare error status.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is no such address"),
@@ -104,7 +104,7 @@ impl ApiError {
         };
         Self::new(code, detail).status(status)
     }
-    /// The body, for a request with this id.
+    /// Returns the body for a request with this id.
     pub fn problem(&self, correlation_id: &str) -> Problem {
         Problem {
             problem_type: format!("/problems/{}", self.code.as_str()),
@@ -177,7 +177,7 @@ impl From<DomainError> for ApiError {
             DomainError::BadLogin(_) => Self::invalid(e.to_string()),
             DomainError::NoAccount(_) => Self::unauthenticated("the account is gone"),
             DomainError::Store(store) => {
-                // Logged once, here; what went wrong inside is not for the caller.
+                // Logged once, here; the caller gets no internal details.
                 tracing::error!(error = %store, "the store failed");
                 let code = match store {
                     StoreError::Conflict(_) => ErrorCode::Internal,

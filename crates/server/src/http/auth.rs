@@ -1,4 +1,5 @@
-//! Register, sign in, refresh, sign out, adopt the work of an account that a restored server does not know.
+//! Registration, sign-in, token refresh, sign-out, and adoption of the work of an account missing from a restored
+//! database.
 
 use axum::{Json as Reply, extract::State, http::StatusCode};
 use carrel_model::{
@@ -26,11 +27,11 @@ use crate::{
     tokens::{AccountCertificate, RefreshToken},
 };
 
-/// How long an access token is good.
+/// Lifetime of an access token.
 pub const ACCESS_MS: i64 = 15 * 60_000;
-/// How long a device may stay away before it must sign in again: half a year at sea.
+/// Lifetime of a refresh token: a device can be offline for half a year before it must sign in again.
 pub const REFRESH_MS: i64 = 180 * 24 * 3_600_000;
-/// A refresh token may be used again for this long, in case the reply was lost.
+/// Time within which a redeemed refresh token is accepted again, in case the reply was lost.
 pub const GRACE_MS: i64 = 60_000;
 
 /// Makes an account and signs in.
@@ -55,7 +56,7 @@ pub async fn register(
     check_password(&request.password)?;
     let network = rate_limits::network(peer.0).to_string();
     app.registrations.take(&network, now).await.map_err(too_many)?;
-    // Looked for again in the transaction; here it saves the slow part.
+    // Checked again in the transaction; this check only avoids hashing the password.
     if app.store.account(&user.login, None).await?.is_some() {
         return Err(DomainError::LoginTaken(user.login).into());
     }
@@ -86,7 +87,7 @@ pub async fn login(
         .take(100)
         .collect::<String>();
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
-    // Counted before the slow part, so that a hundred guesses at once are a hundred guesses.
+    // Counted before the password is verified, so that concurrent guesses are all counted.
     let known = found.as_ref().filter(|a| a.knows_device).map(|a| (a.user.id, request.device_id));
     let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(too_many)?;
     let account = match verified(&app, found, &request, &key, now).await {
@@ -108,7 +109,8 @@ pub async fn login(
     Ok(Reply(reply))
 }
 
-/// The account whose password it is: the one with the login, or the one that the device's certificate proves for this login.
+/// Returns the account whose password was given: the one with the login, or the one that the device's certificate
+/// proves for this login.
 async fn verified(
     app: &App,
     found: Option<Account>,
@@ -133,7 +135,7 @@ async fn verified(
         }
     }
     let Some(certificate) = certificate else { return Ok(None) };
-    // Its login may be another one by now.
+    // Its login may have changed since the certificate was issued.
     let known = app.store.account_by_id(certificate.user.id).await?;
     let stored =
         known.as_ref().map_or_else(|| certificate.password.clone(), |a| a.password.clone());
@@ -249,7 +251,7 @@ fn too_many(wait_ms: u64) -> ApiError {
 
 const MAX_PASSWORD: usize = 200;
 
-/// 8 to 200 characters that PRECIS allows in passwords.
+/// Checks that a password has 8 to 200 characters, all allowed by PRECIS.
 pub fn check_password(password: &str) -> Result<(), ApiError> {
     let password =
         precis::opaque(password).map_err(|e| ApiError::invalid(format!("password: {e}")))?;
@@ -260,7 +262,7 @@ pub fn check_password(password: &str) -> Result<(), ApiError> {
     }
 }
 
-/// An account with a new id, if login and name are allowed.
+/// Returns an account with a new id, if login and name are allowed.
 pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiError> {
     let allowed = |text: Result<String, PrecisError>, field: &str| {
         let text = text.map_err(|e| ApiError::invalid(format!("{field}: {e}")))?;
@@ -271,7 +273,7 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiErro
         }
     };
     allowed(precis::username(login), "login")?;
-    // Shown as it was typed; compared by its key.
+    // Displayed as typed, compared by its key.
     let login = allowed(precis::display_name(login), "login")?;
     let name = if name.trim().is_empty() {
         login.clone()

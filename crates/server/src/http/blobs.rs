@@ -1,4 +1,5 @@
-//! Blobs by their hash: immutable, in parts, in small pieces, so that a slow reader holds a few kilobytes and no thread.
+//! Blobs by hash: immutable, with byte ranges, and sent in chunks, so that a slow reader occupies one chunk of memory
+//! and no thread.
 
 use axum::{
     body::Body,
@@ -12,7 +13,7 @@ use tokio_util::io::ReaderStream;
 use super::{App, api_error::ApiError, extract::Path};
 use crate::range::{Part, if_range_matches, names_tag, part};
 
-/// How much of a file is in memory at a time for one reader.
+/// Size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 /// The bytes with this BLAKE3 hash. `HEAD` too. One range is served; of several the whole is sent.
@@ -45,7 +46,7 @@ pub async fn blob(
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(reply);
     }
-    // A range means something for GET alone.
+    // A range applies to GET only.
     let range = text(header::RANGE)
         .filter(|_| method == Method::GET && if_range_matches(text(header::IF_RANGE), &tag));
     let (first, length) = match part(range, known.size) {

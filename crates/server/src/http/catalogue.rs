@@ -1,4 +1,5 @@
-//! The catalogue: what the server is, courses, stories, search. Replies can be kept by a client and asked for again with their tag.
+//! The catalogue: server metadata, courses, stories, search. Clients can cache replies and revalidate them by their
+//! tag.
 
 use axum::{
     body::Body,
@@ -27,7 +28,7 @@ use crate::{
     store::{Filter, Kind, Listed, Published},
 };
 
-/// How long a client may use a catalogue reply without asking, in seconds.
+/// How long a client may use a cached catalogue reply without revalidation, in seconds.
 const LIST_MAX_AGE: u32 = 600;
 const ITEM_MAX_AGE: u32 = 300;
 const PAGE_SIZE: u32 = 50;
@@ -69,8 +70,9 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
 
 /// Courses by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/courses", tag = "catalogue",
-    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
-        ("difficulty" = Option<Difficulty>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
+        ("q" = Option<String>, Query), ("difficulty" = Option<Difficulty>, Query),
+        ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
     responses((status = 200, body = ListPage<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
@@ -83,8 +85,8 @@ pub async fn courses(
 
 /// Stories by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/stories", tag = "catalogue",
-    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
-        ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
+        ("q" = Option<String>, Query), ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
     responses((status = 200, body = ListPage<StorySummary>), (status = 304), (status = 400)))]
 pub async fn stories(
     State(app): State<App>,
@@ -123,7 +125,7 @@ async fn list(
     Ok(tagged(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
 }
 
-/// The summaries are JSON already: a page of them is put together, not parsed and written again.
+/// Joins the summaries into a page without parsing them, since they are JSON already.
 pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> String {
     format!(
         "{{\"items\":[{}],\"page\":{page},\"pageSize\":{page_size},\"total\":{}}}",
@@ -180,7 +182,7 @@ pub async fn story_manifest(
     Ok(manifest_of(&headers, found))
 }
 
-/// What to look for, and which page of it.
+/// Search text and page.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchQuery {
@@ -227,12 +229,12 @@ fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiEr
     Ok((page, page_size))
 }
 
-/// A query is at most this many characters; what is over does not count.
+/// Truncates a query to 200 characters.
 fn short(q: String) -> String {
     if q.len() <= 200 { q } else { q.chars().take(200).collect() }
 }
 
-/// Lists change with every import, and are another's after a restore.
+/// Returns the tag of a list. It changes with every change of the catalogue, and with the epoch after a restore.
 async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     let (epoch, revision) = (app.store.epoch().await?, app.store.catalogue_revision().await?);
     let asked = uri.path_and_query().map_or("", |p| p.as_str());
@@ -240,7 +242,7 @@ async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     Ok(format!("W/\"{}\"", &hash[..32]))
 }
 
-/// The tag of a reply that is derived from a manifest: a later release may derive more from the same version.
+/// Tags a reply by version and content, because a later release may derive another reply from the same version.
 fn reply_of(headers: &HeaderMap, found: Published) -> Response {
     let derived = blake3::hash(found.reply.as_bytes()).to_hex();
     let tag = format!("W/\"{}-{}\"", found.version, &derived[..16]);
@@ -284,7 +286,7 @@ fn freshness(headers: &mut HeaderMap, tag: &str, max_age: u32) {
     }
 }
 
-/// JSON that is text already.
+/// Returns a reply whose body is JSON text.
 pub fn json_text(body: String, cache: &'static str) -> Response {
     let mut reply = Response::new(Body::from(body));
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

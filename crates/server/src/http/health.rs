@@ -1,4 +1,4 @@
-//! `/health`: whether the server can do its work, for load balancers and monitoring. Cheap, and without secrets.
+//! `/health`: the state of the server, for load balancers and monitoring. Cheap, and contains no secrets.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::{App, catalogue::json_text, layers::OwnBody};
 
-/// How long the database may take to answer.
+/// Time limit for the database to respond.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// A job that is due for longer than this is late.
+/// A job that has been due for longer than this is late.
 const LATE_MS: i64 = 3_600_000;
 
 /// What the server can do.

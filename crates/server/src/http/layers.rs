@@ -1,4 +1,4 @@
-//! What happens to every request and reply: its id, its log line, security headers, problem details, panics.
+//! Layers around every request and reply: request id, log line, security headers, problem details, panics.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,11 +16,11 @@ use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, api_error::ApiErr
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Marks an error reply that has its body already.
+/// Marks an error reply that already has its body.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBody;
 
-/// The outermost layer: nothing leaves without an id, and no error without problem details.
+/// The outermost layer: every reply gets an id, and every error without its own body gets problem details.
 pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let start = crate::clock::stopwatch();
     let id = request_id(request.headers());
@@ -63,7 +63,7 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         headers.insert(REQUEST_ID, value);
     }
     if headers.contains_key(header::UPGRADE) {
-        // In HTTP/1.1 `Upgrade` goes with `Connection: upgrade`; HTTP/2 has neither.
+        // HTTP/1.1 requires `Connection: upgrade` with `Upgrade`; HTTP/2 has neither.
         if version == Version::HTTP_11 {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         } else {
@@ -74,7 +74,8 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
     reply
 }
 
-/// A head that is larger than any client of this API needs. hyper's own limits lie above and answer without a body.
+/// Rejects a request head that is larger than any client of this API needs. hyper's own limits are higher and reply
+/// without a body.
 fn oversized(request: &Request) -> Option<ApiError> {
     let uri = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if uri > MAX_URI_BYTES {
@@ -94,7 +95,7 @@ fn oversized(request: &Request) -> Option<ApiError> {
     Some(ApiError::new(ErrorCode::TooLarge, detail).status(status))
 }
 
-/// The caller's id if it is harmless, else a new one.
+/// Returns the caller's id if it is safe to log, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     headers
         .get(REQUEST_ID)
@@ -134,7 +135,7 @@ fn security(headers: &mut HeaderMap, behind_tls: bool) {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
-        // The start page has a policy of its own.
+        // The start page sets its own policy.
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if behind_tls {
@@ -145,7 +146,7 @@ fn security(headers: &mut HeaderMap, behind_tls: bool) {
     }
 }
 
-/// A strong tag names exact bytes; once a reply was compressed its tag can only be weak.
+/// Weakens the tag of a compressed reply, because a strong tag identifies exact bytes.
 pub async fn weaken_tags(request: Request, next: Next) -> Response {
     let mut reply = next.run(request).await;
     if reply.headers().contains_key(header::CONTENT_ENCODING) {
@@ -161,7 +162,7 @@ pub async fn weaken_tags(request: Request, next: Next) -> Response {
     reply
 }
 
-/// What is worth compressing: text, not media, not parts, not event streams.
+/// Selects the replies to compress: text, but no media, partial content or event streams.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Compressible;
 

@@ -1,4 +1,4 @@
-//! Enrolment and the single-row routes of progress: the same joins as a push, in other clothes.
+//! Enrolment and progress of the signed-in learner. Rows are merged as by a push (`sync`).
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ async fn set_enrolment(
     }))
 }
 
-/// One update or an array of them; each is parsed by itself.
+/// One update or an array of them; each is parsed separately.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Updates {
@@ -102,7 +102,7 @@ pub async fn update_progress(
     Ok(Reply(ProgressUpdateReply { results: results.collect() }))
 }
 
-/// The updates of a body as rows, each checked by itself.
+/// Converts the updates of a body to rows and validates each separately.
 fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
     let updates = match serde_json::from_str(body)
         .map_err(|e| ApiError::invalid(format!("the body: {e}")))?
@@ -144,7 +144,7 @@ pub async fn progress(
     caller: SignedInUser,
     Path((user, course)): Path<(UserId, Slug)>,
 ) -> Result<Reply<ProgressReply>, ApiError> {
-    // The same answer whether there is such a learner or not.
+    // The reply does not reveal whether the learner exists.
     if user != caller.user.id {
         return Err(ApiError::forbidden("the progress of another learner"));
     }
@@ -157,7 +157,7 @@ pub async fn progress(
     blocking(move || summary(course, reply.as_deref(), rows, &sessions)).await?.map(Reply)
 }
 
-/// Percent and time of a course (`reply` is its stored reply) or story.
+/// Returns completion and time of a course (`reply` is its stored reply) or story (`None`).
 fn summary(
     course: Slug,
     reply: Option<&str>,

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the handlers themselves.
+//! The OpenAPI document, generated from the handlers.
 
 use axum::response::Response;
 use utoipa::{
@@ -56,7 +56,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
         }
         let mut security = vec![SecurityRequirement::new("bearer", Vec::<String>::new())];
         if access == Access::Catalogue {
-            // Either of them: without a token where the catalogue is public.
+            // Either: no token where the catalogue is public, or a token.
             security.insert(0, SecurityRequirement::default());
         }
         operation.security = Some(security);
@@ -84,7 +84,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
 
 const SLUG: &str = "[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?";
 
-/// What `carrel-model` accepts as an id.
+/// Adds the patterns of the ids that `carrel-model` accepts.
 fn add_patterns(components: &mut Components) {
     for (name, pattern) in [
         ("Slug", format!("^{SLUG}$")),
@@ -99,7 +99,7 @@ fn add_patterns(components: &mut Components) {
     }
 }
 
-/// The document of these routes. Every error reply is a `Problem`.
+/// Builds the document for these routes. Every error reply is a `Problem`.
 pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     let components = document.components.get_or_insert_default();
@@ -121,7 +121,8 @@ pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue", responses((status = 200, description = "OpenAPI 3.1")))]
+#[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue",
+    responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn document() -> Response {
     catalogue::json_text(document_text(), "public, max-age=3600")
 }

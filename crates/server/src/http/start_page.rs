@@ -1,4 +1,5 @@
-//! The page at `/`: which server this is, and its address to scan or to type into the app. Without scripts.
+//! The page at `/`: name and version of the server, and its address as text and QR code for the app. Contains no
+//! scripts.
 
 use axum::{
     extract::State,
@@ -9,7 +10,7 @@ use qrcode::{QrCode, render::svg};
 
 use super::App;
 
-/// Pixels of the code with its margin.
+/// Width and height of the QR code with its margin, in pixels.
 const CODE_SIZE: u32 = 240;
 
 const STYLE: &str = "\
@@ -28,7 +29,7 @@ small{opacity:.7}\
     responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
 pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response {
     let address = address(&app, &headers);
-    // Allows this one style element, and nothing else.
+    // The policy allows this style element and nothing else.
     let nonce = crate::clock::new_id().simple().to_string();
     let page = page(&app.settings.name, address.as_deref(), &nonce);
     let mut reply = Html(page).into_response();
@@ -40,13 +41,13 @@ pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response 
     reply
 }
 
-/// The configured address; if there is none, the `Host` of the request.
+/// Returns the configured address, or the `Host` of the request if none is configured.
 fn address(app: &App, headers: &HeaderMap) -> Option<String> {
     if !app.settings.address.is_empty() {
         return Some(app.settings.address.clone());
     }
     let host: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
-    // A name and a password do not belong in an address.
+    // The address must not contain a user name or password.
     let scheme = if app.settings.behind_tls { "https" } else { "http" };
     (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}"))
 }
@@ -69,11 +70,11 @@ fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
     )
 }
 
-/// The QR code as an SVG element; empty if the text is too long for one.
+/// Returns the QR code as an SVG element; empty if the text is too long for one.
 pub fn code(text: &str) -> String {
     let Ok(code) = QrCode::new(text) else { return String::new() };
     let image = code.render::<svg::Color<'_>>().min_dimensions(CODE_SIZE, CODE_SIZE).build();
-    // Inside a page an XML declaration is an error.
+    // An XML declaration is not allowed inside a page.
     let element = image.find("<svg").map_or("", |start| &image[start..]);
     element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)
 }

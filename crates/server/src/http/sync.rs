@@ -1,4 +1,5 @@
-//! Push, pull, events, epoch. docs/SYNC.md tells the protocol, `push_validation` checks the rows, the domain joins them.
+//! Push, pull, events, epoch. docs/SYNC.md describes the protocol, `push_validation` validates the rows, `domain`
+//! merges them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -34,13 +35,13 @@ use crate::{
     push_validation,
 };
 
-/// The cap on a push, in bytes after decompression: the items and a little for the envelope.
+/// Maximum size of a push, in bytes after decompression: the items and the envelope.
 pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;
-/// Rows of a pull that names no limit.
+/// Default limit of a pull, in rows.
 const PULL_DEFAULT: u32 = 500;
-/// A page of long notes ends here, whatever its limit.
+/// Maximum size of a page of pulled rows, in bytes.
 const PULL_BYTES: usize = 4 * 1024 * 1024;
-/// How often a silent stream says that it is alive.
+/// Interval of keep-alive messages on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Joins a batch of rows. Each has its own result; one invalid row never blocks the others.
@@ -64,7 +65,7 @@ pub async fn push(
     }
     let now = app.clock.now_ms();
     let items = request.items;
-    // A full batch takes a few milliseconds to read: not on the threads that serve everybody.
+    // Parsing a full batch takes some milliseconds, so it does not run on the async threads.
     let mut checked = blocking(move || push_validation::check(&items, now)).await?;
     let rows = std::mem::take(&mut checked.rows);
     let mut done = app.store.push(caller.author(), rows, false, now).await?;
@@ -89,7 +90,7 @@ pub async fn push(
     }))
 }
 
-/// From where, and how much.
+/// Start and limit of a pull.
 #[derive(Debug, Deserialize)]
 pub struct PullQuery {
     #[serde(default)]
@@ -99,7 +100,8 @@ pub struct PullQuery {
 
 /// Rows that changed after `since`, by change number.
 #[utoipa::path(get, path = "/api/sync/pull", tag = "sync",
-    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000), ("Sync-Version" = Option<u32>, Header)),
+    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000),
+        ("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426)))]
 pub async fn pull(
     State(app): State<App>,
@@ -119,7 +121,7 @@ pub async fn pull(
     Ok(json_text(body.map_err(unwritten)?, "no-store"))
 }
 
-/// Runs what takes milliseconds where it does not hold up other requests.
+/// Runs work of some milliseconds without blocking the async threads.
 pub(super) async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -128,7 +130,7 @@ pub(super) async fn blocking<T: Send + 'static>(
         .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))
 }
 
-/// The reply to a pull as JSON: rows until there are `PULL_BYTES` of them, but at least one.
+/// Returns the reply to a pull as JSON: rows up to `PULL_BYTES`, but at least one.
 fn page(
     epoch: String,
     since: u64,
@@ -175,7 +177,7 @@ pub async fn events(
     _: SyncVersion,
 ) -> Result<Response, ApiError> {
     let user = caller.user.id;
-    // Listen first, look second: what happens between the two is told twice and not missed.
+    // Subscribes before reading the change number: a change in between is reported twice instead of being missed.
     let Some(mut open) = app.events.subscribe(user, caller.sign_in) else {
         return Err(ApiError::new(ErrorCode::RateLimited, "too many open event streams")
             .retry_after(60_000));
@@ -221,7 +223,7 @@ pub async fn events(
     };
     let mut reply =
         Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
-    // Proxies must not collect events.
+    // Proxies must not buffer events.
     reply
         .headers_mut()
         .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

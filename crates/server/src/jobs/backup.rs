@@ -1,4 +1,4 @@
-//! Backups by schedule: a new one each day in one folder, of which the newest are kept.
+//! Scheduled backups: each run creates a backup in a folder and removes all but the newest ones.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
 const PREFIX: &str = "backup-";
 
 pub struct ScheduledBackup {
-    /// None: off.
+    /// `None` if scheduled backups are off.
     pub every_ms: Option<i64>,
     pub folder: PathBuf,
     /// At least 1.
@@ -48,7 +48,7 @@ impl Job for ScheduledBackup {
     }
 }
 
-/// Removes all but the newest backups that this job made. Anything else in the folder stays.
+/// Removes all but the newest `kept` backups created by this job. Other files in the folder are kept.
 fn remove_old(folder: &Path, kept: usize) -> Result<usize, Error> {
     let entries = fs::read_dir(folder).map_err(io("list", folder))?;
     let made_ms = |path: &Path| -> Option<i64> {

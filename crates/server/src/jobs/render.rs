@@ -1,5 +1,5 @@
-//! Derives publications again from their manifests, if another release derived them: so what a new release tells of a course reaches
-//! those that were published before.
+//! Derives publications again from their manifests if another release derived them, so that changes in the derivation
+//! also apply to earlier publications.
 
 use async_trait::async_trait;
 use carrel_model::{Slug, content::SignedManifest};
@@ -32,7 +32,7 @@ impl Job for Render {
             for (kind, id) in some {
                 match again(data, kind, &id).await {
                     Ok(()) => done += 1,
-                    // One that cannot be derived never blocks the others.
+                    // A publication that cannot be derived never blocks the others.
                     Err(e) => {
                         failed += 1;
                         tracing::error!(publication.id = %id, error = %e, "not derived again");
@@ -52,7 +52,7 @@ async fn again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error> {
     let signed: SignedManifest = serde_json::from_str(&published.manifest)
         .map_err(|e| StoreError::unreadable("manifest", e))?;
     let publication = render(data, signed).await?;
-    // Published anew meanwhile: that was derived by this release.
+    // Does nothing if it was published again in the meantime: that version was derived by this release.
     data.store.replace(publication, published.version, data.config.clock.now_ms()).await?;
     Ok(())
 }

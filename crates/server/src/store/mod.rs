@@ -1,7 +1,7 @@
-//! What the server keeps: transactions on an engine's database. `sqlite` is the only engine yet; another one implements `Engine`,
-//! `Transactions` and the traits of `tx`, and passes the same tests (`tests/api`).
+//! Persistent data of the server: transactions on an engine's database. `sqlite` is the only engine so far; another
+//! one implements `Engine`, `Transactions` and the traits of `tx`, and passes the same tests (`tests/api`).
 //!
-//! Not here: the rules (`domain`), HTTP, the bytes of blobs (`blobs`).
+//! Not here: the rules (`domain`), HTTP, blob content (`blobs`).
 
 mod engine;
 mod error;
@@ -22,23 +22,23 @@ pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, Search
 use crate::events::{Event, EventBus};
 use tx::Tx;
 
-/// What the rows of one learner may take. New rows are refused beyond it. A change of a row that is there passes as long as it does not
-/// make the row larger, and a larger one up to a quarter more than `bytes`.
+/// Limits on the rows of one learner. At a limit, new rows are refused. Changes to stored rows are accepted, but from
+/// a quarter above `bytes` on only if they do not make the row larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     pub rows: u64,
     pub bytes: u64,
 }
 
-/// The names of facts that the server itself reads.
+/// Names of the values (facts) in the database that the server reads.
 pub mod facts {
-    /// The random id of this copy of the database: made with it, and again by a restore.
+    /// Random id of this copy of the database: created with it and replaced by a restore.
     pub const EPOCH: &str = "epoch";
-    /// The random id of this server: made with its database, and kept by backup and restore.
+    /// Random id of this server: created with its database and kept by backup and restore.
     pub const SERVER_ID: &str = "server_id";
-    /// All refresh tokens depend on it; missing until all sign-ins were ended once.
+    /// Random text on which all refresh tokens depend; missing until all sign-ins have been ended once.
     pub const TOKEN_SALT: &str = "token_salt";
-    /// The revision of the catalogue.
+    /// Revision of the catalogue.
     pub const CATALOGUE: &str = "catalogue";
 }
 
@@ -54,11 +54,11 @@ struct Inner {
 }
 
 impl Store {
-    /// Work that takes at least `slow_ms` is logged.
+    /// `slow_ms`: work that takes at least this long is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
         Self(Arc::new(Inner { opened, events, quota, slow_ms }))
     }
-    /// The random text that all refresh tokens depend on; empty until all sign-ins were ended once.
+    /// Returns the random text on which all refresh tokens depend; empty until all sign-ins have been ended once.
     pub fn token_salt(&self) -> &str {
         &self.0.opened.token_salt
     }
@@ -66,7 +66,7 @@ impl Store {
         self.0.quota
     }
 
-    /// Runs `f` in a read transaction: everything it reads is of one state of the database.
+    /// Runs `f` in a read transaction, which sees one state of the database.
     pub async fn read<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
@@ -77,8 +77,8 @@ impl Store {
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
-    /// Runs `f` in a transaction that is rolled back if `f` fails. Returns after the commit. A write that was begun is finished, also
-    /// if the caller goes away.
+    /// Runs `f` in a transaction that is rolled back if `f` fails. Returns after the commit. A write that has begun
+    /// is finished even if the caller is cancelled.
     pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
@@ -87,7 +87,7 @@ impl Store {
         self.write_with_events(name, move |tx, _| f(tx)).await
     }
 
-    /// `write`, with a list of events that are published when, and only when, the transaction is committed.
+    /// Like `write`, with a list of events that are published if and only if the transaction is committed.
     pub async fn write_with_events<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
@@ -166,7 +166,7 @@ where
             (_, Err(e)) => Err(e.into()),
             (None, Ok(())) => Err(StoreError::closed().into()),
         };
-        // The caller may have gone away; the work is done all the same.
+        // The caller may have been cancelled; the work is done nevertheless.
         let _ = self.reply.send(result);
     }
 }

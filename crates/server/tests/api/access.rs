@@ -1,4 +1,4 @@
-//! Who may call what: every route of the table against its access. A new route is tested without a line here.
+//! Access control: every route of the table, including new ones, is tested against its access.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::support::{NOW, PASSWORD, World};
 
-/// The path with something valid for each parameter.
+/// Returns the path with a valid value for each parameter.
 fn uri(route: &Route) -> String {
     route
         .path
@@ -52,7 +52,7 @@ async fn every_route_is_there_and_checks_its_access() {
             assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{route:?}");
             assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{route:?}");
             let is_staff = matches!(route.access, Access::Staff(_));
-            // A student may also be refused by the handler: the progress of another learner.
+            // On other routes the handler may also refuse a student (the progress of another learner).
             assert!(!is_staff || reply.status == StatusCode::FORBIDDEN, "{route:?}");
             let no_such_route = reply.status == StatusCode::NOT_FOUND
                 && reply.problem().detail == "there is no such address";
@@ -141,7 +141,7 @@ async fn staff_routes_ask_for_the_permission_of_the_role() {
             (w.with_role("administrator", Role::Administrator).await, 200),
             (String::new(), 401),
         ];
-        // A handler that takes the caller, mounted as public by mistake, is not reachable.
+        // A handler that takes the caller but is mounted as public by mistake cannot be called.
         let entries = vec![
             Entry::new(Access::Staff(permission), routes!(staff_only)),
             Entry::new(Access::Public, routes!(careless)),

@@ -1,4 +1,4 @@
-//! Accounts and tokens: expiry, rotation, grace, reuse, throttling.
+//! Accounts and tokens: expiry, rotation, grace period, reuse, rate limits.
 
 use axum::http::StatusCode;
 use carrel_model::{ErrorCode, wire::TokenReply};
@@ -66,7 +66,7 @@ async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_brings_the_nex
     let next: TokenReply = w.refresh(&first.refresh_token).await.ok();
     assert_ne!(next.refresh_token, first.refresh_token);
     assert!(w.is_good(&next.access_token).await);
-    // A refresh token is no access token, and the other way round.
+    // A refresh token is not accepted as an access token, nor the other way round.
     assert!(!w.is_good(&next.refresh_token).await);
     assert_eq!(w.refresh(&next.access_token).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -143,12 +143,12 @@ async fn guessing_is_slowed_for_that_login_alone() {
         (slowed.status, problem.code),
         (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited)
     );
-    // The limit refills evenly: the next try is possible after a third of the window.
+    // The limit refills evenly: the next attempt is possible after a third of the window.
     assert_eq!(problem.retry_after_ms, Some(5 * 60_000));
     assert_eq!(slowed.header("retry-after"), "300");
     assert!(problem.retryable);
     w.sign_in("amin", 2).await;
-    // The device on which the learner has signed in before is not locked out by guesses of others.
+    // Guesses of others do not block the device on which the learner has signed in before.
     w.sign_in("noor", 1).await;
     w.clock.advance(5 * MINUTE);
     w.sign_in("noor", 7).await;
@@ -191,7 +191,7 @@ async fn guesses_are_counted_for_the_account_the_network_and_both() {
         }
         assert_eq!(guesses, 12, "{kind}");
     }
-    // A device that an account knows has the limit of one network.
+    // A device known to the account has one limit over all networks.
     let w = World::with(settings);
     w.learner("noor").await;
     let mut guesses = 0;
@@ -214,7 +214,7 @@ async fn a_hundred_right_passwords_use_up_no_limit() {
 async fn logins_and_passwords_are_compared_by_precis() {
     let w = World::new();
     let composed = w.learner("Jos\u{e9}").await;
-    // Decomposed, in capitals, in full width: the same account.
+    // Decomposed, upper-case and full-width forms name the same account.
     for login in ["jose\u{301}", "JOSE\u{301}", "\u{ff4a}\u{ff4f}\u{ff53}\u{e9}", " jos\u{e9} "] {
         assert_eq!(w.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
     }
@@ -251,7 +251,7 @@ async fn logins_and_passwords_are_compared_by_precis() {
         assert_eq!(refused.status, StatusCode::CONFLICT, "{login:?}");
         assert!(refused.problem().detail.contains("too similar"), "{login:?}");
     }
-    // A password is the same composed and decomposed.
+    // Composed and decomposed forms of a password are equal.
     let first: TokenReply = register("amin", "", "caf\u{e9} au lait").await.ok();
     for password in ["cafe\u{301} au lait", "caf\u{e9}\u{a0}au lait"] {
         let body = json!({"login": "amin", "password": password, "deviceId": device(4)});
@@ -272,11 +272,11 @@ async fn the_second_of_two_answers_to_one_token_revokes_nothing() {
             w.clock.advance(MINUTE + 1_000);
             *line = w.refresh(&line.refresh_token).await.ok();
         }
-        // One line falls behind.
+        // One branch is refreshed later than the other.
         w.clock.advance(20 * MINUTE);
         lines[1] = w.refresh(&lines[1].refresh_token).await.ok();
     }
-    // In each line the reuse of a token is noticed as ever, and ends both.
+    // In each branch the reuse of a token is detected, and ends both.
     let next: TokenReply = w.refresh(&lines[0].refresh_token).await.ok();
     w.clock.advance(MINUTE + 1);
     assert_eq!(w.refresh(&lines[0].refresh_token).await.status, StatusCode::UNAUTHORIZED);
@@ -289,7 +289,7 @@ async fn lost_replies_leave_no_way_around_the_notice_of_reuse() {
     let w = World::new();
     let stolen = w.learner("noor").await;
     let mut token: TokenReply = w.refresh(&stolen.refresh_token).await.ok();
-    // So many replies are lost that the first line is forgotten.
+    // So many replies are lost that the first branch is deleted.
     for _ in 0..20 {
         let _lost: TokenReply = w.refresh(&token.refresh_token).await.ok();
         w.clock.advance(1_000);

@@ -33,7 +33,7 @@ async fn a_published_course_is_listed_read_and_believed() {
         assert_eq!(reply.body.len() as u64, blob.size);
         assert_eq!(carrel_model::BlobHash::of(&reply.body), blob.hash);
     }
-    // A tag that was good before the import is not good after it.
+    // A tag from before the import does not match after it.
     let stale = if_none_match(&w, "/api/courses", before.header("etag")).await;
     assert_eq!(stale.status.as_u16(), 200);
 }
@@ -54,7 +54,7 @@ async fn filters_and_search() {
         ("/api/courses?q=RIVERS", 1),
         ("/api/courses?q=wate", 1),
         ("/api/courses?q=water%20river&difficulty=INTERMEDIATE", 1),
-        // The text of sections is for /api/search.
+        // The text of sections is searched only by /api/search.
         ("/api/courses?q=meandres", 0),
         ("/api/courses?q=%22%20OR%20", 0),
         ("/api/courses?q=", 1),
@@ -81,7 +81,7 @@ async fn a_hit_in_a_story_of_a_course_names_the_course_and_opens() {
     let [hit] = hits.items.as_slice() else { panic!("{hits:?}") };
     assert_eq!((hit.kind, hit.title.as_str()), (SearchKind::StoryText, "The Flood"));
     assert_eq!(hit.item.as_str(), "how-rivers-work/the-flood");
-    // The story is not a publication of its own: the outline of its course names the body.
+    // The story is not published separately: the outline of its course contains the hash of its body.
     let (course, id) = hit.item.as_str().split_once('/').unwrap();
     let course: CourseReply = w.get(&format!("/api/courses/{course}"), "").await.ok();
     let story = course.outline.stories.iter().find(|s| s.id.as_str() == id).unwrap();
@@ -110,7 +110,7 @@ async fn what_has_not_changed_is_not_sent_again() {
         assert_eq!(again.header("etag"), first.header("etag"));
         assert_eq!(if_none_match(&w, uri, "\"x\"").await.status.as_u16(), 200, "{uri}");
     }
-    // The same package again changes nothing.
+    // Importing the same package again changes nothing.
     let tag = w.get("/api/courses", "").await.header("etag").to_owned();
     w.publish().await;
     assert_eq!(if_none_match(&w, "/api/courses", &tag).await.status.as_u16(), 304);

@@ -38,7 +38,7 @@ async fn a_bad_package_lists_all_its_problems_and_changes_nothing() {
             "{part}: {lines:#?}"
         );
     }
-    // The good one is in, the bad one is not.
+    // The valid package is published, the invalid one is not.
     let list: Value = w.get("/api/courses", "").await.ok();
     assert_eq!(
         (list["total"].as_u64(), &list["items"][0]["id"]),
@@ -63,7 +63,7 @@ async fn a_new_version_replaces_the_old_one_whole() {
         let found: Value = w.get(&format!("/api/search?q={q}"), "").await.ok();
         assert_eq!(found["total"], total, "{q}");
     }
-    // Who is still reading the old version can go on.
+    // A client that reads the old version can still load its blobs.
     let body = old["outline"]["lessons"][0]["sections"][0]["body"].as_str().unwrap();
     assert_eq!(w.get(&format!("/api/blobs/{body}"), "").await.status.as_u16(), 200);
 }
@@ -81,7 +81,7 @@ async fn a_backup_comes_back_with_a_new_epoch() {
     assert!(
         backup::backup(engine(), &w.folder(), &to, NOW).unwrap_err().to_string().contains("exists")
     );
-    // Work that the backup does not have.
+    // Work that is missing from the backup.
     w.push(&noor.access_token, &[progress("how-rivers-work/meanders/check", 7000)])
         .await
         .ok::<Value>();
@@ -97,13 +97,13 @@ async fn a_backup_comes_back_with_a_new_epoch() {
     let restored = Config { clock: std::sync::Arc::clone(&w.clock) as _, ..config(&data) };
     let data_dir = DataDir::open(restored).unwrap();
     let old = World { router: carrel_server::http::app(data_dir.app().unwrap()), data_dir, ..w };
-    // The same key signs, the same learner is signed in, the same blobs are there.
+    // Signing key, sign-in and blobs are the same.
     let rows = old.pull(&noor.access_token, 0).await;
     assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
     assert_ne!(rows["epoch"], pushed["epoch"]);
     let (hash, _) = old.blob_of_type("audio/wav").await;
     assert_eq!(old.get(&format!("/api/blobs/{hash}"), "").await.status.as_u16(), 200);
-    // The device sends everything it has: nothing is lost, nothing counted twice.
+    // The device sends all its rows: nothing is lost, nothing is counted twice.
     let all = [
         progress("how-rivers-work/meanders/read", 5000),
         progress("how-rivers-work/meanders/check", 7000),
@@ -161,7 +161,7 @@ async fn the_library_can_be_read_from_a_folder() {
         let bytes = std::fs::read(to.join("blobs").join(&hex[..2]).join(&hex)).unwrap();
         assert_eq!(carrel_model::BlobHash::of(&bytes), blob.hash);
     }
-    // Again over itself; but never over anything else.
+    // An export can replace an exported library, but no other folder.
     export::export(&w.data_dir, &to).await.unwrap();
     let other = w.dir.path().join("package");
     assert!(
@@ -169,7 +169,7 @@ async fn the_library_can_be_read_from_a_folder() {
     );
 }
 
-/// Real stories, if they are there.
+/// Imports real stories, if they are available.
 #[tokio::test]
 async fn global_storybooks_import() {
     let root = std::env::var("CARREL_CONTENT").map_or_else(
@@ -181,7 +181,7 @@ async fn global_storybooks_import() {
         eprintln!("skipped: no Storybooks folder (set CARREL_CONTENT)");
         return;
     }
-    // One book in all its languages keeps the test short; its folders are linked by copying three of them.
+    // One book in all its languages keeps the test short; its text and images are copied.
     let w = World::new();
     let few = w.dir.path().join("books");
     for (from, number) in [("text", "0001"), ("images", "0001")] {
@@ -227,7 +227,7 @@ async fn whatever_stops_one_package_the_report_names_all_of_them() {
         std::fs::write(at.join(folder).join("story.md"), "# A Story\n\n##\n\nIt rains.\n").unwrap();
     };
     w.publish().await;
-    // The id of the course is taken for a story, between two good ones; a cut-off course file lies beside them.
+    // A story with the id of the course is between two valid ones; truncated course files are in the same folder.
     put_story("a-first", "first-story");
     put_story("b-taken", "how-rivers-work");
     put_story("c-broken", "No Id");
@@ -268,7 +268,7 @@ async fn whatever_stops_one_package_the_report_names_all_of_them() {
         }
     }
     assert_eq!(lines.len(), expected.len(), "{lines:?}");
-    // The same folder again: what was published is unchanged, the rest is reported again.
+    // Importing the same folder again: published packages are unchanged, the others are reported again.
     let again = w.data_dir.import(&[at]).await.unwrap();
     assert_eq!(again.failed(), report.failed() - 3);
     let unchanged = again.packages.iter().filter_map(|p| p.outcome.as_ref());

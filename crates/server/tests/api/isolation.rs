@@ -1,4 +1,4 @@
-//! No learner reaches another's rows: two learners, every route.
+//! Isolation of learners: no route gives access to another learner's rows.
 
 use carrel_model::wire::TokenReply;
 use serde_json::{Value, json};
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::support::{World, codes, device, progress};
 
 fn attempt(id: u128) -> Value {
-    json!({"type": "attempt", "id": device(id), "quiz": "c/q", "quizHash": "ab".repeat(32), "startedMs": 1_790_000_000_000_i64})
+    json!({"type": "attempt", "id": device(id), "quiz": "c/q", "quizHash": "ab".repeat(32),
+        "startedMs": 1_790_000_000_000_i64})
 }
 
 #[tokio::test]
@@ -18,7 +19,8 @@ async fn two_learners_share_nothing() {
     let rows = [
         progress("how-rivers-work/meanders/read", 10_000),
         attempt(5),
-        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"noor\"", "hlc": "01a0000000000000", "device": device(1)}),
+        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"noor\"",
+            "hlc": "01a0000000000000", "device": device(1)}),
     ];
     let pushed: Value = w.push(&noor.access_token, &rows).await.ok();
     assert_eq!(codes(&pushed), ["ok", "ok", "ok"]);
@@ -26,7 +28,7 @@ async fn two_learners_share_nothing() {
         .await
         .ok::<Value>();
 
-    // Reading.
+    // Reading: another learner's rows are not returned.
     assert_eq!(w.pull(&amin.access_token, 0).await["rows"], json!([]));
     let epoch: Value = w.get("/api/sync/epoch", &amin.access_token).await.ok();
     assert_eq!(epoch["usn"], 0);
@@ -40,12 +42,14 @@ async fn two_learners_share_nothing() {
     let own: Value = w.get(&of(&amin), &amin.access_token).await.ok();
     assert_eq!((own["rows"].as_array().unwrap().len(), own["percent"].as_u64()), (0, Some(0)));
 
-    // Writing: the same keys are other rows.
+    // Writing: the same keys name other rows.
     let before = w.pull(&noor.access_token, 0).await;
     let same_keys = [
         progress("how-rivers-work/meanders/read", 1),
-        json!({"type": "attempt", "id": device(5), "quiz": "c/other", "quizHash": "ff".repeat(32), "startedMs": 1_790_000_000_001_i64}),
-        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"amin\"", "hlc": "01a0000000000009", "device": device(1)}),
+        json!({"type": "attempt", "id": device(5), "quiz": "c/other", "quizHash": "ff".repeat(32),
+            "startedMs": 1_790_000_000_001_i64}),
+        json!({"type": "kv", "ns": "setting", "key": "k", "value": "\"amin\"",
+            "hlc": "01a0000000000009", "device": device(1)}),
     ];
     assert_eq!(codes(&w.push(&amin.access_token, &same_keys).await.ok()), ["ok", "ok", "ok"]);
     w.post(
@@ -65,13 +69,13 @@ async fn two_learners_share_nothing() {
     .ok::<Value>();
     assert_eq!(w.pull(&noor.access_token, 0).await, before);
 
-    // A row cannot say whose it is: such a field is only an unknown one.
+    // A row cannot name its owner: such a field is stored as an unknown one.
     let mut claimed = progress("how-rivers-work/meanders/check", 5);
     claimed["userId"] = json!(noor.user.id);
     assert_eq!(codes(&w.push(&amin.access_token, &[claimed]).await.ok()), ["ok"]);
     assert_eq!(w.pull(&noor.access_token, 0).await, before);
 
-    // Signing out with one's own token ends no other's sign-in.
+    // Signing out with one's own token does not end another learner's sign-in.
     w.post("/api/auth/logout", &amin.access_token, &json!({"refreshToken": amin.refresh_token}))
         .await;
     assert_eq!(w.get("/api/sync/epoch", &noor.access_token).await.status.as_u16(), 200);

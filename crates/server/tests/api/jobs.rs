@@ -1,4 +1,4 @@
-//! Jobs: leases, retries, and what each of them does.
+//! Jobs: leases, retries, and the effects of each job.
 
 use std::{
     fs::File,
@@ -27,7 +27,7 @@ use super::support::{NOW, World, config, engine, write_course};
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
-/// Counts its runs, and fails so often first.
+/// Counts its runs; the first `failures` of them fail.
 struct Counted {
     runs: Arc<AtomicU32>,
     failures: u32,
@@ -48,7 +48,7 @@ impl Job for Counted {
 }
 
 impl World {
-    /// The data folder, opened again as another process would.
+    /// The data folder, opened a second time as by another process.
     fn opened_again(&self) -> Arc<DataDir> {
         let settings = self.data_dir.config.settings.clone();
         let clock = Arc::clone(&self.clock) as _;
@@ -96,12 +96,12 @@ async fn a_job_of_a_process_that_died_is_leased_again() {
     assert!(refused.contains("another process"), "{refused}");
     w.clock.advance(1);
     assert!(runner.run_due().await.unwrap().is_some());
-    // The first one was only slow: its result changes nothing, and it learns that the job is not its own any more.
+    // The first process was only slow: its result is ignored, and it can no longer extend the lease.
     let before = store.jobs().await.unwrap();
     assert!(!store.extend_lease(&dead, NOW + LEASE_MS).await.unwrap());
     store.finish_job(&dead, Some(1), Ok(()), NOW + LEASE_MS).await.unwrap();
     assert_eq!(store.jobs().await.unwrap(), before);
-    // A process that lives keeps its lease.
+    // A running process keeps its lease.
     w.clock.advance(HOUR);
     let now = NOW + LEASE_MS + HOUR;
     let alive = store.lease_due_job("alive", now).await.unwrap().unwrap();
@@ -170,7 +170,7 @@ async fn blobs_that_no_publication_has_are_removed_after_a_while() {
     for path in [&half, &fresh, &note] {
         std::fs::write(path, "unfinished").unwrap();
     }
-    // The clock of the server is far behind that of the files: give them its time.
+    // The server's clock is far behind that of the files, so their times are set to it.
     files(&blobs).iter().for_each(|path| set_modified(path, NOW));
     let status = async || w.get(&format!("/api/blobs/{old}"), "").await.status;
     for (days, expected) in [(0, StatusCode::OK), (6, StatusCode::OK), (1, StatusCode::NOT_FOUND)] {
@@ -181,7 +181,7 @@ async fn blobs_that_no_publication_has_are_removed_after_a_while() {
     }
     assert!(!blobs.join(&old[..2]).join(&old).exists());
     assert!(!half.exists() && fresh.exists() && note.exists());
-    // Everything that is published is still there, and nothing else.
+    // All published blobs are kept, and no others.
     let known = w.data_dir.store.blobs().await.unwrap();
     assert!(known.iter().all(|b| w.data_dir.blobs.size(b.hash) == Some(b.size)));
     assert_eq!(files(&blobs).len(), known.len() + 2);
@@ -199,7 +199,7 @@ async fn no_blob_is_removed_while_an_import_runs() {
     w.clock.advance(400 * DAY);
     assert!(w.run_job("clean-up").await.unwrap().starts_with("0 blobs"), "noticed now");
     w.clock.advance(400 * DAY);
-    // The second one counts on them.
+    // The second import relies on them.
     let lock = File::create(w.folder().join("import.lock")).unwrap();
     lock.lock_shared().unwrap();
     let refused = w.run_job("clean-up").await.unwrap_err();
@@ -212,7 +212,7 @@ async fn no_blob_is_removed_while_an_import_runs() {
 }
 
 impl World {
-    /// Stores the course as an earlier release would have: without what its replies tell now.
+    /// Stores the course as an earlier release would have: with a shorter reply.
     async fn publish_as_before(&self) {
         let signed: SignedManifest =
             self.get("/api/courses/how-rivers-work/manifest", "").await.ok();
@@ -239,7 +239,7 @@ async fn publications_of_an_earlier_release_are_derived_again() {
     let current: Value = w.get(uri, "").await.ok();
     let hits = async || w.get("/api/search?q=wander", "").await.ok::<Value>()["total"].clone();
     let found = hits().await;
-    // By the job.
+    // Derived again by the job.
     w.publish_as_before().await;
     assert_eq!(hits().await, json!(0));
     let tag = w.get(uri, "").await.header("etag").to_owned();
@@ -248,12 +248,12 @@ async fn publications_of_an_earlier_release_are_derived_again() {
     assert_eq!(hits().await, found);
     assert_ne!(w.get(uri, "").await.header("etag"), tag, "a client asks for it again");
     assert_eq!(w.run_job("render").await, Ok("0 publications derived again".into()));
-    // By publishing the same version.
+    // Derived again by publishing the same version.
     w.publish_as_before().await;
     let report = w.publish().await;
     assert!(report.packages.iter().all(|p| p.outcome.as_ref().is_some_and(|o| !o.changed)));
     assert_eq!(w.get(uri, "").await.ok::<Value>(), current);
-    // An equal one changes nothing, not even the tags of lists.
+    // Publishing an equal version changes nothing, not even the tags of lists.
     let revision = w.data_dir.store.catalogue_revision().await.unwrap();
     w.publish().await;
     assert_eq!(w.data_dir.store.catalogue_revision().await.unwrap(), revision);
@@ -285,10 +285,10 @@ async fn a_withdrawn_course_leaves_the_catalogue_and_its_blobs_stay_for_a_while(
         StatusCode::NOT_FOUND
     );
     assert_eq!(w.get(&format!("/api/blobs/{blob}"), "").await.status, StatusCode::OK);
-    // Rows of learners are still taken and given.
+    // Learners can still pull their rows.
     let rows = w.pull(&noor.access_token, 0).await["rows"].as_array().unwrap().len();
     assert_eq!(rows, 2);
-    // And it can be published again.
+    // The course can be published again.
     w.publish().await;
     assert_eq!(w.get("/api/courses", "").await.ok::<Value>()["total"], 1);
 }
@@ -325,7 +325,7 @@ async fn backups_are_made_by_schedule_and_the_newest_are_kept() {
     for name in made {
         assert!(backup::check(engine(), &dir.path().join(name)).unwrap().blobs > 3);
     }
-    // Off by default: only when it is asked for.
+    // Off by default: the job runs only on request.
     let w = World::new();
     let runner = Runner::new(w.opened_again());
     runner.schedule().await.unwrap();

@@ -1,4 +1,4 @@
-//! Enrolment, the single-row routes of progress, and the server's grades.
+//! Enrolment, the progress routes for single rows, and the server's grades.
 
 use axum::http::Method;
 use carrel_model::{
@@ -23,7 +23,7 @@ async fn enrolment_is_a_wish_and_a_decision() {
     let types: Vec<_> =
         rows["rows"].as_array().unwrap().iter().map(|r| r["row"]["type"].clone()).collect();
     assert_eq!(types, ["kv", "decision"]);
-    // Again: no news.
+    // Enrolling again changes nothing.
     w.call(Method::POST, ENROLMENT, token, None).await.ok::<Value>();
     assert_eq!(w.pull(token, 2).await["rows"], json!([]));
     let gone: EnrolmentReply = w.call(Method::DELETE, ENROLMENT, token, None).await.ok();
@@ -78,7 +78,7 @@ async fn progress_comes_back_joined() {
     let seen: Vec<_> = reply.results.iter().map(|r| r.code).collect();
     use ResultCode::{Invalid, Ok};
     assert_eq!(seen, [Ok, Invalid, Ok, Invalid, Invalid]);
-    // Both updates of the one row show what it is now.
+    // Both updates of the same row return the merged row.
     assert_eq!(reply.results[0].row, reply.results[2].row);
     assert_eq!(reply.results[0].row.as_ref().unwrap().percent, 10_000);
     assert!(reply.results[1].reason.contains("id"), "{:?}", reply.results[1]);
@@ -87,7 +87,7 @@ async fn progress_comes_back_joined() {
         json!({"type": "session", "id": device(id), "item": read, "device": device(id), "startedMs": NOW + from,
             "day": "2026-09-21", "activeMs": ms})
     };
-    // Two devices at once, ten seconds of which overlap; and a course whose id begins like this one.
+    // Sessions on two devices that overlap by ten seconds, and a course whose id begins with the id of this one.
     let mut other = session(3, 0, 99_000);
     other["item"] = json!("how-rivers-work-2/a/b");
     let rows = [session(1, 0, 30_000), session(2, 20_000, 30_000), other];
@@ -132,15 +132,15 @@ async fn the_server_grades_what_was_handed_in() {
     assert_eq!(grades(&w.pull(token, 0).await), [], "an open attempt has no grade");
     w.push(token, &[attempt(true)]).await.ok::<Value>();
     assert_eq!(grades(&w.pull(token, 0).await), [(1, 1000, 2000)]);
-    // The same again: no new grade, no new number.
+    // The same rows again: no new grade, no new change number.
     let before = w.get("/api/sync/epoch", token).await.ok::<Value>();
     w.push(token, &[attempt(true), right]).await.ok::<Value>();
     assert_eq!(w.get("/api/sync/epoch", token).await.ok::<Value>(), before);
-    // An answer that was still on its way counts: this attempt did not bring its answers along.
+    // A late answer counts, because this attempt was submitted without its answers.
     let name = |seq: u32, value: Value| answer("name", seq, value);
     w.push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))]).await.ok::<Value>();
     assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
-    // A change of mind after the submission does not, for better or worse.
+    // Changes after the submission do not count, whether right or wrong.
     for late in [
         name(2, json!("oxbow")),
         name(3, json!({"kind": "fill", "texts": ["delta"]})),
@@ -149,13 +149,14 @@ async fn the_server_grades_what_was_handed_in() {
         assert_eq!(codes(&w.push(token, &[late]).await.ok()), ["ok"]);
         assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
     }
-    // An unknown quiz waits.
-    let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32), "startedMs": NOW, "submittedMs": NOW});
+    // An attempt at an unknown quiz is not graded.
+    let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32),
+        "startedMs": NOW, "submittedMs": NOW});
     assert_eq!(codes(&w.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()), ["ok", "ok"]);
     assert_eq!(grades(&w.pull(token, 0).await).len(), 1);
 }
 
-/// The grades of one attempt: (revision, points).
+/// Returns the grades of one attempt as (revision, points).
 async fn grades_of(w: &World, token: &str, attempt: u128) -> Vec<(i64, i64)> {
     let pulled = w.pull(token, 0).await;
     let rows = pulled["rows"].as_array().unwrap().iter().map(|r| r["row"].clone());
@@ -168,7 +169,7 @@ const RIGHT: &str = r#"{"kind":"choice","chosen":["out"]}"#;
 const WRONG: &str = r#"{"kind":"choice","chosen":["in"]}"#;
 const OXBOW: &str = r#"{"kind":"fill","texts":["oxbow"]}"#;
 
-/// Answers that were submitted with the attempt count, in whatever order and however often rows arrive, and nothing else does.
+/// Only answers submitted with the attempt count, in whatever order and however often rows arrive.
 #[tokio::test]
 async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
     let w = World::new();
@@ -177,7 +178,8 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
     let (hash, item) = quiz_of(&w).await;
     let rows = |id: u128| {
         let attempt = |submitted_ms: Option<i64>, answers: Option<Value>| {
-            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW});
+            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash,
+                "startedMs": NOW});
             if let Some(ms) = submitted_ms {
                 row["submittedMs"] = json!(ms);
             }
@@ -197,7 +199,7 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
             submitted,
         ];
         let late = [
-            // A greater sequence number, for better and for worse; an answer to a question that was left open.
+            // Greater sequence numbers: a wrong answer, and an answer to an open question.
             answer("fast", 9, WRONG),
             answer("name", 9, OXBOW),
             // The whole submission again: earlier, at the same time, later, without its answers.
@@ -208,7 +210,7 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
         ];
         (honest, late)
     };
-    // The honest rows in every order, one push each; then everything that a changed client may think of.
+    // The honest rows in every order, one push each; then what a modified client could send.
     let step = if std::env::var_os("CARREL_LONG").is_some() { 1 } else { 7 };
     for (id, order) in (1000..).zip(permutations(5)).step_by(step) {
         let (honest, late) = rows(id);
@@ -238,8 +240,8 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
     shorter.iter().flat_map(|p| (0..n).map(move |at| with(p, at))).collect()
 }
 
-/// An attempt of a release that does not submit answers with it: rows may come in several batches and any order, and each question
-/// counts as it is first seen.
+/// An attempt of a release that does not submit answers with it: rows may arrive in several batches and in any order,
+/// and each question keeps its first points.
 #[tokio::test]
 async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let w = World::new();
@@ -248,7 +250,8 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let (hash, item) = quiz_of(&w).await;
     let answer = |id: u128, question: &str, seq: u32, value: &str| json!({"type": "answer", "attempt": device(id), "question": question, "seq": seq, "value": value});
     let honest = |id: u128| {
-        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW, "submittedMs": NOW});
+        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash,
+            "startedMs": NOW, "submittedMs": NOW});
         [attempt, answer(id, "fast", 2, RIGHT), answer(id, "name", 1, OXBOW)]
     };
     for (id, order) in (1000..).zip(permutations(3)) {
@@ -269,7 +272,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
             assert_eq!(grades_of(&w, &noor, id).await, graded, "{order:?}");
         }
     }
-    // Not for ever: after a day a question that was left open stays open.
+    // After a day, a question without an answer stays open.
     let rows = honest(5);
     w.push(&noor, &rows[..2]).await.ok::<Value>();
     assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
@@ -277,7 +280,8 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let noor = w.sign_in("noor", 1).await.access_token;
     w.push(&noor, &rows[2..]).await.ok::<Value>();
     assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
-    // What was noted for it is deleted with old sign-ins, and that opens nothing again: not the answers, not the submission.
+    // Its open grade is deleted with old sign-ins. That reopens nothing: neither answers nor another submission
+    // count.
     assert_eq!(w.rows_of("open_grade"), 0, "seven attempts were noted, all of them a day ago");
     let late = [answer(5, "name", 7, OXBOW), answer(5, "fast", 9, RIGHT), rows[0].clone()];
     for row in &late {
@@ -285,7 +289,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
         assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)], "{row}");
     }
     assert_eq!(w.rows_of("open_grade"), 0);
-    // More than are deleted at a time: those that are still noted are as closed as the others.
+    // More open grades than are deleted at a time: those that remain are closed as well.
     for id in 100..140 {
         w.push(&noor, &honest(id)[..2]).await.ok::<Value>();
     }
@@ -297,7 +301,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
         assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{id}");
     }
     let noor = w.sign_in("noor", 1).await.access_token;
-    // One that is new is noted, and is still there shortly before the day is over.
+    // A new open grade is kept until the day is over.
     w.push(&noor, &honest(6)[..2]).await.ok::<Value>();
     w.clock.advance(24 * 3_600_000);
     let noor = w.sign_in("noor", 1).await.access_token;
@@ -306,7 +310,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     assert_eq!(grades_of(&w, &noor, 6).await, [(2, 2000)]);
 }
 
-/// Publishes the small course with a limit for the attempts at its quiz; `title` makes another version of the quiz.
+/// Publishes the small course with a limit on attempts at its quiz; `title` creates another version of the quiz.
 async fn publish_limited(w: &World, limit: u32, title: &str) -> (String, String) {
     let package = w.dir.path().join("package");
     super::support::write_course(&package);
@@ -315,20 +319,20 @@ async fn publish_limited(w: &World, limit: u32, title: &str) -> (String, String)
         .replace("\"pass\":60", &format!("\"pass\":60,\"attempts\":{limit}"))
         .replace("Check yourself", title);
     std::fs::write(package.join("check.json"), quiz).unwrap();
-    // Which version is the last does not depend on the clock.
+    // The order of versions does not depend on the clock.
     w.clock.advance(-1_000);
     let report = w.data_dir.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
     quiz_of(w).await
 }
 
-/// An attempt as it is submitted, with a right answer to one question of two.
+/// Returns a submitted attempt with a right answer to one of two questions.
 fn submitted(id: u128, (hash, item): &(String, String), at: i64) -> Value {
     json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW,
         "submittedMs": NOW + at, "answers": {"fast": RIGHT}})
 }
 
-/// The attempts of a learner that have a grade, and how many attempts there are.
+/// Returns the graded attempts of a learner, and the number of all attempts.
 async fn graded(w: &World, token: &str) -> (Vec<u128>, usize) {
     let pulled = w.pull(token, 0).await;
     let rows: Vec<&Value> = pulled["rows"].as_array().unwrap().iter().map(|r| &r["row"]).collect();
@@ -347,7 +351,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
     let w = World::new();
     let quiz = publish_limited(&w, 2, "Two tries").await;
     let noor = w.learner("noor").await.access_token;
-    // In one push the earliest count, and of two at the same time the lesser id.
+    // In one push the earliest attempts count; at equal times, the lesser id comes first.
     let rows = [
         submitted(1, &quiz, 50),
         submitted(2, &quiz, 40),
@@ -357,7 +361,8 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
     ];
     assert_eq!(codes(&w.push(&noor, &rows).await.ok()), ["ok"; 5]);
     assert_eq!(graded(&w, &noor).await, (vec![2, 4], 5), "all are kept, two are graded");
-    // Later ones: with an earlier time, again, without their answers (graded question by question), one row at a time.
+    // Later attempts: with an earlier time, repeated, without answers (graded question by question), one row at a
+    // time.
     let mut open = submitted(6, &quiz, 1);
     open.as_object_mut().unwrap().remove("answers");
     let answer = json!({"type": "answer", "attempt": device(6), "question": "fast", "seq": 1, "value": RIGHT});
@@ -365,7 +370,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         w.push(&noor, &[row]).await.ok::<Value>();
         assert_eq!(graded(&w, &noor).await.0, [2, 4]);
     }
-    // Another version of the quiz is the same quiz; so is an earlier version that had no limit.
+    // Other versions of the quiz share its limit, including an earlier version without a limit.
     let free = publish_limited(&w, 0, "No limit").await;
     let again = publish_limited(&w, 2, "Two tries again").await;
     assert!(free.0 != quiz.0 && again.0 != free.0 && again.1 == quiz.1);
@@ -373,13 +378,13 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         w.push(&noor, &[submitted(id, version, 0)]).await.ok::<Value>();
         assert_eq!(graded(&w, &noor).await.0, [2, 4], "{id}");
     }
-    // Others have their own attempts.
+    // Other learners have their own attempts.
     let sam = w.learner("sam").await.access_token;
     w.push(&sam, &[submitted(30, &free, 9), submitted(31, &again, 8), submitted(32, &quiz, 7)])
         .await
         .ok::<Value>();
     assert_eq!(graded(&w, &sam).await.0, [31, 32]);
-    // A grade that is there stays when the limit is lowered, and one more is given when it is raised.
+    // Existing grades are kept when the limit is lowered; raising it by one allows one more.
     publish_limited(&w, 1, "One try").await;
     w.push(&noor, &rows).await.ok::<Value>();
     assert_eq!(graded(&w, &noor).await.0, [2, 4]);
@@ -406,7 +411,8 @@ async fn a_graded_attempt_may_be_revised_after_the_last_one() {
     assert_eq!(graded(&w, &noor).await.0, [1]);
 }
 
-/// The join of two attempts takes the greater payload: with it a grade would belong to another quiz, and a used attempt would be free.
+/// Merging two attempts keeps the greater payload: a grade would belong to another quiz, and a used attempt would be
+/// free.
 #[tokio::test]
 async fn an_attempt_stays_at_its_quiz() {
     let w = World::new();
@@ -422,7 +428,7 @@ async fn an_attempt_stays_at_its_quiz() {
     }
     w.push(&noor, &[submitted(2, &quiz, 5)]).await.ok::<Value>();
     assert_eq!(graded(&w, &noor).await, (vec![1], 2));
-    // Another start joins, as a device with a wrong clock sends it.
+    // Another start time is merged: a device with a wrong clock may send it.
     let mut moved = submitted(1, &quiz, 5);
     moved["startedMs"] = json!(NOW - 1);
     assert_eq!(codes(&w.push(&noor, &[moved]).await.ok()), ["ok"]);
@@ -447,7 +453,7 @@ async fn one_quiz_file_in_two_courses_is_graded_in_both() {
     assert_eq!(graded(&w, &noor).await.0, [1, 2], "one attempt at each");
 }
 
-/// A clock that is months wrong must not submit or finish in a time that has not come.
+/// A clock that is months ahead must not submit or complete anything in the future.
 #[tokio::test]
 async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
     let w = World::new();
@@ -509,7 +515,7 @@ async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_num
         .ok();
     assert_eq!(codes(&reply), ["invalid", "ok", "ok", "invalid"]);
     assert!(reply["results"][0]["reason"].as_str().unwrap().contains("other"), "{reply}");
-    // A quiz that is not known here, or an attempt that has not arrived: up to a number.
+    // For an unknown quiz, or an attempt that has not arrived, a bounded number of answers is accepted.
     let mut taken = 0;
     for batch in 0..3 {
         let rows: Vec<Value> =
@@ -518,7 +524,7 @@ async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_num
         taken += codes(&reply).iter().filter(|c| *c == "ok").count();
     }
     assert_eq!(taken, 1_000);
-    // What is there may change, and another attempt has its own number.
+    // Stored answers may change, and another attempt has its own bound.
     let mut change = answer(6, "q7");
     change["seq"] = json!(2);
     let reply: Value = w.push(token, &[change, answer(6, "q2600"), answer(7, "q1")]).await.ok();
@@ -549,7 +555,7 @@ async fn only_true_is_a_wish_to_be_enrolled() {
     assert!(decided().await);
 }
 
-/// The quiz block of the course's second section.
+/// Returns hash and id of the quiz in the course's second section.
 async fn quiz_of(w: &World) -> (String, String) {
     let course: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
     let body = course["outline"]["lessons"][0]["sections"][1]["body"].as_str().unwrap().to_owned();

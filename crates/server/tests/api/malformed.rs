@@ -1,4 +1,4 @@
-//! Bad requests: each has its own status and code, and every reply is a problem with the request's id.
+//! Invalid requests: each has its own status and code, and every reply is a problem with the request's id.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ struct Case {
     body: Vec<u8>,
     status: u16,
     code: ErrorCode,
-    /// Part of the detail.
+    /// Text that the detail must contain.
     says: &'static str,
 }
 
@@ -250,7 +250,7 @@ async fn every_bad_request_has_its_own_answer() {
         assert_eq!(problem.correlation_id, "case-1", "{}", c.what);
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{}", c.what);
     }
-    // Nothing of all this left a row.
+    // None of these requests stored a row.
     assert_eq!(w.pull(&noor.access_token, 0).await["rows"], json!([]));
 }
 

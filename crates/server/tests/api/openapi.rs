@@ -1,4 +1,4 @@
-//! The OpenAPI document, as it is sent. `access` holds it to the table of routes.
+//! Snapshot of the OpenAPI document. `access` checks it against the table of routes.
 
 #[test]
 fn the_document_is_what_it_was() {

@@ -1,4 +1,4 @@
-//! A server that was restored from a backup older than its last sign-ins and accounts; restores and backups that are interrupted.
+//! A server restored from a backup older than its last sign-ins and accounts; interrupted restores and backups.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -61,7 +61,7 @@ async fn nobody_signs_in_again_after_the_restore_of_an_older_backup() {
     let noor = w.learner("noor").await;
     let idle = w.sign_in("noor", 2).await;
     let to = w.back_up("backup");
-    // Rotated since; a device and an account made since.
+    // Tokens rotated since the backup; a sign-in on a new device and an account created since.
     let later = w.rotated(&noor, 5).await;
     let tablet = w.rotated(&w.sign_in("noor", 3).await, 2).await;
     let amin = w.rotated(&w.learner("amin").await, 3).await;
@@ -72,13 +72,13 @@ async fn nobody_signs_in_again_after_the_restore_of_an_older_backup() {
         let pushed: Value = w.push(&next.access_token, &[progress("a/b/c", 5000)]).await.ok();
         assert_eq!(codes(&pushed), ["ok"]);
         assert_eq!(w.count(&next.access_token).await, 1);
-        // The line goes on, and the token that was just redeemed is used up.
+        // The branch continues, and the redeemed token cannot be used again.
         w.clock.advance(15 * MINUTE);
         let _: TokenReply = w.redeem(&next).await.ok();
         w.clock.advance(2 * MINUTE);
         assert_eq!(w.redeem(&next).await.status, StatusCode::UNAUTHORIZED);
     }
-    // The account that came back has its password too.
+    // The recreated account has its password too.
     assert_eq!(w.sign_in("amin", 9).await.user.id, amin.user.id);
 }
 
@@ -132,7 +132,7 @@ async fn tokens_and_certificates_of_others_prove_nothing() {
     let ours = w.learner("noor").await;
     let theirs = other.learner("amin").await;
     assert_eq!(w.redeem(&theirs).await.status, StatusCode::UNAUTHORIZED);
-    // A certificate alone is no sign-in, and one of another account does not help an unknown token.
+    // A certificate alone is not a sign-in, and one of another account does not validate an unknown token.
     let to = w.back_up("backup");
     let zoe = w.learner("zoe").await;
     let w = w.restored(&to, restore::Options::default());
@@ -189,7 +189,7 @@ async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
     let w = w.restored(&to, restore::Options::default());
     let (new, mallory) = (w.learner("noor").await, w.learner("mallory").await);
     let adopt = |token: &str, certificate: &str| json!({"refreshToken": token, "accountCertificate": certificate});
-    // A certificate may lie in a file that somebody else has: it must name the login.
+    // A certificate may be in a file that another person has, so it must name the login.
     let by = w
         .post("/api/auth/adopt", &mallory.access_token, &adopt("", &old.account_certificate))
         .await;
@@ -202,10 +202,10 @@ async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
     let late =
         w.post("/api/auth/adopt", &mallory.access_token, &adopt(&tablet.refresh_token, "")).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
-    // The other sign-ins of the old account go on as sign-ins of the new one.
+    // The other sign-ins of the old account continue as sign-ins of the new one.
     let next: TokenReply = w.redeem(&tablet).await.ok();
     assert_eq!(next.user.id, new.user.id);
-    // An account that is known is not adopted.
+    // An existing account is not adopted.
     let _: TokenReply = w.redeem(&zoe).await.ok();
     let known =
         w.post("/api/auth/adopt", &mallory.access_token, &adopt(&zoe.refresh_token, "")).await;
@@ -258,11 +258,11 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
     let again = accept(how(Some("zoe"), false)).await.unwrap();
     assert_eq!((again.rows, again.changed), (2, 0));
     assert_eq!(w.count(&zoe.access_token).await, 2);
-    // The file of somebody who has an account is for nobody else.
+    // The file of an existing account is not accepted for another one.
     std::fs::write(&file, work_file(&amin, "", &rows)).unwrap();
     let refused = accept(how(Some("zoe"), true)).await.unwrap_err().to_string();
     assert!(refused.contains("has an account here"), "{refused}");
-    // With its certificate the account is created again.
+    // With its certificate the account is recreated.
     std::fs::write(&file, work_file(&old, &old.account_certificate, &rows)).unwrap();
     let refused = accept(how(None, false)).await.unwrap_err().to_string();
     assert!(refused.contains("--trust-device"), "{refused}");
@@ -272,7 +272,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
     assert_eq!((next.user.id, w.count(&next.access_token).await), (old.user.id, 2));
 }
 
-/// Ends at the step with this number, as a kill would.
+/// Fails at the step with this number, to simulate a kill.
 fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> Result<(), Error> {
     let mut n = 0;
     run(&mut |_| {
@@ -352,13 +352,13 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                             assert!(!is_unfinished(&data));
                         }
                         Ok(()) => assert!(!data.join(engine().file()).exists()),
-                        // The new database is in place: there is only the rest to do.
+                        // The new database is in place: the restore can only be finished.
                         Err(_) => assert_ne!(Some(epoch_of(&data)), old_epoch),
                     }
                 } else if has_old && !unfinished && at < 2 {
                     assert_eq!(Some(epoch_of(&data)), old_epoch, "step {at}");
                 }
-                // Whatever was done: the same command again brings the backup.
+                // In each case, repeating the restore completes it.
                 killed_restore(&to, &data, usize::MAX, NOW + 2).unwrap();
                 assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key);
                 assert!(!is_unfinished(&data), "step {at}");
@@ -375,7 +375,7 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
     }
 }
 
-/// Finishing an interrupted restore must not pass for a restore of the backup that was asked for.
+/// Finishing an interrupted restore must not be reported as a restore of the requested backup.
 #[tokio::test]
 async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrupted_one() {
     let w = World::new();
@@ -403,7 +403,7 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
         restore::restore(engine(), &second, &data, options, NOW + 3).unwrap();
         let data_dir = DataDir::open_existing(config(&data)).unwrap();
         assert!(data_dir.store.account("noor", None).await.unwrap().is_some(), "step {at}");
-        // If the named backup does not exist any more, the interrupted restore is finished without an error.
+        // If the named backup no longer exists, the interrupted restore is finished without an error.
         let again = w.dir.path().join(format!("again-{at}"));
         assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
         restore::restore(engine(), &w.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
@@ -411,8 +411,8 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
     assert!(finished > 2, "{finished}");
 }
 
-/// From the moment at which everything is prepared the old server may be half moved: the next restore ends that one, also if it names
-/// another backup.
+/// Once everything is prepared, the old server may be partly moved: the next restore finishes the interrupted one,
+/// even if it names another backup.
 #[tokio::test]
 async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
     let (w, other) = (World::new(), World::new());
@@ -426,7 +426,7 @@ async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
             break;
         }
         if data.join("restoring/ready.json").exists() {
-            // It says that it did not restore the backup that was named.
+            // The error states that the named backup was not restored.
             killed_restore(&another, &data, usize::MAX, NOW + 2).unwrap_err();
             assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key, "step {at}");
             finished += 1;
@@ -435,7 +435,7 @@ async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
     assert!(finished > 3, "{finished}");
 }
 
-/// Kills at random steps, again and again; in the end the server is there. `CARREL_LONG=1`: 500 runs.
+/// Kills restores at random steps, repeatedly; the final one completes. `CARREL_LONG=1`: 500 runs.
 #[tokio::test]
 async fn restores_that_are_killed_again_and_again_end_well() {
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 25 };
@@ -497,11 +497,11 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
         assert!(!to.exists());
         for half in [to.as_path(), Path::new(&part)] {
             let is_whole = backup::check(engine(), half).is_ok();
-            // Only the name was missing.
+            // Only the final rename was missing.
             assert!(!is_whole || half.join("backup.json").exists(), "step {killed}");
         }
         killed += 1;
-        // The next try with the same name begins again.
+        // A backup to the same path starts again.
         backup::backup(engine(), &data, &to, NOW).unwrap();
         assert!(backup::check(engine(), &to).is_ok());
     };
@@ -513,7 +513,7 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
             .map(|e| (e.file_name(), e.metadata().unwrap().modified().unwrap()))
             .collect();
         all.sort();
-        // A file that was there for a moment changes the time of the folder.
+        // A temporary file would change the modification time of the folder.
         (all, folder.metadata().unwrap().modified().unwrap())
     };
     let (before, bytes) = (names(&whole), std::fs::read(whole.join(engine().file())).unwrap());
@@ -522,7 +522,7 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
         (names(&whole), std::fs::read(whole.join(engine().file())).unwrap()),
         (before, bytes)
     );
-    // A folder that happens to have the name is not deleted.
+    // An unrelated folder of that name is not deleted.
     let theirs = w.dir.path().join("mine.part");
     std::fs::create_dir(&theirs).unwrap();
     std::fs::write(theirs.join("thesis.txt"), "years of work").unwrap();
@@ -542,7 +542,7 @@ async fn commands_make_no_server_from_a_mistyped_folder() {
             .is_some_and(no_server)
     );
     assert!(!typo.exists() && !dir.path().join("backup").exists());
-    // A part of a server is not continued as a new one.
+    // An incomplete data folder is not continued as a new server.
     let w = World::new();
     w.publish().await;
     let World { dir, data_dir, router, .. } = w;
@@ -571,7 +571,7 @@ async fn an_export_replaces_nothing_but_an_exported_library() {
     std::fs::remove_file(to.join("meta.json")).unwrap();
     let done = export().await.unwrap();
     assert_eq!(export().await.unwrap(), done);
-    // Something of somebody was put beside it.
+    // An unrelated file was added to the folder.
     std::fs::write(to.join("thesis.txt"), "years of work").unwrap();
     assert!(export().await.is_err());
     assert!(to.join("thesis.txt").exists() && to.join("meta.json").exists());

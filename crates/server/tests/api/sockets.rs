@@ -1,4 +1,4 @@
-//! Clients that say nothing, say it slowly, or do not read: on real sockets, with deadlines of a second.
+//! Clients that send nothing, send slowly, or do not read: on real sockets, with deadlines of one second.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::support::{config, wav, write_course};
 
-/// Long enough for any machine, short enough to fail: nothing in these tests waits this long when it passes.
+/// Time limit of a failing test; a passing test never waits this long.
 const FAILED: Duration = Duration::from_secs(30);
 
 struct Running {
@@ -40,16 +40,16 @@ async fn connect(to: SocketAddr) -> TcpStream {
     TcpStream::connect(to).await.unwrap()
 }
 
-/// What the server sends until it closes the connection.
+/// Returns what the server sends until it closes the connection.
 async fn rest(socket: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let read = timeout(FAILED, socket.read_to_end(&mut all)).await;
-    // A reset is an end as well.
+    // A reset also ends the connection.
     let _ = read.expect("the server keeps the connection open");
     all
 }
 
-/// A request of a new client, which must be answered within a second.
+/// Checks that a request of a new client is answered within a second.
 async fn is_served(server: &RunningServer) {
     let answered = async {
         let mut socket = connect(server.addr).await;
@@ -65,7 +65,7 @@ async fn is_served(server: &RunningServer) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_sockets_lock_nobody_out() {
-    // The deadlines are the real ones: places are made by closing, not by waiting.
+    // The default deadlines are too long for this test: connections are closed to admit new ones.
     let running = start(Settings { max_connections: 1_000, ..Settings::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..1_100 {
@@ -73,7 +73,7 @@ async fn silent_sockets_lock_nobody_out() {
     }
     is_served(&running.server).await;
     assert!(running.server.connections() <= 1_000);
-    // The oldest were closed for the newest.
+    // The oldest connections were closed to admit the newest.
     assert_eq!(rest(&mut silent[0]).await, b"");
 }
 
@@ -106,7 +106,7 @@ async fn a_head_that_drips_is_cut_off_at_the_deadline_of_the_connection() {
     let running = start(short()).await;
     let mut socket = connect(running.server.addr).await;
     let dripping = async {
-        // Bytes for ever, each within any deadline between bytes.
+        // Sends bytes without end, each within any deadline between bytes.
         socket.write_all(b"GET /api/meta HTTP/1.1\r\nx: ").await?;
         let mut drip = tokio::time::interval(Duration::from_millis(100));
         loop {
@@ -136,7 +136,7 @@ async fn a_body_that_drips_is_answered_with_408_and_the_connection_ends() {
     for head in [
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
-        // The answer needs no body: the rest of the request is not waited for.
+        // The reply does not need the body, so the server does not wait for the rest of the request.
         "GET /api/meta HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{",
     ] {
         let mut socket = connect(running.server.addr).await;
@@ -147,7 +147,8 @@ async fn a_body_that_drips_is_answered_with_408_and_the_connection_ends() {
     }
 }
 
-/// A server with a course that has a recording of several megabytes, and the path of that blob.
+/// Starts a server with a course that contains a recording of several megabytes. Also returns path and size of that
+/// blob.
 async fn with_a_large_blob() -> (Running, String, usize) {
     let running = start(short()).await;
     let package = running._dir.path().join("package");
@@ -168,7 +169,7 @@ async fn with_a_large_blob() -> (Running, String, usize) {
     (running, path, size)
 }
 
-/// A socket that can hold little before its owner reads.
+/// Returns a socket with a small receive buffer.
 async fn small(to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(32 * 1024).unwrap();
@@ -181,7 +182,7 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_slowly_is_not(
     let get = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let mut stuck = small(running.server.addr).await;
     stuck.write_all(get.as_bytes()).await.unwrap();
-    // It writes and never reads: the end of the connection shows as an error of a write.
+    // It writes and never reads: the end of the connection appears as a write error.
     let writing = async {
         let mut pace = tokio::time::interval(Duration::from_millis(100));
         loop {
@@ -193,7 +194,7 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_slowly_is_not(
     };
     timeout(FAILED, writing).await.expect("a client that never reads keeps its connection");
     assert!(rest(&mut stuck).await.len() < size);
-    // A slow reader takes longer than all deadlines together and gets everything.
+    // A slow reader takes longer than all deadlines together and receives everything.
     let mut slow = small(running.server.addr).await;
     slow.write_all(get.as_bytes()).await.unwrap();
     let (mut got, mut buffer) = (0, vec![0; 64 * 1024]);
@@ -221,7 +222,7 @@ async fn an_http2_client_that_opens_no_window_is_closed() {
     sent.extend([0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]);
     sent.extend(block);
     socket.write_all(&sent).await.unwrap();
-    // Everything that the first window allows is read at once; the rest would come after a WINDOW_UPDATE.
+    // All data that the first window allows is read at once; more would require a WINDOW_UPDATE.
     let reply = rest(&mut socket).await;
     assert!(reply.len() > 60_000 && reply.len() < 200_000, "{}", reply.len());
 }

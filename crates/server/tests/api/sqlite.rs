@@ -1,4 +1,4 @@
-//! The SQLite engine: how the tests look into its files, and databases of earlier releases.
+//! The SQLite engine: access of the tests to its files, and databases of earlier releases.
 
 use std::{path::Path, sync::Arc};
 
@@ -61,7 +61,7 @@ impl Fixture for SqliteFixture {
     }
 }
 
-/// A database of the release before: lower-case keys, hashes of the bytes as typed, random refresh tokens.
+/// A database of an earlier release: lower-case login keys, hashes of the bytes as typed, random refresh tokens.
 #[tokio::test]
 async fn accounts_and_sign_ins_of_the_release_before_go_on() {
     use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
@@ -110,7 +110,7 @@ async fn accounts_and_sign_ins_of_the_release_before_go_on() {
     let data_dir = carrel_server::DataDir::open(config).unwrap();
     let router = carrel_server::http::app(data_dir.app().unwrap());
     let w = World { data_dir, router, ..w };
-    // Each account is still found by its own login, whoever has the key now; also after the file is opened again.
+    // Each account is still found by its own login, whichever account has the key now.
     for (n, login) in logins.iter().enumerate() {
         for password in [decomposed, "caf\u{e9} au lait"] {
             let body = json!({"login": login, "password": password, "deviceId": device(60)});
@@ -129,7 +129,7 @@ async fn accounts_and_sign_ins_of_the_release_before_go_on() {
     assert_eq!(w.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// What a course consists of is read from its stored manifest.
+/// The blobs of a course are read from its stored manifest.
 #[tokio::test]
 async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -166,7 +166,7 @@ async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_aga
     assert_eq!(data_dir.store.blobs().await.unwrap().len(), blobs.len());
 }
 
-/// A row of 31 MiB that an earlier release stored is cut back when the database is opened, and then like any other.
+/// A row of 31 MiB stored by an earlier release is truncated when the database is opened, and valid afterwards.
 #[tokio::test]
 async fn an_over_long_row_of_an_earlier_release_is_repaired() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,14 +192,14 @@ async fn an_over_long_row_of_an_earlier_release_is_repaired() {
             "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
             &extra,
         );
-        // Answers that a newer client submitted while the server did not know the field.
+        // Answers submitted by a newer client while the server did not know the field.
         let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
         run(
             "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",
             extra,
         );
     }
-    // A database without its key is refused.
+    // A database without a signing key would be refused.
     std::fs::write(dir.path().join("signing.key"), format!("{}\n", "7".repeat(64))).unwrap();
     let data_dir = DataDir::open(Config::new(dir.path())).unwrap();
     let (rows, more) = data_dir.store.pull(user, 0, 2_000, usize::MAX).await.unwrap();

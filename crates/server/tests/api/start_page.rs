@@ -35,7 +35,7 @@ async fn the_start_page_shows_name_address_and_code() {
     let image = code("http://192.168.1.4:7300");
     assert!(image.starts_with("<svg") && page.contains(&image));
     assert_ne!(image, code("http://192.168.1.5:7300"));
-    // A host that is none, or that carries a password, is not shown.
+    // A host that is invalid or contains a password is not shown.
     for host in ["a b", "\"><b>", "noor:secret@example.org"] {
         let page = w.page(host).await;
         assert!(page.contains("Type the address of this page") && !page.contains("<svg"), "{host}");
@@ -60,7 +60,7 @@ async fn health_tells_whether_the_server_can_work() {
         (&Value::Array(vec![]), &Value::Array(vec![]))
     );
     assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
-    // A job that failed and one that nobody runs.
+    // A failed job, and a due job that no process runs.
     let store = &w.data_dir.store;
     store.schedule_jobs(vec![("a", Some(1)), ("b", Some(1))], 0).await.unwrap();
     let failed = store.lease_due_job("me", NOW).await.unwrap().unwrap();
@@ -68,14 +68,14 @@ async fn health_tells_whether_the_server_can_work() {
     let health: Value = w.get("/health", "").await.json();
     assert_eq!((&health["failingJobs"][0], &health["lateJobs"][0]), (&"a".into(), &"b".into()));
     assert_eq!(health["ok"], true);
-    // No space.
+    // Too little free space.
     let w = World::with(Settings { min_free_disk_mib: u64::MAX, ..Settings::default() });
     let reply = w.get("/health", "").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     let health: Value = reply.json();
     assert_eq!((&health["ok"], &health["diskOk"]), (&false.into(), &false.into()));
     assert_eq!(health["databaseOk"], true);
-    // A database that does not answer.
+    // A database that does not respond.
     let w = World::new();
     fixture().drop_table(&w.folder(), "job");
     let reply = w.get("/health", "").await;

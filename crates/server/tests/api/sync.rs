@@ -1,4 +1,4 @@
-//! Push, pull, events: results by row, change numbers, limits, news.
+//! Push, pull, events: results per row, change numbers, limits, notifications.
 
 use std::{
     sync::Arc,
@@ -65,7 +65,7 @@ async fn a_replay_moves_nothing_and_a_key_named_twice_is_one_row() {
         let again: Value = w.push(token, &rows).await.ok();
         assert_eq!((again["usn"].as_u64(), codes(&again).len()), (Some(2), 4));
     }
-    // A mixture: only what is new takes a number.
+    // Only the changed row takes a change number.
     let mixed: Value = w.push(token, &[progress("a/b/c", 8), progress("a/b/d", 2)]).await.ok();
     assert_eq!(mixed["usn"], 3);
     let after = w.pull(token, 0).await;
@@ -84,18 +84,19 @@ async fn who_sent_everything_that_changed_is_told_so() {
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
     let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
-    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true", "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
-    // (what is sent, whether nothing else changed)
+    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true",
+        "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
+    // (sent rows, whether nothing else changed)
     let table = [
         (vec![progress("a/b/d", 5), percent_and_done(10, 9)], true),
         // Nothing new.
         (vec![progress("a/b/d", 3)], true),
-        // An earlier time joined with a greater percentage: more than was sent.
+        // An earlier time is merged with a greater percentage: the stored row is not the one sent.
         (vec![percent_and_done(5, 1)], false),
         (vec![percent_and_done(20, 1)], true),
         (vec![progress("a/b/d", 6), percent_and_done(7, 0)], false),
         (vec![progress("a/b/d", 7), json!("no row")], true),
-        // Nobody decides on a course that is not here.
+        // A course that is not in the catalogue gets no decision.
         (vec![wish], true),
     ];
     let mut usn = 0;
@@ -150,20 +151,21 @@ async fn a_page_of_long_notes_ends_early_and_loses_none() {
     );
 }
 
-/// While another device writes, each page is one state of the database: a pull that says that there is no more has everything that was
-/// there when its last page was asked for.
+/// Each page is read from one state of the database, even while another device writes: a pull that reports no more
+/// rows has returned all rows that existed when its last page was requested.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_pull_ends_early_while_another_device_pushes() {
     let pulls = if std::env::var_os("CARREL_LONG").is_some() { 1_000 } else { 40 };
     let w = Arc::new(World::new());
     let noor = w.learner("noor").await;
     let token = noor.access_token.clone();
-    // Rows of several tables: a page needs several statements.
+    // Rows of several tables, so that a page needs several statements.
     let rows = |n: u32, round: u32| {
         let stamp = format!("{:016x}", (NOW << 16) + i64::from(round));
         [
             progress(&format!("a/b/s{n}"), round % 10_000),
-            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1", "hlc": stamp, "device": device(1)}),
+            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1",
+                "hlc": stamp, "device": device(1)}),
             json!({"type": "note_life", "note": device(u128::from(n)), "deleted": stamp}),
         ]
     };
@@ -208,7 +210,7 @@ async fn no_pull_ends_early_while_another_device_pushes() {
     assert!(writer.await.unwrap() > 10, "the other device wrote meanwhile");
 }
 
-/// The store stops reading when there is enough for a page, not only the reply.
+/// The store, and not only the reply, stops after enough rows for a page.
 #[tokio::test]
 async fn a_pull_reads_no_more_than_it_returns() {
     let w = World::new();
@@ -228,7 +230,7 @@ async fn a_pull_reads_no_more_than_it_returns() {
     }
 }
 
-/// Two rows that a server takes by themselves, and the row that it makes of them: every device and the server itself take that too.
+/// Two valid rows are merged into one that every device and the server itself accept.
 #[tokio::test]
 async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
     let w = World::new();
@@ -259,13 +261,13 @@ async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
     assert!(reply.body.len() < 80 * 1024, "{} bytes", reply.body.len());
     let joined = body(&reply.ok());
     assert_eq!(codes(&w.push(token, &[joined]).await.ok()), ["ok"]);
-    // One that is over the limits by itself is not taken.
+    // A row that is over the limits by itself is refused.
     for over in [with(0..1, 5_000), with(0..17, 1_000)] {
         assert_eq!(codes(&w.push(token, &[over]).await.ok()), ["invalid"]);
     }
 }
 
-/// The connection of the device ends after its rows were queued: they are committed, and the others are told.
+/// If the device disconnects after its rows were queued, they are committed and the other devices are notified.
 #[tokio::test]
 async fn a_push_whose_caller_goes_away_still_tells_other_devices() {
     let w = World::new();
@@ -275,7 +277,7 @@ async fn a_push_whose_caller_goes_away_still_tells_other_devices() {
     let mut stream = w.data_dir.events.subscribe(user, other).unwrap();
     let row = serde_json::from_value(progress("a/b/c", 5)).unwrap();
     let mut push = Box::pin(w.data_dir.store.push(user, vec![row], false, NOW));
-    // Queued by the first poll, and dropped without another one.
+    // The first poll queues the rows; the future is then dropped.
     let _ = futures_util::poll!(push.as_mut());
     drop(push);
     let told = tokio::time::timeout(Duration::from_secs(20), stream.signals.recv()).await;
@@ -288,7 +290,7 @@ impl World {
     async fn usage(&self, user: carrel_model::UserId) -> Usage {
         self.data_dir.store.read("usage", move |tx| tx.usage(user)).await.unwrap()
     }
-    /// The bytes of all rows, from the tables.
+    /// Returns the size of all rows in bytes, computed from the tables.
     fn stored_bytes(&self) -> i64 {
         fixture().stored_bytes(&self.folder())
     }
@@ -307,23 +309,24 @@ async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
     expected.extend(["forbidden"; 2]);
     assert_eq!(codes(&reply), expected);
     assert!(reply["results"][11]["reason"].as_str().unwrap().contains("quota"), "{reply}");
-    // What is there goes on; an item of a key that is refused has its own result, also when the key is named twice.
+    // Stored rows can still change. Each item with a refused key has its own result, even if the key occurs twice.
     let again = [progress("a/b/s00", 9_000), progress("a/b/s99", 1), progress("a/b/s99", 2)];
     assert_eq!(codes(&w.push(token, &again).await.ok()), ["ok", "forbidden", "forbidden"]);
-    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77}, {"kind": "section", "item": "a/b/s98", "percent": 1}]);
+    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77},
+        {"kind": "section", "item": "a/b/s98", "percent": 1}]);
     let reply: Value = w.post("/api/progress/update", token, &updates).await.ok();
     assert_eq!(codes(&reply), ["ok", "forbidden"]);
     assert_eq!(
         (&reply["results"][0]["row"]["percent"], &reply["results"][1]["row"]),
         (&json!(77), &Value::Null)
     );
-    // The server's own rows are written, and others are not touched.
+    // Other learners are not affected, and the usage matches the stored bytes.
     assert_eq!(codes(&w.push(&amin.access_token, &rows[..5]).await.ok()), ["ok"; 5]);
     let (a, b) = (w.usage(noor.user.id).await, w.usage(amin.user.id).await);
     assert_eq!((a.rows + b.rows, a.bytes + b.bytes), (15, w.stored_bytes()));
 }
 
-/// Rows that are there may grow by a quarter more than the quota, and shrink or stay as large as they are always.
+/// Stored rows may grow up to a quarter above the quota. Changes that do not make them larger are always accepted.
 #[tokio::test]
 async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
     let w = World::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
@@ -411,7 +414,7 @@ struct Socket {
     url: String,
 }
 
-/// Settings of a server on which learners make their own accounts.
+/// Returns the configuration of a server with open registration.
 fn open(data: &std::path::Path) -> Config {
     let settings = Settings { registration_open: true, ..Settings::default() };
     Config { settings, ..config(data) }
@@ -461,7 +464,7 @@ struct Events {
 }
 
 impl Events {
-    /// The data of the next `news`, or none at the end of the stream.
+    /// Returns the data of the next `news` event, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -503,11 +506,11 @@ async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
     }
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
-    // A replay is no news; the next thing that the phone hears of is the next change.
+    // A replay sends no event; the phone's next event is the next change.
     socket.push(&laptop, &[progress("a/b/c", 3)]).await;
     socket.push(&laptop, &[progress("a/b/d", 1)]).await;
     assert_eq!(on_phone.next().await.unwrap()["usn"], 21);
-    // The laptop hears of the phone, and of nothing that it did itself.
+    // The laptop receives the phone's change, but none of its own.
     socket.push(&phone, &[progress("a/b/e", 1)]).await;
     assert_eq!(on_laptop.next().await.unwrap()["usn"], 22);
     // Signing out ends the stream of that device; stopping the server ends the others.

@@ -1,4 +1,4 @@
-//! The catalogue in SQL.
+//! SQL statements for the catalogue.
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
@@ -167,7 +167,7 @@ impl CatalogueTx for SqliteTx<'_> {
         Ok(self.prepare_cached(sql)?.exists([id.as_str()])?)
     }
     fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
-        // Bound in the order in which they stand in the text.
+        // Bound in the order of the placeholders in the text.
         let mut from = "publication p".to_owned();
         let mut clauses = vec!["p.kind = ?".to_owned()];
         let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
@@ -220,7 +220,7 @@ impl CatalogueTx for SqliteTx<'_> {
         Ok(stmt.query_row((hash.0, item.as_str()), |r| r.get(0)).optional()?)
     }
     fn latest_quiz(&self, item: &ItemId, preferred: BlobHash) -> Result<Option<String>> {
-        // The revision is 0 in a database of an earlier release: then `preferred`.
+        // In a database of an earlier release the revision is 0; then `preferred` is returned.
         let sql =
             "SELECT body FROM quiz WHERE item = ?1 ORDER BY revision DESC, hash = ?2 DESC LIMIT 1";
         let mut stmt = self.prepare_cached(sql)?;

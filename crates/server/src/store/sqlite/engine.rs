@@ -1,4 +1,4 @@
-//! A database as one thing: open, copy, check, restore.
+//! Operations on a whole database: open, copy, check, restore.
 
 use std::{
     fs::{self, File},
@@ -33,12 +33,12 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "publications", "0007_publications"),
 ];
 
-/// The name of the database file in its folder.
+/// Name of the database file in its folder.
 pub const FILE: &str = "server.db";
 const LOG: &str = "server.db-wal";
 const INDEX: &str = "server.db-shm";
 
-/// One file in the data folder.
+/// SQLite, with one database file in the data folder.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SqliteEngine;
 
@@ -112,7 +112,7 @@ fn random_text() -> String {
     crate::clock::new_id().simple().to_string()
 }
 
-/// Opens and migrates the file, and makes sure that it has an epoch and an id.
+/// Opens and migrates the file, and ensures that it has an epoch and an id.
 pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Connection> {
     let mut conn =
         carrel_sqlite::open(path, Options { cache_kib: 32 * 1024, ..Options::default() })?;
@@ -129,7 +129,7 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
     Ok(conn)
 }
 
-/// Opens the database in a folder that nobody else uses for reading, without any file beside it.
+/// Opens the database in a folder that no other process uses, for reading, without creating files beside it.
 fn open_copy(folder: &Path) -> Result<Connection> {
     let log: PathBuf = folder.join(LOG);
     if log.metadata().is_ok_and(|m| m.len() > 0) {

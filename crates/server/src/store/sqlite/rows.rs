@@ -1,4 +1,4 @@
-//! Learners' rows in SQL: `carrel_sqlite::rows` has the joins.
+//! SQL statements for learners' rows. The merge is in `carrel_sqlite::rows`.
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug, UserId,
@@ -78,7 +78,7 @@ impl RowTx for SqliteTx<'_> {
         Ok((page.rows, page.more))
     }
     fn progress_below(&self, user: UserId, root: &Slug) -> Result<(Vec<Progress>, Vec<Session>)> {
-        // Everything from `root/` up to, and without, `root0` ('0' follows '/').
+        // All items from `root/` up to but not including `root0` ('0' follows '/').
         let (from, to) = (format!("{root}/"), format!("{root}0"));
         let below = || (user.0.as_bytes(), root.as_str(), from.as_str(), to.as_str());
         let own = "WHERE user_id = ?1 AND (item = ?2 OR item >= ?3 AND item < ?4)";

@@ -1,4 +1,5 @@
-//! Full-text search with FTS5: `passage_words` ignores case and accents, `passage_trigrams` is for writing without spaces.
+//! Full-text search with FTS5: `passage_words` ignores case and accents, `passage_trigrams` is for scripts without
+//! spaces.
 
 use carrel_model::{
     ItemId,
@@ -12,7 +13,7 @@ use crate::store::{
     tx::{Listed, SearchPlan, SearchTx},
 };
 
-/// A search plan as SQL: what follows `passage s`, and what is bound.
+/// A search plan as SQL: the text after `passage s`, and the values to bind.
 pub(super) struct Lookup {
     pub join: &'static str,
     pub clause: String,
@@ -23,7 +24,7 @@ pub(super) struct Lookup {
 
 impl Lookup {
     pub fn of(plan: &SearchPlan) -> Self {
-        // Quoted, so that no word is an operator of the query language.
+        // Quoted, so that no word is parsed as an operator of the query language.
         let quoted = |words: &[String]| -> Vec<String> {
             words.iter().map(|w| format!("\"{}\"", w.replace('"', "\"\""))).collect()
         };

@@ -1,4 +1,4 @@
-//! Sign-ins and their tokens in SQL.
+//! SQL statements for sign-ins and their tokens.
 
 use carrel_model::{DeviceId, UserId};
 use rusqlite::OptionalExtension;
