@@ -77,7 +77,7 @@ async fn story_percent(account: &OpenAccount, story: &str) -> Result<u16> {
 
 async fn course_percent(account: &OpenAccount, course: &str) -> Result<u16> {
     let Ok(id) = Slug::new(course) else { return Ok(0) };
-    // Without an outline there is nothing to count by: the course is gone, or its outline still comes.
+    // Without an outline there are no sections to count: the course was removed, or its outline is not downloaded yet.
     let library = account.content.library.without_waiting();
     let Ok(manifest) = library.manifest(Kind::Course, &id).await else {
         return Ok(0);
