@@ -19,7 +19,7 @@ pub(super) type SendJob = Box<dyn super::job::Job + Send>;
 
 enum Message {
     Write(SendJob),
-    /// Closes the database after all that was sent before, then calls this.
+    /// Closes the database after everything that was sent before, then calls the function.
     Close(Box<dyn FnOnce() + Send>),
 }
 
