@@ -71,7 +71,7 @@ impl SecretStore for Keychain {
 /// prompt.
 static HANGING: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a call in `HANGING` until it returns, also by a panic.
+/// Counts a call in `HANGING` until it returns or panics.
 struct Hanging;
 impl Hanging {
     fn new() -> Self {

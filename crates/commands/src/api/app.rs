@@ -1,3 +1,7 @@
+//! Types of the app commands: state at start, accounts, sign-in, addresses.
+//!
+//! Not here: the settings (`settings`).
+
 use carrel_model::{ErrorCode, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;

@@ -1,3 +1,7 @@
+//! Types of the bundle commands: folders, files, exports and imports.
+//!
+//! Not here: the file format (`carrel_bundle`).
+
 use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;

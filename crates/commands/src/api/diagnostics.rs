@@ -1,3 +1,7 @@
+//! Types of the diagnostics command: figures of the response cache.
+//!
+//! Not here: how they are counted (`carrel_http_cache`).
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 

@@ -1,3 +1,7 @@
+//! Types of the download commands: states, targets, checks, conditions.
+//!
+//! Not here: storage limits (`storage`).
+
 use carrel_model::{ItemId, Slug};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;

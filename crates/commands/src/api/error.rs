@@ -1,3 +1,7 @@
+//! The error type of all commands.
+//!
+//! Not here: the conversion of client errors (`crate::error`).
+
 use carrel_model::ErrorCode;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;

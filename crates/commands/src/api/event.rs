@@ -1,3 +1,7 @@
+//! Events sent to the UI, and the topics of changes.
+//!
+//! Not here: how they are produced (`crate::events`).
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 

@@ -1,3 +1,7 @@
+//! Types of the learning commands: review list and progress overview.
+//!
+//! Not here: reading and quizzes (`reading`, `quiz`).
+
 use carrel_model::ItemId;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;

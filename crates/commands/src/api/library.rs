@@ -1,3 +1,7 @@
+//! Types of the library commands: lists, course pages, enrolment, search.
+//!
+//! Not here: the text of sections and stories (`reading`).
+
 use carrel_model::{
     ItemId, Slug,
     content::{Difficulty, SectionType, StoryInCourse},

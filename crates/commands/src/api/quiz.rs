@@ -1,3 +1,7 @@
+//! Types of the quiz commands: attempts, answers, scores.
+//!
+//! Not here: the compiled quiz (`carrel_model::content`).
+
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
     content::{Quiz, Response, Score},

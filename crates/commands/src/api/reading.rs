@@ -1,3 +1,7 @@
+//! Types of the reading commands: sections, stories, words, progress, study time.
+//!
+//! Not here: outlines of courses (`library`).
+
 use carrel_model::{
     BlobHash, ItemId,
     content::{SectionBody, SectionType, Story, VocabularyEntry},

@@ -1,3 +1,7 @@
+//! Types of the settings command.
+//!
+//! Not here: storage limits, which belong to the device (`storage`).
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 

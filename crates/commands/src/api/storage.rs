@@ -1,3 +1,7 @@
+//! Types of the storage commands: space used, limits, removal, moving content.
+//!
+//! Not here: states of downloads (`download`).
+
 use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -8,7 +12,7 @@ use super::download::DownloadPhase;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageView {
-    /// Effective limit for content: the chosen one or the organisation's, and at most a tenth of the disk.
+    /// Effective limit for content: the least of the chosen one, the organisation's, and a tenth of the space free without it.
     pub budget: u64,
     /// Limit chosen on this device; none: 2 GiB.
     pub budget_chosen: Option<u64>,

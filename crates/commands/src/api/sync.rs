@@ -1,3 +1,7 @@
+//! Types of the sync commands: status, receipts, refused changes.
+//!
+//! Not here: the sync protocol (`carrel_sync`).
+
 use carrel_model::{ErrorCode, lattice::RowType};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;

@@ -1,3 +1,7 @@
+//! Commands of the app: state at start, accounts, sign-in, addresses.
+//!
+//! Not here: settings (`settings`).
+
 use carrel_client::{
     Error, OpenFailure as ClientFailure, account::AccountInfo, learning::store::Repair,
     system::blocking,

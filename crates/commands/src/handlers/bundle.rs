@@ -1,3 +1,7 @@
+//! Commands for bundles: folders, files, exports and imports.
+//!
+//! Not here: their implementation (`carrel_client::bundle`).
+
 use std::path::Path;
 
 use carrel_client::{

@@ -1,3 +1,7 @@
+//! Commands for downloads, and the conversion of their states.
+//!
+//! Not here: the downloads themselves (`carrel_content::download`).
+
 use carrel_client::content::{
     Kind,
     blobs::MediaKind,

@@ -1,3 +1,7 @@
+//! Commands for the review list and the progress overview.
+//!
+//! Not here: positions and progress of items (`reading`).
+
 use carrel_client::{OpenAccount, content::Kind};
 use carrel_model::{
     ItemId, Slug, content::ManifestContent, derive::course_completion, lattice::ItemKind,

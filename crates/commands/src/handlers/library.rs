@@ -1,3 +1,7 @@
+//! Commands for the library: lists, course pages, enrolment, search.
+//!
+//! Not here: the text of sections and stories (`reading`).
+
 use std::collections::{BTreeMap, HashMap};
 
 use carrel_client::{

@@ -1,3 +1,7 @@
+//! Commands for quizzes and attempts.
+//!
+//! Not here: grading (`carrel_model::content::grade`).
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_client::{OpenAccount, learning::AttemptRecord};

@@ -1,3 +1,7 @@
+//! Commands for sections, stories, words, progress and study time.
+//!
+//! Not here: course pages (`library`).
+
 use carrel_client::{
     OpenAccount,
     content::{Kind, library::Library},

@@ -1,3 +1,7 @@
+//! Reading and changing the learner's settings.
+//!
+//! Not here: storage limits (`storage`).
+
 use std::collections::BTreeMap;
 
 use carrel_client::OpenAccount;

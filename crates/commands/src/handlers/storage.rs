@@ -1,3 +1,7 @@
+//! Commands for storage: space used, limits, removal, moving content.
+//!
+//! Not here: eviction (`carrel_content::storage`).
+
 use carrel_client::{
     OpenAccount, content,
     content::{

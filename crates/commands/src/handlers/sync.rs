@@ -1,3 +1,7 @@
+//! Commands for sync status, receipts and refused changes.
+//!
+//! Not here: the sync itself (`carrel_sync`).
+
 use carrel_client::{
     OpenAccount,
     content::Kind,

@@ -201,7 +201,7 @@ const MAX_ELEMENTS: usize = 40_000;
 const MAX_BYTES: usize = 7_500_000;
 
 /// Maximum number of bytes that the serialiser scans: in a text between tags it scans up to the next tag for each `&`
-/// and each Latin-1 character.
+/// and each character from U+0080 to U+00BF.
 const MAX_LOOKED_AT: usize = 1_000_000_000;
 
 /// Rejects HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.

@@ -41,8 +41,8 @@ impl WriteConnection {
     }
 
     /// Runs the jobs in one transaction, with a savepoint for each. If the disk is full, each runs in its own
-    /// transaction, after a checkpoint of the log and as often as space can be freed. Returns for each job whether it
-    /// was committed; sets `suspect` if damage was reported.
+    /// transaction, after a checkpoint of the log and as often as space can be freed. Returns for each job an error
+    /// if its transaction was not committed; sets `suspect` if damage was reported.
     pub fn commit(
         &mut self,
         group: &mut [BoxedJob<'_>],

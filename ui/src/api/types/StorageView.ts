@@ -8,7 +8,7 @@ import type { StorageTrouble } from "./StorageTrouble";
  */
 export type StorageView = { 
 /**
- * Effective limit for content: the chosen one or the organisation's, and at most a tenth of the disk.
+ * Effective limit for content: the least of the chosen one, the organisation's, and a tenth of the space free without it.
  */
 budget: number, 
 /**
