@@ -384,7 +384,7 @@ fn bad_files_are_called_by_name() {
     }
 }
 
-/// Every bit of the header and every 97th byte after it: no change goes undetected.
+/// Every bit of the header and every 97th byte after it: every change is detected.
 #[test]
 fn no_bit_can_be_changed() {
     let whole = good();

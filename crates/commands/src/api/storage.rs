@@ -12,7 +12,7 @@ use super::download::DownloadPhase;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageView {
-    /// Effective limit for content: the least of the chosen one, the organisation's, and a tenth of the space free without it.
+    /// Effective limit: the least of the chosen one, the organisation's, and a tenth of the space free without content.
     pub budget: u64,
     /// Limit chosen on this device; none: 2 GiB.
     pub budget_chosen: Option<u64>,

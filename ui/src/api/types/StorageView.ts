@@ -8,7 +8,7 @@ import type { StorageTrouble } from "./StorageTrouble";
  */
 export type StorageView = { 
 /**
- * Effective limit for content: the least of the chosen one, the organisation's, and a tenth of the space free without it.
+ * Effective limit: the least of the chosen one, the organisation's, and a tenth of the space free without content.
  */
 budget: number, 
 /**
