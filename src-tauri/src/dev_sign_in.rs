@@ -1,15 +1,15 @@
-//! For `cargo xtask run`, in debug builds only: signs a new profile in to the server that was started for it.
+//! Signs a new profile in to the server that `cargo xtask run` started. Debug builds only.
 
 use serde_json::json;
 use tauri::{AppHandle, Runtime};
 
 use crate::host::Open;
 
-/// `ADDRESS LOGIN PASSWORD`, all on the loopback of this machine.
+/// `ADDRESS LOGIN PASSWORD`, all for a server on the loopback address.
 const SIGN_IN: &str = "CARREL_SIGN_IN";
 
-/// Signs in as the environment says, unless an account is open already. A failure is logged: the window then
-/// shows First run.
+/// Signs in with the values of the environment variable, unless an account is already open. A failure is logged; the
+/// UI then shows First run.
 pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, open: &Open) {
     let Ok(line) = std::env::var(SIGN_IN) else { return };
     let mut words = line.splitn(3, ' ');

@@ -1,6 +1,6 @@
-//! The window's end of the command registry: one command in, one event channel out.
+//! Connects the window to the command registry, with one Tauri command and one event channel.
 //!
-//! Not here: what a command does. This file opens the client, and carries JSON between it and the window.
+//! Not here: the implementation of commands. This file opens the client and passes JSON between it and the window.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,10 +17,10 @@ use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
 
 use crate::shell::profile::Profile;
 
-/// The channel that carries every event to the window.
+/// The channel of all events sent to the window.
 pub const EVENT: &str = "carrel://event";
 
-/// The client with what only this program can do for it.
+/// The client, with the functions that only this program provides.
 pub struct Desk {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
@@ -41,16 +41,16 @@ impl Host for Desk {
     }
 }
 
-/// The client behind the window, or none while it cannot be opened: then each call tries to open it again, and answers
-/// with why it could not, so that the window can show it and stay.
+/// The client, or none if it could not be opened. In that case each call tries again and returns the error, so that
+/// the window stays open and can show it.
 pub struct Open {
     desk: RwLock<Option<Arc<Desk>>>,
-    /// One attempt at a time.
+    /// Serializes attempts to open the client.
     attempt: Mutex<()>,
     profile: Profile,
 }
 
-/// Opens the client on the files of `profile`, and starts carrying its events to every window.
+/// Opens the client on the files of `profile`, and starts forwarding its events to every window.
 pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> Open {
     let open =
         Open { desk: RwLock::default(), attempt: Mutex::default(), profile: profile.clone() };
@@ -85,7 +85,7 @@ async fn open_client<R: Runtime>(
 }
 
 impl Open {
-    /// Runs a command by its name; both ways JSON.
+    /// Runs a command by its name. Request and reply are JSON.
     pub async fn call<R: Runtime>(
         &self,
         app: &AppHandle<R>,
@@ -121,7 +121,7 @@ impl Open {
         self.desk.read().clone()
     }
 
-    /// The app is in front again, after sleep perhaps: look for news.
+    /// Notifies the client that the app is in the foreground again, possibly after sleep, so that it syncs.
     pub fn resume(&self) {
         if let Some(desk) = self.ready()
             && let Some(account) = desk.client.account()
@@ -130,7 +130,7 @@ impl Open {
         }
     }
 
-    /// Closes the learner's files, so that the program can end.
+    /// Closes the learner's files before the program exits.
     pub fn close(&self) {
         if let Some(desk) = self.ready() {
             tauri::async_runtime::block_on(desk.client.close());
@@ -138,7 +138,7 @@ impl Open {
     }
 }
 
-/// The one command of the app: `invoke("call", { name, payload })`.
+/// The only Tauri command of the app: `invoke("call", { name, payload })`.
 #[tauri::command]
 pub async fn call<R: Runtime>(
     app: AppHandle<R>,

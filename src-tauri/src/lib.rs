@@ -1,6 +1,6 @@
-//! The shell, and only the shell: it builds the window and puts the command registry behind it.
+//! The desktop shell: it opens the window and connects it to the command registry.
 //!
-//! Not here: rules, SQL, HTTP. A call from the window goes to `host`, and nothing comes back but its reply.
+//! Not here: application logic, SQL, HTTP. A call from the window goes to `host`, which returns only the reply.
 
 mod dev_sign_in;
 mod host;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 
-/// Runs the app until its last window is closed. A start that fails is logged with its cause and gives exit code 1.
+/// Runs the app until its last window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     shell::log::start();
@@ -38,8 +38,8 @@ fn build() -> tauri::Result<tauri::App> {
         .build(context())
 }
 
-/// What the system tells the app; the first of it comes before `setup`. Getting the window back may mean that the
-/// computer slept.
+/// Handles events of the system, of which the first arrives before `setup`. When the window regains focus, the
+/// computer may have been asleep.
 fn heard(app: &AppHandle, event: RunEvent) {
     let Some(open) = app.try_state::<host::Open>() else { return };
     match event {
@@ -51,7 +51,7 @@ fn heard(app: &AppHandle, event: RunEvent) {
     }
 }
 
-/// tauri.conf.json, the UI and the icons, compiled in.
+/// Returns tauri.conf.json, the UI and the icons, which are compiled in.
 #[expect(clippy::disallowed_methods, reason = "the macro's own code")]
 fn context() -> tauri::Context {
     tauri::generate_context!()

@@ -1,6 +1,10 @@
-//! The command registry over loopback HTTP, so that a real browser can drive the real client: tests and `cargo xtask dev`. Never shipped.
+//! Serves the command registry over loopback HTTP, so that a browser can use the real client in tests and `cargo xtask
+//! dev`. Not part of a release.
 //!
-//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for what the client tells; everything else is the built UI.
+//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for the client's events; any other path is a
+//! file of the built UI.
+//!
+//! Not here: the commands themselves (`carrel_commands`).
 
 use std::{
     convert::Infallible,
@@ -27,10 +31,10 @@ use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 use tokio_stream::wrappers::BroadcastStream;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-/// The app's own configuration, so that its policy and the bridge's cannot drift apart.
+/// The app's configuration, so that the bridge uses the same policy as the app.
 const APP: &str = include_str!("../../../tauri.conf.json");
 
-/// The app's content security policy. It allows the page to call its own origin, which is where the bridge is.
+/// Returns the app's content security policy. It allows the page to call its own origin, which is the bridge.
 pub fn content_security_policy() -> Option<HeaderValue> {
     let app: Value = serde_json::from_str(APP).ok()?;
     let directives = app.pointer("/app/security/csp")?.as_object()?;
@@ -41,7 +45,7 @@ pub fn content_security_policy() -> Option<HeaderValue> {
     policy?.join("; ").parse().ok()
 }
 
-/// A browser as the host of commands.
+/// The host of the commands when the UI runs in a browser.
 struct BrowserHost {
     client: Arc<Client>,
 }
@@ -59,7 +63,7 @@ impl Host for BrowserHost {
     }
 }
 
-/// The running bridge. It ends when dropped.
+/// A running bridge. It stops when dropped.
 pub struct Bridge {
     pub addr: SocketAddr,
     tasks: [JoinHandle<()>; 2],
@@ -78,7 +82,8 @@ struct Shared {
 }
 
 impl Bridge {
-    /// Serves the commands of `core` and the files of `ui` (the built UI) on the loopback address; port 0 takes a free one.
+    /// Serves the commands of `client` and the files of the built UI in `ui` on the loopback address. Port 0 selects a
+    /// free port.
     pub async fn start(client: Arc<Client>, ui: &Path, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
@@ -86,7 +91,7 @@ impl Bridge {
         let telling = sender.clone();
         let forward = events::forward(client.clone(), move |event| {
             if let Ok(value) = serde_json::to_value(event) {
-                // Nobody listening is fine.
+                // An error means that no page is listening.
                 let _ = telling.send(value);
             }
         });
@@ -131,7 +136,7 @@ async fn listen(
         async move {
             match event {
                 Ok(event) => vec![event],
-                // Some were lost on the way to this page: it is told everything anew.
+                // Some events were lost on the way to this page, so it gets the complete state.
                 Err(_) => {
                     let all = events::everything(host.client()).await.into_iter();
                     all.filter_map(|event| serde_json::to_value(event).ok()).collect()

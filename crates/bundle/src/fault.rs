@@ -1,4 +1,6 @@
-//! Everything that can be wrong with a file, each with a word of its own: people are told what to do about it, not "error".
+//! The faults of a file, each with a stable code from which the UI chooses its text.
+//!
+//! Not here: reasons that depend on this device, such as missing space (`carrel_client`).
 
 use carrel_model::{BlobHash, ErrorCode, Slug};
 
@@ -10,7 +12,7 @@ pub enum Fault {
     Empty,
     #[error("this is not a file that Carrel wrote")]
     NotCarrel,
-    /// Its first bytes were changed the way programs change text.
+    /// Its first bytes were changed by a text conversion.
     #[error("the file was changed on the way, as if it were text")]
     Mangled,
     #[error("the file has {have} bytes, {need} belong to it")]
@@ -51,13 +53,13 @@ pub enum Fault {
     RowsDamaged,
     #[error("it carries {have} rows, its head says {said}")]
     RowsMiscounted { have: u64, said: u64 },
-    /// Reading broke off: the stick was pulled out, the disk has a fault.
+    /// Reading failed: the drive was removed, or the disk has a fault.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
 }
 
 impl Fault {
-    /// Stable over releases; the UI has a sentence for each.
+    /// Returns a code that is stable across releases; the UI has a message for each.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Empty => "empty",

@@ -1,4 +1,6 @@
-//! The frame of every file: eight bytes that say what it is, the length of the head, the head's hash, the head.
+//! The frame of every file: eight magic bytes, the length of the header, the header's hash, the header.
+//!
+//! Not here: the contents of the header (`course`, `work`).
 
 use std::io::Read;
 
@@ -7,11 +9,11 @@ use serde::Deserialize;
 
 use crate::{COURSE_FORMAT, Fault, Result, WORK_FORMAT};
 
-/// Not text: a program that "repairs" line ends or cuts the eighth bit off destroys it, and is found out.
+/// Deliberately not text: a program that converts line ends or clears the eighth bit changes it, which is detected.
 pub const MAGIC: [u8; 8] = *b"\x89CRL\r\n\x1a\n";
-/// Bytes before the head: magic, length (big-endian), hash.
+/// Number of bytes before the header: magic, length (big-endian), hash.
 pub const PREFIX: usize = 8 + 4 + 32;
-/// The most bytes of a head: it is read whole. A manifest of 10,000 blobs has about 1.3 MB.
+/// Maximum size of a header in bytes: it is read as a whole. A manifest of 10,000 blobs has about 1.3 MB.
 pub const HEAD_LIMIT: u32 = 64 * 1024 * 1024;
 
 pub(crate) enum Format {
@@ -19,7 +21,7 @@ pub(crate) enum Format {
     Work,
 }
 
-/// The beginning of a file with this head.
+/// Returns the beginning of a file with this header.
 pub fn frame(head: &[u8]) -> Result<Vec<u8>> {
     let len = u32::try_from(head.len()).unwrap_or(u32::MAX);
     if len > HEAD_LIMIT {
@@ -29,7 +31,7 @@ pub fn frame(head: &[u8]) -> Result<Vec<u8>> {
     Ok([&MAGIC[..], &len.to_be_bytes(), &hash, head].concat())
 }
 
-/// The head of a file of `len` bytes, whole and undamaged.
+/// Reads and verifies the header of a file of `len` bytes.
 pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
     if len == 0 {
         return Err(Fault::Empty);
@@ -37,7 +39,7 @@ pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
     let mut start = Vec::with_capacity(PREFIX);
     from.by_ref().take(PREFIX as u64).read_to_end(&mut start)?;
     if !MAGIC.starts_with(&start[..start.len().min(8)]) {
-        // "CRL" without the eighth bit before it, or with other line ends after it.
+        // "CRL" after a changed eighth bit, or before changed line ends.
         let mangled = start.get(1..4) == Some(b"CRL") || start.starts_with(b"\xc2\x89CRL");
         return Err(if mangled { Fault::Mangled } else { Fault::NotCarrel });
     }
@@ -64,7 +66,8 @@ pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// What the head says it is. The format first: a newer file should be called newer, not broken.
+/// Returns the format named in the header. It is checked first, so that a file of a newer format is reported as newer
+/// and not as damaged.
 pub(crate) fn format_of(head: &[u8]) -> Result<Format> {
     #[derive(Deserialize)]
     struct Head {

@@ -1,9 +1,11 @@
-//! The format of the files that carry courses and work without a network (docs/CABLE.md): reading and writing.
+//! Reading and writing of bundles, the files that transfer courses and work without a network. See docs/CABLE.md.
 //!
-//! A file is a frame (`frame`) with a head in JSON, followed by bytes whose lengths and hashes the head names. Nothing is compressed, so
-//! nothing can expand on reading; there are no file names, so there is no path traversal. Everything is verified while it is read.
+//! A file is a frame (`frame`) with a JSON header, followed by bytes whose lengths and hashes the header lists.
+//! Nothing is compressed, so reading cannot expand data; there are no file names, so there is no path traversal.
+//! Everything is verified while it is read.
 //!
-//! Not here: where blobs and rows are stored, and which keys are trusted (`carrel_client::bundle`, the server's commands).
+//! Not here: where blobs and rows are stored, and which keys are trusted (`carrel_client::bundle`, the server's
+//! commands).
 
 mod course;
 mod fault;
@@ -19,15 +21,15 @@ pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHead, WorkLearner};
 
 use std::io::Read;
 
-/// The content of a file. The blobs of a course file are still to be read.
+/// The contents of a file. The blobs of a course file are read separately.
 #[derive(Debug)]
 pub enum Bundle {
     Courses(CourseBundle),
     Work(WorkBundle),
 }
 
-/// Reads and checks a file without its blobs: the head, every signature, every length; a work file completely. `len` is the length of
-/// the whole file.
+/// Reads and checks a file except its blobs: the header, every signature, every length; a work file completely. `len`
+/// is the length of the whole file.
 pub fn open(from: &mut impl Read, len: u64) -> Result<Bundle> {
     let head = frame::read(from, len)?;
     match frame::format_of(&head)? {

@@ -1,7 +1,11 @@
-//! A work file: who, which device, when; then the learner's rows as JSON, one in a line, as push and pull carry them.
+//! Work files: learner, device and time, then the learner's rows as JSON, one per line, in the format of push and
+//! pull.
 //!
-//! The device signs the head, and the head names the hash of the rows. Rows that only the server writes (grades, decisions) do not
-//! travel: whoever has a file could write them, and the server tells every device itself.
+//! The device signs the header, which contains the hash of the rows. Rows that only the server writes (grades,
+//! decisions) are not included: anyone who writes a file could forge them, and the server sends them to every device
+//! itself.
+//!
+//! Not here: how rows are merged (`carrel_client::bundle`).
 
 use std::io::Read;
 
@@ -12,25 +16,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fault, PREFIX, Result, frame::frame, key::from_hex};
 
-/// The format this code writes and reads.
+/// The format that this code writes and reads.
 pub const WORK_FORMAT: &str = "carrel-cable-work/1";
-/// Before the head, when it is signed: the signature can be taken for nothing else.
+/// Prepended to the header before it is signed, so that the signature is valid for no other purpose.
 const CONTEXT: &[u8] = b"carrel-cable-work/1\n";
 const SIGNATURE: u64 = 64;
-/// The most bytes of rows: they are read whole. A year of study every day has about 5 MB.
+/// Maximum size of the rows in bytes: they are read as a whole. A year of daily study has about 5 MB.
 const ROWS_LIMIT: u64 = 512 * 1024 * 1024;
 
-/// Whose work it is.
+/// The learner whose work the file contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkLearner {
-    /// The id that the server gave; all zeros for work without an account.
+    /// The id assigned by the server; all zeros for work without an account.
     pub id: UserId,
     pub login: String,
     pub name: String,
 }
 
-/// Where it was written.
+/// The device that wrote the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkDevice {
@@ -45,27 +49,27 @@ pub struct WorkDevice {
 pub struct WorkHead {
     pub format: String,
     pub learner: WorkLearner,
-    /// The server's address as this device knows it and its name; both empty for work without an account.
+    /// The server's address and name as known to this device; both empty for work without an account.
     pub server: String,
     pub server_name: String,
-    /// The key of its manifests, if this device knows it.
+    /// The key that signs its manifests, if known to this device.
     pub server_key: String,
     pub device: WorkDevice,
     /// UTC, ms since 1970, by the device's clock.
     pub made_ms: i64,
     pub made_by: String,
-    /// The account certificate that the server gave to this device: with it a server that was restored from a backup older than the
-    /// account can tell that it was its own. Empty if there is none.
+    /// The account certificate that the server issued to this device. A server restored from a backup older than the
+    /// account recognises the account by it. Empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
-    /// Filled in by `WorkBundle::write`.
+    /// Set by `WorkBundle::write`.
     pub rows: u64,
     pub row_bytes: u64,
     pub row_hash: BlobHash,
 }
 
 impl WorkHead {
-    /// True for work that was done without an account.
+    /// Returns true for work that was done without an account.
     pub fn is_guest(&self) -> bool {
         self.learner.id == UserId::from_u128(0)
     }
@@ -75,12 +79,12 @@ impl WorkHead {
 #[derive(Debug, Clone)]
 pub struct WorkBundle {
     pub head: WorkHead,
-    /// One row each, as JSON. Not parsed: a kind that this release does not know stands in the way of none.
+    /// One row each, as JSON. Not parsed, so that rows of an unknown kind do not block the others.
     pub rows: Vec<String>,
 }
 
 impl WorkBundle {
-    /// The bytes of a file with these rows, signed by the device whose key is given. Grades and decisions are left out.
+    /// Returns the bytes of a file with these rows, signed with `key`. Grades and decisions are left out.
     pub fn write<'r>(
         mut head: WorkHead,
         rows: impl IntoIterator<Item = &'r Row>,

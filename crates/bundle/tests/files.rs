@@ -1,4 +1,5 @@
-//! Files of both kinds: what is written is read again, and everything that can happen to a file on its way is found and called by name.
+//! Tests of both kinds of files: a written file can be read, and every kind of damage or manipulation is detected and
+//! reported as such.
 
 use std::io::{Cursor, Read};
 
@@ -76,7 +77,7 @@ fn head(signed: Vec<SignedManifest>) -> CourseHead {
             .collect(),
     }
 }
-/// A file that nobody judged before it was written.
+/// Writes a file without any checks.
 fn raw(head: &CourseHead, body: &[u8]) -> Vec<u8> {
     let mut file = frame(&serde_json::to_vec(head).unwrap()).unwrap();
     file.extend_from_slice(body);
@@ -157,7 +158,7 @@ fn work() -> Vec<u8> {
 fn head_len(file: &[u8]) -> usize {
     u32::from_be_bytes(file[8..12].try_into().unwrap()) as usize
 }
-/// The same file with another head; the signature behind it stays.
+/// Replaces the header of a file; the signature stays.
 fn with_head(file: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
     let end = PREFIX + head_len(file);
     let text = change(String::from_utf8(file[PREFIX..end].to_vec()).unwrap());
@@ -383,7 +384,7 @@ fn bad_files_are_called_by_name() {
     }
 }
 
-/// Every bit of the head and every 97th byte after it: no change passes.
+/// Every bit of the header and every 97th byte after it: every change is detected.
 #[test]
 fn no_bit_can_be_changed() {
     let whole = good();
@@ -402,7 +403,7 @@ fn no_bit_can_be_changed() {
     }
 }
 
-/// A stick that is pulled out while it is read.
+/// The drive is removed during reading.
 #[test]
 fn a_reader_that_breaks_off_is_an_error() {
     struct Broken(Cursor<Vec<u8>>, u64);

@@ -1,4 +1,6 @@
-//! How errors of the client become the one shape that the UI knows.
+//! Converts errors of the client to the error type of the commands.
+//!
+//! Not here: the error type itself (`api::error`).
 
 use carrel_client::{Error, content, learning, net};
 use carrel_model::ErrorCode;
@@ -30,7 +32,7 @@ impl CommandError {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidRequest, message.into(), "")
     }
-    /// Something that only this shell cannot do.
+    /// Returns the error for a function that this host does not provide.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unavailable, message.into(), "")
     }

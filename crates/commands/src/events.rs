@@ -1,4 +1,6 @@
-//! What the client changed, as the window hears it.
+//! Converts changes of the client to events for the UI.
+//!
+//! Not here: how events reach the UI; each host sends them.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,20 +19,20 @@ use crate::{
     handlers::{bundle, download::state_view, sync::status_view},
 };
 
-/// Calls `emit` for each event. It holds the client, so it ends only with its task: run it as one of its own.
+/// Calls `emit` for each event. The future holds the client and does not end by itself: run it as a task of its own.
 pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) {
     let mut changes = client.changes().listen();
     loop {
         match changes.recv().await {
             Ok(set) => events(&client, &set).await.into_iter().for_each(&emit),
-            // Some were lost: whoever shows anything asks again.
+            // Some changes were lost, so every view has to query again.
             Err(RecvError::Lagged(_)) => everything(&client).await.into_iter().for_each(&emit),
             Err(RecvError::Closed) => break,
         }
     }
 }
 
-/// Every topic, and the present state of all that has events of its own: for a window that missed some.
+/// Returns every topic and the current state of everything with its own events, for a UI that missed some.
 pub async fn everything(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
     events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
@@ -77,7 +79,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Cable => {
                 events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
             }
-            // What waits is part of the status: offline nothing else would tell the window that there is more of it.
+            // The status includes the number of unsent changes: offline, no other event reports that it grew.
             Change::Sync | Change::Outbox => status_changed = true,
         }
     }
@@ -90,7 +92,8 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
     events
 }
 
-/// The state of what events call `id`: a course, a story, or a lesson by its item id. Nothing of that name on this device any more: absent.
+/// Returns the download state of an event's id: a course, a story, or a lesson by its item id. Absent if there is no
+/// such item on this device.
 async fn moved(account: Option<&OpenAccount>, id: &str) -> State {
     let Some(account) = account else { return State::default() };
     let wishes = match id.split_once('/') {

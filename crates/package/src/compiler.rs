@@ -1,5 +1,5 @@
-//! Compiles packages: an importer reads a draft, the draft is lowered to the content of a manifest, and the blobs go to
-//! the sink.
+//! Compiles packages: an importer reads a draft, the draft is compiled to the content of a manifest, and the blobs are
+//! passed to the sink.
 //!
 //! Not here: the steps (`compile`), the formats (`importers`).
 
@@ -28,13 +28,13 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
-/// Compiles packages one after the other. What they share is worked on once: a picture that 60 translations show is
+/// Compiles packages one after the other. Shared files are processed once: a picture used in 60 translations is
 /// decoded and scaled for the first of them.
 #[derive(Debug)]
 pub struct Compiler {
     options: Options,
     shared: Shared,
-    /// Ids of this import and the packages that have them.
+    /// Ids used in this import, and the package of each.
     ids: HashMap<Slug, String>,
 }
 
@@ -43,8 +43,11 @@ impl Compiler {
         Self { options, shared: Shared::default(), ids: HashMap::new() }
     }
 
-    /// Compiles a package and fills the sink. If there is an error, the sink gets nothing and the list has every
-    /// problem found, warnings included, by file and line.
+    /// Compiles a package and fills the sink.
+    ///
+    /// # Errors
+    ///
+    /// All problems found, including warnings, sorted by file and line. The sink stays empty.
     pub fn compile(
         &mut self,
         package: &Package,

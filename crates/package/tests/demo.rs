@@ -1,4 +1,4 @@
-//! Everything under `assets/` compiles without an error: the demo library is the first customer.
+//! Tests that all packages under `assets/` (the demo library) compile without errors.
 
 #![allow(clippy::print_stderr, reason = "warnings of the demo library should be seen")]
 

@@ -1,4 +1,4 @@
-//! What a good package becomes, exactly; and the same every time.
+//! Tests the exact output for a valid package, and that it is reproducible.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn a_course_becomes_a_manifest_and_blobs() {
     assert_eq!((meta.cover.color.as_str(), meta.cover.ornament), ("#28505a", Ornament::Waves));
     assert_eq!(meta.credits, "<p>By <em>hand</em>.</p>");
     assert_eq!(meta.total_bytes, sink.blobs.values().map(|(_, b)| b.len() as u64).sum::<u64>());
-    // The manifest names exactly what the sink got, with true sizes and hashes.
+    // The manifest lists exactly the blobs in the sink, with correct sizes and hashes.
     assert_eq!(manifest.blobs.len(), sink.blobs.len());
     for blob in &manifest.blobs {
         let bytes = sink.bytes(blob.hash).unwrap();
@@ -88,7 +88,7 @@ fn a_course_becomes_a_manifest_and_blobs() {
     assert_eq!(words[0].translations["fr"], "courbe");
 
     let tale: Story = sink.json(outline.stories[0].body).unwrap();
-    // The word comes from the course's vocabulary.
+    // The word is in the course's vocabulary.
     assert_eq!(tale.vocabulary.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(), ["lamp"]);
     let [Page { sentences, narration: Some(narration), image: Some(_) }, _] = tale.pages.as_slice()
     else {
@@ -143,7 +143,7 @@ fn the_same_package_gives_the_same_hashes() {
     let first = of("a");
     assert_eq!(first, of("a"));
     assert_eq!(first, of("b"));
-    // Byte order marks, Windows line ends and decomposed names change nothing either.
+    // Byte order marks, Windows line ends and decomposed names do not change the output.
     let mut windows = tree.clone();
     for path in [
         "course.json",
@@ -198,7 +198,7 @@ fn a_sink_that_fails_is_an_error() {
     assert_eq!(problems[0].code, "not-written");
 }
 
-/// The image block of a course whose picture is `bytes`.
+/// Returns the image block of a course whose picture is `bytes`.
 fn shown(
     bytes: &[u8],
 ) -> (carrel_model::content::ImageRef, MemorySink, Vec<carrel_package::Problem>) {
@@ -214,7 +214,7 @@ fn shown(
     (image.unwrap(), sink, compiled.warnings)
 }
 
-/// A JPEG with an EXIF orientation, and a place in which it was taken.
+/// Returns a JPEG with an EXIF orientation and a GPS location.
 fn jpeg_with_exif(picture: &image::DynamicImage, orientation: u8) -> Vec<u8> {
     let plain = encoded(picture, image::ImageFormat::Jpeg);
     let mut tiff = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -274,7 +274,7 @@ fn small_originals_and_animations_are_kept_and_large_ones_noted() {
     let clear = encoded(&image::DynamicImage::new_rgba8(400, 10), image::ImageFormat::Png);
     let (image, _, _) = shown(&clear);
     assert_eq!(image.variants.len(), 2);
-    // One colour: no encoding beats this GIF, and two frames make it an animation.
+    // One colour: no encoding is smaller than this GIF, and two frames make it an animation.
     let mut gif = Vec::new();
     {
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut gif);

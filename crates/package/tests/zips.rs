@@ -1,4 +1,4 @@
-//! Zips that nobody should trust: each is refused at the door, at the limit, with its own code.
+//! Tests of untrusted zips: each is rejected when it is opened or when it reaches a limit, with its own code.
 
 mod support;
 
@@ -70,11 +70,11 @@ fn hostile_names_are_refused_before_anything_is_unpacked() {
         let problems = refused(&with(vec![Entry::stored(name, b"x")]), &limits);
         assert!(problems.iter().any(|p| p.code == code), "{name:?}: {problems:#?}");
     }
-    // One letter, two spellings: composed and not.
+    // One letter in two spellings: composed and decomposed.
     let twice =
         with(vec![Entry::stored("caf\u{e9}.md", b"x"), Entry::stored("cafe\u{301}.md", b"x")]);
     assert_eq!(refused(&twice, &limits)[0].code, "path-duplicate");
-    // All of them at once.
+    // All of these problems in one zip.
     let many = with(vec![
         Entry::stored("../a", b"x"),
         Entry::stored("/b", b"x"),
@@ -123,10 +123,10 @@ fn bombs_are_refused_at_the_limit() {
     let entry =
         |size: u32| Entry { data: bomb.clone(), method: 8, size, ..Entry::stored("bomb.md", b"") };
     let limits = Limits::default();
-    // The header says what comes out.
+    // The header declares the true size.
     let honest = refused(&with(vec![entry(8 << 20)]), &limits);
     assert_eq!((honest[0].code, honest[0].file.as_str()), ("zip-ratio", "bomb.md"), "{honest:#?}");
-    // The header lies: the bytes are counted as they come.
+    // The header declares a false size: bytes are counted while unpacking.
     let lying = refused(&with(vec![entry(10)]), &limits);
     assert_eq!(lying[0].code, "zip-ratio", "{lying:#?}");
     let tight = Limits { file_bytes: 2 << 20, ratio: u64::MAX, ..limits };
@@ -145,7 +145,7 @@ fn bombs_are_refused_at_the_limit() {
     // Many small files.
     let many: Vec<Entry> = (0..30).map(|n| Entry::stored(&format!("f{n}.md"), b"")).collect();
     assert_eq!(refused(&with(many), &Limits { files: 20, ..limits })[0].code, "too-many-files");
-    // Zeros that stay under every limit are only zeros.
+    // A zip of zeros within all limits is accepted.
     let small = Entry {
         data: deflated_zeros(1 << 20),
         method: 8,
@@ -169,7 +169,7 @@ fn broken_zips_are_called_broken() {
     let end = good.len() - 22;
     count[end + 8..end + 12].copy_from_slice(&[0xff, 0x01, 0xff, 0x01]);
     assert_eq!(refused(&count, &limits)[0].code, "zip-broken");
-    // No bit that is turned makes it panic.
+    // No changed bit causes a panic.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.zip");
     let table = good.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
@@ -225,6 +225,6 @@ fn a_library_is_a_folder_of_packages_and_its_ids_differ() {
     let problems = compiler.compile(&packages[1], &mut sink).unwrap_err();
     assert_eq!((problems[0].code, problems[0].file.as_str()), ("duplicate-id", "course.json"));
     assert!(compiler.compile(&packages[2], &mut sink).is_ok());
-    // The same package again is no duplicate.
+    // Compiling the same package again is not a duplicate.
     assert!(compiler.compile(&packages[0], &mut sink).is_ok());
 }

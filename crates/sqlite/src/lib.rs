@@ -1,8 +1,8 @@
-//! What client and server share of SQLite: how a file is opened, how its schema grows, and the lattices of `carrel-model` as
-//! tables whose upserts are the same joins as in Rust.
+//! SQLite code shared by client and server: opening files, migrating schemas, and the lattices of `carrel-model` as
+//! tables whose upserts compute the same joins as the Rust code.
 //!
-//! Not here: what a client or a server keeps besides learners' rows, threads and pools, clocks, and the rules by which a row is
-//! refused (`carrel_model::lattice::Validate`, before a row comes here).
+//! Not here: tables other than learners' rows, clocks, and the validation of rows (`carrel_model::lattice::Validate`,
+//! called before a row is passed here).
 
 mod backup;
 mod cause;

@@ -1,4 +1,4 @@
-//! Real files: how they are opened, copied and migrated.
+//! Tests with real files: opening, backup and migration.
 
 use std::{fs, io::Write, path::Path, process::Command, time::Duration};
 
@@ -135,7 +135,7 @@ fn a_backup_is_whole_or_not_there() {
     let copy = open(&to, Options::default()).unwrap();
     assert_eq!(number(&copy, "SELECT count(*) FROM t").unwrap(), 2);
     integrity_check(&copy).unwrap();
-    // Inside a transaction SQLite refuses: the old copy stays and no half one is left.
+    // Inside a transaction SQLite returns an error: the old backup stays and no partial one is left.
     conn.execute_batch("BEGIN").unwrap();
     assert!(backup(&conn, &to).is_err());
     conn.execute_batch("ROLLBACK").unwrap();
@@ -228,7 +228,7 @@ fn a_migration_that_fails_leaves_the_file_as_it_was() {
         assert!(conn.prepare("SELECT m FROM one").is_err());
         assert_eq!(number(&conn, "PRAGMA foreign_keys").unwrap(), 1, "enforced again");
         assert!(backups.join("before-0002-5.db").exists());
-        // A release that puts it right goes on from there.
+        // A release with a corrected migration continues from there.
         assert_eq!(migrate(&mut conn, &[ONE, TWO], None, 6).unwrap().to, 2);
     }
 }
@@ -353,7 +353,7 @@ fn a_full_disk_is_named_whatever_sqlite_reports() {
     let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
     while filler.write_all(&[1; 4096]).is_ok() {}
     let (mut full, mut whole) = (0, 0);
-    // From a full disk on, 4 KiB more are free in each round.
+    // Starting with a full disk, 4 KiB more are free in each round.
     let len = filler.metadata().unwrap().len();
     for free in (0..=512).step_by(4) {
         filler.set_len(len - free * 1024).unwrap();
@@ -391,7 +391,7 @@ fn a_read_only_file_system_is_named() {
     }
 }
 
-/// Another process, because the limit counts for all tests of this one.
+/// In another process, because the limit affects the whole process.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_without_file_descriptors_is_named() {

@@ -1,4 +1,4 @@
-//! The migrations make the tables that the descriptions in the code name, and a damaged value is told as such.
+//! Tests that the migrations create the tables described in the code, and that a damaged value is reported.
 
 use carrel_model::{
     UserId,
@@ -31,7 +31,7 @@ fn migrated(all: &[&'static str]) -> Connection {
     conn
 }
 
-/// (name, type, not null, place in the primary key from 1 or 0) of each column.
+/// Returns (name, type, not null, position in the primary key from 1, or 0) of each column.
 fn columns(conn: &Connection, table: &str) -> Vec<(String, String, bool, u32)> {
     let mut stmt =
         conn.prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)").unwrap();
@@ -57,7 +57,7 @@ fn migrations_make_what_the_specs_name() {
             if scope == Scope::Server {
                 expected.push(("usn".into(), "INTEGER".into(), true, 0));
             }
-            // A column that a later migration added comes last; statements name their columns.
+            // Columns added by later migrations are last in the file; statements name their columns.
             let mut found = columns(&conn, spec.table);
             found.sort();
             expected.sort();

@@ -1,15 +1,17 @@
-//! What this device is called, for people: it stands in the list of devices until the learner names it better.
+//! The display name of this device in the list of devices, until the learner changes it.
+//!
+//! Not here: where the name is stored.
 
 use std::{env, fs};
 
-/// The computer's own name, or a plain word for it.
+/// Returns the computer's name, or a generic one.
 pub fn name() -> String {
     let asked = ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|name| env::var(name).ok());
     let name = asked.or_else(|| fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
     tidy(&name).unwrap_or_else(|| plain().to_owned())
 }
 
-/// The first part of a host name; none if it says nothing.
+/// Returns the first part of a host name; none if it is meaningless.
 fn tidy(name: &str) -> Option<String> {
     let name = name.trim().split('.').next().unwrap_or_default();
     let says_nothing = name.is_empty() || name.eq_ignore_ascii_case("localhost");

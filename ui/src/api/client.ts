@@ -4,116 +4,116 @@ import { call, query } from "../platform/call";
 import type { AccountRef, AppState, AttemptRef, AttemptView, CacheFigures, CheckServer, ContinueReply, CourseList, CourseRef, CourseView, DownloadRef, DownloadState, Empty, EnrolmentView, ExportCourses, ExportReply, ExportWork, ExportedFile, FileRef, FileView, ImportCourses, ImportWork, ImportedCourses, ImportedWork, ItemProgress, ItemRef, ListRequest, MoveContent, MoveServer, OfflineCheck, OpenQuiz, OpenUrl, PlaceList, PlaceRef, ProgressOverview, QuizView, ReceiptList, ReceiptRef, RecordProgress, Register, SaveAnswer, SaveWord, SavedAnswer, SearchReply, SearchRequest, SectionPage, ServerInfo, SetBudget, SetConditions, SetSettings, Settings, SignIn, SlotView, StartDownload, StorageCleared, StorageRef, StorageRemoval, StorageRequest, StorageView, StoryList, StoryPage, StudyBeat, StudyBeatReply, SyncStatus, WordList, WordView } from "./types";
 
 export const api = {
-  /** Everything the shell needs at start. */
+  /** Returns the state that the UI needs at start. */
   getAppState: query<Empty, AppState>("get_app_state", { account: true, settings: true }),
-  /** Asks whether a Carrel server answers at this address. */
+  /** Checks whether a Carrel server answers at an address. */
   checkServer: (request: CheckServer): Promise<ServerInfo> => call("check_server", request),
   /** Signs in and opens the account. */
   signIn: (request: SignIn): Promise<AppState> => call("sign_in", request),
-  /** The server of the open account has another address now, and proves there that it is the same: the learner stays signed in. */
+  /** Moves the open account to a new address of its server, which has to prove its identity. The session is kept. */
   moveServer: (request: MoveServer): Promise<AppState> => call("move_server", request),
-  /** Makes an account on the server and opens it. */
+  /** Creates an account on the server and opens it. */
   register: (request: Register): Promise<AppState> => call("register", request),
   /** Opens the demo library: no account, no network. */
   openDemo: (request: Empty = {}): Promise<AppState> => call("open_demo", request),
-  /** Opens the account without a server: the demo library if there is one, and imported courses. */
+  /** Opens the account without a server: the demo library, if included, and imported courses. */
   openGuest: (request: Empty = {}): Promise<AppState> => call("open_guest", request),
   /** Opens another account of this device. */
   switchAccount: (request: AccountRef): Promise<AppState> => call("switch_account", request),
-  /** Signs out; work that waits is kept for the next sign-in. */
+  /** Signs out; unsent changes are kept for the next sign-in. */
   signOut: (request: AccountRef): Promise<AppState> => call("sign_out", request),
-  /** The learner has read what a repair could not bring back. */
+  /** Deletes the report of a repair after the learner has read it. */
   forgetRepair: (request: Empty = {}): Promise<AppState> => call("forget_repair", request),
-  /** Opens a web page in the system's browser. */
+  /** Opens a web page or e-mail address in the system's program. */
   openUrl: (request: OpenUrl): Promise<Empty> => call("open_url", request),
-  /** Courses, filtered, a page at a time. */
+  /** Returns one page of the filtered courses. */
   listCourses: query<ListRequest, CourseList>("list_courses", { catalogue: true, downloads: true, progress: true, enrolment: true }),
-  /** Stories, filtered, a page at a time. */
+  /** Returns one page of the filtered stories. */
   listStories: query<ListRequest, StoryList>("list_stories", { catalogue: true, downloads: true, progress: true }),
-  /** Where to go on. */
+  /** Returns where to continue reading. */
   getContinue: query<Empty, ContinueReply>("get_continue", { catalogue: true, downloads: true, progress: true, enrolment: true }),
-  /** A course's page: outline with progress. */
+  /** Returns a course's outline with progress. */
   getCourse: query<CourseRef, CourseView>("get_course", { catalogue: true, downloads: true, progress: "course", enrolment: "course" }),
-  /** Enrols; works offline, the server decides later. */
+  /** Enrols in a course. Works offline; the server decides later. */
   enrol: (request: CourseRef): Promise<EnrolmentView> => call("enrol", request),
-  /** Takes the enrolment back. */
+  /** Withdraws the enrolment in a course. */
   unenrol: (request: CourseRef): Promise<EnrolmentView> => call("unenrol", request),
-  /** Full-text search. */
+  /** Searches the full text. */
   search: query<SearchRequest, SearchReply>("search", { catalogue: true, downloads: true, enrolment: true }),
-  /** A section's text and media, and the learner's place in it. */
+  /** Returns a section's text and media, and the learner's progress in it. */
   openSection: query<ItemRef, SectionPage>("open_section", { catalogue: true, downloads: true, progress: "item" }),
-  /** A story and the learner's place in it. */
+  /** Returns a story and the learner's progress in it. */
   openStory: query<ItemRef, StoryPage>("open_story", { catalogue: true, downloads: true, words: true }),
-  /** The card of a word. */
+  /** Returns the vocabulary entry of a word. */
   getWord: query<ItemRef, WordView>("get_word", { words: true }),
-  /** Where the learner stopped in a section, story or recording. */
+  /** Returns the learner's position in a section, story or recording. */
   getPlace: query<PlaceRef, ItemProgress>("get_place", { progress: "item" }),
-  /** Records how far the learner came. Durable when the reply arrives. */
+  /** Records progress. Durable when the reply arrives. */
   recordProgress: (request: RecordProgress): Promise<ItemProgress> => call("record_progress", request),
-  /** The learner is reading, or stopped. */
+  /** Reports that the learner is reading or stopped. */
   studyBeat: (request: StudyBeat): Promise<StudyBeatReply> => call("study_beat", request),
-  /** A quiz with its attempts. */
+  /** Returns a quiz with its attempts. */
   openQuiz: query<OpenQuiz, QuizView>("open_quiz", { progress: "quiz" }),
-  /** Begins an attempt, or gives the one that is still open. */
+  /** Starts an attempt, or returns the one that is still open. */
   startAttempt: (request: OpenQuiz): Promise<AttemptView> => call("start_attempt", request),
   /** Saves an answer. Durable when the reply arrives. */
   saveAnswer: (request: SaveAnswer): Promise<SavedAnswer> => call("save_answer", request),
-  /** Hands the attempt in: answers are frozen, the score is provisional until the server has graded it. */
+  /** Submits the attempt: answers are frozen; the score is provisional until the server has graded it. */
   submitAttempt: (request: AttemptRef): Promise<AttemptView> => call("submit_attempt", request),
-  /** Puts a word on the review list or takes it off. */
+  /** Adds a word to the review list or removes it. */
   saveWord: (request: SaveWord): Promise<WordList> => call("save_word", request),
-  /** The words on the review list, newest first. */
+  /** Returns the words on the review list, newest first. */
   listWords: query<Empty, WordList>("list_words", { catalogue: true, words: true, downloads: true }),
-  /** Time, streak and courses. */
+  /** Returns study time, streak and course progress. */
   getProgressOverview: query<Empty, ProgressOverview>("get_progress_overview", { catalogue: true, progress: true, enrolment: true }),
-  /** Fetches a course, a lesson or a story for offline use; one that waits tries now. */
+  /** Downloads a course, a lesson or a story for offline use; one that is waiting is retried now. */
   startDownload: (request: StartDownload): Promise<DownloadState> => call("start_download", request),
-  /** Pauses a download; what was fetched is kept for the next start. */
+  /** Pauses a download; downloaded data is kept for the next start. */
   cancelDownload: (request: DownloadRef): Promise<DownloadState> => call("cancel_download", request),
-  /** Takes a course, a lesson or a story off this device. Progress is kept. */
+  /** Removes a course, a lesson or a story from this device. Progress is kept. */
   removeDownload: (request: DownloadRef): Promise<DownloadState> => call("remove_download", request),
-  /** Proves every byte against its hash, and names what is missing. */
+  /** Verifies all bytes of a download against their hashes, and lists what is missing. */
   checkOffline: (request: DownloadRef): Promise<OfflineCheck> => call("check_offline", request),
-  /** What the window knows of network and battery: downloads go by it. */
+  /** Sets the network and battery state on which downloads depend. */
   setConditions: (request: SetConditions): Promise<Empty> => call("set_conditions", request),
-  /** What takes space on this device, and how much of it is left. */
+  /** Returns the storage use of this device and the space left. */
   getStorage: query<StorageRequest, StorageView>("get_storage", { storage: true, downloads: true }),
-  /** What taking a download off this device would give back. */
+  /** Returns how much space removing a download would free. */
   checkRemoval: (request: StorageRef): Promise<StorageRemoval> => call("check_removal", request),
-  /** Removes everything that no download needs. */
+  /** Removes all content that no download needs. */
   clearCache: (request: Empty = {}): Promise<StorageCleared> => call("clear_cache", request),
-  /** How much space content may take. */
+  /** Sets the storage limit for content. */
   setBudget: (request: SetBudget): Promise<StorageView> => call("set_budget", request),
-  /** Moves all content to another folder; answers when it is there. */
+  /** Moves all content to another folder; replies when the move is complete. */
   moveContent: (request: MoveContent): Promise<StorageView> => call("move_content", request),
-  /** What waits, what was refused, how the last round went. */
+  /** Returns the phase of sync, and the numbers of unsent and refused changes. */
   getSyncStatus: query<Empty, SyncStatus>("get_sync_status", { account: true, receipts: true }),
-  /** Receipts: waiting, refused, accepted. */
+  /** Returns the receipts: waiting, refused, accepted. */
   listReceipts: query<Empty, ReceiptList>("list_receipts", { receipts: true }),
-  /** Syncs now and answers when the round is over. */
+  /** Syncs now; replies when the sync has ended. */
   syncNow: (request: Empty = {}): Promise<SyncStatus> => call("sync_now", request),
   /** Sends a refused row again. */
   retryRefused: (request: ReceiptRef): Promise<ReceiptList> => call("retry_refused", request),
-  /** Refused rows as a file for the teacher. */
+  /** Returns the refused rows as a file for the teacher. */
   exportRefused: (request: Empty = {}): Promise<ExportReply> => call("export_refused", request),
-  /** Sticks and folders for files, and the files of ours that lie there. */
+  /** Returns the folders for bundles (removable media, downloads), and the bundles in them. */
   listPlaces: (request: Empty = {}): Promise<PlaceList> => call("list_places", request),
-  /** Where the window puts a file that a person chose. */
+  /** Returns the address to which the UI uploads a file that the user chose. */
   openSlot: (request: Empty = {}): Promise<SlotView> => call("open_slot", request),
-  /** Writes downloaded courses and stories into one file. Answers when it is whole. */
+  /** Exports downloaded courses and stories to one file. Replies when it is complete. */
   exportCourses: (request: ExportCourses): Promise<ExportedFile> => call("export_courses", request),
-  /** Writes the learner's work into a file. */
+  /** Exports the learner's work to a file. */
   exportWork: (request: ExportWork): Promise<ExportedFile> => call("export_work", request),
-  /** What a file carries, and whether it would be taken in. */
+  /** Returns the contents of a file, and whether it can be imported. */
   lookAtFile: (request: FileRef): Promise<FileView> => call("look_at_file", request),
-  /** Takes the courses of a file in. Answers when all are ready. */
+  /** Imports the courses of a file. Replies when all are ready. */
   importCourses: (request: ImportCourses): Promise<ImportedCourses> => call("import_courses", request),
-  /** Joins the work of a file with what is here. */
+  /** Merges the work of a file with the local work. */
   importWork: (request: ImportWork): Promise<ImportedWork> => call("import_work", request),
-  /** Stops the file that is under way. */
+  /** Cancels the running export or import. */
   stopFile: (request: Empty = {}): Promise<Empty> => call("stop_file", request),
   /** Changes settings. */
   setSettings: (request: SetSettings): Promise<Settings> => call("set_settings", request),
-  /** Where answers came from since the start, by route and tier, and how much is kept. */
+  /** Returns the sources of cache answers since the start, by route, and the size of the cache. */
   cacheFigures: (request: Empty = {}): Promise<CacheFigures> => call("cache_figures", request),
 };

@@ -1,5 +1,7 @@
-//! The system's keychain. It is asked in a thread of its own with a time limit: a keychain that wants to ask a person, or that hangs, is
-//! as good as none.
+//! The operating system's keychain, called on a thread of its own with a time limit. A keychain that prompts the user
+//! or hangs counts as unavailable.
+//!
+//! Not here: the encrypted file used when there is no keychain (`secrets`).
 
 use std::{
     sync::{
@@ -15,27 +17,27 @@ use carrel_system::assert_may_block;
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
 const SERVICE: &str = "Carrel";
-/// A local call that takes longer waits for a person.
+/// Time limit of a call. A local call that takes longer is waiting for a prompt to be answered.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Whether the keychain works.
+/// Result of the keychain check.
 pub enum Probed {
     Works(Arc<dyn SecretStore>),
-    /// There is none on this system: nothing can be in it.
+    /// This system has no keychain, so no token can be stored in one.
     Absent,
-    /// There is one, and it does not answer now: locked, hanging, not started.
+    /// The keychain exists but does not respond now: it is locked, hanging or not started.
     Unavailable(Error),
 }
 
-/// Tokens in the keychain, one entry for each account.
+/// Stores tokens in the keychain, one entry per account.
 pub struct Keychain {
     _probed: (),
 }
 
 impl Keychain {
-    /// Asks whether the keychain works: one that does not answer within three seconds is unavailable.
+    /// Checks whether the keychain works. One that does not respond within three seconds is unavailable.
     pub fn probe() -> Probed {
-        // Whether reading works is known only by reading.
+        // Only a read shows whether reading works.
         match within(|| Ok(native::is_there()? && native::get("probe").map(|_| true)?)) {
             Ok(true) => Probed::Works(Arc::new(Self { _probed: () })),
             Ok(false) => {
@@ -65,10 +67,11 @@ impl SecretStore for Keychain {
     }
 }
 
-/// Calls that have not returned. While one hangs no other is made: each would wait for the same person.
+/// Number of calls that have not returned. While one hangs, no other call is made: each would wait for the same
+/// prompt.
 static HANGING: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a call until it returns, however that is.
+/// Counts a call in `HANGING` until it returns or panics.
 struct Hanging;
 impl Hanging {
     fn new() -> Self {
@@ -104,11 +107,11 @@ fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) 
 mod native {
     use super::{Error, Result, SERVICE};
 
-    /// False if this system has no keychain: no session bus, no program that keeps secrets, none set up.
+    /// Returns false if this system has no keychain: no session bus, no secret service, or no default collection.
     #[cfg(target_os = "linux")]
     pub(super) fn is_there() -> Result<bool> {
         use dbus_secret_service::{EncryptionType, Error as Service, SecretService};
-        // Without an address the library would start a bus of its own.
+        // Without an address the library would start a new bus.
         let runtime =
             std::env::var_os("XDG_RUNTIME_DIR").map(|d| std::path::Path::new(&d).join("bus"));
         if std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_none()
@@ -133,7 +136,7 @@ mod native {
         Ok(true)
     }
 
-    /// Whether a call can be made now without asking a person.
+    /// Checks that a call can be made now without prompting the user.
     #[cfg(target_os = "linux")]
     fn ready() -> Result<()> {
         use dbus_secret_service::{EncryptionType, SecretService};
@@ -178,7 +181,7 @@ mod native {
     }
 }
 
-/// Elsewhere the file serves.
+/// On other systems tokens are stored in the file.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "macos",

@@ -1,7 +1,9 @@
-//! Where tokens are kept: the system's keychain, or, where there is none, a file encrypted with a key beside it.
+//! Stores tokens in the system's keychain or, where there is none, in a file encrypted with a key stored beside it.
 //!
-//! The file keeps tokens out of backups of single files, logs and curious eyes; whoever can read the whole folder can read them. That is
-//! why the app says so when it is in use.
+//! The file protects tokens in backups of single files, in logs and against casual reading. Anyone who can read the
+//! whole folder can decrypt them, so the app shows a notice while the file is in use.
+//!
+//! Not here: the calls of the keychain itself (`keychain`).
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +33,7 @@ pub struct FileSecrets {
     file: PathBuf,
     key: PathBuf,
     ids: Arc<dyn IdGen>,
-    /// One change at a time.
+    /// Serializes changes.
     lock: Mutex<()>,
 }
 
@@ -45,8 +47,9 @@ impl FileSecrets {
         }
     }
 
-    /// A file that is damaged, or whose key is gone, is put aside, and there are no secrets: the learner signs in again, nothing else is
-    /// lost. One that cannot be read now (no rights, no free file handle) is an error and stays where it is.
+    /// Reads the file. A file that is damaged or whose key is missing is renamed and counts as empty: the learner has
+    /// to sign in again, nothing else is lost. A file that cannot be read now (permissions, no free file handle) is an
+    /// error and stays.
     fn load(&self) -> Result<BTreeMap<String, String>> {
         assert_may_block();
         let Some(bytes) = read_if_there(&self.file)? else { return Ok(BTreeMap::new()) };
@@ -121,42 +124,43 @@ impl SecretStore for FileSecrets {
     }
 }
 
-/// The keychain if it works, else the file. Either may fail at any call, and works again when it can: a locked keychain is asked again at
-/// the next use.
+/// Uses the keychain if it works, else the file. Either may fail at any call and is retried at the next one.
 ///
-/// A secret that is replaced must never come back: a server takes the use of an old token for theft and ends the sign-in. So each value
-/// carries a number that grows with every change, and of two values the greater number counts, wherever it is.
+/// A replaced secret must never be used again: servers treat the use of an old refresh token as theft and end the
+/// session. Each value therefore carries a number that grows with every change, and the value with the greatest number
+/// is used, whichever store it is in.
 pub struct Secrets {
     keychain: Mutex<Probe>,
     file: FileSecrets,
-    /// The greatest number of each name that this run gave. Held during a change: one at a time.
+    /// Greatest number issued in this run, by name. Locked for the duration of a change, which serializes changes.
     given: Mutex<BTreeMap<String, u64>>,
     failing: AtomicBool,
-    /// A call failed in this run: it may still be on its way and arrive late.
+    /// A call failed in this run; its change may still take effect later.
     failed: AtomicBool,
 }
 
 type Ask = Box<dyn Fn() -> Probed + Send>;
 
 enum Probe {
-    /// Not asked yet, for starting the app must not wait for it; or it did not answer.
+    /// Not probed yet (the start of the app must not wait for it), or the last probe found it unavailable.
     Unknown(Ask),
     Works(Arc<dyn SecretStore>),
     Absent,
 }
 
-/// Stands before the number. Values without it are from older releases: their number is 0.
+/// Prefix of a numbered value. Values without it were written by older releases and have number 0.
 const NUMBERED: &str = "carrel-numbered-1:";
-/// Stands after the name of a secret, for the greatest number that was given for it.
+/// Suffix of a secret's name under which its greatest issued number is stored.
 const MARK: &str = "\u{1f}number";
-/// A change that cannot see one of the two places counts this much further: whatever number is there, this one is greater.
+/// Added to the number of a change that can read only one of the two stores, so that it exceeds any number in the
+/// other.
 const UNSEEN: u64 = 1 << 20;
 
-/// A value as it lies in one of the two places.
+/// A value as stored in one of the two stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Numbered {
     number: u64,
-    /// None: it was deleted, but what lies in the other place could not be.
+    /// None: deleted, while the value in the other store could not be deleted.
     secret: Option<String>,
 }
 
@@ -181,16 +185,17 @@ impl Numbered {
 }
 
 impl Secrets {
-    /// The system's keychain, with a file in `dir` to fall back to.
+    /// Uses the system's keychain, with a file in `dir` as fallback.
     pub fn system(dir: &Path, ids: Arc<dyn IdGen>) -> Self {
         Self::asking(Box::new(Keychain::probe), dir, ids)
     }
-    /// The same with another keychain.
+    /// Uses the given keychain, with a file in `dir` as fallback.
     pub fn with(keychain: Option<Arc<dyn SecretStore>>, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
         let probed = move || keychain.clone().map_or(Probed::Absent, Probed::Works);
         Self::asking(Box::new(probed), dir, ids)
     }
-    /// The same with a keychain that is asked for when it is first needed, and again as long as it is unavailable.
+    /// Uses the keychain that `ask` returns. It is called at the first use, and again for as long as the keychain is
+    /// unavailable.
     pub fn asking(ask: Ask, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
         Self {
             keychain: Mutex::new(Probe::Unknown(ask)),
@@ -201,7 +206,7 @@ impl Secrets {
         }
     }
 
-    /// The keychain; none if there is none on this system.
+    /// Returns the keychain; none if this system has none.
     fn keychain(&self) -> Result<Option<Arc<dyn SecretStore>>> {
         let mut probe = self.keychain.lock();
         if let Probe::Unknown(ask) = &*probe {
@@ -216,7 +221,7 @@ impl Secrets {
             _ => None,
         })
     }
-    /// What the keychain holds. `Err`: it does not answer now.
+    /// Reads a value from the keychain. Returns an error if the keychain does not respond now.
     fn in_keychain(&self, name: &str) -> Result<Option<Numbered>> {
         let found = match self.keychain() {
             Ok(Some(keychain)) => keychain.get(name),
@@ -229,7 +234,7 @@ impl Secrets {
     fn in_file(&self, name: &str) -> Result<Option<Numbered>> {
         Ok(self.file.get(name)?.map(Numbered::of_text))
     }
-    /// Whether the keychain works is known by its last answer.
+    /// Records the result of the last call: whether the keychain works is known only from it.
     fn note<T>(&self, answer: &Result<T>) {
         let failing = answer.is_err();
         if let Err(e) = answer
@@ -240,8 +245,8 @@ impl Secrets {
         self.failing.store(failing, Ordering::Relaxed);
         self.failed.fetch_or(failing, Ordering::Relaxed);
     }
-    /// A number greater than that of any value in either place. Once the file was needed, it also remembers the greatest number, for a
-    /// keychain that cannot be read the next time.
+    /// Returns a number greater than that of any value in either store. Once the file is in use, the number is also
+    /// stored there, for a start at which the keychain cannot be read.
     fn next_number(&self, given: &mut BTreeMap<String, u64>, name: &str) -> u64 {
         let mark_name = format!("{name}{MARK}");
         let mark = self.file.get(&mark_name);
@@ -271,17 +276,18 @@ impl Secrets {
 }
 
 impl SecretStore for Secrets {
-    /// `Error::Secrets` if it may be in a keychain that does not answer now: that is not "there is none".
+    /// Returns `Error::Secrets` if the value may be in a keychain that does not respond now, which is different from
+    /// no value.
     fn get(&self, name: &str) -> Result<Option<String>> {
         let _one = self.given();
         let file = self.in_file(name)?;
         let keychain = match (self.in_keychain(name), &file) {
             (Ok(keychain), _) => keychain,
-            // The file has a value only since the keychain failed: it is the newer one.
+            // The file has a value only since the keychain failed, so the file's value is the newer one.
             (Err(_), Some(_)) => None,
             (Err(e), None) => return Err(e),
         };
-        // Of two without numbers the one in the file is newer, for the same reason.
+        // If neither has a number, the value in the file is newer, for the same reason.
         let newest = match (file, keychain) {
             (Some(file), Some(keychain)) if keychain.number > file.number => Some(keychain),
             (file, keychain) => file.or(keychain),
@@ -298,7 +304,7 @@ impl SecretStore for Secrets {
         };
         let in_file = !matches!(self.file.get(name), Ok(None));
         if in_file && let Err(e) = self.file.set(name, &text) {
-            // The older one that stays there loses by its number.
+            // The older value that stays there has a smaller number.
             tracing::warn!(error = %e, "the file of tokens could not be written");
         }
         let set = keychain.set(name, &text);
@@ -324,7 +330,7 @@ impl SecretStore for Secrets {
         self.note(&deleted);
         match deleted {
             Ok(()) if !self.failed.load(Ordering::Relaxed) => self.file.delete(name),
-            // What lies in the keychain, or arrives there late, is overruled.
+            // Overrides a value that is in the keychain or is written there late.
             _ => self.file.set(name, &Numbered { number, secret: None }.to_text()),
         }
     }

@@ -1,6 +1,9 @@
-//! Writes downloaded courses into one file, or a learner's rows into another.
+//! Exports downloaded courses, or a learner's rows, to a file.
 //!
-//! A file is written as `NAME.part` and renamed when all of it is on the disk. Every blob is verified on the way.
+//! The file is written as `NAME.part` and renamed when all of it is on disk. Every blob is verified while it is
+//! copied.
+//!
+//! Not here: the file format (`carrel_bundle`), and imports.
 
 use std::{
     fs::{self, File},
@@ -39,7 +42,7 @@ use crate::{
     },
 };
 
-/// Bytes that stay free on the drive for the file system itself.
+/// Bytes left free on the drive for the file system.
 const SPARE: u64 = 1024 * 1024;
 const CHUNK: usize = 1024 * 1024;
 /// A file that was written.
@@ -47,11 +50,11 @@ const CHUNK: usize = 1024 * 1024;
 pub struct ExportedFile {
     pub path: PathBuf,
     pub bytes: u64,
-    /// Courses and stories, or rows.
+    /// Number of courses and stories, or of rows.
     pub count: u64,
 }
 
-/// Writes courses and stories that are on this device into one file in `folder`.
+/// Exports local courses and stories to one file in `folder`.
 pub(crate) async fn export_courses(
     context: &Context<'_>,
     items: &[(Kind, Slug)],
@@ -70,7 +73,7 @@ pub(crate) async fn export_courses(
             let as_of_ms = library.named_as_of(*kind, id, ready.version)?;
             courses.push(BundledCourse { as_of_ms, signed: ready.signed.clone() });
         }
-        // An imported course is exported under the name of its library.
+        // An imported course is exported under the name of the library it came from.
         let (server, server_name) = match manifests.first() {
             Some(first) if info.is_demo() => library.came_from(first)?,
             _ => None,
@@ -110,7 +113,7 @@ fn ready_manifests(library: &Library, items: &[(Kind, Slug)]) -> Result<Vec<Arc<
     Ok(manifests)
 }
 
-/// Writes all rows of the account into a file in `folder`, signed with the key of this device.
+/// Exports all rows of the account to a file in `folder`, signed with this device's key.
 pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<ExportedFile> {
     let Context { account, info, shared, .. } = context;
     let running = context.transfers.begin()?;
@@ -174,7 +177,7 @@ fn work_head(
     })
 }
 
-/// Publishes the key that this device signs with to the learner's other devices, so that they recognise its files.
+/// Publishes this device's signing key to the learner's other devices, so that they recognise its files.
 async fn publish_key(store: &Store, key: String) -> carrel_learning::Result<()> {
     let value = format!("\"{key}\"");
     store
@@ -208,7 +211,8 @@ fn write_courses(
         task.add(beginning.len() as u64);
         for blob in &bundle.blobs {
             if !write_blob(blobs, blob, out, target, task)? {
-                // Lost or damaged since the check: reported with its course, and removed, so that a check fetches it again.
+                // Lost or damaged since the check: it is reported with its course, and deleted, so that a check
+                // downloads it again.
                 blobs.prove(blob.hash)?;
                 for manifest in manifests {
                     check_complete(blobs, manifest)?;
@@ -221,7 +225,7 @@ fn write_courses(
     Ok(bundle.len())
 }
 
-/// False if the blob is not here or its bytes are damaged.
+/// Returns false if the blob is missing or damaged.
 fn write_blob(
     blobs: &BlobStore,
     blob: &ManifestBlob,
@@ -249,7 +253,7 @@ fn write_blob(
     Ok(hasher.finalize().as_bytes() == &blob.hash.0)
 }
 
-/// Fails with `ImportError::Missing` if a blob of the manifest is not here.
+/// Returns `ImportError::Missing` if a blob of the manifest is not stored on this device.
 fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
     let all = &open.manifest.blobs;
     let here = blobs.have_all(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
@@ -286,7 +290,7 @@ fn titles(open: &OpenManifest) -> (String, Vec<(BlobHash, String)>) {
     }
 }
 
-/// Writes `target` completely or not at all. Free space is checked first.
+/// Writes `target` completely or not at all, after a check of the free space.
 fn write_file(
     target: &Path,
     bytes: u64,
@@ -314,7 +318,7 @@ fn write_file(
     if done.is_ok()
         && let Err(e) = File::open(folder).and_then(|f| f.sync_all())
     {
-        // FAT and network folders do not support it.
+        // Not supported on FAT and on network folders.
         tracing::debug!(error = %e, "the folder of a file was not synced");
     }
     done
@@ -326,7 +330,7 @@ fn part_of(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// Converts an error of writing. A drive formatted as FAT has no files of 4 GiB: that is not a fault of the disk.
+/// Converts a write error. On FAT a file cannot exceed 4 GiB, which is not a disk error.
 fn write_error(e: std::io::Error, target: &Path) -> Error {
     match e.kind() {
         std::io::ErrorKind::FileTooLarge => {
@@ -339,14 +343,14 @@ fn write_error(e: std::io::Error, target: &Path) -> Error {
     }
 }
 
-/// Replaces what is not valid in file names on every system.
+/// Replaces characters that are invalid in file names on any supported system.
 fn to_file_name(text: &str) -> String {
     let fine = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
     let name: String = text.chars().take(40).map(fine).collect();
     if name.trim_matches('-').is_empty() { "learner".to_owned() } else { name }
 }
 
-/// `2026-11-20-1405`, UTC.
+/// Formats a time as `2026-11-20-1405`, in UTC.
 fn date_and_time(now_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(now_ms) {
         Ok(at) => at.strftime("%Y-%m-%d-%H%M").to_string(),

@@ -1,6 +1,9 @@
 //! Imports courses and stories from a file.
 //!
-//! Nothing of a course is shown until all of it is here and verified: blobs are stored as they are read, and the switch is one transaction.
+//! A course becomes visible only when all of it is stored and verified: blobs are stored as they are read, and the
+//! manifest is switched in one transaction.
+//!
+//! Not here: the checks before an import (`inspect`, `key_trust`).
 
 use std::{
     io::{Seek, SeekFrom},
@@ -36,11 +39,11 @@ pub struct ImportedCourse {
     pub kind: Kind,
     pub id: Slug,
     pub title: String,
-    /// False: a newer version was here and stays.
+    /// False: a newer local version was kept.
     pub taken: bool,
 }
 
-/// Imports all courses of a file. `accept`: the fingerprint that a person agreed to, if the key is new here.
+/// Imports all courses of a file. `accept` is the fingerprint that the user confirmed, if the key is not yet trusted.
 pub(crate) async fn import_courses(
     context: &Context<'_>,
     path: &Path,
@@ -73,7 +76,7 @@ pub(crate) async fn import_courses(
     Ok(imported)
 }
 
-/// A course that is imported.
+/// A course that is being imported.
 struct Importing {
     wish: Wish,
     manifest: OpenManifest,
@@ -144,7 +147,7 @@ fn import(
     let here = library.blobs().have_all(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
     let need: u64 = bundle.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
-    // Reserved as for a download, so that no other task on this device counts on the same space.
+    // Reserved as for a download, so that no other task of this device uses the same space.
     let reservation = match need {
         0 => None,
         need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),
@@ -172,7 +175,7 @@ fn import(
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
-            // Not `Asked`, which would need space beside the reservation.
+            // Not `Asked`, which would need space in addition to the reservation.
             let bytes = Bytes::from(bytes);
             library.blobs().put_from(blob.hash, &bytes, Came::Ahead)?;
             copied(bytes.len());
@@ -186,14 +189,14 @@ fn import(
                 Ok::<_, Error>(())
             });
             if copied_all.is_err() {
-                // A download must not continue from bytes of a file that was not verified.
+                // A download must not continue from unverified bytes of a file.
                 part.restart()?;
             }
             copied_all?;
             part.finish()?;
         }
     }
-    // The key was known or a person agreed to it; it is noted with the first course that is signed with it.
+    // The key was trusted or the user confirmed it; it is stored with the first course that is signed with it.
     if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
         library.accept(&bundle.key, &bundle.head.server, &bundle.head.server_name)?;
         step("import: key accepted");
@@ -226,7 +229,7 @@ fn import(
     Ok(())
 }
 
-/// Converts a reservation that failed to the error of an import.
+/// Converts a failed reservation to the error of an import.
 fn no_space(e: Error, need: u64) -> Error {
     match e {
         Error::Content(carrel_content::Error::NoSpace { missing, .. }) => {

@@ -1,4 +1,6 @@
 //! Imports the rows of a work file.
+//!
+//! Not here: how rows merge (`rows`, `carrel_learning`).
 
 use std::{path::Path, sync::Arc};
 
@@ -16,7 +18,7 @@ use crate::{
     open_account::OpenAccount,
 };
 
-/// Joins the rows of a work file in one transaction, as if they came from the server; they wait for it.
+/// Merges the rows of a work file in one transaction, as rows from the server are merged; they remain unsent.
 pub(crate) async fn import_work(
     context: &Context<'_>,
     path: &Path,
@@ -64,8 +66,8 @@ pub(crate) async fn import_work(
     Ok(imported)
 }
 
-/// Asks the server whether the work of an account that it does not know belongs to this learner. `false`: it does not, or the file
-/// proves nothing.
+/// Asks the server whether the work of an account that it does not know belongs to this learner. Returns false if it
+/// does not, or if the file has no certificate.
 async fn is_adopted(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
     if work.head.certificate.is_empty() {
         return Ok(false);

@@ -1,4 +1,6 @@
-//! What a file contains, from whom it is, and whether it would be imported.
+//! Inspects a file: its contents, its origin, and whether it can be imported.
+//!
+//! Not here: the import itself (`import_courses`, `import_work`). Nothing is written.
 
 use std::{fs::File, io::BufReader, path::Path};
 
@@ -18,7 +20,7 @@ use crate::{
     bundle::{Context, key_trust, key_trust::KeyTrust, rows::DEVICE_KEY},
 };
 
-/// The content of a file.
+/// The contents of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BundleInfo {
     Courses(CoursesInfo),
@@ -27,13 +29,13 @@ pub enum BundleInfo {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoursesInfo {
-    /// The library that the file says it is from.
+    /// The library named in the file.
     pub server: String,
     pub server_name: String,
     pub fingerprint: String,
     pub trust: KeyTrust,
     pub made_ms: i64,
-    /// Of the whole file, and of what is not on this device yet.
+    /// Size of the whole file, and of the part that is not stored on this device yet.
     pub bytes: u64,
     pub new_bytes: u64,
     pub courses: Vec<CourseInfo>,
@@ -48,17 +50,17 @@ pub struct CourseInfo {
     pub local: LocalState,
 }
 
-/// How a course of a file compares with what is on this device.
+/// Comparison of a course in a file with the local one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalState {
     Absent,
-    /// The same version: only what is missing or damaged is imported.
+    /// The same version is local: only missing or damaged blobs are imported.
     Same,
-    /// An older version is here: it is replaced.
+    /// The local version is older: it is replaced.
     Older,
-    /// A newer version is here: it stays.
+    /// The local version is newer: it is kept.
     Newer,
-    /// A course of another library has this id.
+    /// A local course of another library has this id.
     OtherLibrary,
 }
 
@@ -67,15 +69,15 @@ pub struct WorkInfo {
     pub learner: String,
     pub server_name: String,
     pub device_name: String,
-    /// The learner's other devices know this one's key.
+    /// The learner's other devices know the key of the device that signed the file.
     pub device_known: bool,
     pub made_ms: i64,
     pub rows: u64,
-    /// Why it is not imported as it is; `Unclaimed` is imported after a person said that the work is theirs.
+    /// Why the file cannot be imported. `Unclaimed` work can be imported once the user confirms that it is theirs.
     pub refusal: Option<ImportError>,
 }
 
-/// Reads a file as far as it can be checked at once.
+/// Reads and checks as much of a file as is possible without importing it.
 pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<BundleInfo> {
     let path = path.to_owned();
     match blocking(move || open_bundle(&path)).await?.0 {
@@ -90,7 +92,8 @@ pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<Bundle
     }
 }
 
-/// Opens a file and checks its head. `Fault::NotCarrel` if it is not a regular file: reading a pipe would never end.
+/// Opens a file and checks its header. Returns `Fault::NotCarrel` if it is not a regular file, because reading a pipe
+/// might never end.
 pub(super) fn open_bundle(path: &Path) -> Result<(Bundle, BufReader<File>)> {
     let unreadable = |e: std::io::Error| Error::from(ImportError::File(e.into()));
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
@@ -141,8 +144,8 @@ pub(super) fn kind_and_title(manifest: &Manifest) -> (Kind, String) {
     }
 }
 
-/// Compares a version with what is on this device. Versions have no order of their own: the newer one is that which a server was known to
-/// name at the later time.
+/// Compares a version with the local one. Versions have no order of their own: the newer one is the one that a server
+/// was known to name at the later time.
 pub(super) fn local_state(
     library: &Library,
     kind: Kind,
@@ -163,7 +166,7 @@ pub(super) fn local_state(
     Ok(if is_named || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
 }
 
-/// Returns the file with the reason why it is not for this account as it is, if there is one.
+/// Returns the work file, with the reason why this account cannot import it, if any.
 pub(super) async fn check_work(
     context: &Context<'_>,
     work: WorkBundle,

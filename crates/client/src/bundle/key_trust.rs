@@ -1,24 +1,26 @@
 //! Which signing keys are trusted.
 //!
-//! An account with a server trusts the key of that server and no other: courses of two libraries must not mix, because progress refers to
-//! their ids and is sent to the one server. The account without a server holds courses of any library that a person agreed to; what was
-//! agreed there is stored for that account alone and never becomes the expected key of a server.
+//! An account with a server trusts the key of that server only: courses of two libraries must not mix, because
+//! progress refers to their ids and is sent to that server. The account without a server holds courses of any library
+//! that the user confirmed; the confirmation is stored for that account only and never becomes the expected key of a
+//! server.
 
 use carrel_bundle::{CourseHead, fingerprint};
 use carrel_content::library::Library;
 
 use crate::{ImportError, Result};
 
-/// The result of checking a key.
+/// Result of a key check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyTrust {
     Trusted,
-    /// A person is asked, with the library's name and the key's fingerprint.
+    /// The user has to confirm the library's name and the key's fingerprint.
     Ask,
     Never(ImportError),
 }
 
-/// Checks the key of a file for an account. `library_name`: the name of the account's own library; none if it has no server.
+/// Checks the key of a file for an account. `library_name` is the name of the account's own library; none if it has no
+/// server.
 pub(super) fn check(
     library: &Library,
     library_name: Option<&str>,
@@ -43,7 +45,7 @@ pub(super) fn check(
         });
     }
     let known = [library.key_of(&head.server)?, library.accepted_of(&head.server)?];
-    // A key that a person agreed to for one library is not valid for another.
+    // A key that the user confirmed for one library is not valid for another.
     if known.iter().flatten().any(|k| k != key) {
         return Ok(wrong());
     }

@@ -1,6 +1,6 @@
 //! Which account is open: signing in and out, and switching.
 //!
-//! Not here: the list of accounts and their tokens (`account`), what belongs to an open account (`open_account`).
+//! Not here: the list of accounts and their tokens (`account`), the contents of an open account (`open_account`).
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::{
 };
 
 impl Client {
-    /// Checks whether a Carrel server is at an address as typed.
+    /// Checks whether a Carrel server answers at an address as typed.
     pub async fn check_server(&self, typed: &str) -> Result<ServerCheck> {
         let config = self.config();
         Ok(account::check_server(config.http.as_ref(), config.clock.as_ref(), typed).await?)
     }
 
-    /// Signs in and opens the account: the same learner on the same server gets the same files again.
+    /// Signs in and opens the account. The same learner on the same server gets the existing files.
     pub async fn sign_in(
         &self,
         typed: &str,
@@ -74,7 +74,7 @@ impl Client {
         info.certificate = reply.account_certificate;
         let mut open = self.account().filter(|a| a.id() == info.id);
         if open.as_ref().is_some_and(|a| a.base_url != server.address) {
-            // The server moved: the account is opened again at its new address.
+            // The server has moved, so the account is reopened at its new address.
             self.close_open().await;
             open = None;
         }
@@ -82,7 +82,7 @@ impl Client {
             Some(session) => session,
             None => self.shared.session(&info, &server.address),
         };
-        // The tokens first: an account without tokens could do nothing.
+        // Tokens first: an account without tokens would be unusable.
         session.renew(tokens).await?;
         let before = self.accounts().active();
         self.put(&info).await?;
@@ -103,8 +103,8 @@ impl Client {
         Ok(open)
     }
 
-    /// Notes the key and the identity of the server of an account that was just opened. A full disk prevents nobody from signing in: then
-    /// the first manifest pins the key, and the identity is noted at the next contact.
+    /// Stores the key and identity of the server of a newly opened account. A full disk does not prevent the sign-in:
+    /// the first manifest then pins the key, and the identity is stored at the next contact.
     async fn note_server(
         &self,
         open: &OpenAccount,
@@ -135,8 +135,8 @@ impl Client {
         self.shared.registry(move |accounts| accounts.set_active(id.as_deref())).await
     }
 
-    /// Moves the open account to another address of its server, which proves there that it is the same one. The learner stays signed in,
-    /// and what waits is sent there.
+    /// Moves the open account to another address of its server, which has to prove its identity there. The learner
+    /// stays signed in, and unsent changes are sent to the new address.
     pub async fn move_server(&self, typed: &str) -> Result<Arc<OpenAccount>> {
         let server = self.check_server(typed).await?;
         let identity = self.identity(&server).await;
@@ -170,8 +170,11 @@ impl Client {
         Ok(open)
     }
 
-    /// Switches to another account of this device. On error the current account stays open. `Error::UNAUTHENTICATED` if its learner
-    /// signed out: it opens by signing in.
+    /// Switches to another account of this device. On error the current account stays open.
+    ///
+    /// # Errors
+    ///
+    /// `Error::UNAUTHENTICATED` if its learner signed out: the account is opened by signing in.
     pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
         let _switching = self.switching.lock().await;
         let missing = || Error::NotFound(format!("account {id}"));
@@ -191,7 +194,7 @@ impl Client {
         Ok(open)
     }
 
-    /// Opens the library that came with this build, without any server.
+    /// Opens the library included in this build, without a server.
     pub async fn open_demo(&self) -> Result<Arc<OpenAccount>> {
         if !self.demo_available() {
             return Err(Error::NotFound("the demo library is not part of this build".into()));
@@ -199,7 +202,7 @@ impl Client {
         self.open_guest().await
     }
 
-    /// Opens the account without a server: the demo library if this build has one, and imported courses.
+    /// Opens the account without a server: the demo library, if this build includes one, and imported courses.
     pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
         let info = AccountInfo::demo("");
         if self.accounts().get(&info.id).is_none() {
@@ -208,7 +211,7 @@ impl Client {
         self.switch(&info.id).await
     }
 
-    /// Signs out of the open account: its tokens are deleted, its work stays until the learner signs in again.
+    /// Signs out of the open account. Its tokens are deleted; its data stays until the learner signs in again.
     pub async fn sign_out(&self) -> Result<()> {
         let _switching = self.switching.lock().await;
         let Some(open) = self.account() else { return Ok(()) };
@@ -224,7 +227,7 @@ impl Client {
         marked.await?;
         if let Some(refresh) = refresh {
             let (http, base) = (self.config().http.clone(), open.base_url.clone());
-            // Nobody waits for it: without a network the tokens expire by themselves.
+            // Not awaited: without a network the tokens expire.
             tokio::spawn(async move {
                 if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
                     tracing::info!(error = %e, "the server was not told of the sign-out");
@@ -236,7 +239,7 @@ impl Client {
         Ok(())
     }
 
-    /// Closes the open account, so that the app can end. It opens again at the next start.
+    /// Closes the open account before the app exits. The next start opens it again.
     pub async fn close(&self) {
         let _switching = self.switching.lock().await;
         self.close_open().await;
@@ -250,7 +253,7 @@ impl Client {
         }
     }
 
-    /// Opens an account and then closes the previous one, which stays open on error.
+    /// Opens an account and then closes the previous one. On error the previous one stays open.
     async fn open_account(
         &self,
         info: &AccountInfo,
@@ -279,7 +282,8 @@ impl Client {
         Ok(account)
     }
 
-    /// Tests make a step of opening an account fail here: `store`, `content`, `sync`, `tasks`, `name`, `end`.
+    /// Sets a hook with which tests make a step of opening an account fail: `store`, `content`, `sync`, `tasks`,
+    /// `name`, `end`.
     #[doc(hidden)]
     pub fn set_open_steps(
         &self,

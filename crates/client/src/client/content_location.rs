@@ -1,6 +1,6 @@
-//! The content of this device: opening it, moving it to another folder, and watching the space on its disk.
+//! The content of this device: opening it, moving it to another folder, and monitoring the free space of its disk.
 //!
-//! Not here: what is done with the space (`carrel_content::storage`).
+//! Not here: quotas and eviction (`carrel_content::storage`).
 
 use std::{path::PathBuf, sync::Weak, time::Duration};
 
@@ -11,11 +11,12 @@ use futures_util::future::BoxFuture;
 
 use crate::{Error, Result, client::Client};
 
-/// How often a full disk is checked for free space.
+/// How often the free space of a full disk is checked.
 const SPACE_CHECK: Duration = Duration::from_secs(20);
 
 impl Client {
-    /// Returns the content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
+    /// Returns the content of this device, which all its learners share. The first call opens it and starts a sweep in
+    /// the background.
     pub async fn storage(&self) -> Result<Storage> {
         let mut open = self.storage.lock().await;
         if let Some(storage) = open.as_ref() {
@@ -24,7 +25,8 @@ impl Client {
         let (places, space) = (self.places(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
         let storage = blocking(move || {
-            // The folder that the machine shares is used by whoever may write there; others read it, and store the rest in their own folder.
+            // The folder shared by all users of the machine is used by those with write permission. Others read it and
+            // store the rest in their own folder.
             let (dir, below) = match space.content_dir {
                 Some(shared) if Storage::is_writable(&shared) => (shared, None),
                 shared => (places.current(), shared),
@@ -49,20 +51,24 @@ impl Client {
         Places::new(config.data_dir.join("content.json"), config.cache_dir.clone())
     }
 
-    /// Moves all content to another folder: copies while it is in use, then closes the open account for a moment and opens it again.
-    /// Killed in between, it goes on at the next start. `Error::Invalid` if the folder will not do, or if others use the content now.
+    /// Moves all content to another folder: copies it while it is in use, then closes the open account briefly and
+    /// reopens it. If the process is killed during the move, the next start resumes it.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content now.
     pub async fn move_content(&self, to: PathBuf) -> Result<()> {
         if !self.can_move_content() {
             return Err(Error::Invalid("the organisation says where content lies".into()));
         }
-        // A second move begins where the first one ended.
+        // A second move starts after the first one ended.
         let _one = self.moving.lock().await;
         let (storage, places) = (self.storage().await?, self.places());
         blocking({
             let (storage, places) = (storage.clone(), places.clone());
             move || {
                 places.begin(&storage, &to)?;
-                // A disk that turned out to be too small would be no better at the next start.
+                // A disk that is too small would fail again at the next start.
                 places.copy_ahead(&storage).map(|_| ()).or_else(|e| places.give_up().and(Err(e)))
             }
         })
@@ -70,7 +76,7 @@ impl Client {
         let switching = self.switching.lock().await;
         let open = self.account().map(|a| a.id().to_owned());
         self.close_open().await;
-        // Held until the new folder counts: whoever asks for content meanwhile waits, and never opens the old folder.
+        // Held until the new folder is active: calls that need content wait meanwhile and never open the old folder.
         let mut opened = self.storage.lock().await;
         opened.take();
         let moved = blocking(move || match places.switch(&storage) {
@@ -88,27 +94,27 @@ impl Client {
         Ok(())
     }
 
-    /// False where the organisation says where content lies.
+    /// Returns false if the organisation sets the content folder.
     pub fn can_move_content(&self) -> bool {
         self.config().space.content_dir.is_none()
     }
 }
 
-/// Sweeps content once after a start and goes on with a move that was cut short; then, while the disk is full, looks whether there is
-/// space again and lets downloads go on.
+/// Sweeps content once after a start and resumes an interrupted move. Then, while the disk is full, checks the free
+/// space and resumes downloads when there is enough.
 fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
     let (sweeping, watched) = (storage.clone(), storage.downgrade());
     Box::pin(async move {
         let tidied = places.clone();
         let swept = blocking(move || {
-            // The old folder is emptied only while the new one can be read.
+            // The old folder is emptied only while the new one is readable.
             if sweeping.degraded().is_none() {
                 tidied.tidy(&|_| {})?;
             }
             sweeping.sweep()
         });
         match swept.await {
-            // The downloads that lost them were looked through before, when their account was opened.
+            // Downloads that lost blobs were already checked when their account was opened.
             Ok(swept) if swept.lost > 0 => {
                 if let Some(account) = client.upgrade().and_then(|c| c.account()) {
                     account.content.downloads.resume();
@@ -126,7 +132,7 @@ fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFu
         loop {
             let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
             clock.sleep(SPACE_CHECK).await;
-            // After a move there is another store, and another watch.
+            // A move creates a new store with its own task.
             let Some(storage) = watched.upgrade() else { return };
             let was_degraded = storage.degraded().is_some();
             let looked = blocking({

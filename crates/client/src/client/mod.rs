@@ -1,6 +1,6 @@
 //! The client: the accounts of this device, and the open one with everything that belongs to it.
 //!
-//! Not here: what is done with an account (`learning`, `content`, `sync`), and the commands of the window.
+//! Not here: operations on an account (`learning`, `content`, `sync`), and the commands of the UI.
 
 mod accounts;
 mod adopt;
@@ -30,10 +30,10 @@ use crate::{
     open_account::{OpenAccount, Shared},
 };
 
-/// How often network and battery are read from the machine.
+/// How often network and battery state are read from the machine.
 const SENSOR_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The client without a window. Clones of the `Arc` share it.
+/// The client without a UI, shared by clones of the `Arc`.
 pub struct Client {
     shared: Shared,
     media: MediaServer,
@@ -43,9 +43,9 @@ pub struct Client {
     uploads: Arc<Uploads>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     conditions: watch::Sender<Conditions>,
-    /// Network and battery as the window and the machine report them.
+    /// Network and battery state as reported by the UI and by the machine.
     known: Mutex<[Known; 2]>,
-    /// Held during a move of content.
+    /// Held while content is moved.
     moving: tokio::sync::Mutex<()>,
     /// Held while the open account changes.
     switching: tokio::sync::Mutex<()>,
@@ -53,7 +53,7 @@ pub struct Client {
     me: Weak<Self>,
 }
 
-/// An account that could not be opened, and why.
+/// An account that could not be opened, with the error.
 #[derive(Debug, Clone)]
 pub struct OpenFailure {
     pub account: AccountInfo,
@@ -61,9 +61,10 @@ pub struct OpenFailure {
 }
 
 impl Client {
-    /// Opens the list of accounts, and the account that was open last. Call it inside a Tokio runtime.
+    /// Opens the list of accounts, and the account that was open last. Requires a Tokio runtime.
     ///
-    /// It also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` says which one and why.
+    /// Succeeds also if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
+    /// account and the error.
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
         let config = Arc::new(config);
@@ -101,19 +102,19 @@ impl Client {
     pub fn accounts(&self) -> &Accounts {
         &self.shared.accounts
     }
-    /// The account that is open; none: First run.
+    /// Returns the open account; none shows First run.
     pub fn account(&self) -> Option<Arc<OpenAccount>> {
         self.open.read().clone()
     }
-    /// The open account, or `Error::UNAUTHENTICATED`.
+    /// Returns the open account, or `Error::UNAUTHENTICATED`.
     pub fn need_account(&self) -> Result<Arc<OpenAccount>> {
         self.account().ok_or(Error::UNAUTHENTICATED)
     }
-    /// The entry of the open account in the list of accounts.
+    /// Returns the open account's entry in the list of accounts.
     pub fn account_info(&self) -> Option<AccountInfo> {
         self.accounts().get(self.account()?.id())
     }
-    /// The account that could not be opened at the last attempt, if none was opened since.
+    /// Returns the account that could not be opened at the last attempt, if none was opened since.
     pub fn open_failure(&self) -> Option<OpenFailure> {
         self.failure.lock().clone()
     }
@@ -126,19 +127,21 @@ impl Client {
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
-    /// The export or import of a bundle that is running.
+    /// Returns the exports and imports of bundles.
     pub fn transfers(&self) -> &Transfers {
         &self.transfers
     }
-    /// The address to which the window uploads a file that a person chose (`PUT`): valid for this run.
+    /// Returns the address to which the UI uploads a file that the user chose (`PUT`); valid for this run.
     pub async fn upload_url(&self) -> Result<String> {
         self.uploads.url(&self.media.base_url()).await
     }
-    /// The address of images, audio and video of the open account, to which a blob's hash is appended. Ends with `/`; valid for this run.
+    /// Returns the base address of the open account's images, audio and video, to which a blob's hash is appended.
+    /// Ends with `/`; valid for this run.
     pub fn media_base(&self) -> String {
         self.media.base_url()
     }
-    /// True if tokens lie in a file because there is no keychain. May ask the keychain: up to a few seconds the first time.
+    /// Returns true if tokens are stored in a file because there is no keychain. The first call may probe the
+    /// keychain, which takes up to a few seconds.
     pub async fn keychain_fallback(&self) -> bool {
         let secrets = self.shared.secrets.clone();
         blocking(move || Ok::<_, Error>(secrets.fallback_in_use())).await.unwrap_or(true)
@@ -147,11 +150,11 @@ impl Client {
         self.config().demo_dir.as_ref().is_some_and(|d| d.is_dir())
     }
 
-    /// Sets the state of network and battery that the window reports.
+    /// Sets the network and battery state that the UI reports.
     pub fn set_conditions(&self, by_window: Known) {
         self.set_known(0, by_window);
     }
-    /// Reads network and battery from the machine from now on, as long as the client exists.
+    /// Starts reading network and battery state from the machine, for as long as the client exists.
     pub fn watch_machine(&self, sensors: Arc<dyn Sensors>) {
         let (me, clock) = (self.me.clone(), self.clock().clone());
         tokio::spawn(async move {

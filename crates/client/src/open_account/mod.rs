@@ -1,7 +1,7 @@
-//! An account while it is open: its database, its content, its sync, and the tasks that belong to it.
+//! An account while it is open: its database, content, sync and tasks.
 //!
-//! Everything is owned by one [`OpenAccount`]. Dropping it at any point, also half way through its opening, stops the tasks and closes the
-//! database.
+//! [`OpenAccount`] owns all of it. Dropping it at any point, also while it is being opened, stops the tasks and closes
+//! the database.
 //!
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
@@ -25,17 +25,17 @@ use crate::{
     account::{AccountInfo, Accounts, Identity},
 };
 
-/// What all accounts of this device share.
+/// State shared by all accounts of this device.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub config: Arc<Config>,
     pub accounts: Arc<Accounts>,
     pub secrets: Arc<dyn SecretStore>,
     pub changes: Changes,
-    /// Network and battery, as far as they are known.
+    /// Current network and battery conditions.
     pub conditions: watch::Receiver<Conditions>,
     pub steps: OpenSteps,
-    /// Closes accounts that were dropped.
+    /// Tracks the background tasks that close dropped accounts.
     closing: TaskTracker,
 }
 
@@ -47,20 +47,20 @@ impl Shared {
         conditions: watch::Receiver<Conditions>,
     ) -> Self {
         let closing = TaskTracker::new();
-        // It can be waited for; tasks are still accepted.
+        // A closed tracker can be awaited and still accepts tasks.
         closing.close();
         let accounts = Arc::new(accounts);
         let (changes, steps) = (Changes::new(), OpenSteps::default());
         Self { config, accounts, secrets, changes, conditions, steps, closing }
     }
 
-    /// The session of an account with its server at `address`.
+    /// Creates the session of an account with its server at `address`.
     pub fn session(&self, info: &AccountInfo, address: &str) -> Session {
         Session::new(self.config.http.clone(), address, &info.id, self.secrets.clone())
             .with_clock(self.config.clock.clone())
     }
 
-    /// Reads or writes the list of accounts on a thread that may block.
+    /// Reads or writes the list of accounts on a blocking thread.
     pub async fn registry<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Accounts) -> Result<T> + Send + 'static,
@@ -69,7 +69,7 @@ impl Shared {
         blocking(move || f(&accounts)).await
     }
 
-    /// Options for the database of an account.
+    /// Returns the options for an account's database.
     pub fn store_options(&self, has_server: bool, changes: Changes) -> store::Options {
         store::Options {
             device: self.accounts.device().id,
@@ -98,16 +98,16 @@ impl OpenSteps {
     }
 }
 
-/// An account with its files and tasks. Dropping it closes it in the background.
+/// An open account with its files and tasks. Dropping it closes it in the background.
 pub struct OpenAccount {
     id: String,
     pub store: Arc<Store>,
     pub learning: Arc<Learning>,
     pub sync: Arc<Sync>,
     pub content: Arc<Content>,
-    /// Signed in; in the demo library the folder.
+    /// Sends requests as the signed-in learner.
     pub http: Arc<dyn Http>,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub base_url: String,
     session: Option<Session>,
     tasks: Mutex<JoinSet<()>>,
@@ -115,9 +115,9 @@ pub struct OpenAccount {
 }
 
 impl OpenAccount {
-    /// Opens the files of an account and starts its tasks. `session` none: an account without a server.
+    /// Opens an account's files and starts its tasks. `session` is none for an account without a server.
     ///
-    /// After an error nothing of it is open: the next opening waits until its database is closed.
+    /// After an error everything is closed again; the next call waits until the database is closed.
     pub(crate) async fn open(
         shared: &Shared,
         storage: Storage,
@@ -136,7 +136,7 @@ impl OpenAccount {
         };
         steps.at("store")?;
         let options = shared.store_options(session.is_some(), shared.changes.clone());
-        // Held until the database is owned by this call, or closed again if nobody waits for it any more.
+        // Held until the database is owned by this call, or closed because the call was cancelled.
         let token = shared.closing.token();
         let opened = blocking(move || Ok::<_, Error>((Store::open(&folder, options)?, token)));
         let store = Arc::new(opened.await?.0);
@@ -152,7 +152,7 @@ impl OpenAccount {
             changes: shared.changes.clone(),
         };
         let content = blocking(move || Ok::<_, Error>(Content::open(content_config)?)).await?;
-        // From here on the value owns everything: an error or a cancelled call drops it.
+        // From here on the value owns everything, so an error or a cancelled call drops it.
         let account = Self {
             id: info.id.clone(),
             learning: Arc::new(Learning::new(store.clone(), config.ids.clone())),
@@ -219,17 +219,18 @@ impl OpenAccount {
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
-    /// Until when the sign-in is valid if the server is not reached meanwhile (UTC, ms). None: not known, ended, or no server.
+    /// Returns when the sign-in expires if the server is not reached before (UTC, ms). None: unknown, expired, or no
+    /// server.
     pub async fn signed_in_until_ms(&self) -> Option<i64> {
         self.session.as_ref()?.good_until_ms().await
     }
-    /// Tells content and sync that the network changed or is available again.
+    /// Notifies content and sync that the network changed or is available again.
     pub fn network_changed(&self) {
         self.content.network_changed();
         self.sync.network_changed();
     }
 
-    /// Stops the tasks and closes the database. Handles that others still hold return errors from now on.
+    /// Stops the tasks and closes the database. Handles still held elsewhere return errors from then on.
     pub(crate) async fn close(&self) {
         self.shut_down().await;
     }
@@ -250,7 +251,7 @@ impl OpenAccount {
 impl Drop for OpenAccount {
     fn drop(&mut self) {
         let shut_down = self.shut_down();
-        // Without a runtime no task runs any more: the database closes with the last handle to it.
+        // Without a runtime no tasks run, and the database closes with its last handle.
         if let Ok(runtime) = Handle::try_current() {
             self.closing.spawn_on(shut_down, &runtime);
         }
@@ -274,8 +275,8 @@ fn start_sync(
     Sync::start(engine, Some(session.clone()))
 }
 
-/// Notes the identity that the server of an account proved. An account from before servers had identities gets it if the manifests were
-/// signed with the same key.
+/// Stores the identity that an account's server proved. An account created before servers had identities gets it if
+/// its manifests were signed with the same key.
 pub(crate) async fn note_identity(
     accounts: &Arc<Accounts>,
     id: &str,

@@ -1,4 +1,6 @@
-//! The tasks of an open account. They end when the account is closed.
+//! The background tasks of an open account. They end when the account is closed.
+//!
+//! Not here: the tasks of sync and downloads, which their crates start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,10 +18,10 @@ use crate::{
     open_account::{Shared, note_identity},
 };
 
-/// How often the database is checked for a backup that is due.
+/// How often to check whether a database backup is due.
 const BACKUP_CHECK: Duration = Duration::from_secs(3600);
 
-/// Makes the daily backup of the database.
+/// Backs up the database once a day.
 pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
     loop {
         if let Err(e) = store.care().await {
@@ -29,7 +31,7 @@ pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Loads the section or story that was read last into memory, so that it opens at once.
+/// Prefetches the most recently read section or story into memory, so that it opens without delay.
 pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
     let latest = match learning.latest(8).await {
         Ok(latest) => latest,
@@ -46,7 +48,7 @@ pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
     }
 }
 
-/// The entry of an account in the list of accounts.
+/// Updates the account's entry in the list of accounts.
 #[derive(Clone)]
 pub(super) struct Notes {
     pub accounts: Arc<Accounts>,
@@ -55,7 +57,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Changes the entry and reports it if `f` returns true.
+    /// Changes the entry, and publishes the change if `f` returns true.
     async fn change(&self, f: impl FnOnce(&Accounts, &str) -> Result<bool> + Send + 'static) {
         let (accounts, id) = (self.accounts.clone(), self.id.clone());
         match blocking(move || f(&accounts, &id)).await {
@@ -66,7 +68,7 @@ impl Notes {
     }
 }
 
-/// Notes what the server says about the learner.
+/// Stores the user that the server returned.
 pub(super) async fn note_user(
     notes: Notes,
     mut users: watch::Receiver<Option<(UserInfo, String)>>,
@@ -77,14 +79,14 @@ pub(super) async fn note_user(
     }
 }
 
-/// Notes whether the learner has to sign in again.
+/// Stores whether the learner has to sign in again.
 pub(super) async fn note_session(
     notes: Notes,
     mut ended: watch::Receiver<bool>,
     mut found: watch::Receiver<bool>,
 ) {
     loop {
-        // Tokens may have been found before this task began. An end that was noted in an earlier run stays.
+        // Tokens may have been found before this task started. A session end stored by an earlier run stays.
         let needs_sign_in = *ended.borrow_and_update();
         let is_known = needs_sign_in || *found.borrow_and_update();
         if is_known {
@@ -97,7 +99,7 @@ pub(super) async fn note_session(
     }
 }
 
-/// Asks the server of an account from an earlier release for its identity, once after a sync succeeded.
+/// Requests the server's identity once, after a successful sync, for an account created by an earlier release.
 pub(super) async fn ask_identity(
     shared: Shared,
     id: String,
@@ -106,7 +108,7 @@ pub(super) async fn ask_identity(
 ) {
     let mut changes = shared.changes.listen();
     loop {
-        // After missed changes the state is read like after any other.
+        // After missed changes the state is read as after any other change.
         if matches!(changes.recv().await, Err(RecvError::Closed)) {
             return;
         }

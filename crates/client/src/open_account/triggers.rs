@@ -1,6 +1,6 @@
-//! Tells downloads of changed settings, network and battery, a sign-in, and a newer catalogue.
+//! Notifies downloads of changed settings, network and battery conditions, sign-ins, and a newer catalogue.
 //!
-//! Not here: what follows for a download (`carrel_content::download`).
+//! Not here: how downloads react (`carrel_content::download`).
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn forward(
         let set = tokio::select! {
             received = changes.recv() => match received {
                 Ok(set) => set,
-                // Some changes were missed: everything may have changed.
+                // Some changes were missed, so all are assumed.
                 Err(RecvError::Lagged(_)) => {
                     [Change::Settings, Change::Account, Change::Catalogue].into()
                 }
@@ -56,7 +56,7 @@ pub(super) async fn forward(
     }
 }
 
-/// Downloads newer versions of what is on this device.
+/// Downloads newer versions of the local content.
 async fn update(downloads: &Downloads) {
     let downloads = downloads.clone();
     if let Err(e) = blocking(move || downloads.update()).await {

@@ -1,4 +1,4 @@
-//! Accounts, tokens, the session.
+//! Tests of accounts, token storage and the session.
 
 use std::{
     fs,
@@ -22,30 +22,30 @@ use carrel_testkit::{FakeClock, SeededIds, SmallDisk, paper::problem};
 use futures_util::{future::join_all, stream};
 use http::HeaderMap;
 
-/// Runs a call that blocks away from the thread of an async test.
+/// Runs a blocking call outside the thread of an async test.
 fn off_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(call).join().unwrap())
 }
 
-/// In memory where there is such a place.
+/// Creates a temporary folder, on a memory file system where there is one.
 fn scratch() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.unwrap()
 }
 
-/// What one call of a keychain comes to.
+/// The outcome of one keychain call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Works,
     Fails,
-    /// It is done, and says that it failed.
+    /// The change takes effect, but the call returns an error.
     DoneButFails,
-    /// It fails, and is done when the next change is over (a call that hung).
+    /// The call fails, and its change takes effect after the next change (a call that hung).
     DoneLate,
 }
 
-/// A keychain whose calls end as they are told to. What it holds outlives the app.
+/// A keychain whose calls have scripted outcomes. Its contents outlive the app.
 #[derive(Default)]
 struct Scripted {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
@@ -57,7 +57,7 @@ impl Scripted {
     fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_net::Result<()> {
         let mut fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Works);
         if !self.late.lock().unwrap().is_empty() {
-            // While one call hangs no other is made.
+            // While one call hangs, no other call is made.
             fate = Fate::Fails;
         }
         if let (Some(to), Fate::Works | Fate::DoneButFails) = (change, fate) {
@@ -112,7 +112,7 @@ fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
         let chain = Arc::new(Scripted::default());
         let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
         let mut secrets = open();
-        // A token of an earlier release, without a number.
+        // A token written by an earlier release, without a number.
         let mut expected = None;
         if chance(&mut seed, 4) == 0 {
             chain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
@@ -151,7 +151,7 @@ fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
                 }
                 _ => match secrets.get("a") {
                     Ok(found) => assert_eq!(found, expected, "round {round}: {told:#?}"),
-                    // Not known now is something else than none.
+                    // Unavailable is not the same as absent.
                     Err(_) => assert!(chain.failures.load(Ordering::Relaxed) > failures),
                 },
             }
@@ -174,7 +174,8 @@ fn one_failed_call_is_not_the_end_of_the_keychain() {
     let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "first").unwrap();
-    // The second one cannot be set, goes to the file, and wins in the next run although the keychain has the first.
+    // The second value cannot be set in the keychain, goes to the file, and is used in the next run although the
+    // keychain holds the first.
     *chain.fates.lock().unwrap() = [Fate::Works, Fate::Fails].into();
     secrets.set("a", "second").unwrap();
     assert!(secrets.fallback_in_use(), "people are told");
@@ -186,14 +187,14 @@ fn one_failed_call_is_not_the_end_of_the_keychain() {
     assert!(chain.secrets.lock().unwrap()["a"].ends_with("third"));
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
     assert_eq!(file.get("a").unwrap(), None);
-    // What is in the keychain was damaged or deleted: as good as none, and no error.
+    // A value in the keychain that was damaged or deleted externally counts as absent and is no error.
     chain.secrets.lock().unwrap().insert("a".into(), String::new());
     assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
     chain.secrets.lock().unwrap().clear();
     assert_eq!(open().get("a").unwrap(), None);
 }
 
-/// A keychain that is locked or hangs at the start, or is started later than the app.
+/// A keychain that is locked or hangs at the start, or that starts after the app.
 #[tokio::test]
 async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -226,14 +227,14 @@ async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
             && *session.found().borrow()
             && !off_thread(|| secrets.fallback_in_use())
     );
-    // Locked again in the middle: a rotated token goes to the file and is the one that counts.
+    // Locked again during the run: a rotated token goes to the file and is the one used.
     chain.broken.store(true, Ordering::SeqCst);
     gate.generation.store(1, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
     chain.broken.store(false, Ordering::SeqCst);
     let kept = off_thread(|| secrets.get("me")).unwrap().unwrap();
     assert!(kept.contains("refresh-1"), "{kept}");
-    // Signing out while it is locked works, and the token does not come back.
+    // Signing out while it is locked works, and the token does not reappear.
     chain.broken.store(true, Ordering::SeqCst);
     session.drop_tokens().await.unwrap();
     chain.broken.store(false, Ordering::SeqCst);
@@ -247,7 +248,7 @@ fn a_file_of_tokens_that_cannot_be_read_now_stays_where_it_is() {
     open().set("a", "token").unwrap();
     let (file, key) = (dir.path().join("secrets.bin"), dir.path().join("secrets.key"));
     for hidden in [&file, &key] {
-        // A folder in its place cannot be read as a file, whoever asks.
+        // A folder in place of the file cannot be read as a file, even by root.
         let aside = dir.path().join("aside");
         fs::rename(hidden, &aside).unwrap();
         fs::create_dir(hidden).unwrap();
@@ -287,7 +288,7 @@ fn an_account_is_known_by_its_server_and_not_by_its_address() {
         accounts.put(&info).unwrap();
         info.id
     };
-    // From before servers had identities: named by its address, and the name stays.
+    // An account created before servers had identities is named by its address and keeps its name.
     let old = at("http://192.168.1.4", None);
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
     assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
@@ -295,19 +296,19 @@ fn an_account_is_known_by_its_server_and_not_by_its_address() {
     assert_eq!(at("https://school.example", Some(&school("k"))), old, "it moved");
     assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
     assert_eq!(at("https://school.example", None), old, "it does not say who it is any more");
-    // A copied id with another key, at another address and at the same one.
+    // A copied server id with another key, at another address and at the same one.
     let other = at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
     assert_ne!(at("https://school.example", Some(&school("third"))), old);
     assert_ne!(at("https://evil.example", None), old, "an id that was not proved is none");
-    // Another school at the old address of this one.
+    // Another server at the old address of this one.
     let next = Identity { server_id: "next".into(), key: "n".into() };
     assert_ne!(at("http://192.168.1.4", Some(&next)), old);
-    // Another learner of the same school.
+    // Another learner on the same server.
     let sister =
         accounts.recognise("https://school.example", "School", user(2), Some(&school("k")));
     assert_ne!(sister.id, old);
-    // A damaged list is made again from the folders, with the identities.
+    // A damaged list is rebuilt from the folders, with the identities.
     fs::write(dir.path().join("accounts.json"), "{").unwrap();
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
     let found = accounts.recognise("https://third.example", "School", user(1), Some(&school("k")));
@@ -360,7 +361,7 @@ async fn an_identity_is_proved_and_not_only_named() {
         let expected = Identity { server_id: "school".into(), key: public.clone() };
         assert_eq!(found, proved.then_some(expected), "{name}");
     }
-    // Nothing is asked of a server without one; a network that breaks off proves nothing.
+    // A server without an identity gets no challenge; a broken connection proves nothing.
     let silent = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
     let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("asked") });
@@ -377,7 +378,7 @@ fn user(n: u128) -> UserInfo {
     }
 }
 
-/// A keychain that works until it is broken.
+/// A keychain that works until `broken` is set.
 #[derive(Default)]
 struct Chain {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
@@ -422,7 +423,7 @@ fn tokens_go_to_the_keychain_and_to_a_file_when_it_breaks() {
     secrets.set("b", "token-b").unwrap();
     assert!(secrets.fallback_in_use());
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
-    // The next run has a keychain again: both are found, and what is set moves over.
+    // The next run has a keychain again: both tokens are found, and new values are stored there.
     chain.broken.store(false, Ordering::Relaxed);
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
@@ -495,18 +496,18 @@ fn several_learners_on_several_servers() {
     assert_eq!((again.device(), again.active().unwrap().id), (device, b.id.clone()));
     assert!(again.get(&c.id).unwrap().needs_sign_in);
     assert!(again.set_active(Some("nobody")).is_err());
-    // Half a list.
+    // A truncated list.
     let path = dir.path().join("accounts.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     let found = open();
     assert_eq!(found.all().len(), 3, "made again from the folders");
     assert!(found.all().iter().all(|a| a.signed_out), "and closed until somebody signs in");
-    // A newer one is left alone.
+    // A list written by a newer release stays unchanged.
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
     let error = Accounts::open(dir.path(), "laptop", &clock, &ids).err().unwrap();
     assert!(error.to_string().contains("update Carrel"), "{error}");
-    // An id that is a path is not one of ours.
+    // An id that is a path is rejected.
     fs::write(&path, text.replace(&a.id, "../../etc")).unwrap();
     assert_eq!(open().all().len(), 2);
 }
@@ -547,7 +548,7 @@ fn addresses_as_people_type_them() {
     }
 }
 
-/// Answers by a function.
+/// Answers each request by a function.
 struct Says<F>(F);
 #[async_trait]
 impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for Says<F> {
@@ -590,7 +591,7 @@ async fn what_is_at_an_address() {
         check_server(&http, &clock, "school.example").await.unwrap_err().code(),
         ErrorCode::Offline
     );
-    // On this network https is tried when http is silent, and an answer tells more than a silence.
+    // On the local network https is tried when http does not respond; an error reply takes precedence over no reply.
     let http = Says(|r: &Request| match r.url.starts_with("https") {
         true => Ok((200, b"<html>".to_vec())),
         false => Err(Failure::new(FailureKind::Connect, "refused")),
@@ -601,12 +602,12 @@ async fn what_is_at_an_address() {
     );
 }
 
-/// A server with one good token at a time.
+/// A server with one valid access token at a time.
 #[derive(Default)]
 struct Gate {
     generation: AtomicUsize,
     refreshes: AtomicUsize,
-    /// What a refresh answers instead.
+    /// Reply to a refresh, instead of new tokens.
     refuse: Mutex<Option<(u16, Vec<u8>)>>,
     down: AtomicBool,
     seen_elsewhere: Mutex<Vec<bool>>,
@@ -691,7 +692,7 @@ async fn however_many_are_refused_one_refreshes() {
 
 #[tokio::test]
 async fn only_the_servers_own_word_ends_a_session() {
-    // What the refresh answers, the status that comes out, whether the session is over.
+    // Reply to the refresh, resulting status, whether the session is over.
     type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
     let table: Vec<Case> = vec![
         (Some((401, problem(401, ErrorCode::Unauthenticated))), Some(401), true),
@@ -788,14 +789,14 @@ fn a_list_that_cannot_be_written_does_not_stop_the_start() {
     open().put(&AccountInfo::of("https://one.example", "One", user(1))).unwrap();
     let path = dir.path().join("accounts.json");
     let text = fs::read(&path).unwrap();
-    // Nothing can take the place of the list: each write fails, also for root.
+    // A folder at the path of the temporary file: each write fails, also for root.
     fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
     let accounts = open();
     assert_eq!(accounts.all().len(), 1);
     assert!(accounts.put(&AccountInfo::of("https://one.example", "One", user(2))).is_err());
     assert_eq!(accounts.all().len(), 1, "memory changes only when the disk did");
     assert_eq!(fs::read(&path).unwrap(), text);
-    // A first start, whose list cannot be written at all.
+    // First start, with a list that cannot be written.
     fs::remove_file(&path).unwrap();
     assert_eq!(open().all().len(), 1, "from the folders");
     fs::remove_dir(dir.path().join("accounts.json.part")).unwrap();
@@ -812,7 +813,7 @@ fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
         let user = UserInfo { id, login: format!("u{n}"), name: "A".into(), role: Role::Student };
         AccountInfo::of("http://school", "School", user)
     };
-    // Bytes that are free when the files are written.
+    // Bytes free on the disk when the files are written.
     for left in (0..=512 * 1024).step_by(128 * 1024) {
         let dir = disk.path().join("data");
         let accounts = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
@@ -828,7 +829,7 @@ fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
             secrets.set("token", &format!("new {n}")).unwrap();
             assert_eq!(secrets.get("token").unwrap(), Some(format!("new {n}")));
         }
-        // Without a reserve: the old ones stay, and nothing stops the start.
+        // Without a reserve file: the old files stay, and the start succeeds.
         let _ = fs::remove_file(dir.join("ballast"));
         let more = disk.fill(0);
         fs::rename(more, disk.path().join("more")).ok();

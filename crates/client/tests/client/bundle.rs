@@ -1,5 +1,5 @@
-//! Work that goes by file, by wire, and both, in any order: every device ends with the rows that a fold in the model gives, and what
-//! came by file waits for the server.
+//! Rows exchanged by bundle, by sync and by both, in any order: every device ends with the rows of a fold in the
+//! model, and imported rows still wait for the server.
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
@@ -24,7 +24,7 @@ struct Desk {
 
 impl Desk {
     fn new(n: usize) -> Self {
-        // In memory where there is such a place: thousands of commits are not what is tested.
+        // On a memory file system where there is one, because thousands of commits are not what is tested.
         let memory = std::path::Path::new("/dev/shm");
         let dir = match memory.is_dir() {
             true => tempfile::tempdir_in(memory).unwrap(),
@@ -48,11 +48,11 @@ impl Desk {
     async fn rev(&self) -> i64 {
         self.store.read(state::load).await.unwrap().rev
     }
-    /// Done here.
+    /// Writes a local change.
     async fn join(&self, row: Row) {
         self.store.write("test", move |tx| tx.join(row.clone())).await.unwrap();
     }
-    /// As a pull brings them.
+    /// Writes rows as a pull does.
     async fn pull(&self, all: Vec<Row>) {
         let pulled = self.store.write("test", move |tx| {
             all.iter().try_for_each(|row| tx.apply_remote(row.clone()).map(|_| ()))
@@ -87,7 +87,7 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
     WorkBundle::write(head, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
-/// A row that a learner may write.
+/// Generates a row that a learner may write.
 fn learner_row() -> impl Strategy<Value = Row> {
     arbitrary::any_row(2)
         .prop_filter("a learner's", |r| r.validate().is_ok() && !r.is_server_only())
@@ -95,7 +95,7 @@ fn learner_row() -> impl Strategy<Value = Row> {
             r.stamp().is_none_or(|stamp| stamp.is_plausible())
         })
 }
-/// Who gives to whom, and whether by file.
+/// Generates sender, recipient, and whether by bundle.
 fn trip() -> impl Strategy<Value = (usize, usize, bool)> {
     (0..DEVICES, 0..DEVICES, any::<bool>())
 }
@@ -109,7 +109,7 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
     let run = TestRunner::new(config).run(&(work, vec(trip(), 0..8)), |(work, trips)| {
         runtime.block_on(async {
             let desks: Vec<Desk> = (0..DEVICES).map(Desk::new).collect();
-            // Half of the work before the first trip, half on the way.
+            // Half of the rows before the first transfer, the rest in between.
             let mut later = work.clone();
             for (at, row) in later.drain(..work.len() / 2) {
                 desks[at].join(row).await;
@@ -222,7 +222,7 @@ async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
         let hlc = desk.store.read(state::load).await.unwrap().hlc;
         assert!(hlc.ms() <= FakeClock::NOON, "the clock does not follow: {hlc:?}");
     }
-    // One that an honest clock may have is taken as it is.
+    // A timestamp that a correct clock may have is stored unchanged.
     let desk = Desk::new(0);
     desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
     let near = kv("known", "theirs", Hlc::new(FakeClock::NOON + day, 0));

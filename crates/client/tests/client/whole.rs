@@ -1,4 +1,4 @@
-//! The client as one thing: signing in and out, several learners, starting again without a network.
+//! Tests of the whole client: sign-in and sign-out, several learners, restarts without a network.
 
 use std::{
     path::Path,
@@ -29,21 +29,21 @@ use tokio::{
     sync::oneshot,
 };
 
-/// A school whose server is on paper, with sign-in before it.
+/// A simulated server with sign-in.
 struct School {
     paper: Arc<PaperServer>,
-    /// Tokens older than this are refused, refresh tokens too.
+    /// Access and refresh tokens older than this are refused.
     revoked: AtomicUsize,
     issued: AtomicUsize,
     down: AtomicBool,
-    /// The next request for what the server says of itself tells that it has come, and waits.
+    /// The next request for the server's description signals its arrival and waits.
     hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl School {
     const ADDRESS: &'static str = "http://127.0.0.1:1";
 
-    /// Rows of progress that it has.
+    /// Number of progress rows on the server.
     fn ticks(&self) -> usize {
         self.paper.paper().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
     }
@@ -194,7 +194,7 @@ async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
     assert!(core.account_info().unwrap().needs_sign_in);
     account.learning.record(tick("a/b/e")).await.unwrap();
 
-    // Closed and started again: still open for reading and working, still waiting.
+    // Closed and restarted: still readable and writable, with the change still unsent.
     core.close().await;
     drop((account, core));
     let core = open(dir.path(), &school, &clock).await;
@@ -206,12 +206,12 @@ async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
     assert!(Arc::ptr_eq(&again, &account), "the same account goes on");
     assert_eq!((again.id(), core.account_info().unwrap().needs_sign_in), (id.as_str(), false));
     let status = soon("a sync", again.sync.sync_now()).await.unwrap();
-    // The sign-in itself starts a round too: whether that one still runs is nobody's business.
+    // The sign-in itself starts a sync, which may or may not have ended.
     assert_ne!(status.phase, Phase::SignedOut);
     assert_eq!((status.waiting, school.ticks()), (0, 3));
 }
 
-/// A request that found the session over ends after the learner has signed in again.
+/// A request that got "session over" ends after the learner has signed in again.
 #[tokio::test]
 async fn an_end_of_the_session_before_does_not_end_the_one_after_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -233,7 +233,7 @@ async fn an_end_of_the_session_before_does_not_end_the_one_after_it() {
     core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     go.send(()).unwrap();
     soon("the first round ends", first).await.unwrap().unwrap();
-    // The round of the new session may be over before the old request is: so more than one.
+    // The sync of the new session may end before the old request does, so several rounds are run.
     for round in 0..30 {
         let status = soon("a sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut, "round {round}");
@@ -290,7 +290,7 @@ async fn several_learners_share_a_device_and_not_their_work() {
     );
 }
 
-/// Switches to an account, and checks before its database is opened that nobody holds its lock.
+/// Switches to an account, and checks before its database is opened that its lock is free.
 async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
     let lock = client.accounts().folder(account).join("user.lock");
     client.set_open_steps(Arc::new(move |step| {
@@ -324,7 +324,7 @@ async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_trie
         let failure = core.open_failure().unwrap();
         assert_eq!(failure.account.id, asha, "{broken}");
         assert_eq!(failure.error.code(), ErrorCode::DiskFull, "{broken}");
-        // A sign-in that fails at the same place does no more harm.
+        // A sign-in that fails at the same step has no further effect.
         let failed = core.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
         assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
         assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other one is open");
@@ -340,7 +340,7 @@ async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_trie
     }
 }
 
-/// The call that opens an account is dropped at the first point where it waits after each step.
+/// The call that opens an account is dropped at its first await after each step.
 #[tokio::test]
 async fn an_opening_that_is_cancelled_leaves_nothing_open() {
     let dir = tempfile::tempdir().unwrap();
@@ -412,7 +412,7 @@ async fn a_start_whose_account_does_not_open_succeeds_and_says_which_and_why() {
     let (id, folder) = (account.id().to_owned(), account.store.dir().to_owned());
     core.close().await;
     drop((account, core));
-    // A newer release was here.
+    // As written by a newer release.
     let future = |sql: &str| {
         let conn = carrel_sqlite::open(&folder.join("user.db"), Default::default()).unwrap();
         conn.execute(sql, []).unwrap();
@@ -427,7 +427,7 @@ async fn a_start_whose_account_does_not_open_succeeds_and_says_which_and_why() {
     );
     assert!(!failure.error.hint().is_empty());
     assert_eq!(core.switch(&id).await.err().unwrap().code(), ErrorCode::TooNew);
-    // The app can be used meanwhile, and the account is tried again when the cause is gone.
+    // The app stays usable meanwhile, and the account is retried when the cause is gone.
     core.open_demo().await.unwrap();
     assert!(core.open_failure().is_none());
     future("DELETE FROM schema_migration WHERE number = 99");
@@ -474,7 +474,7 @@ async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
     soon("a sync", account.sync.sync_now()).await.unwrap();
     core.close().await;
     drop((account, core));
-    // What an earlier run noted by mistake is put right as well.
+    // A state that an earlier run stored by mistake is corrected as well.
     for noted in [false, true] {
         secrets.locked.store(true, Ordering::SeqCst);
         let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
@@ -487,7 +487,7 @@ async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
         assert_ne!(status.phase, Phase::SignedOut);
         assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
         assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "nothing was stored");
-        // Unlocked: it goes on by itself at the next use.
+        // Unlocked: work resumes at the next use without user action.
         secrets.locked.store(false, Ordering::SeqCst);
         let mut changes = core.changes().listen();
         let status = soon("a sync", account.sync.sync_now()).await.unwrap();

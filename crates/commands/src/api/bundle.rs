@@ -1,3 +1,7 @@
+//! Types of the bundle commands: folders, files, exports and imports.
+//!
+//! Not here: the file format (`carrel_bundle`).
+
 use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -7,19 +11,19 @@ use super::download::DownloadRef;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum PlaceKind {
-    /// A stick, a card, another disk.
+    /// A USB drive, memory card or external disk.
     Stick,
-    /// The system's folder for downloads; on a phone the app's documents.
+    /// The system's downloads folder; on a phone the app's documents folder.
     Downloads,
 }
 
-/// Where files can be written to, and the files of ours that lie there.
+/// Folders for bundles, and the bundles in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceList {
-    /// Sticks first.
+    /// Removable media first.
     pub places: Vec<PlaceView>,
-    /// Newest first within each place.
+    /// Newest first within each folder.
     pub files: Vec<FileHere>,
 }
 
@@ -27,7 +31,7 @@ pub struct PlaceList {
 #[serde(rename_all = "camelCase")]
 pub struct PlaceView {
     pub path: String,
-    /// The stick's label, or the folder's name.
+    /// The drive's label, or the folder's name.
     pub name: String,
     pub kind: PlaceKind,
     pub free_bytes: Option<u64>,
@@ -39,7 +43,7 @@ pub struct FileHere {
     pub path: String,
     pub name: String,
     pub bytes: u64,
-    /// The name of its place.
+    /// Name of the folder in `places`.
     pub place: String,
 }
 
@@ -47,14 +51,14 @@ pub struct FileHere {
 #[serde(rename_all = "camelCase")]
 pub struct ExportCourses {
     pub items: Vec<DownloadRef>,
-    /// The path of a place.
+    /// Path of a folder in `places`.
     pub place: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportWork {
-    /// The path of a place.
+    /// Path of a folder in `places`.
     pub place: String,
 }
 
@@ -64,11 +68,12 @@ pub struct ExportedFile {
     pub path: String,
     pub file_name: String,
     pub bytes: u64,
-    /// Courses and stories, or things that were done.
+    /// Number of courses and stories, or of rows.
     pub count: u64,
 }
 
-/// Where the window puts a file that a person chose or dropped: `PUT`, the bytes as the body; the answer is `{ path, bytes }`.
+/// Where the UI uploads a file that the user chose or dropped: `PUT` with the bytes as body; returns `{ path, bytes
+/// }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotView {
@@ -81,20 +86,20 @@ pub struct FileRef {
     pub path: String,
 }
 
-/// What a file carries.
+/// Contents of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum FileView {
     Courses {
-        /// The library it says it is from.
+        /// The library named in the file.
         server_name: String,
-        /// Five groups of four digits, for a person to compare.
+        /// Five groups of four hex digits, for the user to compare.
         fingerprint: String,
-        /// A person must agree to the key first.
+        /// The user has to confirm the key first.
         ask: bool,
         made_ms: i64,
         bytes: u64,
-        /// Of it, not on this device yet.
+        /// Bytes of it that are not stored on this device yet.
         new_bytes: u64,
         courses: Vec<CourseInFile>,
         refusal: Option<FileRefusal>,
@@ -103,17 +108,17 @@ pub enum FileView {
         learner: String,
         server_name: String,
         device_name: String,
-        /// The learner's other devices know this one.
+        /// The learner's other devices know the key of the device that signed the file.
         device_known: bool,
         made_ms: i64,
         rows: u64,
-        /// It was done without an account: a person must say that it is theirs.
+        /// The work was done without an account: the user has to confirm that it is theirs.
         claim: bool,
         refusal: Option<FileRefusal>,
     },
 }
 
-/// Why a file will not be taken in: a word for the UI's sentence, and whom or what it is about.
+/// Why a file cannot be imported: a code for which the UI has a message, and the name that the message refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FileRefusal {
@@ -126,11 +131,11 @@ pub struct FileRefusal {
 pub enum CourseHere {
     No,
     Same,
-    /// An older version is here.
+    /// The local version is older.
     Older,
-    /// A newer version is here and stays.
+    /// The local version is newer and is kept.
     Newer,
-    /// Another library's course has this id.
+    /// A local course of another library has this id.
     Others,
 }
 
@@ -148,7 +153,7 @@ pub struct CourseInFile {
 #[serde(rename_all = "camelCase")]
 pub struct ImportCourses {
     pub path: String,
-    /// The fingerprint that a person agreed to.
+    /// The fingerprint that the user confirmed.
     #[ts(optional)]
     pub accept: Option<String>,
 }
@@ -165,7 +170,7 @@ pub struct ImportedCourse {
     pub id: Slug,
     pub is_story: bool,
     pub title: String,
-    /// False: a newer version was here and stays.
+    /// False: a newer local version was kept.
     pub taken: bool,
 }
 
@@ -173,7 +178,7 @@ pub struct ImportedCourse {
 #[serde(rename_all = "camelCase")]
 pub struct ImportWork {
     pub path: String,
-    /// A person said that work without an account is theirs.
+    /// The user confirmed that work without an account is theirs.
     pub claim: bool,
 }
 
@@ -181,13 +186,13 @@ pub struct ImportWork {
 #[serde(rename_all = "camelCase")]
 pub struct ImportedWork {
     pub rows: u64,
-    /// Of them, new here.
+    /// Number of them that were new on this device.
     pub news: u64,
-    /// Kept for a later release, which can read them.
+    /// Rows that this release cannot read, kept for a later one.
     pub unread: u64,
 }
 
-/// How far the file that is under way came.
+/// Progress of the running export or import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CableState {

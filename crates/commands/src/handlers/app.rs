@@ -1,3 +1,7 @@
+//! Commands of the app: state at start, accounts, sign-in, addresses.
+//!
+//! Not here: settings (`settings`).
+
 use carrel_client::{
     Error, OpenFailure as ClientFailure, account::AccountInfo, learning::store::Repair,
     system::blocking,
@@ -64,7 +68,7 @@ fn repair_view(repair: Repair) -> RepairReport {
     }
 }
 
-/// The learner has read what a repair could not bring back.
+/// Deletes the report of a repair after the learner has read it.
 pub async fn forget_repair(host: &dyn Host, _: Empty) -> Result<AppState> {
     let store = account(host)?.store.clone();
     blocking(move || Ok::<_, Error>(store.forget_repair()?)).await?;
@@ -81,7 +85,7 @@ fn view(info: AccountInfo) -> Account {
     }
 }
 
-/// Sync, while no account is open.
+/// Returns the sync status while no account is open.
 fn nobody() -> SyncStatus {
     SyncStatus {
         phase: SyncPhase::Local,
@@ -148,7 +152,8 @@ pub async fn open_url(host: &dyn Host, request: OpenUrl) -> Result<Empty> {
     Ok(Empty {})
 }
 
-/// What the system may open: a web page, or a letter to one address. A mailto link must not add files, copies or headers.
+/// Checks that the system may open an address: a web page, or an e-mail to one address. A mailto link must not add
+/// attachments, copies or headers.
 fn is_openable(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     if let Some(address) = lower.strip_prefix("mailto:") {

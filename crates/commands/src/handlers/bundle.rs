@@ -1,3 +1,7 @@
+//! Commands for bundles: folders, files, exports and imports.
+//!
+//! Not here: their implementation (`carrel_client::bundle`).
+
 use std::path::Path;
 
 use carrel_client::{
@@ -30,7 +34,7 @@ pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
 
 pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
     let downloads = host.downloads_dir();
-    // A drive that is asleep answers slowly.
+    // A drive in standby responds slowly.
     let listed = blocking(move || {
         let places = bundle::bundle_folders(downloads.as_deref());
         let files = places.iter().flat_map(|place| {

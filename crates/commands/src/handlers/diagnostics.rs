@@ -1,3 +1,7 @@
+//! Command for the figures of the response cache.
+//!
+//! Not here: counting (`carrel_http_cache`).
+
 use carrel_client::http_cache::{Strategy, Tally};
 
 use super::{Result, percent};

@@ -1,3 +1,7 @@
+//! Commands for downloads, and the conversion of their states.
+//!
+//! Not here: the downloads themselves (`carrel_content::download`).
+
 use carrel_client::content::{
     Kind,
     blobs::MediaKind,
@@ -17,10 +21,11 @@ use crate::{
     host::{Host, account},
 };
 
-/// Of what is missing so many are named: nobody reads more.
+/// Maximum number of missing files listed by name.
 const LACKS: usize = 100;
 
-/// The client's state as the UI shows it. `latest` is the library's version, if it is known: another one here is outdated.
+/// Converts the state of a download. `latest` is the library's version, if known: a local version that differs is
+/// outdated.
 pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) -> DownloadState {
     let phase = match state.phase {
         Phase::Absent => DownloadPhase::Absent,
@@ -62,7 +67,7 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
     }
 }
 
-/// What is meant.
+/// Returns the download target of a request.
 fn wish(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> Wish {
     match lesson {
         Some(lesson) if !is_story => Wish::lesson(id, ItemId::within(id, lesson).as_str()),

@@ -1,3 +1,7 @@
+//! Commands for the library: lists, course pages, enrolment, search.
+//!
+//! Not here: the text of sections and stories (`reading`).
+
 use std::collections::{BTreeMap, HashMap};
 
 use carrel_client::{
@@ -30,7 +34,7 @@ use crate::{
     host::{Host, account},
 };
 
-/// The request as the client filters, and its page and page size.
+/// Returns the client's filter for a request, with its page and page size.
 async fn filter(
     account: &OpenAccount,
     request: &ListRequest,
@@ -141,7 +145,7 @@ pub async fn list_stories(host: &dyn Host, request: ListRequest) -> Result<Story
 pub async fn get_continue(host: &dyn Host, _: Empty) -> Result<ContinueReply> {
     let account = account(host)?;
     for record in account.learning.latest(8).await? {
-        // What cannot be opened now (not here, no network) is not offered.
+        // An item that cannot be opened now (not downloaded, no network) is not offered.
         if let Ok(Some(card)) = continue_card(&account, record.row.kind, &record.row).await {
             return Ok(ContinueReply { card: Some(card) });
         }
@@ -167,7 +171,7 @@ async fn continue_card(
             if whole.is_complete() {
                 return Ok(None);
             }
-            // A finished section is not where one goes on: the next one that is open is.
+            // After a finished section, continue with the next unfinished one.
             let mut item = row.item.clone();
             if row.done_ms.is_some() {
                 let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else {
@@ -217,7 +221,7 @@ async fn continue_card(
     }
 }
 
-/// The first unfinished section after `after` (or from the beginning), else the first unfinished one at all.
+/// Returns the first unfinished section after `after` (or from the beginning), else the first unfinished one of all.
 fn first_open(
     meta: &CourseMeta,
     outline: &CourseOutline,

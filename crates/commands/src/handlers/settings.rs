@@ -1,3 +1,7 @@
+//! Reading and changing the learner's settings.
+//!
+//! Not here: storage limits (`storage`).
+
 use std::collections::BTreeMap;
 
 use carrel_client::OpenAccount;
@@ -9,7 +13,7 @@ use crate::{
     host::{Host, account},
 };
 
-/// The learner's settings; a value that does not fit (from a newer version) counts as not set.
+/// Returns the learner's settings; a value that cannot be parsed (from a newer version) counts as not set.
 pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
     let stored = account.learning.settings().await?;
     let mut settings = serde_json::to_value(Settings::default()).unwrap_or_default();

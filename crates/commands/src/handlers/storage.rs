@@ -1,3 +1,7 @@
+//! Commands for storage: space used, limits, removal, moving content.
+//!
+//! Not here: eviction (`carrel_content::storage`).
+
 use carrel_client::{
     OpenAccount, content,
     content::{
@@ -73,7 +77,7 @@ async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
     let (kind, id) = (wish.kind, wish.id.clone());
     let title = match library.blocking(move |library| library.title(kind, id.as_str())).await {
         Ok(Some(title)) => title,
-        // It may have left the library's list since.
+        // It may have been removed from the library's list since.
         _ => match library.known_manifest(wish.kind, &wish.id).await {
             Ok(Some(open)) => open.manifest.title().to_owned(),
             _ => wish.id.to_string(),
@@ -98,7 +102,7 @@ async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
     }
 }
 
-/// In the order of `MediaKind::ALL`.
+/// Converts bytes by kind, in the order of `MediaKind::ALL`.
 fn by_kind(bytes: &[u64]) -> StorageKinds {
     let at = |n: usize| bytes.get(n).copied().unwrap_or(0);
     StorageKinds { text: at(0), pictures: at(1), audio: at(2), video: at(3), other: at(4) }
@@ -137,7 +141,7 @@ pub async fn move_content(host: &dyn Host, request: MoveContent) -> Result<Stora
     get_storage(host, StorageRequest::default()).await
 }
 
-/// Runs what reads or deletes a lot on a thread for blocking calls.
+/// Runs a slow read or deletion on a blocking thread.
 async fn on_disk<T: Send + 'static>(
     storage: Storage,
     f: impl FnOnce(&Storage) -> content::Result<T> + Send + 'static,

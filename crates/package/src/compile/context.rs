@@ -1,4 +1,4 @@
-//! What all steps of one compilation share: options, problems, the staged blobs, and the files of the package.
+//! The state shared by all steps of a compilation: options, problems, the staged blobs, and the files of the package.
 //!
 //! Not here: which steps run (`compiler`).
 
@@ -17,11 +17,11 @@ use crate::sink::Blob;
 use crate::source::json::{self, Node};
 use crate::source::{Limits, Source, SourceFile, paths};
 
-/// How to compile.
+/// Options of a compilation.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub limits: Limits,
-    /// Of lossy WebP, 0 to 100.
+    /// Quality of lossy WebP, 0 to 100.
     pub quality: f32,
 }
 
@@ -31,7 +31,7 @@ impl Default for Options {
     }
 }
 
-/// Results that packages of one import share.
+/// Results shared by the packages of one import.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub pictures: HashMap<BlobHash, PictureResult>,
@@ -48,23 +48,23 @@ pub(crate) struct CompiledQuiz {
     pub body: BlobHash,
 }
 
-/// Quizzes that are compiled already, and the file of each id.
+/// The compiled quizzes, and the file of each id.
 #[derive(Debug, Default)]
 pub(crate) struct Quizzes {
     pub by_path: HashMap<String, Option<CompiledQuiz>>,
     pub ids: BTreeMap<ItemId, String>,
 }
 
-/// What all steps of one compilation share.
+/// State shared by all steps of a compilation.
 pub(crate) struct CompileContext<'a> {
     pub source: &'a Source,
-    /// Top of the package inside the source; `""` for the top of the source.
+    /// Root folder of the package inside the source; `""` for the root of the source.
     pub folder: &'a str,
     pub problems: &'a Problems,
     pub shared: &'a mut Shared,
     pub options: &'a Options,
     pub stage: BTreeMap<BlobHash, Blob>,
-    /// How files are spelled, by their folded paths; made for the first link without a file.
+    /// Actual spelling of each file by its folded path; computed for the first link whose file is missing.
     folded: OnceCell<HashMap<String, String>>,
     pub quizzes: Quizzes,
 }
@@ -91,28 +91,28 @@ impl<'a> CompileContext<'a> {
     fn full(&self, path: &str) -> String {
         if self.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", self.folder) }
     }
-    /// A file of the package by its resolved path.
+    /// Returns a file of the package by its resolved path.
     pub fn entry(&self, path: &str) -> Option<&'a SourceFile> {
         self.source.files.get(&self.full(path))
     }
-    /// True if some file lies below this folder.
+    /// Returns true if a file is below this folder.
     pub fn is_folder(&self, path: &str) -> bool {
         self.source.below(&self.full(path)).next().is_some()
     }
-    /// Stages a blob.
+    /// Stages a blob and returns a reference to it.
     pub fn put(&mut self, blob: Blob) -> BlobRef {
         let reference =
             BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type.clone() };
         self.stage.entry(blob.hash).or_insert(blob);
         reference
     }
-    /// Stages a compiled body.
+    /// Stages a compiled body as JSON and returns its hash.
     pub fn put_json<T: serde::Serialize>(&mut self, value: &T) -> BlobHash {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         self.put(Blob::from_bytes(bytes, "application/json")).hash
     }
 
-    /// Finds the file that `link` names from `folder`, or reports why there is none.
+    /// Returns the path of the file that `link` refers to from `folder`, or reports why there is none.
     pub fn resolve(&self, at: SourceLocation<'_>, folder: &str, link: &str) -> Option<String> {
         let error = |code, message: String, hint: String| {
             self.problems.error(at, code, message, hint);
@@ -166,7 +166,7 @@ impl<'a> CompileContext<'a> {
         }
     }
 
-    /// A whole file, for formats that are read at once. `limit` in bytes.
+    /// Reads a whole file. `limit` in bytes.
     pub fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
         let at = SourceLocation { file: path, line: 1 };
         let entry = self.entry(path)?;
@@ -189,7 +189,7 @@ impl<'a> CompileContext<'a> {
             }
         }
     }
-    /// A text file: UTF-8, with or without a byte order mark, any line ends.
+    /// Reads a text file: UTF-8, with or without a byte order mark, with any line ends.
     pub fn read_text(&self, path: &str) -> Option<String> {
         let mut bytes = self.read(path, self.options.limits.text_bytes)?;
         if bytes.starts_with(b"\xef\xbb\xbf") {

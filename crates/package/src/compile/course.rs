@@ -1,6 +1,6 @@
-//! Lowers the draft of a course: its stories, then its sections to blocks.
+//! Compiles the draft of a course: first its stories, then its sections to blocks.
 //!
-//! Not here: what a section's text, quiz or story is made of.
+//! Not here: compiling a section's text, quiz or story.
 
 use carrel_model::content::{
     Block, CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionBody, SectionOutline,
@@ -19,7 +19,7 @@ use crate::{
     text::markdown::{self, Media, Origin, Piece, Scope},
 };
 
-/// The stories of a course by their folders.
+/// The stories of a course, by folder.
 type Stories = Vec<(String, StoryInCourse)>;
 
 pub(super) fn lower(
@@ -135,7 +135,7 @@ fn section(
     })
 }
 
-/// A Markdown file as blocks.
+/// Compiles a Markdown file to blocks.
 fn body(
     context: &mut CompileContext<'_>,
     file: &str,

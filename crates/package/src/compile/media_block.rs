@@ -1,5 +1,5 @@
-//! Compiles a media file of a package: checks its kind, reads its facts, and adds captions and transcript from the
-//! files beside it.
+//! Compiles a media file of a package: checks its kind, reads its size and duration, and adds captions and a
+//! transcript from the files beside it.
 //!
 //! Not here: sniffing and decoding (`media`).
 
@@ -24,14 +24,14 @@ use crate::sink::Blob;
 use crate::source::paths;
 use crate::text::markdown::{self, Origin, Scope};
 
-/// What a media paragraph shows.
+/// The compiled contents of a media paragraph.
 pub(crate) enum MediaBlock {
     Image(ImageRef),
     Audio(AudioRef),
     Video(VideoRef),
 }
 
-/// The kinds of media that a place allows.
+/// The kinds of media that are allowed at a point of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AllowedMedia {
     Any,
@@ -40,7 +40,7 @@ pub(crate) enum AllowedMedia {
 }
 
 impl CompileContext<'_> {
-    /// A media file as a block wants it. `alt` is the alternative text or the title.
+    /// Compiles a media file to a block. `alt` is the alternative text or the title.
     pub fn media(
         &mut self,
         at: SourceLocation<'_>,
@@ -117,7 +117,7 @@ impl CompileContext<'_> {
         }
     }
 
-    /// A picture with its variants; pictures seen before are not worked on again.
+    /// Compiles a picture with its variants; each picture is compiled once.
     pub fn image(
         &mut self,
         at: SourceLocation<'_>,
@@ -217,7 +217,7 @@ impl CompileContext<'_> {
         self.problems.error(at, fault.code, fault.message, fault.hint);
     }
 
-    /// A file as it is.
+    /// Stages a file unchanged.
     fn whole(&self, path: &str, media_type: &str) -> Option<Blob> {
         let blob = Blob::from_file(&self.entry(path)?.disk, media_type);
         blob.map_err(|e| {
@@ -243,7 +243,7 @@ impl CompileContext<'_> {
         made.map_err(|fault| self.refuse(path, 1, fault)).ok()
     }
 
-    /// Size of the picture, if there is one, and duration of an MP4 or WebM.
+    /// Returns the picture size, if there is one, and the duration of an MP4 or WebM file.
     #[allow(clippy::type_complexity)]
     fn container(&self, path: &str, kind: Kind) -> Option<(Option<(u32, u32)>, u64)> {
         let at = SourceLocation { file: path, line: 1 };
@@ -301,11 +301,11 @@ impl CompileContext<'_> {
     ) -> Option<AudioRef> {
         let blob = self.whole(path, media_type)?;
         let blob = self.put(blob);
-        // Short sounds (a narration, a word, a question's sound) stand beside their own text.
+        // Short sounds (narration, vocabulary, a question) have their text beside them and need no transcript.
         let beside = allowed == AllowedMedia::Any;
         let captions = if beside { self.captions(path, duration_ms) } else { None };
         let transcript = if beside { self.transcript(path, scope) } else { String::new() };
-        // Only what is a block of its own is drawn.
+        // A waveform is drawn only for sounds that are blocks of their own.
         let peaks = if beside { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
         Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
     }
@@ -351,7 +351,7 @@ impl CompileContext<'_> {
         })
     }
 
-    /// The `.vtt` beside a media file.
+    /// Compiles the `.vtt` file beside a media file.
     fn captions(&mut self, path: &str, duration_ms: u64) -> Option<BlobRef> {
         let path = paths::with_extension(path, "vtt");
         self.entry(&path)?;
@@ -361,7 +361,7 @@ impl CompileContext<'_> {
         Some(self.put(Blob::from_bytes(text.into_bytes(), "text/vtt")))
     }
 
-    /// Cues beyond the end of what they caption were made for another recording.
+    /// Reports cues beyond the end of the recording: they were made for another one.
     pub fn check_range(&self, cues: &[vtt::Cue], path: &str, duration_ms: u64) {
         if let Some(late) = cues.iter().find(|c| duration_ms > 0 && c.start_ms >= duration_ms + 500)
         {
@@ -378,7 +378,7 @@ impl CompileContext<'_> {
         }
     }
 
-    /// The `.md` beside a media file, as HTML.
+    /// Compiles the `.md` file beside a media file to HTML.
     fn transcript(&mut self, path: &str, scope: &Scope) -> String {
         let beside = paths::with_extension(path, "md");
         if self.entry(&beside).is_none() {

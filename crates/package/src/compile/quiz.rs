@@ -15,7 +15,7 @@ use crate::source::json::{Node, Value};
 use crate::source::paths;
 use crate::text::markdown::{self, Origin, Scope};
 
-/// Compiles a quiz file, once however often it is named.
+/// Compiles a quiz file, once even if it is referenced several times.
 pub(crate) fn compile(
     context: &mut CompileContext<'_>,
     path: &str,
@@ -119,7 +119,7 @@ fn question(
         }
         Some(_) => pairs(&fields, problems, &inline),
         None => {
-            // Without a kind it is unknown which of these belong here: none is reported.
+            // Without a kind it is unknown which of these fields are valid, so none is reported.
             for key in ["choices", "blanks", "items", "pairs", "exact"] {
                 fields.node(key);
             }
@@ -131,7 +131,7 @@ fn question(
     Some(Question { id: id?.value, prompt: html, points, image, audio, explanation, kind: kind? })
 }
 
-/// Reports a list that has fewer than two entries.
+/// Reports a list with fewer than two entries.
 fn few(fields: &Fields<'_>, key: &'static str, n: usize) {
     match fields.node(key) {
         None => fields.missing(key),
@@ -203,7 +203,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
     for node in list {
         let mut spellings = Vec::new();
         match &node.value {
-            // One spelling may stand without its own list.
+            // A single spelling needs no list.
             Value::Text(text) => spellings.push(text.trim().to_owned()),
             Value::List(texts) => {
                 for text in texts {
@@ -288,11 +288,11 @@ fn pairs(
     Some(QuestionKind::Match { pairs })
 }
 
-// Markdown would read ___ as a rule or as emphasis: characters of the private use area hold the places.
+// Markdown would parse ___ as a rule or as emphasis, so blanks are marked with characters of the private use area.
 const OPEN: char = '\u{e000}';
 const CLOSE: char = '\u{e001}';
 
-/// Marks every run of three or more underscores. Returns the text and the number of blanks.
+/// Replaces each run of three or more underscores by a mark. Returns the text and the number of blanks.
 fn hold_blanks(text: &str) -> (String, usize) {
     let (mut out, mut count) = (String::new(), 0);
     let mut rest = text;

@@ -1,4 +1,5 @@
-//! Lowers the draft of a story: paragraphs to sentences with their times, and the words of the course that it uses.
+//! Compiles the draft of a story: its paragraphs to sentences with their times, and the course vocabulary that it
+//! uses.
 //!
 //! Not here: how sentences are split (`sentence`).
 
@@ -22,7 +23,7 @@ pub(super) struct CompiledStory {
     pub body: BlobHash,
 }
 
-/// `course_words` is the vocabulary of the course around the story.
+/// Compiles a story. `course_words` is the vocabulary of the course that contains it.
 pub(super) fn lower(
     context: &mut CompileContext<'_>,
     draft: StoryDraft,
@@ -30,7 +31,7 @@ pub(super) fn lower(
 ) -> Option<CompiledStory> {
     let StoryDraft { file, metadata, level, pages, mut vocabulary, quiz } = draft;
     let pages: Vec<_> = pages.into_iter().map(|draft| page(context, &file, draft)).collect();
-    // A story is read on its own: words of the course that it uses come along.
+    // A story can be opened on its own, so it includes the course vocabulary that it uses.
     let used: BTreeSet<_> =
         pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
     let own: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
@@ -101,7 +102,7 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
     Page { image: draft.image, narration: draft.narration, sentences }
 }
 
-/// Gives the sentences the times of a WebVTT file.
+/// Assigns the times of a WebVTT file to the sentences.
 fn time(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &mut [Sentence]) {
     let Some(text) = context.read_text(path) else { return };
     let Some(cues) = vtt::parse(&text, path, context.problems) else { return };

@@ -14,7 +14,7 @@ use crate::source::json::Value;
 use crate::source::paths;
 use crate::text::markdown::Scope;
 
-/// Reads a vocabulary file in the order of its entries.
+/// Compiles a vocabulary file; the entries keep their order.
 pub(crate) fn compile(
     context: &mut CompileContext<'_>,
     path: &str,
@@ -106,7 +106,7 @@ fn entry(
     Some(made)
 }
 
-/// The `image`, `alt` and `audio` of an entry or a question.
+/// Compiles the `image`, `alt` and `audio` fields of an entry or a question.
 pub(crate) fn picture_and_sound(
     context: &mut CompileContext<'_>,
     fields: &Fields<'_>,

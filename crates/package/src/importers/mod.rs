@@ -1,6 +1,6 @@
 //! Importers: each detects the inputs of one format in a folder or zip and reads an input into a [`Draft`].
 //!
-//! A new format is one module and one line in [`IMPORTERS`]. Not here: what becomes of a draft (`compile::lower`).
+//! A new format is one module and one line in [`IMPORTERS`]. Not here: compiling a draft (`compile::lower`).
 
 mod course_format;
 mod storybook;
@@ -14,31 +14,30 @@ use crate::{
     source::{Limits, Source, paths},
 };
 
-/// One format.
+/// An importer for one format.
 pub(crate) struct Importer {
-    /// Lists the inputs of this format, those of one folder in the order of import.
+    /// Lists the inputs of this format; those in one folder in import order.
     detect: fn(&Source) -> Vec<Input>,
     /// Reads one input. `None`: the reasons are among the problems of the context.
     draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
-    /// True if an input is a whole folder: limits and names of all its files are checked, and no other importer looks
-    /// inside.
+    /// True if an input is a whole folder: limits and names of all its files are checked, and other importers skip it.
     owns_folder: bool,
 }
 
 /// All formats. An earlier importer takes precedence inside the folders that it owns.
 static IMPORTERS: [&Importer; 2] = [&course_format::IMPORTER, &storybook::IMPORTER];
 
-/// What an importer recognised.
+/// An input that an importer detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
-    /// Top of the package inside the source, `""` for the top of the source.
+    /// Root folder of the package inside the source; `""` for the root of the source.
     pub folder: String,
-    /// The file that marks the package, relative to `folder`.
+    /// File by which the package was detected, relative to `folder`.
     pub file: String,
     pub is_course: bool,
 }
 
-/// One thing to compile.
+/// A package to compile.
 #[derive(Clone)]
 pub struct Package {
     pub(crate) source: Arc<Source>,
@@ -53,7 +52,7 @@ impl std::fmt::Debug for Package {
 }
 
 impl Package {
-    /// Name for messages: the path that was given, and the folder or file inside it.
+    /// Returns the name for messages: the path as given, and the folder or file inside it.
     pub fn name(&self) -> String {
         let Input { folder, file, .. } = &self.input;
         let mut name = self.source.shown.clone();
@@ -63,11 +62,11 @@ impl Package {
         }
         name
     }
-    /// True for a course, false for a story.
+    /// Returns true for a course, false for a story.
     pub fn is_course(&self) -> bool {
         self.input.is_course
     }
-    /// Top of the package inside the source.
+    /// Returns the root folder of the package inside the source.
     pub(crate) fn folder(&self) -> &str {
         &self.input.folder
     }
@@ -77,16 +76,16 @@ impl Package {
             self.source.check_package(&self.input.folder, limits, problems);
         }
     }
-    /// Runs the importer.
+    /// Runs the importer on the package.
     pub(crate) fn draft(&self, context: &mut CompileContext<'_>) -> Option<Draft> {
         (self.importer.draft)(context, &self.input)
     }
 }
 
-/// Opens a path and lists its packages in the order of their names. The path may be a package, a zip, a folder of
-/// packages (at any depth), or a Global Storybooks folder (`text/ images/ audio/`).
+/// Opens a path and lists its packages, sorted by name. The path may be a package, a zip, a folder of packages (at any
+/// depth), or a Global Storybooks folder (`text/ images/ audio/`).
 pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
-    // The file that marks a package stands for its folder.
+    // The path of a package's main file means its folder.
     let is_mark =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
     let path = match path.parent() {
@@ -123,7 +122,7 @@ fn packages_of(source: &Arc<Source>) -> Vec<Package> {
     packages
 }
 
-/// True if `folder` is one of `owned` or lies below one.
+/// Returns true if `folder` is one of `owned` or below one.
 fn is_inside(owned: &BTreeSet<String>, folder: &str) -> bool {
     let mut at = folder;
     loop {

@@ -1,6 +1,6 @@
-//! Texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`,
-//! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page, the last section of the text holds the
-//! credits.
+//! Reads texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`,
+//! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page; the last section of the text contains
+//! the credits.
 //!
 //! Not here: Carrel's own stories (`course_format`).
 
@@ -29,13 +29,13 @@ pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: fa
 struct Storybook {
     /// Four digits.
     number: String,
-    /// As the file name spells it: `en`, `ha-ne`, `tw-akua`.
+    /// Language code in the file name: `en`, `ha-ne`, `tw-akua`.
     lang: String,
-    /// The text, relative to the top of the package.
+    /// Path of the text, relative to the package's root.
     file: String,
 }
 
-/// By number and language.
+/// Lists the texts, sorted by number and language.
 fn detect(source: &Source) -> Vec<Input> {
     let mut books: Vec<_> = source.files.keys().filter_map(|path| recognise(path)).collect();
     books.sort_by_cached_key(|(folder, book)| {
@@ -56,7 +56,7 @@ fn draft(context: &mut CompileContext<'_>, input: &Input) -> Option<Draft> {
     read_book(context, &book).map(Draft::Story)
 }
 
-/// Reads `.../text/0001/en__0001_a-very-tall-man.md`.
+/// Parses a path such as `.../text/0001/en__0001_a-very-tall-man.md`.
 fn recognise(path: &str) -> Option<(&str, Storybook)> {
     let (rest, name) = path.rsplit_once('/')?;
     let (rest, number) = rest.rsplit_once('/').unwrap_or(("", rest));
@@ -73,7 +73,7 @@ fn recognise(path: &str) -> Option<(&str, Storybook)> {
         .then(|| (folder, Storybook { number: number.to_owned(), lang: lang.to_owned(), file }))
 }
 
-/// One story in one language.
+/// Reads one story in one language.
 fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<StoryDraft> {
     let file = book.file.as_str();
     let problems = context.problems;
@@ -172,7 +172,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     })
 }
 
-/// A text in its parts: line and text of each page.
+/// The parts of a text: line and text of each page.
 #[derive(Debug, Default)]
 struct Parts {
     title: Option<String>,
@@ -283,7 +283,8 @@ fn credits(
     credits
 }
 
-/// File names use codes such as `ha-ne` (a region) and `tw-akua` (a variant that no registry knows).
+/// Converts a language code of a file name, such as `ha-ne` (a region) or `tw-akua` (an unregistered variant), to a
+/// language tag.
 fn language_tag(code: &str) -> String {
     match code.split_once('-') {
         Some((language, region)) if region.len() == 2 => {
@@ -296,7 +297,8 @@ fn language_tag(code: &str) -> String {
     }
 }
 
-/// Where narrations of a language may lie. Norwegian recordings (`no`) read the Bokmål text.
+/// Returns the folders that may contain narrations in a language. Norwegian recordings (`no`) belong to the Bokmål
+/// text.
 fn recordings(lang: &str) -> Vec<&str> {
     match lang {
         "nb" => vec!["nb", "no"],
@@ -304,9 +306,9 @@ fn recordings(lang: &str) -> Vec<&str> {
     }
 }
 
-/// Level 1 to 5 by the mean number of words on a page, after the levels of the African Storybook Project (up to 10, 25,
-/// 50, 75 words). All translations of a story have the level of its English text if there is one: words are counted
-/// alike, whatever the script.
+/// Returns the level, 1 to 5, by the mean number of words per page, after the levels of the African Storybook Project
+/// (up to 10, 25, 50, 75 words). All translations of a story get the level of its English text, if there is one. Words
+/// are counted in the same way for all scripts.
 fn level(context: &CompileContext<'_>, book: &Storybook, own: &Parts) -> u8 {
     let prefix = format!("text/{}/en__{}_", book.number, book.number);
     let english = context

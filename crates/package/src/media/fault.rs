@@ -1,6 +1,8 @@
-//! Why a media file is refused, or what its author should know about it.
+//! Faults of a media file: reasons for rejecting it, and warnings for its author.
+//!
+//! Not here: the place in the package (`problem`).
 
-/// A refusal or a warning without its place; the caller adds the file and the line.
+/// An error or a warning without a location; the caller adds file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub code: &'static str,

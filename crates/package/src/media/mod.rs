@@ -1,4 +1,4 @@
-//! Media files: their kind, size and duration; pictures and drawings made safe and scaled. Nothing here knows packages.
+//! Media files: detects their kind, size and duration, scales pictures, sanitises drawings. Not here: packages.
 
 pub(crate) mod fault;
 pub(crate) mod mp4;

@@ -1,22 +1,22 @@
-//! Duration and size of an MP4 or M4A, out of its boxes (ISO/IEC 14496-12).
+//! Reads duration and size of an MP4 or M4A file from its boxes (ISO/IEC 14496-12).
 //!
-//! Not here: decoding. A file that is cut off is noticed, because its boxes name more bytes than there are.
+//! Not here: decoding. A truncated file is detected, because its boxes declare more bytes than there are.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mp4 {
     pub duration_ms: u64,
-    /// Pixels as shown, after rotation. None if there is no video track.
+    /// Size in pixels as displayed, after rotation. None if there is no video track.
     pub video: Option<(u32, u32)>,
-    /// Four letters of the video's sample entry: `avc1`.
+    /// Four-character code of the video's sample entry: `avc1`.
     pub codec: String,
     pub audio: bool,
-    /// The table of contents lies behind the media: playing begins only when all of it is there.
+    /// The `moov` box follows the media data, so playback starts only when the whole file is loaded.
     pub slow_start: bool,
 }
 
-/// Reads the facts or says what is broken.
+/// Reads size, codec and duration, or returns what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
     let text = |e: io::Error| e.to_string();
     let length = file.seek(SeekFrom::End(0)).map_err(text)?;
@@ -78,7 +78,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) << 32 | u64::from(u32_at(bytes, at + 4))
 }
 
-/// The boxes directly inside another.
+/// Returns the boxes directly inside another.
 fn boxes(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -95,7 +95,7 @@ fn child<'a>(bytes: &'a [u8], name: &[u8]) -> &'a [u8] {
     boxes(bytes).find(|(n, _)| *n == name).map_or(&[], |(_, body)| body)
 }
 
-/// Duration and timescale of mvhd or mdhd, in milliseconds.
+/// Returns the duration of mvhd or mdhd in milliseconds.
 fn duration(header: &[u8]) -> u64 {
     let (scale, units) = match header.first() {
         Some(1) => (u32_at(header, 20), u64_at(header, 24)),
@@ -151,7 +151,7 @@ pub(crate) mod tests {
         out
     }
 
-    /// An MP4 without any frames: enough for its facts.
+    /// Builds an MP4 file without any frames, sufficient for reading size and duration.
     pub(crate) fn sample(width: u32, height: u32, turned: bool) -> Vec<u8> {
         let mut mvhd = vec![0; 12];
         mvhd.extend(1000u32.to_be_bytes());

@@ -1,6 +1,7 @@
-//! Pictures: decoded by content, turned upright, scaled to the widths that screens need, with a placeholder.
+//! Decodes pictures by content, applies their orientation, scales them to the widths used by screens, and computes a
+//! placeholder.
 //!
-//! Not here: SVG (`svg`), alt texts and captions (`compile::media_block`), and which pictures a package has.
+//! Not here: SVG (`svg`), alternative texts and captions (`compile::media_block`), and which pictures a package has.
 
 use std::io::Cursor;
 
@@ -17,27 +18,27 @@ use super::{
 };
 use crate::sink::Blob;
 
-/// Widths in CSS pixels times density that readers ask for.
+/// Widths requested by readers, in CSS pixels times density.
 const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
 const MAX_WIDTH: u32 = 1920;
-/// Above this many pixels an author should know that only 1920 are shown.
+/// Number of pixels above which the author is informed that at most 1920 pixels of width are shown.
 const MANY_PIXELS: u64 = 8_000_000;
 
 pub(crate) type PictureResult = Result<Picture, Fault>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
-    /// Pixels of the original, upright.
+    /// Width of the original in pixels, after orientation.
     pub width: u32,
     pub height: u32,
-    /// Hex; empty for SVG.
+    /// Hex-encoded; empty for SVG.
     pub thumbhash: String,
-    /// The narrowest first.
+    /// Narrowest first.
     pub variants: Vec<(u32, Blob)>,
     pub warning: Option<Fault>,
 }
 
-/// Decodes and scales. `limit` is the most pixels that are decoded.
+/// Decodes and scales a picture. `limit` is the maximum number of pixels decoded.
 pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> PictureResult {
     let broken = |what: String| {
         fault(
@@ -68,7 +69,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     limits.max_alloc = Some(limit.saturating_mul(16).max(64 << 20));
     decoder.set_limits(limits).map_err(|e| broken(e.to_string()))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    // A camera's EXIF may hold where the picture was taken: such a file is never passed on as it is.
+    // EXIF data may contain the location of the photo, so such a file is never published unchanged.
     let has_exif = decoder.exif_metadata().ok().flatten().is_some();
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e.to_string()))?;
     picture.apply_orientation(orientation);
@@ -115,7 +116,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
             encoder.encode_simple(false, quality).map_err(|e| broken(format!("{e:?}")))?;
         let keeps = match format {
             ImageFormat::Jpeg | ImageFormat::Png => bytes.len() < encoded.len(),
-            // It is WebP already: another round of loss has to be worth it.
+            // The file is already WebP: re-encoding with loss must save enough.
             ImageFormat::WebP => bytes.len() < encoded.len() * 5 / 4,
             _ => false,
         };
@@ -130,7 +131,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     Ok(made)
 }
 
-/// Scales to a width; the height follows, at least one pixel.
+/// Scales to a width; the height follows, with a minimum of one pixel.
 fn resized(picture: &DynamicImage, width: u32) -> Result<DynamicImage, Fault> {
     let height = (u64::from(picture.height()) * u64::from(width) + u64::from(picture.width()) / 2)
         / u64::from(picture.width().max(1));
@@ -143,7 +144,7 @@ fn resized_to(picture: &DynamicImage, width: u32, height: u32) -> Result<Dynamic
     })
 }
 
-/// A placeholder of about 25 bytes (evanw/thumbhash takes at most 100 x 100 pixels).
+/// Computes a placeholder of about 25 bytes (evanw/thumbhash accepts at most 100 x 100 pixels).
 fn thumbhash(picture: &DynamicImage) -> String {
     let (w, h) = (u64::from(picture.width()), u64::from(picture.height()));
     let longest = w.max(h).max(1);
@@ -168,7 +169,7 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
             .is_ok_and(|d| d.into_frames().take(2).filter_map(Result::ok).count() > 1),
         ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
         ImageFormat::Png => {
-            // What lies in the header besides may unpack to anything.
+            // Other data in the header may decompress to any size.
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(64 << 20);
             PngDecoder::with_limits(cursor(), limits).is_ok_and(|d| d.is_apng().unwrap_or(false))

@@ -1,6 +1,6 @@
-//! Durations of sound files, by walking over their packets (nothing is decoded), and the bars that they are drawn with.
+//! Computes durations of sound files by reading their packets without decoding, and the peaks for drawing a waveform.
 //!
-//! Not here: M4A and WebM (`mp4`, `webm` read those from the container).
+//! Not here: M4A and WebM, whose containers are read by `mp4` and `webm`.
 
 use std::{fs::File, path::Path};
 
@@ -13,7 +13,7 @@ use super::fault::Fault;
 
 pub(crate) type SoundResult = Result<u64, Fault>;
 
-/// Milliseconds of an mp3, ogg, wav or flac file.
+/// Returns the duration of an mp3, ogg, wav or flac file in milliseconds.
 pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     let broken = |what: String| Fault {
         code: "sound-broken",
@@ -39,7 +39,7 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
             Ok(packet) if packet.track_id() == id => units = units.saturating_add(packet.dur()),
             Ok(_) => {}
             Err(Error::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => break None,
-            // A chained stream begins anew: what follows is another piece.
+            // A chained stream starts again: the rest is another recording.
             Err(Error::ResetRequired) => break None,
             Err(e) => break Some(e),
         }
@@ -58,7 +58,7 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     if let Some(e) = end {
         return Err(broken(format!("after {} ms: {e}", ms(units))));
     }
-    // Only containers that state their length can be caught short; an mp3's is an estimate.
+    // Truncation can be detected only in containers that state their length; for mp3 it is an estimate.
     let exact = params.codec != symphonia::core::codecs::CODEC_TYPE_MP3;
     if let Some(declared) =
         params.n_frames.filter(|n| exact && units.saturating_mul(100) < n.saturating_mul(95))
@@ -72,11 +72,11 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     Ok(ms(units))
 }
 
-/// Bars of a drawn recording.
+/// Number of bars of a waveform.
 const PEAKS: usize = 160;
 
-/// The loudest moment in each of `PEAKS` equal stretches, 0 to 255 with the loudest of all at 255. Empty if it cannot
-/// be decoded: such a recording is drawn as a plain line.
+/// Returns the peak of each of `PEAKS` equal intervals, 0 to 255, scaled to a maximum of 255. Empty if the file cannot
+/// be decoded: the player then draws a plain line.
 pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
     decode_peaks(disk, duration_ms).unwrap_or_default()
 }
@@ -99,7 +99,7 @@ fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
         if packet.track_id() != id {
             continue;
         }
-        // A torn packet is heard as a click at most; it does not spoil the drawing.
+        // A damaged packet has little effect on the waveform and is skipped.
         let Ok(sound) = decoder.decode(&packet) else { continue };
         let (spec, channels) = (*sound.spec(), sound.spec().channels.count().max(1));
         let room = sound.capacity() as u64;
@@ -123,7 +123,7 @@ fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// A WAV file: 16 bit, mono, 8 kHz; the loudness of each second in turn.
+    /// Builds a WAV file (16 bit, mono, 8 kHz) with the given loudness for each second.
     fn wav(seconds: &[f64]) -> Vec<u8> {
         let samples: Vec<i16> = (0..seconds.len() * 8000)
             .map(|n| {
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(duration_ms(&file), Ok(4000));
         let bars = peaks(&file, 4000);
         assert_eq!(bars.len(), PEAKS);
-        // The middle of each second: its edges share a bar with the next.
+        // The middle of each second, because the bars at its edges include the next second.
         for (second, loud) in [0.0, 64.0, 255.0, 128.0].into_iter().enumerate() {
             for bar in &bars[second * 40 + 2..second * 40 + 38] {
                 assert!((f64::from(*bar) - loud).abs() < 3.0, "second {second}: {bars:?}");

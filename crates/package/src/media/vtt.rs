@@ -1,10 +1,10 @@
-//! WebVTT: checks captions and reads times (W3C WebVTT).
+//! WebVTT: checks captions and reads their times (W3C WebVTT).
 //!
-//! Not here: styling. The file is passed on as it is; only its cues are understood.
+//! Not here: styling. The file is published unchanged; only its cues are parsed.
 
 use crate::problem::{Problems, SourceLocation};
 
-/// One cue.
+/// A cue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cue {
     pub line: u32,
@@ -12,10 +12,10 @@ pub(crate) struct Cue {
     pub end_ms: u64,
 }
 
-/// Cues of one file; ten hours of speech have fewer.
+/// Maximum number of cues per file; ten hours of speech have fewer.
 const MAX_CUES: usize = 50_000;
 
-/// Reads the cues; None if the file has an error (each was reported).
+/// Returns the cues; None if the file has an error (each was reported).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<Cue>> {
     let good = std::cell::Cell::new(true);
     let error = |line: u32, message: String, hint: &str| {
@@ -47,7 +47,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         {
             continue;
         }
-        // Header lines may go on below WEBVTT until the first empty line; an identifier may stand above the times.
+        // Header lines may follow WEBVTT until the first empty line; an identifier may precede the times.
         let Some(timing) = (block..i.min(block + 2)).find(|n| lines[*n].contains("-->")) else {
             if block != 1 {
                 error(
@@ -98,7 +98,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
     good.get().then_some(cues)
 }
 
-/// `[hh+:]mm:ss.ttt` in milliseconds.
+/// Parses `[hh+:]mm:ss.ttt` to milliseconds.
 fn time(text: &str) -> Option<u64> {
     let (clock, millis) = text.split_once('.')?;
     let number = |t: &str| {

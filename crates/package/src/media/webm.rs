@@ -1,14 +1,14 @@
-//! Duration and size of a WebM, out of its header (Matroska, RFC 9559).
+//! Reads duration and size of a WebM file from its header (Matroska, RFC 9559).
 //!
-//! Not here: decoding, and Matroska beyond what WebM uses.
+//! Not here: decoding, and Matroska features that WebM does not use.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct WebM {
-    /// 0 if the header does not say (a recording that was never finished).
+    /// 0 if the header does not state it (a recording that was never finished).
     pub duration_ms: u64,
-    /// Pixels. None if there is no video track.
+    /// Size in pixels. None if there is no video track.
     pub video: Option<(u32, u32)>,
     pub audio: bool,
 }
@@ -18,7 +18,7 @@ const INFO: u32 = 0x1549_A966;
 const TRACKS: u32 = 0x1654_AE6B;
 const CLUSTER: u32 = 0x1F43_B675;
 
-/// Reads the facts or says what is broken.
+/// Reads duration and size, or returns what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
     let mut facts = WebM::default();
@@ -64,7 +64,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     Ok(facts)
 }
 
-/// Id, size (None if unknown) and position of the body of the element at `at`.
+/// Returns id, size (None if unknown) and position of the body of the element at `at`.
 #[allow(clippy::type_complexity)]
 fn header(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u32, Option<u64>, u64)>> {
     file.seek(SeekFrom::Start(at))?;
@@ -79,7 +79,7 @@ fn header(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u32, Opt
     Ok(element(&head[..n]).map(|(id, size, length)| (id, size, at + length as u64)))
 }
 
-/// Id, size and length of an element's head.
+/// Returns id, size and header length of an element.
 fn element(bytes: &[u8]) -> Option<(u32, Option<u64>, usize)> {
     let id_length = bytes.first()?.leading_zeros() as usize + 1;
     if id_length > 4 {
@@ -138,7 +138,7 @@ fn tracks(bytes: &[u8], facts: &mut WebM) {
             let number = |wanted: u32| {
                 children(video).find(|(id, _)| *id == wanted).map(|(_, b)| unsigned(b) as u32)
             };
-            // The display size counts if it is there: pixels need not be square.
+            // The display size takes precedence if present, because pixels may not be square.
             let width = number(0x54B0).or(number(0xB0)).unwrap_or_default();
             let height = number(0x54BA).or(number(0xBA)).unwrap_or_default();
             facts.video = Some((width, height));
@@ -154,7 +154,7 @@ mod tests {
         let mut out = id.to_vec();
         out.push(0x08);
         out.extend(&(body.len() as u32).to_be_bytes());
-        // 0x08 announces five bytes of size.
+        // 0x08 declares a size of five bytes.
         out.extend(body);
         out
     }

@@ -1,6 +1,6 @@
 //! Reads the fields of a JSON object and reports each that is missing, of the wrong type or unknown, with its line.
 //!
-//! Not here: files and what they hold.
+//! Not here: files and the meaning of their fields.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -16,7 +16,7 @@ pub(crate) struct Found<T> {
     pub line: u32,
 }
 
-/// An object of a file. Ask for every field that may be there, then call [`Fields::finish`].
+/// An object of a file. Read every optional field too before calling [`Fields::finish`].
 pub(crate) struct Fields<'a> {
     pub file: &'a str,
     pub line: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// None (and a problem) if the node is not an object.
+    /// Returns None and reports a problem if the node is not an object.
     pub fn new(node: &'a Node, file: &'a str, problems: &'a Problems, what: &str) -> Option<Self> {
         match &node.value {
             Value::Object(entries) => {
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
     pub fn error(&self, line: u32, code: &'static str, message: impl Into<String>, hint: &str) {
         self.problems.error(self.at(line), code, message, hint);
     }
-    /// The raw value; null counts as absent.
+    /// Returns the raw value; null counts as absent.
     pub fn node(&self, key: &'static str) -> Option<&'a Node> {
         self.asked.borrow_mut().push(key);
         let node = &self.entries.iter().find(|e| e.key == key)?.node;
@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
         let message = format!("{key:?} is {expected}, not {}", node.value.kind());
         self.problems.error(self.at(node.line), "wrong-type", message, "");
     }
-    /// A text, trimmed; absent if empty.
+    /// Returns a text, trimmed; absent if empty.
     pub fn text(&self, key: &'static str) -> Option<Found<&'a str>> {
         let node = self.node(key)?;
         match &node.value {
@@ -83,11 +83,11 @@ impl<'a> Fields<'a> {
             }
         }
     }
-    /// The text or `""`.
+    /// Returns the text or `""`.
     pub fn text_or_empty(&self, key: &'static str) -> String {
         self.text(key).map(|t| t.value.to_owned()).unwrap_or_default()
     }
-    /// A text that must be there.
+    /// Returns a required text.
     pub fn need_text(&self, key: &'static str) -> Option<Found<&'a str>> {
         let found = self.text(key);
         if found.is_none() {
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
         }
         found
     }
-    /// An id that must be there.
+    /// Returns a required id.
     pub fn need_slug(&self, key: &'static str) -> Option<Found<Slug>> {
         let text = self.need_text(key)?;
         self.slug_of(key, text)
@@ -139,7 +139,7 @@ impl<'a> Fields<'a> {
             None => false,
         }
     }
-    /// A whole number in a range.
+    /// Returns an integer within a range.
     pub fn whole(
         &self,
         key: &'static str,
@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
             }
         }
     }
-    /// A list; empty if absent.
+    /// Returns a list; empty if absent.
     pub fn list(&self, key: &'static str) -> &'a [Node] {
         match self.node(key) {
             Some(Node { value: Value::List(list), .. }) => list,
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
             None => &[],
         }
     }
-    /// A list of texts.
+    /// Returns a list of texts.
     pub fn texts(&self, key: &'static str) -> Vec<Found<&'a str>> {
         let mut texts = Vec::new();
         for node in self.list(key) {
@@ -194,7 +194,7 @@ impl<'a> Fields<'a> {
             .map(|t| t.value.to_owned())
             .collect()
     }
-    /// One of a few words that must be there, as a pair of word and meaning.
+    /// Returns a required value of a table, given as pairs of text and value.
     pub fn one_of<T: Copy>(&self, key: &'static str, table: &[(&str, T)]) -> Option<T> {
         let text = self.need_text(key)?;
         let found = table.iter().find(|(word, _)| *word == text.value);
@@ -210,11 +210,11 @@ impl<'a> Fields<'a> {
         }
         found.map(|(_, meaning)| *meaning)
     }
-    /// `lang`, if it is a language tag.
+    /// Returns `lang`, if it is a language tag.
     pub fn language(&self) -> Option<String> {
         self.checked_language(self.text("lang")?)
     }
-    /// `lang`, which must be there.
+    /// Returns `lang`, which is required.
     pub fn need_language(&self) -> Option<String> {
         self.checked_language(self.need_text("lang")?)
     }
@@ -226,7 +226,7 @@ impl<'a> Fields<'a> {
         self.error(text.line, "bad-lang", message, "a language tag such as en, fr-CA or zh-Hant");
         None
     }
-    /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are told apart.
+    /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are reported differently.
     pub fn format(&self, name: &str) {
         let Some(text) = self.need_text("format") else { return };
         let at = self.at(text.line);
@@ -268,12 +268,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The ids of one list, with the lines on which they stand.
+/// The ids of one list, with their lines.
 #[derive(Debug, Default)]
 pub(crate) struct UniqueIds(HashMap<Slug, u32>);
 
 impl UniqueIds {
-    /// Notes an id, and reports it if the list has it already. `what` names it: "the id".
+    /// Adds an id, and reports it if it is already in the list. `what` describes it: "the id".
     pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Found<Slug>>, what: &str) {
         let Some(Found { value, line }) = id else { return };
         if let Some(first) = self.0.insert(value.clone(), *line) {
@@ -284,7 +284,7 @@ impl UniqueIds {
     }
 }
 
-/// An id made of a title: `How Rivers Work!` is `how-rivers-work`.
+/// Suggests an id for a title: `how-rivers-work` for `How Rivers Work!`.
 fn suggest_slug(text: &str) -> Option<String> {
     let mut slug = String::new();
     for c in text.chars().flat_map(char::to_lowercase) {
@@ -301,13 +301,13 @@ fn suggest_slug(text: &str) -> Option<String> {
     Slug::new(slug).ok().map(|s| s.as_str().to_owned())
 }
 
-/// Edit distance, ignoring case. A long key is cut off: it is near to nothing.
+/// Returns the edit distance, ignoring case. A long key is truncated: it is similar to none.
 fn distance(a: &str, b: &str) -> usize {
     let b: String = b.chars().take(40).collect();
     strsim::levenshtein(&a.to_lowercase(), &b.to_lowercase())
 }
 
-/// A well-formed BCP 47 tag (RFC 5646, shape only): `en`, `zh-Hant`, `es-419`, `tw-x-akua`.
+/// Returns true for a well-formed BCP 47 tag (RFC 5646, syntax only): `en`, `zh-Hant`, `es-419`, `tw-x-akua`.
 pub(crate) fn is_language_tag(tag: &str) -> bool {
     let mut parts = tag.split('-');
     let first = parts.next().unwrap_or_default();

@@ -1,12 +1,12 @@
-//! JSON that remembers its lines, so that a wrong value is reported where it stands, and all of them at once.
+//! A JSON parser that keeps line numbers, so that all wrong values of a file are reported with their lines.
 //!
-//! Not here: what the fields mean. serde stops at the first problem and forgets positions; authors need the whole list.
+//! Not here: the meaning of fields. serde stops at the first problem and does not keep positions.
 
 use std::collections::HashMap;
 
 use crate::problem::{Problems, SourceLocation};
 
-/// A value and the line on which it begins.
+/// A value and the line on which it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub line: u32,
@@ -45,10 +45,10 @@ impl Value {
     }
 }
 
-/// Deeper nesting is refused; no part of the format needs more than 6.
+/// Maximum nesting depth; the format needs at most 6.
 const MAX_DEPTH: usize = 40;
 
-/// Reads a document, or reports why not (`json-syntax`, `json-duplicate-key`).
+/// Parses a document, or reports why that fails (`json-syntax`, `json-duplicate-key`).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node> {
     let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, line: 1, file, problems };
     let result = parser.value(0).and_then(|node| {
@@ -141,7 +141,7 @@ impl Parser<'_> {
         {
             self.at += 1;
         }
-        // serde_json knows the grammar of numbers: no leading zeros, no bare dots.
+        // serde_json checks the grammar of numbers: no leading zeros, no bare dots.
         serde_json::from_str::<f64>(&self.text[start..self.at])
             .map(Value::Number)
             .map_err(|_| self.wrong(&format!("{:?} is not a number", &self.text[start..self.at])))

@@ -1,7 +1,7 @@
-//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, `paths` checks names,
-//! `json` and `fields` read JSON with line numbers.
+//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, `paths` checks
+//! names, `json` and `fields` read JSON with line numbers.
 //!
-//! Not here: what the files mean (`importers`).
+//! Not here: the meaning of the files (`importers`).
 
 use std::{
     collections::BTreeMap,
@@ -24,18 +24,18 @@ use crate::problem::{Problem, Problems, SourceLocation, one};
 /// An opened folder or zip.
 #[derive(Debug)]
 pub struct Source {
-    /// As it was given.
+    /// The path as given.
     pub(crate) shown: String,
     /// NFC path to file, sorted.
     pub(crate) files: BTreeMap<String, SourceFile>,
-    /// Problems with names: reported with the package to which the file belongs.
+    /// Problems with names, reported with the package that contains the file.
     pub(crate) odd: Vec<(String, Problem)>,
     pub(crate) is_zip: bool,
     _unpacked: Option<tempfile::TempDir>,
 }
 
 impl Source {
-    /// Opens a folder or a zip. Errors are those of the container: a broken zip, a limit, an unsafe name.
+    /// Opens a folder or a zip. Errors are those of the container: a broken zip, an exceeded limit, an unsafe name.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, Vec<Problem>> {
         let shown = path.display().to_string();
         let metadata = path.metadata().map_err(|e| match e.kind() {
@@ -149,7 +149,7 @@ impl Source {
         Ok(Self { shown, files, odd, is_zip: false, _unpacked: None })
     }
 
-    /// The files below a folder (`""` for all).
+    /// Returns the files below a folder (`""` for all).
     pub(crate) fn below<'a>(
         &'a self,
         folder: &'a str,
@@ -163,7 +163,7 @@ impl Source {
             .map(move |(path, entry)| (&path[length..], entry))
     }
 
-    /// Counts, sizes and names of one package's files against the limits.
+    /// Checks number, sizes and names of one package's files against the limits.
     pub(crate) fn check_package(&self, folder: &str, limits: &Limits, problems: &Problems) {
         let (mut count, mut total) = (0u64, 0u64);
         for (path, entry) in self.below(folder) {

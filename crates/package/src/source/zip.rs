@@ -1,7 +1,9 @@
 //! Unpacks an untrusted zip.
 //!
-//! First the central directory is read and every name checked. The limits on sizes are checked while the entries are
-//! unpacked, so that a zip bomb is refused at the limit. Not here: folders, and what the files mean.
+//! The central directory is read first and every name checked. Size limits are checked while entries are unpacked, so
+//! that a zip bomb is rejected when it reaches a limit.
+//!
+//! Not here: folders, and the meaning of the files.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +22,7 @@ type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
 
 const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
 
-/// Unpacks into a private folder under numbers.
+/// Unpacks to a private folder, into files named by numbers.
 pub(crate) fn unpack(path: &Path, shown: &str, limits: &Limits) -> Result<Unpacked, Vec<Problem>> {
     let problems = Problems::default();
     let result = unpack_into(path, shown, limits, &problems);
@@ -51,7 +53,7 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
             return None;
         }
     };
-    // The library keeps the last of two entries with one name; the author should know of both.
+    // Of two entries with one name the library keeps the last; the author should be informed of both.
     let mut raw = std::collections::BTreeSet::new();
     for name in &names {
         if !raw.insert(name) {
@@ -143,7 +145,7 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
     Some((files, folder))
 }
 
-/// Checks the central directory. Returns number in the archive and name of the entries to unpack.
+/// Checks the central directory. Returns index and name of the entries to unpack.
 fn plan(
     archive: &mut ::zip::ZipArchive<File>,
     limits: &Limits,
@@ -241,7 +243,7 @@ enum Stop {
     Io(io::Error),
 }
 
-/// Unpacks one entry and counts its bytes: the size that a header declares may be wrong.
+/// Unpacks one entry and counts its bytes: the size in the header may be wrong.
 fn pour(
     from: &mut dyn Read,
     disk: &Path,
@@ -278,8 +280,8 @@ enum Contents {
     TooMany(u64),
 }
 
-/// The raw names of the central directory, duplicates included (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip with more
-/// entries than allowed is refused before its table is read into memory.
+/// Returns the raw names of the central directory, including duplicates (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip
+/// with more entries than allowed is rejected before its directory is read into memory.
 fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents> {
     let io = |e: io::Error| Contents::Broken(e.to_string());
     let length = file.seek(SeekFrom::End(0)).map_err(io)?;
@@ -309,7 +311,8 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
     if count > limits.files {
         return Err(Contents::TooMany(count));
     }
-    // Names, extra fields and comments have at most 3 * 65,535 bytes each; sane tables stay far below this.
+    // Names, extra fields and comments have at most 3 * 65,535 bytes each; valid directories are much smaller than
+    // this limit.
     if size > 64 << 20 || size > table_end {
         return Err(Contents::Broken("its table of contents has an impossible size".into()));
     }

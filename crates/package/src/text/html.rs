@@ -1,4 +1,4 @@
-//! Sanitises HTML. Every HTML text of a manifest goes through [`clean`].
+//! Sanitises HTML. Every HTML text of a manifest passes through [`clean`].
 //!
 //! Not here: Markdown.
 
@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 use ammonia::{Builder, UrlRelative};
 use pulldown_cmark_escape::escape_html;
 
-/// Tags that an author may write by hand inside Markdown.
+/// Tags that authors may write as HTML inside Markdown.
 pub(crate) const BY_HAND: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
 
 const TAGS: &[&str] = &[
@@ -142,7 +142,7 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .link_rel(Some("noopener noreferrer"))
         .attribute_filter(|element, attribute, value| {
             let keep = match (element, attribute) {
-                // The only places inside a section that a link may name are its own footnotes.
+                // Inside a section a link may refer only to its own footnotes.
                 ("a", "href") => match value.strip_prefix('#') {
                     Some(id) => is_footnote(id),
                     None => is_web(value),
@@ -164,7 +164,7 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     gate
 });
 
-/// An absolute address that a browser may open.
+/// Returns true for an absolute address that a browser may open.
 pub(crate) fn is_web(link: &str) -> bool {
     let link = link.to_ascii_lowercase();
     ["http://", "https://", "mailto:"]
@@ -177,10 +177,10 @@ fn is_footnote(id: &str) -> bool {
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
 }
 
-/// HTML that may be shown.
+/// Returns the sanitised HTML.
 pub(crate) fn clean(html: &str) -> String {
-    // Column alignment comes as an inline style, which the reader's content security policy blocks. Text cannot hold a
-    // bare '<'.
+    // The Markdown parser writes column alignment as an inline style, which the reader's content security policy
+    // blocks. Text cannot contain an unescaped '<'.
     let mut html = Cow::Borrowed(html);
     for cell in ["th", "td"] {
         for side in ["left", "center", "right"] {
@@ -193,18 +193,18 @@ pub(crate) fn clean(html: &str) -> String {
     SANITIZER.clean(&html).to_string()
 }
 
-/// Elements inside elements; the reader (ui/src/components/content/sanitise.ts) refuses more than 100.
+/// Maximum nesting depth of elements; the reader (ui/src/components/content/sanitise.ts) rejects more than 100.
 const MAX_DEPTH: usize = 90;
-/// Elements of one block; the reader refuses more than 50,000.
+/// Maximum number of elements per block; the reader rejects more than 50,000.
 const MAX_ELEMENTS: usize = 40_000;
-/// Bytes of one block; the reader refuses more than 8,000,000 characters.
+/// Maximum size of a block in bytes; the reader rejects more than 8,000,000 characters.
 const MAX_BYTES: usize = 7_500_000;
 
-/// Bytes that the serialiser looks at: in a text between tags it reads up to the next tag for each `&` and each Latin-1
-/// character.
+/// Maximum number of bytes that the serialiser scans: in a text between tags it scans up to the next tag for each `&`
+/// and each character from U+0080 to U+00BF.
 const MAX_LOOKED_AT: usize = 1_000_000_000;
 
-/// Refuses HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
+/// Rejects HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
 pub(crate) fn check_size(html: &str) -> Result<(), String> {
     if html.len() > MAX_BYTES {
         return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));
@@ -239,29 +239,30 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The first place of `what` (in lower case), in any case. Stops there: many short searches are as long as one.
+/// Returns the first position of `what` (in lower case), ignoring case. Stops there, so that many searches together
+/// cost as much as one.
 fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
     let windows = text.as_bytes().windows(what.len());
     windows.into_iter().position(|w| w.eq_ignore_ascii_case(what.as_bytes()))
 }
 
-/// Text as HTML, for elements and attributes.
+/// Escapes text for use in HTML elements and attributes.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // Writing to a `String` does not fail.
+    // Writing to a `String` cannot fail.
     let _ = escape_html(&mut out, text);
     out
 }
 
-/// A piece of raw HTML out of Markdown, cut down to the tags an author may write.
+/// Filters raw HTML inside Markdown down to the tags that authors may write.
 #[derive(Debug, Default)]
 pub(crate) struct RawHtml {
-    /// Inside `<script>` and its kind: everything is dropped up to the closing tag.
+    /// The open `<script>` or similar element: everything is dropped up to its closing tag.
     dropping: Option<String>,
 }
 
 impl RawHtml {
-    /// Returns the part that stays, and the names of the tags that go.
+    /// Returns the part that is kept, and the names of the removed tags.
     pub fn filter(&mut self, html: &str) -> (String, Vec<String>) {
         let (mut kept, mut gone) = (String::new(), Vec::new());
         let mut rest = html;
@@ -306,17 +307,17 @@ impl RawHtml {
         }
         (kept, gone)
     }
-    /// True while the text that follows belongs to a dropped element.
+    /// Returns true while the following text belongs to a dropped element.
     pub fn is_dropping(&self) -> bool {
         self.dropping.is_some()
     }
-    /// Nothing is dropped over the end of a block.
+    /// Ends a dropped element at the end of a block.
     pub fn end_block(&mut self) {
         self.dropping = None;
     }
 }
 
-/// Cuts `<tag a="x>y">rest` behind the tag, quotes respected.
+/// Splits `<tag a="x>y">rest` after the tag; quotes are respected.
 fn split_tag(html: &str) -> (&str, &str) {
     let mut quote = None;
     for (i, c) in html.char_indices() {

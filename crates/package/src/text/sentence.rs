@@ -1,7 +1,7 @@
-//! Paragraphs of a story to sentences, with the words that open a card.
+//! Splits paragraphs of a story into sentences, with the words linked to the vocabulary.
 //!
-//! Sentences end where Unicode says so (UAX #29); a forced line break (`\` at a line's end) never ends one. Not here:
-//! pages, times.
+//! Sentence boundaries follow Unicode (UAX #29); a forced line break (`\` at the end of a line) is never one. Not
+//! here: pages, times.
 
 use carrel_model::{
     Slug,
@@ -9,11 +9,11 @@ use carrel_model::{
 };
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A paragraph while it is read.
+/// A paragraph that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Paragraph {
     text: String,
-    /// Byte ranges and their words.
+    /// Byte ranges of linked words, with their ids and lines.
     words: Vec<(usize, usize, Slug, u32)>,
     /// Byte offsets of forced line breaks.
     breaks: Vec<usize>,
@@ -21,7 +21,7 @@ pub(crate) struct Paragraph {
 }
 
 impl Paragraph {
-    /// Text as it stands; white space of any kind and length is one space.
+    /// Appends text; each run of white space becomes one space.
     pub fn text(&mut self, text: &str) {
         for c in text.chars() {
             if c.is_whitespace() && c != '\u{a0}' && c != '\u{202f}' {
@@ -48,7 +48,7 @@ impl Paragraph {
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty()
     }
-    /// The sentences, and the lines of words that lie across an end of a sentence.
+    /// Returns the sentences, and the lines of words that cross a sentence boundary.
     pub fn sentences(&self) -> (Vec<Sentence>, Vec<u32>) {
         let mut ends: Vec<usize> = self
             .text
@@ -64,7 +64,7 @@ impl Paragraph {
         for end in ends {
             let part = &self.text[start..end];
             let trimmed = part.trim();
-            // A dash or an ornament alone is no sentence to read: it goes with the one before it.
+            // A dash or an ornament alone is not a sentence and is appended to the sentence before it.
             if trimmed.chars().any(char::is_alphanumeric)
                 || ranges.is_empty() && end == self.text.len() && !trimmed.is_empty()
             {
@@ -75,7 +75,7 @@ impl Paragraph {
             {
                 last.1 = start + part.trim_end().len();
             } else if !trimmed.is_empty() {
-                // Nothing before it: it goes with the one after it.
+                // There is no sentence before it, so it is prepended to the one after it.
                 continue;
             }
             start = end;
@@ -86,7 +86,7 @@ impl Paragraph {
                 u32::try_from(self.text[*from..at].encode_utf16().count()).unwrap_or(u32::MAX)
             };
             let mut words = Vec::new();
-            // Words stand in the order of the text: each sentence looks at its own only.
+            // Words are in text order, so each sentence only checks its own.
             let first = self.words.partition_point(|(start, ..)| start < from);
             for (start, end, word, line) in self.words[first..].iter().take_while(|w| w.0 < *to) {
                 if start >= from && end <= to && start < end {
@@ -111,9 +111,9 @@ impl Paragraph {
     }
 }
 
-/// Bytes of closing quotation marks at the beginning of a sentence. French sets a space before them, and Unicode's
-/// rules then see them as the beginning of what follows. German opens with the same character, but a letter follows
-/// there.
+/// Returns the length in bytes of closing quotation marks at the start of a sentence. French sets a space before them,
+/// so that Unicode's rules assign them to the next sentence. German opens quotations with the same character, but a
+/// letter follows there.
 fn closing(rest: &str) -> usize {
     let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
     let length = rest.len() - marks.len();

@@ -1,4 +1,4 @@
-//! Faults in `course.json`.
+//! Problems in `course.json`.
 
 use crate::Row;
 

@@ -1,4 +1,4 @@
-//! Faults in the names and the encoding of files.
+//! Problems in the names and the encoding of files.
 
 use crate::Row;
 

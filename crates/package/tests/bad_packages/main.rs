@@ -1,4 +1,5 @@
-//! Every way to get a package wrong has its own code, file and line, and writes nothing. One file for each subject.
+//! Tests that every kind of invalid package is reported with its own code, file and line, and writes nothing. One file
+//! per subject.
 
 mod course_json;
 mod files;
@@ -12,10 +13,10 @@ mod warnings;
 
 use support::{Tree, compile_tree, course, story};
 
-/// Name, what is spoiled, and the code, file and line that must be among the problems.
+/// Name, change to the package, and code, file and line of a problem that must be reported.
 type Row = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
 
-/// The faults that stop the compiler.
+/// The problems that stop the compiler.
 fn rows() -> impl Iterator<Item = &'static Row> {
     let subjects =
         [course_json::ROWS, files::ROWS, texts::ROWS, media::ROWS, quizzes::ROWS, stories::ROWS];
@@ -39,7 +40,7 @@ fn every_fault_has_its_code_file_and_line() {
         spoil(&mut tree);
         let result = compile_tree(&tree);
         if code.is_empty() {
-            // What looks like a footnote and has no note is text.
+            // Text that resembles a footnote reference, without a note, is plain text.
             assert!(result.is_ok(), "{name}: {:#?}", result.map(|_| ()).unwrap_err());
             continue;
         }

@@ -1,4 +1,4 @@
-//! Faults in pictures, drawings, sound, films and captions.
+//! Problems in pictures, drawings, sound, video and captions.
 
 use crate::Row;
 use crate::support::{png, wav};
@@ -139,7 +139,7 @@ pub const ROWS: &[Row] = &[
     ),
 ];
 
-/// A PNG that says it has 40,000 x 40,000 pixels.
+/// Returns a PNG whose header declares 40,000 x 40,000 pixels.
 fn huge_png() -> Vec<u8> {
     let mut bytes = png(4, 4);
     bytes[16..24].copy_from_slice(&[0, 0, 0x9c, 0x40, 0, 0, 0x9c, 0x40]);

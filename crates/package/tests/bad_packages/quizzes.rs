@@ -1,4 +1,4 @@
-//! Faults in quiz files.
+//! Problems in quiz files.
 
 use crate::Row;
 

@@ -1,4 +1,4 @@
-//! Faults in vocabularies and stories.
+//! Problems in vocabularies and stories.
 
 use crate::Row;
 

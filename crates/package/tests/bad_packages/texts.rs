@@ -1,4 +1,4 @@
-//! Faults in the Markdown of sections.
+//! Problems in the Markdown of sections.
 
 use crate::Row;
 

@@ -1,4 +1,4 @@
-//! What is reported and does not stop the compiler.
+//! Problems that do not stop the compiler.
 
 use crate::{
     Row,

@@ -1,4 +1,6 @@
-//! Files whose content can be fetched again: one that is proven to be damaged is set aside and begun again.
+//! Database files whose content can be downloaded again: a file that is proven to be damaged is renamed and recreated.
+//!
+//! Not here: databases with learning records, which are never discarded.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,11 +13,11 @@ use rusqlite::Connection;
 use super::hooks::Hooks;
 use crate::{Migration, Options, Synchronous, confirm_damage};
 
-/// How long the opening of a file waits for another connection: somebody waits for the first window.
+/// How long opening a file waits for another connection; the first window waits meanwhile.
 const OPEN_BUSY: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_secs(5);
 
-/// A file that is made again, empty, if it is damaged.
+/// A file that is recreated, empty, if it is damaged.
 pub(crate) struct Disposable {
     pub path: PathBuf,
     pub migrations: &'static [Migration],
@@ -88,14 +90,14 @@ pub fn connect(path: &Path, migrations: &[Migration], now_ms: i64) -> crate::Res
     Ok(conn)
 }
 
-/// An empty database in memory with this schema.
+/// Opens an empty database in memory with this schema.
 pub fn in_memory(migrations: &[Migration], now_ms: i64) -> Result<Connection, StorageError> {
     let mut conn = crate::open_in_memory()?;
     crate::migrate(&mut conn, migrations, None, now_ms)?;
     Ok(conn)
 }
 
-/// Renames the file with its log to `*.damaged`, in place of an older one of that name.
+/// Renames the file and its log to `*.damaged`; an older file of that name is replaced.
 pub fn set_aside(path: &Path) -> crate::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut from = path.as_os_str().to_owned();

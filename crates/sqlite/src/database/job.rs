@@ -1,4 +1,6 @@
-//! A transaction that waits to be run, and what its closure works with.
+//! A queued transaction, and the handle that its closure works with.
+//!
+//! Not here: how transactions are grouped and committed (`commit`).
 
 use std::{
     cell::RefCell,
@@ -14,7 +16,7 @@ use crate::DatabaseError;
 /// Runs after a commit.
 pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
 
-/// What a closure in [`super::Database::write`] works with. It derefs to the connection.
+/// The handle that a closure in [`super::Database::write`] works with. It derefs to the connection.
 pub struct WriteTx<'c> {
     conn: &'c Connection,
     after: RefCell<Vec<AfterCommit>>,
@@ -44,19 +46,19 @@ impl Deref for WriteTx<'_> {
     }
 }
 
-/// A transaction. `run` may be called again; `finish` is called once, after the commit or instead of it.
+/// A transaction. `run` may be called again; `finish` is called once, after the commit or after the last failure.
 pub(super) trait Job {
     fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError>;
-    /// Hands the result over. `Err`: nothing of this transaction was committed.
+    /// Passes the result to the caller. `Err`: nothing of this transaction was committed.
     fn finish(self: Box<Self>, committed: Result<(), StorageError>);
 }
 
-/// A closure as a job. `reply` gets its result.
+/// A job that runs a closure and sends its result to `reply`.
 pub(super) struct Typed<T, E, F, R> {
     op: &'static str,
     f: F,
     result: Option<Result<T, E>>,
-    /// Results of earlier runs. A destructor may use the database, so they are dropped in `finish`.
+    /// Results of earlier runs, dropped in `finish` because a destructor may use the database.
     discarded: Vec<Result<T, E>>,
     reply: R,
 }
@@ -93,7 +95,7 @@ where
         let Self { op, result, reply, discarded, f } = *self;
         let result = match (committed, result) {
             (Ok(()), Some(result)) => result,
-            // The closure's own error says more than that of the transaction.
+            // The closure's own error is more specific than that of the transaction.
             (Err(_), Some(Err(e))) => Err(e),
             (Err(e), uncommitted) => {
                 drop(uncommitted);
@@ -110,7 +112,7 @@ where
     }
 }
 
-/// Runs `f`. A panic becomes an error: it must not end the thread that commits for all others.
+/// Runs `f`. A panic becomes an error: it must not end the thread that commits for all callers.
 pub(super) fn caught<T, E: DatabaseError>(
     op: &str,
     f: impl FnOnce() -> Result<T, E>,

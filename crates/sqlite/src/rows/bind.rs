@@ -1,4 +1,6 @@
-//! Between a `Row` and the columns of its table, both ways, in the order of `TableSpec::columns`.
+//! Converts between a `Row` and the columns of its table, in the order of `TableSpec::columns`.
+//!
+//! Not here: the SQL (`sql`).
 
 use std::collections::BTreeMap;
 
@@ -15,11 +17,11 @@ use uuid::Uuid;
 use super::spec::{Kind, NEVER, TableSpec};
 use crate::{Error, Result};
 
-/// Binds one value after the other.
+/// Binds values in order.
 pub(super) struct Binder<'a, 'c> {
     stmt: &'a mut Statement<'c>,
     next: usize,
-    /// What was bound so far, counted as `sql::size` does.
+    /// Size of the bound values, computed as in `sql::size`.
     bytes: usize,
 }
 
@@ -49,7 +51,7 @@ impl<'a, 'c> Binder<'a, 'c> {
         self.blob(id.as_bytes())
     }
 
-    /// The key columns from the key's text.
+    /// Binds the key columns from the key's text.
     pub(super) fn key(&mut self, key: &RowKey) -> Result<()> {
         let bad = || Error::BadKey(key.clone());
         let spec = TableSpec::of(key.row_type);
@@ -67,7 +69,7 @@ impl<'a, 'c> Binder<'a, 'c> {
         Ok(())
     }
 
-    /// All columns. Returns the size of the row.
+    /// Binds all columns. Returns the size of the row.
     pub(super) fn row(&mut self, row: &Row) -> Result<usize> {
         self.bytes = 0;
         let extra = match row {
@@ -156,7 +158,7 @@ impl<'a, 'c> Binder<'a, 'c> {
     }
 }
 
-/// The hash of the part that never changes, for the kinds that have one.
+/// Returns the hash of the immutable part, for kinds that have one.
 pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
     match row {
         Row::Session(r) => Some(r.payload_hash()),
@@ -167,7 +169,7 @@ pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
     }
 }
 
-/// Takes one value after the other.
+/// Reads values in order.
 struct Reader<'a> {
     row: &'a rusqlite::Row<'a>,
     spec: &'static TableSpec,
@@ -196,7 +198,7 @@ impl Reader<'_> {
         let n = self.int()?;
         Hlc::from_raw(n).ok_or_else(|| self.bad(format_args!("{n} is not a hybrid clock")))
     }
-    /// A minimum: `NEVER` is none.
+    /// Reads a minimum; `NEVER` means none.
     fn time(&mut self) -> Result<Option<i64>> {
         Ok(Some(self.int()?).filter(|ms| *ms != NEVER))
     }
@@ -232,7 +234,7 @@ impl Reader<'_> {
     fn hash(&mut self) -> Result<BlobHash> {
         Ok(BlobHash(self.bytes()?))
     }
-    /// The immutable part is read from its own columns; its hash is only for the join.
+    /// Skips the hash of the immutable part, which is read from its own columns; the hash is only used by the join.
     fn skip(&mut self) {
         self.next += 1;
     }
@@ -250,7 +252,8 @@ impl Reader<'_> {
     }
 }
 
-/// The columns of `TableSpec::columns` (from the first) as a row. `BadRow` if a value is none that this code writes.
+/// Reads the columns of `TableSpec::columns` (from the first) as a row. Returns `BadRow` for a value that this code
+/// never writes.
 pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
     let mut c = Reader { row, spec: TableSpec::of(row_type), next: 0 };
     Ok(match row_type {
@@ -376,7 +379,7 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
     })
 }
 
-/// The key columns (from the first) as a key.
+/// Reads the key columns (from the first) as a key.
 pub(super) fn read_key(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<RowKey> {
     let spec = TableSpec::of(row_type);
     let mut c = Reader { row, spec, next: 0 };

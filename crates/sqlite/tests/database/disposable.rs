@@ -1,4 +1,4 @@
-//! Databases whose content can be fetched again: what becomes of a file that is damaged or cannot be opened.
+//! Tests of databases whose content can be downloaded again: handling of files that are damaged or cannot be opened.
 
 use carrel_sqlite::{StorageError, storage_error};
 
@@ -127,7 +127,8 @@ fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
     }
 }
 
-/// Without file descriptors, and as a user without permission: in another process, because both count for all of it.
+/// Without file descriptors, and as a user without permission. In another process, because both affect the whole
+/// process.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_descriptors_or_permission_the_cache_is_left_alone() {

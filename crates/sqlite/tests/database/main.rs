@@ -1,4 +1,4 @@
-//! `Database`: transactions and reads, and files that can be fetched again.
+//! Tests of `Database`: transactions and reads, and files that can be downloaded again.
 
 mod disposable;
 mod transactions;

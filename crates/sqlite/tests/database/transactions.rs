@@ -1,4 +1,4 @@
-//! A writer thread with group commit, readers, hooks.
+//! Tests of the writer thread with group commit, of the readers and of the hooks.
 
 use std::{
     future::Future,
@@ -119,7 +119,7 @@ async fn transactions_that_wait_share_a_commit_and_fail_alone() {
     assert_eq!(*after_commit.lock().unwrap(), [1, 8], "only for what was committed");
     assert_eq!(db.read(sum).await, Ok(9));
 
-    // Each alone.
+    // Each transaction alone.
     assert_eq!(work(16, || Err(rejected())).await, Err(rejected()));
     assert!(work(32, || panic!("a fault")).await.is_err());
     assert_eq!(work(64, || Ok(())).await, Ok(()));
@@ -239,7 +239,7 @@ fn dropping_the_last_handle_finishes_what_waits() {
     assert_eq!(sum(&connect(&folder.path())), Ok(1), "nobody waited for it any more");
 }
 
-/// Counts commits; frees space by raising the limit of pages.
+/// Counts commits; frees space by raising the page limit.
 struct Space {
     pieces: usize,
     calls: Arc<AtomicUsize>,
@@ -280,7 +280,7 @@ async fn on_a_full_disk_space_is_freed_and_a_large_one_takes_no_small_one_along(
     db.with_connection(|conn| limit(conn, 0)).unwrap();
     let (done, runs) = fill(1_000_000, 5_000);
     assert_eq!(done.await, Ok(()));
-    // Once as it came, once after the log was emptied, once with a piece.
+    // First run, then one after the checkpoint of the log, then one after space was freed.
     assert_eq!((runs.load(Ordering::Relaxed), calls.load(Ordering::Relaxed)), (3, 1));
 
     let (release, held) = hold(&db).await;
@@ -293,7 +293,7 @@ async fn on_a_full_disk_space_is_freed_and_a_large_one_takes_no_small_one_along(
     assert_eq!(db.read(count).await, Ok(5_001));
 }
 
-/// Goes on with a file that has one row.
+/// Replaces the connection by one to a file with one row.
 struct Renew(std::path::PathBuf, Arc<AtomicUsize>);
 impl Hooks for Renew {
     fn repair(&mut self, conn: Connection) -> Result<Connection> {

@@ -2,6 +2,6 @@
 
 export type FileHere = { path: string, name: string, bytes: number, 
 /**
- * The name of its place.
+ * Name of the folder in `places`.
  */
 place: string, };

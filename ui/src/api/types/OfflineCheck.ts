@@ -2,19 +2,19 @@
 import type { OfflineLack } from "./OfflineLack";
 
 /**
- * What a check of every byte found.
+ * Result of verifying all bytes of a download.
  */
 export type OfflineCheck = { ready: boolean, checkedMs: number, files: number, bytes: number, 
 /**
- * What is missing or damaged; it is fetched again when the network is there.
+ * Number of missing or damaged files; they are downloaded again when the network is available.
  */
 missing: number, missingBytes: number, 
 /**
- * By name, in the order of reading; at most 100.
+ * The first 100 of them, in reading order.
  */
 lacks: Array<OfflineLack>, 
 /**
- * Of audio and video: the window says whether it can play them.
+ * Media types of its audio and video, for the UI to check that it can play them.
  */
 mediaTypes: Array<string>, 
 /**
@@ -22,10 +22,10 @@ mediaTypes: Array<string>,
  */
 freeBytes: number | null, 
 /**
- * Until when the sign-in lasts without meeting the server (UTC, ms); none if that is not known.
+ * When the sign-in expires unless the server is reached before (UTC, ms); none: unknown.
  */
 signedInUntilMs: number | null, 
 /**
- * The session is over: what is done is kept here until the learner signs in again.
+ * The session is over: changes are kept on this device until the learner signs in again.
  */
 needsSignIn: boolean, };

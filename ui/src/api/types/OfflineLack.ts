@@ -4,18 +4,18 @@ import type { LackKind } from "./LackKind";
 
 export type OfflineLack = { 
 /**
- * The section or story; none for the cover and the words of a course.
+ * The section or story; none for a course's cover and vocabulary.
  */
 item: ItemId | null, 
 /**
- * Title of the section or story, else of the course.
+ * Title of the section or story, or else of the course.
  */
 title: string, 
 /**
- * Of a story, from 1; 0 elsewhere.
+ * Page of a story, from 1; 0 for other items.
  */
 page: number, kind: LackKind, bytes: number, 
 /**
- * It was here with other bytes.
+ * The file was present but damaged.
  */
 damaged: boolean, };

@@ -3,14 +3,14 @@ import type { FileHere } from "./FileHere";
 import type { PlaceView } from "./PlaceView";
 
 /**
- * Where files can be written to, and the files of ours that lie there.
+ * Folders for bundles, and the bundles in them.
  */
 export type PlaceList = { 
 /**
- * Sticks first.
+ * Removable media first.
  */
 places: Array<PlaceView>, 
 /**
- * Newest first within each place.
+ * Newest first within each folder.
  */
 files: Array<FileHere>, };

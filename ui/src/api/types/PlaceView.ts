@@ -3,6 +3,6 @@ import type { PlaceKind } from "./PlaceKind";
 
 export type PlaceView = { path: string, 
 /**
- * The stick's label, or the folder's name.
+ * The drive's label, or the folder's name.
  */
 name: string, kind: PlaceKind, freeBytes: number | null, };

@@ -2,10 +2,10 @@
 import type { StorageLimit } from "./StorageLimit";
 
 /**
- * Something does not fit.
+ * A shortage of space.
  */
 export type StorageTrouble = { limit: StorageLimit, 
 /**
- * Bytes that are missing.
+ * Missing bytes.
  */
 missing: number, };

@@ -4,70 +4,70 @@ import type { StorageKinds } from "./StorageKinds";
 import type { StorageTrouble } from "./StorageTrouble";
 
 /**
- * What is on this device, in bytes.
+ * Storage use of this device, in bytes.
  */
 export type StorageView = { 
 /**
- * The most that content may take: what was chosen or allowed, and never more than a tenth of the disk.
+ * Effective limit: the least of the chosen one, the organisation's, and a tenth of the space free without content.
  */
 budget: number, 
 /**
- * What was chosen on this device; none: 2 GiB.
+ * Limit chosen on this device; none: 2 GiB.
  */
 budgetChosen: number | null, 
 /**
- * The organisation allows no more than this.
+ * Maximum set by the organisation.
  */
 budgetPolicy: number | null, 
 /**
- * What always stays free on the disk for work.
+ * Space that is always left free on the disk, for learning records.
  */
 floor: number, 
 /**
- * Free on the disk now.
+ * Free space on the disk now.
  */
 free: number, 
 /**
- * All content: the next four together.
+ * All content: the sum of the next four.
  */
 used: number, 
 /**
- * This account's downloads; what courses share is counted once.
+ * This account's downloads; blobs shared by several courses count once.
  */
 downloads: number, 
 /**
- * Downloads of other learners of this device.
+ * Downloads of other learners on this device.
  */
 others: number, 
 /**
- * What was opened or fetched ahead: it goes by itself when space is short.
+ * Opened or prefetched content, evicted automatically when space is short.
  */
 cache: number, 
 /**
- * Downloads that are not complete.
+ * Incomplete downloads.
  */
 unfinished: number, 
 /**
- * Lists, search, and the index of it all; not part of `used`.
+ * Lists, search index and content index; not included in `used`.
  */
 index: number, 
 /**
- * This account's work. Never removed.
+ * This account's learning records. Never removed.
  */
 work: number, kinds: StorageKinds, 
 /**
- * The folder of the content.
+ * Folder of the content.
  */
 folder: string, 
 /**
- * The folder may be moved from here.
+ * The folder can be moved from the UI.
  */
 canMove: boolean, trouble: StorageTrouble | null, 
 /**
- * The largest first.
+ * Largest first.
  */
 courses: Array<StorageCourse>, 
 /**
- * How many there are in all.
+ * Total number of courses.
  */
 coursesTotal: number, };

@@ -2,11 +2,11 @@
 import type { ItemId } from "./ItemId";
 
 /**
- * "The learner is reading this now", every few seconds while the page is visible and awake. The core measures the time itself,
- * with a monotonic clock, and counts at most 15 s for each beat.
+ * Reports that the learner is reading; sent every few seconds while the page is visible and the learner active. The
+ * core measures the time itself with a monotonic clock, and counts at most 15 s per call.
  */
 export type StudyBeat = { item: ItemId, 
 /**
- * False: stop counting (hidden, closed, idle).
+ * False: stop counting (page hidden or closed, learner idle).
  */
 reading: boolean, };

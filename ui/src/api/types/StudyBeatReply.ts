@@ -2,6 +2,6 @@
 
 export type StudyBeatReply = { 
 /**
- * Time spent on the item so far over all devices.
+ * Milliseconds spent on the item so far over all devices.
  */
 timeSpentMs: number, };

@@ -5,6 +5,6 @@ import type { SyncStatus } from "./SyncStatus";
 import type { Topic } from "./Topic";
 
 /**
- * What the core tells the window without being asked. One channel carries all of them.
+ * Events sent to the UI. One channel carries all of them.
  */
 export type UiEvent = { "kind": "changed", topics: Array<Topic>, } | { "kind": "download", id: string, state: DownloadState, } | { "kind": "cable", state: CableState, } | { "kind": "sync", status: SyncStatus, };

@@ -1,4 +1,6 @@
-//! Reads `course.json`: metadata, the vocabulary, the stories, and the plan of lessons and sections.
+//! Reads `course.json`: metadata, vocabulary, stories, lessons and sections.
+//!
+//! Not here: the files that it refers to (`compile`).
 
 use carrel_model::content::{Difficulty, Hours, SectionType, VocabularyEntry};
 
@@ -15,7 +17,7 @@ use crate::{
 
 const FILE: &str = "course.json";
 
-/// The course at the package's top.
+/// Reads the course in the package's root folder.
 pub(super) fn draft(context: &mut CompileContext<'_>) -> Option<CourseDraft> {
     let problems = context.problems;
     let node = context.read_json(FILE)?;
@@ -66,7 +68,7 @@ fn hours(fields: &Fields<'_>) -> Hours {
     }
 }
 
-/// The stories of the course by their folders.
+/// Reads the stories of the course, with their folders.
 fn stories(
     context: &mut CompileContext<'_>,
     fields: &Fields<'_>,
@@ -76,7 +78,7 @@ fn stories(
     for link in fields.texts("stories") {
         let at = fields.at(link.line);
         let Some(path) = context.resolve(at, "", link.value) else { continue };
-        // The folder or its story.json: both name the story.
+        // A story can be given by its folder or by its story.json.
         let folder = path.strip_suffix("/story.json").unwrap_or(&path).to_owned();
         if context.entry(&format!("{folder}/story.json")).is_none() {
             context.problems.error(
@@ -109,7 +111,7 @@ fn stories(
     stories
 }
 
-/// A list of objects that must not be empty.
+/// Returns a list of objects that must not be empty.
 fn objects<'a>(
     context: &CompileContext<'a>,
     fields: &Fields<'a>,
@@ -185,7 +187,7 @@ fn lessons<'a>(
     lessons
 }
 
-/// The paths of a section's text and quiz: the type says which of them have to be there.
+/// Returns the paths of a section's text and quiz; the section's type determines which of them are required.
 fn files(
     context: &CompileContext<'_>,
     section: &Fields<'_>,

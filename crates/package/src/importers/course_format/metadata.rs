@@ -1,4 +1,4 @@
-//! Reads what `course.json` and `story.json` say alike: id, title, language, licence, credits, cover.
+//! Reads the fields common to `course.json` and `story.json`: id, title, language, licence, credits, cover.
 //!
 //! Not here: lessons and pages.
 
@@ -30,7 +30,7 @@ pub(super) fn read(context: &mut CompileContext<'_>, fields: &Fields<'_>) -> Met
     }
 }
 
-/// `dir`, or what follows from the language.
+/// Returns the `dir` field, or the direction of the language.
 pub(super) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
     match fields.node("dir") {
         Some(_) => {
@@ -40,7 +40,7 @@ pub(super) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
     }
 }
 
-/// The credits, Markdown in the JSON file.
+/// Compiles the credits, which are Markdown in the JSON file.
 fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
     let Some(text) = fields.text("credits") else { return String::new() };
     markdown::to_html(
@@ -51,7 +51,7 @@ fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
     )
 }
 
-/// `cover`, or the one that is drawn from the title.
+/// Returns the `cover` image, or a cover generated from the title.
 fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> Cover {
     const ORNAMENTS: [(&str, Ornament); 10] = [
         ("star", Ornament::Star),

@@ -1,4 +1,6 @@
 //! Reads `story.json` and `story.md`.
+//!
+//! Not here: splitting paragraphs into sentences (`text::sentence`).
 
 use carrel_model::{
     Slug,
@@ -23,7 +25,8 @@ use crate::{
     },
 };
 
-/// The story in `folder` (`""` for the package's top). `course_words` is the vocabulary of the course around it.
+/// Reads the story in `folder` (`""` for the package's root). `course_words` is the vocabulary of the course that
+/// contains it.
 pub(super) fn draft(
     context: &mut CompileContext<'_>,
     folder: &str,

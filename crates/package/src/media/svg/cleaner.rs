@@ -1,4 +1,6 @@
-//! Writes the elements and attributes of a drawing that are on the lists, and notes what is left out.
+//! Writes the allowed elements and attributes of a drawing, and records what is removed.
+//!
+//! Not here: limits on size and complexity (`complexity`).
 
 use roxmltree::{Attribute, Node};
 
@@ -66,13 +68,13 @@ const ELEMENTS: &[&str] = &[
     "set",
 ];
 
-/// Elements that drawing programs write for themselves: removed without a warning.
+/// Elements that drawing programs write for their own use: removed without a warning.
 const SILENT: &[&str] = &["metadata", "namedview", "RDF", "perspective", "path-effect"];
 
-/// Line and name of each part that was left out.
+/// Line and name of each removed part.
 pub(super) type Removed = Vec<(u32, String)>;
 
-/// Writes the drawing `root`, which was parsed from `text`.
+/// Writes the sanitised drawing `root`, which was parsed from `text`.
 pub(super) fn clean(text: &str, root: Node<'_, '_>) -> Result<(String, Removed), String> {
     let mut cleaner = Cleaner {
         line_starts: text.match_indices('\n').map(|(at, _)| at + 1).collect(),
@@ -84,7 +86,7 @@ pub(super) fn clean(text: &str, root: Node<'_, '_>) -> Result<(String, Removed),
 }
 
 struct Cleaner {
-    /// Offsets at which lines begin, after the first.
+    /// Byte offsets of the line starts, except that of the first line.
     line_starts: Vec<usize>,
     out: String,
     removed: Vec<(u32, String)>,
@@ -92,7 +94,7 @@ struct Cleaner {
 
 impl Cleaner {
     fn remove(&mut self, node: &Node<'_, '_>, what: String) {
-        // As many as are ever reported.
+        // Maximum number of reported problems.
         if self.removed.len() < 2_000 {
             let at = node.range().start;
             let line = 1 + self.line_starts.partition_point(|start| *start <= at) as u32;
@@ -107,7 +109,7 @@ impl Cleaner {
         let name = node.tag_name().name();
         if node.tag_name().namespace() != Some(SVG) || !ELEMENTS.contains(&name) {
             if !SILENT.contains(&name) {
-                // A link in a drawing goes nowhere, but what it is drawn around stays.
+                // A link in a drawing is removed, but its contents stay.
                 if name == "a" {
                     return self.children(node, depth);
                 }
@@ -170,7 +172,7 @@ impl Cleaner {
             None | Some("") => name.to_owned(),
             Some(XLINK) if name == "href" => "xlink:href".to_owned(),
             Some(XML) if name == "space" || name == "lang" => format!("xml:{name}"),
-            // Editors' own attributes draw nothing.
+            // Attributes of editors have no visual effect.
             Some(_) => return,
         };
         let lower = name.to_ascii_lowercase();
@@ -184,7 +186,7 @@ impl Cleaner {
             || lower.starts_with("data-")
             || lower.starts_with("aria-")
         {
-            // Names, not CSS: "Image (2)" is what editors call a layer.
+            // Names, not CSS: editors name layers "Image (2)", for example.
             true
         } else {
             is_plain_css(value)
@@ -232,18 +234,18 @@ fn is_inline_picture(value: &str) -> bool {
     .any(|p| value.starts_with(p))
 }
 
-/// No address but of this file's own parts, and nothing that some reader might run.
+/// Returns true if the value refers only to parts of this file and contains nothing that a browser might execute.
 fn is_plain_css(value: &str) -> bool {
     let squeezed: String = value
         .chars()
         .filter(|c| !c.is_whitespace() && !c.is_control())
         .flat_map(char::to_lowercase)
         .collect();
-    // An escape can spell anything.
+    // An escape can encode any character.
     if squeezed.contains('\\') && (squeezed.contains(':') || squeezed.contains('(')) {
         return false;
     }
-    // Functions that take an address without `url()`.
+    // Functions that load an address without `url()`.
     let fetching = ["image-set(", "src(", "image(", "cross-fade(", "element(", "paint("];
     let running =
         ["javascript:", "vbscript:", "expression(", "@import", "-moz-binding", "behavior:"];

@@ -1,5 +1,7 @@
-//! Limits of a drawing: what the XML parser has to join and compare, what a renderer has to draw, how slow a filter may
-//! be.
+//! Limits on the complexity of a drawing: the work of the XML parser, the number of drawn elements, and the cost of
+//! filters.
+//!
+//! Not here: which elements are allowed (`cleaner`).
 
 use std::collections::HashMap;
 
@@ -7,15 +9,16 @@ use roxmltree::{Node, NodeId};
 
 use super::MAX_DEPTH;
 
-/// Elements that a renderer draws, each reference to a part of the drawing counted as a copy of it.
+/// Maximum number of drawn elements; each reference to a part of the drawing counts as a copy of it.
 const MAX_DRAWN: u64 = 200_000;
-/// Attributes of one element: the XML parser compares each with all before it.
+/// Maximum number of attributes per element: the XML parser compares each with all before it.
 const MAX_ATTRIBUTES: usize = 1_000;
 
-/// Pieces of text that the XML parser joins one by one: CDATA sections, and references to entities of the document.
+/// Maximum number of text parts that the XML parser joins one by one: CDATA sections, and references to entities of
+/// the document.
 const MAX_JOINED: usize = 2_000;
 
-/// Checks the text before it is parsed: line and reason of a refusal.
+/// Checks the text before it is parsed. Returns line and reason of a rejection.
 pub(super) fn check_text(text: &str) -> Result<(), (u32, String)> {
     if let Some(at) = crowded_tag(text) {
         let line = 1 + text[..at].matches('\n').count() as u32;
@@ -37,7 +40,7 @@ fn joins_too_much(text: &str) -> bool {
     text.matches("<![CDATA[").count() > MAX_JOINED || references() > MAX_JOINED
 }
 
-/// Where an element with too many attributes begins.
+/// Returns the start of an element with too many attributes.
 fn crowded_tag(text: &str) -> Option<usize> {
     let mut at = 0;
     for piece in text.split('<') {
@@ -52,15 +55,15 @@ fn crowded_tag(text: &str) -> Option<usize> {
     None
 }
 
-/// Counts what a renderer draws: `use`, patterns, masks, markers and filters repeat parts of the drawing, and those
+/// Counts the drawn elements: `use`, patterns, masks, markers and filters repeat parts of the drawing, which may
 /// repeat others.
 struct Drawn<'a, 'i> {
     by_id: HashMap<&'a str, Node<'a, 'i>>,
-    /// Elements drawn for a node; none while it is being counted.
+    /// Number of elements drawn for a node; none while it is being counted.
     counted: HashMap<NodeId, Option<u64>>,
 }
 
-/// Counts the elements that a renderer draws: the element and reason of a refusal.
+/// Checks the number of drawn elements. Returns element and reason of a rejection.
 pub(super) fn check_drawn<'a, 'i>(root: Node<'a, 'i>) -> Result<(), (Node<'a, 'i>, String)> {
     let mut by_id = HashMap::new();
     for node in root.descendants().filter(Node::is_element) {
@@ -69,7 +72,7 @@ pub(super) fn check_drawn<'a, 'i>(root: Node<'a, 'i>) -> Result<(), (Node<'a, 'i
         }
     }
     let mut drawn = Drawn { by_id, counted: HashMap::new() };
-    // A rule of a style sheet may name a part for every element.
+    // A style sheet rule may refer to a part for every element.
     let elements = root.descendants().filter(Node::is_element).count() as u64;
     let mut sheets = 0_u64;
     for sheet in root.descendants().filter(|n| n.tag_name().name() == "style") {
@@ -128,7 +131,7 @@ impl<'a, 'i> Drawn<'a, 'i> {
     }
 }
 
-/// The ids in `url(#id)`.
+/// Returns the ids in `url(#id)`.
 fn references(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("url(").filter_map(|(at, found)| {
         let rest = text[at + found.len()..].trim_start().trim_start_matches(['"', '\'']);
@@ -137,7 +140,7 @@ fn references(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A filter works on every pixel as often as these say.
+/// Returns true if a filter attribute exceeds its limit; the value multiplies the work per pixel.
 pub(super) fn is_slow_filter(name: &str, value: &str) -> bool {
     let most = match name {
         "numOctaves" => 10.0,

@@ -1,30 +1,31 @@
-//! SVG: only drawing passes. Scripts, event handlers, foreign content and addresses outside the file do not.
+//! Sanitises SVG files: only graphics are kept. Scripts, event handlers, foreign content and external addresses are
+//! removed.
 //!
-//! `complexity` refuses drawings that cost too much, `cleaner` writes what passes. Not here: rendering.
+//! `complexity` rejects drawings that are too expensive, `cleaner` writes what is allowed. Not here: rendering.
 
 mod cleaner;
 mod complexity;
 
 use super::fault::{Fault, fault};
 
-/// The name space of SVG.
+/// Namespace of SVG.
 const SVG: &str = "http://www.w3.org/2000/svg";
 const XLINK: &str = "http://www.w3.org/1999/xlink";
 const MAX_NODES: u32 = 200_000;
-/// Elements inside each other.
+/// Maximum nesting depth of elements.
 const MAX_DEPTH: usize = 200;
 
-/// A clean drawing.
+/// A sanitised drawing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Drawing {
     pub svg: String,
     pub width: u32,
     pub height: u32,
-    /// What was left out: line and what.
+    /// Line and name of each removed part.
     pub removed: Vec<(u32, String)>,
 }
 
-/// Cleans a drawing. Errors carry the line where there is one.
+/// Sanitises a drawing. Errors contain the line, if there is one.
 pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
     complexity::check_text(text).map_err(|(line, what)| {
         (line, fault("svg-too-complex", what, "export it again as plain SVG"))
@@ -66,7 +67,7 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
     Ok(Drawing { svg, width, height, removed })
 }
 
-/// Pixels: width and height, or those of the viewBox.
+/// Returns width and height in pixels, or those of the viewBox.
 fn size(root: &roxmltree::Node<'_, '_>) -> Option<(u32, u32)> {
     let pixels = |name: &str| {
         let text = root.attribute(name)?.trim();

@@ -84,7 +84,7 @@ fn drawing_passes_unharmed_and_sizes_are_read() {
     ] {
         assert!(drawing.svg.contains(part), "{part}: {}", drawing.svg);
     }
-    // What comes out goes through unchanged.
+    // A sanitised drawing is not changed by a second pass.
     assert_eq!(clean(&drawing.svg).unwrap().svg, drawing.svg);
     let size = |attributes: &str| {
         clean(&format!("<svg xmlns=\"{SVG}\" {attributes}/>")).map(|d| (d.width, d.height)).ok()
@@ -106,7 +106,7 @@ fn drawing_passes_unharmed_and_sizes_are_read() {
     assert_eq!(clean("<svg>\n\n<rect>\n</svg>").unwrap_err().0, 4);
 }
 
-/// `levels` groups, each of which shows the one before `times` times.
+/// Returns a drawing of `levels` groups, each of which shows the one before `times` times.
 fn repeated(levels: usize, times: usize, show: impl Fn(usize) -> String) -> String {
     let mut out = String::from("<g id=\"p0\"><rect width=\"1\" height=\"1\"/></g>");
     for level in 1..=levels {
@@ -129,7 +129,7 @@ fn drawings_that_repeat_themselves_are_refused() {
             let error = clean(&text).unwrap_err();
             assert_eq!(error.1.code, "svg-too-complex", "{part} {levels} {times}");
         }
-        // The same shapes a few times are what people draw.
+        // Real drawings repeat a shape only a few times.
         let few = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
         assert_eq!(few.removed, [], "{part}");
     }
@@ -170,7 +170,7 @@ fn drawings_that_repeat_themselves_are_refused() {
         let error = clean(&wrap(&text)).unwrap_err();
         assert_eq!(error.1.code, "svg-too-complex", "{what}");
     }
-    // An animation of its own parent and names with brackets are no repetition and no address.
+    // A reference to an animation's parent and names with brackets are neither repetitions nor addresses.
     let fine = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
     assert_eq!(clean(&wrap(fine)).unwrap().removed, []);
 }

@@ -1,4 +1,4 @@
-//! Where a link of a text leads.
+//! Targets of links in a text.
 //!
 //! Not here: media, whose links name files.
 
@@ -6,14 +6,14 @@ use super::Scope;
 use crate::problem::{Problems, SourceLocation};
 use crate::text::html;
 
-/// Where a link leads.
+/// The target of a link.
 pub(crate) enum LinkTarget {
     Word(String),
     Section(String),
     Web(String),
 }
 
-/// Reads a link's address and reports one that leads nowhere.
+/// Parses a link's address, and reports one with an invalid target.
 pub(crate) fn link_target(
     dest: &str,
     scope: &Scope,

@@ -1,7 +1,7 @@
-//! Markdown to blocks and to HTML.
+//! Compiles Markdown to blocks and HTML.
 //!
-//! Not here: media (a media paragraph becomes a [`Piece::Media`] and the caller makes a block of it), files, what
-//! passes as HTML (`html`).
+//! Not here: media (a media paragraph becomes a [`Piece::Media`], which the caller compiles), files, and which HTML is
+//! allowed (`html`).
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -18,19 +18,19 @@ use crate::problem::{Problems, SourceLocation};
 use crate::text::html::{self, RawHtml};
 use crate::text::maths;
 
-/// What a text may refer to.
+/// The targets that links in a text may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    /// The course's or the story's id.
+    /// Id of the course or story.
     pub root: Option<Slug>,
     pub lang: String,
     /// Ids of the vocabulary.
     pub words: BTreeSet<String>,
-    /// `lesson/section` of the course.
+    /// Sections of the course, as `lesson/section`.
     pub sections: BTreeSet<String>,
 }
 
-/// Where a piece of Markdown stands: a file of its own, or a text inside a JSON file.
+/// Source of a Markdown text: a file of its own, or a string inside a JSON file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
     File(&'a str),
@@ -46,7 +46,7 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// Byte offsets to lines.
+/// Converts byte offsets to line numbers.
 pub(crate) struct Lines<'a> {
     origin: Origin<'a>,
     starts: Vec<usize>,
@@ -67,10 +67,10 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A part of a text, in order.
+/// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Clean HTML.
+    /// Sanitised HTML.
     Rich(String),
     Math {
         mathml: String,
@@ -84,7 +84,7 @@ pub(crate) enum Piece {
     Media(Media),
 }
 
-/// `![alt](link "caption")` alone in its paragraph.
+/// A media paragraph: `![alt](link "caption")` alone in its paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Media {
     pub alt: String,
@@ -103,12 +103,12 @@ pub(crate) fn options() -> Options {
 
 pub(crate) type Spanned<'t> = (Event<'t>, Range<usize>);
 
-/// Quotes, lists, emphasis and links inside each other.
+/// Maximum nesting depth of quotes, lists, emphasis and links.
 const MAX_NESTING: usize = 48;
-/// What the parser finds in one text. Tables with many columns and short rows are more than they look like.
+/// Maximum number of parser events per text. Tables with many columns and short rows have more events than text.
 const MAX_EVENTS: usize = 1_000_000;
 
-/// What the parser finds in a text; None if it is more than can be worked on, which was reported.
+/// Returns the parser events of a text; None if there are too many, which was reported.
 pub(crate) fn events<'t>(
     text: &'t str,
     options: Options,
@@ -143,7 +143,8 @@ pub(crate) fn events<'t>(
     Some(events)
 }
 
-/// The first line that opens more containers than are allowed. The parser looks at each of them for each line.
+/// Returns the first line that opens more containers than allowed. The parser checks each open container for each
+/// line.
 fn too_deep(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -164,7 +165,7 @@ fn too_deep(text: &str) -> Option<usize> {
             markers += 1;
             rest = tail.trim_start_matches([' ', '\t']);
         }
-        // A line of nothing but dashes or stars is a rule.
+        // A line that consists only of dashes or stars is a rule.
         let rule = rest.trim().is_empty() && !line.contains('>');
         if markers > MAX_NESTING && !rule {
             return Some(at);
@@ -174,7 +175,7 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-/// Reads a text into pieces. Problems go to `problems`, with the line.
+/// Parses a text into pieces. Problems are reported with their lines.
 pub(crate) fn read(
     text: &str,
     origin: Origin<'_>,
@@ -207,7 +208,7 @@ pub(crate) fn read(
     reader.pieces
 }
 
-/// Clean HTML of a text that has no media: credits, transcripts.
+/// Returns the sanitised HTML of a text without media: credits, transcripts.
 pub(crate) fn to_html(
     text: &str,
     origin: Origin<'_>,
@@ -240,18 +241,18 @@ pub(crate) fn to_html(
     out.trim().to_owned()
 }
 
-/// Clean HTML of one line of text: a prompt, a choice.
+/// Returns the sanitised HTML of a single line of text: a prompt, a choice.
 pub(crate) fn to_inline_html(
     text: &str,
     origin: Origin<'_>,
     scope: &Scope,
     problems: &Problems,
 ) -> String {
-    // "- 5" is an answer, not a list: a no-break space in front keeps the first line a line.
+    // "- 5" is an answer, not a list: a leading no-break space prevents the parser from treating it as a block.
     let held = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
     let html = to_html(&held, origin, scope, problems);
     let html = html.replacen("<p>&nbsp;", "<p>", usize::from(held.len() > text.len()));
-    // One paragraph is the usual case and needs no <p>; several keep theirs.
+    // A single paragraph, the usual case, needs no <p>; several keep theirs.
     match html.strip_prefix("<p>").and_then(|h| h.strip_suffix("</p>")) {
         Some(inner) if !inner.contains("<p>") => inner.to_owned(),
         _ => html,
@@ -287,7 +288,7 @@ fn collapse(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// One past the end of the group (a block and all in it) that begins at `i`.
+/// Returns the index after the end of the group (a block with its contents) that starts at `i`.
 pub(crate) fn group_end(events: &[Spanned<'_>], i: usize) -> usize {
     let mut depth = 0;
     for (n, (event, _)) in events[i..].iter().enumerate() {
@@ -309,16 +310,16 @@ struct BlockReader<'a, 't> {
     problems: &'a Problems,
     footnotes: Footnotes,
     raw: RawHtml,
-    /// What closes each open link.
+    /// The closing tags of the open links.
     link_ends: Vec<&'static str>,
     rich: Vec<Event<'t>>,
-    /// Where the run of rich text begins.
+    /// Byte offset at which the current run of rich text starts.
     began: usize,
     pieces: Vec<Piece>,
 }
 
 impl<'t> BlockReader<'_, 't> {
-    /// A block at the top of the text.
+    /// Processes a top-level block.
     fn group(&mut self, events: &[Spanned<'t>]) {
         if self.rich.is_empty() {
             self.began = events[0].1.start;
@@ -380,7 +381,7 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Ends the run of rich text.
+    /// Ends the current run of rich text.
     fn flush(&mut self) {
         self.raw.end_block();
         if self.rich.is_empty() {
@@ -395,7 +396,8 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Clean HTML of the text from `offset` on, or an error if it is more than a reader can show.
+    /// Returns the sanitised HTML of the text from `offset` on, or None if it is more than a reader can display, which
+    /// was reported.
     fn clean(&self, html: &str, offset: usize) -> Option<String> {
         match html::check_size(html) {
             Ok(()) => Some(html::clean(html)),
@@ -432,7 +434,7 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Takes events over into the run of rich text; everything that needs a decision is decided here.
+    /// Appends events to the current run of rich text. Links, footnotes, raw HTML and formulas are converted here.
     fn rich(&mut self, events: &[Spanned<'t>]) {
         let mut i = 0;
         while i < events.len() {
@@ -534,7 +536,7 @@ impl<'t> BlockReader<'_, 't> {
         self.html(open);
     }
 
-    /// The notes that were referred to, in that order, as the last block.
+    /// Appends the referenced footnotes, in the order of their numbers, as the last block.
     fn footnotes_section(&mut self, events: &[Spanned<'t>]) {
         // A note may refer to another note.
         let mut next = 0;
@@ -565,7 +567,7 @@ impl<'t> BlockReader<'_, 't> {
     }
 }
 
-/// The media of a paragraph that has nothing else.
+/// Returns the media of a paragraph that contains nothing else.
 pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<Media>> {
     let mut list = Vec::new();
     let mut i = 0;

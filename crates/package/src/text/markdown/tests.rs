@@ -167,7 +167,7 @@ fn texts_that_a_reader_cannot_show_are_reported() {
         ("quotes and lists in turn", format!("{}x", "> - ".repeat(1_000))),
         ("lists by indentation", tall(300, "- x")),
         ("emphasis", format!("{}x{}", "*a **b ".repeat(200), "** c* d".repeat(200))),
-        // Fewer than the HTML may be nested.
+        // Fewer levels than the HTML may have.
         ("some emphasis", format!("{}x{}", "*a **b ".repeat(30), "** c* d".repeat(30))),
         ("HTML that is allowed", format!("a{}x", "<sub>".repeat(3_000))),
         (
@@ -193,7 +193,7 @@ fn texts_that_a_reader_cannot_show_are_reported() {
             pieces.iter().map(|p| if let Piece::Rich(html) = p { html.len() } else { 0 }).sum();
         assert!(size < 100_000, "{what}: {size}");
     }
-    // What looks alike and is none of it.
+    // Similar texts within the limits.
     let emphasis = format!("{}x{}", "*a **b ".repeat(20), "** c* d".repeat(20));
     for text in [
         "- - - - -\n".repeat(20),
@@ -218,8 +218,8 @@ fn lines_that_open_many_containers_are_found_before_the_parser_reads_them() {
 
 #[test]
 fn long_texts_of_one_kind_are_read_once() {
-    // Each of these took quadratic time in a parser of ours; they are large enough to fail by the clock of the test
-    // runner.
+    // Each of these once took quadratic time in a parser of this crate; they are large enough to exceed the test
+    // runner's time limit in that case.
     let notes: String = (0..4_000)
         .map(|n| format!("x[^{n}]\n\n"))
         .chain((0..4_000).map(|n| format!("[^{n}]: y\n\n")))
