@@ -117,7 +117,7 @@ export async function stands(page) {
   await page.evaluate(() => document.fonts.ready);
 }
 
-/** Fails if axe reports a violation. */
+/** Fails if axe reports a violation or the page is wider than the window. */
 export async function axe(page, where) {
   await stands(page);
   await page.evaluate(axeSource);
