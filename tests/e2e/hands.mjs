@@ -1,4 +1,4 @@
-// A learner without a mouse: Tab, Enter, Space, arrows and letters, and eyes that read roles and names.
+// Drives the app by keyboard alone (Tab, Enter, Space, arrows, letters) and finds elements by role and name.
 import { readFileSync } from "node:fs";
 import { axePath, cleanUp, LOGIN, PASSWORD } from "./world.mjs";
 
@@ -30,7 +30,7 @@ export async function run(main) {
   }
 }
 
-/** Opens the app of a device in a page. */
+/** Opens the app of a device in a new page. */
 export async function open(chrome, device, viewport, theme) {
   const small = viewport.width < 600;
   const context = await chrome.newContext({
@@ -65,7 +65,7 @@ export async function signIn(page, address) {
   await heading(page, "Library");
 }
 
-/** The name of what has the focus, as a screen reader would begin it. */
+/** The name of the focused element, roughly as a screen reader announces it; empty if nothing is focused. */
 const focused = (page) =>
   page.evaluate(() => {
     const e = document.activeElement;
@@ -76,7 +76,7 @@ const focused = (page) =>
     return label.replace(/\s+/g, " ").trim();
   });
 
-/** Presses Tab until what has the focus is called `name` (a text or a pattern). */
+/** Presses Tab until the name of the focused element matches `name` (a text or a pattern). */
 export async function tabTo(page, name, most = 150) {
   const fits = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
   const seen = [];
@@ -104,20 +104,20 @@ export async function press(page, name) {
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 export const text = (page, words) => page.getByText(words).first().waitFor();
 
-/** Types into the field that is called `name`. */
+/** Types into the field named `name`. */
 export async function write(page, name, words) {
   await tabTo(page, name);
   await page.keyboard.type(words);
 }
 
-/** Waits until the page stands: its heading is there and nothing on it is still being fetched. */
+/** Waits until the page is loaded: it has a heading, nothing is `aria-busy`, and the fonts are there. */
 export async function stands(page) {
   await page.locator("h1").first().waitFor();
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
   await page.evaluate(() => document.fonts.ready);
 }
 
-/** Fails if axe finds anything. */
+/** Fails if axe reports a violation or the page is wider than the window. */
 export async function axe(page, where) {
   await stands(page);
   await page.evaluate(axeSource);

@@ -1,4 +1,4 @@
-// Pictures of every screen and state from the fixture, and what axe finds on each.
+// Takes a screenshot of every screen and state from the fixture, and reports what axe finds on each.
 // Needs `npm run dev`. Usage: node scripts/shots.mjs [name-filter] [--axe] [--out DIR]
 import { mkdirSync, readFileSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -44,7 +44,7 @@ const type = (selector, text) => async (page) => {
   await page.waitForTimeout(500);
 };
 
-/** name, fixture flavour, address, steps before the picture */
+/** Name, fixture flavour, address, steps before the screenshot. */
 const states = [
   ["library", "", ""],
   ["library-below", "", "", toBottom],
@@ -232,7 +232,7 @@ for (const [size, viewport] of sizes) {
       reducedMotion: "reduce",
       deviceScaleFactor: 1,
     });
-    // The window of the app freezes this; the page must not mind.
+    // Tauri does the same in the app (`freezePrototype`).
     await context.addInitScript(() => Object.freeze(Object.prototype));
     for (const [name, flavour, path, steps] of states) {
       const full = `${name}-${size}-${theme}`;
@@ -248,7 +248,7 @@ for (const [size, viewport] of sizes) {
           console.log(`${full}: console ${m.text().slice(0, 300)}`);
         }
       });
-      // This chunk cannot be fetched.
+      // Simulates a chunk that cannot be loaded.
       if (name === "failed-chunk") await page.route("**/Sync.svelte*", (route) => route.abort());
       const lang = /(^|-)(ar|fr)(-|$)/.test(flavour) ? "" : "-en";
       await page.goto(`${base}/?fixture=${[flavour, theme].filter(Boolean).join("-")}${lang}#/${path}`);

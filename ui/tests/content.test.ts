@@ -131,17 +131,17 @@ describe("time of study", () => {
     expect(beats()).toEqual([true]);
     await pass(30_000);
     expect(beats()).toEqual([true, true, true, true]);
-    // Nobody touches anything for a minute: one "stopped", then silence.
+    // No input for a minute: one "stopped" heartbeat, then none.
     await pass(IDLE_MS + 60_000);
     expect(beats().at(-1)).toBe(false);
     const quiet = beats().length;
     await pass(60_000);
     expect(beats().length).toBe(quiet);
-    // A key: reading again at once.
+    // Input: a heartbeat at once.
     dispatchEvent(new KeyboardEvent("keydown", { key: "j" }));
     await vi.advanceTimersByTimeAsync(0);
     expect(beats().at(-1)).toBe(true);
-    // The window goes behind another.
+    // The window loses the focus.
     vi.spyOn(document, "hasFocus").mockReturnValue(false);
     dispatchEvent(new Event("blur"));
     await vi.advanceTimersByTimeAsync(0);
@@ -242,7 +242,7 @@ describe("footnotes, tasks, formulas and mail in content", () => {
 
 describe("content that is too much", () => {
   const nested = (tag: string, n: number): string => `<${tag}>`.repeat(n) + "deep" + `</${tag}>`.repeat(n);
-  // Each family at a size that the limits refuse: what is left is its text, in one node.
+  // Each kind of markup above the limits: only its text remains, in one node.
   it.each([
     ["formula of nested groups", `<math>${nested("mrow", 3000)}</math>`],
     ["formula of nested fractions", `<math>${"<mfrac>".repeat(3000)}<mi>deep</mi>${"</mfrac>".repeat(3000)}</math>`],
@@ -258,7 +258,7 @@ describe("content that is too much", () => {
       "misnested tags that the parser multiplies",
       `${Array.from({ length: 80 }, (_, i) => `<a title="${i}"><em title="${i}"><strong title="${i}">`).join("")}<p>deep`,
     ],
-    // As many tags are closed as are opened, but not those: the parser opens them again in each paragraph.
+    // As many tags are closed as opened, but different ones: the parser reopens the elements in each paragraph.
     [
       "formatting that other tags close",
       `${Array.from({ length: 150 }, (_, i) => `<p><em title="${i}"></x></p>`).join("")}deep`,

@@ -91,7 +91,7 @@ describe("colours", () => {
       expect(defined.has(old), old).toBe(false);
     for (const file of files) {
       const source = readFileSync(join("src", file), "utf8");
-      // A property that a component sets on itself is its own.
+      // Custom properties that the component sets itself.
       const own = new Set([...source.matchAll(/(?:--|style:--)([\w-]+)[:=]/g)].map((m) => m[1]));
       for (const [, name] of source.matchAll(/var\(--([\w-]+)\)/g))
         expect(defined.has(name) || own.has(name), `${file}: ${name}`).toBe(true);

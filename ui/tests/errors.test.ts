@@ -29,12 +29,12 @@ const button = (target: Element, text: string): HTMLElement => {
 };
 const heading = (target: Element): string => target.querySelector("h1")?.textContent ?? "";
 const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-/** The screen's chunk is fetched by a real import. */
+/** Waits for a heading, because the screen's chunk is loaded by a real import. */
 const loaded = (target: Element, text: string): Promise<void> =>
   vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
 
 beforeAll(async () => {
-  // Screens are not fetched ahead of time: the tests decide what is fetched when.
+  // Disables prefetching, so that the tests control what is loaded.
   window.requestIdleCallback = () => 0;
   useTransport(fixture("en"));
   await setLanguage("en");

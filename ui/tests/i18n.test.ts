@@ -8,7 +8,7 @@ import type { ErrorCode } from "../src/api/types";
 
 type Entry = string | Plural;
 const english = en as Record<string, Entry>;
-// Without a cast: a key that is missing, or a text in place of a plural, does not compile.
+// Without a cast, a missing key or a string in place of a plural does not compile.
 const typed: Record<"fr" | "ar", Catalogue> = { fr, ar };
 const others: Record<string, Record<string, Entry>> = typed;
 const forms = (entry: Entry): string[] => (typeof entry === "string" ? [entry] : Object.values(entry));
@@ -24,7 +24,7 @@ describe("catalogues", () => {
     for (const [key, entry] of Object.entries(english)) {
       const wanted = new Set(forms(entry).flatMap(names));
       for (const form of forms(others[language]![key]!)) {
-        // "{n}" may be said in words ("one lesson"); everything else must be there.
+        // "{n}" may be written in words ("one lesson"); every other parameter must occur.
         const said = names(form);
         for (const name of said) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
         for (const name of wanted) if (name !== "{n}") expect(said, `${key}: ${form}`).toContain(name);

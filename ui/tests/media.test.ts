@@ -16,7 +16,7 @@ import { appState } from "../src/state/appState.svelte";
 import { settle as shownSettle, show } from "./support";
 import Waveform from "../src/components/media/Waveform.svelte";
 
-/** An element that plays as far as a test says. */
+/** An element that plays as far as a test requests. */
 function player(duration = 100): HTMLAudioElement & { tick(to: number): void; ready(): void } {
   const element = document.createElement("audio") as HTMLAudioElement & { tick(to: number): void; ready(): void };
   let state = 0;
@@ -32,7 +32,7 @@ function player(duration = 100): HTMLAudioElement & { tick(to: number): void; re
       configurable: true,
       get: () => at,
       set: (to: number) => {
-        // Before its length is known an element forgets where it was sent.
+        // An element ignores a new position until its metadata is loaded.
         if (state === 0) return;
         at = to;
         say("seeked");
@@ -136,7 +136,7 @@ describe("a recording's place", () => {
     await settle();
     playback.seek(7);
     await settle();
-    // The element says where it was sent at once, and that it is there some time later.
+    // The element reports the new position at once; `seeked` follows later.
     Object.defineProperty(element, "currentTime", { value: 23.34, configurable: true });
     detach();
     await settle();
@@ -329,10 +329,10 @@ describe("the voice of a story", () => {
     expect(voice.sentence).toBe(1);
     element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
-    // The next page in the same element, which the learner has let play.
+    // The next page plays in the same element, which the learner's click permits to play.
     voice.turn(page("two"), true);
     expect([element.src, voice.playing]).toEqual(["http://x.test/two", true]);
-    // An engine that drops a play() while it changes recordings is asked again.
+    // A play() that the engine drops during a change of the source is repeated.
     const play = element.play;
     element.pause();
     element.play = () => Promise.reject(Object.assign(new Error("overtaken"), { name: "AbortError" }));
@@ -342,7 +342,7 @@ describe("the voice of a story", () => {
     element.play = play;
     element.dispatchEvent(new Event("canplay"));
     expect([voice.playing, element.paused]).toEqual([true, false]);
-    // One sentence alone stops at its end, and no page is turned.
+    // A single sentence stops at its end and does not turn the page.
     voice.stop();
     voice.hear(1);
     expect(element.currentTime).toBe(1);
@@ -362,24 +362,24 @@ describe("the voice of a story", () => {
     const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
     const detach = voice.attach(element);
     const seen = (): void => void document.dispatchEvent(new Event("visibilitychange"));
-    // Nobody listens: nothing is roused.
+    // Nothing was playing: playback is not started.
     seen();
     await vi.advanceTimersByTimeAsync(10_000);
     voice.turn(page("one"), true);
     expect([load.mock.calls.length, play.mock.calls.length]).toEqual([0, 1]);
-    // Not loaded at all: begun anew, and again; not for ever.
+    // Not loaded: loaded again, a limited number of times.
     seen();
     await vi.advanceTimersByTimeAsync(1500);
     expect([load.mock.calls.length, play.mock.calls.length, voice.playing]).toEqual([1, 2, true]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(load).toHaveBeenCalledTimes(4);
-    // Loaded, but it stands: asked to play, from where it is.
+    // Loaded but stalled: play() is called again at the current position.
     element.ready();
     element.tick(1.2);
     seen();
     await vi.advanceTimersByTimeAsync(1500);
     expect([load.mock.calls.length, play.mock.calls.length, element.currentTime]).toEqual([4, 6, 1.2]);
-    // Paused by the engine in that moment: it goes on; later, or by the learner: it does not.
+    // Paused by the engine at this moment: it continues. Paused later, or by the learner: it does not.
     seen();
     element.pause();
     expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
@@ -393,7 +393,7 @@ describe("the voice of a story", () => {
     expect([voice.playing, element.paused]).toEqual([false, true]);
     voice.play();
     play.mockClear();
-    // It moves: left alone.
+    // Playback progresses: nothing is done.
     seen();
     for (const at of [1.4, 2, 2.5, 2.9]) {
       element.tick(at);

@@ -160,7 +160,7 @@ describe("matching by keyboard", () => {
     expect(document.activeElement).toBe(left[1]);
     press(left[1]!, "B");
     await settle();
-    // The partner was taken away from the first side.
+    // The partner was removed from the first item.
     expect(props.right).toEqual([null, shown[1], null]);
     press(left[1]!, "Delete");
     await settle();

@@ -22,7 +22,7 @@ interface Held {
   go: (reply?: unknown) => void;
   refuse: (cause: unknown) => void;
 }
-/** Commands that wait until the test lets them return. */
+/** Commands that are held until the test releases them. */
 let waits: Set<string>;
 let held: Held[] = [];
 let calls: { name: string; request: Record<string, unknown> }[] = [];
@@ -126,7 +126,7 @@ describe("a command that returns after the page was turned", () => {
     target.querySelector<HTMLElement>("button")!.click();
     await settle();
     waits.add("submit_attempt");
-    // Through to the last question without an answer is not offered in a quiz; hand it in as a test does.
+    // A quiz does not skip to the last question without answers; submit it as a test does.
     (props as Record<string, unknown>)["assessment"] = true;
     flushSync();
     for (
@@ -255,7 +255,7 @@ describe("a long list", () => {
     expect(list.at(24)).toBe("a9.0");
     from = "b";
     list.news({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
-    // Nothing on the screen was taken away.
+    // Nothing on the screen was discarded.
     expect([list.at(0), list.at(24), list.total]).toEqual(["b1.0", "a9.0", 29]);
     list.need(24);
     await settle();

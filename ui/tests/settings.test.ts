@@ -21,7 +21,7 @@ async function open() {
 const radio = (target: Element, name: string) => byRole<HTMLInputElement>(target, "radio", name);
 const slider = (target: Element, name: string) => byRole<HTMLInputElement>(target, "slider", name);
 const language = (target: Element) => byRole<HTMLSelectElement>(target, "combobox", "Language");
-/** Catalogues are fetched by a real import. */
+/** Waits for a title, because catalogues are loaded by a real import. */
 const titled = (target: Element, title: string): Promise<void> =>
   vi.waitFor(() => expect(text(byRole(target, "heading", title))).toBe(title), { interval: 5, timeout: 5000 });
 
@@ -77,7 +77,7 @@ describe("a setting that is changed", () => {
     platform.replies["set_settings"] = () => new Promise<Stored>((resolve) => (write = resolve));
     await click(radio(target, "Sepia"));
     expect(page.dataset["theme"]).toBe("sepia");
-    // The core answers with what it stored.
+    // The core returns the value that it stored.
     write({ ...settings, theme: "paper" });
     await drawn();
     expect([radio(target, "Paper").checked, page.dataset["theme"]]).toEqual([true, "paper"]);

@@ -12,7 +12,7 @@ import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, te
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
 
-/** What the platform reports as stored. */
+/** What the platform returns as stored. */
 let stored: StorageView;
 async function open() {
   const screen = show(Storage, {});
@@ -21,7 +21,7 @@ async function open() {
   await drawn();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
-/** Takes one course off the stored list, as the core does. */
+/** The stored storage report without one course, as the core returns it after a removal. */
 const without = (id: string): StorageView => ({ ...stored, courses: stored.courses.filter((c) => c.id !== id) });
 const titles = (target: Element): string[] =>
   allByRole(byRole(target, "region", "On this device"), "link").map((link) => text(link));

@@ -15,7 +15,7 @@ let close: (() => void)[] = [];
 
 const second: Receipt = { ...refused[0]!, id: "attempt 9", title: "Deltas: test", reason: "", code: "too_new" };
 
-/** Opens the screen in this state; also mounts the messages of the window. */
+/** Opens the screen in this state, together with the announcements. */
 async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> = {}) {
   await appState.take(stateOf(amina, { ...idle, ...status }, [amina]));
   platform.replies["list_receipts"] ??= () => ({ waiting: [], refused: [], accepted: [], ...receipts });
@@ -25,7 +25,7 @@ async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> 
   await drawn();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
-/** Titles in one section of the screen, in order; none if the section is not shown. */
+/** Titles in one section of the screen, in order; empty if the section is not shown. */
 const titles = (target: Element, section: string): string[] =>
   allByRole(target, "region", section)
     .flatMap((region) => allByRole(region, "listitem"))

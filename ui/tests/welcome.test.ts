@@ -8,7 +8,7 @@ import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text, type
 const platform = scriptPlatform();
 let close: () => void;
 
-/** Opens the screen as this account sees it; without one, as on a new device. */
+/** Opens the screen for this account; without one, as on a new device. */
 async function open(account: Account | null = null) {
   await appState.take(stateOf(account, idle, account ? [account] : []));
   const screen = show(Welcome, {});
@@ -27,7 +27,7 @@ async function find(target: Element, typed: string): Promise<void> {
   type(address(target), typed);
   await press(target, "Find it");
 }
-/** Opens the form for signing in, with these values in it. */
+/** Opens the sign-in form and fills in these values. */
 async function openForm(name: string, word: string): Promise<HTMLElement> {
   const target = await open();
   await find(target, "school.example");

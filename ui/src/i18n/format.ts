@@ -1,4 +1,4 @@
-//! Numbers, sizes, times as people write them.
+//! Formats numbers, sizes, dates and durations for the active locale.
 import { locale, t } from "./index.svelte";
 
 const made = new Map<string, unknown>();
@@ -13,13 +13,13 @@ function once<T>(key: string, make: () => T): T {
 export function number(value: number): string {
   return once(`n ${locale()}`, () => new Intl.NumberFormat(locale())).format(value);
 }
-/** Hundredths of a percent as "63 %". */
+/** Hundredths of a percent as "63 %", rounded down. */
 export function percent(hundredths: number): string {
   return once(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(
     Math.floor(hundredths / 100) / 100,
   );
 }
-/** Bytes as "4.1 MB"; decimal units, as the system's file window shows them. */
+/** Bytes as "4.1 MB", in decimal units. */
 export function bytes(value: number): string {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
   let index = 0;
@@ -50,7 +50,7 @@ const DAY = 86_400_000;
 function sameDay(a: number, b: number): boolean {
   return new Date(a).toDateString() === new Date(b).toDateString();
 }
-/** As short as a stamp: "10:31", "Tue 18:40", "3 Nov". */
+/** A short time: "10:31" today, "Tue 18:40" within six days, else "3 Nov". */
 export function stamp(ms: number, now = Date.now()): string {
   if (sameDay(ms, now)) return clock(ms);
   const recent = Math.abs(now - ms) < 6 * DAY;
@@ -63,7 +63,7 @@ export function stamp(ms: number, now = Date.now()): string {
       ),
   ).format(ms);
 }
-/** "today at 14:05", "3 November 2026". */
+/** A date: "3 November 2026". */
 export function date(ms: number): string {
   return once(`d ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "long" })).format(ms);
 }
@@ -80,7 +80,7 @@ export function day(iso: string): string {
     () => new Intl.DateTimeFormat(locale(), { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" }),
   ).format(Date.parse(`${iso}T00:00:00Z`));
 }
-/** "20 minutes ago". */
+/** A relative time: "20 minutes ago". */
 export function ago(ms: number, now = Date.now()): string {
   const seconds = Math.round((ms - now) / 1000);
   const relative = once(`r ${locale()}`, () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }));
@@ -99,7 +99,7 @@ export function ago(ms: number, now = Date.now()): string {
   }
   return relative.format(Math.trunc(amount), "year");
 }
-/** Time spent: "1 h 20 min", "4 min", "less than a minute". */
+/** A duration: "1 h 20 min", "4 min", "less than a minute". */
 export function span(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return t("time.underMinute");
@@ -112,13 +112,13 @@ export function span(ms: number): string {
   if (hours === 0) return unit(minutes, "minute");
   return minutes % 60 === 0 ? unit(hours, "hour") : `${unit(hours, "hour")} ${unit(minutes % 60, "minute")}`;
 }
-/** A place in a recording: "1:05". */
+/** A position in a recording: "1:05". */
 export function playTime(seconds: number): string {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));
   const rest = String(whole % 60).padStart(2, "0");
   return `${Math.floor(whole / 60)}:${rest}`;
 }
-/** The name of a language in the learner's own: "Swahili". */
+/** The name of a language in the active locale: "Swahili". */
 export function languageName(tag: string): string {
   try {
     return once(`l ${locale()}`, () => new Intl.DisplayNames(locale(), { type: "language" })).of(tag) ?? tag;

@@ -1,14 +1,14 @@
-//! A file that a person chose or dropped goes to the core: streamed from the disk, whatever its size, without passing through memory.
+//! Uploads a chosen or dropped file to the core. Streams it from disk; does not hold it in memory.
 import { api } from "../api/client";
 import { asFailure } from "./failure";
 
 export interface UploadedFile {
-  /** Where the core has it now. */
+  /** The core's copy of the file. */
   path: string;
   bytes: number;
 }
 
-/** Hands the file over. `moved` is told how much of it went (0 to 1). */
+/** Uploads `file`. Calls `moved` with the share that was sent (0 to 1). Rejects with `CommandFailure`. */
 export async function uploadFile(
   file: File,
   moved: (share: number) => void,

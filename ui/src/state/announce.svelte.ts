@@ -1,4 +1,4 @@
-//! Short messages: read out by screen readers, shown for a few seconds, with at most one thing to do about it.
+//! Short messages: read out by screen readers, shown for a few seconds, with at most one action.
 export interface Toast {
   text: string;
   action?: { label: string; run: () => void };
@@ -7,7 +7,7 @@ export interface Toast {
 
 class Announcer {
   toast = $state.raw<Toast>();
-  /** Read out only. `turn` counts: a live region is read when its text changes, so equal texts need another region. */
+  /** Only read out. `turn` counts messages: a region is read when its text changes, so equal texts need two regions. */
   quiet = $state.raw({ text: "", turn: 0 });
   #timer: ReturnType<typeof setTimeout> | undefined;
 

@@ -1,4 +1,4 @@
-//! What the whole window knows: who is signed in, settings, sync, downloads under way. All of it comes from the core.
+//! State of the whole UI: account, settings, sync, active downloads. All of it comes from the core.
 import { SvelteMap } from "svelte/reactivity";
 import { api } from "../api/client";
 import type { AppState, CableState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
@@ -9,17 +9,17 @@ import { listening, onEvent } from "../platform/events";
 
 class AppStateStore {
   #app = $state.raw<AppState>();
-  /** Downloads that moved since the lists were asked for, by id. */
+  /** Downloads that changed since the lists were loaded, by id. */
   readonly downloads = new SvelteMap<string, DownloadState>();
 
-  /** The file that comes or goes by cable. */
+  /** The export or import in progress. */
   cable = $state.raw<CableState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
-  /** Somebody wants to add from a file: the library opens its sheet. */
+  /** Requests the import dialog, which the library opens. */
   adding = $state(false);
   #subscribed = false;
-  /** Counts states that were asked for or taken: a reply that a later one overtook is dropped. */
+  /** Counts loaded and set states, so that an outdated reply is dropped. */
   #turn = 0;
-  /** The newest sync status of an event since the last state was asked for. */
+  /** The newest sync status from an event since the state was last requested. */
   #sync: SyncStatus | undefined;
 
   get ready(): boolean {
@@ -30,7 +30,7 @@ class AppStateStore {
     return this.#app;
   }
 
-  /** Subscribes first and loads second: an event between the two is applied, not missed. */
+  /** Subscribes before it loads, so that an event in between is applied. */
   async load(): Promise<void> {
     if (!this.#subscribed) {
       this.#subscribed = true;
@@ -45,10 +45,10 @@ class AppStateStore {
       if (this.#app) this.#app = { ...this.#app, sync: event.status };
     }
     if (event.kind === "cable") this.cable = event.state;
-    // Events were lost: the states of all downloads follow.
+    // Events were lost: the core sends the states of all downloads again.
     if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads.clear();
     if (event.kind === "download") this.downloads.set(event.id, event.state);
-    // A failed reload is not lost: the next event of this topic asks again.
+    // A failed refresh is repeated at the next event of this topic.
     if (event.kind === "changed" && event.topics.some((topic) => api.getAppState.isStale(topic, {})))
       void this.refresh().catch(() => undefined);
   }
@@ -58,7 +58,7 @@ class AppStateStore {
     const app = await api.getAppState();
     if (turn === this.#turn) await this.#show(app, turn);
   }
-  /** A new state of the app, for example after signing in. */
+  /** Sets a new state, for example after signing in. */
   async take(app: AppState): Promise<void> {
     this.#sync = undefined;
     await this.#show(app, ++this.#turn);
@@ -74,14 +74,14 @@ class AppStateStore {
     this.#app = this.#sync ? { ...app, sync: this.#sync } : app;
   }
 
-  /** Shows the change at once, keeps it if the core keeps it. */
+  /** Shows a change at once and reverts it if the core does not store it. */
   async set(change: SetSettings): Promise<void> {
     const before = this.app.settings;
     const account = this.app.account?.id;
     await this.#showSettings({ ...before, ...change });
     try {
       const kept = await api.setSettings(change);
-      // Another learner may have opened the app meanwhile.
+      // Another learner may have signed in meanwhile.
       if (this.app.account?.id === account) await this.#showSettings(kept);
     } catch (cause) {
       if (this.app.account?.id === account) await this.#showSettings(before);

@@ -1,4 +1,4 @@
-//! The learner's settings, put on the page: theme, face, size, leading, measure.
+//! Applies the learner's settings to the page: theme, font, text size, line height, line length.
 import type { Settings, Theme } from "../api/types";
 
 const faces = {
@@ -35,7 +35,7 @@ export function applyTheme(settings: Settings): void {
   for (const [name, value] of Object.entries(readingStyle(settings))) root.style.setProperty(name, value);
 }
 
-/** Follows the system while the learner lets the system choose. */
+/** Follows the system's theme while no other theme is chosen. */
 export function followSystem(): void {
   for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
     matchMedia(query).addEventListener("change", () => {

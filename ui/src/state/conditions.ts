@@ -1,5 +1,5 @@
-//! What the window knows of network and battery, for the downloads. What it does not know it does not say; whether there is a network at
-//! all is found out by trying, because windows are often wrong about it.
+//! Reports network and battery to the core, for downloads. Omits what the engine does not provide. Does not report that
+//! the device is offline, because engines are often wrong about it: the core finds out by requests.
 import { api } from "../api/client";
 import type { SetConditions } from "../api/types";
 
@@ -13,7 +13,7 @@ interface Battery extends EventTarget {
 }
 type Known = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
 
-/** Reads what there is to know. */
+/** Converts what the engine provides; unknown values are omitted. */
 export function conditionsOf(
   connection?: Pick<Connection, "type" | "saveData">,
   battery?: Pick<Battery, "charging" | "level">,
@@ -25,7 +25,7 @@ export function conditionsOf(
   return known;
 }
 
-/** Tells the core now and whenever something changes; gives what ends it. */
+/** Reports the conditions now and after every change; the returned function stops it. */
 export function watchConditions(): () => void {
   const { connection, getBattery } = navigator as Known;
   const end = new AbortController();

@@ -1,9 +1,9 @@
-//! Coming to a page: its name in the title bar, the focus on its heading, and the place where it was left.
+//! Navigation to a page: window title, focus on the heading, scroll position.
 import { router, type Route } from "./router.svelte";
 
 let arrivedAt: Route | undefined;
 
-/** Scrolls to where the page was left. Long lists grow for a few frames until the place exists; the first touch of the person ends it. */
+/** Restores a scroll position. Long lists need some frames until it exists; the first input stops the attempts. */
 function backTo(place: number): void {
   scrollTo(0, place);
   if (place === 0) return;
@@ -19,7 +19,7 @@ function backTo(place: number): void {
   requestAnimationFrame(again);
 }
 
-/** For the h1 of a screen. Moves focus once for each route, never while the person is somewhere on the page already. */
+/** For the h1 of a screen. Restores the scroll position and moves the focus once per route; at start, no focus. */
 export function focusHeading(title: string, place: number | "keep" = -1): (heading: HTMLElement) => void {
   return (heading) => {
     document.title = `${title} · Carrel`;

@@ -1,13 +1,13 @@
-//! A view's data: loaded through a command, loaded again when the core says that it changed. Late answers to old questions are dropped.
-//! Nothing here polls and nothing knows the network.
+//! Data of a view: loaded by a command, and again when the core reports a change. Outdated replies are dropped.
+//! Does not poll and does not access the network.
 import { untrack } from "svelte";
 import type { Topic } from "../api/types";
 import type { Query } from "../platform/call";
 import { onEvent } from "../platform/events";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
-/** The last answers, so that a page that was open a moment ago is there in the same frame. */
-// eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is made
+/** The last replies, so that a page that was open a moment ago is rendered in the same frame. */
+// eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is created
 const kept = new Map<string, unknown>();
 const KEPT = 40;
 function keep(key: string, value: unknown): void {
@@ -15,12 +15,12 @@ function keep(key: string, value: unknown): void {
   kept.set(key, value);
   if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
 }
-/** Another learner opened the app. */
+/** Clears the kept replies, because another learner signed in. */
 export function forgetKept(): void {
   kept.clear();
 }
 
-/** Events were lost: all of these may have changed, whatever a view shows of them. */
+/** Whether a topic means every course and story, which the core reports after events were lost. */
 export function isEverything(topic: Topic): boolean {
   return (topic.topic === "progress" && topic.root === "") || (topic.topic === "enrolment" && topic.course === "");
 }
@@ -29,12 +29,12 @@ export class Live<Value> {
   value = $state.raw<Value | undefined>();
   error = $state.raw<CommandFailure | undefined>();
   loading = $state(false);
-  /** Waiting has become noticeable (200 ms): a skeleton may be shown. */
+  /** Loading has taken 200 ms: a skeleton may be shown. */
   slow = $state(false);
   #turn = 0;
   #key = "";
 
-  /** Asks; an answer that was overtaken by a later question is dropped. */
+  /** Loads the value. A reply to an outdated request is dropped. */
   async ask(key: string, load: () => Promise<Value>): Promise<void> {
     const turn = ++this.#turn;
     if (key !== this.#key) {
@@ -64,7 +64,7 @@ export class Live<Value> {
     }
   }
 
-  /** Shows a value at once (optimism); the next answer replaces it. Any answer still on its way is dropped. */
+  /** Shows a value at once (optimistic); the next reply replaces it. A pending reply is dropped. */
   put(value: Value): void {
     this.#turn++;
     this.loading = false;
@@ -73,7 +73,7 @@ export class Live<Value> {
     keep(this.#key, value);
   }
 
-  /** Nothing is asked for now. */
+  /** Clears the value. A pending reply is dropped. */
   clear(): void {
     this.#turn++;
     this.#key = "";
@@ -85,8 +85,8 @@ export class Live<Value> {
 }
 
 /**
- * For a component: the reply to a query. Asks when the component is made, when the request changes, and when a change
- * makes the reply stale (see `stale on` in the registry of crates/commands). No request: asks nothing.
+ * Keeps the reply to a query for a component. Runs it when the component is created, when the request changes, and
+ * when a change makes the reply stale (`stale on` in the registry of crates/commands). Undefined request: no value.
  */
 export function live<Request, Reply>(
   query: Query<Request, Reply>,
@@ -100,7 +100,7 @@ export function live<Request, Reply>(
     else void store.ask(key(now), () => query(now));
   };
   const reload = (): void => ask(untrack(request));
-  // Before the first paint, so that a kept reply is in it.
+  // Runs before the first paint, so that a kept reply is part of it.
   const first = untrack(request);
   let asked = key(first);
   ask(first);

@@ -1,4 +1,4 @@
-//! A long list that is fetched a page at a time as its rows are drawn, and refreshed without losing what is on the screen.
+//! A long list. Fetches a page when its rows are rendered; refreshes without discarding what is on the screen.
 import { SvelteMap, SvelteSet } from "svelte/reactivity";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
@@ -13,13 +13,13 @@ export class Pages<Item> {
   readonly size: number;
   #pages = new SvelteMap<number, Item[]>();
   #load: (page: number) => Promise<PageOf<Item>>;
-  /** Pages from before the last news: shown until their new items arrive. */
+  /** Pages from before the last change: shown until their new items arrive. */
   #stale = new SvelteSet<number>();
-  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing is drawn from it
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- not rendered
   readonly #asking = new Set<number>();
-  /** Counts questions and news: a reply to an older one is dropped. */
+  /** Counts queries and changes, so that an outdated reply is dropped. */
   #turn = 0;
-  /** The next reply answers a new question: it replaces everything. */
+  /** The next reply belongs to a new query and replaces all pages. */
   #replace = false;
 
   constructor(size: number, load: (page: number) => Promise<PageOf<Item>>) {
@@ -27,7 +27,7 @@ export class Pages<Item> {
     this.#load = load;
   }
 
-  /** A new question. `first`: its first page, if that is known already. */
+  /** Starts a new query. `first`: its first page, if it is known already. */
   ask(first?: PageOf<Item>): void {
     this.#begin();
     this.#stale.clear();
@@ -41,7 +41,7 @@ export class Pages<Item> {
       void this.fetch(1);
     }
   }
-  /** The same question, whose answer may have changed. What is drawn stays until its pages have come again. */
+  /** Marks the pages of the same query as stale. They stay on the screen until they are fetched again. */
   news(first?: PageOf<Item>): void {
     if (this.#replace) return this.ask();
     this.#begin();
@@ -62,7 +62,7 @@ export class Pages<Item> {
     const page = Math.floor(index / this.size) + 1;
     return this.#pages.get(page)?.[index - (page - 1) * this.size];
   }
-  /** An item is drawn: its page is asked for if it is not here or from before the last news. */
+  /** Called for a rendered item: fetches its page if it is missing or stale. */
   need(index: number): void {
     const page = Math.floor(index / this.size) + 1;
     if (!this.#pages.has(page) || this.#stale.has(page)) queueMicrotask(() => void this.fetch(page));

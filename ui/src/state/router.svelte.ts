@@ -1,4 +1,4 @@
-//! Addresses of the app, after `#`. A route is data; the shell turns it into a screen.
+//! Routes of the app, stored after `#` in the address. A route is data; the shell selects the screen.
 export type Route =
   | { name: "library" }
   | { name: "course"; course: string }
@@ -51,18 +51,18 @@ export function href(route: Route): string {
   }
 }
 
-/** Where an item (section, story, story in a course) is read. */
+/** The address of an item (section, story, story in a course). */
 export function itemHref(item: string, isStory: boolean): string {
   return href({ name: isStory ? "story" : "read", item });
 }
 
 class Router {
   route = $state.raw<Route>(parse(typeof location === "undefined" ? "" : location.hash));
-  /** Where each entry of the history was scrolled to. */
+  /** The scroll position of each history entry. */
   #places = new Map<number, number>();
   #entry = 0;
   #newest = 0;
-  /** Where the page that is about to appear should be scrolled to. */
+  /** The scroll position to restore on the next page. */
   place = 0;
 
   start(): () => void {
@@ -93,20 +93,20 @@ class Router {
   go(route: Route): void {
     location.hash = href(route);
   }
-  /** Goes there without leaving an entry behind. */
+  /** Changes the route without adding a history entry. */
   replace(route: Route): void {
     this.#number(href(route));
     this.route = route;
   }
-  /** Gives the entry its number. WebKit refuses the hundred and first within seconds (a key that is held down): the page is shown all the same. */
+  /** Numbers the history entry. WebKit refuses more than 100 calls in quick succession; the page still opens. */
   #number(address?: string): void {
     try {
       history.replaceState({ entry: this.#entry }, "", address);
     } catch {
-      // Coming back to this entry counts as coming to a new one.
+      // Without a number, going back to this entry counts as a new entry.
     }
   }
-  /** Back to where the person came from, or to `otherwise` if the app was opened here. */
+  /** Goes back in the history, or to `otherwise` if the app was opened on this page. */
   back(otherwise: Route): void {
     if (this.#entry > 0) history.back();
     else this.go(otherwise);

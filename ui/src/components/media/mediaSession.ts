@@ -1,14 +1,14 @@
-//! What the system's media keys, headsets and lock screens do: they drive whoever played last. Through `navigator.mediaSession` where the
-//! window has one, else through the keys alone.
+//! Connects media keys, headset buttons and lock screen controls to the player that started last: through
+//! `navigator.mediaSession` if the engine has it, and through media keys that reach the page.
 
 export interface Holder {
-  /** What the system shows. `picture` is an address. */
+  /** What the system shows. `picture` is a URL. */
   facts(): { title: string; album: string; picture?: string };
   play(): void;
   pause(): void;
-  /** Seconds from the beginning. */
+  /** Seeks to a position in seconds. */
   seek(to: number): void;
-  /** Seconds. `undefined`: nothing is known yet. */
+  /** In seconds. Undefined if not yet known. */
   position(): { duration: number; position: number; rate: number } | undefined;
   next?(): void;
   previous?(): void;
@@ -37,7 +37,7 @@ const actions: Record<string, (details: { seekTime?: number | null; seekOffset?:
   previoustrack: () => holder?.previous?.(),
 };
 
-/** From now on the keys drive `next`. Whoever held them before is told to pause. */
+/** Makes `next` the holder of the media session and pauses the previous one. */
 export function acquireMediaSession(next: Holder): void {
   if (holder !== next) holder?.pause();
   holder = next;
@@ -56,13 +56,13 @@ export function acquireMediaSession(next: Holder): void {
     try {
       keys.setActionHandler(action as MediaSessionAction, wanted ? run : null);
     } catch {
-      // Not every window knows every action.
+      // Not every engine supports every action.
     }
   }
   updateMediaSession(next, true);
 }
 
-/** The holder began, stopped or moved. */
+/** Reports that the holder started, stopped or moved. Ignores players that are not the holder. */
 export function updateMediaSession(who: Holder, playing: boolean): void {
   const keys = session();
   if (!keys || who !== holder) return;
@@ -76,11 +76,11 @@ export function updateMediaSession(who: Holder, playing: boolean): void {
       playbackRate: now.rate,
     });
   } catch {
-    // As above.
+    // Not every engine supports position states.
   }
 }
 
-/** It is gone from the page. */
+/** Clears the media session if `who` is its holder. */
 export function releaseMediaSession(who: Holder): void {
   if (who !== holder) return;
   holder = undefined;
@@ -92,12 +92,12 @@ export function releaseMediaSession(who: Holder): void {
     try {
       keys.setActionHandler(action as MediaSessionAction, null);
     } catch {
-      // As above.
+      // Not every engine supports every action.
     }
   }
 }
 
-/** Keyboards send these to the window itself where the system does not take them. */
+/** Handles media keys that the system does not handle but sends to the page. */
 export function onKey(event: KeyboardEvent): void {
   const run: Record<string, () => void> = {
     MediaPlay: () => holder?.play(),

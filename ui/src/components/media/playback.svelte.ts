@@ -1,17 +1,17 @@
-//! One recording or film being played: where it was left, where it is, how fast. The place is the learner's, kept by the core and the same
-//! on every device.
+//! Playback of one recording or video: saved position, current position, rate. The core stores the position and syncs
+//! it to the learner's other devices.
 import { api } from "../../api/client";
 import type { RecordProgress } from "../../api/types";
 import { acquireMediaSession, releaseMediaSession, updateMediaSession, type Holder } from "./mediaSession";
 
-/** Seconds of playing after which the place is kept again. */
+/** Seconds of playback between two saved positions. */
 const KEEP_EVERY = 5;
-/** So near to either end nobody needs to be brought back. */
+/** Seconds from either end within which a saved position is not restored. */
 const EDGE = 2;
 
 export const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2] as const;
 
-/** `t61500` as 61.5 seconds. */
+/** Parses `t61500` as 61.5 seconds. */
 export function parsePlace(pos: string | null): number | undefined {
   const match = /^t(\d+)$/.exec(pos ?? "");
   return match ? Number(match[1]) / 1000 : undefined;
@@ -22,22 +22,22 @@ export function placeAt(seconds: number): string {
 
 export interface What {
   hash: string;
-  /** Milliseconds; 0 if the file does not say. */
+  /** Milliseconds; 0 if the file does not state it. */
   durationMs: number;
   title: string;
-  /** The course or story it belongs to: the place is kept under it. Empty: it is not kept. */
+  /** Course or story under which the position is saved. Empty: it is not saved. */
   root: string;
   picture?: string;
 }
 
 export class Playback implements Holder {
   paused = $state(true);
-  /** Seconds. */
+  /** Current position in seconds. */
   at = $state(0);
   duration = $state(0);
   rate = $state(1);
   failed = $state(false);
-  /** Seconds: it was put back here, and nothing was touched since. */
+  /** Restored position in seconds, until playback starts or the learner seeks. */
   resumed = $state<number>();
   #element: HTMLMediaElement | undefined;
   #what: What;
@@ -52,7 +52,7 @@ export class Playback implements Holder {
     this.duration = what.durationMs / 1000;
   }
 
-  /** For the `<audio>` or `<video>`. Events of the element drive everything: they come also while the window is hidden. */
+  /** Attaches to the `<audio>` or `<video>`. Relies on its events, which also fire while the window is hidden. */
   attach = (element: HTMLMediaElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
@@ -103,7 +103,7 @@ export class Playback implements Holder {
       ["error", () => (this.failed = true)],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
-    // Whoever goes on at once leaves while the last seek is still under way: the element knows the place already, its event never comes.
+    // The page may be left during a seek: the element has the new position already, but `seeked` does not fire.
     const leave = (): void => {
       if (element.ended) return;
       if (this.#wanted === undefined && element.readyState > 0) this.at = element.currentTime;
@@ -133,7 +133,7 @@ export class Playback implements Holder {
   });
   play = (): void =>
     void this.#element?.play().catch((cause: { name?: string }) => {
-      // A play() that was overtaken by a pause is no fault.
+      // A play() that was interrupted by a pause is not an error.
       if (cause.name !== "AbortError") this.failed = true;
     });
   pause = (): void => this.#element?.pause();
@@ -155,7 +155,7 @@ export class Playback implements Holder {
     const element = this.#element;
     const place = Math.min(Math.max(0, to), this.duration || to);
     this.at = place;
-    // Before its length is known an element forgets where it was sent.
+    // An element ignores a new position until its metadata is loaded.
     if (!element || element.readyState < 1) this.#wanted = place;
     else element.currentTime = place;
   }
@@ -201,7 +201,7 @@ export class Playback implements Holder {
       pos: placeAt(place),
     });
   }
-  /** One at a time and the newest last: two that are under way together could arrive in the other order. */
+  /** Saves one position at a time, the newest last: concurrent writes could arrive in another order. */
   async #write(place: RecordProgress): Promise<void> {
     this.#next = { ...place, done: place.done || (this.#next?.done ?? false) };
     if (this.#writing) return;
@@ -209,7 +209,7 @@ export class Playback implements Holder {
     while (this.#next) {
       const now = this.#next;
       this.#next = undefined;
-      // A place that is not kept is a small loss: the next one is kept in a few seconds.
+      // A failed write is acceptable: the next one follows within seconds.
       await api.recordProgress(now).catch(() => undefined);
     }
     this.#writing = false;

@@ -1,5 +1,5 @@
-//! Tells the core "the learner is reading this now" while that is true: the page is visible and has the focus, and something was
-//! touched within a minute, or a recording plays. The core measures the time; nothing is measured here.
+//! Sends heartbeats to the core while the learner is reading: the page is visible and has the focus, and there was
+//! input within a minute or a recording is playing. The core measures the time.
 import { api } from "../../api/client";
 
 export const BEAT_MS = 10_000;
@@ -10,7 +10,7 @@ export interface Clock {
   now(): number;
 }
 
-/** Counts for `item` until the returned function is called. */
+/** Sends heartbeats for `item` until the returned function is called. */
 export function study(item: string, clock: Clock = { now: () => performance.now() }): () => void {
   let touched = clock.now();
   let reading = false;

@@ -1,4 +1,4 @@
-//! Sentences about files that come and go by cable. Many faults of a file ask the same of a person, and so share a sentence.
+//! Messages about exported and imported files. Faults that require the same action share a message.
 import { errorText } from "../../i18n/errors";
 import { t } from "../../i18n/index.svelte";
 import type { Key } from "../../i18n/index.svelte";
@@ -40,12 +40,12 @@ const sentences: Record<string, Key> = {
   busy: "cable.why.busy",
 };
 
-/** Why a file is not written or not taken in, and what to do. */
+/** Why a file was not exported or imported, and what to do. */
 export function why(reason: string, subject: string): string {
   const key = sentences[reason];
   return key ? t(key, { name: subject || t("cable.unnamed") }) : t("cable.why.damaged", { name: subject });
 }
-/** The same for a command that failed. */
+/** The same for a failed command. */
 export function whyFailed(failure: CommandFailure): string {
   const { reason, subject } = failure.error;
   return reason ? why(reason, subject ?? "") : errorText(failure).text;

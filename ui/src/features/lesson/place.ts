@@ -1,4 +1,4 @@
-//! Where in a section somebody reads: the block under their eyes, `b7` (from 1), and how far they have seen.
+//! Reading position in a section: the current block as `b7` (from 1), and the share of the section that was shown.
 import type { SectionBody } from "../../api/types";
 
 type Block = SectionBody["blocks"][number];
@@ -11,14 +11,14 @@ export function parseBlockPlace(pos: string | null): number | undefined {
   return match ? Math.max(0, Number(match[1]) - 1) : undefined;
 }
 
-/** About as many letters as a large window holds. */
+/** Approximate number of characters that fill a large window. */
 const WINDOW = 2_500;
 
-/** How many of the blocks fill the window: the first frame needs no more. */
+/** The number of blocks that fill the window; the first frame needs no more. */
 export function opening(blocks: readonly Block[]): number {
   let filled = 0;
   for (const [n, block] of blocks.entries()) {
-    // A picture or a film takes as much room as some paragraphs, a formula or a player as a few lines.
+    // An image, a video or code takes as much space as some paragraphs, a formula or a player as a few lines.
     filled +=
       block.kind === "rich_text"
         ? block.html.length
@@ -33,8 +33,9 @@ export function opening(blocks: readonly Block[]): number {
 const SETTLE_MS = 1200;
 
 /**
- * Follows scrolling in `element`, whose blocks carry `data-block`. `keep(block, furthest)` hears the place once scrolling has settled and it
- * is another than before, and at the end; `seen(share)` hears every frame in which it grew. Shares are 0 to 1.
+ * Follows scrolling in `element`, whose blocks carry `data-block`. Calls `keep(block, furthest)` if the block changed,
+ * once scrolling has settled and when the page is left, and `seen(share)` in each frame in which the share grew.
+ * Shares are 0 to 1.
  */
 export function trackPlace(
   element: HTMLElement,

@@ -1,7 +1,7 @@
-//! The voice of a story: which sentence is heard now, one sentence on its own, a sentence again and again, and on to the next page.
+//! Narration of a story: plays all pages, one sentence, or a repeated sentence, and tracks the current sentence.
 //!
-//! One element plays all pages: it was let play by the learner's own tap, and goes on when the window is hidden. What has to happen in time
-//! hangs on the element's own events; frames of the screen only make it look smooth.
+//! One element plays all pages: the learner's click permits it to play, and it continues while the window is hidden.
+//! Timing relies on the element's events; animation frames only make the highlighting smoother.
 import type { Page } from "../../api/types";
 import {
   acquireMediaSession,
@@ -12,26 +12,26 @@ import {
 import { sentenceAt, spanOf } from "./timing";
 
 export interface Listener {
-  /** The address of a recording. */
+  /** The URL of a recording. */
   url(hash: string): string;
   facts(): { title: string; album: string; picture?: string };
-  /** The page was read to its end. */
+  /** Called when the page was narrated to its end. */
   ended?(): void;
-  /** Reading stopped at this sentence. */
+  /** Called when narration was stopped at this sentence. */
   stopped?(sentence: number): void;
-  /** Keys of the system ask for another page. */
+  /** Called when a media key requests another page. */
   turn?(by: 1 | -1): void;
 }
 
-/** A voice that has not moved for so long is roused, so many times. */
+/** Milliseconds without progress after which playback is started again, and the number of such attempts. */
 const STUCK_MS = 1500;
 const ROUSED = 4;
-/** So long after its window has left the screen or come back, a pause is the engine's. */
+/** Milliseconds after the window is hidden or shown in which a pause is attributed to the engine. */
 const SETTLES_MS = 6000;
 
 export class Narration implements Holder {
   playing = $state(false);
-  /** The sentence that is heard or was heard last; -1: none. */
+  /** The current sentence, or the last one; -1: none. */
   sentence = $state(-1);
   failed = $state(false);
   loop = $state(false);
@@ -39,25 +39,25 @@ export class Narration implements Holder {
   #listener: Listener;
   #element: HTMLAudioElement | undefined;
   #page: Page | undefined;
-  /** Stop here: only this sentence was asked for. Milliseconds. */
+  /** Where to stop if only one sentence was requested, in milliseconds. */
   #until: number | undefined;
   #frame = 0;
-  /** The page was turned while it was read: it is to go on. */
+  /** The page was turned during narration, which has to continue. */
   #onward = false;
   #ahead: HTMLAudioElement | undefined;
-  /** The listener has asked for it, and for nothing else since, whatever the engine does. */
+  /** Whether the listener wants playback, regardless of what the engine does. */
   #wanted = false;
-  /** When the window was hidden or shown last. */
+  /** Time at which the window was last hidden or shown. */
   #changed = -Infinity;
   #watch: ReturnType<typeof setTimeout> | undefined;
-  /** Counts plays: only the newest may say that it failed. */
+  /** Counts calls of play(): only the newest may report a failure. */
   #plays = 0;
 
   constructor(listener: Listener) {
     this.#listener = listener;
   }
 
-  /** For the one `<audio>` of the story. */
+  /** Attaches to the only `<audio>` of the story. */
   attach = (element: HTMLAudioElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
@@ -67,7 +67,7 @@ export class Narration implements Holder {
       [
         "pause",
         () => {
-          // An engine may pause what it plays when its window leaves the screen or comes back; the listener did not ask for that.
+          // An engine may pause playback when its window is hidden or shown; the listener did not request that.
           if (this.#wanted && !element.ended && (document.hidden || performance.now() - this.#changed < SETTLES_MS))
             return void this.#play();
           this.#wanted = this.playing = false;
@@ -82,7 +82,7 @@ export class Narration implements Holder {
           updateMediaSession(this, this.playing);
         },
       ],
-      // A play() in the moment of the change of recordings may be dropped: once it can be heard, it is asked again.
+      // A play() during a change of the source may be dropped: it is repeated once the source can play.
       [
         "canplay",
         () => {
@@ -118,7 +118,7 @@ export class Narration implements Holder {
     };
   };
 
-  /** Another page lies open. `goOn`: it is read at once. */
+  /** Loads another page. `goOn`: starts its narration. */
   turn(page: Page | undefined, goOn = false): void {
     this.#element?.pause();
     this.#wanted = this.playing = false;
@@ -130,7 +130,7 @@ export class Narration implements Holder {
     this.#load();
     if (goOn && page?.narration) void this.#play();
   }
-  /** Fetches what will be heard next. */
+  /** Prefetches the recording of a page. */
   ahead(page: Page | undefined): void {
     if (!page?.narration || typeof Audio === "undefined") return;
     this.#ahead ??= new Audio();
@@ -139,7 +139,7 @@ export class Narration implements Holder {
     this.#ahead.preload = "auto";
     this.#ahead.src = url;
   }
-  /** Reading begins with this sentence. */
+  /** Sets the sentence at which narration starts. */
   begin(sentence: number): void {
     if (this.#page?.sentences[sentence]) this.sentence = sentence;
   }
@@ -163,7 +163,7 @@ export class Narration implements Holder {
     this.playing = false;
     if (was && this.sentence >= 0) this.#listener.stopped?.(this.sentence);
   }
-  /** This sentence: alone if nothing played, from here on if the page is being read. */
+  /** Plays this sentence: alone if nothing was playing, from here on if the page is being narrated. */
   hear(index: number): void {
     const span = this.#page && spanOf(this.#page, index);
     const goOn = this.playing && this.#until === undefined;
@@ -226,13 +226,13 @@ export class Narration implements Holder {
     } catch (cause) {
       if (mine !== this.#plays) return;
       this.playing = false;
-      // A play() that was overtaken by a pause is no fault.
+      // A play() that was interrupted by a pause is not an error.
       if ((cause as { name?: string }).name === "AbortError") return;
       this.#wanted = false;
       this.failed = true;
     }
   }
-  /** An engine may leave off loading what nobody hears yet while its window is hidden, and not begin again when it is seen. */
+  /** Starts playback again: an engine may stop loading while its window is hidden, and not resume when it is shown. */
   #rouse(times: number): void {
     clearTimeout(this.#watch);
     const element = this.#element;
@@ -246,11 +246,11 @@ export class Narration implements Holder {
         }
         void this.#play();
       }
-      // It may begin, and be left standing a moment later.
+      // Playback may start and then stall.
       this.#rouse(times - 1);
     }, STUCK_MS);
   }
-  /** Frames while the window is seen; hidden, there are none and `timeupdate` alone drives. */
+  /** Updates in each frame while the window is visible. While it is hidden, only `timeupdate` does. */
   #follow = (): void => {
     cancelAnimationFrame(this.#frame);
     if (!this.playing) return;
