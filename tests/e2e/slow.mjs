@@ -1,5 +1,5 @@
-// A network on which no request is answered for as long as the learner looks: every screen shows what is known at once, and what is
-// newer appears when the answers come.
+// A network on which requests stay unanswered: every screen shows stored data at once, and newer data appears when the
+// answers arrive.
 import { desktop, heading, open, run, signIn, stands, step, text } from "./hands.mjs";
 import { browser, Device, Network, School } from "./world.mjs";
 
@@ -14,7 +14,7 @@ const SCREENS = [
   ["sync", "#/sync", "Sync", "Why rivers wander"],
 ];
 
-/** Opens a screen; gives the milliseconds until its heading and its content are painted. */
+/** Opens a screen and returns the milliseconds until its heading and content are painted. */
 async function painted(page, hash, title, content) {
   return page.evaluate(
     async ([hash, title, content]) => {
@@ -28,7 +28,7 @@ async function painted(page, hash, title, content) {
           throw new Error(`${hash} waits for the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
         await new Promise((done) => requestAnimationFrame(done));
       }
-      // The frame that shows it ends before the task that a message starts.
+      // The frame that shows it ends before the task started by a message.
       await new Promise((done) => {
         requestAnimationFrame(() => {
           const channel = new MessageChannel();
