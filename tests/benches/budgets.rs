@@ -1,7 +1,8 @@
-//! The budgets that can be measured without a window, each beside its floor in the same run. `cargo xtask bench`.
+//! Measures the budgets that need no window, each with its baseline in the same run. `cargo xtask bench`.
 //!
-//! Times drift on shared machines: what is held are ratios to a floor, and counts. A row over its budget is marked and the
-//! program ends with 1.
+//! Times vary on shared machines, so the budgets limit ratios to a baseline, and counts. A row over budget is marked,
+//! and
+//! the program then exits with 1.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -44,7 +45,7 @@ use table::{Table, spread};
 
 pub const PASSWORD: &str = "a quiet desk";
 
-/// The network, counted.
+/// An HTTP client that counts requests.
 struct Counted {
     inner: LiveHttp,
     requests: AtomicU64,
@@ -84,7 +85,7 @@ fn timed(run: impl FnOnce()) -> Duration {
     run();
     start.elapsed()
 }
-/// Median of `n` runs.
+/// Returns the median of `n` runs.
 fn median(n: usize, mut run: impl FnMut()) -> Duration {
     spread((0..n).map(|_| timed(&mut run)).collect()).0
 }
@@ -110,7 +111,7 @@ async fn core(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Client> {
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` passes this: then there is nothing to measure.
+    // `cargo test --benches` passes this argument; nothing is measured then.
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
@@ -142,7 +143,7 @@ async fn main() {
     let account =
         laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
 
-    // `cargo xtask bench downloads storage`: these rows alone.
+    // `cargo xtask bench downloads storage` measures these rows only.
     let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
     if wanted("downloads") {
@@ -185,7 +186,8 @@ async fn main() {
     }
 }
 
-/// Memory that many sign-ins leave behind: against the block of memory that one hash needs. `CARREL_LONG=1`: 10,000 sign-ins.
+/// Memory that remains in use after many sign-ins, relative to the block that one password hash needs. `CARREL_LONG=1`:
+/// 10,000 sign-ins.
 async fn sign_ins(table: &mut Table, http: &Arc<Counted>, url: &str) {
     const BLOCK_KIB: f64 = 19.0 * 1024.0;
     let count = if std::env::var_os("CARREL_LONG").is_some() { 10_000 } else { 400 };
@@ -202,7 +204,7 @@ async fn sign_ins(table: &mut Table, http: &Arc<Counted>, url: &str) {
             done.expect("signed in");
         })
     };
-    // Every thread has its block.
+    // Each thread has allocated its block.
     some(32).await;
     let before = resident_kib();
     some(count).await;
@@ -212,21 +214,21 @@ async fn sign_ins(table: &mut Table, http: &Arc<Counted>, url: &str) {
     table.row(&what, figure, "one hash 19 MiB".into(), grown / BLOCK_KIB, 1.5, "x one hash");
 }
 
-/// What the process has in memory; 0 where the system does not say.
+/// Returns the resident memory of the process; 0 where the system does not report it.
 fn resident_kib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0)
 }
 
-/// Record progress, durable: against one `fsync` and one bare SQLite commit on the same disk.
+/// Durable recording of progress, relative to one `fsync` and to one plain SQLite commit on the same disk.
 async fn tick(table: &mut Table, account: &OpenAccount, dir: &Path) {
     let mut file = File::create(dir.join("fsync")).expect("a file");
     let conn = carrel_sqlite::open(&dir.join("bare.db"), Default::default()).expect("a database");
     conn.execute_batch("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT NOT NULL)").expect("a table");
     let item = content::sections()[0].clone();
     let (mut fsyncs, mut commits, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    // In turn, so that a disk that is slow for a while is slow for all of them.
+    // Alternating, so that a slow period of the disk affects all of them.
     for percent in 1..=500 {
         fsyncs.push(timed(|| {
             file.write_all(&[7; 4096]).expect("written");
@@ -250,7 +252,7 @@ async fn tick(table: &mut Table, account: &OpenAccount, dir: &Path) {
     table.row("a durable tick", figure, floor, micros(half) / micros(commit), 2.0, "x one commit");
 }
 
-/// A lesson that is on this device, through the command registry: against one read of its row.
+/// Opening a local lesson through the command registry, relative to one read of its row.
 async fn lesson(table: &mut Table, core: &Arc<Client>, account: &OpenAccount) {
     let item = content::sections()[0].clone();
     let course = content::course();
@@ -284,7 +286,7 @@ async fn lesson(table: &mut Table, core: &Arc<Client>, account: &OpenAccount) {
     );
 }
 
-/// Memory and disk hits: against a map look-up, and one read of the same bytes.
+/// Memory and disk hits, relative to a map lookup and to one read of the same bytes.
 fn cache(table: &mut Table, dir: &Path) {
     let migrations = carrel_content::storage::MIGRATIONS;
     let db = carrel_sqlite::Database::open_disposable(&dir.join("content.db"), migrations, 0)
@@ -337,7 +339,7 @@ fn cache(table: &mut Table, dir: &Path) {
     );
 }
 
-/// 10,000 rows up, 10,000 rows down on another device, and a round with nothing new.
+/// Sync of 10,000 rows to the server, 10,000 rows to another device, and a round without changes.
 async fn sync(
     table: &mut Table,
     http: &Arc<Counted>,
@@ -442,7 +444,7 @@ async fn sync(
     let _ = laptop;
 }
 
-/// From nothing to the first list, everything local.
+/// Start of a client with local content until the first list.
 async fn start(table: &mut Table, http: Arc<Counted>, laptop: &Arc<Client>, dir: &Path) {
     let desk = Desk(laptop.clone());
     dispatch(&desk, "list_courses", json!({})).await.expect("listed");

@@ -1,4 +1,5 @@
-//! Fresh downloads on loopback: four courses of many files, and one long file beside `curl` and one pass of BLAKE3 over what it wrote.
+//! Measures fresh downloads on loopback: four courses of many files, and one long file relative to `curl` and one
+//! BLAKE3 pass over its output.
 
 use std::{
     fs,
@@ -23,7 +24,7 @@ const COURSES: usize = 4;
 const SECTIONS: usize = 27;
 const FILES: usize = 246;
 const BYTES: usize = 10_900_000;
-/// The long file.
+/// Size of the long file in bytes.
 const FILM: usize = 64 * 1024 * 1024;
 const RUNS: u64 = 5;
 
@@ -94,7 +95,7 @@ impl Device {
         let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
         Self { core, url, token: reply.access_token }
     }
-    /// From the wish to the last switch.
+    /// Measures from the download request until all are ready.
     async fn fetch(&self, ids: &[Slug]) -> Duration {
         let account = self.core.need_account().expect("an account");
         let downloads = &account.content.downloads;
@@ -133,7 +134,7 @@ impl Device {
     }
 }
 
-/// What anybody could do: `curl` into a file, then the hash of the file.
+/// Baseline: `curl` into a file, then a hash of the file.
 fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
     let _ = fs::remove_file(to);
     let began = Instant::now();
@@ -196,7 +197,7 @@ fn write(dir: &Path, id: &str, sections: &[serde_json::Value]) {
     fs::write(dir.join("course.json"), text).expect("a course");
 }
 
-/// Noise of so many bytes: nothing on the way can pack it.
+/// Returns a recording of `bytes` bytes of noise, which cannot be compressed.
 fn wav(seed: u64, bytes: usize) -> Vec<u8> {
     let bytes = u32::try_from(bytes & !7).expect("short enough");
     let mut wav = Vec::with_capacity(44 + bytes as usize);

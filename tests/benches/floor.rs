@@ -1,4 +1,5 @@
-//! The least that a sync of many rows can cost: the same rows and batches by hand, without a network, merges or checks.
+//! Measures the minimum cost of a sync: moves the same rows and batches with SQLite and JSON only, without network,
+//! merge or validation.
 
 use std::{
     path::Path,
@@ -8,13 +9,13 @@ use std::{
 use carrel_sqlite::rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// Rows of one request, as in sync.
+/// Rows per request, as in sync.
 const BATCH: usize = 2_000;
 const TABLE: &str = "CREATE TABLE row (key TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, usn INTEGER NOT NULL) STRICT;
      CREATE TABLE outbox (key TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;";
 
-/// What moving `rows` rows takes with SQLite and JSON alone: (push, pull). Each batch is read, encoded, parsed, upserted
-/// and committed with an fsync; a push also removes the batch from the outbox, in a commit of its own.
+/// Returns the times to move `rows` rows with SQLite and JSON only: (push, pull). Each batch is read, encoded, parsed,
+/// upserted and committed with an fsync; a push also removes the batch from the outbox in a separate commit.
 pub fn sync(dir: &Path, rows: usize) -> (Duration, Duration) {
     std::fs::create_dir_all(dir).expect("a folder");
     let [device, server, tablet] = ["device", "server", "tablet"].map(|name| {
@@ -49,7 +50,7 @@ pub fn sync(dir: &Path, rows: usize) -> (Duration, Duration) {
     (push, start.elapsed())
 }
 
-/// The rows of batch `n`, encoded and parsed once.
+/// Reads the rows of batch `n`, encodes and parses them once.
 fn carried(from: &Connection, n: usize) -> Vec<Value> {
     let mut stmt = from
         .prepare_cached("SELECT body FROM row ORDER BY rowid LIMIT ?1 OFFSET ?2")
@@ -63,7 +64,7 @@ fn carried(from: &Connection, n: usize) -> Vec<Value> {
     serde_json::from_slice(&text).expect("parsed")
 }
 
-/// One transaction with an upsert for each row.
+/// Upserts the rows in one transaction.
 fn upsert(conn: &Connection, rows: &[Value]) {
     let tx = conn.unchecked_transaction().expect("a transaction");
     {

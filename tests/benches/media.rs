@@ -1,7 +1,7 @@
-//! What pictures cost, each beside what the libraries alone need in the same run. `cargo xtask bench media`.
+//! Measures the cost of images relative to the libraries alone in the same run. `cargo xtask bench media`.
 //!
-//! Held: thumbnails at 80 % of the resize library's own speed or more. The runs of ours and of the floor alternate, so that a busy machine
-//! slows both alike.
+//! Budget: thumbnails at 80 % of the resize library's own speed or more. Runs of both alternate, so that other load on
+//! the machine affects both alike.
 use std::time::{Duration, Instant};
 
 use carrel_content::{
@@ -17,14 +17,14 @@ use super::{Table, micros, show};
 const MOST: f64 = 1.25;
 const RUNS: usize = 15;
 
-/// Median times of both, run in turn.
+/// Returns the median times of both, run alternately.
 fn beside(mut ours: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
     let timed = |run: &mut dyn FnMut()| {
         let start = Instant::now();
         run();
         start.elapsed()
     };
-    // Once for nothing: caches and pages.
+    // One unmeasured run, to warm caches and pages.
     ours();
     floor();
     let (mut a, mut b): (Vec<_>, Vec<_>) =

@@ -1,7 +1,7 @@
-//! What hostile clients cost the server: memory that silent connections take, and an hour of pushes of one learner beside others.
-//! `cargo xtask bench sockets hostile`.
+//! Measures what hostile clients cost the server: memory for silent connections, and an hour of pushes of one learner
+//! while another learner syncs. `cargo xtask bench sockets hostile`.
 //!
-//! What is held: memory in MiB, and how long somebody else waits meanwhile.
+//! The budgets limit memory in MiB and the waiting time of other clients.
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
@@ -22,14 +22,14 @@ use tower::ServiceExt as _;
 
 use super::{Table, resident_kib, show, spread};
 
-/// The argument with which this program only holds sockets.
+/// Argument with which this program only keeps sockets open.
 pub const HOLD: &str = "hold-sockets";
-/// Silent connections.
+/// Number of silent connections.
 const SOCKETS: usize = 10_000;
-/// Addresses of the loopback network that they come from.
+/// Number of loopback source addresses that they use.
 const SOURCES: usize = 200;
 
-/// (what, the most)
+/// Budgets of the measurements.
 const MAX_SOCKETS_MIB: f64 = 96.0;
 const MAX_SOCKETS_LEFT_MIB: f64 = 64.0;
 const MAX_REQUEST_MS: f64 = 250.0;
@@ -37,15 +37,15 @@ const MAX_HOSTILE_MIB: f64 = 48.0;
 const MAX_HOSTILE_WAIT_MS: f64 = 500.0;
 /// 1 is linear, 2 quadratic.
 const MAX_UPDATES_EXPONENT: f64 = 1.3;
-/// Of a push, against plain inserts of its rows.
+/// Time of a push relative to plain inserts of its rows.
 const MAX_PUSH_FACTOR: f64 = 2.0;
 
 fn resident_mib() -> f64 {
     resident_kib() / 1024.0
 }
 
-/// The other side of `sockets`: opens so many connections to an address, says so, and holds them until its input ends. A process of its
-/// own, so that neither its descriptors nor its memory count.
+/// The client of `sockets`: opens a number of connections to an address, reports it, and keeps them open until its
+/// input ends. Runs in its own process, so that neither its descriptors nor its memory count.
 pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
     let to: SocketAddr = args.next().and_then(|a| a.parse().ok()).expect("an address");
     let count: usize = args.next().and_then(|n| n.parse().ok()).expect("a number");
@@ -55,7 +55,7 @@ pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
         let source = Ipv4Addr::new(127, 0, 1, (n % SOURCES + 1) as u8);
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
             .expect("a socket");
-        // The port is chosen when it connects: each source address has all of them.
+        // The port is chosen on connect: each source address has its own range.
         socket.bind(&SocketAddr::V4(SocketAddrV4::new(source, 0)).into()).expect("bound");
         socket.connect(&to.into()).expect("connected");
         held.push(socket);
@@ -74,7 +74,7 @@ fn raise_open_files() {
     }
 }
 
-/// A request of a new client on a connection of its own.
+/// Measures a request of a new client on a new connection.
 fn request(to: SocketAddr) -> Duration {
     let start = Instant::now();
     let mut socket = TcpStream::connect(to).expect("connected");
@@ -86,7 +86,7 @@ fn request(to: SocketAddr) -> Duration {
     start.elapsed()
 }
 
-/// Waits until the server has so many connections.
+/// Waits until `reached` accepts the server's number of connections.
 async fn until(server: &RunningServer, what: &str, reached: impl Fn(usize) -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..3_000 {
@@ -98,7 +98,7 @@ async fn until(server: &RunningServer, what: &str, reached: impl Fn(usize) -> bo
     panic!("{what}: {} connections after a minute", server.connections());
 }
 
-/// 10,000 connections that say nothing: memory while they are open and after they were closed, and requests meanwhile.
+/// 10,000 silent connections: memory while they are open and after they are closed, and the time of requests meanwhile.
 pub async fn sockets(table: &mut Table, dir: &Path) {
     let server = Server::start(Config {
         listen: "127.0.0.1:0".parse().expect("an address"),
@@ -161,7 +161,7 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     server.shutdown().await;
 }
 
-/// Progress updates in one body: the time must grow with their number, not with its square.
+/// Progress updates in one body: the time must grow linearly with their number.
 pub async fn updates(table: &mut Table, dir: &Path) {
     const FEW: usize = 200;
     let mut config = Config::new(dir.join("updates"));
@@ -208,8 +208,8 @@ pub async fn updates(table: &mut Table, dir: &Path) {
     );
 }
 
-/// A push of 10,000 new rows on the server alone, in requests of 2,000: against reading the same bodies and inserting the same rows with
-/// plain statements into tables with the same indices, durable after each 2,000.
+/// A push of 10,000 new rows to the server in requests of 2,000, relative to parsing the same bodies and inserting the
+/// same rows with plain statements into tables with the same indices, durable after each 2,000.
 pub async fn push(table: &mut Table, dir: &Path) {
     const ROWS: usize = 10_000;
     let item = |round: usize, n: usize| {
@@ -237,7 +237,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
     let sql = "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, usn)
                VALUES (?1, 'section', ?2, 0, ?3, 0, x'', '', 9223372036854775807, ?4)";
     let (mut floors, mut pushes) = (Vec::new(), Vec::new());
-    // In turn, so that a disk that is slow for a while is slow for both.
+    // Alternating, so that a slow period of the disk affects both.
     for round in 0..9 {
         let batches = bodies(round);
         let start = Instant::now();
@@ -281,7 +281,8 @@ fn id(n: usize) -> String {
 
 const NOW: i64 = 1_790_000_000_000;
 
-/// One batch of each kind of hostile rows: growing unknown fields, answers without end, submitted attempts, new rows beyond the quota.
+/// Returns one batch of each kind of hostile rows: growing unknown fields, unlimited answers, submitted attempts, new
+/// rows over the quota.
 fn batches(round: usize) -> [Vec<String>; 4] {
     let field = |n: usize| format!(r#""f{n:07}":"{}""#, "v".repeat(4_000));
     let fields = (0..7).map(|row| {
@@ -321,7 +322,8 @@ fn read(items: Vec<String>) -> Vec<carrel_model::lattice::Row> {
     push_validation::check(&items, NOW).rows
 }
 
-/// A hostile learner's pushes, and another learner's behind each of them. `CARREL_LONG=1`: those of an hour, 60 a minute.
+/// Pushes of a hostile learner, each followed by a push of another learner. `CARREL_LONG=1`: those of an hour, 60 per
+/// minute.
 pub async fn hostile(table: &mut Table, dir: &Path) {
     let pushes = if std::env::var_os("CARREL_LONG").is_some() { 60 * 60 } else { 60 };
     let mut config = Config::new(dir.join("hostile"));
@@ -335,7 +337,7 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
         let account = NewAccount { user, password: String::new() };
         data.store.add_account(account, None, NOW).await.expect("an account");
     }
-    // The caches are filled and the tables are there.
+    // Fills the caches and creates the tables.
     for items in batches(0) {
         data.store.push(hostile, read(items), false, NOW).await.expect("pushed");
     }

@@ -1,6 +1,6 @@
-//! Many devices, one server, a bad network: in the end everybody has everything, exactly once, and nothing else.
+//! Many devices, one server, a faulty network: in the end every device has all rows, exactly once, and no others.
 //!
-//! `CARREL_LONG=1` runs 2,000 seeds instead of 60; `CARREL_SEED=n` runs one. docs/TESTING.md tells the rest.
+//! `CARREL_LONG=1` runs 2,000 seeds instead of 60; `CARREL_SEED=n` runs one. See docs/TESTING.md.
 
 mod meddler;
 mod world;
@@ -9,7 +9,7 @@ use carrel_testkit::{Fault, Faults};
 use meddler::Meddling;
 use world::{Jumps, Plan, Tally, run};
 
-/// Which seeds to run: `short` of them, or `long`, or the one that is named.
+/// Returns the seeds to run: the one in `CARREL_SEED`, else `long` or `short` of them.
 fn seeds(first: u64, short: u64, long: u64) -> Vec<u64> {
     if let Some(seed) = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()) {
         return vec![seed];
@@ -18,7 +18,7 @@ fn seeds(first: u64, short: u64, long: u64) -> Vec<u64> {
     (first..first + count).collect()
 }
 
-/// Runs them all; the first that goes wrong ends the test with its seed.
+/// Runs all seeds; the first failure ends the test and reports its seed.
 async fn all(test: &str, seeds: Vec<u64>, plan: Plan) -> Tally {
     let mut tally = Tally::default();
     for seed in seeds {
@@ -38,7 +38,7 @@ fn tell(test: &str, tally: &Tally) {
     println!("{test}: {tally:#?}");
 }
 
-/// A run in which a configured fault never happened shows nothing about it.
+/// Fails if a configured fault never occurred, because the runs then do not test it.
 fn every_fault_fired(tally: &Tally, faults: &Faults) {
     if std::env::var_os("CARREL_SEED").is_some() {
         return;
@@ -87,7 +87,7 @@ async fn a_server_restored_from_an_old_backup_heals() {
     assert_eq!(tally.server_restored, count);
 }
 
-/// Any of three backups, twice, and learners who registered after it: nobody signs in again.
+/// Restores any of three backups, twice, with learners who registered after them: nobody has to sign in again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
     let plan = Plan {
@@ -102,7 +102,7 @@ async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
     assert_eq!((tally.server_restored, tally.sign_ins), (2 * count, 0));
 }
 
-/// The same on a bad network.
+/// Does the same on a faulty network.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_outlive_the_backups_also_on_a_bad_network() {
     let plan = Plan { server_restored: true, accounts_since: true, ..Plan::devices(2) };
@@ -127,7 +127,7 @@ async fn a_seed_repeats_its_run() {
     }
 }
 
-/// Every known bug of a server is seen within a few seeds, and the honest server passes the same ones.
+/// Every known bug of a server is detected within a few seeds, and the correct server passes the same ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn known_bugs_of_a_server_are_found() {
     for meddling in Meddling::ALL {

@@ -1,5 +1,4 @@
-//! Servers that are wrong in a way that was wrong somewhere once. A run against one of them must go red: so it is known that the
-//! harness sees what it is there to see.
+//! Servers with known bugs. A run against one of them must fail, which shows that the harness detects these bugs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,24 +11,24 @@ use carrel_testkit::{Chance, hostile};
 use http::header;
 use serde_json::Value;
 
-/// What is wrong.
+/// The bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meddling {
     /// `time_spent = old + new`: a retried request counts twice.
     AddsTime,
-    /// Says `ok` of rows that it does not keep.
+    /// Replies `ok` for rows that it does not store.
     DropsAcknowledged,
-    /// `ON CONFLICT DO NOTHING`: what a row was first, it stays.
+    /// `ON CONFLICT DO NOTHING`: a row never changes after its first version.
     KeepsTheFirst,
-    /// A cursor over rows that were not committed in its order: some rows are jumped over.
+    /// A cursor over rows that are committed in another order: some rows are skipped.
     SkipsRows,
-    /// The same epoch after a restore.
+    /// Keeps its epoch after a restore.
     HidesTheRestore,
-    /// The last writer wins by arrival and not by stamp.
+    /// The last writer wins by arrival instead of by stamp.
     LastArrivalWins,
-    /// Rows of nobody.
+    /// Returns rows that no device sent.
     Invents,
-    /// Says that whoever sends has everything, whatever others sent meanwhile.
+    /// Reports after each push that the device has everything, although other devices sent rows meanwhile.
     CallsAllYours,
 }
 
@@ -46,7 +45,7 @@ impl Meddling {
     ];
 }
 
-/// See the module.
+/// A client's network that implements one [`Meddling`].
 pub struct Meddler {
     inner: std::sync::Arc<dyn Http>,
     meddling: Meddling,
@@ -58,7 +57,7 @@ struct State {
     epoch: Option<Value>,
     seen: BTreeSet<String>,
     time: BTreeMap<String, i64>,
-    /// How far this device has pulled.
+    /// Change number up to which this device has pulled.
     pulled: u64,
 }
 
@@ -74,7 +73,8 @@ impl Meddler {
         Self { inner, meddling, state: Mutex::new(state) }
     }
 
-    /// The push as it is really handed on. The reply still speaks of each row: dropped ones become harmless copies of others.
+    /// Changes the push before it is sent. The reply still has to contain each row: dropped rows are replaced by
+    /// harmless copies of others.
     fn meddle_push(&self, body: &mut Value) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(items) = body.get_mut("items").and_then(Value::as_array_mut) else { return };
@@ -143,7 +143,7 @@ impl Meddler {
 impl Http for Meddler {
     async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         if request.headers.contains_key(header::CONTENT_ENCODING) {
-            // Packed bodies cannot be meddled with.
+            // Compressed bodies cannot be modified.
             return Ok(hostile::reply(415, "text/plain", "not packed, please"));
         }
         if request.url.ends_with("/api/sync/push")

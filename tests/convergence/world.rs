@@ -1,5 +1,5 @@
-//! One run: a server, devices of one or more learners, a bad network, and everything that can happen to them, in an order from a seed.
-//! Time is virtual and nothing runs at the same time but what is meant to.
+//! One run: a server, devices of one or more learners, a faulty network, and random events in an order derived from a
+//! seed. Time is virtual, and nothing runs concurrently unless intended.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,25 +22,25 @@ use tempfile::TempDir;
 
 use crate::meddler::{Meddler, Meddling};
 
-/// What may happen in a run.
+/// The events that may occur in a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Devices of each learner.
+    /// Number of devices of each learner.
     pub learners: Vec<usize>,
     pub events: u32,
     pub faults: Faults,
-    /// Devices lose power, also in the middle of a request.
+    /// Devices lose power, also during a request.
     pub crashes: bool,
     pub jumps: Jumps,
-    /// The server is put back to an older backup.
+    /// The server is restored from an older backup.
     pub server_restored: bool,
-    /// Learners register after the backup; the server is restored twice, each time to any of its backups.
+    /// Learners register after the backup; the server is restored twice, each time from any of its backups.
     pub accounts_since: bool,
-    /// A disk is copied, and both machines go on.
+    /// A disk is copied, and both devices continue.
     pub disk_cloned: bool,
-    /// A machine is put back to an older state of its disk, at a moment when nothing waits on it.
+    /// A device's disk is reset to an older state when its outbox is empty.
     pub disk_restored: bool,
-    /// The server lies in this way: the run must go red.
+    /// The server has this bug: the run must fail.
     pub meddling: Option<Meddling>,
 }
 
@@ -48,7 +48,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jumps {
     None,
-    /// By days, both ways: stamps are refused and made again.
+    /// By days, in both directions: stamps are refused and recreated.
     Wild,
 }
 
@@ -69,7 +69,7 @@ impl Plan {
     }
 }
 
-/// What a run was made of.
+/// Counts of what happened in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     pub runs: u64,
@@ -86,7 +86,7 @@ pub struct Tally {
     pub disks_cloned: u64,
     pub disks_restored: u64,
     pub sign_ins: u64,
-    /// The longest that an outbox took to empty on a healthy network, in virtual ms.
+    /// The longest time until an outbox was empty on a healthy network, in virtual ms.
     pub slowest_ms: i64,
 }
 
@@ -112,9 +112,9 @@ impl Tally {
     }
 }
 
-/// A wait of 15 min after the last fault, the wait that it asked for, and some to send.
+/// Backoff of at most 15 min after the last fault, a delay requested by the server, and time to send.
 const OUTBOX_EMPTY_MS: i64 = 20 * 60_000;
-/// And one more poll, so that all have seen what the others sent.
+/// One more poll, so that all devices receive the others' rows.
 const ALL_SEEN_MS: i64 = OUTBOX_EMPTY_MS + 12 * 60_000;
 
 struct Desk {
@@ -124,7 +124,7 @@ struct Desk {
     old_disk: Option<TempDir>,
 }
 
-/// What a device has before something happens.
+/// State of a device before an event.
 struct Before {
     rows: Rows,
     epoch: String,
@@ -134,7 +134,8 @@ impl Before {
     async fn of(device: &Device) -> Self {
         Self { rows: device.rows().await, epoch: device.sync_state().await.epoch }
     }
-    /// Nothing is gone or smaller. Grades and decisions are, when the device meets another copy of the server's database.
+    /// Checks that no row is lost or smaller. Grades and decisions are exempt if the device now follows another copy of
+    /// the server's database.
     async fn check_growth(mut self, device: &Device) -> Result<(), String> {
         if device.sync_state().await.epoch != self.epoch {
             self.rows.retain(|_, row| !row.is_server_only());
@@ -155,7 +156,7 @@ struct World {
     tally: Tally,
 }
 
-/// Runs it to the end. `Err` says what is wrong with the world then.
+/// Runs the seed to its end. The error describes the violated condition.
 pub async fn run(seed: u64, plan: &Plan) -> Result<Tally, String> {
     let mut world = World::start(seed, plan).await;
     for n in 0..plan.events {
@@ -261,7 +262,7 @@ impl World {
         Ok(())
     }
 
-    /// A learner who was not there before.
+    /// Registers a new learner.
     async fn register(&mut self) {
         let learner = self.oracles.len();
         self.oracles.push(Oracle::default());
@@ -269,7 +270,7 @@ impl World {
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
         let who = Newcomer { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
-        // Started, as the app does it: the timers run from then on.
+        // Sends the start event, as the app does; timers run from then on.
         let _ = device.step(Event::Start).await;
         self.add(learner, device);
     }
@@ -280,7 +281,7 @@ impl World {
         self.step(at, Event::LocalChange).await
     }
 
-    /// One round of sync; on the way perhaps a change, or the end.
+    /// Runs one round of sync, possibly with a change or a crash during it.
     async fn sync(&mut self, at: usize) -> Result<(), String> {
         self.desks[at].device.sign_in_again().await;
         let event = if self.chance.permille(300) { Event::Timer } else { Event::Tap };
@@ -303,7 +304,7 @@ impl World {
         before.check_growth(device).await
     }
 
-    /// A section is finished while a request is under way.
+    /// Finishes a section while a request is pending.
     async fn change_in_flight(
         &mut self,
         at: usize,
@@ -384,7 +385,7 @@ impl World {
         self.tally.jumps += 1;
     }
 
-    /// Keeps a copy of the disk, or puts an older one back if nothing would be lost by it.
+    /// Copies the disk, or resets it to an older copy if that loses no data.
     async fn old_disk(&mut self, at: usize) {
         let Desk { device, script, old_disk, .. } = &mut self.desks[at];
         match old_disk.take() {
@@ -399,7 +400,7 @@ impl World {
         }
     }
 
-    /// Some time passes; every timer that rings meanwhile is heard.
+    /// Advances time; all timers that expire meanwhile are handled.
     async fn pass_time(&mut self) -> Result<(), String> {
         self.time.advance(self.chance.between(500, 400_000));
         for at in 0..self.desks.len() {
@@ -408,7 +409,7 @@ impl World {
         Ok(())
     }
 
-    /// The network is healthy from now on; nobody taps. Timers alone must bring everything everywhere.
+    /// Makes the network healthy. Timers alone must then deliver all rows to all devices.
     async fn heal(&mut self) -> Result<(), String> {
         for desk in &self.desks {
             desk.device.http.set(Faults::none());
@@ -456,7 +457,7 @@ impl World {
                     "not everybody has seen everything, {now} ms after the network was healthy"
                 ));
             }
-            // To the next timer, whoever's it is; a device without one would wait for ever.
+            // Advances to the next timer of any device; a device without one would wait forever.
             let mut next: Option<i64> = None;
             for desk in &self.desks {
                 let engine = &desk.device.open().engine;

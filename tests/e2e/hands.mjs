@@ -1,4 +1,4 @@
-// Drives the app by keyboard alone (Tab, Enter, Space, arrows, letters) and finds elements by role and name.
+// Operates the app without a mouse: Tab, Enter, Space, arrows and letters; finds elements by role and name.
 import { readFileSync } from "node:fs";
 import { axePath, cleanUp, LOGIN, PASSWORD } from "./world.mjs";
 
@@ -9,7 +9,7 @@ export const desktop = { width: 1280, height: 800 };
 export const phone = { width: 390, height: 844 };
 
 let steps = 0;
-/** Runs one step of a script and prints how long it took. */
+/** Runs one step of a script and prints its duration. */
 export async function step(name, run) {
   const before = Date.now();
   await run();
@@ -65,7 +65,7 @@ export async function signIn(page, address) {
   await heading(page, "Library");
 }
 
-/** The name of the focused element, roughly as a screen reader announces it; empty if nothing is focused. */
+/** Returns the accessible name of the focused element. */
 const focused = (page) =>
   page.evaluate(() => {
     const e = document.activeElement;
@@ -76,7 +76,7 @@ const focused = (page) =>
     return label.replace(/\s+/g, " ").trim();
   });
 
-/** Presses Tab until the name of the focused element matches `name` (a text or a pattern). */
+/** Presses Tab until the focused element has the name `name` (a text or a pattern). */
 export async function tabTo(page, name, most = 150) {
   const fits = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
   const seen = [];
@@ -104,13 +104,13 @@ export async function press(page, name) {
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 export const text = (page, words) => page.getByText(words).first().waitFor();
 
-/** Types into the field named `name`. */
+/** Types into the field with the name `name`. */
 export async function write(page, name, words) {
   await tabTo(page, name);
   await page.keyboard.type(words);
 }
 
-/** Waits until the page is loaded: it has a heading, nothing is `aria-busy`, and the fonts are there. */
+/** Waits until the page is complete: its heading is shown and nothing is being loaded. */
 export async function stands(page) {
   await page.locator("h1").first().waitFor();
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));

@@ -1,5 +1,5 @@
-// The complete study loop in a browser on the bridge: sign in, download, lose the network, study by keyboard alone,
-// survive a kill, and see the same work on a second device. Then axe on every screen.
+// The main use case in a browser with the bridge: sign in, download, disconnect, study with the keyboard alone, kill
+// the process, reconnect, and compare with a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { axe, desktop, heading, open, phone, press, run, signIn, stands, step, text } from "./hands.mjs";
@@ -25,7 +25,7 @@ function same(a, b, what) {
   if (left !== right) throw new Error(`${what} differ:\n  ${left}\n  ${right}`);
 }
 
-/** Answers every question of the open quiz, of any kind, and submits it. */
+/** Answers every question of the open quiz, whatever its kind, and submits it. */
 async function takeQuiz(page) {
   for (let n = 0; n < 20; n++) {
     const kind = await page.evaluate(() => {
@@ -92,7 +92,7 @@ async function everyScreen(page, name) {
   }
 }
 
-/** Opens each dialog by its button and runs axe on it. */
+/** Opens each dialog of a screen with its button. */
 async function everySheet(page, name) {
   const sheets = [
     ["#/storage", "Storage", "Move content to another folder"],
@@ -138,7 +138,7 @@ async function main() {
     await step("read and finish a section", async () => {
       await press(page, /^(Begin|Start|Continue)/);
       await heading(page, "The shape of a river");
-      // Study time is measured by heartbeats a few seconds apart: stay until the first was counted.
+      // Study time is measured by heartbeats a few seconds apart: wait until the first was counted.
       await until(
         "time to be counted",
         async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
@@ -200,7 +200,8 @@ async function main() {
       await heading(there, "A quiet desk in a good library");
       await press(there, /^Open a file from a stick/);
       await heading(there, "Library");
-      // The file chooser is a system dialog. The file is streamed to the core's upload endpoint, on another origin.
+      // The file chooser is a window of the system; the chosen file is uploaded to the client's loopback upload
+      // endpoint, which has another origin.
       await there.locator("dialog input[type=file]").setInputFiles(sent.path);
       await text(there, "This is the first file from");
       await axe(there, "add from a file");

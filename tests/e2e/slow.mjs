@@ -1,4 +1,5 @@
-// A network that answers no request: every screen shows local data at once, and newer data when the answers arrive.
+// A network on which requests stay unanswered: every screen shows stored data at once, and newer data appears when the
+// answers arrive.
 import { desktop, heading, open, run, signIn, stands, step, text } from "./hands.mjs";
 import { browser, Device, Network, School } from "./world.mjs";
 
@@ -13,7 +14,7 @@ const SCREENS = [
   ["sync", "#/sync", "Sync", "Why rivers wander"],
 ];
 
-/** Opens a screen; returns the milliseconds until its heading and its content are painted. */
+/** Opens a screen and returns the milliseconds until its heading and content are painted. */
 async function painted(page, hash, title, content) {
   return page.evaluate(
     async ([hash, title, content]) => {
@@ -27,7 +28,7 @@ async function painted(page, hash, title, content) {
           throw new Error(`${hash} waits for the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
         await new Promise((done) => requestAnimationFrame(done));
       }
-      // A message sent during a frame is delivered after the frame has been painted.
+      // The frame that shows it ends before the task started by a message.
       await new Promise((done) => {
         requestAnimationFrame(() => {
           const channel = new MessageChannel();

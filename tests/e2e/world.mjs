@@ -1,4 +1,4 @@
-// A server with the demo library, devices on bridges, and a browser. All are stopped and deleted at the end.
+// Starts and stops a server with the demo library, devices on bridges, and a browser.
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -29,7 +29,7 @@ function start(program, args) {
   child.on("exit", () => children.delete(child));
   return child;
 }
-/** Resolves with the first line that a program prints, which means that it is ready. */
+/** Returns the first line that a program prints, which means that it is ready. */
 function firstLine(child, name) {
   return new Promise((done, fail) => {
     let text = "";
@@ -60,7 +60,7 @@ function freePort() {
   });
 }
 
-/** A school's server with a fixed address. While it is stopped, the address refuses connections. */
+/** A server with a fixed address, which refuses connections while the server is stopped. */
 export class School {
   data = join(place, "school");
   async prepare() {
@@ -100,8 +100,8 @@ export class School {
 }
 
 /**
- * A proxy between a device and the server that holds every request until it is released. Responses are stale on
- * arrival, so that each use requests them again.
+ * A network between a device and the server that holds every request until it is released. Answers are stale
+ * immediately, so that each use requests them again.
  */
 export class Network {
   held = [];
@@ -141,7 +141,7 @@ export class Network {
   }
 }
 
-/** The client's core for one browser page. */
+/** The client for one browser page. */
 export class Device {
   constructor(name) {
     this.name = name;
@@ -152,7 +152,7 @@ export class Device {
     this.child = start("carrel-bridge", args);
     this.url = await firstLine(this.child, "carrel-bridge");
   }
-  /** Runs a command without the UI, to compare the state of two devices. */
+  /** Calls a command directly, to compare the state of two devices. */
   async call(name, request = {}) {
     const reply = await fetch(`${this.url}api/call/${name}`, {
       method: "POST",

@@ -1,4 +1,5 @@
-//! Ahead of the learner: the next two lessons come while nobody pays for each byte, and what was read last is warm after a start.
+//! Prefetching: the next two lessons are prefetched on an unmetered network, and recently read content is in memory
+//! after a start.
 
 use carrel_client::OpenAccount;
 use carrel_content::{Kind, download::Known, prefetch::PrefetchState};
@@ -19,7 +20,7 @@ async fn until_done(account: &OpenAccount) -> PrefetchState {
     .await
 }
 
-/// Opens a section as the window does: its text, and where the learner is.
+/// Opens a section as the UI does: its text and the learner's progress.
 async fn open(account: &OpenAccount, n: usize) {
     let library = &account.content.library;
     let found = library.find_section(&content::sections()[n]).await.expect("the section");
@@ -27,7 +28,7 @@ async fn open(account: &OpenAccount, n: usize) {
     account.content.ahead.reading(&found.manifest.value, found.lesson);
 }
 
-/// How many of a lesson's four sections can be read with everything in them, without a network.
+/// Returns how many of a lesson's four sections can be read completely without a network.
 async fn readable(account: &OpenAccount, lesson: usize) -> usize {
     let library = &account.content.library;
     let mut whole = 0;
@@ -80,7 +81,7 @@ async fn the_next_two_lessons_come_ahead_but_not_over_a_metered_line() {
     for lesson in 0..3 {
         assert_eq!(readable(&account, lesson).await, 4, "lesson {lesson}");
     }
-    // What came ahead does not count as asked for; what was read does.
+    // Prefetched content does not count as requested; content that was read does.
     let figures = account.content.library.cache().figures();
     let blobs = figures.routes.iter().find(|(r, _)| r.pattern == "/api/blobs/*").expect("a row").1;
     assert_eq!(blobs.network, 1, "the one section that was opened online");
@@ -137,7 +138,7 @@ async fn after_a_start_the_lesson_to_go_on_with_is_warm_and_nothing_was_asked_fo
             belongs += 1;
         }
     }
-    // What follows is looked at next; before that, nothing but the lesson was read.
+    // The next sections are looked up afterwards; until then only the lesson itself was read.
     assert!(warm.warmed <= belongs, "only the lesson itself: {warm:?}, {belongs}");
     assert!(net.seen().iter().all(|r| !r.url.contains("/api/blobs/")), "from this device alone");
     again.close().await;

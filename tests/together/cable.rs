@@ -1,4 +1,5 @@
-//! Courses and work by file alone: no network, and no server process anywhere. Later everybody meets the server and agrees.
+//! Transfers courses and work by file alone, without a network or a running server. Later all devices sync with the
+//! server and agree.
 
 use std::{
     fs,
@@ -34,7 +35,7 @@ use tempfile::TempDir;
 
 use crate::desk::{self, ALL, Netted, sync, tick, until};
 
-/// A learner who has downloaded the course and the story, and a stick.
+/// A learner who has downloaded the course and the story, and a removable drive.
 pub struct School {
     pub clock: FakeClock,
     pub server: TestServer,
@@ -44,7 +45,7 @@ pub struct School {
     pub stick: TempDir,
 }
 
-/// The small course with recordings that do not fit into the database, compiled once.
+/// Compiles the small course once, with recordings that are too large for the database.
 pub async fn library() -> TempDir {
     let (sources, dir) = (scratch(), scratch());
     content::write_library(sources.path()).expect("the packages");
@@ -60,7 +61,7 @@ pub async fn library() -> TempDir {
     dir
 }
 
-/// 8 kHz, 16 bit, mono.
+/// Returns a recording: 8 kHz, 16 bit, mono.
 pub fn wav(samples: u32, pitch: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(b"RIFF");
@@ -123,7 +124,7 @@ pub fn phase(account: &OpenAccount, kind: Kind) -> Phase {
     account.content.downloads.state(kind, &id(kind)).expect("its state").phase
 }
 
-/// Lists, every section, every blob, the search, the proof: all without a network.
+/// Checks that lists, sections, blobs, search and verification work without a network.
 pub async fn opens_offline(account: &OpenAccount) {
     let library = &account.content.library;
     let courses = library.courses(&ALL).await.expect("the list").value.items;
@@ -160,7 +161,7 @@ pub async fn opens_offline(account: &OpenAccount) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
     let mut s = school().await;
-    // The second machine has signed in once, and has seen nothing of the library.
+    // The second device has signed in once and has downloaded nothing of the library.
     let dir = scratch();
     let http = Netted::new(desk::live());
     let other = desk::open(dir.path(), http.clone(), &s.clock, 2, false).await;
@@ -183,7 +184,7 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
         account.learning.study_beat(&content::sections()[0], false).await.expect("a beat");
     }
 
-    // The course goes over.
+    // Transfers the course.
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
     assert_eq!(sent.bytes, fs::metadata(&sent.path).expect("the file").len());
     assert_eq!(
@@ -204,7 +205,7 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
     assert!(taken.len() == 2 && taken.iter().all(|t| t.taken));
     opens_offline(&there).await;
 
-    // Work goes over, both ways, and over again.
+    // Transfers work in both directions, and repeatedly.
     let mine = s.core.export_work(s.stick.path()).await.expect("a file");
     let BundleInfo::Work(found) = other.inspect_file(&mine.path).await.expect("a look") else {
         panic!("work")
@@ -231,14 +232,14 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
         "two devices at once: counted once"
     );
 
-    // It survives the night.
+    // The data survives a restart.
     other.close().await;
     drop((there, other));
     let other = desk::open(dir.path(), http.clone(), &s.clock, 3, false).await;
     let there = other.account().expect("the account opens");
     opens_offline(&there).await;
 
-    // The one that came by cable is online first: it brings the work of both.
+    // The device that imported the file is online first: it sends the work of both.
     s.server.go_on().await;
     http.seen();
     there.network_changed();
@@ -257,7 +258,7 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
     compare(("server", &server), ("first", &desk::rows(&s.account).await)).expect("both agree");
     compare(("server", &server), ("second", &desk::rows(&there).await)).expect("both agree");
 
-    // And the course goes on from the server as usual: nothing that came by cable is fetched.
+    // Updates of the course come from the server as usual: imported content is not downloaded again.
     s.clock.advance(3_600_000);
     there.content.library.refresh(Kind::Course).await.expect("the list");
     there.content.downloads.start(Kind::Course, &content::course()).expect("an update");
@@ -290,7 +291,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
         guest.content.library.courses(&ALL).await.expect("an empty list").value.items.is_empty()
     );
 
-    // The first file of this school: a person is asked, with its name and the key's fingerprint.
+    // The first file from this server: the user has to confirm its name and the fingerprint of its key.
     let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
@@ -313,7 +314,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
     assert_eq!((again.trust, again.new_bytes), (KeyTrust::Trusted, 0));
     assert!(again.courses.iter().all(|c| c.local == LocalState::Same));
 
-    // Another school's course of the same id does not slip into its place.
+    // A course of another server with the same id does not replace it.
     let foreign = scratch();
     let theirs = stranger
         .export_courses(&[(Kind::Course, content::course())], foreign.path())
@@ -327,7 +328,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
         core.import_courses(&theirs.path, Some(&found.fingerprint)).await.expect_err("it is taken"),
     );
     assert_eq!(no.reason(), "taken");
-    // Nor into an account of this school.
+    // Nor is it imported into an account of this server.
     let no = refused(
         s.core
             .import_courses(&theirs.path, Some(&found.fingerprint))
@@ -335,7 +336,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
             .expect_err("another library"),
     );
     assert_eq!(no.reason(), "other_library");
-    // One that only says it is from this school is called what it is.
+    // A file that only claims to be from this server is reported as a forgery.
     let forged = foreign.path().join("forged.carrel");
     rewrite_head(&theirs.path, &forged, &other_school.url(), &s.server.url());
     for core in [&core, &s.core] {
@@ -345,7 +346,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
         assert_eq!(no.reason(), "wrong_key");
     }
 
-    // Carried on from here it keeps its name.
+    // A file exported again from here keeps the original server's name.
     let second = core.export_courses(&both(), foreign.path()).await.expect("a file");
     let BundleInfo::Courses(found) = s.core.inspect_file(&second.path).await.expect("a look")
     else {
@@ -353,7 +354,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
     };
     assert_eq!((found.server, found.trust), (s.server.url(), KeyTrust::Trusted));
 
-    // What is done here without an account is claimed at home.
+    // Work done here without an account is claimed on the learner's own device.
     guest.learning.record(tick(3)).await.expect("a tick");
     let work = core.export_work(s.stick.path()).await.expect("a file");
     let no =
@@ -368,7 +369,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
     let done = |r: &Row| matches!(r, Row::Progress(p) if p.done_ms.is_some() && p.kind == ItemKind::Section);
     assert_eq!(s.server.rows(user).await.values().filter(|r| done(r)).count(), 1);
 
-    // Taken off, it is gone from the list.
+    // A removed course disappears from the list.
     core.need_account()
         .expect("open")
         .content
@@ -399,7 +400,7 @@ async fn another_learners_work_is_not_taken() {
     core.open_guest().await.expect("the desk without an account");
     let no = refused(core.import_work(&work.path, true).await.expect_err("a guest is not Asha"));
     assert_eq!(no.reason(), "other_learner");
-    // A course file is no work, and work no course.
+    // A course file is not accepted as a work file, nor a work file as a course file.
     let courses = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
     assert_eq!(
         refused(s.core.import_work(&courses.path, false).await.expect_err("courses")).reason(),
@@ -428,7 +429,7 @@ async fn a_bad_file_leaves_everything_as_it_was() {
         file
     };
     let table: [(&str, Vec<u8>, &str); 6] = [
-        // From the front to the back: what was proved on the way stays, and is not read again.
+        // From the front to the back: verified blobs are kept and not read again.
         ("a bit of the first blob", flip(head), "blob_damaged"),
         ("a bit in the middle", flip(head + (whole.len() - head) / 2), "blob_damaged"),
         ("a bit of the last blob", flip(whole.len() - 1), "blob_damaged"),
@@ -452,7 +453,7 @@ async fn a_bad_file_leaves_everything_as_it_was() {
         let no = refused(core.import_courses(&path, None).await.expect_err(what));
         assert!(["not_carrel", "unreadable"].contains(&no.reason()), "{what}: {no}");
     }
-    // What was proved before the fault stays as cache: the good file has less to bring.
+    // Blobs verified before the fault stay in the cache: the valid file has fewer new bytes.
     let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
@@ -460,12 +461,12 @@ async fn a_bad_file_leaves_everything_as_it_was() {
     core.import_courses(&sent.path, None).await.expect("the good one");
     opens_offline(&there).await;
 
-    // A bad file of a course that is here does not harm the one that is here.
+    // A damaged file of an existing course does not affect the existing course.
     fs::write(&bad, flip(whole.len() - 1)).expect("a bad file");
     let _ = core.import_courses(&bad, None).await;
     opens_offline(&there).await;
 
-    // What is damaged here is mended by the file.
+    // An import repairs damaged local content.
     let manifest =
         there.content.library.manifest(Kind::Course, &content::course()).await.expect("it").value;
     let large = manifest.manifest.blobs.iter().max_by_key(|b| b.size).expect("a blob");
@@ -480,7 +481,7 @@ async fn a_bad_file_leaves_everything_as_it_was() {
     opens_offline(&there).await;
 }
 
-/// A clock that does something whenever it is read.
+/// A clock that runs a callback whenever it is read.
 pub struct Alarm {
     pub clock: FakeClock,
     pub ring: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
@@ -528,7 +529,7 @@ async fn stopped_half_way_nothing_is_left_behind() {
     let there = core.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
 
-    // The first bytes that are counted stop it.
+    // The first counted bytes cancel it.
     let stop = |core: &Arc<Client>| {
         let core = Arc::downgrade(core);
         *alarm.ring.lock().expect("the alarm") = Some(Arc::new(move || {
@@ -554,13 +555,13 @@ async fn stopped_half_way_nothing_is_left_behind() {
     assert_eq!(fs::read_dir(s.stick.path()).expect("the stick").count(), 1, "no half file is left");
     assert!(fs::read(&sent.path).expect("the file") == before, "the one that was there is whole");
 
-    // A stopped import of a newer version leaves the one that is ready.
+    // A cancelled import of a newer version leaves the ready version unchanged.
     stop(&core);
     let _ = core.import_courses(&sent.path, None).await;
     quiet();
     assert_eq!(phase(&there, Kind::Course), Phase::Ready);
 
-    // What is not here is not sent, nor to nowhere.
+    // Missing content cannot be exported, nor can anything be exported to a missing folder.
     let no = |r: carrel_client::Result<carrel_client::bundle::ExportedFile>| {
         refused(r.expect_err("refused")).reason()
     };
@@ -570,7 +571,7 @@ async fn stopped_half_way_nothing_is_left_behind() {
     assert_eq!(no(s.core.export_courses(&both(), s.stick.path()).await), "not_here");
 }
 
-/// The older of two versions never takes the place of the newer, whichever way they came.
+/// An older version never replaces a newer one, whichever way they arrive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_version_does_not_replace_a_newer_one() {
     let mut s = school().await;
@@ -592,7 +593,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     };
     let first = version(&there);
 
-    // The school changes the course; Asha updates hers, and carries it over.
+    // The server changes the course; Asha updates hers and exports it.
     let package = scratch();
     content::write_course(&package.path().join("rivers"), content::COURSE, "Rivers, again")
         .expect("a package");
@@ -635,7 +636,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     }
 }
 
-/// A school without a network: its server gets courses from another school's stick, and its learners' work from theirs.
+/// A server without a network imports courses of another server and its learners' work from files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_takes_courses_and_work_from_files() {
     let s = school().await;
@@ -649,7 +650,7 @@ async fn a_server_takes_courses_and_work_from_files() {
     );
     let key = s.server.running().data().fingerprint();
     assert!(report.packages[0].problems[0].hint.contains(&key));
-    // A folder of files, one of which is damaged: the good one is in.
+    // A folder of files, one of which is damaged: the valid one is imported.
     let mut bad = fs::read(&sent.path).expect("the file");
     *bad.last_mut().expect("a byte") ^= 1;
     fs::write(s.stick.path().join("a-bad.carrel"), bad).expect("a bad file");
@@ -663,7 +664,7 @@ async fn a_server_takes_courses_and_work_from_files() {
         carrel_server::import::check(std::slice::from_ref(&sent.path)).await.expect("a check");
     assert!(checked.is_ok(), "{checked:#?}");
 
-    // Its learners read what came, and find its words on the server too.
+    // Its learners read the imported content and find it in the server's search.
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &s.clock, 5, false).await;
     let bela = core.register(&other.url(), "bela", "Bela", PASSWORD).await.expect("an account");
@@ -675,7 +676,7 @@ async fn a_server_takes_courses_and_work_from_files() {
     let found = library.store.search("downhill", 0, 10).await.expect("a search");
     assert!(found.total >= 1, "sections are searched");
 
-    // Work: from a device that the server knows.
+    // Work from a device that the server knows.
     let home = s.server.running().data();
     s.account.learning.record(tick(0)).await.expect("a tick");
     let work = s.core.export_work(s.stick.path()).await.expect("a file").path;
@@ -711,7 +712,7 @@ async fn a_server_takes_courses_and_work_from_files() {
     compare(("server", &s.server.rows(user).await), ("device", &desk::rows(&s.account).await))
         .expect("both agree");
 
-    // What does not belong there.
+    // Invalid files.
     let theirs = core.export_work(s.stick.path()).await.expect("a file").path;
     assert!(accept(theirs, true).await.expect_err("nobody here").contains("no account"));
     assert!(accept(sent.path.clone(), true).await.expect_err("courses").contains("courses"));
@@ -724,7 +725,7 @@ async fn a_server_takes_courses_and_work_from_files() {
     assert!(accept(work, true).await.expect_err("damaged").contains("damaged"));
 }
 
-/// A process that takes a file in, killed at random moments, again and again: what it finds is never half a course.
+/// A process that imports a file, killed at random moments repeatedly: it never finds an incomplete course.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_half_way_it_begins_again() {
     let s = school().await;
@@ -741,7 +742,8 @@ async fn killed_half_way_it_begins_again() {
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("the process starts");
-            // A random number of looks at it, each some microseconds: later ones in later lives, so that it comes to its end.
+            // A random number of polls of some microseconds each, larger for later processes, so that the import
+            // finishes.
             let mut looks = chance.below(8_000 * (life + 1));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("its state") {
@@ -779,7 +781,7 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
     entries.flat_map(|p| if p.is_dir() { walk(&p) } else { vec![p] }).collect()
 }
 
-/// The same file with another text in its head.
+/// Copies a file and replaces text in its header.
 fn rewrite_head(from: &Path, to: &Path, old: &str, new: &str) {
     let file = fs::read(from).expect("the file");
     let end = 44 + u32::from_be_bytes(file[8..12].try_into().expect("a length")) as usize;

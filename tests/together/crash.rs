@@ -1,5 +1,5 @@
-//! Processes that study, killed at random moments: whatever one said was saved is there, the file is sound, and in the end the server
-//! has it.
+//! Processes that study, killed at random moments: everything that one reported as saved is stored, the file is intact,
+//! and in the end the server has all of it.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,10 +18,10 @@ use carrel_testkit::{
 
 use crate::desk::{self, sync};
 
-/// `CARREL_KILLS` in the environment changes it.
+/// Number of kills; `CARREL_KILLS` in the environment changes it.
 const KILLS: u64 = 200;
 
-/// One life: started, and killed after some lines. Gives what it said that it had saved.
+/// Starts a process and kills it after a number of lines. Returns the lines.
 fn live(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
     command.arg("study").arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -42,9 +42,9 @@ fn live(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
             }
         }
     }
-    // SIGKILL: nothing of it runs any more, not even its destructors.
+    // SIGKILL: no destructor runs.
     let _ = child.kill();
-    // What was on its way through the pipe was said before the end; the last line may be half.
+    // Lines in the pipe were written before the kill; the last one may be incomplete.
     said.extend(read);
     let status = child.wait().expect("its end");
     let errors = child
@@ -57,7 +57,7 @@ fn live(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
     said
 }
 
-/// The rows of the file, and that it is sound.
+/// Checks the file's integrity and returns its rows.
 fn look(dir: &Path) -> Rows {
     let accounts = std::fs::read_dir(dir.join("data/accounts")).expect("the accounts");
     let folder =
@@ -69,7 +69,7 @@ fn look(dir: &Path) -> Rows {
     all.map(|r| (r.key(), r)).collect()
 }
 
-/// True if what the line says is among the rows.
+/// Returns true if the rows contain what the line reports.
 fn holds(rows: &Rows, line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     let progress = |item: &str| match rows.get(&RowKey::of(RowType::Progress, &["section", item])) {
@@ -106,7 +106,7 @@ fn holds(rows: &Rows, line: &str) -> bool {
     }
 }
 
-/// A line that the kill cut off says nothing: its writer had not finished saying it.
+/// Returns true if the line is complete: the kill may have cut it off.
 fn whole(line: &str) -> bool {
     let words = line.split(' ').count();
     let expected = match line.split(' ').nth(1) {
@@ -121,7 +121,7 @@ fn whole(line: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_kills_lose_no_acknowledged_tick() {
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(KILLS);
-    // The processes run on the machine's clock; the server's is ahead, so that no stamp is too new for it.
+    // The processes use the machine's clock; the server's is ahead of it, so that no stamp is too new.
     let clock = FakeClock::new(
         carrel_system::Clock::now_ms(&carrel_system::SystemClock::new()) + 3_600_000,
     );
@@ -134,7 +134,7 @@ async fn two_hundred_kills_lose_no_acknowledged_tick() {
         let mut all = live(&path, Some(&url), 12);
         assert!(!all.is_empty());
         for kill in 1..kills {
-            // Some die while they open; some after a few ticks; some later.
+            // Some processes are killed while they open, some after a few lines, some later.
             let lines = match chance.below(10) {
                 0 => chance.below(2) as usize,
                 1..=6 => 2 + chance.below(12) as usize,
@@ -152,7 +152,7 @@ async fn two_hundred_kills_lose_no_acknowledged_tick() {
     .await
     .expect("the lives");
 
-    // Everything that was ever said is still there, and comes to the server.
+    // Everything reported is still stored and is sent to the server.
     let core = desk::open(dir.path(), desk::live(), &clock, 7, false).await;
     let account = core.account().expect("the account opens");
     assert!(account.store.opened().unclean, "the last life did not close it");

@@ -1,4 +1,4 @@
-//! A whole client in a folder of its own, and nets around its network that tests cast.
+//! A whole client in its own folder, and a network whose requests tests can intercept.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use carrel_sqlite::rows::{self, Owner};
 use carrel_sync::Status;
 use carrel_testkit::{FakeClock, Rows, SeededIds, content};
 
-/// Opens a client. It takes real sockets from `http`, its own clock, and ids from a seed.
+/// Opens a client with the network `http`, the given clock, and ids from a seed.
 pub async fn open(
     dir: &Path,
     http: Arc<dyn Http>,
@@ -25,7 +25,7 @@ pub async fn open(
     seed: u64,
     listens: bool,
 ) -> Arc<Client> {
-    // Tests call content directly, which may block.
+    // Tests call content functions directly, which may block.
     carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
@@ -44,17 +44,17 @@ pub async fn open(
     Client::open(config).await.expect("the core opens")
 }
 
-/// Sockets.
+/// Returns a network with real sockets.
 pub fn live() -> Arc<dyn Http> {
     Arc::new(LiveHttp::new("Carrel/test").expect("the client of the network"))
 }
 
-/// The `n`th section, finished. There are twelve.
+/// Returns the step that finishes the `n`th section of twelve.
 pub fn tick(n: usize) -> Step {
     Step { done: true, ..Step::at(ItemKind::Section, content::sections()[n].clone()) }
 }
 
-/// All rows of the open account.
+/// Returns all rows of the open account.
 pub async fn rows(account: &OpenAccount) -> Rows {
     let read = account.store.read(|conn| {
         let mut all = Rows::new();
@@ -68,13 +68,13 @@ pub async fn rows(account: &OpenAccount) -> Rows {
     read.await.expect("the rows")
 }
 
-/// How many sections are finished.
+/// Returns the number of finished items.
 pub fn ticks(rows: &Rows) -> usize {
     let is_done = |row: &Row| matches!(row, Row::Progress(p) if p.done_ms.is_some());
     rows.values().filter(|row| is_done(row)).count()
 }
 
-/// All of a list.
+/// A filter that matches the whole list.
 pub const ALL: Filter = Filter {
     q: None,
     difficulty: None,
@@ -86,7 +86,7 @@ pub const ALL: Filter = Filter {
     limit: 100,
 };
 
-/// "Sync now", until nothing waits: what one reply brings may have to be sent or asked for again.
+/// Runs "Sync now" until the outbox is empty: a reply may require another push or pull.
 pub async fn sync(account: &OpenAccount) -> Status {
     let mut status = account.sync.sync_now().await.expect("the state of sync");
     for _ in 0..5 {
@@ -98,14 +98,14 @@ pub async fn sync(account: &OpenAccount) -> Status {
     status
 }
 
-/// Waits for something of this process; a minute is for ever.
+/// Waits for a future, for at most a minute.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
-/// Waits until `check` gives something; it is asked after each change that the core tells.
+/// Waits until `check` returns a value; it is called after each change event of the client.
 pub async fn until<T, F: Future<Output = Option<T>>>(
     core: &Client,
     what: &str,
@@ -117,7 +117,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(
             if let Some(found) = check().await {
                 return found;
             }
-            // Whoever lags behind looks again.
+            // A receiver that missed events checks again.
             let _ = changes.recv().await;
         }
     })
@@ -126,16 +126,16 @@ pub async fn until<T, F: Future<Output = Option<T>>>(
 
 type Rule = Box<dyn Fn(&Request) -> Option<Net> + Send + Sync>;
 
-/// What a net does with a request that it catches.
+/// The result of an intercepted request.
 pub enum Net {
-    /// Answers itself.
+    /// Returns this reply without sending the request.
     Reply(Reply),
     Fail(Failure),
-    /// Sends another one on.
+    /// Sends another request instead.
     Instead(Request),
 }
 
-/// A network with a net in it.
+/// A network whose requests tests can intercept.
 pub struct Netted {
     inner: Arc<dyn Http>,
     rule: Mutex<Option<Arc<Rule>>>,
@@ -146,14 +146,14 @@ impl Netted {
     pub fn new(inner: Arc<dyn Http>) -> Arc<Self> {
         Arc::new(Self { inner, rule: Mutex::default(), seen: Mutex::default() })
     }
-    /// From now on requests for which the rule gives something are caught.
+    /// Intercepts requests for which the rule returns a result.
     pub fn cast(&self, rule: impl Fn(&Request) -> Option<Net> + Send + Sync + 'static) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Box::new(rule)));
     }
     pub fn haul_in(&self) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
-    /// Everything that was asked since the last call.
+    /// Returns all requests since the last call.
     pub fn seen(&self) -> Vec<Request> {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }

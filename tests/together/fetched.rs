@@ -1,5 +1,6 @@
-//! A process that fetches a course, killed after a random number of bytes, again and again: it resumes, asks for no byte that is on the
-//! disk, and in the end every hash is right. A proxy between it and the real server counts.
+//! A process that downloads a course, killed after a random number of bytes repeatedly: it resumes, requests no byte
+//! that is already on the disk, and in the end every hash is correct. A proxy between it and the real server counts
+//! bytes.
 
 use std::{
     collections::HashMap,
@@ -19,12 +20,12 @@ use tokio::{
 
 use crate::desk;
 
-/// `CARREL_KILLS` in the environment changes it; a long run kills a hundred times.
+/// Number of kills; `CARREL_KILLS` in the environment changes it. A long run uses a hundred.
 const KILLS: u64 = 25;
-/// Of each of the three recordings.
+/// Bytes of each of the three recordings.
 const RECORDING: u32 = 3_000_000;
 
-/// Lets so many bytes of the server's through, then nothing more, and says so.
+/// Passes a limited number of bytes from the server, then none, and signals that.
 struct Proxy {
     url: String,
     life: Arc<Mutex<Life>>,
@@ -36,7 +37,7 @@ struct Life {
     number: u64,
     left: u64,
     passed: u64,
-    /// What was asked for: blob and first byte.
+    /// Requested blobs, each with the first byte.
     asked: Vec<(BlobHash, u64)>,
 }
 
@@ -58,7 +59,7 @@ impl Proxy {
         });
         Self { url, life, dry }
     }
-    /// A new life may receive so many bytes. Gives what the one before asked for, and how much passed.
+    /// Sets the number of bytes for a new process. Returns the requests of the previous one and its number of bytes.
     fn allow(&self, bytes: u64) -> (Vec<(BlobHash, u64)>, u64) {
         let mut life = lock(&self.life);
         let before = std::mem::take(&mut *life);
@@ -71,7 +72,7 @@ fn lock(life: &Mutex<Life>) -> std::sync::MutexGuard<'_, Life> {
     life.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From the device to the server: notes requests for blobs.
+/// Copies from the device to the server and records requests for blobs.
 async fn hear(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
@@ -100,7 +101,7 @@ async fn hear(
     }
 }
 
-/// From the server to the device, as much as the life may have.
+/// Copies from the server to the device, up to the limit.
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
@@ -129,14 +130,14 @@ async fn pass(
         }
         if is_dry {
             dry.send_replace(number);
-            // The line stays open and silent until the process is dead.
+            // The connection stays open and silent until the process is killed.
             let _ = dry.subscribe().wait_for(|n| *n > number).await;
             return;
         }
     }
 }
 
-/// What lies on the disk: whole blobs, and the lengths of unfinished files.
+/// Returns the content on the disk: whole blobs, and the lengths of unfinished files.
 fn look(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
     let cache = dir.join("cache");
     let conn = carrel_sqlite::open(&cache.join("content.db"), carrel_sqlite::Options::default())
@@ -154,7 +155,7 @@ fn look(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
     (whole, parts.filter(|(_, len)| *len > 0).collect())
 }
 
-/// A course whose recordings are long enough to be cut often.
+/// Writes a course whose recordings are long enough to be interrupted often.
 fn write_books(dir: &Path) {
     content::write_library(dir).expect("a library");
     for (n, lesson) in content::LESSONS.iter().enumerate() {
@@ -198,12 +199,12 @@ async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
         command.arg("fetch").arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
         if life == 0 {
             command.args([proxy.url.as_str(), "asha", PASSWORD]);
-            // Signing up is not what is cut.
+            // The registration must not be interrupted.
             lock(&proxy.life).left += 4_000;
         }
         let mut child = command.spawn().expect("the process starts");
         let mut out = child.stdout.take().expect("its output");
-        // What it says ends with it.
+        // Its output ends with the process.
         let said = tokio::task::spawn_blocking(move || {
             let mut said = String::new();
             out.read_to_string(&mut said).map(|_| said)
@@ -213,7 +214,7 @@ async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
             said = said => said.expect("its output").expect("its output"),
             _ = dry.wait_for(|n| *n >= number) => String::new(),
         };
-        // SIGKILL: nothing of it runs any more.
+        // SIGKILL.
         let _ = child.kill();
         let status = child.wait().expect("its end");
         let ended = (!said.is_empty()).then_some(status);

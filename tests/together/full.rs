@@ -1,6 +1,6 @@
-//! The whole client on a disk that is full: it starts, shows what was downloaded, says why nothing can be written, records progress as long
-//! as there is a reserve, and has everything when there is space again. A small file system needs root; without it the test says so and
-//! passes.
+//! The whole client on a full disk: it starts, shows downloaded content, reports why nothing can be written, records
+//! progress as long as there is a reserve, and recovers when there is space again. A small file system requires root;
+//! without it the test prints a message and passes.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Client>, Arc<OpenAccount>, 
     (core.clone(), account, Window(core))
 }
 
-/// A folder with a downloaded course, a story, and three finished sections.
+/// Creates a folder with a downloaded course, a story and three finished sections.
 async fn template(clock: &FakeClock) -> tempfile::TempDir {
     let mut server = TestServer::start(clock).await;
     let dir = scratch();
@@ -54,7 +54,7 @@ async fn template(clock: &FakeClock) -> tempfile::TempDir {
         })
         .await;
     }
-    // The words of a download are written to the search after it is ready: on a full disk they could not be.
+    // The search index of a download is written after it is ready; on a full disk that would fail.
     until(&core, "the words", || async {
         let hits = account.content.library.search("meander").expect("a search");
         (!hits.is_empty()).then_some(())
@@ -92,7 +92,7 @@ async fn the_app_starts_on_a_full_disk_says_why_and_loses_nothing() {
             let filler = disk.fill(free * 1024);
             let (core, account, window) = open(disk.path(), &clock).await;
             let state = window.call("get_app_state", json!({})).await;
-            // Whoever wants space for content is refused, and the Storage screen says why from then on.
+            // A request for content space is refused, and the Storage screen then shows the reason.
             let asked = account.content.library.storage().reserve(64 * 1024);
             let refusal = asked.err().map(|e| e.code());
             assert_eq!(refusal, Some(ErrorCode::DiskFull), "{what}");
@@ -122,7 +122,7 @@ async fn the_app_starts_on_a_full_disk_says_why_and_loses_nothing() {
             let (core, account, window) = open(disk.path(), &clock).await;
             assert_eq!(finished(&account).await, done, "{what}, started again");
             opens_offline(&account).await;
-            // There is space again, and nothing is started anew.
+            // There is space again, and nothing is restarted.
             fs::remove_file(filler).expect("the filler");
             account.learning.record(tick(6)).await.expect(&what);
             let storage = account.content.library.storage();

@@ -1,5 +1,5 @@
-//! Answers that no honest server gives, at every endpoint that the client asks: each gets its own clear error, nothing crashes, no row is
-//! lost, nothing waits for ever, and when the answers are honest again everything goes on.
+//! Invalid answers at every endpoint that the client uses: each has its own error code, nothing crashes, no row is
+//! lost, nothing waits forever, and after valid answers everything continues.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use serde_json::json;
 
 use crate::desk::{self, Net, Netted, sync, tick};
 
-/// What the client does.
+/// A call of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call {
     Check,
@@ -40,7 +40,7 @@ enum Call {
 }
 
 impl Call {
-    /// The path that is answered wrongly.
+    /// Returns the path that is answered incorrectly.
     fn path(self) -> &'static str {
         match self {
             Self::Check => "/api/meta",
@@ -55,7 +55,7 @@ impl Call {
     }
 }
 
-/// What an answer may need to know.
+/// Values that an answer may need.
 #[derive(Clone)]
 struct Facts {
     clock: FakeClock,
@@ -65,8 +65,8 @@ struct Facts {
 
 type Answer = fn(&Facts, &Request) -> Result<Reply, Failure>;
 
-/// No answer is waited for longer than this, in virtual time. Generous: push, pull and a round of the scheduler may wait side by side, and
-/// each dripping answer moves the one clock on.
+/// Maximum wait for an answer, in virtual time. Push, pull and a round of the scheduler may run concurrently, and each
+/// slow answer advances the shared clock.
 const PATIENCE_MS: i64 = 90 * 60_000;
 
 fn slow(facts: &Facts) -> Result<Reply, Failure> {
@@ -99,14 +99,14 @@ fn signed(change: impl FnOnce(&mut SignedManifest), facts: &Facts) -> Result<Rep
     Ok(json(serde_json::to_vec(&manifest).unwrap_or_default()))
 }
 
-/// Call, what comes back, and the code that the learner's window gets.
+/// Call, description of the answer, the answer, and the error code that the UI receives.
 type Line = (Call, &'static str, Answer, Option<ErrorCode>);
 
 fn table() -> Vec<Line> {
     use Call::{Blob, Check, Courses, Manifest, Pull, Push, Refresh, SignIn};
     use ErrorCode as E;
     vec![
-        // Is there a server at this address?
+        // Checking the server's address.
         (Check, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
         (Check, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
         (Check, "JSON of something else", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
@@ -158,7 +158,7 @@ fn table() -> Vec<Line> {
             |_, _| Ok(reply(403, "text/html", "blocked")),
             Some(E::BadReply),
         ),
-        // Sending.
+        // Pushing.
         (Push, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
         (Push, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
         (Push, "JSON of something else", |_, _| Ok(json("{}")), Some(E::BadReply)),
@@ -245,7 +245,7 @@ fn table() -> Vec<Line> {
             Some(E::Unavailable),
         ),
         (Push, "a newer protocol", |_, _| Ok(problem(426, E::TooNew, None)), Some(E::TooNew)),
-        // Asking for news.
+        // Pulling.
         (Pull, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
         (Pull, "JSON of something else", |_, _| Ok(json("[]")), Some(E::BadReply)),
         (Pull, "no end", |_, _| Ok(endless("application/json", b"{\"rows\":[")), Some(E::BadReply)),
@@ -294,7 +294,7 @@ fn table() -> Vec<Line> {
             Some(E::BadReply),
         ),
         (Pull, "503", |_, _| Ok(reply(503, "text/html", "later")), Some(E::Unavailable)),
-        // A fresh token. (The old one has expired.)
+        // Refreshing the token. (The old one has expired.)
         (Refresh, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::Offline)),
         (Refresh, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
         (
@@ -361,14 +361,14 @@ fn table() -> Vec<Line> {
         (
             Blob,
             "cut off",
-            // Other bytes than the part that an earlier row left.
+            // Other bytes than the partial file of an earlier row.
             |_, _| Ok(cut(200, HeaderMap::new(), &Bytes::from_static(b"0123456789"), 5)),
             Some(E::BadReply),
         ),
     ]
 }
 
-/// What the client was asked to do, and the code of the error if there was one.
+/// Runs the call and returns the code of its error, if any.
 async fn call(
     call: Call,
     core: &Arc<Client>,
@@ -395,7 +395,7 @@ async fn call(
     }
 }
 
-/// A step for row `n` of the table.
+/// Returns a step for row `n` of the table.
 fn step(n: usize) -> carrel_learning::Step {
     let item = content::item(&format!("rivers/row/n{n}"));
     carrel_learning::Step { item, ..tick(0) }
@@ -420,7 +420,7 @@ async fn every_hostile_answer_has_its_error_and_does_no_harm() {
     assert!(rows.len() >= 60, "{} rows", rows.len());
     let mut wrong = Vec::new();
     for (n, (what, name, answer, expected)) in rows.into_iter().enumerate() {
-        // Whatever waited after the row before, waits no more; tokens have expired.
+        // All retry delays of the previous row have passed; tokens have expired.
         if what != Call::Refresh {
             clock.advance(16 * 60_000);
             sync(&account).await;
@@ -435,7 +435,7 @@ async fn every_hostile_answer_has_its_error_and_does_no_harm() {
             })
         });
         if what == Call::Refresh {
-            // Only now: a round of its own would fetch the fresh token before the net is cast.
+            // Not earlier: a background round would refresh the token before the rule is set.
             clock.advance(16 * 60_000);
         }
         let asked = clock.monotonic_ms();
@@ -469,7 +469,8 @@ async fn every_hostile_answer_has_its_error_and_does_no_harm() {
         .expect("the course opens now");
 }
 
-/// The file is sound, no row is gone, nothing was put away, and honest answers bring everything to the server.
+/// Checks that the file is intact, no row is lost or quarantined, and everything reaches the server after valid
+/// answers.
 async fn no_harm(
     core: &Client,
     account: &OpenAccount,
@@ -486,7 +487,7 @@ async fn no_harm(
             .await
             .map_err(|e| format!("cannot sign in again: {e}"))?;
     }
-    // A row from another device comes with the next pull.
+    // A row from another device arrives with the next pull.
     let user = core.account_info().ok_or("nobody is signed in")?.user.id;
     let pushed = from_elsewhere(server, user, n).await;
     let status = sync(account).await;
@@ -499,7 +500,7 @@ async fn no_harm(
     }
 }
 
-/// Writes a row on the server as if another device had sent it.
+/// Writes a row to the server as if another device had sent it.
 async fn from_elsewhere(server: &TestServer, user: carrel_model::UserId, n: usize) -> RowKey {
     let progress = json!({ "type": "progress", "kind": "section", "item": format!("rivers/elsewhere/n{n}"), "percent": 100 });
     let row: Row = serde_json::from_value(progress).expect("a row");
@@ -517,7 +518,7 @@ async fn server_manifest(server: &TestServer) -> SignedManifest {
         .expect("a manifest")
 }
 
-/// What is here and good stays in use when something bad comes in its place.
+/// A valid stored answer stays in use when an invalid one arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_answer_does_not_take_the_place_of_a_good_one() {
     let clock = FakeClock::noon();
@@ -552,7 +553,7 @@ async fn a_bad_answer_does_not_take_the_place_of_a_good_one() {
         http.cast(move |r| (r.url.contains("/api/courses")).then(|| Net::Reply(answer())));
         let _ = library.manifest(Kind::Course, &content::course()).await;
         let _ = library.courses(&all()).await;
-        // Then the network is gone: what was good must still open.
+        // Without a network, the stored valid answer must still open.
         http.cast(|_| Some(Net::Fail(Failure::new(FailureKind::Connect, "refused"))));
         clock.advance(60_000);
         let kept = library.manifest(Kind::Course, &content::course()).await;

@@ -1,5 +1,5 @@
-//! A process that takes a file in is killed at each step: what was there before is there, the content is whole, and the import can be
-//! repeated. The server's imports are killed in the same way.
+//! A process that imports a file is killed at each step: existing data is kept, the content is complete, and the import
+//! can be repeated. Imports of the server are tested in the same way.
 
 use std::{
     fs,
@@ -31,7 +31,7 @@ use crate::{
     desk::{self, ALL, tick, until},
 };
 
-/// A device with an older version of a course, with work, and with a download that waits for the network; and files for it.
+/// A device with an older version of a course, with work and with a pending download; and files to import.
 struct Fixture {
     clock: FakeClock,
     dir: TempDir,
@@ -40,7 +40,7 @@ struct Fixture {
     /// The rows of the device before the import, and with those of the work file.
     before: Rows,
     after: Rows,
-    /// The story is paused by the learner; else it waits for the network.
+    /// True if the learner paused the story; else its download waits for the network.
     paused: bool,
     /// The data folder of their server, its key and the learner.
     server: TempDir,
@@ -50,7 +50,7 @@ struct Fixture {
 
 impl Fixture {
     async fn new(paused: bool) -> Self {
-        // The killed processes run on the machine's clock. This one stays behind it, so that no row is too new for them.
+        // The killed processes use the machine's clock. This one is behind it, so that no row is too new for them.
         let clock = FakeClock::new(carrel_system::SystemClock::new().now_ms() - 4 * 3_600_000);
         let packages = scratch();
         content::write_library(packages.path()).expect("the packages");
@@ -84,7 +84,7 @@ impl Fixture {
         let first_file = files.join("first.carrel");
         fs::rename(first, &first_file).expect("renamed");
 
-        // The second device has seen no list of the server. It takes the first version in and works.
+        // The second device has no list of the server. It imports the first version and records work.
         let other = desk::open(&dir.path().join("device"), desk::live(), &clock, 2, false).await;
         let there = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
         other.import_courses(&first_file, None).await.expect("the first version");
@@ -150,7 +150,7 @@ impl Fixture {
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join("files").join(name)
     }
-    /// A copy of the device.
+    /// Copies the device.
     fn device(&self) -> TempDir {
         let copy = scratch();
         copy_dir(&self.dir.path().join("device"), copy.path()).expect("a copy");
@@ -163,7 +163,7 @@ impl Fixture {
         (core, account)
     }
 
-    /// What holds after a kill, whatever the step; then the import is repeated.
+    /// Checks what must hold after a kill at any step; then repeats the import.
     async fn check_courses(&self, dir: &Path, step: &str) {
         let (core, account) = self.open(dir).await;
         compare(("before", &self.before), ("now", &desk::rows(&account).await)).expect(step);
@@ -185,7 +185,7 @@ impl Fixture {
         core.import_courses(&self.file("courses.carrel"), None).await.expect(step);
         assert_eq!(version(&account), self.new, "{step}");
         opens_offline(&account).await;
-        // Longer than any promise of space lasts.
+        // Longer than any reservation of space lasts.
         self.clock.advance(24 * 3_600_000);
         let storage = account.content.library.storage().clone();
         storage.sweep().expect("a sweep");
@@ -204,7 +204,7 @@ impl Fixture {
         );
         compare(("before", &self.before), ("now", &desk::rows(&account).await)).expect(step);
         core.close().await;
-        // A daily backup may still be on its way: the clock jumped by a day.
+        // A daily backup may be unfinished: the clock jumped by a day.
         let left = walk(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
         let left: Vec<_> =
             left.filter(|p| p.parent().is_none_or(|d| !d.ends_with("backups"))).collect();
@@ -232,7 +232,7 @@ impl Fixture {
     }
 }
 
-/// Recordings that are too large for the database.
+/// Writes recordings that are too large for the database.
 fn recordings(course: &Path, pitch: u32) {
     for (n, lesson) in content::LESSONS.iter().enumerate() {
         let samples = if n == 0 { 200_000 } else { 30_000 };
@@ -245,7 +245,7 @@ fn version(account: &OpenAccount) -> BlobHash {
         account.content.downloads.state(Kind::Course, &content::course()).expect("its state");
     state.ready_version.expect("a version that is ready")
 }
-/// What is ready is listed, and each byte is there and right.
+/// Checks that ready content is listed and every byte is present and correct.
 async fn whole(account: &OpenAccount, kind: Kind, step: &str) {
     let library = &account.content.library;
     let (_, id) = both().into_iter().find(|(k, _)| *k == kind).expect("it");
@@ -276,7 +276,7 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
     entries.flat_map(|p| if p.is_dir() { walk(&p) } else { vec![p] }).collect()
 }
 
-/// True if the process was killed at this step, false if it came to its end before.
+/// Returns true if the process was killed at this step, false if it ended before.
 fn killed(arguments: &[&Path], what: &str, step: u64) -> bool {
     let status = Command::new(env!("CARGO_BIN_EXE_mortal"))
         .arg(what)
@@ -293,8 +293,8 @@ fn killed(arguments: &[&Path], what: &str, step: u64) -> bool {
     !status.success()
 }
 
-/// Each step once; with `CARREL_LONG`, 500 runs that are killed at a random step, and once more in the next run. `run` gives whether the
-/// processes were killed before their end. Gives the number of steps.
+/// Runs each step once; with `CARREL_LONG`, 500 runs that are killed at a random step and once more when repeated.
+/// `run` returns whether the processes were killed before their end. Returns the number of steps.
 async fn at_each_step(mut run: impl AsyncFnMut(&[u64]) -> Vec<bool>) -> u64 {
     let (mut steps, mut kills) = (0, 0);
     while run(&[steps + 1]).await == [true] {
@@ -396,7 +396,7 @@ impl Host {
         Self { f, data, packages, old }
     }
 
-    /// What holds after a kill, whatever the step; then the import is repeated.
+    /// Checks what must hold after a kill at any step; then repeats the import.
     async fn check(&self, dir: &Path, step: &str) {
         let server = carrel_server::Server::start(carrel_server::Config::new(dir))
             .await
@@ -421,7 +421,7 @@ impl Host {
     }
 }
 
-/// Each file that the catalogue names is there, and its bytes are right.
+/// Checks that each file in the catalogue exists and its bytes are correct.
 async fn whole_catalogue(library: &carrel_server::DataDir, step: &str) {
     for blob in library.store.blobs().await.expect("the blobs") {
         let bytes = library.blobs.read(blob.hash).unwrap_or_else(|e| panic!("{step}: {e}"));

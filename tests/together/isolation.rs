@@ -1,4 +1,4 @@
-//! Several learners and several servers on one device: nothing of one reaches another, on the disk or on the wire.
+//! Several learners and several servers on one device: no data of one reaches another, on the disk or in requests.
 
 use std::{collections::BTreeSet, fs};
 
@@ -15,7 +15,7 @@ async fn two_learners_and_two_servers_on_one_device() {
     let http = Netted::new(desk::live());
     let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
 
-    // Asha on one, Bela on one, and another Asha on two: each finishes another section.
+    // Asha and Bela on server one, another Asha on server two: each finishes a different section.
     let mut accounts = Vec::new();
     for (n, (server, login)) in
         [(&one, "asha"), (&one, "bela"), (&two, "asha")].into_iter().enumerate()
@@ -51,7 +51,7 @@ async fn two_learners_and_two_servers_on_one_device() {
         assert!(sections[0].key.ends_with(content::sections()[*n].as_str()));
     }
 
-    // No token is shown to a server that did not give it.
+    // No token is sent to a server that did not issue it.
     let mut shown: Vec<(String, String)> = Vec::new();
     for request in http.seen() {
         if let Some(token) = request.headers.get(header::AUTHORIZATION) {
@@ -64,7 +64,7 @@ async fn two_learners_and_two_servers_on_one_device() {
         assert!(shown.iter().all(|(t, h)| t != token || h == host), "a token went to two servers");
     }
 
-    // One signs out: that account is closed until its learner signs in again, and its work is kept.
+    // One signs out: that account stays closed until its learner signs in again, and its work is kept.
     let bela = accounts[1].0.clone();
     core.switch(&bela).await.expect("bela's account opens");
     core.need_account().expect("it is open").learning.record(tick(5)).await.expect("a tick");
@@ -78,7 +78,7 @@ async fn two_learners_and_two_servers_on_one_device() {
         "nothing was lost"
     );
 
-    // No file of one names what another did.
+    // No file of one account contains the work of another.
     core.close().await;
     for (id, _, _, n) in &accounts {
         let bytes =

@@ -1,5 +1,5 @@
-//! The whole client (`Client`, as the window uses it) and the real server: offline, refused rows, several learners, hostile answers, and
-//! processes that are killed, what comes ahead, and where content lies. docs/TESTING.md tells what each shows.
+//! Tests of the whole client (`Client`, as the UI uses it) with the real server. See docs/TESTING.md for what each test
+//! shows.
 
 mod ahead;
 mod cable;

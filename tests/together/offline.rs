@@ -1,4 +1,4 @@
-//! The loop: online, offline with the port really closed, restarted offline, online again, the second device.
+//! The main use case: online, offline with the port closed, restarted offline, online again, a second device.
 
 use std::{collections::BTreeMap, net::TcpStream};
 
@@ -28,7 +28,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     let other = desk::open(second.path(), desk::live(), &clock, 2, false).await;
     let there = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
 
-    // While the network is there: the course comes onto the device.
+    // Downloads the course while the network is available.
     account.content.library.courses(&ALL).await.expect("the list of courses");
     account.content.library.stories(&ALL).await.expect("the list of stories");
     account.content.downloads.start(Kind::Course, &content::course()).expect("a download");
@@ -42,7 +42,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     assert_eq!(sync(&account).await.waiting, 0);
     sync(&there).await;
 
-    // The port is closed.
+    // Closes the port.
     server.stop().await;
     let address = server.url().trim_start_matches("http://").to_owned();
     assert!(TcpStream::connect(&address).is_err(), "the port is closed");
@@ -86,7 +86,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     let (waiting, here) = (status.waiting, desk::rows(&account).await);
     assert!(waiting >= 11, "{waiting} wait");
 
-    // The lid is closed, and opened again on the train.
+    // Closes the app and opens it again offline.
     core.close().await;
     drop((account, core));
     let core = desk::open(first.path(), desk::live(), &clock, 3, false).await;
@@ -102,7 +102,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     );
     read_everything(&account).await;
 
-    // Home again.
+    // Connects again.
     server.go_on().await;
     account.network_changed();
     let status = sync(&account).await;
@@ -111,7 +111,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     let user = core.account_info().expect("the account").user.id;
     let (mine, theirs, servers) =
         (desk::rows(&account).await, desk::rows(&there).await, server.rows(user).await);
-    // What the server says of the attempt and of the wish came with the pull.
+    // The grade of the attempt and the decision on the enrolment arrive with the pull.
     let follows = |r: &&Row| matches!(r.row_type(), RowType::Grade | RowType::Decision);
     assert_eq!(servers.values().filter(follows).count(), 2);
     let final_sync = sync(&account).await;
@@ -130,7 +130,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     );
 }
 
-/// Lists, every section's body, a recording: what a learner opens. Gives the quizzes.
+/// Opens lists, every section's body and a recording. Returns the quizzes.
 async fn read_everything(
     account: &carrel_client::OpenAccount,
 ) -> Vec<(carrel_model::ItemId, carrel_model::BlobHash, Quiz)> {
@@ -202,7 +202,7 @@ async fn a_tick_shows_on_the_second_device_without_asking() {
     let mut changes = other.changes().listen();
     account.learning.record(tick(0)).await.expect("a tick");
     assert_eq!(sync(&account).await.waiting, 0);
-    // The second device is told by the server's stream: its clock stands still, no timer can have rung.
+    // The second device is notified by the server's event stream: its clock does not advance, so no timer can expire.
     desk::soon("the tick on the second device", async {
         while there.learning.done_sections(content::COURSE).await.expect("finished ones").is_empty()
         {
@@ -233,7 +233,8 @@ async fn a_server_that_is_killed_while_devices_sync_and_comes_back_has_everythin
         .expect("both agree");
 }
 
-/// The count on the rail: with the network gone nothing but the work itself changes, and the window hears of each piece that waits.
+/// Number of pending changes in the navigation bar: without a network the UI must be notified of each new pending
+/// change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_window_hears_what_waits_while_the_network_is_gone() {
     let (dir, clock) = (scratch(), FakeClock::noon());

@@ -1,4 +1,5 @@
-//! A row that the server refuses: it stands in nobody's way, it is kept and shown with its reason, and it can be sent again.
+//! A row that the server refuses: it does not block other rows, it is kept and shown with its reason, and it can be
+//! sent again.
 
 use carrel_learning::Step;
 use carrel_model::lattice::ItemKind;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::desk::{self, Net, Netted, sync};
 
-/// On its way, one row gets a percent that no server takes. (A device takes none that breaks a rule, so that this needs a fault.)
+/// Changes one row of a push to a percentage that the server refuses. (A device does not store an invalid row.)
 fn spoil(request: &Request) -> Option<Net> {
     if !request.url.ends_with("/api/sync/push") {
         return None;
@@ -60,7 +61,7 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     assert_eq!(sections(&on_server), 100, "the others are there");
     assert!(desk::rows(&account).await == before, "the refused row is kept as it was");
 
-    // It can be read, with the reason in the server's words.
+    // The UI can show it with the server's reason.
     let receipts = account.sync.receipts().await.expect("the receipts");
     let [refused] = &receipts.refused[..] else { panic!("one is refused: {receipts:?}") };
     assert_eq!((refused.state, refused.code.as_str()), (ReceiptState::Refused, "invalid"));
@@ -69,14 +70,14 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     let export = account.sync.export_refused().await.expect("an export").to_string();
     assert!(export.contains("rivers/bend/n50") && export.contains("percent"), "{export}");
 
-    // A restart forgets nothing of it; and it is not sent again by itself.
+    // A restart keeps it; and it is not sent again automatically.
     core.close().await;
     drop((account, core));
     let core = desk::open(dir.path(), http.clone(), &clock, 2, false).await;
     let account = core.account().expect("the account");
     assert_eq!(sync(&account).await.refused, 1);
 
-    // The fault is gone: it is sent again and accepted.
+    // Without the fault, it is sent again and accepted.
     http.haul_in();
     let id = account.sync.receipts().await.expect("the receipts").refused[0].id.clone();
     account.sync.retry_refused(&id).await.expect("it waits again");

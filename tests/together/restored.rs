@@ -1,4 +1,4 @@
-//! A server that was restored from an old backup: everything comes back, nobody signs in again, nothing counts twice.
+//! A server restored from an old backup: all rows return, nobody has to sign in again, nothing counts twice.
 
 use carrel_client::Error;
 use carrel_model::lattice::RowKey;
@@ -38,7 +38,7 @@ impl School {
         let (desks, oracles) = (Vec::new(), Vec::new());
         Self { time, chance: Chance::new(7), server, quizzes, desks, oracles }
     }
-    /// A device of a learner; the learner is new with the first one.
+    /// Adds a device of a learner; a new learner is registered.
     async fn device(&mut self, learner: usize) {
         let is_new = learner == self.oracles.len();
         if is_new {
@@ -54,7 +54,7 @@ impl School {
         let script = Learner::new(self.chance.fork(), self.quizzes.clone());
         self.desks.push(Desk { learner, device, script });
     }
-    /// Everybody works and syncs.
+    /// Every device records work and syncs.
     async fn day(&mut self) {
         for Desk { learner, device, script } in &mut self.desks {
             script.act(device, &mut self.oracles[*learner]).await;
@@ -62,7 +62,7 @@ impl School {
         }
         self.time.advance(DAY_MS);
     }
-    /// Timers alone, until nothing waits anywhere and everybody has pulled everything.
+    /// Runs timers alone until every outbox is empty and every device has pulled all rows.
     async fn settle(&mut self) {
         for _ in 0..40 {
             let mut done = true;
@@ -88,7 +88,8 @@ impl School {
     }
 }
 
-/// Without grades and decisions: only the server writes them, and what it lost of them does not come back (docs/SYNC.md, limits).
+/// Returns the rows without grades and decisions: only the server writes these, and lost ones are not restored
+/// (docs/SYNC.md, limits).
 fn learners(rows: &Rows) -> Rows {
     let of_learner = rows.iter().filter(|(_, row)| !row.is_server_only());
     of_learner.map(|(key, row)| (key.clone(), row.clone())).collect()
@@ -114,7 +115,7 @@ async fn a_backup_of_a_month_ago_heals_by_itself() {
     let before: Vec<Rows> = school.rows().await.iter().map(learners).collect();
     school.server.restore(&backup).await;
     let lost: usize = before.iter().map(Rows::len).sum();
-    // One learner has worked without a network meanwhile.
+    // One learner has worked offline meanwhile.
     let Desk { learner, device, script } = &mut school.desks[20];
     script.act(device, &mut school.oracles[*learner]).await;
     school.settle().await;
@@ -159,7 +160,7 @@ async fn a_device_that_is_signed_out_by_a_restore_does_not_say_that_all_is_sent(
     assert_eq!(device.open().engine.phase().0, Phase::SignedOut);
     assert!(rows > 0);
     assert_eq!(device.counts().await.0 as usize, rows);
-    // An app that is started in this state, with the network away, still says so.
+    // An app started in this state without a network still reports it.
     device.http.cut(true);
     device.restart().await;
     device.step(Event::Start).await.unwrap();
@@ -169,7 +170,7 @@ async fn a_device_that_is_signed_out_by_a_restore_does_not_say_that_all_is_sent(
     school.settle().await;
 }
 
-/// The learner did not wait: they registered again, with the same login. What was done under the old account comes along.
+/// The learner registered again with the same login. Work of the old account is joined into the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
     for signed_out in [false, true] {
@@ -191,7 +192,7 @@ async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
         old.learning.record(desk::tick(3)).await.unwrap();
         let old_user = laptop.account_info().unwrap().user.id;
         server.restore(&backup).await;
-        // On another device, so that the new account has nothing to do with the old one.
+        // On another device, so that the new account is independent of the old one.
         let phone = desk::open(phone_dir.path(), desk::live(), &clock, 2, false).await;
         let new = phone.register(&server.url(), "asha", "Asha", "another password").await.unwrap();
         let new_user = phone.account_info().unwrap().user.id;
@@ -201,7 +202,7 @@ async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
         } else {
             laptop.close().await;
         }
-        // The file of the lost account proves whose it is, once and again.
+        // The file of the lost account proves its owner, also when it is imported again.
         for _ in 0..2 {
             phone.import_work(&file.1, false).await.unwrap();
         }
@@ -211,7 +212,7 @@ async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
         assert_eq!(laptop.account_info().unwrap().user.id, new_user);
         desk::sync(&joined).await;
         assert_eq!(desk::ticks(&server.rows(new_user).await), 4);
-        // Somebody else cannot take it.
+        // Another learner cannot claim it.
         let zoe_dir = scratch();
         let zoe = desk::open(zoe_dir.path(), desk::live(), &clock, 3, false).await;
         zoe.register(&server.url(), "zoe", "Zoe", PASSWORD).await.unwrap();

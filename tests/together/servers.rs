@@ -1,4 +1,4 @@
-//! A server that moves, one that claims to be another, and a window that missed events.
+//! A server that moves, one that impersonates another, and a UI that missed events.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -29,7 +29,7 @@ const OLD: &str = "http://old.test";
 const NEW: &str = "http://new.test";
 const EVIL: &str = "http://evil.test";
 
-/// The addresses under which `server` is reached; all others answer nothing.
+/// Makes `server` reachable under these addresses only.
 fn reach(net: &Netted, server: &TestServer, names: &[&'static str]) {
     let (url, names) = (server.url(), names.to_vec());
     net.cast(move |request| Some(sent_on(request, &url, &names)));
@@ -49,7 +49,7 @@ struct Moved {
     _dir: tempfile::TempDir,
 }
 
-/// A learner of the server at `OLD`, with one section sent and one that waits; the server is not reached any more.
+/// Returns a learner of the server at `OLD` with one row sent and one pending; the server is no longer reachable.
 async fn stranded() -> Moved {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
@@ -79,7 +79,7 @@ async fn done(account: &OpenAccount) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_at_a_new_address_is_the_same_one_and_what_waits_goes_there() {
-    // By signing in there, or by giving the signed-in account the new address.
+    // Either by signing in there, or by changing the address of the signed-in account.
     for signs_in in [true, false] {
         let m = stranded().await;
         reach(&m.net, &m.server, &[NEW]);
@@ -106,7 +106,7 @@ async fn a_server_at_a_new_address_is_the_same_one_and_what_waits_goes_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_copies_the_id_of_another_gets_none_of_its_work() {
     let m = stranded().await;
-    // It passes everything on to the real server, so that id, key and user are right; but it cannot sign for itself.
+    // It forwards everything to the real server, so that id, key and user are correct; but it cannot sign for itself.
     let url = m.server.url();
     m.net.cast(move |request| {
         Some(match request.url.contains("challenge=") {
@@ -130,7 +130,7 @@ async fn a_server_that_copies_the_id_of_another_gets_none_of_its_work() {
         assert!(!body.contains(&waits), "the work that waits for another server was sent");
     }
     assert_eq!(sections_at(&m.server, &m.core).await, 1);
-    // The real one gets it, under its old account.
+    // The real server receives it, in the old account.
     reach(&m.net, &m.server, &[NEW]);
     let account = m.core.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
     assert_eq!(account.id(), m.id);
@@ -149,7 +149,7 @@ async fn another_server_at_the_old_address_gets_none_of_its_work() {
     let account = m.core.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
     assert_ne!(account.id(), m.id);
     assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
-    // Nor what would prove to it that the work is this learner's.
+    // Nor does it receive the proof that the work belongs to this learner.
     let asked = m.net.seen();
     assert!(!asked.is_empty() && asked.iter().all(|r| !r.url.contains("/adopt")), "{asked:?}");
     m.core.close().await;
@@ -161,7 +161,7 @@ async fn an_account_from_before_servers_had_ids_is_known_again_after_a_move() {
     let server = TestServer::start(&clock).await;
     let dir = scratch();
     let net = Netted::new(desk::live());
-    // An older server: it names no id. What it sends is the same but for that.
+    // An older server that sends no id; its replies are the same otherwise.
     let url = server.url();
     net.cast(move |request| {
         Some(match request.url.contains("challenge=") {
@@ -179,7 +179,7 @@ async fn an_account_from_before_servers_had_ids_is_known_again_after_a_move() {
     core.close().await;
     drop(account);
     drop(core);
-    // The server was updated. The client starts, syncs, and learns who it is.
+    // The server was updated. The client starts, syncs, and learns the server's id.
     reach(&net, &server, &[OLD]);
     let core = desk::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = core.account().expect("the account opens");
@@ -224,7 +224,7 @@ async fn the_id_of_a_server_outlives_a_restore_and_its_epoch_does_not() {
     assert!(!before.server_id.is_empty());
     assert_eq!((&after.server_id, &after.signing_key), (&before.server_id, &before.signing_key));
     assert_ne!(after.epoch, before.epoch);
-    // A challenge that is none is refused.
+    // An invalid challenge is refused.
     for bad in ["", "xyz", &"0".repeat(63), &"g".repeat(64)] {
         let request = Request::get(format!("{}/api/meta?challenge={bad}", server.url()));
         assert_eq!(http.send(request).await.expect("an answer").status, 400, "{bad:?}");
@@ -241,14 +241,14 @@ async fn a_window_that_missed_events_is_told_every_topic_and_every_state() {
     let downloads = &account.content.downloads;
     downloads.start(Kind::Course, &content::course()).expect("it is wanted");
     downloads.cancel(Kind::Course, &content::course()).expect("it is paused");
-    // From now on nothing else tells the state of sync.
+    // From now on nothing else reports the state of sync.
     sync(&account).await;
     account.sync.stop().await;
     let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
     let mut forward = Box::pin(events::forward(core.clone(), move |event| {
         let _ = told.send(event);
     }));
-    // It listens, and does not get its turn while far more is told than is kept for it.
+    // It listens but is not polled while more events are sent than its buffer holds.
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(forward.as_mut().poll(&mut context).is_pending());
     while hears.try_recv().is_ok() {}
@@ -293,7 +293,7 @@ async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
-    // From now on everything waits.
+    // From now on everything is pending.
     account.sync.stop().await;
     account.learning.record(tick(3)).await.expect("a tick");
     for unknown in ["gone/a/b", "gone/a"] {
@@ -314,7 +314,7 @@ async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
             let row = Row::from_json(&row.to_string()).expect("a row");
             assert!(tx.join(row)?);
         }
-        // And a key whose row is not there at all.
+        // A key whose row does not exist.
         tx.mark_dirty(&RowKey::of(RowType::Progress, &["section", "lost/a/b"]))
     });
     written.await.expect("the rows");
@@ -333,8 +333,8 @@ async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
     core.close().await;
 }
 
-/// Two devices use the last attempt at a quiz while neither knows of the other: both show their own score as provisional, then the
-/// server grades the one that reaches it first, and both show which one counts.
+/// Two devices use the last attempt at a quiz without knowing of each other: both show their own score as provisional,
+/// then the server grades the one that arrives first, and both show which one counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_last_attempts_the_one_that_the_server_graded_counts_everywhere() {
     let clock = FakeClock::noon();
@@ -372,7 +372,7 @@ async fn of_two_last_attempts_the_one_that_the_server_graded_counts_everywhere()
         windows.push(window);
         nets.push(net);
     }
-    // The first is submitted earlier and has no right answer; the second one is right.
+    // The first is submitted earlier and has no correct answer; the second one is correct.
     let mut ids = Vec::new();
     for (window, chosen) in windows.iter().zip(["in", "out"]) {
         let attempt = dispatch(window, "start_attempt", open.clone()).await.expect("an attempt");
@@ -388,7 +388,7 @@ async fn of_two_last_attempts_the_one_that_the_server_graded_counts_everywhere()
         assert!(dispatch(window, "start_attempt", open.clone()).await.is_err());
         ids.push(id);
     }
-    // The second device is the first to have a network.
+    // The second device is the first to be online.
     for at in [1, 0, 1] {
         reach(&nets[at], &server, &[OLD]);
         sync(&windows[at].core.account().expect("the account")).await;

@@ -1,4 +1,4 @@
-//! Where content lies and how much of it there may be, for the whole client: an import beside somebody who wants the same space, and
+//! Location and space of content in the whole client: an import while another process reserves the same space, and
 //! content that is moved from the Storage screen.
 
 use std::{
@@ -32,9 +32,9 @@ use crate::{
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
-/// A client whose content lies on a disk of a chosen size.
+/// Opens a client whose content is on a disk of a given size.
 async fn open_on(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) -> Arc<Client> {
-    // Tests call content directly, which may block.
+    // Tests call content functions directly, which may block.
     carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
@@ -53,7 +53,7 @@ async fn open_on(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) 
     Client::open(config).await.expect("the core opens")
 }
 
-/// The same content in another process.
+/// Opens the same content as another process does.
 fn another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
     let options = StorageOptions {
         dir: dir.to_owned(),
@@ -78,13 +78,13 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
     let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
         panic!("courses")
     };
-    // There is space for one and a half of it.
+    // There is space for one and a half imports.
     let (storage, need) = (there.content.library.storage().clone(), found.new_bytes);
     let free = storage.measure().expect("figures").free;
     storage.set_limits(None, Some(free - need * 3 / 2)).expect("a floor");
     let other = another_process(storage.dir(), disk, &s.clock);
 
-    // The other one was promised as much: there is a word for that, and nothing was begun.
+    // The other process has reserved the space: the import is refused with a reason, and nothing was begun.
     let theirs = other.reserve(need).expect("a promise");
     let no = refused(core.import_courses(&sent.path, None).await.expect_err("half a course"));
     let ImportError::NoSpace { need: wanted, free } = no else { panic!("{no:?}") };
@@ -95,7 +95,7 @@ async fn two_imports_at_once_do_not_believe_in_the_same_space() {
     assert_eq!(promises(&storage), 1, "theirs");
     drop(theirs);
 
-    // The other way round: while the file comes its space is nobody else's.
+    // Vice versa: during the import its space cannot be reserved.
     let asked = Arc::new(AtomicBool::new(false));
     *alarm.ring.lock().expect("the alarm") = Some(Arc::new({
         let (core, asked) = (Arc::downgrade(&core), asked.clone());
@@ -121,7 +121,7 @@ fn promises(storage: &Storage) -> i64 {
     storage.db().read_blocking(|c| Ok(c.query_row(count, [], |r| r.get(0))?)).expect("the promises")
 }
 
-/// A large disk, with a small one at a folder of it.
+/// A large disk with a small one mounted at a folder.
 struct Disks {
     small: PathBuf,
 }
@@ -132,7 +132,7 @@ impl Disk for Disks {
     }
 }
 
-/// The window, as far as commands see it.
+/// The commands as the UI calls them.
 pub struct Window(pub Arc<Client>);
 
 impl Host for Window {
@@ -160,7 +160,8 @@ impl Window {
         })
         .await;
     }
-    /// Every page opens, every byte is proved, every recording comes from the loopback server; nothing of it needs a network.
+    /// Checks that every page opens, every byte verifies, and every recording is served by the loopback server, without
+    /// a network.
     async fn reads_everything(&self) {
         for item in content::sections() {
             let page = self.call("open_section", json!({ "item": item })).await;
@@ -185,7 +186,7 @@ impl Window {
     }
 }
 
-/// What of a store lies in a folder, its databases and blobs; not what else does.
+/// Returns the content files in a folder, databases and blobs only.
 fn content_in(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).into_iter().flatten().flatten();
     let names = names.map(|e| e.file_name().to_string_lossy().into_owned());
@@ -220,7 +221,7 @@ async fn content_is_moved_from_the_storage_screen() {
     let old = place("cache");
     assert_eq!((&before["folder"], &before["canMove"]), (&json!(old), &json!(true)));
 
-    // Where it cannot go: a word for each, and everything stays as it is.
+    // Invalid targets: each has its own reason, and nothing changes.
     fs::create_dir_all(place("theirs/blobs")).expect("another store");
     fs::write(place("a file"), "not a folder").expect("a file");
     #[cfg(unix)]
@@ -253,7 +254,7 @@ async fn content_is_moved_from_the_storage_screen() {
             assert!(!to.exists(), "{what}: nothing is left there");
         }
     }
-    // Somebody else has it open: that is known only when all was copied.
+    // Another process uses it: this is detected only after everything was copied.
     let other = another_process(&old, disks(), &clock);
     let no = window.move_to(&place("new")).await.expect_err("in use");
     assert_eq!(no.code, ErrorCode::InvalidRequest, "{no:?}");
@@ -261,7 +262,7 @@ async fn content_is_moved_from_the_storage_screen() {
     assert_eq!(content_in(&place("new")), [""; 0], "what was copied is gone again");
     window.reads_everything().await;
 
-    // Into a folder where other things lie.
+    // Into a folder that contains other files.
     fs::create_dir_all(place("new")).expect("a folder");
     fs::write(place("new/letter.txt"), "not ours").expect("a letter");
     let view = window.move_to(&place("new")).await.expect("it is moved");
@@ -270,7 +271,7 @@ async fn content_is_moved_from_the_storage_screen() {
     assert!(old.join("accounts").is_dir(), "what is not content stays");
     window.reads_everything().await;
 
-    // After a restart too.
+    // Also after a restart.
     window.0.close().await;
     drop(window);
     let window = Window(open_on(dir.path(), disks(), Arc::new(clock.clone()), 3).await);
@@ -278,7 +279,7 @@ async fn content_is_moved_from_the_storage_screen() {
     assert_eq!(window.call("get_storage", json!({})).await["folder"], json!(place("new")));
     assert_eq!(fs::read_to_string(place("new/letter.txt")).expect("the letter"), "not ours");
 
-    // What is taken off and fetched again comes to the new place.
+    // Content that is removed and downloaded again is stored in the new folder.
     server.go_on().await;
     window.0.account().expect("the account").network_changed();
     window.call("remove_download", json!({ "id": content::STORY, "isStory": true })).await;
@@ -287,7 +288,7 @@ async fn content_is_moved_from_the_storage_screen() {
     assert_eq!(content_in(&old), [""; 0]);
 }
 
-/// Each of two moves ends, one after the other: content is in one folder, and what is downloaded meanwhile is there.
+/// Two concurrent moves end one after the other: content is in one folder, including what is downloaded meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_moves_of_content_at_once_end_in_one_folder() {
     let (clock, dir) = (FakeClock::noon(), scratch());

@@ -1,7 +1,7 @@
-// A server that does with each request what the row of the table says.
+// A server that answers each request as the row of the table specifies.
 import { createServer } from "node:http";
 
-/** `{now}`, `{now+60}`, `{now-60}` as HTTP dates. */
+/** Replaces `{now}`, `{now+60}`, `{now-60}` with HTTP dates. */
 function dated(value) {
   const found = /^\{now([+-]\d+)?\}$/.exec(value);
   if (!found) return value;
@@ -9,10 +9,10 @@ function dated(value) {
 }
 
 export class Network {
-  /** What comes next; the first is taken off by each request. */
+  /** The next answers; each request removes the first. */
   next = [];
   requests = 0;
-  /** Answers that wait to be let go. */
+  /** Held answers. */
   held = [];
 
   constructor(table, files) {
@@ -29,7 +29,7 @@ export class Network {
     this.server.closeAllConnections();
     return new Promise((done) => this.server.close(done));
   }
-  /** Late answers come now. */
+  /** Sends the held answers. */
   letGo() {
     for (const answer of this.held.splice(0)) answer();
   }
@@ -67,9 +67,12 @@ export class Network {
     return this.reply(wire, age, res);
   }
 
-  /** `age`: seconds that pass before the next use. The browser's own cache learns of them by `Age`, because its clock cannot be moved. */
+  /**
+   * `age`: seconds that pass before the next use. The browser's own cache gets them as `Age`, because its clock cannot
+   * be changed.
+   */
   reply({ status, headers = {}, body = "", body_of }, age, res) {
-    // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
+    // A correct server sends its time (RFC 9110, 6.6.1); an empty `date` sends none.
     const told = Object.entries({ date: "{now}", ...headers }).filter(([, value]) => value !== "");
     const all = Object.fromEntries(told.map(([name, value]) => [name, dated(value)]));
     if (age > 0) all.age = String(Number(all.age ?? 0) + age);

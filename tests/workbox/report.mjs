@@ -1,9 +1,12 @@
-// The table side by side: the case, what the RFCs say, Carrel, Workbox.
+// Prints the table: the case, the result required by the RFCs, Carrel, Workbox.
 const STRATEGIES = ["stale-while-revalidate", "network-first", "cache-first", "network-only", "cache-only"];
 const list = (value) => (Array.isArray(value) ? value : [value]);
 const cut = (text, width) => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width));
 
-/** Right by the RFCs: one of the answers, for one of the numbers of requests. */
+/**
+ * Returns true if the result conforms to the RFCs: one of the allowed answers with one of the allowed numbers of
+ * requests.
+ */
 function right(step, seen) {
   return seen.skipped !== undefined || (list(step.answer).includes(seen.answer) && list(step.requests).includes(seen.requests));
 }

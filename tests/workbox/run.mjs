@@ -1,5 +1,6 @@
-// The fault table of tests/faults/cases.json against Workbox in Chromium, beside what Carrel did with the same rows (CARREL_FAULTS, written
-// by the test `every_row_of_the_fault_table`). Prints both; ends with 1 if Carrel's results are missing or a case could not be run.
+// Runs the fault table tests/faults/cases.json against Workbox in Chromium and prints it beside Carrel's results
+// (CARREL_FAULTS, written by the test `every_row_of_the_fault_table`). Exits with 1 if Carrel's results are missing or
+// a case could not be run.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -18,7 +19,7 @@ const ROUTES = {
   "network-only": {},
   "cache-only": {},
 };
-/** An answer that takes longer than this is none: no learner waits so long. */
+/** An answer that takes longer counts as none. */
 const PATIENCE_MS = 4_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -43,7 +44,7 @@ function browser() {
   return chromium.launch({ executablePath, headless: true, args });
 }
 
-/** One question from the page, or several at once: what the page got, in the table's words. */
+/** Sends one request from the page, or several at once; returns the page's result in the terms of the table. */
 function ask(page, url, init, many) {
   return page.evaluate(
     async ([address, options, times, patience]) => {
@@ -64,7 +65,7 @@ function ask(page, url, init, many) {
   );
 }
 
-/** Seconds that pass between the answer of step `n` and its next use. */
+/** Returns the seconds between the answer of step `n` and its next use. */
 function ageAt(steps, n) {
   let age = 0;
   for (const step of steps.slice(n + 1)) {
@@ -101,7 +102,7 @@ async function take(number, row, network, page, devtools) {
       network.letGo();
     }
     const answer = await asking;
-    // What happens behind the page's back happens now.
+    // Wait for requests in the background.
     await pause(120);
     seen.push({ answer, requests: network.requests - before });
   }

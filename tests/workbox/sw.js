@@ -1,9 +1,9 @@
-// The service worker under test: Workbox's five strategies as its documentation sets them up, one cache for each case. Which one answers is
-// said by the page in a header, and so is how far the clock is to be ahead.
+// The service worker under test: Workbox's five strategies set up as in its documentation, one cache per case. The page
+// selects the strategy and the clock's offset with request headers.
 import { ExpirationPlugin } from "workbox-expiration";
 import { CacheFirst, CacheOnly, NetworkFirst, NetworkOnly, StaleWhileRevalidate } from "workbox-strategies";
 
-/** Short, because nobody moves the browser's own clock. Carrel's cache waits for the time limit of the request. */
+/** Short, because the browser's own clock cannot be advanced. Carrel's cache uses the time limit of the request. */
 const TIMEOUT_S = 0.5;
 
 let shiftMs = 0;

@@ -1,6 +1,7 @@
-//! `bundle`: the installers this system can make, with the demo library inside. On Linux deb and rpm, in target/release/bundle.
+//! `bundle`: builds the installers of this system with the demo library inside. On Linux these are deb and rpm, in
+//! target/release/bundle.
 //!
-//! Not here: what an installer holds besides the program and the demo library (`tauri.conf.json`).
+//! Does not define the other contents of an installer; see `tauri.conf.json`.
 
 use crate::{
     demo,
@@ -8,7 +9,7 @@ use crate::{
     sh::{self, Result},
 };
 
-/// Where the app looks for the demo library, in the folder of its resources.
+/// Folder of the demo library below the app's resources.
 const PLACE: &str = "demo-library";
 
 pub fn run(args: &[String]) -> Result {
@@ -29,14 +30,14 @@ pub fn run(args: &[String]) -> Result {
     } else {
         "tauri"
     });
-    // Not in tauri.conf.json: there it would have to be made before every build of the app.
+    // Not in tauri.conf.json: there the library would have to exist before every build of the app.
     let resources = format!(
         r#"{{"bundle":{{"resources":{{"{}":"{PLACE}"}}}}}}"#,
         library.display().to_string().replace('\\', "/")
     );
     let mut command = sh::program(cli);
     command.args(["build", "--ci", "--bundles", bundles, "--config", &resources]).args(args);
-    // The app is not a default member: name it.
+    // The app is not a default member and has to be named.
     sh::run(command.args(["--", "--package", "carrel", "--locked"]))?;
     println!("in {}", sh::target().join("release/bundle").display());
     Ok(())

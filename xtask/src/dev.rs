@@ -1,4 +1,4 @@
-//! `dev`: live reload. The app with Vite behind it, or the UI in a browser over the bridge.
+//! `dev`: runs the app with live reload from Vite, or the UI in a browser with the bridge.
 
 use crate::{
     setup::{self, Part},

@@ -1,6 +1,6 @@
-//! `gen`: the TypeScript types and client of ui/src/api, from the command registry.
+//! `gen`: generates the TypeScript types and client in ui/src/api from the command registry.
 //!
-//! Not here: what is generated. That is crates/commands/examples/gen.rs.
+//! Does not define the output; see crates/commands/examples/gen.rs.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ pub fn run(args: &[String]) -> Result {
     if args.iter().any(|arg| arg == "--check") { check() } else { generate() }
 }
 
-/// The built generator, if there is one.
+/// Path of the generator, if it is built.
 pub fn generator() -> Option<PathBuf> {
     let name = format!("gen{}", std::env::consts::EXE_SUFFIX);
     Some(sh::target().join("debug/examples").join(name)).filter(|path| path.is_file())
@@ -32,7 +32,7 @@ fn generate() -> Result {
     sh::run(Command::new(generator).arg(sh::root().join(API)))
 }
 
-/// Generates, and fails if that changed anything.
+/// Generates the files and returns an error if any of them changed.
 pub fn check() -> Result {
     let place = sh::root().join(API);
     let before = contents(&place);

@@ -1,7 +1,7 @@
 //! The repository's own commands. `cargo xtask help` lists them.
 //!
-//! One file per command; `checks/` holds what `test` looks at itself, `window/` what drives the real window.
-//! Not here: anything that ships. This crate sees no other crate of the workspace.
+//! One file per command; `checks/` contains the checks that `test` performs itself, `window/` drives the real window.
+//! Contains nothing that is shipped. This crate depends on no other crate of the workspace.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! `run`: from a clone to a learner at the desk. Builds everything, starts a server, opens the app signed in to it.
+//! `run`: builds everything, starts a server and opens the app signed in to it.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ pub fn run(args: &[String]) -> Result {
         demo::PASSWORD
     );
     let mut app = sh::program(programs::app());
-    // A debug build signs in by itself when it finds this; a release build knows no such thing.
+    // A debug build signs in with this variable; a release build ignores it.
     app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
     app.env("CARREL_DATA_DIR", place.join("device")).env("CARREL_DEMO_DIR", demo.library());
     Background::start("carrel", &app, &place.join("app.log"))?.wait()

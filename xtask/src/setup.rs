@@ -1,19 +1,19 @@
-//! `setup`: installs what is missing, and nothing else. A second run only looks.
+//! `setup`: installs missing system packages and Node modules. A second run changes nothing.
 //!
-//! Knows Debian and its children. Elsewhere it names what is needed and leaves the rest to the person.
+//! Supports Debian and its derivatives. On other systems it lists the required packages and installs none.
 
 use std::{env, fs, process::Command};
 
 use crate::sh::{self, Result};
 
-/// What a set of commands needs of the system.
+/// Groups of system packages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// Building and running the app.
+    /// Needed to build and run the app.
     App,
-    /// Driving the real window and a browser.
+    /// Needed to drive the real window and a browser.
     E2e,
-    /// `cargo xtask platforms`.
+    /// Needed by `cargo xtask platforms`.
     Platforms,
 }
 
@@ -65,7 +65,7 @@ pub fn run(args: &[String]) -> Result {
     Ok(())
 }
 
-/// Makes sure that the system's packages for these parts are installed.
+/// Installs the missing system packages of `parts`.
 pub fn system(parts: &[Part]) -> Result {
     if !cfg!(target_os = "linux") {
         return if parts.contains(&Part::Platforms) {
@@ -88,7 +88,7 @@ pub fn system(parts: &[Part]) -> Result {
 }
 
 fn missing<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
-    // Fails when a name is unknown, yet prints the others: the exit code says nothing here.
+    // dpkg-query fails if one name is unknown but still lists the others, so its exit code is ignored.
     let known = Command::new("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status} ${Package}\n"])
         .args(wanted)
@@ -128,7 +128,7 @@ fn install(missing: &[&str]) -> Result {
         .map_err(|e| format!("{e}\nhint: {by_hand}"))
 }
 
-/// Makes sure that `dir/node_modules` is what `dir/package-lock.json` says.
+/// Runs `npm ci` in `dir` unless its `node_modules` already match `package-lock.json`.
 pub fn node(dir: &str) -> Result {
     let place = sh::root().join(dir);
     if !place.join("package.json").exists() {

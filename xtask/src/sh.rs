@@ -1,4 +1,4 @@
-//! Other programs: how they are called, watched and ended.
+//! Starts, monitors and stops other programs.
 
 use std::{
     env,
@@ -10,15 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What went wrong, for the person at the terminal.
+/// Result whose error is a message for the user.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// The repository's root.
+/// Root folder of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The folder cargo builds into.
+/// Target folder of cargo.
 pub fn target() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
@@ -26,35 +26,35 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Cargo, with this repository as its place.
+/// Returns a cargo command with the repository's root as its working directory.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// `program` with this repository as its place.
+/// Returns a command for `name` with the repository's root as its working directory.
 pub fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
     command.current_dir(root());
     command
 }
 
-/// npm in `dir`, a folder below the root.
+/// Returns an npm command in `dir`, a folder below the root.
 pub fn npm(dir: &str) -> Command {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.current_dir(root().join(dir));
     command
 }
 
-/// Prints the command line, runs it to its end and makes a failure an error.
+/// Prints the command line, runs the command to its end and returns an error if it fails.
 pub fn run(command: &mut Command) -> Result {
     println!("  $ {}", line(command));
     let status = command.status().map_err(|e| not_started(command, &e))?;
     if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", words(command))) }
 }
 
-/// Runs it quietly and gives what it printed; on failure, what it complained of.
+/// Runs the command without printing and returns its stdout; the error contains its stderr.
 pub fn output(command: &mut Command) -> Result<String> {
     let out = command.stdin(Stdio::null()).output().map_err(|e| not_started(command, &e))?;
     if out.status.success() {
@@ -69,16 +69,16 @@ fn not_started(command: &Command, error: &std::io::Error) -> String {
     format!("`{name}` could not be started: {error}")
 }
 
-/// The command with what was set for it, as it could be typed at the root.
+/// Formats the command with its environment variables, as it could be typed at the root.
 fn line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?.to_str()?)));
-    // PATH is this process's own with a folder in front: too long to read.
+    // PATH is this process's own with one folder prepended: too long to print.
     let set = set.filter(|(key, _)| *key != "PATH").map(|(key, value)| format!("{key}={value} "));
     let text = set.collect::<String>() + &words(command);
     text.replace(&format!("{}/", root().display()), "")
 }
 
-/// The command alone.
+/// Formats the command without its environment.
 fn words(command: &Command) -> String {
     let path = Path::new(command.get_program());
     let name = path.file_name().filter(|_| path.is_absolute()).unwrap_or(path.as_os_str());
@@ -90,7 +90,7 @@ fn words(command: &Command) -> String {
     out.replace(&format!("{}/", root().display()), "")
 }
 
-/// Where `name` lies on PATH.
+/// Searches PATH for `name`.
 pub fn which(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
@@ -100,14 +100,14 @@ pub fn which(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A program in the background. It ends when this value goes, and when this process dies in any other way.
+/// A background program. It ends when this value is dropped, and when this process dies in any other way.
 pub struct Background {
     name: String,
     child: Child,
 }
 
 impl Background {
-    /// Starts `command` in a process group of its own, its output in `log`.
+    /// Starts `command` in its own process group with its output in `log`.
     pub fn start(name: &str, command: &Command, log: &Path) -> Result<Self> {
         let mut tied = tied(command);
         let file = create(log)?;
@@ -119,7 +119,7 @@ impl Background {
         Ok(Self { name: name.to_owned(), child })
     }
 
-    /// Waits until `ready` gives something, for at most `limit`; an early end of the program is an error.
+    /// Waits at most `limit` until `ready` returns a value; returns an error if the program ends earlier.
     pub fn wait_until<T>(
         &mut self,
         limit: Duration,
@@ -140,13 +140,13 @@ impl Background {
         }
     }
 
-    /// Waits for its end, however long it takes.
+    /// Waits for the end of the program, without a time limit.
     pub fn wait(&mut self) -> Result {
         let status = self.child.wait().map_err(|e| format!("{}: {e}", self.name))?;
         if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.name)) }
     }
 
-    /// Ends it now, as `Drop` would.
+    /// Stops the program, as `Drop` does.
     pub fn stop(self) {}
 
     fn signal(&self, name: &str) {
@@ -162,7 +162,7 @@ impl Drop for Background {
             let start = Instant::now();
             while start.elapsed() < Duration::from_secs(3) {
                 if matches!(self.child.try_wait(), Ok(Some(_))) {
-                    // Its own children may outlive it by a moment.
+                    // Its child processes may still be running.
                     self.signal("-KILL");
                     return;
                 }
@@ -175,7 +175,7 @@ impl Drop for Background {
     }
 }
 
-/// The same command, ended by the kernel when this process is no more (Linux; elsewhere unchanged).
+/// Returns the same command, terminated by the kernel when this process ends (Linux; elsewhere unchanged).
 fn tied(command: &Command) -> Command {
     let mut out = if cfg!(target_os = "linux") && which("setpriv").is_some() {
         let mut out = Command::new("setpriv");
@@ -197,7 +197,7 @@ fn tied(command: &Command) -> Command {
     out
 }
 
-/// A new, empty file; its folder is made.
+/// Creates an empty file, and its folder if missing.
 pub fn create(path: &Path) -> Result<fs::File> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -205,12 +205,12 @@ pub fn create(path: &Path) -> Result<fs::File> {
     fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Reads a text file; the error names it.
+/// Reads a text file; the error contains its path.
 pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Writes a text file only if its content differs, so that nothing is rebuilt for it.
+/// Writes a text file only if its content differs, so that no rebuild is triggered.
 pub fn write_if_changed(path: &Path, text: &str) -> Result {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
@@ -219,7 +219,7 @@ pub fn write_if_changed(path: &Path, text: &str) -> Result {
         .map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Writes a script that can be started; unchanged files are left alone.
+/// Writes an executable script; an unchanged file is not rewritten.
 pub fn write_script(path: &Path, text: &str) -> Result {
     write_if_changed(path, text)?;
     #[cfg(unix)]
@@ -231,7 +231,7 @@ pub fn write_script(path: &Path, text: &str) -> Result {
     Ok(())
 }
 
-/// A TCP port on the loopback that was free a moment ago.
+/// Returns a loopback TCP port that was free when this was called.
 pub fn free_port() -> Result<u16> {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())

@@ -1,4 +1,4 @@
-//! `test`: every check, in one table. A step that fails does not stop the others.
+//! `test`: runs all checks, in one table. A step that fails does not stop the others.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use crate::{
     window,
 };
 
-/// How a step ended.
+/// Result of a step.
 enum Outcome {
     Passed,
     Failed(String),
@@ -27,7 +27,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-/// Everything a change must pass. Quick looks first; the UI before the app, which has it inside.
+/// The steps of a normal run: quick checks first; the UI before the app, which embeds it.
 const STEPS: &[Step] = &[
     Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
     Step { name: "arrows", run: || passed(arrows::check()) },
@@ -61,7 +61,7 @@ const STEPS: &[Step] = &[
     Step { name: "listening in the window", run: listening },
 ];
 
-/// What `--long` adds.
+/// Steps added by `--long`.
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
     Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
@@ -183,7 +183,7 @@ fn long_tests() -> Result<Outcome> {
     passed(sh::run(command.env("CARREL_LONG", "1")))
 }
 
-/// A script of tests/e2e, told where the programs lie.
+/// Runs a script of tests/e2e with the folder of the programs in `CARREL_BIN_DIR`.
 fn e2e(script: &str) -> Result<Outcome> {
     let package = sh::root().join("tests/e2e/package.json");
     let text = fs::read_to_string(package).unwrap_or_default();
@@ -205,7 +205,8 @@ fn with_chromium(command: &mut Command) -> &mut Command {
     }
 }
 
-/// The fault table of the cache, Carrel and Workbox side by side. Kept in `target/faults/report.txt` too.
+/// Prints the fault table of the cache for Carrel and Workbox side by side, and writes it to
+/// `target/faults/report.txt`.
 fn faults() -> Result<Outcome> {
     let place = sh::target().join("faults");
     fs::create_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;

@@ -1,7 +1,9 @@
-//! Takes a file of courses or of work in and ends. Killed by tests/together/cable.rs and imports.rs.
+//! Imports a file of courses or of work and ends. Killed by tests/together/cable.rs and imports.rs.
 //!
-//! `carry FOLDER FILE`: in the account that is there, or at the desk without an account. A person agrees to a key that is new, and says
-//! that work without an account is theirs. With `CARREL_TEST_STEP=N` the process ends itself at the Nth step of a change of content.
+//! `carry FOLDER FILE`: imports into the existing account, or into the guest account. Accepts a new signing key, and
+//! claims
+//! work done without an account. With `CARREL_TEST_STEP=N` the process ends itself at the Nth step of a change of
+//! content.
 
 use std::path::Path;
 

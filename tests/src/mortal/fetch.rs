@@ -1,9 +1,9 @@
-//! A device that fetches a course and says when it is ready. Killed by tests/together/fetched.rs.
+//! Downloads a course and reports when it is ready. Killed by tests/together/fetched.rs.
 //!
-//! `fetch FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server it registers first and wants the course; without, it opens the account
-//! that is there, and what was under way goes on.
+//! `fetch FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server it registers first and starts the download; without, it
+//! opens the existing account, and unfinished downloads resume.
 //!
-//! Lines: `opened`, `ready`.
+//! Lines on stdout: `opened`, `ready`.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         account.content.downloads.start(Kind::Course, &course)?;
     }
     while account.content.downloads.state(Kind::Course, &course)?.ready_version.is_none() {
-        // Whoever lags behind looks again.
+        // A receiver that missed events checks the state again.
         let _ = changes.recv().await;
     }
     say("ready")?;

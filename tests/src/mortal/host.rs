@@ -1,7 +1,9 @@
-//! A server's command that takes packages, course files or a work file in, and ends. Killed by tests/together/imports.rs.
+//! A server command that imports packages, course files or a work file, and ends. Killed by tests/together/imports.rs.
 //!
-//! `host import DATA KEY PATH...`: `KEY` is the fingerprint of the other library that is accepted. `host accept DATA FILE`: from a device
-//! that never told its key. With `CARREL_TEST_STEP=N` the process ends itself at the Nth step.
+//! `host import DATA KEY PATH...`: `KEY` is the fingerprint of the accepted key of another library. `host accept DATA
+//! FILE`:
+//! trusts a device whose key the server does not know. With `CARREL_TEST_STEP=N` the process ends itself at the Nth
+//! step.
 
 use std::path::PathBuf;
 

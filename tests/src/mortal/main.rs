@@ -1,5 +1,5 @@
-//! A whole client in a process of its own, to be killed at any moment: it studies, fetches a course, or takes a file in; or a server's
-//! command. One program, because each links the whole core.
+//! A client or a server command in its own process, which tests kill at any time: it studies, downloads a course or
+//! imports a file. One program, because linking the client takes long.
 //!
 //! `mortal study|fetch|carry|host ...`
 

@@ -1,9 +1,9 @@
-//! A learner who never stops: opens a client on a folder, works as fast as it can, and says on standard output what was acknowledged,
-//! one line each, after the core said that it is on the disk. Killed by tests/together/crash.rs.
+//! Opens a client in a folder and records study work without a pause until it is killed. Prints one line for each
+//! change, after the client has stored it durably. Killed by tests/together/crash.rs.
 //!
-//! `study FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the account that is there.
+//! `study FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the existing account.
 //!
-//! Lines: `opening`, `opened`, then `did KIND KEY...`.
+//! Lines on stdout: `opening`, `opened`, then `did KIND KEY...`.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn item(text: &str) -> Result<ItemId> {
 
 async fn study(account: &OpenAccount) -> Result<()> {
     let learning = &account.learning;
-    // Where the last life came to.
+    // Continues after the sections finished by the previous process.
     let first = learning.done_sections("rivers").await?.len();
     for n in first.. {
         let section = item(&format!("rivers/source/n{n}"))?;

@@ -1,16 +1,18 @@
-//! `break`: breaks the code on purpose, one fault at a time, and wants to see a test go red. A fault that no test sees is a gap.
+//! `break`: mutation tests. Applies one fault to the code at a time and requires a test to fail; a fault that no test
+//! detects is a gap.
 //!
-//! The faults are in `server`, `client`, `review`, `package` and `ui`. Works on a copy of the tree (target/break): no file of the checkout gets
-//! other contents. Build nothing else in the checkout meanwhile: both trees share their target folder.
-//! Not here: why each fault matters; docs/TESTING.md has the table.
+//! The faults are in `server`, `operations`, `package`, `client`, `review` and `ui`. Works on a copy of the tree
+//! (target/break), so that no file of the checkout is modified. Do not build in the checkout meanwhile: both trees
+//! share
+//! one target folder. Does not explain why each fault matters; see the table in docs/TESTING.md.
 
-/// One test of a crate's `--lib`.
+/// Arguments for one test of a crate's `--lib`.
 macro_rules! unit {
     ($package:literal, $test:literal) => {
         &["-p", $package, "--lib", "-E", concat!("test(", $test, ")")]
     };
 }
-/// One test of the server's `--test api`.
+/// Arguments for one test of the server's `--test api`.
 macro_rules! api {
     ($test:literal) => {
         &["-p", "carrel-server", "--test", "api", "-E", concat!("test(", $test, ")")]
@@ -33,7 +35,7 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// One fault: in `file`, `good` (which occurs once) becomes `bad`; then `tests` must fail.
+/// A fault: `good`, which occurs once in `file`, is replaced by `bad`; then `tests` must fail.
 struct Fault {
     name: &'static str,
     file: &'static str,
@@ -66,7 +68,7 @@ pub fn run(args: &[String]) -> Result {
     let mut unseen = Vec::new();
     for fault in &chosen {
         let start = Instant::now();
-        // A fault that cannot be put in any more is a gap too, and no reason to leave the others out.
+        // A fault that can no longer be applied is a gap too and does not stop the others.
         let word = match try_one(&tree, fault) {
             Ok(true) => "red".to_owned(),
             Ok(false) => "NOT SEEN".to_owned(),
@@ -85,7 +87,7 @@ pub fn run(args: &[String]) -> Result {
     }
 }
 
-/// The tracked files as they are now, in a place of their own. Files that did not change keep their times, so that little is built.
+/// Copies the tracked files to target/break. Unchanged files keep their times, to avoid rebuilds.
 fn copy() -> Result<PathBuf> {
     let tree = sh::target().join("break");
     let listed = sh::output(sh::program("git").args([
@@ -96,7 +98,7 @@ fn copy() -> Result<PathBuf> {
     ]))?;
     for name in listed.lines() {
         let (from, to) = (sh::root().join(name), tree.join(name));
-        // Deleted, and not committed yet.
+        // Deleted, but not yet committed.
         let Ok(bytes) = fs::read(&from) else { continue };
         if fs::read(&to).is_ok_and(|there| there == bytes) {
             continue;
@@ -110,7 +112,7 @@ fn copy() -> Result<PathBuf> {
     Ok(tree)
 }
 
-/// True if the tests went red with the fault in, and the code was built.
+/// Returns true if the code was built with the fault and a test failed.
 fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
     let path = tree.join(fault.file);
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
@@ -128,15 +130,16 @@ fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
     outcome.map_err(|e| format!("{}: {e}", fault.name))
 }
 
-/// Makes cargo build the crate of this file again in the checkout. Both trees have the same target folder, and cargo gives their packages
-/// the same names in it: what was built with the fault would count as built from the checkout.
+/// Sets the modification time of a file so that cargo rebuilds its crate in the checkout. Both trees share one target
+/// folder in which their packages have the same names, so artifacts built with the fault would count as those of the
+/// checkout.
 fn touch(path: &Path) -> Result {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let file = fs::File::options().append(true).open(path).map_err(failed)?;
     file.set_modified(std::time::SystemTime::now()).map_err(failed)
 }
 
-/// nextest's exit code for "tests ran and some failed". Others (no test matched, the build failed) prove nothing.
+/// nextest's exit code if tests ran and some failed. Other codes (no test matched, the build failed) show nothing.
 const NEXTEST_FAILED: i32 = 100;
 
 fn rust_is_red(tree: &Path, tests: &[&str]) -> Result<bool> {
@@ -146,7 +149,7 @@ fn rust_is_red(tree: &Path, tests: &[&str]) -> Result<bool> {
             .current_dir(tree)
             .args(verb)
             .args(tests)
-            // The dependencies are the same: only this tree's own crates are built.
+            // The dependencies are the same: only the crates of this tree are built.
             .env("CARGO_TARGET_DIR", sh::target());
         command
     };

@@ -31,7 +31,7 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
         tests: unit!("carrel-model", "html_and_blocks_become_words"),
     },
-    // One or more for each fault of the review (docs/TESTING.md has the table).
+    // One or more for each fault in the table of docs/TESTING.md.
     Fault {
         name: "a formula is nested without a limit",
         file: "crates/package/src/text/maths.rs",

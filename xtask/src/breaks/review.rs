@@ -1,4 +1,4 @@
-//! Faults of the client that a review found (docs/TESTING.md lists them), put in again: each undoes one fix.
+//! Faults of the client that were fixed (listed in docs/TESTING.md): each reverts one fix.
 
 use super::Fault;
 

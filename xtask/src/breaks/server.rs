@@ -66,7 +66,7 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES * 1024;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    // One or more for each fault of the review (docs/TESTING.md has the table).
+    // One or more for each fault in the table of docs/TESTING.md.
     Fault {
         name: "a restored server does not know the sign-ins that were opened after the backup",
         file: "crates/server/src/domain/sessions.rs",

@@ -3,7 +3,7 @@
 use super::Fault;
 
 pub(super) const FAULTS: &[Fault] = &[
-    // One or more for each fault of the review (docs/TESTING.md has the table).
+    // One or more for each fault in the table of docs/TESTING.md.
     Fault {
         name: "an attempt over the limit is shown as one that counts",
         file: "ui/src/components/quiz/Result.svelte",

@@ -1,6 +1,6 @@
-//! Which crate may see which: the arrows of docs/ARCHITECTURE.md and docs/adr/0002, and no others.
+//! Checks the dependencies between crates against docs/ARCHITECTURE.md and docs/adr/0002.
 //!
-//! Reads `cargo metadata`, so an arrow is found where it is declared, used or not.
+//! Reads `cargo metadata`, so a dependency counts where it is declared, used or not.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{list, metadata, text, verdict};
 use crate::sh::{self, Result};
 
-/// Crate, what it may depend on in this workspace, and what its tests may see besides.
+/// Crate, the workspace crates it may depend on, and the additional ones its tests may use.
 const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("carrel-model", &[], &[]),
     ("carrel-system", &["carrel-model"], &[]),
@@ -88,7 +88,7 @@ const ALL: &[&str] = &[
     "carrel-testkit",
 ];
 
-/// Crates from outside that belong to some rooms only: start of the name, the rooms, why.
+/// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
 const OUTSIDE: &[(&str, &[&str], &str)] = &[
     ("tauri", &["carrel"], "nothing below the app names tauri"),
     (
@@ -152,7 +152,7 @@ pub fn check() -> Result {
     verdict(&problems, "arrows that docs/ARCHITECTURE.md does not know")
 }
 
-/// Every forbidden arrow in a `cargo metadata` answer, as `from -> to (kind): why`.
+/// Returns each forbidden dependency in the output of `cargo metadata` as `from -> to (kind): why`.
 fn problems(metadata: &Value) -> Vec<String> {
     let packages = list(metadata, "packages");
     let inside: Vec<&str> = packages.iter().map(|package| text(package, "name")).collect();
@@ -168,7 +168,7 @@ fn problems(metadata: &Value) -> Vec<String> {
             let kind = dependency["kind"].as_str().unwrap_or("normal");
             let named = format!("{from} -> {to} ({kind})");
             if to == from {
-                // Its own tests with other features: no arrow.
+                // A crate that enables other features of itself for its tests.
                 continue;
             }
             if inside.contains(&to) {
@@ -178,7 +178,7 @@ fn problems(metadata: &Value) -> Vec<String> {
                 }
             } else if let Some((_, rooms, why)) = outside(to)
                 && !rooms.contains(&from)
-                // A pure crate's tests may use a runtime; the window toolkit is not for tests either.
+                // Tests of a crate without I/O may use a runtime; Tauri is not allowed in tests either.
                 && (kind != "dev" || to.starts_with("tauri"))
             {
                 out.push(format!("{named}: {why}"));
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// A package and what it declares: name and kind of each dependency.
+    /// A package and its declared dependencies: name and kind of each.
     type Package<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
 
     fn graph(packages: &[Package<'_>]) -> Value {

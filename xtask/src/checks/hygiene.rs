@@ -1,14 +1,15 @@
-//! What a repository should never hold: large files, left-overs, merge marks, keys, a machine's own paths.
+//! Checks for content that does not belong in the repository: large files, left-overs, merge markers, keys, absolute
+//! paths of one machine.
 
 use std::fs;
 
 use super::verdict;
 use crate::sh::{self, Result};
 
-/// Above this a file needs a reason to be in the repository. Bytes.
+/// Maximum size of a file outside assets/, except lock files. Bytes.
 const LARGE: u64 = 1024 * 1024;
 
-/// Text that no file may hold, and why. Each is written in two halves, so that this list does not find itself.
+/// Forbidden text and the reason. Each is split in two, so that this list does not match itself.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("<<<<<<", "< ", "a merge mark"),
     ("-----BEGIN ", "PRIVATE KEY", "a private key"),
@@ -19,7 +20,7 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("C:\\", "Users\\", "a path of one machine"),
 ];
 
-/// Left-overs in source files.
+/// Debugging left-overs, forbidden in source files.
 const LEFT_OVERS: &[(&str, &str, &str)] = &[
     ("dbg", "!(", "left from debugging"),
     ("todo", "!(", "unfinished"),
@@ -46,7 +47,7 @@ pub fn check() -> Result {
                 LARGE / 1024
             ));
         }
-        // Pictures and sound are not text: they are skipped here.
+        // Pictures and sound are not valid UTF-8 and are skipped here.
         if let Ok(text) = fs::read_to_string(root.join(path)) {
             problems.extend(in_text(path, &text, &checkout));
         }
@@ -64,7 +65,7 @@ fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
             out.push(format!("{path}:{}: {why}: {}", number + 1, line.trim()));
         }
     }
-    // `/` alone, or a very short checkout path, would be found everywhere.
+    // `/` alone, or a very short checkout path, would match everywhere.
     if checkout.len() > 4 && text.contains(checkout) {
         out.push(format!("{path}: names the folder of this checkout"));
     }

@@ -1,12 +1,12 @@
-//! Licences, sources and banned crates, by the lists of deny.toml. Runs without cargo-deny; reads the same file.
+//! Checks licences, sources and banned crates by the lists in deny.toml, without cargo-deny.
 
 use std::collections::BTreeSet;
 
 use super::verdict;
 use crate::sh::{self, Result};
 
-/// Checks every package that any feature or platform of the workspace really pulls in. (`cargo metadata` would
-/// also list what only a feature nobody switches on could pull in.)
+/// Checks every package that any feature or platform of the workspace pulls in. (`cargo metadata` would also list
+/// packages of features that nothing enables.)
 pub fn check() -> Result {
     let rules = sh::read(&sh::root().join("deny.toml"))?;
     let mut command = sh::cargo();
@@ -25,7 +25,7 @@ pub fn check() -> Result {
     verdict(&problems, "packages that deny.toml does not allow")
 }
 
-/// Reads lines of `name v1.2.3 (where from, unless the registry)<tab>licence`.
+/// Parses lines of `name v1.2.3 (source, unless the registry)<tab>licence`.
 fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
     let allowed = quoted_between(rules, "allow = [", "]");
     let banned: Vec<&str> =
@@ -50,7 +50,7 @@ fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
     out.into_iter().collect()
 }
 
-/// The quoted strings between the first `start` and the next `end`.
+/// Returns the quoted strings between the first `start` and the next `end`.
 fn quoted_between(text: &str, start: &str, end: &str) -> Vec<String> {
     let inner = text
         .split_once(start)
@@ -59,7 +59,7 @@ fn quoted_between(text: &str, start: &str, end: &str) -> Vec<String> {
     inner.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Whether an SPDX expression can be met with the allowed licences alone. `/` is the old way to write OR.
+/// Returns true if the allowed licences satisfy an SPDX expression. `/` is the deprecated form of OR.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();

@@ -1,7 +1,8 @@
-//! The structure inside each crate: no cycle between module folders, no type name twice, no crate that is too large.
+//! Checks the structure inside each crate: no cycle between module folders, no type name twice, no crate over the
+//! maximum size.
 //!
-//! Reads the sources with `syn`. A path (`crate::a::B`, `super::b`, an item of a `use`) is followed through `use`
-//! declarations to the module that defines the item. Modules under `#[cfg(test)]` are left out.
+//! Parses the sources with `syn`. A path (`crate::a::B`, `super::b`, an item of a `use`) is resolved through `use`
+//! declarations to the module that defines the item. Modules under `#[cfg(test)]` are skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +18,10 @@ use syn::{Item, UseTree};
 use super::{list, metadata, text, verdict};
 use crate::sh::Result;
 
-/// The most lines of source (tests beside the code included) that one crate may have.
+/// Maximum lines of source per crate, including tests in the same files.
 const MAX_LINES: usize = 12_000;
 
-/// Prints a line for each crate and fails on every problem found.
+/// Prints a line for each crate and returns an error if there are problems.
 pub fn check() -> Result {
     let mut problems = Vec::new();
     println!("{:<18} {:>7} {:>8} {:>7}", "crate", "lines", "modules", "types");
@@ -39,7 +40,7 @@ pub fn check() -> Result {
     verdict(&problems, "faults in the structure of the crates")
 }
 
-/// The path of the crate's root file: that of the library, else of the first program.
+/// Returns the path of the crate's root file: that of the library, else of the first program.
 fn library_or_program(package: &Value) -> Option<PathBuf> {
     let targets = list(package, "targets");
     let of_kind = |kind: &str| {
@@ -49,16 +50,16 @@ fn library_or_program(package: &Value) -> Option<PathBuf> {
     Some(PathBuf::from(text(target, "src_path")))
 }
 
-/// The names of a module from the root of its crate: empty for the root itself.
+/// Module names from the crate root; empty for the root itself.
 type ModulePath = Vec<String>;
 
 #[derive(Default)]
 struct Module {
-    /// Names that `use` declarations bring in, with the path that each stands for.
+    /// Names that `use` declarations import, with the path of each.
     uses: BTreeMap<String, Vec<String>>,
-    /// Modules of which everything is imported.
+    /// Modules imported with `*`.
     globs: Vec<Vec<String>>,
-    /// Every path that begins with `crate`, `self` or `super`.
+    /// Paths of two or more segments in the module's items.
     paths: BTreeSet<Vec<String>>,
     types: Vec<String>,
 }
@@ -94,7 +95,7 @@ impl Crate {
             match item {
                 Item::Mod(child) => {
                     let name = child.ident.to_string().trim_start_matches("r#").to_owned();
-                    // A file from elsewhere (`#[path]`) belongs to the crate that it lies in.
+                    // A file included with `#[path]` belongs to the crate whose folder contains it.
                     if child.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
                         continue;
                     }
@@ -121,7 +122,7 @@ impl Crate {
         Ok(())
     }
 
-    /// The module that defines what `segments` names, seen from `from`; none for other crates.
+    /// Returns the module that defines the item at `segments`, resolved from `from`; none for other crates.
     fn resolve(&self, from: &[String], segments: &[String], depth: usize) -> Option<ModulePath> {
         let mut at: ModulePath = from.to_vec();
         let mut rest = segments;
@@ -151,7 +152,7 @@ impl Crate {
                 target.extend_from_slice(&rest[index + 1..]);
                 return self.resolve(&at, &target, depth + 1);
             }
-            // An item of this module, or one that a glob brings in: `pub use inner::*`.
+            // An item of this module, or one that a glob import provides: `pub use inner::*`.
             let here = self.modules.get(&at);
             let globs = here.filter(|module| depth < 8 && !module.types.contains(segment));
             for glob in globs.map(|module| module.globs.as_slice()).unwrap_or_default() {
@@ -166,7 +167,7 @@ impl Crate {
         rooted.then_some(at)
     }
 
-    /// True if `module` has an item, an import or a module of this name.
+    /// Returns true if `module` has an item, an import or a module of this name.
     fn has(&self, module: &ModulePath, name: &str) -> bool {
         let mut below = module.clone();
         below.push(name.to_owned());
@@ -174,7 +175,7 @@ impl Crate {
         self.modules.contains_key(&below) || self.modules.get(module).is_some_and(named)
     }
 
-    /// Every import between two modules: from, to.
+    /// Returns every import between two modules as (importing, imported).
     fn imports(&self) -> BTreeSet<(ModulePath, ModulePath)> {
         let mut out = BTreeSet::new();
         for (from, module) in &self.modules {
@@ -197,7 +198,7 @@ impl Crate {
         out
     }
 
-    /// Circles of imports among the modules of one parent, where at least one of them is a folder.
+    /// Returns cycles of imports among the modules of one parent, if at least one of them is a folder.
     fn cycles(&self) -> Vec<String> {
         let imports = self.imports();
         let mut out = Vec::new();
@@ -267,7 +268,7 @@ impl Module {
             UseTree::Name(name) => self.add_use(name.ident.to_string(), &name.ident, prefix),
             UseTree::Rename(rename) => {
                 let known_as = rename.rename.to_string();
-                // `as _` makes no name; the path counts.
+                // `as _` introduces no name, but the path counts as an import.
                 let known_as =
                     if known_as == "_" { format!("_{}", rename.ident) } else { known_as };
                 self.add_use(known_as, &rename.ident, prefix);
@@ -288,7 +289,7 @@ impl Module {
     }
 }
 
-/// True for items that only a test build has.
+/// Returns true for items that exist only in test builds.
 fn is_test(item: &Item) -> bool {
     let attributes = match item {
         Item::Mod(item) => &item.attrs,
@@ -315,7 +316,7 @@ fn type_name(item: &Item) -> Option<String> {
     }
 }
 
-/// Collects `crate::…`, `self::…` and `super::…` of an item, also inside macros.
+/// Collects paths such as `crate::…`, `self::…` and `super::…` of an item, also inside macros.
 fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
@@ -342,7 +343,7 @@ fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// The groups of names that reach each other.
+/// Returns the groups of names that reach each other.
 fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
     let reach = |start: &'a str| {
         let mut seen: BTreeSet<&'a str> = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The weight of the built UI: what a first load takes over the wire, gzipped, and the whole without fonts.
+//! Checks the size of the built UI: the first load, gzipped, and all files without fonts.
 
 use std::{
     fs,
@@ -9,9 +9,9 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// JavaScript and CSS that index.html itself asks for, gzipped. Bytes.
+/// Maximum JavaScript and CSS that index.html loads itself, gzipped. Bytes.
 const FIRST_LOAD: usize = 120_000;
-/// Everything but fonts, gzipped. Bytes.
+/// Maximum for all files except fonts and source maps, each gzipped. Bytes.
 const WHOLE: usize = 600_000;
 
 pub fn check() -> Result {
@@ -34,7 +34,7 @@ pub fn check() -> Result {
     Ok(())
 }
 
-/// Scripts, preloaded modules and style sheets of a page, as paths below it.
+/// Returns scripts, preloaded modules and style sheets of a page as relative paths.
 fn referenced(html: &str) -> Vec<String> {
     html.split(['"', '\''])
         .skip(1)

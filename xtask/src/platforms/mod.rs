@@ -1,8 +1,8 @@
-//! `platforms`: the app on the systems it is not built on here. Windows is linked, and its tests run under Wine;
-//! Android, macOS and iOS are type-checked, so that their code never rots.
+//! `platforms`: checks the app for systems other than this one. Windows programs are linked, and their tests run under
+//! Wine; Android, macOS and iOS are type-checked.
 //!
-//! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from its
-//! sources. Shipped builds are made on the systems themselves. Everything lies in target-platforms/.
+//! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from source.
+//! Does not make shipped builds, which are made on the systems themselves. All output goes to target-platforms/.
 
 mod stand_in;
 mod wine;
@@ -16,7 +16,7 @@ use crate::{
 
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
-/// A part of the whole, as it can be named on the command line.
+/// A platform that can be selected on the command line.
 struct Platform {
     name: &'static str,
     run: fn() -> Result,
@@ -61,12 +61,12 @@ pub fn run(args: &[String]) -> Result {
     if failed > 0 { Err(format!("{failed} platforms failed")) } else { Ok(()) }
 }
 
-/// The folder of this command alone: another compiler, other flags.
+/// Target folder of this command alone, which uses another compiler and other flags.
 fn place() -> PathBuf {
     sh::root().join("target-platforms")
 }
 
-/// `cargo <verb> --target <target>` with Debian's compiler and a standard library built from source.
+/// Returns `cargo <verb> --target <target>` with Debian's compiler and a standard library built from source.
 fn cargo(verb: &str, target: &str) -> Command {
     let mut command = sh::cargo();
     command
@@ -75,7 +75,7 @@ fn cargo(verb: &str, target: &str) -> Command {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        // What the caller set for its own builds is not for these.
+        // The caller's flags are meant for other builds.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args([verb, "--quiet", "--locked", "-Zbuild-std=std,panic_abort", "--target", target])
@@ -96,7 +96,7 @@ fn windows() -> Result {
     Ok(())
 }
 
-/// What must hold on Windows too: file names, locks, renames, SQLite, the clock.
+/// Runs tests of code that depends on the system: file names, locks, renames, SQLite, the clock.
 fn wine_tests() -> Result {
     let mut command = cargo("test", WINDOWS);
     let crates =
@@ -120,7 +120,7 @@ fn ios() -> Result {
     check("aarch64-apple-ios")
 }
 
-/// Type-checks the app with stand-ins for the C tools that only that system has.
+/// Type-checks the app with stand-ins for the C tools of the target system.
 fn check(target: &str) -> Result {
     let mut command = cargo("check", target);
     command.args(["--package", "carrel"]);

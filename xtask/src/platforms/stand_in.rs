@@ -1,5 +1,5 @@
-//! Stand-ins for a C compiler, an archiver and Apple's `xcrun`: enough for build scripts to be content when the Rust
-//! code is only type-checked. What they write is empty, so nothing can be linked from it by mistake.
+//! Stand-ins for a C compiler, an archiver and Apple's `xcrun`, sufficient for build scripts when the Rust code is only
+//! type-checked. Their output is empty, so nothing can be linked from it by mistake.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// Answers questions through the host's preprocessor and writes an empty file where an object is wanted.
+/// Passes queries to the host's compiler and writes an empty file in place of an object.
 const COMPILER: &str = r#"#!/bin/sh
 out=
 for arg; do
@@ -32,7 +32,7 @@ for arg; do
 done
 "#;
 
-/// Names an SDK that is an empty folder.
+/// Returns an empty folder as the SDK.
 const XCRUN: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 case "$*" in
@@ -43,10 +43,10 @@ case "$*" in
 esac
 "#;
 
-/// Sets what build scripts look for when they compile C for `target`.
+/// Sets the variables that build scripts read when they compile C for `target`.
 pub fn use_for(command: &mut Command, target: &str, place: &Path) -> Result {
     let dir = place.join("stand-in");
-    // A folder of its own: what lies on PATH must not hide the host's own compiler.
+    // A separate folder: the stand-in compiler must not precede the host's own on PATH.
     let tools = dir.join("bin");
     let sdk = tools.join("sdk");
     fs::create_dir_all(&sdk).map_err(|e| format!("{}: {e}", sdk.display()))?;

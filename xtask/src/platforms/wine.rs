@@ -1,4 +1,4 @@
-//! Running Windows programs here, for tests: Wine in a folder of its own, and the one library it lacks.
+//! Runs Windows programs for tests: Wine with its own prefix, and the one library it lacks.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,8 +7,8 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// Rust's standard library takes randomness from `bcryptprimitives.dll`, which Debian 12's Wine does not have.
-/// This one hands the call on to a function that it has. For tests here only; it is never shipped.
+/// Source of `bcryptprimitives.dll`, from which Rust's standard library takes random numbers and which Debian 12's Wine
+/// does not include. It calls a function that Wine provides. For tests only; never shipped.
 const RANDOM: &str = r#"#include <windows.h>
 BOOLEAN WINAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
@@ -22,7 +22,7 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 }
 "#;
 
-/// Writes the program that cargo starts tests with, and gives its place.
+/// Writes the program that cargo starts tests with, and returns its path.
 pub fn runner(place: &Path) -> Result<PathBuf> {
     let dir = place.join("wine");
     let source = dir.join("bcryptprimitives.c");

@@ -1,5 +1,5 @@
-//! Recordings and films in the real window with the server stopped: they play, a seek lands, speed and captions work, a hidden window is
-//! heard on, and the place is there when the app was closed, and on the next device.
+//! Tests recordings and films in the real window with the server stopped: playback, seeking, speed, captions, playback
+//! while the window is hidden, and the saved position after a restart and on the next device.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -17,10 +17,10 @@ use crate::{
 
 const COURSE: &str = "how-rivers-work";
 const STORY: &str = "the-lamp-by-the-sea";
-/// A seek lands this near, and a place is found again this near. Seconds.
+/// Tolerance of a seek and of a restored position. Seconds.
 const NEAR: f64 = 0.3;
 
-/// Where a recording was left: the page, the element, the second.
+/// Where a recording was paused: page, element, position in seconds.
 struct Left {
     page: String,
     css: &'static str,
@@ -28,7 +28,7 @@ struct Left {
     name: String,
 }
 
-/// Listens once. An error says what was waited for and what the window showed instead.
+/// Runs the test once. The error contains the condition that timed out and the text of the window.
 pub fn listen() -> Result {
     if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
@@ -86,7 +86,7 @@ pub fn listen() -> Result {
     let phone = Device::new("phone", (390, 844), &place)?;
     let window = phone.open()?;
     sign_in(&window, &demo.address())?;
-    // Nothing was taken along here: it plays from the server through the loopback server, while it comes.
+    // Nothing is downloaded on this device: media is streamed from the server through the loopback server.
     for left in &left {
         found_again(&window, left)?;
     }
@@ -99,7 +99,7 @@ pub fn listen() -> Result {
     Ok(())
 }
 
-/// `CARREL_CONTENT`, or `shared/content` beside the repository.
+/// Returns the storybook folder below `CARREL_CONTENT`, or below `shared/content` beside the repository.
 fn storybooks() -> Option<PathBuf> {
     let root = std::env::var_os("CARREL_CONTENT").map(PathBuf::from);
     let root = root.unwrap_or_else(|| sh::root().join("../shared/content"));
@@ -107,7 +107,7 @@ fn storybooks() -> Option<PathBuf> {
     folder.join("text").is_dir().then_some(folder)
 }
 
-/// Two narrated storybooks of the imported ones.
+/// Returns the ids of two narrated stories among the imported storybooks.
 fn narrated(window: &Window) -> Result<Vec<String>> {
     let list = window.call("list_stories", json!({ "pageSize": 200 }))?;
     let items = list["items"].as_array().cloned().unwrap_or_default();
@@ -117,7 +117,7 @@ fn narrated(window: &Window) -> Result<Vec<String>> {
     Ok(real.filter_map(|story| story["id"].as_str().map(str::to_owned)).take(2).collect())
 }
 
-/// The first section of the course that has a block of this kind.
+/// Returns the item of the first section in the course with a block of this kind.
 fn section_with(window: &Window, kind: &str) -> Result<String> {
     let course = window.call("get_course", json!({ "course": COURSE }))?;
     for lesson in course["lessons"].as_array().into_iter().flatten() {
@@ -137,7 +137,7 @@ fn number(window: &Window, expression: &str) -> Result<f64> {
     value.as_f64().ok_or_else(|| format!("`{expression}` is {value}"))
 }
 
-/// Plays, seeks by the page's own slider (a film: by the element), plays faster, stops. Gives where.
+/// Plays, seeks with the page's slider (videos: on the element), doubles the speed and pauses. Returns the position.
 fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Left> {
     window.go(page)?;
     window.wait_for(if name == "audio" { ".player .play" } else { css })?;
@@ -196,7 +196,7 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Le
     Ok(Left { page: page.to_owned(), css, at, name: name.to_owned() })
 }
 
-/// Begins by a tap of the learner, as the window wants it before it lets anything be heard.
+/// Starts playback with a click, because the engine requires a user gesture for audible media.
 fn start(window: &Window, it: &str, name: &str) -> Result {
     if name == "audio" {
         return window.click(".player .play");
@@ -215,7 +215,7 @@ fn word(window: &Window, expression: &str) -> Result<String> {
     Ok(value.as_str().unwrap_or_default().to_owned())
 }
 
-/// A tap on a sentence of the transcript leads to its moment.
+/// Checks that a click on a sentence of the transcript seeks to its time.
 fn transcript(window: &Window, left: &Left) -> Result {
     window.go(&left.page)?;
     window.click(".player details summary")?;
@@ -229,7 +229,7 @@ fn transcript(window: &Window, left: &Left) -> Result {
     let caption = window.text(".player .cue")?;
     let count = number(window, "document.querySelectorAll('.player [data-cue]').length")?;
     window.script(&format!("{it}.pause()"), &[])?;
-    // Back to where it was left, for what follows.
+    // Restores the position for later steps.
     window.script(&format!("{it}.currentTime = arguments[0]"), &[json!(left.at)])?;
     window.wait_true("the place", &format!("Math.abs({it}.currentTime - {}) < 0.05", left.at))?;
     say(
@@ -241,7 +241,7 @@ fn transcript(window: &Window, left: &Left) -> Result {
     Ok(())
 }
 
-/// Read to me: the voice plays, a seek lands, and the page after is turned to when this one is read.
+/// Checks the narration of a story: playback, seeking, and the turn to the next page at the end of the recording.
 fn narration(window: &Window, story: &str) -> Result {
     window.go(&format!("#/story/{story}"))?;
     let it = "document.querySelector('.story audio')";
@@ -274,7 +274,7 @@ fn narration(window: &Window, story: &str) -> Result {
     Ok(())
 }
 
-/// The window is taken off the screen: the voice goes on, and turns the page.
+/// Hides the window and checks that the narration continues and turns the page.
 fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     window.go(&format!("#/story/{story}"))?;
     let it = "document.querySelector('.story audio')";
@@ -293,15 +293,15 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     window.wait_true("the page to be hidden", "document.visibilityState === 'hidden'")?;
     let before = word(window, &format!("{it}.src"))?;
     window.script(&format!("{it}.currentTime = {it}.duration - 0.5"), &[])?;
-    // This engine may take its time to load a recording that nobody sees: it must be turned to and asked to play now, and be heard at
-    // the latest when the window is back.
+    // This engine may delay loading a recording while the page is hidden: the page must be turned and `play` called
+    // now, and playback must start at the latest when the window is visible again.
     let next = format!("{it}.src !== {} && !{it}.paused", json!(before));
     wait_voice(window, it, "the next page to be turned to, unseen", &next)?;
     let mut show = Command::new("xdotool");
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
     window.wait_true("the page to be seen", "document.visibilityState === 'visible'")?;
-    // Now and then this engine (2.50 under a virtual screen) pauses it in this moment and tells nobody why: then a tap must do.
+    // WebKitGTK 2.50 under Xvfb sometimes pauses the element at this point without an event; a tap must then resume it.
     let heard = format!("{it}.currentTime > 0.5");
     let tapped = window.wait_true("the next page to be heard", &heard).is_err();
     if tapped {
@@ -314,7 +314,7 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     Ok(())
 }
 
-/// Waits; an error tells the state of the element.
+/// Waits; the error contains the state of the media element.
 fn wait_voice(window: &Window, it: &str, what: &str, expression: &str) -> Result {
     window.wait_true(what, expression).or_else(|e| {
         let facts = format!(
@@ -331,7 +331,7 @@ fn found_again(window: &Window, left: &Left) -> Result {
     window.wait_true(&format!("the {} to stand where it was left", left.name), &near)?;
     let at = number(window, &format!("{it}.currentTime"))?;
     say("place", &format!("{}: left at {:.2} s, found at {at:.2} s", left.name, left.at));
-    // And it plays on from there.
+    // Check that playback continues from there.
     start(window, &it, &left.name)?;
     window.wait_true("it to play on", &format!("{it}.currentTime > {}", left.at + 0.3))?;
     window.script(&format!("{it}.pause(); {it}.currentTime = arguments[0]"), &[json!(left.at)])?;
@@ -346,7 +346,7 @@ fn found_again(window: &Window, left: &Left) -> Result {
         .map(drop)
 }
 
-/// What this window's engine has of what players use.
+/// Returns which media features the engine supports.
 fn abilities(window: &Window) -> Result<String> {
     let script = "const a = document.createElement('audio'), v = document.createElement('video'); \
         return [['media keys', 'mediaSession' in navigator], ['pitch kept', 'preservesPitch' in a], \

@@ -1,4 +1,4 @@
-//! The real window, driven as a person would: a screen, a driver, pictures.
+//! Drives the real window: screen, WebDriver client, pictures.
 
 pub mod bench;
 pub mod driver;

@@ -1,5 +1,5 @@
-//! The main job, walked in the real window: study, lose the network, study on, close the lid, come back, and agree
-//! with a second device. Prints what was seen; keeps pictures in target/walk.
+//! Walks through the main use case in the real window: study, disconnect the network, study offline, restart,
+//! reconnect, and compare the state with a second device. Prints the results; writes pictures to target/walk.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
 const COURSE: &str = "waves-and-sound";
 const STORY: &str = "the-goat-on-the-bus";
 
-/// A device: a screen with the app on it, and its files.
+/// A device: its screen and the app's files.
 pub(super) struct Device {
     screen: Screen,
     data: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct Device {
     size: (u32, u32),
 }
 
-/// Walks once. An error says what was waited for and what the window showed instead.
+/// Runs the walk once. The error contains the condition that timed out and the text of the window.
 pub fn walk() -> Result {
     if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
@@ -156,7 +156,7 @@ impl Device {
     }
 }
 
-/// First run: the school's address, then its door.
+/// Signs in on the first-run screen: enters the server's address, then login and password.
 pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.fill("#address", address)?;
     window.click(".connect form button")?;
@@ -166,7 +166,7 @@ pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.wait_for("nav a[href='#/sync']").map(drop)
 }
 
-/// Downloads a course by its button, a story by the command, and proves every byte.
+/// Downloads a course with its button or a story by the command, and waits until all its files are verified.
 pub(super) fn take_along(window: &Window, id: &str, is_story: bool) -> Result {
     let request = json!({ "id": id, "isStory": is_story });
     if is_story {
@@ -181,7 +181,7 @@ pub(super) fn take_along(window: &Window, id: &str, is_story: bool) -> Result {
     Ok(())
 }
 
-/// Reads sections until one with a recording was heard, then a page of the story. Gives what was done.
+/// Reads sections until one with a recording was played, then a page of the story. Returns descriptions of the steps.
 fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
     let mut done = Vec::new();
     window.go(&format!("#/course/{COURSE}"))?;
@@ -222,7 +222,7 @@ fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Waits until the number of waiting rows is as wanted, and gives it.
+/// Waits until `good` accepts the number of outbox rows, and returns it.
 fn waiting(window: &Window, good: impl Fn(u64) -> bool) -> Result<u64> {
     let number = |status: &Value| status["waiting"].as_u64().unwrap_or_default();
     let settled = |status: &Value| status["phase"] != "running" && good(number(status));
@@ -234,7 +234,7 @@ fn state(window: &Window) -> Result<Value> {
     window.call("get_course", json!({ "course": COURSE })).map(|course| pick(&course))
 }
 
-/// What two devices must agree on.
+/// The fields that must be equal on both devices.
 fn pick(course: &Value) -> Value {
     let sections: Vec<Value> = course["lessons"]
         .as_array()

@@ -1,4 +1,4 @@
-//! A library of 1,000 small courses, written as packages (docs/PACKAGE.md).
+//! Generates a library of 1,000 small courses as packages (docs/PACKAGE.md).
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::sh::{self, Result};
 
-/// How many courses the library gets.
+/// Number of courses in the library.
 pub const COUNT: usize = 1_000;
-/// The course with a section for every tick.
+/// Course with enough sections for the tick measurement.
 pub const TICKS: &str = "one-hundred-twenty-pages";
-/// Its lessons, and the sections of each.
+/// Number of its lessons, and sections per lesson.
 const SHAPE: (usize, usize) = (12, 10);
 
 const SUBJECTS: &[&str] = &[
@@ -49,7 +49,7 @@ const LEVELS: &[&str] = &["BEGINNER", "INTERMEDIATE", "ADVANCED"];
 const PARAGRAPH: &str = "A page that is read on an afternoon has a few sentences in a paragraph, some of \
     them *set off*, and a list where things are counted. This one stands for many like it.\n";
 
-/// Writes the library into `folder`: [`COUNT`] courses in all, one of them [`TICKS`].
+/// Writes [`COUNT`] courses to `folder`, one of them [`TICKS`].
 pub fn write(folder: &Path) -> Result {
     for n in 1..COUNT {
         let title = format!(

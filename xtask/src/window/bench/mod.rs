@@ -1,8 +1,8 @@
-//! The budgets that need the real window, measured on a release build: starts, lessons, ticks, vitals, memory.
+//! Measures the budgets that need the real window, on a release build: starts, lessons, ticks, web vitals, memory.
 //!
-//! `start` starts programs and times them, `page.js` measures inside the page, `courses` makes a large library.
-//! The floor of all of it is an empty window (src-tauri/examples/empty-window) and one paint that changes nothing.
-//! What a figure does not hold: the way from the engine's frame to the glass.
+//! `start` starts programs and times them, `page.js` measures inside the page, `courses` generates a large library.
+//! The baselines are an empty window (src-tauri/examples/empty-window) and one paint without a visible change.
+//! Does not measure the time from the engine's frame to the display.
 
 mod courses;
 mod start;
@@ -28,17 +28,17 @@ use crate::{
     sh::{self, Result},
 };
 
-/// How the programs are built, and where cargo puts them.
+/// Cargo profile, and its folder below the target folder.
 const PROFILE: &str = "release";
-/// Starts of the app and of the empty window, in turns.
+/// Starts of the app and of the empty window, alternating.
 const STARTS: usize = 9;
-/// Lessons that are opened.
+/// Number of lessons opened.
 const OPENINGS: usize = 240;
-/// How many of them one script opens: the driver ends a script after 30 s.
+/// Lessons opened per script: the driver aborts a script after 30 s.
 const AT_ONCE: usize = 40;
-/// How often the window is asked, for 30 s each time, whether every course is here.
+/// Number of 30 s waits for the download of all courses.
 const WAITS: usize = 10;
-/// The courses of the demo library: real pages, with pictures, formulas and recordings.
+/// Courses of the demo library: pages with pictures, formulas and recordings.
 const REAL: &[&str] = &[
     "waves-and-sound",
     "how-rivers-work",
@@ -47,7 +47,7 @@ const REAL: &[&str] = &[
 ];
 const PAGE: &str = include_str!("page.js");
 
-/// Measures once and prints the rows. An error says what went wrong, or how many rows are over their budget.
+/// Measures once and prints the table. Returns an error if a step fails or a row is over its budget.
 pub fn measure() -> Result {
     if !cfg!(target_os = "linux") {
         println!("skipped: the window is driven on Linux");
@@ -85,7 +85,7 @@ pub fn measure() -> Result {
     }
 }
 
-/// The UI, then the programs: the app has the UI inside.
+/// Builds the UI, then the programs: the app embeds the UI.
 fn build() -> Result {
     setup::node("ui")?;
     sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
@@ -99,7 +99,7 @@ fn program(name: &str) -> PathBuf {
     sh::target().join(PROFILE).join(name)
 }
 
-/// A server with the demo library and 1,000 courses more.
+/// Prepares a server with the demo library and 1,000 generated courses.
 fn library(place: &Path) -> Result<Demo> {
     let courses = place.join("courses");
     courses::write(&courses)?;
@@ -108,7 +108,7 @@ fn library(place: &Path) -> Result<Demo> {
     Ok(demo)
 }
 
-/// Signs the device in, lets it hear of every course, and takes along what is read later.
+/// Signs the device in, waits until it lists every course, and downloads the courses that are read later.
 fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
     let desk = app.start(screen)?;
     walk::sign_in(&desk.window, &demo.address())?;
@@ -139,12 +139,12 @@ fn take_all_along(app: &Program, screen: &Screen) -> Result {
     let all = (courses::COUNT + REAL.len()) as u64;
     let here = |list: &Value| list["total"].as_u64() == Some(all);
     let look = || desk.window.wait_call("every course", "list_courses", page.clone(), here);
-    // A thousand downloads take longer than one answer of the window may.
+    // A thousand downloads take longer than one wait.
     (1..WAITS).find(|_| look().is_ok()).map_or_else(look, |_| Ok(Value::Null))?;
     desk.window.close()
 }
 
-/// Starts of the app and of the empty window in turns, so that both see the same machine.
+/// Starts of the app and of the empty window, alternating so that both run under the same conditions.
 #[derive(Default)]
 struct Starts {
     app: Vec<(Moments, Memory)>,
@@ -159,7 +159,7 @@ impl Starts {
             started.window.close()?;
             Ok(seen)
         };
-        // The first of each warms the disk's cache for the others.
+        // The first start of each warms the disk cache for the others.
         once(app)?;
         once(empty)?;
         let mut out = Self::default();
@@ -209,7 +209,7 @@ impl Starts {
     }
 }
 
-/// Everything that is measured in one open window, offline.
+/// Measures lessons, ticks, inputs, layout shift and memory in one window, offline.
 fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> Result<Table> {
     let desk = app.start(screen)?;
     let window = &desk.window;
@@ -240,7 +240,7 @@ fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> 
     Ok(table)
 }
 
-/// The openings that made the tail.
+/// Prints the slowest openings.
 fn slowest(pages: &[&Value], opened: &[Duration]) {
     let mut order: Vec<usize> = (0..opened.len()).collect();
     order.sort_by_key(|n| std::cmp::Reverse(opened[*n]));
@@ -251,7 +251,7 @@ fn slowest(pages: &[&Value], opened: &[Duration]) {
     println!("  the slowest: {}", named.collect::<Vec<_>>().join(", "));
 }
 
-/// Keys and clicks as a person makes them, each followed to the next frame.
+/// Sends keys and clicks, each measured to the next frame.
 fn inputs(table: &mut Table, desk: &Started, paint: &str) -> Result {
     let window = &desk.window;
     window.script("window.bench.follow()", &[])?;
@@ -286,13 +286,14 @@ fn inputs(table: &mut Table, desk: &Started, paint: &str) -> Result {
     Ok(())
 }
 
-/// A moment for what an input set off.
+/// Waits until the effects of an input have finished.
 fn settle(window: &Window) -> Result {
     let script = "window.bench.wait(120).then(arguments[arguments.length - 1])";
     window.script_async(script).map(drop)
 }
 
-/// Layout shift of the library when the window is loaded, and of lessons when they are opened. The engine has no entries for it.
+/// Measures layout shift of the library on reload and of lessons when they are opened. WebKit has no performance
+/// entries for it.
 fn shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
     window.go("#/")?;
     window.wait_for(".books")?;
@@ -316,7 +317,7 @@ fn shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
     Ok(())
 }
 
-/// Follows a page for `ms`: its layout shift, and whether that was followed from before its first paint.
+/// Measures the layout shift of a page for `ms`; true if the measurement began before the first paint.
 fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; window.bench.shift({ms}).then(done, (error) => done(String(error)))"
@@ -329,7 +330,7 @@ fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     Ok((score, seen["early"] == true))
 }
 
-/// Sections of these courses in turns, none with the title of the one before.
+/// Returns the sections of these courses, alternating between courses, without two equal titles in a row.
 fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
     let mut found: Vec<Vec<Value>> = Vec::new();
     for course in courses {
@@ -354,7 +355,7 @@ fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
     if pages.is_empty() { Err(format!("no sections in {courses:?}")) } else { Ok(pages) }
 }
 
-/// Runs a measurement of page.js.
+/// Calls a measurement of page.js.
 fn times(window: &Window, what: &str, argument: &Value) -> Result<Vec<Duration>> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; window.bench.{what}({argument}).then(done, (error) => done(String(error)))"
@@ -368,14 +369,14 @@ fn durations(list: &Value) -> Result<Vec<Duration>> {
     numbers.iter().map(|ms| duration(ms).ok_or_else(|| format!("no time: {ms}"))).collect()
 }
 
-/// A row that holds the 99th percentile under 50 ms.
+/// Adds a row with a budget of 50 ms for the 99th percentile.
 fn row(table: &mut Table, what: &str, times: Vec<Duration>, floor: &str) {
     let (half, most) = spread(times);
     let figure = format!("{} p99 {}", ms(half), ms(most));
     table.row(what, figure, floor.to_owned(), most.as_secs_f64() * 1e3, 50.0, "ms p99");
 }
 
-/// Whole milliseconds: the engine gives no finer ones.
+/// Formats whole milliseconds, the engine's resolution.
 fn ms(time: Duration) -> String {
     format!("{:.0} ms", time.as_secs_f64() * 1e3)
 }

@@ -1,10 +1,11 @@
-// What the benchmark does inside the app's page. Times are milliseconds; the engine gives whole ones.
+// Measurements inside the app's page. Times are in ms; the engine's resolution is 1 ms.
 window.bench ??= (() => {
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
   /**
-   * The moment when the frame that comes next has been drawn: a message that is sent while a frame is made arrives after it, and the frame
-   * after it begins after it. The first of the two counts: what the page does in that later frame is not part of this one.
+   * Resolves with the time when the next frame has been drawn: a message sent in a frame's callback arrives after that
+   * frame, and the next callback runs after it. The earlier of the two counts, so that work in the later frame is not
+   * included.
    */
   const painted = () =>
     new Promise((done) =>
@@ -19,7 +20,7 @@ window.bench ??= (() => {
       }),
     );
 
-  /** Until the page is as `good` says; looked at after every change of it. */
+  /** Resolves once `good` returns true; checked after every change of the page. */
   const until = (what, good) =>
     new Promise((done, fail) => {
       if (good()) return done();
@@ -38,7 +39,7 @@ window.bench ??= (() => {
 
   const heading = (title) => document.querySelector("article h1")?.textContent === title;
 
-  /** From the change of the address to the frame that shows the lesson's heading. */
+  /** Measures from the change of the address to the frame with the lesson's heading. */
   async function open({ hash, title }) {
     const from = performance.now();
     location.hash = hash;
@@ -46,7 +47,7 @@ window.bench ??= (() => {
     return (await painted()) - from;
   }
 
-  // Pauses of different lengths, so that the beats fall everywhere between two frames.
+  // Pauses of different lengths, so that the measurements start at different times within a frame.
   let turn = 0;
   const pause = () => wait(40 + ((turn += 7) % 17));
 
@@ -54,7 +55,7 @@ window.bench ??= (() => {
     wait,
     painted,
 
-    /** One paint: a change of nothing that is seen. */
+    /** Measures one paint after a change without a visible effect. */
     async paints(count) {
       const times = [];
       for (let n = 0; n < count; n++) {
@@ -76,7 +77,7 @@ window.bench ??= (() => {
       return times;
     },
 
-    /** From the press of "I have finished this" to the frame that shows the tick. */
+    /** Measures from the click on "I have finished this" to the frame with the tick. */
     async ticks(pages) {
       const times = [];
       for (const page of pages) {
@@ -92,7 +93,7 @@ window.bench ??= (() => {
       return times;
     },
 
-    /** From now on every key and click is followed to the next frame, as INP does; `inputs` gives what was seen. */
+    /** Starts to measure every key and click to the next frame, as INP does; `inputs` returns the times. */
     follow() {
       const seen = (window.benchInputs ??= []);
       for (const kind of ["keydown", "click"]) {
@@ -102,9 +103,10 @@ window.bench ??= (() => {
     inputs: () => window.benchInputs,
 
     /**
-     * Cumulative layout shift of the next `ms`, by hand: each frame the elements inside the window are compared with
-     * where they were the frame before. A frame's score is the share of the window that moved elements cover, before
-     * and after, times the way of the farthest one by the window's longer side. `early`: nothing had been drawn when it began.
+     * Measures cumulative layout shift over the next `ms`: compares the positions of visible elements in each frame
+     * with the previous frame. A frame's score is the share of the viewport covered by moved elements, before and
+     * after, multiplied by the largest distance relative to the viewport's longer side. `early`: nothing was painted
+     * before the start.
      * https://www.w3.org/TR/layout-instability/
      */
     async shift(ms) {

@@ -1,4 +1,4 @@
-//! One start of a program: when it was asked for, when its first list was drawn, what its processes hold in memory.
+//! Measures one start of a program: time of execution, time of the first list paint, memory of its processes.
 
 use std::{
     fs,
@@ -12,12 +12,12 @@ use crate::{
     window::{driver::Window, screen::Screen},
 };
 
-/// What is set down when a list is on the screen (ui/src/state/markFirstPaint.ts).
+/// Name of the performance mark set when a list is painted (ui/src/state/markFirstPaint.ts).
 const MARK: &str = "list";
-/// How long a program is left alone before its memory is read.
+/// Delay before the memory of a program is read.
 const SETTLED: Duration = Duration::from_millis(1_500);
 
-/// A program to start again and again, with its files.
+/// A program that is started repeatedly, with its files.
 pub struct Program {
     data: PathBuf,
     script: PathBuf,
@@ -25,41 +25,41 @@ pub struct Program {
     logs: PathBuf,
 }
 
-/// A program that runs, with its window open.
+/// A running program with its window open.
 pub struct Started {
     pub window: Window,
     pub pid: u32,
-    /// The moment before the program was executed. Milliseconds since 1970.
+    /// Time before the program was executed. Milliseconds since 1970.
     asked_at: f64,
 }
 
-/// Milliseconds from the start to each moment of the page.
+/// Times of page events since the start. Milliseconds.
 pub struct Moments {
-    /// The page began to load.
+    /// Start of the page's navigation.
     pub navigation: f64,
-    /// The first content was drawn.
+    /// First contentful paint.
     pub content: Option<f64>,
-    /// The list was drawn.
+    /// Paint of the list.
     pub list: f64,
 }
 
-/// Memory by proportional share (Pss). MiB.
+/// Memory as proportional set size (PSS). MiB.
 pub struct Memory {
     /// The program's own process.
     pub own: f64,
-    /// With every process that it started: the engine's.
+    /// All processes, including those of the engine that it started.
     pub all: f64,
 }
 
 impl Program {
-    /// `binary` with its files in `place`/`name`.
+    /// Prepares `binary` with its files in `place`/`name`.
     pub fn new(name: &str, binary: &Path, place: &Path) -> Result<Self> {
         if !binary.exists() {
             return Err(format!("{} is not built", binary.display()));
         }
         let script = place.join(format!("start-{name}"));
         let started = place.join(format!("started-{name}"));
-        // The driver starts the program: this says when, and under which number.
+        // The driver starts the program; this script records the time and the process id.
         let text = format!(
             "#!/bin/sh\necho \"$$ $(date +%s%N)\" > '{}'\nexec '{}' \"$@\"\n",
             started.display(),
@@ -69,7 +69,7 @@ impl Program {
         Ok(Self { data: place.join(name), script, started, logs: place.join("logs") })
     }
 
-    /// Starts it, and gives it once its window answers.
+    /// Starts the program and returns it once its WebDriver session is open.
     pub fn start(&self, screen: &Screen) -> Result<Started> {
         let env = [("LANG", "C.UTF-8"), ("LANGUAGE", "en"), ("CARREL_LOG", "warn")];
         let window = Window::open(screen, &self.script, &self.data, &env, &self.logs)?;
@@ -84,7 +84,7 @@ impl Program {
 }
 
 impl Started {
-    /// Waits until the list is drawn, and says when what was.
+    /// Waits until the list is painted and returns the times.
     pub fn moments(&self) -> Result<Moments> {
         let marked = format!("performance.getEntriesByName('{MARK}').length > 0");
         self.window.wait_true("the list to be drawn", &marked)?;
@@ -103,19 +103,19 @@ impl Started {
         })
     }
 
-    /// What it holds, once it has come to rest.
+    /// Returns the memory in use, after a delay of [`SETTLED`].
     pub fn memory(&self) -> Result<Memory> {
         thread::sleep(SETTLED);
         let mut all = 0.0;
         for pid in family(self.pid) {
-            // A process may end while it is looked for.
+            // A process may have ended since the listing.
             all += share(pid).unwrap_or_default();
         }
         Ok(Memory { own: share(self.pid)?, all })
     }
 }
 
-/// Proportional share of one process, MiB.
+/// PSS of one process. MiB.
 fn share(pid: u32) -> Result<f64> {
     let text = sh::read(&PathBuf::from(format!("/proc/{pid}/smaps_rollup")))?;
     pss(&text).ok_or_else(|| format!("process {pid} has no Pss"))
@@ -126,7 +126,7 @@ fn pss(rollup: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
-/// A process and all below it.
+/// Returns the process and all its descendants.
 fn family(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
         .into_iter()
@@ -147,7 +147,7 @@ fn family(pid: u32) -> Vec<u32> {
     found
 }
 
-/// The name in brackets may hold anything, blanks and brackets too.
+/// Parses the parent's id. The name in brackets may contain spaces and brackets.
 fn parent(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
