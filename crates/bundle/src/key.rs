@@ -37,7 +37,7 @@ mod tests {
         let (a, b) = (fingerprint(&"0".repeat(64)), fingerprint(&"1".repeat(64)));
         assert_eq!(a.len(), 24);
         assert_ne!(a, b);
-        // Documented in docs/CABLE.md: other programs must come to the same digits.
+        // Documented in docs/BUNDLES.md: other programs must come to the same digits.
         assert_eq!(a, "ebc8 cde7 c556 544d 937f");
     }
 }

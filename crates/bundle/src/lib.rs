@@ -1,4 +1,4 @@
-//! The format of the files that carry courses and work without a network (docs/CABLE.md): reading and writing.
+//! The format of the files that carry courses and work without a network (docs/BUNDLES.md): reading and writing.
 //!
 //! A file is a frame (`frame`) with a head in JSON, followed by bytes whose lengths and hashes the head names. Nothing is compressed, so
 //! nothing can expand on reading; there are no file names, so there is no path traversal. Everything is verified while it is read.

@@ -1,4 +1,4 @@
-//! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their
+//! Files that came by cable (docs/BUNDLES.md): courses of another library into the catalogue, learners' work to their
 //! rows.
 //!
 //! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network

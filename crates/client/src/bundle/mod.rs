@@ -1,4 +1,4 @@
-//! Courses and work as files, for machines without a network (docs/CABLE.md).
+//! Courses and work as files, for machines without a network (docs/BUNDLES.md).
 //!
 //! | Module | Content |
 //! |---|---|
