@@ -40,7 +40,7 @@ mod tests {
         let (a, b) = (fingerprint(&"0".repeat(64)), fingerprint(&"1".repeat(64)));
         assert_eq!(a.len(), 24);
         assert_ne!(a, b);
-        // Documented in docs/CABLE.md: other programs must compute the same digits.
+        // Documented in docs/BUNDLES.md: other programs must compute the same digits.
         assert_eq!(a, "ebc8 cde7 c556 544d 937f");
     }
 }

@@ -1,4 +1,4 @@
-//! Reading and writing of bundles, the files that transfer courses and work without a network. See docs/CABLE.md.
+//! Reading and writing of bundles, the files that transfer courses and work without a network. See docs/BUNDLES.md.
 //!
 //! A file is a frame (`frame`) with a JSON header, followed by bytes whose lengths and hashes the header lists.
 //! Nothing is compressed, so reading cannot expand data; there are no file names, so there is no path traversal.

@@ -1,4 +1,4 @@
-//! Imports files transferred offline (docs/CABLE.md): courses of another library into the catalogue, learners' work
+//! Imports files transferred offline (docs/BUNDLES.md): courses of another library into the catalogue, learners' work
 //! into their rows.
 //!
 //! The file format is in `carrel_bundle`, packages are in `import`, network sync is in `http::sync`.

@@ -1,4 +1,4 @@
-//! Courses and work as files, for devices without a network. See docs/CABLE.md.
+//! Courses and work as files, for devices without a network. See docs/BUNDLES.md.
 //!
 //! | Module | Content |
 //! |---|---|
