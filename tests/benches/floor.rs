@@ -49,7 +49,7 @@ pub fn sync(dir: &Path, rows: usize) -> (Duration, Duration) {
     (push, start.elapsed())
 }
 
-/// The rows of batch `n`, encoded and parsed once.
+/// Reads batch `n`, encodes it as one JSON array and parses that array.
 fn carried(from: &Connection, n: usize) -> Vec<Value> {
     let mut stmt = from
         .prepare_cached("SELECT body FROM row ORDER BY rowid LIMIT ?1 OFFSET ?2")

@@ -1,7 +1,7 @@
 //! A device's content at 1x, 10x and 100x (10,000 courses, 200,000 sections, 50,000 blobs): start, sweep, storage page, list, search and
 //! clean-up, with the exponent of their growth. `cargo xtask bench storage`.
 //!
-//! What is held: the exponent from 10x to 100x (1 is linear), and a most for the largest.
+//! Limits: the exponent from 10x to 100x (1 is linear), and a time for the largest.
 use std::{
     path::Path,
     sync::Arc,

@@ -202,8 +202,8 @@ impl Cache {
     }
 
     /// Asks the server now, with the validators of what is stored, and stores the answer. If a request for the path is
-    /// under way, waits for it. If the server cannot be reached or fails, gives the stored answer, marked as a fallback
-    /// (`Cached::fallback`), if there is one that may be used.
+    /// in progress, waits for it. If the server cannot be reached or fails, returns the stored answer if it may
+    /// still be used, marked as a fallback (`Cached::fallback`).
     pub async fn refresh(&self, path: &str) -> Result<Cached> {
         let request = self.request(path);
         let done = match self.lookup(&request).await {

@@ -52,7 +52,7 @@ impl Library {
         self.list(Kind::Story, filter).await
     }
 
-    /// Gives the list that is stored; one that is stale by the route table is requested again in the background.
+    /// Returns the stored list. If it is stale by the route table, it is also requested again in the background.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,

@@ -97,8 +97,8 @@ impl Storage {
 
     /// The oldest of a class, enough for `bytes`: by the hour of the last use, the largest of an hour first.
     ///
-    /// Reads blobs by last use (index `blob_used`) and stops after the hour that has enough, so its cost is that of what
-    /// goes and not of what stays.
+    /// Reads blobs by last use (index `blob_used`) and stops after the hour that has enough, so the cost depends on
+    /// what is evicted, not on what is stored.
     fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
