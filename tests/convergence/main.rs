@@ -1,5 +1,8 @@
 //! Many devices, one server, a faulty network: in the end every device has all rows, exactly once, and no others.
 //!
+//! Each test runs its tasks on one thread: with two, a task that advances the virtual clocks would run while another task
+//! continues, and a seed would not repeat its run.
+//!
 //! `CARREL_LONG=1` runs 2,000 seeds instead of 60; `CARREL_SEED=n` runs one. See docs/TESTING.md.
 
 mod meddler;
@@ -47,14 +50,14 @@ fn every_fault_fired(tally: &Tally, faults: &Faults) {
     assert!(missing.is_empty(), "these faults never happened: {missing:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn two_devices_converge_under_every_fault() {
     let plan = Plan::devices(2);
     let tally = all("two_devices_converge", seeds(1, 20, 700), plan.clone()).await;
     every_fault_fired(&tally, &plan.faults);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn three_devices_converge_over_crashes_and_clock_jumps() {
     let plan = Plan { crashes: true, jumps: Jumps::Wild, ..Plan::devices(3) };
     let seeds = seeds(10_001, 12, 400);
@@ -66,19 +69,19 @@ async fn three_devices_converge_over_crashes_and_clock_jumps() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn crashes_alone_lose_nothing_and_move_no_stamp() {
     let plan = Plan { crashes: true, ..Plan::devices(2) };
     all("crashes_alone", seeds(20_001, 8, 300), plan).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn two_learners_on_one_server_share_nothing() {
     let plan = Plan { learners: vec![2, 1], ..Plan::devices(2) };
     all("two_learners", seeds(30_001, 6, 200), plan).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_server_restored_from_an_old_backup_heals() {
     let plan = Plan { server_restored: true, ..Plan::devices(2) };
     let seeds = seeds(40_001, 8, 200);
@@ -88,7 +91,7 @@ async fn a_server_restored_from_an_old_backup_heals() {
 }
 
 /// Restores any of three backups, twice, with learners who registered after them: nobody has to sign in again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
     let plan = Plan {
         server_restored: true,
@@ -103,13 +106,13 @@ async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
 }
 
 /// Does the same on a faulty network.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn accounts_outlive_the_backups_also_on_a_bad_network() {
     let plan = Plan { server_restored: true, accounts_since: true, ..Plan::devices(2) };
     all("accounts_on_a_bad_network", seeds(80_001, 6, 200), plan).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn cloned_and_restored_disks_converge() {
     let plan = Plan { disk_cloned: true, disk_restored: true, events: 120, ..Plan::devices(2) };
     let seeds = seeds(50_001, 6, 200);
@@ -118,7 +121,7 @@ async fn cloned_and_restored_disks_converge() {
     assert!(!many || (tally.disks_cloned > 0 && tally.disks_restored > 0), "{tally:#?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_seed_repeats_its_run() {
     let plan = Plan { crashes: true, jumps: Jumps::Wild, events: 60, ..Plan::devices(2) };
     for seed in [3, 4] {
@@ -128,7 +131,7 @@ async fn a_seed_repeats_its_run() {
 }
 
 /// Every known bug of a server is detected within a few seeds, and the correct server passes the same ones.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn known_bugs_of_a_server_are_found() {
     for meddling in Meddling::ALL {
         let restored = meddling == Meddling::HidesTheRestore;
