@@ -314,7 +314,7 @@ fn table() -> Vec<Line> {
         (Refresh, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Unavailable)),
         (
             Refresh,
-            "the session is over",
+            "the session has ended",
             |_, _| Ok(problem(401, E::Unauthenticated, None)),
             Some(E::Unauthenticated),
         ),

@@ -130,7 +130,7 @@ impl Cache {
             // The second attempt follows a check of the file; the third runs without the file.
             .or_else(|_| open())
             .or_else(|e| {
-                tracing::warn!(error = %e, "the cache cannot be read: this run does without its file");
+                tracing::warn!(error = %e, "the cache file cannot be read: caching in memory only");
                 db.replace_blocking(|| Ok((in_memory(MIGRATIONS, now_ms)?, ())))?;
                 open()
             })?;
@@ -308,7 +308,7 @@ impl Cache {
         let (route, fetch) = (&request.route, self.fetch(request));
         let joined = fetch.joined;
         let Some(Fetched { outcome, is_known }) = fetch.await else {
-            return Err(Error::Internal("a request was stopped by a fault".into()));
+            return Err(Error::Internal("a request task panicked".into()));
         };
         if is_known {
             self.inner.counters.add(route, Count::Negative);
@@ -348,7 +348,7 @@ impl Cache {
             Outcome::Bad { problem, .. } => Net::BadReply { url, problem }.into(),
             Outcome::Corrupt(problem) => Error::Corrupt(problem),
             Outcome::Failed(f) => Net::from(f).into(),
-            Outcome::Body { .. } => Error::Internal("an answer is not an error".into()),
+            Outcome::Body { .. } => Error::Internal("a successful outcome was handled as an error".into()),
         }
     }
 }

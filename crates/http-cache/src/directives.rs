@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directives_are_read_with_quotes_case_and_unknown_names() {
+    fn parses_quoted_mixed_case_and_unknown_directives() {
         let read = |text| {
             let all = directives(text).into_iter();
             all.map(|(n, v)| v.map_or(n.clone(), |v| format!("{n}={v}"))).collect::<Vec<_>>()
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_whole_and_end_at_two_to_the_31() {
+    fn seconds_are_integers_up_to_two_to_the_31() {
         assert_eq!(seconds(Some(" 60")), Some(60));
         assert_eq!(seconds(Some("99999999999999999999999")), Some(MOST_S));
         for bad in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("'60'")] {

@@ -22,7 +22,7 @@ pub enum Error {
     #[error("corrupt: {0}")]
     Corrupt(String),
     /// The answer is over the size limit, or the disk has too little free space.
-    #[error("{missing} bytes are missing")]
+    #[error("no space for an answer of {missing} bytes")]
     NoSpace {
         /// Size of the answer in bytes.
         missing: u64,

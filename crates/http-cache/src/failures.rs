@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_end_after_their_time_and_with_another_network() {
+    fn failures_expire_and_are_discarded_on_network_change() {
         let n = Failures::default();
         n.missing("/a", 404, 0, None);
         n.missing("/short", 410, 0, Some(1_000));

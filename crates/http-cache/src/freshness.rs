@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn header_fields_as_the_rfcs_read_them() {
+    fn policy_follows_the_rfcs() {
         let base = Policy::default();
         let for_s = |s| Policy { lifetime_s: Some(s), ..base };
         let cc = |v: &'static str| [("cache-control", v)];
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_who_overrules_them() {
+    fn server_windows_override_route_windows() {
         let s = |n| Some(Duration::from_secs(n));
         let (ten, day) = (Duration::from_secs(10), Duration::from_secs(86_400));
         let plain = policy(&[]);

@@ -111,7 +111,7 @@ impl CacheInner {
             }
             .boxed()
         });
-        reading.await.unwrap_or_else(|| Err(Error::Internal("a read was stopped".into())))
+        reading.await.unwrap_or_else(|| Err(Error::Internal("a read task panicked".into())))
     }
     fn changes(&self) -> MutexGuard<'_, u64> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -145,7 +145,7 @@ impl CacheInner {
             Ok(()) => {}
             // Expected for every answer until there is space again.
             Err(e @ Error::NoSpace { .. }) => {
-                tracing::debug!(cache.path = path, error = %e, "an answer is in memory only");
+                tracing::debug!(cache.path = path, error = %e, "an answer was stored in memory only");
             }
             Err(e) => {
                 tracing::warn!(cache.path = path, error = %e, "an answer could not be stored")

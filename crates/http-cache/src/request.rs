@@ -28,7 +28,7 @@ use crate::{
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// Longest body in bytes that is parsed on the thread of the task.
 const MAX_INLINE_BODY: usize = 16 * 1024;
-const PORTAL: &str = "is this network's sign-in page in between?";
+const PORTAL: &str = "hint: the network may require signing in to its portal";
 
 /// Result of a request; every waiter gets a copy.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl CacheInner {
             // The 304 refers to another answer than the stored one: send the request again without a condition.
             None => match self.exchange(request, None).await {
                 Some(outcome) => outcome,
-                None => Outcome::bad(304, "304 to a request without a condition"),
+                None => Outcome::bad(304, "304 to an unconditional request"),
             },
         };
         Fetched { outcome, is_known: false }
@@ -244,18 +244,18 @@ impl CacheInner {
         let status = reply.status;
         match reply.class {
             ReplyClass::Portal if reply.is_page => {
-                return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
+                return Outcome::bad(status, format!("an HTML page with status {status}; {PORTAL}"));
             }
             ReplyClass::Portal => {
-                return Outcome::bad(status, format!("status {status}: {PORTAL}"));
+                return Outcome::bad(status, format!("status {status}; {PORTAL}"));
             }
             // Captive portals use any status, including 429.
             _ if reply.is_page && status < 500 => {
-                return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
+                return Outcome::bad(status, format!("an HTML page with status {status}; {PORTAL}"));
             }
             // A part that was not requested, or an empty reply.
             ReplyClass::Ok | ReplyClass::Partial | ReplyClass::NotModified => {
-                return Outcome::bad(status, format!("status {status} in place of an answer"));
+                return Outcome::bad(status, format!("unexpected status {status}"));
             }
             _ => {}
         }
@@ -297,7 +297,7 @@ fn validated(
 }
 
 fn not_json() -> Outcome {
-    Outcome::bad(200, format!("the answer is not JSON: {PORTAL}"))
+    Outcome::bad(200, format!("the answer is not JSON; {PORTAL}"))
 }
 
 /// Reads the body. Fails if it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
@@ -306,7 +306,7 @@ async fn complete(reply: Reply) -> Result<Bytes, Failure> {
     let body = reply.bytes(BODY_LIMIT).await?;
     match length {
         Some(length) if length != Some(body.len() as u64) => {
-            let message = format!("{} bytes came, which is not the Content-Length", body.len());
+            let message = format!("received {} bytes, which differs from the Content-Length", body.len());
             Err(Failure::new(FailureKind::Broken, message))
         }
         _ => Ok(body),
@@ -327,13 +327,13 @@ fn as_before(known: KnownFailure) -> Outcome {
     match known {
         KnownFailure::Unreachable => Outcome::Failed(Failure::new(
             FailureKind::Connect,
-            "the server could not be reached a moment ago",
+            "the server could not be reached; not retried yet",
         )),
         KnownFailure::Missing { status: s } => {
-            status(s, ErrorCode::NotFound, "was not there a moment ago", None)
+            status(s, ErrorCode::NotFound, "was not found; not requested again yet", None)
         }
         KnownFailure::Held { status: s, code, left_ms } => {
-            status(s, code, "asked to wait", u64::try_from(left_ms).ok())
+            status(s, code, "the server requested a delay (Retry-After)", u64::try_from(left_ms).ok())
         }
     }
 }

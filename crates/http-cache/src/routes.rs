@@ -138,7 +138,7 @@ fn as_markdown() -> String {
         };
         let stored = r.strategy != Strategy::NetworkOnly;
         let path =
-            if r.pattern == "*" { "anything else".to_owned() } else { format!("`{}`", r.pattern) };
+            if r.pattern == "*" { "all other paths".to_owned() } else { format!("`{}`", r.pattern) };
         let revalidated = r.strategy == Strategy::StaleWhileRevalidate;
         let cell = |used: bool, d| if used { span(d) } else { "-".to_owned() };
         let row = [
@@ -169,7 +169,7 @@ mod tests {
 
     /// `CARREL_WRITE=1` writes the table into the page instead.
     #[test]
-    fn the_page_shows_this_table() {
+    fn the_docs_contain_this_table() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CACHE.md");
         let text = std::fs::read_to_string(page).unwrap().replace('\r', "");
         let (begin, end) = ("<!-- routes: from the code -->\n", "<!-- end of routes -->");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_has_its_row() {
+    fn paths_match_their_routes() {
         let strategy = |path| find(ROUTES, path).strategy;
         for page in ["/api/courses?page=2", "/api/courses/rivers", "/api/courses/rivers/manifest"] {
             assert_eq!(strategy(page), Strategy::StaleWhileRevalidate, "{page}");

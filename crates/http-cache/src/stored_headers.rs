@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_replaces_what_it_brings_and_leaves_the_rest() {
+    fn a_304_updates_only_its_own_fields() {
         let old = StoredHeaders::of(&map(&[
             ("etag", "\"v1\""),
             ("cache-control", "max-age=600"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_is_about_the_stored_answer_or_about_another_one() {
+    fn a_304_is_matched_by_its_validators() {
         let head = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
         let table = [
             ("\"v1\"", Some("\"v1\""), Match::Same),

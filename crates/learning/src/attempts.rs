@@ -68,7 +68,7 @@ impl Learning {
                 let of = find(tx, attempt)?;
                 if of.submitted_ms.is_some() {
                     return Err(Error::Invalid(format!(
-                        "attempt {attempt} was submitted and its answers are frozen; hint: start another attempt"
+                        "attempt {attempt} is submitted and cannot be changed; hint: start another attempt"
                     )));
                 }
                 let before: Option<Answer> = tx.find(&[attempt.to_string(), question.to_string()])?;

@@ -56,7 +56,7 @@ impl Learning {
 
 fn overview(conn: &Connection, today: &str) -> Result<Overview> {
     let today: Date =
-        today.parse().map_err(|e| Error::Internal(format!("today is no day: {e}")))?;
+        today.parse().map_err(|e| Error::Internal(format!("the local day is not a date: {e}")))?;
     let sessions: Vec<Session> = checked::query(conn, "", [])?;
     let by_day = time_by_day(&sessions);
     let mut days = Vec::new();

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn no_stamp_stops_the_clock() {
+    fn extreme_stamps_do_not_stop_the_clock() {
         let now = 1_790_000_000_000;
         let last = Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX);
         for stamp in

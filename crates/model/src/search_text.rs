@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_and_blocks_become_words() {
+    fn blocks_are_converted_to_plain_text() {
         let rich = |html: &str| Block::RichText { html: html.into() };
         let table = [
             (

@@ -85,7 +85,7 @@ mod tests {
     use crate::{lattice::Position, wire::LoginRequest};
 
     #[test]
-    fn an_array_is_no_object() {
+    fn an_array_is_rejected() {
         let id = "00000000-0000-0000-0000-000000000001";
         let object = format!(r#"{{"hlc":"000000000000000a","device":"{id}","at":"p3"}}"#);
         let array = format!(r#"["000000000000000a","{id}","p3"]"#);

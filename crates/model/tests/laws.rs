@@ -87,7 +87,7 @@ macro_rules! lattices {
             check_rows(RowType::$variant);
         })*
         #[test]
-        fn no_lattice_is_forgotten() {
+        fn every_row_type_is_tested() {
             assert_eq!(RowType::ALL, [$(RowType::$variant),*]);
         }
     };
@@ -164,7 +164,7 @@ fn a_join_of_valid_rows_is_valid() {
 }
 
 #[test]
-fn what_an_earlier_release_took_is_still_taken() {
+fn rows_accepted_by_an_earlier_release_are_valid() {
     let fields = |n: usize, value: serde_json::Value| {
         Extra((0..n).map(|i| (format!("k{i:03}"), value.clone())).collect())
     };
@@ -228,7 +228,7 @@ fn only_the_earliest_submission_counts_together_with_its_answers() {
 }
 
 #[test]
-fn a_wish_to_be_enrolled_is_true_false_or_null() {
+fn an_enrolment_request_is_true_false_or_null() {
     let kv = |ns: &str, key: &str, value: &str| Kv {
         ns: ns.into(),
         key: key.into(),
@@ -265,7 +265,7 @@ fn rows_survive_json() {
 }
 
 #[test]
-fn the_quick_reader_refuses_what_serde_refuses() {
+fn the_fast_parser_rejects_the_same_rows_as_serde() {
     let progress = r#""kind":"section","item":"a/b/c","percent":5"#;
     let table = [
         format!(r#"{{"type":"progress",{progress}}}"#),
@@ -303,7 +303,7 @@ fn the_quick_reader_refuses_what_serde_refuses() {
 }
 
 #[test]
-fn a_fold_does_not_see_order_repeats_or_batches() {
+fn a_fold_is_independent_of_order_repetition_and_batches() {
     let config =
         ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let history = proptest::collection::vec(arbitrary::any_row(2), 0..16).prop_shuffle();

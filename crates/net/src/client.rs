@@ -92,7 +92,7 @@ impl Reply {
             if whole.len() + piece.len() > limit {
                 return Err(Failure::new(
                     FailureKind::TooLarge,
-                    format!("the answer is over {limit} bytes"),
+                    format!("the reply exceeds {limit} bytes"),
                 ));
             }
             whole.extend_from_slice(&piece);

@@ -15,13 +15,13 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// Not signed in, or the session ended.
-    #[error("sign in to go on")]
+    #[error("not signed in")]
     Unauthenticated,
     /// No network, no server, or no reply in time.
     #[error("offline: {0}")]
     Offline(String),
     /// A reply that a Carrel server never sends.
-    #[error("unexpected answer from {url}: {problem}")]
+    #[error("unexpected reply from {url}: {problem}")]
     BadReply { url: String, problem: String },
     /// The server refused the request, with its code.
     #[error("server: {status} {code:?}: {detail}")]
@@ -61,9 +61,9 @@ impl Error {
             return e.hint();
         }
         match self.code() {
-            ErrorCode::Unauthenticated => "sign in again; everything that waits is kept",
+            ErrorCode::Unauthenticated => "sign in again; unsent changes are kept",
             ErrorCode::BadCredentials => "check the name and the password",
-            ErrorCode::Offline => "it continues when the network is back",
+            ErrorCode::Offline => "retried automatically when the network is available",
             ErrorCode::BadReply => "check the address, or sign in to the Wi-Fi first",
             ErrorCode::TooNew => "update the app",
             _ => "",

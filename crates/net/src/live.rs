@@ -23,7 +23,7 @@ impl LiveHttp {
             .pool_idle_timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|e| Error::Internal(format!("the HTTP client does not start: {e}")))?;
+            .map_err(|e| Error::Internal(format!("cannot create the HTTP client: {e}")))?;
         Ok(Self { client })
     }
 }
@@ -77,7 +77,7 @@ impl Http for LiveHttp {
         let late = move || {
             Failure::new(
                 FailureKind::Timeout,
-                format!("no answer within {} ms", timeout.as_millis()),
+                format!("no reply within {} ms", timeout.as_millis()),
             )
         };
         let reply = tokio::time::timeout(timeout, builder.send())

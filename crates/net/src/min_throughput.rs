@@ -44,7 +44,7 @@ impl Http for MinThroughput {
             received = received.saturating_add(i64::try_from(piece.len()).unwrap_or(i64::MAX));
             let took = clock.monotonic_ms() - began;
             if took > GRACE_MS && received < took / 1_000 * BYTES_PER_S {
-                let message = format!("the answer drips: {received} bytes in {} s", took / 1_000);
+                let message = format!("reply too slow: {received} bytes in {} s", took / 1_000);
                 return Err(Failure::new(FailureKind::Timeout, message));
             }
             Ok(piece)

@@ -92,10 +92,10 @@ impl ClassifiedReply {
         let (code, detail) = match self.problem {
             Some(problem) => (problem.code, problem.detail),
             None if status >= 500 => {
-                (ErrorCode::Unavailable, "the server or its proxy has a fault".to_owned())
+                (ErrorCode::Unavailable, "internal error of the server or its proxy".to_owned())
             }
             None => {
-                let problem = format!("status {status}, and not from a Carrel server");
+                let problem = format!("status {status} without problem details, not from a Carrel server");
                 return Error::BadReply { url: url.to_owned(), problem };
             }
         };
@@ -114,7 +114,7 @@ impl ClassifiedReply {
             (code, 500..) => code.unwrap_or(ErrorCode::Unavailable),
             _ => {
                 let problem =
-                    format!("status {status}: is this network's sign-in page in between?");
+                    format!("status {status}; hint: the network may require signing in to its portal");
                 return Error::BadReply { url: url.to_owned(), problem };
             }
         };
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_in_seconds_as_a_date_and_in_nonsense() {
+    fn retry_after_as_seconds_date_and_invalid_text() {
         let max = Some(MAX_RETRY_AFTER_MS);
         let table = [
             ("7", Some(7_000)),
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_in_three_forms() {
+    fn parses_the_three_date_formats() {
         for form in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",

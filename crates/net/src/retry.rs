@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn two_devices_do_not_wait_in_step() {
+    fn waits_of_two_devices_differ() {
         let (mut a, mut b) = (Backoff::new(1), Backoff::new(2));
         assert!((0..10).any(|_| a.next_wait() != b.next_wait()));
     }

@@ -182,7 +182,7 @@ impl Session {
     pub async fn drop_tokens(&self) -> Result<Option<String>> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "the tokens could not be read: the server is not told of the sign-out");
+            tracing::warn!(error = %e, "the tokens cannot be read: the server is not informed of the sign-out");
             None
         });
         *state = State::Ended;
@@ -196,7 +196,7 @@ impl Session {
         // A separate task, so that a dropped caller does not prevent a rotated token from being stored.
         let done = tokio::spawn(async move { shared.refresh(&used).await }).await;
         done.unwrap_or_else(|e| {
-            Err(Failure::new(FailureKind::Broken, format!("the refresh ended badly: {e}")))
+            Err(Failure::new(FailureKind::Broken, format!("the token refresh failed: {e}")))
         })
     }
 }
@@ -271,7 +271,7 @@ impl Shared {
                 let strange = |_| {
                     Failure::new(
                         FailureKind::Broken,
-                        "the answer to a refresh is not a Carrel server's",
+                        "the reply to a token refresh is not from a Carrel server",
                     )
                 };
                 let fresh: TokenReply = serde_json::from_slice(&body).map_err(strange)?;
@@ -355,8 +355,8 @@ fn sign_in_again() -> Reply {
         title: "sign in again".into(),
         status: 401,
         code: ErrorCode::Unauthenticated,
-        detail: "the session is over".into(),
-        hint: "sign in again; everything that waits is kept".into(),
+        detail: "the session has ended".into(),
+        hint: "sign in again; unsent changes are kept".into(),
         retryable: false,
         correlation_id: String::new(),
         retry_after_ms: None,

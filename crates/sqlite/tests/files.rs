@@ -179,7 +179,7 @@ fn a_newer_file_is_refused_and_left_alone() {
     let writes = conn.total_changes();
     let error = migrate(&mut conn, &[ONE], Some(dir.path()), 0).unwrap_err();
     assert!(matches!(error, Error::NewerFile { file: 2, app: 1 }), "{error}");
-    assert_eq!(error.hint(), "update Carrel; the file was left as it is");
+    assert_eq!(error.hint(), "update Carrel; the file is unchanged");
     assert_eq!(conn.total_changes(), writes);
 }
 

@@ -192,7 +192,7 @@ impl BatchOutcome {
 pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tracing::info!(
         sync.epoch = epoch,
-        "the server's database is another one: everything is compared again"
+        "the server has another database: pulling and pushing everything"
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;

@@ -106,7 +106,7 @@ impl Engine {
             Ok(())
         });
         if let Err(e) = doubted.await {
-            tracing::error!(error = %e, "rows could not be marked as waiting");
+            tracing::error!(error = %e, "rows could not be put back into the outbox");
         }
     }
 
@@ -265,7 +265,7 @@ impl Engine {
 }
 
 fn store_failed(lane: Lane, e: &crate::Error) -> Event {
-    tracing::error!(error = %e, "sync could not use the store");
+    tracing::error!(error = %e, "sync could not read or write user.db");
     Event::StoreFailed(lane)
 }
 
@@ -328,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_read_however_they_are_cut() {
+    fn events_are_parsed_across_chunk_boundaries() {
         let stream = b": hello\n\nevent: news\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\nevent: other\ndata: {}\n\n\
             event: news\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: news\ndata: nonsense\n\n";
         for cut in 1..stream.len() {
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_no_event() {
+    fn an_overlong_line_is_rejected() {
         let mut lines = EventLines::default();
         assert!((0..100).any(|_| lines.take(&[b'x'; 1024]).is_none()));
     }

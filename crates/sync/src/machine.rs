@@ -633,7 +633,7 @@ impl Machine {
                 return;
             }
             Fault::TooLarge { certain: true } => {
-                ("invalid", "it is too large for the server".to_owned())
+                ("invalid", "too large for the server".to_owned())
             }
             Fault::Refused { code: ErrorCode::Forbidden, reason } => ("forbidden", reason.clone()),
             Fault::Refused { reason, .. } => ("invalid", reason.clone()),

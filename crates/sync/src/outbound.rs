@@ -85,14 +85,14 @@ impl Outbound {
                 self.store.write("put_away", move |tx| outbox::put_away(tx, &broken)).await;
             if let Err(e) = put_away {
                 // They are skipped again; the other rows are sent.
-                tracing::warn!(error = %e, "keys that cannot be sent stay in the outbox");
+                tracing::warn!(error = %e, "keys that cannot be sent could not be removed from the outbox");
             }
         }
         let Some(batch) = batch else { return Ok(None) };
         let encoded = self
             .transport
             .wrap(batch.request())
-            .map_err(|_| Error::Internal("rows cannot be written as JSON".into()))?;
+            .map_err(|_| Error::Internal("a batch cannot be serialised".into()))?;
         Ok(Some((batch, encoded)))
     }
 

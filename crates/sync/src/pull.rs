@@ -53,6 +53,6 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
 }
 
 fn keep(tx: &Tx<'_>, text: &str, why: &str) -> Result<()> {
-    tracing::warn!(error = why, "a pulled row cannot be read here: it is kept for a later release");
+    tracing::warn!(error = why, "stored an unreadable pulled row for a later release");
     state::keep_foreign(tx, text)
 }

@@ -111,7 +111,7 @@ impl Sync {
 
     /// Puts a refused row back into the outbox. Returns `Error::NotFound` if the row is not refused.
     pub async fn retry_refused(&self, id: &str) -> Result<()> {
-        let missing = Error::NotFound(format!("a refused row {id:?}"));
+        let missing = Error::NotFound(format!("refused row {id:?}"));
         let key = key_of(id).ok_or(missing)?;
         self.store()
             .write("retry_refused", move |tx| {

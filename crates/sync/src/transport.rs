@@ -84,7 +84,7 @@ impl Transport {
             tracing::warn!(
                 sync.results = reply.results.len(),
                 sync.items = batch.items,
-                "a strange reply to a push"
+                "invalid reply to a push"
             );
             return Err(Fault::BadReply);
         }
@@ -112,7 +112,7 @@ impl Transport {
                 sync.since = since,
                 sync.next = reply.next,
                 sync.rows = reply.rows.len(),
-                "a strange reply to a pull"
+                "invalid reply to a pull"
             );
             return Err(Fault::BadReply);
         }
@@ -201,14 +201,14 @@ impl Transport {
         let reply = ClassifiedReply::read(reply, Some(self.clock.now_ms())).await;
         let is_ended = self.session.as_ref().is_some_and(Session::is_ended);
         let fault = Fault::of(reply, is_ended);
-        tracing::debug!(http.status = status, sync.fault = ?fault, "the server did not do it");
+        tracing::debug!(http.status = status, sync.fault = ?fault, "sync request failed");
         Err(fault)
     }
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(bytes).map_err(|e| {
-        tracing::warn!(error = %e, "the reply is not a Carrel server's");
+        tracing::warn!(error = %e, "the reply is not from a Carrel server");
         Fault::BadReply
     })
 }

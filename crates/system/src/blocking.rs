@@ -45,7 +45,7 @@ pub fn may_block() -> bool {
 /// Panics in a debug build on a thread of async tasks. Call it at the beginning of a function that blocks.
 #[track_caller]
 pub fn assert_may_block() {
-    debug_assert!(may_block(), "a blocking call on a thread that serves async tasks");
+    debug_assert!(may_block(), "blocking call on a thread of async tasks");
 }
 
 /// Permits blocking on this thread, although it belongs to a runtime: for the thread of a test.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_blocking_call_is_told_from_an_async_one() {
+    async fn may_block_distinguishes_blocking_and_async_threads() {
         assert!(!may_block());
         assert!(blocking(|| Ok::<_, Panicked>(may_block())).await.unwrap());
         assert!(std::thread::spawn(may_block).join().unwrap(), "a thread outside the runtime");

@@ -76,11 +76,11 @@ impl Cause {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Corrupt => {
-                "restore the newest backup and sync: rows that the other side has come back"
+                "restore the newest backup and sync: rows stored on the other side are pulled again"
             }
-            Self::Full => "make room on the disk; nothing was lost",
-            Self::Busy => "another program holds the file; try again",
-            Self::Newer => "update Carrel; the file was left as it is",
+            Self::Full => "free some disk space; no data was lost",
+            Self::Busy => "close the other program that uses the file, then try again",
+            Self::Newer => "update Carrel; the file is unchanged",
             Self::Denied => "allow this user to write to the folder and the file",
             Self::TooManyFiles => "close other programs, or raise the limit of open files",
             Self::Other => "",

@@ -22,7 +22,7 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Creates a clock whose monotonic time starts at 0.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
     pub fn new() -> Self {
         Self { start: std::time::Instant::now() }
     }
@@ -33,7 +33,7 @@ impl Default for SystemClock {
     }
 }
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
     fn now_ms(&self) -> i64 {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
@@ -44,7 +44,7 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
     }
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
     fn local_day(&self) -> String {
         jiff::Zoned::now().date().to_string()
     }
@@ -58,7 +58,7 @@ mod tests {
 
     /// A process reads its time zone once, so each zone is tested in its own process.
     #[test]
-    fn the_learners_day_is_that_of_the_systems_zone() {
+    fn local_day_uses_the_system_time_zone() {
         let clock = SystemClock::new();
         if std::env::var_os(CHILD).is_some() {
             #[expect(clippy::print_stdout, reason = "the parent process reads it")]
@@ -88,7 +88,7 @@ mod tests {
             let mut child = std::process::Command::new(&program);
             child.args([
                 "--exact",
-                "clock::tests::the_learners_day_is_that_of_the_systems_zone",
+                "clock::tests::local_day_uses_the_system_time_zone",
                 "--nocapture",
             ]);
             let out = child.env(CHILD, "1").env("TZ", zone).output().expect("it runs");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_are_known_without_any_file_of_the_system() {
+    fn time_zones_are_bundled() {
         // Windows, and Linux without tzdata, have only the bundled zones.
         let built_in = jiff::tz::TimeZoneDatabase::bundled();
         for zone in ["Pacific/Kiritimati", "Asia/Kathmandu", "Africa/Nairobi", "America/La_Paz"] {

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_is_given_up_piece_by_piece_and_filled_again() {
+    fn a_reserve_is_released_and_refilled_in_pieces() {
         let dir = tempfile::tempdir().unwrap();
         let reserve = Reserve { name: "ballast", bytes: 10_000, piece: 4_000 };
         let size = || fs::metadata(dir.path().join("ballast")).map_or(0, |m| m.len());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_leaves_the_old_one_and_no_part_of_a_new_one() {
+    fn a_failed_write_keeps_the_old_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("accounts.json");
         write_whole(&path, b"old").unwrap();

@@ -23,6 +23,6 @@ impl IdGen for SystemIds {
     }
     fn fill(&self, bytes: &mut [u8]) {
         // Without randomness there are no safe tokens or ids, and the program cannot continue.
-        getrandom::fill(bytes).expect("the system gives random numbers");
+        getrandom::fill(bytes).expect("the system random number generator works");
     }
 }

@@ -21,7 +21,7 @@ async fn here(desk: &Desk, n: usize) -> Option<Origin> {
 }
 
 #[tokio::test]
-async fn the_budget_holds_and_the_least_recently_used_goes() {
+async fn least_recently_used_answers_are_evicted() {
     let mut desk = Desk::with_disk_budget(1 << 20);
     for n in 0..20 {
         keep(&desk, n, 20_000).await;
@@ -54,7 +54,7 @@ async fn the_budget_holds_and_the_least_recently_used_goes() {
 }
 
 #[tokio::test]
-async fn a_hit_in_memory_is_a_use_too() {
+async fn a_memory_hit_counts_as_a_use() {
     let mut desk = Desk::with_disk_budget(1 << 20);
     for n in 0..20 {
         keep(&desk, n, 20_000).await;
@@ -68,7 +68,7 @@ async fn a_hit_in_memory_is_a_use_too() {
 }
 
 #[tokio::test]
-async fn one_huge_answer_does_not_drive_out_the_rest() {
+async fn an_oversized_answer_evicts_nothing() {
     let mut desk = Desk::with_disk_budget(1 << 20);
     for n in 0..10 {
         keep(&desk, n, 20_000).await;
@@ -84,7 +84,7 @@ async fn one_huge_answer_does_not_drive_out_the_rest() {
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_the_oldest_answers_and_not_the_whole_cache() {
+async fn a_full_disk_evicts_only_the_oldest_answers() {
     let mut desk = Desk::new();
     for n in 0..30 {
         keep(&desk, n, 20_000).await;

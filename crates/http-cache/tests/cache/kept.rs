@@ -7,7 +7,7 @@ use carrel_sqlite::{Database, Migration};
 use super::desk::{DAY, Desk, LIST, MIN, Net, ONE, answer, first, same, second, told};
 
 #[tokio::test]
-async fn a_stale_answer_is_refreshed_behind_the_learners_back_and_told() {
+async fn a_stale_answer_is_refreshed_in_the_background_and_reported() {
     let desk = Desk::new();
     desk.will([first(), second()]);
     desk.get(LIST).await.unwrap();
@@ -22,7 +22,7 @@ async fn a_stale_answer_is_refreshed_behind_the_learners_back_and_told() {
 }
 
 #[tokio::test]
-async fn a_sleeping_machine_does_not_stay_young() {
+async fn suspended_time_counts_as_age() {
     let desk = Desk::new();
     desk.will([first(), same()]);
     desk.get(LIST).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_sleeping_machine_does_not_stay_young() {
 }
 
 #[tokio::test]
-async fn the_time_that_a_request_took_counts_as_age() {
+async fn request_duration_counts_as_age() {
     let desk = Desk::new();
     let mut slow = told(200, &[("cache-control", "max-age=600"), ("age", "570")], "[1]");
     slow.takes_ms = 25_000;
@@ -54,7 +54,7 @@ async fn the_time_that_a_request_took_counts_as_age() {
 }
 
 #[tokio::test]
-async fn another_answers_clock_shows_that_the_clock_ran_back() {
+async fn a_later_answer_reveals_a_clock_set_back() {
     let mut desk = Desk::new();
     desk.will([first()]);
     desk.get(LIST).await.unwrap();
@@ -70,7 +70,7 @@ async fn another_answers_clock_shows_that_the_clock_ran_back() {
 }
 
 #[tokio::test]
-async fn an_answer_that_varies_by_learner_is_not_used_for_another_one() {
+async fn vary_separates_learners() {
     let mut desk = Desk::new();
     let vary = [("vary", "Authorization"), ("cache-control", "max-age=600")];
     desk.will([answer(200, &vary, "[\"asha\"]")]);
@@ -96,7 +96,7 @@ async fn an_answer_that_varies_by_learner_is_not_used_for_another_one() {
 }
 
 #[tokio::test]
-async fn a_refresh_asks_the_server_about_a_fresh_answer_and_a_lookup_never_asks() {
+async fn refresh_always_sends_a_request_and_stored_never_does() {
     let desk = Desk::new();
     assert_eq!(desk.stored(ONE).await.unwrap_err(), ErrorCode::NotDownloaded);
     assert_eq!(desk.requests(), 0);
@@ -152,7 +152,7 @@ async fn a_file_of_the_first_version_keeps_its_answers() {
 }
 
 #[test]
-fn a_damaged_cache_is_made_anew_and_the_old_one_set_aside() {
+fn a_corrupt_cache_file_is_renamed_and_recreated() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("cache.db"), vec![7; 8192]).unwrap();
     let desk = Desk::at(dir);

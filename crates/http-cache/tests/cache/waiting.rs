@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use super::desk::{Desk, LIST, MIN, Net, ONE, answer, first, told};
 
 #[tokio::test]
-async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
+async fn dropped_callers_do_not_abort_a_storable_request() {
     let desk = Desk::new();
     desk.will([Net::Late(told(200, &[("cache-control", "max-age=600")], "[1]"))]);
     let cache = desk.cache.clone();
@@ -41,7 +41,7 @@ async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_not_kept_is_stopped_when_nobody_waits() {
+async fn an_unstorable_request_is_aborted_without_waiters() {
     let desk = Desk::new();
     desk.will([Net::Late(told(200, &[], "[1]")), answer(200, &[], "[2]")]);
     {
@@ -60,7 +60,7 @@ async fn what_is_not_kept_is_stopped_when_nobody_waits() {
 }
 
 #[tokio::test]
-async fn a_refresh_joins_the_request_that_is_under_way() {
+async fn a_refresh_joins_a_request_in_progress() {
     let desk = Desk::new();
     desk.will([Net::Late(told(200, &[], "[1]"))]);
     let cache = desk.cache.clone();
@@ -76,7 +76,7 @@ async fn a_refresh_joins_the_request_that_is_under_way() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_left_alone_for_five_seconds_or_until_the_network_changes() {
+async fn an_unreachable_server_is_not_requested_for_five_seconds_or_until_a_network_change() {
     let desk = Desk::new();
     desk.will([Net::Refused]);
     assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
@@ -94,7 +94,7 @@ async fn an_unreachable_server_is_left_alone_for_five_seconds_or_until_the_netwo
 }
 
 #[tokio::test]
-async fn what_was_not_there_is_not_asked_for_again_for_a_minute() {
+async fn a_missing_path_is_not_requested_again_for_a_minute() {
     let desk = Desk::new();
     desk.will([answer(404, &[], "")]);
     for _ in 0..3 {
@@ -107,7 +107,7 @@ async fn what_was_not_there_is_not_asked_for_again_for_a_minute() {
 }
 
 #[tokio::test]
-async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up_no_task() {
+async fn memory_hits_and_writes_do_not_block_async_tasks() {
     let mut desk = Desk::new();
     desk.will([first(), first()]);
     desk.get("/api/stories").await.unwrap();

@@ -50,7 +50,7 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     let free = fs4::available_space(dir)?;
     if free < 2 * bytes + RESERVE.bytes {
         return Err(Error::full(format!(
-            "a backup of {bytes} bytes is not made while {free} bytes are free"
+            "no space for a backup of {bytes} bytes: {free} bytes are free"
         )));
     }
     // The new segment is begun before the copy, so that changes recorded in between are in both.
@@ -78,7 +78,7 @@ pub(super) fn remove_unfinished(dir: &Path) {
         if path.extension().is_some_and(|e| e == "part")
             && let Err(e) = fs::remove_file(&path)
         {
-            tracing::warn!(store.backup = %path.display(), error = %e, "an unfinished backup stays");
+            tracing::warn!(store.backup = %path.display(), error = %e, "an unfinished backup could not be deleted");
         }
     }
 }

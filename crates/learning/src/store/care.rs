@@ -56,7 +56,7 @@ pub(super) fn open(dir: &Path, options: &Options, steps: &Steps) -> Result<Live>
     loop {
         match open_file(dir, options, steps, end, &mut lock) {
             Err(e) if e.is_full() && RESERVE.give_up_piece(dir) => {
-                tracing::warn!(error = %e, "the disk is full: a piece of the reserve was given up to open the file");
+                tracing::warn!(error = %e, "the disk is full: released a piece of the reserve to open the file");
             }
             Ok((conn, journal, opened)) => return Ok(Live { conn, lock, journal, opened }),
             Err(e) => return Err(e),
@@ -74,7 +74,7 @@ fn lock(dir: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::busy(format!(
-            "{} is open in another Carrel; hint: close that one first",
+            "{} is open in another Carrel process; hint: close it first",
             dir.display()
         ))),
         Err(TryLockError::Error(e)) => Err(e.into()),
@@ -146,7 +146,7 @@ fn open_file(
             tracing::error!(
                 store.file = %path.display(),
                 error = problem,
-                "the learner's file is damaged: it is made again"
+                "user.db is damaged: repairing it"
             );
             opened.set_aside = !is_empty(&path)?;
             opened.repair = Some(recovery::repair(dir, options, steps)?);
@@ -174,12 +174,12 @@ fn open_file(
     if let Some(repair) = &unreadable
         && let Err(e) = recovery::report(dir, repair)
     {
-        tracing::warn!(error = %e, "rows that cannot be read could not be reported");
+        tracing::warn!(error = %e, "the report of unreadable rows could not be written");
     }
     opened.repair = opened.repair.take().or(unreadable);
     // A failure is harmless: a log beside the file also means an unclean end.
     if let Err(e) = note(lock, OPEN) {
-        tracing::warn!(error = %e, "the start of the run could not be noted");
+        tracing::warn!(error = %e, "the lock file could not be updated at start-up");
     }
     RESERVE.fill(dir);
     if let Some(pages) = options.page_limit {
@@ -211,7 +211,7 @@ fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
         return Ok(Look::Sound(open()?));
     }
     if is_empty(&path)? {
-        return Ok(Look::Damaged("the file is gone".into()));
+        return Ok(Look::Damaged("the file is missing or empty".into()));
     }
     if clean {
         match open() {
@@ -227,7 +227,7 @@ fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
     match found {
         Ok(Checked::Sound) => Ok(Look::Sound(open()?)),
         Ok(Checked::IndicesDiffer) => {
-            tracing::warn!("the indices do not agree with their tables: they are made again");
+            tracing::warn!("indices do not match their tables: recreating them");
             let conn = open()?;
             conn.execute_batch("REINDEX")?;
             Ok(Look::Sound(conn))
@@ -263,7 +263,7 @@ fn check(path: &Path) -> Result<Checked> {
 fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
     match carrel_sqlite::migrate(conn, MIGRATIONS, Some(&backups::folder(dir)), now_ms) {
         Err(e) if matches!(e.cause(), Cause::Full | Cause::Denied) => {
-            tracing::warn!(error = %e, "no copy can be made before the migration");
+            tracing::warn!(error = %e, "no backup can be made before the migration");
             carrel_sqlite::migrate(conn, MIGRATIONS, None, now_ms)?;
             Ok(())
         }
@@ -326,7 +326,7 @@ pub(super) fn read_copy(dir: &Path, options: &Options, busy: bool) -> Result<(Co
 fn copy_of_closed_file(path: &Path) -> Result<Connection> {
     let bytes = image::read(path, true)?;
     if bytes.is_empty() {
-        return Err(Error::corrupt("the file is gone"));
+        return Err(Error::corrupt("the file is missing or empty"));
     }
     let conn = image::open(bytes)?;
     carrel_sqlite::quick_check(&conn)?;
@@ -350,7 +350,7 @@ pub(super) fn close(conn: Connection, lock: &mut File, dir: &Path, suspect: bool
         Err(e) => Err(e),
     };
     if let Err(e) = noted {
-        tracing::warn!(error = %e, "the end of the run could not be noted: the next start checks the file");
+        tracing::warn!(error = %e, "the lock file could not be updated at exit: the next start checks the file");
     }
     let _ = lock.unlock();
 }

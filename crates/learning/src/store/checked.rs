@@ -311,6 +311,6 @@ fn log(row_type: RowType, problem: &str) {
     tracing::warn!(
         row.kind = row_type.as_str(),
         error = problem,
-        "a row cannot be read: it is skipped"
+        "skipped an unreadable row"
     );
 }

@@ -33,7 +33,7 @@ impl Hooks for UserHooks {
     fn free_space(&mut self, conn: &Connection) -> bool {
         if RESERVE.give_up_piece(&self.dir) {
             tracing::warn!(
-                "the disk is full: a piece of the reserve was given up so that work can be saved"
+                "the disk is full: released a piece of the reserve to save work"
             );
             if let Some(pages) = &mut self.page_limit {
                 *pages += (RESERVE.piece / 4096) as u32;

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_what_sqlite_reads() {
+    fn an_image_equals_the_database_read_by_sqlite() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_changes_nothing() {
+    fn an_invalid_log_is_ignored() {
         let mut noise = vec![0; 40_000];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         for log in [&noise[..0], &noise[..31], &noise[..], &[0; 5_000]] {

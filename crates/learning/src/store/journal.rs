@@ -91,7 +91,7 @@ impl Journal {
             None => journal.begin(now_ms),
         };
         if let Err(e) = opened {
-            tracing::warn!(error = %e, "the journal cannot be written: changes are only in user.db");
+            tracing::warn!(error = %e, "the journal cannot be written: changes are stored in user.db only");
             journal.incomplete = true;
         }
         journal
@@ -111,7 +111,7 @@ impl Journal {
             match line(number, now_ms, entry) {
                 Ok(line) => text.push_str(&line),
                 Err(e) => {
-                    tracing::warn!(error = %e, "a row cannot be written as JSON: it is only in user.db");
+                    tracing::warn!(error = %e, "a row cannot be serialised for the journal: it is stored in user.db only");
                 }
             }
             number += 1;
@@ -127,7 +127,7 @@ impl Journal {
             if !self.incomplete {
                 tracing::warn!(
                     error = %e,
-                    "the journal cannot be written: changes are only in user.db until the next backup"
+                    "the journal cannot be written: changes are stored in user.db only until the next backup"
                 );
             }
             self.incomplete = true;
@@ -205,7 +205,7 @@ pub(super) fn prune(dir: &Path, backup_ms: i64) {
     let Some(kept) = segments.iter().position(|s| s.at_ms == backup_ms) else { return };
     for old in &segments[..kept] {
         if let Err(e) = fs::remove_file(&old.path) {
-            tracing::warn!(error = %e, "an old segment of the journal stays");
+            tracing::warn!(error = %e, "an old journal segment could not be deleted");
         }
     }
 }
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_over_restarts_and_segments_and_counts_what_is_missing() {
+    fn appends_across_restarts_and_segments_and_counts_missing_lines() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, true);
         journal.append(11, &[entry(0), entry(1)]);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_number_of_a_long_segment_is_found_whatever_its_end_looks_like() {
+    fn finds_the_last_number_of_a_segment_with_a_damaged_end() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, true);
         let entries: Vec<Entry> = (0..1_000).map(entry).collect();
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_appended_is_a_gap_and_asks_for_a_backup() {
+    fn a_failed_append_is_a_gap_and_requires_a_backup() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, false);
         assert!(journal.needs_backup(), "there was none: only a backup has what was before");

@@ -290,7 +290,7 @@ impl Store {
         let (dir, options, steps) = (self.dir.clone(), self.options.clone(), self.steps.clone());
         let live = blocking(move || open_live(&dir, &options, &steps)).await?;
         *self.mode.lock() = Arc::new(live);
-        tracing::info!("the learner's file can be written again");
+        tracing::info!("user.db can be written again");
         self.options.changes.tell_one(Change::Account);
         Ok(())
     }
@@ -329,11 +329,11 @@ fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
     };
     match copied {
         Ok((conn, opened)) => {
-            tracing::error!(store.dir = %dir.display(), error = %why, "the learner's file is open for reading only");
+            tracing::error!(store.dir = %dir.display(), error = %why, "user.db is open read-only");
             Ok(Mode::ReadOnly { db: Database::new(conn, NoHooks), why, opened })
         }
         Err(e) => {
-            tracing::error!(store.dir = %dir.display(), error = %e, "the learner's file cannot be read either");
+            tracing::error!(store.dir = %dir.display(), error = %e, "user.db cannot be read either");
             Err(why)
         }
     }

@@ -96,7 +96,7 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
     {
         let rev = r.get("rev")?;
         let Some(waiting) = waiting_of(r)? else {
-            let problem = "the kind of row is not known".to_owned();
+            let problem = "unknown row type".to_owned();
             batch.broken.push(Broken { key: None, rev, problem });
             continue;
         };
@@ -121,7 +121,7 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
 /// Removes keys that cannot be sent from the outbox. Each is added to the quarantine with the code `damaged`.
 pub fn put_away(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
     for Broken { key, rev, problem } in broken {
-        tracing::error!(sync.key = ?key, error = problem, "a key waits without a row that could be sent");
+        tracing::error!(sync.key = ?key, error = problem, "a key in the outbox has no row that can be sent");
         match key {
             // `get` removes an unreadable row from its table; a readable one may have been pulled meanwhile.
             Some(key) if tx.get(key)?.is_none() => {

@@ -190,13 +190,13 @@ fn build(
     if repair.unreadable == 0 && repair.unknown_since_ms.is_none() && !repair.lost.is_empty() {
         // Backup and journal contain everything recorded here; other keys in the damaged file are the server's, or
         // invalid.
-        tracing::info!(store.keys = ?repair.lost, "keys of the damaged file that were not recorded here");
+        tracing::info!(store.keys = ?repair.lost, "ignored keys of the damaged file that were not recorded on this device");
         repair.lost.clear();
     }
     tx.finish()?;
     transaction.commit()?;
     tracing::warn!(store.backup = ?repair.backup_ms, store.salvaged = repair.salvaged, store.replayed = repair.replayed,
-        store.lost = repair.lost.len(), store.unreadable = repair.unreadable, "the learner's file was made again");
+        store.lost = repair.lost.len(), store.unreadable = repair.unreadable, "user.db was rebuilt");
     Ok((conn, repair))
 }
 
@@ -285,7 +285,7 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
                     tracing::warn!(
                         store.table = row_type.as_str(),
                         error = %e,
-                        "the damaged file could not be read to its end"
+                        "a table of the damaged file was read only in part"
                     )
                 }
             }

@@ -50,7 +50,7 @@ pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
     let sql = "UPDATE sync_state SET epoch = ?1, pulled = ?2, rev = ?3, hlc = ?4, clock_offset_ms = ?5, last_ok_ms = ?6, \
                app_version = ?7 WHERE id = 1";
     let pulled = i64::try_from(s.pulled)
-        .map_err(|_| Error::Internal("the change number is too great".into()))?;
+        .map_err(|_| Error::Internal("change number out of range".into()))?;
     let last_ok_ms = s.last_ok_ms.unwrap_or(0);
     conn.prepare_cached(sql)?.execute((
         &s.epoch,

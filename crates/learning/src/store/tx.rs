@@ -126,7 +126,7 @@ impl<'c> Tx<'c> {
                     row.kind = key.row_type.as_str(),
                     row.key = %key.key,
                     error = problem,
-                    "a row cannot be read: it is set aside"
+                    "moved an unreadable row to foreign_row"
                 );
                 checked::set_aside(self.conn, key, self.now_ms)?;
                 self.set_aside.set(true);
@@ -266,7 +266,7 @@ impl<'c> Tx<'c> {
         if joined.payload_conflict {
             tracing::warn!(
                 row.kind = row.row_type().as_str(),
-                "one id came with two payloads: the greater hash stays"
+                "two payloads with one id: kept the one with the greater hash"
             );
         }
         if joined.changed

@@ -230,7 +230,7 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
 }
 
 #[tokio::test]
-async fn two_hundred_destroyed_files_open_with_all_that_was_acknowledged() {
+async fn damaged_files_are_repaired_without_loss() {
     let folders = [worked(true).await, worked(false).await];
     let mut repaired = 0;
     for seed in 0..runs(56, 200) {
@@ -257,7 +257,7 @@ async fn two_hundred_destroyed_files_open_with_all_that_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn without_a_journal_what_cannot_be_read_is_reported() {
+async fn without_a_journal_unreadable_rows_are_reported() {
     let folder = worked(true).await;
     let (mut named, mut periods) = (0, 0);
     for seed in 0..runs(10, 60) {
@@ -303,7 +303,7 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
 }
 
 #[tokio::test]
-async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
+async fn unfinished_backups_are_removed_at_start_up() {
     let folder = worked(false).await;
     let backups = folder.dir.path().join("backups");
     let names = || -> Vec<_> {
@@ -327,7 +327,7 @@ async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
 /// An earlier release renamed the damaged file first and wrote the new one afterwards: a kill in between left no
 /// `user.db`, only the renamed file, and perhaps a backup.
 #[tokio::test]
-async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() {
+async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
     for closed in [true, false] {
         let folder = worked(closed).await;
         for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -382,7 +382,7 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
 /// A damaged file of an earlier release, without backup and journal: its readable rows are read in the format of that
 /// release.
 #[tokio::test]
-async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
+async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
     let folder = worked(true).await;
     let attempts = |rows: &Rows| -> usize {
         rows.values()
@@ -433,7 +433,7 @@ fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
 }
 
 #[tokio::test]
-async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
+async fn an_interrupted_repair_continues_at_the_next_start() {
     let folders = [worked(true).await, worked(false).await];
     let mut seen = BTreeMap::new();
     let (mut kills, wanted) = (0, runs(80, 500));
@@ -492,7 +492,7 @@ async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn only_proven_damage_sets_a_file_aside() {
+async fn only_proven_damage_replaces_the_file() {
     let folder = worked(true).await;
     let dir = scratch();
     copy_dir(folder.dir.path(), dir.path());
@@ -516,7 +516,7 @@ async fn only_proven_damage_sets_a_file_aside() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_wrong_is_made_again() {
+async fn a_wrong_index_is_recreated() {
     let folder = worked(true).await;
     let dir = scratch();
     copy_dir(folder.dir.path(), dir.path());
@@ -547,7 +547,7 @@ async fn an_index_that_is_wrong_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner() {
+async fn an_unreadable_row_does_not_affect_others() {
     let dir = scratch();
     let clock = FakeClock::noon();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());

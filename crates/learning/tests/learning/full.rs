@@ -97,7 +97,7 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
 }
 
 #[tokio::test]
-async fn without_a_reserve_the_account_opens_for_reading_and_says_why() {
+async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
     let Some(disk) = SmallDisk::new(8 * MIB) else { return };
     let (mut read_only, mut live) = (0, 0);
     for left in spaces() {
@@ -207,7 +207,7 @@ async fn a_read_only_file_system_is_read() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_program_holds_is_read() {
+async fn a_file_locked_by_another_program_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let (work, clock) = (dir.path().join("work"), FakeClock::noon());
     folder(&work, &clock, false).await;
@@ -301,7 +301,7 @@ fn as_nobody(program: &Path, dir: &Path, wants: &str) -> Option<Output> {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn who_may_not_write_reads_and_who_may_not_read_is_told() {
+async fn missing_permissions_are_reported() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let chmod = |path: &Path, mode: u32| {
@@ -352,7 +352,7 @@ async fn who_may_not_write_reads_and_who_may_not_read_is_told() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn without_file_descriptors_nothing_is_set_aside() {
+async fn without_file_descriptors_no_file_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     for killed in [false, true] {

@@ -34,7 +34,7 @@ fn desk() -> Desk {
 }
 
 #[tokio::test]
-async fn progress_grows_and_only_a_restart_takes_it_back() {
+async fn only_a_restart_reduces_progress() {
     let d = desk();
     let at = |percent| Step { percent: Some(percent), ..Step::at(ItemKind::Story, item("goat")) };
     let record = d.learning.record(at(4_000)).await.unwrap();
@@ -64,7 +64,7 @@ async fn progress_grows_and_only_a_restart_takes_it_back() {
 }
 
 #[tokio::test]
-async fn the_latest_place_comes_first_and_roots_do_not_mix() {
+async fn latest_positions_are_sorted_and_roots_are_separate() {
     let d = desk();
     let at = |text: &str, pos: &str| Step {
         pos: Some(pos.into()),
@@ -158,7 +158,7 @@ async fn time_is_measured_by_the_monotonic_clock() {
 }
 
 #[tokio::test]
-async fn leaving_stops_the_clock_and_another_item_is_another_session() {
+async fn leaving_an_item_ends_the_session() {
     let d = desk();
     let (a, b) = (item("rivers/a/a"), item("rivers/a/b"));
     d.learning.study_beat(&a, true).await.unwrap();
@@ -191,7 +191,7 @@ async fn leaving_stops_the_clock_and_another_item_is_another_session() {
 }
 
 #[tokio::test]
-async fn midnight_begins_a_new_day_and_the_streak_counts_days() {
+async fn sessions_end_at_midnight_and_streaks_count_days() {
     let d = desk();
     let here = item("rivers/a/b");
     // Three days in a row around noon, the last until after midnight.
@@ -259,7 +259,7 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
         "twice is as good as once"
     );
     let late = d.learning.save_answer(first, &slug("q1"), &choice("z")).await.unwrap_err();
-    assert!(matches!(late, Error::Invalid(_)) && late.to_string().contains("frozen"), "{late}");
+    assert!(matches!(late, Error::Invalid(_)) && late.to_string().contains("cannot be changed"), "{late}");
     // The answers are part of the submission; an answer of a device that had not received it changes nothing.
     let submitted: Vec<_> = done.attempt.answers.clone().unwrap().into_iter().collect();
     assert_eq!(submitted, [(slug("q1"), c.value.clone())]);
@@ -307,7 +307,7 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
 }
 
 #[tokio::test]
-async fn words_come_and_go() {
+async fn words_are_added_and_removed() {
     let d = desk();
     for (word, saved) in [
         ("goat/hill", true),

@@ -30,7 +30,7 @@ fn key(text: &str) -> RowKey {
 }
 
 #[tokio::test]
-async fn a_write_is_there_after_a_kill() {
+async fn a_write_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
@@ -51,7 +51,7 @@ async fn a_write_is_there_after_a_kill() {
 }
 
 #[tokio::test]
-async fn ten_thousand_updates_wait_once_and_a_step_back_waits_not_at_all() {
+async fn updates_of_a_row_are_queued_once_and_no_ops_are_not_queued() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     store
@@ -74,7 +74,7 @@ async fn ten_thousand_updates_wait_once_and_a_step_back_waits_not_at_all() {
 }
 
 #[tokio::test]
-async fn one_that_fails_leaves_nothing_and_harms_nobody() {
+async fn a_failed_transaction_is_rolled_back_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
     let mut changes = store.changes().listen();
@@ -114,7 +114,7 @@ async fn one_that_fails_leaves_nothing_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn the_file_belongs_to_one_process() {
+async fn only_one_process_opens_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     let second = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
@@ -132,7 +132,7 @@ async fn the_file_belongs_to_one_process() {
 }
 
 #[tokio::test]
-async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
+async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let mut limited = options(1, &clock);
@@ -203,7 +203,7 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
+async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
@@ -276,7 +276,7 @@ async fn one_backup_a_day_and_three_are_kept() {
 }
 
 #[tokio::test]
-async fn hybrid_time_only_grows_through_restarts_and_clocks_that_run_back() {
+async fn hybrid_time_is_monotonic_across_restarts_and_clock_jumps() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let mut last = Hlc::ZERO;
@@ -290,7 +290,7 @@ async fn hybrid_time_only_grows_through_restarts_and_clocks_that_run_back() {
 }
 
 #[tokio::test]
-async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
+async fn an_update_reads_foreign_rows_and_requeues_too_new_rows() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
@@ -332,7 +332,7 @@ async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
 }
 
 #[tokio::test]
-async fn the_demo_library_waits_for_nobody() {
+async fn without_a_server_the_outbox_stays_empty() {
     let dir = tempfile::tempdir().unwrap();
     let mut demo = options(1, &FakeClock::noon());
     demo.has_server = false;
@@ -344,7 +344,7 @@ async fn the_demo_library_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_device_whose_clock_says_1970_still_saves() {
+async fn a_device_with_a_clock_of_1970_can_save() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(3_000);
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_grades_what_the_device_shows() {
+    fn server_and_device_count_the_same_attempts() {
         // Grade one attempt after the other in order, as the server does, using only the number of grades.
         for limit in 0..4 {
             for pattern in 0_u32..64 {

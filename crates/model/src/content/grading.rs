@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_follow_the_table_of_the_package_page() {
+    fn scores_follow_the_rules_of_package_md() {
         let single = question(1, QuestionKind::Single { choices: choices(&["a"], &["b"]) });
         let multiple =
             question(2, QuestionKind::Multiple { choices: choices(&["a", "b"], &["c", "d"]) });

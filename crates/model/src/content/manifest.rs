@@ -126,14 +126,14 @@ impl SignedManifest {
             serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
         if format.format != FORMAT {
             return Err(unreadable(format!(
-                "its format is {:?}, this version reads {FORMAT:?}",
+                "unsupported format {:?}, expected {FORMAT:?}",
                 format.format
             )));
         }
         let manifest: Manifest =
             serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
         if !manifest.blobs.is_sorted_by(|a, b| a.hash < b.hash) {
-            return Err(unreadable("its blobs are not sorted, or one is named twice".to_owned()));
+            return Err(unreadable("blobs are not sorted or not unique".to_owned()));
         }
         Ok(manifest)
     }
@@ -148,16 +148,16 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Key or signature are malformed.
-    #[error("the key or the signature is not hex of the right length")]
+    #[error("key or signature is not hex of the expected length")]
     Malformed,
     /// Not signed with the pinned key.
-    #[error("the manifest is signed with another key than this server's")]
+    #[error("the manifest is not signed with this server's key")]
     WrongKey,
     /// The signature is not valid for the text and key.
-    #[error("the signature does not fit the manifest")]
+    #[error("the signature does not match the manifest")]
     Mismatch,
     /// The text is not a valid manifest of a known format; contains the reason.
-    #[error("the manifest is not one this version reads: {0}")]
+    #[error("cannot read the manifest: {0}")]
     Unreadable(String),
 }
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_manifest_is_believed_and_a_changed_one_is_not() {
+    fn verification_accepts_signed_and_rejects_changed_manifests() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let signed = sign(&manifest(), &key);
         assert_eq!(signed.verify(None), Ok(manifest()));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn well_signed_nonsense_is_unreadable() {
+    fn signed_invalid_text_is_unreadable() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let resign = |text: String| resign(text, &key);
         let newer = resign(r#"{"format":"carrel-manifest/2"}"#.to_owned()).verify(None);

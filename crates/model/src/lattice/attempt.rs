@@ -89,8 +89,8 @@ impl Validate for Attempt {
             check_time(ms, "submittedMs")?;
         }
         if let Some(answers) = &self.answers {
-            check(self.submitted_ms.is_some(), "answers", "are there without submittedMs")?;
-            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are over 1000")?;
+            check(self.submitted_ms.is_some(), "answers", "are present without submittedMs")?;
+            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are more than 1000")?;
             for value in answers.values() {
                 check_len(value, Answer::MAX_VALUE, "answers")?;
             }

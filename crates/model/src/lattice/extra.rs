@@ -91,7 +91,7 @@ impl Extra {
             // are kept.
             self.is_empty() || self.is_within_limits() || self.as_it_is().len() <= 4096,
             "extra",
-            "unknown fields are over the limits: 16 fields of 4 KiB, nested 32 deep",
+            "unknown fields exceed the limits: 16 fields of 4 KiB, nesting depth 32",
         )
     }
 }

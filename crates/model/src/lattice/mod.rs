@@ -61,7 +61,7 @@ pub(crate) fn check_len(text: &str, max: usize, field: &'static str) -> Result<(
     if text.len() <= max {
         Ok(())
     } else {
-        Err(Invalid { field, problem: format!("is {} bytes long, the most is {max}", text.len()) })
+        Err(Invalid { field, problem: format!("is {} bytes long, the limit is {max}", text.len()) })
     }
 }
 

@@ -66,7 +66,7 @@ impl Validate for NoteRevision {
     fn validate(&self) -> Result<(), Invalid> {
         check_len(&self.body, 64 * 1024, "body")?;
         check_len(&self.anchor, 1000, "anchor")?;
-        check(self.base.len() <= 16, "base", "names more than 16 revisions")?;
+        check(self.base.len() <= 16, "base", "contains more than 16 revisions")?;
         check(self.hlc > Hlc::ZERO, "hlc", "is zero")?;
         self.extra.validate()
     }

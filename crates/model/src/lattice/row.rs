@@ -95,7 +95,7 @@ macro_rules! rows {
             fn join(&mut self, other: &Self) {
                 match (self, other) {
                     $((Self::$variant(a), Self::$variant(b)) => a.join(b),)*
-                    _ => debug_assert!(false, "rows of different kinds have no join"),
+                    _ => debug_assert!(false, "rows of different types cannot be joined"),
                 }
             }
         }

@@ -42,7 +42,7 @@ fn percent_at(server: &PaperServer, text: &str) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn a_tick_reaches_the_other_device() {
+async fn finished_sections_reach_other_devices() {
     let server = PaperServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
@@ -62,7 +62,7 @@ async fn a_tick_reaches_the_other_device() {
 }
 
 #[tokio::test]
-async fn what_was_sent_does_not_come_back() {
+async fn own_rows_are_not_pulled() {
     let server = PaperServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
@@ -143,7 +143,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
 
 /// Whatever a pull has committed when the process dies, its cursor is never ahead of its rows.
 #[tokio::test]
-async fn a_pull_that_dies_between_two_steps_is_made_again() {
+async fn an_interrupted_pull_is_repeated() {
     let mut deaths = 0;
     loop {
         let server = PaperServer::new();
@@ -229,7 +229,7 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
 
 /// 2,500 rows are sent in three requests; the client settles one while the next is in flight.
 #[tokio::test]
-async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothing() {
+async fn pipelined_batches_lose_nothing_after_a_fault() {
     let pass = || {
         let ((done, _), (go, go_on)) = (oneshot::channel(), oneshot::channel());
         go.send(()).unwrap();
@@ -305,7 +305,7 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_as_a_whole_is_halved_down_to_the_guilty_row() {
+async fn a_rejected_batch_is_bisected_to_the_invalid_row() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
@@ -463,7 +463,7 @@ async fn rows_that_cannot_be_read_are_kept_and_do_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn fields_of_a_newer_version_come_back_to_the_server() {
+async fn unknown_fields_are_sent_back() {
     let server = PaperServer::new();
     let row: Row = serde_json::from_str(
         r#"{"type":"progress","kind":"section","item":"a/b/c","percent":5,"mood":"keen"}"#,
@@ -512,7 +512,7 @@ async fn a_server_that_lost_its_data_gets_it_back() {
 }
 
 #[tokio::test]
-async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
+async fn a_pull_requested_before_an_epoch_change_is_discarded() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..5 {
@@ -552,7 +552,7 @@ async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
+async fn a_failed_store_does_not_advance_the_cursor() {
     let server = PaperServer::new();
     let clock = FakeClock::noon();
     for n in 1..=110 {
@@ -585,7 +585,7 @@ async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
 }
 
 #[tokio::test]
-async fn a_clock_of_tomorrow_is_put_right() {
+async fn stamps_of_a_fast_clock_are_corrected() {
     let server = PaperServer::new();
     server.paper().clock_ms = Some(FakeClock::NOON);
     let wrong = FakeClock::new(FakeClock::NOON + 40 * 3_600_000);
@@ -616,7 +616,7 @@ async fn a_clock_of_tomorrow_is_put_right() {
 }
 
 #[tokio::test]
-async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
+async fn times_of_a_wrong_clock_are_corrected() {
     let year = 365 * 24 * 3_600_000_i64;
     // By how much the clock is wrong, and whether it was corrected before anything was sent.
     for (wrong_by, set_right) in [(73 * year, false), (year, false), (73 * year, true)] {
@@ -687,7 +687,7 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
 /// Only times in the future are corrected, not a start that others may have, or a position that is ordered among
 /// others.
 #[tokio::test]
-async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
+async fn valid_times_are_kept_after_a_clock_jump() {
     let server = PaperServer::new();
     server.paper().clock_ms = Some(FakeClock::NOON);
     let clock = FakeClock::noon();
@@ -720,7 +720,7 @@ async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
 
 /// Another copy of the server's database has other decisions or none: the device ends with those of the server.
 #[tokio::test]
-async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
+async fn decisions_of_a_restored_server_replace_earlier_ones() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let mut attempts = Vec::new();
@@ -793,7 +793,7 @@ async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
 }
 
 #[tokio::test]
-async fn unknown_fields_over_the_limits_do_not_hold_a_row_back() {
+async fn rows_with_oversized_unknown_fields_are_applied() {
     let server = PaperServer::new();
     let fields: Vec<String> =
         (0..40).map(|n| format!(r#""f{n:02}":"{}""#, "v".repeat(4_000))).collect();
@@ -828,7 +828,7 @@ async fn unknown_fields_over_the_limits_do_not_hold_a_row_back() {
 }
 
 #[tokio::test]
-async fn a_row_that_the_server_never_finds_in_time_is_put_away_at_last() {
+async fn repeated_clock_skew_is_quarantined() {
     let server = PaperServer::new();
     server.paper().clock_ms = Some(FakeClock::NOON);
     let device = Device::new(1, &FakeClock::noon(), &server);
@@ -841,7 +841,7 @@ async fn a_row_that_the_server_never_finds_in_time_is_put_away_at_last() {
 }
 
 #[tokio::test]
-async fn an_old_backup_of_the_device_may_be_put_back() {
+async fn restoring_an_old_device_backup_converges() {
     let server = PaperServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
@@ -900,7 +900,7 @@ async fn ten_thousand_rows_in_few_requests() {
 }
 
 #[tokio::test]
-async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
+async fn missing_and_unreadable_rows_do_not_block_others() {
     let clock = FakeClock::noon();
     // (keys without a row at the head, unreadable rows, keys of an unknown type)
     for (missing, damaged, unknown) in
@@ -965,7 +965,7 @@ async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_server_with_an_absurd_clock_stops_nothing() {
+async fn an_absurd_server_clock_does_not_stop_sync() {
     for clock_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
         let server = PaperServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);

@@ -63,7 +63,7 @@ fn pushing() -> Machine {
 }
 
 #[test]
-fn what_each_end_of_a_push_leads_to() {
+fn next_step_after_each_push_result() {
     /// What follows at once.
     enum Then {
         /// Nothing; the next try after at least this time.
@@ -150,7 +150,7 @@ fn what_each_end_of_a_push_leads_to() {
 }
 
 #[test]
-fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
+fn push_and_pull_do_not_block_each_other() {
     let mut m = started();
     m.handle(1, failed(busy(503, Some(3_600)), 5));
     m.handle(1, Event::Pulled(at(1)));
@@ -168,7 +168,7 @@ fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
 }
 
 #[test]
-fn a_tap_and_a_new_network_forget_all_waits() {
+fn a_tap_or_network_change_resets_all_waits() {
     for event in [Event::Tap, Event::NetworkChanged, Event::Resume, Event::SignedIn] {
         let mut m = started();
         m.handle(1, failed(busy(503, Some(3_600)), 5));
@@ -195,7 +195,7 @@ fn a_tap_while_a_request_hangs_is_not_lost() {
 }
 
 #[test]
-fn local_changes_go_along_for_a_second_and_never_starve() {
+fn local_changes_are_debounced_without_starvation() {
     let mut m = quiet();
     for ms in 0..10 {
         m.handle(100 + ms * 90, Event::LocalChange);
@@ -225,7 +225,7 @@ fn local_changes_go_along_for_a_second_and_never_starve() {
 }
 
 #[test]
-fn what_is_left_goes_at_once_and_batches_grow_again() {
+fn remaining_rows_are_sent_at_once_in_growing_batches() {
     const MOST: usize = MAX_PUSH_ITEMS;
     let mut m = pushing();
     assert_eq!(m.handle(1, failed(refused(), MOST)), [push(MOST / 2)]);
@@ -271,7 +271,7 @@ fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
 }
 
 #[test]
-fn pulls_go_on_while_there_is_more_and_shrink_when_a_reply_is_too_large() {
+fn pulls_repeat_while_more_and_shrink_after_oversized_replies() {
     let mut m = started();
     let more = Event::Pulled(Pulled { more: true, ..at(500) });
     assert_eq!(m.handle(1, more), [pull()]);
@@ -286,7 +286,7 @@ fn pulls_go_on_while_there_is_more_and_shrink_when_a_reply_is_too_large() {
 }
 
 #[test]
-fn news_that_are_no_news_cost_nothing() {
+fn known_news_cause_no_request() {
     let mut m = quiet();
     assert_eq!(m.handle(11, Event::News { usn: 10, epoch: "e".into() }), []);
     assert_eq!(m.handle(12, Event::News { usn: 9, epoch: "e".into() }), []);
@@ -309,7 +309,7 @@ fn news_that_are_no_news_cost_nothing() {
 }
 
 #[test]
-fn every_five_minutes_by_itself() {
+fn polls_every_five_minutes() {
     let mut m = quiet();
     let poll = m.next_wake().unwrap();
     assert_eq!(m.handle(poll - 1, Event::Timer), []);
@@ -317,7 +317,7 @@ fn every_five_minutes_by_itself() {
 }
 
 #[test]
-fn the_stream_is_kept_open_and_opened_anew() {
+fn the_event_stream_is_reopened() {
     let mut m = Machine::new(3, true);
     assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull(), listen(1)]);
     m.handle(1, Event::Pushed(Pushed::default()));
@@ -337,7 +337,7 @@ fn the_stream_is_kept_open_and_opened_anew() {
 }
 
 #[test]
-fn a_store_that_fails_is_waited_out() {
+fn store_failures_are_retried_after_a_wait() {
     for lane in [Lane::Push, Lane::Pull] {
         let mut m = started();
         assert_eq!(m.handle(1, Event::StoreFailed(lane)), []);
@@ -394,7 +394,7 @@ fn another_database_is_pulled_from_the_start_at_once() {
 }
 
 #[test]
-fn the_end_of_an_earlier_stream_is_not_taken_for_that_of_the_present_one() {
+fn events_of_an_earlier_stream_are_ignored() {
     for fault in [Fault::Offline, Fault::BadReply, Fault::SignedOut, busy(503, Some(900))] {
         let mut m = Machine::new(3, true);
         m.handle(0, Event::Start);
@@ -535,7 +535,7 @@ fn some(of: &[Event], seed: &mut u64) -> Vec<Event> {
 }
 
 #[test]
-fn two_servers_behind_one_address_are_not_asked_in_a_hot_loop() {
+fn alternating_epochs_cause_no_hot_loop() {
     // Each request reaches the other server: both lanes find another epoch each time, with and without a page of rows
     // between.
     let epoch = |name: &str| {
@@ -598,7 +598,7 @@ fn replies_without_progress_never_make_a_hot_loop() {
 }
 
 #[test]
-fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
+fn endless_pages_are_rate_limited() {
     // Every page advances the cursor, without end.
     let mut m = Machine::new(5, false);
     let (mut now, mut usn, mut requests) = (0, 0, 0);
@@ -626,7 +626,7 @@ fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
 }
 
 #[test]
-fn rows_that_change_while_they_are_sent_are_no_stall() {
+fn rows_changed_during_a_push_are_not_a_stall() {
     let mut m = pushing();
     let mut now = 5_000;
     for _ in 0..20 {

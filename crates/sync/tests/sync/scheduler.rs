@@ -33,7 +33,7 @@ async fn until_asked(server: &PaperServer, clock: &FakeClock, path: &'static str
 }
 
 #[tokio::test]
-async fn a_tick_goes_out_by_itself_a_second_later() {
+async fn local_changes_are_pushed_after_a_second() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
@@ -50,7 +50,7 @@ async fn a_tick_goes_out_by_itself_a_second_later() {
 }
 
 #[tokio::test]
-async fn offline_is_a_state_and_ends_by_itself() {
+async fn sync_resumes_after_being_offline() {
     let server = PaperServer::new();
     server.paper().down = true;
     let device = Device::new(1, &FakeClock::noon(), &server);
@@ -72,7 +72,7 @@ async fn offline_is_a_state_and_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn receipts_tell_what_became_of_each_thing() {
+async fn receipts_list_the_state_of_each_row() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
@@ -109,7 +109,7 @@ async fn receipts_tell_what_became_of_each_thing() {
 }
 
 #[tokio::test]
-async fn what_is_on_its_way_says_so_and_a_stop_cuts_it_off_safely() {
+async fn rows_in_flight_are_shown_and_stop_is_safe() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.tick("a/b/c").await;
