@@ -172,13 +172,13 @@ fn flip(mut file: Vec<u8>, at: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn written_files_can_be_read() {
     let (one, two) = (manifest("a-story"), manifest("another"));
     let bundle = CourseBundle::new(head(vec![sign(&one), sign(&two)])).unwrap();
     let mut file = bundle.beginning().unwrap();
     assert_eq!(file.len() as u64, bundle.start);
     file.extend(bodies(&one));
-    assert_eq!(file.len() as u64, bundle.len(), "shared blobs are in it once");
+    assert_eq!(file.len() as u64, bundle.len(), "shared blobs are stored once");
     assert_eq!(read(&file), Ok(2));
     let mut from = Cursor::new(&file);
     let Ok(Bundle::Courses(again)) = carrel_bundle::open(&mut from, file.len() as u64) else {
@@ -196,7 +196,7 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
-fn grades_do_not_travel() {
+fn grades_are_not_exported() {
     let attempt = carrel_model::AttemptId::from_u128(1);
     let grade = Grade {
         attempt,
@@ -211,7 +211,7 @@ fn grades_do_not_travel() {
 }
 
 #[test]
-fn bad_files_are_called_by_name() {
+fn each_invalid_file_returns_its_fault() {
     let whole = good();
     let (head_end, work_end) = (PREFIX + head_len(&whole), PREFIX + head_len(&work()));
     let two = || vec![sign(&manifest("a-story")), sign(&manifest("a-story"))];
@@ -219,23 +219,23 @@ fn bad_files_are_called_by_name() {
     let other_key = sign_text(manifest("other").to_canonical(), &key(2));
     let dangling = BlobHash([9; 32]);
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
-        ("nothing at all", vec![], "empty"),
+        ("empty file", vec![], "empty"),
         ("a zip", b"PK\x03\x04 and so on, a zip file of another program".to_vec(), "not_carrel"),
-        ("a page of a Wi-Fi", b"<!doctype html><title>Sign in</title>".to_vec(), "not_carrel"),
-        ("seven bytes of something", b"carrel!".to_vec(), "not_carrel"),
-        ("line ends repaired", [b"\x89CRL\n\x1a\n", &whole[8..]].concat(), "mangled"),
-        ("the eighth bit cut off", [b"\x09CRL\r\n\x1a\n", &whole[8..]].concat(), "mangled"),
+        ("a Wi-Fi sign-in page", b"<!doctype html><title>Sign in</title>".to_vec(), "not_carrel"),
+        ("seven other bytes", b"carrel!".to_vec(), "not_carrel"),
+        ("line ends converted", [b"\x89CRL\n\x1a\n", &whole[8..]].concat(), "mangled"),
+        ("the eighth bit cleared", [b"\x09CRL\r\n\x1a\n", &whole[8..]].concat(), "mangled"),
         ("read as Latin, written as UTF-8", [b"\xc2\x89CRL\r\n", &whole[6..]].concat(), "mangled"),
-        ("five bytes of it", whole[..5].to_vec(), "truncated"),
-        ("cut in the prefix", whole[..20].to_vec(), "truncated"),
-        ("cut in the head", whole[..head_end - 10].to_vec(), "truncated"),
-        ("cut before the first blob", whole[..head_end].to_vec(), "truncated"),
-        ("cut in a blob", whole[..whole.len() - 100_000].to_vec(), "truncated"),
+        ("only five bytes", whole[..5].to_vec(), "truncated"),
+        ("truncated in the prefix", whole[..20].to_vec(), "truncated"),
+        ("truncated in the header", whole[..head_end - 10].to_vec(), "truncated"),
+        ("truncated before the first blob", whole[..head_end].to_vec(), "truncated"),
+        ("truncated in a blob", whole[..whole.len() - 100_000].to_vec(), "truncated"),
         ("the last byte missing", whole[..whole.len() - 1].to_vec(), "truncated"),
-        ("a byte too much", [&whole[..], b"!"].concat(), "too_long"),
-        ("twice in a row", [&whole[..], &whole].concat(), "too_long"),
-        ("a head of 4 GB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
-        ("a bit of the head's hash", flip(whole.clone(), 20), "head_damaged"),
+        ("one extra byte", [&whole[..], b"!"].concat(), "too_long"),
+        ("the file twice in a row", [&whole[..], &whole].concat(), "too_long"),
+        ("a header of 4 GB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
+        ("a bit of the header's hash", flip(whole.clone(), 20), "head_damaged"),
         ("a bit of the server's name", flip(whole.clone(), PREFIX + 40), "head_damaged"),
         ("a bit of the first blob", flip(whole.clone(), head_end + 3), "blob_damaged"),
         ("a bit of the last blob", flip(whole.clone(), whole.len() - 1), "blob_damaged"),
@@ -248,7 +248,7 @@ fn bad_files_are_called_by_name() {
             "blob_damaged",
         ),
         (
-            "zeros where blobs were",
+            "blobs overwritten with zeros",
             {
                 let mut file = whole.clone();
                 file[head_end..].fill(0);
@@ -256,32 +256,32 @@ fn bad_files_are_called_by_name() {
             },
             "blob_damaged",
         ),
-        ("a head that is no JSON", frame(b"not JSON").unwrap(), "head_damaged"),
-        ("a head of a list", frame(b"[]").unwrap(), "head_damaged"),
+        ("a header that is not JSON", frame(b"not JSON").unwrap(), "head_damaged"),
+        ("a header that is a list", frame(b"[]").unwrap(), "head_damaged"),
         (
-            "a head without courses",
+            "a header without courses",
             frame(br#"{"format":"carrel-cable-course/1"}"#).unwrap(),
             "head_damaged",
         ),
         ("a newer course file", with_head(&whole, |h| h.replace("course/1", "course/2")), "newer"),
         ("a newer work file", with_head(&work(), |h| h.replace("work/1", "work/2")), "newer"),
         ("another kind of file", frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(), "newer"),
-        ("no course in it", raw(&head(vec![]), &[]), "nothing"),
+        ("no courses", raw(&head(vec![]), &[]), "nothing"),
         ("1,001 courses", raw(&head(vec![sign(&manifest("s")); 1_001]), &[]), "too_many"),
         ("one course twice", raw(&head(two()), &body), "twice"),
         ("two keys", raw(&head(vec![sign(&manifest("a-story")), other_key]), &body), "many_keys"),
         (
-            "a key that is no key",
+            "a malformed key",
             with_head(&whole, |h| h.replace("\"key\":\"", "\"key\":\"zz")),
             "key_malformed",
         ),
         (
-            "a title that nobody signed",
+            "a title changed after signing",
             with_head(&whole, |h| h.replace("\\\"title\\\":\\\"Ä", "\\\"title\\\":\\\"Ö")),
             "signature_wrong",
         ),
         (
-            "signed by somebody else under the school's key",
+            "signed with another key than the one named",
             {
                 let mut signed = sign_text(manifest("a-story").to_canonical(), &key(2));
                 signed.key = HEXLOWER.encode(key(1).verifying_key().as_bytes());
@@ -295,16 +295,16 @@ fn bad_files_are_called_by_name() {
             "manifest_unreadable",
         ),
         (
-            "an id that leads out of a folder",
+            "an id with path traversal",
             text_of(|t| t.replace("\"a-story\"", "\"../../../.bashrc\"")),
             "manifest_unreadable",
         ),
         (
-            "a hash that leads out of a folder",
+            "a hash with path traversal",
             text_of(|t| t.replace(&BlobHash::of(TEXT).to_hex(), "../../../../etc/passwd")),
             "manifest_unreadable",
         ),
-        ("a size below nothing", text_of(|t| t.replace(":13,", ":-13,")), "manifest_unreadable"),
+        ("a negative size", text_of(|t| t.replace(":13,", ":-13,")), "manifest_unreadable"),
         ("blobs that are not sorted", story_of(|m| m.blobs.reverse()), "manifest_unreadable"),
         (
             "a blob named twice",
@@ -312,7 +312,7 @@ fn bad_files_are_called_by_name() {
             "manifest_unreadable",
         ),
         (
-            "a body that is not in the list",
+            "a body that is not listed",
             story_of(|m| {
                 if let ManifestContent::Story { body, .. } = &mut m.content {
                     *body = dangling;
@@ -320,15 +320,15 @@ fn bad_files_are_called_by_name() {
             }),
             "dangling",
         ),
-        ("more bytes than there can be", story_of(|m| m.blobs[0].size = u64::MAX), "impossible"),
+        ("an impossible size", story_of(|m| m.blobs[0].size = u64::MAX), "impossible"),
         (
-            "a sum that runs over",
+            "a sum that overflows",
             story_of(|m| m.blobs.iter_mut().for_each(|b| b.size = u64::MAX / 2 + 1)),
             "impossible",
         ),
         ("16 exabytes in 700 kB", story_of(|m| m.blobs[0].size = 1 << 60), "truncated"),
         (
-            "one blob, two sizes",
+            "one blob with two sizes",
             {
                 let mut other = manifest("other");
                 other.blobs[0].size += 1;
@@ -336,9 +336,9 @@ fn bad_files_are_called_by_name() {
             },
             "sizes_differ",
         ),
-        ("work: cut in the signature", work()[..work_end + 10].to_vec(), "truncated"),
-        ("work: cut in the rows", work()[..work().len() - 5].to_vec(), "truncated"),
-        ("work: a byte too much", [&work()[..], b"\n"].concat(), "too_long"),
+        ("work: truncated in the signature", work()[..work_end + 10].to_vec(), "truncated"),
+        ("work: truncated in the rows", work()[..work().len() - 5].to_vec(), "truncated"),
+        ("work: one extra byte", [&work()[..], b"\n"].concat(), "too_long"),
         ("work: a bit of the signature", flip(work(), work_end + 2), "signature_wrong"),
         (
             "work: another learner's name",
@@ -361,7 +361,7 @@ fn bad_files_are_called_by_name() {
             "signature_wrong",
         ),
         (
-            "work: a key that is no key",
+            "work: a malformed key",
             with_head(&work(), |h| h.replace("\"key\":\"", "\"key\":\"q")),
             "key_malformed",
         ),
@@ -386,7 +386,7 @@ fn bad_files_are_called_by_name() {
 
 /// Every bit of the header and every 97th byte after it: every change is detected.
 #[test]
-fn no_bit_can_be_changed() {
+fn every_bit_flip_is_detected() {
     let whole = good();
     assert_eq!(read(&whole), Ok(2));
     let head_end = PREFIX + head_len(&whole);
@@ -405,7 +405,7 @@ fn no_bit_can_be_changed() {
 
 /// The drive is removed during reading.
 #[test]
-fn a_reader_that_breaks_off_is_an_error() {
+fn read_failure_returns_an_error() {
     struct Broken(Cursor<Vec<u8>>, u64);
     impl Read for Broken {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
