@@ -55,7 +55,7 @@ impl Host for BrowserHost {
         &self.client
     }
     fn open_url(&self, _url: &str) -> Result<(), CommandError> {
-        Err(CommandError::unavailable("the bridge opens no other pages"))
+        Err(CommandError::unavailable("the browser bridge cannot open external pages"))
     }
     fn downloads_dir(&self) -> Option<PathBuf> {
         let folder = self.client.config().data_dir.join("downloads");
@@ -109,7 +109,7 @@ impl Bridge {
             .with_state(shared);
         let serve = async move {
             if let Err(e) = axum::serve(listener, app).await {
-                tracing::error!(error = %e, "the bridge ended");
+                tracing::error!(error = %e, "the bridge's HTTP server stopped");
             }
         };
         Ok(Self { addr, tasks: [tokio::spawn(forward), tokio::spawn(serve)] })
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_is_the_apps_and_lets_the_bridge_be_called() {
+    fn content_security_policy_of_the_app_allows_calls_to_the_bridge() {
         let policy = content_security_policy().unwrap();
         let policy = policy.to_str().unwrap();
         let app: Value = serde_json::from_str(APP).unwrap();

@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a program that is started by others says where it is")]
+#[expect(clippy::print_stdout, reason = "the process that starts the bridge reads its address from standard output")]
 fn say(line: &str) {
     println!("{line}");
 }
