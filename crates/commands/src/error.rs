@@ -21,7 +21,7 @@ impl CommandError {
         }
     }
     pub(crate) fn unknown(name: &str) -> Self {
-        Self::new(ErrorCode::NotFound, format!("there is no command {name:?}"), "update the app")
+        Self::new(ErrorCode::NotFound, format!("unknown command {name:?}"), "update the app")
     }
     pub(crate) fn bad_request(name: &str, error: &serde_json::Error) -> Self {
         Self::new(ErrorCode::InvalidRequest, format!("{name}: {error}"), "")

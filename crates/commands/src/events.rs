@@ -42,7 +42,7 @@ pub async fn everything(client: &Client) -> Vec<UiEvent> {
                 let id = wish.name().to_owned();
                 UiEvent::Download { id, state: state_view(&state, 0, None) }
             })),
-            Err(e) => tracing::warn!(error = %e, "the states of downloads could not be read"),
+            Err(e) => tracing::warn!(error = %e, "the download states could not be read"),
         }
         events.extend(sync_event(&account).await);
     }

@@ -137,7 +137,7 @@ pub async fn switch_account(host: &dyn Host, request: AccountRef) -> Result<AppS
 
 pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> {
     if host.client().account().is_some_and(|open| open.id() != request.account) {
-        return Err(CommandError::invalid("only the account that is open can sign out"));
+        return Err(CommandError::invalid("only the open account can be signed out"));
     }
     host.client().sign_out().await?;
     get_app_state(host, Empty {}).await
@@ -145,7 +145,7 @@ pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> 
 
 pub async fn open_url(host: &dyn Host, request: OpenUrl) -> Result<Empty> {
     if !is_openable(&request.url) {
-        let message = "only http, https and mailto addresses are opened";
+        let message = "only http, https and mailto addresses can be opened";
         return Err(CommandError::invalid(message));
     }
     host.open_url(&request.url)?;

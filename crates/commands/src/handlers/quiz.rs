@@ -64,7 +64,7 @@ pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<Attempt
     let open = view.attempts.iter().any(|a| a.submitted_ms.is_none());
     if view.attempts_left == Some(0) && !open {
         return Err(CommandError::invalid(format!(
-            "all {} attempts at {} were used",
+            "all {} attempts at {} are used",
             view.quiz.attempts, request.quiz
         )));
     }

@@ -91,7 +91,7 @@ async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Vec<Receipt
         let names = match names(account, &receipt).await {
             Ok(names) => names,
             Err(e) => {
-                tracing::warn!(sync.receipt = %receipt.id, error = %e.message, "a receipt is shown by its key");
+                tracing::warn!(sync.receipt = %receipt.id, error = %e.message, "no title for a receipt; showing its key");
                 Names::of_key(&receipt)
             }
         };
