@@ -24,6 +24,6 @@ pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, open: &Open) {
     }
     let request = json!({ "address": address, "login": login, "password": password });
     if let Err(error) = open.call(app, "sign_in", request).await {
-        tracing::warn!(error = %error, "the sign-in at start did not succeed");
+        tracing::warn!(error = %error, "the automatic sign-in failed");
     }
 }

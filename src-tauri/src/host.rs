@@ -33,7 +33,7 @@ impl Host for Desk {
 
     fn open_url(&self, url: &str) -> Result<(), CommandError> {
         tauri_plugin_opener::open_url(url, None::<&str>)
-            .map_err(|e| CommandError::unavailable(format!("no browser was opened: {e}")))
+            .map_err(|e| CommandError::unavailable(format!("the browser could not be opened: {e}")))
     }
 
     fn downloads_dir(&self) -> Option<PathBuf> {
@@ -111,7 +111,7 @@ impl Open {
         let app = app.clone();
         tauri::async_runtime::spawn(events::forward(client, move |event| {
             if let Err(error) = app.emit(EVENT, event) {
-                tracing::warn!(error = %error, "an event did not reach the window");
+                tracing::warn!(error = %error, "an event could not be sent to the window");
             }
         }));
         Ok(desk)

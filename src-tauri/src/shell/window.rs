@@ -43,7 +43,7 @@ fn may_navigate(url: &Url) -> bool {
         _ => false,
     };
     if !own {
-        tracing::warn!(url.host = url.host_str().unwrap_or_default(), "a navigation was refused");
+        tracing::warn!(url.host = url.host_str().unwrap_or_default(), "a navigation was blocked");
     }
     own
 }
