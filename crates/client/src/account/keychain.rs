@@ -45,7 +45,7 @@ impl Keychain {
                 Probed::Absent
             }
             Err(e) => {
-                tracing::info!(error = %e, "the keychain does not answer");
+                tracing::info!(error = %e, "the keychain is unavailable");
                 Probed::Unavailable(e)
             }
         }
@@ -88,7 +88,7 @@ impl Drop for Hanging {
 fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     assert_may_block();
     if HANGING.load(Ordering::SeqCst) > 0 {
-        return Err(Error::Secrets("an earlier call has not been answered yet".into()));
+        return Err(Error::Secrets("an earlier call to the keychain is still running".into()));
     }
     let hanging = Hanging::new();
     let (reply, answer) = mpsc::channel();
@@ -98,8 +98,8 @@ fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) 
         let _ = reply.send(done);
     })?;
     answer.recv_timeout(LIMIT).map_err(|e| match e {
-        RecvTimeoutError::Timeout => Error::Secrets("no answer in time".into()),
-        RecvTimeoutError::Disconnected => Error::Secrets("the call ended badly".into()),
+        RecvTimeoutError::Timeout => Error::Secrets("the keychain did not respond in time".into()),
+        RecvTimeoutError::Disconnected => Error::Secrets("the call to the keychain panicked".into()),
     })?
 }
 
@@ -195,7 +195,7 @@ mod native {
         Ok(false)
     }
     fn ready() -> Result<()> {
-        Err(Error::Secrets("there is none on this system".into()))
+        Err(Error::Secrets("this system has no keychain".into()))
     }
     pub(super) fn get(_: &str) -> Result<Option<String>> {
         ready().map(|()| None)

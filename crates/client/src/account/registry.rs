@@ -143,7 +143,7 @@ impl Accounts {
     /// Reads the list in `dir`, or creates one. A damaged list is renamed and rebuilt from the accounts' folders.
     pub fn open(dir: &Path, device_name: &str, clock: &dyn Clock, ids: &dyn IdGen) -> Result<Self> {
         if let Err(e) = fs::create_dir_all(dir.join(FOLDERS)) {
-            tracing::warn!(error = %e, "the folder of accounts could not be made");
+            tracing::warn!(error = %e, "the folder of accounts could not be created");
         }
         let path = dir.join(LIST);
         let new_device =
@@ -151,9 +151,9 @@ impl Accounts {
         let list = match fs::read(&path) {
             Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
                 Ok(list) if list.version > 1 => {
-                    let hint = "hint: update Carrel; the file was left as it is";
+                    let hint = "hint: update Carrel; the file was not changed";
                     return Err(Error::newer(format!(
-                        "{} is from a newer Carrel; {hint}",
+                        "{} was written by a newer version of Carrel; {hint}",
                         path.display()
                     )));
                 }
@@ -162,11 +162,11 @@ impl Accounts {
                     list
                 }
                 Err(e) => {
-                    tracing::error!(error = %e, "the list of accounts is damaged: it is made again from the folders");
+                    tracing::error!(error = %e, "corrupt list of accounts; rebuilding it from their folders");
                     let aside = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
                     if let Err(e) = fs::rename(&path, aside) {
                         // The list is not written either, so the next start finds the damaged file again.
-                        tracing::warn!(error = %e, "the damaged list of accounts stays where it is");
+                        tracing::warn!(error = %e, "the corrupt list of accounts could not be renamed");
                     }
                     List {
                         version: 1,

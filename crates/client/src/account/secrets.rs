@@ -58,7 +58,7 @@ impl FileSecrets {
             return Ok(secrets);
         }
         tracing::error!(
-            "the file of tokens is damaged or its key is gone: it is put aside, sign in again"
+            "the token file is corrupt or its key is missing: it is renamed; hint: sign in again"
         );
         fs::rename(&self.file, self.file.with_extension("damaged"))?;
         Ok(BTreeMap::new())
@@ -240,7 +240,7 @@ impl Secrets {
         if let Err(e) = answer
             && !self.failing.load(Ordering::Relaxed)
         {
-            tracing::warn!(error = %e, "the keychain does not work now");
+            tracing::warn!(error = %e, "the keychain is unavailable");
         }
         self.failing.store(failing, Ordering::Relaxed);
         self.failed.fetch_or(failing, Ordering::Relaxed);
@@ -266,7 +266,7 @@ impl Secrets {
         number = number.saturating_add(step);
         given.insert(name.to_owned(), number);
         if is_marked && let Err(e) = self.file.set(&mark_name, &number.to_string()) {
-            tracing::warn!(error = %e, "the number of a token could not be noted");
+            tracing::warn!(error = %e, "the number of a token could not be stored");
         }
         number
     }
@@ -305,14 +305,14 @@ impl SecretStore for Secrets {
         let in_file = !matches!(self.file.get(name), Ok(None));
         if in_file && let Err(e) = self.file.set(name, &text) {
             // The older value that stays there has a smaller number.
-            tracing::warn!(error = %e, "the file of tokens could not be written");
+            tracing::warn!(error = %e, "the token file could not be written");
         }
         let set = keychain.set(name, &text);
         self.note(&set);
         match set {
             Ok(()) => {
                 if in_file && let Err(e) = self.file.delete(name) {
-                    tracing::warn!(error = %e, "a token stays in the file too");
+                    tracing::warn!(error = %e, "a token could not be deleted from the token file");
                 }
                 Ok(())
             }

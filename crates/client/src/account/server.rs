@@ -34,7 +34,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let wrong = |why: &str| {
         let typed: String = typed.chars().take(100).collect();
         Error::Invalid(format!(
-            "{typed:?} is not an address: {why}; hint: type something like school.example or 192.168.1.4:7300"
+            "{typed:?} is not a valid address: {why}; hint: use an address such as school.example or 192.168.1.4:7300"
         ))
     };
     if typed.is_empty() {
@@ -47,12 +47,12 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let text = if with_scheme { typed.to_owned() } else { format!("https://{typed}") };
     let url = Url::parse(&text).map_err(|e| wrong(&e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("only http and https are spoken"));
+        return Err(wrong("only http and https are supported"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("a name or password does not belong into it"));
+        return Err(wrong("it must not contain a user name or password"));
     }
-    let host = url.host().ok_or_else(|| wrong("there is no host"))?;
+    let host = url.host().ok_or_else(|| wrong("it has no host"))?;
     let path = url.path().trim_end_matches('/');
     let path = path
         .strip_suffix("/api/meta")
@@ -104,7 +104,7 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
             Err(e) => failed = Some(e),
         }
     }
-    Err(failed.unwrap_or_else(|| Error::Offline("nobody answers".into())))
+    Err(failed.unwrap_or_else(|| Error::Offline("no server replied".into())))
 }
 
 /// The proved identity of a server, which does not depend on its address.
@@ -144,7 +144,7 @@ pub async fn identity(
     };
     let text = identity_text(&meta.server_id, &challenge);
     if !is_signed(&meta.signing_key, &proof, &text) {
-        tracing::warn!(server.id = %meta.server_id, "a server names an identity that it does not prove");
+        tracing::warn!(server.id = %meta.server_id, "the server did not prove the identity that it claims");
         return None;
     }
     Some(Identity { server_id: meta.server_id.clone(), key: meta.signing_key.clone() })
@@ -182,7 +182,7 @@ async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
             let reply = http.send(get(&moved)).await?;
             Ok((base.to_owned(), read(&moved, reply).await?))
         }
-        _ => Err(Error::BadReply { url, problem: "it sends elsewhere".into() }),
+        _ => Err(Error::BadReply { url, problem: "it redirects to another route".into() }),
     }
 }
 

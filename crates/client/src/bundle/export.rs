@@ -95,7 +95,7 @@ pub(crate) async fn export_courses(
         let path = folder.join(format!("{name}.{EXTENSION}"));
         let bytes = write_courses(library.blobs(), &manifests, &bundle, &path, &task)?;
         let count = items.len() as u64;
-        tracing::info!(bundle.courses = count, bundle.bytes = bytes, "courses were exported");
+        tracing::info!(bundle.courses = count, bundle.bytes = bytes, "exported a course file");
         Ok(ExportedFile { path, bytes, count })
     })
     .await
@@ -143,7 +143,7 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
             }
             Ok(())
         })?;
-        tracing::info!(bundle.rows = count, bundle.bytes = bytes, "work was exported");
+        tracing::info!(bundle.rows = count, bundle.bytes = bytes, "exported a work file");
         Ok(ExportedFile { path, bytes, count })
     })
     .await
@@ -319,7 +319,7 @@ fn write_file(
         && let Err(e) = File::open(folder).and_then(|f| f.sync_all())
     {
         // Not supported on FAT and on network folders.
-        tracing::debug!(error = %e, "the folder of a file was not synced");
+        tracing::debug!(error = %e, "the folder of an exported file could not be synced");
     }
     done
 }

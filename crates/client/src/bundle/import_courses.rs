@@ -121,10 +121,10 @@ fn import_all(
                 downloads.start(one.wish.kind, &one.wish.id)?;
             }
         }
-        tracing::info!(error = %e, "a file of courses was not imported");
+        tracing::info!(error = %e, "import of a course file failed");
         return Err(e);
     }
-    tracing::info!(bundle.courses = importing.len(), "courses were imported from a file");
+    tracing::info!(bundle.courses = importing.len(), "imported a course file");
     Ok(all)
 }
 
@@ -142,7 +142,7 @@ fn import(
     let step = |name| library.storage().step(name);
     for one in importing {
         versions.push(imported::begin(library, &one.wish, &one.manifest)?);
-        step("import: course wanted");
+        step("import: target added");
     }
     let here = library.blobs().have_all(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
@@ -217,7 +217,7 @@ fn import(
         }
         step("import: course ready");
         if let Err(e) = library.index(&one.manifest) {
-            tracing::warn!(download.id = %one.wish.id, error = %e, "a course cannot be searched");
+            tracing::warn!(download.id = %one.wish.id, error = %e, "an imported course could not be indexed");
         }
         step("import: course indexed");
         library.relist(&one.manifest)?;

@@ -53,7 +53,7 @@ pub(crate) async fn import_work(
         .write("import_work", move |tx| {
             storage.step("import: work begun");
             let imported = join_rows(tx, &rows, claimed);
-            storage.step("import: work joined");
+            storage.step("import: work merged");
             imported
         })
         .await?;
@@ -61,7 +61,7 @@ pub(crate) async fn import_work(
     tracing::info!(
         bundle.rows = imported.rows,
         bundle.changed = imported.changed,
-        "work was imported from a file"
+        "imported a work file"
     );
     Ok(imported)
 }

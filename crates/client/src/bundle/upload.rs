@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Folder of uploaded files, below the cache folder.
-const FOLDER: &str = "handed-over";
+const FOLDER: &str = "uploads";
 const SPARE: u64 = 64 * 1024 * 1024;
 /// Path of the route on the loopback server, without a leading slash.
 const ROUTE: &str = "upload";
@@ -77,7 +77,7 @@ impl Uploads {
         if path.parent() == Some(&self.folder)
             && let Err(e) = tokio::fs::remove_file(path).await
         {
-            tracing::debug!(error = %e, "an uploaded file was not deleted");
+            tracing::debug!(error = %e, "an uploaded file could not be deleted");
         }
     }
 }

@@ -95,7 +95,7 @@ impl Client {
         if opened.is_err()
             && let Err(e) = self.set_active(before.map(|a| a.id)).await
         {
-            tracing::warn!(error = %e, "the next start opens an account that could not be opened now");
+            tracing::warn!(error = %e, "the account to open at the next start could not be stored");
         }
         let open = opened?;
         self.note_server(&open, server, identity).await;
@@ -113,10 +113,10 @@ impl Client {
     ) {
         let (content, key) = (open.content.clone(), server.meta.signing_key.clone());
         if let Err(e) = blocking(move || content.library.pin(&key)).await {
-            tracing::warn!(error = %e, "the server's key was not noted");
+            tracing::warn!(error = %e, "the server's key could not be stored");
         }
         if let Err(e) = self.note_identity(open, identity).await {
-            tracing::warn!(error = %e, "the identity of the server was not noted");
+            tracing::warn!(error = %e, "the server's identity could not be stored");
         }
     }
 
@@ -155,7 +155,7 @@ impl Client {
         });
         if !is_same {
             return Err(Error::Invalid(format!(
-                "{} is another server, or cannot prove that it is the same; hint: sign in there",
+                "{} is a different server, or did not prove its identity; hint: sign in there",
                 server.address
             )));
         }
@@ -189,7 +189,7 @@ impl Client {
         let open = self.open_account(&info, session).await?;
         if let Err(e) = self.set_active(Some(id.to_owned())).await {
             // A full disk must not prevent the learner from working.
-            tracing::warn!(error = %e, "the next start will not open the account that is open now");
+            tracing::warn!(error = %e, "the open account could not be stored as the active one");
         }
         Ok(open)
     }
@@ -197,7 +197,7 @@ impl Client {
     /// Opens the library included in this build, without a server.
     pub async fn open_demo(&self) -> Result<Arc<OpenAccount>> {
         if !self.demo_available() {
-            return Err(Error::NotFound("the demo library is not part of this build".into()));
+            return Err(Error::NotFound("this build does not include the demo library".into()));
         }
         self.open_guest().await
     }
@@ -230,7 +230,7 @@ impl Client {
             // Not awaited: without a network the tokens expire.
             tokio::spawn(async move {
                 if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
-                    tracing::info!(error = %e, "the server was not told of the sign-out");
+                    tracing::info!(error = %e, "the session could not be ended on the server");
                 }
             });
         }

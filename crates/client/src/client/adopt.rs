@@ -35,10 +35,10 @@ impl Client {
             match self.adopt(open, &other).await {
                 Ok(rows) => tracing::info!(
                     account.rows = rows,
-                    "the work of an account that the server lost was joined"
+                    "merged the work of an account that the server had lost"
                 ),
                 Err(e) => {
-                    tracing::info!(error = %e, "the work of another account stays where it is")
+                    tracing::info!(error = %e, "the work of a lost account could not be merged")
                 }
             }
         }

@@ -59,7 +59,7 @@ impl Client {
     /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content now.
     pub async fn move_content(&self, to: PathBuf) -> Result<()> {
         if !self.can_move_content() {
-            return Err(Error::Invalid("the organisation says where content lies".into()));
+            return Err(Error::Invalid("the content folder is set by the organisation".into()));
         }
         // A second move starts after the first one ended.
         let _one = self.moving.lock().await;
@@ -121,13 +121,13 @@ fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFu
                 }
             }
             Ok(_) => {}
-            Err(e) => tracing::warn!(error = %e, "content could not be swept"),
+            Err(e) => tracing::warn!(error = %e, "sweeping content failed"),
         }
         let pending = blocking(move || Ok::<_, Error>(places.pending())).await;
         if let (Ok(Some(to)), Some(client)) = (pending, client.upgrade())
             && let Err(e) = client.move_content(to).await
         {
-            tracing::warn!(error = %e, "content was not moved");
+            tracing::warn!(error = %e, "moving content failed");
         }
         loop {
             let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
@@ -148,7 +148,7 @@ fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFu
             match (looked.await, client.upgrade().and_then(|c| c.account())) {
                 (Ok(true), Some(account)) => account.content.downloads.resume(),
                 (Ok(_), _) => {}
-                (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),
+                (Err(e), _) => tracing::debug!(error = %e, "the free space could not be checked"),
             }
         }
     })

@@ -18,26 +18,26 @@ pub enum ImportError {
     /// Not enough space. `free`: bytes that may still be written, within the disk's free space and the storage limits.
     #[error("{need} bytes are needed, {free} are free")]
     NoSpace { need: u64, free: u64 },
-    #[error("{0} cannot be written to")]
+    #[error("cannot write to {0}")]
     NoPlace(String),
     /// The bundle names a known library but is signed with another key.
-    #[error("it says that it is from {name}, but it is signed with another key ({fingerprint})")]
+    #[error("the file claims to be from {name}, but is signed with another key ({fingerprint})")]
     WrongKey { name: String, fingerprint: String },
-    #[error("it is from another library than {ours}: {theirs}")]
+    #[error("the file is from {theirs}, not from {ours}")]
     OtherLibrary { ours: String, theirs: String },
     /// The first bundle with this key: the user has to confirm it.
-    #[error("nobody has said yet that {name} ({fingerprint}) is to be trusted")]
+    #[error("the key of {name} ({fingerprint}) has not been confirmed")]
     NotAccepted { name: String, fingerprint: String },
-    #[error("another library's {title} is on this device already")]
+    #[error("the id of {title} is already used by another library on this device")]
     Taken { title: String },
-    #[error("it is the work of {name}")]
+    #[error("the file contains the work of {name}")]
     OtherLearner { name: String },
-    #[error("it is work for another server: {server}")]
+    #[error("the file contains work for another server: {server}")]
     OtherServer { server: String },
     /// The work was done without an account: the user has to confirm that it is theirs.
-    #[error("it was done without an account")]
+    #[error("the work was done without an account")]
     Unclaimed,
-    #[error("a file is under way already")]
+    #[error("another export or import is running")]
     Busy,
 }
 

@@ -172,7 +172,7 @@ impl OpenAccount {
         if !account.is_demo()
             && let Err(e) = account.learning.name_this_device(&shared.accounts.device().name).await
         {
-            tracing::warn!(error = %e, "this device's name could not be recorded");
+            tracing::warn!(error = %e, "the device's name could not be stored");
         }
         steps.at("end")?;
         Ok(account)

@@ -25,7 +25,7 @@ const BACKUP_CHECK: Duration = Duration::from_secs(3600);
 pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
     loop {
         if let Err(e) = store.care().await {
-            tracing::warn!(error = %e, "the daily backup was not made");
+            tracing::warn!(error = %e, "the daily backup failed");
         }
         clock.sleep(BACKUP_CHECK).await;
     }
@@ -35,14 +35,14 @@ pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
 pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
     let latest = match learning.latest(8).await {
         Ok(latest) => latest,
-        Err(e) => return tracing::warn!(error = %e, "what was read last is not known"),
+        Err(e) => return tracing::warn!(error = %e, "the last reading position could not be read"),
     };
     for record in latest {
         match content.ahead.begin(&record.row.item).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(e) => {
-                tracing::info!(ahead.item = %record.row.item, error = %e, "could not be warmed up");
+                tracing::info!(ahead.item = %record.row.item, error = %e, "could not be prefetched");
             }
         }
     }
@@ -124,11 +124,11 @@ pub(super) async fn ask_identity(
                 let identity = account::identity(http.as_ref(), address, meta, ids.as_ref()).await;
                 let noted = note_identity(&shared.accounts, &id, &content, identity).await;
                 if let Err(e) = noted {
-                    tracing::warn!(error = %e, "the identity of the server was not noted");
+                    tracing::warn!(error = %e, "the server's identity could not be stored");
                 }
                 return;
             }
-            Err(e) => tracing::info!(error = %e, "the server did not tell its identity"),
+            Err(e) => tracing::info!(error = %e, "the server's identity could not be read"),
         }
     }
 }

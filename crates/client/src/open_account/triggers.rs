@@ -24,7 +24,7 @@ pub(super) async fn forward(
             match learning.settings().await {
                 Ok(settings) => downloads.set_rules(Rules::of_settings(&settings)),
                 Err(e) => {
-                    tracing::warn!(error = %e, "the rules for downloads could not be read");
+                    tracing::warn!(error = %e, "the download settings could not be read");
                 }
             }
         }
@@ -60,6 +60,6 @@ pub(super) async fn forward(
 async fn update(downloads: &Downloads) {
     let downloads = downloads.clone();
     if let Err(e) = blocking(move || downloads.update()).await {
-        tracing::warn!(error = %e, "newer versions could not be looked for");
+        tracing::warn!(error = %e, "the check for newer versions failed");
     }
 }

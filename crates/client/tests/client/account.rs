@@ -99,7 +99,7 @@ impl SecretStore for Scripted {
 }
 
 #[test]
-fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
+fn old_token_is_never_returned_when_a_keychain_call_fails() {
     let count = if std::env::var_os("CARREL_LONG").is_some() { 100_000 } else { 1_500 };
     let chance = |seed: &mut u64, n: u64| {
         *seed =
@@ -168,7 +168,7 @@ fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
 }
 
 #[test]
-fn one_failed_call_is_not_the_end_of_the_keychain() {
+fn keychain_is_retried_after_a_failed_call() {
     let dir = tempfile::tempdir().unwrap();
     let chain = Arc::new(Scripted::default());
     let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
@@ -178,11 +178,11 @@ fn one_failed_call_is_not_the_end_of_the_keychain() {
     // keychain holds the first.
     *chain.fates.lock().unwrap() = [Fate::Works, Fate::Fails].into();
     secrets.set("a", "second").unwrap();
-    assert!(secrets.fallback_in_use(), "people are told");
+    assert!(secrets.fallback_in_use(), "the fallback is reported");
     assert!(chain.secrets.lock().unwrap()["a"].ends_with("first"));
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
-    assert!(!secrets.fallback_in_use(), "it works again");
+    assert!(!secrets.fallback_in_use(), "the keychain works again");
     secrets.set("a", "third").unwrap();
     assert!(chain.secrets.lock().unwrap()["a"].ends_with("third"));
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
@@ -196,7 +196,7 @@ fn one_failed_call_is_not_the_end_of_the_keychain() {
 
 /// A keychain that is locked or hangs at the start, or that starts after the app.
 #[tokio::test]
-async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
+async fn locked_keychain_does_not_end_the_session() {
     let dir = tempfile::tempdir().unwrap();
     let chain = Arc::new(Chain::default());
     let tokens = serde_json::to_string(&Gate::tokens(0)).unwrap();
@@ -215,7 +215,7 @@ async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     for _ in 0..3 {
         assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
-        assert!(!session.is_ended(), "not known is not none");
+        assert!(!session.is_ended(), "unknown is not the same as absent");
         assert!(!*session.found().borrow());
     }
     assert!(off_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
@@ -242,7 +242,7 @@ async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
 }
 
 #[test]
-fn a_file_of_tokens_that_cannot_be_read_now_stays_where_it_is() {
+fn unreadable_token_file_is_not_renamed() {
     let dir = tempfile::tempdir().unwrap();
     let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
     open().set("a", "token").unwrap();
@@ -269,7 +269,7 @@ fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
     let info = AccountInfo::of("https://one.example", "One", user(1));
     accounts.put(&info).unwrap();
     assert!(accounts.note_session(&info.id, true).unwrap());
-    assert!(!accounts.note_session(&info.id, true).unwrap(), "no news");
+    assert!(!accounts.note_session(&info.id, true).unwrap(), "unchanged");
     assert!(accounts.note_session(&info.id, false).unwrap(), "tokens were found after all");
     accounts.mark(&info.id, false, true).unwrap();
     assert!(!accounts.note_session(&info.id, true).unwrap());
@@ -278,7 +278,7 @@ fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
 }
 
 #[test]
-fn an_account_is_known_by_its_server_and_not_by_its_address() {
+fn account_is_matched_by_server_identity_not_address() {
     let dir = tempfile::tempdir().unwrap();
     let ids = SeededIds::new(1);
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
@@ -293,14 +293,14 @@ fn an_account_is_known_by_its_server_and_not_by_its_address() {
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
     assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
     accounts.note_identity(&old, &school("k")).unwrap();
-    assert_eq!(at("https://school.example", Some(&school("k"))), old, "it moved");
+    assert_eq!(at("https://school.example", Some(&school("k"))), old, "the server moved");
     assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
-    assert_eq!(at("https://school.example", None), old, "it does not say who it is any more");
+    assert_eq!(at("https://school.example", None), old, "the server has no identity any more");
     // A copied server id with another key, at another address and at the same one.
     let other = at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
     assert_ne!(at("https://school.example", Some(&school("third"))), old);
-    assert_ne!(at("https://evil.example", None), old, "an id that was not proved is none");
+    assert_ne!(at("https://evil.example", None), old, "an unproved identity is ignored");
     // Another server at the old address of this one.
     let next = Identity { server_id: "next".into(), key: "n".into() };
     assert_ne!(at("http://192.168.1.4", Some(&next)), old);
@@ -316,7 +316,7 @@ fn an_account_is_known_by_its_server_and_not_by_its_address() {
 }
 
 #[tokio::test]
-async fn an_identity_is_proved_and_not_only_named() {
+async fn identity_requires_a_signature() {
     use ed25519_dalek::{Signer, SigningKey};
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let (ours, other) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
@@ -345,7 +345,7 @@ async fn an_identity_is_proved_and_not_only_named() {
         ("another id", Box::new(move |c| p3(&o3, "pond", c)), false),
         ("another challenge", Box::new(move |_| p4(&o4, "school", &"0".repeat(64))), false),
         ("none", Box::new(|_| None), false),
-        ("nonsense", Box::new(|_| Some("zz".repeat(64))), false),
+        ("invalid hex", Box::new(|_| Some("zz".repeat(64))), false),
         ("not ASCII", Box::new(|_| Some("é".repeat(64))), false),
         ("too short", Box::new(|_| Some("00".into())), false),
     ];
@@ -364,7 +364,7 @@ async fn an_identity_is_proved_and_not_only_named() {
     // A server without an identity gets no challenge; a broken connection proves nothing.
     let silent = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
-    let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("asked") });
+    let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
     assert_eq!(identity(&nobody, "https://school.example", &old, &SeededIds::new(1)).await, None);
 }
@@ -411,14 +411,14 @@ impl SecretStore for Chain {
 }
 
 #[test]
-fn tokens_go_to_the_keychain_and_to_a_file_when_it_breaks() {
+fn tokens_are_stored_in_a_file_when_the_keychain_fails() {
     let dir = tempfile::tempdir().unwrap();
     let chain = Arc::new(Chain::default());
     let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "token-a").unwrap();
     assert!(!secrets.fallback_in_use());
-    assert!(!dir.path().join("secrets.bin").exists(), "nothing in a file while the keychain works");
+    assert!(!dir.path().join("secrets.bin").exists(), "no file while the keychain works");
     chain.broken.store(true, Ordering::Relaxed);
     secrets.set("b", "token-b").unwrap();
     assert!(secrets.fallback_in_use());
@@ -430,11 +430,11 @@ fn tokens_go_to_the_keychain_and_to_a_file_when_it_breaks() {
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
     secrets.set("b", "token-c").unwrap();
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
-    assert_eq!(file.get("b").unwrap(), None, "no old token stays behind");
+    assert_eq!(file.get("b").unwrap(), None, "the old token is deleted");
 }
 
 #[test]
-fn the_file_of_tokens_is_private_encrypted_and_may_be_damaged() {
+fn token_file_is_private_encrypted_and_recovers_from_damage() {
     let dir = tempfile::tempdir().unwrap();
     let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
     open().set("a", "a-very-secret-token").unwrap();
@@ -484,11 +484,11 @@ fn several_learners_on_several_servers() {
     for info in [&a, &b, &c] {
         accounts.put(info).unwrap();
     }
-    assert_eq!(accounts.all().len(), 3, "each has its own");
+    assert_eq!(accounts.all().len(), 3, "one account per learner and server");
     assert_eq!(
         AccountInfo::of("https://one.example", "renamed", user(1)).id,
         a.id,
-        "the same learner, the same folder"
+        "the same learner has the same folder"
     );
     accounts.set_active(Some(&b.id)).unwrap();
     accounts.mark(&c.id, true, false).unwrap();
@@ -501,8 +501,8 @@ fn several_learners_on_several_servers() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     let found = open();
-    assert_eq!(found.all().len(), 3, "made again from the folders");
-    assert!(found.all().iter().all(|a| a.signed_out), "and closed until somebody signs in");
+    assert_eq!(found.all().len(), 3, "rebuilt from the folders");
+    assert!(found.all().iter().all(|a| a.signed_out), "signed out until the next sign-in");
     // A list written by a newer release stays unchanged.
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
     let error = Accounts::open(dir.path(), "laptop", &clock, &ids).err().unwrap();
@@ -513,7 +513,7 @@ fn several_learners_on_several_servers() {
 }
 
 #[test]
-fn addresses_as_people_type_them() {
+fn typed_addresses_are_normalised() {
     let table: Vec<(&str, Vec<&str>)> = vec![
         ("school.example", vec!["https://school.example"]),
         (" School.Example/ ", vec!["https://school.example"]),
@@ -564,7 +564,7 @@ impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static>
 }
 
 #[tokio::test]
-async fn what_is_at_an_address() {
+async fn check_server_classifies_replies() {
     let clock = FakeClock::noon();
     let meta = format!(
         r#"{{"name":"School","version":"1","epoch":"e","syncVersions":[1],"signingKey":"","registrationOpen":true,"nowMs":{}}}"#,
@@ -669,7 +669,7 @@ fn gate() -> (Arc<Gate>, Session, Arc<FileSecrets>, tempfile::TempDir) {
 }
 
 #[tokio::test]
-async fn however_many_are_refused_one_refreshes() {
+async fn concurrent_401s_cause_one_refresh() {
     let (gate, session, secrets, _dir) = gate();
     gate.generation.store(1, Ordering::SeqCst);
     let asks = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
@@ -679,19 +679,19 @@ async fn however_many_are_refused_one_refreshes() {
     assert_eq!(gate.refreshes.load(Ordering::SeqCst), 1);
     assert!(
         off_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
-        "the new token is on the disk"
+        "the new token is stored"
     );
     session.send(Request::get("http://elsewhere/api")).await.unwrap();
     session.send(Request::get("http://gate.evil/api")).await.unwrap();
     assert_eq!(
         *gate.seen_elsewhere.lock().unwrap(),
         [false, false],
-        "the token is shown to nobody else"
+        "the token is sent to no other host"
     );
 }
 
 #[tokio::test]
-async fn only_the_servers_own_word_ends_a_session() {
+async fn only_problem_details_of_the_server_end_a_session() {
     // Reply to the refresh, resulting status, whether the session is over.
     type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
     let table: Vec<Case> = vec![
@@ -715,7 +715,7 @@ async fn only_the_servers_own_word_ends_a_session() {
         assert_eq!(
             off_thread(|| secrets.get("me")).unwrap().is_none(),
             over,
-            "{refusal:?}: tokens are kept while there is hope"
+            "{refusal:?}: tokens are kept unless the session is over"
         );
         let before = gate.refreshes.load(Ordering::SeqCst);
         if over {
@@ -723,7 +723,7 @@ async fn only_the_servers_own_word_ends_a_session() {
             assert_eq!(
                 (again.status, gate.refreshes.load(Ordering::SeqCst)),
                 (401, before),
-                "nobody is asked in vain"
+                "no further refresh"
             );
             session.renew(Gate::tokens(1)).await.unwrap();
             assert!(!session.is_ended());
@@ -732,12 +732,12 @@ async fn only_the_servers_own_word_ends_a_session() {
             gate.down.store(false, Ordering::SeqCst);
         }
         let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
-        assert_eq!(reply.status, 200, "{refusal:?}: and on");
+        assert_eq!(reply.status, 200, "{refusal:?}: works again");
     }
 }
 
 #[tokio::test]
-async fn a_portals_401_asks_for_no_refresh() {
+async fn portal_401_does_not_cause_a_refresh() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
     off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
@@ -753,18 +753,18 @@ async fn a_portals_401_asks_for_no_refresh() {
 }
 
 #[tokio::test]
-async fn tokens_that_cannot_be_read_mean_sign_in_again() {
+async fn unreadable_tokens_require_a_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
     off_thread(|| secrets.set("me", "{half")).unwrap();
-    let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("nobody is asked") });
+    let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
     assert!(session.is_ended());
 }
 
 #[test]
-fn a_session_that_ends_after_the_learner_signed_out_does_not_take_it_back() {
+fn session_end_after_sign_out_does_not_undo_it() {
     let dir = tempfile::tempdir().unwrap();
     let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
     let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
@@ -782,7 +782,7 @@ fn a_session_that_ends_after_the_learner_signed_out_does_not_take_it_back() {
 }
 
 #[test]
-fn a_list_that_cannot_be_written_does_not_stop_the_start() {
+fn unwritable_account_list_does_not_prevent_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
     let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
@@ -794,18 +794,18 @@ fn a_list_that_cannot_be_written_does_not_stop_the_start() {
     let accounts = open();
     assert_eq!(accounts.all().len(), 1);
     assert!(accounts.put(&AccountInfo::of("https://one.example", "One", user(2))).is_err());
-    assert_eq!(accounts.all().len(), 1, "memory changes only when the disk did");
+    assert_eq!(accounts.all().len(), 1, "memory changes only after the disk write");
     assert_eq!(fs::read(&path).unwrap(), text);
     // First start, with a list that cannot be written.
     fs::remove_file(&path).unwrap();
-    assert_eq!(open().all().len(), 1, "from the folders");
+    assert_eq!(open().all().len(), 1, "rebuilt from the folders");
     fs::remove_dir(dir.path().join("accounts.json.part")).unwrap();
     assert_eq!(open().all().len(), 1);
     assert!(path.exists());
 }
 
 #[test]
-fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
+fn small_files_are_replaced_or_unchanged_on_a_full_disk() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let (clock, ids) = (FakeClock::noon(), Arc::new(SeededIds::new(1)));
     let account = |n: usize| {
@@ -839,7 +839,7 @@ fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
         let known = if full.is_ok() { 6 } else { 5 };
         assert_eq!(accounts.all().len(), known);
         let again = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
-        assert_eq!(again.all().len(), known, "{left} free: the list is whole");
+        assert_eq!(again.all().len(), known, "{left} free: the list is complete");
         assert!(secrets.get("token").unwrap().is_some());
         let _ = fs::remove_file(filler);
         let _ = fs::remove_file(disk.path().join("more"));

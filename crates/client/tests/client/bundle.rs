@@ -63,7 +63,7 @@ impl Desk {
         let Bundle::Work(work) =
             carrel_bundle::open(&mut Cursor::new(file), file.len() as u64).unwrap()
         else {
-            panic!("not work")
+            panic!("not a work file")
         };
         self.store.write("test", move |tx| join_rows(tx, &work.rows, false)).await.unwrap()
     }
@@ -90,8 +90,8 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
 /// Generates a row that a learner may write.
 fn learner_row() -> impl Strategy<Value = Row> {
     arbitrary::any_row(2)
-        .prop_filter("a learner's", |r| r.validate().is_ok() && !r.is_server_only())
-        .prop_filter("a stamp that is taken as it is", |r| {
+        .prop_filter("written by a learner", |r| r.validate().is_ok() && !r.is_server_only())
+        .prop_filter("a plausible timestamp", |r| {
             r.stamp().is_none_or(|stamp| stamp.is_plausible())
         })
 }
@@ -101,7 +101,7 @@ fn trip() -> impl Strategy<Value = (usize, usize, bool)> {
 }
 
 #[test]
-fn files_and_wires_in_any_order_end_in_the_same_rows() {
+fn bundles_and_sync_in_any_order_converge() {
     let cases = if std::env::var("CARREL_LONG").is_ok() { 1_000 } else { 12 };
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -142,7 +142,7 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
                     for key in news {
                         prop_assert!(
                             waiting.contains(key),
-                            "{:?} came by file and does not wait",
+                            "{:?} was imported but is not in the outbox",
                             key
                         );
                     }
@@ -150,9 +150,9 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
                     prop_assert_eq!(
                         desks[to].take(&carried).await.changed,
                         0,
-                        "the second time says nothing"
+                        "a second import changes nothing"
                     );
-                    prop_assert_eq!(desks[to].rev().await, rev, "and writes nothing");
+                    prop_assert_eq!(desks[to].rev().await, rev, "a second import writes nothing");
                     prop_assert!(desks[to].rows().await == after);
                 } else {
                     desks[to].pull(given.into_values().collect()).await;
@@ -171,7 +171,7 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
 }
 
 #[tokio::test]
-async fn grades_and_rows_of_later_releases_in_a_file_do_no_harm() {
+async fn grades_and_unknown_rows_in_a_bundle_are_handled() {
     let desk = Desk::new(0);
     let grade = r#"{"type":"grade","attempt":"00000000-0000-0000-0000-000000000001","rev":4294967295,"points":9,"maxPoints":9,"gradedMs":1790000000000}"#;
     let rows: Vec<String> = [
@@ -185,17 +185,17 @@ async fn grades_and_rows_of_later_releases_in_a_file_do_no_harm() {
     .into();
     let taken = desk.store.write("test", move |tx| join_rows(tx, &rows, false)).await.unwrap();
     assert_eq!((taken.rows, taken.changed, taken.unread), (5, 1, 3));
-    assert_eq!(desk.rows().await.len(), 1, "a grade that a file claims is not taken");
+    assert_eq!(desk.rows().await.len(), 1, "grades in files are ignored");
     let kept: i64 = desk
         .store
         .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
         .await
         .unwrap();
-    assert_eq!(kept, 3, "what cannot be read is kept");
+    assert_eq!(kept, 3, "unreadable rows are kept");
 }
 
 #[tokio::test]
-async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
+async fn far_future_timestamp_in_a_bundle_never_wins() {
     let kv = |key: &str, value: &str, hlc: Hlc| {
         let (ns, device) = ("setting".to_owned(), DeviceId::from_u128(9));
         let (key, value) = (key.to_owned(), value.to_owned());
@@ -220,7 +220,7 @@ async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
         };
         assert_eq!(settings(desk.rows().await), ["mine", "theirs"]);
         let hlc = desk.store.read(state::load).await.unwrap().hlc;
-        assert!(hlc.ms() <= FakeClock::NOON, "the clock does not follow: {hlc:?}");
+        assert!(hlc.ms() <= FakeClock::NOON, "the clock is not advanced: {hlc:?}");
     }
     // A timestamp that a correct clock may have is stored unchanged.
     let desk = Desk::new(0);
@@ -231,7 +231,7 @@ async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
 }
 
 #[tokio::test]
-async fn claimed_work_leaves_the_guests_settings_behind() {
+async fn claimed_work_excludes_guest_settings() {
     let desk = Desk::new(0);
     let kv = |ns: &str| {
         format!(

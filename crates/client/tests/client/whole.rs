@@ -168,7 +168,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
+async fn unsent_changes_are_kept_until_the_next_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
@@ -185,9 +185,9 @@ async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
     school.revoked.store(1, Ordering::SeqCst);
     let mut changes = core.changes().listen();
     account.learning.record(tick("a/b/d")).await.unwrap();
-    let status = soon("an end", account.sync.sync_now()).await.unwrap();
+    let status = soon("the sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
-    soon("the account tells", async {
+    soon("the account change", async {
         while !changes.recv().await.unwrap().contains(&Change::Account) {}
     })
     .await;
@@ -203,7 +203,7 @@ async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
     assert!(core.account_info().unwrap().needs_sign_in);
 
     let again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
-    assert!(Arc::ptr_eq(&again, &account), "the same account goes on");
+    assert!(Arc::ptr_eq(&again, &account), "the account stays open");
     assert_eq!((again.id(), core.account_info().unwrap().needs_sign_in), (id.as_str(), false));
     let status = soon("a sync", again.sync.sync_now()).await.unwrap();
     // The sign-in itself starts a sync, which may or may not have ended.
@@ -213,7 +213,7 @@ async fn a_session_that_ends_keeps_the_queue_until_the_learner_is_back() {
 
 /// A request that got "session over" ends after the learner has signed in again.
 #[tokio::test]
-async fn an_end_of_the_session_before_does_not_end_the_one_after_it() {
+async fn end_of_an_old_session_does_not_end_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
@@ -229,10 +229,10 @@ async fn an_end_of_the_session_before_does_not_end_the_one_after_it() {
         let account = account.clone();
         async move { account.sync.sync_now().await }
     });
-    soon("the session ends", has_come).await.unwrap();
+    soon("the held request", has_come).await.unwrap();
     core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     go.send(()).unwrap();
-    soon("the first round ends", first).await.unwrap().unwrap();
+    soon("the first sync", first).await.unwrap().unwrap();
     // The sync of the new session may end before the old request does, so several rounds are run.
     for round in 0..30 {
         let status = soon("a sync", account.sync.sync_now()).await.unwrap();
@@ -255,7 +255,7 @@ async fn several_learners_share_a_device_and_not_their_work() {
     assert!(core.accounts().get(&asha).unwrap().signed_out);
     assert!(
         core.switch(&asha).await.is_err_and(|e| e.code() == ErrorCode::Unauthenticated),
-        "closed to others"
+        "requires a sign-in"
     );
     assert!(matches!(core.switch("nobody").await.err(), Some(Error::NotFound(_))));
     assert_eq!(
@@ -272,13 +272,13 @@ async fn several_learners_share_a_device_and_not_their_work() {
     demo.learning.record(tick("a/b/z")).await.unwrap();
     let status = demo.sync.sync_now().await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
-    assert!(ben.learning.record(tick("x/y/z")).await.is_err(), "a closed account takes nothing");
+    assert!(ben.learning.record(tick("x/y/z")).await.is_err(), "a closed account cannot be written");
     let ben = ben.id().to_owned();
     assert_eq!(core.switch(&ben).await.unwrap().id(), ben, "still signed in");
 
     let asha_again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     assert_eq!(asha_again.id(), asha);
-    assert_eq!(asha_again.learning.done_sections("a").await.unwrap().len(), 1, "her work was kept");
+    assert_eq!(asha_again.learning.done_sections("a").await.unwrap().len(), 1, "the work was kept");
     let status = soon("a sync", asha_again.sync.sync_now()).await.unwrap();
     assert_eq!((status.waiting, core.accounts().all().len()), (0, 3));
     core.sign_out().await.unwrap();
@@ -301,12 +301,12 @@ async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
     }));
     let open = soon("an account", client.switch(account)).await.unwrap();
     client.set_open_steps(Arc::new(|_| Ok(())));
-    assert!(open.store.read_only().is_none(), "its file is not locked");
+    assert!(open.store.read_only().is_none(), "the database is writable");
     open
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_tried_again() {
+async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
@@ -327,8 +327,8 @@ async fn an_account_that_does_not_open_leaves_the_other_one_open_and_can_be_trie
         // A sign-in that fails at the same step has no further effect.
         let failed = core.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
         assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
-        assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other one is open");
-        ben.learning.record(tick(&format!("b/b/s{n}"))).await.expect("and it works");
+        assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other account stays open");
+        ben.learning.record(tick(&format!("b/b/s{n}"))).await.expect("the open account can be written");
         assert_eq!(core.accounts().active().unwrap().id, ben.id(), "{broken}: for the next start");
 
         let open = switch_to_closed(&core, &asha).await;
@@ -399,11 +399,11 @@ async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
     assert_eq!((imported.rows, imported.changed), (1, 0));
     assert!(!uploaded.exists());
     core.import_work(&work.path, true).await.unwrap();
-    assert!(work.path.exists(), "other files stay");
+    assert!(work.path.exists(), "files outside the upload folder are kept");
 }
 
 #[tokio::test]
-async fn a_start_whose_account_does_not_open_succeeds_and_says_which_and_why() {
+async fn start_succeeds_and_reports_an_account_that_cannot_be_opened() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
@@ -461,7 +461,7 @@ impl SecretStore for Lockable {
 }
 
 #[tokio::test]
-async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
+async fn locked_keychain_at_start_requires_no_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let secrets = Arc::new(Lockable {
@@ -481,18 +481,18 @@ async fn a_keychain_that_is_locked_at_the_start_asks_nobody_to_sign_in() {
         let (noting, noted_id) = (core.clone(), id.clone());
         let note = move || noting.accounts().note_session(&noted_id, noted);
         carrel_system::blocking(note).await.unwrap();
-        let account = core.account().expect("it opens");
+        let account = core.account().expect("the account opens");
         account.learning.record(tick(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
-        let status = soon("an end", account.sync.sync_now()).await.unwrap();
+        let status = soon("the sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut);
         assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
-        assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "nothing was stored");
+        assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "the stored state is unchanged");
         // Unlocked: work resumes at the next use without user action.
         secrets.locked.store(false, Ordering::SeqCst);
         let mut changes = core.changes().listen();
         let status = soon("a sync", account.sync.sync_now()).await.unwrap();
         assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
-        soon("the note", async {
+        soon("the stored state", async {
             while core.account_info().unwrap().needs_sign_in {
                 changes.recv().await.unwrap();
             }
