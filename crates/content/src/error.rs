@@ -28,7 +28,7 @@ pub enum Error {
     NotFound(String),
     /// The content is not stored on this device, and was not fetched because there is no network or
     /// the caller does not wait for it.
-    #[error("not on this device: {what}")]
+    #[error("not downloaded: {what}")]
     NotDownloaded {
         /// What was requested.
         what: String,
@@ -36,10 +36,10 @@ pub enum Error {
         size: Option<u64>,
     },
     /// Bytes do not match the expected hash, or a signature is invalid.
-    #[error("corrupt: {0}")]
+    #[error("corrupt content: {0}")]
     Corrupt(String),
     /// Not enough space. Nothing was written.
-    #[error("{missing} bytes are missing ({limit:?})")]
+    #[error("not enough space: {missing} bytes missing (limit: {limit:?})")]
     NoSpace {
         /// Number of missing bytes.
         missing: u64,
@@ -53,10 +53,10 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// The operation was stopped.
-    #[error("stopped")]
+    #[error("cancelled")]
     Cancelled,
     /// A bug or an unexpected state.
-    #[error("internal: {0}")]
+    #[error("internal error: {0}")]
     Internal(String),
 }
 
@@ -83,11 +83,11 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoSpace { limit: Limit::Budget, .. } => {
-                "allow more space in Storage, or remove something from this device"
+                "raise the budget in Storage, or remove downloads from this device"
             }
             Self::NoSpace { .. } => "free some space on this device",
-            Self::NotDownloaded { .. } => "download it while the network is there",
-            Self::Corrupt(_) => "check the download; damaged parts are fetched again",
+            Self::NotDownloaded { .. } => "download it while connected to the network",
+            Self::Corrupt(_) => "verify the download; damaged files are fetched again",
             Self::Net(e) => e.hint(),
             Self::Storage(e) => e.hint(),
             _ => "",

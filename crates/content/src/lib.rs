@@ -64,7 +64,7 @@ impl Content {
         let library = Library::open(&config)?;
         // Leftovers of an import must not keep the account from opening.
         if let Err(e) = download::imported::tidy(&library) {
-            tracing::warn!(error = %e, "what an import left half done stays for the next start");
+            tracing::warn!(error = %e, "cannot remove an incomplete import; retrying at the next start");
         }
         let downloads = Downloads::open(library.clone());
         library.set_repair(Box::new(downloads.waker()));
@@ -72,7 +72,7 @@ impl Content {
         let searched = library.clone();
         tokio::spawn(async move {
             if let Err(e) = searched.blocking(Library::index_missing).await {
-                tracing::debug!(error = %e, "not everything that is downloaded can be searched");
+                tracing::debug!(error = %e, "cannot index all downloaded content");
             }
         });
         let ahead = Ahead::new(library.clone(), downloads.clone());

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_sound_and_film_play_unproved() {
+    fn only_audio_and_video_play_unverified() {
         for (head, kind, unproved) in [
             (&b"ID3\x04..."[..], "audio/mpeg", true),
             (b"\xff\xfb\x90\x00", "audio/mpeg", true),

@@ -142,7 +142,7 @@ impl Ahead {
         let me = self.clone();
         let run = tokio::spawn(async move {
             if let Err(e) = me.look_ahead(&place).await {
-                tracing::debug!(ahead.course = %place.course, error = %e, "nothing more comes ahead");
+                tracing::debug!(ahead.course = %place.course, error = %e, "prefetching stopped");
             }
             me.inner.reach.send_modify(|r| r.is_done = true);
         });
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_names_pictures_sound_and_other_bodies() {
+    fn references_of_a_body_are_found() {
         let hash = |n: u8| BlobHash([n; 32]);
         let blob =
             |n| serde_json::json!({ "hash": hash(n), "size": 9, "type": "x/y", "width": 320 });

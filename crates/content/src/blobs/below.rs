@@ -88,7 +88,7 @@ impl Below {
             *open = self.connect().map(|conn| (conn, seen));
         }
         let (conn, _) = open.as_ref()?;
-        f(conn).inspect_err(|e| tracing::debug!(error = %e, "the shared index cannot be read")).ok()
+        f(conn).inspect_err(|e| tracing::debug!(error = %e, "cannot read the index of the shared store")).ok()
     }
 
     fn seen(&self) -> FileStamp {

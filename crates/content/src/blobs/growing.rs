@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_follow_one_writer_to_its_end() {
+    fn readers_follow_one_writer_until_it_ends() {
         let all = Growing::default();
         let hash = BlobHash::of(b"x");
         let mut begun = all.begun();
@@ -203,7 +203,7 @@ mod tests {
         writer.expects(9);
         let reader = all.follow(hash).unwrap();
         writer.begins_anew();
-        assert_eq!(reader.now().end, Some(End::Wrong), "who heard the old bytes is told");
+        assert_eq!(reader.now().end, Some(End::Wrong), "readers of the old bytes are notified");
         let reader = all.follow(hash).unwrap();
         assert_eq!(reader.now(), Reach { len: 0, total: Some(9), end: None });
         writer.ended(End::Whole);

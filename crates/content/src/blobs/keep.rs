@@ -48,7 +48,7 @@ impl BlobStore {
             if self.restore_body(hash)?.is_some() {
                 return Ok(true);
             }
-            tracing::warn!(blob.hash = ?hash, "a blob is damaged and is removed");
+            tracing::warn!(blob.hash = ?hash, "removing a corrupt blob");
             self.forget(hash)?;
             return Ok(false);
         }
@@ -78,7 +78,7 @@ impl BlobStore {
         }
         let proved = hasher.finalize().as_bytes() == &hash.0;
         if !proved {
-            tracing::warn!(blob.hash = ?hash, "a blob of the machine's store is damaged and is fetched for this user");
+            tracing::warn!(blob.hash = ?hash, "a blob of the shared store is corrupt; fetching it for this user");
             below.distrust(hash);
         }
         Ok(proved)
@@ -117,14 +117,14 @@ impl BlobStore {
                     .query_map(params![after, BURIED_AT_ONCE as i64], |r| hash_at(r, 0))?
                     .collect::<rusqlite::Result<Vec<_>>>()?;
                 if !doomed.is_empty() {
-                    self.step("doomed");
+                    self.step("marked");
                 }
                 for hash in &doomed {
                     match fs::remove_file(self.path(*hash)) {
                         // In use, on a system that does not delete open files: retried at the next
                         // start.
                         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                            tracing::debug!(blob.hash = ?hash, error = %e, "a file could not be deleted");
+                            tracing::debug!(blob.hash = ?hash, error = %e, "cannot delete a blob file");
                         }
                         _ => {
                             tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
@@ -170,7 +170,7 @@ impl BlobStore {
         let blobs = self.clone();
         run_or_spawn(move || {
             if let Err(e) = blobs.write_touches() {
-                tracing::debug!(error = %e, "what was used is not noted");
+                tracing::debug!(error = %e, "cannot write use times");
             }
         });
     }

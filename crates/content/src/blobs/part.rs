@@ -182,7 +182,7 @@ impl PartFile {
     pub fn finish(mut self) -> Result<()> {
         if !self.is_proved() {
             self.restart()?;
-            return Err(Error::Corrupt(format!("blob {:?} came with other bytes", self.hash)));
+            return Err(Error::Corrupt(format!("blob {:?}: bytes do not match the hash", self.hash)));
         }
         let kind = MediaKind::of_head(&self.head);
         let admitted = Admitted { hash: self.hash, size: self.len, kind, came: self.came };
@@ -218,7 +218,7 @@ impl Drop for PartFile {
                 let _ = self.store.forget_part(self.hash);
             }
         } else if let Err(e) = self.note() {
-            tracing::debug!(blob.hash = ?self.hash, error = %e, "the length of an unfinished file was not noted");
+            tracing::debug!(blob.hash = ?self.hash, error = %e, "cannot record the length of a partial file");
         }
     }
 }
@@ -356,13 +356,13 @@ mod tests {
             let leases = leases.clone();
             move || {
                 leases.wait(hash);
-                told.send(leases.table().open.len()).expect("the test listens");
+                told.send(leases.table().open.len()).expect("the receiver is open");
             }
         });
         // A timeout cannot prove that it waits; the state found after waking does.
         assert!(waited.recv_timeout(Duration::from_millis(20)).is_err());
         drop(writing);
-        assert_eq!(waited.recv().expect("it goes on"), 0, "the file was closed before");
-        waiter.join().expect("it ends");
+        assert_eq!(waited.recv().expect("the wait ends"), 0, "the file is closed");
+        waiter.join().expect("the thread ends");
     }
 }

@@ -213,7 +213,7 @@ impl BlobStore {
     ) -> Result<T> {
         match (write(), self.room()) {
             (Err(e), Some(room)) if e.is_full() => {
-                tracing::warn!(error = %e, "the disk is full while content is written");
+                tracing::warn!(error = %e, "disk full while writing content");
                 let again = room.clone().after_full(bytes).and_then(|()| write());
                 if again.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
                     room.still_full(bytes);
@@ -294,7 +294,7 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         let Some(body) = records.body(hash, &versions) else { return Ok(None) };
-        tracing::warn!(blob.hash = ?hash, "a small blob was damaged in the database and is taken from its pack");
+        tracing::warn!(blob.hash = ?hash, "restoring a corrupt small blob from its pack");
         let written = self.inner.db.write_blocking("store.restore_body", |tx| {
             tx.prepare_cached("UPDATE blob SET size = ?2, inline = 1 WHERE hash = ?1")?
                 .execute(params![hash.0, body.len() as i64])?;
@@ -303,7 +303,7 @@ impl BlobStore {
             Ok(())
         });
         if let Err(e) = written {
-            tracing::debug!(error = %e, "it is taken from there again the next time");
+            tracing::debug!(error = %e, "cannot store the restored blob");
         }
         Ok(Some(body))
     }
@@ -441,7 +441,7 @@ impl BlobStore {
     /// `Error::Corrupt` if the bytes do not match the hash.
     pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, came: Came) -> Result<()> {
         if BlobHash::of(bytes) != hash {
-            return Err(Error::Corrupt(format!("blob {hash:?} came with other bytes")));
+            return Err(Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash")));
         }
         let size = bytes.len() as u64;
         // A download holds a reservation already.
@@ -469,7 +469,7 @@ impl BlobStore {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
                     if size > INLINE {
-                        return Err(Error::Internal(format!("blob {hash:?} is not small")));
+                        return Err(Error::Internal(format!("blob {hash:?} exceeds the inline size")));
                     }
                     let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
                     enter(tx, &Admitted { hash: *hash, size, kind, came }, Some(bytes), now)?;
@@ -539,7 +539,7 @@ impl BlobStore {
             Ok(())
         });
         if let Err(e) = back {
-            tracing::debug!(blob.hash = ?hash, error = %e, "a file without a row stays for the sweep");
+            tracing::debug!(blob.hash = ?hash, error = %e, "cannot rename a blob file without a row");
         }
     }
 

@@ -226,7 +226,7 @@ impl Job<'_> {
 }
 
 async fn settle(kept: Stored) -> Result<()> {
-    kept.await.unwrap_or_else(|_| Err(Error::Internal("a file was not put in its place".into())))
+    kept.await.unwrap_or_else(|_| Err(Error::Internal("the writer of a blob was dropped".into())))
 }
 
 /// Returns whether the error concerns this file only, so that the next one may succeed.
@@ -273,7 +273,7 @@ fn note(inner: &DownloadsInner, run: &Run) {
     let (library, wish) = (inner.library.clone(), run.wish.clone());
     run_or_spawn(move || {
         if let Err(e) = queue::set_done(&library, &wish, pace.done) {
-            tracing::warn!(download.id = wish.name(), error = %e, "progress of a download was not noted");
+            tracing::warn!(download.id = wish.name(), error = %e, "cannot write the progress of a download");
         }
     });
 }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn batteries_as_the_kernel_lists_them() {
+    fn batteries_are_read_from_sysfs() {
         let mains: (&str, &[_]) = ("AC", &[("type", "Mains"), ("online", "0")]);
         let mouse: (&str, &[_]) = (
             "hid-1",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_first_then_the_system() {
+    fn conditions_of_the_ui_precede_those_of_the_system() {
         let window = Known { metered: Some(true), ..Known::default() };
         let system = Known { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
         let both = window.or(system).conditions();

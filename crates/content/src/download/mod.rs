@@ -225,7 +225,7 @@ impl Downloads {
                     }
                 });
             }),
-            Err(e) => tracing::error!(error = %e, "the download queue cannot be read"),
+            Err(e) => tracing::error!(error = %e, "cannot read the download queue"),
         }
         self.inner.world.send_modify(|w| w.news += 1);
     }

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_steady_line_is_told_as_it_is_and_a_pause_pulls_it_down() {
+    fn the_rate_matches_a_steady_transfer_and_falls_in_a_pause() {
         let meter = Meter::new(0);
         meter.set(0, 10_000_000);
         for n in 1..=100 {
@@ -160,11 +160,11 @@ mod tests {
         let left = pace.left_ms.expect("an end");
         assert!((88_000..=92_000).contains(&left), "{left}");
         let later = meter.pace(20_000).rate.expect("a rate");
-        assert!(later < rate / 3, "ten silent seconds: {later}");
+        assert!(later < rate / 3, "after ten seconds without data: {later}");
     }
 
     #[test]
-    fn at_most_four_words_a_second_and_no_rate_from_the_first_packet() {
+    fn at_most_four_events_a_second_and_no_early_rate() {
         let meter = Meter::new(0);
         meter.set(0, 1_000_000);
         let told = (0..2_000).filter(|ms| meter.came(10, *ms).tell).count();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_here_already_is_no_speed() {
+    fn local_bytes_do_not_count_in_the_rate() {
         let meter = Meter::new(0);
         meter.set(500, 1_000);
         meter.correct(400);

@@ -478,7 +478,7 @@ mod tests {
     use Step::*;
 
     #[tokio::test]
-    async fn what_the_learner_said_stands_whatever_the_task_notes_after_it() {
+    async fn actions_of_the_learner_are_not_overridden_by_the_task() {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;
@@ -542,7 +542,7 @@ mod tests {
                 let state = get(library, &wish).expect("a state");
                 match (word, state) {
                     (Remove, state) => {
-                        assert!(state.is_none(), "{steps:?}: it came back");
+                        assert!(state.is_none(), "{steps:?}: removed");
                         assert_eq!((rows("version"), rows("need")), (0, 0), "{steps:?}");
                     }
                     (Pause, Some(state)) => {
@@ -552,7 +552,7 @@ mod tests {
                     }
                     (_, state) => assert!(state.is_some(), "{steps:?}"),
                 }
-                assert!(rows("version") <= 2, "{steps:?}: only what is wanted and what is ready");
+                assert!(rows("version") <= 2, "{steps:?}: at most the requested and the ready version");
             }
             remove(library, &wish).expect("removed");
             assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{steps:?}");
@@ -594,7 +594,7 @@ mod tests {
         remove(library, &wishes[0]).expect("removed");
         let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
         let left = library.blobs().have_all(&hashes).expect("an answer");
-        assert_eq!(left.len(), blobs.len() - 1, "the one that only it needed is gone");
+        assert_eq!(left.len(), blobs.len() - 1, "the blob that only it needed is deleted");
         assert!(!left.contains(&hashes[0]));
     }
 
@@ -602,7 +602,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn busy_ns() -> u64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")
-            .expect("the time of this thread");
+            .expect("schedstat of this thread");
         text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
     }
 
@@ -627,6 +627,6 @@ mod tests {
             busy_ns() - began
         };
         let (few, many) = (time(5_000), time(40_000));
-        assert!(many < 20 * few, "8 times as many blobs took {} times as long", many / few);
+        assert!(many < 20 * few, "8 times as many blobs take {} times as long", many / few);
     }
 }

@@ -251,7 +251,7 @@ impl Downloads {
         });
         if let Err(e) = noted.await {
             *lock(&run.unsaved) = Some((stop.phase, stop.reason));
-            tracing::error!(download.id = run.wish.name(), error = %e, "the state of a download could not be saved");
+            tracing::error!(download.id = run.wish.name(), error = %e, "cannot write the state of a download");
         }
         self.told(&run.wish);
     }
@@ -282,7 +282,7 @@ impl Downloads {
             // The UI may have read its lists before the text could be searched.
             Ok(()) => library.changes().tell_one(Change::Downloads),
             Err(e) => {
-                tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
+                tracing::warn!(download.id = name, error = %e, "cannot index a download");
             }
         }
         Ok(true)
@@ -319,11 +319,11 @@ mod tests {
     use crate::kind::Kind;
 
     #[test]
-    fn a_tap_in_the_moment_before_the_wait_ends_it_and_only_it() {
+    fn a_retry_just_before_a_wait_ends_exactly_that_wait() {
         let course = Slug::new("river").expect("a name");
         let run = Run::new(Wish::whole(Kind::Course, &course), 1, 0);
         run.hurry();
-        assert!(run.hurried().now_or_never().is_some(), "it was said already");
+        assert!(run.hurried().now_or_never().is_some(), "the earlier retry counts");
         assert!(run.hurried().now_or_never().is_none(), "once");
     }
 }

@@ -287,7 +287,7 @@ impl Transfer<'_, '_> {
             reply::check(reply, &url, &self.blob, self.total, from, now_ms).await?;
         if self.total.is_none() {
             if length.is_some_and(|length| length > MAX_BLOB) {
-                return Err(Problem::Final(reply::bad(&url, "it is longer than any blob")));
+                return Err(Problem::Final(reply::bad(&url, "body exceeds the maximum blob size")));
             }
             self.total = length;
         }
@@ -318,7 +318,7 @@ impl Transfer<'_, '_> {
         let total = self.total.unwrap_or(MAX_IN_MEMORY);
         let limit = usize::try_from(total).unwrap_or(usize::MAX);
         if reply.status != 200 {
-            return Err(Problem::Range(reply::wrong(url, "a part that was not requested")));
+            return Err(Problem::Range(reply::wrong(url, "unrequested range")));
         }
         let bytes = reply.bytes(limit).await.map_err(|f| match f.kind {
             FailureKind::TooLarge => Problem::Interrupted(reply::corrupt(self.blob.hash)),
@@ -367,7 +367,7 @@ impl Transfer<'_, '_> {
             let seen = piece.split_to(seen);
             let count = seen.len() as u64;
             if count > 0 && !part.agrees(skipped, seen).await? {
-                let differs = "other bytes than those of an earlier reply";
+                let differs = "bytes differ from those of an earlier reply";
                 // Stored bytes beyond the total are certainly wrong.
                 let is_too_long = total.is_some_and(|total| total < part.len());
                 // A reply that is not marked as this blob is not worth another request.
@@ -404,7 +404,7 @@ impl Transfer<'_, '_> {
         let here = part.len();
         if is_endless {
             part.rewind(self.mark.take()).await?;
-            return Err(Problem::Final(reply::bad(url, "it is longer than any blob")));
+            return Err(Problem::Final(reply::bad(url, "body exceeds the maximum blob size")));
         }
         let Some(total) = total else {
             // The length is unknown: the end of the body is the end of the blob, and the hash

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// Timeout for the head of a reply, and between two pieces of a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const PAGE: &str = "a page: is this network's sign-in page in between?";
+const PAGE: &str = "received an HTML page, possibly from a captive portal";
 
 /// Why an attempt ended.
 pub(super) enum Problem {
@@ -75,7 +75,7 @@ pub(super) async fn check(
 ) -> Result<(Reply, Option<u64>), Problem> {
     match reply.status {
         200 | 206 => {}
-        416 => return Err(Problem::Range(wrong(url, "no such part"))),
+        416 => return Err(Problem::Range(wrong(url, "range not satisfiable"))),
         _ => return Err(Problem::Final(refused(url, reply, now_ms).await)),
     }
     let tag = tag(&reply);
@@ -83,7 +83,7 @@ pub(super) async fn check(
         return Err(Problem::Final(bad(url, PAGE)));
     }
     if tag.is_some_and(|other| other != blob.hash) {
-        return Err(Problem::Final(Error::Corrupt(format!("{url} has another file now"))));
+        return Err(Problem::Final(Error::Corrupt(format!("{url}: entity tag of another file"))));
     }
     if reply.status == 206 {
         let range = content_range(&reply);
@@ -93,7 +93,7 @@ pub(super) async fn check(
             && (total.is_none() || size.is_none() || total == size);
         return match fits {
             true => Ok((reply, total)),
-            false => Err(Problem::Range(wrong(url, "a part that was not requested"))),
+            false => Err(Problem::Range(wrong(url, "unrequested range"))),
         };
     }
     // The length of a compressed body is not that of the blob.
@@ -102,7 +102,7 @@ pub(super) async fn check(
     if let (Some(length), Some(size)) = (length, size)
         && length != size
     {
-        let problem = wrong(url, "another length than the manifest says");
+        let problem = wrong(url, "length differs from the manifest");
         // For example, a proxy sent the range with status 200.
         return Err(if from > 0 { Problem::Range(problem) } else { Problem::Interrupted(problem) });
     }
@@ -121,13 +121,13 @@ pub(super) async fn check_range(
         return Err(super::for_readers(refused(url, reply, now_ms).await));
     }
     match tag(&reply) {
-        Some(other) if other != hash => return Err(bad(url, "another file")),
+        Some(other) if other != hash => return Err(bad(url, "entity tag of another file")),
         None if is_page(&reply) => return Err(bad(url, PAGE)),
         _ => {}
     }
     match content_range(&reply) {
         Some((first, _)) if first == start && reply.status == 206 => Ok(reply),
-        _ => Err(bad(url, &format!("it does not begin at {start}"))),
+        _ => Err(bad(url, &format!("range does not begin at {start}"))),
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn wrong(url: &str, problem: &str) -> Error {
     .into()
 }
 pub(super) fn corrupt(hash: BlobHash) -> Error {
-    Error::Corrupt(format!("blob {hash:?} came with other bytes"))
+    Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash"))
 }
 pub(super) fn cut(url: &str, here: u64, size: u64) -> Error {
     Net::Offline(format!("{url} ended after {here} of {size} bytes")).into()

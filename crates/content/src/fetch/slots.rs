@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn never_more_than_the_host_takes_and_the_poorest_first() {
+    async fn slots_are_limited_and_go_to_the_download_with_the_fewest() {
         let slots = Slots::new(3);
         let mut rich: Vec<_> = (0..3).map(|_| now(&slots, 1).expect("free")).collect();
         let mut fourth = Box::pin(slots.take(1));
@@ -178,29 +178,29 @@ mod tests {
         let mut poor = Box::pin(slots.take(2));
         assert!(poor.as_mut().now_or_never().is_none());
         rich.pop();
-        assert!(fourth.as_mut().now_or_never().is_none(), "who asked first has two already");
-        let got = poor.as_mut().now_or_never().expect("the one without a slot gets it");
+        assert!(fourth.as_mut().now_or_never().is_none(), "the first in the queue has two slots");
+        let got = poor.as_mut().now_or_never().expect("the download without a slot gets it");
         drop(got);
-        assert!(fourth.now_or_never().is_some(), "nobody poorer waits");
+        assert!(fourth.now_or_never().is_some(), "no download with fewer slots waits");
     }
 
     #[tokio::test]
-    async fn a_long_transfer_makes_room_for_a_newcomer_once() {
+    async fn a_long_transfer_yields_to_a_new_download_once() {
         let slots = Slots::new(4);
         let mut rich: Vec<_> = (0..4).map(|_| now(&slots, 1).expect("free")).collect();
-        assert!(!rich[0].yields(), "nobody waits");
+        assert!(!rich[0].yields(), "no request waits");
         let mut poor = [Box::pin(slots.take(2)), Box::pin(slots.take(2)), Box::pin(slots.take(2))];
         assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
         assert!(rich[0].yields() && rich[1].yields());
         assert!(!rich[2].yields(), "two each is fair");
-        assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()), "both still talk");
+        assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()), "both transfers continue");
         drop(rich.drain(..2));
         let held: Vec<_> = poor.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
         assert_eq!(held.len(), 2);
     }
 
     #[tokio::test]
-    async fn one_who_goes_away_loses_no_slot() {
+    async fn a_cancelled_request_does_not_leak_a_slot() {
         let slots = Slots::new(1);
         let first = now(&slots, 1).expect("free");
         let mut gone = Box::pin(slots.take(2));

@@ -137,7 +137,7 @@ impl Drop for PartWriter {
         }
         run_or_spawn(move || {
             if let Err(e) = part.write(&gathered) {
-                tracing::debug!(error = %e, "the last bytes of a transfer were not kept");
+                tracing::debug!(error = %e, "cannot write the last bytes of a transfer");
             }
         });
     }

@@ -87,7 +87,7 @@ impl Images {
         let flight = self.in_flight.join((hash, key), move || {
             Box::pin(async move { this.make(library, hash, source, ask).await })
         });
-        flight.await.unwrap_or_else(|| Err(Refusal::Broken("its decoder failed".to_owned())))
+        flight.await.unwrap_or_else(|| Err(Refusal::Broken("the decoder panicked".to_owned())))
     }
 
     /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
@@ -116,7 +116,7 @@ impl Images {
     ) -> Answer {
         let size = source.size();
         if size > FILE_LIMIT {
-            return Err(Refusal::Broken(format!("it has {size} bytes")));
+            return Err(Refusal::Broken(format!("file too large: {size} bytes")));
         }
         let _worker = self.workers.acquire().await.map_err(|_| Refusal::from(Error::Cancelled))?;
         let (bytes, facts) = on_thread(move || {

@@ -85,7 +85,7 @@ impl Library {
                         return Err(e);
                     }
                     offline = true;
-                    tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "only what is here is listed");
+                    tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "listing local content only");
                 }
                 state = self.blocking(move |library| library.listed_state(kind)).await?;
             }
@@ -95,7 +95,7 @@ impl Library {
                 let library = self.clone();
                 tokio::spawn(async move {
                     if let Err(e) = library.refresh(kind).await {
-                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "the list stays as it is");
+                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "cannot refresh the list");
                     }
                 });
             }
@@ -133,7 +133,7 @@ impl Library {
             let cached = self.inner.cache.refresh(&path).await?;
             // A stored answer would make a stale list look fresh.
             if cached.fallback().is_some() {
-                return Err(Net::Offline("the list could not be requested".into()).into());
+                return Err(Net::Offline("cannot refresh the list: the server did not reply".into()).into());
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);
             let head: ListPage<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)

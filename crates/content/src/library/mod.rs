@@ -273,7 +273,7 @@ impl Library {
         tokio::spawn(async move {
             match fetch.await {
                 Ok(()) => changes.tell_one(Change::Catalogue),
-                Err(e) => tracing::debug!(error = %e, "nothing came in the background"),
+                Err(e) => tracing::debug!(error = %e, "background fetch failed"),
             }
         });
     }
@@ -306,7 +306,7 @@ impl Library {
         let value = self.blocking(move |library| library.prove(&body, Via::Server)).await?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
-                "the manifest of {id} names {}",
+                "the manifest requested for {id} is that of {}",
                 value.manifest.id()
             )));
         }
@@ -343,7 +343,7 @@ impl Library {
     /// manifest from this device may have been imported under another key that the user accepted.
     fn prove(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_slice(signed_json)
-            .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+            .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
         let version = signed.version();
         if let Some(known) = self.inner.manifests.get(&version)
             && known.signed == signed
@@ -377,7 +377,7 @@ impl Library {
     /// start.
     pub fn record_keys(&self) {
         if let Err(e) = self.inner.storage.write_keys() {
-            tracing::warn!(error = %e, "the record of keys was not written");
+            tracing::warn!(error = %e, "cannot write the record of keys");
         }
     }
 
@@ -429,7 +429,7 @@ impl Library {
             let Some(bytes) = library.inner.blobs.get(hash)? else { return Ok(None) };
             serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
+                .map_err(|e| Error::Corrupt(format!("blob {hash:?} is malformed: {e}")))
         };
         self.present_or_fetched(hash, read).await
     }
@@ -494,7 +494,7 @@ impl Library {
                 Err(Error::NotDownloaded { what: hash.to_hex(), size: None })
             }
             Some(Err(e)) => Err(e),
-            None => Err(Error::Internal("a request was stopped by a fault".into())),
+            None => Err(Error::Internal("the fetch task panicked".into())),
         }
     }
 }
@@ -521,7 +521,7 @@ fn validator(content: Database<Error>, base_url: String) -> ResponseValidator {
         let is = |what: &str| path.strip_prefix("/api/").is_some_and(|p| p == what);
         if path.ends_with("/manifest") {
             let signed: SignedManifest = serde_json::from_slice(body)
-                .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+                .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
             let pinned = pinned_key(&content, &base_url)?;
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         } else if is(Kind::Course.path()) || is(Kind::Story.path()) {

@@ -27,7 +27,7 @@ impl FoundSection {
     pub fn course(&self) -> (&CourseMeta, &CourseOutline) {
         match &self.manifest.value.manifest.content {
             ManifestContent::Course { meta, outline } => (meta, outline),
-            ManifestContent::Story { .. } => unreachable!("a section was found only in a course"),
+            ManifestContent::Story { .. } => unreachable!("sections exist only in courses"),
         }
     }
     /// Returns the lesson that contains the section.

@@ -140,10 +140,10 @@ async fn behind(
             let readable = file.is_some();
             let there = |reach: &Reach| readable && free(reach) > at || reach.end.is_some();
             let reach = follower.reach.wait_for(there).await.map(|r| *r);
-            let reach = reach.map_err(|_| io::Error::other("its writer is gone"))?;
+            let reach = reach.map_err(|_| io::Error::other("the writer was dropped"))?;
             let bytes = match (reach.end, file) {
                 (Some(End::Wrong), _) => {
-                    return Err(io::Error::other("other bytes than the hash says"));
+                    return Err(io::Error::other("bytes do not match the hash"));
                 }
                 (None, Some(mut file)) => {
                     let len = (free(&reach).min(part.end) - at).min(PIECE) as usize;
@@ -179,7 +179,7 @@ async fn beyond(library: &Library, hash: BlobHash, part: Part) -> Result<Body> {
         let piece = piece.map_err(io::Error::other).and_then(|piece| {
             *sent += piece.len() as u64;
             if *sent > wanted {
-                Err(io::Error::other("more than was asked for"))
+                Err(io::Error::other("response exceeds the requested range"))
             } else {
                 Ok(piece)
             }

@@ -53,7 +53,7 @@ impl Loopback {
         let app = Router::new().nest("/{token}", routes);
         let task = tokio::spawn(async move {
             if let Err(e) = axum::serve(listener, app).await {
-                tracing::error!(error = %e, "the loopback server ended");
+                tracing::error!(error = %e, "loopback server stopped");
             }
         });
         Ok(Self { addr, token, task })
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_apps_own_pages_are_answered() {
+    fn only_origins_of_the_app_are_accepted() {
         let is_own = |origin: &'static str, development| {
             is_own_origin(&HeaderValue::from_static(origin), development)
         };
@@ -138,7 +138,7 @@ mod tests {
         // app.
         for local in ["http://127.0.0.1:4711", "http://localhost:5173", "http://localhost:80"] {
             assert!(is_own(local, true), "{local}");
-            assert!(!is_own(local, false), "{local} in a release build");
+            assert!(!is_own(local, false), "{local} is refused in a release build");
         }
         for other in [
             "null",

@@ -139,7 +139,7 @@ async fn picture(
 }
 
 fn refused(hash: BlobHash, refusal: &Refusal) -> Response {
-    tracing::info!(blob.hash = ?hash, reason = %refusal, "a picture is not shown");
+    tracing::info!(blob.hash = ?hash, reason = %refusal, "image refused");
     let status = StatusCode::from_u16(refusal.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, refusal.to_string()).into_response()
@@ -160,7 +160,7 @@ fn failed(hash: BlobHash, e: &Error) -> Response {
         Error::Corrupt(_) | Error::Net(Net::BadReply { .. }) => StatusCode::BAD_GATEWAY,
         e if e.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         e => {
-            tracing::warn!(blob.hash = ?hash, error = %e, "a blob cannot be served");
+            tracing::warn!(blob.hash = ?hash, error = %e, "cannot serve a blob");
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_as_rfc_9110_reads_them() {
+    fn ranges_follow_rfc_9110() {
         let table = [
             (None, 10, Asked::Whole),
             (Some("bytes=0-"), 10, Asked::From(0)),

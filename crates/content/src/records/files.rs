@@ -56,7 +56,7 @@ impl Records {
                 Ok(Some(record)) => records.push(record),
                 Ok(None) => {}
                 Err(e) => {
-                    tracing::warn!(record.file = %path.display(), error = %e, "the record of a download cannot be read");
+                    tracing::warn!(record.file = %path.display(), error = %e, "cannot read the record of a download");
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Records {
             let mut body = Vec::new();
             let read = (&mut unpacker).take(u64::from(len)).read_to_end(&mut body);
             if read.is_err() || body.len() as u64 != u64::from(len) {
-                tracing::warn!(record.file = %path.display(), "a pack is damaged");
+                tracing::warn!(record.file = %path.display(), "pack is corrupt");
                 break;
             }
             if BlobHash::of(&body) == hash {

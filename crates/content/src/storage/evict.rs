@@ -84,7 +84,7 @@ impl Storage {
         }
         let _turn = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(e) = self.inner.blobs.write_touches() {
-            tracing::debug!(error = %e, "what was used last is not known");
+            tracing::debug!(error = %e, "cannot write use times");
         }
         let mut freed = self.drop_unwanted_parts(bytes)?;
         for class in classes {
@@ -98,7 +98,7 @@ impl Storage {
             }
         }
         if freed > 0 {
-            tracing::info!(storage.freed = freed, "content was removed to make room");
+            tracing::info!(storage.freed = freed, "content evicted");
         }
         Ok(freed)
     }

@@ -119,7 +119,7 @@ impl Index {
                 Some(conn)
             }
             Err(fault) => {
-                tracing::debug!(error = fault.text, cause = %fault.cause, "content.db still cannot be opened");
+                tracing::debug!(error = fault.text, cause = %fault.cause, "cannot reopen content.db");
                 self.set_degraded(Some(fault.cause));
                 None
             }
@@ -127,11 +127,11 @@ impl Index {
     }
 
     fn stand_in(&self, fault: Fault) -> Result<Connection> {
-        tracing::warn!(error = fault.text, cause = %fault.cause, "content.db cannot be opened: it is left as it is, and what is here is read without it");
+        tracing::warn!(error = fault.text, cause = %fault.cause, "cannot open content.db; using an in-memory index");
         self.set_degraded(Some(fault.cause));
         let mut conn = in_memory(MIGRATIONS, self.clock.now_ms())?;
         if let Err(fault) = self.adopt(&mut conn) {
-            tracing::warn!(error = fault.text, "the records of downloads cannot be read");
+            tracing::warn!(error = fault.text, "cannot read the records of downloads");
         }
         Ok(conn)
     }
@@ -192,7 +192,7 @@ impl Index {
         let mut lock = self.lock();
         let busy = || Fault {
             cause: Cause::Busy,
-            text: "content.db is damaged, and another process uses it".into(),
+            text: "content.db is corrupt and in use by another process".into(),
         };
         let file = lock.as_ref().ok_or_else(busy)?;
         // The conversion of a lock is not atomic: on failure the shared lock is taken again.
@@ -203,7 +203,7 @@ impl Index {
             }
             return Err(busy());
         }
-        tracing::error!(content.file = %path.display(), found, "content.db is damaged: it is put aside and made anew from what is here");
+        tracing::error!(content.file = %path.display(), found, "content.db is corrupt; recreating it from records and blob files");
         set_aside(path)?;
         make_shared(&self.dir, DATABASE)?;
         let file = lock.as_ref().ok_or_else(busy)?;
@@ -239,7 +239,7 @@ impl Index {
         let records = Records::of(&self.dir);
         let downloads = records.downloads()?;
         let keys = records.keys().unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "the record of keys cannot be read");
+            tracing::warn!(error = %e, "cannot read the record of keys");
             None
         });
         let differ = self.differences(conn, &downloads, keys.as_ref())?;
@@ -270,7 +270,7 @@ impl Index {
         if !differ.downloads.is_empty() {
             tracing::warn!(
                 download.count = differ.downloads.len(),
-                "downloads were taken from their records"
+                "downloads restored from records"
             );
         }
         Ok(())
@@ -377,7 +377,7 @@ impl Hooks for RepairIndex {
             return Ok(conn);
         }
         let path = index.dir.join(DATABASE);
-        let fault = Fault { cause: Cause::Corrupt, text: "a statement found damage".into() };
+        let fault = Fault { cause: Cause::Corrupt, text: "a statement reported corruption".into() };
         if !index.is_proven(&path, &fault) {
             return Ok(conn);
         }
@@ -566,16 +566,16 @@ fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
         // Only the list of migrations can be wrong.
         return Ok(match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
             Ok(true) => None,
-            Ok(false) => Some("the list of migrations is not complete".into()),
+            Ok(false) => Some("the list of applied migrations is incomplete".into()),
             Err(e) if e.cause() == Cause::Newer => None,
-            Err(e) => Some(format!("the list of migrations is damaged: {e}")),
+            Err(e) => Some(format!("the list of applied migrations is corrupt: {e}")),
         });
     }
     let same = found.iter().filter(|row| ours.contains(row)).count();
     match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
-        Ok(true) => Ok(Some("the schema is not that of its migrations".into())),
+        Ok(true) => Ok(Some("the schema does not match the applied migrations".into())),
         Err(carrel_sqlite::Error::NotOurs) if same >= OUR_TABLES => {
-            Ok(Some("the list of migrations is gone".into()))
+            Ok(Some("the list of applied migrations is missing".into()))
         }
         _ => Ok(None),
     }

@@ -193,7 +193,7 @@ impl Storage {
         match self.degraded() {
             None => Ok(()),
             Some(cause) => {
-                let text = format!("the index of downloaded content cannot be opened now: {cause}");
+                let text = format!("cannot open content.db: {cause}");
                 let cause = if cause == Cause::Full { cause } else { Cause::Other };
                 Err(StorageError::new(cause, text).into())
             }
@@ -203,7 +203,7 @@ impl Storage {
     fn open_again(&self) -> bool {
         let opened = self.inner.db.replace_blocking(|| {
             let conn = self.inner.index.open_again();
-            conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("still not").into())
+            conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("cannot open content.db").into())
         });
         opened.is_ok()
     }
@@ -283,7 +283,7 @@ impl Storage {
         })?;
         self.hold_budget()?;
         if let Err(e) = self.write_keys() {
-            tracing::warn!(error = %e, "the record of limits was not written");
+            tracing::warn!(error = %e, "cannot write the record of limits");
         }
         self.inner.changes.tell_one(Change::Storage);
         Ok(())
@@ -331,7 +331,7 @@ impl Storage {
             if !self.open_again() {
                 return Ok(false);
             }
-            tracing::info!("content.db could be opened again");
+            tracing::info!("content.db reopened");
             let full = !self.fill_ballast();
             self.set_trouble(None);
             if full {
@@ -411,7 +411,7 @@ impl Storage {
         let mut bytes = vec![0; BALLAST_BYTES];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         if let Err(e) = fs::write(&path, &bytes) {
-            tracing::debug!(error = %e, "no space for the ballast of content");
+            tracing::debug!(error = %e, "cannot write the reserve file");
             let _ = fs::remove_file(&path);
             return Cause::of_io(&e) != Cause::Full;
         }
@@ -455,7 +455,7 @@ impl Room for StorageInner {
         }
         self.unlooked.store(0, Ordering::Relaxed);
         if let Err(e) = (Storage { inner: self }).hold_budget() {
-            tracing::warn!(error = %e, "the budget for content could not be held");
+            tracing::warn!(error = %e, "cannot evict content over the budget");
         }
     }
 }

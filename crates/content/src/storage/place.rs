@@ -78,20 +78,20 @@ impl Places {
         storage.need_index()?;
         let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
         if !to.is_absolute() || to.components().any(|c| c == Component::ParentDir) {
-            return invalid("a folder is named from its beginning");
+            return invalid("the path must be absolute and must not contain `..`");
         }
         let (now, there) = (real(&self.current()), real(to));
         if there.starts_with(&now) || now.starts_with(&there) {
-            return invalid("content lies there already");
+            return invalid("the folder overlaps the current content folder");
         }
         let noted = self.read();
         let goes_on = noted.to.as_deref() == Some(to);
         if !goes_on && (to.join(DATABASE).exists() || to.join(BLOBS).exists()) {
-            return invalid("other content lies there");
+            return invalid("the folder contains other content");
         }
         let made = !to.exists();
         if !Storage::is_writable(to) {
-            return invalid("nothing can be written there");
+            return invalid("the folder is not writable");
         }
         let measured = storage.measure()?;
         let wanted = measured.used.saturating_add(storage.limits()?.floor());
@@ -131,7 +131,7 @@ impl Places {
     /// `Error::Invalid` if another process uses the store.
     pub fn switch(&self, storage: &Storage) -> Result<PathBuf> {
         let Some(to) = self.pending() else {
-            return Err(Error::Internal("no move was begun".into()));
+            return Err(Error::Internal("no move is pending".into()));
         };
         storage.need_index()?;
         storage.let_go();
@@ -144,7 +144,7 @@ impl Places {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Invalid("somebody else uses this content now".into()));
+                return Err(Error::Invalid("the content folder is in use by another process".into()));
             }
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }
@@ -237,7 +237,7 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
         let mut hasher = blake3::Hasher::new();
         io::copy(&mut file, &mut hasher)?;
         if hasher.finalize().as_bytes() != &hash.0 {
-            tracing::warn!(blob.hash = ?hash, "a blob did not arrive whole where it was moved to");
+            tracing::warn!(blob.hash = ?hash, "the copy of a blob is corrupt");
             fs::remove_file(&new)?;
             continue;
         }

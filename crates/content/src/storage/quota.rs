@@ -90,26 +90,26 @@ mod tests {
     const GIB: u64 = 1024 * MIB;
 
     #[test]
-    fn the_budget_is_the_least_of_its_limits() {
+    fn the_budget_is_the_minimum_of_its_limits() {
         let at = |free, used| Measured { free, used, promised: 0 };
         let none = Limits::default();
         assert_eq!(none.budget(at(100 * GIB, 0)), 2 * GIB, "the default");
-        assert_eq!(none.budget(at(5 * GIB, 0)), GIB / 2, "a tenth of what is free");
-        assert_eq!(none.budget(at(9 * GIB, GIB)), GIB, "what we use would be free without us");
+        assert_eq!(none.budget(at(5 * GIB, 0)), GIB / 2, "a tenth of the free space");
+        assert_eq!(none.budget(at(9 * GIB, GIB)), GIB, "used bytes count as free");
         let chosen = Limits { budget: Some(8 * GIB), policy: Some(3 * GIB), floor: None };
-        assert_eq!(chosen.budget(at(200 * GIB, 0)), 3 * GIB, "the organisation's word is the last");
+        assert_eq!(chosen.budget(at(200 * GIB, 0)), 3 * GIB, "the policy limits the budget");
         assert_eq!(chosen.budget(at(10 * GIB, 0)), GIB);
         assert_eq!(Limits { policy: None, ..chosen }.budget(at(200 * GIB, 0)), 8 * GIB);
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn a_shortage_names_bytes_and_limit() {
         let limits = Limits { budget: Some(GIB), floor: Some(100 * MIB), policy: None };
         let now = Measured { free: 50 * GIB, used: GIB - 10 * MIB, promised: 4 * MIB };
-        assert_eq!(limits.shortage(now, 6 * MIB), None, "to the last byte");
+        assert_eq!(limits.shortage(now, 6 * MIB), None, "fits to the last byte");
         let short = limits.shortage(now, 7 * MIB).unwrap();
         assert_eq!((short.missing, short.limit), (MIB, Limit::Budget));
-        assert_eq!(short.evict, MIB + GIB / 10, "to nine tenths");
+        assert_eq!(short.evict, MIB + GIB / 10, "down to nine tenths");
         let full = Measured { free: 101 * MIB, ..now };
         let short = Limits { budget: Some(0), ..limits }.shortage(full, 0).unwrap();
         assert_eq!(short.limit, Limit::Budget);

@@ -60,7 +60,7 @@ impl Storage {
         if version.as_ref().is_some_and(|version| !records.has_pack(version)) {
             // A version that became ready before records existed gets its pack and record later.
             return match ready {
-                Some(_) => Err(Error::Internal("the pack of a version is not written".into())),
+                Some(_) => Err(Error::Internal("the pack of the version is missing".into())),
                 None => Ok(()),
             };
         }
@@ -115,7 +115,7 @@ impl Storage {
     pub(crate) fn remove_record(&self, [account, kind, id, scope]: [&str; 4]) {
         if let Err(e) = self.records().remove_download(account, kind, id, scope) {
             // Retried by `remove_records`.
-            tracing::warn!(error = %e, "the record of a download stays for now");
+            tracing::warn!(error = %e, "cannot delete the record of a download");
         }
     }
 

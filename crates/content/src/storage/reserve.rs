@@ -60,7 +60,7 @@ impl Reservation {
                     Ok(())
                 });
                 if let Err(e) = noted {
-                    tracing::debug!(error = %e, "a reservation was not renewed");
+                    tracing::debug!(error = %e, "cannot renew a reservation");
                 }
             });
         }
@@ -82,7 +82,7 @@ impl Drop for Reservation {
                 Ok(())
             });
             if let Err(e) = gone {
-                tracing::debug!(error = %e, "a reservation ends by itself");
+                tracing::debug!(error = %e, "cannot release a reservation; it will expire");
             }
         });
     }

@@ -45,7 +45,7 @@ impl Spare {
             None => match self.look(&storage) {
                 Ok(left) => Seen { at_ms: now, left },
                 Err(e) => {
-                    tracing::debug!(error = %e, "the disk does not say what is free");
+                    tracing::debug!(error = %e, "cannot query the free disk space");
                     return true;
                 }
             },

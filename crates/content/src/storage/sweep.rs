@@ -75,7 +75,7 @@ impl Storage {
             false => set_complete(tx, true),
         })?;
         if let Err(e) = self.write_missing_records() {
-            tracing::warn!(error = %e, "the records of downloads are not complete");
+            tracing::warn!(error = %e, "cannot write missing records of downloads");
         }
         if swept.lost > 0 {
             self.inner.changes.tell_one(Change::Downloads);
@@ -87,7 +87,7 @@ impl Storage {
                 sweep.adopted = swept.adopted,
                 sweep.parts = swept.parts,
                 sweep.lost = swept.lost,
-                "content was swept"
+                "sweep finished"
             );
         }
         Ok(swept)
@@ -138,7 +138,7 @@ impl Storage {
             lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?))
         })?;
         if ended > 0 {
-            tracing::warn!(download.count = ended, "a download is not whole any more");
+            tracing::warn!(download.count = ended, "ready downloads have missing blobs; fetching them again");
             self.inner.changes.tell_one(Change::Downloads);
         }
         Ok(ended > 0)

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cut_at_a_hundred_random_bytes() {
+async fn transfers_cut_at_random_bytes_resume() {
     let chance = Chance::new(41);
     for n in 0..if long() { 1_000 } else { 100 } {
         let net = Net::new();
@@ -40,7 +40,7 @@ async fn cut_at_a_hundred_random_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_app_is_closed_in_the_middle_of_a_file_again_and_again() {
+async fn a_transfer_resumes_after_repeated_restarts() {
     let net = Net::new();
     let course = Course::new("river", &[&[2_000_000]]);
     net.publish(&course);
@@ -62,7 +62,7 @@ async fn the_app_is_closed_in_the_middle_of_a_file_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_network_it_waits_and_goes_on_when_it_is_back() {
+async fn a_download_waits_for_the_network_and_resumes() {
     let net = Net::new();
     let course = Course::new("river", &[&[500_000]]);
     net.publish(&course);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_list_does_not_wait_for_what_is_not_on_this_device() {
+async fn a_list_does_not_wait_for_missing_content() {
     let net = Net::new();
     let course = Course::new("river", &[&[20_000]]);
     net.publish(&course);
@@ -41,7 +41,7 @@ async fn a_list_does_not_wait_for_what_is_not_on_this_device() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_percent_changed_is_two_percent_fetched_and_both_editions_are_read_throughout() {
+async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
     let net = Net::new();
     let old = Course::new("river", &[&[80_000; 25], &[80_000; 25], &[80_000; 25], &[80_000; 25]]);
     let new = old.with_another(2, 3);
@@ -108,7 +108,7 @@ async fn one_percent_changed_is_two_percent_fetched_and_both_editions_are_read_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_removed_is_gone_but_for_what_others_need() {
+async fn a_removal_keeps_shared_blobs() {
     let net = Net::new();
     let one = Course::new("one", &[&[50_000, 100]]);
     let mut two = Course::new("two", &[&[60_000]]);
@@ -131,7 +131,7 @@ async fn what_is_removed_is_gone_but_for_what_others_need() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_update_that_nobody_asked_for_waits_for_a_free_network() {
+async fn an_automatic_update_waits_for_an_unmetered_network() {
     let net = Net::new();
     let old = Course::new("river", &[&[50_000, 60_000]]);
     net.publish(&old);

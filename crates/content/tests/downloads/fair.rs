@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_small_course_is_ready_before_two_long_ones_that_began_first() {
+async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     let net = Net::new();
     let films = [6_000_000; 6];
     let long = [Course::new("one", &[&films]), Course::new("two", &[&films])];
@@ -59,7 +59,7 @@ async fn a_small_course_is_ready_before_two_long_ones_that_began_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn text_comes_first_then_what_the_learner_opened() {
+async fn text_is_fetched_first_then_the_open_section() {
     let mut in_order = 0;
     for _ in 0..5 {
         let net = Net::new();
@@ -86,7 +86,7 @@ async fn text_comes_first_then_what_the_learner_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lesson_alone_is_only_what_it_needs_and_opens_without_the_network() {
+async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
     let net = Net::new();
     let course = Course::new("river", &[&[60_000; 3], &[70_000; 3]]);
     net.publish(&course);

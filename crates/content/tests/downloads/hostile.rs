@@ -152,7 +152,7 @@ async fn every_row_of_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_file_that_cannot_be_had_does_not_hold_up_the_others() {
+async fn one_unavailable_file_does_not_block_the_others() {
     let net = Net::new();
     let course = Course::new("river", &[&[40_000, 40_001, 40_002, 40_003, 40_004, 40_005]]);
     net.publish(&course);
@@ -168,7 +168,7 @@ async fn one_file_that_cannot_be_had_does_not_hold_up_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_manifest_under_another_key_is_not_believed() {
+async fn a_manifest_with_another_key_is_rejected() {
     let net = Net::new();
     let course = Course::new("river", &[&[1_000]]);
     net.publish(&course);
@@ -189,7 +189,7 @@ async fn a_manifest_under_another_key_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_never_tells_the_right_length_is_a_broken_server() {
+async fn wrong_lengths_are_a_server_error() {
     let net = Net::new();
     let course = Course::new("river", &[&[SIZE as usize]]);
     net.publish(&course);
@@ -205,7 +205,7 @@ async fn a_server_that_never_tells_the_right_length_is_a_broken_server() {
 /// A paused download has a large partial file, and its blob is opened: no reply causes the loss of
 /// the stored bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
+async fn opening_a_paused_file_never_loses_its_partial_file() {
     const FILE: u64 = 900_000;
     const HELD: u64 = 300_000;
     let not_it = |kind, bytes, told| Other { kind, bytes, told };
@@ -287,7 +287,7 @@ async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
 
 /// A partial file damaged on disk is detected, and is replaced only by a verified file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spoiled_part_heals_by_opening_and_by_downloading() {
+async fn a_corrupt_partial_file_is_repaired() {
     for opens in [true, false] {
         let net = Net::new();
         let course = Course::new("river", &[&[SIZE as usize]]);
@@ -322,7 +322,7 @@ async fn a_spoiled_part_heals_by_opening_and_by_downloading() {
 
 /// On a real connection, errors of decompression are distinguished from broken connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
+async fn decompression_errors_are_not_connection_errors() {
     use carrel_net::{FailureKind, Http, LiveHttp, Request};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -372,7 +372,7 @@ async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_portal_is_named_when_a_file_is_opened() {
+async fn a_captive_portal_is_reported_when_a_file_is_opened() {
     let net = Net::new();
     let course = Course::new("river", &[&[SIZE as usize]]);
     net.publish(&course);

@@ -49,7 +49,7 @@ async fn is_mended(reader: &Desk, course: &Course) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_machine_gave_up_is_noticed_when_it_is_opened() {
+async fn blobs_missing_in_the_shared_store_are_detected_on_open() {
     let (writer, reader, course) = machine().await;
     // Clears the memory tier.
     let reader = reader.restart().await;
@@ -61,7 +61,7 @@ async fn what_the_machine_gave_up_is_noticed_when_it_is_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_network_the_seal_is_taken_back_and_it_comes_later() {
+async fn without_a_network_the_download_is_queued_and_repaired_later() {
     let (writer, reader, course) = machine().await;
     let reader = reader.restart().await;
     give_up(&writer, &course);
@@ -78,7 +78,7 @@ async fn without_a_network_the_seal_is_taken_back_and_it_comes_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_start_looks_whether_the_machine_still_has_it() {
+async fn the_sweep_detects_blobs_missing_in_the_shared_store() {
     let (writer, reader, course) = machine().await;
     let storage = reader.content.library.storage();
     assert_eq!(storage.sweep().expect("a sweep").lost, 0);
@@ -92,7 +92,7 @@ async fn each_start_looks_whether_the_machine_still_has_it() {
 
 /// In a user's own store, a deleted file is detected when it is opened, not only at the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_somebody_deleted_is_noticed_when_it_is_opened() {
+async fn a_deleted_file_is_detected_on_open() {
     let net = Net::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
     net.publish(&course);

@@ -20,7 +20,7 @@ fn shelf(size: usize) -> (std::sync::Arc<Net>, Course, Desk) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_metered_network_is_waited_out_in_the_middle_of_a_file() {
+async fn a_transfer_pauses_on_a_metered_network() {
     let (net, course, desk) = shelf(900_000);
     let film = course.media()[0].clone();
     net.will(film.hash, &[Fault::Hold(300_000)]);
@@ -46,7 +46,7 @@ async fn a_metered_network_is_waited_out_in_the_middle_of_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_ones_may_come_over_a_metered_network_if_the_learner_says_so() {
+async fn small_downloads_may_use_a_metered_network() {
     let (net, course, desk) = shelf(SMALL as usize);
     let small = Course::new("pond", &[&[40_000, 40_000, 40_001, 40_002, 40_003]]);
     net.publish(&small);
@@ -67,7 +67,7 @@ async fn small_ones_may_come_over_a_metered_network_if_the_learner_says_so() {
 
 /// The learner allows it just as the download begins to wait, which must not be missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_it_costs_is_heard_even_in_the_moment_in_which_it_pauses() {
+async fn an_override_during_a_pause_is_not_missed() {
     let net = Net::new();
     let desk = Desk::new(&net);
     desk.downloads().set_conditions(METERED);
@@ -82,7 +82,7 @@ async fn whatever_it_costs_is_heard_even_in_the_moment_in_which_it_pauses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn batteries_and_what_the_system_says_of_the_network() {
+async fn battery_and_network_conditions() {
     let (net, course, desk) = shelf(100_000);
     let power = |power| Conditions { power, network: Network::Unmetered };
     desk.downloads().set_conditions(power(Power::Battery(9)));
@@ -102,7 +102,7 @@ async fn batteries_and_what_the_system_says_of_the_network() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_learner_paused_stays_paused_over_a_restart() {
+async fn a_paused_download_stays_paused_after_a_restart() {
     let (net, course, desk) = shelf(900_000);
     let film = course.media()[0].clone();
     net.will(film.hash, &[Fault::Hold(200_000)]);
@@ -129,7 +129,7 @@ async fn what_the_learner_paused_stays_paused_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retry_after_is_honoured_whatever_else_happens() {
+async fn retry_after_is_honoured() {
     let (net, course, desk) = shelf(100_000);
     net.always(Some(Fault::Status(429, &[("retry-after", "120")])));
     desk.start(&course);
@@ -161,7 +161,7 @@ async fn retry_after_is_honoured_whatever_else_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_server_is_left_alone_more_and_more() {
+async fn server_errors_back_off() {
     let (net, course, desk) = shelf(100_000);
     net.always(Some(Fault::Status(500, &[])));
     desk.start(&course);
@@ -176,7 +176,7 @@ async fn a_broken_server_is_left_alone_more_and_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_fit_is_not_begun_and_goes_on_when_there_is_space() {
+async fn a_download_that_does_not_fit_waits_for_space() {
     let net = Net::new();
     let course = Course::new("river", &[&[3_000_000, 50_000]]);
     net.publish(&course);

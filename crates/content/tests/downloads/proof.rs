@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_byte_is_proved_and_what_is_missing_has_a_name() {
+async fn every_byte_is_verified_and_missing_files_are_located() {
     let net = Net::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
     net.publish(&course);

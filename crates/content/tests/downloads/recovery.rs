@@ -173,7 +173,7 @@ async fn flipped_bytes_in_the_index_lose_no_download() {
 }
 
 #[tokio::test]
-async fn a_cut_a_deleted_and_a_foreign_index_lose_no_download() {
+async fn truncated_deleted_and_foreign_indexes_lose_no_download() {
     let (_, template) = library(false).await;
     let path = |dir: &TempDir| dir.path().join("shared/content.db");
     for seed in 0..if long() { 100 } else { 10 } {
@@ -249,7 +249,7 @@ async fn a_changed_row_is_corrected_from_its_record() {
 
 /// A download made before records existed gets its records in the background.
 #[tokio::test]
-async fn a_library_without_records_gets_them() {
+async fn missing_records_are_written() {
     let (_, template) = library(false).await;
     fs::remove_dir_all(template.path().join("shared/records")).unwrap();
     let desk = Desk::in_folder(&offline(), template);
@@ -285,7 +285,7 @@ async fn files_are_hashed_before_an_index_counts_as_complete() {
 
 /// Without index and records, files are hashed and kept, and downloads do not fetch them again.
 #[tokio::test]
-async fn files_that_nothing_names_are_kept_when_the_index_is_made_anew() {
+async fn files_without_a_row_are_kept_when_the_index_is_recreated() {
     let (net, template) = library(false).await;
     let path = |name: &str| template.path().join("shared").join(name);
     fs::remove_dir_all(path("records")).unwrap();
@@ -335,7 +335,7 @@ async fn assert_back(desk: &Desk, what: &str) {
 }
 
 #[tokio::test]
-async fn a_locked_a_newer_and_another_programs_index_are_left_alone_and_content_is_read() {
+async fn an_unusable_index_is_not_changed_and_content_is_readable() {
     for what in ["locked", "newer", "edited", "foreign"] {
         let (_, copy) = library(false).await;
         let path = copy.path().join("shared/content.db");
@@ -380,7 +380,7 @@ async fn a_locked_a_newer_and_another_programs_index_are_left_alone_and_content_
 }
 
 #[tokio::test]
-async fn content_on_a_read_only_file_system_is_read() {
+async fn content_on_a_read_only_file_system_is_readable() {
     let Some(disk) = SmallDisk::new(16 << 20) else { return };
     let (_, template) = library(false).await;
     copy_folder(template.path(), disk.path());
@@ -394,7 +394,7 @@ async fn content_on_a_read_only_file_system_is_read() {
 
 /// Full disk: 0 to 512 KiB of free space, with and without the reserve file, for each action.
 #[tokio::test]
-async fn on_a_full_disk_nothing_is_lost_and_space_brings_all_of_it_back() {
+async fn a_full_disk_loses_nothing_and_recovers_with_space() {
     let Some(disk) = SmallDisk::new(6 << 20) else { return };
     let (net, template) = library(false).await;
     let fourth = Course::new("grass", &[&[36_000, 700]]);
@@ -510,7 +510,7 @@ async fn a_removed_download_does_not_come_back_with_its_record() {
     let picture = scratch();
     let (from, to) = (template.path().to_owned(), picture.path().to_owned());
     let steps = Arc::new(move |step: &'static str| {
-        if step == "doomed" && !to.join("shared").exists() {
+        if step == "marked" && !to.join("shared").exists() {
             copy_folder(&from, &to);
         }
     });
@@ -533,7 +533,7 @@ async fn a_removed_download_does_not_come_back_with_its_record() {
 /// Kills a process at each step of downloading, updating and removing, opens the store again with a
 /// network, then rebuilds the index.
 #[tokio::test]
-async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_that_can_be_rebuilt() {
+async fn a_kill_at_any_step_leaves_a_rebuildable_library() {
     const STEP: &str = "CARREL_TEST_STEP";
     const DIR: &str = "CARREL_TEST_DIR";
     let publish = || {
@@ -570,7 +570,7 @@ async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_tha
         ("packed", 4),
         ("recorded", 8),
         ("record removed", 1),
-        ("doomed", 1),
+        ("marked", 1),
         ("unlinked", 2),
     ];
     let runs = if long() { 500 } else { 21 };
@@ -580,7 +580,7 @@ async fn a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_tha
         let step = format!("{name}:{}", 1 + (run / each.len()) % most);
         let dir = scratch();
         let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "recovery::a_kill_at_any_step_of_a_download_loses_nothing_and_leaves_a_library_that_can_be_rebuilt"])
+            .args(["--exact", "recovery::a_kill_at_any_step_leaves_a_rebuildable_library"])
             .env(STEP, &step)
             .env(DIR, dir.path())
             .output()

@@ -55,7 +55,7 @@ async fn state(desk: &Arc<Desk>, course: &Course) -> State {
 }
 
 #[tokio::test]
-async fn a_download_a_sweep_and_a_search_hold_up_no_other_task() {
+async fn download_sweep_and_search_do_not_block_other_tasks() {
     // Small blobs are stored in the database, larger ones in files.
     let sizes: Vec<usize> =
         (0..1_000).map(|n| if n % 5 == 0 { 40_000 } else { 2_000 + n }).collect();

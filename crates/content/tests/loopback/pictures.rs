@@ -120,7 +120,7 @@ async fn a_table_of_files() {
 /// Without a width no variant is created, and the UI decodes the original: images that would be
 /// refused as a variant are refused.
 #[tokio::test]
-async fn a_picture_without_a_width_is_looked_at_too() {
+async fn images_without_a_width_are_checked() {
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
     let (jpg, png) = (jpeg(&quarters(800, 400)), encoded(&rgb, ImageFormat::Png));
     let noted = |notes: &[usize]| with_notes(&jpg, notes);
@@ -254,7 +254,7 @@ fn bytes_read() -> Option<u64> {
 
 /// Colours of unusual encodings are decoded correctly.
 #[tokio::test]
-async fn colours_of_unusual_files_are_right() {
+async fn colours_of_unusual_files_are_correct() {
     let desk = Desk::new().await;
     for (name, bytes) in [
         ("progressive", &include_bytes!("pictures/progressive.jpg")[..]),
@@ -303,7 +303,7 @@ async fn fits_formats_and_quality() {
 
 /// A variant is created once for concurrent requests, and stored for the next run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_variant_is_made_once_and_kept() {
+async fn a_variant_is_created_once_and_stored() {
     let desk = Desk::new().await;
     let noise = RgbImage::from_fn(700, 700, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8]));
     let hash = desk.holds(jpeg(&noise));
@@ -328,7 +328,7 @@ async fn a_variant_is_made_once_and_kept() {
 
 /// Large images that are requested concurrently wait for each other, and all are shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_large_pictures_take_turns() {
+async fn large_images_wait_for_the_memory_budget() {
     let desk = Desk::new().await;
     let hashes: Vec<_> = (0..12).map(|n| desk.holds(png_honest(2000 + n, 900))).collect();
     let paths: Vec<String> = hashes.iter().map(|h| format!("{h}?w=320")).collect();
@@ -338,7 +338,7 @@ async fn many_large_pictures_take_turns() {
 
 /// A colour profile that unpacks to far more bytes than the image is unpacked only up to a limit.
 #[tokio::test]
-async fn a_bomb_in_a_colour_profile_does_no_harm() {
+async fn a_colour_profile_bomb_is_limited() {
     let desk = Desk::new().await;
     let bomb = png_with_profile(96 * 1024 * 1024);
     assert!(bomb.len() < 1024 * 1024, "{}", bomb.len());

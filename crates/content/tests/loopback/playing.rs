@@ -18,7 +18,7 @@ fn tap() -> Arc<Semaphore> {
 }
 
 #[tokio::test]
-async fn it_plays_before_it_is_whole() {
+async fn audio_plays_before_it_is_complete() {
     let desk = Desk::new().await;
     let (bytes, tap) = (recording(MIB + 777, 1), tap());
     let hash = desk.offers(&bytes, Some(tap.clone()));
@@ -50,7 +50,7 @@ async fn it_plays_before_it_is_whole() {
 }
 
 #[tokio::test]
-async fn far_ahead_is_asked_of_the_server() {
+async fn bytes_far_ahead_are_requested_from_the_server() {
     let desk = Desk::new().await;
     let (bytes, tap) = (recording(8 * MIB, 2), tap());
     let hash = desk.offers(&bytes, Some(tap.clone()));
@@ -69,7 +69,7 @@ async fn far_ahead_is_asked_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_players_and_one_request() {
+async fn concurrent_players_share_one_request() {
     let desk = Desk::new().await;
     let (bytes, tap) = (recording(3 * MIB, 3), tap());
     let hash = desk.offers(&bytes, Some(tap.clone()));
@@ -128,7 +128,7 @@ async fn wrong_bytes_never_become_a_blob() {
 
 /// Images and text are never served before verification.
 #[tokio::test]
-async fn only_sound_and_film_are_given_out_unproved() {
+async fn only_audio_and_video_are_served_unverified() {
     let desk = Desk::new().await;
     let noise = image::RgbImage::from_fn(400, 400, |x, y| {
         image::Rgb([(x * y) as u8, (x ^ (y * 7)) as u8, (x * 13) as u8])
@@ -152,7 +152,7 @@ async fn only_sound_and_film_are_given_out_unproved() {
 
 /// A partial file of an earlier run is resumed, and played immediately.
 #[tokio::test]
-async fn an_unfinished_file_is_gone_on_from() {
+async fn a_partial_file_is_resumed() {
     let desk = Desk::new().await;
     let bytes = recording(MIB, 6);
     let hash = desk.offers(&bytes, None);
@@ -176,7 +176,7 @@ async fn an_unfinished_file_is_gone_on_from() {
 }
 
 #[tokio::test]
-async fn what_is_not_here_and_cannot_come_is_said_so() {
+async fn missing_blobs_without_a_network_are_503() {
     let desk = Desk::new().await;
     let hash = carrel_model::BlobHash::of(b"nowhere");
     for what in [hash.to_string(), format!("{hash}?w=320")] {

@@ -50,7 +50,7 @@ async fn sixty_four_players_seek_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_asked_and_what_is_answered() {
+async fn ranges_and_preconditions() {
     let desk = Desk::new().await;
     let bytes = recording(100_000, 5);
     let hash = desk.holds(bytes.clone());
@@ -107,7 +107,7 @@ async fn what_is_asked_and_what_is_answered() {
 }
 
 #[tokio::test]
-async fn only_the_window_may_ask() {
+async fn only_the_ui_is_served() {
     let desk = Desk::new().await;
     let hash = desk.holds(recording(1000, 1));
     let (host, path) = desk.address();
@@ -147,7 +147,7 @@ async fn only_the_window_may_ask() {
 }
 
 #[tokio::test]
-async fn routes_beside_media_have_the_same_rules() {
+async fn other_routes_have_the_same_access_rules() {
     let others = Router::new().route("/upload", put(|| async { "done" }));
     let media = MediaServer::start(&SeededIds::new(9), others).await.unwrap();
     let base = media.base_url();

@@ -82,7 +82,7 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn below_the_floor_an_answer_is_good_for_this_run() {
+async fn below_the_floor_responses_stay_in_memory() {
     let (dir, clock) = (scratch(), FakeClock::noon());
     let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
     let desk = Desk::open(dir.path(), &disk, &clock, 1);
@@ -122,7 +122,7 @@ async fn below_the_floor_an_answer_is_good_for_this_run() {
 }
 
 #[tokio::test]
-async fn the_disk_is_not_asked_for_each_answer() {
+async fn the_disk_is_not_queried_for_each_response() {
     let (dir, clock) = (scratch(), FakeClock::noon());
     let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
     let desk = Desk::open(dir.path(), &disk, &clock, 1);

@@ -9,7 +9,7 @@ use carrel_sqlite::Database;
 use carrel_testkit::FakeClock;
 
 #[test]
-fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
+fn only_matching_bytes_are_stored_and_damage_is_detected() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::noon());
     let content = carrel_content::storage::MIGRATIONS;

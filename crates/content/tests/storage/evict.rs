@@ -17,7 +17,7 @@ use crate::world::*;
 type Pinned = (String, Vec<(BlobHash, Bytes)>);
 
 #[test]
-fn classes_go_in_their_order_and_pins_never() {
+fn eviction_order_and_pins() {
     let dir = scratch();
     let (storage, clock, _) = small(dir.path(), 64 * MIB);
     let blobs = storage.blobs();
@@ -70,7 +70,7 @@ fn classes_go_in_their_order_and_pins_never() {
 }
 
 #[test]
-fn of_one_hour_the_largest_goes_first_and_a_later_hour_only_when_it_is_needed() {
+fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
     let dir = scratch();
     let (storage, clock, _) = small(dir.path(), 64 * MIB);
     let put = |n, size| {
@@ -96,7 +96,7 @@ fn of_one_hour_the_largest_goes_first_and_a_later_hour_only_when_it_is_needed() 
 }
 
 #[test]
-fn what_two_courses_share_stays_for_the_other() {
+fn shared_blobs_stay_for_the_other_course() {
     let dir = scratch();
     let (storage, ..) = small(dir.path(), 64 * MIB);
     let shared = course(1, 4, 100 * KIB);
@@ -112,7 +112,7 @@ fn what_two_courses_share_stays_for_the_other() {
 }
 
 #[test]
-fn space_is_promised_once_and_what_is_missing_is_named() {
+fn space_is_reserved_once_and_shortages_are_reported() {
     let dir = scratch();
     let (storage, clock, disk) = small(dir.path(), 20 * MIB);
     let first = storage.reserve(12 * MIB).unwrap();
@@ -158,7 +158,7 @@ fn space_is_promised_once_and_what_is_missing_is_named() {
 /// Four threads on two stores, as in two processes, fetch, read, pin, remove, evict and sweep at
 /// random.
 #[test]
-fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
+fn random_operations_keep_pins_work_and_budget() {
     const BUDGET: u64 = 24 * MIB;
     // The largest blob of each of four threads, and what is written between two checks of the
     // budget.

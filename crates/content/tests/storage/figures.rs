@@ -13,7 +13,7 @@ use carrel_testkit::disk::length_of;
 use crate::world::*;
 
 #[test]
-fn figures_are_the_lengths_of_files() {
+fn figures_match_the_lengths_of_files() {
     let dir = scratch();
     let (storage, ..) = small(dir.path(), 64 * MIB);
     let shared = course(1, 3, 200 * KIB);
@@ -76,7 +76,7 @@ fn figures_are_the_lengths_of_files() {
 
 /// Evicted bodies also shrink the database file.
 #[test]
-fn cleared_text_gives_its_pages_back() {
+fn evicted_text_frees_database_pages() {
     let dir = scratch();
     let (storage, ..) = small(dir.path(), 64 * MIB);
     for n in 0..400 {
@@ -92,7 +92,7 @@ fn cleared_text_gives_its_pages_back() {
 /// The record of limits (`records/keys.json`) restores them when the database is gone, and never
 /// replaces a later choice.
 #[test]
-fn limits_whose_record_could_not_be_written_are_those_of_the_next_start() {
+fn limits_without_a_record_survive_a_restart() {
     let dir = scratch();
     let (mut storage, clock, disk) = small(dir.path(), GIB);
     let again = |storage: Storage| {

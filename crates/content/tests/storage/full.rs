@@ -62,7 +62,7 @@ fn fetch(
 }
 
 #[tokio::test]
-async fn at_every_step_nothing_breaks_work_is_saved_and_space_heals_it() {
+async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
     let step = if std::env::var_os("CARREL_LONG").is_some() { 4 * KIB } else { 104 * KIB };
     let Some(disk) = SmallDisk::new(20 * MIB) else { return };
     let (mut stopped, mut whole) = (0, 0);
@@ -137,7 +137,7 @@ fn carrel_sqlite_check(path: &Path) {
 
 /// With the real free space: the floor stops content long before the learner's work lacks space.
 #[tokio::test]
-async fn below_the_floor_only_work_is_written_and_it_goes_on_when_space_returns() {
+async fn below_the_floor_only_work_is_written() {
     let Some(disk) = SmallDisk::new(128 * MIB) else { return };
     let clock = FakeClock::noon();
     let (store, learning) = work(&disk.path().join("work"), &clock);
@@ -189,7 +189,7 @@ fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
 /// because both affect the whole process.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
+fn without_descriptors_or_permission_the_store_opens_unchanged() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
 
     use carrel_sqlite::Cause;
@@ -249,14 +249,14 @@ fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
         child
             .args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""])
             .arg(&program)
-            .arg("full::without_descriptors_or_permission_the_store_opens_and_nothing_is_touched")
+            .arg("full::without_descriptors_or_permission_the_store_opens_unchanged")
             .env(CHILD, what)
             .env(crate::kill::DIR, &store)
             .current_dir("/");
         if what == "denied" {
             let mine = fs::metadata(dir.path()).unwrap();
             if std::os::unix::fs::MetadataExt::uid(&mine) != 0 {
-                #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+                #[expect(clippy::print_stderr, reason = "skipped tests are reported")]
                 {
                     eprintln!("skipped: a process of another user needs root");
                 }

@@ -69,7 +69,7 @@ pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
 }
 
 #[test]
-fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
+fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
     // (step, whether the kept course may be incomplete because it was being fetched)
     let steps = [
         ("renamed:1", true),
@@ -77,11 +77,11 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
         ("renamed:100", false),
         ("admitted:3", true),
         ("admitted:200", false),
-        ("doomed:1", false),
+        ("marked:1", false),
         ("unlinked:1", false),
         ("unlinked:77", false),
         ("unlinked:128", false),
-        ("doomed:2", false),
+        ("marked:2", false),
         ("unlinked:300", false),
     ];
     for (step, fetching) in steps {
@@ -107,7 +107,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
 }
 
 #[test]
-fn a_sweep_finds_what_nobody_names_and_what_somebody_deleted() {
+fn a_sweep_finds_orphans_and_missing_files() {
     let dir = scratch();
     let (storage, ..) = small(dir.path(), GIB);
     let blobs = course(1, 3, 60 * KIB);

@@ -79,7 +79,7 @@ fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
 }
 
 #[test]
-fn content_moves_whole_and_the_old_place_is_empty() {
+fn a_move_copies_everything_and_empties_the_old_folder() {
     let dir = scratch();
     drop(filled(dir.path()));
     let new = dir.path().join("new");
@@ -130,7 +130,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
 }
 
 #[test]
-fn what_comes_and_goes_while_it_is_copied_is_right_afterwards() {
+fn changes_during_the_copy_are_included() {
     let dir = scratch();
     let storage = filled(dir.path());
     let places = places(dir.path());
@@ -159,7 +159,7 @@ fn what_comes_and_goes_while_it_is_copied_is_right_afterwards() {
 /// Every write that returned is in the new folder, whenever the move happens; later writes are
 /// refused.
 #[test]
-fn a_writer_beside_the_move_loses_nothing_that_was_written() {
+fn concurrent_writes_survive_a_move() {
     for round in 0..6 {
         let dir = scratch();
         let storage = filled(dir.path());
@@ -211,7 +211,7 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
 }
 
 #[test]
-fn a_move_is_refused_where_it_must_be() {
+fn invalid_moves_are_refused() {
     let dir = scratch();
     let (storage, clock, disk) = small(&dir.path().join("old"), GIB);
     fetched(&storage, "asha", "one", &content(), true);
@@ -225,7 +225,7 @@ fn a_move_is_refused_where_it_must_be() {
     );
     let other = dir.path().join("other");
     drop(open(&other, disk.clone(), &clock));
-    assert_eq!(refused(&other).code(), ErrorCode::InvalidRequest, "other content lies there");
+    assert_eq!(refused(&other).code(), ErrorCode::InvalidRequest, "the folder contains other content");
     disk.set_capacity(100 * KIB);
     assert!(matches!(refused(&dir.path().join("new")), Error::NoSpace { limit: Limit::Disk, .. }));
     disk.set_capacity(100 * GIB);

@@ -115,7 +115,7 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
+fn new_files_in_a_shared_folder_are_group_writable() {
     use std::os::unix::fs::PermissionsExt;
     let dir = scratch();
     let shared = dir.path().join("shared");
@@ -147,7 +147,7 @@ fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
 /// The reader is another user of the system, so that this test needs root.
 #[cfg(unix)]
 #[test]
-fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
+fn a_read_only_user_reads_shared_blobs_and_fetches_the_rest() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -183,9 +183,9 @@ fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
     let changed = std::os::unix::fs::chown(&mine, Some(nobody), Some(nobody)).is_ok();
     let first = if changed { read("in use").ok() } else { None };
     let Some(first) = first else {
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        #[expect(clippy::print_stderr, reason = "skipped tests are reported")]
         {
-            eprintln!("skipped: a process of another user cannot be started here (root is needed)");
+            eprintln!("skipped: cannot start a process of another user (needs root)");
         }
         return;
     };
