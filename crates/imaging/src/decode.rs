@@ -125,7 +125,7 @@ pub(super) fn allowed(
 ) -> Result<u64, Refusal> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
-        return Err(Refusal::Broken("it has no pixels".to_owned()));
+        return Err(Refusal::Broken("no pixels".to_owned()));
     }
     let (width, height) = (width.max(frame.0), height.max(frame.1));
     let pixels = u64::from(width) * u64::from(height);

@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Decoding would exceed the memory budget or the largest number of pixels.
-    #[error("the picture is too large: {width} x {height} pixels")]
+    #[error("image too large: {width} x {height} pixels")]
     TooLarge { width: u32, height: u32 },
     /// Not a supported image format.
-    #[error("it is no picture")]
+    #[error("not a supported image format")]
     Unknown,
     /// The file is malformed; holds the reason.
-    #[error("the picture cannot be read: {0}")]
+    #[error("cannot decode image: {0}")]
     Broken(String),
     /// The file could not be read or stored; a retry may succeed.
     #[error("{0}")]

@@ -35,7 +35,7 @@ pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
     // Malformed segments: only a decoder can parse them, and it needs the whole file.
     let size = file.get_ref().metadata()?.len();
     if size > FILE_LIMIT {
-        return Err(Refusal::Broken(format!("it has {size} bytes")));
+        return Err(Refusal::Broken(format!("file too large: {size} bytes")));
     }
     let mut whole = Vec::new();
     file.rewind()?;
@@ -129,7 +129,7 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
     }
     match walk(input) {
         Ok(Some(reach)) => Ok(reach),
-        Ok(None) => Err(Refusal::Broken("its first frame does not come".to_owned())),
+        Ok(None) => Err(Refusal::Broken("no frame found".to_owned())),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
         Err(e) => Err(e.into()),
     }

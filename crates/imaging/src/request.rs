@@ -88,7 +88,7 @@ impl ImageRequest {
         let Some(wide) = wide else { return Ok(None) };
         ask.width = WIDTHS.into_iter().find(|w| *w >= wide).unwrap_or(WIDTHS[5]);
         if ask.height == 0 && ask.fit != Fit::Inside {
-            return Err("h is missing: a box has two sides".to_owned());
+            return Err("h is required with fit=cover and fit=contain".to_owned());
         }
         if ask.format == Format::Png {
             ask.quality = 0;
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_are_read() {
+    fn queries_are_parsed() {
         let ask = |q: &str| ImageRequest::parse(q);
         assert_eq!(ask(""), Ok(None));
         assert_eq!(ask("v=2"), Ok(None));
