@@ -120,7 +120,7 @@ impl Device {
             sign_ins: 0,
         };
         device.start().expect("the device starts");
-        device.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are kept");
+        device.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are stored");
         device
     }
 
@@ -165,7 +165,7 @@ impl Device {
     pub async fn restart(&mut self) {
         self.open().store.close().await;
         self.open = None;
-        self.start().expect("the device starts again");
+        self.start().expect("the device restarts");
     }
     /// Simulates a power failure: the app is opened on the current state of the disk, without
     /// closing or flushing anything.
@@ -173,7 +173,7 @@ impl Device {
         let disk = self.disk().await;
         self.open = None;
         self.dir = disk;
-        self.start().expect("the device starts again");
+        self.start().expect("the device restarts");
     }
     /// Returns a copy of the disk. Waits for the current transaction; torn transactions are covered
     /// by SQLite's own journal.
@@ -190,7 +190,7 @@ impl Device {
         let copy = scratch();
         copy_dir(disk.path(), copy.path()).expect("copies the disk");
         self.dir = copy;
-        self.start().expect("the device starts again");
+        self.start().expect("the device restarts");
     }
     /// Creates another machine with a copy of the disk: same device id, same tokens, independent
     /// from now on.
@@ -239,7 +239,7 @@ impl Device {
         match account::login(self.http.as_ref(), &self.base, &request).await {
             Ok(reply) => {
                 self.sign_ins += 1;
-                self.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are kept");
+                self.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are stored");
                 let _ = self.step(Event::SignedIn).await;
                 true
             }
@@ -272,14 +272,14 @@ impl Device {
     /// Queues a refused row again.
     pub async fn retry(&self, key: &RowKey) {
         let key = key.clone();
-        self.open().store.write("retry", move |tx| tx.requeue(&key)).await.expect("it waits again");
+        self.open().store.write("retry", move |tx| tx.requeue(&key)).await.expect("queued again");
     }
     pub async fn sync_state(&self) -> state::State {
-        self.open().store.read(state::load).await.expect("the state of sync")
+        self.open().store.read(state::load).await.expect("the sync state")
     }
     /// Runs `PRAGMA integrity_check`.
     pub async fn check_integrity(&self) {
         let sound = self.open().store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?));
-        sound.await.expect("the file is sound");
+        sound.await.expect("the file is intact");
     }
 }

@@ -136,7 +136,7 @@ impl FlakyHttp {
     /// Advances the time by the timeout and returns the failure.
     fn waited(&self, timeout: Duration) -> Failure {
         self.time.advance(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
-        Failure::new(FailureKind::Timeout, format!("no answer within {} ms", timeout.as_millis()))
+        Failure::new(FailureKind::Timeout, format!("no response within {} ms", timeout.as_millis()))
     }
     fn state(&self) -> MutexGuard<'_, NetworkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -218,7 +218,7 @@ impl FlakyHttp {
                         Some(byte) => Ok(Bytes::copy_from_slice(byte)),
                         None => Err(Failure::new(
                             FailureKind::Timeout,
-                            "the answer stopped in the middle",
+                            "the response body timed out",
                         )),
                     }
                 };
@@ -301,7 +301,7 @@ impl Http for FlakyHttp {
                 .map(|(status, headers, body)| hostile::whole(status, headers, body)),
             Some(fault) => {
                 *self.state().fired.entry(fault).or_default() += 1;
-                tracing::debug!(fault = ?fault, url = %request.url, "a fault");
+                tracing::debug!(fault = ?fault, url = %request.url, "fault injected");
                 self.broken(fault, request).await
             }
         };

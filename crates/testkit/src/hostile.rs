@@ -52,10 +52,10 @@ pub fn redirect() -> Reply {
 pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Reply {
     let problem = Problem {
         problem_type: format!("/problems/{}", code.as_str()),
-        title: "made up for a test".into(),
+        title: "simulated error".into(),
         status,
         code,
-        detail: "made up for a test".into(),
+        detail: "simulated error".into(),
         hint: String::new(),
         retryable: code.is_retryable(),
         correlation_id: "test".into(),
@@ -82,7 +82,7 @@ pub fn drip(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) 
         tokio::task::yield_now().await;
         let piece = match left {
             0 => return None,
-            1 => Err(Failure::new(FailureKind::Timeout, "the answer stopped in the middle")),
+            1 => Err(Failure::new(FailureKind::Timeout, "the response body timed out")),
             _ => Ok(Bytes::from_static(b" ")),
         };
         Some((piece, (clock, left - 1)))

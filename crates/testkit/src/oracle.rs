@@ -99,18 +99,18 @@ impl Oracle {
             }
             if without_register(theirs) != without_register(row) {
                 return Err(format!(
-                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (registers apart)"
+                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (ignoring registers)"
                 ));
             }
             if let Some(value) = register(theirs)
                 && !self.registers.get(key).is_some_and(|known| known.contains(&value))
             {
-                return Err(format!("{who} invented the value {value:?} of {key:?}"));
+                return Err(format!("{who} has the unexpected value {value:?} of {key:?}"));
             }
         }
         for (key, row) in replica {
             if !self.rows.contains_key(key) && !self.follows(row) {
-                return Err(format!("{who} invented {row:?}"));
+                return Err(format!("{who} has the unexpected row {row:?}"));
             }
         }
         for (key, (generation, percent)) in &self.percent {
@@ -120,7 +120,7 @@ impl Oracle {
             };
             if shown != (*generation, *percent) {
                 return Err(format!(
-                    "{who} shows {shown:?} of {key:?}, the script took it to {generation} {percent}"
+                    "{who} shows {shown:?} of {key:?}, expected {generation} {percent}"
                 ));
             }
         }
@@ -181,7 +181,7 @@ impl Oracle {
                     match server.get(&key) {
                         Some(Row::Grade(g)) if due.contains(&(g.points, g.max_points)) => {}
                         other => {
-                            return Err(format!("attempt {} deserves {due:?}: {other:?}", a.id));
+                            return Err(format!("attempt {}: expected one of {due:?}, found {other:?}", a.id));
                         }
                     }
                 }
@@ -191,7 +191,7 @@ impl Oracle {
                 {
                     let key = RowKey { row_type: RowType::Decision, key: kv.key.clone() };
                     if !server.contains_key(&key) {
-                        return Err(format!("nobody decided on {}", kv.key));
+                        return Err(format!("no decision on {}", kv.key));
                     }
                 }
                 _ => {}
@@ -228,14 +228,14 @@ fn without_register(row: &Row) -> Row {
 pub fn check_growth(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
         let Some(new) = after.get(key) else {
-            return Err(format!("{who} lost {old:?} on the way"));
+            return Err(format!("{who} lost {old:?}"));
         };
         let new = without_register(new);
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
             return Err(format!(
-                "{who} shrank {key:?} on the way:\n  from {old:?}\n  to   {new:?}"
+                "{who} shrank {key:?}:\n  from {old:?}\n  to   {new:?}"
             ));
         }
     }
@@ -256,7 +256,7 @@ pub fn compare(left: (&str, &Rows), right: (&str, &Rows)) -> Result<(), String> 
         }
     }
     match right.1.iter().find(|(key, _)| !left.1.contains_key(*key)) {
-        Some((_, row)) => Err(format!("{} alone has {row:?}", right.0)),
+        Some((_, row)) => Err(format!("only {} has {row:?}", right.0)),
         None => Ok(()),
     }
 }

@@ -62,10 +62,10 @@ pub struct PaperServer {
 pub fn problem(status: u16, code: ErrorCode) -> Vec<u8> {
     let problem = Problem {
         problem_type: format!("/problems/{}", code.as_str()),
-        title: "no".into(),
+        title: "simulated error".into(),
         status,
         code,
-        detail: format!("because of {}", code.as_str()),
+        detail: format!("simulated {}", code.as_str()),
         hint: String::new(),
         retryable: false,
         correlation_id: String::new(),
@@ -166,7 +166,7 @@ impl Paper {
                 own &= self.usn == usn || self.rows[&sent.key()].1 == sent;
             }
             let reason =
-                if code == ResultCode::Ok { String::new() } else { format!("{code:?} on paper") };
+                if code == ResultCode::Ok { String::new() } else { format!("simulated {code:?}") };
             results.push(PushResult { index, code, reason });
         }
         let reply = PushReply {

@@ -23,9 +23,9 @@ impl SmallDisk {
         if mounted.is_ok_and(|o| o.status.success()) {
             return Some(Self { dir });
         }
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        #[expect(clippy::print_stderr, reason = "skipped tests are reported")]
         {
-            eprintln!("skipped: a small file system cannot be mounted here (root is needed)");
+            eprintln!("skipped: cannot mount a small file system (needs root)");
         }
         None
     }

@@ -214,7 +214,7 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     let refused = device.refused().await;
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].key.clone(), refused[0].code.as_str()), (key("c/l50/s"), "forbidden"));
-    assert_eq!(refused[0].reason, "Forbidden on paper");
+    assert_eq!(refused[0].reason, "simulated Forbidden");
     assert_eq!(device.done("c").await.len(), 101, "kept on the device");
     // Kept over a restart, and not sent again automatically.
     let device = device.restart(&server).await;

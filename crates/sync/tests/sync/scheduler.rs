@@ -96,7 +96,7 @@ async fn receipts_list_the_state_of_each_row() {
     let bad = &receipts.refused[0];
     assert_eq!(
         (bad.code.as_str(), bad.reason.as_str(), bad.row.is_some()),
-        ("invalid", "Invalid on paper", true)
+        ("invalid", "simulated Invalid", true)
     );
     let exported = sync.export_refused().await.unwrap();
     assert_eq!(exported["refused"][0]["row"]["item"], "a/b/d");
