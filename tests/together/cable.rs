@@ -159,7 +159,7 @@ pub async fn opens_offline(account: &OpenAccount) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
+async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     let mut s = school().await;
     // The second device has signed in once and has downloaded nothing of the library.
     let dir = scratch();
@@ -271,7 +271,7 @@ async fn a_course_and_work_by_file_alone_and_then_everybody_agrees() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed() {
+async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     let mut s = school().await;
     let other_school = TestServer::start(&s.clock).await;
     let elsewhere = scratch();
@@ -381,7 +381,7 @@ async fn a_machine_without_an_account_asks_whom_to_trust_and_its_work_is_claimed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_learners_work_is_not_taken() {
+async fn work_of_another_learner_is_refused() {
     let s = school().await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &s.clock, 2, false).await;
@@ -413,7 +413,7 @@ async fn another_learners_work_is_not_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_file_leaves_everything_as_it_was() {
+async fn an_invalid_file_changes_nothing() {
     let mut s = school().await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &s.clock, 2, false).await;
@@ -506,7 +506,7 @@ impl Clock for Alarm {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stopped_half_way_nothing_is_left_behind() {
+async fn a_cancelled_transfer_leaves_no_data() {
     let s = school().await;
     let alarm = Arc::new(Alarm { clock: s.clock.clone(), ring: Mutex::default() });
     let dir = scratch();
@@ -638,14 +638,14 @@ async fn an_older_version_does_not_replace_a_newer_one() {
 
 /// A server without a network imports courses of another server and its learners' work from files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_takes_courses_and_work_from_files() {
+async fn a_server_imports_courses_and_work_from_files() {
     let s = school().await;
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
     let other = TestServer::empty(&s.clock).await;
     let library = other.running().data();
     let report = library.import(std::slice::from_ref(&sent.path)).await.expect("an import");
     assert_eq!(
-        report.packages[0].problems[0].code, "carried-key",
+        report.packages[0].problems[0].code, "bundle-key",
         "a foreign key is not believed by itself"
     );
     let key = s.server.running().data().fingerprint();
@@ -657,7 +657,7 @@ async fn a_server_takes_courses_and_work_from_files() {
     let folder = [s.stick.path().to_owned()];
     let report = library.import_from(&folder, std::slice::from_ref(&key)).await.expect("an import");
     assert_eq!((report.packages.len(), report.failed()), (3, 1), "{report:#?}");
-    assert_eq!(report.packages[0].problems[0].code, "carried-file");
+    assert_eq!(report.packages[0].problems[0].code, "bundle-file");
     let again = library.import_from(&folder, &[key]).await.expect("an import");
     assert!(again.packages.iter().filter_map(|p| p.outcome.as_ref()).all(|o| !o.changed));
     let checked =
@@ -727,7 +727,7 @@ async fn a_server_takes_courses_and_work_from_files() {
 
 /// A process that imports a file, killed at random moments repeatedly: it never finds an incomplete course.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_half_way_it_begins_again() {
+async fn a_killed_import_can_be_repeated() {
     let s = school().await;
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
     let chance = Chance::new(40_017);

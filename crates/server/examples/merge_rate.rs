@@ -67,7 +67,7 @@ impl Clock {
         let (wall, core) = (self.0.elapsed().as_secs_f64(), (on_core_ns() - self.1) as f64 / 1e9);
         let per = |s: f64| if s > 0.0 { rows as f64 / s } else { 0.0 };
         println!(
-            "{what:<40} {:>9.0} rows/s by the wall, {:>9.0} by the core",
+            "{what:<40} {:>9.0} rows/s (wall time), {:>9.0} (CPU time)",
             per(wall),
             per(core)
         );
@@ -137,7 +137,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         assert!(reply.status().is_success());
     }
     println!(
-        "pull of nothing, through the router            {:>10.3} ms",
+        "empty pull, through the router            {:>10.3} ms",
         start.0.elapsed().as_secs_f64()
     );
 

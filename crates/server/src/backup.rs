@@ -51,7 +51,7 @@ pub fn backup_in_steps(
     step: Step<'_>,
 ) -> Result<BackupFacts, Error> {
     if to.exists() {
-        return Err(Error::Refused(format!("{to:?} exists already: name a new folder")));
+        return Err(Error::Refused(format!("{to:?} already exists; hint: name a new folder")));
     }
     require_server(engine, data_dir)?;
     step("create the folder")?;
@@ -78,9 +78,9 @@ pub fn backup_in_steps(
         facts.blob_bytes += size;
     }
     let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
-    step("write the facts")?;
+    step("write the metadata")?;
     write_synced(&part.join(FACTS), &text)?;
-    step("name the folder")?;
+    step("rename the folder")?;
     finish_part(&part, to)?;
     Ok(facts)
 }
@@ -100,7 +100,7 @@ pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
         if hasher.finalize().as_bytes() != &hash.0 {
             return Err(Error::Damaged {
                 path,
-                problem: "the bytes do not have the hash of the name".into(),
+                problem: "the content does not match the hash in the file name".into(),
             });
         }
     }
@@ -116,7 +116,7 @@ pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
     if facts.format != FORMAT {
         return Err(Error::Damaged {
             path,
-            problem: format!("the format {:?} is not known here", facts.format),
+            problem: format!("unknown format {:?}", facts.format),
         });
     }
     Ok(facts)

@@ -78,18 +78,18 @@ pub(crate) async fn import(
     let bundle = match open(path) {
         Ok((Bundle::Courses(bundle), _)) => bundle,
         Ok((Bundle::Work(_), _)) => {
-            let hint = "hand it in with `carrel-server accept-work`";
-            return Ok(vec![refused("carried-work", "this is a learner's work".into(), hint)]);
+            let hint = "import it with `carrel-server accept-work`";
+            return Ok(vec![refused("bundle-work", "the file contains a learner's work, not courses".into(), hint)]);
         }
-        Err(fault) => return Ok(vec![refused("carried-file", fault.to_string(), again)]),
+        Err(fault) => return Ok(vec![refused("bundle-file", fault.to_string(), again)]),
     };
     let print = fingerprint(&bundle.key);
     let own = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
     if !own && !accept.iter().any(|a| plain(a) == plain(&print)) {
         let message =
-            format!("it is signed by {:?}, whose key is {print}", bundle.head.server_name);
-        let hint = format!("compare the digits with theirs, then add --accept-key \"{print}\"");
-        return Ok(vec![refused("carried-key", message, &hint)]);
+            format!("the file is signed by {:?} with an unaccepted key, {print}", bundle.head.server_name);
+        let hint = format!("compare the fingerprint with that of the other library, then add --accept-key \"{print}\"");
+        return Ok(vec![refused("bundle-key", message, &hint)]);
     }
     let (blobs, steps) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::steps));
     let (source, whole) = (path.to_owned(), bundle.clone());
@@ -104,7 +104,7 @@ pub(crate) async fn import(
             .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match copied {
         Err(Stopped::Fault(fault)) => {
-            return Ok(vec![refused("carried-file", fault.to_string(), again)]);
+            return Ok(vec![refused("bundle-file", fault.to_string(), again)]);
         }
         Err(Stopped::Io(e)) => return Err(io("write", path)(e)),
         Ok(()) => {}
@@ -172,7 +172,7 @@ fn take_blobs(
                 copy_verified(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
                 step("blob written");
                 part.finish()?;
-                step("blob named");
+                step("blob stored");
             }
         }
     }
@@ -220,11 +220,11 @@ pub async fn accept_work(
         .map_err(|e| refuse(e.to_string()))?
         .map_err(|fault| refuse(fault.to_string()))?;
     let (Bundle::Work(WorkBundle { head, rows }), _) = work else {
-        return Err(refuse("this is a file of courses; hint: use `carrel-server import`".into()));
+        return Err(refuse("the file contains courses; hint: use `carrel-server import`".into()));
     };
     if head.is_guest() {
         return Err(refuse(
-            "it was done without an account; hint: the learner takes it in on a device where they are signed in".into(),
+            "the work was done without an account; hint: import it on a device where the learner is signed in".into(),
         ));
     }
     let (user, is_vouched_for) = match owner(data, &head, how).await {
@@ -237,13 +237,14 @@ pub async fn accept_work(
         _ if how.trust_device || is_vouched_for => {}
         Some(_) => {
             return Err(refuse(format!(
-                "{:?} signs with another key than it told this server; hint: ask the learner, then add --trust-device",
+                "{:?} signs with a key that differs from the one registered on this server; \
+                 hint: ask the learner, then add --trust-device",
                 head.device.name
             )));
         }
         None => {
             return Err(refuse(format!(
-                "{:?} has never told this server its key; hint: ask the learner, then add --trust-device",
+                "{:?} has no key registered on this server; hint: ask the learner, then add --trust-device",
                 head.device.name
             )));
         }
@@ -278,7 +279,7 @@ pub async fn accept_work(
         let good = fold(good).into_values().collect();
         data.step("batch read");
         let pushed = data.store.push(user.id, good, false, now).await?;
-        data.step("batch joined");
+        data.step("batch merged");
         done.changed += pushed.changed;
         for (_, (_, reason)) in pushed.refused {
             done.refused += 1;
@@ -289,7 +290,7 @@ pub async fn accept_work(
     }
     tracing::info!(
         user.id = %user.id, work.rows = done.rows, work.changed = done.changed,
-        "work was handed in as a file"
+        "accepted a work file"
     );
     Ok(done)
 }
@@ -305,11 +306,11 @@ async fn owner(
     if let Some(login) = how.login {
         let named = data.store.account(login, None).await?.map(|a| a.user);
         let named = named.ok_or_else(|| {
-            Error::Refused(format!("nobody has the login {login:?} here; hint: check --as"))
+            Error::Refused(format!("no account has the login {login:?}; hint: check --as"))
         })?;
         return match known {
             Some(known) if known.id != named.id => Err(Error::Refused(format!(
-                "it is the work of {} ({}), who has an account here; hint: leave out --as",
+                "the work belongs to {} ({}), who has an account on this server; hint: omit --as",
                 known.name, known.login
             ))),
             _ => Ok((named, true)),
@@ -328,12 +329,13 @@ async fn owner(
             Ok((account.user, false))
         }
         Some(_) => Err(Error::Refused(format!(
-            "{} ({}) had an account here that this database does not know, and {:?} has never told this server its key; \
+            "the account of {} ({}) is missing from this database, and {:?} has no key registered on this server; \
              hint: ask the learner, then add --trust-device",
             learner.name, learner.login, head.device.name
         ))),
         None => Err(Error::Refused(format!(
-            "{} ({}) has no account here; it is for {}; hint: --as LOGIN gives it to an account of this server",
+            "{} ({}) has no account on this server; the file is addressed to {}; \
+             hint: --as LOGIN assigns it to an account of this server",
             learner.name, learner.login, head.server_name
         ))),
     }

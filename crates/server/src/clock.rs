@@ -17,14 +17,14 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks for the time of day")]
+    #[expect(clippy::disallowed_methods, reason = "the only use of the system clock")]
     fn now_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
     }
 }
 
 /// Returns the start time for a duration that is only logged; no decision depends on it.
-#[expect(clippy::disallowed_methods, reason = "durations for the log alone; no test owns them")]
+#[expect(clippy::disallowed_methods, reason = "the duration is only logged")]
 pub fn stopwatch() -> std::time::Instant {
     std::time::Instant::now()
 }

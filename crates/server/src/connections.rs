@@ -412,26 +412,26 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_silence_has_a_deadline() {
+    fn every_inactive_state_has_a_deadline() {
         use Step::*;
         type Case = (&'static str, &'static [(Step, u64)], Option<(u64, Closed)>);
         let cases: &[Case] = &[
-            ("says nothing", &[], Some((15, Closed::Head))),
-            ("drips a head, a byte a second", &[(Read, 10), (Read, 4)], Some((1, Closed::Head))),
+            ("sends nothing", &[], Some((15, Closed::Head))),
+            ("sends a head, one byte per second", &[(Read, 10), (Read, 4)], Some((1, Closed::Head))),
             ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, Closed::Head))),
             ("keeps a connection alive", &[(Begin, 1), (End, 0)], Some((60, Closed::Idle))),
             (
-                "drips its second head",
+                "sends its second head slowly",
                 &[(Begin, 1), (End, 20), (Read, 5), (Read, 5)],
                 Some((5, Closed::Head)),
             ),
             (
-                "HTTP/2 frames between requests are no head",
+                "HTTP/2 frames between requests do not count as a head",
                 &[(BeginH2, 1), (End, 20), (Read, 20)],
                 Some((20, Closed::Idle)),
             ),
             ("a handler works", &[(Begin, 3_600)], None),
-            ("a stream of events says nothing", &[(Begin, 0), (Handed, 0), (Asked, 3_600)], None),
+            ("an event stream without events", &[(Begin, 0), (Handed, 0), (Asked, 3_600)], None),
             ("never reads", &[(Begin, 0), (Handed, 0)], Some((30, Closed::Write))),
             (
                 "reads a byte now and then",
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_server_closes_who_waits_longest_of_the_largest_address() {
+    fn a_full_server_closes_the_longest_waiting_connection_of_the_largest_address() {
         let caps = Caps { total: 4, per_address: Some(3) };
         let connections = Connections::new(caps, LIMITS);
         let start = Instant::now();
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_counted_as_customers_have_them() {
+    fn ipv6_addresses_are_counted_by_network() {
         let now = Instant::now();
         let caps = Caps { total: 100, per_address: Some(1) };
         for (first, second, same) in [

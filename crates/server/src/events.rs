@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_stream_of_a_sign_in_takes_the_place_of_its_oldest() {
+    fn the_newest_stream_of_a_sign_in_replaces_its_oldest() {
         let hub = EventHub::default();
         let user = UserId::from_u128(1);
         let (laptop, tablet) = (Uuid::from_u128(1), Uuid::from_u128(2));

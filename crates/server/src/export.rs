@@ -49,7 +49,7 @@ const ENTRIES: [&str; 6] =
 pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
     if !is_empty(to) && !is_exported_library(to) {
         return Err(Error::Refused(format!(
-            "{to:?} is not empty and not an exported library: name another folder"
+            "{to:?} is neither empty nor an exported library; hint: name another folder"
         )));
     }
     let part = new_part(to)?;

@@ -53,7 +53,7 @@ pub(crate) fn lock(data_dir: &Path) -> Result<fs::File, Error> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Error::Refused(format!(
-            "a server runs on {data_dir:?}: stop it first, or name another folder"
+            "a server is running on {data_dir:?}; hint: stop it first, or name another folder"
         ))),
         Err(fs::TryLockError::Error(e)) => Err(io("lock", &path)(e)),
     }
@@ -95,7 +95,7 @@ pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
         let is_empty = fs::read_dir(&part).is_ok_and(|mut found| found.next().is_none());
         if !is_empty && !part.join(PART_MARK).is_file() {
             return Err(Error::Refused(format!(
-                "{part:?} is in the way: move it, or name another folder"
+                "{part:?} already exists; hint: move it, or name another folder"
             )));
         }
         fs::remove_dir_all(&part).map_err(io("remove", &part))?;

@@ -149,7 +149,7 @@ impl BlobSink for SteppedSink {
     fn put(&mut self, blob: &Blob) -> std::io::Result<()> {
         self.sink.put(blob)?;
         if let Some(steps) = &self.steps {
-            steps("blob of a package named");
+            steps("package blob stored");
         }
         Ok(())
     }
@@ -171,8 +171,8 @@ fn compile(
         Err(e) => Err(vec![problem(
             &name,
             "not-written",
-            format!("the folder for blobs cannot be made: {e}"),
-            "check who may write there, and the space",
+            format!("failed to create the blobs folder: {e}"),
+            "check the folder's permissions and the free disk space",
         )]),
     };
     (compiler, compiled)
@@ -204,7 +204,7 @@ fn settled<T>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(e @ Error::Refused(_))) => Err(problem(name, "refused", e.to_string(), e.hint())),
         Ok(Err(e)) => {
-            tracing::error!(package.name = %name, error = %e, "a package could not be published");
+            tracing::error!(package.name = %name, error = %e, "failed to publish a package");
             Err(problem(name, "not-published", e.to_string(), e.hint()))
         }
         Err(panic) => Err(internal(name, &said(panic.as_ref()))),
@@ -218,7 +218,7 @@ fn said(panic: &(dyn Any + Send)) -> String {
 
 fn internal(name: &str, what: &str) -> Problem {
     let hint = "please report this with the package";
-    problem(name, "internal", format!("the compiler stopped: {what}"), hint)
+    problem(name, "internal", format!("the compiler panicked: {what}"), hint)
 }
 
 fn problem(name: &str, code: &'static str, message: String, hint: &str) -> Problem {

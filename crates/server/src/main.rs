@@ -40,36 +40,36 @@ enum Command {
     Serve {
         #[arg(long)]
         data: PathBuf,
-        /// Address and port; port 0 takes any free one.
+        /// Address and port; port 0 selects a free port.
         #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)))]
         listen: SocketAddr,
-        /// TOML; docs/OPERATIONS.md lists the keys.
+        /// Configuration file (TOML); docs/OPERATIONS.md lists the keys.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// Everybody who reaches the server may make an account, whatever the configuration says.
+        /// Allow anyone who can reach the server to register, overriding the configuration.
         #[arg(long)]
         open_registration: bool,
     },
-    /// Compile packages and publish them: folders, zips, libraries, Storybooks folders; and course files that came by cable.
+    /// Compile packages (folders, zips, libraries, Storybooks folders) and publish them; also import course files.
     Import {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// The fingerprint of another library's key, whose course files are to be trusted.
+        /// Accept course files signed by the library whose key has this fingerprint.
         #[arg(long)]
         accept_key: Vec<String>,
     },
-    /// Join the work that learners carried here as files.
+    /// Accept learners' work from files.
     AcceptWork {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// Take it from a device that never told this server its key.
+        /// Accept work from a device whose key is not registered on this server.
         #[arg(long)]
         trust_device: bool,
-        /// Give the work of an account that this server does not know to the account with this login.
+        /// Assign the work of an account unknown to this server to the account with this login.
         #[arg(long = "as", value_name = "LOGIN")]
         login: Option<String>,
     },
@@ -83,43 +83,43 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Take courses or stories out of the catalogue. What devices have downloaded stays usable.
+    /// Remove courses or stories from the catalogue. Content downloaded to devices stays usable.
     Unpublish {
         #[arg(required = true)]
         ids: Vec<Slug>,
         #[arg(long)]
         data: PathBuf,
     },
-    /// Work that the server does by schedule.
+    /// List or run scheduled jobs.
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
     },
-    /// Accounts.
+    /// Manage accounts.
     User {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Copy database, signing key and blobs to a new folder; the server may run.
+    /// Copy database, signing key and blobs to a new folder; the server may be running.
     Backup {
         file: PathBuf,
         #[arg(long)]
         data: PathBuf,
     },
-    /// Check a backup and put it into a data folder, with a new epoch. Finishes a restore that was interrupted.
+    /// Verify a backup and restore it into a data folder, with a new epoch. Finishes an interrupted restore.
     Restore {
         /// The folder of the backup.
         #[arg(required_unless_present = "abandon")]
         file: Option<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// Move a database that is there aside.
+        /// Move an existing database aside.
         #[arg(long)]
         replace: bool,
-        /// End all sign-ins, also those that were made or ended after the backup: everybody signs in again.
+        /// End all sign-ins, including those created after the backup: all users sign in again.
         #[arg(long)]
         end_sign_ins: bool,
-        /// Undo a restore that was interrupted.
+        /// Undo an interrupted restore.
         #[arg(long, conflicts_with_all = ["file", "replace", "end_sign_ins"])]
         abandon: bool,
     },
@@ -140,12 +140,12 @@ enum JobsCommand {
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Run one job now; the server may run.
+    /// Run one job now; the server may be running.
     Run {
         name: String,
         #[arg(long)]
         data: PathBuf,
-        /// The configuration of the server: some jobs have settings.
+        /// Configuration file of the server; some jobs have settings.
         #[arg(long)]
         config: Option<PathBuf>,
     },
@@ -153,7 +153,7 @@ enum JobsCommand {
 
 #[derive(Subcommand)]
 enum UserCommand {
-    /// Make an account. Without --password-stdin a password is made and printed.
+    /// Create an account. Without --password-stdin, a password is generated and printed.
     Add {
         #[arg(long)]
         data: PathBuf,
@@ -188,7 +188,7 @@ fn main() -> ExitCode {
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| Error::Refused(format!("no runtime: {e}")))
+        .map_err(|e| Error::Refused(format!("failed to start the async runtime: {e}")))
         .and_then(|runtime| runtime.block_on(run(cli.command)));
     match done {
         Ok(code) => code,
@@ -262,7 +262,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Restore { data, abandon: true, .. } => {
             restore::abandon(Config::new(&data).engine.as_ref(), &data)?;
-            println!("the restore into {} is undone", data.display());
+            println!("undid the restore into {}", data.display());
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
@@ -272,7 +272,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
             };
             println!(
-                "restored into {}; new epoch {epoch}: devices send what the backup lacks",
+                "restored into {}; new epoch {epoch}: devices will send the rows missing from the backup",
                 data.display()
             );
         }
@@ -315,7 +315,7 @@ fn shown(job: &JobRow, now_ms: i64) -> String {
     let minutes = |ms: i64| (ms - now_ms) / 60_000;
     let state = match job.due_ms {
         _ if !job.worker.is_empty() && job.lease_until_ms > now_ms => "running".to_owned(),
-        i64::MAX => "only when asked for".to_owned(),
+        i64::MAX => "only on request".to_owned(),
         due_ms if due_ms <= now_ms => "due".to_owned(),
         due_ms => format!("due in {} min", minutes(due_ms)),
     };
@@ -392,7 +392,7 @@ async fn add_user(
     let secret = if from_stdin {
         let mut bytes = Vec::new();
         let read = std::io::stdin().take(4096).read_to_end(&mut bytes);
-        read.map_err(|e| Error::Refused(format!("the password cannot be read: {e}")))?;
+        read.map_err(|e| Error::Refused(format!("failed to read the password: {e}")))?;
         password::first_line(&bytes)?
     } else {
         carrel_server::clock::new_id().simple().to_string()[..16].to_owned()

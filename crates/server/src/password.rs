@@ -239,14 +239,14 @@ fn hash_in(password: &str, blocks: &mut Vec<Block>) -> Result<String, PasswordEr
 fn is_right(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<bool, PasswordError> {
     let parsed = PasswordHash::new(stored).map_err(failed)?;
     let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
-        return Err(PasswordError::Hash("the stored hash is not complete".into()));
+        return Err(PasswordError::Hash("the stored hash is incomplete".into()));
     };
     if parsed.algorithm != Algorithm::Argon2id.ident() {
         return Err(PasswordError::Hash("the stored hash is not argon2id".into()));
     }
     let params = Params::try_from(&parsed).map_err(failed)?;
     if params.m_cost() > MAX_MEMORY_KIB {
-        return Err(PasswordError::Hash("the stored hash asks for too much memory".into()));
+        return Err(PasswordError::Hash("the stored hash requires too much memory".into()));
     }
     // `Output` is compared in constant time.
     Ok(compute(password, salt, &params, expected.len(), blocks)? == expected)
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hashes_are_those_of_the_crate() {
+    async fn hashes_match_the_argon2_crate() {
         let passwords = Passwords::new().unwrap();
         let hash = passwords.hash("a good long password".into()).await.unwrap();
         let parsed = PasswordHash::new(&hash).unwrap();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_from_a_file_has_no_mark_and_no_line_end() {
+    fn first_line_strips_byte_order_mark_and_line_end() {
         for bytes in [
             "\u{feff}a good password\r\n".as_bytes(),
             b"a good password\n",
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_block_of_memory_serves_all_hashes_of_a_thread() {
+    async fn hashes_reuse_one_memory_block() {
         let mut blocks = Vec::new();
         hash_in("a good long password", &mut blocks).unwrap();
         let (at, len) = (blocks.as_ptr(), blocks.len());

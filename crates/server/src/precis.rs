@@ -17,7 +17,7 @@ pub enum PrecisError {
     Control(char),
     #[error("contains the invisible character U+{:04X}", u32::from(*.0))]
     Invisible(char),
-    #[error("contains the character U+{:04X}, which is not assigned", u32::from(*.0))]
+    #[error("contains the unassigned character U+{:04X}", u32::from(*.0))]
     Unassigned(char),
     #[error("contains {:?} (U+{:04X}), which is not allowed here", .0, u32::from(*.0))]
     NotAllowed(char),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_refused() {
+    fn invisible_characters_are_refused() {
         for (text, error) in [
             ("pw3\u{200b}", PrecisError::Invisible('\u{200b}')),
             ("no\u{202e}or", PrecisError::Invisible('\u{202e}')),

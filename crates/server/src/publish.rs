@@ -71,7 +71,7 @@ pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Impor
     if data.store.published(other, &outcome.id).await?.is_some() {
         // Progress is stored by the id alone.
         let message = format!(
-            "{} is the id of a {} already: give this one another",
+            "the id {} is already used by a {}; hint: choose another id",
             outcome.id,
             other.as_str()
         );

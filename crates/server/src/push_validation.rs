@@ -125,7 +125,7 @@ fn unread(json: &str, problem: &serde_json::Error) -> Refusal {
     };
     match RowType::parse(&row_type) {
         None => {
-            (ResultCode::TooNew, format!("no row of type {:?} is known here", short(&row_type)))
+            (ResultCode::TooNew, format!("unknown row type {:?}", short(&row_type)))
         }
         Some(t @ (RowType::Grade | RowType::Decision)) => {
             (ResultCode::Forbidden, only_the_server(t))
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_item_gets_its_own_verdict() {
+    fn each_item_is_checked_separately() {
         let now = 1_790_000_000_000;
         let stamp = |ms: i64| Hlc::new(ms, 0).to_string();
         let kv = |hlc: String| {

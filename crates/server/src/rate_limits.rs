@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_refills_evenly_and_survives_a_clock_turned_back() {
+    fn a_burst_refills_evenly_even_if_the_clock_is_set_back() {
         let t = LocalRateLimiter::new(1_000, 2);
         assert_eq!((t.count("k", 10_000), t.count("k", 10_000)), (Ok(()), Ok(())));
         assert_eq!(t.count("k", 10_100), Err(400));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_no_failure_is_given_back() {
+    fn events_given_back_do_not_count() {
         let t = LocalRateLimiter::new(1_000, 1);
         for now in 0..100 {
             assert_eq!(t.count("k", now), Ok(()));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_push_out_those_that_used_least() {
+    fn the_least_used_keys_are_dropped_first() {
         let t = LocalRateLimiter::new(1_000_000, 4);
         for _ in 0..4 {
             assert_eq!(t.count("tried", 0), Ok(()));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_school_that_signs_in_at_once_waits_and_is_not_refused() {
+    async fn simultaneous_sign_ins_of_one_network_wait_instead_of_failing() {
         let limits = SignInLimits::new(&LocalRateLimiters, 1);
         let ip: IpAddr = "192.0.2.1".parse().unwrap();
         let begin = |n: u32| limits.begin(format!("pupil-{n}"), ip, None, 0);

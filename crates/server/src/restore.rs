@@ -72,13 +72,14 @@ pub fn restore_in_steps(
 ) -> Result<String, Error> {
     if let Some(ready) = ready(data_dir)? {
         let _lock = lock(data_dir)?;
-        tracing::info!("finishing the restore that was interrupted");
+        tracing::info!("finishing an interrupted restore");
         let epoch = swap(engine, data_dir, &ready, step)?;
         // The backup may have been deleted in the meantime; it is no longer needed.
         let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
         if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
             return Err(Error::Refused(format!(
-                "an interrupted restore of another backup was finished, {from:?} was not restored: to restore it, run the command again with --replace"
+                "finished an interrupted restore of another backup; {from:?} was not restored; \
+                 hint: to restore it, run the command again with --replace"
             )));
         }
         return Ok(epoch);
@@ -90,7 +91,7 @@ pub fn restore_in_steps(
     let file = data_dir.join(engine.file());
     if file.exists() && !options.replace {
         return Err(Error::Refused(format!(
-            "{file:?} exists: restore into an empty folder, or add --replace (it is moved aside, not deleted)"
+            "{file:?} exists; hint: restore into an empty folder, or add --replace (moves it aside, does not delete it)"
         )));
     }
     let staging = data_dir.join(STAGING);
@@ -119,7 +120,7 @@ pub fn restore_in_steps(
     sync_dir(&staging)?;
     let backup = Some((facts.epoch.clone(), facts.created_ms));
     let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
-    step("mark it as prepared")?;
+    step("write the plan")?;
     write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
     let epoch = swap(engine, data_dir, &ready, step)?;
     tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
@@ -133,7 +134,7 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     if let Some(ready) = ready(data_dir)? {
         if !staging.join(engine.file()).exists() {
             return Err(Error::Refused(
-                "the restored database is in place already: `restore` finishes it".into(),
+                "the restored database is already in place; hint: run `restore` to finish".into(),
             ));
         }
         let aside = data_dir.join(&ready.aside);
@@ -194,12 +195,12 @@ fn swap(
         if key.exists() {
             move_aside(key_file::FILE, step)?;
             sync_dir(data_dir)?;
-            step("put the key in place")?;
+            step("move the key into place")?;
             let place = data_dir.join(key_file::FILE);
             fs::rename(&key, &place).map_err(io("rename", &key))?;
         }
         sync_dir(data_dir)?;
-        step("put the database in place")?;
+        step("move the database into place")?;
         fs::rename(&database, data_dir.join(engine.file())).map_err(io("rename", &database))?;
         sync_dir(data_dir)?;
     }

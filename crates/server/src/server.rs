@@ -98,8 +98,9 @@ fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str>
     if addr.ip().to_canonical().is_loopback() {
         return Vec::new();
     }
-    let registration = "registration is open: everybody who reaches this address can make an account (registration_open)";
-    let catalogue = "the catalogue is public: everybody who reaches this address can read all courses (public_catalogue)";
+    let registration = "registration is open: anyone who can reach this address can register (registration_open)";
+    let catalogue =
+        "the catalogue is public: anyone who can reach this address can read all courses (public_catalogue)";
     [(settings.registration_open, registration), (settings.public_catalogue, catalogue)]
         .into_iter()
         .filter_map(|(is_open, what)| is_open.then_some(what))
@@ -183,7 +184,7 @@ async fn accept(
                 Err(e) => {
                     // Usually out of file descriptors, which closing waiting connections frees.
                     let closed = connections.shed(SHED);
-                    tracing::warn!(error = %e, connections.closed = closed, "a connection could not be accepted");
+                    tracing::warn!(error = %e, connections.closed = closed, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -242,7 +243,7 @@ async fn accept(
 
 fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
     if let Err(e) = ended {
-        tracing::debug!(error = %e, "a connection broke");
+        tracing::debug!(error = %e, "connection error");
     }
 }
 
@@ -269,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_open_to_everybody_is_said_at_the_start() {
+    fn public_access_is_logged_at_the_start() {
         let open = |addr: &str, registration_open: bool, public_catalogue: bool| {
             let settings = Settings { registration_open, public_catalogue, ..Settings::default() };
             let said = open_to_everybody(addr.parse().unwrap(), &settings);

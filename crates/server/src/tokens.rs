@@ -134,7 +134,7 @@ impl TokenKeys {
         });
         for text in [&account.user.login, &account.user.name, &account.password] {
             let len = u16::try_from(text.len())
-                .map_err(|_| PasswordError::Hash("a text of an account is too long".into()))?;
+                .map_err(|_| PasswordError::Hash("a field of the account is too long".into()))?;
             plain.extend_from_slice(&len.to_be_bytes());
             plain.extend_from_slice(text.as_bytes());
         }
@@ -143,7 +143,7 @@ impl TokenKeys {
         let sealed = self
             .cipher()
             .encrypt(XNonce::from_slice(&nonce), payload)
-            .map_err(|_| PasswordError::Hash("a certificate could not be sealed".into()))?;
+            .map_err(|_| PasswordError::Hash("failed to encrypt a certificate".into()))?;
         let bytes = [CERTIFICATE_FORMAT, nonce.as_slice(), &sealed].concat();
         Ok(format!("{CERTIFICATE_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_issued_is_read_back_and_nothing_else_is() {
+    fn only_issued_tokens_are_accepted() {
         let (ours, theirs) = (keys(1, "a"), keys(2, "a"));
         let (refresh, certificate) =
             (ours.refresh_token(&token()), ours.certificate(&account()).unwrap());
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_character_is_noticed() {
+    fn every_changed_character_is_detected() {
         let ours = keys(1, "");
         for (text, is_token) in
             [(ours.refresh_token(&token()), true), (ours.certificate(&account()).unwrap(), false)]
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_wrong_clock_does_not_expire_by_the_clock() {
+    fn a_token_issued_with_a_wrong_clock_does_not_expire() {
         let good = token();
         assert!(!good.is_expired(good.expires_ms - 1) && good.is_expired(good.expires_ms));
         let of_1970 = RefreshToken { issued_ms: 60_000, expires_ms: 15_552_060_000, ..good };

@@ -113,7 +113,7 @@ fn recreate(
     tracing::warn!(
         user.id = %account.user.id, user.login = account.user.login,
         user.login_before = was.login, user.role_before = ?was.role,
-        "an account that was made after the backup was created again"
+        "recreated an account missing from the backup"
     );
     Ok(account)
 }

@@ -62,7 +62,7 @@ impl Quizzes {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
             Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? => {
-                let reason = "quiz: of an attempt never changes".to_owned();
+                let reason = "quiz: cannot be changed for an existing attempt".to_owned();
                 Ok(Some(Rule::Always((ResultCode::Invalid, reason))))
             }
             _ => Ok(None),
@@ -100,7 +100,7 @@ impl Quizzes {
                 format!("question: the quiz of the attempt has no question {}", answer.question)
             }
             Some(AcceptedAnswers::Any(0)) => {
-                format!("question: over {} answers for one attempt", Attempt::MAX_ANSWERS)
+                format!("question: more than {} answers for one attempt", Attempt::MAX_ANSWERS)
             }
             _ => return Ok(None),
         };
@@ -125,7 +125,7 @@ impl Quizzes {
             }
             // An unreadable quiz must not block the learner's rows.
             Err(e) => {
-                tracing::error!(quiz.item = %place.1, error = %e, "a stored quiz cannot be read");
+                tracing::error!(quiz.item = %place.1, error = %e, "failed to parse a stored quiz");
                 None
             }
         });

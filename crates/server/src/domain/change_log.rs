@@ -172,7 +172,7 @@ impl<'t> ChangeLog<'t> {
         let Quota { rows, bytes } = self.quota;
         let mib = bytes / (1024 * 1024);
         let reason = format!(
-            "over the quota of this server: {rows} rows or {mib} MiB for each learner; ask who runs the server"
+            "over the quota of this server: {rows} rows or {mib} MiB per learner; hint: ask the administrator"
         );
         (ResultCode::Forbidden, reason)
     }

@@ -17,7 +17,7 @@ pub enum DomainError {
     LoginLooksLikeAnother(String),
     #[error("login: {0}")]
     BadLogin(String),
-    #[error("there is no account {0}")]
+    #[error("account {0} not found")]
     NoAccount(UserId),
 }
 

@@ -19,6 +19,6 @@ impl Store {
     }
     async fn needed_fact(&self, name: &'static str) -> DomainResult<String> {
         let found = self.read("fact", move |tx| tx.fact(name)).await?;
-        Ok(found.ok_or_else(|| StoreError::unreadable(name, "there is none"))?)
+        Ok(found.ok_or_else(|| StoreError::unreadable(name, "the value is missing"))?)
     }
 }

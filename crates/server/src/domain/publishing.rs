@@ -31,7 +31,7 @@ pub enum RenderError {
     Blob { hash: BlobHash, source: io::Error },
     #[error("blob {hash} is damaged: {source}")]
     Damaged { hash: BlobHash, source: serde_json::Error },
-    #[error("the manifest cannot be read: {0}")]
+    #[error("invalid manifest: {0}")]
     Manifest(serde_json::Error),
 }
 

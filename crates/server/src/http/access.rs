@@ -85,7 +85,7 @@ async fn guard(
     };
     let caller = SignedInUser::authenticate(&app, request.headers()).await?;
     if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) {
-        return Err(ApiError::forbidden("your role does not have the permission for this"));
+        return Err(ApiError::forbidden("your role lacks the required permission"));
     }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)

@@ -82,25 +82,25 @@ impl ApiError {
     /// Returns the error for a bare error status.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
-            StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is no such address"),
+            StatusCode::NOT_FOUND => (ErrorCode::NotFound, "no such path"),
             StatusCode::METHOD_NOT_ALLOWED => {
-                (ErrorCode::InvalidRequest, "this address does not answer to this method")
+                (ErrorCode::InvalidRequest, "this path does not support this method")
             }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => (
                 ErrorCode::InvalidRequest,
-                "the body's type or encoding is not one that is read here",
+                "the type or encoding of the body is not supported",
             ),
             StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large"),
             StatusCode::NOT_ACCEPTABLE => (
                 ErrorCode::InvalidRequest,
-                "no encoding that Accept-Encoding allows can be sent; allow identity",
+                "Accept-Encoding allows no supported encoding; allow identity",
             ),
             StatusCode::REQUEST_TIMEOUT => {
                 (ErrorCode::Unavailable, "the request did not arrive in time")
             }
-            StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "not now"),
+            StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "temporarily unavailable"),
             s if s.is_server_error() => (ErrorCode::Internal, "internal server error"),
-            _ => (ErrorCode::InvalidRequest, "the request cannot be understood"),
+            _ => (ErrorCode::InvalidRequest, "invalid request"),
         };
         Self::new(code, detail).status(status)
     }
@@ -122,29 +122,29 @@ impl ApiError {
 
 fn title(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::InvalidRequest => "The request cannot be understood",
-        ErrorCode::Unauthenticated => "Nobody is signed in",
-        ErrorCode::BadCredentials => "The name or the password is wrong",
+        ErrorCode::InvalidRequest => "Invalid request",
+        ErrorCode::Unauthenticated => "Not signed in",
+        ErrorCode::BadCredentials => "Wrong login or password",
         ErrorCode::Forbidden => "Forbidden",
         ErrorCode::NotFound => "Not found",
         ErrorCode::Conflict => "Already exists",
         ErrorCode::TooLarge => "Too large",
         ErrorCode::RateLimited => "Too many requests",
-        ErrorCode::TooNew => "The other side speaks a newer version",
-        ErrorCode::Unavailable => "The server cannot do it now",
+        ErrorCode::TooNew => "Unsupported protocol version",
+        ErrorCode::Unavailable => "Temporarily unavailable",
         _ => "Internal server error",
     }
 }
 
 fn hint(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::InvalidRequest => "docs/API.md tells what this address takes",
+        ErrorCode::InvalidRequest => "docs/API.md lists the parameters of this path",
         ErrorCode::Unauthenticated => "sign in, or refresh the access token",
-        ErrorCode::BadCredentials => "check the name and the password",
-        ErrorCode::TooLarge => "send less at once",
+        ErrorCode::BadCredentials => "check the login and the password",
+        ErrorCode::TooLarge => "send a smaller request",
         ErrorCode::RateLimited | ErrorCode::Unavailable => "try again later",
-        ErrorCode::TooNew => "update the server, or speak an older version",
-        ErrorCode::Internal => "the correlation id finds it in the server's log",
+        ErrorCode::TooNew => "update the server, or use an older protocol version",
+        ErrorCode::Internal => "look up the correlation id in the server's log",
         _ => "",
     }
 }
@@ -175,10 +175,10 @@ impl From<DomainError> for ApiError {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
             DomainError::BadLogin(_) => Self::invalid(e.to_string()),
-            DomainError::NoAccount(_) => Self::unauthenticated("the account is gone"),
+            DomainError::NoAccount(_) => Self::unauthenticated("the account no longer exists"),
             DomainError::Store(store) => {
                 // Logged once, here; the caller gets no internal details.
-                tracing::error!(error = %store, "the store failed");
+                tracing::error!(error = %store, "store error");
                 let code = match store {
                     StoreError::Conflict(_) => ErrorCode::Internal,
                     _ => store.code(),
@@ -196,7 +196,7 @@ impl From<PasswordError> for ApiError {
                 Self::new(ErrorCode::Unavailable, e.to_string()).retry_after(2_000)
             }
             PasswordError::Hash(_) => {
-                tracing::error!(error = %e, "a password could not be hashed or compared");
+                tracing::error!(error = %e, "password hashing failed");
                 Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }

@@ -34,11 +34,11 @@ pub const REFRESH_MS: i64 = 180 * 24 * 3_600_000;
 /// Time within which a redeemed refresh token is accepted again, in case the reply was lost.
 pub const GRACE_MS: i64 = 60_000;
 
-/// Makes an account and signs in.
+/// Creates an account and signs in.
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest,
     responses((status = 201, body = TokenReply), (status = 400, description = "login, name or password is not allowed"),
         (status = 403, description = "registration is closed"),
-        (status = 409, description = "the login is taken, or looks like one that is"), (status = 429),
+        (status = 409, description = "the login is taken or too similar to an existing one"), (status = 429),
         (status = 503, description = "too many registrations at once")))]
 pub async fn register(
     State(app): State<App>,
@@ -47,7 +47,7 @@ pub async fn register(
 ) -> Result<(StatusCode, Reply<TokenReply>), ApiError> {
     if !app.settings.registration_open {
         return Err(ApiError {
-            hint: "ask for an account",
+            hint: "ask the administrator for an account",
             ..ApiError::forbidden("registration is closed on this server")
         });
     }
@@ -79,7 +79,7 @@ pub async fn login(
 ) -> Result<Reply<TokenReply>, ApiError> {
     let now = app.clock.now_ms();
     if request.password.len() > MAX_PASSWORD * 4 {
-        return Err(ApiError::invalid("password: is longer than 200 characters"));
+        return Err(ApiError::invalid("password: must have at most 200 characters"));
     }
     let key = precis::username(&request.login)
         .unwrap_or_else(|_| request.login.trim().to_lowercase())
@@ -148,7 +148,7 @@ async fn verified(
     }
 }
 
-/// The next pair of tokens for a refresh token. Used again after 60 s, the sign-in is revoked.
+/// Returns the next pair of tokens for a refresh token. Reusing a refresh token after 60 s revokes the sign-in.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = RefreshRequest,
     responses((status = 200, body = TokenReply), (status = 401, description = "unauthenticated: sign in again")))]
 pub async fn refresh(
@@ -173,15 +173,15 @@ pub async fn refresh(
             Err(ApiError::unauthenticated("the refresh token is unknown or has expired"))
         }
         Rotated::Reused { user, sign_in } => {
-            tracing::warn!(user.id = %user, sign_in.id = %sign_in, "a refresh token was used twice: sign-in revoked");
+            tracing::warn!(user.id = %user, sign_in.id = %sign_in, "refresh token reused; sign-in revoked");
             Err(ApiError::unauthenticated(
-                "the refresh token was used before: this sign-in is over",
+                "the refresh token was already used; the sign-in has been revoked",
             ))
         }
     }
 }
 
-/// Ends a sign-in: its tokens are worth nothing from now on. The reply is the same whether there was one or not.
+/// Ends a sign-in and invalidates its tokens. The reply is the same whether or not the sign-in existed.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = LogoutRequest,
     responses((status = 204)))]
 pub async fn logout(
@@ -193,12 +193,12 @@ pub async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives the work of an account that this server does not know (made after the backup that it was restored from) to the signed-in
-/// learner. With a refresh token of the other account its other sign-ins become sign-ins of this one.
+/// Assigns the work of an account missing from this server (created after the backup it was restored from) to the
+/// signed-in learner. With a refresh token of the other account, its other sign-ins become sign-ins of this one.
 #[utoipa::path(post, path = "/api/auth/adopt", tag = "auth", request_body = AdoptRequest,
     responses((status = 204), (status = 400, description = "neither a refresh token nor a certificate of this server"),
         (status = 401), (status = 403, description = "the certificate names another login"),
-        (status = 409, description = "the other account is known here, or was adopted by somebody else")))]
+        (status = 409, description = "the other account exists on this server, or was adopted by another account")))]
 pub async fn adopt(
     State(app): State<App>,
     learner: SignedInUser,
@@ -221,16 +221,16 @@ pub async fn adopt(
     let adoption = Adoption { user: learner.user.id, other, login_must_be };
     match app.store.adopt(adoption, now).await? {
         Adopted::Done => {
-            tracing::info!(user.id = %learner.user.id, user.adopted = %other, "an unknown account was adopted");
+            tracing::info!(user.id = %learner.user.id, user.adopted = %other, "adopted the work of an unknown account");
             Ok(StatusCode::NO_CONTENT)
         }
         Adopted::HasAccount => Err(ApiError {
             hint: "sign in with the other account",
-            ..ApiError::new(ErrorCode::Conflict, "the other account is known here")
+            ..ApiError::new(ErrorCode::Conflict, "the other account exists on this server")
         }),
         Adopted::ByAnother => Err(ApiError::new(
             ErrorCode::Conflict,
-            "the other account was adopted by somebody else",
+            "the other account was adopted by another account",
         )),
         Adopted::OtherLogin => Err(ApiError {
             hint: "ask the administrator to accept the file with `accept-work --as LOGIN`",
@@ -246,7 +246,7 @@ fn presented(app: &App, token: &str) -> Presented {
 }
 
 fn too_many(wait_ms: u64) -> ApiError {
-    ApiError::new(ErrorCode::RateLimited, "too many tries").retry_after(wait_ms)
+    ApiError::new(ErrorCode::RateLimited, "too many attempts").retry_after(wait_ms)
 }
 
 const MAX_PASSWORD: usize = 200;
@@ -258,7 +258,7 @@ pub fn check_password(password: &str) -> Result<(), ApiError> {
     if (8..=MAX_PASSWORD).contains(&password.chars().count()) {
         Ok(())
     } else {
-        Err(ApiError::invalid("password: is not 8 to 200 characters long"))
+        Err(ApiError::invalid("password: must have 8 to 200 characters"))
     }
 }
 
@@ -269,7 +269,7 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiErro
         if (1..=100).contains(&text.chars().count()) {
             Ok(text)
         } else {
-            Err(ApiError::invalid(format!("{field}: is not 1 to 100 characters long")))
+            Err(ApiError::invalid(format!("{field}: must have 1 to 100 characters")))
         }
     };
     allowed(precis::username(login), "login")?;

@@ -16,7 +16,8 @@ use crate::range::{Part, if_range_matches, names_tag, part};
 /// Size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// The bytes with this BLAKE3 hash. `HEAD` too. One range is served; of several the whole is sent.
+/// Returns the bytes with this BLAKE3 hash. Supports `HEAD` and a single range; a request for several ranges returns the
+/// whole blob.
 #[utoipa::path(get, path = "/api/blobs/{hash}", tag = "catalogue",
     params(("hash" = BlobHash, Path), ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header),
         ("If-None-Match" = Option<String>, Header)),
@@ -28,7 +29,7 @@ pub async fn blob(
     headers: HeaderMap,
     Path(hash): Path<BlobHash>,
 ) -> Result<Response, ApiError> {
-    let missing = || ApiError::not_found(format!("there is no blob {hash}"));
+    let missing = || ApiError::not_found(format!("blob {hash} not found"));
     let known = app.store.blob(hash).await?.ok_or_else(missing)?;
     let tag = format!("\"{hash}\"");
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
@@ -60,9 +61,9 @@ pub async fn blob(
             let size = HeaderValue::from_str(&format!("bytes */{}", known.size)).ok();
             return Err(ApiError {
                 header: size.map(|v| (header::CONTENT_RANGE, v)),
-                hint: "ask for a range inside the blob",
+                hint: "request a range inside the blob",
                 ..ApiError::invalid(format!(
-                    "the range lies outside the {} bytes of the blob",
+                    "the range is outside the blob's {} bytes",
                     known.size
                 ))
                 .status(StatusCode::RANGE_NOT_SATISFIABLE)
@@ -75,7 +76,7 @@ pub async fn blob(
         return Ok(reply);
     }
     let broken = |e: std::io::Error| {
-        tracing::error!(blob.hash = %hash, error = %e, "a blob of the catalogue cannot be read");
+        tracing::error!(blob.hash = %hash, error = %e, "failed to read a blob of the catalogue");
         ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     };
     let bytes = app.blobs.open(hash, first, length).await.map_err(broken)?;

@@ -34,8 +34,8 @@ const ITEM_MAX_AGE: u32 = 300;
 const PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 200;
 
-/// What a client needs to know before it signs in.
-/// With a challenge the server proves that it holds the key of its manifests.
+/// Returns the metadata of the server, needed before a sign-in.
+/// With a challenge, the reply proves that the server has the key that signs its manifests.
 #[utoipa::path(get, path = "/api/meta", tag = "catalogue", params(("challenge" = Option<String>, Query)),
     responses((status = 200, body = Meta), (status = 400)))]
 pub async fn meta(
@@ -46,7 +46,7 @@ pub async fn meta(
     if let Some(challenge) = query.challenge {
         let is_hex = challenge.bytes().all(|b| b.is_ascii_hexdigit());
         if challenge.len() != 64 || !is_hex {
-            return Err(ApiError::invalid("challenge: is not 64 hexadecimal digits"));
+            return Err(ApiError::invalid("challenge: must be 64 hexadecimal digits"));
         }
         let text = identity_text(&meta.server_id, &challenge);
         meta.identity_proof = Some(hex(&app.signer.sign(text.as_bytes())));
@@ -68,7 +68,7 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
     })
 }
 
-/// Courses by title, or by relevance to `q`.
+/// Lists courses by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/courses", tag = "catalogue",
     params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
         ("q" = Option<String>, Query), ("difficulty" = Option<Difficulty>, Query),
@@ -106,7 +106,7 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
     if kind == Kind::Story && query.level.is_some_and(|l| !(1..=5).contains(&l)) {
-        return Err(ApiError::invalid("level: is not 1 to 5"));
+        return Err(ApiError::invalid("level: must be 1 to 5"));
     }
     let tag = list_tag(app, uri).await?;
     if let Some(reply) = not_modified(headers, &tag, LIST_MAX_AGE) {
@@ -134,7 +134,7 @@ pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> St
     )
 }
 
-/// One course with its outline.
+/// Returns a course with its outline.
 #[utoipa::path(get, path = "/api/courses/{id}", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = CourseReply), (status = 304), (status = 404)))]
 pub async fn course(
@@ -146,7 +146,7 @@ pub async fn course(
     Ok(reply_of(&headers, found))
 }
 
-/// The signed manifest of a course.
+/// Returns the signed manifest of a course.
 #[utoipa::path(get, path = "/api/courses/{id}/manifest", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn course_manifest(
@@ -158,7 +158,7 @@ pub async fn course_manifest(
     Ok(manifest_of(&headers, found))
 }
 
-/// One story.
+/// Returns a story.
 #[utoipa::path(get, path = "/api/stories/{id}", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = StoryReply), (status = 304), (status = 404)))]
 pub async fn story(
@@ -170,7 +170,7 @@ pub async fn story(
     Ok(reply_of(&headers, found))
 }
 
-/// The signed manifest of a story.
+/// Returns the signed manifest of a story.
 #[utoipa::path(get, path = "/api/stories/{id}/manifest", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn story_manifest(
@@ -191,7 +191,7 @@ pub struct SearchQuery {
     page_size: Option<u32>,
 }
 
-/// Courses, stories and the text of sections and stories, the best first.
+/// Searches courses, stories and the text of sections and stories; best match first.
 #[utoipa::path(get, path = "/api/search", tag = "catalogue",
     params(("q" = String, Query), ("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200)),
     responses((status = 200, body = ListPage<SearchHit>), (status = 304), (status = 400)))]
@@ -215,16 +215,16 @@ pub async fn search(
 
 async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
     let found = app.store.published(kind, id).await?;
-    found.ok_or_else(|| ApiError::not_found(format!("there is no {} {id}", kind.as_str())))
+    found.ok_or_else(|| ApiError::not_found(format!("{} {id} not found", kind.as_str())))
 }
 
 fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiError> {
     let (page, page_size) = (page.unwrap_or(1), page_size.unwrap_or(PAGE_SIZE));
     if page == 0 {
-        return Err(ApiError::invalid("page: counts from 1"));
+        return Err(ApiError::invalid("page: must be at least 1"));
     }
     if !(1..=MAX_PAGE_SIZE).contains(&page_size) {
-        return Err(ApiError::invalid("pageSize: is not 1 to 200"));
+        return Err(ApiError::invalid("pageSize: must be 1 to 200"));
     }
     Ok((page, page_size))
 }

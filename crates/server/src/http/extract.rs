@@ -52,7 +52,7 @@ fn unread(e: &axum::Error, max: usize) -> ApiError {
         if inner.is::<http_body_util::LengthLimitError>() {
             return ApiError::new(
                 ErrorCode::TooLarge,
-                format!("the body is over {max} bytes after decompression"),
+                format!("the body is larger than {max} bytes after decompression"),
             );
         }
         source = inner.source();
@@ -153,7 +153,7 @@ impl FromRequestParts<App> for SyncVersion {
             Some(n) if n > SYNC_VERSION => Err(ApiError::new(
                 ErrorCode::TooNew,
                 format!(
-                    "sync version {n} is newer than {SYNC_VERSION}, the newest that this server speaks"
+                    "sync version {n} is newer than {SYNC_VERSION}, the newest that this server supports"
                 ),
             )),
             _ => Err(ApiError::invalid("Sync-Version is not a version number")),

@@ -17,28 +17,29 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// A job that has been due for longer than this is late.
 const LATE_MS: i64 = 3_600_000;
 
-/// What the server can do.
+/// State of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// The database answers, and there is space on the disk.
+    /// The database responds, and the disk has enough free space.
     pub ok: bool,
     pub version: String,
     pub database_ok: bool,
-    /// There are more than `minFreeBytes` free.
+    /// More than `minFreeBytes` are free.
     pub disk_ok: bool,
-    /// On the disk of the data folder; null: not known.
+    /// Free bytes on the disk of the data folder; null if unknown.
     pub free_bytes: Option<u64>,
     pub min_free_bytes: u64,
-    /// Jobs whose last try failed.
+    /// Jobs whose last run failed.
     pub failing_jobs: Vec<String>,
-    /// Jobs that are due for more than an hour, and that nobody runs.
+    /// Jobs that have been due for more than an hour and are not running.
     pub late_jobs: Vec<String>,
 }
 
-/// Whether the server can do its work.
+/// Returns the state of the server.
 #[utoipa::path(get, path = "/health", tag = "server",
-    responses((status = 200, body = Health), (status = 503, body = Health, description = "it cannot")))]
+    responses((status = 200, body = Health),
+        (status = 503, body = Health, description = "the database does not respond, or disk space is low")))]
 pub async fn health(State(app): State<App>) -> Response {
     let health = look(&app).await;
     let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -54,7 +55,7 @@ async fn look(app: &App) -> Health {
     let jobs = match jobs {
         Ok(Ok(jobs)) => Some(jobs),
         Ok(Err(e)) => {
-            tracing::error!(error = %e, "the database does not answer");
+            tracing::error!(error = %e, "the database does not respond");
             None
         }
         Err(_) => None,

@@ -79,15 +79,15 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
 fn oversized(request: &Request) -> Option<ApiError> {
     let uri = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if uri > MAX_URI_BYTES {
-        let detail = format!("the address has {uri} bytes, the most is {MAX_URI_BYTES}");
+        let detail = format!("the path and query have {uri} bytes; the maximum is {MAX_URI_BYTES}");
         return Some(ApiError::new(ErrorCode::TooLarge, detail).status(StatusCode::URI_TOO_LONG));
     }
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
     let detail = if headers.len() > MAX_HEADERS {
-        format!("the request has {} header lines, the most is {MAX_HEADERS}", headers.len())
+        format!("the request has {} headers; the maximum is {MAX_HEADERS}", headers.len())
     } else if bytes > MAX_HEADER_BYTES {
-        format!("the headers have {bytes} bytes, the most is {MAX_HEADER_BYTES}")
+        format!("the headers have {bytes} bytes; the maximum is {MAX_HEADER_BYTES}")
     } else {
         return None;
     };

@@ -27,7 +27,7 @@ use crate::{
     store::Kind,
 };
 
-/// Enrols the learner. The policy is open: the answer is `active` at once.
+/// Enrols the learner. The policy is open: the status is `active` immediately.
 #[utoipa::path(post, path = "/api/courses/{id}/enrolment", tag = "learner", params(("id" = Slug, Path)),
     responses((status = 200, body = EnrolmentReply), (status = 401), (status = 404)))]
 pub async fn enrol(
@@ -36,12 +36,12 @@ pub async fn enrol(
     Path(id): Path<Slug>,
 ) -> Result<Reply<EnrolmentReply>, ApiError> {
     if app.store.published(Kind::Course, &id).await?.is_none() {
-        return Err(ApiError::not_found(format!("there is no course {id}")));
+        return Err(ApiError::not_found(format!("course {id} not found")));
     }
     set_enrolment(&app, &caller, id, true).await
 }
 
-/// Takes the enrolment back. Progress is kept.
+/// Withdraws the enrolment. Progress is kept.
 #[utoipa::path(delete, path = "/api/courses/{id}/enrolment", tag = "learner", params(("id" = Slug, Path)),
     responses((status = 200, body = EnrolmentReply), (status = 401)))]
 pub async fn leave(
@@ -77,7 +77,7 @@ pub enum Updates {
     One(Value),
 }
 
-/// Records progress: one object or an array of them. The reply has the joined rows, in order.
+/// Records progress: one object or an array of them. The reply contains the merged rows in the same order.
 #[utoipa::path(post, path = "/api/progress/update", tag = "learner",
     request_body(content = Vec<ProgressUpdate>, description = "one `ProgressUpdate` or an array of them"),
     responses((status = 200, body = ProgressUpdateReply), (status = 400), (status = 401), (status = 413)))]
@@ -110,13 +110,13 @@ fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
         Updates::Many(updates) => updates,
         Updates::One(update @ Value::Object(_)) => vec![update],
         Updates::One(_) => {
-            return Err(ApiError::invalid("the body: is not an object or an array of objects"));
+            return Err(ApiError::invalid("the body: must be an object or an array of objects"));
         }
     };
     if updates.len() > MAX_PUSH_ITEMS {
         return Err(ApiError::new(
             ErrorCode::TooLarge,
-            format!("more than {MAX_PUSH_ITEMS} updates at once"),
+            format!("more than {MAX_PUSH_ITEMS} updates in one request"),
         ));
     }
     Ok(Checked::of(updates.into_iter().map(|update| {
@@ -135,7 +135,7 @@ fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
     })))
 }
 
-/// A learner's own progress in a course or story.
+/// Returns the learner's own progress in a course or story.
 #[utoipa::path(get, path = "/api/progress/{userId}/{courseId}", tag = "learner",
     params(("userId" = UserId, Path), ("courseId" = Slug, Path)),
     responses((status = 200, body = ProgressReply), (status = 401), (status = 403), (status = 404)))]
@@ -146,12 +146,12 @@ pub async fn progress(
 ) -> Result<Reply<ProgressReply>, ApiError> {
     // The reply does not reveal whether the learner exists.
     if user != caller.user.id {
-        return Err(ApiError::forbidden("the progress of another learner"));
+        return Err(ApiError::forbidden("the progress belongs to another learner"));
     }
     let reply = match app.store.published(Kind::Course, &course).await? {
         Some(found) => Some(found.reply),
         None if app.store.published(Kind::Story, &course).await?.is_some() => None,
-        None => return Err(ApiError::not_found(format!("there is no course or story {course}"))),
+        None => return Err(ApiError::not_found(format!("course or story {course} not found"))),
     };
     let (rows, sessions) = app.store.progress(user, &course).await?;
     blocking(move || summary(course, reply.as_deref(), rows, &sessions)).await?.map(Reply)
@@ -167,7 +167,7 @@ fn summary(
     let percent = match reply {
         Some(reply) => {
             let reply: CourseReply = serde_json::from_str(reply).map_err(|e| {
-                ApiError::new(ErrorCode::Internal, format!("a stored course cannot be read: {e}"))
+                ApiError::new(ErrorCode::Internal, format!("failed to parse a stored course: {e}"))
             })?;
             let done: BTreeSet<_> = rows
                 .iter()

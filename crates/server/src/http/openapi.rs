@@ -30,9 +30,9 @@ fn add_errors(access: Access, operation: &mut Operation) {
     let takes_body = operation.request_body.is_some();
     let takes_input = takes_body || operation.parameters.as_ref().is_some_and(|p| !p.is_empty());
     let mut statuses = vec![
-        ("406", "Accept-Encoding allows no encoding that can be sent"),
+        ("406", "Accept-Encoding allows no supported encoding"),
         ("408", "the request did not arrive in time"),
-        ("414", "the address is over 8 KiB"),
+        ("414", "path and query are longer than 8 KiB"),
         ("431", "the headers are too large"),
         ("500", "internal"),
         ("503", "unavailable: busy or shutting down"),
@@ -52,7 +52,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
         };
         statuses.push(("401", when));
         if let Access::Staff(_) = access {
-            statuses.push(("403", "forbidden: the role does not have the permission"));
+            statuses.push(("403", "forbidden: the role lacks the permission"));
         }
         let mut security = vec![SecurityRequirement::new("bearer", Vec::<String>::new())];
         if access == Access::Catalogue {
@@ -120,7 +120,7 @@ pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
     document
 }
 
-/// This document.
+/// Returns this document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue",
     responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn document() -> Response {

@@ -24,7 +24,7 @@ code{font-size:1.25rem;overflow-wrap:anywhere}\
 small{opacity:.7}\
 @media(prefers-color-scheme:dark){body{background:#191714;color:#f1ece4}}";
 
-/// The start page.
+/// Returns the start page.
 #[utoipa::path(get, path = "/", tag = "server",
     responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
 pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response {

@@ -44,11 +44,11 @@ const PULL_BYTES: usize = 4 * 1024 * 1024;
 /// Interval of keep-alive messages on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Joins a batch of rows. Each has its own result; one invalid row never blocks the others.
+/// Merges a batch of rows. Each row has its own result; an invalid row does not block the others.
 #[utoipa::path(post, path = "/api/sync/push", tag = "sync", request_body = PushRequest,
     params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PushReply), (status = 400), (status = 401),
-        (status = 413, description = "too_large: halve the batch"), (status = 426, description = "too_new")))]
+        (status = 413, description = "too_large: split the batch"), (status = 426, description = "too_new")))]
 pub async fn push(
     State(app): State<App>,
     caller: SignedInUser,
@@ -57,9 +57,9 @@ pub async fn push(
 ) -> Result<Reply<PushReply>, ApiError> {
     if request.items.len() > MAX_PUSH_ITEMS {
         let detail =
-            format!("{} rows in one push, the most is {MAX_PUSH_ITEMS}", request.items.len());
+            format!("{} rows in one push; the maximum is {MAX_PUSH_ITEMS}", request.items.len());
         return Err(ApiError {
-            hint: "halve the batch",
+            hint: "split the batch",
             ..ApiError::new(ErrorCode::TooLarge, detail)
         });
     }
@@ -75,7 +75,7 @@ pub async fn push(
     if done.payload_conflicts > 0 {
         tracing::warn!(
             user.id = %caller.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
-            "one id came with two payloads"
+            "received different payloads for the same id"
         );
     }
     tracing::debug!(
@@ -98,7 +98,7 @@ pub struct PullQuery {
     limit: Option<u32>,
 }
 
-/// Rows that changed after `since`, by change number.
+/// Returns the rows changed after `since`, by change number.
 #[utoipa::path(get, path = "/api/sync/pull", tag = "sync",
     params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000),
         ("Sync-Version" = Option<u32>, Header)),
@@ -111,7 +111,7 @@ pub async fn pull(
 ) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(PULL_DEFAULT);
     if !(1..=PULL_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit: is not 1 to {PULL_LIMIT}")));
+        return Err(ApiError::invalid(format!("limit: must be 1 to {PULL_LIMIT}")));
     }
     let epoch = app.store.epoch().await?;
     let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;
@@ -152,7 +152,7 @@ fn page(
     serde_json::to_string(&PullReply { epoch, rows, next, more })
 }
 
-/// The epoch of the database and the learner's change number.
+/// Returns the epoch of the database and the learner's change number.
 #[utoipa::path(get, path = "/api/sync/epoch", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = EpochReply), (status = 401), (status = 426)))]
 pub async fn epoch(
@@ -166,8 +166,8 @@ pub async fn epoch(
     }))
 }
 
-/// Server-sent events: `news` with `News` as data, once at the start and whenever another device of the learner changed something.
-/// The stream ends with the access token, with the sign-in, and with the server.
+/// Streams server-sent events: `news` with `News` as data, once at the start and after each change by another device of
+/// the learner. The stream ends when the access token expires, the sign-in ends or the server stops.
 #[utoipa::path(get, path = "/api/sync/events", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = News, content_type = "text/event-stream"), (status = 401), (status = 426),
         (status = 429, description = "too many open streams")))]

@@ -42,7 +42,7 @@ impl Job for ScheduledBackup {
             let to = folder.join(format!("{PREFIX}{now_ms}"));
             let facts = backup::backup(engine.as_ref(), &from, &to, now_ms)?;
             let removed = remove_old(&folder, kept as usize)?;
-            Ok(format!("{} ({} blobs), {removed} older removed", to.display(), facts.blobs))
+            Ok(format!("created {} ({} blobs), removed {removed} older backups", to.display(), facts.blobs))
         });
         work.await.map_err(|e| Error::Refused(e.to_string()))?
     }

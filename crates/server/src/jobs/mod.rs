@@ -100,14 +100,14 @@ impl Runner {
             Leased::Unknown => {
                 let names: Vec<&str> = self.jobs.iter().map(|j| j.name()).collect();
                 Err(Error::Refused(format!(
-                    "there is no job {name:?}; hint: the jobs are {}",
+                    "unknown job {name:?}; hint: the jobs are {}",
                     names.join(", ")
                 )))
             }
             Leased::Elsewhere { until_ms } => {
                 let minutes = (until_ms - self.now_ms()).max(0) / 60_000 + 1;
                 Err(Error::Refused(format!(
-                    "another process runs {name:?}; hint: if it was killed, try again in {minutes} minutes"
+                    "another process is running {name:?}; hint: if it was killed, try again in {minutes} minutes"
                 )))
             }
         }
@@ -120,13 +120,13 @@ impl Runner {
                 match self.run_due().await {
                     Ok(Some(_)) => continue,
                     Ok(None) => {}
-                    Err(e) => tracing::error!(error = %e, "jobs cannot be run"),
+                    Err(e) => tracing::error!(error = %e, "failed to run jobs"),
                 }
                 tokio::time::sleep(POLL).await;
             }
         };
         if let Err(e) = self.schedule().await {
-            tracing::error!(error = %e, "jobs cannot be scheduled");
+            tracing::error!(error = %e, "failed to schedule jobs");
         }
         tokio::select! {
             () = stopping.cancelled() => {}
@@ -137,7 +137,7 @@ impl Runner {
     async fn run(&self, leased: JobRow) -> Result<Ran, Error> {
         let name = leased.name.clone();
         let Some(job) = self.jobs.iter().find(|j| j.name() == name) else {
-            let error = "this release does not know the job".to_owned();
+            let error = "the job is unknown to this release".to_owned();
             self.data.store.finish_job(&leased, None, Err(error.clone()), self.now_ms()).await?;
             return Ok(Ran { name, result: Err(error) });
         };
@@ -146,9 +146,9 @@ impl Runner {
             ended = run => match ended {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(e)) => Err(e.to_string()),
-                Err(_) => Err("it panicked".to_owned()),
+                Err(_) => Err("the job panicked".to_owned()),
             },
-            () = self.keep_lease(&leased) => Err("another process has taken it over".to_owned()),
+            () = self.keep_lease(&leased) => Err("another process has taken over the job".to_owned()),
         };
         match &result {
             Ok(done) => tracing::info!(job.name = name, job.result = done, "job done"),

@@ -35,7 +35,7 @@ impl Job for Render {
                     // A publication that cannot be derived never blocks the others.
                     Err(e) => {
                         failed += 1;
-                        tracing::error!(publication.id = %id, error = %e, "not derived again");
+                        tracing::error!(publication.id = %id, error = %e, "failed to derive a publication again");
                     }
                 }
             }

@@ -50,7 +50,7 @@ impl StoreError {
     }
     /// Returns the error for a stored value that cannot be parsed.
     pub fn unreadable(what: &str, problem: impl fmt::Display) -> Self {
-        Self::Corrupt(format!("stored {what} cannot be read: {problem}").into())
+        Self::Corrupt(format!("failed to parse a stored {what}: {problem}").into())
     }
     /// Returns the code for replies and exit statuses. A full disk is `Unavailable`: the client can only retry later.
     pub fn code(&self) -> ErrorCode {

@@ -29,7 +29,7 @@ fn uri(route: &Route) -> String {
 }
 
 #[tokio::test]
-async fn every_route_is_there_and_checks_its_access() {
+async fn every_route_exists_and_checks_its_access() {
     for public_catalogue in [true, false] {
         let w = World::with(Settings { public_catalogue, ..Settings::default() });
         let noor = w.learner("noor").await;
@@ -52,10 +52,10 @@ async fn every_route_is_there_and_checks_its_access() {
             assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{route:?}");
             assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{route:?}");
             let is_staff = matches!(route.access, Access::Staff(_));
-            // On other routes the handler may also refuse a student (the progress of another learner).
+            // On other routes the handler may also refuse a student (the progress belongs to another learner).
             assert!(!is_staff || reply.status == StatusCode::FORBIDDEN, "{route:?}");
             let no_such_route = reply.status == StatusCode::NOT_FOUND
-                && reply.problem().detail == "there is no such address";
+                && reply.problem().detail == "no such path";
             assert!(!no_such_route, "{route:?}");
         }
     }
@@ -87,7 +87,7 @@ async fn other_methods_are_405_and_other_addresses_404() {
 }
 
 #[test]
-fn the_document_says_who_may_call_what() {
+fn the_document_states_the_access_of_each_route() {
     let document: Value = serde_json::to_value(http::openapi()).unwrap();
     let mut documented = 0;
     for route in listed() {
@@ -113,8 +113,8 @@ async fn staff_only(caller: SignedInUser) -> String {
     caller.user.login
 }
 
-#[utoipa::path(get, path = "/api/test/careless")]
-async fn careless(caller: SignedInUser) -> String {
+#[utoipa::path(get, path = "/api/test/public_by_mistake")]
+async fn public_by_mistake(caller: SignedInUser) -> String {
     caller.user.login
 }
 
@@ -128,7 +128,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn staff_routes_ask_for_the_permission_of_the_role() {
+async fn staff_routes_require_the_permission_of_the_role() {
     for (permission, instructor) in [
         (Permission::ViewLearners, 200),
         (Permission::ManageCatalogue, 403),
@@ -144,13 +144,13 @@ async fn staff_routes_ask_for_the_permission_of_the_role() {
         // A handler that takes the caller but is mounted as public by mistake cannot be called.
         let entries = vec![
             Entry::new(Access::Staff(permission), routes!(staff_only)),
-            Entry::new(Access::Public, routes!(careless)),
+            Entry::new(Access::Public, routes!(public_by_mistake)),
         ];
         w.router = http::layered(entries, w.data_dir.app().unwrap());
         for (token, expected) in tokens {
             let reply = w.get("/api/test/staff", &token).await;
             assert_eq!(reply.status.as_u16(), expected, "{permission:?}");
-            assert_eq!(w.get("/api/test/careless", &token).await.status.as_u16(), 401);
+            assert_eq!(w.get("/api/test/public_by_mistake", &token).await.status.as_u16(), 401);
         }
     }
 }

@@ -51,7 +51,7 @@ async fn wrong_password_and_unknown_login_look_the_same() {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_brings_the_next() {
+async fn an_access_token_expires_after_fifteen_minutes_and_can_be_refreshed() {
     let w = World::new();
     let first = w.learner("noor").await;
     w.clock.advance(15 * MINUTE - 1);
@@ -72,7 +72,7 @@ async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_brings_the_nex
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_answered_again_within_the_grace() {
+async fn a_refresh_token_is_accepted_again_within_the_grace_period() {
     let w = World::new();
     let first = w.learner("noor").await;
     let lost: TokenReply = w.refresh(&first.refresh_token).await.ok();
@@ -107,7 +107,7 @@ async fn an_older_generation_is_reuse_even_within_the_grace() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_both_tokens_and_says_nothing() {
+async fn signing_out_revokes_both_tokens() {
     let w = World::new();
     let noor = w.learner("noor").await;
     for token in [noor.refresh_token.as_str(), noor.refresh_token.as_str(), "unknown"] {
@@ -119,7 +119,7 @@ async fn signing_out_ends_both_tokens_and_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_device_may_stay_away_for_half_a_year() {
+async fn a_refresh_token_is_valid_for_half_a_year() {
     let w = World::new();
     let noor = w.learner("noor").await;
     w.clock.advance(180 * 24 * 60 * MINUTE - 1);
@@ -129,7 +129,7 @@ async fn a_device_may_stay_away_for_half_a_year() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_for_that_login_alone() {
+async fn guesses_are_limited_per_login() {
     let w = World::with(Settings { login_attempts: 3, ..Settings::default() });
     w.learner("noor").await;
     w.learner("amin").await;
@@ -202,7 +202,7 @@ async fn guesses_are_counted_for_the_account_the_network_and_both() {
 }
 
 #[tokio::test]
-async fn a_hundred_right_passwords_use_up_no_limit() {
+async fn correct_passwords_do_not_count() {
     let w = World::with(Settings { login_attempts: 1, ..Settings::default() });
     w.learner("noor").await;
     for n in 0..5 {
@@ -261,7 +261,7 @@ async fn logins_and_passwords_are_compared_by_precis() {
 }
 
 #[tokio::test]
-async fn the_second_of_two_answers_to_one_token_revokes_nothing() {
+async fn both_branches_of_a_repeated_refresh_stay_valid() {
     let w = World::new();
     let first = w.learner("noor").await;
     let lost: TokenReply = w.refresh(&first.refresh_token).await.ok();
@@ -285,7 +285,7 @@ async fn the_second_of_two_answers_to_one_token_revokes_nothing() {
 }
 
 #[tokio::test]
-async fn lost_replies_leave_no_way_around_the_notice_of_reuse() {
+async fn reuse_is_detected_after_many_lost_replies() {
     let w = World::new();
     let stolen = w.learner("noor").await;
     let mut token: TokenReply = w.refresh(&stolen.refresh_token).await.ok();
@@ -307,7 +307,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_year_of_refreshes_leaves_a_few_rows_and_old_sign_ins_go_away() {
+async fn old_tokens_and_sign_ins_are_purged() {
     let w = World::new();
     let mut token = w.learner("noor").await;
     for n in 0..300 {
@@ -348,7 +348,7 @@ async fn signing_out_with_an_access_token_ends_the_sign_in() {
 }
 
 #[tokio::test]
-async fn registration_is_closed_unless_it_is_opened() {
+async fn registration_is_closed_by_default() {
     let w = World::with(Settings::default());
     let body =
         json!({"login": "noor", "name": "Noor", "password": "12345678", "deviceId": device(1)});
@@ -373,7 +373,7 @@ async fn registration_can_be_closed() {
 }
 
 #[tokio::test]
-async fn tokens_and_passwords_are_nowhere_in_the_file() {
+async fn tokens_and_passwords_are_not_stored_in_plain_text() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let data = w.folder();

@@ -111,7 +111,7 @@ async fn text_is_compressed_with_a_weak_tag_and_media_is_not() {
 }
 
 #[tokio::test]
-async fn a_closed_catalogue_is_for_learners() {
+async fn a_private_catalogue_requires_a_sign_in() {
     let w = World::with(Settings { public_catalogue: false, ..Settings::default() });
     w.publish().await;
     let noor = w.learner("noor").await;

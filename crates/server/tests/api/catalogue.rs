@@ -14,7 +14,7 @@ async fn if_none_match(w: &World, uri: &str, tag: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_published_course_is_listed_read_and_believed() {
+async fn a_published_course_is_listed_and_verifies() {
     let w = World::new();
     let before = w.get("/api/courses", "").await;
     assert_eq!(before.ok::<ListPage<CourseSummary>>().total, 0);
@@ -74,7 +74,7 @@ async fn filters_and_search() {
 }
 
 #[tokio::test]
-async fn a_hit_in_a_story_of_a_course_names_the_course_and_opens() {
+async fn a_hit_in_a_story_of_a_course_resolves_to_the_story() {
     let w = World::new();
     w.publish().await;
     let hits: ListPage<SearchHit> = w.get("/api/search?q=nobody%20slept", "").await.ok();
@@ -91,7 +91,7 @@ async fn a_hit_in_a_story_of_a_course_names_the_course_and_opens() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_replies_are_304() {
     let w = World::new();
     w.publish().await;
     for uri in [

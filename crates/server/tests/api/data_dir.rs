@@ -14,7 +14,7 @@ fn restored(from: &Path, to: &Path, replace: bool) -> Result<String, carrel_serv
 }
 
 #[tokio::test]
-async fn a_bad_package_lists_all_its_problems_and_changes_nothing() {
+async fn an_invalid_package_lists_all_its_problems_and_changes_nothing() {
     let w = World::new();
     let (bad, good) = (w.dir.path().join("lib/bad"), w.dir.path().join("lib/good"));
     write_course(&bad);
@@ -49,7 +49,7 @@ async fn a_bad_package_lists_all_its_problems_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_version_replaces_the_old_one_whole() {
+async fn a_new_version_replaces_the_old_one_completely() {
     let w = World::new();
     w.publish().await;
     let old: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
@@ -69,7 +69,7 @@ async fn a_new_version_replaces_the_old_one_whole() {
 }
 
 #[tokio::test]
-async fn a_backup_comes_back_with_a_new_epoch() {
+async fn a_restored_backup_has_a_new_epoch() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -113,7 +113,7 @@ async fn a_backup_comes_back_with_a_new_epoch() {
 }
 
 #[tokio::test]
-async fn a_damaged_backup_is_refused_and_a_running_server_too() {
+async fn damaged_backups_and_running_servers_are_refused() {
     let w = World::new();
     w.publish().await;
     let to = w.dir.path().join("backup");
@@ -136,7 +136,7 @@ async fn a_damaged_backup_is_refused_and_a_running_server_too() {
 }
 
 #[tokio::test]
-async fn the_library_can_be_read_from_a_folder() {
+async fn an_exported_library_matches_the_server() {
     let w = World::new();
     w.publish().await;
     let to = w.dir.path().join("demo");
@@ -213,9 +213,9 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
-async fn whatever_stops_one_package_the_report_names_all_of_them() {
+async fn a_failing_package_does_not_block_the_others() {
     let w = World::new();
-    let at = w.dir.path().join("shelf");
+    let at = w.dir.path().join("library");
     let story = |id: &str| {
         format!(
             r#"{{"format":"carrel-story/1","id":"{id}","title":"A Story","lang":"en","level":2,"license":"CC0-1.0"}}"#
@@ -253,13 +253,13 @@ async fn whatever_stops_one_package_the_report_names_all_of_them() {
     let expected = [
         ("nowhere", false, "not-found"),
         ("broken.zip", false, "zip-broken"),
-        ("empty.carrel", false, "carried-file"),
-        ("school.carrel", false, "carried-file"),
+        ("empty.carrel", false, "bundle-file"),
+        ("school.carrel", false, "bundle-file"),
         ("a-first", true, ""),
         ("b-taken", false, "refused"),
         ("c-broken", false, "id"),
         ("d-last", true, ""),
-        ("x.carrel", false, "carried-file"),
+        ("x.carrel", false, "bundle-file"),
     ];
     for (line, (name, good, code)) in lines.iter().zip(expected) {
         assert_eq!((line.0.as_str(), line.1), (name, good), "{lines:?}");

@@ -11,7 +11,7 @@ fn attempt(id: u128) -> Value {
 }
 
 #[tokio::test]
-async fn two_learners_share_nothing() {
+async fn keep() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;

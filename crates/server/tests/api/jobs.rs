@@ -82,7 +82,7 @@ async fn a_job_runs_when_it_is_due_and_in_one_process_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_process_that_died_is_leased_again() {
+async fn the_job_of_a_dead_process_is_leased_again() {
     let w = World::new();
     let runs = Arc::new(AtomicU32::new(0));
     let runner = w.runner(&runs, 0);
@@ -111,7 +111,7 @@ async fn a_job_of_a_process_that_died_is_leased_again() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_is_tried_again_after_growing_pauses() {
+async fn a_failed_job_is_retried_with_increasing_delays() {
     let w = World::new();
     let runs = Arc::new(AtomicU32::new(0));
     let runner = w.runner(&runs, 3);
@@ -130,7 +130,7 @@ async fn a_job_that_fails_is_tried_again_after_growing_pauses() {
 }
 
 #[tokio::test]
-async fn the_purge_deletes_what_has_expired() {
+async fn the_purge_deletes_expired_sign_ins() {
     let w = World::new();
     w.learner("noor").await;
     for device in 2..30 {
@@ -155,7 +155,7 @@ fn set_modified(path: &Path, ms: i64) {
 }
 
 #[tokio::test]
-async fn blobs_that_no_publication_has_are_removed_after_a_while() {
+async fn unreferenced_blobs_are_removed_after_a_week() {
     let w = World::new();
     w.publish().await;
     let course: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
@@ -197,7 +197,7 @@ async fn no_blob_is_removed_while_an_import_runs() {
     let id: Slug = "how-rivers-work".parse().unwrap();
     assert!(w.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
     w.clock.advance(400 * DAY);
-    assert!(w.run_job("clean-up").await.unwrap().starts_with("0 blobs"), "noticed now");
+    assert!(w.run_job("clean-up").await.unwrap().starts_with("0 blobs"), "marked as unused");
     w.clock.advance(400 * DAY);
     // The second import relies on them.
     let lock = File::create(w.folder().join("import.lock")).unwrap();
@@ -246,7 +246,7 @@ async fn publications_of_an_earlier_release_are_derived_again() {
     assert_eq!(w.run_job("render").await, Ok("1 publications derived again".into()));
     assert_eq!(w.get(uri, "").await.ok::<Value>(), current);
     assert_eq!(hits().await, found);
-    assert_ne!(w.get(uri, "").await.header("etag"), tag, "a client asks for it again");
+    assert_ne!(w.get(uri, "").await.header("etag"), tag, "clients revalidate the course");
     assert_eq!(w.run_job("render").await, Ok("0 publications derived again".into()));
     // Derived again by publishing the same version.
     w.publish_as_before().await;
@@ -260,7 +260,7 @@ async fn publications_of_an_earlier_release_are_derived_again() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_course_leaves_the_catalogue_and_its_blobs_stay_for_a_while() {
+async fn an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -294,7 +294,7 @@ async fn a_withdrawn_course_leaves_the_catalogue_and_its_blobs_stay_for_a_while(
 }
 
 #[tokio::test]
-async fn backups_are_made_by_schedule_and_the_newest_are_kept() {
+async fn scheduled_backups_keep_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let w = World::with(Settings {
         backup: BackupSchedule::Daily,
@@ -321,7 +321,7 @@ async fn backups_are_made_by_schedule_and_the_newest_are_kept() {
         .collect();
     names.sort();
     let made = [2, 3].map(|day| format!("backup-{}", NOW + day * DAY));
-    assert_eq!(names, ["backup-1", &made[0], &made[1]], "a folder of somebody else stays");
+    assert_eq!(names, ["backup-1", &made[0], &made[1]], "an unrelated folder is kept");
     for name in made {
         assert!(backup::check(engine(), &dir.path().join(name)).unwrap().blobs > 3);
     }

@@ -12,7 +12,7 @@ use super::support::{NOW, World, codes, device, progress};
 const ENROLMENT: &str = "/api/courses/how-rivers-work/enrolment";
 
 #[tokio::test]
-async fn enrolment_is_a_wish_and_a_decision() {
+async fn enrolment_is_a_request_and_a_decision() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -35,7 +35,7 @@ async fn enrolment_is_a_wish_and_a_decision() {
 }
 
 #[tokio::test]
-async fn a_wish_that_was_made_offline_is_decided_when_it_arrives() {
+async fn an_offline_request_is_decided_when_it_arrives() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -58,7 +58,7 @@ async fn a_wish_that_was_made_offline_is_decided_when_it_arrives() {
 }
 
 #[tokio::test]
-async fn progress_comes_back_joined() {
+async fn progress_is_returned_merged() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -101,7 +101,7 @@ async fn progress_comes_back_joined() {
 }
 
 #[tokio::test]
-async fn the_server_grades_what_was_handed_in() {
+async fn the_server_grades_submitted_attempts() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -171,7 +171,7 @@ const OXBOW: &str = r#"{"kind":"fill","texts":["oxbow"]}"#;
 
 /// Only answers submitted with the attempt count, in whatever order and however often rows arrive.
 #[tokio::test]
-async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
+async fn only_submitted_answers_are_graded() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await.access_token;
@@ -282,7 +282,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
     // Its open grade is deleted with old sign-ins. That reopens nothing: neither answers nor another submission
     // count.
-    assert_eq!(w.rows_of("open_grade"), 0, "seven attempts were noted, all of them a day ago");
+    assert_eq!(w.rows_of("open_grade"), 0, "all seven open grades are a day old");
     let late = [answer(5, "name", 7, OXBOW), answer(5, "fast", 9, RIGHT), rows[0].clone()];
     for row in &late {
         w.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
@@ -414,7 +414,7 @@ async fn a_graded_attempt_may_be_revised_after_the_last_one() {
 /// Merging two attempts keeps the greater payload: a grade would belong to another quiz, and a used attempt would be
 /// free.
 #[tokio::test]
-async fn an_attempt_stays_at_its_quiz() {
+async fn the_quiz_of_an_attempt_cannot_change() {
     let w = World::new();
     let quiz = publish_limited(&w, 1, "One try").await;
     let later = publish_limited(&w, 1, "One try again").await;
@@ -455,7 +455,7 @@ async fn one_quiz_file_in_two_courses_is_graded_in_both() {
 
 /// A clock that is months ahead must not submit or complete anything in the future.
 #[tokio::test]
-async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
+async fn times_in_the_far_future_are_refused() {
     let w = World::new();
     let quiz = publish_limited(&w, 0, "No limit").await;
     let noor = w.learner("noor").await.access_token;
@@ -501,7 +501,7 @@ async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
 }
 
 #[tokio::test]
-async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others() {
+async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
@@ -532,7 +532,7 @@ async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_num
 }
 
 #[tokio::test]
-async fn only_true_is_a_wish_to_be_enrolled() {
+async fn only_true_requests_enrolment() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;

@@ -49,7 +49,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn every_bad_request_has_its_own_answer() {
+async fn every_invalid_request_has_its_own_status() {
     use ErrorCode::{Forbidden, InvalidRequest, NotFound, TooLarge, TooNew, Unauthenticated};
     let w = World::new();
     w.publish().await;
@@ -94,7 +94,7 @@ async fn every_bad_request_has_its_own_answer() {
             .json(r#"{"refreshToken":7}"#)
             .says("string"),
         case("an array", "POST", "/api/auth/refresh", 400, InvalidRequest).json("[1,2]"),
-        case("nested to death", "POST", "/api/auth/refresh", 400, InvalidRequest)
+        case("nested too deep", "POST", "/api/auth/refresh", 400, InvalidRequest)
             .json("[".repeat(10_000)),
         case("no login", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("login", json!("  ")))
@@ -108,7 +108,7 @@ async fn every_bad_request_has_its_own_answer() {
         case("short password", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("password", json!("1234567")))
             .says("password"),
-        case("device id that is none", "POST", "/api/auth/register", 400, InvalidRequest)
+        case("invalid device id", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("deviceId", json!("7")))
             .says("UUID"),
         case("large body for a small route", "POST", "/api/auth/login", 413, TooLarge)
@@ -133,7 +133,7 @@ async fn every_bad_request_has_its_own_answer() {
             .json(bomb)
             .says("decompression"),
         case("page 0", "GET", "/api/courses?page=0", 400, InvalidRequest).says("page"),
-        case("page that is no number", "GET", "/api/courses?page=two", 400, InvalidRequest)
+        case("page is not a number", "GET", "/api/courses?page=two", 400, InvalidRequest)
             .says("query"),
         case("negative page", "GET", "/api/courses?page=-1", 400, InvalidRequest),
         case("large page", "GET", "/api/courses?pageSize=201", 400, InvalidRequest)
@@ -142,13 +142,13 @@ async fn every_bad_request_has_its_own_answer() {
             .says("HARD"),
         case("unknown level", "GET", "/api/stories?level=6", 400, InvalidRequest).says("level"),
         case("search without words", "GET", "/api/search", 400, InvalidRequest).says("q"),
-        case("course id that is none", "GET", "/api/courses/Not%20An%20Id", 400, InvalidRequest)
+        case("invalid course id", "GET", "/api/courses/Not%20An%20Id", 400, InvalidRequest)
             .says("id"),
-        case("course id with a way out", "GET", "/api/courses/..%2f..%2fetc", 400, InvalidRequest),
+        case("course id with path traversal", "GET", "/api/courses/..%2f..%2fetc", 400, InvalidRequest),
         case("unknown course", "GET", "/api/courses/atlantis", 404, NotFound).says("atlantis"),
         case("unknown manifest", "GET", "/api/courses/atlantis/manifest", 404, NotFound),
         case("a course is no story", "GET", "/api/stories/how-rivers-work", 404, NotFound),
-        case("hash that is none", "GET", "/api/blobs/abc", 400, InvalidRequest).says("64"),
+        case("invalid hash", "GET", "/api/blobs/abc", 400, InvalidRequest).says("64"),
         case(
             "hash in capitals",
             "GET",
@@ -162,10 +162,10 @@ async fn every_bad_request_has_its_own_answer() {
             .header("authorization", "Basic eDp5"),
         case("unknown token", "GET", "/api/sync/pull", 401, Unauthenticated)
             .header("authorization", "Bearer zzz"),
-        case("endless token", "GET", "/api/sync/pull", 401, Unauthenticated)
+        case("overlong token", "GET", "/api/sync/pull", 401, Unauthenticated)
             .header("authorization", format!("Bearer {}", "z".repeat(5000))),
         signed(case(
-            "since that is no number",
+            "since is not a number",
             "GET",
             "/api/sync/pull?since=x",
             400,
@@ -191,21 +191,21 @@ async fn every_bad_request_has_its_own_answer() {
         signed(case("too many rows", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&many)))
             .says("2000"),
-        signed(case("too large a push", "POST", "/api/sync/push", 413, TooLarge))
+        signed(case("push too large", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&large))),
         signed(case("progress that is text", "POST", "/api/progress/update", 400, InvalidRequest))
             .json("\"x\""),
         signed(case("too many updates", "POST", "/api/progress/update", 413, TooLarge))
             .json(serde_json::to_vec(&vec![json!({}); MAX_PUSH_ITEMS + 1]).unwrap()),
         signed(case(
-            "user id that is none",
+            "invalid user id",
             "GET",
             "/api/progress/me/how-rivers-work",
             400,
             InvalidRequest,
         )),
         signed(case(
-            "progress in nothing",
+            "progress in an unknown course",
             "GET",
             format!("/api/progress/{me}/atlantis"),
             404,
@@ -218,9 +218,9 @@ async fn every_bad_request_has_its_own_answer() {
             403,
             Forbidden,
         )),
-        signed(case("enrol in nothing", "POST", "/api/courses/atlantis/enrolment", 404, NotFound)),
+        signed(case("enrol in an unknown course", "POST", "/api/courses/atlantis/enrolment", 404, NotFound)),
         case(
-            "enrol as nobody",
+            "enrol without a token",
             "POST",
             "/api/courses/how-rivers-work/enrolment",
             401,
@@ -255,7 +255,7 @@ async fn every_bad_request_has_its_own_answer() {
 }
 
 #[tokio::test]
-async fn a_harmful_request_id_is_replaced() {
+async fn an_invalid_request_id_is_replaced() {
     let w = World::new();
     for id in ["", "a b", "<script>", &"x".repeat(65)] {
         let request =
@@ -267,7 +267,7 @@ async fn a_harmful_request_id_is_replaced() {
 }
 
 #[tokio::test]
-async fn small_bodies_may_come_compressed() {
+async fn compressed_bodies_are_accepted() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let body = serde_json::to_vec(&push_body(&[progress("a/b/c", 10)])).unwrap();

@@ -56,7 +56,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn nobody_signs_in_again_after_the_restore_of_an_older_backup() {
+async fn sign_ins_survive_the_restore_of_an_older_backup() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let idle = w.sign_in("noor", 2).await;
@@ -83,7 +83,7 @@ async fn nobody_signs_in_again_after_the_restore_of_an_older_backup() {
 }
 
 #[tokio::test]
-async fn reuse_is_noticed_on_a_restored_server_too() {
+async fn reuse_is_detected_on_a_restored_server() {
     let w = World::new();
     let first = w.learner("noor").await;
     let to = w.back_up("backup");
@@ -111,7 +111,7 @@ async fn all_sign_ins_can_be_ended_with_a_restore() {
 }
 
 #[tokio::test]
-async fn what_was_ended_before_the_backup_stays_ended() {
+async fn sign_ins_ended_before_the_backup_stay_ended() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let tablet = w.sign_in("noor", 2).await;
@@ -127,7 +127,7 @@ async fn what_was_ended_before_the_backup_stays_ended() {
 }
 
 #[tokio::test]
-async fn tokens_and_certificates_of_others_prove_nothing() {
+async fn tokens_and_certificates_of_other_servers_are_refused() {
     let (w, other) = (World::new(), World::new());
     let ours = w.learner("noor").await;
     let theirs = other.learner("amin").await;
@@ -146,7 +146,7 @@ async fn tokens_and_certificates_of_others_prove_nothing() {
 }
 
 #[tokio::test]
-async fn an_account_that_comes_back_is_a_student_and_gets_a_free_login() {
+async fn a_recreated_account_is_a_student_with_a_free_login() {
     let w = World::new();
     let to = w.back_up("backup");
     let user = http::auth::new_user("noor", "Noor", Role::Administrator).unwrap();
@@ -414,7 +414,7 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
 /// Once everything is prepared, the old server may be partly moved: the next restore finishes the interrupted one,
 /// even if it names another backup.
 #[tokio::test]
-async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
+async fn a_prepared_restore_is_finished_first() {
     let (w, other) = (World::new(), World::new());
     let key = std::fs::read(w.folder().join("signing.key")).unwrap();
     let (wanted, another) = (w.back_up("backup"), other.back_up("backup"));
@@ -437,7 +437,7 @@ async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
 
 /// Kills restores at random steps, repeatedly; the final one completes. `CARREL_LONG=1`: 500 runs.
 #[tokio::test]
-async fn restores_that_are_killed_again_and_again_end_well() {
+async fn repeatedly_killed_restores_can_be_completed() {
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 25 };
     let w = World::new();
     w.publish().await;
@@ -479,7 +479,7 @@ async fn restores_that_are_killed_again_and_again_end_well() {
 }
 
 #[tokio::test]
-async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
+async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
     let w = World::new();
     w.publish().await;
     let mut killed = 0;
@@ -531,7 +531,7 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn commands_make_no_server_from_a_mistyped_folder() {
+async fn commands_do_not_create_a_server_in_a_wrong_folder() {
     let dir = tempfile::tempdir().unwrap();
     let typo = dir.path().join("srv-carel");
     let no_server = |e: Error| matches!(e, Error::NoServer(_));
@@ -560,7 +560,7 @@ async fn commands_make_no_server_from_a_mistyped_folder() {
 }
 
 #[tokio::test]
-async fn an_export_replaces_nothing_but_an_exported_library() {
+async fn an_export_replaces_only_an_exported_library() {
     let w = World::with(Settings::default());
     w.publish().await;
     let to = w.dir.path().join("site");

@@ -64,7 +64,7 @@ async fn is_served(server: &RunningServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_sockets_lock_nobody_out() {
+async fn silent_sockets_do_not_block_other_clients() {
     // The default deadlines are too long for this test: connections are closed to admit new ones.
     let running = start(Settings { max_connections: 1_000, ..Settings::default() }).await;
     let mut silent = Vec::new();
@@ -102,7 +102,7 @@ async fn every_connection_without_a_complete_head_is_closed() {
 }
 
 #[tokio::test]
-async fn a_head_that_drips_is_cut_off_at_the_deadline_of_the_connection() {
+async fn a_slow_head_is_closed_at_the_deadline() {
     let running = start(short()).await;
     let mut socket = connect(running.server.addr).await;
     let dripping = async {
@@ -116,11 +116,11 @@ async fn a_head_that_drips_is_cut_off_at_the_deadline_of_the_connection() {
         #[expect(unreachable_code, reason = "names the type of the block")]
         Ok::<(), std::io::Error>(())
     };
-    timeout(FAILED, dripping).await.expect("the server goes on reading").unwrap_err();
+    timeout(FAILED, dripping).await.expect("the server keeps reading").unwrap_err();
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_when_its_client_asks_for_nothing_more() {
+async fn an_idle_connection_is_closed() {
     let running = start(short()).await;
     let mut socket = connect(running.server.addr).await;
     for _ in 0..2 {
@@ -131,7 +131,7 @@ async fn a_connection_is_closed_when_its_client_asks_for_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_answered_with_408_and_the_connection_ends() {
+async fn a_slow_body_gets_408_and_the_connection_is_closed() {
     let running = start(short()).await;
     for head in [
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
@@ -210,7 +210,7 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_slowly_is_not(
 }
 
 #[tokio::test]
-async fn an_http2_client_that_opens_no_window_is_closed() {
+async fn an_http2_client_that_sends_no_window_update_is_closed() {
     let (running, path, _) = with_a_large_blob().await;
     let mut socket = connect(running.server.addr).await;
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -229,7 +229,7 @@ async fn an_http2_client_that_opens_no_window_is_closed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_server_with_few_descriptors_serves_beside_more_silent_sockets() {
+async fn a_server_with_few_descriptors_serves_despite_silent_sockets() {
     use std::{io::BufRead, process::Stdio};
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
@@ -283,7 +283,7 @@ async fn heads_that_are_too_large_are_answered_with_problem_details() {
 }
 
 #[tokio::test]
-async fn a_426_names_what_to_upgrade_to() {
+async fn a_426_names_the_protocol_to_upgrade_to() {
     let running = start(Settings { registration_open: true, ..Settings::default() }).await;
     let mut socket = connect(running.server.addr).await;
     let body = r#"{"login":"noor","name":"Noor","password":"a good long password","deviceId":"00000000-0000-0000-0000-000000000001"}"#;

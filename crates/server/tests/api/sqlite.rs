@@ -63,7 +63,7 @@ impl Fixture for SqliteFixture {
 
 /// A database of an earlier release: lower-case login keys, hashes of the bytes as typed, random refresh tokens.
 #[tokio::test]
-async fn accounts_and_sign_ins_of_the_release_before_go_on() {
+async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
     let w = World::new();
     let data = w.dir.path().join("old");
@@ -131,7 +131,7 @@ async fn accounts_and_sign_ins_of_the_release_before_go_on() {
 
 /// The blobs of a course are read from its stored manifest.
 #[tokio::test]
-async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_again() {
+async fn publications_of_an_earlier_release_keep_their_blobs_and_are_derived_again() {
     let dir = tempfile::tempdir().unwrap();
     let w = World::new();
     w.publish().await;
@@ -168,7 +168,7 @@ async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_aga
 
 /// A row of 31 MiB stored by an earlier release is truncated when the database is opened, and valid afterwards.
 #[tokio::test]
-async fn an_over_long_row_of_an_earlier_release_is_repaired() {
+async fn an_oversized_row_of_an_earlier_release_is_truncated() {
     let dir = tempfile::tempdir().unwrap();
     let user = carrel_model::UserId::from_u128(7);
     {

@@ -49,7 +49,7 @@ async fn the_start_page_shows_name_address_and_code() {
 }
 
 #[tokio::test]
-async fn health_tells_whether_the_server_can_work() {
+async fn health_reports_database_disk_and_jobs() {
     let w = World::new();
     let reply = w.get("/health", "").await;
     assert_eq!((reply.status, reply.header("cache-control")), (StatusCode::OK, "no-store"));

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::support::{NOW, PASSWORD, World, codes, config, device, fixture, progress, push_body};
 
 #[tokio::test]
-async fn a_bad_row_stands_in_the_way_of_none() {
+async fn an_invalid_row_never_blocks_the_others() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let far = format!("{:016x}", (NOW + 400_000) << 16);
@@ -52,7 +52,7 @@ async fn a_bad_row_stands_in_the_way_of_none() {
 }
 
 #[tokio::test]
-async fn a_replay_moves_nothing_and_a_key_named_twice_is_one_row() {
+async fn a_replay_changes_nothing_and_a_repeated_key_is_one_row() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
@@ -79,7 +79,7 @@ async fn a_replay_moves_nothing_and_a_key_named_twice_is_one_row() {
 }
 
 #[tokio::test]
-async fn who_sent_everything_that_changed_is_told_so() {
+async fn own_since_is_set_if_nothing_else_changed() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
@@ -129,7 +129,7 @@ async fn pages_follow_each_other_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_page_of_long_notes_ends_early_and_loses_none() {
+async fn a_page_of_long_notes_ends_early_without_loss() {
     let w = World::new();
     let noor = w.learner("noor").await;
     for batch in 0..10_u128 {
@@ -200,7 +200,7 @@ async fn no_pull_ends_early_while_another_device_pushes() {
             since = page["next"].as_u64().unwrap();
             if page["more"] == false {
                 let at_least = known["usn"].as_u64().unwrap();
-                assert!(since >= at_least, "pull {pull} ended at {since}, {at_least} was there");
+                assert!(since >= at_least, "pull {pull} ended at {since}, expected at least {at_least}");
                 break;
             }
         }
@@ -232,7 +232,7 @@ async fn a_pull_reads_no_more_than_it_returns() {
 
 /// Two valid rows are merged into one that every device and the server itself accept.
 #[tokio::test]
-async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
+async fn unknown_fields_of_many_pushes_merge_into_a_valid_row() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
@@ -248,7 +248,7 @@ async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
         assert_eq!(codes(&w.push(token, &[fields]).await.ok()), ["ok"]);
     }
     let joined = body(&w.pull(token, 0).await);
-    assert_eq!(joined["f00000"], "v".repeat(3_000), "both of the first are there");
+    assert_eq!(joined["f00000"], "v".repeat(3_000), "both of the first are kept");
     assert_eq!(joined["f00001"], "v".repeat(3_000));
     assert_eq!(codes(&w.push(token, std::slice::from_ref(&joined)).await.ok()), ["ok"]);
     // 60 pushes of half a MiB each.
@@ -269,7 +269,7 @@ async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
 
 /// If the device disconnects after its rows were queued, they are committed and the other devices are notified.
 #[tokio::test]
-async fn a_push_whose_caller_goes_away_still_tells_other_devices() {
+async fn a_push_of_a_disconnected_client_still_notifies_other_devices() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let user = noor.user.id;
@@ -297,7 +297,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
+async fn a_learner_over_the_quota_keeps_stored_rows_and_does_not_affect_others() {
     let settings =
         Settings { max_rows_per_learner: 10, max_mib_per_learner: 1, ..Settings::default() };
     let w = World::with(settings);
@@ -328,7 +328,7 @@ async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
 
 /// Stored rows may grow up to a quarter above the quota. Changes that do not make them larger are always accepted.
 #[tokio::test]
-async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
+async fn a_learner_over_the_byte_quota_can_still_change_stored_rows() {
     let w = World::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
@@ -356,11 +356,11 @@ async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
     assert_eq!(w.usage(noor.user.id).await.bytes, w.stored_bytes());
     assert_eq!(codes(&w.push(token, &[progress("a/b/c", 1)]).await.ok()), ["forbidden"], "new");
     let shorter: Vec<Value> = (0..20).map(|n| kv(n, 100, 5)).collect();
-    assert_eq!(codes(&w.push(token, &shorter).await.ok()), ["ok"; 20], "what is there");
+    assert_eq!(codes(&w.push(token, &shorter).await.ok()), ["ok"; 20], "stored rows");
 }
 
 #[tokio::test]
-async fn fields_of_a_newer_version_come_back() {
+async fn fields_of_a_newer_version_are_returned() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let mut row = progress("a/b/c", 5);
@@ -370,7 +370,7 @@ async fn fields_of_a_newer_version_come_back() {
 }
 
 #[tokio::test]
-async fn many_at_once_give_each_row_its_own_number() {
+async fn concurrent_pushes_give_each_row_its_own_number() {
     let w = World::new();
     let noor = w.learner("noor").await;
     let w = &w;
@@ -392,7 +392,7 @@ async fn many_at_once_give_each_row_its_own_number() {
 }
 
 #[tokio::test]
-async fn versions_are_agreed_on() {
+async fn sync_versions_are_checked() {
     let w = World::new();
     let noor = w.learner("noor").await;
     for (given, status) in [(None, 200), (Some("1"), 200), (Some("2"), 426), (Some("-1"), 400)] {
@@ -484,7 +484,7 @@ impl Events {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
+async fn other_devices_are_notified_and_the_sender_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(NOW));
     let server =
@@ -523,7 +523,7 @@ async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_was_stopped_comes_back_with_everything() {
+async fn a_restarted_server_keeps_everything() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(open(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());

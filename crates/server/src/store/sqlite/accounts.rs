@@ -154,7 +154,7 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
     if kept_old_key > 0 {
         tracing::warn!(
             account.count = kept_old_key,
-            "accounts whose login is not unique or not allowed any more keep their old login"
+            "accounts whose login is no longer unique or allowed keep their legacy key"
         );
     }
     Ok(())

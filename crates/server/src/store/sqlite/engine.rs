@@ -133,7 +133,7 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
 fn open_copy(folder: &Path) -> Result<Connection> {
     let log: PathBuf = folder.join(LOG);
     if log.metadata().is_ok_and(|m| m.len() > 0) {
-        let message = format!("{log:?}: the copy is not finished: it has a write-ahead log");
+        let message = format!("{log:?}: the copy is incomplete: it has a write-ahead log");
         return Err(StoreError::Corrupt(message.into()));
     }
     Ok(carrel_sqlite::open_immutable(&folder.join(FILE))?)

@@ -160,7 +160,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn the_statements_of_a_read_see_one_state() {
+    async fn a_read_transaction_sees_one_state() {
         let dir = tempfile::tempdir().unwrap();
         let options = OpenOptions { readers: 1, now_ms: 1_790_000_000_000 };
         let opened = SqliteEngine.open(dir.path(), options).unwrap();

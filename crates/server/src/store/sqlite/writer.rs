@@ -59,7 +59,7 @@ fn write_all(conn: Connection, queue: mpsc::Receiver<Box<dyn TxJob>>) {
             }
         }
         let committed = commit(&conn, &mut jobs).map_err(|e| {
-            tracing::error!(error = %e, jobs = jobs.len(), "a commit failed");
+            tracing::error!(error = %e, jobs = jobs.len(), "commit failed");
             if !conn.is_autocommit() {
                 let _ = conn.execute_batch("ROLLBACK");
             }
@@ -105,7 +105,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn a_job_that_fails_takes_nothing_with_it() {
+    async fn a_failed_job_does_not_affect_the_others() {
         let dir = tempfile::tempdir().unwrap();
         let options = OpenOptions { readers: 1, now_ms: 0 };
         let opened = SqliteEngine.open(dir.path(), options).unwrap();
