@@ -236,7 +236,7 @@ mod tests {
             same.error(
                 SourceLocation { file: "a.png", line: 1 },
                 "image-broken",
-                "it is cut off",
+                "it is truncated",
                 "",
             );
         }

@@ -22,7 +22,7 @@ fn with(extra: Vec<Entry>) -> Vec<u8> {
 }
 
 #[test]
-fn a_good_zip_gives_what_its_folder_gives() {
+fn zip_and_folder_compile_to_the_same_output() {
     let folder = tempfile::tempdir().unwrap();
     let (tree, limits) = (course(), Limits::default());
     tree.write(&folder.path().join("f"));
@@ -84,7 +84,7 @@ fn hostile_names_are_refused_before_anything_is_unpacked() {
 }
 
 #[test]
-fn links_devices_locks_and_unknown_methods_are_refused() {
+fn links_devices_encryption_and_unknown_methods_are_rejected() {
     let limits = Limits::default();
     let entry = |change: fn(&mut Entry)| {
         let mut entry = Entry::stored("x.md", b"/etc/passwd");
@@ -159,7 +159,7 @@ fn bombs_are_refused_at_the_limit() {
 }
 
 #[test]
-fn broken_zips_are_called_broken() {
+fn damaged_zips_are_reported() {
     let (good, limits) = (course().zip(), Limits::default());
     for cut in [0, 3, 10, 100, good.len() / 2, good.len() - 23, good.len() - 1] {
         let problems = refused(&good[..cut], &limits);
@@ -182,7 +182,7 @@ fn broken_zips_are_called_broken() {
 }
 
 #[test]
-fn what_is_no_package_says_so() {
+fn other_files_are_reported_as_not_a_package() {
     let folder = tempfile::tempdir().unwrap();
     let of = |name: &str| {
         find(&folder.path().join(name), &Limits::default()).map(|p| p.len()).unwrap_err()[0].code

@@ -120,7 +120,7 @@ impl<'a> CompileContext<'a> {
         };
         if link.contains("://") || link.starts_with("data:") || link.starts_with("//") {
             let hint = "put the file into the package: learners are offline".to_owned();
-            return error("remote-media", format!("{link:?} lies outside the package"), hint);
+            return error("remote-media", format!("{link:?} is outside the package"), hint);
         }
         if link.contains('\\') {
             return error(
@@ -133,7 +133,7 @@ impl<'a> CompileContext<'a> {
         for spelling in [link, &decoded] {
             let Some(path) = paths::resolve(folder, spelling) else {
                 let hint =
-                    "put the file into the package and name it relative to this file".to_owned();
+                    "put the file into the package and use a path relative to this file".to_owned();
                 return error(
                     "outside-package",
                     format!("the path {link:?} leaves the package"),
@@ -154,8 +154,8 @@ impl<'a> CompileContext<'a> {
                 let name = spelled.rsplit('/').next().unwrap_or_default().to_owned();
                 error(
                     "name-case",
-                    format!("the file {path:?} is spelled otherwise on disk: {name:?}"),
-                    "spell both alike: upper and lower case count".to_owned(),
+                    format!("the file {path:?} has a different spelling on disk: {name:?}"),
+                    "use the same spelling, including upper and lower case".to_owned(),
                 )
             }
             None => error(
@@ -183,7 +183,7 @@ impl<'a> CompileContext<'a> {
                     at,
                     "unreadable",
                     format!("it cannot be read: {e}"),
-                    "check who may read it",
+                    "check its permissions",
                 );
                 None
             }

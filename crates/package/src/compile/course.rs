@@ -99,7 +99,7 @@ fn section(
                 SourceLocation { file: path, line: 1 },
                 "empty",
                 "the section has no text",
-                "write something, or take the section out",
+                "add text, or remove the section",
             );
         }
         blocks = body(context, path, &text, &scope, stories);
@@ -119,8 +119,8 @@ fn section(
         context.problems.warn(
             SourceLocation { file, line: draft.line },
             "video-missing",
-            "the VIDEO section shows no film",
-            "put ![Title](film.mp4) into its text, or make it TEXT",
+            "the VIDEO section has no video",
+            "add ![Title](video.mp4) to its text, or change its type to TEXT",
         );
     }
     let id = draft.id?;
@@ -181,7 +181,7 @@ fn media_block(
         } else {
             (
                 format!("{path:?} is a folder without story.json"),
-                "name a file, or the folder of a story",
+                "use the path of a file or of a story's folder",
             )
         };
         context.problems.error(at, "story-unlisted", message, hint);

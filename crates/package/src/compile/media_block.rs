@@ -54,7 +54,8 @@ impl CompileContext<'_> {
         let kind = kind_on_disk(disk);
         let wanted = match allowed {
             AllowedMedia::Any => {
-                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a film (mp4, webm), a quiz or a story"
+                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a video (mp4, webm), \
+                 a quiz or a story"
             }
             AllowedMedia::Image => "a picture (png, jpeg, webp, gif, svg)",
             AllowedMedia::Audio => "a sound (mp3, ogg, wav, m4a, flac)",
@@ -65,17 +66,17 @@ impl CompileContext<'_> {
                 at,
                 "media-type",
                 message,
-                format!("{wanted} belongs here; the file's content counts, not its name"),
+                format!("expected {wanted}; the kind is detected from the content, not from the name"),
             );
         };
         let image = matches!(kind, Kind::Picture | Kind::Drawing);
         if kind == Kind::Other {
             let empty = self.entry(path).is_some_and(|e| e.size == 0);
-            refused(self, if empty { "is empty" } else { "is none of the kinds of media" });
+            refused(self, if empty { "is empty" } else { "is not a supported media file" });
             return None;
         }
         if allowed == AllowedMedia::Image && !image {
-            refused(self, "is no picture");
+            refused(self, "is not a picture");
             return None;
         }
         if allowed == AllowedMedia::Audio && image {
@@ -90,7 +91,7 @@ impl CompileContext<'_> {
                 let (video, duration_ms) = self.container(path, kind)?;
                 match video {
                     Some(_) if allowed == AllowedMedia::Audio => {
-                        refused(self, "is a film");
+                        refused(self, "is a video");
                         None
                     }
                     Some((width, height)) => self
@@ -126,7 +127,8 @@ impl CompileContext<'_> {
         caption: &str,
     ) -> Option<ImageRef> {
         if alt.is_empty() {
-            let hint = "write what it shows for those who cannot see it, or ![decorative](...) if it says nothing";
+            let hint = "describe the picture for readers who cannot see it, \
+                        or write ![decorative](...) if it conveys no information";
             self.problems.error(
                 at,
                 "alt-missing",
@@ -188,7 +190,7 @@ impl CompileContext<'_> {
             Ok(drawing) => {
                 for (line, what) in drawing.removed {
                     let hint =
-                        "save the drawing as plain SVG, without scripts, links and outside files";
+                        "save the drawing as plain SVG, without scripts, links and external files";
                     self.problems.warn(
                         SourceLocation { file: path, line },
                         "svg-removed",
@@ -225,7 +227,7 @@ impl CompileContext<'_> {
                 SourceLocation { file: path, line: 1 },
                 "unreadable",
                 format!("it cannot be read: {e}"),
-                "check who may read it",
+                "check its permissions",
             );
         })
         .ok()
@@ -251,7 +253,7 @@ impl CompileContext<'_> {
             self.problems.error(
                 at,
                 "film-broken",
-                format!("the film or sound cannot be read: {what}"),
+                format!("the video or sound cannot be read: {what}"),
                 "export it again as mp4 or webm",
             );
         };
@@ -264,15 +266,15 @@ impl CompileContext<'_> {
                 self.problems.warn(
                     at,
                     "film-slow-start",
-                    "playing begins only when the whole file has been read",
+                    "playback starts only after the whole file is loaded",
                     hint,
                 );
             }
             if facts.video.is_some()
                 && !["avc1", "avc3", "vp09", "av01"].contains(&facts.codec.as_str())
             {
-                let message = format!("not every device plays {:?}", facts.codec);
-                self.problems.warn(at, "film-codec", message, "H.264 (avc1) plays everywhere");
+                let message = format!("not every device can play {:?}", facts.codec);
+                self.problems.warn(at, "film-codec", message, "use H.264 (avc1), which every device can play");
             }
             (facts.video, facts.duration_ms)
         } else {
@@ -283,7 +285,7 @@ impl CompileContext<'_> {
             self.problems.warn(
                 at,
                 "duration-unknown",
-                "the file does not say how long it is",
+                "the file does not state its duration",
                 "export it again",
             );
         }
@@ -373,7 +375,7 @@ impl CompileContext<'_> {
                 SourceLocation { file: path, line: late.line },
                 "captions-range",
                 message,
-                "make the times again for this recording",
+                "create the times for this recording",
             );
         }
     }
@@ -384,7 +386,7 @@ impl CompileContext<'_> {
         if self.entry(&beside).is_none() {
             let message = "there is no transcript";
             let hint = format!(
-                "write it into {:?} for those who cannot hear it",
+                "write one in {:?} for learners who cannot hear it",
                 beside.rsplit('/').next().unwrap_or(&beside)
             );
             self.problems.warn(

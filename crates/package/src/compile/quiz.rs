@@ -44,7 +44,7 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     match fields.node("questions") {
         None => fields.missing("questions"),
         Some(Node { value: Value::List(list), line }) if list.is_empty() => {
-            problems.error(fields.at(*line), "empty", "the quiz has no question", "add one");
+            problems.error(fields.at(*line), "empty", "the quiz has no question", "add a question");
         }
         Some(_) => {}
     }
@@ -60,7 +60,7 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     let root = scope.root.as_ref()?;
     let item = ItemId::within(root, &id.value);
     if let Some(first) = context.quizzes.ids.insert(item.clone(), path.to_owned()) {
-        let message = format!("the quiz {first:?} has the id {:?} too", id.value.as_str());
+        let message = format!("the quiz {first:?} also has the id {:?}", id.value.as_str());
         problems.error(
             SourceLocation { file: path, line: id.line },
             "duplicate-id",
@@ -136,8 +136,8 @@ fn few(fields: &Fields<'_>, key: &'static str, n: usize) {
     match fields.node(key) {
         None => fields.missing(key),
         Some(node) if n < 2 && matches!(node.value, Value::List(_)) => {
-            let message = format!("{key:?} has {n} of at least 2 entries");
-            fields.error(node.line, "too-few", message, "add some");
+            let message = format!("{key:?} has {n} entries; at least 2 are required");
+            fields.error(node.line, "too-few", message, "add entries");
         }
         Some(_) => {}
     }
@@ -173,19 +173,19 @@ fn choices(
     if !nodes.is_empty() {
         if single && correct != 1 {
             let message =
-                format!("{correct} choices are marked as correct; a single choice has one");
+                format!("{correct} choices are marked as correct; a single-choice question has exactly one");
             fields.error(
                 fields.line,
                 "correct-count",
                 message,
-                "write \"correct\": true at exactly one, or \"kind\": \"multiple\"",
+                "set \"correct\": true on exactly one choice, or use \"kind\": \"multiple\"",
             );
         } else if correct == 0 {
             fields.error(
                 fields.line,
                 "correct-count",
                 "no choice is marked as correct".to_owned(),
-                "write \"correct\": true at the right ones",
+                "set \"correct\": true on the correct choices",
             );
         }
     }
@@ -212,7 +212,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
                         other => problems.error(
                             fields.at(text.line),
                             "wrong-type",
-                            format!("an accepted spelling is a text, not {}", other.kind()),
+                            format!("an accepted spelling is a string, not {}", other.kind()),
                             "",
                         ),
                     }
@@ -248,7 +248,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
             node.line,
             "blank-count",
             message,
-            "every ___ needs one list of accepted spellings",
+            "add one list of accepted spellings for each ___",
         );
     }
     Some(QuestionKind::Fill { blanks: accepted, exact })
@@ -280,7 +280,7 @@ fn pairs(
             _ => problems.error(
                 fields.at(node.line),
                 "wrong-type",
-                "a pair is a list of two texts",
+                "a pair is a list of two strings",
                 "write [\"left\", \"right\"]",
             ),
         }

@@ -78,17 +78,17 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
         let (more, torn) = paragraph.sentences();
         sentences.extend(more);
         for line in torn {
-            let hint = "mark the word in one of the sentences";
+            let hint = "link the word within one sentence";
             context.problems.error(
                 SourceLocation { file, line },
                 "word-torn",
-                "a word lies across the end of a sentence",
+                "a linked word crosses a sentence boundary",
                 hint,
             );
         }
     }
     if sentences.is_empty() && draft.image.is_none() {
-        let hint = "write a sentence, show a picture, or take the ## out";
+        let hint = "add a sentence or a picture, or remove the ##";
         context.problems.error(
             SourceLocation { file, line: draft.line },
             "empty",

@@ -65,7 +65,7 @@ fn entry(
                             problems.error(
                                 at,
                                 "bad-lang",
-                                format!("{:?} is no language tag", entry.key),
+                                format!("{:?} is not a language tag", entry.key),
                                 "such as en, fr-CA or zh-Hant",
                             );
                         }
@@ -75,7 +75,7 @@ fn entry(
                         other => problems.error(
                             at,
                             "wrong-type",
-                            format!("a translation is a text, not {}", other.kind()),
+                            format!("a translation is a string, not {}", other.kind()),
                             "",
                         ),
                     }

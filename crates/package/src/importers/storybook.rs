@@ -101,8 +101,8 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
             problems.error(
                 at,
                 "bad-id",
-                format!("no id can be made of {file:?}"),
-                "name the file LANG__NNNN_title.md",
+                format!("{file:?} cannot be converted to an id"),
+                "rename the file to LANG__NNNN_title.md",
             )
         })
         .ok()?;
@@ -275,7 +275,7 @@ fn credits(
         problems.error(
             SourceLocation { file, line: line.max(1) },
             "missing-field",
-            format!("the text ({lang}) names no licence"),
+            format!("the text ({lang}) does not state a licence"),
             hint,
         );
     }

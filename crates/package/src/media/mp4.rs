@@ -41,13 +41,13 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
             .filter(|end| *end >= body)
             .ok_or("a box has an impossible size")?;
         if end > length {
-            return Err(format!("it is cut off: {} of {end} bytes are there", length));
+            return Err(format!("it is truncated: {} of {end} bytes", length));
         }
         match &head[4..8] {
             b"mdat" => media_at = media_at.or(Some(at)),
             b"moov" => {
                 if end - body > 64 << 20 {
-                    return Err("its table of contents is too large".to_owned());
+                    return Err("its index (moov) is too large".to_owned());
                 }
                 let mut moov = vec![0; usize::try_from(end - body).unwrap_or_default()];
                 file.seek(SeekFrom::Start(body)).map_err(text)?;
@@ -60,9 +60,9 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
         }
         at = end;
     }
-    let facts = found.ok_or("it has no table of contents (moov)")?;
+    let facts = found.ok_or("it has no index (moov)")?;
     if facts.video.is_none() && !facts.audio {
-        return Err("it has neither sound nor picture".to_owned());
+        return Err("it has neither an audio nor a video track".to_owned());
     }
     Ok(facts)
 }
@@ -190,7 +190,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn facts_are_read_and_cuts_are_seen() {
+    fn metadata_is_read_and_truncation_detected() {
         let good = sample(640, 360, false);
         let expected = Mp4 {
             duration_ms: 2500,
@@ -201,7 +201,7 @@ pub(crate) mod tests {
         };
         assert_eq!(facts(&good), Ok(expected));
         assert_eq!(facts(&sample(640, 360, true)).unwrap().video, Some((360, 640)));
-        assert!(facts(&good[..good.len() - 1]).unwrap_err().contains("cut off"));
+        assert!(facts(&good[..good.len() - 1]).unwrap_err().contains("truncated"));
         assert!(facts(&make_box(b"ftyp", b"isom")).unwrap_err().contains("moov"));
         assert!(facts(&make_box(b"moov", &[])).unwrap_err().contains("neither"));
         for n in 0..good.len() {

@@ -50,7 +50,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| broken(e.to_string()))?;
-    let format = reader.format().ok_or_else(|| broken("it is no picture".to_owned()))?;
+    let format = reader.format().ok_or_else(|| broken("it is not a picture".to_owned()))?;
     let mut decoder = reader.into_decoder().map_err(|e| broken(e.to_string()))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
@@ -62,7 +62,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         return Err(fault(
             "image-huge",
             message,
-            "make it smaller: 1920 pixels wide is the most that is shown",
+            "make it smaller: at most 1920 pixels of width are shown",
         ));
     }
     let mut limits = Limits::no_limits();
@@ -80,7 +80,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     };
     let (width, height) = (picture.width(), picture.height());
     let spilled = |e: std::io::Error| {
-        fault("not-written", format!("the scaled picture cannot be kept: {e}"), "free some space")
+        fault("not-written", format!("the scaled picture cannot be written: {e}"), "free some space")
     };
     let mut made = Picture {
         width,
@@ -110,7 +110,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         let encoder = match shown {
             DynamicImage::ImageRgba8(p) => webp::Encoder::from_rgba(p.as_raw(), w, h),
             DynamicImage::ImageRgb8(p) => webp::Encoder::from_rgb(p.as_raw(), w, h),
-            _ => return Err(broken("its colours are of an unknown kind".to_owned())),
+            _ => return Err(broken("its colour type is not supported".to_owned())),
         };
         let encoded =
             encoder.encode_simple(false, quality).map_err(|e| broken(format!("{e:?}")))?;

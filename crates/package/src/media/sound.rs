@@ -27,12 +27,12 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
         .format(&Hint::new(), stream, &options, &MetadataOptions::default())
         .map_err(|e| broken(e.to_string()))?
         .format;
-    let track = format.default_track().ok_or_else(|| broken("it has no sound".to_owned()))?;
+    let track = format.default_track().ok_or_else(|| broken("it has no audio track".to_owned()))?;
     let (id, params) = (track.id, track.codec_params.clone());
     let base = params
         .time_base
         .or_else(|| params.sample_rate.map(|r| symphonia::core::units::TimeBase::new(1, r)));
-    let base = base.ok_or_else(|| broken("it does not say how fast it plays".to_owned()))?;
+    let base = base.ok_or_else(|| broken("it does not state its sample rate".to_owned()))?;
     let mut units = 0u64;
     let end = loop {
         match format.next_packet() {
@@ -52,7 +52,7 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     };
     if units == 0 {
         return Err(broken(
-            end.map_or_else(|| "there is no sound in it".to_owned(), |e| e.to_string()),
+            end.map_or_else(|| "the audio track is empty".to_owned(), |e| e.to_string()),
         ));
     }
     if let Some(e) = end {
@@ -64,7 +64,7 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
         params.n_frames.filter(|n| exact && units.saturating_mul(100) < n.saturating_mul(95))
     {
         return Err(broken(format!(
-            "it is cut off: {} of {} ms are there",
+            "it is truncated: {} of {} ms",
             ms(units),
             ms(declared)
         )));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_follow_the_loudness() {
+    fn peaks_follow_the_loudness() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.wav");
         std::fs::write(&file, wav(&[0.0, 0.25, 1.0, 0.5])).unwrap();

@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
             if block != 1 {
                 error(
                     block as u32 + 1,
-                    format!("{head:?} belongs to no cue"),
+                    format!("{head:?} is not part of a cue"),
                     "a cue begins with a line such as 00:01.000 --> 00:03.500",
                 );
             }
@@ -63,7 +63,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
             error(
                 line,
                 format!("there are more than {MAX_CUES} cues"),
-                "cut the recording in parts",
+                "split the recording",
             );
             break;
         }
@@ -82,8 +82,8 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         } else if cues.last().is_some_and(|c: &Cue| start_ms < c.start_ms) {
             error(
                 line,
-                "the cue begins before the one above it".to_owned(),
-                "put the cues in the order of time",
+                "the cue starts before the previous one".to_owned(),
+                "sort the cues by time",
             );
         }
         cues.push(Cue { line, start_ms, end_ms });

@@ -32,7 +32,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
                 if let Some(size) = size {
                     end = body.checked_add(size).ok_or("an element has an impossible size")?;
                     if end > length {
-                        return Err(format!("it is cut off: {length} of {end} bytes are there"));
+                        return Err(format!("it is truncated: {length} of {end} bytes"));
                     }
                 }
                 at = body;
@@ -59,7 +59,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
         at = body.checked_add(size).ok_or("an element has an impossible size")?;
     }
     if !known || facts.video.is_none() && !facts.audio {
-        return Err("it has neither sound nor picture".to_owned());
+        return Err("it has neither an audio nor a video track".to_owned());
     }
     Ok(facts)
 }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_read_and_cuts_are_seen() {
+    fn metadata_is_read_and_truncation_detected() {
         let info = el(
             &[0x15, 0x49, 0xA9, 0x66],
             &[
@@ -184,7 +184,7 @@ mod tests {
             facts(&good),
             Ok(WebM { duration_ms: 4200, video: Some((640, 360)), audio: true })
         );
-        assert!(facts(&good[..good.len() - 1]).unwrap_err().contains("cut off"));
+        assert!(facts(&good[..good.len() - 1]).unwrap_err().contains("truncated"));
         assert!(facts(&good[..10]).is_err());
         for n in 0..good.len() {
             let mut bad = good.clone();

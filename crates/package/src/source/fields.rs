@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
         let message = format!("{key:?} is {expected}, not {}", node.value.kind());
         self.problems.error(self.at(node.line), "wrong-type", message, "");
     }
-    /// Returns a text, trimmed; absent if empty.
+    /// Returns a string, trimmed; absent if empty.
     pub fn text(&self, key: &'static str) -> Option<Found<&'a str>> {
         let node = self.node(key)?;
         match &node.value {
@@ -78,7 +78,7 @@ impl<'a> Fields<'a> {
                 (!value.is_empty()).then_some(Found { value, line: node.line })
             }
             _ => {
-                self.wrong(key, node, "a text");
+                self.wrong(key, node, "a string");
                 None
             }
         }
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
                         self.at(*line),
                         "missing-field",
                         format!("{key:?} is empty"),
-                        "write something there",
+                        "enter a value",
                     );
                 }
                 Some(Member { node: Node { value: Value::Null, .. }, .. }) | None => {
@@ -176,13 +176,13 @@ impl<'a> Fields<'a> {
             None => &[],
         }
     }
-    /// Returns a list of texts.
+    /// Returns a list of strings.
     pub fn texts(&self, key: &'static str) -> Vec<Found<&'a str>> {
         let mut texts = Vec::new();
         for node in self.list(key) {
             match &node.value {
                 Value::Text(text) => texts.push(Found { value: text.trim(), line: node.line }),
-                _ => self.wrong(key, node, "a list of texts"),
+                _ => self.wrong(key, node, "a list of strings"),
             }
         }
         texts
@@ -255,13 +255,13 @@ impl<'a> Fields<'a> {
                 .filter(|key| distance(key, &entry.key) <= 2);
             let hint = match near {
                 Some(key) => format!("did you mean {key:?}?"),
-                None => "leave it out".to_owned(),
+                None => "remove it".to_owned(),
             };
             let at = SourceLocation { file: self.file, line: entry.line };
             self.problems.warn(
                 at,
                 "unknown-field",
-                format!("{:?} means nothing here", entry.key),
+                format!("unknown field {:?}", entry.key),
                 hint,
             );
         }
@@ -278,7 +278,7 @@ impl UniqueIds {
         let Some(Found { value, line }) = id else { return };
         if let Some(first) = self.0.insert(value.clone(), *line) {
             let message =
-                format!("{what} {:?} is here twice (first in line {first})", value.as_str());
+                format!("duplicate {what} {:?} (first in line {first})", value.as_str());
             fields.error(*line, "duplicate-id", message, "give one of them another id");
         }
     }

@@ -38,7 +38,7 @@ impl Value {
             Self::Null => "null",
             Self::Bool(_) => "true or false",
             Self::Number(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
         }
@@ -54,7 +54,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node>
     let result = parser.value(0).and_then(|node| {
         parser.space();
         if parser.at < parser.bytes.len() {
-            Err(parser.wrong("something follows the end of the document"))
+            Err(parser.wrong("unexpected data after the end of the document"))
         } else {
             Ok(node)
         }
@@ -66,7 +66,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node>
                 SourceLocation { file, line },
                 "json-syntax",
                 message,
-                "every `{` `[` `\"` needs its partner, and entries are separated by one comma",
+                "close every `{`, `[` and `\"`, and separate entries with one comma",
             );
             None
         }
@@ -151,10 +151,10 @@ impl Parser<'_> {
         self.at += 1;
         loop {
             match self.peek() {
-                None => return Err(self.wrong("a text has no closing quote")),
+                None => return Err(self.wrong("a string has no closing quote")),
                 Some(b'\n' | b'\r') => {
                     return Err(self.wrong(
-                        "a text goes on over the end of the line; write \\n for a new line",
+                        "a string continues past the end of the line; write \\n for a new line",
                     ));
                 }
                 Some(b'\\') => self.at += 2,
@@ -165,7 +165,7 @@ impl Parser<'_> {
         self.at += 1;
         let raw = self.text.get(start..self.at).unwrap_or_default();
         serde_json::from_str(raw).map_err(|_| {
-            self.wrong(&format!("the text {raw} has a wrong escape or a control character"))
+            self.wrong(&format!("the string {raw} has an invalid escape or a control character"))
         })
     }
     fn list(&mut self, depth: usize) -> Parsed<Vec<Node>> {
@@ -268,11 +268,11 @@ mod tests {
         for (text, line, part) in [
             ("{\n\"a\": 1\n\"b\": 2}", 3, "a comma or '}'"),
             ("{\n\"a\": [1,\n]}", 3, "a value is expected"),
-            ("{\"a\": \"x\n\"}", 1, "over the end of the line"),
-            ("{} {}", 1, "follows the end"),
+            ("{\"a\": \"x\n\"}", 1, "past the end of the line"),
+            ("{} {}", 1, "after the end"),
             ("", 1, "the end of the file"),
             ("{\"a\": 01}", 1, "not a number"),
-            ("{\"a\": \"\\q\"}", 1, "wrong escape"),
+            ("{\"a\": \"\\q\"}", 1, "invalid escape"),
             ("{\"a\": tru}", 1, "a value is expected"),
             ("\"\\", 1, "no closing quote"),
         ] {

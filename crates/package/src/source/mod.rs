@@ -46,7 +46,7 @@ impl Source {
                 &shown,
                 "unreadable",
                 format!("it cannot be read: {e}"),
-                "check who may read it",
+                "check its permissions",
             )],
         })?;
         if metadata.is_dir() {
@@ -58,7 +58,7 @@ impl Source {
                 &shown,
                 "unreadable",
                 format!("it cannot be read: {e}"),
-                "check who may read it",
+                "check its permissions",
             )]
         })?;
         if head[..n].starts_with(b"PK") || paths::extension(&shown) == "zip" {
@@ -70,7 +70,7 @@ impl Source {
                 _unpacked: Some(folder),
             });
         }
-        let hint = "give the folder with course.json or story.json, or a zip of it";
+        let hint = "use the folder with course.json or story.json, or a zip of it";
         Err(vec![one(&shown, "no-package", "this is neither a folder nor a zip", hint)])
     }
 
@@ -102,7 +102,7 @@ impl Source {
                             &at,
                             "unreadable",
                             format!("it cannot be read: {e}"),
-                            "check who may read it",
+                            "check its permissions",
                         ),
                     ));
                     continue;
@@ -116,7 +116,7 @@ impl Source {
             if entry.path_is_symlink() {
                 odd.push((
                     path,
-                    one(&spelled, "link", "this is a link", "put the file itself here"),
+                    one(&spelled, "link", "this is a link", "replace the link by the file"),
                 ));
                 continue;
             }
@@ -137,7 +137,7 @@ impl Source {
                 ));
             }
             if let Some(first) = folded.insert(paths::folded(&path), spelled.clone()) {
-                let message = format!("this name and {first:?} are one on Windows and macOS");
+                let message = format!("this name and {first:?} are identical on Windows and macOS");
                 odd.push((
                     path.clone(),
                     one(&spelled, "path-duplicate", message, "rename one of them"),
@@ -176,7 +176,7 @@ impl Source {
                     SourceLocation { file: path, line: 1 },
                     "file-too-large",
                     message,
-                    "make it smaller or cut it in parts",
+                    "make it smaller or split it",
                 );
             }
         }
@@ -186,7 +186,7 @@ impl Source {
                 at,
                 "too-many-files",
                 format!("{count} files; {} are allowed", limits.files),
-                "cut the course in two",
+                "split the course",
             );
         }
         if total > limits.total_bytes {
@@ -195,7 +195,7 @@ impl Source {
                 at,
                 "too-large",
                 message,
-                "make the media smaller or cut the course in two",
+                "make the media smaller or split the course",
             );
         }
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };

@@ -44,12 +44,12 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
     let names = match read_names(&mut file, limits) {
         Ok(names) => names,
         Err(Contents::Broken(what)) => {
-            broken(format!("this is not a whole zip: {what}"));
+            broken(format!("the zip is incomplete or damaged: {what}"));
             return None;
         }
         Err(Contents::TooMany(count)) => {
             let message = format!("{count} entries; {} are allowed", limits.files);
-            problems.error(whole, "too-many-files", message, "cut the course in two");
+            problems.error(whole, "too-many-files", message, "split the course");
             return None;
         }
     };
@@ -69,7 +69,7 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
     let mut archive = match ::zip::ZipArchive::new(file) {
         Ok(archive) => archive,
         Err(e) => {
-            broken(format!("this is not a whole zip: {e}"));
+            broken(format!("the zip is incomplete or damaged: {e}"));
             return None;
         }
     };
@@ -117,13 +117,13 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
                     at,
                     "zip-ratio",
                     message,
-                    "this looks like a zip bomb: leave the file out",
+                    "this looks like a zip bomb: remove the file",
                 );
                 return None;
             }
             Err(Stop::File) => {
                 let message = format!("it unpacks to more than {} bytes", limits.file_bytes);
-                problems.error(at, "file-too-large", message, "make it smaller or cut it in parts");
+                problems.error(at, "file-too-large", message, "make it smaller or split it");
                 return None;
             }
             Err(Stop::Total) => {
@@ -132,7 +132,7 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
                     whole,
                     "too-large",
                     message,
-                    "make the media smaller or cut the course in two",
+                    "make the media smaller or split the course",
                 );
                 return None;
             }
@@ -184,7 +184,7 @@ fn plan(
                 at,
                 "link",
                 "this is a link or a device",
-                "put the file itself into the zip",
+                "replace the link by the file",
             );
             continue;
         }
@@ -195,20 +195,20 @@ fn plan(
             problems.error(
                 at,
                 "zip-encrypted",
-                "it is locked with a password",
+                "it is encrypted with a password",
                 "pack the folder without a password",
             );
             continue;
         }
         if let Some(first) = folded.insert(paths::folded(path), path.to_owned()) {
-            let message = format!("this name and {first:?} are one on Windows and macOS");
+            let message = format!("this name and {first:?} are identical on Windows and macOS");
             problems.error(at, "path-duplicate", message, "rename one of them");
             continue;
         }
         if entry.size() > limits.file_bytes {
             let message =
                 format!("the file has {} bytes; {} are allowed", entry.size(), limits.file_bytes);
-            problems.error(at, "file-too-large", message, "make it smaller or cut it in parts");
+            problems.error(at, "file-too-large", message, "make it smaller or split it");
         }
         if entry.size() > limits.ratio_from && entry.size() / limits.ratio > entry.compressed_size()
         {
@@ -217,7 +217,7 @@ fn plan(
                 at,
                 "zip-ratio",
                 message,
-                "this looks like a zip bomb: leave the file out",
+                "this looks like a zip bomb: remove the file",
             );
         }
         declared = declared.saturating_add(entry.size());
@@ -230,7 +230,7 @@ fn plan(
             whole,
             "too-large",
             message,
-            "make the media smaller or cut the course in two",
+            "make the media smaller or split the course",
         );
     }
     plan
@@ -291,7 +291,7 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
     file.read_exact(&mut tail).map_err(io)?;
     let end =
         (0..tail.len().saturating_sub(21)).rev().find(|i| tail[*i..].starts_with(b"PK\x05\x06"));
-    let end = end.ok_or_else(|| Contents::Broken("its table of contents is missing".into()))?;
+    let end = end.ok_or_else(|| Contents::Broken("its central directory is missing".into()))?;
     let u16_at = |b: &[u8], i: usize| u64::from(u16::from_le_bytes([b[i], b[i + 1]]));
     let u32_at =
         |b: &[u8], i: usize| u64::from(u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]));
@@ -314,7 +314,7 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
     // Names, extra fields and comments have at most 3 * 65,535 bytes each; valid directories are much smaller than
     // this limit.
     if size > 64 << 20 || size > table_end {
-        return Err(Contents::Broken("its table of contents has an impossible size".into()));
+        return Err(Contents::Broken("its central directory has an impossible size".into()));
     }
     let mut table = vec![0; usize::try_from(size).unwrap_or_default()];
     file.seek(SeekFrom::Start(table_end - size)).map_err(io)?;
@@ -333,7 +333,7 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
     }
     if names.len() as u64 != count {
         return Err(Contents::Broken(format!(
-            "its table of contents names {} of {count} files",
+            "its central directory lists {} of {count} files",
             names.len()
         )));
     }

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_compiler_writes_passes() {
+    fn output_of_the_compiler_is_not_changed() {
         for html in [
             "<a data-word=\"meander\" role=\"button\" tabindex=\"0\" rel=\"noopener noreferrer\">m</a>",
             "<li id=\"fn-1\">x <a href=\"#fnref-1\" rel=\"noopener noreferrer\">back</a></li>",
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_html_is_cut_to_the_tags_by_hand() {
+    fn raw_html_is_reduced_to_allowed_tags() {
         let mut raw = RawHtml::default();
         assert_eq!(raw.filter("<KBD>a</KBD><br/>"), ("<KBD>a</KBD><br/>".into(), vec![]));
         assert_eq!(

@@ -24,7 +24,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 #[test]
-fn the_course_that_is_spoiled_is_good() {
+fn unmodified_course_is_valid() {
     let (compiled, _) = compile_tree(&course()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert!(compiled.warnings.is_empty(), "{:#?}", compiled.warnings);
     let (compiled, _) = compile_tree(&story()).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -73,7 +73,7 @@ fn every_fault_has_its_code_file_and_line() {
 }
 
 #[test]
-fn the_page_for_authors_explains_every_code() {
+fn package_docs_list_every_code() {
     let page = include_str!("../../../../docs/PACKAGE.md");
     for (name, _, code, ..) in rows() {
         assert!(
@@ -84,7 +84,7 @@ fn the_page_for_authors_explains_every_code() {
 }
 
 #[test]
-fn all_problems_of_a_package_come_at_once_in_order() {
+fn all_problems_are_reported_sorted() {
     let mut tree = course();
     tree.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"english language\"")
         .edit("course.json", "BEGINNER", "EASY")

@@ -85,7 +85,7 @@ fn stories(
                 at,
                 "missing-file",
                 format!("there is no file \"{folder}/story.json\""),
-                "name the folder of a story",
+                "use the path of a story's folder",
             );
             continue;
         }
@@ -93,8 +93,8 @@ fn stories(
             context.problems.error(
                 at,
                 "duplicate-id",
-                format!("the story {folder:?} is here twice"),
-                "name it once",
+                format!("the story {folder:?} is listed twice"),
+                "list it once",
             );
             continue;
         }
@@ -201,7 +201,7 @@ fn files(
             section.line,
             "missing-field",
             "\"file\" is missing",
-            "a TEXT, VIDEO or ACTIVITY section needs the Markdown file of its text",
+            "a TEXT, VIDEO or ACTIVITY section requires a Markdown file",
         );
     }
     let quiz = match quiz {

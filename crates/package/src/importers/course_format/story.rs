@@ -66,7 +66,7 @@ pub(super) fn draft(
             SourceLocation { file: &file, line: 1 },
             "missing-file",
             format!("there is no file {text_file:?}"),
-            "write the story there",
+            "create it with the text of the story",
         );
         return None;
     }
@@ -124,7 +124,7 @@ fn pages(
                     problems.error(
                         at,
                         "before-page",
-                        format!("{dest_url:?} stands before the first page"),
+                        format!("{dest_url:?} is before the first page"),
                         "begin the page with a line ##",
                     );
                 }
@@ -144,7 +144,7 @@ fn pages(
                         at,
                         "story-markup",
                         format!("a story has no links: {dest_url:?}"),
-                        "only word: links count here",
+                        "only word: links are supported in stories",
                     ),
                     None => {}
                 }
@@ -175,7 +175,7 @@ fn pages(
                     at,
                     "story-markup",
                     "a story has no tables, code or footnotes",
-                    "write it as sentences",
+                    "write the content as sentences",
                 );
                 i = markdown::group_end(&events, i);
                 continue;
@@ -192,7 +192,7 @@ fn pages(
                             problems.error(
                                 at,
                                 "before-page",
-                                "this stands before the first page",
+                                "this is before the first page",
                                 "begin the page with a line ##",
                             );
                         }
@@ -244,7 +244,7 @@ fn place_media(
                     at,
                     "page-media",
                     "the page has two pictures",
-                    "begin another page with ##",
+                    "start another page with ##",
                 );
             }
         }
@@ -257,7 +257,7 @@ fn place_media(
                     at,
                     "page-media",
                     "the page has two narrations",
-                    "join the recordings, or begin another page with ##",
+                    "join the recordings, or start another page with ##",
                 );
             }
         }

@@ -146,7 +146,7 @@ impl Cleaner {
             if is_plain_css(&css) {
                 self.text(&css);
             } else {
-                self.remove(&node, "<style> with an outside address".to_owned());
+                self.remove(&node, "<style> with an external address".to_owned());
             }
         } else {
             self.children(node, depth)?;

@@ -53,7 +53,7 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
             line,
             fault(
                 "svg-size",
-                "the drawing does not say how large it is",
+                "the drawing has no size",
                 "add viewBox=\"0 0 WIDTH HEIGHT\" to <svg>",
             ),
         )

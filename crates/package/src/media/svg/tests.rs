@@ -7,7 +7,7 @@ fn wrap(inside: &str) -> String {
 }
 
 #[test]
-fn hostile_parts_go_with_their_line() {
+fn hostile_parts_are_removed_and_reported_with_lines() {
     for inside in [
         "<script>alert(1)</script>",
         "<script href=\"x.js\"/>",
@@ -68,7 +68,7 @@ fn hostile_parts_go_with_their_line() {
 }
 
 #[test]
-fn drawing_passes_unharmed_and_sizes_are_read() {
+fn valid_drawing_is_unchanged_and_size_is_read() {
     let inside = "<defs><marker id=\"m\" refX=\"1\"><path d=\"M0 0\"/></marker><linearGradient id=\"g\"><stop offset=\"0\"/></linearGradient></defs>\
         <path d=\"M0 0 L1 1\" marker-end=\"url(#m)\" style=\"fill:url(#g); stroke:#123\" stroke-width=\"2\"/><text x=\"1\" xml:space=\"preserve\">a &lt; b &amp; \"c\"</text>\
         <use href=\"#m\"/><image href=\"data:image/png;base64,AAAA\" width=\"1\"/><style>.a { fill: url(\"#g\") }</style>";

@@ -58,7 +58,7 @@ pub(crate) fn link_target(
             "links begin with https:, http:, mailto:, word: or section:",
         );
     } else {
-        let message = format!("the link {dest:?} leads nowhere in the app");
+        let message = format!("the link {dest:?} has no target in the app");
         problems.error(
             at,
             "link-broken",

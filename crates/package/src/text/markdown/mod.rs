@@ -116,7 +116,7 @@ pub(crate) fn events<'t>(
     problems: &Problems,
 ) -> Option<Vec<Spanned<'t>>> {
     let refuse = |offset: usize, message: String| {
-        let hint = "simplify the text, or cut it in parts";
+        let hint = "simplify the text, or split it";
         problems.error(lines.at(offset), "too-complex", message, hint);
         None
     };
@@ -233,7 +233,7 @@ pub(crate) fn to_html(
                     at,
                     "media-inline",
                     format!("{:?} cannot be shown here", media.link),
-                    "only section texts show media",
+                    "media are allowed in section texts only",
                 );
             }
         }
@@ -365,12 +365,12 @@ impl<'t> BlockReader<'_, 't> {
                     if word == "editable" {
                         editable = true;
                     } else {
-                        let message = format!("{word:?} after the language means nothing here");
+                        let message = format!("unknown option {word:?} after the language");
                         self.problems.warn(
                             self.lines.at(events[0].1.start),
                             "code-word",
                             message,
-                            "the one word that counts is `editable`",
+                            "the only option is `editable`",
                         );
                     }
                 }
@@ -407,7 +407,7 @@ impl<'t> BlockReader<'_, 't> {
                     at,
                     "too-complex",
                     why,
-                    "simplify the text, or cut it in parts",
+                    "simplify the text, or split it",
                 );
                 None
             }
@@ -450,7 +450,7 @@ impl<'t> BlockReader<'_, 't> {
                     continue;
                 }
                 Event::Start(Tag::Image { dest_url, .. }) => {
-                    let message = format!("the picture {dest_url:?} stands inside a line of text");
+                    let message = format!("the picture {dest_url:?} is inside a line of text");
                     self.problems.error(
                         at,
                         "media-inline",
@@ -479,7 +479,7 @@ impl<'t> BlockReader<'_, 't> {
                     let (kept, gone) = self.raw.filter(raw);
                     for tag in gone {
                         let hint = format!(
-                            "write Markdown; of HTML only {} stay",
+                            "use Markdown; the only HTML tags allowed are {}",
                             html::BY_HAND.map(|t| format!("<{t}>")).join(" ")
                         );
                         self.problems.warn(at, "html-removed", format!("{tag} was removed"), hint);

@@ -97,7 +97,7 @@ fn tables_tasks_footnotes_and_links() {
 }
 
 #[test]
-fn hostile_text_is_disarmed() {
+fn hostile_text_is_sanitised() {
     for text in [
         "a <script>alert(1)</script> b",
         "<script>\nalert(1)\n</script>\n",
