@@ -39,6 +39,6 @@ pub fn run(args: &[String]) -> Result {
     command.args(["build", "--ci", "--bundles", bundles, "--config", &resources]).args(args);
     // The app is not a default member and has to be named.
     sh::run(command.args(["--", "--package", "carrel", "--locked"]))?;
-    println!("in {}", sh::target().join("release/bundle").display());
+    println!("installers: {}", sh::target().join("release/bundle").display());
     Ok(())
 }

@@ -146,7 +146,7 @@ fn add_learner(mut server: Command, data: &Path) -> Result {
         .stdin(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let mut input = child.stdin.take().ok_or("carrel-server takes no input")?;
+    let mut input = child.stdin.take().ok_or("carrel-server has no standard input")?;
     std::io::Write::write_all(&mut input, format!("{PASSWORD}\n").as_bytes()).map_err(failed)?;
     drop(input);
     let status = child.wait().map_err(failed)?;

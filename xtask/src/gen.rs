@@ -47,7 +47,10 @@ pub fn check() -> Result {
     if changed.is_empty() {
         return Ok(());
     }
-    Err(format!("{API} was not up to date: {}\nhint: it is now; commit it", changed.join(", ")))
+    Err(format!(
+        "{API} was not up to date: {}\nhint: it was regenerated; commit the changes",
+        changed.join(", ")
+    ))
 }
 
 fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

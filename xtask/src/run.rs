@@ -15,7 +15,7 @@ pub fn run(args: &[String]) -> Result {
     setup::system(if alone { &[Part::App, Part::E2e] } else { &[Part::App] })?;
     programs::build()?;
     if alone {
-        println!("no display: walking through the real window by itself");
+        println!("no display: running the walk in a virtual display");
         return walk::walk();
     }
     let place = sh::target().join("run");

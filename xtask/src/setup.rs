@@ -56,12 +56,12 @@ pub fn run(args: &[String]) -> Result {
         Some("e2e") => vec![Part::E2e],
         Some("platforms") => vec![Part::Platforms],
         Some(other) => {
-            return Err(format!("setup knows no part `{other}`\nhint: app, e2e or platforms"));
+            return Err(format!("unknown part `{other}`\nhint: app, e2e or platforms"));
         }
     };
     system(&parts)?;
     node("ui")?;
-    println!("everything is there");
+    println!("everything is installed");
     Ok(())
 }
 
@@ -69,7 +69,7 @@ pub fn run(args: &[String]) -> Result {
 pub fn system(parts: &[Part]) -> Result {
     if !cfg!(target_os = "linux") {
         return if parts.contains(&Part::Platforms) {
-            Err("`platforms` runs on Debian 12; the shipped builds of other systems are made there"
+            Err("`platforms` runs on Debian 12 only\nhint: build for this system with `cargo xtask bundle`"
                 .into())
         } else {
             Ok(())
@@ -78,9 +78,9 @@ pub fn system(parts: &[Part]) -> Result {
     let wanted: Vec<&str> = parts.iter().flat_map(|part| part.packages()).copied().collect();
     if sh::which("dpkg-query").is_none() || sh::which("apt-get").is_none() {
         println!(
-            "  this system has no apt: make sure of WebKitGTK 4.1, D-Bus and GStreamer (base, good, libav)"
+            "  apt was not found: install WebKitGTK 4.1, D-Bus and GStreamer (base, good, libav)"
         );
-        println!("  with their headers, Xvfb, WebKitWebDriver, ImageMagick and Chromium");
+        println!("  with their headers, and Xvfb, WebKitWebDriver, ImageMagick and Chromium");
         return Ok(());
     }
     let missing = missing(&wanted);
@@ -106,13 +106,15 @@ fn not_installed<'a>(wanted: &[&'a str], listing: &str) -> Vec<&'a str> {
 fn install(missing: &[&str]) -> Result {
     let by_hand = format!("sudo apt-get update && sudo apt-get install -y {}", missing.join(" "));
     if env::var_os("CARREL_NO_SETUP").is_some() {
-        return Err(format!("packages are missing, and CARREL_NO_SETUP is set\nhint: {by_hand}"));
+        return Err(format!(
+            "system packages are missing and CARREL_NO_SETUP is set\nhint: {by_hand}"
+        ));
     }
     let root = sh::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let sudo = !root && sh::output(Command::new("sudo").args(["-n", "true"])).is_ok();
     if !root && !sudo {
         return Err(format!(
-            "packages are missing, and only an administrator can install them\nhint: {by_hand}"
+            "system packages are missing and installing them needs root\nhint: {by_hand}"
         ));
     }
     let apt = || {
@@ -135,7 +137,8 @@ pub fn node(dir: &str) -> Result {
         return Ok(());
     }
     if sh::which("npm").is_none() {
-        return Err("Node.js 20.19 or newer with npm is needed\nhint: https://nodejs.org, or your system's package".into());
+        return Err("npm was not found: Node.js 20.19 or newer is required\nhint: install it from https://nodejs.org or as a system package"
+            .into());
     }
     let lock = sh::read(&place.join("package-lock.json"))?;
     let stamp = place.join("node_modules/.installed-lock.json");
@@ -151,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_really_installed_counts() {
+    fn only_installed_packages_count() {
         let listing = "installed xvfb\nconfig-files chromium\nnot-installed wine64\ninstalled chromium-common\n";
         assert_eq!(
             not_installed(&["xvfb", "chromium", "wine64", "imagemagick"], listing),

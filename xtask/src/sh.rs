@@ -131,7 +131,7 @@ impl Background {
                 return Ok(found);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("{} ended too early: {status}", self.name));
+                return Err(format!("{} exited before it was ready: {status}", self.name));
             }
             if start.elapsed() > limit {
                 return Err(format!("{} was not ready after {} s", self.name, limit.as_secs()));
@@ -236,7 +236,7 @@ pub fn free_port() -> Result<u16> {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(|e| format!("no free port on the loopback: {e}"))
+        .map_err(|e| format!("no free loopback port: {e}"))
 }
 
 #[cfg(test)]
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_background_program_ends_with_its_guard_children_too() {
+    fn dropping_a_background_program_ends_it_and_its_children() {
         let log = target().join("xtask-test/background.log");
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & echo $!; wait"]);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_program_is_an_error_with_its_words() {
+    fn a_failing_program_is_an_error_with_its_stderr() {
         let error = output(cargo().arg("no-such-command")).unwrap_err();
         assert!(error.contains("no-such-command"), "{error}");
     }

@@ -30,7 +30,7 @@ struct Step {
 /// The steps of a normal run: quick checks first; the UI before the app, which embeds it.
 const STEPS: &[Step] = &[
     Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
-    Step { name: "arrows", run: || passed(arrows::check()) },
+    Step { name: "crate dependencies", run: || passed(arrows::check()) },
     Step { name: "repository", run: || passed(hygiene::check()) },
     Step { name: "licences", run: || passed(licences::check()) },
     Step { name: "modules", run: || passed(modules::check()) },
@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
     Step { name: "ui types", run: || ui("check") },
     Step { name: "ui tests", run: || ui("test") },
     Step { name: "ui build", run: || ui("build") },
-    Step { name: "ui weight", run: || if has_ui() { passed(weight::check()) } else { Ok(NO_UI) } },
+    Step { name: "ui size", run: || if has_ui() { passed(weight::check()) } else { Ok(NO_UI) } },
     Step { name: "clippy", run: clippy },
     Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
@@ -56,20 +56,20 @@ const STEPS: &[Step] = &[
             ])))
         },
     },
-    Step { name: "in a browser", run: || e2e("e2e") },
-    Step { name: "in the window", run: in_the_window },
-    Step { name: "listening in the window", run: listening },
+    Step { name: "browser tests", run: || e2e("e2e") },
+    Step { name: "window tests", run: in_the_window },
+    Step { name: "window media tests", run: listening },
 ];
 
 /// Steps added by `--long`.
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
-    Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
+    Step { name: "mutation tests", run: || passed(breaks::run(&[])) },
     Step { name: "faults (Workbox)", run: faults },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
 ];
 
-const NO_UI: Outcome = Outcome::Skipped("ui/package.json is not there");
+const NO_UI: Outcome = Outcome::Skipped("ui/package.json does not exist");
 
 pub fn run(args: &[String]) -> Result {
     let mut only = None;
@@ -78,8 +78,8 @@ pub fn run(args: &[String]) -> Result {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--long" => long = true,
-            "--only" => only = Some(args.next().ok_or("--only wants a part of a step's name")?),
-            other => return Err(format!("test knows no `{other}`\nhint: --long, --only NAME")),
+            "--only" => only = Some(args.next().ok_or("--only requires a part of a step's name")?),
+            other => return Err(format!("unknown argument `{other}`\nhint: --long, --only NAME")),
         }
     }
     let steps: Vec<&Step> = STEPS
@@ -88,7 +88,7 @@ pub fn run(args: &[String]) -> Result {
         .filter(|step| only.is_none_or(|part| step.name.contains(part.as_str())))
         .collect();
     if steps.is_empty() {
-        return Err("no step has such a name".into());
+        return Err(format!("no step name contains `{}`", only.map_or("", String::as_str)));
     }
     setup::system(&[Part::App, Part::E2e])?;
     setup::node("ui")?;
@@ -107,7 +107,7 @@ fn take(step: &Step) -> (&'static str, Duration, Outcome) {
 }
 
 fn report(done: &[(&str, Duration, Outcome)]) -> Result {
-    println!("\n{:<18} {:>8}", "step", "time");
+    println!("\n{:<20} {:>8}", "step", "time");
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, time, outcome) in done {
         let word = match outcome {
@@ -124,13 +124,13 @@ fn report(done: &[(&str, Duration, Outcome)]) -> Result {
                 format!("skipped: {why}")
             }
         };
-        println!("{name:<18} {:>6.1} s  {word}", time.as_secs_f64());
+        println!("{name:<20} {:>6.1} s  {word}", time.as_secs_f64());
     }
     let total: Duration = done.iter().map(|(_, time, _)| *time).sum();
-    println!("{:<18} {:>6.1} s\n", "all", total.as_secs_f64());
+    println!("{:<20} {:>6.1} s\n", "total", total.as_secs_f64());
     let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     println!("{passed} passed, {failed} failed{skipped}");
-    if failed > 0 { Err("not every step passed".into()) } else { Ok(()) }
+    if failed > 0 { Err(format!("{failed} steps failed")) } else { Ok(()) }
 }
 
 fn passed(result: Result) -> Result<Outcome> {
@@ -223,14 +223,14 @@ fn faults() -> Result<Outcome> {
 
 fn in_the_window() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
-        return Ok(Outcome::Skipped("the window is driven on Linux"));
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::walk::walk())
 }
 
 fn listening() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
-        return Ok(Outcome::Skipped("the window is driven on Linux"));
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::listen::listen())
 }

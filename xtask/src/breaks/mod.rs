@@ -62,7 +62,7 @@ pub fn run(args: &[String]) -> Result {
     })
     .collect();
     if chosen.is_empty() {
-        return Err("no fault has such a name or file".into());
+        return Err(format!("no mutant matches {}", args.join(" ")));
     }
     let tree = copy()?;
     let mut unseen = Vec::new();
@@ -70,20 +70,20 @@ pub fn run(args: &[String]) -> Result {
         let start = Instant::now();
         // A fault that can no longer be applied is a gap too and does not stop the others.
         let word = match try_one(&tree, fault) {
-            Ok(true) => "red".to_owned(),
-            Ok(false) => "NOT SEEN".to_owned(),
-            Err(e) => format!("NOT TRIED: {e}"),
+            Ok(true) => "detected".to_owned(),
+            Ok(false) => "MISSED".to_owned(),
+            Err(e) => format!("ERROR: {e}"),
         };
         println!("{word:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), fault.name);
-        if word != "red" {
+        if word != "detected" {
             unseen.push(fault.name);
         }
     }
     if unseen.is_empty() {
-        println!("all {} faults were seen", chosen.len());
+        println!("all {} faults were detected", chosen.len());
         Ok(())
     } else {
-        Err(format!("no test saw: {}", unseen.join("; ")))
+        Err(format!("not detected: {}", unseen.join("; ")))
     }
 }
 
@@ -118,7 +118,7 @@ fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let sound = fs::read_to_string(&path).map_err(failed)?;
     if sound.matches(fault.good).count() != 1 {
-        return Err(format!("{}: the line to break is not there once: {}", fault.file, fault.name));
+        return Err(format!("{}: `good` does not occur exactly once: {}", fault.file, fault.name));
     }
     fs::write(&path, sound.replace(fault.good, fault.bad)).map_err(failed)?;
     let outcome = match fault.tests.split_first() {
@@ -158,7 +158,7 @@ fn rust_is_red(tree: &Path, tests: &[&str]) -> Result<bool> {
     match status(&mut cargo(&["nextest", "run", "--locked", "--fail-fast", "--retries", "0"]))? {
         Some(0) => Ok(false),
         Some(NEXTEST_FAILED) => Ok(true),
-        code => Err(format!("nextest ended with {code:?}, so no test ran")),
+        code => Err(format!("nextest exited with {code:?}: no test result")),
     }
 }
 

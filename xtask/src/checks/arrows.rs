@@ -90,7 +90,7 @@ const ALL: &[&str] = &[
 
 /// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
 const OUTSIDE: &[(&str, &[&str], &str)] = &[
-    ("tauri", &["carrel"], "nothing below the app names tauri"),
+    ("tauri", &["carrel"], "only the app depends on tauri"),
     (
         "axum",
         &[
@@ -101,7 +101,7 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
             "carrel-testkit",
             "carrel-tests",
         ],
-        "HTTP is served by the server, the bridge and the client's loopback server",
+        "only the server, the bridge and the client's loopback server serve HTTP",
     ),
     (
         "rusqlite",
@@ -116,13 +116,13 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
             "carrel-testkit",
             "carrel-tests",
         ],
-        "SQL lives in the stores",
+        "only the stores use SQL",
     ),
     ("tokio", ALL_BUT_MODEL, "model does no I/O"),
     (
         "reqwest",
         &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
-        "the network is behind carrel-net",
+        "network access goes through carrel-net",
     ),
     ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
 ];
@@ -149,7 +149,7 @@ const ALL_BUT_MODEL: &[&str] = &[
 pub fn check() -> Result {
     let mut problems = problems(&metadata()?);
     problems.extend(ui_problems()?);
-    verdict(&problems, "arrows that docs/ARCHITECTURE.md does not know")
+    verdict(&problems, "dependencies that docs/ARCHITECTURE.md does not allow")
 }
 
 /// Returns each forbidden dependency in the output of `cargo metadata` as `from -> to (kind): why`.
@@ -160,7 +160,9 @@ fn problems(metadata: &Value) -> Vec<String> {
     for package in packages {
         let from = text(package, "name");
         let Some((_, allowed, in_tests)) = ARROWS.iter().find(|(name, ..)| *name == from) else {
-            out.push(format!("{from}: a crate without a place; give it one in xtask/src/checks/arrows.rs and an ADR"));
+            out.push(format!(
+                "{from}: crate is not listed\nhint: add it to xtask/src/checks/arrows.rs and write an ADR"
+            ));
             continue;
         };
         for dependency in list(package, "dependencies") {
@@ -174,7 +176,7 @@ fn problems(metadata: &Value) -> Vec<String> {
             if inside.contains(&to) {
                 let fine = allowed.contains(&to) || (kind == "dev" && in_tests.contains(&to));
                 if !fine {
-                    out.push(format!("{named}: not an arrow of this house"));
+                    out.push(format!("{named}: dependency is not allowed"));
                 }
             } else if let Some((_, rooms, why)) = outside(to)
                 && !rooms.contains(&from)
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_planned_house_passes() {
+    fn the_allowed_dependencies_pass() {
         let good = graph(&[
             (
                 "carrel-model",
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_arrow_is_named() {
+    fn every_forbidden_dependency_is_reported() {
         let cases: &[(&str, &str, Option<&str>)] = &[
             ("carrel-server", "carrel-client", None),
             ("carrel-server", "carrel-client", Some("dev")),
@@ -299,8 +301,8 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_nobody_placed_is_a_problem() {
+    fn an_unlisted_crate_is_reported() {
         let found = problems(&graph(&[("carrel-extra", &[])]));
-        assert!(found[0].contains("without a place"), "{found:?}");
+        assert!(found[0].contains("is not listed"), "{found:?}");
     }
 }

@@ -11,24 +11,24 @@ const LARGE: u64 = 1024 * 1024;
 
 /// Forbidden text and the reason. Each is split in two, so that this list does not match itself.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
-    ("<<<<<<", "< ", "a merge mark"),
+    ("<<<<<<", "< ", "a merge conflict marker"),
     ("-----BEGIN ", "PRIVATE KEY", "a private key"),
     ("-----BEGIN RSA ", "PRIVATE KEY", "a private key"),
     ("untrusted comment: rsign encrypted ", "secret key", "a signing key"),
-    ("/home", "/", "a path of one machine"),
-    ("/Users", "/", "a path of one machine"),
-    ("C:\\", "Users\\", "a path of one machine"),
+    ("/home", "/", "an absolute path of one machine"),
+    ("/Users", "/", "an absolute path of one machine"),
+    ("C:\\", "Users\\", "an absolute path of one machine"),
 ];
 
 /// Debugging left-overs, forbidden in source files.
 const LEFT_OVERS: &[(&str, &str, &str)] = &[
-    ("dbg", "!(", "left from debugging"),
+    ("dbg", "!(", "debugging code"),
     ("todo", "!(", "unfinished"),
     ("unimplemented", "!(", "unfinished"),
     ("FIX", "ME", "unfinished"),
-    ("it.only", "(", "hides the other tests"),
-    ("test.only", "(", "hides the other tests"),
-    ("describe.only", "(", "hides the other tests"),
+    ("it.only", "(", "skips the other tests"),
+    ("test.only", "(", "skips the other tests"),
+    ("describe.only", "(", "skips the other tests"),
 ];
 
 const SOURCES: &[&str] = &["rs", "ts", "js", "svelte", "css", "sql", "py", "sh", "toml", "yml"];
@@ -52,7 +52,7 @@ pub fn check() -> Result {
             problems.extend(in_text(path, &text, &checkout));
         }
     }
-    verdict(&problems, "things that do not belong in the repository")
+    verdict(&problems, "problems in the files of the repository")
 }
 
 fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
@@ -67,13 +67,15 @@ fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
     }
     // `/` alone, or a very short checkout path, would match everywhere.
     if checkout.len() > 4 && text.contains(checkout) {
-        out.push(format!("{path}: names the folder of this checkout"));
+        out.push(format!("{path}: contains the path of this checkout"));
     }
     if path.ends_with("package-lock.json") && text.contains("\"resolved\": \"http") {
-        out.push(format!("{path}: records download addresses; hint: omit-lockfile-registry-resolved=true in .npmrc"));
+        out.push(format!(
+            "{path}: contains download URLs\nhint: set omit-lockfile-registry-resolved=true in .npmrc"
+        ));
     }
     if text.contains('\r') {
-        out.push(format!("{path}: has Windows line ends"));
+        out.push(format!("{path}: has CRLF line endings"));
     }
     out
 }
@@ -83,17 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_found_with_its_line() {
+    fn each_kind_of_problem_is_reported_with_its_line() {
         let left = format!("fn a() {{}}\n    dbg{}1);\n", "!(");
         let merge = format!("{}< HEAD\n", "<<<<<<");
         let place = "data in /srv/checkouts/carrel/target\n";
         let lock = "{ \"resolved\": \"https://r.example/x.tgz\" }\n";
         let of = |path: &str, text: &str| in_text(path, text, "/srv/checkouts/carrel");
-        assert_eq!(of("a.rs", &left), [format!("a.rs:2: left from debugging: dbg{}1);", "!(")]);
+        assert_eq!(of("a.rs", &left), [format!("a.rs:2: debugging code: dbg{}1);", "!(")]);
         assert_eq!(of("a.md", &left), [""; 0]);
-        assert!(of("a.md", &merge)[0].starts_with("a.md:1: a merge mark"));
-        assert_eq!(of("a.md", place), ["a.md: names the folder of this checkout"]);
-        assert!(of("ui/package-lock.json", lock)[0].contains("download addresses"));
-        assert!(of("a.md", "one\r\n")[0].contains("Windows"));
+        assert!(of("a.md", &merge)[0].starts_with("a.md:1: a merge conflict marker"));
+        assert_eq!(of("a.md", place), ["a.md: contains the path of this checkout"]);
+        assert!(of("ui/package-lock.json", lock)[0].contains("download URLs"));
+        assert!(of("a.md", "one\r\n")[0].contains("CRLF"));
     }
 }

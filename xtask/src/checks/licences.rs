@@ -38,13 +38,13 @@ fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
             out.insert(format!("{name}: banned in deny.toml"));
         }
         if licence.is_empty() {
-            out.insert(format!("{name}: names no licence"));
+            out.insert(format!("{name}: no licence is declared"));
         } else if !permits(licence, &allowed) {
-            out.insert(format!("{name}: {licence} is not on the list"));
+            out.insert(format!("{name}: licence {licence} is not allowed"));
         }
         let place = package.split_once('(').map_or("", |(_, place)| place);
         if !place.is_empty() && !place.starts_with("proc-macro)") && !place.starts_with(root) {
-            out.insert(format!("{name}: comes from ({place}"));
+            out.insert(format!("{name}: source is not the registry ({place}"));
         }
     }
     out.into_iter().collect()
@@ -109,7 +109,7 @@ mod tests {
     const RULES: &str = "[licenses]\nallow = [\n \"MIT\",\n \"Apache-2.0\",\n \"Apache-2.0 WITH LLVM-exception\",\n \"Unicode-3.0\"]\n[bans]\ndeny = [{ crate = \"openssl\", reason = \"x\" }]\n";
 
     #[test]
-    fn expressions_are_read_as_spdx_means_them() {
+    fn spdx_expressions_are_evaluated() {
         let allowed = quoted_between(RULES, "allow = [", "]");
         for good in [
             "MIT",
@@ -134,15 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn a_banned_a_foreign_and_an_unlicensed_package_are_named() {
+    fn banned_foreign_and_unlicensed_packages_are_reported() {
         let tree = "own v1.0.0 (/src/own)\tMIT\nmacros v1.0.0 (proc-macro)\tMIT\nopenssl v1.0.0\tMIT\n\
                     forked v1.0.0 (https://example.org/x#1)\tMIT\nbare v1.0.0\t\nopenssl v1.0.0\tMIT (*)\n";
         let found = problems(tree, RULES, "/src");
         assert_eq!(
             found,
             [
-                "bare v1.0.0: names no licence",
-                "forked v1.0.0: comes from (https://example.org/x#1)",
+                "bare v1.0.0: no licence is declared",
+                "forked v1.0.0: source is not the registry (https://example.org/x#1)",
                 "openssl v1.0.0: banned in deny.toml",
             ]
         );

@@ -37,7 +37,7 @@ pub fn check() -> Result {
         );
         problems.extend(source.problems());
     }
-    verdict(&problems, "faults in the structure of the crates")
+    verdict(&problems, "problems in the structure of the crates")
 }
 
 /// Returns the path of the crate's root file: that of the library, else of the first program.
@@ -193,7 +193,7 @@ impl Crate {
         let mut out = self.cycles();
         out.extend(self.types_twice());
         if self.lines > MAX_LINES {
-            out.push(format!("{}: {} lines of source, over {MAX_LINES}", self.name, self.lines));
+            out.push(format!("{}: {} lines of source, maximum {MAX_LINES}", self.name, self.lines));
         }
         out
     }
@@ -226,7 +226,7 @@ impl Crate {
                 let mut place = vec![self.name.clone()];
                 place.extend(parent.iter().cloned());
                 let names: Vec<&str> = group.iter().copied().collect();
-                out.push(format!("{}: a cycle of {}", place.join("::"), names.join(", ")));
+                out.push(format!("{}: import cycle of {}", place.join("::"), names.join(", ")));
                 for ((a, b), (from, to)) in &witness {
                     if group.contains(a) && group.contains(b) {
                         out.push(format!("    {} -> {}", from.join("::"), to.join("::")));
@@ -246,7 +246,7 @@ impl Crate {
         }
         places.retain(|_, places| places.len() > 1);
         let line = |(name, places): (&str, Vec<String>)| {
-            format!("{}: the type name {name} in {}", self.name, places.join(", "))
+            format!("{}: type name {name} is used in {}", self.name, places.join(", "))
         };
         places.into_iter().map(line).collect()
     }
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_in_layers_passes() {
+    fn a_layered_crate_passes() {
         let found = of(&[
             ("lib.rs", "pub mod low; pub mod high; pub use low::Thing;"),
             ("low/mod.rs", "mod part; pub use part::Thing; pub fn f() {}"),
@@ -415,12 +415,12 @@ mod tests {
                 ("high/mod.rs", "mod part; use crate::low::Thing; pub struct Top; pub fn g() {}"),
                 ("high/part.rs", ""),
             ]);
-            assert_eq!(found.first().map(String::as_str), Some("c: a cycle of high, low"), "{low}");
+            assert_eq!(found.first().map(String::as_str), Some("c: import cycle of high, low"), "{low}");
         }
     }
 
     #[test]
-    fn cycles_between_sub_folders_count_and_those_of_tests_do_not() {
+    fn cycles_between_nested_folders_are_reported_and_those_of_tests_are_not() {
         let found = of(&[
             ("lib.rs", "mod a;"),
             ("a/mod.rs", "mod b; mod d;"),
@@ -436,22 +436,22 @@ mod tests {
             ("a/b/c.rs", "use crate::a::d::X; pub struct Y;"),
             ("a/d.rs", "use super::b::c::Y; pub struct X;"),
         ]);
-        assert_eq!(found[0], "c::a: a cycle of b, d");
+        assert_eq!(found[0], "c::a: import cycle of b, d");
     }
 
     #[test]
-    fn a_type_name_stands_once() {
+    fn a_duplicate_type_name_is_reported() {
         let found = of(&[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "struct Inner; #[cfg(test)] mod tests { struct Fake; }"),
             ("b.rs", "enum Inner {} #[cfg(test)] mod tests { struct Fake; }"),
         ]);
-        assert_eq!(found, ["c: the type name Inner in a, b"]);
+        assert_eq!(found, ["c: type name Inner is used in a, b"]);
     }
 
     #[test]
-    fn a_crate_has_a_largest_size() {
+    fn a_crate_over_the_maximum_size_is_reported() {
         let long = "fn f() {}\n".repeat(MAX_LINES + 1);
-        assert_eq!(of(&[("lib.rs", &long)]), ["c: 12001 lines of source, over 12000"]);
+        assert_eq!(of(&[("lib.rs", &long)]), ["c: 12001 lines of source, maximum 12000"]);
     }
 }

@@ -26,10 +26,10 @@ pub fn check() -> Result {
     all.retain(|path| !path.extension().is_some_and(|end| end == "woff2" || end == "map"));
     let (first, whole) = (gzipped(&first)?, gzipped(&all)?);
     println!(
-        "  first load {first} B gzip of {FIRST_LOAD}; all without fonts {whole} B gzip of {WHOLE}"
+        "  first load {first} B (max {FIRST_LOAD}), all files without fonts {whole} B (max {WHOLE}), gzipped"
     );
     if first > FIRST_LOAD || whole > WHOLE {
-        return Err(format!("the UI is too heavy: first load {first} B, all {whole} B"));
+        return Err(format!("the UI is too large: first load {first} B, all {whole} B"));
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ fn gzip(file: &Path) -> Result<usize> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let mut input = gzip.stdin.take().ok_or("gzip takes no input")?;
+    let mut input = gzip.stdin.take().ok_or("gzip has no standard input")?;
     let feed = std::thread::spawn(move || input.write_all(&bytes));
     let out = gzip.wait_with_output().map_err(failed)?;
     feed.join().map_err(|_| "gzip stopped reading")?.map_err(failed)?;
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_names_what_it_loads() {
+    fn referenced_files_are_found() {
         let html = "<script type=\"module\" crossorigin src=\"/assets/index-1.js\"></script>\n<link rel='stylesheet' href='./assets/a.css'><link rel=\"icon\" href=\"/icon.svg\">";
         assert_eq!(referenced(html), ["assets/index-1.js", "assets/a.css"]);
     }

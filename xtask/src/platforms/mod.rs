@@ -36,7 +36,7 @@ pub fn run(args: &[String]) -> Result {
         .filter(|platform| args.is_empty() || args.iter().any(|arg| arg == platform.name))
         .collect();
     if chosen.is_empty() || chosen.len() < args.len() {
-        return Err("platforms knows windows, wine, android, macos and ios".into());
+        return Err("unknown platform\nhint: windows, wine, android, macos, ios".into());
     }
     setup::system(&[Part::Platforms])?;
     let mut lines = Vec::new();

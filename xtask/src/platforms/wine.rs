@@ -37,11 +37,11 @@ pub fn runner(place: &Path) -> Result<PathBuf> {
     let wine = ["/usr/lib/wine/wine64", "/usr/bin/wine64"]
         .into_iter()
         .find(|path| Path::new(path).exists())
-        .ok_or("wine64 was installed, yet is not where Debian puts it")?;
+        .ok_or("wine64 was not found in /usr/lib/wine or /usr/bin")?;
     let dir = dir.display();
     let script = format!(
         "#!/bin/sh\n\
-         # No window, no Mono, no Gecko: console programs only.\n\
+         # Console programs only: no display, no Mono, no Gecko.\n\
          export WINEPREFIX='{dir}/prefix' WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='\n\
          unset DISPLAY\n\
          cp -u '{dir}/bcryptprimitives.dll' \"$(dirname \"$1\")/\"\n\

@@ -106,7 +106,7 @@ impl Window {
 
     /// Waits until the first matching element is visible and returns it.
     pub fn wait_for(&self, css: &str) -> Result<Element> {
-        self.until(&format!("`{css}` to be shown"), || {
+        self.until(&format!("`{css}` to be visible"), || {
             // The driver's own `displayed` reports a heading inside a sticky header as hidden.
             let script = "return document.querySelector(arguments[0])?.checkVisibility() ?? false";
             let shown = self.script(script, &[json!(css)]).is_ok_and(|shown| shown == true);
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_values_or_errors_with_the_drivers_words() {
+    fn replies_are_values_or_errors_with_the_drivers_message() {
         assert_eq!(
             value("HTTP/1.1 200 OK\r\nX: y\r\n\r\n{\"value\":{\"ready\":true}}").unwrap()["ready"],
             true

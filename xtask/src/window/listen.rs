@@ -53,8 +53,11 @@ pub fn listen() -> Result {
         take_along(&window, story, true)?;
     }
     demo.stop();
-    say("offline", &format!("the server is stopped; here are {COURSE} and {}", stories.join(", ")));
-    say("window", &abilities(&window)?);
+    say(
+        "offline",
+        &format!("the server is stopped; downloaded: {COURSE} and {}", stories.join(", ")),
+    );
+    say("engine", &abilities(&window)?);
 
     let mut left = Vec::new();
     for (kind, css) in [("audio", ".player audio"), ("video", "figure video")] {
@@ -74,10 +77,7 @@ pub fn listen() -> Result {
     for left in &left {
         found_again(&window, left)?;
     }
-    say(
-        "again",
-        "the app was closed and opened, still offline: every recording stands where it was left",
-    );
+    say("restart", "restarted offline: every recording is at its saved position");
     demo.start()?;
     window.call("sync_now", json!({}))?;
     let idle = |status: &Value| status["waiting"] == 0 && status["phase"] != "running";
@@ -93,8 +93,8 @@ pub fn listen() -> Result {
     phone.picture("second-device")?;
     window.close()?;
     say(
-        "agrees",
-        "a second device goes on at the same seconds, playing what it has not downloaded",
+        "synced",
+        "a second device resumes at the same positions and streams media that it has not downloaded",
     );
     Ok(())
 }
@@ -145,9 +145,9 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Le
     window.wait_true("the length of the recording", &format!("{it}?.readyState >= 1"))?;
     let length = number(window, &format!("{it}.duration"))?;
     start(window, &it, name)?;
-    window.wait_true("it to play", &format!("{it}.currentTime > 0.4 && !{it}.paused"))?;
+    window.wait_true("playback to start", &format!("{it}.currentTime > 0.4 && !{it}.paused"))?;
     let begun = number(window, &format!("{it}.currentTime"))?;
-    window.wait_true("it to go on", &format!("{it}.currentTime > {}", begun + 0.5))?;
+    window.wait_true("playback to continue", &format!("{it}.currentTime > {}", begun + 0.5))?;
 
     let to = (length * 0.55 * 10.0).round() / 10.0;
     let seek = format!(
@@ -157,13 +157,13 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Le
          else it.currentTime = arguments[0];"
     );
     window.script(&seek, &[json!(to)])?;
-    window.wait_true("the seek to land", "window.landed !== undefined")?;
+    window.wait_true("the seek to finish", "window.landed !== undefined")?;
     let landed = number(window, "window.landed")?;
     if (landed - to).abs() > NEAR {
-        return Err(format!("{name}: sought {to} s and landed at {landed} s"));
+        return Err(format!("{name}: seek to {to} s ended at {landed} s"));
     }
     window
-        .wait_true("it to go on after the seek", &format!("{it}.currentTime > {}", landed + 0.4))?;
+        .wait_true("playback to continue after the seek", &format!("{it}.currentTime > {}", landed + 0.4))?;
 
     let faster = "const select = [...document.querySelectorAll('.speed select')].find((s) => s.closest('.player, figure')?.contains(arguments[0] && document.querySelector(arguments[0]))); \
          select.value = '2'; select.dispatchEvent(new Event('change', { bubbles: true }));";
@@ -176,21 +176,21 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Le
     );
     let speed = window.script_async(&measure)?.as_f64().unwrap_or_default();
     if !(1.4..2.7).contains(&speed) {
-        return Err(format!("{name}: at speed 2 it played {speed:.2} s in a second"));
+        return Err(format!("{name}: at speed 2 it played {speed:.2} s per second"));
     }
     window.script(&format!("{it}.pause()"), &[])?;
-    window.wait_true("it to stop", &format!("{it}.paused"))?;
+    window.wait_true("playback to pause", &format!("{it}.paused"))?;
     let at = number(window, &format!("{it}.currentTime"))?;
     let hash = word(window, &format!("{it}.src.split('/').pop()"))?;
     let request = json!({ "kind": "media", "item": format!("{COURSE}/{hash}") });
-    window.wait_call("the place to be kept", "get_place", request, |place| {
+    window.wait_call("the position to be saved", "get_place", request, |place| {
         let kept = place["pos"].as_str().and_then(|pos| pos[1..].parse::<f64>().ok());
         kept.is_some_and(|ms| (ms / 1000.0 - at).abs() < NEAR)
     })?;
     say(
         name,
         &format!(
-            "{length:.1} s: plays, sought {to:.1} s and landed at {landed:.2} s, twice as fast plays {speed:.2} s in a second, left at {at:.2} s"
+            "{length:.1} s: seek to {to:.1} s ended at {landed:.2} s, at speed 2 plays {speed:.2} s per second, paused at {at:.2} s"
         ),
     );
     Ok(Left { page: page.to_owned(), css, at, name: name.to_owned() })
@@ -223,7 +223,7 @@ fn transcript(window: &Window, left: &Left) -> Result {
     window.click(".player [data-cue='2']")?;
     let it = format!("document.querySelector({})", json!(left.css));
     window.wait_true(
-        "the sentence that was tapped to be marked",
+        "the clicked sentence to be marked",
         "document.querySelector(\".player [data-cue='2']\").getAttribute('aria-current') === 'true'",
     )?;
     let caption = window.text(".player .cue")?;
@@ -231,12 +231,10 @@ fn transcript(window: &Window, left: &Left) -> Result {
     window.script(&format!("{it}.pause()"), &[])?;
     // Restores the position for later steps.
     window.script(&format!("{it}.currentTime = arguments[0]"), &[json!(left.at)])?;
-    window.wait_true("the place", &format!("Math.abs({it}.currentTime - {}) < 0.05", left.at))?;
+    window.wait_true("the position", &format!("Math.abs({it}.currentTime - {}) < 0.05", left.at))?;
     say(
-        "tapped",
-        &format!(
-            "{count} sentences lead to their moment; under the recording stands \"{caption}\""
-        ),
+        "text",
+        &format!("{count} sentences seek to their time; caption: \"{caption}\""),
     );
     Ok(())
 }
@@ -246,9 +244,9 @@ fn narration(window: &Window, story: &str) -> Result {
     window.go(&format!("#/story/{story}"))?;
     let it = "document.querySelector('.story audio')";
     window.wait_for(".story .play")?;
-    window.wait_true("the voice", &format!("{it}?.readyState >= 1 && {it}.duration > 0"))?;
+    window.wait_true("the narration", &format!("{it}?.readyState >= 1 && {it}.duration > 0"))?;
     window.click(".story .play")?;
-    window.wait_true("the voice to play", &format!("{it}.currentTime > 0.3 && !{it}.paused"))?;
+    window.wait_true("the narration to play", &format!("{it}.currentTime > 0.3 && !{it}.paused"))?;
     let length = number(window, &format!("{it}.duration"))?;
     let to = (length - 0.6).max(0.0);
     let first = word(window, &format!("{it}.src"))?;
@@ -256,19 +254,19 @@ fn narration(window: &Window, story: &str) -> Result {
         "const it = {it}; window.landed = undefined; it.addEventListener('seeked', () => (window.landed = it.currentTime), {{ once: true }}); it.currentTime = arguments[0];"
     );
     window.script(&seek, &[json!(to)])?;
-    window.wait_true("the seek to land", "window.landed !== undefined")?;
+    window.wait_true("the seek to finish", "window.landed !== undefined")?;
     let landed = number(window, "window.landed")?;
     if (landed - to).abs() > NEAR {
-        return Err(format!("{story}: sought {to} s and landed at {landed} s"));
+        return Err(format!("{story}: seek to {to} s ended at {landed} s"));
     }
     let next = format!("{it}.src !== {} && {it}.currentTime > 0.2 && !{it}.paused", json!(first));
-    window.wait_true("the next page to be read", &next)?;
+    window.wait_true("the narration of the next page", &next)?;
     window.click(".story .play")?;
-    window.wait_true("the voice to stop", &format!("{it}.paused"))?;
+    window.wait_true("the narration to pause", &format!("{it}.paused"))?;
     say(
         "story",
         &format!(
-            "{story}: {length:.1} s, sought {to:.1} s and landed at {landed:.2} s, then read the next page by itself"
+            "{story}: {length:.1} s, seek to {to:.1} s ended at {landed:.2} s, then the next page was read automatically"
         ),
     );
     Ok(())
@@ -278,9 +276,9 @@ fn narration(window: &Window, story: &str) -> Result {
 fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     window.go(&format!("#/story/{story}"))?;
     let it = "document.querySelector('.story audio')";
-    window.wait_true("the voice", &format!("{it}?.readyState >= 1"))?;
+    window.wait_true("the narration", &format!("{it}?.readyState >= 1"))?;
     window.click(".story .play")?;
-    window.wait_true("the voice to play", &format!("{it}.currentTime > 0.3"))?;
+    window.wait_true("the narration to play", &format!("{it}.currentTime > 0.3"))?;
     let mut hide = Command::new("xdotool");
     laptop.use_screen(&mut hide);
     let ids = sh::output(hide.args(["search", "--onlyvisible", "--name", "Carrel"]))?;
@@ -296,21 +294,21 @@ fn hidden(window: &Window, laptop: &Device, story: &str) -> Result {
     // This engine may delay loading a recording while the page is hidden: the page must be turned and `play` called
     // now, and playback must start at the latest when the window is visible again.
     let next = format!("{it}.src !== {} && !{it}.paused", json!(before));
-    wait_voice(window, it, "the next page to be turned to, unseen", &next)?;
+    wait_voice(window, it, "the next page while hidden", &next)?;
     let mut show = Command::new("xdotool");
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
-    window.wait_true("the page to be seen", "document.visibilityState === 'visible'")?;
+    window.wait_true("the page to be visible", "document.visibilityState === 'visible'")?;
     // WebKitGTK 2.50 under Xvfb sometimes pauses the element at this point without an event; a tap must then resume it.
     let heard = format!("{it}.currentTime > 0.5");
-    let tapped = window.wait_true("the next page to be heard", &heard).is_err();
+    let tapped = window.wait_true("the next page to play", &heard).is_err();
     if tapped {
         window.click(".story .play")?;
-        wait_voice(window, it, "the next page to be heard after a tap", &heard)?;
+        wait_voice(window, it, "the next page to play after a click", &heard)?;
     }
     window.click(".story .play")?;
-    let how = if tapped { ", and was heard again after a tap" } else { "" };
-    say("hidden", &format!("the window was off the screen: the voice turned the page{how}"));
+    let how = if tapped { ", playback resumed after a click" } else { "" };
+    say("hidden", &format!("the window was hidden: the narration turned the page{how}"));
     Ok(())
 }
 
@@ -320,7 +318,7 @@ fn wait_voice(window: &Window, it: &str, what: &str, expression: &str) -> Result
         let facts = format!(
             "[{it}.paused, {it}.ended, {it}.currentTime, {it}.duration, {it}.readyState, {it}.networkState, {it}.src.slice(-8), document.visibilityState].join(' ')"
         );
-        Err(format!("{e}\nthe voice: {}", word(window, &facts)?))
+        Err(format!("{e}\nmedia element: {}", word(window, &facts)?))
     })
 }
 
@@ -328,18 +326,18 @@ fn found_again(window: &Window, left: &Left) -> Result {
     window.go(&left.page)?;
     let it = format!("document.querySelector({})", json!(left.css));
     let near = format!("Math.abs(({it}?.currentTime ?? -9) - {}) <= {NEAR}", left.at);
-    window.wait_true(&format!("the {} to stand where it was left", left.name), &near)?;
+    window.wait_true(&format!("the {} to be at its saved position", left.name), &near)?;
     let at = number(window, &format!("{it}.currentTime"))?;
-    say("place", &format!("{}: left at {:.2} s, found at {at:.2} s", left.name, left.at));
+    say("position", &format!("{}: saved {:.2} s, restored {at:.2} s", left.name, left.at));
     // Check that playback continues from there.
     start(window, &it, &left.name)?;
-    window.wait_true("it to play on", &format!("{it}.currentTime > {}", left.at + 0.3))?;
+    window.wait_true("playback to continue", &format!("{it}.currentTime > {}", left.at + 0.3))?;
     window.script(&format!("{it}.pause(); {it}.currentTime = arguments[0]"), &[json!(left.at)])?;
-    window.wait_true("the place", &format!("Math.abs({it}.currentTime - {}) < 0.05", left.at))?;
+    window.wait_true("the position", &format!("Math.abs({it}.currentTime - {}) < 0.05", left.at))?;
     let hash = word(window, &format!("{it}.src.split('/').pop()"))?;
     let request = json!({ "kind": "media", "item": format!("{COURSE}/{hash}") });
     window
-        .wait_call("the place to be kept again", "get_place", request, |place| {
+        .wait_call("the position to be saved again", "get_place", request, |place| {
             let kept = place["pos"].as_str().and_then(|pos| pos[1..].parse::<f64>().ok());
             kept.is_some_and(|ms| (ms / 1000.0 - left.at).abs() < NEAR)
         })
@@ -349,7 +347,7 @@ fn found_again(window: &Window, left: &Left) -> Result {
 /// Returns which media features the engine supports.
 fn abilities(window: &Window) -> Result<String> {
     let script = "const a = document.createElement('audio'), v = document.createElement('video'); \
-        return [['media keys', 'mediaSession' in navigator], ['pitch kept', 'preservesPitch' in a], \
+        return [['media keys', 'mediaSession' in navigator], ['pitch preserved', 'preservesPitch' in a], \
         ['mp3', a.canPlayType('audio/mpeg') !== ''], ['ogg', a.canPlayType('audio/ogg; codecs=vorbis') !== ''], \
         ['h264', v.canPlayType('video/mp4; codecs=avc1.42E01E') !== ''], ['vp9', v.canPlayType('video/webm; codecs=vp9') !== '']] \
         .map(([name, has]) => `${name} ${has ? 'yes' : 'no'}`).join(', ')";

@@ -49,27 +49,27 @@ pub fn walk() -> Result {
         take_along(&window, id, is_story)?;
     }
     laptop.picture("02-course")?;
-    say("online", "signed in; one course and one story taken along, every byte proved");
+    say("online", "signed in; one course and one story downloaded and verified");
 
     demo.stop();
     if TcpStream::connect(demo.socket()).is_ok() {
-        return Err("the server still answers after it was stopped".into());
+        return Err("the server accepts connections after it was stopped".into());
     }
     let studied = study(&window, &laptop)?;
     say("offline", &format!("the server is stopped; studied {}", studied.join(", ")));
     window.go("#/sync")?;
     let waiting = waiting(&window, |n| n > 0)?;
     window.wait_for("h2#waiting")?;
-    laptop.picture("05-waiting")?;
-    say("waits", &format!("{waiting} rows are saved here and wait"));
+    laptop.picture("05-pending")?;
+    say("pending", &format!("{waiting} rows in the outbox"));
 
     window.close()?;
     let window = laptop.open()?;
     let again = self::waiting(&window, |n| n > 0)?;
     if again != waiting {
-        return Err(format!("{waiting} rows waited before the lid was closed, {again} after"));
+        return Err(format!("{waiting} rows in the outbox before the restart, {again} after"));
     }
-    say("lid", &format!("the app was closed and opened, still offline: {again} rows wait"));
+    say("restart", &format!("restarted offline: {again} rows in the outbox"));
 
     demo.start()?;
     window.go("#/sync")?;
@@ -89,7 +89,7 @@ pub fn walk() -> Result {
     let window = phone.open()?;
     sign_in(&window, &demo.address())?;
     let there = window.wait_call(
-        "the second device to agree",
+        "the second device to have the same state",
         "get_course",
         json!({ "course": COURSE }),
         |course| course["done"] == here["done"] && course["timeSpentMs"] == here["timeSpentMs"],
@@ -102,7 +102,7 @@ pub fn walk() -> Result {
     window.wait_for(".acts .button")?;
     phone.picture("07-second-device")?;
     window.close()?;
-    say("agrees", &format!("the second device shows the same: {here}"));
+    say("synced", &format!("the second device shows the same state: {here}"));
 
     demo.stop();
     let guest = Device::new("guest", (390, 844), &place)?;
@@ -115,11 +115,8 @@ pub fn walk() -> Result {
     window.call("record_progress", read)?;
     guest.picture("08-demo-library")?;
     window.close()?;
-    say(
-        "guest",
-        "without an account and without a server the demo library opens and keeps the place",
-    );
-    println!("  pictures in {}", place.display());
+    say("guest", "the demo library opens and saves progress without an account or a server");
+    println!("  screenshots: {}", place.display());
     Ok(())
 }
 
@@ -175,7 +172,7 @@ pub(super) fn take_along(window: &Window, id: &str, is_story: bool) -> Result {
         window.go(&format!("#/course/{id}"))?;
         window.click(".download button")?;
     }
-    window.wait_call(&format!("`{id}` to be here"), "check_offline", request, |check| {
+    window.wait_call(&format!("`{id}` to be downloaded"), "check_offline", request, |check| {
         check["ready"] == true
     })?;
     Ok(())
@@ -201,7 +198,7 @@ fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
             window.click(".player .play")?;
             heard = true;
             laptop.picture("03-lesson")?;
-            done.push(format!("heard the recording of \"{title}\""));
+            done.push(format!("played the recording of \"{title}\""));
         }
         if window.find("article footer .button.go").is_ok() {
             window.click("article footer .button.go")?;

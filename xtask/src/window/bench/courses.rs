@@ -83,7 +83,7 @@ fn course(
     };
     let course = json!({
         "format": "carrel-course/1", "id": id, "title": title, "lang": "en", "license": "CC0-1.0",
-        "description": "A course of a library that is large.",
+        "description": "A course of a large library.",
         "difficulty": LEVELS[n % LEVELS.len()], "category": CATEGORIES[n % CATEGORIES.len()], "hours": 1,
         "lessons": (1..=lessons).map(lesson).collect::<Vec<_>>(),
     });

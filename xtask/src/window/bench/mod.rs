@@ -50,7 +50,7 @@ const PAGE: &str = include_str!("page.js");
 /// Measures once and prints the table. Returns an error if a step fails or a row is over its budget.
 pub fn measure() -> Result {
     if !cfg!(target_os = "linux") {
-        println!("skipped: the window is driven on Linux");
+        println!("skipped: the window can be driven on Linux only");
         return Ok(());
     }
     setup::system(&[Part::App, Part::E2e])?;
@@ -81,7 +81,7 @@ pub fn measure() -> Result {
     full.memory_row(&mut table, "memory, all 1,000 downloaded");
     match table.over() {
         0 => Ok(()),
-        over => Err(format!("{over} rows of the window are over their budget")),
+        over => Err(format!("{over} window measurements are over budget")),
     }
 }
 
@@ -114,7 +114,7 @@ fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
     walk::sign_in(&desk.window, &demo.address())?;
     let all = courses::COUNT + REAL.len();
     desk.window.wait_call(
-        "every course to be known",
+        "every course to be listed",
         "list_courses",
         json!({ "onDevice": false, "pageSize": 1 }),
         |list| list["total"].as_u64() == Some(all as u64),
@@ -191,7 +191,7 @@ impl Starts {
         let list = |(moments, _): &(Moments, Memory)| moments.list;
         let (ours, floor) = (median(&self.app, list), median(&self.empty, list));
         let floors = format!("empty window {floor:.0} ms");
-        table.row(what, format!("{ours:.0} ms"), floors, ours - floor, 400.0, "ms over it");
+        table.row(what, format!("{ours:.0} ms"), floors, ours - floor, 400.0, "ms over floor");
     }
 
     fn memory_row(&self, table: &mut Table, what: &str) {
@@ -205,7 +205,7 @@ impl Starts {
         let floors = median(&self.empty, |(_, memory)| memory.all);
         let figure = format!("{:.1} MiB, engine {:.0}", memory.own, memory.all - memory.own);
         let beside = format!("empty {floor:.1} MiB, engine {:.0}", floors - floor);
-        table.row(what, figure, beside, memory.own - floor, 80.0, "MiB over it");
+        table.row(what, figure, beside, memory.own - floor, 80.0, "MiB over floor");
     }
 }
 
@@ -235,7 +235,7 @@ fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> 
     row(&mut table, "a tick to paint", ticked, &paint);
     inputs(&mut table, &desk, &paint)?;
     shifts(&mut table, window, &real)?;
-    floor.weigh(&mut table, "memory, after all of this", &desk.memory()?);
+    floor.weigh(&mut table, "memory after all measurements", &desk.memory()?);
     desk.window.close()?;
     Ok(table)
 }
@@ -248,7 +248,7 @@ fn slowest(pages: &[&Value], opened: &[Duration]) {
         let hash = pages[n]["hash"].as_str().unwrap_or_default();
         format!("{} {hash} (opening {n})", ms(opened[n]))
     });
-    println!("  the slowest: {}", named.collect::<Vec<_>>().join(", "));
+    println!("  slowest: {}", named.collect::<Vec<_>>().join(", "));
 }
 
 /// Sends keys and clicks, each measured to the next frame.
@@ -281,7 +281,7 @@ fn inputs(table: &mut Table, desk: &Started, paint: &str) -> Result {
         settle(window)?;
     }
     let seen = durations(&window.script("return window.bench.inputs()", &[])?)?;
-    println!("  in their order: {}", seen.iter().map(|t| ms(*t)).collect::<Vec<_>>().join(", "));
+    println!("  in order: {}", seen.iter().map(|t| ms(*t)).collect::<Vec<_>>().join(", "));
     row(table, &format!("input to next paint ({} inputs)", seen.len()), seen, paint);
     Ok(())
 }
@@ -298,12 +298,12 @@ fn shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
     window.go("#/")?;
     window.wait_for(".books")?;
     window.script("window.bench = undefined; location.reload()", &[])?;
-    window.wait_true("the page to be loaded anew", "window.bench === undefined")?;
+    window.wait_true("the page to be reloaded", "window.bench === undefined")?;
     window.script(PAGE, &[])?;
     let (score, early) = shift(window, "the library", 1_500)?;
-    let seen = if early { "before its first paint" } else { "after its first paint" };
+    let seen = if early { "from before the first paint" } else { "from after the first paint" };
     let what = "layout shift of the library";
-    table.row(what, format!("{score:.4}"), format!("seen from {seen}"), score, 0.0, "CLS");
+    table.row(what, format!("{score:.4}"), format!("measured {seen}"), score, 0.0, "CLS");
     let mut worst: f64 = 0.0;
     let mut count = 0;
     for page in pages.iter().step_by(5) {
@@ -313,7 +313,7 @@ fn shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
         count += 1;
     }
     let what = format!("layout shift of a lesson, worst of {count}");
-    table.row(&what, format!("{worst:.4}"), "by hand".into(), worst, 0.0, "CLS");
+    table.row(&what, format!("{worst:.4}"), "measured in JS".into(), worst, 0.0, "CLS");
     Ok(())
 }
 
@@ -325,7 +325,7 @@ fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     let seen = window.script_async(&script)?;
     let score = seen["score"].as_f64().ok_or_else(|| format!("no layout shift: {seen}"))?;
     if score > 0.0 {
-        println!("  {name} shifts by {score:.4}: {}", seen["moved"]);
+        println!("  {name}: layout shift {score:.4}: {}", seen["moved"]);
     }
     Ok((score, seen["early"] == true))
 }

@@ -26,7 +26,7 @@ window.bench ??= (() => {
       if (good()) return done();
       const limit = setTimeout(() => {
         watch.disconnect();
-        fail(new Error(`10 s without ${what}: ${location.hash} shows ${document.body.innerText.slice(0, 200)}`));
+        fail(new Error(`waited 10 s for ${what}: ${location.hash} shows ${document.body.innerText.slice(0, 200)}`));
       }, 10_000);
       const watch = new MutationObserver(() => {
         if (!good()) return;

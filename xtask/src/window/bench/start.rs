@@ -78,7 +78,7 @@ impl Program {
             .trim()
             .split_once(' ')
             .and_then(|(pid, at)| Some((pid.parse::<u32>().ok()?, at.parse::<f64>().ok()? / 1e6)));
-        let (pid, asked_at) = numbers.ok_or_else(|| format!("no moment of start: {line}"))?;
+        let (pid, asked_at) = numbers.ok_or_else(|| format!("no start time in {line:?}"))?;
         Ok(Started { window, pid, asked_at })
     }
 }
@@ -87,13 +87,13 @@ impl Started {
     /// Waits until the list is painted and returns the times.
     pub fn moments(&self) -> Result<Moments> {
         let marked = format!("performance.getEntriesByName('{MARK}').length > 0");
-        self.window.wait_true("the list to be drawn", &marked)?;
+        self.window.wait_true("the list to be painted", &marked)?;
         let script = "return [performance.timeOrigin, performance.getEntriesByName(arguments[0])[0].startTime, \
             performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null]";
         let found = self.window.script(script, &[MARK.into()])?;
         let number = |n: usize| found[n].as_f64();
         let (Some(origin), Some(list)) = (number(0), number(1)) else {
-            return Err(format!("the page gave no times: {found}"));
+            return Err(format!("the page returned no times: {found}"));
         };
         let navigation = origin - self.asked_at;
         Ok(Moments {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_tables_are_read() {
+    fn proc_files_are_parsed() {
         assert_eq!(parent("17 (Web (Content) x) S 4 17 17 0"), Some(4));
         assert_eq!(pss("7f00 ---p [rollup]\nRss:  4096 kB\nPss:    2048 kB\n"), Some(2.0));
         assert!(family(std::process::id()).contains(&std::process::id()));
