@@ -249,7 +249,7 @@ async fn tick(table: &mut Table, account: &OpenAccount, dir: &Path) {
     let ((fsync, _), (commit, _), (half, most)) = (spread(fsyncs), spread(commits), spread(times));
     let figure = format!("{} p99 {}", show(half), show(most));
     let floor = format!("commit {}, fsync {}", show(commit), show(fsync));
-    table.row("a durable tick", figure, floor, micros(half) / micros(commit), 2.0, "x one commit");
+    table.row("record progress, durable", figure, floor, micros(half) / micros(commit), 2.0, "x one commit");
 }
 
 /// Opening a local lesson through the command registry, relative to one read of its row.
@@ -377,7 +377,7 @@ async fn sync(
     let requests = http.requests.load(Ordering::Relaxed) - asked;
     assert_eq!((status.waiting, status.refused), (0, 0), "everything was accepted");
     table.row(
-        "push 10,000 rows, durable on both ends",
+        "push 10,000 rows, durable on both sides",
         show(took),
         format!("SQLite and JSON by hand {}", show(push_floor)),
         micros(took) / 1e3,
@@ -404,7 +404,7 @@ async fn sync(
     let requests = http.requests.load(Ordering::Relaxed) - asked;
     let there = second.learning.progress_under("course-7").await.expect("read").len();
     assert_eq!(there, ROWS / 100, "every row is on the second device");
-    let floor = format!("by hand {}, sign-in before it {}", show(pull_floor), show(signed_in));
+    let floor = format!("SQLite + JSON only {}, sign-in before {}", show(pull_floor), show(signed_in));
     table.row(
         "pull 10,000 rows on another device",
         show(took),
@@ -433,7 +433,7 @@ async fn sync(
     let requests = (http.requests.load(Ordering::Relaxed) - asked) as f64 / 50.0;
     let (half, most) = spread(times);
     table.row(
-        "nothing new: one round",
+        "sync round without changes",
         format!("{} p99 {}", show(half), show(most)),
         format!("{requests:.1} requests"),
         micros(half) / 1e3,
@@ -455,7 +455,7 @@ async fn start(table: &mut Table, http: Arc<Counted>, laptop: &Arc<Client>, dir:
     dispatch(&Desk(again.clone()), "list_courses", json!({})).await.expect("listed");
     let took = began.elapsed();
     table.row(
-        "start to first list (core alone)",
+        "start to first list (client only)",
         show(took),
         "budget with paint 400 ms".into(),
         micros(took) / 1e3,

@@ -36,8 +36,8 @@ fn beside(mut ours: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duratio
 
 fn row(table: &mut Table, what: &str, (ours, floor): (Duration, Duration)) {
     let held = micros(ours) / micros(floor);
-    let unit = format!("x, {:.0} % of its speed", 100.0 / held);
-    table.row(what, show(ours), format!("alone {}", show(floor)), held, MOST, &unit);
+    let unit = format!("x, {:.0} % of the library's speed", 100.0 / held);
+    table.row(what, show(ours), format!("library only {}", show(floor)), held, MOST, &unit);
 }
 
 fn photo(width: u32, height: u32) -> RgbImage {

@@ -378,7 +378,7 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
     table.row(
         "  another learner's push behind one of them",
         format!("{} p99 {}", show(half), show(most)),
-        format!("a hostile one {}", show(own)),
+        format!("hostile learner {}", show(own)),
         most.as_secs_f64() * 1e3,
         MAX_HOSTILE_WAIT_MS,
         "ms p99",

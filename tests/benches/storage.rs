@@ -29,7 +29,7 @@ const MOST: [(&str, f64); 6] = [
     ("storage page", 150.0),
     ("list of downloads", 30.0),
     ("search", 50.0),
-    ("clean-up of a tenth", 500.0),
+    ("eviction of a tenth", 500.0),
 ];
 /// Maximum exponent: cost must not grow faster than the data.
 const EXPONENT: f64 = 1.15;
@@ -47,7 +47,7 @@ pub fn measure(table: &mut Table, dir: &Path) {
         // Below 1 ms the measurement is dominated by noise.
         if hundred > 1.0 {
             table.row(
-                "  its growth from 10x to 100x",
+                "  growth from 10x to 100x",
                 String::new(),
                 String::new(),
                 exponent,
@@ -96,7 +96,7 @@ fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
         ("storage page", page),
         ("list of downloads", list),
         ("search", search),
-        ("clean-up of a tenth", cleaned),
+        ("eviction of a tenth", cleaned),
     ]
 }
 

@@ -13,7 +13,7 @@ pub struct Table {
 impl Table {
     /// Prints the names of the columns.
     pub fn begin() -> Self {
-        println!("{:<44} {:>22} {:>28} {:>9}    budget", "what", "figure", "floor", "held");
+        println!("{:<44} {:>22} {:>28} {:>9}    budget", "measurement", "figure", "baseline", "value");
         Self::default()
     }
 

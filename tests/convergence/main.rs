@@ -70,19 +70,19 @@ async fn three_devices_converge_over_crashes_and_clock_jumps() {
 }
 
 #[tokio::test]
-async fn crashes_alone_lose_nothing_and_move_no_stamp() {
+async fn crashes_lose_no_row_and_change_no_stamp() {
     let plan = Plan { crashes: true, ..Plan::devices(2) };
     all("crashes_alone", seeds(20_001, 8, 300), plan).await;
 }
 
 #[tokio::test]
-async fn two_learners_on_one_server_share_nothing() {
+async fn two_learners_on_one_server_share_no_rows() {
     let plan = Plan { learners: vec![2, 1], ..Plan::devices(2) };
     all("two_learners", seeds(30_001, 6, 200), plan).await;
 }
 
 #[tokio::test]
-async fn a_server_restored_from_an_old_backup_heals() {
+async fn devices_converge_after_the_server_is_restored_from_an_old_backup() {
     let plan = Plan { server_restored: true, ..Plan::devices(2) };
     let seeds = seeds(40_001, 8, 200);
     let count = seeds.len() as u64;
@@ -92,7 +92,7 @@ async fn a_server_restored_from_an_old_backup_heals() {
 
 /// Restores any of three backups, twice, with learners who registered after them: nobody has to sign in again.
 #[tokio::test]
-async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
+async fn accounts_and_sign_ins_created_after_the_backup_survive_a_restore() {
     let plan = Plan {
         server_restored: true,
         accounts_since: true,
@@ -107,7 +107,7 @@ async fn accounts_and_sign_ins_outlive_the_backups_that_do_not_know_them() {
 
 /// Does the same on a faulty network.
 #[tokio::test]
-async fn accounts_outlive_the_backups_also_on_a_bad_network() {
+async fn accounts_survive_a_restore_on_a_faulty_network() {
     let plan = Plan { server_restored: true, accounts_since: true, ..Plan::devices(2) };
     all("accounts_on_a_bad_network", seeds(80_001, 6, 200), plan).await;
 }
@@ -122,7 +122,7 @@ async fn cloned_and_restored_disks_converge() {
 }
 
 #[tokio::test]
-async fn a_seed_repeats_its_run() {
+async fn a_seed_determines_its_run() {
     let plan = Plan { crashes: true, jumps: Jumps::Wild, events: 60, ..Plan::devices(2) };
     for seed in [3, 4] {
         let (first, second) = (run(seed, &plan).await, run(seed, &plan).await);
@@ -132,7 +132,7 @@ async fn a_seed_repeats_its_run() {
 
 /// Every known bug of a server is detected within a few seeds, and the correct server passes the same ones.
 #[tokio::test]
-async fn known_bugs_of_a_server_are_found() {
+async fn known_server_bugs_are_detected() {
     for meddling in Meddling::ALL {
         let restored = meddling == Meddling::HidesTheRestore;
         let plan = Plan {

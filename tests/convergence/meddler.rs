@@ -144,7 +144,7 @@ impl Http for Meddler {
     async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         if request.headers.contains_key(header::CONTENT_ENCODING) {
             // Compressed bodies cannot be modified.
-            return Ok(hostile::reply(415, "text/plain", "not packed, please"));
+            return Ok(hostile::reply(415, "text/plain", "compressed bodies are not supported"));
         }
         if request.url.ends_with("/api/sync/push")
             && let Some(mut body) =

@@ -284,7 +284,7 @@ impl World {
     /// Runs one round of sync, possibly with a change or a crash during it.
     async fn sync(&mut self, at: usize) -> Result<(), String> {
         self.desks[at].device.sign_in_again().await;
-        let event = if self.chance.permille(300) { Event::Timer } else { Event::Tap };
+        let event = if self.chance.permille(300) { Event::Timer } else { Event::SyncNow };
         let moment = if self.chance.permille(500) { Moment::Before } else { Moment::After };
         let nth = self.chance.below(3);
         match self.chance.below(10) {
@@ -465,7 +465,7 @@ impl World {
                     Some(wake) => wake,
                     // The learner signs in in the next round.
                     None if engine.phase().0 == Phase::SignedOut => 0,
-                    None => return Err(format!("{} waits for nothing any more", desk.device.name)),
+                    None => return Err(format!("{} has no timer", desk.device.name)),
                 };
                 next = Some(next.map_or(wake, |n| n.min(wake)));
             }

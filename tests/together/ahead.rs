@@ -57,7 +57,7 @@ async fn readable(account: &OpenAccount, lesson: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_two_lessons_come_ahead_but_not_over_a_metered_line() {
+async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     let clock = FakeClock::noon();
     let mut server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -90,7 +90,7 @@ async fn the_next_two_lessons_come_ahead_but_not_over_a_metered_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_start_the_lesson_to_go_on_with_is_warm_and_nothing_was_asked_for_it() {
+async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let clock = FakeClock::noon();
     let mut server = TestServer::start(&clock).await;
     let dir = scratch();

@@ -119,7 +119,7 @@ fn whole(line: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_kills_lose_no_acknowledged_tick() {
+async fn two_hundred_kills_lose_no_acknowledged_change() {
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(KILLS);
     // The processes use the machine's clock; the server's is ahead of it, so that no stamp is too new.
     let clock = FakeClock::new(

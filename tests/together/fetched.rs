@@ -175,7 +175,7 @@ fn write_books(dir: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_it_fetches_it_asks_for_no_byte_twice() {
+async fn a_killed_download_requests_no_byte_twice() {
     let many = if std::env::var_os("CARREL_LONG").is_some() { 100 } else { KILLS };
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(many);
     let clock = FakeClock::new(

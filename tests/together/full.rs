@@ -74,7 +74,7 @@ async fn finished(account: &OpenAccount) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_app_starts_on_a_full_disk_says_why_and_loses_nothing() {
+async fn the_app_starts_on_a_full_disk_reports_it_and_loses_no_data() {
     let Some(disk) = SmallDisk::new(24 << 20) else { return };
     let clock = FakeClock::noon();
     let template = template(&clock).await;

@@ -107,14 +107,14 @@ fn table() -> Vec<Line> {
     use ErrorCode as E;
     vec![
         // Checking the server's address.
-        (Check, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
-        (Check, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
-        (Check, "JSON of something else", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
-        (Check, "nothing", |_, _| Ok(json("")), Some(E::BadReply)),
-        (Check, "half JSON", |_, _| Ok(json("{\"name\":\"Riv")), Some(E::BadReply)),
-        (Check, "not text", |_, _| Ok(json(&b"\xff\xfe\x00\x01"[..])), Some(E::BadReply)),
-        (Check, "no end", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
-        (Check, "drips", |f, _| slow(f), Some(E::Offline)),
+        (Check, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Check, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Check, "unrelated JSON", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
+        (Check, "an empty body", |_, _| Ok(json("")), Some(E::BadReply)),
+        (Check, "truncated JSON", |_, _| Ok(json("{\"name\":\"Riv")), Some(E::BadReply)),
+        (Check, "invalid UTF-8", |_, _| Ok(json(&b"\xff\xfe\x00\x01"[..])), Some(E::BadReply)),
+        (Check, "an endless body", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
+        (Check, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Check,
             "500 of a proxy",
@@ -134,12 +134,12 @@ fn table() -> Vec<Line> {
             Some(E::Offline),
         ),
         // Signing in.
-        (SignIn, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
-        (SignIn, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
-        (SignIn, "JSON of something else", |_, _| Ok(json("{\"user\":{}}")), Some(E::BadReply)),
+        (SignIn, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
+        (SignIn, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (SignIn, "unrelated JSON", |_, _| Ok(json("{\"user\":{}}")), Some(E::BadReply)),
         (SignIn, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
-        (SignIn, "no end", |_, _| Ok(endless("application/json", b"[")), Some(E::BadReply)),
-        (SignIn, "drips", |f, _| slow(f), Some(E::Offline)),
+        (SignIn, "an endless body", |_, _| Ok(endless("application/json", b"[")), Some(E::BadReply)),
+        (SignIn, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             SignIn,
             "too many tries",
@@ -159,16 +159,16 @@ fn table() -> Vec<Line> {
             Some(E::BadReply),
         ),
         // Pushing.
-        (Push, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
-        (Push, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
-        (Push, "JSON of something else", |_, _| Ok(json("{}")), Some(E::BadReply)),
-        (Push, "nothing", |_, _| Ok(reply(204, "", "")), Some(E::BadReply)),
+        (Push, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Push, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Push, "unrelated JSON", |_, _| Ok(json("{}")), Some(E::BadReply)),
+        (Push, "an empty body", |_, _| Ok(reply(204, "", "")), Some(E::BadReply)),
         (Push, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
-        (Push, "no end", |_, _| Ok(endless("application/json", b"{\"epoch\":")), Some(E::BadReply)),
-        (Push, "drips", |f, _| slow(f), Some(E::Offline)),
+        (Push, "an endless body", |_, _| Ok(endless("application/json", b"{\"epoch\":")), Some(E::BadReply)),
+        (Push, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Push,
-            "cut off",
+            "a truncated body",
             |_, _| {
                 Ok(cut(
                     200,
@@ -246,10 +246,10 @@ fn table() -> Vec<Line> {
         ),
         (Push, "a newer protocol", |_, _| Ok(problem(426, E::TooNew, None)), Some(E::TooNew)),
         // Pulling.
-        (Pull, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
-        (Pull, "JSON of something else", |_, _| Ok(json("[]")), Some(E::BadReply)),
-        (Pull, "no end", |_, _| Ok(endless("application/json", b"{\"rows\":[")), Some(E::BadReply)),
-        (Pull, "drips", |f, _| slow(f), Some(E::Offline)),
+        (Pull, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Pull, "unrelated JSON", |_, _| Ok(json("[]")), Some(E::BadReply)),
+        (Pull, "an endless body", |_, _| Ok(endless("application/json", b"{\"rows\":[")), Some(E::BadReply)),
+        (Pull, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Pull,
             "a cursor that goes back",
@@ -295,16 +295,16 @@ fn table() -> Vec<Line> {
         ),
         (Pull, "503", |_, _| Ok(reply(503, "text/html", "later")), Some(E::Unavailable)),
         // Refreshing the token. (The old one has expired.)
-        (Refresh, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::Offline)),
-        (Refresh, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Refresh, "a captive portal page", |_, _| Ok(portal()), Some(E::Offline)),
+        (Refresh, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (
             Refresh,
-            "JSON of something else",
+            "unrelated JSON",
             |_, _| Ok(json("{\"accessToken\":7}")),
             Some(E::Offline),
         ),
-        (Refresh, "no end", |_, _| Ok(endless("application/json", b"{")), Some(E::BadReply)),
-        (Refresh, "drips", |f, _| slow(f), Some(E::Offline)),
+        (Refresh, "an endless body", |_, _| Ok(endless("application/json", b"{")), Some(E::BadReply)),
+        (Refresh, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Refresh,
             "401 of a proxy",
@@ -319,15 +319,15 @@ fn table() -> Vec<Line> {
             Some(E::Unauthenticated),
         ),
         // The library.
-        (Courses, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
-        (Courses, "JSON of something else", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
-        (Courses, "half JSON", |_, _| Ok(json("{\"items\":[")), Some(E::BadReply)),
-        (Courses, "no end", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
-        (Courses, "drips", |f, _| slow(f), Some(E::Offline)),
+        (Courses, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Courses, "unrelated JSON", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
+        (Courses, "truncated JSON", |_, _| Ok(json("{\"items\":[")), Some(E::BadReply)),
+        (Courses, "an endless body", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
+        (Courses, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (Courses, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Internal)),
         (Courses, "429", |_, _| Ok(problem(429, E::RateLimited, Some(5))), Some(E::RateLimited)),
-        (Manifest, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
-        (Manifest, "JSON of something else", |_, _| Ok(json("{}")), Some(E::Corrupt)),
+        (Manifest, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Manifest, "unrelated JSON", |_, _| Ok(json("{}")), Some(E::Corrupt)),
         (
             Manifest,
             "one byte changed",
@@ -342,25 +342,25 @@ fn table() -> Vec<Line> {
         ),
         (Manifest, "another key", |f, _| signed(|m| m.key = "ab".repeat(32), f), Some(E::Corrupt)),
         (Manifest, "404", |_, _| Ok(problem(404, E::NotFound, None)), Some(E::NotFound)),
-        (Blob, "the page of a Wi-Fi", |_, _| Ok(portal()), Some(E::BadReply)),
+        (Blob, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
         (
             Blob,
             "other bytes",
-            |_, _| Ok(reply(200, "application/octet-stream", "something else")),
+            |_, _| Ok(reply(200, "application/octet-stream", "unrelated bytes")),
             Some(E::Corrupt),
         ),
-        (Blob, "sent elsewhere", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Blob, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (Blob, "404", |_, _| Ok(problem(404, E::NotFound, None)), Some(E::NotFound)),
         (
             Blob,
-            "no end",
+            "an endless body",
             |_, _| Ok(endless("application/octet-stream", &[0; 1024])),
             Some(E::BadReply),
         ),
-        (Blob, "drips", |f, _| slow(f), Some(E::NotDownloaded)),
+        (Blob, "a slow body", |f, _| slow(f), Some(E::NotDownloaded)),
         (
             Blob,
-            "cut off",
+            "a truncated body",
             // Other bytes than the partial file of an earlier row.
             |_, _| Ok(cut(200, HeaderMap::new(), &Bytes::from_static(b"0123456789"), 5)),
             Some(E::BadReply),
@@ -402,7 +402,7 @@ fn step(n: usize) -> carrel_learning::Step {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_hostile_answer_has_its_error_and_does_no_harm() {
+async fn every_invalid_answer_has_its_error_and_changes_nothing() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -520,7 +520,7 @@ async fn server_manifest(server: &TestServer) -> SignedManifest {
 
 /// A valid stored answer stays in use when an invalid one arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_answer_does_not_take_the_place_of_a_good_one() {
+async fn an_invalid_answer_does_not_replace_a_valid_one() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -538,14 +538,14 @@ async fn a_bad_answer_does_not_take_the_place_of_a_good_one() {
         .version;
     type Bad = (&'static str, fn() -> Reply);
     let bad: [Bad; 9] = [
-        ("the page of a Wi-Fi", portal),
-        ("JSON of something else", || json("{\"ok\":true}")),
-        ("no end", || endless("application/json", b" ")),
+        ("a captive portal page", portal),
+        ("unrelated JSON", || json("{\"ok\":true}")),
+        ("an endless body", || endless("application/json", b" ")),
         ("500", || problem(500, ErrorCode::Internal, None)),
-        ("nothing", || json("")),
+        ("an empty body", || json("")),
         ("404 of another site", || reply(404, "text/html", "<h1>404</h1>")),
         ("403 of a firewall", || reply(403, "text/html", "blocked")),
-        ("sent elsewhere", redirect),
+        ("a redirect", redirect),
         ("a list of something else", || json("[]")),
     ];
     for (name, answer) in bad {

@@ -334,17 +334,17 @@ async fn courses(paused: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_of_courses_that_is_killed_at_any_step_loses_nothing_and_can_be_repeated() {
+async fn a_course_import_killed_at_any_step_loses_no_data_and_can_be_repeated() {
     courses(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_that_is_killed_leaves_a_paused_download_paused() {
+async fn a_killed_import_keeps_a_paused_download_paused() {
     courses(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_of_work_that_is_killed_at_any_step_counts_once() {
+async fn a_work_import_killed_at_any_step_counts_once() {
     let f = Fixture::new(false).await;
     let file = f.file("work.carrel");
     let steps = at_each_step(async |kills| {
@@ -430,7 +430,7 @@ async fn whole_catalogue(library: &carrel_server::DataDir, step: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_servers_import_that_is_killed_at_any_step_leaves_a_whole_catalogue() {
+async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
     let host = Host::new().await;
     let (file, packages) = (host.f.file("courses.carrel"), host.packages.path().to_owned());
     let steps = at_each_step(async |kills| {
@@ -447,7 +447,7 @@ async fn a_servers_import_that_is_killed_at_any_step_leaves_a_whole_catalogue() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn work_that_is_handed_in_to_a_server_and_killed_at_any_step_counts_once() {
+async fn a_server_work_import_killed_at_any_step_counts_once() {
     let f = Fixture::new(false).await;
     let file = f.file("work.carrel");
     let steps = at_each_step(async |kills| {

@@ -8,7 +8,7 @@ use http::header;
 use crate::desk::{self, Netted, sync, tick};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_learners_and_two_servers_on_one_device() {
+async fn learners_and_servers_on_one_device_are_isolated() {
     let clock = FakeClock::noon();
     let (one, two) = (TestServer::start(&clock).await, TestServer::start(&clock).await);
     let dir = scratch();

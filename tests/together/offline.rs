@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::desk::{self, ALL, Netted, sync, tick, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() {
+async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let clock = FakeClock::noon();
     let mut server = TestServer::start(&clock).await;
     let (first, second) = (scratch(), scratch());
@@ -91,7 +91,7 @@ async fn study_offline_restart_offline_come_back_and_the_second_device_agrees() 
     drop((account, core));
     let core = desk::open(first.path(), desk::live(), &clock, 3, false).await;
     let account = core.account().expect("the account opens without a network");
-    assert!(desk::rows(&account).await == here, "everything is there after a restart");
+    assert!(desk::rows(&account).await == here, "all rows are stored after a restart");
     let status = account.sync.sync_now().await.expect("the state");
     assert_eq!((status.phase, status.waiting), (Phase::Offline, waiting));
     assert_eq!(account.learning.time_spent(section).await.expect("the time"), 37_344);
@@ -160,7 +160,7 @@ async fn read_everything(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_of_a_push_writes_no_row_and_moves_no_number() {
+async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -189,7 +189,7 @@ async fn a_replay_of_a_push_writes_no_row_and_moves_no_number() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tick_shows_on_the_second_device_without_asking() {
+async fn a_finished_section_is_pushed_to_the_second_device() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let (first, second) = (scratch(), scratch());
@@ -214,7 +214,7 @@ async fn a_tick_shows_on_the_second_device_without_asking() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_while_devices_sync_and_comes_back_has_everything() {
+async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
     let clock = FakeClock::noon();
     let mut server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -236,7 +236,7 @@ async fn a_server_that_is_killed_while_devices_sync_and_comes_back_has_everythin
 /// Number of pending changes in the navigation bar: without a network the UI must be notified of each new pending
 /// change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_window_hears_what_waits_while_the_network_is_gone() {
+async fn the_ui_is_notified_of_pending_changes_while_offline() {
     let (dir, clock) = (scratch(), FakeClock::noon());
     let mut server = TestServer::start(&clock).await;
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
@@ -262,7 +262,7 @@ async fn the_window_hears_what_waits_while_the_network_is_gone() {
         account.learning.record(tick(n)).await.expect("recorded");
         let waiting = account.sync.status().await.expect("a status").waiting;
         assert!(waiting > before, "{waiting} wait after tick {n}");
-        desk::soon("the count in the window", async {
+        desk::soon("the count in the UI", async {
             while hears.recv().await.expect("the window") != waiting {}
         })
         .await;

@@ -19,7 +19,7 @@ fn spoil(request: &Request) -> Option<Net> {
         return None;
     }
     if request.headers.contains_key(header::CONTENT_ENCODING) {
-        return Some(Net::Reply(hostile::reply(415, "text/plain", "not packed, please")));
+        return Some(Net::Reply(hostile::reply(415, "text/plain", "compressed bodies are not supported")));
     }
     let mut body: Value = serde_json::from_slice(request.body.as_deref()?).ok()?;
     for item in body.get_mut("items")?.as_array_mut()? {

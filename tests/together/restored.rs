@@ -58,7 +58,7 @@ impl School {
     async fn day(&mut self) {
         for Desk { learner, device, script } in &mut self.desks {
             script.act(device, &mut self.oracles[*learner]).await;
-            device.step(Event::Tap).await.expect("a sync");
+            device.step(Event::SyncNow).await.expect("a sync");
         }
         self.time.advance(DAY_MS);
     }
@@ -96,7 +96,7 @@ fn learners(rows: &Rows) -> Rows {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_of_a_month_ago_heals_by_itself() {
+async fn devices_converge_after_a_restore_from_a_month_old_backup() {
     let mut school = School::new().await;
     for learner in 0..10 {
         school.device(learner).await;
@@ -144,7 +144,7 @@ async fn a_backup_of_a_month_ago_heals_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_is_signed_out_by_a_restore_does_not_say_that_all_is_sent() {
+async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
     let mut school = School::new().await;
     school.device(0).await;
     let backup = school.server.backup();
@@ -156,7 +156,7 @@ async fn a_device_that_is_signed_out_by_a_restore_does_not_say_that_all_is_sent(
     school.server.restore_with(&backup, options).await;
     let device = &mut school.desks[0].device;
     let rows = device.rows().await.values().filter(|r| !r.is_server_only()).count();
-    device.step(Event::Tap).await.unwrap();
+    device.step(Event::SyncNow).await.unwrap();
     assert_eq!(device.open().engine.phase().0, Phase::SignedOut);
     assert!(rows > 0);
     assert_eq!(device.counts().await.0 as usize, rows);
@@ -172,7 +172,7 @@ async fn a_device_that_is_signed_out_by_a_restore_does_not_say_that_all_is_sent(
 
 /// The learner registered again with the same login. Work of the old account is joined into the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn work_of_an_account_that_was_lost_is_joined_into_the_new_one() {
+async fn work_of_a_lost_account_is_merged_into_the_new_one() {
     for signed_out in [false, true] {
         let clock = FakeClock::noon();
         let mut server = TestServer::start(&clock).await;

@@ -78,7 +78,7 @@ async fn done(account: &OpenAccount) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_at_a_new_address_is_the_same_one_and_what_waits_goes_there() {
+async fn a_moved_server_is_recognised_and_receives_pending_rows() {
     // Either by signing in there, or by changing the address of the signed-in account.
     for signs_in in [true, false] {
         let m = stranded().await;
@@ -104,7 +104,7 @@ async fn a_server_at_a_new_address_is_the_same_one_and_what_waits_goes_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_copies_the_id_of_another_gets_none_of_its_work() {
+async fn a_server_that_copies_an_id_receives_no_work() {
     let m = stranded().await;
     // It forwards everything to the real server, so that id, key and user are correct; but it cannot sign for itself.
     let url = m.server.url();
@@ -140,7 +140,7 @@ async fn a_server_that_copies_the_id_of_another_gets_none_of_its_work() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_server_at_the_old_address_gets_none_of_its_work() {
+async fn another_server_at_the_old_address_receives_no_work() {
     let m = stranded().await;
     let other = TestServer::start(m.server.clock()).await;
     reach(&m.net, &other, &[OLD]);
@@ -156,7 +156,7 @@ async fn another_server_at_the_old_address_gets_none_of_its_work() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_from_before_servers_had_ids_is_known_again_after_a_move() {
+async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -201,7 +201,7 @@ async fn an_account_from_before_servers_had_ids_is_known_again_after_a_move() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_id_of_a_server_outlives_a_restore_and_its_epoch_does_not() {
+async fn a_restore_keeps_the_server_id_and_changes_the_epoch() {
     let clock = FakeClock::noon();
     let mut server = TestServer::start(&clock).await;
     let http = desk::live();
@@ -232,7 +232,7 @@ async fn the_id_of_a_server_outlives_a_restore_and_its_epoch_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_window_that_missed_events_is_told_every_topic_and_every_state() {
+async fn a_ui_that_missed_events_receives_every_topic_and_state() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -286,7 +286,7 @@ async fn a_window_that_missed_events_is_told_every_topic_and_every_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
+async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let dir = scratch();
@@ -336,7 +336,7 @@ async fn one_receipt_that_refers_to_nothing_does_not_hide_the_others() {
 /// Two devices use the last attempt at a quiz without knowing of each other: both show their own score as provisional,
 /// then the server grades the one that arrives first, and both show which one counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_last_attempts_the_one_that_the_server_graded_counts_everywhere() {
+async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
     let clock = FakeClock::noon();
     let server = TestServer::start(&clock).await;
     let books = scratch();

@@ -68,7 +68,7 @@ fn another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_imports_at_once_do_not_believe_in_the_same_space() {
+async fn concurrent_imports_do_not_reserve_the_same_space() {
     let s = school().await;
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
     let (dir, disk) = (scratch(), FakeDisk::new(100 * GIB));
@@ -290,7 +290,7 @@ async fn content_is_moved_from_the_storage_screen() {
 
 /// Two concurrent moves end one after the other: content is in one folder, including what is downloaded meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_moves_of_content_at_once_end_in_one_folder() {
+async fn concurrent_moves_of_content_end_in_one_folder() {
     let (clock, dir) = (FakeClock::noon(), scratch());
     let mut server = TestServer::start(&clock).await;
     let place = |name: &str| dir.path().join(name);

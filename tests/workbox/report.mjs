@@ -17,7 +17,7 @@ const chain = (parts) => parts.join(" > ");
 export function print(rows, versions) {
   const out = [];
   out.push(`The fault table: Carrel, and Workbox ${versions.workbox} in Chromium ${versions.chromium} with the browser's HTTP cache on.`);
-  out.push("answer ·requests for each step; none: an error and no answer; waits: no answer in 4 s; refused: not believed; page: a sign-in page is shown");
+  out.push("answer ·requests for each step; none: an error and no answer; waits: no answer in 4 s; refused: the answer is rejected; page: a sign-in page is shown");
   out.push("= right by the RFCs   ! not   p differs on purpose   - not run\n");
   const count = {};
   for (const strategy of STRATEGIES) {

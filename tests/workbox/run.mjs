@@ -113,7 +113,7 @@ async function take(number, row, network, page, devtools) {
 
 async function main() {
   const file = process.env.CARREL_FAULTS;
-  if (!file || !existsSync(file)) throw new Error("CARREL_FAULTS names no file with Carrel's results; hint: cargo xtask test --long --only Workbox");
+  if (!file || !existsSync(file)) throw new Error("CARREL_FAULTS does not name an existing file\nhint: cargo xtask test --long --only Workbox");
   const carrel = JSON.parse(readFileSync(file, "utf8"));
   const html = "<!doctype html><title>faults</title>";
   const network = new Network(table, {
@@ -136,7 +136,7 @@ async function main() {
     const rows = [];
     for (const [number, row] of table.cases.entries()) {
       const known = carrel.find((c) => c.strategy === row.strategy && c.name === row.name);
-      if (!known) throw new Error(`Carrel has no result for "${row.name}": the results are of another table`);
+      if (!known) throw new Error(`no result of Carrel for "${row.name}": the results belong to another version of the table`);
       rows.push({ row, carrel: known.steps, workbox: await take(number, row, network, page, devtools) });
     }
     const text = print(rows, { chromium: chrome.version(), workbox: JSON.parse(readFileSync(join(here, "node_modules/workbox-core/package.json"))).version });

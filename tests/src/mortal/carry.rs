@@ -12,7 +12,7 @@ use carrel_tests::{ends_at_step, open_with};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let [folder, file] = arguments else {
-        return Err(Error::Invalid("which folder, which file?".into()));
+        return Err(Error::Invalid("usage: carry FOLDER FILE".into()));
     };
     let core = open_with(Path::new(folder), "carrier", ends_at_step()).await?;
     let file = Path::new(file);

@@ -14,7 +14,7 @@ use carrel_tests::{open, say};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let [folder, course, rest @ ..] = arguments else {
-        return Err(carrel_client::Error::Invalid("which folder, which course?".into()));
+        return Err(carrel_client::Error::Invalid("usage: fetch FOLDER COURSE [SERVER LOGIN PASSWORD]".into()));
     };
     let course = Slug::new(course).map_err(|e| carrel_client::Error::Invalid(e.to_string()))?;
     let core = open(Path::new(folder), "fetcher").await?;

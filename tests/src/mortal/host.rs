@@ -14,7 +14,7 @@ use carrel_tests::ends_at_step;
 pub async fn run(arguments: &[String]) -> Result<()> {
     let bad = |e: carrel_server::Error| Error::Invalid(e.to_string());
     let [what, data, rest @ ..] = arguments else {
-        return Err(Error::Invalid("import or accept, into which folder?".into()));
+        return Err(Error::Invalid("usage: host import|accept DATA ...".into()));
     };
     let library = DataDir::open(Config::new(data)).map_err(bad)?;
     if let Some(steps) = ends_at_step() {
@@ -33,7 +33,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
             let how = bundle_import::Acceptance { trust_device: true, login: None };
             bundle_import::accept_work(&library, file.as_ref(), how).await.map_err(bad)?;
         }
-        _ => return Err(Error::Invalid("import KEY PATH..., or accept FILE?".into())),
+        _ => return Err(Error::Invalid("usage: host import DATA KEY PATH... | host accept DATA FILE".into())),
     }
     Ok(())
 }

@@ -18,6 +18,6 @@ async fn main() -> Result<()> {
         Some((what, rest)) if what == "fetch" => fetch::run(rest).await,
         Some((what, rest)) if what == "carry" => carry::run(rest).await,
         Some((what, rest)) if what == "host" => host::run(rest).await,
-        _ => Err(Error::Invalid("study, fetch, carry or host?".into())),
+        _ => Err(Error::Invalid("usage: mortal study|fetch|carry|host ...".into())),
     }
 }

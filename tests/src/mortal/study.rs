@@ -14,7 +14,7 @@ use carrel_tests::{open, say};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let Some((folder, rest)) = arguments.split_first() else {
-        return Err(carrel_client::Error::Invalid("which folder?".into()));
+        return Err(carrel_client::Error::Invalid("usage: study FOLDER [SERVER LOGIN PASSWORD]".into()));
     };
     say("opening")?;
     let core = open(Path::new(folder), "studier").await?;
