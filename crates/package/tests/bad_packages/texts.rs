@@ -103,7 +103,7 @@ pub const ROWS: &[Row] = &[
         5,
     ),
     (
-        "picture on the web",
+        "picture with an external address",
         |t| {
             t.edit("one/read.md", "../media/square.png", "https://example.org/a.png");
         },

@@ -36,7 +36,7 @@ fn warnings_do_not_stop() {
             3,
         ),
         (
-            "code word",
+            "unknown code option",
             |t| {
                 t.edit("one/read.md", "python editable", "python edit");
             },
@@ -54,7 +54,7 @@ fn warnings_do_not_stop() {
             2,
         ),
         (
-            "no film",
+            "VIDEO section without video",
             |t| {
                 t.edit("course.json", "\"TEXT\"", "\"VIDEO\"");
             },

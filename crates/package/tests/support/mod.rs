@@ -194,7 +194,7 @@ pub fn compile_with(path: &Path, limits: &Limits) -> Result<(Compiled, MemorySin
     let mut sink = MemorySink::default();
     let compiled = Compiler::new(Options { limits: *limits, ..Options::default() })
         .compile(&packages[0], &mut sink);
-    assert!(compiled.is_ok() || sink.blobs.is_empty(), "a broken package wrote something");
+    assert!(compiled.is_ok() || sink.blobs.is_empty(), "an invalid package wrote blobs");
     compiled.map(|c| (c, sink))
 }
 

@@ -120,10 +120,10 @@ async fn damaged_backups_and_running_servers_are_refused() {
     backup::backup(engine(), &w.folder(), &to, NOW).unwrap();
     let running = Server::start(config(w.dir.path().join("other"))).await.unwrap();
     let refused = restored(&to, &w.dir.path().join("other"), true).unwrap_err().to_string();
-    assert!(refused.contains("a server runs"), "{refused}");
+    assert!(refused.contains("a server is running"), "{refused}");
     let second =
         Server::start(config(w.dir.path().join("other"))).await.err().map(|e| e.to_string());
-    assert!(second.is_some_and(|e| e.contains("a server runs")));
+    assert!(second.is_some_and(|e| e.contains("a server is running")));
     running.shutdown().await;
 
     let blob = files(&to.join("blobs")).into_iter().next().unwrap();

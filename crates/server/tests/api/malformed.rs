@@ -82,7 +82,7 @@ async fn every_invalid_request_has_its_own_status() {
         case("form instead of JSON", "POST", "/api/auth/login", 415, InvalidRequest)
             .header("content-type", "application/x-www-form-urlencoded"),
         case("empty body", "POST", "/api/auth/login", 400, InvalidRequest).json("").says("EOF"),
-        case("cut-off JSON", "POST", "/api/auth/login", 400, InvalidRequest)
+        case("truncated JSON", "POST", "/api/auth/login", 400, InvalidRequest)
             .json(r#"{"login":"#)
             .says("line 1"),
         case("not UTF-8", "POST", "/api/auth/login", 400, InvalidRequest)
@@ -147,7 +147,7 @@ async fn every_invalid_request_has_its_own_status() {
         case("course id with path traversal", "GET", "/api/courses/..%2f..%2fetc", 400, InvalidRequest),
         case("unknown course", "GET", "/api/courses/atlantis", 404, NotFound).says("atlantis"),
         case("unknown manifest", "GET", "/api/courses/atlantis/manifest", 404, NotFound),
-        case("a course is no story", "GET", "/api/stories/how-rivers-work", 404, NotFound),
+        case("course id as a story id", "GET", "/api/stories/how-rivers-work", 404, NotFound),
         case("invalid hash", "GET", "/api/blobs/abc", 400, InvalidRequest).says("64"),
         case(
             "hash in capitals",
@@ -212,7 +212,7 @@ async fn every_invalid_request_has_its_own_status() {
             NotFound,
         )),
         signed(case(
-            "progress of another",
+            "progress of another learner",
             "GET",
             format!("/api/progress/{}/how-rivers-work", device(7)),
             403,

@@ -252,7 +252,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
     let refused = accept(how(None, true)).await.unwrap_err().to_string();
     assert!(refused.contains("--as LOGIN"), "{refused}");
     let refused = accept(how(Some("nobody"), false)).await.unwrap_err().to_string();
-    assert!(refused.contains("nobody has the login"), "{refused}");
+    assert!(refused.contains("no account has the login"), "{refused}");
     let first = accept(how(Some("ZOE"), false)).await.unwrap();
     assert_eq!((first.login.as_str(), first.rows, first.changed), ("zoe", 2, 2));
     let again = accept(how(Some("zoe"), false)).await.unwrap();
@@ -261,7 +261,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
     // The file of an existing account is not accepted for another one.
     std::fs::write(&file, work_file(&amin, "", &rows)).unwrap();
     let refused = accept(how(Some("zoe"), true)).await.unwrap_err().to_string();
-    assert!(refused.contains("has an account here"), "{refused}");
+    assert!(refused.contains("has an account on this server"), "{refused}");
     // With its certificate the account is recreated.
     std::fs::write(&file, work_file(&old, &old.account_certificate, &rows)).unwrap();
     let refused = accept(how(None, false)).await.unwrap_err().to_string();
