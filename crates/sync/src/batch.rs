@@ -16,13 +16,13 @@ use rusqlite::Connection;
 use crate::{Result, machine::Pushed};
 
 /// Maximum size of the fields around the items, in bytes.
-const ENVELOPE: usize = 1024;
+const ENVELOPE_BYTES: usize = 1024;
 /// An offset below this is treated as no offset.
-const CLOCK_OK_MS: i64 = 30_000;
+const MIN_CLOCK_OFFSET_MS: i64 = 30_000;
 /// How far a stamp may be ahead on the server.
-const AHEAD_MS: i64 = 5 * 60_000;
+const MAX_AHEAD_MS: i64 = 5 * 60_000;
 /// How often a row gets a new stamp before it is quarantined.
-const SKEWS: u32 = 3;
+const MAX_SKEWS: u32 = 3;
 
 /// A batch in flight: the rows as they were sent.
 pub(super) struct Batch {
@@ -31,7 +31,7 @@ pub(super) struct Batch {
     /// The pull cursor when it was sent.
     pulled: u64,
     /// The local clock was known to be off when it was sent.
-    off_clock: bool,
+    is_clock_off: bool,
 }
 
 impl Batch {
@@ -66,7 +66,7 @@ pub(super) fn next(
     clock: &dyn Clock,
     ids: &dyn IdGen,
 ) -> Result<(Option<Batch>, Vec<Broken>)> {
-    let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE)?;
+    let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE_BYTES)?;
     if found.rows.is_empty() {
         return Ok((None, found.broken));
     }
@@ -80,9 +80,9 @@ pub(super) fn next(
     }
     let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
     let batch_id = BatchId(ids.uuid_v7(now_ms));
-    let off_clock = state.clock_offset_ms != 0;
+    let is_clock_off = state.clock_offset_ms != 0;
     let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
-    Ok((Some(Batch { sent, request, pulled: state.pulled, off_clock }), found.broken))
+    Ok((Some(Batch { sent, request, pulled: state.pulled, is_clock_off }), found.broken))
 }
 
 /// Applies a reply. `offset_ms`: the server's clock minus the local one, if it was fetched.
@@ -113,14 +113,14 @@ pub(super) fn settle(
     // Only the end of a large batch gets receipts: the others would be pruned at once.
     let receipts_from = batch.sent.len().saturating_sub(outbox::RECEIPTS);
     for (i, (sent, result)) in batch.sent.iter().zip(&batch.reply.results).enumerate() {
-        let gone = match result.code {
+        let is_settled = match result.code {
             ResultCode::Ok => {
-                let gone = outbox::acknowledge(tx, &sent.key, sent.rev)?;
-                if gone && i >= receipts_from {
+                let is_settled = outbox::acknowledge(tx, &sent.key, sent.rev)?;
+                if is_settled && i >= receipts_from {
                     outbox::note_receipt(tx, &sent.key, at_ms)?;
                 }
-                done.accepted += usize::from(gone);
-                gone
+                done.accepted += usize::from(is_settled);
+                is_settled
             }
             ResultCode::Invalid => {
                 outbox::refuse(tx, &sent.key, sent.rev, "invalid", &result.reason)?
@@ -131,12 +131,12 @@ pub(super) fn settle(
             ResultCode::TooNew => {
                 outbox::refuse(tx, &sent.key, sent.rev, "too_new", &result.reason)?
             }
-            ResultCode::ClockSkew => stamp_again(tx, sent, &result.reason, &mut free_until_ms)?,
+            ResultCode::ClockSkew => restamp(tx, sent, &result.reason, &mut free_until_ms)?,
         };
-        done.settled += usize::from(gone);
+        done.settled += usize::from(is_settled);
     }
     outbox::prune_receipts(tx)?;
-    if let Some(usn) = batch.goes_on_at(tx.state().pulled) {
+    if let Some(usn) = batch.next_cursor(tx.state().pulled) {
         tx.state().pulled = usn;
     }
     tx.state().last_ok_ms = Some(at_ms);
@@ -151,38 +151,38 @@ pub(super) struct BatchOutcome {
     /// The epoch at the time of sending.
     epoch: String,
     pulled: u64,
-    off_clock: bool,
+    is_clock_off: bool,
     reply: PushReply,
 }
 
 impl BatchOutcome {
     pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
-        let Batch { sent, request, pulled, off_clock } = batch;
-        Self { sent, epoch: request.epoch, pulled, off_clock, reply }
+        let Batch { sent, request, pulled, is_clock_off } = batch;
+        Self { sent, epoch: request.epoch, pulled, is_clock_off, reply }
     }
     pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
         self.sent.iter().map(|w| &w.key)
     }
     /// True if everything was accepted by the known database, and nothing else is in doubt.
-    pub(super) fn is_plain(&self) -> bool {
-        !self.off_clock
+    pub(super) fn is_all_accepted(&self) -> bool {
+        !self.is_clock_off
             && self.reply.epoch == self.epoch
             && self.reply.usn >= self.pulled
             && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
     }
     /// Returns where the next pull begins, if the only rows after `pulled` are those of this batch: they need not be
     /// pulled.
-    fn goes_on_at(&self, pulled: u64) -> Option<u64> {
+    fn next_cursor(&self, pulled: u64) -> Option<u64> {
         let grown =
             self.reply.usn.checked_sub(self.reply.own_since.filter(|own| *own == pulled)?)?;
         // Each row uses at most one number.
         (grown <= self.sent.len() as u64).then_some(self.reply.usn)
     }
     /// True if the clock was known to be off; it may have been corrected since.
-    pub(super) fn doubts_clock(&self) -> bool {
-        self.off_clock
+    pub(super) fn was_clock_off(&self) -> bool {
+        self.is_clock_off
     }
-    pub(super) fn complains_about_clock(&self) -> bool {
+    pub(super) fn has_clock_skew(&self) -> bool {
         self.reply.results.iter().any(|r| r.code == ResultCode::ClockSkew)
     }
 }
@@ -203,20 +203,20 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
 /// Sets the clock offset, so that new stamps follow the server's clock.
 fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
     let offset_ms =
-        if offset_ms.unsigned_abs() < CLOCK_OK_MS.unsigned_abs() { 0 } else { offset_ms };
+        if offset_ms.unsigned_abs() < MIN_CLOCK_OFFSET_MS.unsigned_abs() { 0 } else { offset_ms };
     let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
     let state = tx.state();
     state.clock_offset_ms = offset_ms;
     // Reset a hybrid time that came from a wrong clock. Other devices' stamps are never that far ahead, as the server
     // rejects such rows.
-    if state.hlc.ms() > now.ms().saturating_add(AHEAD_MS) {
+    if state.hlc.ms() > now.ms().saturating_add(MAX_AHEAD_MS) {
         state.hlc = now;
     }
 }
 
 /// Replaces a stamp that is in the future by one from the server's clock; the row stays in the outbox. No other replica
 /// has the row, so it may be replaced. Returns true if it left the outbox.
-fn stamp_again(
+fn restamp(
     tx: &mut Tx<'_>,
     sent: &Waiting,
     reason: &str,
@@ -224,10 +224,10 @@ fn stamp_again(
 ) -> Result<bool> {
     let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
     let times = tx.skews(&sent.key)? + 1;
-    let Some(row) = with_stamp(row, tx, free_until_ms).filter(|_| times <= SKEWS) else {
+    let Some(row) = with_corrected_times(row, tx, free_until_ms).filter(|_| times <= MAX_SKEWS) else {
         return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
     };
-    if is_waiting_as(tx.conn(), &sent.key, sent.rev)? {
+    if is_waiting_at_rev(tx.conn(), &sent.key, sent.rev)? {
         tx.replace(&row)?;
         tx.mark_dirty(&sent.key)?;
         outbox::note_skew(tx, &sent.key, times)?;
@@ -235,14 +235,14 @@ fn stamp_again(
     Ok(false)
 }
 
-fn is_waiting_as(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
+fn is_waiting_at_rev(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3)";
     Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
 }
 
 /// Corrects a time that was written by a clock `offset_ms` behind the server's (negative: ahead of it) if it is in the
 /// future. The result is never in the future.
-fn earlier(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
+fn corrected_ms(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
     let now_ms = wall_ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), *TIME_MS.end());
     if ms <= now_ms {
         return ms;
@@ -252,7 +252,7 @@ fn earlier(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
 
 /// Returns the row with a corrected stamp or time. Times recorded while the clock was off move by the offset; those
 /// that would still be in the future are set to now.
-fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
+fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
     let offset_ms = tx.state().clock_offset_ms;
     Some(match row {
         Row::Session(r) => {
@@ -271,7 +271,7 @@ fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row>
             r.into()
         }
         Row::Attempt(mut r) => {
-            let moved = |ms: i64| earlier(ms, offset_ms, tx.wall_ms());
+            let moved = |ms: i64| corrected_ms(ms, offset_ms, tx.wall_ms());
             let (started_ms, submitted_ms) = (moved(r.started_ms), r.submitted_ms.map(moved));
             let submitted_ms = submitted_ms.map(|ms| ms.max(started_ms));
             if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {
@@ -281,9 +281,9 @@ fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row>
             r.into()
         }
         Row::Progress(mut r) => {
-            let done_ms = r.done_ms.map(|ms| earlier(ms, offset_ms, tx.wall_ms()));
+            let done_ms = r.done_ms.map(|ms| corrected_ms(ms, offset_ms, tx.wall_ms()));
             let is_moved = done_ms != r.done_ms;
-            let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(AHEAD_MS);
+            let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(MAX_AHEAD_MS);
             // A position recorded with a valid stamp keeps it: a new one would win over a later position of another
             // device.
             let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Limit of an event line in bytes; those of the server are far shorter.
-const LINE: usize = 64 * 1024;
+const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// The sync engine of one account: machine, transport and store.
 pub struct Engine {
@@ -86,9 +86,9 @@ impl Engine {
 
     /// Runs an instruction once; returns its result as an event.
     pub async fn run(&self, instruction: Instruction) -> Event {
-        let event = self.do_it(instruction).await;
-        if event.says_signed_out() {
-            self.doubt_acknowledged().await;
+        let event = self.execute(instruction).await;
+        if event.is_signed_out() {
+            self.requeue_acknowledged().await;
         }
         event
     }
@@ -96,21 +96,21 @@ impl Engine {
     /// Called when the session ended. If the cause is a restored server, rows it had acknowledged may be missing:
     /// everything is put back into the outbox, so that the learner does not see "0 waiting" before the server has
     /// confirmed the rows.
-    async fn doubt_acknowledged(&self) {
+    async fn requeue_acknowledged(&self) {
         let Ok(epoch) = self.transport.epoch().await else { return };
-        let doubted = self.store.write("doubt_acknowledged", move |tx| {
+        let requeued = self.store.write("requeue_acknowledged", move |tx| {
             let known = tx.state().epoch.clone();
             if !known.is_empty() && !epoch.is_empty() && known != epoch {
                 batch::change_epoch(tx, &epoch)?;
             }
             Ok(())
         });
-        if let Err(e) = doubted.await {
+        if let Err(e) = requeued.await {
             tracing::error!(error = %e, "rows could not be put back into the outbox");
         }
     }
 
-    async fn do_it(&self, instruction: Instruction) -> Event {
+    async fn execute(&self, instruction: Instruction) -> Event {
         match instruction {
             Instruction::Push { limit } => self.push(limit).await,
             Instruction::Quarantine { key, rev, code, reason } => {
@@ -118,21 +118,21 @@ impl Engine {
             }
             Instruction::Pull { limit } => self.pull(limit).await,
             Instruction::Listen { stream } => self.listen(stream, |_| {}).await,
-            Instruction::Hangup => Event::Timer,
+            Instruction::CloseStream => Event::Timer,
         }
     }
 
     /// Sends the outbox. While the server handles a batch, the previous one is acknowledged. Any result other than
     /// plain success ends the push, and the machine decides what follows.
     async fn push(&self, limit: usize) -> Event {
-        let _flights = self.outbound.flights();
+        let _guard = self.outbound.in_flight_guard();
         let mut replies = self.outbound.send_all(limit);
         let mut done = Pushed::default();
         let mut answered = None;
         loop {
             let (settled, next) = join(self.settle(answered.take(), None), replies.next()).await;
             match settled {
-                Ok(settled) => done = done.and(settled),
+                Ok(settled) => done = done.plus(settled),
                 Err(e) => return store_failed(Lane::Push, &e),
             }
             if done.other_epoch {
@@ -149,8 +149,8 @@ impl Engine {
                 Ok(reply) => BatchOutcome::new(batch, reply),
                 Err(fault) => return Event::PushFailed { fault, sent, first },
             };
-            if !outcome.is_plain() {
-                return self.last_of_push(outcome, done, sent, first).await;
+            if !outcome.is_all_accepted() {
+                return self.finish_push(outcome, done, sent, first).await;
             }
             answered = Some(outcome);
         }
@@ -165,19 +165,19 @@ impl Engine {
             None => Ok(Pushed::default()),
             Some(outcome) => {
                 let outcome = Arc::new(outcome);
-                let what = outcome.clone();
+                let shared = outcome.clone();
                 let settled = self
                     .store
-                    .write("settle_push", move |tx| batch::settle(tx, &what, offset_ms))
+                    .write("settle_push", move |tx| batch::settle(tx, &shared, offset_ms))
                     .await;
-                self.outbound.landed(&outcome);
+                self.outbound.settled(&outcome);
                 settled
             }
         }
     }
 
     /// Settles the last batch; fetches the server's clock if the server rejected stamps.
-    async fn last_of_push(
+    async fn finish_push(
         &self,
         outcome: BatchOutcome,
         done: Pushed,
@@ -185,7 +185,7 @@ impl Engine {
         first: Option<(RowKey, i64)>,
     ) -> Event {
         let mut offset_ms = None;
-        if outcome.complains_about_clock() {
+        if outcome.has_clock_skew() {
             // Without the server's time stamps cannot be corrected: nothing is settled, and all rows are sent again.
             match self.transport.clock_offset().await {
                 Ok(ms) => offset_ms = Some(ms),
@@ -197,12 +197,12 @@ impl Engine {
                 }
             }
         }
-        if offset_ms.is_none() && outcome.doubts_clock() {
+        if offset_ms.is_none() && outcome.was_clock_off() {
             // Optional for this batch: without a reply the offset is unchanged.
             offset_ms = self.transport.clock_offset().await.ok();
         }
         match self.settle(Some(outcome), offset_ms).await {
-            Ok(settled) => Event::Pushed(done.and(settled)),
+            Ok(settled) => Event::Pushed(done.plus(settled)),
             Err(e) => store_failed(Lane::Push, &e),
         }
     }
@@ -228,29 +228,29 @@ impl Engine {
             Ok(reply) => reply,
             Err(fault) => return Event::PullFailed(fault),
         };
-        match self.store.write("apply_pull", move |tx| pull::take(tx, since, &epoch, &reply)).await
+        match self.store.write("apply_pull", move |tx| pull::apply(tx, since, &epoch, &reply)).await
         {
             Ok(done) => Event::Pulled(done),
             Err(e) => store_failed(Lane::Pull, &e),
         }
     }
 
-    /// Reads the event stream until it ends, and passes its events to `tell`. `stream` is the number of the
+    /// Reads the event stream until it ends, and passes its events to `emit`. `stream` is the number of the
     /// instruction.
-    pub async fn listen(&self, stream: u64, tell: impl Fn(Event)) -> Event {
+    pub async fn listen(&self, stream: u64, emit: impl Fn(Event)) -> Event {
         let ended = |fault| Event::ListenEnded { stream, fault };
         let reply = match self.transport.events().await {
             Ok(reply) => reply,
             Err(fault) => return ended(fault),
         };
-        tell(Event::ListenOpened { stream });
+        emit(Event::ListenOpened { stream });
         let mut body = reply.body;
         let mut lines = EventLines::default();
         while let Some(piece) = body.next().await {
             let Ok(piece) = piece else { return ended(Fault::Offline) };
-            match lines.take(&piece) {
+            match lines.feed(&piece) {
                 Some(found) => {
-                    found.into_iter().for_each(|n| tell(Event::News { usn: n.usn, epoch: n.epoch }))
+                    found.into_iter().for_each(|n| emit(Event::News { usn: n.usn, epoch: n.epoch }))
                 }
                 None => return ended(Fault::BadReply),
             }
@@ -272,20 +272,20 @@ fn store_failed(lane: Lane, e: &crate::Error) -> Event {
 /// Parser of server-sent events (WHATWG HTML, 9.2), limited to `event: news` with one line of data.
 #[derive(Default)]
 struct EventLines {
-    half: Vec<u8>,
+    partial: Vec<u8>,
     is_news: bool,
     data: String,
 }
 
 impl EventLines {
     /// Returns the news in the next bytes; none if a line exceeds the limit.
-    fn take(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
-        self.half.extend_from_slice(bytes);
+    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
+        self.partial.extend_from_slice(bytes);
         let mut news = Vec::new();
         // Removed once at the end: a chunk may contain thousands of lines.
         let mut read = 0;
-        while let Some(len) = self.half[read..].iter().position(|b| *b == b'\n') {
-            let line = String::from_utf8_lossy(&self.half[read..=read + len]);
+        while let Some(len) = self.partial[read..].iter().position(|b| *b == b'\n') {
+            let line = String::from_utf8_lossy(&self.partial[read..=read + len]);
             read += len + 1;
             let line = line.trim_end_matches(['\n', '\r']);
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
@@ -303,8 +303,8 @@ impl EventLines {
                 _ => {}
             }
         }
-        self.half.drain(..read);
-        (self.half.len() <= LINE && self.data.len() <= LINE).then_some(news)
+        self.partial.drain(..read);
+        (self.partial.len() <= MAX_LINE_BYTES && self.data.len() <= MAX_LINE_BYTES).then_some(news)
     }
 }
 
@@ -335,7 +335,7 @@ mod tests {
             let mut lines = EventLines::default();
             let mut usns = Vec::new();
             for piece in stream.chunks(cut) {
-                usns.extend(lines.take(piece).unwrap().into_iter().map(|n| n.usn));
+                usns.extend(lines.feed(piece).unwrap().into_iter().map(|n| n.usn));
             }
             assert_eq!(usns, [7, 8], "pieces of {cut}");
         }
@@ -344,6 +344,6 @@ mod tests {
     #[test]
     fn an_overlong_line_is_rejected() {
         let mut lines = EventLines::default();
-        assert!((0..100).any(|_| lines.take(&[b'x'; 1024]).is_none()));
+        assert!((0..100).any(|_| lines.feed(&[b'x'; 1024]).is_none()));
     }
 }

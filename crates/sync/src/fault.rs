@@ -21,7 +21,7 @@ pub enum Fault {
     /// 413: halve the batch.
     TooLarge {
         /// The reply is from the server itself, not from a proxy.
-        certain: bool,
+        from_server: bool,
     },
     /// Another 4xx of the server, caused by a row or by the whole batch.
     Refused {
@@ -39,7 +39,7 @@ pub enum Fault {
     /// The session is over.
     SignedOut,
     /// 415: the server does not accept compressed bodies. The transport sends the batch again uncompressed.
-    Unpackable,
+    UnsupportedEncoding,
 }
 
 impl Fault {
@@ -52,8 +52,8 @@ impl Fault {
         match (reply.class, &reply.problem) {
             (ReplyClass::RetryLater, _) => busy(&reply),
             (ReplyClass::Portal, _) if reply.status >= 500 => busy(&reply),
-            (ReplyClass::TooLarge, problem) => Self::TooLarge { certain: problem.is_some() },
-            (ReplyClass::UnsupportedEncoding, _) => Self::Unpackable,
+            (ReplyClass::TooLarge, problem) => Self::TooLarge { from_server: problem.is_some() },
+            (ReplyClass::UnsupportedEncoding, _) => Self::UnsupportedEncoding,
             (ReplyClass::Unauthenticated, _) if is_ended => Self::SignedOut,
             (ReplyClass::Unauthenticated, _) => Self::Unauthenticated,
             (ReplyClass::TooNew, _) => Self::TooNew,
@@ -77,7 +77,7 @@ impl Fault {
             Self::Busy { .. } => ErrorCode::Unavailable,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Refused { code, .. } => *code,
-            Self::BadReply | Self::Unpackable => ErrorCode::BadReply,
+            Self::BadReply | Self::UnsupportedEncoding => ErrorCode::BadReply,
             Self::TooNew => ErrorCode::TooNew,
             Self::Unauthenticated | Self::SignedOut => ErrorCode::Unauthenticated,
         }
@@ -130,9 +130,9 @@ mod tests {
             (502, html.clone(), busy(502, None)),
             (503, problem("unavailable"), busy(503, None)),
             (507, vec![], busy(507, None)),
-            (413, problem("too_large"), Fault::TooLarge { certain: true }),
-            (413, html.clone(), Fault::TooLarge { certain: false }),
-            (415, vec![], Fault::Unpackable),
+            (413, problem("too_large"), Fault::TooLarge { from_server: true }),
+            (413, html.clone(), Fault::TooLarge { from_server: false }),
+            (415, vec![], Fault::UnsupportedEncoding),
             (401, problem("unauthenticated"), Fault::Unauthenticated),
             (401, html.clone(), Fault::BadReply),
             (403, problem("forbidden"), refused(ErrorCode::Forbidden)),

@@ -44,17 +44,17 @@ pub const POLL_MS: i64 = 5 * 60_000;
 /// Initial number of rows of one pull.
 pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
 /// Number of successive refusals after which the server may be at fault: from then on one row per wait is quarantined.
-const REFUSALS: u32 = 8;
+const MAX_REFUSALS: u32 = 8;
 /// Wait before the repetition of a round without progress.
-const NOTHING_MOVED_MS: i64 = 1_000;
+const NO_PROGRESS_WAIT_MS: i64 = 1_000;
 /// Maximum number of rounds that one lane begins in a minute, whatever the server replies. A first sync stays far
 /// below: this many pages are 600,000 rows.
 pub const MAX_ROUNDS: u32 = 300;
 const MINUTE_MS: i64 = 60_000;
 /// A second change of epoch within this time means two servers behind one address, not a restored backup.
-const EPOCH_CALM_MS: i64 = 60 * MINUTE_MS;
+const MIN_EPOCH_INTERVAL_MS: i64 = 60 * MINUTE_MS;
 /// A stream that lasted at least this long counts as a success.
-const STREAM_WORKED_MS: i64 = 15_000;
+const MIN_STREAM_MS: i64 = 15_000;
 
 /// Input of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub enum Event {
     /// The device has another network address, or is online again.
     NetworkChanged,
     /// The user chose "Sync now".
-    Tap,
+    SyncNow,
     /// A session exists.
     SignedIn,
     /// The session ended.
@@ -117,7 +117,7 @@ pub enum Event {
 
 impl Event {
     /// True if a request failed because the session is over.
-    pub fn says_signed_out(&self) -> bool {
+    pub fn is_signed_out(&self) -> bool {
         matches!(
             self,
             Self::PushFailed { fault: Fault::SignedOut, .. }
@@ -144,7 +144,7 @@ pub struct Pushed {
 
 impl Pushed {
     /// Returns the sum of this batch and the one settled after it.
-    pub(super) fn and(self, later: Self) -> Self {
+    pub(super) fn plus(self, later: Self) -> Self {
         if later.sent == 0 {
             return self;
         }
@@ -201,7 +201,7 @@ pub enum Instruction {
         stream: u64,
     },
     /// Close the event stream.
-    Hangup,
+    CloseStream,
 }
 
 /// One of the three kinds of requests, scheduled separately.
@@ -233,7 +233,7 @@ pub enum Phase {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
+enum LaneState {
     Idle,
     Due(i64),
     Running,
@@ -242,8 +242,8 @@ enum Doing {
 }
 
 #[derive(Debug, Clone)]
-struct LaneState {
-    doing: Doing,
+struct LaneSchedule {
+    state: LaneState,
     /// An event arrived while it was running.
     again: bool,
     /// A tap or a network change arrived while it was running: if this round fails, it is repeated at once.
@@ -251,63 +251,63 @@ struct LaneState {
     retry: RetryPolicy,
     /// Successive rounds that succeeded without progress.
     stalls: u32,
-    /// Rounds begun since `minute_began`.
+    /// Rounds begun since `minute_start`.
     rounds: u32,
-    minute_began: i64,
+    minute_start: i64,
     /// The fault since the last success or tap.
     fault: Option<Fault>,
 }
 
-impl LaneState {
+impl LaneSchedule {
     fn new(seed: u64) -> Self {
         Self {
-            doing: Doing::Idle,
+            state: LaneState::Idle,
             again: false,
             urgent: false,
             retry: RetryPolicy::new(seed),
             stalls: 0,
             rounds: 0,
-            minute_began: 0,
+            minute_start: 0,
             fault: None,
         }
     }
     /// Makes the lane due now, ending any wait.
-    fn now(&mut self, now: i64) {
+    fn start_now(&mut self, now: i64) {
         self.retry.reset();
         self.stalls = 0;
         self.fault = None;
-        match self.doing {
-            Doing::Running => (self.again, self.urgent) = (true, true),
-            _ => self.doing = Doing::Due(now),
+        match self.state {
+            LaneState::Running => (self.again, self.urgent) = (true, true),
+            _ => self.state = LaneState::Due(now),
         }
     }
     /// Makes the lane due at `at`, unless it is due earlier or waits after a fault.
-    fn by(&mut self, at: i64) {
-        match self.doing {
-            Doing::Idle => self.doing = Doing::Due(at),
-            Doing::Due(before) => self.doing = Doing::Due(before.min(at)),
-            Doing::Running => self.again = true,
-            Doing::Waiting(_) => {}
+    fn due_by(&mut self, at: i64) {
+        match self.state {
+            LaneState::Idle => self.state = LaneState::Due(at),
+            LaneState::Due(before) => self.state = LaneState::Due(before.min(at)),
+            LaneState::Running => self.again = true,
+            LaneState::Waiting(_) => {}
         }
     }
     /// Ends a successful round. Only progress resets the waits.
-    fn worked(&mut self, moved: bool) {
-        if moved {
+    fn succeeded(&mut self, has_progress: bool) {
+        if has_progress {
             self.retry.reset();
             self.stalls = 0;
         }
         self.fault = None;
-        self.doing = Doing::Idle;
+        self.state = LaneState::Idle;
     }
     /// Schedules the next round after one without progress: in `first_ms` for the first, then after increasing waits.
     fn stalled(&mut self, now: i64, first_ms: i64) {
         if self.urgent {
-            (self.urgent, self.doing) = (false, Doing::Due(now));
+            (self.urgent, self.state) = (false, LaneState::Due(now));
             return;
         }
         self.stalls += 1;
         if self.stalls == 1 {
-            self.doing = Doing::Due(now + first_ms);
+            self.state = LaneState::Due(now + first_ms);
         } else {
             let wait = self.retry.next_backoff();
             self.wait_until(now + wait);
@@ -316,43 +316,43 @@ impl LaneState {
     /// The server's replies are inconsistent: no round before `at`.
     fn wait_until(&mut self, at: i64) {
         self.again = false;
-        self.doing = Doing::Waiting(at);
+        self.state = LaneState::Waiting(at);
         self.fault = Some(Fault::BadReply);
     }
     fn failed(&mut self, now: i64, fault: Fault) {
         if self.urgent {
             // The failed round was begun before the tap.
-            (self.urgent, self.doing) = (false, Doing::Due(now));
+            (self.urgent, self.state) = (false, LaneState::Due(now));
             return;
         }
         let wait = self.retry.next_after(fault.retry_after_ms());
         self.again = false;
-        self.doing = Doing::Waiting(now + wait);
+        self.state = LaneState::Waiting(now + wait);
         self.fault = Some(fault);
     }
     fn stop(&mut self) {
         (self.again, self.urgent) = (false, false);
-        self.doing = Doing::Idle;
+        self.state = LaneState::Idle;
     }
     fn wake(&self) -> Option<i64> {
-        match self.doing {
-            Doing::Due(at) | Doing::Waiting(at) => Some(at),
-            Doing::Idle | Doing::Running => None,
+        match self.state {
+            LaneState::Due(at) | LaneState::Waiting(at) => Some(at),
+            LaneState::Idle | LaneState::Running => None,
         }
     }
-    fn starts(&mut self, now: i64) -> bool {
+    fn try_start(&mut self, now: i64) -> bool {
         if self.wake().is_none_or(|at| at > now) {
             return false;
         }
-        if now - self.minute_began >= MINUTE_MS {
-            (self.minute_began, self.rounds) = (now, 0);
+        if now - self.minute_start >= MINUTE_MS {
+            (self.minute_start, self.rounds) = (now, 0);
         }
         if self.rounds >= MAX_ROUNDS {
-            self.doing = Doing::Due(self.minute_began + MINUTE_MS);
+            self.state = LaneState::Due(self.minute_start + MINUTE_MS);
             return false;
         }
         self.rounds += 1;
-        self.doing = Doing::Running;
+        self.state = LaneState::Running;
         (self.again, self.urgent) = (false, false);
         true
     }
@@ -361,9 +361,9 @@ impl LaneState {
 /// The in-memory state of sync.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    push: LaneState,
-    pull: LaneState,
-    listen: LaneState,
+    push: LaneSchedule,
+    pull: LaneSchedule,
+    listen: LaneSchedule,
     signed_out: bool,
     next_poll: i64,
     push_limit: usize,
@@ -371,9 +371,10 @@ pub struct Machine {
     refusals: u32,
     /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
-    /// `has_news`: news arrived since the last pull began. `pulls_news`: the running pull was begun because of news.
+    /// `has_news`: news arrived since the last pull began. `is_pull_for_news`: the running pull was begun because of
+    /// news.
     has_news: bool,
-    pulls_news: bool,
+    is_pull_for_news: bool,
     /// Successive pulls that were begun because of news and made no progress, and the waits after them.
     empty_news: u32,
     news_retry: RetryPolicy,
@@ -394,9 +395,9 @@ impl Machine {
     /// Creates a machine with all lanes idle. `seed` for the jitter. `listens`: also keep an event stream open.
     pub fn new(seed: u64, listens: bool) -> Self {
         Self {
-            push: LaneState::new(seed),
-            pull: LaneState::new(seed ^ 0x5555),
-            listen: LaneState::new(seed ^ 0xaaaa),
+            push: LaneSchedule::new(seed),
+            pull: LaneSchedule::new(seed ^ 0x5555),
+            listen: LaneSchedule::new(seed ^ 0xaaaa),
             signed_out: false,
             next_poll: i64::MAX,
             push_limit: MAX_PUSH_ITEMS,
@@ -404,7 +405,7 @@ impl Machine {
             refusals: 0,
             pulled: None,
             has_news: false,
-            pulls_news: false,
+            is_pull_for_news: false,
             empty_news: 0,
             news_retry: RetryPolicy::new(seed ^ 0x6666),
             no_news_before: i64::MIN,
@@ -421,41 +422,41 @@ impl Machine {
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Instruction> {
         let mut out = Vec::new();
         match event {
-            Event::Start | Event::Resume | Event::Tap => self.all_now(now),
+            Event::Start | Event::Resume | Event::SyncNow => self.start_all(now),
             Event::NetworkChanged => {
                 // The stream's connection may use an address that is no longer valid.
-                self.hang_up(&mut out);
-                self.all_now(now);
+                self.close_stream(&mut out);
+                self.start_all(now);
             }
             Event::SignedIn => {
                 self.signed_out = false;
-                self.all_now(now);
+                self.start_all(now);
             }
             Event::SignedOut => self.sign_out(&mut out),
-            Event::LocalChange => self.push.by(now + DEBOUNCE_MS),
+            Event::LocalChange => self.push.due_by(now + DEBOUNCE_MS),
             Event::Timer => {}
             Event::News { usn, epoch } => self.news(now, usn, epoch),
             Event::Pushed(done) => self.pushed(now, done),
             Event::PushFailed { fault, sent, first } => {
                 self.push_failed(now, fault, sent, first, &mut out)
             }
-            Event::Quarantined if self.refusals > REFUSALS => {
+            Event::Quarantined if self.refusals > MAX_REFUSALS => {
                 let fault = Fault::Busy { status: 400, retry_after_ms: None };
                 self.push.failed(now, fault);
             }
-            Event::Quarantined => self.push.doing = Doing::Due(now),
+            Event::Quarantined => self.push.state = LaneState::Due(now),
             Event::Pulled(done) => self.pulled(now, done),
             Event::PullFailed(fault) => self.pull_failed(now, fault, &mut out),
             // Ignore events of an earlier stream.
             Event::ListenOpened { stream } | Event::ListenEnded { stream, .. }
-                if stream != self.stream || self.listen.doing != Doing::Running => {}
+                if stream != self.stream || self.listen.state != LaneState::Running => {}
             Event::ListenOpened { .. } => {
                 self.stream_opened = Some(now);
                 self.listen.fault = None;
             }
             Event::ListenEnded { fault: Fault::SignedOut, .. } => self.sign_out(&mut out),
             Event::ListenEnded { fault, .. } => {
-                if self.stream_opened.take().is_some_and(|at| now - at >= STREAM_WORKED_MS) {
+                if self.stream_opened.take().is_some_and(|at| now - at >= MIN_STREAM_MS) {
                     self.listen.retry.reset();
                 }
                 self.listen.failed(now, fault);
@@ -480,14 +481,14 @@ impl Machine {
     /// Returns the state for display.
     pub fn phase(&self) -> Phase {
         let faults = || [&self.push.fault, &self.pull.fault].into_iter().flatten();
-        let runs = |l: &LaneState| l.doing == Doing::Running;
+        let is_running = |l: &LaneSchedule| l.state == LaneState::Running;
         if self.signed_out {
             Phase::SignedOut
         } else if faults().any(|f| matches!(f, Fault::Offline)) {
             Phase::Offline
         } else if faults().next().is_some() {
             Phase::Trouble
-        } else if runs(&self.push) || runs(&self.pull) {
+        } else if is_running(&self.push) || is_running(&self.pull) {
             Phase::Running
         } else {
             Phase::Idle
@@ -505,24 +506,24 @@ impl Machine {
     }
     /// Returns when a lane that waits after a fault tries again.
     pub fn next_try(&self) -> Option<i64> {
-        let waits = |l: &LaneState| match l.doing {
-            Doing::Waiting(at) => Some(at),
+        let waits = |l: &LaneSchedule| match l.state {
+            LaneState::Waiting(at) => Some(at),
             _ => None,
         };
         [waits(&self.push), waits(&self.pull)].into_iter().flatten().min()
     }
     /// True if neither push nor pull runs or is due at `now`.
     pub fn is_settled(&self, now: i64) -> bool {
-        let quiet =
-            |l: &LaneState| l.doing != Doing::Running && self.wake(l).is_none_or(|at| at > now);
-        self.signed_out || (quiet(&self.push) && quiet(&self.pull))
+        let is_idle =
+            |l: &LaneSchedule| l.state != LaneState::Running && self.wake(l).is_none_or(|at| at > now);
+        self.signed_out || (is_idle(&self.push) && is_idle(&self.pull))
     }
 
     /// Returns when push or pull begins its next round.
-    fn wake(&self, lane: &LaneState) -> Option<i64> {
+    fn wake(&self, lane: &LaneSchedule) -> Option<i64> {
         lane.wake().map(|at| at.max(self.not_before))
     }
-    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+    fn lane(&mut self, lane: Lane) -> &mut LaneSchedule {
         match lane {
             Lane::Push => &mut self.push,
             Lane::Pull => &mut self.pull,
@@ -530,28 +531,28 @@ impl Machine {
         }
     }
 
-    fn all_now(&mut self, now: i64) {
+    fn start_all(&mut self, now: i64) {
         if self.signed_out {
             return;
         }
         (self.not_before, self.no_news_before) = (i64::MIN, i64::MIN);
-        self.push.now(now);
-        self.pull.now(now);
-        if self.listens && self.listen.doing != Doing::Running {
-            self.listen.now(now);
+        self.push.start_now(now);
+        self.pull.start_now(now);
+        if self.listens && self.listen.state != LaneState::Running {
+            self.listen.start_now(now);
         }
         self.next_poll = now + POLL_MS;
     }
 
-    fn hang_up(&mut self, out: &mut Vec<Instruction>) {
-        if self.listen.doing == Doing::Running {
+    fn close_stream(&mut self, out: &mut Vec<Instruction>) {
+        if self.listen.state == LaneState::Running {
             self.listen.stop();
-            out.push(Instruction::Hangup);
+            out.push(Instruction::CloseStream);
         }
     }
 
     fn sign_out(&mut self, out: &mut Vec<Instruction>) {
-        self.hang_up(out);
+        self.close_stream(out);
         self.signed_out = true;
         for lane in [&mut self.push, &mut self.pull, &mut self.listen] {
             lane.stop();
@@ -569,12 +570,12 @@ impl Machine {
         // fail. A `Retry-After` of the server is respected.
         if self.pull.fault == Some(Fault::Offline)
             && self.pull.stalls == 0
-            && matches!(self.pull.doing, Doing::Waiting(_))
+            && matches!(self.pull.state, LaneState::Waiting(_))
         {
             self.pull.stalls = 1;
-            self.pull.doing = Doing::Due(now);
+            self.pull.state = LaneState::Due(now);
         } else {
-            self.pull.by(now.max(self.no_news_before));
+            self.pull.due_by(now.max(self.no_news_before));
         }
     }
 
@@ -582,7 +583,7 @@ impl Machine {
     /// servers behind one address, and following each would pull and send everything repeatedly. Returns true if both
     /// lanes wait now.
     fn epoch_changed(&mut self, now: i64) -> bool {
-        let first = self.epoch_changed.is_none_or(|at| now - at >= EPOCH_CALM_MS);
+        let first = self.epoch_changed.is_none_or(|at| now - at >= MIN_EPOCH_INTERVAL_MS);
         self.epoch_changed = Some(now);
         if first {
             self.epoch_retry.reset();
@@ -595,25 +596,25 @@ impl Machine {
     fn pushed(&mut self, now: i64, done: Pushed) {
         let again = self.push.again;
         // An empty outbox counts as progress.
-        self.push.worked(done.settled > 0 || done.sent == 0);
+        self.push.succeeded(done.settled > 0 || done.sent == 0);
         self.push.again = false;
         if done.accepted > 0 {
             self.refusals = 0;
         }
         self.push_limit = (self.push_limit * 2).min(MAX_PUSH_ITEMS);
         if done.other_epoch {
-            self.pull.by(now);
+            self.pull.due_by(now);
             if self.epoch_changed(now) {
                 return self.push.wait_until(self.not_before);
             }
         }
         if done.left > 0 && done.settled > 0 {
-            self.push.doing = Doing::Due(now);
+            self.push.state = LaneState::Due(now);
         } else if done.left > 0 && !again {
-            self.push.stalled(now, NOTHING_MOVED_MS);
+            self.push.stalled(now, NO_PROGRESS_WAIT_MS);
         } else if done.left > 0 || again {
             // Rows that changed while they were sent are sent again.
-            self.push.doing = Doing::Due(now + DEBOUNCE_MS);
+            self.push.state = LaneState::Due(now + DEBOUNCE_MS);
         }
     }
 
@@ -629,10 +630,10 @@ impl Machine {
             Fault::SignedOut => return self.sign_out(out),
             Fault::TooLarge { .. } | Fault::Refused { .. } if sent > 1 => {
                 self.push_limit = (sent / 2).max(1);
-                self.push.doing = Doing::Due(now);
+                self.push.state = LaneState::Due(now);
                 return;
             }
-            Fault::TooLarge { certain: true } => {
+            Fault::TooLarge { from_server: true } => {
                 ("invalid", "too large for the server".to_owned())
             }
             Fault::Refused { code: ErrorCode::Forbidden, reason } => ("forbidden", reason.clone()),
@@ -652,17 +653,17 @@ impl Machine {
     fn pulled(&mut self, now: i64, done: Pulled) {
         let again = self.pull.again;
         let before = self.pulled.as_ref().filter(|(_, of)| *of == done.epoch).map(|(usn, _)| *usn);
-        let moved = !done.other_epoch && done.usn > before.unwrap_or(0);
-        self.pull.worked(moved || !(done.more || again));
+        let has_progress = !done.other_epoch && done.usn > before.unwrap_or(0);
+        self.pull.succeeded(has_progress || !(done.more || again));
         self.pull.again = false;
         self.pull_limit = (self.pull_limit * 2).min(PULL_ROWS);
         self.next_poll = now + POLL_MS;
         self.pulled = Some((done.usn, done.epoch));
-        if moved {
+        if has_progress {
             self.empty_news = 0;
             self.no_news_before = i64::MIN;
             self.news_retry.reset();
-        } else if self.pulls_news {
+        } else if self.is_pull_for_news {
             self.empty_news += 1;
             if self.empty_news > 1 {
                 self.no_news_before = now + self.news_retry.next_backoff();
@@ -670,8 +671,8 @@ impl Machine {
         }
         if done.other_epoch && self.epoch_changed(now) {
             self.pull.wait_until(self.not_before);
-        } else if moved && (done.more || again) {
-            self.pull.doing = Doing::Due(now);
+        } else if has_progress && (done.more || again) {
+            self.pull.state = LaneState::Due(now);
         } else if done.more || again {
             self.pull.stalled(now, 0);
         }
@@ -695,18 +696,18 @@ impl Machine {
         }
         if self.next_poll <= now {
             self.next_poll = now + POLL_MS;
-            self.push.by(now);
-            self.pull.by(now);
+            self.push.due_by(now);
+            self.pull.due_by(now);
         }
-        let held = now < self.not_before;
-        if !held && self.push.starts(now) {
+        let is_paused = now < self.not_before;
+        if !is_paused && self.push.try_start(now) {
             out.push(Instruction::Push { limit: self.push_limit });
         }
-        if !held && self.pull.starts(now) {
-            self.pulls_news = std::mem::take(&mut self.has_news);
+        if !is_paused && self.pull.try_start(now) {
+            self.is_pull_for_news = std::mem::take(&mut self.has_news);
             out.push(Instruction::Pull { limit: self.pull_limit });
         }
-        if self.listens && self.listen.starts(now) {
+        if self.listens && self.listen.try_start(now) {
             self.stream += 1;
             self.stream_opened = None;
             out.push(Instruction::Listen { stream: self.stream });

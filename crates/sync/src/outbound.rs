@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// Maximum number of full batches in flight: the server reads one while it writes the other.
-const AT_ONCE: usize = 2;
+const MAX_IN_FLIGHT: usize = 2;
 
 /// A batch and its reply.
-pub(super) type Answer = (Batch, Result<PushReply, Fault>);
-type Found = Result<(Batch, EncodedBatch)>;
+pub(super) type SentBatch = (Batch, Result<PushReply, Fault>);
+type EncodedResult = Result<(Batch, EncodedBatch)>;
 
 /// Clones share all state.
 #[derive(Clone)]
@@ -44,30 +44,30 @@ impl Outbound {
     pub(super) fn in_flight(&self) -> BTreeSet<RowKey> {
         self.in_flight.lock().clone()
     }
-    pub(super) fn landed(&self, outcome: &BatchOutcome) {
+    pub(super) fn settled(&self, outcome: &BatchOutcome) {
         let mut in_flight = self.in_flight.lock();
         for key in outcome.keys() {
             in_flight.remove(key);
         }
     }
     /// Returns a guard that clears `in_flight` when it is dropped.
-    pub(super) fn flights(&self) -> Flights {
-        Flights(self.clone())
+    pub(super) fn in_flight_guard(&self) -> InFlightGuard {
+        InFlightGuard(self.clone())
     }
 
     /// Returns the replies to the whole outbox in the order of sending, `limit` rows at a time. If both are full, the
     /// next batch is read, compressed and sent before the reply to the previous one arrives. Dropping the stream
     /// abandons the batches in flight, as if their replies were lost.
-    pub(super) fn send_all(&self, limit: usize) -> BoxStream<'static, Result<Answer>> {
+    pub(super) fn send_all(&self, limit: usize) -> BoxStream<'static, Result<SentBatch>> {
         let (reading, sending) = (self.clone(), self.clone());
         let batches = stream::unfold(Some(0), move |after_rev| {
             reading.clone().next(limit, after_rev).boxed()
         });
-        batches.map(move |found| sending.clone().send(found).boxed()).buffered(AT_ONCE).boxed()
+        batches.map(move |found| sending.clone().send(found).boxed()).buffered(MAX_IN_FLIGHT).boxed()
     }
 
     /// Returns the next batch, and the local revision after which the following one starts.
-    async fn next(self, limit: usize, after_rev: Option<i64>) -> Option<(Found, Option<i64>)> {
+    async fn next(self, limit: usize, after_rev: Option<i64>) -> Option<(EncodedResult, Option<i64>)> {
         let found = self.batch(limit, after_rev?).await.transpose()?;
         let next = found.as_ref().ok().and_then(|(batch, _)| batch.next_after());
         Some((found, next))
@@ -91,12 +91,12 @@ impl Outbound {
         let Some(batch) = batch else { return Ok(None) };
         let encoded = self
             .transport
-            .wrap(batch.request())
+            .encode(batch.request())
             .map_err(|_| Error::Internal("a batch cannot be serialised".into()))?;
         Ok(Some((batch, encoded)))
     }
 
-    async fn send(self, found: Found) -> Result<Answer> {
+    async fn send(self, found: EncodedResult) -> Result<SentBatch> {
         let (batch, encoded) = found?;
         self.in_flight.lock().extend(batch.keys().cloned());
         let reply = self.transport.push(&encoded).await;
@@ -104,9 +104,9 @@ impl Outbound {
     }
 }
 
-pub(super) struct Flights(Outbound);
+pub(super) struct InFlightGuard(Outbound);
 
-impl Drop for Flights {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.lock().clear();
     }

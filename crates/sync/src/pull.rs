@@ -6,7 +6,7 @@ use carrel_model::{lattice::Row, wire::PullReply};
 use crate::{Error, Result, batch::change_epoch, machine::Pulled};
 
 /// Applies the reply to a pull of the rows after `since`, requested under `epoch`.
-pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
+pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
     let known = tx.state().epoch.clone();
     if known != epoch || tx.state().pulled != since {
         // A push found another database meanwhile, and the cursor was reset: the reply is outdated.
@@ -18,7 +18,7 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
         let epoch = reply.epoch.clone();
         return Ok(Pulled { more: true, usn: 0, epoch, other_epoch: true });
     }
-    let mut news = 0_usize;
+    let mut changed_rows = 0_usize;
     for pulled in &reply.rows {
         let text = pulled.row.get();
         match Row::from_json(text) {
@@ -28,7 +28,7 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
                     keep(tx, text, "unknown fields over the limits")?;
                 }
                 match tx.apply_remote(row) {
-                    Ok(changed) => news += usize::from(changed),
+                    Ok(changed) => changed_rows += usize::from(changed),
                     Err(Error::Invalid(why)) => keep(tx, text, &why)?,
                     Err(e) => return Err(e),
                 }
@@ -44,7 +44,7 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
     state.last_ok_ms = Some(now_ms);
     tracing::debug!(
         sync.rows = reply.rows.len(),
-        sync.news = news,
+        sync.changed = changed_rows,
         sync.next = reply.next,
         "pulled"
     );

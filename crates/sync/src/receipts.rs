@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::{Error, Result, Sync};
 
-/// Maximum number of entries in the list of waiting rows; `ACCEPTED` for accepted rows.
-const LISTED: usize = 500;
-const ACCEPTED: usize = 100;
+/// Maximum number of entries in the list of waiting rows; `MAX_ACCEPTED` for accepted rows.
+const MAX_WAITING: usize = 500;
+const MAX_ACCEPTED: usize = 100;
 
 /// Sync state of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,12 +92,12 @@ impl Sync {
         let in_flight = self.in_flight();
         self.store()
             .read(move |conn| {
-                let waiting = outbox::waiting(conn, LISTED)?.into_iter().map(|w| {
+                let waiting = outbox::waiting(conn, MAX_WAITING)?.into_iter().map(|w| {
                     let sent = in_flight.contains(&w.key);
                     let state = if sent { ReceiptState::Sent } else { ReceiptState::SavedHere };
                     receipt(conn, w.key, state, w.first_ms)
                 });
-                let accepted = outbox::accepted(conn, ACCEPTED)?
+                let accepted = outbox::accepted(conn, MAX_ACCEPTED)?
                     .into_iter()
                     .map(|a| receipt(conn, a.key, ReceiptState::Accepted, a.at_ms));
                 Ok(Receipts {
@@ -116,7 +116,7 @@ impl Sync {
         self.store()
             .write("retry_refused", move |tx| {
                 if !outbox::refused(tx.conn())?.iter().any(|r| r.key == key) {
-                    return Err(Error::NotFound(format!("a refused row {:?}", id_of(&key))));
+                    return Err(Error::NotFound(format!("refused row {:?}", id_of(&key))));
                 }
                 tx.requeue(&key)
             })

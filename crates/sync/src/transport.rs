@@ -20,16 +20,16 @@ use serde::de::DeserializeOwned;
 use crate::Fault;
 
 /// Limit of a push reply in bytes; more than 2,000 results with a reason each.
-const PUSH_REPLY: usize = 1024 * 1024;
+const MAX_PUSH_REPLY_BYTES: usize = 1024 * 1024;
 /// Limit of a pull reply in bytes; more than 2,000 ordinary rows. For larger rows the machine requests fewer.
-const PULL_REPLY: usize = 8 * 1024 * 1024;
-const SMALL: usize = 64 * 1024;
+const MAX_PULL_REPLY_BYTES: usize = 8 * 1024 * 1024;
+const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
 /// Maximum time of one exchange until the last byte.
-const WHOLE: Duration = Duration::from_secs(120);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Maximum time without data on the event stream: three keep-alive intervals of the server.
-const SILENCE: Duration = Duration::from_secs(45);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(45);
 /// Minimum size in bytes for compression to be worthwhile.
-const PACK_FROM: usize = 1024;
+const MIN_COMPRESSED_BYTES: usize = 1024;
 const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
 
 /// Requests of the sync protocol to one server.
@@ -39,14 +39,14 @@ pub struct Transport {
     session: Option<Session>,
     clock: Arc<dyn Clock>,
     /// The server does not accept compressed bodies.
-    plain: AtomicBool,
+    uncompressed_only: AtomicBool,
 }
 
 /// A batch of rows, encoded for sending.
 pub struct EncodedBatch {
     items: usize,
-    plain: Bytes,
-    packed: Option<Bytes>,
+    json: Bytes,
+    compressed: Option<Bytes>,
 }
 
 impl Transport {
@@ -58,29 +58,29 @@ impl Transport {
         session: Option<Session>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { http, base: base.to_owned(), session, clock, plain: AtomicBool::new(false) }
+        Self { http, base: base.to_owned(), session, clock, uncompressed_only: AtomicBool::new(false) }
     }
 
     /// Encodes a batch, separately from sending so that it can be done while another one is in flight.
-    pub fn wrap(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
-        let plain: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
-        let worth_it = plain.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed);
-        let packed = worth_it.then(|| pack(&plain)).flatten();
-        Ok(EncodedBatch { items: batch.items.len(), plain, packed })
+    pub fn encode(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
+        let json: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
+        let is_compressed = json.len() >= MIN_COMPRESSED_BYTES && !self.uncompressed_only.load(Ordering::Relaxed);
+        let compressed = is_compressed.then(|| compress(&json)).flatten();
+        Ok(EncodedBatch { items: batch.items.len(), json, compressed })
     }
 
     /// Sends a batch. Returns `BadReply` unless the reply has exactly one result for each item.
     pub async fn push(&self, batch: &EncodedBatch) -> Result<PushReply, Fault> {
-        let mut reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
-        if reply == Err(Fault::Unpackable) {
-            self.plain.store(true, Ordering::Relaxed);
-            reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
+        let mut reply = self.exchange(self.push_request(batch), MAX_PUSH_REPLY_BYTES).await;
+        if reply == Err(Fault::UnsupportedEncoding) {
+            self.uncompressed_only.store(true, Ordering::Relaxed);
+            reply = self.exchange(self.push_request(batch), MAX_PUSH_REPLY_BYTES).await;
         }
         let mut reply: PushReply = read(&reply?)?;
         reply.results.sort_by_key(|r| r.index);
-        let one_each = reply.results.len() == batch.items
+        let is_complete = reply.results.len() == batch.items
             && reply.results.iter().zip(0..).all(|(r, i): (_, u32)| r.index == i);
-        if !one_each || reply.epoch.is_empty() {
+        if !is_complete || reply.epoch.is_empty() {
             tracing::warn!(
                 sync.results = reply.results.len(),
                 sync.items = batch.items,
@@ -96,7 +96,7 @@ impl Transport {
     pub async fn pull(&self, since: u64, limit: u32) -> Result<PullReply, Fault> {
         let request =
             self.request(Method::GET, &format!("/api/sync/pull?since={since}&limit={limit}"));
-        let reply: PullReply = read(&self.exchange(request, PULL_REPLY).await?)?;
+        let reply: PullReply = read(&self.exchange(request, MAX_PULL_REPLY_BYTES).await?)?;
         let mut last = since;
         let in_order = reply.rows.iter().all(|r| {
             let ok = r.usn > since && r.usn >= last;
@@ -104,10 +104,10 @@ impl Transport {
             ok
         });
         // The cursor must be the last row's number: a greater one would skip rows.
-        let moves = reply.next == last
+        let is_cursor_valid = reply.next == last
             && (!reply.more || reply.next > since)
             && i64::try_from(reply.next).is_ok();
-        if !in_order || !moves || reply.epoch.is_empty() || reply.rows.len() > limit as usize {
+        if !in_order || !is_cursor_valid || reply.epoch.is_empty() || reply.rows.len() > limit as usize {
             tracing::warn!(
                 sync.since = since,
                 sync.next = reply.next,
@@ -123,7 +123,7 @@ impl Transport {
     pub async fn clock_offset(&self) -> Result<i64, Fault> {
         let asked = self.clock.now_ms();
         let meta: Meta =
-            read(&self.exchange(self.request(Method::GET, "/api/meta"), SMALL).await?)?;
+            read(&self.exchange(self.request(Method::GET, "/api/meta"), MAX_SMALL_REPLY_BYTES).await?)?;
         let answered = self.clock.now_ms();
         // Assumes the server read its clock halfway through the exchange.
         Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
@@ -138,9 +138,9 @@ impl Transport {
                 Some(session) => session.send_without_token(request).await?,
                 None => self.http.send(request).await?,
             };
-            self.body(reply, SMALL).await
+            self.body(reply, MAX_SMALL_REPLY_BYTES).await
         };
-        match select(Box::pin(meta), self.clock.sleep(WHOLE)).await {
+        match select(Box::pin(meta), self.clock.sleep(EXCHANGE_TIMEOUT)).await {
             Either::Left((body, _)) => Ok(read::<Meta>(&body?)?.epoch),
             Either::Right(_) => Err(Fault::Offline),
         }
@@ -151,14 +151,14 @@ impl Transport {
         let request = self
             .request(Method::GET, "/api/sync/events")
             .header(header::ACCEPT, "text/event-stream")
-            .timeout(SILENCE);
+            .timeout(STREAM_TIMEOUT);
         let reply = self.http.send(request).await?;
         let is_stream =
             reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream"));
         if reply.status == 200 && is_stream {
             return Ok(reply);
         }
-        match self.body(reply, SMALL).await {
+        match self.body(reply, MAX_SMALL_REPLY_BYTES).await {
             Ok(_) => Err(Fault::BadReply),
             Err(fault) => Err(fault),
         }
@@ -173,11 +173,11 @@ impl Transport {
         let mut request = self
             .request(Method::POST, "/api/sync/push")
             .header(header::CONTENT_TYPE, "application/json");
-        let packed = batch.packed.clone().filter(|_| !self.plain.load(Ordering::Relaxed));
-        if packed.is_some() {
+        let compressed = batch.compressed.clone().filter(|_| !self.uncompressed_only.load(Ordering::Relaxed));
+        if compressed.is_some() {
             request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        request.body = Some(packed.unwrap_or_else(|| batch.plain.clone()));
+        request.body = Some(compressed.unwrap_or_else(|| batch.json.clone()));
         request
     }
 
@@ -186,7 +186,7 @@ impl Transport {
             let reply = self.http.send(request).await?;
             self.body(reply, limit).await
         });
-        match select(whole, self.clock.sleep(WHOLE)).await {
+        match select(whole, self.clock.sleep(EXCHANGE_TIMEOUT)).await {
             Either::Left((done, _)) => done,
             Either::Right(_) => Err(Fault::Offline),
         }
@@ -213,11 +213,11 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     })
 }
 
-fn pack(body: &[u8]) -> Option<Bytes> {
-    let mut packer = flate2::write::GzEncoder::new(
+fn compress(body: &[u8]) -> Option<Bytes> {
+    let mut encoder = flate2::write::GzEncoder::new(
         Vec::with_capacity(body.len() / 4),
         flate2::Compression::fast(),
     );
-    packer.write_all(body).ok()?;
-    Some(packer.finish().ok()?.into())
+    encoder.write_all(body).ok()?;
+    Some(encoder.finish().ok()?.into())
 }

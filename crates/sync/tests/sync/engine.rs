@@ -52,11 +52,11 @@ async fn finished_sections_reach_other_devices() {
     assert_eq!(a.waiting().await, 0);
     b.sync().await;
     assert_eq!(b.done("rivers").await, ["rivers/a/b"]);
-    assert_eq!(b.waiting().await, 0, "what came from the server does not go back");
+    assert_eq!(b.waiting().await, 0, "pulled rows are not sent back");
     let pushes = server.requests(PUSH);
     a.sync().await;
     b.sync().await;
-    assert_eq!(server.requests(PUSH), pushes, "nothing to send, nothing sent");
+    assert_eq!(server.requests(PUSH), pushes, "an empty outbox causes no push");
     let receipts = a.store.read(|c| outbox::accepted(c, 10)).await.unwrap();
     assert_eq!((receipts.len(), receipts[0].key.clone()), (1, key("rivers/a/b")));
 }
@@ -66,28 +66,28 @@ async fn own_rows_are_not_pulled() {
     let server = PaperServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
-    a.sync_until_quiet().await;
+    a.sync_until_idle().await;
     for n in 0..30 {
         a.tick(&format!("rivers/l{n}/s")).await;
     }
-    a.sync_until_quiet().await;
-    a.sync_until_quiet().await;
+    a.sync_until_idle().await;
+    a.sync_until_idle().await;
     assert_eq!((server.held(), server.paper().pulled_rows), (30, 0));
 
     // Another device's row is among the following ones: everything is pulled.
-    b.sync_until_quiet().await;
+    b.sync_until_idle().await;
     assert_eq!(server.paper().pulled_rows, 30);
     b.tick("rivers/b/s").await;
-    b.sync_until_quiet().await;
+    b.sync_until_idle().await;
     a.tick("rivers/a/s").await;
-    a.sync_until_quiet().await;
+    a.sync_until_idle().await;
     assert_eq!(a.done("rivers").await.len(), 32);
 
     // The server merges more into a row than was sent: the result is pulled.
     server
         .put(Progress { percent: 9_000, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
-    b.sync_until_quiet().await;
-    a.sync_until_quiet().await;
+    b.sync_until_idle().await;
+    a.sync_until_idle().await;
     let mine = Progress {
         done_ms: Some(clock.now_ms()),
         ..Progress::none(ItemKind::Section, item("rivers/c/s"))
@@ -95,7 +95,7 @@ async fn own_rows_are_not_pulled() {
     a.store.write("t", move |tx| tx.join(mine.clone())).await.unwrap();
     server
         .put(Progress { percent: 9_500, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
-    a.sync_until_quiet().await;
+    a.sync_until_idle().await;
     assert_eq!(percent_at(&server, "rivers/c/s"), Some(9_500));
     let here = a.learning.progress(ItemKind::Section, &item("rivers/c/s")).await.unwrap().unwrap();
     assert_eq!(here.row.percent, 9_500);
@@ -106,12 +106,12 @@ async fn a_change_during_the_push_is_not_acknowledged_with_it() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.learning.record(percent("a/b/c", 4_000)).await.unwrap();
-    let (done, was_done) = oneshot::channel();
+    let (done, was_received) = oneshot::channel();
     let (go, go_on) = oneshot::channel();
     server.fate(PUSH, Fate::Hold { done, go_on });
     let engine = device.engine.clone();
     let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
-    was_done.await.unwrap();
+    was_received.await.unwrap();
     device.learning.record(percent("a/b/c", 7_000)).await.unwrap();
     go.send(()).unwrap();
     push.await.unwrap();
@@ -132,8 +132,8 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
         for _ in 0..4 {
             server.fate(PUSH, fate());
         }
-        let passed = device.sync_until_quiet().await;
-        assert!(passed >= 4_000, "it waited between: {passed}");
+        let passed = device.sync_until_idle().await;
+        assert!(passed >= 4_000, "retries wait in between: {passed} ms");
         let other = Device::new(2, &device.clock, &server);
         other.sync().await;
         assert_eq!(other.learning.time_spent(&item("a/b/c")).await.unwrap(), 9_000);
@@ -144,7 +144,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
 /// Whatever a pull has committed when the process dies, its cursor is never ahead of its rows.
 #[tokio::test]
 async fn an_interrupted_pull_is_repeated() {
-    let mut deaths = 0;
+    let mut polls = 0;
     loop {
         let server = PaperServer::new();
         let there = Progress::none(ItemKind::Section, item("rivers/a/b"));
@@ -152,10 +152,10 @@ async fn an_interrupted_pull_is_repeated() {
         server.put(Progress { done_ms: Some(clock.now_ms()), ..there });
         let device = Device::new(1, &clock, &server);
         let mut pull = Box::pin(device.engine.run(Instruction::Pull { limit: 10 }));
-        let mut over = false;
-        for _ in 0..deaths {
-            over = pull.as_mut().now_or_never().is_some();
-            if over {
+        let mut ended = false;
+        for _ in 0..polls {
+            ended = pull.as_mut().now_or_never().is_some();
+            if ended {
                 break;
             }
             // Queued after the writes of the pull.
@@ -163,15 +163,15 @@ async fn an_interrupted_pull_is_repeated() {
         }
         drop(pull);
         let device = device.restart(&server).await;
-        device.sync_until_quiet().await;
-        assert_eq!(device.done("rivers").await, ["rivers/a/b"], "died after {deaths} steps");
-        if over {
+        device.sync_until_idle().await;
+        assert_eq!(device.done("rivers").await, ["rivers/a/b"], "dropped after {polls} polls");
+        if ended {
             break;
         }
-        deaths += 1;
-        assert!(deaths < 1_000, "the pull ends");
+        polls += 1;
+        assert!(polls < 1_000, "the pull ends");
     }
-    assert!(deaths > 1, "it died on its way too, not only before: {deaths}");
+    assert!(polls > 1, "the pull was also dropped in progress: {polls} polls");
 }
 
 #[tokio::test]
@@ -180,22 +180,22 @@ async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
         let server = PaperServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
         device.tick("a/b/c").await;
-        let (done, was_done) = oneshot::channel();
+        let (done, was_received) = oneshot::channel();
         let (go, go_on) = oneshot::channel();
         server.fate(PUSH, Fate::Hold { done, go_on });
         let engine = device.engine.clone();
         let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
-        was_done.await.unwrap();
+        was_received.await.unwrap();
         if at == "after the reply" {
             go.send(()).unwrap();
             push.await.unwrap();
         } else {
             push.abort();
             let _ = push.await;
-            assert_eq!(device.waiting().await, 1, "nobody told us that it arrived");
+            assert_eq!(device.waiting().await, 1, "the row is not acknowledged");
         }
         let device = device.restart(&server).await;
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         assert_eq!(percent_at(&server, "a/b/c"), Some(10_000));
         assert_eq!(device.done("a").await, ["a/b/c"]);
     }
@@ -240,11 +240,11 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
     };
     let faults: [(&str, Vec<Fate>, usize); 5] = [
         ("none", vec![], 3),
-        ("the second never arrives", vec![pass(), Fate::LoseRequest], 4),
-        ("the second arrives, nobody hears of it", vec![pass(), Fate::LoseReply], 4),
-        ("the third is not taken", vec![pass(), pass(), busy()], 4),
+        ("the second batch is lost", vec![pass(), Fate::LoseRequest], 4),
+        ("the reply to the second batch is lost", vec![pass(), Fate::LoseReply], 4),
+        ("the third batch is refused", vec![pass(), pass(), busy()], 4),
         (
-            "the second is the Wi-Fi's",
+            "the second reply is a sign-in page",
             vec![pass(), Fate::Answer(200, vec![], b"<html>".to_vec())],
             4,
         ),
@@ -266,11 +266,11 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
             })
             .await
             .unwrap();
-        let (done, was_done) = oneshot::channel();
+        let (done, was_received) = oneshot::channel();
         let (go, go_on) = oneshot::channel();
         let before = server.requests(PUSH);
         let mut fates = fates.into_iter();
-        // The first reply is held back, so that a row changes while it is in flight.
+        // The first reply is delayed, so that a row changes while it is in flight.
         fates.next();
         server.fate(PUSH, Fate::Hold { done, go_on });
         fates.for_each(|fate| server.fate(PUSH, fate));
@@ -279,11 +279,11 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
             tokio::spawn(
                 async move { engine.run(Instruction::Push { limit: MAX_PUSH_ITEMS }).await },
             );
-        was_done.await.unwrap();
+        was_received.await.unwrap();
         device.learning.record(percent("c/l7/s", 9_000)).await.unwrap();
         go.send(()).unwrap();
         push.await.unwrap();
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         assert_eq!(
             (device.waiting().await, server.held()),
             (0, 2 * MAX_PUSH_ITEMS + 501),
@@ -292,7 +292,7 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
         assert_eq!(
             percent_at(&server, "c/l7/s"),
             Some(9_000),
-            "{name}: what changed meanwhile went up after it"
+            "{name}: the later change was pushed"
         );
         assert!(
             server.requests(PUSH) - before <= requests + 1,
@@ -312,7 +312,7 @@ async fn a_rejected_batch_is_bisected_to_the_invalid_row() {
         device.tick(&format!("c/l{n}/s")).await;
     }
     server.paper().choke_on = vec![key("c/l37/s"), key("c/l38/s")];
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     let mut refused: Vec<_> = device.refused().await.into_iter().map(|r| (r.key, r.code)).collect();
     refused.sort();
     assert_eq!(
@@ -331,7 +331,7 @@ async fn a_batch_that_is_too_large_is_halved() {
         device.tick(&format!("c/l{n}/s")).await;
     }
     server.paper().max_items = Some(30);
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!((server.held(), device.refused().await.len()), (200, 0));
 }
 
@@ -346,16 +346,21 @@ async fn hostile_replies_to_a_push_lose_nothing() {
     let replies: Vec<(&str, u16, Vec<u8>)> = vec![
         ("a sign-in page", 200, b"<html>Sign in to the Wi-Fi</html>".to_vec()),
         ("nothing", 200, vec![]),
-        ("half of it", 200, br#"{"epoch":"e1","usn":1,"results":[{"ind"#.to_vec()),
+        ("half a reply", 200, br#"{"epoch":"e1","usn":1,"results":[{"ind"#.to_vec()),
         ("other JSON", 200, b"[1,2,3]".to_vec()),
         ("too few results", 200, json(vec![result(0, ok)])),
         ("too many results", 200, json(vec![result(0, ok), result(1, ok), result(2, ok)])),
-        ("one twice", 200, json(vec![result(0, ok), result(0, ok)])),
+        ("one index twice", 200, json(vec![result(0, ok), result(0, ok)])),
         ("a wrong index", 200, json(vec![result(0, ok), result(7, ok)])),
-        ("an unknown code", 200, br#"{"epoch":"e1","usn":1,"results":[{"index":0,"code":"fine"},{"index":1,"code":"ok"}]}"#.to_vec()),
+        (
+            "an unknown code",
+            200,
+            br#"{"epoch":"e1","usn":1,"results":[{"index":0,"code":"fine"},{"index":1,"code":"ok"}]}"#
+                .to_vec(),
+        ),
         ("no epoch", 200, br#"{"epoch":"","usn":1,"results":[{"index":0,"code":"ok"},{"index":1,"code":"ok"}]}"#.to_vec()),
         ("a huge body", 200, vec![b' '; 3 * 1024 * 1024]),
-        ("a created", 201, json(vec![result(0, ok), result(1, ok)])),
+        ("201", 201, json(vec![result(0, ok), result(1, ok)])),
         ("no content", 204, vec![]),
         ("a redirect", 302, vec![]),
         ("a portal's 401", 401, b"<html>".to_vec()),
@@ -381,10 +386,10 @@ async fn hostile_replies_to_a_push_lose_nothing() {
                 Fate::Answer(status, vec![], body.clone())
             };
             server.fate(PUSH, fate);
-            device.engine.step(Event::Tap).await.unwrap();
-            device.sync_until_quiet().await;
-            assert_eq!(device.refused().await.len(), 0, "{name}: no row is guilty of that");
-            assert_eq!(server.held(), 2, "{name}: all arrived in the end");
+            device.engine.step(Event::SyncNow).await.unwrap();
+            device.sync_until_idle().await;
+            assert_eq!(device.refused().await.len(), 0, "{name}: no row is quarantined");
+            assert_eq!(server.held(), 2, "{name}: all rows were pushed");
             assert_eq!(device.engine.phase().0, Phase::Idle, "{name}");
         }
     }
@@ -404,14 +409,14 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
     let replies: Vec<(&str, Vec<u8>)> = vec![
         ("a sign-in page", b"<html>".to_vec()),
         ("nothing", vec![]),
-        ("half", br#"{"epoch":"e1","rows":[{"usn":"#.to_vec()),
+        ("half a reply", br#"{"epoch":"e1","rows":[{"usn":"#.to_vec()),
         ("a cursor that goes back", json(vec![row(2, fine), row(1, fine)], 2, false)),
         ("a cursor before its rows", json(vec![row(9, fine)], 3, false)),
-        ("more for ever", json(vec![], 0, true)),
-        ("a cursor over all numbers", json(vec![], u64::MAX, false)),
+        ("more without progress", json(vec![], 0, true)),
+        ("a cursor out of range", json(vec![], u64::MAX, false)),
         ("no epoch", br#"{"epoch":"","rows":[],"next":5,"more":false}"#.to_vec()),
         (
-            "more rows than asked",
+            "more rows than requested",
             json((1..=too_many).map(|n| row(n, fine)).collect(), too_many, false),
         ),
         ("a huge body", vec![b' '; 9 * 1024 * 1024]),
@@ -424,8 +429,8 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         other.sync().await;
         let device = Device::new(1, &clock, &server);
         server.fate(PULL, Fate::Answer(200, vec![], body));
-        device.sync_until_quiet().await;
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
+        device.sync_until_idle().await;
         assert_eq!(device.done("a").await, ["a/b/c"], "{name}");
         let state = device.store.read(state::load).await.unwrap();
         assert_eq!(state.pulled, server.paper().usn, "{name}");
@@ -500,9 +505,9 @@ async fn a_server_that_lost_its_data_gets_it_back() {
             paper.epoch = epoch.into();
         }
         a.tick("a/b/e").await;
-        a.sync_until_quiet().await;
-        b.sync_until_quiet().await;
-        a.sync_until_quiet().await;
+        a.sync_until_idle().await;
+        b.sync_until_idle().await;
+        a.sync_until_idle().await;
         assert!(server.paper().rows.contains_key(&key("a/b/c")), "{epoch}");
         // With the same epoch only a device that sends something notices; the real server always changes its epoch on a
         // restore.
@@ -522,12 +527,12 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
         });
     }
     device.sync().await;
-    let (done, was_done) = oneshot::channel();
+    let (done, was_received) = oneshot::channel();
     let (go, go_on) = oneshot::channel();
     server.fate(PULL, Fate::Hold { done, go_on });
     let engine = device.engine.clone();
     let pull = tokio::spawn(async move { engine.run(Instruction::Pull { limit: 10 }).await });
-    was_done.await.unwrap();
+    was_received.await.unwrap();
     // Meanwhile a push finds another database with other rows.
     {
         let mut paper = server.paper();
@@ -546,9 +551,9 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
         ("e2", 0),
         "the old cursor was not stored under the new epoch"
     );
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 7);
-    assert_eq!(server.held(), 7, "and everything went to the new one");
+    assert_eq!(server.held(), 7, "all rows were pushed to the new database");
 }
 
 #[tokio::test]
@@ -567,15 +572,15 @@ async fn a_failed_store_does_not_advance_the_cursor() {
             extra: Extra::default(),
         });
     }
-    let device = Device::with_little_space(1, &clock, &server, 20);
+    let device = Device::with_page_limit(1, &clock, &server, 20);
     let event = device.engine.run(Instruction::Pull { limit: 500 }).await;
     assert_eq!(event, Event::StoreFailed(Lane::Pull));
     let state = device.store.read(state::load).await.unwrap();
-    assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "no row, no cursor");
+    assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "the cursor is unchanged");
     device.tick("a/b/c").await;
     // Space is available again.
     let device = device.restart(&server).await;
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     let notes = device
         .store
         .read(|c| Ok(carrel_sqlite::rows::query::<NoteRevision>(c, "", [])?))
@@ -593,15 +598,15 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
     device.learning.record(at("b1")).await.unwrap();
     device.tick("a/b/d").await;
-    device.sync_until_quiet().await;
-    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
+    device.sync_until_idle().await;
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("the row was not pushed") };
     assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
     assert!(device.refused().await.is_empty());
     // New stamps are right immediately.
     let before = server.requests(PUSH);
     wrong.advance(1_000);
     device.learning.record(at("b2")).await.unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(server.requests(PUSH), before + 1);
     // Afterwards a device with a right clock wins over it, and the other way round.
     let right_clock = FakeClock::new(FakeClock::NOON + 5_000);
@@ -645,7 +650,7 @@ async fn times_of_a_wrong_clock_are_corrected() {
         }
         let now = clock.now_ms() - if set_right { 0 } else { wrong_by };
         server.paper().clock_ms = Some(now);
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
         let rows: Vec<Row> = server.paper().rows.values().map(|(_, row)| row.clone()).collect();
         let sessions: Vec<&Session> = rows
@@ -653,7 +658,7 @@ async fn times_of_a_wrong_clock_are_corrected() {
             .filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None })
             .collect();
         assert_eq!(sessions.len(), 3);
-        assert_eq!(time_studied(sessions.iter().copied()), 30_000, "none lies over another");
+        assert_eq!(time_studied(sessions.iter().copied()), 30_000, "sessions do not overlap");
         for session in sessions {
             assert!((now - 300_000..=now).contains(&(session.started_ms + session.active_ms)));
             assert_eq!((session.day.as_str(), session.validate()), ("2026-11-20", Ok(())));
@@ -667,7 +672,7 @@ async fn times_of_a_wrong_clock_are_corrected() {
         assert!(done.iter().all(|ms| recent.contains(ms)), "{done:?} {now}");
         let attempt = |id: AttemptId| {
             let key = RowKey::of(RowType::Attempt, &[id.to_string()]);
-            let Some(Row::Attempt(a)) = server.row(&key) else { panic!("it did not arrive") };
+            let Some(Row::Attempt(a)) = server.row(&key) else { panic!("the row was not pushed") };
             (a.started_ms, a.submitted_ms)
         };
         let (started_ms, submitted_ms) = attempt(first);
@@ -708,13 +713,13 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     // Finished before it has pulled the other device's position.
     device.tick("a/b/c").await;
     device.learning.submit_attempt(attempt).await.unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
-    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("the row was not pushed") };
     let now = server.paper().clock_ms.unwrap();
     assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
     let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
-    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("it did not arrive") };
+    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("the row was not pushed") };
     assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
 }
 
@@ -769,7 +774,7 @@ async fn decisions_of_a_restored_server_replace_earlier_ones() {
     server.put(grade(1, 2, 2_000));
     server.put(decision("b"));
     device.tick("a/b/c").await;
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(points().await, [Some(1_000), Some(2_000), None]);
     let here = device
         .store
@@ -814,13 +819,13 @@ async fn rows_with_oversized_unknown_fields_are_applied() {
     device.sync().await;
     let progress = device.learning.progress_under("a").await.unwrap();
     let shown: Vec<_> = progress.iter().map(|r| (r.row.percent, r.row.extra.0.len())).collect();
-    assert_eq!(shown, [(500, 0), (500, Extra::MAX_FIELDS)], "what is known counts");
+    assert_eq!(shown, [(500, 0), (500, Extra::MAX_FIELDS)], "known fields are applied");
     let kept: u32 = device
         .store
         .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
         .await
         .unwrap();
-    assert_eq!(kept, 2, "the whole is kept for a later release");
+    assert_eq!(kept, 2, "the complete rows are stored for a later release");
     // The row is sent back in a form that every server accepts.
     device.tick("a/b/d").await;
     device.sync().await;
@@ -835,7 +840,7 @@ async fn repeated_clock_skew_is_quarantined() {
     let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 500) };
     device.learning.record(step).await.unwrap();
     server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(device.refused().await[0].code, "clock_skew");
     assert!(server.requests(PUSH) <= 5);
 }
@@ -864,9 +869,9 @@ async fn restoring_an_old_device_backup_converges() {
     let device = device.restart(&server).await;
     assert_eq!(device.done("a").await, ["a/b/c"]);
     device.learning.record(percent("a/b/e", 1_000)).await.unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(device.done("a").await, ["a/b/c", "a/b/d"]);
-    assert_eq!(percent_at(&server, "a/b/e"), Some(6_000), "nothing shrinks");
+    assert_eq!(percent_at(&server, "a/b/e"), Some(6_000), "the greater percentage is kept");
     let here = device.learning.progress(ItemKind::Section, &item("a/b/e")).await.unwrap().unwrap();
     assert_eq!(here.row.percent, 6_000);
 }
@@ -889,10 +894,10 @@ async fn ten_thousand_rows_in_few_requests() {
         })
         .await
         .unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!((server.held(), server.requests(PUSH)), (10_000, 10_000 / MAX_PUSH_ITEMS));
     let other = Device::new(2, &clock, &server);
-    other.sync_until_quiet().await;
+    other.sync_until_idle().await;
     assert_eq!(other.learning.progress_under("c").await.unwrap().len(), 10_000);
     assert_eq!(other.waiting().await, 0);
     let kept = device.store.read(|c| outbox::accepted(c, 100_000)).await.unwrap();
@@ -909,7 +914,7 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
         let what = format!("{missing} missing, {damaged} damaged, {unknown} unknown");
         let server = PaperServer::new();
         let device = Device::new(1, &clock, &server);
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         let at = |kind: &str, n: usize| key(&format!("rivers/{kind}/n{n}"));
         device
             .store
@@ -944,9 +949,9 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
         let arrived =
             (0..12).filter(|n| percent_at(&server, &format!("rivers/good/n{n}")).is_some());
         assert_eq!(arrived.count(), 12, "{what}");
-        assert_eq!(device.waiting().await, 0, "{what}: nothing waits for ever");
+        assert_eq!(device.waiting().await, 0, "{what}: the outbox is empty");
         let refused = device.refused().await;
-        assert_eq!(refused.len(), missing + damaged, "{what}: each is reported by name");
+        assert_eq!(refused.len(), missing + damaged, "{what}: each row is reported");
         assert!(refused.iter().all(|r| r.code == "damaged" && !r.reason.is_empty()), "{what}");
         let sync = Sync::local(device.store.clone());
         let receipts = sync.receipts().await.unwrap();
@@ -980,7 +985,7 @@ async fn an_absurd_server_clock_does_not_stop_sync() {
         }
         // Nothing is lost, and nothing panicked.
         let (waiting, refused) = (device.waiting().await, device.refused().await.len());
-        assert_eq!((waiting, refused), (0, 1), "{clock_ms}: each reply was taken in");
+        assert_eq!((waiting, refused), (0, 1), "{clock_ms}: the row is quarantined");
         let row = device.learning.progress(ItemKind::Section, &item("a/b/c")).await.unwrap();
         assert_eq!(row.map(|r| r.row.percent), Some(4_000), "{clock_ms}");
     }

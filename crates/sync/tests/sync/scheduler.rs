@@ -20,8 +20,8 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Advances virtual time while all tasks sleep, until the server received `times` requests.
-async fn until_asked(server: &PaperServer, clock: &FakeClock, path: &'static str, times: usize) {
-    soon("a request", async {
+async fn advance_until_requested(server: &PaperServer, clock: &FakeClock, path: &'static str, times: usize) {
+    within_limit("a request", async {
         while server.requests(path) < times {
             if let Some(ms) = clock.next_wake_in() {
                 clock.advance(ms.min(500));
@@ -37,16 +37,16 @@ async fn local_changes_are_pushed_after_a_second() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
-    let status = soon("a first sync", sync.sync_now()).await.unwrap();
+    let status = within_limit("a first sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
     device.tick("a/b/c").await;
     assert_eq!(sync.status().await.unwrap().waiting, 1);
     assert_eq!(server.requests(PUSH), 0);
-    until_asked(&server, &device.clock, PUSH, 1).await;
-    let status = soon("the end", sync.sync_now()).await.unwrap();
+    advance_until_requested(&server, &device.clock, PUSH, 1).await;
+    let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting, status.refused), (Phase::Idle, 0, 0));
     assert_eq!(server.requests(PUSH), 1);
-    soon("a stop", sync.stop()).await;
+    within_limit("a stop", sync.stop()).await;
 }
 
 #[tokio::test]
@@ -57,17 +57,17 @@ async fn sync_resumes_after_being_offline() {
     device.tick("a/b/c").await;
     let mut changes = device.store.changes().listen();
     let sync = Sync::start(device.engine.clone(), None);
-    let status = soon("an answer", sync.sync_now()).await.unwrap();
+    let status = within_limit("a status", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Offline, 1));
     assert!(status.next_try_ms.unwrap() > device.clock.now_ms());
-    soon("the change is told", async {
+    within_limit("a change of phase", async {
         while !changes.recv().await.unwrap().contains(&Change::Sync) {}
     })
     .await;
     server.paper().down = false;
-    let asked = server.requests(PUSH);
-    until_asked(&server, &device.clock, PUSH, asked + 1).await;
-    let status = soon("the end", sync.sync_now()).await.unwrap();
+    let before = server.requests(PUSH);
+    advance_until_requested(&server, &device.clock, PUSH, before + 1).await;
+    let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
 }
 
@@ -86,7 +86,7 @@ async fn receipts_list_the_state_of_each_row() {
         ),
         ResultCode::Invalid,
     );
-    soon("a sync", sync.sync_now()).await.unwrap();
+    within_limit("a sync", sync.sync_now()).await.unwrap();
     device.tick("a/b/e").await;
     let receipts = sync.receipts().await.unwrap();
     let states = |list: &[carrel_sync::Receipt]| list.iter().map(|r| r.state).collect::<Vec<_>>();
@@ -104,7 +104,7 @@ async fn receipts_list_the_state_of_each_row() {
     assert!(sync.retry_refused("nonsense").await.is_err());
     server.paper().refuse.clear();
     sync.retry_refused(&bad.id).await.unwrap();
-    let status = soon("a sync", sync.sync_now()).await.unwrap();
+    let status = within_limit("a sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.waiting, status.refused, server.held()), (0, 0, 3));
 }
 
@@ -113,15 +113,15 @@ async fn rows_in_flight_are_shown_and_stop_is_safe() {
     let server = PaperServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.tick("a/b/c").await;
-    let (done, was_done) = tokio::sync::oneshot::channel();
+    let (done, was_received) = tokio::sync::oneshot::channel();
     let (_go, go_on) = tokio::sync::oneshot::channel();
     server.fate(PUSH, Fate::Hold { done, go_on });
     let sync = Sync::start(device.engine.clone(), None);
-    soon("the request", was_done).await.unwrap();
+    within_limit("the request", was_received).await.unwrap();
     assert_eq!(sync.receipts().await.unwrap().waiting[0].state, ReceiptState::Sent);
-    soon("a stop", sync.stop()).await;
+    within_limit("a stop", sync.stop()).await;
     drop(sync);
     let device = device.restart(&server).await;
     assert_eq!(device.waiting().await, 1);
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
 }

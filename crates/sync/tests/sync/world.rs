@@ -29,7 +29,7 @@ impl Device {
         Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
     }
     /// Creates a device whose file may grow by at most `pages` pages over an empty one.
-    pub fn with_little_space(
+    pub fn with_page_limit(
         number: u128,
         clock: &FakeClock,
         server: &Arc<PaperServer>,
@@ -73,22 +73,22 @@ impl Device {
     }
     /// Runs "sync now" to completion.
     pub async fn sync(&self) {
-        self.engine.step(Event::Tap).await.unwrap();
+        self.engine.step(Event::SyncNow).await.unwrap();
     }
     /// Syncs, and advances time during waits, until nothing waits. Returns how long it took in ms.
-    pub async fn sync_until_quiet(&self) -> i64 {
+    pub async fn sync_until_idle(&self) -> i64 {
         self.sync().await;
         let mut passed = 0;
         for _ in 0..2_000 {
             if self.waiting().await == 0 && self.engine.next_try_in().is_none() {
                 return passed;
             }
-            let nap = self.engine.next_wake_in().expect("something waits, so there is a timer");
-            self.clock.advance(nap);
-            passed += nap;
+            let wait_ms = self.engine.next_wake_in().expect("a timer while rows wait");
+            self.clock.advance(wait_ms);
+            passed += wait_ms;
             self.engine.step(Event::Timer).await.unwrap();
         }
-        panic!("the outbox does not empty: {} wait", self.waiting().await);
+        panic!("{} rows are left in the outbox", self.waiting().await);
     }
     pub async fn waiting(&self) -> u32 {
         self.store.read(carrel_learning::store::outbox::counts).await.unwrap().0
