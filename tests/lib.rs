@@ -11,7 +11,7 @@ use std::{
 };
 
 use carrel_client::{Client, Config, Result, Space, account::FileSecrets};
-use carrel_content::storage::Steps;
+use carrel_content::storage::Failpoints;
 use carrel_net::LiveHttp;
 use carrel_system::{SystemClock, SystemIds};
 
@@ -20,7 +20,7 @@ pub const STEP: &str = "CARREL_TEST_STEP";
 
 /// Ends the process without unwinding, as SIGKILL does, at the step whose number is in `CARREL_TEST_STEP` (the first is
 /// 1). Returns `None` if the variable is not set or not a number.
-pub fn ends_at_step() -> Option<Steps> {
+pub fn aborts_at_failpoint() -> Option<Failpoints> {
     let last: u64 = std::env::var(STEP).ok()?.parse().ok()?;
     let passed = AtomicU64::new(0);
     Some(Arc::new(move |_| {
@@ -35,15 +35,15 @@ pub async fn open(dir: &Path, name: &str) -> Result<Arc<Client>> {
     open_with(dir, name, None).await
 }
 
-/// Does the same as [`open`] and calls `steps` at each step of a change of content.
-pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<Arc<Client>> {
+/// Does the same as [`open`] and calls `failpoints` at each step of a change of content.
+pub async fn open_with(dir: &Path, name: &str, failpoints: Option<Failpoints>) -> Result<Arc<Client>> {
     // Tests call content functions directly, which may block.
     carrel_system::allow_blocking();
     let ids = Arc::new(SystemIds);
     Client::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
-        space: Space { steps, ..Space::default() },
+        space: Space { failpoints, ..Space::default() },
         demo_dir: None,
         http: Arc::new(LiveHttp::new("Carrel/test")?),
         clock: Arc::new(SystemClock::new()),

@@ -107,7 +107,7 @@ fn open(dir: &Path) -> Storage {
         disk: Arc::new(SystemDisk),
         clock: Arc::new(SystemClock::new()),
         changes: Changes::new(),
-        steps: None,
+        failpoints: None,
         below: None,
     });
     storage.expect("a store")

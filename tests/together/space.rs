@@ -61,7 +61,7 @@ fn another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
         disk: Arc::new(disk),
         clock: Arc::new(clock.clone()),
         changes: Changes::new(),
-        steps: None,
+        failpoints: None,
         below: None,
     };
     Storage::open(options).expect("the content opens")

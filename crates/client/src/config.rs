@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use carrel_content::storage::Steps;
+use carrel_content::storage::Failpoints;
 use carrel_net::{Http, SecretStore};
 use carrel_system::{Clock, Disk, IdGen, SystemDisk};
 
@@ -39,11 +39,11 @@ pub struct Space {
     pub policy_budget: Option<u64>,
     pub disk: Arc<dyn Disk>,
     /// Called at each step of a content change; tests end the process there.
-    pub steps: Option<Steps>,
+    pub failpoints: Option<Failpoints>,
 }
 
 impl Default for Space {
     fn default() -> Self {
-        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk), steps: None }
+        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk), failpoints: None }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     blobs::{self, BlobFolder, BlobStore},
     error::{Error, io},
-    folders::{Step, copy_file, finish_part, new_part, require_server, write_synced},
+    folders::{Failpoint, copy_file, finish_part, new_part, require_server, write_synced},
     key_file,
     store::Engine,
 };
@@ -39,26 +39,26 @@ pub fn backup(
     to: &Path,
     now_ms: i64,
 ) -> Result<BackupFacts, Error> {
-    backup_in_steps(engine, data_dir, to, now_ms, &mut |_| Ok(()))
+    backup_with_failpoints(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
-/// Like `backup`, but calls `step` before each step. Tests return an error from it to simulate a kill at that point.
-pub fn backup_in_steps(
+/// Like `backup`, but calls `failpoint` before each step. Tests return an error from it to simulate a kill at that point.
+pub fn backup_with_failpoints(
     engine: &dyn Engine,
     data_dir: &Path,
     to: &Path,
     now_ms: i64,
-    step: Step<'_>,
+    failpoint: Failpoint<'_>,
 ) -> Result<BackupFacts, Error> {
     if to.exists() {
         return Err(Error::Refused(format!("{to:?} already exists; hint: name a new folder")));
     }
     require_server(engine, data_dir)?;
-    step("create the folder")?;
+    failpoint("create the folder")?;
     let part = new_part(to)?;
-    step("copy the database")?;
+    failpoint("copy the database")?;
     engine.copy(data_dir, &part)?;
-    step("copy the key")?;
+    failpoint("copy the key")?;
     copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
     // The list comes from the copy: a blob imported in the meantime belongs to the next backup.
     let copied = engine.copy_facts(&part)?;
@@ -72,15 +72,15 @@ pub fn backup_in_steps(
         blob_bytes: 0,
     };
     for (hash, size) in copied.blobs {
-        step("copy a blob")?;
+        failpoint("copy a blob")?;
         from.copy_to(hash, &into.path(hash)).map_err(io("copy", from.path(hash)))?;
         facts.blobs += 1;
         facts.blob_bytes += size;
     }
     let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
-    step("write the metadata")?;
+    failpoint("write the metadata")?;
     write_synced(&part.join(FACTS), &text)?;
-    step("rename the folder")?;
+    failpoint("rename the folder")?;
     finish_part(&part, to)?;
     Ok(facts)
 }

@@ -91,15 +91,15 @@ pub(crate) async fn import(
         let hint = format!("compare the fingerprint with that of the other library, then add --accept-key \"{print}\"");
         return Ok(vec![refused("bundle-key", message, &hint)]);
     }
-    let (blobs, steps) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::steps));
+    let (blobs, failpoints) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::failpoints));
     let (source, whole) = (path.to_owned(), bundle.clone());
-    let step = move |name| {
-        if let Some(steps) = &steps {
-            steps(name);
+    let failpoint = move |name| {
+        if let Some(failpoints) = &failpoints {
+            failpoints(name);
         }
     };
     let copied =
-        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, blobs.as_deref(), &step))
+        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, blobs.as_deref(), &failpoint))
             .await
             .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match copied {
@@ -161,7 +161,7 @@ fn take_blobs(
     path: &Path,
     bundle: &CourseBundle,
     blobs: Option<&dyn BlobStore>,
-    step: &dyn Fn(&'static str),
+    failpoint: &dyn Fn(&'static str),
 ) -> Result<(), Stopped> {
     let (_, mut file) = open(path)?;
     for blob in &bundle.blobs {
@@ -170,9 +170,9 @@ fn take_blobs(
             Some(blobs) => {
                 let mut part = blobs.create(blob.hash)?;
                 copy_verified(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
-                step("blob written");
+                failpoint("blob written");
                 part.finish()?;
-                step("blob stored");
+                failpoint("blob stored");
             }
         }
     }
@@ -277,9 +277,9 @@ pub async fn accept_work(
             }
         }
         let good = fold(good).into_values().collect();
-        data.step("batch read");
+        data.failpoint("batch read");
         let pushed = data.store.push(user.id, good, false, now).await?;
-        data.step("batch merged");
+        data.failpoint("batch merged");
         done.changed += pushed.changed;
         for (_, (_, reason)) in pushed.refused {
             done.refused += 1;
@@ -325,7 +325,7 @@ async fn owner(
         Some(certificate) if how.trust_device => {
             let now = data.config.clock.now_ms();
             let account = data.store.recreate_account(certificate, now).await?;
-            data.step("account created");
+            data.failpoint("account created");
             Ok((account.user, false))
         }
         Some(_) => Err(Error::Refused(format!(

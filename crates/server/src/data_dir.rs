@@ -25,26 +25,26 @@ pub struct DataDir {
     pub signer: Arc<dyn Signer>,
     pub blobs: Arc<dyn BlobStore>,
     pub events: Arc<dyn EventBus>,
-    steps: OnceLock<Steps>,
+    failpoints: OnceLock<Failpoints>,
 }
 
 /// Lock file: shared by imports, exclusive for the removal of blobs.
 const IMPORT_LOCK: &str = "import.lock";
 
 /// Called at each step of an import, with the name of the step. Tests kill the process there.
-pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 impl DataDir {
     /// Sets the function called at each step of an import. Only the first call has an effect.
-    pub fn set_steps(&self, steps: Steps) {
-        let _ = self.steps.set(steps);
+    pub fn set_failpoints(&self, failpoints: Failpoints) {
+        let _ = self.failpoints.set(failpoints);
     }
-    pub(crate) fn steps(&self) -> Option<Steps> {
-        self.steps.get().cloned()
+    pub(crate) fn failpoints(&self) -> Option<Failpoints> {
+        self.failpoints.get().cloned()
     }
-    pub(crate) fn step(&self, name: &'static str) {
-        if let Some(steps) = self.steps.get() {
-            steps(name);
+    pub(crate) fn failpoint(&self, name: &'static str) {
+        if let Some(failpoints) = self.failpoints.get() {
+            failpoints(name);
         }
     }
     /// Opens and migrates the data folder of an existing server. Returns `Error::NoServer` if there is none.
@@ -83,7 +83,7 @@ impl DataDir {
             blobs: Arc::new(blobs),
             events,
             config,
-            steps: OnceLock::new(),
+            failpoints: OnceLock::new(),
         })
     }
     /// Takes the shared import lock, waiting while blobs are removed. Held during an import, which relies on blobs

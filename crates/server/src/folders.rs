@@ -22,7 +22,7 @@ pub(crate) const OLD_TRACES: [&str; 3] =
     ["server.db.part", "server.db.part-wal", "server.db.part-shm"];
 
 /// Called before each step with its name. Tests return an error from it to simulate a kill at that point.
-pub type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
+pub type Failpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 
 /// Returns an error unless the folder belongs to a server and no restore into it is unfinished.
 pub(crate) fn require_server(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use crate::{
     blobs::BlobStore,
     bundle_import,
-    data_dir::{DataDir, Steps},
+    data_dir::{DataDir, Failpoints},
     error::Error,
     publish::{ImportReport, PackageReport, imported, publish},
 };
@@ -100,9 +100,9 @@ async fn run(
         for package in packages {
             let name = package.name();
             let blobs = data.map(|d| Arc::clone(&d.blobs));
-            let steps = data.and_then(DataDir::steps);
+            let failpoints = data.and_then(DataDir::failpoints);
             let step =
-                on_a_thread(&name, move || compile(compiler, &package, blobs.as_deref(), steps));
+                on_a_thread(&name, move || compile(compiler, &package, blobs.as_deref(), failpoints));
             let compiled = match step.await {
                 Ok((back, compiled)) => {
                     compiler = back;
@@ -139,17 +139,17 @@ fn new_compiler() -> Box<Compiler> {
     Box::new(Compiler::new(Options::default()))
 }
 
-/// A blob sink that calls `steps` after each blob.
-struct SteppedSink {
+/// A blob sink that calls `failpoints` after each blob.
+struct FailpointSink {
     sink: Box<dyn BlobSink + Send>,
-    steps: Option<Steps>,
+    failpoints: Option<Failpoints>,
 }
 
-impl BlobSink for SteppedSink {
+impl BlobSink for FailpointSink {
     fn put(&mut self, blob: &Blob) -> std::io::Result<()> {
         self.sink.put(blob)?;
-        if let Some(steps) = &self.steps {
-            steps("package blob stored");
+        if let Some(failpoints) = &self.failpoints {
+            failpoints("package blob stored");
         }
         Ok(())
     }
@@ -159,12 +159,12 @@ fn compile(
     mut compiler: Box<Compiler>,
     package: &Package,
     blobs: Option<&dyn BlobStore>,
-    steps: Option<Steps>,
+    failpoints: Option<Failpoints>,
 ) -> CompileStep {
     let name = package.name();
     let compiled = match blobs.map(BlobStore::sink).transpose() {
         Ok(Some(sink)) => {
-            let mut sink = SteppedSink { sink, steps };
+            let mut sink = FailpointSink { sink, failpoints };
             guarded(&name, || compiler.compile(package, &mut sink))
         }
         Ok(None) => guarded(&name, || compiler.compile(package, &mut NullSink)),

@@ -38,6 +38,6 @@ pub mod tokens;
 
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};
-pub use data_dir::{DataDir, Steps};
+pub use data_dir::{DataDir, Failpoints};
 pub use error::Error;
 pub use server::{RunningServer, Server};

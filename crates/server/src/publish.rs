@@ -80,9 +80,9 @@ pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Impor
     let before = data.store.published(outcome.kind, &outcome.id).await?;
     let changed = before.is_none_or(|p| p.version != outcome.version);
     let publication = render(data, publishing::sign(manifest, data.signer.as_ref())).await?;
-    data.step("publication prepared");
+    data.failpoint("publication prepared");
     data.store.publish(publication, data.config.clock.now_ms()).await?;
-    data.step("published");
+    data.failpoint("published");
     Ok(Imported { changed, ..outcome })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     backup,
     blobs::{BlobFolder, BlobStore},
     error::{Error, io},
-    folders::{OLD_TRACES, STAGING, Step, copy_file, is_unfinished, lock, sync_dir, write_synced},
+    folders::{OLD_TRACES, STAGING, Failpoint, copy_file, is_unfinished, lock, sync_dir, write_synced},
     key_file,
     store::Engine,
 };
@@ -58,22 +58,22 @@ pub fn restore(
     options: Options,
     now_ms: i64,
 ) -> Result<String, Error> {
-    restore_in_steps(engine, from, data_dir, options, now_ms, &mut |_| Ok(()))
+    restore_with_failpoints(engine, from, data_dir, options, now_ms, &mut |_| Ok(()))
 }
 
-/// Like `restore`, but calls `step` before each step.
-pub fn restore_in_steps(
+/// Like `restore`, but calls `failpoint` before each step.
+pub fn restore_with_failpoints(
     engine: &dyn Engine,
     from: &Path,
     data_dir: &Path,
     options: Options,
     now_ms: i64,
-    step: Step<'_>,
+    failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
     if let Some(ready) = ready(data_dir)? {
         let _lock = lock(data_dir)?;
         tracing::info!("finishing an interrupted restore");
-        let epoch = swap(engine, data_dir, &ready, step)?;
+        let epoch = swap(engine, data_dir, &ready, failpoint)?;
         // The backup may have been deleted in the meantime; it is no longer needed.
         let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
         if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
@@ -84,7 +84,7 @@ pub fn restore_in_steps(
         }
         return Ok(epoch);
     }
-    step("check")?;
+    failpoint("check")?;
     let facts = backup::check(engine, from)?;
     fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
     let _lock = lock(data_dir)?;
@@ -96,18 +96,18 @@ pub fn restore_in_steps(
     }
     let staging = data_dir.join(STAGING);
     if staging.exists() {
-        step("discard what was prepared")?;
+        failpoint("discard what was prepared")?;
         fs::remove_dir_all(&staging).map_err(io("remove", &staging))?;
     }
-    step("create the staging folder")?;
+    failpoint("create the staging folder")?;
     fs::create_dir(&staging).map_err(io("create", &staging))?;
-    step("copy the database")?;
+    failpoint("copy the database")?;
     copy_file(&from.join(engine.file()), &staging.join(engine.file()))?;
-    step("copy the key")?;
+    failpoint("copy the key")?;
     copy_file(&from.join(key_file::FILE), &staging.join(key_file::FILE))?;
     let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
     for (hash, size) in engine.copy_facts(&staging)?.blobs {
-        step("copy a blob")?;
+        failpoint("copy a blob")?;
         let target = into.path(hash);
         // Left by an interrupted copy of an older release.
         if target.metadata().is_ok_and(|m| m.len() != size) {
@@ -115,14 +115,14 @@ pub fn restore_in_steps(
         }
         source.copy_to(hash, &target).map_err(io("copy", source.path(hash)))?;
     }
-    step("prepare the database")?;
+    failpoint("prepare the database")?;
     let epoch = engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?;
     sync_dir(&staging)?;
     let backup = Some((facts.epoch.clone(), facts.created_ms));
     let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
-    step("write the plan")?;
+    failpoint("write the plan")?;
     write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
-    let epoch = swap(engine, data_dir, &ready, step)?;
+    let epoch = swap(engine, data_dir, &ready, failpoint)?;
     tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
     Ok(epoch)
 }
@@ -174,14 +174,14 @@ fn swap(
     engine: &dyn Engine,
     data_dir: &Path,
     ready: &Ready,
-    step: Step<'_>,
+    failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
     let staging = data_dir.join(STAGING);
     let aside = data_dir.join(&ready.aside);
-    let move_aside = |name: &str, step: Step<'_>| -> Result<(), Error> {
+    let move_aside = |name: &str, failpoint: Failpoint<'_>| -> Result<(), Error> {
         let old = data_dir.join(name);
         if old.exists() {
-            step("move an old file aside")?;
+            failpoint("move an old file aside")?;
             fs::create_dir_all(&aside).map_err(io("create", &aside))?;
             fs::rename(&old, aside.join(name)).map_err(io("move", &old))?;
         }
@@ -190,30 +190,30 @@ fn swap(
     let (database, key) = (staging.join(engine.file()), staging.join(key_file::FILE));
     if database.exists() {
         for name in files(engine) {
-            move_aside(name, step)?;
+            move_aside(name, failpoint)?;
         }
         if key.exists() {
-            move_aside(key_file::FILE, step)?;
+            move_aside(key_file::FILE, failpoint)?;
             sync_dir(data_dir)?;
-            step("move the key into place")?;
+            failpoint("move the key into place")?;
             let place = data_dir.join(key_file::FILE);
             fs::rename(&key, &place).map_err(io("rename", &key))?;
         }
         sync_dir(data_dir)?;
-        step("move the database into place")?;
+        failpoint("move the database into place")?;
         fs::rename(&database, data_dir.join(engine.file())).map_err(io("rename", &database))?;
         sync_dir(data_dir)?;
     }
     for side in OLD_TRACES {
         remove_file(&data_dir.join(side))?;
     }
-    step("remove the plan")?;
+    failpoint("remove the plan")?;
     let leftovers = staging.join("backups");
     if leftovers.exists() {
         fs::remove_dir_all(&leftovers).map_err(io("remove", &leftovers))?;
     }
     remove_file(&staging.join(READY))?;
-    step("remove the staging folder")?;
+    failpoint("remove the staging folder")?;
     fs::remove_dir(&staging).map_err(io("remove", &staging))?;
     Ok(ready.epoch.clone())
 }

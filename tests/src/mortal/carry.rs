@@ -8,13 +8,13 @@
 use std::path::Path;
 
 use carrel_client::{Error, Result, bundle::BundleInfo};
-use carrel_tests::{ends_at_step, open_with};
+use carrel_tests::{aborts_at_failpoint, open_with};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let [folder, file] = arguments else {
         return Err(Error::Invalid("usage: carry FOLDER FILE".into()));
     };
-    let core = open_with(Path::new(folder), "carrier", ends_at_step()).await?;
+    let core = open_with(Path::new(folder), "carrier", aborts_at_failpoint()).await?;
     let file = Path::new(file);
     if core.account().is_none() {
         core.open_guest().await?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use carrel_client::{Error, Result};
 use carrel_server::{Config, DataDir, bundle_import};
-use carrel_tests::ends_at_step;
+use carrel_tests::aborts_at_failpoint;
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let bad = |e: carrel_server::Error| Error::Invalid(e.to_string());
@@ -17,8 +17,8 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         return Err(Error::Invalid("usage: host import|accept DATA ...".into()));
     };
     let library = DataDir::open(Config::new(data)).map_err(bad)?;
-    if let Some(steps) = ends_at_step() {
-        library.set_steps(steps);
+    if let Some(failpoints) = aborts_at_failpoint() {
+        library.set_failpoints(failpoints);
     }
     match (what.as_str(), rest) {
         ("import", [key, paths @ ..]) => {

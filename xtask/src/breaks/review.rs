@@ -108,13 +108,13 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(set_aside_and_did_not_replace)",
+            "test(renamed_but_not_replaced)",
         ],
     },
     Fault {
         name: "user.db: a repaired file is not moved into place at the next start",
         file: "crates/learning/src/store/care.rs",
-        good: "    recovery::finish(dir, steps)?;\n",
+        good: "    recovery::finish(dir, failpoints)?;\n",
         bad: "",
         tests: &[
             "-p",
@@ -130,7 +130,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(a_repair_that_is_killed)",
+            "test(an_interrupted_repair)",
         ],
     },
     Fault {
@@ -340,7 +340,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(always_has_more)",
+            "test(endless_pages_are_rate_limited)",
         ],
     },
     Fault {
@@ -362,7 +362,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(keys_without_a_row)",
+            "test(missing_and_unreadable_rows)",
         ],
     },
     Fault {
@@ -384,7 +384,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(keys_without_a_row)",
+            "test(missing_and_unreadable_rows)",
         ],
     },
     Fault {
@@ -478,7 +478,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(absurd_clock)",
+            "test(absurd_server_clock)",
         ],
     },
     Fault {
@@ -514,7 +514,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/model/src/hlc.rs",
         good: "            Some(next) if next.is_plausible() => now.max(next),\n            _ => now,",
         bad: "            Some(next) => now.max(next),\n            _ => self,",
-        tests: &["-p", "carrel-model", "--lib", "-E", "test(no_stamp_stops)"],
+        tests: &["-p", "carrel-model", "--lib", "-E", "test(extreme_stamps_do_not_stop)"],
     },
     Fault {
         name: "an account is identified by its server's address alone",
@@ -563,7 +563,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/system/src/clock.rs",
         good: "jiff::Zoned::now().date().to_string()",
         bad: "jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string()",
-        tests: &["-p", "carrel-system", "--lib", "-E", "test(the_learners_day)"],
+        tests: &["-p", "carrel-system", "--lib", "-E", "test(local_day_uses)"],
     },
     Fault {
         name: "content.db destroyed: the records are not used",
@@ -655,7 +655,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(two_hundred_destroyed)",
+            "test(damaged_files_are_repaired)",
         ],
     },
     Fault {

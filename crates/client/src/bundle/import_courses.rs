@@ -72,7 +72,7 @@ pub(crate) async fn import_courses(
         import_all(&library, &downloads, &path, &bundle, &task)
     })
     .await?;
-    content.library.storage().step("import: done");
+    content.library.storage().failpoint("import: done");
     Ok(imported)
 }
 
@@ -139,10 +139,10 @@ fn import(
         importing.iter().flat_map(|t| &t.manifest.manifest.blobs).map(|b| b.hash).collect();
     wanted.sort_unstable();
     let mut versions = Vec::with_capacity(importing.len());
-    let step = |name| library.storage().step(name);
+    let failpoint = |name| library.storage().failpoint(name);
     for one in importing {
         versions.push(imported::begin(library, &one.wish, &one.manifest)?);
-        step("import: target added");
+        failpoint("import: target added");
     }
     let here = library.blobs().have_all(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
@@ -152,9 +152,9 @@ fn import(
         0 => None,
         need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),
     };
-    step("import: space reserved");
+    failpoint("import: space reserved");
     let copied = |bytes: usize| {
-        step("import: bytes copied");
+        failpoint("import: bytes copied");
         if let Some(reservation) = &reservation {
             reservation.used(bytes as u64);
         }
@@ -199,7 +199,7 @@ fn import(
     // The key was trusted or the user confirmed it; it is stored with the first course that is signed with it.
     if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
         library.accept(&bundle.key, &bundle.head.server, &bundle.head.server_name)?;
-        step("import: key accepted");
+        failpoint("import: key accepted");
     }
     for (one, version) in importing.iter().zip(&versions) {
         let missing = library.blobs().missing(*version)?;
@@ -215,16 +215,16 @@ fn import(
         if !imported::finish(library, &one.wish, *version, &one.manifest, origin)? {
             return Err(Error::Cancelled);
         }
-        step("import: course ready");
+        failpoint("import: course ready");
         if let Err(e) = library.index(&one.manifest) {
             tracing::warn!(download.id = %one.wish.id, error = %e, "an imported course could not be indexed");
         }
-        step("import: course indexed");
+        failpoint("import: course indexed");
         library.relist(&one.manifest)?;
-        step("import: course listed");
+        failpoint("import: course listed");
         let changes =
             [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.wish.id.to_string())];
-        library.changes().tell(changes.into());
+        library.changes().publish(changes.into());
     }
     Ok(())
 }

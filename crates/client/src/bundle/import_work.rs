@@ -51,13 +51,13 @@ pub(crate) async fn import_work(
     let imported = account
         .store
         .write("import_work", move |tx| {
-            storage.step("import: work begun");
+            storage.failpoint("import: work begun");
             let imported = join_rows(tx, &rows, claimed);
-            storage.step("import: work merged");
+            storage.failpoint("import: work merged");
             imported
         })
         .await?;
-    written.step("import: work written");
+    written.failpoint("import: work written");
     tracing::info!(
         bundle.rows = imported.rows,
         bundle.changed = imported.changed,

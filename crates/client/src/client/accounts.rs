@@ -88,7 +88,7 @@ impl Client {
         self.put(&info).await?;
         if let Some(open) = open {
             self.note_identity(&open, identity).await?;
-            self.changes().tell_one(Change::Account);
+            self.changes().publish_one(Change::Account);
             return Ok(open);
         }
         let opened = self.open_account(&info, Some(session)).await;
@@ -235,7 +235,7 @@ impl Client {
             });
         }
         self.close_open().await;
-        self.changes().tell_one(Change::Account);
+        self.changes().publish_one(Change::Account);
         Ok(())
     }
 
@@ -268,7 +268,7 @@ impl Client {
             Err(e) => {
                 let (account, error) = (info.clone(), Arc::new(e.clone()));
                 *self.failure.lock() = Some(OpenFailure { account, error });
-                self.changes().tell_one(Change::Account);
+                self.changes().publish_one(Change::Account);
                 return Err(e);
             }
         };
@@ -278,17 +278,17 @@ impl Client {
         if let Some(before) = before {
             before.close().await;
         }
-        self.changes().tell_one(Change::Account);
+        self.changes().publish_one(Change::Account);
         Ok(account)
     }
 
     /// Sets a hook with which tests make a step of opening an account fail: `store`, `content`, `sync`, `tasks`,
     /// `name`, `end`.
     #[doc(hidden)]
-    pub fn set_open_steps(
+    pub fn set_open_failpoints(
         &self,
-        step: Arc<dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync>,
+        failpoint: Arc<dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync>,
     ) {
-        self.shared.steps.set(step);
+        self.shared.failpoints.set(failpoint);
     }
 }

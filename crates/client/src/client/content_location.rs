@@ -37,7 +37,7 @@ impl Client {
                 disk: space.disk,
                 clock,
                 changes,
-                steps: space.steps,
+                failpoints: space.failpoints,
                 below,
             })?)
         })
@@ -90,7 +90,7 @@ impl Client {
             self.switch(&id).await?;
         }
         moved?;
-        self.changes().tell_one(Change::Storage);
+        self.changes().publish_one(Change::Storage);
         Ok(())
     }
 

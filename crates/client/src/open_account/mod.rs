@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub changes: Changes,
     /// Current network and battery conditions.
     pub conditions: watch::Receiver<Conditions>,
-    pub steps: OpenSteps,
+    pub failpoints: OpenFailpoints,
     /// Tracks the background tasks that close dropped accounts.
     closing: TaskTracker,
 }
@@ -50,8 +50,8 @@ impl Shared {
         // A closed tracker can be awaited and still accepts tasks.
         closing.close();
         let accounts = Arc::new(accounts);
-        let (changes, steps) = (Changes::new(), OpenSteps::default());
-        Self { config, accounts, secrets, changes, conditions, steps, closing }
+        let (changes, failpoints) = (Changes::new(), OpenFailpoints::default());
+        Self { config, accounts, secrets, changes, conditions, failpoints, closing }
     }
 
     /// Creates the session of an account with its server at `address`.
@@ -82,19 +82,19 @@ impl Shared {
     }
 }
 
-type Step = dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync;
+type Failpoint = dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync;
 
 /// Lets tests make a step of opening an account fail.
 #[derive(Clone, Default)]
-pub(crate) struct OpenSteps(Arc<Mutex<Option<Arc<Step>>>>);
+pub(crate) struct OpenFailpoints(Arc<Mutex<Option<Arc<Failpoint>>>>);
 
-impl OpenSteps {
-    pub fn set(&self, step: Arc<Step>) {
-        *self.0.lock() = Some(step);
+impl OpenFailpoints {
+    pub fn set(&self, failpoint: Arc<Failpoint>) {
+        *self.0.lock() = Some(failpoint);
     }
     fn at(&self, name: &'static str) -> Result<()> {
-        let step = self.0.lock().clone();
-        step.map_or(Ok(()), |step| step(name))
+        let failpoint = self.0.lock().clone();
+        failpoint.map_or(Ok(()), |failpoint| failpoint(name))
     }
 }
 
@@ -125,7 +125,7 @@ impl OpenAccount {
         session: Option<Session>,
     ) -> Result<Self> {
         shared.closing.wait().await;
-        let (config, steps) = (&shared.config, &shared.steps);
+        let (config, failpoints) = (&shared.config, &shared.failpoints);
         let folder = shared.accounts.folder(&info.id);
         let (http, base_url): (Arc<dyn Http>, String) = match &session {
             Some(session) => (Arc::new(session.clone()), info.server.clone().unwrap_or_default()),
@@ -134,13 +134,13 @@ impl OpenAccount {
                 (Arc::new(FolderHttp::new(&library)), FolderHttp::BASE.to_owned())
             }
         };
-        steps.at("store")?;
+        failpoints.at("store")?;
         let options = shared.store_options(session.is_some(), shared.changes.clone());
         // Held until the database is owned by this call, or closed because the call was cancelled.
         let token = shared.closing.token();
         let opened = blocking(move || Ok::<_, Error>((Store::open(&folder, options)?, token)));
         let store = Arc::new(opened.await?.0);
-        steps.at("content")?;
+        failpoints.at("content")?;
         let content_config = ContentConfig {
             storage,
             account_dir: config.cache_dir.join("accounts").join(&info.id),
@@ -165,16 +165,16 @@ impl OpenAccount {
             tasks: Mutex::default(),
             closing: shared.closing.clone(),
         };
-        steps.at("sync")?;
-        steps.at("tasks")?;
+        failpoints.at("sync")?;
+        failpoints.at("tasks")?;
         account.start_tasks(shared, info);
-        steps.at("name")?;
+        failpoints.at("name")?;
         if !account.is_demo()
             && let Err(e) = account.learning.name_this_device(&shared.accounts.device().name).await
         {
             tracing::warn!(error = %e, "the device's name could not be stored");
         }
-        steps.at("end")?;
+        failpoints.at("end")?;
         Ok(account)
     }
 

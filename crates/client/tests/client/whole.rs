@@ -20,7 +20,7 @@ use carrel_model::{
 use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore};
 use carrel_sqlite::{Change, StorageError};
 use carrel_sync::Phase;
-use carrel_testkit::{FakeClock, PaperServer, SeededIds, paper::problem, work::tick};
+use carrel_testkit::{FakeClock, FakeServer, SeededIds, fake_server::problem, work::tick};
 use futures_util::stream;
 use http::HeaderMap;
 use tokio::{
@@ -31,7 +31,7 @@ use tokio::{
 
 /// A simulated server with sign-in.
 struct School {
-    paper: Arc<PaperServer>,
+    sync_server: Arc<FakeServer>,
     /// Access and refresh tokens older than this are refused.
     revoked: AtomicUsize,
     issued: AtomicUsize,
@@ -45,7 +45,7 @@ impl School {
 
     /// Number of progress rows on the server.
     fn ticks(&self) -> usize {
-        self.paper.paper().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
+        self.sync_server.state().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
     }
 
     fn answer(&self, request: &Request, path: &str) -> (u16, Vec<u8>) {
@@ -105,12 +105,12 @@ impl Http for School {
                 go.await.unwrap();
             }
         }
-        let to_paper = path.starts_with("/api/sync/") || path == "/api/meta";
+        let is_sync = path.starts_with("/api/sync/") || path == "/api/meta";
         let (status, body) =
             if path == "/api/meta" { (0, vec![]) } else { self.answer(&request, &path) };
-        if status == 0 && to_paper {
-            request.url = format!("{}{path}", PaperServer::BASE);
-            return self.paper.send(request).await;
+        if status == 0 && is_sync {
+            request.url = format!("{}{path}", FakeServer::BASE);
+            return self.sync_server.send(request).await;
         }
         let status = if status == 0 { 404 } else { status };
         Ok(Reply {
@@ -123,7 +123,7 @@ impl Http for School {
 
 fn school() -> Arc<School> {
     Arc::new(School {
-        paper: PaperServer::new(),
+        sync_server: FakeServer::new(),
         revoked: AtomicUsize::new(0),
         issued: AtomicUsize::new(0),
         down: AtomicBool::new(false),
@@ -183,7 +183,7 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     assert_eq!((status.phase, status.waiting, school.ticks()), (Phase::Idle, 0, 1));
 
     school.revoked.store(1, Ordering::SeqCst);
-    let mut changes = core.changes().listen();
+    let mut changes = core.changes().subscribe();
     account.learning.record(tick("a/b/d")).await.unwrap();
     let status = soon("the sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
@@ -293,14 +293,14 @@ async fn several_learners_share_a_device_and_not_their_work() {
 /// Switches to an account, and checks before its database is opened that its lock is free.
 async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
     let lock = client.accounts().folder(account).join("user.lock");
-    client.set_open_steps(Arc::new(move |step| {
+    client.set_open_failpoints(Arc::new(move |step| {
         if step == "store" {
             std::fs::File::open(&lock).unwrap().try_lock().expect("the lock is free");
         }
         Ok(())
     }));
     let open = soon("an account", client.switch(account)).await.unwrap();
-    client.set_open_steps(Arc::new(|_| Ok(())));
+    client.set_open_failpoints(Arc::new(|_| Ok(())));
     assert!(open.store.read_only().is_none(), "the database is writable");
     open
 }
@@ -315,7 +315,7 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
     for (n, broken) in ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
     {
         let ben = core.account().unwrap();
-        core.set_open_steps(Arc::new(move |step| match step == broken {
+        core.set_open_failpoints(Arc::new(move |step| match step == broken {
             true => Err(StorageError::full(format!("at {step}")).into()),
             false => Ok(()),
         }));
@@ -351,7 +351,7 @@ async fn an_opening_that_is_cancelled_leaves_nothing_open() {
     for last in ["store", "content", "sync", "tasks", "name"] {
         let passed = Arc::new(AtomicBool::new(false));
         let pass = passed.clone();
-        core.set_open_steps(Arc::new(move |step| {
+        core.set_open_failpoints(Arc::new(move |step| {
             pass.fetch_or(step == last, Ordering::SeqCst);
             Ok(())
         }));
@@ -489,7 +489,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "the stored state is unchanged");
         // Unlocked: work resumes at the next use without user action.
         secrets.locked.store(false, Ordering::SeqCst);
-        let mut changes = core.changes().listen();
+        let mut changes = core.changes().subscribe();
         let status = soon("a sync", account.sync.sync_now()).await.unwrap();
         assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
         soon("the stored state", async {

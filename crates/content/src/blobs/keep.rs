@@ -117,7 +117,7 @@ impl BlobStore {
                     .query_map(params![after, BURIED_AT_ONCE as i64], |r| hash_at(r, 0))?
                     .collect::<rusqlite::Result<Vec<_>>>()?;
                 if !doomed.is_empty() {
-                    self.step("marked");
+                    self.failpoint("marked");
                 }
                 for hash in &doomed {
                     match fs::remove_file(self.path(*hash)) {
@@ -130,7 +130,7 @@ impl BlobStore {
                             tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
                         }
                     }
-                    self.step("unlinked");
+                    self.failpoint("unlinked");
                 }
                 Ok(doomed)
             })?;

@@ -23,4 +23,4 @@ pub use store::{BlobStore, Came, INLINE, Missing, Place};
 
 /// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
 /// there.
-pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;

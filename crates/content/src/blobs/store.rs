@@ -29,7 +29,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Error, Result,
-    blobs::{Growing, MediaKind, PartFile, Room, Steps, below::Below, part::Leases},
+    blobs::{Growing, MediaKind, PartFile, Room, Failpoints, below::Below, part::Leases},
     records::Records,
     sql::hash_at,
 };
@@ -60,7 +60,7 @@ pub(super) struct BlobStoreInner {
     /// When a blob was last used (UTC, ms), and whether that is written to the database.
     pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
     pub(super) room: OnceLock<Weak<dyn Room>>,
-    pub(super) steps: OnceLock<Steps>,
+    pub(super) failpoints: OnceLock<Failpoints>,
     /// The machine's shared store, which this user may only read.
     pub(super) below: OnceLock<Below>,
     /// Source of small bodies that the database has lost.
@@ -160,7 +160,7 @@ impl BlobStore {
                 clock,
                 touched: Mutex::default(),
                 room: OnceLock::new(),
-                steps: OnceLock::new(),
+                failpoints: OnceLock::new(),
                 below: OnceLock::new(),
             }),
         }
@@ -194,12 +194,12 @@ impl BlobStore {
     pub(crate) fn set_below(&self, dir: &Path) {
         let _ = self.inner.below.set(Below::new(dir));
     }
-    pub(crate) fn set_steps(&self, steps: Steps) {
-        let _ = self.inner.steps.set(steps);
+    pub(crate) fn set_failpoints(&self, failpoints: Failpoints) {
+        let _ = self.inner.failpoints.set(failpoints);
     }
-    pub(crate) fn step(&self, name: &'static str) {
-        if let Some(steps) = self.inner.steps.get() {
-            steps(name);
+    pub(crate) fn failpoint(&self, name: &'static str) {
+        if let Some(failpoints) = self.inner.failpoints.get() {
+            failpoints(name);
         }
     }
     pub(crate) fn room(&self) -> Option<Arc<dyn Room>> {
@@ -510,7 +510,7 @@ impl BlobStore {
                     // Last before the commit: a failed commit renames the file back.
                     if let Some(file) = file {
                         fs::rename(file, &path)?;
-                        self.step("renamed");
+                        self.failpoint("renamed");
                     }
                     Ok(())
                 })
@@ -520,7 +520,7 @@ impl BlobStore {
                     }
                 })
         });
-        self.step("admitted");
+        self.failpoint("admitted");
         if admitted.is_ok()
             && let Some(room) = self.room()
         {

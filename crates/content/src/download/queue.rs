@@ -425,7 +425,7 @@ mod tests {
             disk: Arc::new(SystemDisk),
             clock: clock.clone(),
             changes: Changes::new(),
-            steps: None,
+            failpoints: None,
             below: None,
         })
         .expect("the storage opens");

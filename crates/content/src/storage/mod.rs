@@ -49,7 +49,7 @@ pub use spare::Spare;
 pub use sweep::Swept;
 
 use self::index::{Index, RepairIndex};
-pub use crate::blobs::Steps;
+pub use crate::blobs::Failpoints;
 use crate::{
     Error, Limit, Result,
     blobs::{BlobStore, Room},
@@ -99,7 +99,7 @@ pub struct StorageOptions {
     /// Receives change events.
     pub changes: Changes,
     /// Failpoints, for tests.
-    pub steps: Option<Steps>,
+    pub failpoints: Option<Failpoints>,
     /// A shared store that this user may only read (see [`Storage::is_writable`]).
     pub below: Option<PathBuf>,
 }
@@ -150,8 +150,8 @@ impl Storage {
         if let Some(below) = &options.below {
             blobs.set_below(below);
         }
-        if let Some(steps) = options.steps {
-            blobs.set_steps(steps);
+        if let Some(failpoints) = options.failpoints {
+            blobs.set_failpoints(failpoints);
         }
         let inner = Arc::new(StorageInner {
             dir: options.dir,
@@ -228,8 +228,8 @@ impl Storage {
         self.inner.index.unlock();
     }
     /// Runs the failpoint `name`.
-    pub fn step(&self, name: &'static str) {
-        self.inner.blobs.step(name);
+    pub fn failpoint(&self, name: &'static str) {
+        self.inner.blobs.failpoint(name);
     }
 
     /// Returns the database `content.db`.
@@ -285,7 +285,7 @@ impl Storage {
         if let Err(e) = self.write_keys() {
             tracing::warn!(error = %e, "cannot write the record of limits");
         }
-        self.inner.changes.tell_one(Change::Storage);
+        self.inner.changes.publish_one(Change::Storage);
         Ok(())
     }
 
@@ -338,7 +338,7 @@ impl Storage {
                 self.set_full(BALLAST_BYTES as u64);
             }
             for change in [Change::Storage, Change::Downloads] {
-                self.inner.changes.tell_one(change);
+                self.inner.changes.publish_one(change);
             }
             return Ok(true);
         }
@@ -382,7 +382,7 @@ impl Storage {
         *held = trouble;
         drop(held);
         if news {
-            self.inner.changes.tell_one(Change::Storage);
+            self.inner.changes.publish_one(Change::Storage);
         }
     }
 

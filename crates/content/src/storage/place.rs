@@ -151,24 +151,24 @@ impl Places {
         storage.inner.blobs.write_touches()?;
         storage.inner.db.close_blocking();
         let conn = carrel_sqlite::open(&storage.dir().join(DATABASE), Options::reader())?;
-        storage.step("closed");
+        storage.failpoint("closed");
         copy_files(storage, file_rows(&conn)?, &to)?;
         copy_records(&storage.records(), storage.dir(), &to)?;
-        storage.step("records");
+        storage.failpoint("records");
         carrel_sqlite::backup(&conn, &to.join(DATABASE))?;
         drop(conn);
-        storage.step("snapshot");
+        storage.failpoint("snapshot");
         let from = self.current();
         self.write(&Noted { dir: Some(to.clone()), to: None, from: Some(from) })?;
-        storage.step("switched");
+        storage.failpoint("switched");
         Ok(to)
     }
 
     /// Empties the folder that content was moved from, if that is still pending.
-    pub fn tidy(&self, step: &dyn Fn(&'static str)) -> Result<()> {
+    pub fn tidy(&self, failpoint: &dyn Fn(&'static str)) -> Result<()> {
         let noted = self.read();
         if let Some(from) = &noted.from {
-            empty(from, step)?;
+            empty(from, failpoint)?;
             self.write(&Noted { from: None, ..noted })?;
         }
         Ok(())
@@ -245,24 +245,24 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
         sync(&new)?;
         fs::rename(&new, &target)?;
         copied += size;
-        storage.step("copied");
+        storage.failpoint("copied");
     }
     Ok(copied)
 }
 
 /// Deletes the files of a store, and folders that are empty afterwards.
-fn empty(dir: &Path, step: &dyn Fn(&'static str)) -> Result<()> {
+fn empty(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
     let gone = |path: PathBuf| match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     };
     // Records first, then the database: a folder without both is not a store.
     Records::of(dir).remove_all()?;
-    step("deleted");
+    failpoint("deleted");
     for name in [DATABASE, "content.db-wal", "content.db-shm", BALLAST] {
         gone(dir.join(name))?;
     }
-    step("deleted");
+    failpoint("deleted");
     for first in 0..=u8::MAX {
         let folder = dir.join(BLOBS).join(format!("{first:02x}"));
         let Ok(files) = fs::read_dir(&folder) else { continue };
@@ -273,7 +273,7 @@ fn empty(dir: &Path, step: &dyn Fn(&'static str)) -> Result<()> {
             }
         }
         let _ = fs::remove_dir(&folder);
-        step("deleted");
+        failpoint("deleted");
     }
     let _ = fs::remove_dir(dir.join(BLOBS));
     gone(dir.join(LOCK))?;

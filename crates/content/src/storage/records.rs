@@ -31,7 +31,7 @@ impl Storage {
         let bytes =
             record.signed.len() as u64 + bodies.iter().map(|b| b.1.len() as u64).sum::<u64>();
         self.inner.blobs.with_room(bytes, || records.write_pack(record.clone(), &bodies))?;
-        self.step("packed");
+        self.failpoint("packed");
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Storage {
             return Ok(());
         }
         records.write_download(&record)?;
-        self.step("recorded");
+        self.failpoint("recorded");
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Storage {
             }
             for [account, kind, id, scope] in &dropped {
                 records.remove_download(account, kind, id, scope)?;
-                self.step("record removed");
+                self.failpoint("record removed");
             }
             tx.execute("DELETE FROM dropped_download", [])?;
             records.remove_unused_packs()

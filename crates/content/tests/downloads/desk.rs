@@ -71,10 +71,10 @@ impl Desk {
         Self::at(net, Arc::new(Folder::Lent(dir.to_owned())), &FakeClock::noon(), &disk, None)
     }
     /// Opens a client in a folder, with a failpoint callback.
-    pub fn stepped(net: &Arc<Net>, dir: &Path, steps: carrel_content::storage::Steps) -> Self {
+    pub fn with_failpoints(net: &Arc<Net>, dir: &Path, failpoints: carrel_content::storage::Failpoints) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
         let dir = Arc::new(Folder::Lent(dir.to_owned()));
-        Self::made(net, dir, &FakeClock::noon(), &disk, None, Some(steps))
+        Self::made(net, dir, &FakeClock::noon(), &disk, None, Some(failpoints))
     }
     fn at(
         net: &Arc<Net>,
@@ -91,7 +91,7 @@ impl Desk {
         clock: &FakeClock,
         disk: &FakeDisk,
         below: Option<PathBuf>,
-        steps: Option<carrel_content::storage::Steps>,
+        failpoints: Option<carrel_content::storage::Failpoints>,
     ) -> Self {
         // The test itself calls synchronously.
         carrel_system::allow_blocking();
@@ -102,7 +102,7 @@ impl Desk {
             disk: Arc::new(disk.clone()),
             clock: Arc::new(clock.clone()),
             changes: changes.clone(),
-            steps,
+            failpoints,
             below: below.clone(),
         })
         .expect("the storage opens");
@@ -170,7 +170,7 @@ impl Desk {
 
     /// Waits until the state matches `fits`. Does not advance the clock.
     pub async fn until(&self, wish: &Wish, what: &str, fits: impl Fn(&State) -> bool) -> State {
-        let mut changes = self.changes.listen();
+        let mut changes = self.changes.subscribe();
         soon(what, async {
             loop {
                 let state = self.downloads().state_of(wish).expect("a state");

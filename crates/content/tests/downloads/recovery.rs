@@ -509,13 +509,13 @@ async fn a_removed_download_does_not_come_back_with_its_record() {
     let (_, template) = library(false).await;
     let picture = scratch();
     let (from, to) = (template.path().to_owned(), picture.path().to_owned());
-    let steps = Arc::new(move |step: &'static str| {
+    let failpoints = Arc::new(move |step: &'static str| {
         if step == "marked" && !to.join("shared").exists() {
             copy_folder(&from, &to);
         }
     });
     let [river, others @ ..] = courses();
-    let desk = Desk::stepped(&offline(), template.path(), steps);
+    let desk = Desk::with_failpoints(&offline(), template.path(), failpoints);
     desk.downloads().remove(Kind::Course, &river.id).unwrap();
     desk.content.close();
     fs::remove_file(picture.path().join("shared/content.db")).expect("the step was reached");
@@ -546,13 +546,13 @@ async fn a_kill_at_any_step_leaves_a_rebuildable_library() {
     if let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) {
         let (name, count) = step.split_once(':').unwrap();
         let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
-        let steps = Arc::new(move |step: &'static str| {
+        let failpoints = Arc::new(move |step: &'static str| {
             if step == name && left.fetch_sub(1, Ordering::SeqCst) == 1 {
                 std::process::abort();
             }
         });
         let net = publish();
-        let desk = Desk::stepped(&net, Path::new(&dir), steps);
+        let desk = Desk::with_failpoints(&net, Path::new(&dir), failpoints);
         for course in &courses() {
             desk.start(course);
             desk.ready(course).await;

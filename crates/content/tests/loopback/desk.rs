@@ -126,7 +126,7 @@ impl Desk {
             disk: Arc::new(SystemDisk),
             clock: clock.clone(),
             changes: changes.clone(),
-            steps: None,
+            failpoints: None,
             below: None,
         })
         .unwrap();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_content::{blobs::Came, storage::Steps};
+use carrel_content::{blobs::Came, storage::Failpoints};
 use carrel_model::BlobHash;
 
 use crate::world::*;
@@ -32,7 +32,7 @@ fn going() -> Vec<(BlobHash, Bytes)> {
 #[ignore = "started by the other tests of this file"]
 fn child() {
     let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
-    let storage = with_steps(Path::new(&dir), ends_at(&step));
+    let storage = with_failpoints(Path::new(&dir), ends_at(&step));
     storage.set_limits(Some(GIB), Some(0)).unwrap();
     fetched(&storage, "asha", "kept", &kept(), true);
     fetched(&storage, "asha", "going", &going(), true);
@@ -41,7 +41,7 @@ fn child() {
 }
 
 /// Returns a failpoint callback that aborts the process at `name:count`.
-pub fn ends_at(step: &str) -> Steps {
+pub fn ends_at(step: &str) -> Failpoints {
     let (name, count) = step.split_once(':').unwrap();
     let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
     Arc::new(move |step| {

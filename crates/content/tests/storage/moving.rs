@@ -26,12 +26,12 @@ fn places(dir: &Path) -> Places {
 fn move_on(
     dir: &Path,
     to: Option<&Path>,
-    steps: Option<carrel_content::storage::Steps>,
+    failpoints: Option<carrel_content::storage::Failpoints>,
 ) -> carrel_content::Result<Storage> {
     let places = places(dir);
     let clock = FakeClock::noon();
     let mut options = options(&places.current(), FakeDisk::new(100 * GIB), &clock);
-    options.steps.clone_from(&steps);
+    options.failpoints.clone_from(&failpoints);
     let storage = Storage::open(options.clone())?;
     if let Some(to) = to.map(Path::to_owned).or_else(|| places.pending()) {
         places.begin(&storage, &to)?;
@@ -39,9 +39,9 @@ fn move_on(
         options.dir = places.switch(&storage)?;
     }
     drop(storage);
-    let step = steps.unwrap_or_else(|| std::sync::Arc::new(|_| {}));
-    places.tidy(&|name| step(name))?;
-    options.steps = None;
+    let failpoint = failpoints.unwrap_or_else(|| std::sync::Arc::new(|_| {}));
+    places.tidy(&|name| failpoint(name))?;
+    options.failpoints = None;
     let storage = Storage::open(options)?;
     storage.sweep()?;
     Ok(storage)

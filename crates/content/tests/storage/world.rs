@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use bytes::Bytes;
 use carrel_content::{
     blobs::Came,
-    storage::{Steps, Storage, StorageOptions},
+    storage::{Failpoints, Storage, StorageOptions},
 };
 use carrel_model::BlobHash;
 use carrel_sqlite::Changes;
@@ -23,7 +23,7 @@ pub fn options(dir: &Path, disk: impl Disk, clock: &FakeClock) -> StorageOptions
         disk: Arc::new(disk),
         clock: Arc::new(clock.clone()),
         changes: Changes::new(),
-        steps: None,
+        failpoints: None,
         below: None,
     }
 }
@@ -42,10 +42,10 @@ pub fn small(dir: &Path, budget: u64) -> (Storage, FakeClock, FakeDisk) {
     (storage, clock, disk)
 }
 
-pub fn with_steps(dir: &Path, steps: Steps) -> Storage {
+pub fn with_failpoints(dir: &Path, failpoints: Failpoints) -> Storage {
     let clock = FakeClock::noon();
     let options =
-        StorageOptions { steps: Some(steps), ..options(dir, FakeDisk::new(100 * GIB), &clock) };
+        StorageOptions { failpoints: Some(failpoints), ..options(dir, FakeDisk::new(100 * GIB), &clock) };
     Storage::open(options).unwrap()
 }
 

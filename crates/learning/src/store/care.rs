@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use crate::{
     Error, Result,
     store::{
-        FILE, MIGRATIONS, Options, RESERVE, Steps, Tx, backups, checked, checked::Found, image,
+        FILE, MIGRATIONS, Options, RESERVE, Failpoints, Tx, backups, checked, checked::Found, image,
         journal, journal::Journal, recovery, recovery::Repair, state, with_suffix,
     },
 };
@@ -49,12 +49,12 @@ pub(super) struct Live {
 }
 
 /// Opens or creates the file. A piece of the reserve is released for each attempt that fails on a full disk.
-pub(super) fn open(dir: &Path, options: &Options, steps: &Steps) -> Result<Live> {
+pub(super) fn open(dir: &Path, options: &Options, failpoints: &Failpoints) -> Result<Live> {
     fs::create_dir_all(dir)?;
     let mut lock = lock(dir)?;
     let end = last_end(dir, &mut lock)?;
     loop {
-        match open_file(dir, options, steps, end, &mut lock) {
+        match open_file(dir, options, failpoints, end, &mut lock) {
             Err(e) if e.is_full() && RESERVE.give_up_piece(dir) => {
                 tracing::warn!(error = %e, "the disk is full: released a piece of the reserve to open the file");
             }
@@ -130,13 +130,13 @@ fn note(lock: &mut File, text: &str) -> io::Result<()> {
 fn open_file(
     dir: &Path,
     options: &Options,
-    steps: &Steps,
+    failpoints: &Failpoints,
     end: End,
     lock: &mut File,
 ) -> Result<(Connection, Journal, Opened)> {
     let clean = end == End::Clean;
     backups::remove_unfinished(dir);
-    recovery::finish(dir, steps)?;
+    recovery::finish(dir, failpoints)?;
     let path = dir.join(FILE);
     let new_file = is_empty(&path)? && !recovery::has_traces(dir);
     let mut opened = Opened { unclean: !clean, ..Opened::default() };
@@ -149,7 +149,7 @@ fn open_file(
                 "user.db is damaged: repairing it"
             );
             opened.set_aside = !is_empty(&path)?;
-            opened.repair = Some(recovery::repair(dir, options, steps)?);
+            opened.repair = Some(recovery::repair(dir, options, failpoints)?);
             carrel_sqlite::open(&path, carrel_sqlite::Options::default())?
         }
     };

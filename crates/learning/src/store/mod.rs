@@ -96,9 +96,9 @@ pub struct Options {
 
 /// Test hook: called at each step of a repair with the step's name, to inspect what a crash at that step would leave.
 #[derive(Clone, Default)]
-pub struct Steps(Option<Arc<dyn Fn(&'static str) + Send + Sync>>);
+pub struct Failpoints(Option<Arc<dyn Fn(&'static str) + Send + Sync>>);
 
-impl Steps {
+impl Failpoints {
     /// Creates a hook that calls `call` with each step's name.
     pub fn new(call: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(call)))
@@ -118,7 +118,7 @@ pub struct Store {
     repair_read: AtomicBool,
     dir: PathBuf,
     options: Arc<Options>,
-    steps: Steps,
+    failpoints: Failpoints,
 }
 
 enum Mode {
@@ -145,13 +145,13 @@ impl Store {
     /// # Errors
     /// The file has a newer schema than this app, or no data could be read.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
-        Self::open_with_steps(dir, options, Steps::default())
+        Self::open_with_failpoints(dir, options, Failpoints::default())
     }
 
     /// Same as [`Store::open`], with a call at each step of a repair.
-    pub fn open_with_steps(dir: &Path, options: Options, steps: Steps) -> Result<Self> {
+    pub fn open_with_failpoints(dir: &Path, options: Options, failpoints: Failpoints) -> Result<Self> {
         let options = Arc::new(options);
-        let mode = match open_live(dir, &options, &steps) {
+        let mode = match open_live(dir, &options, &failpoints) {
             Ok(live) => live,
             Err(why) => open_copy(dir, &options, why)?,
         };
@@ -161,7 +161,7 @@ impl Store {
             repair_read: AtomicBool::new(false),
             dir: dir.to_owned(),
             options,
-            steps,
+            failpoints,
         })
     }
 
@@ -287,11 +287,11 @@ impl Store {
         if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
             return Ok(());
         }
-        let (dir, options, steps) = (self.dir.clone(), self.options.clone(), self.steps.clone());
-        let live = blocking(move || open_live(&dir, &options, &steps)).await?;
+        let (dir, options, failpoints) = (self.dir.clone(), self.options.clone(), self.failpoints.clone());
+        let live = blocking(move || open_live(&dir, &options, &failpoints)).await?;
         *self.mode.lock() = Arc::new(live);
         tracing::info!("user.db can be written again");
-        self.options.changes.tell_one(Change::Account);
+        self.options.changes.publish_one(Change::Account);
         Ok(())
     }
 }
@@ -300,8 +300,8 @@ fn closed() -> Error {
     Error::Storage(StorageError::other("the store is closed"))
 }
 
-fn open_live(dir: &Path, options: &Arc<Options>, steps: &Steps) -> Result<Mode> {
-    let care::Live { conn, lock, journal, opened } = care::open(dir, options, steps)?;
+fn open_live(dir: &Path, options: &Arc<Options>, failpoints: &Failpoints) -> Result<Mode> {
+    let care::Live { conn, lock, journal, opened } = care::open(dir, options, failpoints)?;
     let (journal, effects) = (Arc::new(Mutex::new(journal)), Arc::default());
     let hooks = UserHooks {
         lock,

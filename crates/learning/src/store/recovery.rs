@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     store::{
-        FILE, MIGRATIONS, Options, Steps, Tx, backups,
+        FILE, MIGRATIONS, Options, Failpoints, Tx, backups,
         backups::Backup,
         checked,
         checked::Found,
@@ -73,8 +73,8 @@ pub(super) fn has_traces(dir: &Path) -> bool {
 }
 
 /// Builds a new file and replaces the damaged one.
-pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Repair> {
-    steps.at("begun");
+pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> Result<Repair> {
+    failpoints.at("begun");
     let building = dir.join(BUILDING);
     remove_database(&building)?;
     let at_ms = free_number(dir, options.clock.now_ms());
@@ -85,39 +85,39 @@ pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Rep
             fs::copy(&backup.path, &building)?;
             sync(&building)?;
         }
-        steps.at("base copied");
+        failpoints.at("base copied");
         Ok(carrel_sqlite::open(&building, carrel_sqlite::Options::default())?)
     })?;
     let (conn, repair) = repair;
-    steps.at("joined");
+    failpoints.at("joined");
     carrel_sqlite::quick_check(&conn)?;
     // Merge the log, so that only one file has to be renamed.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, e)| e)?;
     sync(&building)?;
-    steps.at("closed");
+    failpoints.at("closed");
     write_whole(&dir.join(format!("{REPORT}{at_ms}.json")), &serde_json::to_vec_pretty(&repair)?)?;
-    steps.at("reported");
+    failpoints.at("reported");
     fs::rename(&building, dir.join(format!("{PREPARED}{at_ms}.db")))?;
     sync_folder_of(&building)?;
-    steps.at("prepared");
-    finish(dir, steps)?;
+    failpoints.at("prepared");
+    finish(dir, failpoints)?;
     Ok(repair)
 }
 
 /// Moves a prepared file, of this or an interrupted run, to its final name.
-pub(super) fn finish(dir: &Path, steps: &Steps) -> Result<()> {
+pub(super) fn finish(dir: &Path, failpoints: &Failpoints) -> Result<()> {
     let Some((at_ms, prepared)) = numbered(dir, PREPARED).pop() else { return Ok(()) };
     let path = dir.join(FILE);
     let aside = dir.join(format!("{DAMAGED}{at_ms}.db"));
     // Logs first: a log must never be beside a file that it does not belong to.
     for suffix in ["-wal", "-shm", ""] {
         rename_if_there(&with_suffix(&path, suffix), &with_suffix(&aside, suffix))?;
-        steps.at("set aside");
+        failpoints.at("set aside");
     }
     fs::rename(&prepared, &path)?;
     sync_folder_of(&path)?;
-    steps.at("in place");
+    failpoints.at("in place");
     Ok(())
 }
 

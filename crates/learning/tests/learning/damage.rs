@@ -10,7 +10,7 @@ use std::{
 
 use carrel_learning::{
     Error, Learning, Step,
-    store::{MIGRATIONS, Repair, Steps, Store, checked, outbox},
+    store::{MIGRATIONS, Repair, Failpoints, Store, checked, outbox},
 };
 use carrel_model::{
     BlobHash,
@@ -19,7 +19,7 @@ use carrel_model::{
 };
 use carrel_sqlite::{Cause, DatabaseError, rows::SPECS};
 use carrel_testkit::{
-    Chance, FakeClock, SeededIds,
+    SeededRng, FakeClock, SeededIds,
     work::{item, options, slug, tick},
 };
 use tempfile::TempDir;
@@ -135,14 +135,14 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
     repair
 }
 
-fn flip(path: &Path, chance: &Chance, times: u64) {
+fn flip(path: &Path, rng: &SeededRng, times: u64) {
     let Ok(mut bytes) = fs::read(path) else { return };
     if bytes.is_empty() {
         return;
     }
     for _ in 0..times {
-        let at = chance.below(bytes.len() as u64) as usize;
-        bytes[at] ^= 1 << chance.below(8);
+        let at = rng.below(bytes.len() as u64) as usize;
+        bytes[at] ^= 1 << rng.below(8);
     }
     fs::write(path, bytes).unwrap();
 }
@@ -155,20 +155,20 @@ fn newest_backup(dir: &Path) -> PathBuf {
 }
 
 /// Damages a file; returns a description.
-fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
+fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
     let (db, log) = (dir.join("user.db"), dir.join("user.db-wal"));
     let what = match seed % 14 {
         0 => {
-            flip(&db, chance, 1 + chance.below(20));
+            flip(&db, rng, 1 + rng.below(20));
             "a few bits of the file"
         }
         1 => {
-            flip(&db, chance, 500);
+            flip(&db, rng, 500);
             "many bits of the file"
         }
         2 => {
             let bytes = fs::read(&db).unwrap();
-            fs::write(&db, &bytes[..chance.below(bytes.len() as u64) as usize]).unwrap();
+            fs::write(&db, &bytes[..rng.below(bytes.len() as u64) as usize]).unwrap();
             "the end of the file"
         }
         3 => {
@@ -176,7 +176,7 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
             "all bytes of the file"
         }
         4 => {
-            fs::write(&db, "this is a text\n".repeat(chance.below(900) as usize + 1)).unwrap();
+            fs::write(&db, "this is a text\n".repeat(rng.below(900) as usize + 1)).unwrap();
             "a text in the place of the file"
         }
         5 => {
@@ -184,7 +184,7 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
             "the file is deleted"
         }
         6 => {
-            flip(&log, chance, 1 + chance.below(30));
+            flip(&log, rng, 1 + rng.below(30));
             "bits of the log"
         }
         7 => {
@@ -193,20 +193,20 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
         }
         8 => {
             let mut bytes = fs::read(&db).unwrap();
-            let page = chance.below(bytes.len() as u64 / 4096) as usize * 4096;
+            let page = rng.below(bytes.len() as u64 / 4096) as usize * 4096;
             bytes[page..page + 4096].fill(0xa5);
             fs::write(&db, bytes).unwrap();
             "a page of the file"
         }
         9 => {
             let mut bytes = fs::read(&db).unwrap();
-            bytes[chance.below(100) as usize] ^= 0xff;
+            bytes[rng.below(100) as usize] ^= 0xff;
             fs::write(&db, bytes).unwrap();
             "the header of the file"
         }
         10 => {
-            flip(&db, chance, 50);
-            flip(&log, chance, 50);
+            flip(&db, rng, 50);
+            flip(&log, rng, 50);
             "the file and the log"
         }
         11 => {
@@ -238,7 +238,7 @@ async fn damaged_files_are_repaired_without_loss() {
         let dir = scratch();
         copy_dir(folder.dir.path(), dir.path());
         let before: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().path()).collect();
-        let what = destroy(dir.path(), seed, &Chance::new(seed));
+        let what = destroy(dir.path(), seed, &SeededRng::new(seed));
         let damaged = fs::read(dir.path().join("user.db")).unwrap_or_default();
         let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
         assert_eq!(lost, None, "{what}: with backup and journal nothing is missing");
@@ -266,11 +266,11 @@ async fn without_a_journal_unreadable_rows_are_reported() {
         // Like the folder of an earlier release: only an old backup, no journal.
         fs::remove_dir_all(dir.path().join("journal")).unwrap();
         fs::remove_file(newest_backup(dir.path())).unwrap();
-        let chance = Chance::new(seed);
+        let rng = SeededRng::new(seed);
         let path = dir.path().join("user.db");
         let mut bytes = fs::read(&path).unwrap();
         for _ in 0..6 {
-            let page = (1 + chance.below(bytes.len() as u64 / 4096 - 1)) as usize * 4096;
+            let page = (1 + rng.below(bytes.len() as u64 / 4096 - 1)) as usize * 4096;
             bytes[page..page + 4096].fill(0);
         }
         fs::write(&path, bytes).unwrap();
@@ -423,12 +423,12 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
 fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
-    let steps = Steps::new(move |step| {
+    let failpoints = Failpoints::new(move |step| {
         let picture = scratch();
         copy_dir(&from, picture.path());
         into.lock().unwrap().push((step, picture));
     });
-    drop(Store::open_with_steps(dir, options(1, clock), steps).unwrap());
+    drop(Store::open_with_failpoints(dir, options(1, clock), failpoints).unwrap());
     std::mem::take(&mut *taken.lock().unwrap())
 }
 
@@ -444,7 +444,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
         let folder = &folders[(seed % 2) as usize];
         let dir = scratch();
         copy_dir(folder.dir.path(), dir.path());
-        let chance = Chance::new(seed);
+        let rng = SeededRng::new(seed);
         let db = dir.path().join("user.db");
         match seed % 4 {
             0 => fs::write(&db, b"").unwrap(),
@@ -452,7 +452,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
             2 => fs::write(&db, "no database\n".repeat(900)).unwrap(),
             _ => {
                 let mut bytes = fs::read(&db).unwrap();
-                bytes[4096..].iter_mut().step_by(3).for_each(|b| *b ^= chance.next() as u8);
+                bytes[4096..].iter_mut().step_by(3).for_each(|b| *b ^= rng.next() as u8);
                 fs::write(&db, bytes).unwrap();
             }
         }
@@ -462,7 +462,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
             let mut again = pictures(first.path(), &folder.clock);
             let second = match again.is_empty() {
                 true => first,
-                false => again.swap_remove(chance.below(again.len() as u64) as usize).1,
+                false => again.swap_remove(rng.below(again.len() as u64) as usize).1,
             };
             let what = format!("seed {seed}, killed at {step:?}");
             let lost = check(&what, second.path(), &folder.clock, &folder.rows).await;

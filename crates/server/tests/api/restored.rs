@@ -13,7 +13,7 @@ use carrel_server::{
     Config, DataDir, Error, Server, Settings, backup,
     bundle_import::{Acceptance, accept_work},
     domain::accounts::NewAccount,
-    folders::Step,
+    folders::Failpoint,
     http, restore,
 };
 use serde_json::{Value, json};
@@ -273,7 +273,7 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
 }
 
 /// Fails at the step with this number, to simulate a kill.
-fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> Result<(), Error> {
+fn killed_at(at: usize, mut run: impl FnMut(Failpoint<'_>) -> Result<(), Error>) -> Result<(), Error> {
     let mut n = 0;
     run(&mut |_| {
         n += 1;
@@ -283,8 +283,8 @@ fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> R
 
 fn killed_restore(from: &Path, data: &Path, at: usize, now_ms: i64) -> Result<(), Error> {
     let options = restore::Options { replace: true, ..restore::Options::default() };
-    killed_at(at, |step| {
-        restore::restore_in_steps(engine(), from, data, options, now_ms, step).map(drop)
+    killed_at(at, |failpoint| {
+        restore::restore_with_failpoints(engine(), from, data, options, now_ms, failpoint).map(drop)
     })
 }
 
@@ -486,8 +486,8 @@ async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
     let whole = loop {
         let to = w.dir.path().join(format!("backup-{killed}"));
         let data = w.folder();
-        let done = killed_at(killed, |step| {
-            backup::backup_in_steps(engine(), &data, &to, NOW, step).map(drop)
+        let done = killed_at(killed, |failpoint| {
+            backup::backup_with_failpoints(engine(), &data, &to, NOW, failpoint).map(drop)
         });
         if done.is_ok() {
             break to;
