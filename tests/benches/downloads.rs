@@ -14,7 +14,7 @@ use carrel_content::{Kind, download::Wish};
 use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
 use carrel_net::LiveHttp;
 use carrel_server::RunningServer;
-use carrel_testkit::Chance;
+use carrel_testkit::SeededRng;
 use serde_json::json;
 
 use super::{PASSWORD, Table, core, micros, show, spread};
@@ -99,7 +99,7 @@ impl Device {
     async fn fetch(&self, ids: &[Slug]) -> Duration {
         let account = self.core.need_account().expect("an account");
         let downloads = &account.content.downloads;
-        let mut changes = self.core.changes().listen();
+        let mut changes = self.core.changes().subscribe();
         let began = Instant::now();
         for id in ids {
             downloads.start(Kind::Course, id).expect("wanted");
@@ -208,7 +208,7 @@ fn wav(seed: u64, bytes: usize) -> Vec<u8> {
     wav.extend_from_slice(&16_000_u32.to_le_bytes());
     wav.extend_from_slice(b"\x02\0\x10\0data");
     wav.extend_from_slice(&bytes.to_le_bytes());
-    let chance = Chance::new(seed);
-    wav.extend((0..bytes / 8).flat_map(|_| chance.next().to_le_bytes()));
+    let rng = SeededRng::new(seed);
+    wav.extend((0..bytes / 8).flat_map(|_| rng.next().to_le_bytes()));
     wav
 }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use carrel_net::{Failure, Http, Reply, Request};
-use carrel_testkit::{Chance, hostile};
+use carrel_testkit::{SeededRng, hostile};
 use http::header;
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ pub struct Meddler {
 }
 
 struct State {
-    chance: Chance,
+    rng: SeededRng,
     epoch: Option<Value>,
     seen: BTreeSet<String>,
     time: BTreeMap<String, i64>,
@@ -64,7 +64,7 @@ struct State {
 impl Meddler {
     pub fn new(inner: std::sync::Arc<dyn Http>, meddling: Meddling) -> Self {
         let state = State {
-            chance: Chance::new(7),
+            rng: SeededRng::new(7),
             epoch: None,
             seen: BTreeSet::new(),
             time: BTreeMap::new(),
@@ -88,7 +88,7 @@ impl Meddler {
                     *sum += item["activeMs"].as_i64().unwrap_or(0);
                     item["activeMs"] = (*sum).into();
                 }
-                (Meddling::DropsAcknowledged, _) if state.chance.permille(100) => {
+                (Meddling::DropsAcknowledged, _) if state.rng.permille(100) => {
                     *item = harmless.clone()
                 }
                 (Meddling::KeepsTheFirst, "progress")
@@ -116,12 +116,12 @@ impl Meddler {
             }
             Meddling::SkipsRows => {
                 let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
-                rows.retain(|_| !state.chance.permille(50));
+                rows.retain(|_| !state.rng.permille(50));
             }
             Meddling::Invents => {
                 let next = body.get("next").cloned();
                 let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
-                if !rows.is_empty() && state.chance.permille(200) {
+                if !rows.is_empty() && state.rng.permille(200) {
                     let row = serde_json::json!({ "type": "progress", "kind": "section", "item": "rivers/nobody/was-here", "percent": 100 });
                     rows.push(serde_json::json!({ "usn": next, "row": row }));
                 }

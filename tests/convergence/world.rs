@@ -11,7 +11,7 @@ use carrel_net::Http;
 use carrel_sync::{Event, Phase};
 use carrel_system::Clock;
 use carrel_testkit::{
-    Chance, Device, FakeClock, Fault, Faults, FlakyHttp, Learner, Oracle, Rows, TestServer,
+    SeededRng, Device, FakeClock, Fault, Faults, FlakyHttp, Learner, Oracle, Rows, TestServer,
     Timeline,
     device::Newcomer,
     flaky::Moment,
@@ -146,7 +146,7 @@ impl Before {
 
 struct World {
     plan: Plan,
-    chance: Chance,
+    rng: SeededRng,
     time: Timeline,
     server: TestServer,
     quizzes: Vec<(ItemId, BlobHash, Quiz)>,
@@ -169,7 +169,7 @@ pub async fn run(seed: u64, plan: &Plan) -> Result<Tally, String> {
 
 impl World {
     async fn start(seed: u64, plan: &Plan) -> Self {
-        let chance = Chance::new(seed);
+        let rng = SeededRng::new(seed);
         let time = Timeline::default();
         let clock = FakeClock::noon();
         time.add(&clock);
@@ -177,7 +177,7 @@ impl World {
         let quizzes = server.quizzes().await;
         let mut world = Self {
             plan: plan.clone(),
-            chance,
+            rng,
             time,
             server,
             quizzes,
@@ -193,7 +193,7 @@ impl World {
                 let (name, login) =
                     (format!("learner {learner} device {n}"), format!("learner-{learner}"));
                 let url = world.server.url();
-                let seed = world.chance.next();
+                let seed = world.rng.next();
                 let who = Newcomer { name: &name, login: &login, is_new: n == 0, seed };
                 let device = Device::sign_in(who, &url, http, clock, &world.time).await;
                 world.add(learner, device);
@@ -208,7 +208,7 @@ impl World {
             Some(meddling) => Arc::new(Meddler::new(direct, meddling)),
             None => direct,
         };
-        FlakyHttp::new(http, &self.time, self.chance.fork())
+        FlakyHttp::new(http, &self.time, self.rng.fork())
     }
     fn clock(&self) -> FakeClock {
         let clock = FakeClock::new(self.server.clock().now_ms());
@@ -217,18 +217,18 @@ impl World {
     }
     fn add(&mut self, learner: usize, device: Device) {
         device.http.set(self.plan.faults.clone());
-        let script = Learner::new(self.chance.fork(), self.quizzes.clone());
+        let script = Learner::new(self.rng.fork(), self.quizzes.clone());
         self.desks.push(Desk { learner, device, script, old_disk: None });
     }
 
     async fn event(&mut self, n: u32) -> Result<(), String> {
-        let at = self.chance.below(self.desks.len() as u64) as usize;
-        match self.chance.below(100) {
+        let at = self.rng.below(self.desks.len() as u64) as usize;
+        match self.rng.below(100) {
             0..=43 => self.act(at).await?,
             44..=67 => self.sync(at).await?,
             68..=79 => self.pass_time().await?,
             80..=83 => {
-                let cut = self.chance.permille(500);
+                let cut = self.rng.permille(500);
                 self.desks[at].device.http.cut(cut);
             }
             84..=86 => self.restart(at).await,
@@ -249,12 +249,12 @@ impl World {
             self.register().await;
         }
         if self.plan.server_restored && (at_part(8) || (self.plan.accounts_since && at_part(10))) {
-            let backup = self.chance.pick(&self.backups);
+            let backup = self.rng.pick(&self.backups);
             self.server.restore(backup).await;
             self.tally.server_restored += 1;
         }
         if n == self.plan.events * 2 / 3 && self.plan.disk_cloned {
-            let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
+            let (http, clock, seed) = (self.network(), self.clock(), self.rng.next());
             let clone = self.desks[at].device.clone_disk("the clone", http, clock, seed).await;
             self.add(self.desks[at].learner, clone);
             self.tally.disks_cloned += 1;
@@ -266,7 +266,7 @@ impl World {
     async fn register(&mut self) {
         let learner = self.oracles.len();
         self.oracles.push(Oracle::default());
-        let (http, clock, seed) = (self.network(), self.clock(), self.chance.next());
+        let (http, clock, seed) = (self.network(), self.clock(), self.rng.next());
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
         let who = Newcomer { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
@@ -284,10 +284,10 @@ impl World {
     /// Runs one round of sync, possibly with a change or a crash during it.
     async fn sync(&mut self, at: usize) -> Result<(), String> {
         self.desks[at].device.sign_in_again().await;
-        let event = if self.chance.permille(300) { Event::Timer } else { Event::SyncNow };
-        let moment = if self.chance.permille(500) { Moment::Before } else { Moment::After };
-        let nth = self.chance.below(3);
-        match self.chance.below(10) {
+        let event = if self.rng.permille(300) { Event::Timer } else { Event::SyncNow };
+        let moment = if self.rng.permille(500) { Moment::Before } else { Moment::After };
+        let nth = self.rng.below(3);
+        match self.rng.below(10) {
             0 | 1 => self.change_in_flight(at, event, nth, moment).await,
             2 if self.plan.crashes => {
                 self.crash_in_flight(at, event, nth, moment).await;
@@ -372,7 +372,7 @@ impl World {
     }
 
     fn jump(&mut self, at: usize) {
-        let by = *self.chance.pick(&[
+        let by = *self.rng.pick(&[
             -86_400_000,
             -3_600_000,
             -61_000,
@@ -402,7 +402,7 @@ impl World {
 
     /// Advances time; all timers that expire meanwhile are handled.
     async fn pass_time(&mut self) -> Result<(), String> {
-        self.time.advance(self.chance.between(500, 400_000));
+        self.time.advance(self.rng.between(500, 400_000));
         for at in 0..self.desks.len() {
             self.step(at, Event::Timer).await?;
         }

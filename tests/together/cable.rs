@@ -28,7 +28,7 @@ use carrel_model::{
 };
 use carrel_system::Clock;
 use carrel_testkit::{
-    Chance, FakeClock, SeededIds, TestServer, content, device::PASSWORD, oracle::compare,
+    SeededRng, FakeClock, SeededIds, TestServer, content, device::PASSWORD, oracle::compare,
     scratch::scratch,
 };
 use tempfile::TempDir;
@@ -730,7 +730,7 @@ async fn a_server_imports_courses_and_work_from_files() {
 async fn a_killed_import_can_be_repeated() {
     let s = school().await;
     let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
-    let chance = Chance::new(40_017);
+    let rng = SeededRng::new(40_017);
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let (mut killed, mut came) = (0, 0);
     for _ in 0..kills {
@@ -744,7 +744,7 @@ async fn a_killed_import_can_be_repeated() {
                 .expect("the process starts");
             // A random number of polls of some microseconds each, larger for later processes, so that the import
             // finishes.
-            let mut looks = chance.below(8_000 * (life + 1));
+            let mut looks = rng.below(8_000 * (life + 1));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("its state") {
                     break Some(status);

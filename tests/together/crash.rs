@@ -13,7 +13,7 @@ use carrel_model::{
 };
 use carrel_sqlite::rows::{self, Owner};
 use carrel_testkit::{
-    Chance, FakeClock, Rows, TestServer, device::PASSWORD, oracle::compare, scratch::scratch,
+    SeededRng, FakeClock, Rows, TestServer, device::PASSWORD, oracle::compare, scratch::scratch,
 };
 
 use crate::desk::{self, sync};
@@ -130,15 +130,15 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
     let url = server.url();
     let path = dir.path().to_owned();
     let said = tokio::task::spawn_blocking(move || {
-        let chance = Chance::new(1);
+        let rng = SeededRng::new(1);
         let mut all = live(&path, Some(&url), 12);
         assert!(!all.is_empty());
         for kill in 1..kills {
             // Some processes are killed while they open, some after a few lines, some later.
-            let lines = match chance.below(10) {
-                0 => chance.below(2) as usize,
-                1..=6 => 2 + chance.below(12) as usize,
-                _ => 2 + chance.below(60) as usize,
+            let lines = match rng.below(10) {
+                0 => rng.below(2) as usize,
+                1..=6 => 2 + rng.below(12) as usize,
+                _ => 2 + rng.below(60) as usize,
             };
             let said = live(&path, None, lines);
             let rows = look(&path);

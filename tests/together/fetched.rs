@@ -11,7 +11,7 @@ use std::{
 };
 
 use carrel_model::BlobHash;
-use carrel_testkit::{Chance, FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{SeededRng, FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -167,8 +167,8 @@ fn write_books(dir: &Path) {
         wav.extend_from_slice(&16_000_u32.to_le_bytes());
         wav.extend_from_slice(b"\x02\0\x10\0data");
         wav.extend_from_slice(&RECORDING.to_le_bytes());
-        let chance = Chance::new(n as u64);
-        wav.extend((0..RECORDING / 8).flat_map(|_| chance.below(u64::MAX).to_le_bytes()));
+        let rng = SeededRng::new(n as u64);
+        wav.extend((0..RECORDING / 8).flat_map(|_| rng.below(u64::MAX).to_le_bytes()));
         std::fs::write(dir.join(content::COURSE).join(lesson).join("stream.wav"), wav)
             .expect("a recording");
     }
@@ -186,14 +186,14 @@ async fn a_killed_download_requests_no_byte_twice() {
     write_books(books.path());
     server.import(&[books.path().join(content::COURSE)]).await;
     let proxy = Proxy::start(&server.url()).await;
-    let chance = Chance::new(5);
+    let rng = SeededRng::new(5);
     let each = 2 * 3 * u64::from(RECORDING) / kills;
 
     let mut here = (Vec::new(), HashMap::new());
     let (mut resumed, mut wire) = (0, 0);
     for life in 0..=kills {
         let last = life == kills;
-        proxy.allow(if last { u64::MAX } else { 4_000 + chance.below(each) });
+        proxy.allow(if last { u64::MAX } else { 4_000 + rng.below(each) });
         let number = lock(&proxy.life).number;
         let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
         command.arg("fetch").arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());

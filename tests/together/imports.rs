@@ -19,7 +19,7 @@ use carrel_model::{
 };
 use carrel_system::Clock as _;
 use carrel_testkit::{
-    Chance, FakeClock, Rows, TestServer, content,
+    SeededRng, FakeClock, Rows, TestServer, content,
     device::PASSWORD,
     oracle::compare,
     scratch::{copy_dir, scratch},
@@ -302,9 +302,9 @@ async fn at_each_step(mut run: impl AsyncFnMut(&[u64]) -> Vec<bool>) -> u64 {
     }
     kills += steps;
     if std::env::var_os("CARREL_LONG").is_some() {
-        let chance = Chance::new(steps);
+        let rng = SeededRng::new(steps);
         for _ in 0..500 {
-            let killed = run(&[1 + chance.below(steps), 1 + chance.below(steps)]).await;
+            let killed = run(&[1 + rng.below(steps), 1 + rng.below(steps)]).await;
             kills += killed.into_iter().filter(|k| *k).count() as u64;
         }
     }

@@ -5,7 +5,7 @@ use carrel_model::lattice::RowKey;
 use carrel_server::restore;
 use carrel_sync::{Event, Phase};
 use carrel_testkit::{
-    Chance, Device, FakeClock, FlakyHttp, Learner, Oracle, Rows, TestServer, Timeline,
+    SeededRng, Device, FakeClock, FlakyHttp, Learner, Oracle, Rows, TestServer, Timeline,
     device::Newcomer, oracle::compare, scratch::scratch,
 };
 
@@ -22,7 +22,7 @@ struct Desk {
 
 struct School {
     time: Timeline,
-    chance: Chance,
+    rng: SeededRng,
     server: TestServer,
     quizzes: Vec<(carrel_model::ItemId, carrel_model::BlobHash, carrel_model::content::Quiz)>,
     desks: Vec<Desk>,
@@ -36,7 +36,7 @@ impl School {
         let server = TestServer::start(&clock).await;
         let quizzes = server.quizzes().await;
         let (desks, oracles) = (Vec::new(), Vec::new());
-        Self { time, chance: Chance::new(7), server, quizzes, desks, oracles }
+        Self { time, rng: SeededRng::new(7), server, quizzes, desks, oracles }
     }
     /// Adds a device of a learner; a new learner is registered.
     async fn device(&mut self, learner: usize) {
@@ -46,12 +46,12 @@ impl School {
         }
         let clock = FakeClock::new(carrel_system::Clock::now_ms(self.server.clock()));
         self.time.add(&clock);
-        let http = FlakyHttp::new(self.server.direct(), &self.time, self.chance.fork());
+        let http = FlakyHttp::new(self.server.direct(), &self.time, self.rng.fork());
         let name = format!("device {}", self.desks.len());
         let login = format!("learner-{learner}");
-        let who = Newcomer { name: &name, login: &login, is_new, seed: self.chance.next() };
+        let who = Newcomer { name: &name, login: &login, is_new, seed: self.rng.next() };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
-        let script = Learner::new(self.chance.fork(), self.quizzes.clone());
+        let script = Learner::new(self.rng.fork(), self.quizzes.clone());
         self.desks.push(Desk { learner, device, script });
     }
     /// Every device records work and syncs.

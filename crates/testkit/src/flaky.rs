@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{Chance, FakeClock, Fault, Faults, hostile};
+use crate::{SeededRng, FakeClock, Fault, Faults, hostile};
 
 /// All clocks of a simulation: the server's and those of the devices. They advance together, and
 /// each may jump separately.
@@ -57,7 +57,7 @@ pub struct FlakyHttp {
 }
 
 struct NetworkState {
-    chance: Chance,
+    rng: SeededRng,
     faults: Faults,
     fired: BTreeMap<Fault, u64>,
     requests: u64,
@@ -74,9 +74,9 @@ struct NetworkState {
 
 impl FlakyHttp {
     /// Creates a healthy network; see `set`.
-    pub fn new(inner: Arc<dyn Http>, time: &Timeline, chance: Chance) -> Self {
+    pub fn new(inner: Arc<dyn Http>, time: &Timeline, rng: SeededRng) -> Self {
         let state = NetworkState {
-            chance,
+            rng,
             faults: Faults::none(),
             fired: BTreeMap::new(),
             requests: 0,
@@ -167,7 +167,7 @@ impl FlakyHttp {
             }
             Fault::CutBody => {
                 let (status, headers, body) = self.pass(request).await?;
-                let at = self.state().chance.below(body.len() as u64) as usize;
+                let at = self.state().rng.below(body.len() as u64) as usize;
                 Ok(hostile::cut(status, headers, &body, at))
             }
             Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
@@ -180,7 +180,7 @@ impl FlakyHttp {
                 Ok(hostile::reply(413, "text/html", "<h1>413 Request Entity Too Large</h1>"))
             }
             Fault::RateLimited => {
-                let wait = 1 + self.state().chance.below(90);
+                let wait = 1 + self.state().rng.below(90);
                 Ok(hostile::problem(429, ErrorCode::RateLimited, Some(wait)))
             }
             Fault::Internal => Ok(hostile::problem(500, ErrorCode::Internal, None)),
@@ -198,7 +198,7 @@ impl FlakyHttp {
                     "\"fine\"",
                     "{\"epoch\":1,\"usn\":\"x\",\"results\":{},\"rows\":7}",
                 ];
-                let text = *self.state().chance.pick(&texts);
+                let text = *self.state().rng.pick(&texts);
                 Ok(hostile::json(text))
             }
             Fault::WrongType => {
@@ -249,9 +249,9 @@ impl NetworkState {
             }
             None => None,
         };
-        let draw = self.chance.below(1_000);
+        let draw = self.rng.below(1_000);
         let fault = if self.cut { None } else { self.faults.draw(draw) };
-        let arrives = !self.cut && !self.late.is_empty() && self.chance.permille(500);
+        let arrives = !self.cut && !self.late.is_empty() && self.rng.permille(500);
         (self.cut, fault, hold, arrives)
     }
 }

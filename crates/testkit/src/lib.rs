@@ -3,11 +3,11 @@
 //!
 //! Not here: the properties under test (`tests/`, docs/TESTING.md).
 
-pub mod chance;
+pub mod rng;
 pub mod clock;
 pub mod disk;
 pub mod ids;
-pub mod paper;
+pub mod fake_server;
 pub mod small_disk;
 pub mod work;
 
@@ -30,7 +30,7 @@ pub mod scratch;
 #[cfg(feature = "world")]
 pub mod server;
 
-pub use chance::Chance;
+pub use rng::SeededRng;
 pub use clock::FakeClock;
 #[cfg(feature = "world")]
 pub use device::Device;
@@ -44,7 +44,7 @@ pub use ids::SeededIds;
 pub use learner::Learner;
 #[cfg(feature = "world")]
 pub use oracle::{Oracle, Rows};
-pub use paper::PaperServer;
+pub use fake_server::FakeServer;
 #[cfg(feature = "world")]
 pub use server::TestServer;
 pub use small_disk::SmallDisk;

@@ -18,7 +18,7 @@ use carrel_model::{
     wire::{Role, TokenReply, UserInfo},
 };
 use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore, Session, Tokens};
-use carrel_testkit::{FakeClock, SeededIds, SmallDisk, paper::problem};
+use carrel_testkit::{FakeClock, SeededIds, SmallDisk, fake_server::problem};
 use futures_util::{future::join_all, stream};
 use http::HeaderMap;
 

@@ -2,7 +2,7 @@
 //! right in the end.
 
 use carrel_content::download::{Phase, Reason, State};
-use carrel_testkit::Chance;
+use carrel_testkit::SeededRng;
 
 use crate::{
     desk::{Desk, long},
@@ -11,7 +11,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfers_cut_at_random_bytes_resume() {
-    let chance = Chance::new(41);
+    let rng = SeededRng::new(41);
     for n in 0..if long() { 1_000 } else { 100 } {
         let net = Net::new();
         let course = Course::new("river", &[&[20_000, 400_000], &[90_000]]);
@@ -20,7 +20,7 @@ async fn transfers_cut_at_random_bytes_resume() {
         let mut cuts = 0;
         for blob in course.media() {
             let faults: Vec<_> =
-                (0..1 + chance.below(3)).map(|_| Fault::Cut(chance.below(blob.size))).collect();
+                (0..1 + rng.below(3)).map(|_| Fault::Cut(rng.below(blob.size))).collect();
             cuts += faults.len();
             net.will(blob.hash, &faults);
         }

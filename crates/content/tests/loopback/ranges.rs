@@ -3,7 +3,7 @@
 
 use axum::{Router, routing::put};
 use carrel_content::media::MediaServer;
-use carrel_testkit::Chance;
+use carrel_testkit::SeededRng;
 use carrel_testkit::SeededIds;
 
 use super::desk::{Desk, ask, recording};
@@ -17,18 +17,18 @@ async fn sixty_four_players_seek_at_once() {
     for len in [5 * CHUNK + 12_345, 20_000] {
         let bytes = recording(len, 3);
         let hash = desk.holds(bytes.clone());
-        let chance = Chance::new(len as u64);
+        let rng = SeededRng::new(len as u64);
         let seeks: Vec<(String, usize, usize)> = (0..64)
             .map(|n| {
-                let from = chance.below(len as u64) as usize;
+                let from = rng.below(len as u64) as usize;
                 match n % 4 {
                     0 => (format!("bytes={from}-"), from, len.min(from + CHUNK)),
                     1 => {
-                        let last = chance.below(len as u64) as usize + 1;
+                        let last = rng.below(len as u64) as usize + 1;
                         (format!("bytes=-{last}"), len - last, len)
                     }
                     _ => {
-                        let to = from + chance.below((len - from) as u64) as usize;
+                        let to = from + rng.below((len - from) as u64) as usize;
                         (format!("bytes={from}-{to}"), from, to + 1)
                     }
                 }

@@ -9,7 +9,7 @@ use std::sync::{
 use bytes::Bytes;
 use carrel_content::{Limit, blobs::Came};
 use carrel_model::{BlobHash, ErrorCode};
-use carrel_testkit::{Chance, FakeDisk, disk::length_of};
+use carrel_testkit::{SeededRng, FakeDisk, disk::length_of};
 
 use crate::world::*;
 
@@ -173,21 +173,21 @@ fn random_operations_keep_pins_work_and_budget() {
     let (most, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let pins: Mutex<Vec<Pinned>> = Mutex::default();
     let seed = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let chance = Chance::new(seed);
+    let rng = SeededRng::new(seed);
     std::thread::scope(|s| {
         let threads: Vec<_> = (0..4_u64)
             .map(|t| {
                 let storage = if t % 2 == 0 { &storage } else { &other };
-                let (chance, clock, pins, refused) = (chance.fork(), &clock, &pins, &refused);
+                let (rng, clock, pins, refused) = (rng.fork(), &clock, &pins, &refused);
                 s.spawn(move || {
                     for round in 0..rounds {
                         clock.advance(30_000);
-                        match chance.below(100) {
+                        match rng.below(100) {
                             0..45 => {
                                 let (hash, bytes) =
-                                    blob(chance.below(400), 1 + chance.below(2 * MIB));
+                                    blob(rng.below(400), 1 + rng.below(2 * MIB));
                                 let came =
-                                    if chance.permille(500) { Came::Asked } else { Came::Ahead };
+                                    if rng.permille(500) { Came::Asked } else { Came::Ahead };
                                 let promise = if came == Came::Ahead {
                                     storage.reserve(bytes.len() as u64).map(Some)
                                 } else {
@@ -204,13 +204,13 @@ fn random_operations_keep_pins_work_and_budget() {
                                 }
                             }
                             45..70 => {
-                                let n = chance.below(400);
+                                let n = rng.below(400);
                                 let _ = storage.blobs().get(blob(n, 1).0).unwrap();
                             }
                             70..80 => {
                                 let id = format!("c-{t}-{round}");
                                 let blobs =
-                                    course(10_000 + t * 10_000 + round, 3, chance.below(700 * KIB));
+                                    course(10_000 + t * 10_000 + round, 3, rng.below(700 * KIB));
                                 let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
                                 let list: Vec<_> =
                                     blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
@@ -226,7 +226,7 @@ fn random_operations_keep_pins_work_and_budget() {
                             80..88 => {
                                 let gone = {
                                     let mut pins = pins.lock().unwrap();
-                                    let n = chance.below(pins.len() as u64) as usize;
+                                    let n = rng.below(pins.len() as u64) as usize;
                                     if pins.is_empty() { continue } else { pins.swap_remove(n) }
                                 };
                                 unwish(storage, "asha", &gone.0);
@@ -234,7 +234,7 @@ fn random_operations_keep_pins_work_and_budget() {
                             88..96 => {
                                 let pins = pins.lock().unwrap();
                                 if let Some((id, blobs)) =
-                                    pins.get(chance.below(pins.len() as u64) as usize)
+                                    pins.get(rng.below(pins.len() as u64) as usize)
                                 {
                                     for (hash, bytes) in blobs {
                                         assert_eq!(
@@ -248,7 +248,7 @@ fn random_operations_keep_pins_work_and_budget() {
                             96 => drop(storage.clear_cache().unwrap()),
                             97 => drop(storage.sweep().unwrap()),
                             98 => drop(storage.hold_budget().unwrap()),
-                            _ => storage.set_near("asha", &[blob(chance.below(400), 1).0]).unwrap(),
+                            _ => storage.set_near("asha", &[blob(rng.below(400), 1).0]).unwrap(),
                         }
                     }
                 })

@@ -16,8 +16,8 @@ use carrel_model::{
 use carrel_sync::{Event, Instruction, Phase, Sync, machine::Lane};
 use carrel_system::Clock as _;
 use carrel_testkit::{
-    FakeClock, PaperServer,
-    paper::{Fate, problem},
+    FakeClock, FakeServer,
+    fake_server::{Outcome, problem},
     work::{item, slug, tick},
 };
 use futures_util::FutureExt;
@@ -34,7 +34,7 @@ fn key(text: &str) -> RowKey {
 fn percent(text: &str, percent: u16) -> Step {
     Step { percent: Some(percent), ..Step::at(ItemKind::Section, item(text)) }
 }
-fn percent_at(server: &PaperServer, text: &str) -> Option<u16> {
+fn percent_at(server: &FakeServer, text: &str) -> Option<u16> {
     match server.row(&key(text)) {
         Some(Row::Progress(p)) => Some(p.percent),
         _ => None,
@@ -43,7 +43,7 @@ fn percent_at(server: &PaperServer, text: &str) -> Option<u16> {
 
 #[tokio::test]
 async fn finished_sections_reach_other_devices() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
     a.tick("rivers/a/b").await;
@@ -63,7 +63,7 @@ async fn finished_sections_reach_other_devices() {
 
 #[tokio::test]
 async fn own_rows_are_not_pulled() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
     a.sync_until_idle().await;
@@ -72,11 +72,11 @@ async fn own_rows_are_not_pulled() {
     }
     a.sync_until_idle().await;
     a.sync_until_idle().await;
-    assert_eq!((server.held(), server.paper().pulled_rows), (30, 0));
+    assert_eq!((server.row_count(), server.state().pulled_rows), (30, 0));
 
     // Another device's row is among the following ones: everything is pulled.
     b.sync_until_idle().await;
-    assert_eq!(server.paper().pulled_rows, 30);
+    assert_eq!(server.state().pulled_rows, 30);
     b.tick("rivers/b/s").await;
     b.sync_until_idle().await;
     a.tick("rivers/a/s").await;
@@ -103,17 +103,17 @@ async fn own_rows_are_not_pulled() {
 
 #[tokio::test]
 async fn a_change_during_the_push_is_not_acknowledged_with_it() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.learning.record(percent("a/b/c", 4_000)).await.unwrap();
-    let (done, was_received) = oneshot::channel();
-    let (go, go_on) = oneshot::channel();
-    server.fate(PUSH, Fate::Hold { done, go_on });
+    let (processed, was_received) = oneshot::channel();
+    let (resume, resumed) = oneshot::channel();
+    server.enqueue(PUSH, Outcome::Hold { processed, resumed });
     let engine = device.engine.clone();
     let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
     was_received.await.unwrap();
     device.learning.record(percent("a/b/c", 7_000)).await.unwrap();
-    go.send(()).unwrap();
+    resume.send(()).unwrap();
     push.await.unwrap();
     assert_eq!(device.waiting().await, 1, "the newer 70 % still waits");
     device.sync().await;
@@ -122,15 +122,15 @@ async fn a_change_during_the_push_is_not_acknowledged_with_it() {
 
 #[tokio::test]
 async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
-    for fate in [|| Fate::LoseRequest, || Fate::LoseReply] {
-        let server = PaperServer::new();
+    for outcome in [|| Outcome::LoseRequest, || Outcome::LoseReply] {
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
         device.learning.study_beat(&item("a/b/c"), true).await.unwrap();
         device.clock.advance(9_000);
         device.learning.study_beat(&item("a/b/c"), false).await.unwrap();
         device.tick("a/b/c").await;
         for _ in 0..4 {
-            server.fate(PUSH, fate());
+            server.enqueue(PUSH, outcome());
         }
         let passed = device.sync_until_idle().await;
         assert!(passed >= 4_000, "retries wait in between: {passed} ms");
@@ -146,7 +146,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
 async fn an_interrupted_pull_is_repeated() {
     let mut polls = 0;
     loop {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let there = Progress::none(ItemKind::Section, item("rivers/a/b"));
         let clock = FakeClock::noon();
         server.put(Progress { done_ms: Some(clock.now_ms()), ..there });
@@ -177,17 +177,17 @@ async fn an_interrupted_pull_is_repeated() {
 #[tokio::test]
 async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
     for at in ["before the reply", "after the reply"] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
         device.tick("a/b/c").await;
-        let (done, was_received) = oneshot::channel();
-        let (go, go_on) = oneshot::channel();
-        server.fate(PUSH, Fate::Hold { done, go_on });
+        let (processed, was_received) = oneshot::channel();
+        let (resume, resumed) = oneshot::channel();
+        server.enqueue(PUSH, Outcome::Hold { processed, resumed });
         let engine = device.engine.clone();
         let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
         was_received.await.unwrap();
         if at == "after the reply" {
-            go.send(()).unwrap();
+            resume.send(()).unwrap();
             push.await.unwrap();
         } else {
             push.abort();
@@ -203,14 +203,14 @@ async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
 
 #[tokio::test]
 async fn one_refused_row_does_not_block_a_hundred_others() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
         device.tick(&format!("c/l{n}/s")).await;
     }
-    server.paper().refuse.insert(key("c/l50/s"), ResultCode::Forbidden);
+    server.state().refuse.insert(key("c/l50/s"), ResultCode::Forbidden);
     device.sync().await;
-    assert_eq!((device.waiting().await, server.held(), server.requests(PUSH)), (0, 100, 1));
+    assert_eq!((device.waiting().await, server.row_count(), server.requests(PUSH)), (0, 100, 1));
     let refused = device.refused().await;
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].key.clone(), refused[0].code.as_str()), (key("c/l50/s"), "forbidden"));
@@ -221,36 +221,36 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     device.sync().await;
     assert_eq!((device.refused().await.len(), server.requests(PUSH)), (1, 1));
     // Sent again after a further change.
-    server.paper().refuse.clear();
+    server.state().refuse.clear();
     device.learning.record(Step { restart: true, ..percent("c/l50/s", 10) }).await.unwrap();
     device.sync().await;
-    assert_eq!((device.refused().await.len(), server.held()), (0, 101));
+    assert_eq!((device.refused().await.len(), server.row_count()), (0, 101));
 }
 
 /// 2,500 rows are sent in three requests; the client settles one while the next is in flight.
 #[tokio::test]
 async fn pipelined_batches_lose_nothing_after_a_fault() {
     let pass = || {
-        let ((done, _), (go, go_on)) = (oneshot::channel(), oneshot::channel());
-        go.send(()).unwrap();
-        Fate::Hold { done, go_on }
+        let ((processed, _), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
+        resume.send(()).unwrap();
+        Outcome::Hold { processed, resumed }
     };
     let busy = || {
-        Fate::Answer(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable))
+        Outcome::Reply(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable))
     };
-    let faults: [(&str, Vec<Fate>, usize); 5] = [
+    let faults: [(&str, Vec<Outcome>, usize); 5] = [
         ("none", vec![], 3),
-        ("the second batch is lost", vec![pass(), Fate::LoseRequest], 4),
-        ("the reply to the second batch is lost", vec![pass(), Fate::LoseReply], 4),
+        ("the second batch is lost", vec![pass(), Outcome::LoseRequest], 4),
+        ("the reply to the second batch is lost", vec![pass(), Outcome::LoseReply], 4),
         ("the third batch is refused", vec![pass(), pass(), busy()], 4),
         (
             "the second reply is a sign-in page",
-            vec![pass(), Fate::Answer(200, vec![], b"<html>".to_vec())],
+            vec![pass(), Outcome::Reply(200, vec![], b"<html>".to_vec())],
             4,
         ),
     ];
-    for (name, fates, requests) in faults {
-        let server = PaperServer::new();
+    for (name, outcomes, requests) in faults {
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
         device.tick("first/of/all").await;
         device.sync().await;
@@ -266,14 +266,14 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
             })
             .await
             .unwrap();
-        let (done, was_received) = oneshot::channel();
-        let (go, go_on) = oneshot::channel();
+        let (processed, was_received) = oneshot::channel();
+        let (resume, resumed) = oneshot::channel();
         let before = server.requests(PUSH);
-        let mut fates = fates.into_iter();
+        let mut outcomes = outcomes.into_iter();
         // The first reply is delayed, so that a row changes while it is in flight.
-        fates.next();
-        server.fate(PUSH, Fate::Hold { done, go_on });
-        fates.for_each(|fate| server.fate(PUSH, fate));
+        outcomes.next();
+        server.enqueue(PUSH, Outcome::Hold { processed, resumed });
+        outcomes.for_each(|outcome| server.enqueue(PUSH, outcome));
         let engine = device.engine.clone();
         let push =
             tokio::spawn(
@@ -281,11 +281,11 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
             );
         was_received.await.unwrap();
         device.learning.record(percent("c/l7/s", 9_000)).await.unwrap();
-        go.send(()).unwrap();
+        resume.send(()).unwrap();
         push.await.unwrap();
         device.sync_until_idle().await;
         assert_eq!(
-            (device.waiting().await, server.held()),
+            (device.waiting().await, server.row_count()),
             (0, 2 * MAX_PUSH_ITEMS + 501),
             "{name}"
         );
@@ -306,12 +306,12 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
 
 #[tokio::test]
 async fn a_rejected_batch_is_bisected_to_the_invalid_row() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
         device.tick(&format!("c/l{n}/s")).await;
     }
-    server.paper().choke_on = vec![key("c/l37/s"), key("c/l38/s")];
+    server.state().reject_batches_with = vec![key("c/l37/s"), key("c/l38/s")];
     device.sync_until_idle().await;
     let mut refused: Vec<_> = device.refused().await.into_iter().map(|r| (r.key, r.code)).collect();
     refused.sort();
@@ -319,20 +319,20 @@ async fn a_rejected_batch_is_bisected_to_the_invalid_row() {
         refused,
         [(key("c/l37/s"), "invalid".to_owned()), (key("c/l38/s"), "invalid".to_owned())]
     );
-    assert_eq!((device.waiting().await, server.held()), (0, 99));
+    assert_eq!((device.waiting().await, server.row_count()), (0, 99));
     assert!(server.requests(PUSH) < 40, "{} requests", server.requests(PUSH));
 }
 
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_halved() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..200 {
         device.tick(&format!("c/l{n}/s")).await;
     }
-    server.paper().max_items = Some(30);
+    server.state().max_items = Some(30);
     device.sync_until_idle().await;
-    assert_eq!((server.held(), device.refused().await.len()), (200, 0));
+    assert_eq!((server.row_count(), device.refused().await.len()), (200, 0));
 }
 
 #[tokio::test]
@@ -376,20 +376,20 @@ async fn hostile_replies_to_a_push_lose_nothing() {
     ];
     for (name, status, body) in replies {
         for done in [false, true] {
-            let server = PaperServer::new();
+            let server = FakeServer::new();
             let device = Device::new(1, &FakeClock::noon(), &server);
             device.tick("a/b/c").await;
             device.tick("a/b/d").await;
-            let fate = if done {
-                Fate::DoAndAnswer(status, body.clone())
+            let outcome = if done {
+                Outcome::ProcessAndReply(status, body.clone())
             } else {
-                Fate::Answer(status, vec![], body.clone())
+                Outcome::Reply(status, vec![], body.clone())
             };
-            server.fate(PUSH, fate);
+            server.enqueue(PUSH, outcome);
             device.engine.step(Event::SyncNow).await.unwrap();
             device.sync_until_idle().await;
             assert_eq!(device.refused().await.len(), 0, "{name}: no row is quarantined");
-            assert_eq!(server.held(), 2, "{name}: all rows were pushed");
+            assert_eq!(server.row_count(), 2, "{name}: all rows were pushed");
             assert_eq!(device.engine.phase().0, Phase::Idle, "{name}");
         }
     }
@@ -422,36 +422,36 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         ("a huge body", vec![b' '; 9 * 1024 * 1024]),
     ];
     for (name, body) in replies {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let clock = FakeClock::noon();
         let other = Device::new(2, &clock, &server);
         other.tick("a/b/c").await;
         other.sync().await;
         let device = Device::new(1, &clock, &server);
-        server.fate(PULL, Fate::Answer(200, vec![], body));
+        server.enqueue(PULL, Outcome::Reply(200, vec![], body));
         device.sync_until_idle().await;
         device.sync_until_idle().await;
         assert_eq!(device.done("a").await, ["a/b/c"], "{name}");
         let state = device.store.read(state::load).await.unwrap();
-        assert_eq!(state.pulled, server.paper().usn, "{name}");
+        assert_eq!(state.pulled, server.state().usn, "{name}");
     }
 }
 
 #[tokio::test]
 async fn rows_that_cannot_be_read_are_kept_and_do_not_stop_the_others() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     {
-        let mut paper = server.paper();
+        let mut server_state = server.state();
         for text in [
             r#"{"type":"of_the_future","key":1}"#,
             r#"{"type":"progress","kind":"hologram","item":"a/b/x"}"#,
             r#"{"type":"progress","kind":"section","item":"a/b/y","percent":20000}"#,
             "17",
         ] {
-            paper.usn += 1;
-            let usn = paper.usn;
-            paper.foreign.push((usn, text.into()));
+            server_state.usn += 1;
+            let usn = server_state.usn;
+            server_state.unknown_rows.push((usn, text.into()));
         }
     }
     server.put(Progress { percent: 7, ..Progress::none(ItemKind::Section, item("a/b/c")) });
@@ -469,7 +469,7 @@ async fn rows_that_cannot_be_read_are_kept_and_do_not_stop_the_others() {
 
 #[tokio::test]
 async fn unknown_fields_are_sent_back() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let row: Row = serde_json::from_str(
         r#"{"type":"progress","kind":"section","item":"a/b/c","percent":5,"mood":"keen"}"#,
     )
@@ -486,7 +486,7 @@ async fn unknown_fields_are_sent_back() {
 #[tokio::test]
 async fn a_server_that_lost_its_data_gets_it_back() {
     for epoch in ["e2", "e1"] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let clock = FakeClock::noon();
         let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
         for n in 0..5 {
@@ -499,26 +499,26 @@ async fn a_server_that_lost_its_data_gets_it_back() {
         b.sync().await;
         // An empty server, as after restoring an old backup. Without a new epoch only the change number shows it.
         {
-            let mut paper = server.paper();
-            paper.rows.clear();
-            paper.usn = 0;
-            paper.epoch = epoch.into();
+            let mut server_state = server.state();
+            server_state.rows.clear();
+            server_state.usn = 0;
+            server_state.epoch = epoch.into();
         }
         a.tick("a/b/e").await;
         a.sync_until_idle().await;
         b.sync_until_idle().await;
         a.sync_until_idle().await;
-        assert!(server.paper().rows.contains_key(&key("a/b/c")), "{epoch}");
+        assert!(server.state().rows.contains_key(&key("a/b/c")), "{epoch}");
         // With the same epoch only a device that sends something notices; the real server always changes its epoch on a
         // restore.
         let all = if epoch == "e2" { 8 } else { 7 };
-        assert_eq!((server.held(), a.done("a").await.len()), (all, all), "{epoch}");
+        assert_eq!((server.row_count(), a.done("a").await.len()), (all, all), "{epoch}");
     }
 }
 
 #[tokio::test]
 async fn a_pull_requested_before_an_epoch_change_is_discarded() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..5 {
         server.put(Progress {
@@ -527,23 +527,23 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
         });
     }
     device.sync().await;
-    let (done, was_received) = oneshot::channel();
-    let (go, go_on) = oneshot::channel();
-    server.fate(PULL, Fate::Hold { done, go_on });
+    let (processed, was_received) = oneshot::channel();
+    let (resume, resumed) = oneshot::channel();
+    server.enqueue(PULL, Outcome::Hold { processed, resumed });
     let engine = device.engine.clone();
     let pull = tokio::spawn(async move { engine.run(Instruction::Pull { limit: 10 }).await });
     was_received.await.unwrap();
     // Meanwhile a push finds another database with other rows.
     {
-        let mut paper = server.paper();
-        paper.epoch = "e2".into();
-        paper.rows.clear();
-        paper.usn = 0;
+        let mut server_state = server.state();
+        server_state.epoch = "e2".into();
+        server_state.rows.clear();
+        server_state.usn = 0;
     }
     server.put(Progress { percent: 9, ..Progress::none(ItemKind::Section, item("a/b/new")) });
     device.tick("a/b/own").await;
     device.engine.run(Instruction::Push { limit: 10 }).await;
-    go.send(()).unwrap();
+    resume.send(()).unwrap();
     pull.await.unwrap();
     let state = device.store.read(state::load).await.unwrap();
     assert_eq!(
@@ -553,12 +553,12 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
     );
     device.sync_until_idle().await;
     assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 7);
-    assert_eq!(server.held(), 7, "all rows were pushed to the new database");
+    assert_eq!(server.row_count(), 7, "all rows were pushed to the new database");
 }
 
 #[tokio::test]
 async fn a_failed_store_does_not_advance_the_cursor() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     for n in 1..=110 {
         server.put(NoteRevision {
@@ -591,8 +591,8 @@ async fn a_failed_store_does_not_advance_the_cursor() {
 
 #[tokio::test]
 async fn stamps_of_a_fast_clock_are_corrected() {
-    let server = PaperServer::new();
-    server.paper().clock_ms = Some(FakeClock::NOON);
+    let server = FakeServer::new();
+    server.state().clock_ms = Some(FakeClock::NOON);
     let wrong = FakeClock::new(FakeClock::NOON + 40 * 3_600_000);
     let device = Device::new(1, &wrong, &server);
     let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
@@ -610,7 +610,7 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     assert_eq!(server.requests(PUSH), before + 1);
     // Afterwards a device with a right clock wins over it, and the other way round.
     let right_clock = FakeClock::new(FakeClock::NOON + 5_000);
-    server.paper().clock_ms = Some(FakeClock::NOON + 5_000);
+    server.state().clock_ms = Some(FakeClock::NOON + 5_000);
     let right = Device::new(2, &right_clock, &server);
     right.sync().await;
     right.learning.record(at("b3")).await.unwrap();
@@ -625,7 +625,7 @@ async fn times_of_a_wrong_clock_are_corrected() {
     let year = 365 * 24 * 3_600_000_i64;
     // By how much the clock is wrong, and whether it was corrected before anything was sent.
     for (wrong_by, set_right) in [(73 * year, false), (year, false), (73 * year, true)] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let clock = FakeClock::new(FakeClock::NOON + wrong_by);
         let device = Device::new(1, &clock, &server);
         for n in 0..3 {
@@ -649,10 +649,10 @@ async fn times_of_a_wrong_clock_are_corrected() {
             clock.jump(-wrong_by);
         }
         let now = clock.now_ms() - if set_right { 0 } else { wrong_by };
-        server.paper().clock_ms = Some(now);
+        server.state().clock_ms = Some(now);
         device.sync_until_idle().await;
         assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
-        let rows: Vec<Row> = server.paper().rows.values().map(|(_, row)| row.clone()).collect();
+        let rows: Vec<Row> = server.state().rows.values().map(|(_, row)| row.clone()).collect();
         let sessions: Vec<&Session> = rows
             .iter()
             .filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None })
@@ -693,8 +693,8 @@ async fn times_of_a_wrong_clock_are_corrected() {
 /// others.
 #[tokio::test]
 async fn valid_times_are_kept_after_a_clock_jump() {
-    let server = PaperServer::new();
-    server.paper().clock_ms = Some(FakeClock::NOON);
+    let server = FakeServer::new();
+    server.state().clock_ms = Some(FakeClock::NOON);
     let clock = FakeClock::noon();
     let (device, other) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
     let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
@@ -704,11 +704,11 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     device.sync().await;
     other.sync().await;
     clock.advance(60_000);
-    server.paper().clock_ms = Some(clock.now_ms());
+    server.state().clock_ms = Some(clock.now_ms());
     other.learning.record(at("b2")).await.unwrap();
     other.sync().await;
     clock.advance(60_000);
-    server.paper().clock_ms = Some(clock.now_ms());
+    server.state().clock_ms = Some(clock.now_ms());
     clock.jump(365 * 24 * 3_600_000);
     // Finished before it has pulled the other device's position.
     device.tick("a/b/c").await;
@@ -716,7 +716,7 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     device.sync_until_idle().await;
     assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
     let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("the row was not pushed") };
-    let now = server.paper().clock_ms.unwrap();
+    let now = server.state().clock_ms.unwrap();
     assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
     let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
     let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("the row was not pushed") };
@@ -726,7 +726,7 @@ async fn valid_times_are_kept_after_a_clock_jump() {
 /// Another copy of the server's database has other decisions or none: the device ends with those of the server.
 #[tokio::test]
 async fn decisions_of_a_restored_server_replace_earlier_ones() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let mut attempts = Vec::new();
     for _ in 0..3 {
@@ -765,10 +765,10 @@ async fn decisions_of_a_restored_server_replace_earlier_ones() {
     assert_eq!(points().await, [Some(2_000); 3]);
     // An older backup: one attempt has fewer points, one is not graded, a course has no decision.
     {
-        let mut paper = server.paper();
-        paper.epoch = "e2".into();
-        paper.rows.clear();
-        paper.usn = 0;
+        let mut server_state = server.state();
+        server_state.epoch = "e2".into();
+        server_state.rows.clear();
+        server_state.usn = 0;
     }
     server.put(grade(0, 1, 1_000));
     server.put(grade(1, 2, 2_000));
@@ -787,7 +787,7 @@ async fn decisions_of_a_restored_server_replace_earlier_ones() {
         .await
         .unwrap();
     let there: Vec<Row> = server
-        .paper()
+        .state()
         .rows
         .values()
         .map(|(_, row)| row.clone())
@@ -799,7 +799,7 @@ async fn decisions_of_a_restored_server_replace_earlier_ones() {
 
 #[tokio::test]
 async fn rows_with_oversized_unknown_fields_are_applied() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let fields: Vec<String> =
         (0..40).map(|n| format!(r#""f{n:02}":"{}""#, "v".repeat(4_000))).collect();
     let long = format!(
@@ -811,9 +811,9 @@ async fn rows_with_oversized_unknown_fields_are_applied() {
         fields.join(",")
     );
     {
-        let mut paper = server.paper();
-        paper.usn = 2;
-        paper.foreign.extend([(1, long), (2, many)]);
+        let mut server_state = server.state();
+        server_state.usn = 2;
+        server_state.unknown_rows.extend([(1, long), (2, many)]);
     }
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.sync().await;
@@ -834,12 +834,12 @@ async fn rows_with_oversized_unknown_fields_are_applied() {
 
 #[tokio::test]
 async fn repeated_clock_skew_is_quarantined() {
-    let server = PaperServer::new();
-    server.paper().clock_ms = Some(FakeClock::NOON);
+    let server = FakeServer::new();
+    server.state().clock_ms = Some(FakeClock::NOON);
     let device = Device::new(1, &FakeClock::noon(), &server);
     let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 500) };
     device.learning.record(step).await.unwrap();
-    server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
+    server.state().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
     device.sync_until_idle().await;
     assert_eq!(device.refused().await[0].code, "clock_skew");
     assert!(server.requests(PUSH) <= 5);
@@ -847,7 +847,7 @@ async fn repeated_clock_skew_is_quarantined() {
 
 #[tokio::test]
 async fn restoring_an_old_device_backup_converges() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
     device.tick("a/b/c").await;
@@ -878,7 +878,7 @@ async fn restoring_an_old_device_backup_converges() {
 
 #[tokio::test]
 async fn ten_thousand_rows_in_few_requests() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
     device
@@ -895,7 +895,7 @@ async fn ten_thousand_rows_in_few_requests() {
         .await
         .unwrap();
     device.sync_until_idle().await;
-    assert_eq!((server.held(), server.requests(PUSH)), (10_000, 10_000 / MAX_PUSH_ITEMS));
+    assert_eq!((server.row_count(), server.requests(PUSH)), (10_000, 10_000 / MAX_PUSH_ITEMS));
     let other = Device::new(2, &clock, &server);
     other.sync_until_idle().await;
     assert_eq!(other.learning.progress_under("c").await.unwrap().len(), 10_000);
@@ -912,7 +912,7 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
         [(1, 0, 0), (MAX_PUSH_ITEMS + 7, 0, 0), (0, 1, 0), (0, 40, 0), (0, 0, 3), (300, 20, 2)]
     {
         let what = format!("{missing} missing, {damaged} damaged, {unknown} unknown");
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let device = Device::new(1, &clock, &server);
         device.sync_until_idle().await;
         let at = |kind: &str, n: usize| key(&format!("rivers/{kind}/n{n}"));
@@ -972,13 +972,13 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
 #[tokio::test]
 async fn an_absurd_server_clock_does_not_stop_sync() {
     for clock_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
         // Only a position has a stamp.
         let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 4_000) };
         device.learning.record(step).await.unwrap();
-        server.paper().clock_ms = Some(clock_ms);
-        server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
+        server.state().clock_ms = Some(clock_ms);
+        server.state().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
         for _ in 0..5 {
             device.sync().await;
             device.clock.advance(20 * 60_000);

@@ -6,7 +6,7 @@ use carrel_model::wire::ResultCode;
 use carrel_sqlite::Change;
 use carrel_sync::{Phase, ReceiptState, Sync};
 use carrel_system::Clock;
-use carrel_testkit::{FakeClock, PaperServer, paper::Fate};
+use carrel_testkit::{FakeClock, FakeServer, fake_server::Outcome};
 
 use crate::world::Device;
 
@@ -20,7 +20,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Advances virtual time while all tasks sleep, until the server received `times` requests.
-async fn advance_until_requested(server: &PaperServer, clock: &FakeClock, path: &'static str, times: usize) {
+async fn advance_until_requested(server: &FakeServer, clock: &FakeClock, path: &'static str, times: usize) {
     within_limit("a request", async {
         while server.requests(path) < times {
             if let Some(ms) = clock.next_wake_in() {
@@ -34,7 +34,7 @@ async fn advance_until_requested(server: &PaperServer, clock: &FakeClock, path: 
 
 #[tokio::test]
 async fn local_changes_are_pushed_after_a_second() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
     let status = within_limit("a first sync", sync.sync_now()).await.unwrap();
@@ -51,11 +51,11 @@ async fn local_changes_are_pushed_after_a_second() {
 
 #[tokio::test]
 async fn sync_resumes_after_being_offline() {
-    let server = PaperServer::new();
-    server.paper().down = true;
+    let server = FakeServer::new();
+    server.state().down = true;
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.tick("a/b/c").await;
-    let mut changes = device.store.changes().listen();
+    let mut changes = device.store.changes().subscribe();
     let sync = Sync::start(device.engine.clone(), None);
     let status = within_limit("a status", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Offline, 1));
@@ -64,7 +64,7 @@ async fn sync_resumes_after_being_offline() {
         while !changes.recv().await.unwrap().contains(&Change::Sync) {}
     })
     .await;
-    server.paper().down = false;
+    server.state().down = false;
     let before = server.requests(PUSH);
     advance_until_requested(&server, &device.clock, PUSH, before + 1).await;
     let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
@@ -73,13 +73,13 @@ async fn sync_resumes_after_being_offline() {
 
 #[tokio::test]
 async fn receipts_list_the_state_of_each_row() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
     for text in ["a/b/c", "a/b/d"] {
         device.tick(text).await;
     }
-    server.paper().refuse.insert(
+    server.state().refuse.insert(
         carrel_model::lattice::RowKey::of(
             carrel_model::lattice::RowType::Progress,
             &["section", "a/b/d"],
@@ -102,20 +102,20 @@ async fn receipts_list_the_state_of_each_row() {
     assert_eq!(exported["refused"][0]["row"]["item"], "a/b/d");
     assert!(sync.retry_refused("progress:nothing").await.is_err());
     assert!(sync.retry_refused("nonsense").await.is_err());
-    server.paper().refuse.clear();
+    server.state().refuse.clear();
     sync.retry_refused(&bad.id).await.unwrap();
     let status = within_limit("a sync", sync.sync_now()).await.unwrap();
-    assert_eq!((status.waiting, status.refused, server.held()), (0, 0, 3));
+    assert_eq!((status.waiting, status.refused, server.row_count()), (0, 0, 3));
 }
 
 #[tokio::test]
 async fn rows_in_flight_are_shown_and_stop_is_safe() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.tick("a/b/c").await;
-    let (done, was_received) = tokio::sync::oneshot::channel();
-    let (_go, go_on) = tokio::sync::oneshot::channel();
-    server.fate(PUSH, Fate::Hold { done, go_on });
+    let (processed, was_received) = tokio::sync::oneshot::channel();
+    let (_resume, resumed) = tokio::sync::oneshot::channel();
+    server.enqueue(PUSH, Outcome::Hold { processed, resumed });
     let sync = Sync::start(device.engine.clone(), None);
     within_limit("the request", was_received).await.unwrap();
     assert_eq!(sync.receipts().await.unwrap().waiting[0].state, ReceiptState::Sent);

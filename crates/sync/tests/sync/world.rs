@@ -9,7 +9,7 @@ use carrel_learning::{
 use carrel_sync::{Engine, Event, Machine, Transport};
 use carrel_system::{Clock, IdGen};
 use carrel_testkit::{
-    FakeClock, PaperServer, SeededIds,
+    FakeClock, FakeServer, SeededIds,
     work::{options, tick},
 };
 use tempfile::TempDir;
@@ -25,14 +25,14 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
+    pub fn new(number: u128, clock: &FakeClock, server: &Arc<FakeServer>) -> Self {
         Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
     }
     /// Creates a device whose file may grow by at most `pages` pages over an empty one.
     pub fn with_page_limit(
         number: u128,
         clock: &FakeClock,
-        server: &Arc<PaperServer>,
+        server: &Arc<FakeServer>,
         pages: u32,
     ) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
@@ -44,14 +44,14 @@ impl Device {
         dir: Arc<TempDir>,
         number: u128,
         clock: &FakeClock,
-        server: &Arc<PaperServer>,
+        server: &Arc<FakeServer>,
         page_limit: Option<u32>,
     ) -> Self {
         let options = Options { page_limit, ..options(number, clock) };
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));
         let transport =
-            Transport::new(server.clone(), PaperServer::BASE, None, Arc::new(clock.clone()));
+            Transport::new(server.clone(), FakeServer::BASE, None, Arc::new(clock.clone()));
         let machine = Machine::new(number as u64, false);
         let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
         let learning = Learning::new(store.clone(), ids);
@@ -61,7 +61,7 @@ impl Device {
         self.dir.path()
     }
     /// Closes the app and starts it again.
-    pub async fn restart(self, server: &Arc<PaperServer>) -> Self {
+    pub async fn restart(self, server: &Arc<FakeServer>) -> Self {
         self.store.close().await;
         let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
         drop(self);

@@ -4,11 +4,11 @@ use crate::SeededIds;
 
 /// A stream of decisions. Forked for each part of a run, so that an additional decision in one part
 /// changes nothing in another.
-pub struct Chance {
+pub struct SeededRng {
     bits: SeededIds,
 }
 
-impl Chance {
+impl SeededRng {
     pub fn new(seed: u64) -> Self {
         Self { bits: SeededIds::new(seed) }
     }

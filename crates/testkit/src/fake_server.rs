@@ -21,31 +21,31 @@ use serde_json::value::to_raw_value;
 use tokio::sync::{Notify, oneshot};
 
 /// How one request is handled.
-pub enum Fate {
+pub enum Outcome {
     /// Not processed; times out.
     LoseRequest,
     /// Processed, but the reply is lost.
     LoseReply,
     /// Not processed; this is returned.
-    Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    Reply(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Processed; this is returned instead of the reply.
-    DoAndAnswer(u16, Vec<u8>),
-    /// Processed; the reply is held until `go_on`.
-    Hold { done: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
+    ProcessAndReply(u16, Vec<u8>),
+    /// Processed; the reply is held until `resumed` resolves.
+    Hold { processed: oneshot::Sender<()>, resumed: oneshot::Receiver<()> },
 }
 
 #[derive(Default)]
-pub struct Paper {
+pub struct FakeServerState {
     pub epoch: String,
     pub usn: u64,
     pub rows: BTreeMap<RowKey, (u64, Row)>,
     /// JSON of rows of a type that no present client knows, with their change numbers.
-    pub foreign: Vec<(u64, String)>,
+    pub unknown_rows: Vec<(u64, String)>,
     /// Outcomes of the next requests, by path.
-    pub fates: BTreeMap<&'static str, VecDeque<Fate>>,
+    pub outcomes: BTreeMap<&'static str, VecDeque<Outcome>>,
     pub refuse: BTreeMap<RowKey, ResultCode>,
     /// A push that contains one of these is refused as a whole.
-    pub choke_on: Vec<RowKey>,
+    pub reject_batches_with: Vec<RowKey>,
     pub max_items: Option<usize>,
     pub clock_ms: Option<i64>,
     pub requests: BTreeMap<&'static str, usize>,
@@ -54,9 +54,9 @@ pub struct Paper {
     pub down: bool,
 }
 
-pub struct PaperServer {
-    state: Mutex<Paper>,
-    pub asked: Notify,
+pub struct FakeServer {
+    state: Mutex<FakeServerState>,
+    pub requested: Notify,
 }
 
 pub fn problem(status: u16, code: ErrorCode) -> Vec<u8> {
@@ -82,42 +82,42 @@ fn reply(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Repl
     Reply { status, headers: map, body: Box::pin(stream::iter([Ok(Bytes::from(body))])) }
 }
 
-impl PaperServer {
-    pub const BASE: &'static str = "http://paper.invalid";
+impl FakeServer {
+    pub const BASE: &'static str = "http://fake.invalid";
 
     pub fn new() -> Arc<Self> {
-        let state = Paper { epoch: "e1".into(), ..Paper::default() };
-        Arc::new(Self { state: Mutex::new(state), asked: Notify::new() })
+        let state = FakeServerState { epoch: "e1".into(), ..FakeServerState::default() };
+        Arc::new(Self { state: Mutex::new(state), requested: Notify::new() })
     }
-    pub fn paper(&self) -> MutexGuard<'_, Paper> {
+    pub fn state(&self) -> MutexGuard<'_, FakeServerState> {
         self.state.lock().unwrap()
     }
-    pub fn fate(&self, path: &'static str, fate: Fate) {
-        self.paper().fates.entry(path).or_default().push_back(fate);
+    pub fn enqueue(&self, path: &'static str, outcome: Outcome) {
+        self.state().outcomes.entry(path).or_default().push_back(outcome);
     }
     pub fn row(&self, key: &RowKey) -> Option<Row> {
-        self.paper().rows.get(key).map(|(_, row)| row.clone())
+        self.state().rows.get(key).map(|(_, row)| row.clone())
     }
     pub fn put(&self, row: impl Into<Row>) {
-        self.paper().join(row.into());
+        self.state().join(row.into());
     }
     /// Returns the number of rows.
-    pub fn held(&self) -> usize {
-        self.paper().rows.len()
+    pub fn row_count(&self) -> usize {
+        self.state().rows.len()
     }
     pub fn requests(&self, path: &'static str) -> usize {
-        self.paper().requests.get(path).copied().unwrap_or(0)
+        self.state().requests.get(path).copied().unwrap_or(0)
     }
 }
 
-impl Paper {
+impl FakeServerState {
     pub fn join(&mut self, row: Row) {
         let next = self.usn + 1;
         match self.rows.get_mut(&row.key()) {
-            Some((usn, known)) => {
-                let before = known.clone();
-                known.join(&row);
-                if *known != before {
+            Some((usn, stored)) => {
+                let before = stored.clone();
+                stored.join(&row);
+                if *stored != before {
                     (*usn, self.usn) = (next, next);
                 }
             }
@@ -137,13 +137,13 @@ impl Paper {
             text.extend_from_slice(&body);
         }
         let batch: PushRequest = serde_json::from_slice(&text).unwrap();
-        if self.max_items.is_some_and(|most| batch.items.len() > most) {
+        if self.max_items.is_some_and(|max| batch.items.len() > max) {
             return (413, problem(413, ErrorCode::TooLarge));
         }
         let rows: Vec<Row> =
             batch.items.iter().map(|i| serde_json::from_str(i.get()).unwrap()).collect();
         self.pushed_items += rows.len();
-        if rows.iter().any(|r| self.choke_on.contains(&r.key())) {
+        if rows.iter().any(|r| self.reject_batches_with.contains(&r.key())) {
             return (422, problem(422, ErrorCode::InvalidRequest));
         }
         let mut results = Vec::new();
@@ -190,7 +190,7 @@ impl Paper {
             .rows
             .values()
             .map(|(usn, row)| PulledRow { usn: *usn, row: to_raw_value(row).unwrap() })
-            .chain(self.foreign.iter().map(|(usn, text)| PulledRow {
+            .chain(self.unknown_rows.iter().map(|(usn, text)| PulledRow {
                 usn: *usn,
                 row: serde_json::value::RawValue::from_string(text.clone()).unwrap(),
             }))
@@ -205,13 +205,13 @@ impl Paper {
         (200, serde_json::to_vec(&reply).unwrap())
     }
 
-    fn answer(&mut self, path: &str, query: &str, request: &Request) -> (u16, Vec<u8>) {
+    fn handle(&mut self, path: &str, query: &str, request: &Request) -> (u16, Vec<u8>) {
         match path {
             "/api/sync/push" => self.push(request),
             "/api/sync/pull" => self.pull(query),
             "/api/meta" => {
                 let meta = Meta {
-                    name: "Paper".into(),
+                    name: "Fake".into(),
                     version: "1".into(),
                     epoch: self.epoch.clone(),
                     server_id: String::new(),
@@ -231,41 +231,41 @@ impl Paper {
 const PATHS: [&str; 4] = ["/api/sync/push", "/api/sync/pull", "/api/meta", "/api/sync/events"];
 
 #[async_trait]
-impl Http for PaperServer {
+impl Http for FakeServer {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let rest = request.url.strip_prefix(Self::BASE).unwrap().to_owned();
         let (path, query) = rest.split_once('?').unwrap_or((&rest, ""));
         let path = *PATHS.iter().find(|p| **p == path).unwrap();
         let lost = || Failure::new(FailureKind::Timeout, "lost");
-        let fate = {
-            let mut paper = self.paper();
-            *paper.requests.entry(path).or_default() += 1;
-            if paper.down {
+        let outcome = {
+            let mut state = self.state();
+            *state.requests.entry(path).or_default() += 1;
+            if state.down {
                 return Err(Failure::new(FailureKind::Connect, "refused"));
             }
-            paper.fates.get_mut(path).and_then(VecDeque::pop_front)
+            state.outcomes.get_mut(path).and_then(VecDeque::pop_front)
         };
-        self.asked.notify_waiters();
-        let answer = || self.paper().answer(path, query, &request);
-        match fate {
+        self.requested.notify_waiters();
+        let handle = || self.state().handle(path, query, &request);
+        match outcome {
             None => {
-                let (status, body) = answer();
+                let (status, body) = handle();
                 Ok(reply(status, &[], body))
             }
-            Some(Fate::LoseRequest) => Err(lost()),
-            Some(Fate::LoseReply) => {
-                answer();
+            Some(Outcome::LoseRequest) => Err(lost()),
+            Some(Outcome::LoseReply) => {
+                handle();
                 Err(lost())
             }
-            Some(Fate::Answer(status, headers, body)) => Ok(reply(status, &headers, body)),
-            Some(Fate::DoAndAnswer(status, body)) => {
-                answer();
+            Some(Outcome::Reply(status, headers, body)) => Ok(reply(status, &headers, body)),
+            Some(Outcome::ProcessAndReply(status, body)) => {
+                handle();
                 Ok(reply(status, &[], body))
             }
-            Some(Fate::Hold { done, go_on }) => {
-                let (status, body) = answer();
-                let _ = done.send(());
-                let _ = go_on.await;
+            Some(Outcome::Hold { processed, resumed }) => {
+                let (status, body) = handle();
+                let _ = processed.send(());
+                let _ = resumed.await;
                 Ok(reply(status, &[], body))
             }
         }
