@@ -9,7 +9,7 @@ import svelteConfig from "./svelte.config.js";
 const TYPED = ["**/*.ts", "**/*.svelte"];
 
 /** Only `state` subscribes to events. Screens show `live(...)` queries, which declare what makes them stale. */
-const EVENTS = { regex: "/platform/events$", message: "Show a `live` query; it is refreshed by itself." };
+const EVENTS = { regex: "/platform/events$", message: "Use a `live` query; it is refreshed automatically." };
 /** A pattern that forbids imports from `folders`. */
 function closed(folders, message) {
   return { regex: `^\\.\\.?/(?:.*/)?(?:${folders.join("|")})/`, message };
@@ -82,14 +82,14 @@ export default ts.config(
 
   // Which folder may import which: see README.md.
   boundary("features", [
-    { regex: "^\\.\\./(?!\\.\\./)", message: "A feature does not import another; move what both need to components." },
-    closed(["app", "features"], "A feature imports neither the shell nor another feature."),
+    { regex: "^\\.\\./(?!\\.\\./)", message: "A feature must not import another; move shared code to components." },
+    closed(["app", "features"], "A feature must import neither the shell nor another feature."),
     EVENTS,
   ]),
-  boundary("components", [closed(["app", "features"], "Features use components, not the other way round."), EVENTS]),
-  boundary("state", [closed(["app", "features", "components"], "State does not know what shows it.")]),
-  boundary("i18n", [closed(["app", "features", "components", "state"], "Texts do not know who shows them.")]),
+  boundary("components", [closed(["app", "features"], "Components must not import features or the shell."), EVENTS]),
+  boundary("state", [closed(["app", "features", "components"], "State must not import user interface code.")]),
+  boundary("i18n", [closed(["app", "features", "components", "state"], "i18n must import only platform and api.")]),
   boundary("platform", [
-    closed(["app", "features", "components", "state", "i18n"], "The platform only knows the API."),
+    closed(["app", "features", "components", "state", "i18n"], "The platform must import only the API."),
   ]),
 );

@@ -222,7 +222,7 @@ const browser = await chromium.launch({
   ],
 });
 let findings = 0;
-let faults = 0;
+let errors = 0;
 for (const [size, viewport] of sizes) {
   for (const theme of themes) {
     const context = await browser.newContext({
@@ -239,12 +239,12 @@ for (const [size, viewport] of sizes) {
       if (filter && !full.includes(filter)) continue;
       const page = await context.newPage();
       page.on("pageerror", (error) => {
-        faults++;
-        console.log(`${full}: FAULT ${error.message}`);
+        errors++;
+        console.log(`${full}: page error: ${error.message}`);
       });
       page.on("console", (m) => {
         if (m.type() === "error" && !name.startsWith("failed-") && !/Failed to load resource/.test(m.text())) {
-          faults++;
+          errors++;
           console.log(`${full}: console ${m.text().slice(0, 300)}`);
         }
       });
@@ -253,7 +253,7 @@ for (const [size, viewport] of sizes) {
       const lang = /(^|-)(ar|fr)(-|$)/.test(flavour) ? "" : "-en";
       await page.goto(`${base}/?fixture=${[flavour, theme].filter(Boolean).join("-")}${lang}#/${path}`);
       await page.waitForSelector("h1", { timeout: 15000 }).catch(() => {
-        faults++;
+        errors++;
         console.log(`${full}: no h1`);
       });
       await page.evaluate(() => document.fonts.ready);
@@ -261,13 +261,13 @@ for (const [size, viewport] of sizes) {
       try {
         if (steps) await steps(page);
       } catch (error) {
-        faults++;
+        errors++;
         console.log(`${full}: step failed: ${error.message.split("\n")[0]}`);
       }
       await page.waitForTimeout(100);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (wide > 0) {
-        faults++;
+        errors++;
         console.log(`${full}: ${wide} px wider than the window`);
       }
       await page.screenshot({ path: `${out}/${full}.png` });
@@ -296,5 +296,5 @@ for (const [size, viewport] of sizes) {
   }
 }
 await browser.close();
-console.log(`${axe ? `axe: ${findings} findings; ` : ""}${faults} faults`);
-process.exitCode = findings + faults > 0 ? 1 : 0;
+console.log(`${axe ? `axe: ${findings} findings; ` : ""}${errors} errors`);
+process.exitCode = findings + errors > 0 ? 1 : 0;

@@ -46,7 +46,7 @@ export class Screens {
   async #fetch(name: ScreenName): Promise<void> {
     try {
       const module = await this.#loaders[name]?.();
-      if (!module) throw new Error(`there is no screen "${name}"`);
+      if (!module) throw new Error(`unknown screen "${name}"`);
       this.#loaded.set(name, module.default as Screen);
       this.#errors.delete(name);
     } catch (cause) {

@@ -37,7 +37,7 @@ const bridge: Transport = {
       throw asFailure(cause, "unavailable");
     }
     const body: unknown = await response.json().catch(() => null);
-    if (!response.ok) throw asFailure(body ?? `the bridge answered ${response.status}`);
+    if (!response.ok) throw asFailure(body ?? `the bridge responded with status ${response.status}`);
     return body;
   },
   listen(deliver) {

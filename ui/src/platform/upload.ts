@@ -14,7 +14,7 @@ export async function uploadFile(
   moved: (share: number) => void,
   signal: AbortSignal,
 ): Promise<UploadedFile> {
-  const { url } = await api.openSlot();
+  const { url } = await api.getUploadUrl();
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
     request.open("PUT", url);
@@ -22,10 +22,10 @@ export async function uploadFile(
     request.upload.onprogress = (e) => e.lengthComputable && moved(e.loaded / e.total);
     request.onload = () => {
       if (request.status === 200) return done(request.response as UploadedFile);
-      fail(asFailure(`the core answered ${request.status}`, request.status === 507 ? "disk_full" : "storage"));
+      fail(asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"));
     };
-    request.onerror = () => fail(asFailure("the file could not be handed over", "storage"));
-    request.onabort = () => fail(asFailure("stopped", "cancelled"));
+    request.onerror = () => fail(asFailure("the file could not be uploaded", "storage"));
+    request.onabort = () => fail(asFailure("upload cancelled", "cancelled"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
   });

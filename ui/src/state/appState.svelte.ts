@@ -1,7 +1,7 @@
 //! State of the whole UI: account, settings, sync, active downloads. All of it comes from the core.
 import { SvelteMap } from "svelte/reactivity";
 import { api } from "../api/client";
-import type { AppState, CableState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
+import type { AppState, TransferState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
 import { applyTheme } from "./appearance";
 import { pick, setLanguage } from "../i18n/index.svelte";
 import { forgetKept, isEverything } from "./live.svelte";
@@ -13,7 +13,7 @@ class AppStateStore {
   readonly downloads = new SvelteMap<string, DownloadState>();
 
   /** The export or import in progress. */
-  cable = $state.raw<CableState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
+  cable = $state.raw<TransferState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
   /** Requests the import dialog, which the library opens. */
   adding = $state(false);
   #subscribed = false;
@@ -26,7 +26,7 @@ class AppStateStore {
     return this.#app !== undefined;
   }
   get app(): AppState {
-    if (!this.#app) throw new Error("the app's state is not here yet");
+    if (!this.#app) throw new Error("the app state is not loaded yet");
     return this.#app;
   }
 

@@ -44,7 +44,7 @@ export function cueAt(cues: readonly Cue[], at: number): Cue | undefined {
 /** Fetches the text of a captions file. The media server allows the app's origin (CORS). */
 export async function fetchText(url: string): Promise<string> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`captions: ${response.status}`);
+  if (!response.ok) throw new Error(`captions could not be loaded: status ${response.status}`);
   return response.text();
 }
 export async function loadCues(url: string): Promise<Cue[]> {
