@@ -47,7 +47,7 @@ describe("contrast", () => {
     for (const ink of ["text", "text-secondary", "text-muted", "accent", "success", "warning"])
       expect(contrast(tokens[ink]!, tokens["background"]!), ink).toBeGreaterThanOrEqual(7);
   });
-  it("a title can be read on any cloth", () => {
+  it("a title is legible on any cover colour", () => {
     for (const color of [
       "#7a3b2e",
       "#2b3a67",
@@ -77,7 +77,7 @@ describe("colours", () => {
   );
   const literal =
     /#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch)\(|:\s*(?:white|black|red|green|blue|gr[ae]y)\b/i;
-  it("are written in tokens.css alone", () => {
+  it("are defined only in tokens.css", () => {
     expect(files.length).toBeGreaterThan(50);
     for (const file of files.filter((name) => !name.endsWith("tokens.css"))) {
       const source = readFileSync(join("src", file), "utf8");
@@ -85,7 +85,7 @@ describe("colours", () => {
       expect(literal.exec(styles)?.[0], file).toBeUndefined();
     }
   });
-  it("that a style names exist", () => {
+  it("used by a style are defined", () => {
     const defined = new Set([...css.matchAll(/--([\w-]+):/g)].map((m) => m[1]));
     for (const old of ["paper", "ink", "ribbon", "leaf", "brass", "lamp", "veil"])
       expect(defined.has(old), old).toBe(false);

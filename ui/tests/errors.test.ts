@@ -59,7 +59,7 @@ describe.each([
     });
     return { props, ...show(ScreenHost as never, props as never) };
   };
-  it("is replaced by a page that says so, and is logged", () => {
+  it("is replaced by an error page and is logged", () => {
     const { target, close } = open();
     expect(heading(target)).toBe("This page stopped working");
     expect(button(target, "Go to the library").getAttribute("href")).toBe("#/");
@@ -67,7 +67,7 @@ describe.each([
     expect(log).toHaveBeenCalledOnce();
     close();
   });
-  it("is shown again by 'Try again', as often as needed", () => {
+  it("is shown again by 'Try again', repeatedly", () => {
     const { target, close } = open();
     button(target, "Try again").click();
     flushSync();
@@ -107,7 +107,7 @@ describe("details of an error", () => {
     expect(button(target, "Details copied")).toBeDefined();
     close();
   });
-  it("are shown where the clipboard is closed", async () => {
+  it("are shown if the clipboard is not accessible", async () => {
     vi.stubGlobal("navigator", {
       userAgent: "test",
       clipboard: { writeText: () => Promise.reject(new Error("not allowed")) },
@@ -134,7 +134,7 @@ describe("a chunk that does not load", () => {
   };
   const refuse = (): Promise<never> => Promise.reject(new TypeError("Importing a module script failed."));
   const give = () => Promise.resolve({ default: ThrowsAtMount });
-  it("says so and is loaded by 'Try again'", async () => {
+  it("shows an error and is loaded by 'Try again'", async () => {
     const { target, reload, close } = open([refuse, give]);
     await settle();
     expect(heading(target)).toBe("This page did not load");
@@ -145,7 +145,7 @@ describe("a chunk that does not load", () => {
     expect(reload).not.toHaveBeenCalled();
     close();
   });
-  it("loads the whole page again when the engine keeps refusing it", async () => {
+  it("reloads the page if the engine fails again", async () => {
     const { target, reload, close } = open([refuse, refuse]);
     await settle();
     button(target, "Try again").click();
@@ -154,7 +154,7 @@ describe("a chunk that does not load", () => {
     expect(heading(target)).toBe("This page did not load");
     close();
   });
-  it("is tried again when the screen is opened after it failed ahead of time", async () => {
+  it("is loaded when its screen is opened after its prefetch failed", async () => {
     trouble.on = false;
     const loads = [refuse, give];
     const screens = new Screens({}, { sync: () => loads.shift()!() }, () => Promise.resolve());
@@ -164,7 +164,7 @@ describe("a chunk that does not load", () => {
     expect(heading(target)).toBe("It works");
     close();
   });
-  it("is fetched once however often it is asked for", async () => {
+  it("is fetched once for concurrent requests", async () => {
     const load = vi.fn(give);
     const screens = new Screens({}, { sync: load });
     await Promise.all([screens.load("sync"), screens.load("sync")]);
@@ -174,7 +174,7 @@ describe("a chunk that does not load", () => {
 
 describe("the app", () => {
   const navigation = (target: Element): number => target.querySelectorAll("nav a").length;
-  it("keeps its navigation when a screen throws or does not load, and leaves it by the navigation", async () => {
+  it("keeps its navigation when a screen throws or does not load, and navigates away from it", async () => {
     const { target, close } = show(App as never, {} as never);
     await loaded(target, "Library");
     const links = navigation(target);

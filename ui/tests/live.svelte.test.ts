@@ -16,7 +16,7 @@ function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (c
 }
 
 describe("topics", () => {
-  it("stand for all courses only without an id", () => {
+  it("mean all courses only without an id", () => {
     expect(isEverything({ topic: "progress", root: "" })).toBe(true);
     expect(isEverything({ topic: "enrolment", course: "" })).toBe(true);
     expect(isEverything({ topic: "progress", root: "rivers" })).toBe(false);
@@ -27,7 +27,7 @@ describe("topics", () => {
 
 describe("a query", () => {
   const changed = (topic: Topic["topic"], id = ""): Topic => ({ topic, root: id, course: id });
-  it("is stale after a change of a topic of its table, and of no other", () => {
+  it("is stale only after a change of one of its topics", () => {
     expect(api.listWords.isStale({ topic: "words" }, {})).toBe(true);
     expect(api.listWords.isStale({ topic: "receipts" }, {})).toBe(false);
     expect(api.listCourses.isStale(changed("progress", "rivers"), { onDevice: false })).toBe(true);
@@ -45,7 +45,7 @@ describe("a query", () => {
     expect(api.getCourse.isStale(changed("progress"), { course: "rivers" })).toBe(true);
     expect(api.openSection.isStale(changed("progress"), { item: "rivers/deltas/read" })).toBe(true);
   });
-  it("is asked again by a component when its reply is stale", async () => {
+  it("is repeated by a component when its reply is stale", async () => {
     let deliver: (event: UiEvent) => void = () => undefined;
     const asked: unknown[] = [];
     useTransport({
@@ -86,7 +86,7 @@ describe("live data", () => {
     forgetKept();
     vi.useRealTimers();
   });
-  it("drops an answer that a later question overtook", async () => {
+  it("drops the reply to an outdated request", async () => {
     const store = new Live<string>();
     const slow = later<string>();
     const quick = later<string>();
@@ -109,7 +109,7 @@ describe("live data", () => {
     expect(store.error).toBeUndefined();
     expect(store.value).toBe("y");
   });
-  it("keeps what is shown while it asks again, and when that fails", async () => {
+  it("keeps the value during a reload, and when it fails", async () => {
     const store = new Live<string>();
     await store.ask("x", () => Promise.resolve("old"));
     const again = later<string>();
@@ -121,20 +121,20 @@ describe("live data", () => {
     expect(store.error).toBeInstanceOf(CommandFailure);
     expect(store.error?.code).toBe("offline");
   });
-  it("shows a page that was open before at once", async () => {
+  it("shows a kept reply at once", async () => {
     await new Live<string>().ask("course a", () => Promise.resolve("a"));
     const store = new Live<string>();
     void store.ask("course a", () => later<string>().promise);
     expect(store.value).toBe("a");
   });
-  it("forgets everything when another learner opens the app", async () => {
+  it("clears kept replies when another learner signs in", async () => {
     await new Live<string>().ask("course a", () => Promise.resolve("a"));
     forgetKept();
     const store = new Live<string>();
     void store.ask("course a", () => later<string>().promise);
     expect(store.value).toBeUndefined();
   });
-  it("an optimistic value is not undone by an answer to an older question", async () => {
+  it("an optimistic value is not replaced by the reply to an older request", async () => {
     const store = new Live<string>();
     await store.ask("x", () => Promise.resolve("before"));
     const old = later<string>();

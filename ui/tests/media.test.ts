@@ -81,7 +81,7 @@ beforeEach(() => {
   });
 });
 
-describe("a recording's place", () => {
+describe("the saved position of a recording", () => {
   const what = { hash: "a".repeat(64), durationMs: 100_000, title: "A drop", root: "rivers" };
 
   it("is written and read in milliseconds", () => {
@@ -90,7 +90,7 @@ describe("a recording's place", () => {
     for (const other of ["p3.s2", "b7", "t", "t-1", "", null]) expect(parsePlace(other)).toBeUndefined();
   });
 
-  it("is put back once the length is known, and said so until something is touched", async () => {
+  it("is restored once the duration is known, and shown as restored until the next input", async () => {
     left = "t61500";
     const playback = new Playback(what);
     const element = player();
@@ -106,7 +106,7 @@ describe("a recording's place", () => {
     detach();
   });
 
-  it("is not put back at either end, nor under the hand of a learner who was quicker", async () => {
+  it("is not restored near either end, or after the learner's input", async () => {
     for (const pos of ["t1000", "t99000", "t999000", "p1"]) {
       left = pos;
       const playback = new Playback(what);
@@ -128,7 +128,7 @@ describe("a recording's place", () => {
     detach();
   });
 
-  it("is kept when a page is left before the last seek has landed, and not when nothing was touched", async () => {
+  it("is saved when the page is left during a seek, and not without input", async () => {
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -151,7 +151,7 @@ describe("a recording's place", () => {
     expect(kept.length).toBe(2);
   });
 
-  it("is kept every few seconds, when it stops, when it is left, and begins anew at the end", async () => {
+  it("is saved every few seconds, on pause and on leaving, and is reset at the end", async () => {
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -198,7 +198,7 @@ describe("a recording's place", () => {
     expect(kept.at(-1)).toMatchObject({ pos: "t0" });
   });
 
-  it("is nobody's where there is no course", async () => {
+  it("is not saved without a course", async () => {
     const playback = new Playback({ ...what, root: "" });
     const element = player();
     const detach = playback.attach(element);
@@ -212,13 +212,13 @@ describe("a recording's place", () => {
   });
 });
 
-describe("a film's player", () => {
-  it("stays the same when there is news of the app", async () => {
+describe("the video player", () => {
+  it("is not recreated by app events", async () => {
     let asked = 0;
     const inner = fixture("en");
     useTransport({
       call: (name, request) => {
-        if (name === "get_place") asked += 1;
+        if (name === "get_position") asked += 1;
         return inner.call(name, request);
       },
       listen: inner.listen,
@@ -276,7 +276,7 @@ describe("media keys", () => {
   beforeEach(() => vi.stubGlobal("navigator", { mediaSession: session, languages: ["en"] }));
   afterEach(() => vi.unstubAllGlobals());
 
-  it("drive who played last, and only one plays", () => {
+  it("control the player that started last; only one plays", () => {
     const [one, two] = [holder(), holder()];
     acquireMediaSession(one);
     acquireMediaSession(two);
@@ -297,7 +297,7 @@ describe("media keys", () => {
   });
 });
 
-describe("the voice of a story", () => {
+describe("the narration of a story", () => {
   const sentence = (startMs: number, endMs: number): object => ({
     text: "x",
     paragraph: false,
@@ -311,7 +311,7 @@ describe("the voice of a story", () => {
       narration: { hash, durationMs: 3000 },
     }) as never;
 
-  it("follows its sentences by the element's own events: a hidden window has no frames", async () => {
+  it("tracks sentences by the element's events, without animation frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     const ended = vi.fn();
     const voice = new Narration({
@@ -355,7 +355,7 @@ describe("the voice of a story", () => {
     vi.unstubAllGlobals();
   });
 
-  it("is roused when its window is seen again and the engine has left it standing", async () => {
+  it("is started again if the engine stalls after the window reappears", async () => {
     vi.useFakeTimers();
     const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }) });
     const element = player(3);
@@ -405,7 +405,7 @@ describe("the voice of a story", () => {
     vi.useRealTimers();
   });
 
-  it("begins with the sentence where it was left, and tells where it stops", () => {
+  it("starts at the saved sentence and reports where it stops", () => {
     const stopped = vi.fn();
     const voice = new Narration({
       url: (hash) => `http://x.test/${hash}`,
@@ -429,7 +429,7 @@ describe("a transcript", () => {
     "WEBVTT\n\n00:00.000 --> 00:01.000\nOne quarter.\n\n00:01.000 --> 00:02.000\nTwo quarters: that is\none half.\n\n00:02.000 --> 00:03.000\nNobody says this.\n\n00:03.000 --> 00:04.000\nOne quarter.\n",
   );
 
-  it("leads from each sentence to its moment, in order", () => {
+  it("seeks from each sentence to its time, in order", () => {
     const box = document.createElement("div");
     box.innerHTML =
       "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p><p>Two quarters: that is one half. One quarter.</p>";
@@ -449,7 +449,7 @@ describe("a transcript", () => {
     for (const span of box.querySelectorAll("[data-cue]"))
       expect([span.getAttribute("role"), (span as HTMLElement).tabIndex]).toEqual(["button", 0]);
   });
-  it("marks the sentence that is heard, also when the captions come later", async () => {
+  it("marks the current sentence, also if captions load later", async () => {
     const props = reactive({
       html: "<p>One quarter. Two quarters: that is one half.</p>",
       cues: [] as typeof cues,
@@ -472,7 +472,7 @@ describe("a transcript", () => {
     expect(props.onseek).toHaveBeenCalledWith(1);
     shown.close();
   });
-  it("stays as it is where the captions say something else", () => {
+  it("is unchanged if the captions do not match", () => {
     const box = document.createElement("div");
     box.innerHTML = "<p>Quite another text.</p>";
     expect(markCues(box, cues)).toBe(0);
@@ -480,8 +480,8 @@ describe("a transcript", () => {
   });
 });
 
-describe("the shape of a recording", () => {
-  it("is a slider that speaks in minutes and moves by keys", async () => {
+describe("the waveform", () => {
+  it("is a slider with a text value in minutes and keyboard control", async () => {
     await setLanguage("en");
     const onseek = vi.fn();
     const target = document.createElement("div");
@@ -510,7 +510,7 @@ describe("pictures", () => {
   const image = (variants: never[]): never =>
     ({ alt: "", caption: "", width: 3000, height: 1000, thumbhash: "", variants }) as never;
 
-  it("are made here in the widths that the course does not bring", () => {
+  it("are generated locally in widths that the course does not contain", () => {
     expect(
       madeHere(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)])),
     ).toEqual([]);
@@ -521,7 +521,7 @@ describe("pictures", () => {
     expect(madeHere(image([variant(300)]))).toEqual([]);
     for (const type of ["image/svg+xml", "image/gif"]) expect(madeHere(image([variant(1900, type)]))).toEqual([]);
   });
-  it("say why they are not shown", async () => {
+  it("show the reason if they cannot be shown", async () => {
     for (const [status, reason] of [
       [413, "image.tooLarge"],
       [422, "image.broken"],
@@ -538,8 +538,8 @@ describe("pictures", () => {
   });
 });
 
-describe("captions that are too much", () => {
-  it("are read in one pass, however hostile", () => {
+describe("captions over the limits", () => {
+  it("are parsed in one pass, also if malicious", () => {
     const block = (text: string): string => `00:00.000 --> 00:01.000\n${text}\n\n`;
     expect(parseCues(`WEBVTT\n\n${block("<".repeat(2_000_000))}`)).toHaveLength(1);
     expect(parseCues(`WEBVTT\n\n${"1".repeat(2_000_000)} --> ${"2".repeat(2_000_000)}\nx\n`)).toEqual([]);

@@ -42,7 +42,7 @@ describe("notices about the file with the learner's work", () => {
     close();
   });
 
-  it("have a sentence for every cause, also for one without a sentence of its own", async () => {
+  it("have a message for every cause, including unknown ones", async () => {
     const { target, close } = show(WorkNotices, {});
     for (const code of [
       "disk_full",
@@ -66,7 +66,7 @@ describe("notices about the file with the learner's work", () => {
     close();
   });
 
-  it("list what a repair lost by name until the learner closes the list", async () => {
+  it("list the entries that a repair lost until the learner closes the list", async () => {
     await appState.take(
       state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }),
     );

@@ -67,7 +67,7 @@ const done: ItemProgress = { percent: 10_000, done: true, pos: null, posDevice: 
 const A = "how-rivers-work/meanders/read";
 const B = "how-rivers-work/deltas/read";
 
-describe("a command that returns after the page was turned", () => {
+describe("a command that returns after navigation", () => {
   const lesson = async (item: string) => {
     const props = reactive({ route: { name: "read", item } });
     const shown = show(Lesson as never, props as never);
@@ -81,7 +81,7 @@ describe("a command that returns after the page was turned", () => {
       },
     };
   };
-  it("finishes the section that was finished, and shows nothing of it on the other", async () => {
+  it("finishes its own section and does not affect the open one", async () => {
     const page = await lesson(A);
     waits.add("record_progress");
     press(document.body, "f");
@@ -99,7 +99,7 @@ describe("a command that returns after the page was turned", () => {
     expect(finished()).toEqual([A, B]);
     page.close();
   });
-  it("opens no word of the section before", async () => {
+  it("does not open a word of the previous section", async () => {
     const page = await lesson(A);
     const link = page.target.querySelector<HTMLElement>("a[data-word]");
     expect(link).not.toBeNull();
@@ -112,7 +112,7 @@ describe("a command that returns after the page was turned", () => {
     expect(page.target.ownerDocument.querySelector("[popover]")).toBeNull();
     page.close();
   });
-  it("a quiz that was handed in finishes its own section", async () => {
+  it("a submitted quiz finishes its own section", async () => {
     const submitted: string[] = [];
     const body = "b".repeat(64);
     const props = reactive({
@@ -131,7 +131,7 @@ describe("a command that returns after the page was turned", () => {
     flushSync();
     for (
       let i = 0;
-      i < 20 && !/hand|submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? "");
+      i < 20 && !/submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? "");
       i++
     ) {
       [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
@@ -149,7 +149,7 @@ describe("a command that returns after the page was turned", () => {
     expect(submitted).toEqual(["first"]);
     close();
   });
-  it("a refused enrolment of one course leaves another one alone", async () => {
+  it("a refused enrolment of one course does not affect another one", async () => {
     const props = reactive({ route: { name: "course", course: "how-rivers-work" } });
     const { target, close } = show(Course as never, props as never);
     await drawn();
@@ -171,14 +171,14 @@ describe("a command that returns after the page was turned", () => {
   });
 });
 
-describe("the state of the window", () => {
-  it("is asked for once events are heard, never before", () => {
+describe("the app state", () => {
+  it("is requested only after the event channel is open", () => {
     const first = order.indexOf("get_app_state");
     expect(order.indexOf("listen")).toBeGreaterThanOrEqual(0);
     expect(order.indexOf("listening")).toBeLessThan(first);
   });
   const status = (waiting: number) => ({ ...appState.app.sync, phase: "idle" as const, waiting });
-  it("keeps what an event told while the state was on its way", async () => {
+  it("keeps an event that arrived during the request", async () => {
     waits.add("get_app_state");
     const asking = appState.refresh();
     await settle();
@@ -188,7 +188,7 @@ describe("the state of the window", () => {
     await asking;
     expect(appState.app.sync.waiting).toBe(7);
   });
-  it("drops a state that a later one overtook", async () => {
+  it("drops an outdated state", async () => {
     waits.add("get_app_state");
     const first = appState.refresh();
     const second = appState.refresh();
@@ -202,7 +202,7 @@ describe("the state of the window", () => {
 });
 
 describe("announcements", () => {
-  it("equal texts are new text in a live region each time", async () => {
+  it("equal texts are announced each time", async () => {
     const { target, close } = show(Announcements as never, {} as never);
     const regions = (): string[] => [...target.querySelectorAll("[data-region]")].map((r) => r.textContent ?? "");
     announcer.whisper("Finished");
@@ -222,8 +222,8 @@ describe("announcements", () => {
   });
 });
 
-describe("keys that are single characters", () => {
-  it("do nothing once they are switched off; arrows still turn", async () => {
+describe("single-character shortcuts", () => {
+  it("do nothing when switched off; arrows still turn pages", async () => {
     const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
     await drawn();
     await appState.set({ keyShortcuts: false });
@@ -245,7 +245,7 @@ describe("keys that are single characters", () => {
 describe("a long list", () => {
   const page = (from: string) => (n: number) =>
     Promise.resolve({ items: [0, 1, 2].map((i) => `${from}${n}.${i}`), total: 30 });
-  it("keeps what is drawn when there is news, and asks again only for that", async () => {
+  it("keeps rendered items after a change and refetches only those", async () => {
     const asked: number[] = [];
     let from = "a";
     const list = new Pages<string>(3, (n) => (asked.push(n), page(from)(n)));
@@ -262,7 +262,7 @@ describe("a long list", () => {
     expect(list.at(24)).toBe("b9.0");
     expect(asked).toEqual([9, 9]);
   });
-  it("a new question replaces everything, whatever was on its way", async () => {
+  it("a new query replaces everything, including pending replies", async () => {
     const replies: ((list: { items: string[]; total: number }) => void)[] = [];
     const list = new Pages<string>(3, () => new Promise((resolve) => replies.push(resolve)));
     list.ask({ items: ["old"], total: 9 });

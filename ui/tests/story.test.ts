@@ -17,7 +17,7 @@ const page: Page = {
 };
 
 describe("narration", () => {
-  it("knows the sentence at each moment; a pause belongs to the sentence before", () => {
+  it("finds the sentence at each time; a pause belongs to the sentence before", () => {
     const table: [number, number][] = [
       [0, -1],
       [499, -1],
@@ -31,7 +31,7 @@ describe("narration", () => {
     ];
     for (const [ms, index] of table) expect(sentenceAt(page.sentences, ms), `${ms}`).toBe(index);
   });
-  it("highlights nothing where times are not known", () => {
+  it("highlights nothing without times", () => {
     expect(sentenceAt([sentence("One."), sentence("Two.")], 100)).toBe(-1);
     expect(spanOf({ sentences: [sentence("One.")] }, 0)).toBeUndefined();
   });
@@ -55,7 +55,7 @@ describe("words in a sentence", () => {
       { text: "قطة", word: "qitta" },
     ]);
   });
-  it("that overlap or lie outside are left out, no letter is lost", () => {
+  it("that overlap or are out of range are skipped, without losing text", () => {
     const odd = sentence("abc def", 0, 1, [
       { start: 4, end: 7, word: "d" },
       { start: 0, end: 5, word: "x" },
@@ -69,7 +69,7 @@ describe("words in a sentence", () => {
   });
 });
 
-describe("places", () => {
+describe("positions", () => {
   it("fills a window with the first blocks, and no more", () => {
     const text = (length: number) => ({ kind: "rich_text" as const, html: "x".repeat(length) });
     expect(opening([])).toBe(0);
@@ -83,7 +83,7 @@ describe("places", () => {
     expect(parseStoryPlace(storyPlace(4, -1))).toEqual({ page: 4, sentence: -1 });
     expect(parseBlockPlace(blockPlace(6))).toBe(6);
   });
-  it("of another kind are not understood", () => {
+  it("of another kind are rejected", () => {
     for (const bad of [null, "", "t61500", "p", "p1.s", "b7x", "x"]) {
       expect(parseStoryPlace(bad)).toBeUndefined();
       expect(parseBlockPlace(bad)).toBeUndefined();

@@ -9,7 +9,7 @@ import { appState } from "../src/state/appState.svelte";
 import { forgetKept } from "../src/state/live.svelte";
 import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text } from "./support";
 
-const SYNCED = "Everything is in the library's hands";
+const SYNCED = "All work is synced";
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
 
@@ -45,19 +45,19 @@ afterEach(() => {
 });
 
 describe("the state of sync", () => {
-  it("shows how many things wait and a row for each", async () => {
+  it("shows the number of waiting items and a row for each", async () => {
     const { target } = await open(offline, { waiting });
-    expect(text(byRole(target, "status"))).toContain("3 things wait for the network");
+    expect(text(byRole(target, "status"))).toContain("3 items are waiting for the network");
     expect(titles(target, "Waiting")).toEqual(["The Lamp by the Sea", "Check yourself", "Why rivers wander"]);
   });
 
   it.each([
     { waits: 0, refuses: 0, says: SYNCED },
-    { waits: 2, refuses: 0, says: "2 things wait to be sent" },
-    { waits: 0, refuses: 1, says: "1 thing was not accepted" },
-    { waits: 0, refuses: 2, says: "2 things were not accepted" },
-    { waits: 1, refuses: 1, says: "1 thing waits to be sent" },
-  ])("with $waits waiting and $refuses refused says: $says", async ({ waits, refuses, says }) => {
+    { waits: 2, refuses: 0, says: "2 items are waiting to be sent" },
+    { waits: 0, refuses: 1, says: "1 item was not accepted" },
+    { waits: 0, refuses: 2, says: "2 items were not accepted" },
+    { waits: 1, refuses: 1, says: "1 item is waiting to be sent" },
+  ])("with $waits waiting and $refuses refused shows: $says", async ({ waits, refuses, says }) => {
     const { target } = await open({ waiting: waits, refused: refuses });
     expect(text(byRole(target, "status"))).toContain(says);
     expect(text(byRole(target, "status")).includes(SYNCED)).toBe(says === SYNCED);
@@ -127,7 +127,7 @@ describe("refused rows", () => {
     const { target, message } = await open({ refused: 1 }, { refused });
     platform.replies["retry_refused"] = () => fail("disk_full");
     await click(byRole(target, "button", "send it again"));
-    expect(message()).toContain("Make some room");
+    expect(message()).toContain("Free some space");
     expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
 
     const again = refused.map((r): Receipt => ({ ...r, state: "saved_here" }));
@@ -153,8 +153,8 @@ describe("'Sync now'", () => {
   });
 
   it.each([
-    ["unavailable", "The server is there but cannot do this now. Try again in a moment."],
-    ["offline", "The server cannot be reached. What is on this device works as always."],
+    ["unavailable", "The server cannot handle this request now. Try again in a moment."],
+    ["offline", "The server cannot be reached. Content on this device is still available."],
     ["unauthenticated", "Your session ended. Everything you did is kept on this device."],
   ] as const)("that fails with '%s' shows what to do, and can be pressed again", async (code, hint) => {
     const { target, message } = await open({ waiting: 2 });
