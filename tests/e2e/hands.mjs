@@ -47,15 +47,15 @@ export async function open(chrome, device, viewport, theme) {
   page.on("pageerror", (e) => faults.push(e.message));
   page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && faults.push(m.text()));
   page.noFaults = () => {
-    if (faults.length > 0) throw new Error(`faults in the page:\n  ${faults.join("\n  ")}`);
+    if (faults.length > 0) throw new Error(`errors in the page:\n  ${faults.join("\n  ")}`);
   };
   await page.goto(device.url);
   return page;
 }
 
 export async function signIn(page, address) {
-  await heading(page, "A quiet desk in a good library");
-  await write(page, "Address of the server", address);
+  await heading(page, "Learn anywhere, online or offline");
+  await write(page, "Server address", address);
   await page.keyboard.press("Enter");
   await page.locator("#login").waitFor();
   await page.keyboard.type(LOGIN);
@@ -88,12 +88,12 @@ export async function tabTo(page, name, most = 150) {
         const style = getComputedStyle(document.activeElement);
         return style.outlineStyle !== "none" || style.boxShadow !== "none";
       });
-      if (!visible) throw new Error(`the focus on "${text}" cannot be seen`);
+      if (!visible) throw new Error(`the focus on "${text}" is not visible`);
       return;
     }
     seen.push(text.slice(0, 40));
   }
-  throw new Error(`Tab never came to ${name}; it came by: ${[...new Set(seen)].join(" | ")}`);
+  throw new Error(`Tab did not reach ${name}; reached: ${[...new Set(seen)].join(" | ")}`);
 }
 
 export async function press(page, name) {
@@ -131,7 +131,7 @@ export async function axe(page, where) {
           .join(", ")}`,
     );
   }, TAGS);
-  if (found.length > 0) throw new Error(`axe on ${where}:\n  ${found.join("\n  ")}`);
+  if (found.length > 0) throw new Error(`axe violations on ${where}:\n  ${found.join("\n  ")}`);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   if (wide > 0) throw new Error(`${where} is ${wide} px wider than the window`);
 }

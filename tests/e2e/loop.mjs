@@ -16,7 +16,7 @@ async function picture(page, name) {
 async function until(what, look) {
   const end = Date.now() + 60_000;
   while (!(await look())) {
-    if (Date.now() > end) throw new Error(`waited a minute for ${what}`);
+    if (Date.now() > end) throw new Error(`timed out after a minute: ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
@@ -66,7 +66,7 @@ async function takeQuiz(page) {
       );
     if (over) return;
   }
-  throw new Error("the quiz has no end");
+  throw new Error("the quiz did not end after 20 questions");
 }
 
 async function everyScreen(page, name) {
@@ -96,8 +96,8 @@ async function everyScreen(page, name) {
 async function everySheet(page, name) {
   const sheets = [
     ["#/storage", "Storage", "Move content to another folder"],
-    ["#/settings", "Settings", "Where answers came from"],
-    ["#/settings", "Settings", "Licences of the faces"],
+    ["#/settings", "Settings", "Cache and network"],
+    ["#/settings", "Settings", "Font licences"],
     ["#/read/how-rivers-work/meanders/read", "Why rivers wander", "Reading settings"],
   ];
   for (const [hash, title, button] of sheets) {
@@ -123,39 +123,39 @@ async function main() {
     let page = await open(chrome, laptop, desktop, "paper");
     await step("first run: axe", () => axe(page, "first run"));
     await step("sign in, by keyboard", () => signIn(page, school.address));
-    await step("open a course and a story and fetch them", async () => {
+    await step("open and download a course and a story", async () => {
       await press(page, new RegExp(COURSE));
       await heading(page, COURSE);
       await press(page, /^Download/);
-      await text(page, "Ready for offline");
+      await text(page, "Available offline");
       await laptop.call("start_download", { id: "the-lamp-by-the-sea", isStory: true });
       await until(
-        "the story to be here",
+        "the story is downloaded",
         async () => (await laptop.call("list_stories", { onDevice: true })).total === 1,
       );
     });
-    await step("the network is really gone", () => school.close());
+    await step("disconnect the network", () => school.close());
     await step("read and finish a section", async () => {
-      await press(page, /^(Begin|Start|Continue)/);
+      await press(page, /^(Start|Continue)/);
       await heading(page, "The shape of a river");
       // Study time is measured by heartbeats a few seconds apart: wait until the first was counted.
       await until(
-        "time to be counted",
+        "study time is recorded",
         async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
       );
-      await press(page, /^I have finished this/);
+      await press(page, /^Mark as finished/);
       await text(page, /^Finished/);
       await picture(page, "finished-offline");
     });
     await step("take a quiz", async () => {
       await page.evaluate(() => (location.hash = "#/read/how-rivers-work/down-to-the-sea/check"));
       await heading(page, "Check yourself");
-      await press(page, /^(Begin|Go on)$/);
+      await press(page, /^(Start|Continue)$/);
       await page.locator(".stage .head").waitFor();
       await takeQuiz(page);
       await picture(page, "quiz-offline");
     });
-    await step("read a story with its words", async () => {
+    await step("read a story and open its words", async () => {
       await page.evaluate(() => (location.hash = "#/"));
       await heading(page, "Library");
       await press(page, new RegExp(STORY));
@@ -165,20 +165,20 @@ async function main() {
       await page.keyboard.press("ArrowLeft");
       await text(page, "Page 1 of 8");
       await press(page, /^lighthouse$/);
-      await press(page, /^Add to review/);
-      await text(page, "On your list");
+      await press(page, /^Add to my words/);
+      await text(page, "In my words");
       await page.keyboard.press("Escape");
     });
-    await step("hear it, with the server gone", async () => {
+    await step("play the narration without the server", async () => {
       await press(page, /^Read to me/);
       await page.waitForFunction(() =>
         [...document.querySelectorAll("audio")].some((a) => a.currentTime > 0.3 && !a.error),
       );
     });
     let before;
-    await step("the core is killed and comes up again, offline", async () => {
+    await step("kill and restart the core, offline", async () => {
       before = await laptop.call("get_course", { course: "how-rivers-work" });
-      if (before.done < 1) throw new Error("nothing was finished");
+      if (before.done < 1) throw new Error("no section is finished");
       page.noFaults();
       await page.context().close();
       await laptop.kill();
@@ -188,8 +188,8 @@ async function main() {
       const after = await laptop.call("get_course", { course: "how-rivers-work" });
       same(before.lessons, after.lessons, "the outlines before and after the kill");
     });
-    await step("a course goes by file to a device without an account or a network", async () => {
-      const { places } = await laptop.call("list_places");
+    await step("transfer a course by file to a device without account or network", async () => {
+      const { places } = await laptop.call("list_removable_media");
       const sent = await laptop.call("export_courses", {
         items: [{ id: "how-rivers-work", isStory: false }],
         place: places.at(-1).path,
@@ -197,8 +197,8 @@ async function main() {
       const guest = new Device("Guest");
       await guest.open();
       const there = await open(chrome, guest, phone, "paper");
-      await heading(there, "A quiet desk in a good library");
-      await press(there, /^Open a file from a stick/);
+      await heading(there, "Learn anywhere, online or offline");
+      await press(there, /^Open a file from a USB drive/);
       await heading(there, "Library");
       // The file chooser is a window of the system; the chosen file is uploaded to the client's loopback upload
       // endpoint, which has another origin.
@@ -209,35 +209,35 @@ async function main() {
       await there.keyboard.press("Space");
       await picture(there, "cable-ask");
       await press(there, /^Add to this device/);
-      await text(there, "1 course or story is ready for offline.");
+      await text(there, "1 course or story is available offline.");
       await press(there, /^Close/);
       await press(there, new RegExp(COURSE));
       await heading(there, COURSE);
-      await text(there, "Ready for offline");
-      await press(there, /^(Begin|Start|Continue)/);
+      await text(there, "Available offline");
+      await press(there, /^(Start|Continue)/);
       await heading(there, "The shape of a river");
       there.noFaults();
       await there.context().close();
       await guest.kill();
     });
-    await step("sync shows what waits", async () => {
+    await step("the sync screen lists waiting items", async () => {
       await press(page, /^Sync/);
       await heading(page, "Sync");
-      await text(page, /wait for the network/);
+      await text(page, /waiting for the network/);
       await picture(page, "sync-waiting");
       await axe(page, "sync, offline");
       const status = await laptop.call("get_sync_status");
-      if (status.waiting < 3) throw new Error(`only ${status.waiting} wait`);
+      if (status.waiting < 3) throw new Error(`only ${status.waiting} rows are waiting`);
     });
-    await step("come back, sync", async () => {
+    await step("reconnect and sync", async () => {
       await school.open();
-      await press(page, /^(Try now|Sync now)/);
-      await text(page, "Everything is in the library's hands");
+      await press(page, /^(Retry now|Sync now)/);
+      await text(page, "All work is synced");
       const status = await laptop.call("get_sync_status");
       same([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
     });
     page.noFaults();
-    await step("the second device agrees", async () => {
+    await step("the second device has the same state", async () => {
       await tablet.open();
       const second = await open(chrome, tablet, phone, "night");
       await signIn(second, school.address);
@@ -252,7 +252,7 @@ async function main() {
         c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore])),
       ];
       same(known(a), known(b), "the two devices");
-      if (a.timeSpentMs <= 0) throw new Error("no time was counted");
+      if (a.timeSpentMs <= 0) throw new Error("no study time was recorded");
       const words = await Promise.all(
         [laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)),
       );
@@ -264,7 +264,7 @@ async function main() {
       second.noFaults();
       await second.context().close();
     });
-    await step("news crosses without being asked for", async () => {
+    await step("a change is pushed to the other device", async () => {
       await laptop.call("record_progress", {
         kind: "section",
         item: "how-rivers-work/down-to-the-sea/map",
@@ -272,7 +272,7 @@ async function main() {
         done: true,
       });
       await until(
-        "the tick",
+        "the section is finished on the other device",
         async () => (await tablet.call("get_course", { course: "how-rivers-work" })).lessons[0].sections[1].done,
       );
     });

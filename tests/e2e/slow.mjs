@@ -25,7 +25,7 @@ async function painted(page, hash, title, content) {
         document.querySelector("main").innerText.includes(content);
       while (!isThere()) {
         if (performance.now() - from > 10_000)
-          throw new Error(`${hash} waits for the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
+          throw new Error(`${hash} is not shown without the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
         await new Promise((done) => requestAnimationFrame(done));
       }
       // The frame that shows it ends before the task started by a message.
@@ -52,7 +52,7 @@ async function main() {
   try {
     let page = await open(chrome, device, desktop, "paper");
     await step("sign in", () => signIn(page, network.address));
-    await step("look at every screen once, and download nothing", async () => {
+    await step("open every screen once without downloading", async () => {
       await device.call("open_section", { item: "how-rivers-work/meanders/read" });
       await device.call("open_story", { item: "the-lamp-by-the-sea" });
       await device.call("save_word", { word: "the-lamp-by-the-sea/lighthouse", saved: true });
@@ -65,7 +65,7 @@ async function main() {
       await device.call("sync_now");
       for (const [, hash, title, content] of SCREENS) await painted(page, hash, title, content);
     });
-    await step("no request is answered any more, and the course has a new edition", async () => {
+    await step("hold all requests and publish a new version of the course", async () => {
       school.republish("how-rivers-work", "course.json", (course) =>
         course.replace("Meanders and oxbow lakes", "Meanders and old lakes"),
       );
@@ -80,8 +80,8 @@ async function main() {
       }
       console.log(`    ${times.join(", ")}`);
     };
-    await step("every screen shows what is known", walk);
-    await step("after a restart too", async () => {
+    await step("every screen shows local data", walk);
+    await step("the same after a restart", async () => {
       await page.context().close();
       await device.kill();
       await device.open();
@@ -89,15 +89,15 @@ async function main() {
       await heading(page, "Library");
       await text(page, COURSE);
       await walk();
-      if (network.held.length === 0) throw new Error("nothing was requested");
+      if (network.held.length === 0) throw new Error("no request was made");
     });
-    await step("the answer comes, and the course shows its new edition", async () => {
+    await step("after the response the course shows its new version", async () => {
       await painted(page, "#/course/how-rivers-work", COURSE, "Meanders and oxbow lakes");
       network.release();
       await text(page, "Meanders and old lakes");
       await stands(page);
     });
-    await step("a story of which nothing was known is opened when the answer comes", async () => {
+    await step("an unknown story opens after the response", async () => {
       await page.evaluate(() => (location.hash = "#/story/the-lamp-by-the-sea"));
       await heading(page, STORY);
     });

@@ -15,7 +15,7 @@ export const { chromium } = fromUi("playwright-core");
 export const axePath = fromUi.resolve("axe-core/axe.min.js");
 
 export const LOGIN = "ada";
-export const PASSWORD = "a quiet desk";
+export const PASSWORD = "a test password";
 
 const place = mkdtempSync(join(tmpdir(), "carrel-e2e-"));
 const children = new Set();
@@ -38,7 +38,7 @@ function firstLine(child, name) {
       text += piece;
       if (text.includes("\n")) done(text.split("\n")[0]);
     });
-    child.on("exit", (code) => fail(new Error(`${name} ended with ${code} before it was ready`)));
+    child.on("exit", (code) => fail(new Error(`${name} exited with ${code} before it was ready`)));
     child.on("error", (e) => fail(new Error(`${name}: ${e.message}; hint: cargo build --workspace --bins`)));
   });
 }

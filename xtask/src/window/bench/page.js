@@ -77,7 +77,7 @@ window.bench ??= (() => {
       return times;
     },
 
-    /** Measures from the click on "I have finished this" to the frame with the tick. */
+    /** Measures from the click on "Mark as finished" to the frame with the tick. */
     async ticks(pages) {
       const times = [];
       for (const page of pages) {
