@@ -10,7 +10,7 @@ use std::{
 };
 
 use carrel_client::{Client, account};
-use carrel_content::{Kind, download::Wish};
+use carrel_content::{Kind, download::DownloadTarget};
 use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
 use carrel_net::LiveHttp;
 use carrel_server::RunningServer;
@@ -111,7 +111,7 @@ impl Device {
         }
         let took = began.elapsed();
         for id in ids {
-            let proof = downloads.prove(&Wish::whole(Kind::Course, id)).await.expect("a proof");
+            let proof = downloads.prove(&DownloadTarget::whole(Kind::Course, id)).await.expect("a proof");
             assert!(proof.lacks.is_empty());
         }
         took

@@ -19,7 +19,7 @@ use carrel_client::{
 };
 use carrel_content::{
     Kind,
-    download::{Phase, Wish},
+    download::{Phase, DownloadTarget},
 };
 use carrel_model::{
     BlobHash, ErrorCode,
@@ -153,7 +153,7 @@ pub async fn opens_offline(account: &OpenAccount) {
     for kind in [Kind::Course, Kind::Story] {
         assert_eq!(phase(account, kind), Phase::Ready);
         let proof =
-            account.content.downloads.prove(&Wish::whole(kind, &id(kind))).await.expect("a proof");
+            account.content.downloads.prove(&DownloadTarget::whole(kind, &id(kind))).await.expect("a proof");
         assert_eq!(proof.missing(), 0);
     }
 }

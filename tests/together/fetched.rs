@@ -239,7 +239,7 @@ async fn a_killed_download_requests_no_byte_twice() {
     let account = core.account().expect("the account opens");
     let downloads = &account.content.downloads;
     let course =
-        carrel_content::download::Wish::whole(carrel_content::Kind::Course, &content::course());
+        carrel_content::download::DownloadTarget::whole(carrel_content::Kind::Course, &content::course());
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
     let proof = downloads.prove(&course).await.expect("a proof");
     assert!(proof.lacks.is_empty(), "{:?}", proof.lacks);

@@ -11,7 +11,7 @@ use std::{
 use carrel_client::{Client, OpenAccount};
 use carrel_content::{
     Kind,
-    download::{Phase, Reason, Wish},
+    download::{Phase, Reason, DownloadTarget},
 };
 use carrel_model::{
     BlobHash, UserId,
@@ -131,7 +131,7 @@ impl Fixture {
             there
                 .content
                 .downloads
-                .pause(&Wish::whole(Kind::Story, &content::story()))
+                .pause(&DownloadTarget::whole(Kind::Story, &content::story()))
                 .expect("a pause");
         }
         until(&other, "that the download waits", || async {
@@ -268,7 +268,7 @@ async fn whole(account: &OpenAccount, kind: Kind, step: &str) {
             blob.hash
         );
     }
-    let proof = account.content.downloads.prove(&Wish::whole(kind, &id)).await.expect("a proof");
+    let proof = account.content.downloads.prove(&DownloadTarget::whole(kind, &id)).await.expect("a proof");
     assert_eq!(proof.missing(), 0, "{step}");
 }
 fn walk(dir: &Path) -> Vec<PathBuf> {

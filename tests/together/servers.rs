@@ -186,7 +186,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     sync(&account).await;
     desk::until(&core, "the identity", || async {
         core.account_info().and_then(|a| a.identity()).or_else(|| {
-            core.changes().tell_one(Change::Sync);
+            core.changes().publish_one(Change::Sync);
             None
         })
     })
@@ -240,7 +240,7 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let downloads = &account.content.downloads;
     downloads.start(Kind::Course, &content::course()).expect("it is wanted");
-    downloads.cancel(Kind::Course, &content::course()).expect("it is paused");
+    downloads.pause_whole(Kind::Course, &content::course()).expect("it is paused");
     // From now on nothing else reports the state of sync.
     sync(&account).await;
     account.sync.stop().await;
@@ -253,7 +253,7 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
     assert!(forward.as_mut().poll(&mut context).is_pending());
     while hears.try_recv().is_ok() {}
     for _ in 0..2_000 {
-        core.changes().tell_one(Change::Words);
+        core.changes().publish_one(Change::Words);
     }
     let forward = tokio::spawn(forward);
     let mut missing: BTreeSet<String> = ["sync", "cable", "download"].map(str::to_owned).into();

@@ -8,7 +8,7 @@ use carrel_client::{
     Change, Client, OpenAccount,
     content::{
         Kind,
-        download::{Phase, State, Wish},
+        download::{Phase, State, DownloadTarget},
     },
 };
 use carrel_model::Slug;
@@ -21,7 +21,7 @@ use crate::{
 
 /// Calls `emit` for each event. The future holds the client and does not end by itself: run it as a task of its own.
 pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) {
-    let mut changes = client.changes().listen();
+    let mut changes = client.changes().subscribe();
     loop {
         match changes.recv().await {
             Ok(set) => events(&client, &set).await.into_iter().for_each(&emit),
@@ -35,11 +35,11 @@ pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) 
 /// Returns every topic and the current state of everything with its own events, for a UI that missed some.
 pub async fn everything(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
-    events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
+    events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
     if let Some(account) = client.account() {
         match account.content.blocking(|content| content.downloads.all_states()).await {
-            Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {
-                let id = wish.name().to_owned();
+            Ok(states) => events.extend(states.into_iter().map(|(target, state)| {
+                let id = target.name().to_owned();
                 UiEvent::Download { id, state: state_view(&state, 0, None) }
             })),
             Err(e) => tracing::warn!(error = %e, "the download states could not be read"),
@@ -77,7 +77,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             }
             Change::Storage => topics.push(Topic::Storage),
             Change::Cable => {
-                events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
+                events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
             }
             // The status includes the number of unsent changes: offline, no other event reports that it grew.
             Change::Sync | Change::Outbox => status_changed = true,
@@ -96,14 +96,14 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
 /// such item on this device.
 async fn moved(account: Option<&OpenAccount>, id: &str) -> State {
     let Some(account) = account else { return State::default() };
-    let wishes = match id.split_once('/') {
-        Some((course, _)) => Slug::new(course).map(|c| vec![Wish::lesson(&c, id)]),
+    let targets = match id.split_once('/') {
+        Some((course, _)) => Slug::new(course).map(|c| vec![DownloadTarget::lesson(&c, id)]),
         None => Slug::new(id)
-            .map(|id| [Kind::Course, Kind::Story].map(|k| Wish::whole(k, &id)).to_vec()),
+            .map(|id| [Kind::Course, Kind::Story].map(|k| DownloadTarget::whole(k, &id)).to_vec()),
     };
     let found = account.content.blocking(move |content| {
         let states =
-            wishes.into_iter().flatten().filter_map(|w| content.downloads.state_of(&w).ok());
+            targets.into_iter().flatten().filter_map(|w| content.downloads.state_of(&w).ok());
         Ok(states.into_iter().find(|s| s.phase != Phase::Absent).unwrap_or_default())
     });
     found.await.unwrap_or_default()

@@ -6,7 +6,7 @@ use crate::kind::Kind;
 
 /// A download target: a whole course or story, or one lesson of a course.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Wish {
+pub struct DownloadTarget {
     /// Course or story.
     pub kind: Kind,
     /// Id of the course or story.
@@ -15,7 +15,7 @@ pub struct Wish {
     pub scope: String,
 }
 
-impl Wish {
+impl DownloadTarget {
     /// Returns the target for a whole course or story.
     pub fn whole(kind: Kind, id: &Slug) -> Self {
         Self { kind, id: id.clone(), scope: String::new() }

@@ -109,10 +109,10 @@ impl Learning {
     pub async fn enrolments(&self) -> Result<BTreeMap<Slug, Enrolment>> {
         self.store
             .read(|conn| {
-                let wishes: Vec<Kv> = checked::query(conn, "WHERE ns = ?1", [ENROLMENT])?;
+                let requests: Vec<Kv> = checked::query(conn, "WHERE ns = ?1", [ENROLMENT])?;
                 let decisions: Vec<Decision> = checked::query(conn, "", [])?;
                 let mut courses: Vec<Slug> =
-                    wishes.into_iter().filter_map(|kv| Slug::new(kv.key).ok()).collect();
+                    requests.into_iter().filter_map(|kv| Slug::new(kv.key).ok()).collect();
                 courses.extend(decisions.into_iter().map(|d| d.course));
                 courses.into_iter().map(|c| Ok((c.clone(), enrolment(conn, &c)?))).collect()
             })

@@ -313,9 +313,9 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
             .boxed(),
         RowType::Kv => {
             (kv(1), long(16 * 1024), any::<bool>(), select(vec!["true", "false", "null"]))
-                .prop_map(|(row, value, wish, wanted)| {
+                .prop_map(|(row, value, is_enrolment, wanted)| {
                     let hlc = row.hlc.max(Hlc::ZERO.tick(1));
-                    match wish {
+                    match is_enrolment {
                         true => Kv {
                             ns: crate::lattice::ENROLMENT.into(),
                             key: "c".into(),

@@ -141,8 +141,8 @@ impl Oracle {
                 matches!(self.rows.get(&attempt), Some(Row::Attempt(a)) if a.submitted_ms.is_some())
             }
             Row::Decision(d) => {
-                let wish = RowKey::of(RowType::Kv, &["enrolment", d.course.as_str()]);
-                self.registers.get(&wish).is_some_and(|values| values.contains("true"))
+                let request = RowKey::of(RowType::Kv, &["enrolment", d.course.as_str()]);
+                self.registers.get(&request).is_some_and(|values| values.contains("true"))
             }
             _ => false,
         }

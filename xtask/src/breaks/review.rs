@@ -397,8 +397,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a UI that missed events does not receive the downloads",
         file: "crates/commands/src/events.rs",
-        good: "Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {",
-        bad: "Ok(states) => events.extend(states.into_iter().take(0).map(|(wish, state)| {",
+        good: "Ok(states) => events.extend(states.into_iter().map(|(target, state)| {",
+        bad: "Ok(states) => events.extend(states.into_iter().take(0).map(|(target, state)| {",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(a_window_that_missed)"],
     },
     Fault {

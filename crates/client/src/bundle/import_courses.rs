@@ -15,7 +15,7 @@ use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
     blobs::{Came, INLINE},
-    download::{Downloads, Wish, imported},
+    download::{Downloads, DownloadTarget, imported},
     library::{Library, OpenManifest},
 };
 use carrel_model::{BlobHash, Slug};
@@ -78,7 +78,7 @@ pub(crate) async fn import_courses(
 
 /// A course that is being imported.
 struct Importing {
-    wish: Wish,
+    target: DownloadTarget,
     manifest: OpenManifest,
     as_of_ms: i64,
 }
@@ -102,10 +102,10 @@ fn import_all(
         let taken = local != LocalState::Newer;
         all.push(ImportedCourse { kind, id: id.clone(), title, taken });
         if taken {
-            let wish = Wish::whole(kind, id);
+            let target = DownloadTarget::whole(kind, id);
             let signed = course.signed.clone();
             importing.push(Importing {
-                wish,
+                target,
                 manifest: OpenManifest { manifest: manifest.clone(), version, signed },
                 as_of_ms: course.as_of_ms,
             });
@@ -113,12 +113,12 @@ fn import_all(
     }
     // A download over the network continues if the file cannot be read to its end.
     let was_fetching: Vec<bool> =
-        importing.iter().map(|t| downloads.leave_to_cable(&t.wish)).collect();
+        importing.iter().map(|t| downloads.leave_to_cable(&t.target)).collect();
     if let Err(e) = import(library, path, bundle, &importing, task) {
         for (one, was_fetched) in importing.iter().zip(was_fetching) {
-            imported::give_up(library, &one.wish)?;
+            imported::give_up(library, &one.target)?;
             if was_fetched {
-                downloads.start(one.wish.kind, &one.wish.id)?;
+                downloads.start(one.target.kind, &one.target.id)?;
             }
         }
         tracing::info!(error = %e, "import of a course file failed");
@@ -141,7 +141,7 @@ fn import(
     let mut versions = Vec::with_capacity(importing.len());
     let failpoint = |name| library.storage().failpoint(name);
     for one in importing {
-        versions.push(imported::begin(library, &one.wish, &one.manifest)?);
+        versions.push(imported::begin(library, &one.target, &one.manifest)?);
         failpoint("import: target added");
     }
     let here = library.blobs().have_all(&wanted)?;
@@ -212,18 +212,18 @@ fn import(
             server_name: &bundle.head.server_name,
             as_of_ms: one.as_of_ms,
         };
-        if !imported::finish(library, &one.wish, *version, &one.manifest, origin)? {
+        if !imported::finish(library, &one.target, *version, &one.manifest, origin)? {
             return Err(Error::Cancelled);
         }
         failpoint("import: course ready");
         if let Err(e) = library.index(&one.manifest) {
-            tracing::warn!(download.id = %one.wish.id, error = %e, "an imported course could not be indexed");
+            tracing::warn!(download.id = %one.target.id, error = %e, "an imported course could not be indexed");
         }
         failpoint("import: course indexed");
         library.relist(&one.manifest)?;
         failpoint("import: course listed");
         let changes =
-            [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.wish.id.to_string())];
+            [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.target.id.to_string())];
         library.changes().publish(changes.into());
     }
     Ok(())

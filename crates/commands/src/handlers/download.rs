@@ -5,7 +5,7 @@
 use carrel_client::content::{
     Kind,
     blobs::MediaKind,
-    download::{Known, Phase, Power, Reason, State, Wish},
+    download::{Known, Phase, Power, Reason, State, DownloadTarget},
 };
 use carrel_model::{BlobHash, ItemId, Slug};
 
@@ -14,15 +14,15 @@ use crate::{
     api::{
         app::Empty,
         download::{
-            DownloadPhase, DownloadReason, DownloadRef, DownloadState, LackKind, OfflineCheck,
-            OfflineLack, SetConditions, StartDownload,
+            DownloadPhase, DownloadReason, DownloadRef, DownloadState, MissingFileKind, OfflineCheck,
+            MissingFile, SetConditions, StartDownload,
         },
     },
     host::{Host, account},
 };
 
 /// Maximum number of missing files listed by name.
-const LACKS: usize = 100;
+const MAX_MISSING_FILES: usize = 100;
 
 /// Converts the state of a download. `latest` is the library's version, if known: a local version that differs is
 /// outdated.
@@ -68,52 +68,52 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
 }
 
 /// Returns the download target of a request.
-fn wish(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> Wish {
+fn target(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> DownloadTarget {
     match lesson {
-        Some(lesson) if !is_story => Wish::lesson(id, ItemId::within(id, lesson).as_str()),
-        _ if is_story => Wish::whole(Kind::Story, id),
-        _ => Wish::whole(Kind::Course, id),
+        Some(lesson) if !is_story => DownloadTarget::lesson(id, ItemId::within(id, lesson).as_str()),
+        _ if is_story => DownloadTarget::whole(Kind::Story, id),
+        _ => DownloadTarget::whole(Kind::Course, id),
     }
 }
-fn wish_of(r: &DownloadRef) -> Wish {
-    wish(&r.id, r.is_story, r.lesson.as_ref())
+fn target_of(r: &DownloadRef) -> DownloadTarget {
+    target(&r.id, r.is_story, r.lesson.as_ref())
 }
 
 pub async fn start_download(host: &dyn Host, request: StartDownload) -> Result<DownloadState> {
     let account = account(host)?;
-    let wish = wish(&request.id, request.is_story, request.lesson.as_ref());
+    let target = target(&request.id, request.is_story, request.lesson.as_ref());
     let anyway = request.anyway.unwrap_or(false);
-    let state = account.content.blocking(move |content| content.downloads.want(&wish, anyway));
+    let state = account.content.blocking(move |content| content.downloads.request(&target, anyway));
     Ok(state_view(&state.await?, 0, None))
 }
 
-pub async fn cancel_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
+pub async fn pause_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    let wish = wish_of(&request);
-    let state = account.content.blocking(move |content| content.downloads.pause(&wish));
+    let target = target_of(&request);
+    let state = account.content.blocking(move |content| content.downloads.pause(&target));
     Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    let wish = wish_of(&request);
-    let state = account.content.blocking(move |content| content.downloads.drop_wish(&wish));
+    let target = target_of(&request);
+    let state = account.content.blocking(move |content| content.downloads.remove_target(&target));
     Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
     let account = account(host)?;
-    let proof = account.content.downloads.prove(&wish_of(&request)).await?;
-    let lacks = proof.lacks.iter().take(LACKS).map(|lack| OfflineLack {
+    let proof = account.content.downloads.prove(&target_of(&request)).await?;
+    let missing_files = proof.lacks.iter().take(MAX_MISSING_FILES).map(|lack| MissingFile {
         item: lack.spot.item.clone(),
         title: lack.spot.title.clone(),
         page: lack.spot.page,
         kind: match lack.kind {
-            MediaKind::Text => LackKind::Text,
-            MediaKind::Picture => LackKind::Picture,
-            MediaKind::Audio => LackKind::Audio,
-            MediaKind::Video => LackKind::Video,
-            MediaKind::Other => LackKind::Other,
+            MediaKind::Text => MissingFileKind::Text,
+            MediaKind::Picture => MissingFileKind::Picture,
+            MediaKind::Audio => MissingFileKind::Audio,
+            MediaKind::Video => MissingFileKind::Video,
+            MediaKind::Other => MissingFileKind::Other,
         },
         bytes: lack.bytes,
         damaged: lack.damaged,
@@ -126,7 +126,7 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
         bytes: proof.bytes,
         missing: proof.missing(),
         missing_bytes: proof.missing_bytes(),
-        lacks: lacks.collect(),
+        missing_files: missing_files.collect(),
         media_types: proof.media_types,
         free_bytes: measured.await.ok().map(|m| m.free),
         signed_in_until_ms: account.signed_in_until_ms().await,

@@ -6,7 +6,7 @@ use carrel_client::{
     OpenAccount, content,
     content::{
         Kind, Limit,
-        download::{Phase, Wish},
+        download::{Phase, DownloadTarget},
         storage::{CourseFigures, Storage, folder_bytes},
     },
     system::blocking,
@@ -72,20 +72,20 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
 }
 
 async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
-    let CourseFigures { wish, phase, bytes, total, by_kind: kinds, .. } = course;
+    let CourseFigures { target, phase, bytes, total, by_kind: kinds, .. } = course;
     let library = &account.content.library;
-    let (kind, id) = (wish.kind, wish.id.clone());
+    let (kind, id) = (target.kind, target.id.clone());
     let title = match library.blocking(move |library| library.title(kind, id.as_str())).await {
         Ok(Some(title)) => title,
         // It may have been removed from the library's list since.
-        _ => match library.known_manifest(wish.kind, &wish.id).await {
+        _ => match library.known_manifest(target.kind, &target.id).await {
             Ok(Some(open)) => open.manifest.title().to_owned(),
-            _ => wish.id.to_string(),
+            _ => target.id.to_string(),
         },
     };
     StorageCourse {
-        is_story: wish.kind == Kind::Story,
-        lesson: (!wish.is_whole()).then(|| wish.scope.clone()),
+        is_story: target.kind == Kind::Story,
+        lesson: (!target.is_whole()).then(|| target.scope.clone()),
         title,
         phase: match phase {
             Phase::Absent => DownloadPhase::Absent,
@@ -98,7 +98,7 @@ async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
         bytes,
         total,
         kinds: by_kind(&kinds),
-        id: wish.id,
+        id: target.id,
     }
 }
 
@@ -111,10 +111,10 @@ fn by_kind(bytes: &[u64]) -> StorageKinds {
 pub async fn check_removal(host: &dyn Host, request: StorageRef) -> Result<StorageRemoval> {
     let account = account(host)?;
     let kind = if request.is_story { Kind::Story } else { Kind::Course };
-    let wish = Wish { scope: request.lesson.unwrap_or_default(), ..Wish::whole(kind, &request.id) };
+    let target = DownloadTarget { scope: request.lesson.unwrap_or_default(), ..DownloadTarget::whole(kind, &request.id) };
     let id = account.id().to_owned();
     let storage = account.content.library.storage().clone();
-    let removal = on_disk(storage, move |s| s.removal(&id, &wish)).await?;
+    let removal = on_disk(storage, move |s| s.removal(&id, &target)).await?;
     Ok(StorageRemoval { freed: removal.freed, shared: removal.shared })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Error, Result,
     blobs::Came,
     download::{
-        DownloadsInner, Reason, Run, Wish,
+        DownloadsInner, Reason, Run, DownloadTarget,
         blob_writer::{BlobWriter, Stored},
         plan,
         plan::Needs,
@@ -63,11 +63,11 @@ pub async fn fetch_all(
     parallel: usize,
 ) -> Result<Done, AttemptError> {
     let library = &inner.library;
-    let manifest = library.newest_manifest(run.wish.kind, &run.wish.id).await?.value;
+    let manifest = library.newest_manifest(run.target.kind, &run.target.id).await?.value;
     loop {
-        let (wish, first, found) = (run.wish.clone(), run.first(), manifest.clone());
+        let (target, first, found) = (run.target.clone(), run.first(), manifest.clone());
         let prepared =
-            library.blocking(move |library| prepare(library, &wish, &found, first.as_ref()));
+            library.blocking(move |library| prepare(library, &target, &found, first.as_ref()));
         let Prepared { needs, version, missing, total, done } =
             prepared.await?.ok_or(Error::Cancelled)?;
         run.meter.set(done, total);
@@ -111,12 +111,12 @@ struct Prepared {
 /// the meantime. Blocking.
 fn prepare(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     first: Option<&ItemId>,
 ) -> Result<Option<Prepared>> {
-    let needs = plan::of_wish(library, wish, manifest, first)?;
-    let Some(version) = queue::set_wanted(library, wish, manifest, &needs.blobs)? else {
+    let needs = plan::of_target(library, target, manifest, first)?;
+    let Some(version) = queue::set_wanted(library, target, manifest, &needs.blobs)? else {
         return Ok(None);
     };
     let missing: HashMap<BlobHash, u64> =
@@ -264,16 +264,16 @@ impl<'a> WorkQueue<'a> {
 
 /// Emits a progress event, after which the UI reads the state again.
 pub fn tell(inner: &DownloadsInner, run: &Run) {
-    inner.library.changes().tell_one(Change::DownloadMoved(run.wish.name().to_owned()));
+    inner.library.changes().publish_one(Change::DownloadMoved(run.target.name().to_owned()));
 }
 
 /// Writes the progress to the database.
 fn note(inner: &DownloadsInner, run: &Run) {
     let pace = run.meter.pace(inner.library.clock().monotonic_ms());
-    let (library, wish) = (inner.library.clone(), run.wish.clone());
+    let (library, target) = (inner.library.clone(), run.target.clone());
     run_or_spawn(move || {
-        if let Err(e) = queue::set_done(&library, &wish, pace.done) {
-            tracing::warn!(download.id = wish.name(), error = %e, "cannot write the progress of a download");
+        if let Err(e) = queue::set_done(&library, &target, pace.done) {
+            tracing::warn!(download.id = target.name(), error = %e, "cannot write the progress of a download");
         }
     });
 }

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use crate::{
     Result,
-    download::{Wish, queue},
+    download::{DownloadTarget, queue},
     library::{Library, OpenManifest},
 };
 
@@ -29,14 +29,14 @@ pub struct Origin<'a> {
 
 /// Registers a version whose import begins, so that its blobs are not evicted. A version that is
 /// ready stays ready. Returns the number of the new version.
-pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<i64> {
+pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest) -> Result<i64> {
     let now = library.clock().now_ms();
     let blobs = &manifest.manifest.blobs;
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
-    let [account, kind, id, scope] = queue::of(library, wish);
+    let [account, kind, id, scope] = queue::of(library, target);
     library.storage().need_index()?;
     library.content_db().write_blocking("carried.begin", |tx| {
-        let version = queue::version(tx, wish, manifest, blobs)?;
+        let version = queue::version(tx, target, manifest, blobs)?;
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                    requested_ms, used_ms, checked_ms)
@@ -57,13 +57,13 @@ pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<
 /// the download fetches another version by now.
 pub fn finish(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     version: i64,
     manifest: &OpenManifest,
     origin: Origin<'_>,
 ) -> Result<bool> {
     let now = library.clock().now_ms();
-    let [account, kind, id, scope] = queue::of(library, wish);
+    let [account, kind, id, scope] = queue::of(library, target);
     library.storage().write_pack(version)?;
     library.content_db().write_blocking("carried.finish", |tx| {
         if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
@@ -98,11 +98,11 @@ pub fn finish(
 
 /// Cancels an import: a ready version stays ready, a queued download returns to the queue, anything
 /// else is removed. Verified blobs are kept until space is short.
-pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
+pub fn give_up(library: &Library, target: &DownloadTarget) -> Result<()> {
     take_back(
         library,
         "AND kind = ?3 AND id = ?4 AND scope = ?5",
-        &[wish.kind.as_str(), wish.id.as_str(), &wish.scope],
+        &[target.kind.as_str(), target.id.as_str(), &target.scope],
     )
 }
 

@@ -48,7 +48,7 @@ use tokio::{
 pub use verify::{MissingFile, Verification};
 
 use self::{blob_writer::BlobWriter, task::Run};
-pub use crate::target::{Phase, Reason, State, Wish};
+pub use crate::target::{Phase, Reason, State, DownloadTarget};
 use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
 /// Concurrent downloads: few enough that the first ones are ready soon, and more than one, so that
@@ -83,12 +83,12 @@ pub struct Environment {
 
 #[derive(Default)]
 struct ActiveRuns {
-    running: HashMap<Wish, Arc<Run>>,
-    tasks: HashMap<Wish, JoinHandle<()>>,
+    running: HashMap<DownloadTarget, Arc<Run>>,
+    tasks: HashMap<DownloadTarget, JoinHandle<()>>,
     /// The item that was opened last in each course.
     opened: HashMap<Slug, ItemId>,
     /// Versions already updated automatically by this process; each is tried once.
-    updated: HashSet<(Wish, BlobHash)>,
+    updated: HashSet<(DownloadTarget, BlobHash)>,
     number: u64,
     closed: bool,
 }
@@ -109,20 +109,20 @@ impl Downloads {
 
     /// Returns the state of a whole course or story.
     pub fn state(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.state_of(&Wish::whole(kind, id))
+        self.state_of(&DownloadTarget::whole(kind, id))
     }
     /// Returns the state of any target.
-    pub fn state_of(&self, wish: &Wish) -> Result<State> {
-        let state = queue::get(&self.inner.library, wish)?.unwrap_or_default();
-        Ok(self.dress(wish, state))
+    pub fn state_of(&self, target: &DownloadTarget) -> Result<State> {
+        let state = queue::get(&self.inner.library, target)?.unwrap_or_default();
+        Ok(self.dress(target, state))
     }
     /// Returns the states of all requested whole courses or stories, by id.
     pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
         let mut states = queue::all(&self.inner.library, kind)?;
-        for (wish, run) in &self.table().running {
-            if wish.kind == kind
-                && wish.is_whole()
-                && let Some(state) = states.get_mut(wish.id.as_str())
+        for (target, run) in &self.table().running {
+            if target.kind == kind
+                && target.is_whole()
+                && let Some(state) = states.get_mut(target.id.as_str())
             {
                 *state = run.dress(*state, self.now());
             }
@@ -133,18 +133,18 @@ impl Downloads {
     pub fn lessons(&self, course: &Slug) -> Result<HashMap<String, State>> {
         let states = queue::lessons(&self.inner.library, course)?;
         let dressed = states.into_iter().map(|(lesson, state)| {
-            let state = self.dress(&Wish::lesson(course, &lesson), state);
+            let state = self.dress(&DownloadTarget::lesson(course, &lesson), state);
             (lesson, state)
         });
         Ok(dressed.collect())
     }
     /// Returns the states of all requested targets.
-    pub fn all_states(&self) -> Result<Vec<(Wish, State)>> {
+    pub fn all_states(&self) -> Result<Vec<(DownloadTarget, State)>> {
         let states = queue::every(&self.inner.library)?.into_iter();
-        Ok(states.map(|(wish, state)| (wish.clone(), self.dress(&wish, state))).collect())
+        Ok(states.map(|(target, state)| (target.clone(), self.dress(&target, state))).collect())
     }
-    fn dress(&self, wish: &Wish, state: State) -> State {
-        match self.table().running.get(wish) {
+    fn dress(&self, target: &DownloadTarget, state: State) -> State {
+        match self.table().running.get(target) {
             Some(run) => run.dress(state, self.now()),
             None => state,
         }
@@ -152,13 +152,13 @@ impl Downloads {
 
     /// Requests a whole course or story. Bytes that are stored already are not fetched again.
     pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.want(&Wish::whole(kind, id), false)
+        self.request(&DownloadTarget::whole(kind, id), false)
     }
     /// Requests a target and pins it. `anyway` allows metered networks and low battery. A waiting
     /// download retries immediately.
-    pub fn want(&self, wish: &Wish, anyway: bool) -> Result<State> {
-        queue::want(&self.inner.library, wish, true)?;
-        let under_way = self.run(wish.clone(), |run| {
+    pub fn request(&self, target: &DownloadTarget, anyway: bool) -> Result<State> {
+        queue::request(&self.inner.library, target, true)?;
+        let under_way = self.run(target.clone(), |run| {
             run.is_own();
             if anyway {
                 run.go_anyway();
@@ -167,44 +167,44 @@ impl Downloads {
         if let Some(run) = under_way {
             run.hurry();
         }
-        self.told(wish);
-        self.state_of(wish)
+        self.told(target);
+        self.state_of(target)
     }
 
     /// Pauses a download. Fetched bytes are kept, and a ready version stays ready.
-    pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.pause(&Wish::whole(kind, id))
+    pub fn pause_whole(&self, kind: Kind, id: &Slug) -> Result<State> {
+        self.pause(&DownloadTarget::whole(kind, id))
     }
     /// Pauses the download of any target.
-    pub fn pause(&self, wish: &Wish) -> Result<State> {
+    pub fn pause(&self, target: &DownloadTarget) -> Result<State> {
         let library = &self.inner.library;
-        if let Some(run) = self.stop(wish) {
+        if let Some(run) = self.stop(target) {
             let pace = run.meter.pace(self.now());
             if pace.total > 0 {
-                queue::set_done(library, wish, pace.done)?;
+                queue::set_done(library, target, pace.done)?;
             }
         }
-        queue::set_phase(library, wish, Phase::Paused, Reason::User)?;
-        self.told(wish);
-        self.state_of(wish)
+        queue::set_phase(library, target, Phase::Paused, Reason::User)?;
+        self.told(target);
+        self.state_of(target)
     }
 
     /// Removes a download from this device with the blobs that no other version needs. The
     /// learner's progress is kept.
     pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.drop_wish(&Wish::whole(kind, id))
+        self.remove_target(&DownloadTarget::whole(kind, id))
     }
     /// Removes the download of any target.
-    pub fn drop_wish(&self, wish: &Wish) -> Result<State> {
-        self.stop(wish);
+    pub fn remove_target(&self, target: &DownloadTarget) -> Result<State> {
+        self.stop(target);
         let library = &self.inner.library;
-        queue::remove(library, wish)?;
-        if wish.is_whole() {
-            library.unindex(&wish.id)?;
-            library.unlist(wish.kind, &wish.id)?;
+        queue::remove(library, target)?;
+        if target.is_whole() {
+            library.unindex(&target.id)?;
+            library.unlist(target.kind, &target.id)?;
         }
-        self.told(wish);
-        self.state_of(wish)
+        self.told(target);
+        self.state_of(target)
     }
 
     /// Resumes all downloads that wait for the network or for their turn. Does not block.
@@ -218,8 +218,8 @@ impl Downloads {
             return;
         }
         match queue::waiting(&self.inner.library) {
-            Ok(waiting) => waiting.into_iter().for_each(|(wish, own)| {
-                self.run(wish, |run| {
+            Ok(waiting) => waiting.into_iter().for_each(|(target, own)| {
+                self.run(target, |run| {
                     if own {
                         run.is_own();
                     }
@@ -267,7 +267,7 @@ impl Downloads {
     pub fn opened(&self, item: &ItemId) {
         let Ok(course) = Slug::new(item.root()) else { return };
         let mut table = self.table();
-        for (_, run) in table.running.iter().filter(|(wish, _)| wish.id == course) {
+        for (_, run) in table.running.iter().filter(|(target, _)| target.id == course) {
             run.open(Some(item.clone()));
         }
         table.opened.insert(course, item.clone());
@@ -282,18 +282,18 @@ impl Downloads {
         if library.storage().is_degraded() {
             return Ok(begun);
         }
-        for (wish, here) in queue::ready(library)? {
-            let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
+        for (target, here) in queue::ready(library)? {
+            let Some(there) = library.known_version(target.kind, &target.id)? else { continue };
             // An import signed with another library's key is not replaced by this server's version.
-            if library.is_from_elsewhere(wish.kind, &wish.id)? {
+            if library.is_from_elsewhere(target.kind, &target.id)? {
                 continue;
             }
-            if there == here || !self.table().updated.insert((wish.clone(), there)) {
+            if there == here || !self.table().updated.insert((target.clone(), there)) {
                 continue;
             }
-            queue::want(library, &wish, false)?;
-            self.run(wish.clone(), |_| ());
-            self.told(&wish);
+            queue::request(library, &target, false)?;
+            self.run(target.clone(), |_| ());
+            self.told(&target);
             begun += 1;
         }
         Ok(begun)
@@ -309,12 +309,12 @@ impl Downloads {
     }
 
     /// Stops the download of a target that is about to be imported. Returns whether it was running.
-    pub fn leave_to_cable(&self, wish: &Wish) -> bool {
-        self.stop(wish).is_some()
+    pub fn leave_to_cable(&self, target: &DownloadTarget) -> bool {
+        self.stop(target).is_some()
     }
 
-    fn stop(&self, wish: &Wish) -> Option<Arc<Run>> {
-        let run = self.table().running.remove(wish);
+    fn stop(&self, target: &DownloadTarget) -> Option<Arc<Run>> {
+        let run = self.table().running.remove(target);
         if let Some(run) = &run {
             run.stopped.cancel();
         }
@@ -323,30 +323,30 @@ impl Downloads {
     /// Called when a task ends by itself.
     fn left(&self, run: &Arc<Run>) {
         let mut table = self.table();
-        if table.running.get(&run.wish).is_some_and(|r| Arc::ptr_eq(r, run)) {
-            table.running.remove(&run.wish);
+        if table.running.get(&run.target).is_some_and(|r| Arc::ptr_eq(r, run)) {
+            table.running.remove(&run.target);
         }
     }
 
     /// Starts a run of this target and returns `None`, or returns the active run. `say` configures
     /// either run, a new one before it applies the policy.
-    fn run(&self, wish: Wish, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
+    fn run(&self, target: DownloadTarget, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
-        if let Some(run) = table.running.get(&wish) {
+        if let Some(run) = table.running.get(&target) {
             say(run);
             return Some(run.clone());
         }
         table.number += 1;
-        let run = Arc::new(Run::new(wish.clone(), table.number, self.now()));
-        run.open(table.opened.get(&wish.id).cloned());
+        let run = Arc::new(Run::new(target.clone(), table.number, self.now()));
+        run.open(table.opened.get(&target.id).cloned());
         say(&run);
         if table.closed {
             return None;
         }
-        table.running.insert(wish.clone(), run.clone());
+        table.running.insert(target.clone(), run.clone());
         table.tasks.retain(|_, task| !task.is_finished());
         // The previous run may still be closing its files.
-        let before = table.tasks.remove(&wish);
+        let before = table.tasks.remove(&target);
         let (this, mine) = (self.clone(), run.clone());
         let task = tokio::spawn(async move {
             if let Some(before) = before {
@@ -354,7 +354,7 @@ impl Downloads {
             }
             task::spawned(this, mine).await;
         });
-        table.tasks.insert(wish, task);
+        table.tasks.insert(target, task);
         None
     }
     fn now(&self) -> i64 {

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     blobs::MediaKind,
     library::{Library, OpenManifest},
-    target::Wish,
+    target::DownloadTarget,
 };
 
 /// Where a blob is used.
@@ -55,18 +55,18 @@ impl Needs {
 }
 
 /// Returns the needs of a target, as far as the stored texts show them. Blocking.
-pub fn of_wish(
+pub fn of_target(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     first: Option<&ItemId>,
 ) -> Result<Needs> {
     let read = |hash| library.blobs().get(hash).ok().flatten();
-    if wish.is_whole() {
+    if target.is_whole() {
         return Ok(of_whole(&manifest.manifest, first, read));
     }
-    of_lesson(&manifest.manifest, &wish.scope, read)
-        .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))
+    of_lesson(&manifest.manifest, &target.scope, read)
+        .ok_or_else(|| Error::NotFound(format!("lesson {}", target.scope)))
 }
 
 /// Returns all blobs of the manifest, those without a known use last. `first`: the learner's

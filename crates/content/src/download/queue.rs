@@ -11,7 +11,7 @@ use crate::{
     kind::Kind,
     library::{Library, OpenManifest},
     sql::hash_at,
-    target::{Phase, Reason, State, Wish},
+    target::{Phase, Reason, State, DownloadTarget},
 };
 
 const STATE: &str =
@@ -32,14 +32,14 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
 }
 
 /// Returns the state of a target; `None` if it was not requested.
-pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
+pub fn get(library: &Library, target: &DownloadTarget) -> Result<Option<State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
                  WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4"
             ))?
-            .query_row(of(library, wish), state_of)
+            .query_row(of(library, target), state_of)
             .optional()?)
     })
 }
@@ -58,7 +58,7 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
 }
 
 /// Returns all targets of this account and their states.
-pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
+pub fn every(library: &Library) -> Result<Vec<(DownloadTarget, State)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(&format!(
@@ -69,7 +69,7 @@ pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
                 Ok(((r.get("kind")?, r.get("id")?, r.get("scope")?), state_of(r)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, state)| Some((wish_of(names)?, state))).collect())
+        Ok(rows.into_iter().filter_map(|(names, state)| Some((target_of(names)?, state))).collect())
     })
 }
 
@@ -89,15 +89,15 @@ pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State
 }
 
 /// Returns the four values that identify a row.
-pub(super) fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
-    [library.account(), wish.kind.as_str(), wish.id.as_str(), &wish.scope]
+pub(super) fn of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&'a str; 4] {
+    [library.account(), target.kind.as_str(), target.id.as_str(), &target.scope]
 }
 
 /// Queues a target; a ready version stays ready until the next one is. `pinned`: requested by the
 /// learner, and therefore never evicted; a pinned download stays pinned.
-pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
+pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
-    let [account, kind, id, scope] = of(library, wish);
+    let [account, kind, id, scope] = of(library, target);
     library.storage().need_index()?;
     library.content_db().write_blocking("queue.want", |tx| {
         tx.prepare_cached(
@@ -108,7 +108,7 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
                phase = 'queued', reason = '', pinned = max(pinned, excluded.pinned)",
         )?
         .execute(params![account, kind, id, scope, pinned, now])?;
-        library.storage().write_record(tx, of(library, wish), None)
+        library.storage().write_record(tx, of(library, target), None)
     })
 }
 
@@ -120,8 +120,8 @@ const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused'
 
 /// Records that the task of a download stops or waits. Changes nothing if the learner paused or
 /// removed the download in the meantime.
-pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+pub fn note_stop(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = of(library, target);
     library.content_db().write_blocking("queue.note_stop", |conn| {
         conn.prepare_cached(&format!(
             "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}"
@@ -132,8 +132,8 @@ pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
 }
 
 /// Sets the phase at the learner's request, regardless of the current one.
-pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+pub fn set_phase(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = of(library, target);
     library.content_db().write_blocking("queue.set_phase", |conn| {
         conn.prepare_cached(
             "UPDATE download SET phase = ?5, reason = ?6 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -151,11 +151,11 @@ pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
 /// import in the meantime.
 pub fn set_wanted(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     blobs: &[ManifestBlob],
 ) -> Result<Option<i64>> {
-    let [account, kind, id, scope] = of(library, wish);
+    let [account, kind, id, scope] = of(library, target);
     library.content_db().write_blocking("queue.set_wanted", |tx| {
         let may_run = tx
             .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {BY_ITSELF}"))?
@@ -163,7 +163,7 @@ pub fn set_wanted(
         if !may_run {
             return Ok(None);
         }
-        let version = version(tx, wish, manifest, blobs)?;
+        let version = version(tx, target, manifest, blobs)?;
         let total: u64 = blobs.iter().map(|b| b.size).sum();
         tx.prepare_cached(
             "UPDATE download SET phase = 'running', reason = '', wanted = ?5, bytes_total = ?6
@@ -177,7 +177,7 @@ pub fn set_wanted(
 /// Finds or inserts the row of a version and its needed blobs.
 pub(super) fn version(
     tx: &Connection,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     blobs: &[ManifestBlob],
 ) -> Result<i64> {
@@ -186,7 +186,7 @@ pub(super) fn version(
         .prepare_cached(
             "SELECT version FROM version WHERE hash = ?1 AND scope = ?2 AND signer = ?3",
         )?
-        .query_row(params![hash, wish.scope, signer], |r| r.get(0))
+        .query_row(params![hash, target.scope, signer], |r| r.get(0))
         .optional()?;
     if let Some(version) = known {
         grow(tx, version, blobs)?;
@@ -204,10 +204,10 @@ pub(super) fn version(
     )?
     .execute(params![
         hash,
-        wish.scope,
+        target.scope,
         signer,
-        wish.kind.as_str(),
-        wish.id.as_str(),
+        target.kind.as_str(),
+        target.id.as_str(),
         blobs.len() as i64,
         signed(by_kind.iter().sum()),
         text,
@@ -260,8 +260,8 @@ fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
 }
 
 /// Stores the number of bytes that are on this device.
-pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result<()> {
+    let [account, kind, id, scope] = of(library, target);
     library.content_db().write_blocking("queue.set_done", |conn| {
         conn.prepare_cached(
             "UPDATE download SET bytes_done = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -274,8 +274,8 @@ pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
 /// Makes the fetched version ready, in one statement; `checked_ms` becomes the oldest verification
 /// time of its blobs. Blobs that only the previous version needed are evicted first. Returns
 /// `false` if the download fetches another version by now.
-pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
-    let [account, kind, id, scope] = of(library, wish);
+pub fn set_ready(library: &Library, target: &DownloadTarget, version: i64, now_ms: i64) -> Result<bool> {
+    let [account, kind, id, scope] = of(library, target);
     library.storage().write_pack(version)?;
     library.content_db().write_blocking("queue.set_ready", |tx| {
         if !is_wanted(tx, [account, kind, id, scope], version)? {
@@ -306,8 +306,8 @@ pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result
 }
 
 /// Stores when every byte was verified (UTC, ms).
-pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> Result<()> {
+    let [account, kind, id, scope] = of(library, target);
     library.content_db().write_blocking("queue.set_checked", |conn| {
         conn.prepare_cached(
             "UPDATE download SET checked_ms = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -319,9 +319,9 @@ pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
 
 /// Removes a download. The rows of blobs that no other version needs are deleted in the same
 /// transaction; `BlobStore::bury` deletes their files, immediately or after the next start.
-pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
+pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
     library.storage().need_index()?;
-    let [account, kind, id, scope] = of(library, wish);
+    let [account, kind, id, scope] = of(library, target);
     let gone = library.content_db().write_blocking("queue.remove", |tx| {
         let gone = tx
             .prepare_cached(
@@ -353,7 +353,7 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
 
 /// Returns the downloads that resume without the learner's action, oldest first, and whether the
 /// learner is waiting for each (no version is ready).
-pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
+pub fn waiting(library: &Library) -> Result<Vec<(DownloadTarget, bool)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(
@@ -363,12 +363,12 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
             )?
             .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, own)| Some((wish_of(names)?, own))).collect())
+        Ok(rows.into_iter().filter_map(|(names, own)| Some((target_of(names)?, own))).collect())
     })
 }
 
 /// Returns all ready targets and their versions.
-pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
+pub fn ready(library: &Library) -> Result<Vec<(DownloadTarget, BlobHash)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(
@@ -380,12 +380,12 @@ pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
                 Ok((names, hash_at(r, 3)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, hash)| Some((wish_of(names)?, hash))).collect())
+        Ok(rows.into_iter().filter_map(|(names, hash)| Some((target_of(names)?, hash))).collect())
     })
 }
 
-fn wish_of((kind, id, scope): (String, String, String)) -> Option<Wish> {
-    Some(Wish { kind: Kind::of_str(&kind), id: Slug::new(id).ok()?, scope })
+fn target_of((kind, id, scope): (String, String, String)) -> Option<DownloadTarget> {
+    Some(DownloadTarget { kind: Kind::of_str(&kind), id: Slug::new(id).ok()?, scope })
 }
 
 fn signed(bytes: u64) -> i64 {
@@ -482,7 +482,7 @@ mod tests {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;
-        let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
+        let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
         let blob = |n: u8| ManifestBlob {
             hash: BlobHash([n; 32]),
             size: 10,
@@ -504,7 +504,7 @@ mod tests {
         for number in 0..all.len().pow(count) {
             let steps: Vec<Step> =
                 (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
-            want(library, &wish, true).expect("wanted");
+            request(library, &target, true).expect("wanted");
             let mut version = None;
             // The learner's last action, which must hold.
             let mut word = Want;
@@ -512,34 +512,34 @@ mod tests {
             for step in &steps {
                 match step {
                     Want => {
-                        want(library, &wish, true).expect("wanted");
+                        request(library, &target, true).expect("wanted");
                         edition = &second;
                     }
                     Pause => {
-                        set_phase(library, &wish, Phase::Paused, Reason::User).expect("paused")
+                        set_phase(library, &target, Phase::Paused, Reason::User).expect("paused")
                     }
-                    Remove => remove(library, &wish).expect("removed"),
+                    Remove => remove(library, &target).expect("removed"),
                     Manifest => {
                         let blobs = &edition.manifest.blobs;
-                        let state = get(library, &wish).expect("a state");
+                        let state = get(library, &target).expect("a state");
                         let runs = word == Want && state.is_some_and(|s| s.phase != Phase::Ready);
-                        let noted = set_wanted(library, &wish, edition, blobs).expect("noted");
+                        let noted = set_wanted(library, &target, edition, blobs).expect("noted");
                         assert_eq!(noted.is_some(), runs, "{steps:?}");
                         version = noted.or(version);
                     }
                     Waits => {
-                        note_stop(library, &wish, Phase::Paused, Reason::Offline).expect("noted");
+                        note_stop(library, &target, Phase::Paused, Reason::Offline).expect("noted");
                     }
                     Whole => {
                         if let Some(version) = version {
-                            set_ready(library, &wish, version, 1).expect("noted");
+                            set_ready(library, &target, version, 1).expect("noted");
                         }
                     }
                 }
                 if said.contains(step) && (word != Remove || *step == Want) {
                     word = *step;
                 }
-                let state = get(library, &wish).expect("a state");
+                let state = get(library, &target).expect("a state");
                 match (word, state) {
                     (Remove, state) => {
                         assert!(state.is_none(), "{steps:?}: removed");
@@ -554,7 +554,7 @@ mod tests {
                 }
                 assert!(rows("version") <= 2, "{steps:?}: at most the requested and the ready version");
             }
-            remove(library, &wish).expect("removed");
+            remove(library, &target).expect("removed");
             assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{steps:?}");
         }
     }
@@ -571,13 +571,13 @@ mod tests {
                 media_type: "text/plain".into(),
             })
             .collect();
-        let wishes =
-            ["river", "pond"].map(|id| Wish::whole(Kind::Story, &Slug::new(id).expect("a name")));
-        for (n, wish) in wishes.iter().enumerate() {
-            want(library, wish, true).expect("wanted");
+        let targets =
+            ["river", "pond"].map(|id| DownloadTarget::whole(Kind::Story, &Slug::new(id).expect("a name")));
+        for (n, target) in targets.iter().enumerate() {
+            request(library, target, true).expect("wanted");
             // All but one of the blobs are shared.
             let some = &blobs[n..blobs.len() - 1 + n];
-            set_wanted(library, wish, &manifest(n as u8, some), some).expect("noted");
+            set_wanted(library, target, &manifest(n as u8, some), some).expect("noted");
         }
         for blob in &blobs {
             let bytes = blob.hash.0;
@@ -591,7 +591,7 @@ mod tests {
                 })
                 .expect("a row");
         }
-        remove(library, &wishes[0]).expect("removed");
+        remove(library, &targets[0]).expect("removed");
         let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
         let left = library.blobs().have_all(&hashes).expect("an answer");
         assert_eq!(left.len(), blobs.len() - 1, "the blob that only it needed is deleted");
@@ -619,11 +619,11 @@ mod tests {
                 media_type: "text/plain".into(),
             };
             let blobs: Vec<ManifestBlob> = (0..count).map(blob).collect();
-            let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
-            want(library, &wish, true).expect("wanted");
-            set_wanted(library, &wish, &manifest(1, &blobs), &blobs).expect("noted");
+            let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
+            request(library, &target, true).expect("wanted");
+            set_wanted(library, &target, &manifest(1, &blobs), &blobs).expect("noted");
             let began = busy_ns();
-            remove(library, &wish).expect("removed");
+            remove(library, &target).expect("removed");
             busy_ns() - began
         };
         let (few, many) = (time(5_000), time(40_000));

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Result,
     download::{
-        Downloads, Environment, Phase, Reason, State, Wish, attempt,
+        Downloads, Environment, Phase, Reason, State, DownloadTarget, attempt,
         attempt::{AttemptError, Done},
         policy::PolicyInput,
         progress::Meter,
@@ -35,7 +35,7 @@ const OFFLINE_MOST_MS: i64 = 120_000;
 /// An active download.
 pub struct Run {
     /// The target of the download.
-    pub wish: Wish,
+    pub target: DownloadTarget,
     /// Identifies this run among those that share the slots of the host.
     pub number: u64,
     /// Measures the progress.
@@ -58,9 +58,9 @@ pub struct Run {
 
 impl Run {
     /// Creates a run; `now_ms` is monotonic.
-    pub fn new(wish: Wish, number: u64, now_ms: i64) -> Self {
+    pub fn new(target: DownloadTarget, number: u64, now_ms: i64) -> Self {
         Self {
-            wish,
+            target,
             number,
             meter: Meter::new(now_ms),
             stopped: CancellationToken::new(),
@@ -139,7 +139,7 @@ impl Downloads {
         let library = &self.inner.library;
         let mut world = self.inner.world.subscribe();
         // Seeded by account and target, so that devices retry at different times.
-        let seed = blake3::hash(format!("{}{}", library.account(), run.wish.name()).as_bytes());
+        let seed = blake3::hash(format!("{}{}", library.account(), run.target.name()).as_bytes());
         let seed = u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default());
         let mut policy = RetryPolicy::new(seed).max_on_change_ms(OFFLINE_MOST_MS);
         loop {
@@ -158,7 +158,7 @@ impl Downloads {
                 // Paused or removed just before it was recorded as running.
                 Err(AttemptError::Failed(Error::Cancelled)) => return,
                 Err(AttemptError::Failed(e)) => {
-                    tracing::warn!(download.id = run.wish.name(), error = %e, "download stopped");
+                    tracing::warn!(download.id = run.target.name(), error = %e, "download stopped");
                     (StopReason::of(&e), false)
                 }
             };
@@ -241,19 +241,19 @@ impl Downloads {
 
     async fn note(&self, run: &Run, stop: StopReason) {
         let pace = run.meter.pace(self.inner.library.clock().monotonic_ms());
-        let wish = run.wish.clone();
+        let target = run.target.clone();
         let noted = self.inner.library.blocking(move |library| {
             if stop.reason == Reason::DiskFull {
                 library.storage().note_full();
             }
-            queue::note_stop(library, &wish, stop.phase, stop.reason)?;
-            if pace.total == 0 { Ok(()) } else { queue::set_done(library, &wish, pace.done) }
+            queue::note_stop(library, &target, stop.phase, stop.reason)?;
+            if pace.total == 0 { Ok(()) } else { queue::set_done(library, &target, pace.done) }
         });
         if let Err(e) = noted.await {
             *lock(&run.unsaved) = Some((stop.phase, stop.reason));
-            tracing::error!(download.id = run.wish.name(), error = %e, "cannot write the state of a download");
+            tracing::error!(download.id = run.target.name(), error = %e, "cannot write the state of a download");
         }
-        self.told(&run.wish);
+        self.told(&run.target);
     }
 
     /// Makes the version ready and indexes its text. Returns `false` if another version is
@@ -262,25 +262,25 @@ impl Downloads {
         let library = &self.inner.library;
         let now = library.clock().now_ms();
         // One statement: the old version is used until then, the new one afterwards.
-        let (wish, version) = (run.wish.clone(), done.version);
+        let (target, version) = (run.target.clone(), done.version);
         let switched =
-            library.blocking(move |library| queue::set_ready(library, &wish, version, now));
+            library.blocking(move |library| queue::set_ready(library, &target, version, now));
         if !switched.await? {
             return Ok(false);
         }
         let bytes = done.manifest.manifest.total_bytes();
-        tracing::info!(download.id = run.wish.name(), download.bytes = bytes, "download ready");
-        self.told(&run.wish);
-        let name = run.wish.name().to_owned();
-        let wish = run.wish.clone();
+        tracing::info!(download.id = run.target.name(), download.bytes = bytes, "download ready");
+        self.told(&run.target);
+        let name = run.target.name().to_owned();
+        let target = run.target.clone();
         let indexed = library.blocking(move |library| {
             library.index(&done.manifest)?;
             // If the download was removed during indexing, the removal may have preceded it.
-            if queue::get(library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
+            if queue::get(library, &target)?.is_none() { library.unindex(&target.id) } else { Ok(()) }
         });
         match indexed.await {
             // The UI may have read its lists before the text could be searched.
-            Ok(()) => library.changes().tell_one(Change::Downloads),
+            Ok(()) => library.changes().publish_one(Change::Downloads),
             Err(e) => {
                 tracing::warn!(download.id = name, error = %e, "cannot index a download");
             }
@@ -289,9 +289,9 @@ impl Downloads {
     }
 
     /// Emits the events for the list of downloads and for the progress of this one.
-    pub(super) fn told(&self, wish: &Wish) {
-        let moved = Change::DownloadMoved(wish.name().to_owned());
-        self.inner.library.changes().tell([Change::Downloads, moved].into());
+    pub(super) fn told(&self, target: &DownloadTarget) {
+        let moved = Change::DownloadMoved(target.name().to_owned());
+        self.inner.library.changes().publish([Change::Downloads, moved].into());
     }
 }
 
@@ -301,10 +301,10 @@ pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
         () = downloads.live(&run) => {
             downloads.left(&run);
             // Requested again while the task was ending.
-            let wish = run.wish.clone();
-            let again = downloads.inner.library.blocking(move |library| queue::get(library, &wish));
+            let target = run.target.clone();
+            let again = downloads.inner.library.blocking(move |library| queue::get(library, &target));
             if again.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
-                downloads.run(run.wish.clone(), Run::is_own);
+                downloads.run(run.target.clone(), Run::is_own);
             }
         }
         () = run.stopped.cancelled() => {}
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_retry_just_before_a_wait_ends_exactly_that_wait() {
         let course = Slug::new("river").expect("a name");
-        let run = Run::new(Wish::whole(Kind::Course, &course), 1, 0);
+        let run = Run::new(DownloadTarget::whole(Kind::Course, &course), 1, 0);
         run.hurry();
         assert!(run.hurried().now_or_never().is_some(), "the earlier retry counts");
         assert!(run.hurried().now_or_never().is_none(), "once");

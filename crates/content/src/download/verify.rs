@@ -12,7 +12,7 @@ use carrel_system::blocking;
 use crate::{
     Result,
     blobs::MediaKind,
-    download::{Downloads, Phase, Spot, Wish, plan, plan::Needs, queue},
+    download::{Downloads, Phase, Spot, DownloadTarget, plan, plan::Needs, queue},
     library::{Library, OpenManifest},
 };
 
@@ -59,22 +59,22 @@ impl Verification {
 
 impl Downloads {
     /// Hashes every byte that the target needs. If it was ready, missing blobs are fetched again.
-    pub async fn prove(&self, wish: &Wish) -> Result<Verification> {
-        let manifest = self.inner.library.manifest(wish.kind, &wish.id).await?.value;
-        let (downloads, wish) = (self.clone(), wish.clone());
-        blocking(move || downloads.prove_blobs(&wish, &manifest)).await
+    pub async fn prove(&self, target: &DownloadTarget) -> Result<Verification> {
+        let manifest = self.inner.library.manifest(target.kind, &target.id).await?.value;
+        let (downloads, target) = (self.clone(), target.clone());
+        blocking(move || downloads.prove_blobs(&target, &manifest)).await
     }
 
-    fn prove_blobs(&self, wish: &Wish, manifest: &OpenManifest) -> Result<Verification> {
+    fn prove_blobs(&self, target: &DownloadTarget, manifest: &OpenManifest) -> Result<Verification> {
         let library = &self.inner.library;
-        let proof = check(library, &plan::of_wish(library, wish, manifest, None)?)?;
-        let state = self.state_of(wish)?;
+        let proof = check(library, &plan::of_target(library, target, manifest, None)?)?;
+        let state = self.state_of(target)?;
         if state.ready_version.is_some() || state.phase == Phase::Ready {
             if proof.lacks.is_empty() {
-                queue::set_checked(library, wish, proof.checked_ms)?;
-                self.told(wish);
+                queue::set_checked(library, target, proof.checked_ms)?;
+                self.told(target);
             } else if !library.storage().is_degraded() {
-                self.want(wish, false)?;
+                self.request(target, false)?;
             }
         }
         Ok(proof)

@@ -11,7 +11,7 @@ use crate::{
     blobs::MediaKind,
     kind::Kind,
     storage::{Limits, Measured, Shortage, Storage},
-    target::{Phase, Wish},
+    target::{Phase, DownloadTarget},
 };
 
 /// Blobs of one kind; shared ones are counted once.
@@ -55,7 +55,7 @@ pub struct Figures {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CourseFigures {
     /// The target of the download.
-    pub wish: Wish,
+    pub target: DownloadTarget,
     /// Phase of the download.
     pub phase: Phase,
     /// Whether it is pinned, and therefore never evicted.
@@ -162,7 +162,7 @@ impl Storage {
                         *bytes = unsigned(r, 8 + n)?;
                     }
                     Ok(id.ok().map(|id| CourseFigures {
-                        wish: Wish { kind: Kind::of_str(&r.get::<_, String>(0).unwrap_or_default()), id, scope: r.get(2).unwrap_or_default() },
+                        target: DownloadTarget { kind: Kind::of_str(&r.get::<_, String>(0).unwrap_or_default()), id, scope: r.get(2).unwrap_or_default() },
                         phase: Phase::parse(&r.get::<_, String>(3).unwrap_or_default()),
                         pinned: r.get(4).unwrap_or_default(),
                         used_ms: r.get(5).unwrap_or_default(),
@@ -178,7 +178,7 @@ impl Storage {
     }
 
     /// Returns the effect of removing one download; bytes that other versions need are not freed.
-    pub fn removal(&self, account: &str, wish: &Wish) -> Result<Removal> {
+    pub fn removal(&self, account: &str, target: &DownloadTarget) -> Result<Removal> {
         self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -198,7 +198,7 @@ impl Storage {
                          SELECT 1 FROM need m WHERE m.hash = h.hash AND m.version NOT IN (SELECT version FROM gone)) AS other
                        FROM hashes h JOIN blob b ON b.hash = h.hash) b",
                 )?
-                .query_row(params![account, wish.kind.as_str(), wish.id.as_str(), wish.scope], |r| {
+                .query_row(params![account, target.kind.as_str(), target.id.as_str(), target.scope], |r| {
                     Ok(Removal { freed: unsigned(r, 0)?, shared: unsigned(r, 1)? })
                 })?)
         })

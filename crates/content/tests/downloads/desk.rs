@@ -8,7 +8,7 @@ use std::{
 
 use carrel_content::{
     Content, ContentConfig, Kind,
-    download::{Downloads, Phase, Reason, State, Wish},
+    download::{Downloads, Phase, Reason, State, DownloadTarget},
     storage::{Storage, StorageOptions},
 };
 use carrel_model::{BlobHash, Slug};
@@ -169,11 +169,11 @@ impl Desk {
     }
 
     /// Waits until the state matches `fits`. Does not advance the clock.
-    pub async fn until(&self, wish: &Wish, what: &str, fits: impl Fn(&State) -> bool) -> State {
+    pub async fn until(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
         let mut changes = self.changes.subscribe();
         soon(what, async {
             loop {
-                let state = self.downloads().state_of(wish).expect("a state");
+                let state = self.downloads().state_of(target).expect("a state");
                 if fits(&state) {
                     return state;
                 }
@@ -186,10 +186,10 @@ impl Desk {
         .await
     }
     /// Waits until the state matches `fits`, and advances the clock whenever the download sleeps.
-    pub async fn in_time(&self, wish: &Wish, what: &str, fits: impl Fn(&State) -> bool) -> State {
+    pub async fn in_time(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
         soon(what, async {
             loop {
-                let state = self.downloads().state_of(wish).expect("a state");
+                let state = self.downloads().state_of(target).expect("a state");
                 if fits(&state) {
                     return state;
                 }
@@ -227,8 +227,8 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("waited for {what} in vain"))
 }
 
-pub fn whole(course: &Course) -> Wish {
-    Wish::whole(course.kind(), &course.id)
+pub fn whole(course: &Course) -> DownloadTarget {
+    DownloadTarget::whole(course.kind(), &course.id)
 }
 
 /// Returns a temporary folder, in memory if possible: these tests write a lot and do not test the

@@ -91,9 +91,9 @@ async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
     let course = Course::new("river", &[&[60_000; 3], &[70_000; 3]]);
     net.publish(&course);
     let desk = Desk::new(&net);
-    let wish = carrel_content::download::Wish::lesson(&course.id, "river/l1");
-    desk.downloads().want(&wish, false).unwrap();
-    let state = desk.until(&wish, "the lesson", |s| s.phase == Phase::Ready).await;
+    let target = carrel_content::download::DownloadTarget::lesson(&course.id, "river/l1");
+    desk.downloads().request(&target, false).unwrap();
+    let state = desk.until(&target, "the lesson", |s| s.phase == Phase::Ready).await;
     assert!(state.bytes_total < course.bytes() * 6 / 10, "{state:?}");
     let media = course.media();
     assert!(
@@ -119,9 +119,9 @@ async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
     desk.ready(&course).await;
     assert!(media[3..].iter().all(|b| net.sent(b.hash) == 0));
     // Blobs of the lesson survive the removal of the course, and are removed with the lesson.
-    desk.downloads().drop_wish(&whole(&course)).unwrap();
+    desk.downloads().remove_target(&whole(&course)).unwrap();
     let has = |n: usize| desk.content.library.blobs().has(media[n].hash).unwrap();
     assert!(!has(0) && has(3));
-    desk.downloads().drop_wish(&wish).unwrap();
+    desk.downloads().remove_target(&target).unwrap();
     assert!(!has(3));
 }

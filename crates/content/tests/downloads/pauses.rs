@@ -61,7 +61,7 @@ async fn small_downloads_may_use_a_metered_network() {
     desk.paused(&course, Reason::Metered).await;
     assert!(course.media().iter().all(|b| net.sent(b.hash) == 0));
     // The learner allows it regardless of the cost.
-    desk.downloads().want(&whole(&course), true).unwrap();
+    desk.downloads().request(&whole(&course), true).unwrap();
     desk.ready(&course).await;
 }
 
@@ -76,7 +76,7 @@ async fn an_override_during_a_pause_is_not_missed() {
         net.publish(&course);
         desk.start(&course);
         desk.paused(&course, Reason::Metered).await;
-        desk.downloads().want(&whole(&course), true).unwrap();
+        desk.downloads().request(&whole(&course), true).unwrap();
         desk.ready(&course).await;
     }
 }

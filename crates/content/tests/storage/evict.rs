@@ -61,7 +61,7 @@ fn eviction_order_and_pins() {
     assert!(pinned.iter().all(|(h, _)| blobs.prove(*h).unwrap()), "pinned");
     assert_sound(&storage);
     // Without a pin it may be evicted.
-    unwish(&storage, "asha", "pinned");
+    delete_download(&storage, "asha", "pinned");
     assert_eq!(
         storage.clear_cache().unwrap(),
         pinned.iter().map(|(_, b)| b.len() as u64).sum::<u64>()
@@ -104,7 +104,7 @@ fn shared_blobs_stay_for_the_other_course() {
     fetched(&storage, "asha", "one", &shared, true);
     fetched(&storage, "ben", "two", &[shared.clone(), own.clone()].concat(), true);
     assert_eq!(storage.evict(u64::MAX).unwrap(), 0);
-    unwish(&storage, "ben", "two");
+    delete_download(&storage, "ben", "two");
     let freed = storage.evict(u64::MAX).unwrap();
     assert_eq!(freed, own.iter().map(|(_, b)| b.len() as u64).sum::<u64>());
     assert!(shared.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
@@ -141,7 +141,7 @@ fn space_is_reserved_once_and_shortages_are_reported() {
     assert!(matches!(short, carrel_content::Error::NoSpace { limit: Limit::Disk, .. }), "{short}");
     let (hash, bytes) = blob(5, 2 * MIB + 1);
     assert!(storage.blobs().put(hash, &bytes).is_err(), "nor is what somebody asked for written");
-    wish(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
+    insert_download(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
     storage
         .db()
         .write_blocking("test", |c| {
@@ -215,7 +215,7 @@ fn random_operations_keep_pins_work_and_budget() {
                                 let list: Vec<_> =
                                     blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
                                 let Ok(promise) = storage.reserve(bytes) else { continue };
-                                let version = wish(storage, "asha", &id, &list, true, false);
+                                let version = insert_download(storage, "asha", &id, &list, true, false);
                                 for (hash, bytes) in &blobs {
                                     storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
                                     promise.used(bytes.len() as u64);
@@ -229,7 +229,7 @@ fn random_operations_keep_pins_work_and_budget() {
                                     let n = rng.below(pins.len() as u64) as usize;
                                     if pins.is_empty() { continue } else { pins.swap_remove(n) }
                                 };
-                                unwish(storage, "asha", &gone.0);
+                                delete_download(storage, "asha", &gone.0);
                             }
                             88..96 => {
                                 let pins = pins.lock().unwrap();

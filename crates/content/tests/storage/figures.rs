@@ -4,7 +4,7 @@ use bytes::Bytes;
 use carrel_content::{
     Kind,
     blobs::{Came, MediaKind},
-    download::Wish,
+    download::DownloadTarget,
     storage::{Removal, Storage},
 };
 use carrel_model::{BlobHash, Slug};
@@ -47,22 +47,22 @@ fn figures_match_the_lengths_of_files() {
     let (rows, total) = storage.courses("asha", 0, 10).unwrap();
     assert_eq!(total, 2);
     let rows: Vec<_> =
-        rows.iter().map(|r| (r.wish.id.as_str(), r.bytes, r.by_kind.iter().sum::<u64>())).collect();
+        rows.iter().map(|r| (r.target.id.as_str(), r.bytes, r.by_kind.iter().sum::<u64>())).collect();
     let (one, two) = (sum(&shared) + sum(&a), sum(&shared) + sum(&b));
     assert_eq!(rows, [("one", one, one), ("two", two, two)]);
     assert_eq!(storage.courses("asha", 1, 10).unwrap().0.len(), 1);
 
-    let wish = |id: &str| Wish::whole(Kind::Course, &Slug::new(id).unwrap());
+    let target = |id: &str| DownloadTarget::whole(Kind::Course, &Slug::new(id).unwrap());
     assert_eq!(
-        storage.removal("asha", &wish("one")).unwrap(),
+        storage.removal("asha", &target("one")).unwrap(),
         Removal { freed: sum(&a), shared: sum(&shared) }
     );
     assert_eq!(
-        storage.removal("ben", &wish("three")).unwrap(),
+        storage.removal("ben", &target("three")).unwrap(),
         Removal { freed: sum(&c), shared: 0 }
     );
     let before = length_of(&dir.path().join("blobs"));
-    unwish(&storage, "asha", "one");
+    delete_download(&storage, "asha", "one");
     assert_eq!(storage.figures("asha").unwrap().mine, two);
     storage.clear_cache().unwrap();
     assert_eq!(

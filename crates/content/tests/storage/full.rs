@@ -80,7 +80,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         storage.blobs().put(old.0, &old.1).unwrap();
         let wanted = [course(2, 3, 250 * KIB), course(3, 6, 9 * KIB)].concat();
         let list: Vec<_> = wanted.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
-        let version = wish(&storage, "asha", "wanted", &list, true, false);
+        let version = insert_download(&storage, "asha", "wanted", &list, true, false);
 
         let filler = disk.fill(left);
         let full = refused(fetch(&storage, &wanted));
@@ -93,7 +93,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
             tick(&learning, s).await;
         }
         // A download can be removed on a full disk, which is how users free space.
-        unwish(&storage, "asha", "nothing");
+        delete_download(&storage, "asha", "nothing");
         drop(storage);
         store.close().await;
 

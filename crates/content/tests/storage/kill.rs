@@ -36,7 +36,7 @@ fn child() {
     storage.set_limits(Some(GIB), Some(0)).unwrap();
     fetched(&storage, "asha", "kept", &kept(), true);
     fetched(&storage, "asha", "going", &going(), true);
-    unwish(&storage, "asha", "going");
+    delete_download(&storage, "asha", "going");
     storage.clear_cache().unwrap();
 }
 
@@ -96,7 +96,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         for (hash, bytes) in kept() {
             storage.blobs().put_from(hash, &bytes, Came::Ahead).unwrap();
         }
-        unwish(&storage, "asha", "going");
+        delete_download(&storage, "asha", "going");
         storage.clear_cache().unwrap();
         assert!(kept().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()), "{step}");
         assert!(going().iter().all(|(h, _)| !storage.blobs().has(*h).unwrap()), "{step}");
@@ -126,7 +126,7 @@ fn a_sweep_finds_orphans_and_missing_files() {
     std::fs::write(path(unwanted, ".part"), b"begun").unwrap();
     std::fs::write(path(unwanted, ".77-0.part"), b"begun").unwrap();
     let (wanted, film) = blob(52, 90 * KIB);
-    wish(&storage, "asha", "two", &[(wanted, film.len() as u64)], true, false);
+    insert_download(&storage, "asha", "two", &[(wanted, film.len() as u64)], true, false);
     std::fs::write(path(wanted, ".part"), &film[..1000]).unwrap();
     // A partial file that is being written.
     let (writing, more) = blob(53, 90 * KIB);

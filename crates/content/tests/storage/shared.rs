@@ -44,7 +44,7 @@ fn manifests_of_the_second_schema_are_kept() {
     };
     assert_eq!(kept(&storage), 1);
     // A manifest is deleted with its version.
-    unwish(&storage, "asha", "river");
+    delete_download(&storage, "asha", "river");
     assert_eq!(kept(&storage), 0);
     fetched(&storage, "asha", "other", &blobs, true);
     assert_sound(&storage);
@@ -74,9 +74,9 @@ fn child() {
         for (hash, bytes) in shared.iter().chain(&own) {
             assert_eq!(storage.blobs().get(*hash).unwrap().as_ref(), Some(bytes), "{n}: pinned");
         }
-        unwish(&storage, &format!("user-{n}"), "shared");
+        delete_download(&storage, &format!("user-{n}"), "shared");
         if round < 5 {
-            unwish(&storage, &format!("user-{n}"), "own");
+            delete_download(&storage, &format!("user-{n}"), "own");
         }
     }
 }
@@ -220,8 +220,8 @@ fn reader() {
     let own = course(3, 2, 50 * KIB);
     let all: Vec<_> = there.iter().chain(&own).cloned().collect();
     let list: Vec<_> = all.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
-    unwish(&storage, "asha", "one");
-    let version = wish(&storage, "asha", "one", &list, true, false);
+    delete_download(&storage, "asha", "one");
+    let version = insert_download(&storage, "asha", "one", &list, true, false);
     let missing: Vec<_> =
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
     assert!(there.iter().all(|(h, _)| !missing.contains(h)), "what the machine has is not fetched");

@@ -66,7 +66,7 @@ pub fn course(n: u64, blobs: u64, size: u64) -> Vec<(BlobHash, Bytes)> {
 
 /// Writes the download of a course and its needed blobs, as the queue does; `ready`: its version is
 /// ready.
-pub fn wish(
+pub fn insert_download(
     storage: &Storage,
     account: &str,
     id: &str,
@@ -110,7 +110,7 @@ pub fn set_ready(storage: &Storage, version: i64) {
         .unwrap();
 }
 
-pub fn unwish(storage: &Storage, account: &str, id: &str) {
+pub fn delete_download(storage: &Storage, account: &str, id: &str) {
     storage
         .db()
         .write_blocking("test", |tx| {
@@ -128,7 +128,7 @@ pub fn fetched(
     pinned: bool,
 ) {
     let list: Vec<_> = blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
-    let version = wish(storage, account, id, &list, pinned, false);
+    let version = insert_download(storage, account, id, &list, pinned, false);
     for (hash, bytes) in blobs {
         storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
     }

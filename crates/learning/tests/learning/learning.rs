@@ -349,8 +349,8 @@ async fn settings_and_enrolment() {
 
     let course = slug("rivers");
     assert_eq!(d.learning.enrolment(&course).await.unwrap().status(), None);
-    let wish = d.learning.want_enrolment(&course, true).await.unwrap();
-    assert_eq!((wish.status(), wish.waiting), (Some(DecisionStatus::Pending), true));
+    let request = d.learning.want_enrolment(&course, true).await.unwrap();
+    assert_eq!((request.status(), request.waiting), (Some(DecisionStatus::Pending), true));
     let word = Decision {
         course: course.clone(),
         rev: 1,

@@ -39,8 +39,8 @@ async fn an_offline_request_is_decided_when_it_arrives() {
     let w = World::new();
     w.publish().await;
     let noor = w.learner("noor").await;
-    let wish = |course: &str| json!({"type": "kv", "ns": "enrolment", "key": course, "value": "true", "hlc": "01a0000000000000", "device": device(1)});
-    let rows = [wish("how-rivers-work"), wish("atlantis"), wish("no course at all")];
+    let enrolment = |course: &str| json!({"type": "kv", "ns": "enrolment", "key": course, "value": "true", "hlc": "01a0000000000000", "device": device(1)});
+    let rows = [enrolment("how-rivers-work"), enrolment("atlantis"), enrolment("no course at all")];
     assert_eq!(codes(&w.push(&noor.access_token, &rows).await.ok()), ["ok", "ok", "ok"]);
     let pulled = w.pull(&noor.access_token, 0).await;
     let decisions: Vec<&Value> = pulled["rows"]
@@ -537,21 +537,21 @@ async fn only_true_requests_enrolment() {
     w.publish().await;
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
-    let wish = |value: &str, at: i64| json!({"type": "kv", "ns": "enrolment", "key": "how-rivers-work", "value": value, "hlc": format!("{:016x}", (NOW + at) << 16), "device": device(1)});
+    let enrolment = |value: &str, at: i64| json!({"type": "kv", "ns": "enrolment", "key": "how-rivers-work", "value": value, "hlc": format!("{:016x}", (NOW + at) << 16), "device": device(1)});
     let decided = async || {
         let pulled = w.pull(token, 0).await;
         pulled["rows"].as_array().unwrap().iter().any(|r| r["row"]["type"] == "decision")
     };
     for (at, garbage) in ["garbage", "1", "\"true\"", "[]", "TRUE", ""].into_iter().enumerate() {
-        let reply: Value = w.push(token, &[wish(garbage, at as i64)]).await.ok();
+        let reply: Value = w.push(token, &[enrolment(garbage, at as i64)]).await.ok();
         assert_eq!(codes(&reply), ["invalid"], "{garbage}");
     }
     for (at, not) in ["false", "null"].into_iter().enumerate() {
-        let reply: Value = w.push(token, &[wish(not, 10 + at as i64)]).await.ok();
+        let reply: Value = w.push(token, &[enrolment(not, 10 + at as i64)]).await.ok();
         assert_eq!(codes(&reply), ["ok"], "{not}");
     }
     assert!(!decided().await);
-    w.push(token, &[wish("true", 20)]).await.ok::<Value>();
+    w.push(token, &[enrolment("true", 20)]).await.ok::<Value>();
     assert!(decided().await);
 }
 

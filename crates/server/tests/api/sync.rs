@@ -84,7 +84,7 @@ async fn own_since_is_set_if_nothing_else_changed() {
     let noor = w.learner("noor").await;
     let token = &noor.access_token;
     let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
-    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true",
+    let request = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true",
         "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
     // (sent rows, whether nothing else changed)
     let table = [
@@ -97,7 +97,7 @@ async fn own_since_is_set_if_nothing_else_changed() {
         (vec![progress("a/b/d", 6), percent_and_done(7, 0)], false),
         (vec![progress("a/b/d", 7), json!("no row")], true),
         // A course that is not in the catalogue gets no decision.
-        (vec![wish], true),
+        (vec![request], true),
     ];
     let mut usn = 0;
     for (rows, own) in table {
