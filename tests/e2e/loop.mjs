@@ -189,10 +189,10 @@ async function main() {
       same(before.lessons, after.lessons, "the outlines before and after the kill");
     });
     await step("transfer a course by file to a device without account or network", async () => {
-      const { places } = await laptop.call("list_removable_media");
+      const { folders } = await laptop.call("list_removable_media");
       const sent = await laptop.call("export_courses", {
         items: [{ id: "how-rivers-work", isStory: false }],
-        place: places.at(-1).path,
+        folder: folders.at(-1).path,
       });
       const guest = new Device("Guest");
       await guest.open();

@@ -52,7 +52,7 @@ struct Moved {
 /// Returns a learner of the server at `OLD` with one row sent and one pending; the server is no longer reachable.
 async fn stranded() -> Moved {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let net = Netted::new(desk::live());
     reach(&net, &server, &[OLD]);
@@ -142,7 +142,7 @@ async fn a_server_that_copies_an_id_receives_no_work() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_server_at_the_old_address_receives_no_work() {
     let m = stranded().await;
-    let other = TestServer::start(m.server.clock()).await;
+    let other = TestServer::with_library(m.server.clock()).await;
     reach(&m.net, &other, &[OLD]);
     assert!(m.core.move_server(OLD).await.is_err());
     m.net.seen();
@@ -158,7 +158,7 @@ async fn another_server_at_the_old_address_receives_no_work() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let net = Netted::new(desk::live());
     // An older server that sends no id; its replies are the same otherwise.
@@ -203,7 +203,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_keeps_the_server_id_and_changes_the_epoch() {
     let clock = FakeClock::noon();
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let http = desk::live();
     let meta = |url: String| {
         let (http, clock) = (http.clone(), clock.clone());
@@ -234,7 +234,7 @@ async fn a_restore_keeps_the_server_id_and_changes_the_epoch() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ui_that_missed_events_receives_every_topic_and_state() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -256,7 +256,7 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
         core.changes().publish_one(Change::Words);
     }
     let forward = tokio::spawn(forward);
-    let mut missing: BTreeSet<String> = ["sync", "cable", "download"].map(str::to_owned).into();
+    let mut missing: BTreeSet<String> = ["sync", "transfer", "download"].map(str::to_owned).into();
     let topic = |t: &Topic| serde_json::to_value(t).expect("JSON")["topic"].to_string();
     missing.extend(Topic::all().iter().map(topic));
     desk::soon("all of it", async {
@@ -270,8 +270,8 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
                 UiEvent::Sync { .. } => {
                     missing.remove("sync");
                 }
-                UiEvent::Cable { .. } => {
-                    missing.remove("cable");
+                UiEvent::Transfer { .. } => {
+                    missing.remove("transfer");
                 }
                 UiEvent::Download { id, .. } if id == content::COURSE => {
                     missing.remove("download");
@@ -288,7 +288,7 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -338,7 +338,7 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let books = scratch();
     content::write_course(books.path(), content::COURSE, "Rivers, with one try").expect("a course");
     for lesson in content::LESSONS {

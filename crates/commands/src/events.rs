@@ -71,12 +71,12 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Settings => topics.push(Topic::Settings),
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
-            Change::DownloadMoved(id) => {
+            Change::DownloadProgress(id) => {
                 let state = state_view(&moved(account.as_deref(), id).await, 0, None);
                 events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
-            Change::Cable => {
+            Change::Transfer => {
                 events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
             }
             // The status includes the number of unsent changes: offline, no other event reports that it grew.

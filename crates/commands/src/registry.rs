@@ -136,11 +136,11 @@ commands! {
     /// Returns the vocabulary entry of a word.
     reading::get_word(ItemRef) -> WordView, stale on [Words];
     /// Returns the learner's position in a section, story or recording.
-    reading::get_place(PlaceRef) -> ItemProgress, stale on [Progress(item)];
+    reading::get_position(PositionRef) -> ItemProgress, stale on [Progress(item)];
     /// Records progress. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
     /// Reports that the learner is reading or stopped.
-    reading::study_beat(StudyBeat) -> StudyBeatReply;
+    reading::study_heartbeat(StudyHeartbeat) -> StudyHeartbeatReply;
 
     /// Returns a quiz with its attempts.
     quiz::open_quiz(OpenQuiz) -> QuizView, stale on [Progress(quiz)];
@@ -161,7 +161,7 @@ commands! {
     /// Downloads a course, a lesson or a story for offline use; one that is waiting is retried now.
     download::start_download(StartDownload) -> DownloadState;
     /// Pauses a download; downloaded data is kept for the next start.
-    download::cancel_download(DownloadRef) -> DownloadState;
+    download::pause_download(DownloadRef) -> DownloadState;
     /// Removes a course, a lesson or a story from this device. Progress is kept.
     download::remove_download(DownloadRef) -> DownloadState;
     /// Verifies all bytes of a download against their hashes, and lists what is missing.
@@ -192,21 +192,21 @@ commands! {
     sync::export_refused(Empty) -> ExportReply;
 
     /// Returns the folders for bundles (removable media, downloads), and the bundles in them.
-    bundle::list_places(Empty) -> PlaceList;
+    bundle::list_removable_media(Empty) -> BundleFolderList;
     /// Returns the address to which the UI uploads a file that the user chose.
-    bundle::open_slot(Empty) -> SlotView;
+    bundle::get_upload_url(Empty) -> UploadUrl;
     /// Exports downloaded courses and stories to one file. Replies when it is complete.
     bundle::export_courses(ExportCourses) -> ExportedFile;
     /// Exports the learner's work to a file.
     bundle::export_work(ExportWork) -> ExportedFile;
     /// Returns the contents of a file, and whether it can be imported.
-    bundle::look_at_file(FileRef) -> FileView;
+    bundle::inspect_file(FileRef) -> FileView;
     /// Imports the courses of a file. Replies when all are ready.
     bundle::import_courses(ImportCourses) -> ImportedCourses;
     /// Merges the work of a file with the local work.
     bundle::import_work(ImportWork) -> ImportedWork;
     /// Cancels the running export or import.
-    bundle::stop_file(Empty) -> Empty;
+    bundle::cancel_transfer(Empty) -> Empty;
 
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     /// Queries without a topic: no event reports that removable media was connected.
-    const UNOBSERVED: &[&str] = &["list_places"];
+    const UNOBSERVED: &[&str] = &["list_removable_media"];
     /// Commands that only read, although their names begin with the verb of an action.
     const OPENED: &[&str] = &["search", "open_section", "open_story", "open_quiz"];
 

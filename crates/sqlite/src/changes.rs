@@ -24,11 +24,11 @@ pub enum Change {
     /// Content on this device.
     Downloads,
     /// Progress of one download: the id of the course or story, or the item id of the lesson.
-    DownloadMoved(String),
+    DownloadProgress(String),
     /// Storage limits, or whether the disk is full.
     Storage,
     /// Progress of the running export or import.
-    Cable,
+    Transfer,
     /// The state of sync.
     Sync,
     /// The outbox has a new row, for the sync scheduler.
@@ -52,16 +52,16 @@ impl Changes {
         Self { sender: broadcast::channel(256).0 }
     }
     /// Sends changes to all listeners. A listener that lags must reload everything it shows.
-    pub fn tell(&self, changes: BTreeSet<Change>) {
+    pub fn publish(&self, changes: BTreeSet<Change>) {
         if !changes.is_empty() {
             // An error means that there are no listeners.
             let _ = self.sender.send(changes);
         }
     }
-    pub fn tell_one(&self, change: Change) {
-        self.tell(BTreeSet::from([change]));
+    pub fn publish_one(&self, change: Change) {
+        self.publish(BTreeSet::from([change]));
     }
-    pub fn listen(&self) -> broadcast::Receiver<BTreeSet<Change>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<BTreeSet<Change>> {
         self.sender.subscribe()
     }
 }

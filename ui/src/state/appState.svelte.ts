@@ -44,7 +44,7 @@ class AppStateStore {
       this.#sync = event.status;
       if (this.#app) this.#app = { ...this.#app, sync: event.status };
     }
-    if (event.kind === "cable") this.cable = event.state;
+    if (event.kind === "transfer") this.cable = event.state;
     // Events were lost: the core sends the states of all downloads again.
     if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads.clear();
     if (event.kind === "download") this.downloads.set(event.id, event.state);

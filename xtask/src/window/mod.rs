@@ -1,7 +1,7 @@
-//! Drives the real window: screen, WebDriver client, pictures.
+//! Drives the real window: virtual screen, WebDriver client, screenshots.
 
 pub mod bench;
 pub mod driver;
-pub mod listen;
+pub mod media;
 pub mod screen;
 pub mod walk;

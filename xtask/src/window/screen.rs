@@ -1,4 +1,4 @@
-//! Provides a virtual screen (Xvfb) and pictures of it by ImageMagick's `import`.
+//! Provides a virtual screen (Xvfb) and screenshots of it by ImageMagick's `import`.
 
 use std::{
     env, fs,
@@ -41,7 +41,7 @@ impl Screen {
     }
 
     /// Makes `command` open its window on this screen.
-    pub fn use_for(&self, command: &mut Command) {
+    pub fn configure(&self, command: &mut Command) {
         command
             .env("DISPLAY", &self.display)
             .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
@@ -54,7 +54,7 @@ impl Screen {
     }
 
     /// Saves the content of the screen as a PNG. (WebDriver's own screenshot command hangs without a window manager.)
-    pub fn picture(&self, file: &Path) -> Result<PathBuf> {
+    pub fn screenshot(&self, file: &Path) -> Result<PathBuf> {
         if let Some(dir) = file.parent() {
             fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         }
@@ -66,7 +66,7 @@ impl Screen {
 }
 
 /// Returns true if a display is available to the user.
-pub fn person_present() -> bool {
+pub fn has_display() -> bool {
     cfg!(any(windows, target_os = "macos"))
         || ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()

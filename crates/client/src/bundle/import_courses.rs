@@ -40,7 +40,7 @@ pub struct ImportedCourse {
     pub id: Slug,
     pub title: String,
     /// False: a newer local version was kept.
-    pub taken: bool,
+    pub imported: bool,
 }
 
 /// Imports all courses of a file. `accept` is the fingerprint that the user confirmed, if the key is not yet trusted.
@@ -62,12 +62,12 @@ pub(crate) async fn import_courses(
         let key = fingerprint(&bundle.key);
         match key_trust::check(&library, library_name.as_deref(), &bundle.head, &bundle.key)? {
             KeyTrust::Trusted => {}
-            KeyTrust::Ask if accept.as_deref() == Some(&key) => {}
-            KeyTrust::Ask => {
+            KeyTrust::Unconfirmed if accept.as_deref() == Some(&key) => {}
+            KeyTrust::Unconfirmed => {
                 let name = bundle.head.server_name.clone();
                 return Err(ImportError::NotAccepted { name, fingerprint: key }.into());
             }
-            KeyTrust::Never(refusal) => return Err(refusal.into()),
+            KeyTrust::Rejected(refusal) => return Err(refusal.into()),
         }
         import_all(&library, &downloads, &path, &bundle, &task)
     })
@@ -99,9 +99,9 @@ fn import_all(
         if local == LocalState::OtherLibrary {
             return Err(ImportError::Taken { title }.into());
         }
-        let taken = local != LocalState::Newer;
-        all.push(ImportedCourse { kind, id: id.clone(), title, taken });
-        if taken {
+        let is_imported = local != LocalState::Newer;
+        all.push(ImportedCourse { kind, id: id.clone(), title, imported: is_imported });
+        if is_imported {
             let target = DownloadTarget::whole(kind, id);
             let signed = course.signed.clone();
             importing.push(Importing {
@@ -223,7 +223,7 @@ fn import(
         library.relist(&one.manifest)?;
         failpoint("import: course listed");
         let changes =
-            [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.target.id.to_string())];
+            [Change::Downloads, Change::Catalogue, Change::DownloadProgress(one.target.id.to_string())];
         library.changes().publish(changes.into());
     }
     Ok(())

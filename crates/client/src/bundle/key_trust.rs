@@ -15,8 +15,8 @@ use crate::{ImportError, Result};
 pub enum KeyTrust {
     Trusted,
     /// The user has to confirm the library's name and the key's fingerprint.
-    Ask,
-    Never(ImportError),
+    Unconfirmed,
+    Rejected(ImportError),
 }
 
 /// Checks the key of a file for an account. `library_name` is the name of the account's own library; none if it has no
@@ -30,18 +30,18 @@ pub(super) fn check(
     let pinned = library.key_of(library.base_url())?;
     let wrong = || {
         let name = if head.server_name.is_empty() { &head.server } else { &head.server_name };
-        KeyTrust::Never(ImportError::WrongKey { name: name.clone(), fingerprint: fingerprint(key) })
+        KeyTrust::Rejected(ImportError::WrongKey { name: name.clone(), fingerprint: fingerprint(key) })
     };
     if let Some(ours) = library_name {
         return Ok(match pinned {
             Some(pinned) if pinned == key => KeyTrust::Trusted,
             Some(_) if head.server == library.base_url() => wrong(),
-            Some(_) => KeyTrust::Never(ImportError::OtherLibrary {
+            Some(_) => KeyTrust::Rejected(ImportError::OtherLibrary {
                 ours: ours.to_owned(),
                 theirs: head.server_name.clone(),
             }),
             None if library.is_accepted(key)? => KeyTrust::Trusted,
-            None => KeyTrust::Ask,
+            None => KeyTrust::Unconfirmed,
         });
     }
     let known = [library.key_of(&head.server)?, library.accepted_of(&head.server)?];
@@ -52,5 +52,5 @@ pub(super) fn check(
     let is_known = known.iter().any(Option::is_some)
         || pinned.as_deref() == Some(key)
         || library.is_accepted(key)?;
-    Ok(if is_known { KeyTrust::Trusted } else { KeyTrust::Ask })
+    Ok(if is_known { KeyTrust::Trusted } else { KeyTrust::Unconfirmed })
 }

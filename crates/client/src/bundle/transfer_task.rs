@@ -88,7 +88,7 @@ impl Drop for RunningTransfer<'_> {
         // If the call was dropped, the task on its blocking thread has to end as well.
         self.task.cancelled.cancel();
         *self.transfers.running.lock() = None;
-        self.transfers.changes.tell_one(Change::Cable);
+        self.transfers.changes.publish_one(Change::Transfer);
     }
 }
 
@@ -108,7 +108,7 @@ impl TransferTask {
         let last = self.reported_ms.load(Ordering::Relaxed);
         if now >= last.saturating_add(REPORT_INTERVAL_MS) {
             self.reported_ms.store(now, Ordering::Relaxed);
-            self.changes.tell_one(Change::Cable);
+            self.changes.publish_one(Change::Transfer);
         }
     }
 }

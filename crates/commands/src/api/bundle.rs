@@ -10,9 +10,9 @@ use super::download::DownloadRef;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-pub enum PlaceKind {
+pub enum BundleFolderKind {
     /// A USB drive, memory card or external disk.
-    Stick,
+    Removable,
     /// The system's downloads folder; on a phone the app's documents folder.
     Downloads,
 }
@@ -20,46 +20,46 @@ pub enum PlaceKind {
 /// Folders for bundles, and the bundles in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceList {
+pub struct BundleFolderList {
     /// Removable media first.
-    pub places: Vec<PlaceView>,
+    pub folders: Vec<BundleFolderView>,
     /// Newest first within each folder.
-    pub files: Vec<FileHere>,
+    pub files: Vec<BundleFileView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceView {
+pub struct BundleFolderView {
     pub path: String,
     /// The drive's label, or the folder's name.
     pub name: String,
-    pub kind: PlaceKind,
+    pub kind: BundleFolderKind,
     pub free_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct FileHere {
+pub struct BundleFileView {
     pub path: String,
     pub name: String,
     pub bytes: u64,
-    /// Name of the folder in `places`.
-    pub place: String,
+    /// Name of the folder in `folders`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCourses {
     pub items: Vec<DownloadRef>,
-    /// Path of a folder in `places`.
-    pub place: String,
+    /// Path of a folder in `BundleFolderList`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportWork {
-    /// Path of a folder in `places`.
-    pub place: String,
+    /// Path of a folder in `BundleFolderList`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -76,7 +76,7 @@ pub struct ExportedFile {
 /// }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct SlotView {
+pub struct UploadUrl {
     pub url: String,
 }
 
@@ -96,7 +96,7 @@ pub enum FileView {
         /// Five groups of four hex digits, for the user to compare.
         fingerprint: String,
         /// The user has to confirm the key first.
-        ask: bool,
+        needs_confirmation: bool,
         made_ms: i64,
         bytes: u64,
         /// Bytes of it that are not stored on this device yet.
@@ -128,15 +128,15 @@ pub struct FileRefusal {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-pub enum CourseHere {
-    No,
+pub enum LocalVersion {
+    Absent,
     Same,
     /// The local version is older.
     Older,
     /// The local version is newer and is kept.
     Newer,
     /// A local course of another library has this id.
-    Others,
+    OtherLibrary,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -146,7 +146,7 @@ pub struct CourseInFile {
     pub is_story: bool,
     pub title: String,
     pub bytes: u64,
-    pub here: CourseHere,
+    pub local: LocalVersion,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -171,7 +171,7 @@ pub struct ImportedCourse {
     pub is_story: bool,
     pub title: String,
     /// False: a newer local version was kept.
-    pub taken: bool,
+    pub imported: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -186,8 +186,8 @@ pub struct ImportWork {
 #[serde(rename_all = "camelCase")]
 pub struct ImportedWork {
     pub rows: u64,
-    /// Number of them that were new on this device.
-    pub news: u64,
+    /// Number of them that changed local data.
+    pub changed: u64,
     /// Rows that this release cannot read, kept for a later one.
     pub unread: u64,
 }
@@ -195,7 +195,7 @@ pub struct ImportedWork {
 /// Progress of the running export or import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct CableState {
+pub struct TransferState {
     pub busy: bool,
     pub bytes_done: u64,
     pub bytes_total: u64,

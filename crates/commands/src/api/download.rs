@@ -99,7 +99,7 @@ pub struct OfflineCheck {
     pub missing: u32,
     pub missing_bytes: u64,
     /// The first 100 of them, in reading order.
-    pub lacks: Vec<OfflineLack>,
+    pub missing_files: Vec<MissingFile>,
     /// Media types of its audio and video, for the UI to check that it can play them.
     pub media_types: Vec<String>,
     /// Bytes that may still be written to the disk.
@@ -112,14 +112,14 @@ pub struct OfflineCheck {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct OfflineLack {
+pub struct MissingFile {
     /// The section or story; none for a course's cover and vocabulary.
     pub item: Option<ItemId>,
     /// Title of the section or story, or else of the course.
     pub title: String,
     /// Page of a story, from 1; 0 for other items.
     pub page: u32,
-    pub kind: LackKind,
+    pub kind: MissingFileKind,
     pub bytes: u64,
     /// The file was present but damaged.
     pub damaged: bool,
@@ -127,7 +127,7 @@ pub struct OfflineLack {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-pub enum LackKind {
+pub enum MissingFileKind {
     Text,
     Picture,
     Audio,

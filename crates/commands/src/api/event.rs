@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{bundle::CableState, download::DownloadState, sync::SyncStatus};
+use super::{bundle::TransferState, download::DownloadState, sync::SyncStatus};
 
 /// Events sent to the UI. One channel carries all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -16,7 +16,7 @@ pub enum UiEvent {
     /// Progress of a download; at most four events a second per item.
     Download { id: String, state: DownloadState },
     /// Progress of the running export or import; at most four events a second.
-    Cable { state: CableState },
+    Transfer { state: TransferState },
     /// The state of sync or of the network changed.
     Sync { status: SyncStatus },
 }

@@ -100,7 +100,7 @@ pub struct WordView {
 /// `how-rivers-work/<64 hex digits>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceRef {
+pub struct PositionRef {
     pub kind: carrel_model::lattice::ItemKind,
     pub item: ItemId,
 }
@@ -130,7 +130,7 @@ pub struct RecordProgress {
 /// core measures the time itself with a monotonic clock, and counts at most 15 s per call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct StudyBeat {
+pub struct StudyHeartbeat {
     pub item: ItemId,
     /// False: stop counting (page hidden or closed, learner idle).
     pub reading: bool,
@@ -138,7 +138,7 @@ pub struct StudyBeat {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct StudyBeatReply {
+pub struct StudyHeartbeatReply {
     /// Milliseconds spent on the item so far over all devices.
     pub time_spent_ms: i64,
 }

@@ -19,9 +19,9 @@ use crate::{
     api::{
         app::{AppState, Empty},
         bundle::{
-            CableState, CourseHere, CourseInFile, ExportCourses, ExportWork, ExportedFile,
-            FileHere, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
-            ImportedCourses, ImportedWork, PlaceKind, PlaceList, PlaceView, SlotView,
+            TransferState, LocalVersion, CourseInFile, ExportCourses, ExportWork, ExportedFile,
+            BundleFileView, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
+            ImportedCourses, ImportedWork, BundleFolderKind, BundleFolderList, BundleFolderView, UploadUrl,
         },
     },
     host::Host,
@@ -32,30 +32,30 @@ pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
     get_app_state(host, Empty {}).await
 }
 
-pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
+pub async fn list_removable_media(host: &dyn Host, _: Empty) -> Result<BundleFolderList> {
     let downloads = host.downloads_dir();
     // A drive in standby responds slowly.
     let listed = blocking(move || {
-        let places = bundle::bundle_folders(downloads.as_deref());
-        let files = places.iter().flat_map(|place| {
-            bundle::files_in(&place.path).into_iter().map(|file| FileHere {
+        let folders = bundle::bundle_folders(downloads.as_deref());
+        let files = folders.iter().flat_map(|folder| {
+            bundle::files_in(&folder.path).into_iter().map(|file| BundleFileView {
                 path: text(&file.path),
                 name: file.name,
                 bytes: file.bytes,
-                place: place.name.clone(),
+                folder: folder.name.clone(),
             })
         });
         let files = files.collect();
-        let places = places.into_iter().map(|place| PlaceView {
-            path: text(&place.path),
-            name: place.name,
-            kind: match place.kind {
-                FolderKind::Removable => PlaceKind::Stick,
-                FolderKind::Downloads => PlaceKind::Downloads,
+        let folders = folders.into_iter().map(|folder| BundleFolderView {
+            path: text(&folder.path),
+            name: folder.name,
+            kind: match folder.kind {
+                FolderKind::Removable => BundleFolderKind::Removable,
+                FolderKind::Downloads => BundleFolderKind::Downloads,
             },
-            free_bytes: place.free_bytes,
+            free_bytes: folder.free_bytes,
         });
-        Ok::<_, Error>(PlaceList { places: places.collect(), files })
+        Ok::<_, Error>(BundleFolderList { folders: folders.collect(), files })
     });
     Ok(listed.await?)
 }
@@ -63,18 +63,18 @@ pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
 pub async fn export_courses(host: &dyn Host, request: ExportCourses) -> Result<ExportedFile> {
     let kind = |is_story| if is_story { Kind::Story } else { Kind::Course };
     let items: Vec<_> = request.items.into_iter().map(|i| (kind(i.is_story), i.id)).collect();
-    Ok(file_view(host.client().export_courses(&items, Path::new(&request.place)).await?))
+    Ok(file_view(host.client().export_courses(&items, Path::new(&request.folder)).await?))
 }
 
 pub async fn export_work(host: &dyn Host, request: ExportWork) -> Result<ExportedFile> {
-    Ok(file_view(host.client().export_work(Path::new(&request.place)).await?))
+    Ok(file_view(host.client().export_work(Path::new(&request.folder)).await?))
 }
 
-pub async fn open_slot(host: &dyn Host, _: Empty) -> Result<SlotView> {
-    Ok(SlotView { url: host.client().upload_url().await? })
+pub async fn get_upload_url(host: &dyn Host, _: Empty) -> Result<UploadUrl> {
+    Ok(UploadUrl { url: host.client().upload_url().await? })
 }
 
-pub async fn look_at_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
+pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
     Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
         BundleInfo::Courses(found) => courses_view(found),
         BundleInfo::Work(found) => work_view(found),
@@ -88,25 +88,25 @@ pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<I
         id: one.id,
         is_story: one.kind == Kind::Story,
         title: one.title,
-        taken: one.taken,
+        imported: one.imported,
     });
     Ok(ImportedCourses { courses: courses.collect() })
 }
 
 pub async fn import_work(host: &dyn Host, request: ImportWork) -> Result<ImportedWork> {
     let imported = host.client().import_work(Path::new(&request.path), request.claim).await?;
-    Ok(ImportedWork { rows: imported.rows, news: imported.changed, unread: imported.unread })
+    Ok(ImportedWork { rows: imported.rows, changed: imported.changed, unread: imported.unread })
 }
 
-pub async fn stop_file(host: &dyn Host, _: Empty) -> Result<Empty> {
+pub async fn cancel_transfer(host: &dyn Host, _: Empty) -> Result<Empty> {
     host.client().transfers().cancel();
     Ok(Empty {})
 }
 
-pub(crate) fn state_view(transfers: &Transfers) -> CableState {
+pub(crate) fn state_view(transfers: &Transfers) -> TransferState {
     match transfers.progress() {
-        Some(t) => CableState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
-        None => CableState { busy: false, bytes_done: 0, bytes_total: 0 },
+        Some(t) => TransferState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
+        None => TransferState { busy: false, bytes_done: 0, bytes_total: 0 },
     }
 }
 
@@ -137,25 +137,25 @@ fn courses_view(found: CoursesInfo) -> FileView {
         is_story: one.kind == Kind::Story,
         title: one.title,
         bytes: one.bytes,
-        here: match one.local {
-            LocalState::Absent => CourseHere::No,
-            LocalState::Same => CourseHere::Same,
-            LocalState::Older => CourseHere::Older,
-            LocalState::Newer => CourseHere::Newer,
-            LocalState::OtherLibrary => CourseHere::Others,
+        local: match one.local {
+            LocalState::Absent => LocalVersion::Absent,
+            LocalState::Same => LocalVersion::Same,
+            LocalState::Older => LocalVersion::Older,
+            LocalState::Newer => LocalVersion::Newer,
+            LocalState::OtherLibrary => LocalVersion::OtherLibrary,
         },
     });
     FileView::Courses {
         server_name: if found.server_name.is_empty() { found.server } else { found.server_name },
         fingerprint: found.fingerprint,
-        ask: found.trust == KeyTrust::Ask,
+        needs_confirmation: found.trust == KeyTrust::Unconfirmed,
         made_ms: found.made_ms,
         bytes: found.bytes,
         new_bytes: found.new_bytes,
         courses: courses.collect(),
         refusal: match &found.trust {
-            KeyTrust::Never(refusal) => Some(refusal_view(refusal)),
-            KeyTrust::Trusted | KeyTrust::Ask => None,
+            KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
+            KeyTrust::Trusted | KeyTrust::Unconfirmed => None,
         },
     }
 }

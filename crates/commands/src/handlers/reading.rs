@@ -20,8 +20,8 @@ use crate::{
     api::{
         error::CommandError,
         reading::{
-            ItemProgress, ItemRef, Neighbour, PlaceRef, QuizRef, RecordProgress, SectionPage,
-            StoryPage, StudyBeat, StudyBeatReply, WordView,
+            ItemProgress, ItemRef, Neighbour, PositionRef, QuizRef, RecordProgress, SectionPage,
+            StoryPage, StudyHeartbeat, StudyHeartbeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -139,7 +139,7 @@ async fn story_word(
     Ok(find(story.vocabulary, leaf).map(|e| (lang, e)))
 }
 
-pub async fn get_place(host: &dyn Host, request: PlaceRef) -> Result<ItemProgress> {
+pub async fn get_position(host: &dyn Host, request: PositionRef) -> Result<ItemProgress> {
     let account = account(host)?;
     progress_of(&account, request.kind, &request.item).await
 }
@@ -158,9 +158,9 @@ pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result
     view(&account, Some(record)).await
 }
 
-pub async fn study_beat(host: &dyn Host, request: StudyBeat) -> Result<StudyBeatReply> {
+pub async fn study_heartbeat(host: &dyn Host, request: StudyHeartbeat) -> Result<StudyHeartbeatReply> {
     let account = account(host)?;
-    Ok(StudyBeatReply {
+    Ok(StudyHeartbeatReply {
         time_spent_ms: account.learning.study_beat(&request.item, request.reading).await?,
     })
 }

@@ -3,6 +3,6 @@ import type { DownloadRef } from "./DownloadRef";
 
 export type ExportCourses = { items: Array<DownloadRef>, 
 /**
- * Path of a folder in `places`.
+ * Path of a folder in `BundleFolderList`.
  */
-place: string, };
+folder: string, };

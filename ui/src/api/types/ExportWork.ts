@@ -2,6 +2,6 @@
 
 export type ExportWork = { 
 /**
- * Path of a folder in `places`.
+ * Path of a folder in `BundleFolderList`.
  */
-place: string, };
+folder: string, };

@@ -17,7 +17,7 @@ fingerprint: string,
 /**
  * The user has to confirm the key first.
  */
-ask: boolean, madeMs: number, bytes: number, 
+needsConfirmation: boolean, madeMs: number, bytes: number, 
 /**
  * Bytes of it that are not stored on this device yet.
  */

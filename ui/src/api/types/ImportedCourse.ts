@@ -5,4 +5,4 @@ export type ImportedCourse = { id: Slug, isStory: boolean, title: string,
 /**
  * False: a newer local version was kept.
  */
-taken: boolean, };
+imported: boolean, };

@@ -2,9 +2,9 @@
 
 export type ImportedWork = { rows: number, 
 /**
- * Number of them that were new on this device.
+ * Number of them that changed local data.
  */
-news: number, 
+changed: number, 
 /**
  * Rows that this release cannot read, kept for a later one.
  */

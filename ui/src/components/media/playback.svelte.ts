@@ -177,7 +177,7 @@ export class Playback implements Holder {
 
   async #restore(): Promise<void> {
     if (!this.#what.root) return;
-    const left = await api.getPlace({ kind: "media", item: this.#item() }).catch(() => undefined);
+    const left = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
     const place = parsePlace(left?.pos ?? null);
     if (place === undefined || this.#touched || place < EDGE || place > this.duration - EDGE) return;
     this.#kept = place;

@@ -14,7 +14,7 @@ export interface Clock {
 export function study(item: string, clock: Clock = { now: () => performance.now() }): () => void {
   let touched = clock.now();
   let reading = false;
-  const send = (now: boolean): void => void api.studyBeat({ item, reading: now }).catch(() => undefined);
+  const send = (now: boolean): void => void api.studyHeartbeat({ item, reading: now }).catch(() => undefined);
   const playing = (): boolean =>
     [...document.querySelectorAll<HTMLMediaElement>("audio, video")].some((m) => !m.paused && !m.ended);
   const beat = (): void => {

@@ -7,7 +7,7 @@ window.bench ??= (() => {
    * frame, and the next callback runs after it. The earlier of the two counts, so that work in the later frame is not
    * included.
    */
-  const painted = () =>
+  const nextPaint = () =>
     new Promise((done) =>
       requestAnimationFrame(() => {
         const { port1, port2 } = new MessageChannel();
@@ -37,23 +37,23 @@ window.bench ??= (() => {
       watch.observe(document.documentElement, { subtree: true, childList: true, characterData: true });
     });
 
-  const heading = (title) => document.querySelector("article h1")?.textContent === title;
+  const hasHeading = (title) => document.querySelector("article h1")?.textContent === title;
 
   /** Measures from the change of the address to the frame with the lesson's heading. */
   async function open({ hash, title }) {
     const from = performance.now();
     location.hash = hash;
-    await until(`the heading "${title}"`, () => heading(title));
-    return (await painted()) - from;
+    await until(`the heading "${title}"`, () => hasHeading(title));
+    return (await nextPaint()) - from;
   }
 
   // Pauses of different lengths, so that the measurements start at different times within a frame.
-  let turn = 0;
-  const pause = () => wait(40 + ((turn += 7) % 17));
+  let pauses = 0;
+  const pause = () => wait(40 + ((pauses += 7) % 17));
 
   return {
     wait,
-    painted,
+    nextPaint,
 
     /** Measures one paint after a change without a visible effect. */
     async paints(count) {
@@ -61,10 +61,10 @@ window.bench ??= (() => {
       for (let n = 0; n < count; n++) {
         await pause();
         const from = performance.now();
-        document.body.dataset.beat = String(n);
-        times.push((await painted()) - from);
+        document.body.dataset.frame = String(n);
+        times.push((await nextPaint()) - from);
       }
-      delete document.body.dataset.beat;
+      delete document.body.dataset.frame;
       return times;
     },
 
@@ -77,8 +77,8 @@ window.bench ??= (() => {
       return times;
     },
 
-    /** Measures from the click on "Mark as finished" to the frame with the tick. */
-    async ticks(pages) {
+    /** Measures from the click on "Mark as finished" to the frame with the mark "finished". */
+    async finishSections(pages) {
       const times = [];
       for (const page of pages) {
         await open(page);
@@ -87,17 +87,17 @@ window.bench ??= (() => {
         await pause();
         const from = performance.now();
         button.click();
-        await until("the tick", () => document.querySelector("article footer .finished"));
-        times.push((await painted()) - from);
+        await until("the mark \"finished\"", () => document.querySelector("article footer .finished"));
+        times.push((await nextPaint()) - from);
       }
       return times;
     },
 
     /** Starts to measure every key and click to the next frame, as INP does; `inputs` returns the times. */
-    follow() {
+    recordInputs() {
       const seen = (window.benchInputs ??= []);
       for (const kind of ["keydown", "click"]) {
-        addEventListener(kind, (event) => void painted().then((at) => seen.push(at - event.timeStamp)), { capture: true });
+        addEventListener(kind, (event) => void nextPaint().then((at) => seen.push(at - event.timeStamp)), { capture: true });
       }
     },
     inputs: () => window.benchInputs,
@@ -111,7 +111,7 @@ window.bench ??= (() => {
      */
     async shift(ms) {
       const CELL = 8;
-      const places = () => {
+      const positions = () => {
         const found = new Map();
         for (const element of document.querySelectorAll("h1, h2, h3, p, li, a, button, input, select, figure, img, picture, article, section, footer, header, nav, span")) {
           const box = element.getBoundingClientRect();
@@ -119,30 +119,30 @@ window.bench ??= (() => {
         }
         return found;
       };
-      const worst = [];
+      const movedElements = [];
       let score = 0;
       let before;
       const early = performance.getEntriesByType("paint").length === 0;
       const end = performance.now() + ms;
       while (performance.now() < end) {
         await new Promise(requestAnimationFrame);
-        const now = places();
+        const now = positions();
         const covered = new Set();
-        let way = 0;
-        for (const [element, place] of now) {
+        let distance = 0;
+        for (const [element, position] of now) {
           const was = before?.get(element);
-          const moved = was ? Math.max(Math.abs(was.x - place.x), Math.abs(was.y - place.y)) : 0;
+          const moved = was ? Math.max(Math.abs(was.x - position.x), Math.abs(was.y - position.y)) : 0;
           if (moved < 3) continue;
-          const boxes = [was, place].map((b) => ({ l: Math.max(0, b.x - scrollX), t: Math.max(0, b.y - scrollY), r: Math.min(innerWidth, b.x - scrollX + b.w), b: Math.min(innerHeight, b.y - scrollY + b.h) }));
+          const boxes = [was, position].map((b) => ({ l: Math.max(0, b.x - scrollX), t: Math.max(0, b.y - scrollY), r: Math.min(innerWidth, b.x - scrollX + b.w), b: Math.min(innerHeight, b.y - scrollY + b.h) }));
           if (boxes.every((b) => b.r <= b.l || b.b <= b.t)) continue;
-          way = Math.max(way, moved);
-          worst.push(`${element.tagName.toLowerCase()}.${element.className} by ${Math.round(moved)} px`);
+          distance = Math.max(distance, moved);
+          movedElements.push(`${element.tagName.toLowerCase()}.${element.className} by ${Math.round(moved)} px`);
           for (const box of boxes) for (let x = box.l; x < box.r; x += CELL) for (let y = box.t; y < box.b; y += CELL) covered.add(Math.floor(x / CELL) * 10_000 + Math.floor(y / CELL));
         }
-        score += ((covered.size * CELL * CELL) / (innerWidth * innerHeight)) * Math.min(1, way / Math.max(innerWidth, innerHeight));
+        score += ((covered.size * CELL * CELL) / (innerWidth * innerHeight)) * Math.min(1, distance / Math.max(innerWidth, innerHeight));
         before = now;
       }
-      return { score, early, moved: worst.slice(0, 5) };
+      return { score, early, moved: movedElements.slice(0, 5) };
     },
   };
 })();

@@ -15,7 +15,7 @@ use crate::{
 /// Name of the performance mark set when a list is painted (ui/src/state/markFirstPaint.ts).
 const MARK: &str = "list";
 /// Delay before the memory of a program is read.
-const SETTLED: Duration = Duration::from_millis(1_500);
+const MEMORY_DELAY: Duration = Duration::from_millis(1_500);
 
 /// A program that is started repeatedly, with its files.
 pub struct Program {
@@ -30,11 +30,11 @@ pub struct Started {
     pub window: Window,
     pub pid: u32,
     /// Time before the program was executed. Milliseconds since 1970.
-    asked_at: f64,
+    started_at: f64,
 }
 
 /// Times of page events since the start. Milliseconds.
-pub struct Moments {
+pub struct StartTimes {
     /// Start of the page's navigation.
     pub navigation: f64,
     /// First contentful paint.
@@ -52,13 +52,13 @@ pub struct Memory {
 }
 
 impl Program {
-    /// Prepares `binary` with its files in `place`/`name`.
-    pub fn new(name: &str, binary: &Path, place: &Path) -> Result<Self> {
+    /// Prepares `binary` with its files in `folder`/`name`.
+    pub fn new(name: &str, binary: &Path, folder: &Path) -> Result<Self> {
         if !binary.exists() {
             return Err(format!("{} is not built", binary.display()));
         }
-        let script = place.join(format!("start-{name}"));
-        let started = place.join(format!("started-{name}"));
+        let script = folder.join(format!("start-{name}"));
+        let started = folder.join(format!("started-{name}"));
         // The driver starts the program; this script records the time and the process id.
         let text = format!(
             "#!/bin/sh\necho \"$$ $(date +%s%N)\" > '{}'\nexec '{}' \"$@\"\n",
@@ -66,7 +66,7 @@ impl Program {
             binary.display()
         );
         sh::write_script(&script, &text)?;
-        Ok(Self { data: place.join(name), script, started, logs: place.join("logs") })
+        Ok(Self { data: folder.join(name), script, started, logs: folder.join("logs") })
     }
 
     /// Starts the program and returns it once its WebDriver session is open.
@@ -78,14 +78,14 @@ impl Program {
             .trim()
             .split_once(' ')
             .and_then(|(pid, at)| Some((pid.parse::<u32>().ok()?, at.parse::<f64>().ok()? / 1e6)));
-        let (pid, asked_at) = numbers.ok_or_else(|| format!("no start time in {line:?}"))?;
-        Ok(Started { window, pid, asked_at })
+        let (pid, started_at) = numbers.ok_or_else(|| format!("no start time in {line:?}"))?;
+        Ok(Started { window, pid, started_at })
     }
 }
 
 impl Started {
     /// Waits until the list is painted and returns the times.
-    pub fn moments(&self) -> Result<Moments> {
+    pub fn times(&self) -> Result<StartTimes> {
         let marked = format!("performance.getEntriesByName('{MARK}').length > 0");
         self.window.wait_true("the list to be painted", &marked)?;
         let script = "return [performance.timeOrigin, performance.getEntriesByName(arguments[0])[0].startTime, \
@@ -95,28 +95,28 @@ impl Started {
         let (Some(origin), Some(list)) = (number(0), number(1)) else {
             return Err(format!("the page returned no times: {found}"));
         };
-        let navigation = origin - self.asked_at;
-        Ok(Moments {
+        let navigation = origin - self.started_at;
+        Ok(StartTimes {
             navigation,
             content: number(2).map(|at| navigation + at),
             list: navigation + list,
         })
     }
 
-    /// Returns the memory in use, after a delay of [`SETTLED`].
+    /// Returns the memory in use, after a delay of [`MEMORY_DELAY`].
     pub fn memory(&self) -> Result<Memory> {
-        thread::sleep(SETTLED);
+        thread::sleep(MEMORY_DELAY);
         let mut all = 0.0;
-        for pid in family(self.pid) {
+        for pid in process_tree(self.pid) {
             // A process may have ended since the listing.
-            all += share(pid).unwrap_or_default();
+            all += process_pss(pid).unwrap_or_default();
         }
-        Ok(Memory { own: share(self.pid)?, all })
+        Ok(Memory { own: process_pss(self.pid)?, all })
     }
 }
 
 /// PSS of one process. MiB.
-fn share(pid: u32) -> Result<f64> {
+fn process_pss(pid: u32) -> Result<f64> {
     let text = sh::read(&PathBuf::from(format!("/proc/{pid}/smaps_rollup")))?;
     pss(&text).ok_or_else(|| format!("process {pid} has no Pss"))
 }
@@ -127,7 +127,7 @@ fn pss(rollup: &str) -> Option<f64> {
 }
 
 /// Returns the process and all its descendants.
-fn family(pid: u32) -> Vec<u32> {
+fn process_tree(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -140,8 +140,8 @@ fn family(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
     while next < found.len() {
-        let above = found[next];
-        found.extend(parents.iter().filter(|(_, parent)| *parent == above).map(|(pid, _)| *pid));
+        let parent_pid = found[next];
+        found.extend(parents.iter().filter(|(_, parent)| *parent == parent_pid).map(|(pid, _)| *pid));
         next += 1;
     }
     found
@@ -160,6 +160,6 @@ mod tests {
     fn proc_files_are_parsed() {
         assert_eq!(parent("17 (Web (Content) x) S 4 17 17 0"), Some(4));
         assert_eq!(pss("7f00 ---p [rollup]\nRss:  4096 kB\nPss:    2048 kB\n"), Some(2.0));
-        assert!(family(std::process::id()).contains(&std::process::id()));
+        assert!(process_tree(std::process::id()).contains(&std::process::id()));
     }
 }

@@ -5,7 +5,7 @@ import type { ItemId } from "./ItemId";
  * Reports that the learner is reading; sent every few seconds while the page is visible and the learner active. The
  * core measures the time itself with a monotonic clock, and counts at most 15 s per call.
  */
-export type StudyBeat = { item: ItemId, 
+export type StudyHeartbeat = { item: ItemId, 
 /**
  * False: stop counting (page hidden or closed, learner idle).
  */

@@ -6,4 +6,4 @@ import type { ItemKind } from "./ItemKind";
  * Identifies a position in a recording: `kind` is media, `item` the course or story and the recording's hash,
  * `how-rivers-work/<64 hex digits>`.
  */
-export type PlaceRef = { kind: ItemKind, item: ItemId, };
+export type PositionRef = { kind: ItemKind, item: ItemId, };

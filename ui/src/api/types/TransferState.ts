@@ -3,4 +3,4 @@
 /**
  * Progress of the running export or import.
  */
-export type CableState = { busy: boolean, bytesDone: number, bytesTotal: number, };
+export type TransferState = { busy: boolean, bytesDone: number, bytesTotal: number, };

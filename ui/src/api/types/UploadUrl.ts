@@ -4,4 +4,4 @@
  * Where the UI uploads a file that the user chose or dropped: `PUT` with the bytes as body; returns `{ path, bytes
  * }`.
  */
-export type SlotView = { url: string, };
+export type UploadUrl = { url: string, };
