@@ -8,7 +8,7 @@
 mod meddler;
 mod world;
 
-use carrel_testkit::{Fault, Faults};
+use carrel_testkit::{Fault, FaultRates};
 use meddler::Meddling;
 use world::{Jumps, Plan, Tally, run};
 
@@ -42,7 +42,7 @@ fn tell(test: &str, tally: &Tally) {
 }
 
 /// Fails if a configured fault never occurred, because the runs then do not test it.
-fn every_fault_fired(tally: &Tally, faults: &Faults) {
+fn every_fault_fired(tally: &Tally, faults: &FaultRates) {
     if std::env::var_os("CARREL_SEED").is_some() {
         return;
     }
@@ -96,7 +96,7 @@ async fn accounts_and_sign_ins_created_after_the_backup_survive_a_restore() {
     let plan = Plan {
         server_restored: true,
         accounts_since: true,
-        faults: Faults::none(),
+        faults: FaultRates::none(),
         ..Plan::devices(2)
     };
     let seeds = seeds(70_001, 8, 300);
@@ -138,7 +138,7 @@ async fn known_server_bugs_are_detected() {
         let plan = Plan {
             meddling: Some(meddling),
             server_restored: restored,
-            faults: Faults::all(10),
+            faults: FaultRates::all(10),
             ..Plan::devices(2)
         };
         let mut found = None;

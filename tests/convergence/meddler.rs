@@ -158,12 +158,12 @@ impl Http for Meddler {
         let (status, headers) = (reply.status, reply.headers.clone());
         let bytes = reply.bytes(64 * 1024 * 1024).await?;
         if !is_sync || status != 200 {
-            return Ok(hostile::whole(status, headers, bytes));
+            return Ok(hostile::complete(status, headers, bytes));
         }
         let Ok(mut body) = serde_json::from_slice::<Value>(&bytes) else {
-            return Ok(hostile::whole(status, headers, bytes));
+            return Ok(hostile::complete(status, headers, bytes));
         };
         self.meddle_reply(&mut body);
-        Ok(hostile::whole(status, headers, body.to_string().into()))
+        Ok(hostile::complete(status, headers, body.to_string().into()))
     }
 }

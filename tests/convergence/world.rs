@@ -11,11 +11,11 @@ use carrel_net::Http;
 use carrel_sync::{Event, Phase};
 use carrel_system::Clock;
 use carrel_testkit::{
-    SeededRng, Device, FakeClock, Fault, Faults, FlakyHttp, Learner, Oracle, Rows, TestServer,
+    SeededRng, Device, FakeClock, Fault, FaultRates, FlakyHttp, SimulatedLearner, Oracle, Rows, TestServer,
     Timeline,
-    device::Newcomer,
-    flaky::Moment,
-    oracle::{check_growth, compare},
+    device::NewDevice,
+    flaky::HoldPoint,
+    oracle::{check_no_loss, compare},
     server::Backup,
 };
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ pub struct Plan {
     /// Number of devices of each learner.
     pub learners: Vec<usize>,
     pub events: u32,
-    pub faults: Faults,
+    pub faults: FaultRates,
     /// Devices lose power, also during a request.
     pub crashes: bool,
     pub jumps: Jumps,
@@ -57,7 +57,7 @@ impl Plan {
         Self {
             learners: vec![n],
             events: 90,
-            faults: Faults::all(18),
+            faults: FaultRates::all(18),
             crashes: false,
             jumps: Jumps::None,
             server_restored: false,
@@ -120,7 +120,7 @@ const ALL_SEEN_MS: i64 = OUTBOX_EMPTY_MS + 12 * 60_000;
 struct Desk {
     learner: usize,
     device: Device,
-    script: Learner,
+    script: SimulatedLearner,
     old_disk: Option<TempDir>,
 }
 
@@ -136,11 +136,11 @@ impl Before {
     }
     /// Checks that no row is lost or smaller. Grades and decisions are exempt if the device now follows another copy of
     /// the server's database.
-    async fn check_growth(mut self, device: &Device) -> Result<(), String> {
+    async fn check_no_loss(mut self, device: &Device) -> Result<(), String> {
         if device.sync_state().await.epoch != self.epoch {
             self.rows.retain(|_, row| !row.is_server_only());
         }
-        check_growth(&device.name, &self.rows, &device.rows().await)
+        check_no_loss(&device.name, &self.rows, &device.rows().await)
     }
 }
 
@@ -173,7 +173,7 @@ impl World {
         let time = Timeline::default();
         let clock = FakeClock::noon();
         time.add(&clock);
-        let server = TestServer::start(&clock).await;
+        let server = TestServer::with_library(&clock).await;
         let quizzes = server.quizzes().await;
         let mut world = Self {
             plan: plan.clone(),
@@ -194,7 +194,7 @@ impl World {
                     (format!("learner {learner} device {n}"), format!("learner-{learner}"));
                 let url = world.server.url();
                 let seed = world.rng.next();
-                let who = Newcomer { name: &name, login: &login, is_new: n == 0, seed };
+                let who = NewDevice { name: &name, login: &login, is_new: n == 0, seed };
                 let device = Device::sign_in(who, &url, http, clock, &world.time).await;
                 world.add(learner, device);
             }
@@ -216,8 +216,8 @@ impl World {
         clock
     }
     fn add(&mut self, learner: usize, device: Device) {
-        device.http.set(self.plan.faults.clone());
-        let script = Learner::new(self.rng.fork(), self.quizzes.clone());
+        device.http.set_faults(self.plan.faults.clone());
+        let script = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
         self.desks.push(Desk { learner, device, script, old_disk: None });
     }
 
@@ -228,8 +228,8 @@ impl World {
             44..=67 => self.sync(at).await?,
             68..=79 => self.pass_time().await?,
             80..=83 => {
-                let cut = self.rng.permille(500);
-                self.desks[at].device.http.cut(cut);
+                let offline = self.rng.permille(500);
+                self.desks[at].device.http.set_offline(offline);
             }
             84..=86 => self.restart(at).await,
             87..=91 if self.plan.crashes => self.crash(at).await,
@@ -268,7 +268,7 @@ impl World {
         self.oracles.push(Oracle::default());
         let (http, clock, seed) = (self.network(), self.clock(), self.rng.next());
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
-        let who = Newcomer { name: &name, login: &login, is_new: true, seed };
+        let who = NewDevice { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
         // Sends the start event, as the app does; timers run from then on.
         let _ = device.step(Event::Start).await;
@@ -285,12 +285,12 @@ impl World {
     async fn sync(&mut self, at: usize) -> Result<(), String> {
         self.desks[at].device.sign_in_again().await;
         let event = if self.rng.permille(300) { Event::Timer } else { Event::SyncNow };
-        let moment = if self.rng.permille(500) { Moment::Before } else { Moment::After };
+        let point = if self.rng.permille(500) { HoldPoint::Before } else { HoldPoint::After };
         let nth = self.rng.below(3);
         match self.rng.below(10) {
-            0 | 1 => self.change_in_flight(at, event, nth, moment).await,
+            0 | 1 => self.change_in_flight(at, event, nth, point).await,
             2 if self.plan.crashes => {
-                self.crash_in_flight(at, event, nth, moment).await;
+                self.crash_in_flight(at, event, nth, point).await;
                 Ok(())
             }
             _ => self.step(at, event).await,
@@ -301,7 +301,7 @@ impl World {
         let device = &self.desks[at].device;
         let before = Before::of(device).await;
         device.step(event).await.map_err(|e| format!("{}: {e}", device.name))?;
-        before.check_growth(device).await
+        before.check_no_loss(device).await
     }
 
     /// Finishes a section while a request is pending.
@@ -310,44 +310,44 @@ impl World {
         at: usize,
         event: Event,
         nth: u64,
-        moment: Moment,
+        point: HoldPoint,
     ) -> Result<(), String> {
         let Desk { learner, device, script, .. } = &mut self.desks[at];
         let before = Before::of(device).await;
         let http = device.http.clone();
-        http.hold_at(nth, moment);
+        http.hold_at(nth, point);
         let oracle = &mut self.oracles[*learner];
         let done = {
             let mut sync = std::pin::pin!(device.step(event));
             tokio::select! {
                 biased;
                 done = &mut sync => done,
-                () = http.reached() => {
-                    script.tick(device, oracle).await;
+                () = http.wait_until_held() => {
+                    script.act_in_section(device, oracle).await;
                     self.tally.changes_in_flight += 1;
                     http.release();
                     sync.await
                 }
             }
         };
-        http.hold_nothing();
+        http.cancel_hold();
         done.map_err(|e| format!("{}: {e}", device.name))?;
-        before.check_growth(device).await?;
+        before.check_no_loss(device).await?;
         self.step(at, Event::LocalChange).await
     }
 
-    async fn crash_in_flight(&mut self, at: usize, event: Event, nth: u64, moment: Moment) {
+    async fn crash_in_flight(&mut self, at: usize, event: Event, nth: u64, point: HoldPoint) {
         let Desk { device, script, .. } = &mut self.desks[at];
-        device.http.hold_at(nth, moment);
+        device.http.hold_at(nth, point);
         let died = {
             let http = device.http.clone();
             tokio::select! {
                 biased;
                 _ = device.step(event) => false,
-                () = http.reached() => true,
+                () = http.wait_until_held() => true,
             }
         };
-        device.http.hold_nothing();
+        device.http.cancel_hold();
         if died {
             device.crash().await;
             script.app_restarted();
@@ -389,9 +389,9 @@ impl World {
     async fn old_disk(&mut self, at: usize) {
         let Desk { device, script, old_disk, .. } = &mut self.desks[at];
         match old_disk.take() {
-            None => *old_disk = Some(device.disk().await),
+            None => *old_disk = Some(device.copy_disk().await),
             Some(disk) if device.counts().await == (0, 0) => {
-                device.put_disk_back(&disk);
+                device.restore_disk(&disk);
                 script.app_restarted();
                 self.tally.disks_restored += 1;
                 let _ = device.step(Event::Start).await;
@@ -412,8 +412,8 @@ impl World {
     /// Makes the network healthy. Timers alone must then deliver all rows to all devices.
     async fn heal(&mut self) -> Result<(), String> {
         for desk in &self.desks {
-            desk.device.http.set(Faults::none());
-            desk.device.http.cut(false);
+            desk.device.http.set_faults(FaultRates::none());
+            desk.device.http.set_offline(false);
             desk.device.http.deliver_late().await;
         }
         let healthy = self.server.clock().monotonic_ms();
@@ -460,7 +460,7 @@ impl World {
             // Advances to the next timer of any device; a device without one would wait forever.
             let mut next: Option<i64> = None;
             for desk in &self.desks {
-                let engine = &desk.device.open().engine;
+                let engine = &desk.device.app().engine;
                 let wake = match engine.next_wake_in() {
                     Some(wake) => wake,
                     // The learner signs in in the next round.
@@ -501,7 +501,7 @@ impl World {
             self.tally.rows += server.len() as u64;
         }
         for desk in &self.desks {
-            for (fault, n) in desk.device.http.fired() {
+            for (fault, n) in desk.device.http.fault_counts() {
                 *self.tally.fired.entry(fault).or_default() += n;
             }
             self.tally.requests += desk.device.http.requests();

@@ -59,7 +59,7 @@ async fn readable(account: &OpenAccount, lesson: usize) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     let clock = FakeClock::noon();
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -92,7 +92,7 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let clock = FakeClock::noon();
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");

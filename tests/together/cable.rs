@@ -82,7 +82,7 @@ pub async fn school() -> School {
     let clock = FakeClock::noon();
     let made = library().await;
     let server =
-        TestServer::with(&clock, carrel_server::Settings::default(), Some(made.path())).await;
+        TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(made.path())).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -240,7 +240,7 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     opens_offline(&there).await;
 
     // The device that imported the file is online first: it sends the work of both.
-    s.server.go_on().await;
+    s.server.start().await;
     http.seen();
     there.network_changed();
     assert_eq!(sync(&there).await.waiting, 0);
@@ -273,7 +273,7 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     let mut s = school().await;
-    let other_school = TestServer::start(&s.clock).await;
+    let other_school = TestServer::with_library(&s.clock).await;
     let elsewhere = scratch();
     let stranger = desk::open(elsewhere.path(), desk::live(), &s.clock, 7, false).await;
     let visitor =
@@ -362,7 +362,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     assert_eq!(no, ImportError::Unclaimed);
     assert!(s.account.learning.done_sections(content::COURSE).await.expect("none").is_empty());
     assert_eq!(s.core.import_work(&work.path, true).await.expect("claimed").changed, 1);
-    s.server.go_on().await;
+    s.server.start().await;
     s.account.network_changed();
     assert_eq!(sync(&s.account).await.waiting, 0);
     let user = s.core.account_info().expect("the account").user.id;

@@ -125,7 +125,7 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
     let clock = FakeClock::new(
         carrel_system::Clock::now_ms(&carrel_system::SystemClock::new()) + 3_600_000,
     );
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let url = server.url();
     let path = dir.path().to_owned();

@@ -41,7 +41,7 @@ async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Client>, Arc<OpenAccount>, 
 
 /// Creates a folder with a downloaded course, a story and three finished sections.
 async fn template(clock: &FakeClock) -> tempfile::TempDir {
-    let mut server = TestServer::start(clock).await;
+    let mut server = TestServer::with_library(clock).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), clock, 2, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");

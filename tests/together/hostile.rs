@@ -17,8 +17,8 @@ use carrel_system::Clock;
 use carrel_testkit::{
     FakeClock, Rows, TestServer, content,
     device::PASSWORD,
-    hostile::{cut, drip, endless, header, json, portal, problem, redirect, reply},
-    oracle::{check_growth, compare},
+    hostile::{endless_body, header, json, portal, problem, redirect, reply, slow_body, truncated},
+    oracle::{check_no_loss, compare},
     scratch::scratch,
 };
 use http::{HeaderMap, header as names};
@@ -70,7 +70,7 @@ type Answer = fn(&Facts, &Request) -> Result<Reply, Failure>;
 const PATIENCE_MS: i64 = 90 * 60_000;
 
 fn slow(facts: &Facts) -> Result<Reply, Failure> {
-    Ok(drip("application/json", facts.clock.clone(), Duration::from_secs(20), 400))
+    Ok(slow_body("application/json", facts.clock.clone(), Duration::from_secs(20), 400))
 }
 fn deep() -> Bytes {
     "[".repeat(200_000).into()
@@ -113,7 +113,7 @@ fn table() -> Vec<Line> {
         (Check, "an empty body", |_, _| Ok(json("")), Some(E::BadReply)),
         (Check, "truncated JSON", |_, _| Ok(json("{\"name\":\"Riv")), Some(E::BadReply)),
         (Check, "invalid UTF-8", |_, _| Ok(json(&b"\xff\xfe\x00\x01"[..])), Some(E::BadReply)),
-        (Check, "an endless body", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
+        (Check, "an endless body", |_, _| Ok(endless_body("application/json", b" ")), Some(E::BadReply)),
         (Check, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Check,
@@ -138,7 +138,7 @@ fn table() -> Vec<Line> {
         (SignIn, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (SignIn, "unrelated JSON", |_, _| Ok(json("{\"user\":{}}")), Some(E::BadReply)),
         (SignIn, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
-        (SignIn, "an endless body", |_, _| Ok(endless("application/json", b"[")), Some(E::BadReply)),
+        (SignIn, "an endless body", |_, _| Ok(endless_body("application/json", b"[")), Some(E::BadReply)),
         (SignIn, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             SignIn,
@@ -164,13 +164,13 @@ fn table() -> Vec<Line> {
         (Push, "unrelated JSON", |_, _| Ok(json("{}")), Some(E::BadReply)),
         (Push, "an empty body", |_, _| Ok(reply(204, "", "")), Some(E::BadReply)),
         (Push, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
-        (Push, "an endless body", |_, _| Ok(endless("application/json", b"{\"epoch\":")), Some(E::BadReply)),
+        (Push, "an endless body", |_, _| Ok(endless_body("application/json", b"{\"epoch\":")), Some(E::BadReply)),
         (Push, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Push,
             "a truncated body",
             |_, _| {
-                Ok(cut(
+                Ok(truncated(
                     200,
                     HeaderMap::new(),
                     &Bytes::from_static(b"{\"epoch\":\"x\",\"usn\":1}"),
@@ -248,7 +248,7 @@ fn table() -> Vec<Line> {
         // Pulling.
         (Pull, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
         (Pull, "unrelated JSON", |_, _| Ok(json("[]")), Some(E::BadReply)),
-        (Pull, "an endless body", |_, _| Ok(endless("application/json", b"{\"rows\":[")), Some(E::BadReply)),
+        (Pull, "an endless body", |_, _| Ok(endless_body("application/json", b"{\"rows\":[")), Some(E::BadReply)),
         (Pull, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Pull,
@@ -303,7 +303,7 @@ fn table() -> Vec<Line> {
             |_, _| Ok(json("{\"accessToken\":7}")),
             Some(E::Offline),
         ),
-        (Refresh, "an endless body", |_, _| Ok(endless("application/json", b"{")), Some(E::BadReply)),
+        (Refresh, "an endless body", |_, _| Ok(endless_body("application/json", b"{")), Some(E::BadReply)),
         (Refresh, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Refresh,
@@ -322,7 +322,7 @@ fn table() -> Vec<Line> {
         (Courses, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
         (Courses, "unrelated JSON", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
         (Courses, "truncated JSON", |_, _| Ok(json("{\"items\":[")), Some(E::BadReply)),
-        (Courses, "an endless body", |_, _| Ok(endless("application/json", b" ")), Some(E::BadReply)),
+        (Courses, "an endless body", |_, _| Ok(endless_body("application/json", b" ")), Some(E::BadReply)),
         (Courses, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (Courses, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Internal)),
         (Courses, "429", |_, _| Ok(problem(429, E::RateLimited, Some(5))), Some(E::RateLimited)),
@@ -354,7 +354,7 @@ fn table() -> Vec<Line> {
         (
             Blob,
             "an endless body",
-            |_, _| Ok(endless("application/octet-stream", &[0; 1024])),
+            |_, _| Ok(endless_body("application/octet-stream", &[0; 1024])),
             Some(E::BadReply),
         ),
         (Blob, "a slow body", |f, _| slow(f), Some(E::NotDownloaded)),
@@ -362,7 +362,7 @@ fn table() -> Vec<Line> {
             Blob,
             "a truncated body",
             // Other bytes than the partial file of an earlier row.
-            |_, _| Ok(cut(200, HeaderMap::new(), &Bytes::from_static(b"0123456789"), 5)),
+            |_, _| Ok(truncated(200, HeaderMap::new(), &Bytes::from_static(b"0123456789"), 5)),
             Some(E::BadReply),
         ),
     ]
@@ -404,7 +404,7 @@ fn step(n: usize) -> carrel_learning::Step {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_invalid_answer_has_its_error_and_changes_nothing() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let http = Netted::new(server.direct());
     let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
@@ -479,7 +479,7 @@ async fn no_harm(
     n: usize,
 ) -> Result<(), String> {
     let after = desk::rows(account).await;
-    check_growth("the device", before, &after)?;
+    check_no_loss("the device", before, &after)?;
     let sound = account.store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?)).await;
     sound.map_err(|e| e.to_string())?;
     if account.sync.sync_now().await.is_ok_and(|s| s.phase == Phase::SignedOut) {
@@ -522,7 +522,7 @@ async fn server_manifest(server: &TestServer) -> SignedManifest {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_answer_does_not_replace_a_valid_one() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let http = Netted::new(server.direct());
     let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
@@ -540,7 +540,7 @@ async fn an_invalid_answer_does_not_replace_a_valid_one() {
     let bad: [Bad; 9] = [
         ("a captive portal page", portal),
         ("unrelated JSON", || json("{\"ok\":true}")),
-        ("an endless body", || endless("application/json", b" ")),
+        ("an endless body", || endless_body("application/json", b" ")),
         ("500", || problem(500, ErrorCode::Internal, None)),
         ("an empty body", || json("")),
         ("404 of another site", || reply(404, "text/html", "<h1>404</h1>")),

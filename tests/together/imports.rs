@@ -61,7 +61,7 @@ impl Fixture {
         library.import(&[packages.path().to_owned()]).await.expect("an import");
         drop(library);
         let mut server =
-            TestServer::with(&clock, carrel_server::Settings::default(), Some(made.path())).await;
+            TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(made.path())).await;
         let dir = scratch();
         let files = dir.path().join("files");
         fs::create_dir(&files).expect("a folder");

@@ -10,7 +10,7 @@ use crate::desk::{self, Netted, sync, tick};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn learners_and_servers_on_one_device_are_isolated() {
     let clock = FakeClock::noon();
-    let (one, two) = (TestServer::start(&clock).await, TestServer::start(&clock).await);
+    let (one, two) = (TestServer::with_library(&clock).await, TestServer::with_library(&clock).await);
     let dir = scratch();
     let http = Netted::new(desk::live());
     let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;

@@ -21,7 +21,7 @@ use crate::desk::{self, ALL, Netted, sync, tick, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let clock = FakeClock::noon();
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let (first, second) = (scratch(), scratch());
     let core = desk::open(first.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -103,7 +103,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     read_everything(&account).await;
 
     // Connects again.
-    server.go_on().await;
+    server.start().await;
     account.network_changed();
     let status = sync(&account).await;
     assert_eq!((status.phase, status.waiting, status.refused), (Phase::Idle, 0, 0), "{status:?}");
@@ -162,7 +162,7 @@ async fn read_everything(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let http = Netted::new(desk::live());
     let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
@@ -191,7 +191,7 @@ async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_finished_section_is_pushed_to_the_second_device() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let (first, second) = (scratch(), scratch());
     let core = desk::open(first.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -199,7 +199,7 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
     let other = desk::open(second.path(), http.clone(), &clock, 2, true).await;
     let there = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
     sync(&there).await;
-    let mut changes = other.changes().listen();
+    let mut changes = other.changes().subscribe();
     account.learning.record(tick(0)).await.expect("a tick");
     assert_eq!(sync(&account).await.waiting, 0);
     // The second device is notified by the server's event stream: its clock does not advance, so no timer can expire.
@@ -216,7 +216,7 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
     let clock = FakeClock::noon();
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -238,7 +238,7 @@ async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ui_is_notified_of_pending_changes_while_offline() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
     let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
@@ -253,7 +253,7 @@ async fn the_ui_is_notified_of_pending_changes_while_offline() {
     }));
     desk::soon("the window listens", async {
         while hears.try_recv().is_err() {
-            core.changes().tell_one(Change::Sync);
+            core.changes().publish_one(Change::Sync);
             tokio::task::yield_now().await;
         }
     })

@@ -35,7 +35,7 @@ fn spoil(request: &Request) -> Option<Net> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_refused_row_does_not_block_a_hundred_others() {
     let clock = FakeClock::noon();
-    let server = TestServer::start(&clock).await;
+    let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let http = Netted::new(desk::live());
     let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;

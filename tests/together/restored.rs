@@ -5,8 +5,8 @@ use carrel_model::lattice::RowKey;
 use carrel_server::restore;
 use carrel_sync::{Event, Phase};
 use carrel_testkit::{
-    SeededRng, Device, FakeClock, FlakyHttp, Learner, Oracle, Rows, TestServer, Timeline,
-    device::Newcomer, oracle::compare, scratch::scratch,
+    SeededRng, Device, FakeClock, FlakyHttp, SimulatedLearner, Oracle, Rows, TestServer, Timeline,
+    device::NewDevice, oracle::compare, scratch::scratch,
 };
 
 use crate::desk;
@@ -17,7 +17,7 @@ const PASSWORD: &str = "correct horse";
 struct Desk {
     learner: usize,
     device: Device,
-    script: Learner,
+    script: SimulatedLearner,
 }
 
 struct School {
@@ -33,7 +33,7 @@ impl School {
     async fn new() -> Self {
         let (time, clock) = (Timeline::default(), FakeClock::noon());
         time.add(&clock);
-        let server = TestServer::start(&clock).await;
+        let server = TestServer::with_library(&clock).await;
         let quizzes = server.quizzes().await;
         let (desks, oracles) = (Vec::new(), Vec::new());
         Self { time, rng: SeededRng::new(7), server, quizzes, desks, oracles }
@@ -49,9 +49,9 @@ impl School {
         let http = FlakyHttp::new(self.server.direct(), &self.time, self.rng.fork());
         let name = format!("device {}", self.desks.len());
         let login = format!("learner-{learner}");
-        let who = Newcomer { name: &name, login: &login, is_new, seed: self.rng.next() };
+        let who = NewDevice { name: &name, login: &login, is_new, seed: self.rng.next() };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
-        let script = Learner::new(self.rng.fork(), self.quizzes.clone());
+        let script = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
         self.desks.push(Desk { learner, device, script });
     }
     /// Every device records work and syncs.
@@ -121,7 +121,7 @@ async fn devices_converge_after_a_restore_from_a_month_old_backup() {
     school.settle().await;
     for desk in &school.desks {
         assert_eq!(desk.device.sign_ins, 0, "{}", desk.device.name);
-        assert!(!desk.device.open().session.is_ended(), "{}", desk.device.name);
+        assert!(!desk.device.app().session.is_ended(), "{}", desk.device.name);
     }
     let after = school.rows().await;
     for (learner, rows) in after.iter().enumerate() {
@@ -157,15 +157,15 @@ async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
     let device = &mut school.desks[0].device;
     let rows = device.rows().await.values().filter(|r| !r.is_server_only()).count();
     device.step(Event::SyncNow).await.unwrap();
-    assert_eq!(device.open().engine.phase().0, Phase::SignedOut);
+    assert_eq!(device.app().engine.phase().0, Phase::SignedOut);
     assert!(rows > 0);
     assert_eq!(device.counts().await.0 as usize, rows);
     // An app started in this state without a network still reports it.
-    device.http.cut(true);
+    device.http.set_offline(true);
     device.restart().await;
     device.step(Event::Start).await.unwrap();
     assert_eq!(device.counts().await.0 as usize, rows);
-    device.http.cut(false);
+    device.http.set_offline(false);
     assert!(device.sign_in_again().await);
     school.settle().await;
 }
@@ -175,7 +175,7 @@ async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
 async fn work_of_a_lost_account_is_merged_into_the_new_one() {
     for signed_out in [false, true] {
         let clock = FakeClock::noon();
-        let mut server = TestServer::start(&clock).await;
+        let mut server = TestServer::with_library(&clock).await;
         let backup = server.backup();
         let (laptop_dir, phone_dir) = (scratch(), scratch());
         let laptop = desk::open(laptop_dir.path(), desk::live(), &clock, 1, false).await;

@@ -200,7 +200,7 @@ fn content_in(dir: &Path) -> Vec<String> {
 async fn content_is_moved_from_the_storage_screen() {
     let (clock, made, dir) = (FakeClock::noon(), library().await, scratch());
     let settings = carrel_server::Settings::default();
-    let mut server = TestServer::with(&clock, settings, Some(made.path())).await;
+    let mut server = TestServer::with_settings(&clock, settings, Some(made.path())).await;
     let place = |name: &str| dir.path().join(name);
     let disks = || Disks { small: place("stick") };
     let core = open_on(dir.path(), disks(), Arc::new(clock.clone()), 1).await;
@@ -280,7 +280,7 @@ async fn content_is_moved_from_the_storage_screen() {
     assert_eq!(fs::read_to_string(place("new/letter.txt")).expect("the letter"), "not ours");
 
     // Content that is removed and downloaded again is stored in the new folder.
-    server.go_on().await;
+    server.start().await;
     window.0.account().expect("the account").network_changed();
     window.call("remove_download", json!({ "id": content::STORY, "isStory": true })).await;
     window.download(content::STORY, true).await;
@@ -292,7 +292,7 @@ async fn content_is_moved_from_the_storage_screen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_moves_of_content_end_in_one_folder() {
     let (clock, dir) = (FakeClock::noon(), scratch());
-    let mut server = TestServer::start(&clock).await;
+    let mut server = TestServer::with_library(&clock).await;
     let place = |name: &str| dir.path().join(name);
     let disks = || Disks { small: place("stick") };
     for round in 0..4 {

@@ -34,9 +34,9 @@ pub enum Fault {
     /// The right reply with the type `text/plain`.
     WrongType,
     /// An endless body.
-    Endless,
+    EndlessBody,
     /// A body that arrives slowly, and then stops.
-    Drip,
+    SlowBody,
     /// The right reply to a push without its last result. For other requests: the reply without its
     /// last field.
     WrongCount,
@@ -58,8 +58,8 @@ impl Fault {
         Self::Redirect,
         Self::WrongJson,
         Self::WrongType,
-        Self::Endless,
-        Self::Drip,
+        Self::EndlessBody,
+        Self::SlowBody,
         Self::WrongCount,
     ];
 }
@@ -67,11 +67,11 @@ impl Fault {
 /// Rates of the faults, in permille of the requests. One fault is drawn per request, so that the
 /// sum should stay below 1,000.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct FaultRates {
     rates: BTreeMap<Fault, u32>,
 }
 
-impl Faults {
+impl FaultRates {
     /// Returns rates of a healthy network.
     pub fn none() -> Self {
         Self::default()
@@ -79,7 +79,7 @@ impl Faults {
     /// Returns this rate for every fault, and a quarter of it for endless bodies, which are slow to
     /// read.
     pub fn all(permille: u32) -> Self {
-        let rate = |f: Fault| if f == Fault::Endless { permille.div_ceil(4) } else { permille };
+        let rate = |f: Fault| if f == Fault::EndlessBody { permille.div_ceil(4) } else { permille };
         Self { rates: Fault::ALL.into_iter().map(|f| (f, rate(f))).collect() }
     }
     #[must_use]

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{SeededRng, FakeClock, Fault, Faults, hostile};
+use crate::{SeededRng, FakeClock, Fault, FaultRates, hostile};
 
 /// All clocks of a simulation: the server's and those of the devices. They advance together, and
 /// each may jump separately.
@@ -41,7 +41,7 @@ impl Timeline {
 
 /// Where a request is held, so that a change or a crash of the device can happen meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum HoldPoint {
     /// Before it is sent.
     Before,
     /// After the server has processed it, before the reply is returned.
@@ -53,88 +53,88 @@ pub struct FlakyHttp {
     inner: Arc<dyn Http>,
     time: Timeline,
     state: Mutex<NetworkState>,
-    reached: Notify,
+    held: Notify,
 }
 
 struct NetworkState {
     rng: SeededRng,
-    faults: Faults,
-    fired: BTreeMap<Fault, u64>,
+    faults: FaultRates,
+    fault_counts: BTreeMap<Fault, u64>,
     requests: u64,
     /// The network is disconnected.
-    cut: bool,
+    offline: bool,
     /// Requests that timed out and have not arrived yet.
     late: Vec<Request>,
     /// Holds the request that comes after this many others.
-    hold: Option<(u64, Moment)>,
+    hold: Option<(u64, HoldPoint)>,
     /// Releases the held request. Each has its own, so that the request of a crashed device never
     /// continues.
-    gate: Arc<Notify>,
+    released: Arc<Notify>,
 }
 
 impl FlakyHttp {
-    /// Creates a healthy network; see `set`.
+    /// Creates a healthy network; see `set_faults`.
     pub fn new(inner: Arc<dyn Http>, time: &Timeline, rng: SeededRng) -> Self {
         let state = NetworkState {
             rng,
-            faults: Faults::none(),
-            fired: BTreeMap::new(),
+            faults: FaultRates::none(),
+            fault_counts: BTreeMap::new(),
             requests: 0,
-            cut: false,
+            offline: false,
             late: Vec::new(),
             hold: None,
-            gate: Arc::default(),
+            released: Arc::default(),
         };
-        Self { inner, time: time.clone(), state: Mutex::new(state), reached: Notify::new() }
+        Self { inner, time: time.clone(), state: Mutex::new(state), held: Notify::new() }
     }
 
-    pub fn set(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: FaultRates) {
         self.state().faults = faults;
     }
     /// Disconnects or connects the network; while disconnected, every request fails immediately.
-    pub fn cut(&self, cut: bool) {
-        self.state().cut = cut;
+    pub fn set_offline(&self, offline: bool) {
+        self.state().offline = offline;
     }
     /// Returns how often each fault occurred.
-    pub fn fired(&self) -> BTreeMap<Fault, u64> {
-        self.state().fired.clone()
+    pub fn fault_counts(&self) -> BTreeMap<Fault, u64> {
+        self.state().fault_counts.clone()
     }
     /// Returns the number of requests, including failed ones.
     pub fn requests(&self) -> u64 {
         self.state().requests
     }
-    /// Holds the `n`th request from now (0: the next): `reached` resolves, and the request
+    /// Holds the `n`th request from now (0: the next): `wait_until_held` resolves, and the request
     /// continues after `release`, if ever.
-    pub fn hold_at(&self, n: u64, moment: Moment) {
+    pub fn hold_at(&self, n: u64, point: HoldPoint) {
         let mut state = self.state();
-        state.hold = Some((n, moment));
-        state.gate = Arc::default();
+        state.hold = Some((n, point));
+        state.released = Arc::default();
     }
     /// Cancels a hold that has not begun.
-    pub fn hold_nothing(&self) {
+    pub fn cancel_hold(&self) {
         self.state().hold = None;
     }
-    pub async fn reached(&self) {
-        self.reached.notified().await;
+    pub async fn wait_until_held(&self) {
+        self.held.notified().await;
     }
     pub fn release(&self) {
-        self.state().gate.notify_one();
+        self.state().released.notify_one();
     }
     /// Delivers the late requests now.
     pub async fn deliver_late(&self) {
         let late = std::mem::take(&mut self.state().late);
         for request in late {
-            let _ = self.pass(request).await;
+            let _ = self.forward(request).await;
         }
     }
 
-    async fn pass(&self, request: Request) -> Result<(u16, HeaderMap, Bytes), Failure> {
+    async fn forward(&self, request: Request) -> Result<(u16, HeaderMap, Bytes), Failure> {
         let reply = self.inner.send(request).await?;
         let (status, headers) = (reply.status, reply.headers.clone());
         Ok((status, headers, reply.bytes(64 * 1024 * 1024).await?))
     }
     /// Advances the time by the timeout and returns the failure.
-    fn waited(&self, timeout: Duration) -> Failure {
+    fn time_out(&self, timeout: Duration) -> Failure {
         self.time.advance(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
         Failure::new(FailureKind::Timeout, format!("no response within {} ms", timeout.as_millis()))
     }
@@ -143,37 +143,37 @@ impl FlakyHttp {
     }
 
     async fn wait_for_release(&self) {
-        let gate = self.state().gate.clone();
-        self.reached.notify_one();
-        gate.notified().await;
+        let released = self.state().released.clone();
+        self.held.notify_one();
+        released.notified().await;
     }
 
-    async fn broken(&self, fault: Fault, request: Request) -> Result<Reply, Failure> {
+    async fn inject(&self, fault: Fault, request: Request) -> Result<Reply, Failure> {
         let timeout = request.timeout;
         match fault {
-            Fault::LoseRequest => Err(self.waited(timeout)),
+            Fault::LoseRequest => Err(self.time_out(timeout)),
             Fault::LoseReply => {
-                let _ = self.pass(request).await;
-                Err(self.waited(timeout))
+                let _ = self.forward(request).await;
+                Err(self.time_out(timeout))
             }
             Fault::Duplicate => {
-                let _ = self.pass(request.clone()).await;
-                let (status, headers, body) = self.pass(request).await?;
-                Ok(hostile::whole(status, headers, body))
+                let _ = self.forward(request.clone()).await;
+                let (status, headers, body) = self.forward(request).await?;
+                Ok(hostile::complete(status, headers, body))
             }
             Fault::Late => {
                 self.state().late.push(request);
-                Err(self.waited(timeout))
+                Err(self.time_out(timeout))
             }
             Fault::CutBody => {
-                let (status, headers, body) = self.pass(request).await?;
+                let (status, headers, body) = self.forward(request).await?;
                 let at = self.state().rng.below(body.len() as u64) as usize;
-                Ok(hostile::cut(status, headers, &body, at))
+                Ok(hostile::truncated(status, headers, &body, at))
             }
             Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
             // Carrel servers refuse batches in this way; a single small row is refused only by
             // proxies.
-            Fault::TooLarge if rows_of(&request) > 1 => {
+            Fault::TooLarge if pushed_rows(&request) > 1 => {
                 Ok(hostile::problem(413, ErrorCode::TooLarge, None))
             }
             Fault::TooLarge => {
@@ -202,13 +202,13 @@ impl FlakyHttp {
                 Ok(hostile::json(text))
             }
             Fault::WrongType => {
-                let (status, mut headers, body) = self.pass(request).await?;
+                let (status, mut headers, body) = self.forward(request).await?;
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-                Ok(hostile::whole(status, headers, body))
+                Ok(hostile::complete(status, headers, body))
             }
-            Fault::Endless => Ok(hostile::endless("application/json", b"[[[[[[[[")),
-            Fault::Drip => {
-                let (status, headers, body) = self.pass(request).await?;
+            Fault::EndlessBody => Ok(hostile::endless_body("application/json", b"[[[[[[[[")),
+            Fault::SlowBody => {
+                let (status, headers, body) = self.forward(request).await?;
                 let first = body.slice(..body.len().min(3));
                 let time = self.time.clone();
                 let late = move |n: usize| {
@@ -226,8 +226,8 @@ impl FlakyHttp {
                 Ok(Reply { status, headers, body: Box::pin(pieces) })
             }
             Fault::WrongCount => {
-                let (status, headers, body) = self.pass(request).await?;
-                Ok(hostile::whole(status, headers, shortened(&body)))
+                let (status, headers, body) = self.forward(request).await?;
+                Ok(hostile::complete(status, headers, without_last(&body)))
             }
         }
     }
@@ -236,34 +236,34 @@ impl FlakyHttp {
 impl NetworkState {
     /// Decides about the next request: disconnected, fault, hold, and whether a late request
     /// arrives before it.
-    fn draw(&mut self) -> (bool, Option<Fault>, Option<Moment>, bool) {
+    fn draw(&mut self) -> (bool, Option<Fault>, Option<HoldPoint>, bool) {
         self.requests += 1;
         let hold = match self.hold {
-            Some((0, moment)) => {
+            Some((0, point)) => {
                 self.hold = None;
-                Some(moment)
+                Some(point)
             }
-            Some((n, moment)) => {
-                self.hold = Some((n - 1, moment));
+            Some((n, point)) => {
+                self.hold = Some((n - 1, point));
                 None
             }
             None => None,
         };
         let draw = self.rng.below(1_000);
-        let fault = if self.cut { None } else { self.faults.draw(draw) };
-        let arrives = !self.cut && !self.late.is_empty() && self.rng.permille(500);
-        (self.cut, fault, hold, arrives)
+        let fault = if self.offline { None } else { self.faults.draw(draw) };
+        let late_arrives = !self.offline && !self.late.is_empty() && self.rng.permille(500);
+        (self.offline, fault, hold, late_arrives)
     }
 }
 
 /// Returns the number of rows of a push; 0 for other requests.
-fn rows_of(request: &Request) -> usize {
+fn pushed_rows(request: &Request) -> usize {
     let body = request.body.as_deref().and_then(|b| serde_json::from_slice::<Value>(b).ok());
     body.and_then(|b| Some(b.get("items")?.as_array()?.len())).unwrap_or(0)
 }
 
 /// Returns a push reply without its last result, or another object without its last field.
-fn shortened(body: &Bytes) -> Bytes {
+fn without_last(body: &Bytes) -> Bytes {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(body) else {
         return Bytes::from_static(b"{");
     };
@@ -282,30 +282,30 @@ fn shortened(body: &Bytes) -> Bytes {
 #[async_trait]
 impl Http for FlakyHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let (cut, fault, hold, arrives) = self.state().draw();
-        if hold == Some(Moment::Before) {
+        let (offline, fault, hold, late_arrives) = self.state().draw();
+        if hold == Some(HoldPoint::Before) {
             self.wait_for_release().await;
         }
-        if cut {
+        if offline {
             return Err(Failure::new(FailureKind::Connect, "no route to the server"));
         }
-        if arrives {
+        if late_arrives {
             self.deliver_late().await;
         }
         // Every request takes a little time.
         self.time.advance(20);
         let reply = match fault {
             None => self
-                .pass(request)
+                .forward(request)
                 .await
-                .map(|(status, headers, body)| hostile::whole(status, headers, body)),
+                .map(|(status, headers, body)| hostile::complete(status, headers, body)),
             Some(fault) => {
-                *self.state().fired.entry(fault).or_default() += 1;
+                *self.state().fault_counts.entry(fault).or_default() += 1;
                 tracing::debug!(fault = ?fault, url = %request.url, "fault injected");
-                self.broken(fault, request).await
+                self.inject(fault, request).await
             }
         };
-        if hold == Some(Moment::After) {
+        if hold == Some(HoldPoint::After) {
             self.wait_for_release().await;
         }
         reply

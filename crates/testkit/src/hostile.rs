@@ -61,21 +61,21 @@ pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Repl
         correlation_id: "test".into(),
         retry_after_ms: retry_after_s.map(|s| s * 1_000),
     };
-    let made =
+    let reply =
         reply(status, "application/problem+json", serde_json::to_vec(&problem).unwrap_or_default());
     match retry_after_s {
-        Some(s) => header(made, header::RETRY_AFTER, &s.to_string()),
-        None => made,
+        Some(s) => header(reply, header::RETRY_AFTER, &s.to_string()),
+        None => reply,
     }
 }
 /// Returns 200 and an endless body, as fast as it is read.
-pub fn endless(content_type: &str, piece: &'static [u8]) -> Reply {
+pub fn endless_body(content_type: &str, piece: &'static [u8]) -> Reply {
     let piece = Bytes::from(piece.repeat(64 * 1024 / piece.len().max(1)));
     with_body(200, content_type, stream::repeat_with(move || Ok(piece.clone())).boxed())
 }
 /// Returns 200 and a body of `pieces` bytes, each just within a `pause` of the clock, after which
 /// the connection times out. Reading advances the clock.
-pub fn drip(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) -> Reply {
+pub fn slow_body(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) -> Reply {
     let body = stream::unfold((clock, pieces), move |(clock, left)| async move {
         clock.advance(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
         // Lets others notice that their timeouts have expired.
@@ -90,12 +90,12 @@ pub fn drip(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) 
     with_body(200, content_type, Box::pin(body))
 }
 /// Returns the first part of a body, after which the connection is reset.
-pub fn cut(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Reply {
+pub fn truncated(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Reply {
     let first = body.slice(..at.min(body.len()));
     let broken = Failure::new(FailureKind::Broken, "the connection was reset");
     Reply { status, headers, body: Box::pin(stream::iter([Ok(first), Err(broken)])) }
 }
 /// Returns a whole body with these headers.
-pub fn whole(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
+pub fn complete(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
     Reply { status, headers, body: Box::pin(stream::iter([Ok(body)])) }
 }

@@ -23,11 +23,11 @@ use crate::{
 /// would begin before the end of the previous one (the clock was set back by less than two hours)
 /// begins at that end.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Bench {
+pub struct SessionPredictor {
     last_end: i64,
 }
 
-impl Bench {
+impl SessionPredictor {
     const CHAIN_MS: i64 = 2 * 3_600_000;
 
     fn start(&self, wall: i64) -> i64 {
@@ -36,19 +36,19 @@ impl Bench {
 }
 
 /// A simulated learner on one device. All devices of a learner share the oracle.
-pub struct Learner {
+pub struct SimulatedLearner {
     rng: SeededRng,
     quizzes: Vec<(ItemId, BlobHash, Quiz)>,
-    bench: Bench,
+    sessions: SessionPredictor,
 }
 
-impl Learner {
+impl SimulatedLearner {
     pub fn new(rng: SeededRng, quizzes: Vec<(ItemId, BlobHash, Quiz)>) -> Self {
-        Self { rng, quizzes, bench: Bench::default() }
+        Self { rng, quizzes, sessions: SessionPredictor::default() }
     }
     /// Forgets the previous session, because the app was closed.
     pub fn app_restarted(&mut self) {
-        self.bench = Bench::default();
+        self.sessions = SessionPredictor::default();
     }
 
     /// Performs one action and reports the changed rows.
@@ -65,17 +65,17 @@ impl Learner {
         };
         done.unwrap_or_else(|e| panic!("{}: a learner's action failed: {e}", device.name));
         let after = device.rows().await;
-        oracle.wrote(changed(&before, after));
+        oracle.record_write(changed(&before, after));
     }
 
     /// Performs a step in a section, which can happen during another operation.
-    pub async fn tick(&mut self, device: &Device, oracle: &mut Oracle) {
+    pub async fn act_in_section(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
         self.step_section(device, oracle)
             .await
-            .unwrap_or_else(|e| panic!("{}: a tick failed: {e}", device.name));
+            .unwrap_or_else(|e| panic!("{}: a step in a section failed: {e}", device.name));
         let after = device.rows().await;
-        oracle.wrote(changed(&before, after));
+        oracle.record_write(changed(&before, after));
     }
 
     async fn step_section(
@@ -91,7 +91,7 @@ impl Learner {
             7 | 8 => step.pos = Some(format!("b{}", self.rng.below(40))),
             _ => step.restart = true,
         }
-        self.take(device, oracle, step).await
+        self.record(device, oracle, step).await
     }
 
     async fn step_story(
@@ -102,11 +102,11 @@ impl Learner {
         let mut step = Step::at(ItemKind::Story, content::item(content::STORY));
         step.percent = Some(self.rng.below(10_001) as u16);
         step.pos = Some(format!("p{}.s{}", self.rng.below(3), self.rng.below(3)));
-        self.take(device, oracle, step).await
+        self.record(device, oracle, step).await
     }
 
     /// Records the step, and compares the displayed progress with the expected one.
-    async fn take(
+    async fn record(
         &mut self,
         device: &Device,
         oracle: &mut Oracle,
@@ -132,7 +132,7 @@ impl Learner {
             "{}: {step:?} is not shown as finished",
             device.name
         );
-        oracle.stepped(
+        oracle.record_step(
             RowKey::of(RowType::Progress, &[step.kind.as_str(), step.item.as_str()]),
             generation,
             percent,
@@ -143,7 +143,7 @@ impl Learner {
     /// Studies for a while: heartbeats at intervals of some seconds, then leaves the page.
     async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_learning::Result<()> {
         let item = self.rng.pick(&content::sections()).clone();
-        let from = self.bench.start(device.clock.now_ms());
+        let from = self.sessions.start(device.clock.now_ms());
         device.learning().study_beat(&item, true).await?;
         let mut sum = 0;
         for _ in 0..=self.rng.below(4) {
@@ -156,8 +156,8 @@ impl Learner {
         device.time.advance(ms);
         sum += ms;
         device.learning().study_beat(&item, false).await?;
-        self.bench.last_end = from + sum;
-        oracle.studied(&item, from, sum);
+        self.sessions.last_end = from + sum;
+        oracle.record_study(&item, from, sum);
         Ok(())
     }
 
@@ -199,12 +199,12 @@ impl Learner {
     }
 
     async fn setting(&mut self, device: &Device) -> carrel_learning::Result<()> {
-        let set: (&str, Value) = match self.rng.below(3) {
+        let setting: (&str, Value) = match self.rng.below(3) {
             0 => ("theme", json!(self.rng.pick(&["light", "dark", "system"]))),
             1 => ("textSize", json!(self.rng.between(80, 200))),
             _ => ("language", json!(self.rng.pick(&["en", "fr", "sw"]))),
         };
-        device.learning().set_settings(BTreeMap::from([(set.0.to_owned(), set.1)])).await
+        device.learning().set_settings(BTreeMap::from([(setting.0.to_owned(), setting.1)])).await
     }
 
     async fn enrol(&mut self, device: &Device) -> carrel_learning::Result<()> {

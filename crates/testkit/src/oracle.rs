@@ -35,7 +35,7 @@ pub struct Oracle {
 
 impl Oracle {
     /// Records a completed write and the rows that it changed.
-    pub fn wrote(&mut self, rows: impl IntoIterator<Item = Row>) {
+    pub fn record_write(&mut self, rows: impl IntoIterator<Item = Row>) {
         self.acknowledged += 1;
         for row in rows {
             let key = row.key();
@@ -46,19 +46,19 @@ impl Oracle {
                 self.registers.entry(key.clone()).or_default().insert(value);
             }
             match self.rows.get_mut(&key) {
-                Some(known) => known.join(&row),
+                Some(stored) => stored.join(&row),
                 None => drop(self.rows.insert(key, row)),
             }
         }
     }
     /// Records that `ms` were studied from `from` on.
-    pub fn studied(&mut self, item: &ItemId, from: i64, ms: i64) {
+    pub fn record_study(&mut self, item: &ItemId, from: i64, ms: i64) {
         if ms > 0 {
             self.spans.push((item.clone(), from, from + ms));
         }
     }
     /// Records a step, after which at least this progress must be displayed.
-    pub fn stepped(&mut self, key: RowKey, generation: u32, percent: u16) {
+    pub fn record_step(&mut self, key: RowKey, generation: u32, percent: u16) {
         let known = self.percent.entry(key).or_default();
         *known = (*known).max((generation, percent));
     }
@@ -109,7 +109,7 @@ impl Oracle {
             }
         }
         for (key, row) in replica {
-            if !self.rows.contains_key(key) && !self.follows(row) {
+            if !self.rows.contains_key(key) && !self.is_derived(row) {
                 return Err(format!("{who} has the unexpected row {row:?}"));
             }
         }
@@ -134,7 +134,7 @@ impl Oracle {
     }
 
     /// Returns whether the server creates this row as a consequence of the learner's actions.
-    fn follows(&self, row: &Row) -> bool {
+    fn is_derived(&self, row: &Row) -> bool {
         match row {
             Row::Grade(g) => {
                 let attempt = RowKey { row_type: RowType::Attempt, key: g.attempt.to_string() };
@@ -165,7 +165,7 @@ impl Oracle {
                         continue;
                     };
                     let submissions = self.submissions.get(&a.id);
-                    let due: Vec<(i64, i64)> = submissions
+                    let expected: Vec<(i64, i64)> = submissions
                         .into_iter()
                         .flatten()
                         .map(|answers| {
@@ -179,9 +179,9 @@ impl Oracle {
                         .collect();
                     let key = RowKey { row_type: RowType::Grade, key: a.id.to_string() };
                     match server.get(&key) {
-                        Some(Row::Grade(g)) if due.contains(&(g.points, g.max_points)) => {}
+                        Some(Row::Grade(g)) if expected.contains(&(g.points, g.max_points)) => {}
                         other => {
-                            return Err(format!("attempt {}: expected one of {due:?}, found {other:?}", a.id));
+                            return Err(format!("attempt {}: expected one of {expected:?}, found {other:?}", a.id));
                         }
                     }
                 }
@@ -225,7 +225,7 @@ fn without_register(row: &Row) -> Row {
 
 /// Checks that no row was lost or shrank: joining a row of `before` changes nothing.
 /// Last-writer-wins parts are ignored, because they may be restamped.
-pub fn check_growth(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
+pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
         let Some(new) = after.get(key) else {
             return Err(format!("{who} lost {old:?}"));

@@ -41,7 +41,7 @@ impl carrel_server::Clock for ServerClock {
     }
 }
 
-/// A server with a folder of its own. `stop` closes the port, `go_on` opens the same port again.
+/// A server with a folder of its own. `stop` closes the port, `start` opens the same port again.
 pub struct TestServer {
     dir: TempDir,
     clock: FakeClock,
@@ -55,17 +55,17 @@ pub struct TestServer {
 impl TestServer {
     /// Starts a server without courses.
     pub async fn empty(clock: &FakeClock) -> Self {
-        Self::with(clock, Settings::default(), None).await
+        Self::with_settings(clock, Settings::default(), None).await
     }
     /// Starts a server with the small course and story of `content`, which are compiled once per
     /// process.
-    pub async fn start(clock: &FakeClock) -> Self {
+    pub async fn with_library(clock: &FakeClock) -> Self {
         static LIBRARY: OnceLock<tokio::sync::OnceCell<TempDir>> = OnceLock::new();
-        let made =
+        let library =
             LIBRARY.get_or_init(tokio::sync::OnceCell::new).get_or_init(compile_library).await;
-        Self::with(clock, Settings::default(), Some(made.path())).await
+        Self::with_settings(clock, Settings::default(), Some(library.path())).await
     }
-    pub async fn with(clock: &FakeClock, settings: Settings, library: Option<&Path>) -> Self {
+    pub async fn with_settings(clock: &FakeClock, settings: Settings, library: Option<&Path>) -> Self {
         let dir = scratch();
         if let Some(library) = library {
             copy_dir(library, dir.path()).expect("copies the library");
@@ -80,7 +80,7 @@ impl TestServer {
             running: None,
             router: Arc::default(),
         };
-        server.go_on().await;
+        server.start().await;
         server
     }
 
@@ -92,7 +92,7 @@ impl TestServer {
         }
     }
     /// Starts the server again on the same port.
-    pub async fn go_on(&mut self) {
+    pub async fn start(&mut self) {
         if self.running.is_some() {
             return;
         }
@@ -109,7 +109,7 @@ impl TestServer {
     }
     pub async fn restart(&mut self) {
         self.stop().await;
-        self.go_on().await;
+        self.start().await;
     }
     pub fn is_running(&self) -> bool {
         self.running.is_some()
@@ -128,7 +128,7 @@ impl TestServer {
     /// Returns a client that calls the routes and layers in the same task, without a socket. Fails
     /// like a closed port while the server is stopped.
     pub fn direct(&self) -> Arc<dyn Http> {
-        Arc::new(Direct { router: self.router.clone() })
+        Arc::new(InProcessHttp { router: self.router.clone() })
     }
 
     /// Makes a backup of the running server, as `carrel-server backup` does.
@@ -152,7 +152,7 @@ impl TestServer {
         let now_ms = self.clock.now_ms();
         restore::restore(engine.as_ref(), &backup.path, self.dir.path(), options, now_ms)
             .expect("a restore");
-        self.go_on().await;
+        self.start().await;
     }
     /// Compiles and publishes packages.
     pub async fn import(&self, paths: &[PathBuf]) {
@@ -239,24 +239,24 @@ async fn compile_library() -> TempDir {
     dir
 }
 
-struct Direct {
+struct InProcessHttp {
     router: Arc<Mutex<Option<Router>>>,
 }
 
 #[async_trait]
-impl Http for Direct {
+impl Http for InProcessHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let router = self.router.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let router =
             router.ok_or_else(|| Failure::new(FailureKind::Connect, "connection refused"))?;
-        let wrong = |e: &dyn std::fmt::Display| Failure::new(FailureKind::Request, e.to_string());
-        let mut asked = axum::http::Request::new(Body::from(request.body.unwrap_or_default()));
-        *asked.method_mut() = request.method;
-        let url: axum::http::Uri = request.url.parse().map_err(|e| wrong(&e))?;
+        let invalid = |e: &dyn std::fmt::Display| Failure::new(FailureKind::Request, e.to_string());
+        let mut inner = axum::http::Request::new(Body::from(request.body.unwrap_or_default()));
+        *inner.method_mut() = request.method;
+        let url: axum::http::Uri = request.url.parse().map_err(|e| invalid(&e))?;
         let path = url.path_and_query().map_or("/", |p| p.as_str());
-        *asked.uri_mut() = path.parse().map_err(|e| wrong(&e))?;
-        *asked.headers_mut() = request.headers;
-        let reply = router.oneshot(asked).await.unwrap_or_else(|never| match never {});
+        *inner.uri_mut() = path.parse().map_err(|e| invalid(&e))?;
+        *inner.headers_mut() = request.headers;
+        let reply = router.oneshot(inner).await.unwrap_or_else(|never| match never {});
         let (head, body) = reply.into_parts();
         let broken = |e: axum::Error| Failure::new(FailureKind::Broken, e.to_string());
         let body = body.into_data_stream().map_ok(Bytes::from).map_err(broken).boxed();

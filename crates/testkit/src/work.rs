@@ -14,8 +14,8 @@ pub fn item(text: &str) -> ItemId {
 pub fn slug(text: &str) -> Slug {
     Slug::new(text).unwrap()
 }
-/// Returns a step that finishes a section.
-pub fn tick(text: &str) -> Step {
+/// Returns the step that finishes a section.
+pub fn finished(text: &str) -> Step {
     Step { done: true, ..Step::at(ItemKind::Section, item(text)) }
 }
 

@@ -20,7 +20,7 @@ use carrel_model::{
 use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore};
 use carrel_sqlite::{Change, StorageError};
 use carrel_sync::Phase;
-use carrel_testkit::{FakeClock, FakeServer, SeededIds, fake_server::problem, work::tick};
+use carrel_testkit::{FakeClock, FakeServer, SeededIds, fake_server::problem, work::finished};
 use futures_util::stream;
 use http::HeaderMap;
 use tokio::{
@@ -178,13 +178,13 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     assert_eq!(wrong.code(), ErrorCode::BadCredentials);
     let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     let id = account.id().to_owned();
-    account.learning.record(tick("a/b/c")).await.unwrap();
+    account.learning.record(finished("a/b/c")).await.unwrap();
     let status = soon("a sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting, school.ticks()), (Phase::Idle, 0, 1));
 
     school.revoked.store(1, Ordering::SeqCst);
     let mut changes = core.changes().subscribe();
-    account.learning.record(tick("a/b/d")).await.unwrap();
+    account.learning.record(finished("a/b/d")).await.unwrap();
     let status = soon("the sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
     soon("the account change", async {
@@ -192,7 +192,7 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     })
     .await;
     assert!(core.account_info().unwrap().needs_sign_in);
-    account.learning.record(tick("a/b/e")).await.unwrap();
+    account.learning.record(finished("a/b/e")).await.unwrap();
 
     // Closed and restarted: still readable and writable, with the change still unsent.
     core.close().await;
@@ -224,7 +224,7 @@ async fn end_of_an_old_session_does_not_end_the_new_one() {
     let (come, has_come) = oneshot::channel();
     let (go, goes) = oneshot::channel();
     *school.hold.lock().unwrap() = Some((come, goes));
-    account.learning.record(tick("a/b/c")).await.unwrap();
+    account.learning.record(finished("a/b/c")).await.unwrap();
     let first = tokio::spawn({
         let account = account.clone();
         async move { account.sync.sync_now().await }
@@ -247,7 +247,7 @@ async fn several_learners_share_a_device_and_not_their_work() {
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
     let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
-    asha.learning.record(tick("a/b/c")).await.unwrap();
+    asha.learning.record(finished("a/b/c")).await.unwrap();
     let asha = asha.id().to_owned();
     school.down.store(true, Ordering::SeqCst);
     core.sign_out().await.unwrap();
@@ -269,10 +269,10 @@ async fn several_learners_share_a_device_and_not_their_work() {
     assert!(ben.learning.done_sections("a").await.unwrap().is_empty());
     let demo = core.open_demo().await.unwrap();
     assert!(demo.is_demo());
-    demo.learning.record(tick("a/b/z")).await.unwrap();
+    demo.learning.record(finished("a/b/z")).await.unwrap();
     let status = demo.sync.sync_now().await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
-    assert!(ben.learning.record(tick("x/y/z")).await.is_err(), "a closed account cannot be written");
+    assert!(ben.learning.record(finished("x/y/z")).await.is_err(), "a closed account cannot be written");
     let ben = ben.id().to_owned();
     assert_eq!(core.switch(&ben).await.unwrap().id(), ben, "still signed in");
 
@@ -328,12 +328,12 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
         let failed = core.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
         assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
         assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other account stays open");
-        ben.learning.record(tick(&format!("b/b/s{n}"))).await.expect("the open account can be written");
+        ben.learning.record(finished(&format!("b/b/s{n}"))).await.expect("the open account can be written");
         assert_eq!(core.accounts().active().unwrap().id, ben.id(), "{broken}: for the next start");
 
         let open = switch_to_closed(&core, &asha).await;
         assert!(core.open_failure().is_none(), "{broken}");
-        open.learning.record(tick(&format!("a/b/s{n}"))).await.unwrap();
+        open.learning.record(finished(&format!("a/b/s{n}"))).await.unwrap();
         assert_eq!(open.learning.done_sections("a").await.unwrap().len(), n + 1);
         let back = core.switch(ben.id()).await.unwrap();
         assert_eq!(back.learning.done_sections("b").await.unwrap().len(), n + 1);
@@ -364,9 +364,9 @@ async fn an_opening_that_is_cancelled_leaves_nothing_open() {
         .await;
         drop(opening);
         let open = switch_to_closed(&core, &asha).await;
-        open.learning.record(tick(&format!("a/b/{last}"))).await.unwrap();
+        open.learning.record(finished(&format!("a/b/{last}"))).await.unwrap();
         let back = core.switch(&ben).await.unwrap();
-        back.learning.record(tick(&format!("b/b/{last}"))).await.unwrap();
+        back.learning.record(finished(&format!("b/b/{last}"))).await.unwrap();
     }
 }
 
@@ -375,7 +375,7 @@ async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
-    core.open_guest().await.unwrap().learning.record(tick("a/b/c")).await.unwrap();
+    core.open_guest().await.unwrap().learning.record(finished("a/b/c")).await.unwrap();
     let work = core.export_work(dir.path()).await.unwrap();
     let bytes = std::fs::read(&work.path).unwrap();
 
@@ -408,7 +408,7 @@ async fn start_succeeds_and_reports_an_account_that_cannot_be_opened() {
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
     let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
-    account.learning.record(tick("a/b/c")).await.unwrap();
+    account.learning.record(finished("a/b/c")).await.unwrap();
     let (id, folder) = (account.id().to_owned(), account.store.dir().to_owned());
     core.close().await;
     drop((account, core));
@@ -482,7 +482,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         let note = move || noting.accounts().note_session(&noted_id, noted);
         carrel_system::blocking(note).await.unwrap();
         let account = core.account().expect("the account opens");
-        account.learning.record(tick(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
+        account.learning.record(finished(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
         let status = soon("the sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut);
         assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));

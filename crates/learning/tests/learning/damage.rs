@@ -20,7 +20,7 @@ use carrel_model::{
 use carrel_sqlite::{Cause, DatabaseError, rows::SPECS};
 use carrel_testkit::{
     SeededRng, FakeClock, SeededIds,
-    work::{item, options, slug, tick},
+    work::{item, options, slug, finished},
 };
 use tempfile::TempDir;
 
@@ -67,7 +67,7 @@ async fn all(store: &Store) -> Rows {
 
 async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
     for n in from..to {
-        learning.record(tick(&format!("rivers/l{}/s{n}", n % 7))).await.unwrap();
+        learning.record(finished(&format!("rivers/l{}/s{n}", n % 7))).await.unwrap();
         let read = item(&format!("rivers/story{}", n % 5));
         let pos = Some(format!("page {n}"));
         let percent = Some((n * 97 % 10_000) as u16);
@@ -130,7 +130,7 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
     }
     let store = Arc::new(store);
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(8)));
-    assert!(learning.record(tick("after/l/s")).await.unwrap().row.done_ms.is_some(), "{what}");
+    assert!(learning.record(finished("after/l/s")).await.unwrap().row.done_ms.is_some(), "{what}");
     store.close().await;
     repair
 }
@@ -574,9 +574,9 @@ async fn an_unreadable_row_does_not_affect_others() {
     // The answer row is unreadable; the attempt contains the submitted answers.
     assert_eq!(learning.attempts(&item("rivers/quiz8")).await.unwrap()[0].answers.len(), 1);
     // Recording continues in place of the removed row.
-    let row = learning.record(tick("rivers/l3/s3")).await.unwrap().row;
+    let row = learning.record(finished("rivers/l3/s3")).await.unwrap().row;
     assert_eq!((row.percent, row.done_ms.is_some()), (10_000, true));
-    let row = learning.record(tick("rivers/l4/s4")).await.unwrap().row;
+    let row = learning.record(finished("rivers/l4/s4")).await.unwrap().row;
     assert_eq!(row.percent, 10_000);
     let theme = BTreeMap::from([("theme".to_owned(), serde_json::json!("dark"))]);
     learning.set_settings(theme.clone()).await.unwrap();

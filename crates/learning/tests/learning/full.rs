@@ -15,7 +15,7 @@ use carrel_learning::{Error, Learning, store::Store};
 use carrel_sqlite::{Cause, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds, SmallDisk,
-    work::{options, tick},
+    work::{options, finished},
 };
 
 const KIB: u64 = 1024;
@@ -35,7 +35,7 @@ async fn done(learning: &Learning) -> usize {
 }
 async fn ticks(learning: &Learning, from: usize, to: usize) -> carrel_learning::Result<()> {
     for n in from..to {
-        learning.record(tick(&format!("a/b/s{n}"))).await?;
+        learning.record(finished(&format!("a/b/s{n}"))).await?;
     }
     Ok(())
 }

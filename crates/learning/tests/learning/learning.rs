@@ -13,7 +13,7 @@ use carrel_model::{
 };
 use carrel_testkit::{
     FakeClock, SeededIds,
-    work::{item, options, slug, tick},
+    work::{item, options, slug, finished},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -77,8 +77,8 @@ async fn latest_positions_are_sorted_and_roots_are_separate() {
     let latest = d.learning.latest(2).await.unwrap();
     let places: Vec<_> = latest.iter().map(|r| r.row.pos.as_ref().unwrap().at.as_str()).collect();
     assert_eq!(places, ["b3", "b2"], "in the order in which it was done, whatever the clock says");
-    d.learning.record(tick("rivers/a/b")).await.unwrap();
-    d.learning.record(tick("rivers-2/a/b")).await.unwrap();
+    d.learning.record(finished("rivers/a/b")).await.unwrap();
+    d.learning.record(finished("rivers-2/a/b")).await.unwrap();
     assert_eq!(d.learning.done_sections("rivers").await.unwrap().len(), 1);
     assert_eq!(d.learning.progress_under("rivers").await.unwrap().len(), 2);
     assert_eq!(d.learning.done_items(ItemKind::Section).await.unwrap().len(), 2);

@@ -19,7 +19,7 @@ use carrel_model::{
 use carrel_sqlite::{Cause, Change, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds,
-    work::{item, options, tick},
+    work::{item, options, finished},
 };
 
 fn row(text: &str, percent: u16) -> Progress {
@@ -77,7 +77,7 @@ async fn updates_of_a_row_are_queued_once_and_no_ops_are_not_queued() {
 async fn a_failed_transaction_is_rolled_back_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
-    let mut changes = store.changes().listen();
+    let mut changes = store.changes().subscribe();
     let bad = store.write("bad", |tx| {
         tx.join(row("bad/b/c", 1))?;
         Err::<(), _>(Error::Invalid("no".into()))
@@ -338,7 +338,7 @@ async fn without_a_server_the_outbox_stays_empty() {
     demo.has_server = false;
     let store = Arc::new(Store::open(dir.path(), demo).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(1)));
-    let record = learning.record(tick("a/b/c")).await.unwrap();
+    let record = learning.record(finished("a/b/c")).await.unwrap();
     assert!(!record.waiting && record.row.done_ms.is_some());
     assert_eq!(store.read(outbox::counts).await.unwrap(), (0, 0));
 }
@@ -349,7 +349,7 @@ async fn a_device_with_a_clock_of_1970_can_save() {
     let clock = FakeClock::new(3_000);
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store, Arc::new(SeededIds::new(1)));
-    assert!(learning.record(tick("a/b/c")).await.unwrap().row.done_ms.is_some());
+    assert!(learning.record(finished("a/b/c")).await.unwrap().row.done_ms.is_some());
     learning.save_word(&item("a/word"), true).await.unwrap();
     learning.study_beat(&item("a/b/c"), true).await.unwrap();
     clock.advance(5_000);

@@ -18,7 +18,7 @@ use carrel_system::Clock as _;
 use carrel_testkit::{
     FakeClock, FakeServer,
     fake_server::{Outcome, problem},
-    work::{item, slug, tick},
+    work::{item, slug, finished},
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -46,7 +46,7 @@ async fn finished_sections_reach_other_devices() {
     let server = FakeServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
-    a.tick("rivers/a/b").await;
+    a.finish("rivers/a/b").await;
     assert_eq!(a.waiting().await, 1);
     a.sync().await;
     assert_eq!(a.waiting().await, 0);
@@ -68,7 +68,7 @@ async fn own_rows_are_not_pulled() {
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
     a.sync_until_idle().await;
     for n in 0..30 {
-        a.tick(&format!("rivers/l{n}/s")).await;
+        a.finish(&format!("rivers/l{n}/s")).await;
     }
     a.sync_until_idle().await;
     a.sync_until_idle().await;
@@ -77,9 +77,9 @@ async fn own_rows_are_not_pulled() {
     // Another device's row is among the following ones: everything is pulled.
     b.sync_until_idle().await;
     assert_eq!(server.state().pulled_rows, 30);
-    b.tick("rivers/b/s").await;
+    b.finish("rivers/b/s").await;
     b.sync_until_idle().await;
-    a.tick("rivers/a/s").await;
+    a.finish("rivers/a/s").await;
     a.sync_until_idle().await;
     assert_eq!(a.done("rivers").await.len(), 32);
 
@@ -128,7 +128,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
         device.learning.study_beat(&item("a/b/c"), true).await.unwrap();
         device.clock.advance(9_000);
         device.learning.study_beat(&item("a/b/c"), false).await.unwrap();
-        device.tick("a/b/c").await;
+        device.finish("a/b/c").await;
         for _ in 0..4 {
             server.enqueue(PUSH, outcome());
         }
@@ -179,7 +179,7 @@ async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
     for at in ["before the reply", "after the reply"] {
         let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        device.tick("a/b/c").await;
+        device.finish("a/b/c").await;
         let (processed, was_received) = oneshot::channel();
         let (resume, resumed) = oneshot::channel();
         server.enqueue(PUSH, Outcome::Hold { processed, resumed });
@@ -206,7 +206,7 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
-        device.tick(&format!("c/l{n}/s")).await;
+        device.finish(&format!("c/l{n}/s")).await;
     }
     server.state().refuse.insert(key("c/l50/s"), ResultCode::Forbidden);
     device.sync().await;
@@ -252,7 +252,7 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
     for (name, outcomes, requests) in faults {
         let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        device.tick("first/of/all").await;
+        device.finish("first/of/all").await;
         device.sync().await;
         device
             .store
@@ -309,7 +309,7 @@ async fn a_rejected_batch_is_bisected_to_the_invalid_row() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
-        device.tick(&format!("c/l{n}/s")).await;
+        device.finish(&format!("c/l{n}/s")).await;
     }
     server.state().reject_batches_with = vec![key("c/l37/s"), key("c/l38/s")];
     device.sync_until_idle().await;
@@ -328,7 +328,7 @@ async fn a_batch_that_is_too_large_is_halved() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..200 {
-        device.tick(&format!("c/l{n}/s")).await;
+        device.finish(&format!("c/l{n}/s")).await;
     }
     server.state().max_items = Some(30);
     device.sync_until_idle().await;
@@ -378,8 +378,8 @@ async fn hostile_replies_to_a_push_lose_nothing() {
         for done in [false, true] {
             let server = FakeServer::new();
             let device = Device::new(1, &FakeClock::noon(), &server);
-            device.tick("a/b/c").await;
-            device.tick("a/b/d").await;
+            device.finish("a/b/c").await;
+            device.finish("a/b/d").await;
             let outcome = if done {
                 Outcome::ProcessAndReply(status, body.clone())
             } else {
@@ -425,7 +425,7 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         let server = FakeServer::new();
         let clock = FakeClock::noon();
         let other = Device::new(2, &clock, &server);
-        other.tick("a/b/c").await;
+        other.finish("a/b/c").await;
         other.sync().await;
         let device = Device::new(1, &clock, &server);
         server.enqueue(PULL, Outcome::Reply(200, vec![], body));
@@ -477,7 +477,7 @@ async fn unknown_fields_are_sent_back() {
     server.put(row);
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.sync().await;
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     device.sync().await;
     let text = serde_json::to_string(&server.row(&key("a/b/c")).unwrap()).unwrap();
     assert!(text.contains("keen") && text.contains("10000"), "{text}");
@@ -490,12 +490,12 @@ async fn a_server_that_lost_its_data_gets_it_back() {
         let clock = FakeClock::noon();
         let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
         for n in 0..5 {
-            a.tick(&format!("a/x/s{n}")).await;
+            a.finish(&format!("a/x/s{n}")).await;
         }
-        a.tick("a/b/c").await;
+        a.finish("a/b/c").await;
         a.sync().await;
         b.sync().await;
-        b.tick("a/b/d").await;
+        b.finish("a/b/d").await;
         b.sync().await;
         // An empty server, as after restoring an old backup. Without a new epoch only the change number shows it.
         {
@@ -504,7 +504,7 @@ async fn a_server_that_lost_its_data_gets_it_back() {
             server_state.usn = 0;
             server_state.epoch = epoch.into();
         }
-        a.tick("a/b/e").await;
+        a.finish("a/b/e").await;
         a.sync_until_idle().await;
         b.sync_until_idle().await;
         a.sync_until_idle().await;
@@ -541,7 +541,7 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
         server_state.usn = 0;
     }
     server.put(Progress { percent: 9, ..Progress::none(ItemKind::Section, item("a/b/new")) });
-    device.tick("a/b/own").await;
+    device.finish("a/b/own").await;
     device.engine.run(Instruction::Push { limit: 10 }).await;
     resume.send(()).unwrap();
     pull.await.unwrap();
@@ -577,7 +577,7 @@ async fn a_failed_store_does_not_advance_the_cursor() {
     assert_eq!(event, Event::StoreFailed(Lane::Pull));
     let state = device.store.read(state::load).await.unwrap();
     assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "the cursor is unchanged");
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     // Space is available again.
     let device = device.restart(&server).await;
     device.sync_until_idle().await;
@@ -597,7 +597,7 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     let device = Device::new(1, &wrong, &server);
     let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
     device.learning.record(at("b1")).await.unwrap();
-    device.tick("a/b/d").await;
+    device.finish("a/b/d").await;
     device.sync_until_idle().await;
     let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("the row was not pushed") };
     assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
@@ -637,8 +637,8 @@ async fn times_of_a_wrong_clock_are_corrected() {
         }
         device.learning.save_word(&item("a/word"), true).await.unwrap();
         // Finished sections with and without a position, an open attempt, and a submitted one that took ten seconds.
-        device.tick("a/b/s0").await;
-        device.learning.record(Step { pos: Some("b1".into()), ..tick("a/b/s1") }).await.unwrap();
+        device.finish("a/b/s0").await;
+        device.learning.record(Step { pos: Some("b1".into()), ..finish("a/b/s1") }).await.unwrap();
         let hash = BlobHash::of(b"a quiz");
         let first = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
         clock.advance(10_000);
@@ -711,7 +711,7 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     server.state().clock_ms = Some(clock.now_ms());
     clock.jump(365 * 24 * 3_600_000);
     // Finished before it has pulled the other device's position.
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     device.learning.submit_attempt(attempt).await.unwrap();
     device.sync_until_idle().await;
     assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
@@ -773,7 +773,7 @@ async fn decisions_of_a_restored_server_replace_earlier_ones() {
     server.put(grade(0, 1, 1_000));
     server.put(grade(1, 2, 2_000));
     server.put(decision("b"));
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     device.sync_until_idle().await;
     assert_eq!(points().await, [Some(1_000), Some(2_000), None]);
     let here = device
@@ -827,7 +827,7 @@ async fn rows_with_oversized_unknown_fields_are_applied() {
         .unwrap();
     assert_eq!(kept, 2, "the complete rows are stored for a later release");
     // The row is sent back in a form that every server accepts.
-    device.tick("a/b/d").await;
+    device.finish("a/b/d").await;
     device.sync().await;
     assert_eq!(server.row(&key("a/b/d")).unwrap().validate(), Ok(()));
 }
@@ -850,11 +850,11 @@ async fn restoring_an_old_device_backup_converges() {
     let server = FakeServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     device.sync().await;
     device.store.care().await.unwrap();
     clock.advance(24 * 3_600_000);
-    device.tick("a/b/d").await;
+    device.finish("a/b/d").await;
     device.learning.record(percent("a/b/e", 6_000)).await.unwrap();
     device.sync().await;
     device.store.close().await;
@@ -943,7 +943,7 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
             .await
             .unwrap();
         for n in 0..12 {
-            device.tick(&format!("rivers/good/n{n}")).await;
+            device.finish(&format!("rivers/good/n{n}")).await;
         }
         device.sync().await;
         let arrived =
@@ -961,7 +961,7 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
         assert_eq!(export["refused"].as_array().unwrap().len(), missing + damaged);
         // The server's rows are pulled again, and a new change is sent.
         if damaged > 0 {
-            device.tick("rivers/damaged/n0").await;
+            device.finish("rivers/damaged/n0").await;
             device.sync().await;
             assert_eq!(percent_at(&server, "rivers/damaged/n0"), Some(10_000), "{what}");
             assert_eq!(device.refused().await.len(), missing + damaged - 1);

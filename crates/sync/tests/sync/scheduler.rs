@@ -39,7 +39,7 @@ async fn local_changes_are_pushed_after_a_second() {
     let sync = Sync::start(device.engine.clone(), None);
     let status = within_limit("a first sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     assert_eq!(sync.status().await.unwrap().waiting, 1);
     assert_eq!(server.requests(PUSH), 0);
     advance_until_requested(&server, &device.clock, PUSH, 1).await;
@@ -54,7 +54,7 @@ async fn sync_resumes_after_being_offline() {
     let server = FakeServer::new();
     server.state().down = true;
     let device = Device::new(1, &FakeClock::noon(), &server);
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     let mut changes = device.store.changes().subscribe();
     let sync = Sync::start(device.engine.clone(), None);
     let status = within_limit("a status", sync.sync_now()).await.unwrap();
@@ -77,7 +77,7 @@ async fn receipts_list_the_state_of_each_row() {
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
     for text in ["a/b/c", "a/b/d"] {
-        device.tick(text).await;
+        device.finish(text).await;
     }
     server.state().refuse.insert(
         carrel_model::lattice::RowKey::of(
@@ -87,7 +87,7 @@ async fn receipts_list_the_state_of_each_row() {
         ResultCode::Invalid,
     );
     within_limit("a sync", sync.sync_now()).await.unwrap();
-    device.tick("a/b/e").await;
+    device.finish("a/b/e").await;
     let receipts = sync.receipts().await.unwrap();
     let states = |list: &[carrel_sync::Receipt]| list.iter().map(|r| r.state).collect::<Vec<_>>();
     assert_eq!(states(&receipts.waiting), [ReceiptState::SavedHere]);
@@ -112,7 +112,7 @@ async fn receipts_list_the_state_of_each_row() {
 async fn rows_in_flight_are_shown_and_stop_is_safe() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     let (processed, was_received) = tokio::sync::oneshot::channel();
     let (_resume, resumed) = tokio::sync::oneshot::channel();
     server.enqueue(PUSH, Outcome::Hold { processed, resumed });

@@ -10,7 +10,7 @@ use carrel_sync::{Engine, Event, Machine, Transport};
 use carrel_system::{Clock, IdGen};
 use carrel_testkit::{
     FakeClock, FakeServer, SeededIds,
-    work::{options, tick},
+    work::{options, finished},
 };
 use tempfile::TempDir;
 
@@ -68,8 +68,8 @@ impl Device {
         Self::at(dir, number, &clock, server, None)
     }
 
-    pub async fn tick(&self, text: &str) {
-        self.learning.record(tick(text)).await.unwrap();
+    pub async fn finish(&self, text: &str) {
+        self.learning.record(finished(text)).await.unwrap();
     }
     /// Runs "sync now" to completion.
     pub async fn sync(&self) {
