@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use crate::{
     ByteLru, Cached, Error, Fallback, Figures, Forward, FreeSpaceCheck, Origin, Result, Route,
     Strategy,
-    entries::{Answers, Page},
+    entries::{Answers, Variants},
     failures::Failures,
     figures::{Count, Counters},
     in_flight::{Ends, InFlight, Waiter},
@@ -106,12 +106,12 @@ pub(super) struct CacheInner {
     pub run: [u8; 16],
     pub account: Account,
     pub answers: Answers,
-    pub memory: ByteLru<String, Arc<Page>>,
+    pub memory: ByteLru<String, Arc<Variants>>,
     /// Incremented with every change of the stored answers. A result that was read before a change is not put into
     /// memory.
     pub changes: Mutex<u64>,
     /// Reads of `cache.db`, one at a time for each path.
-    pub reads: InFlight<String, Result<Arc<Page>>>,
+    pub reads: InFlight<String, Result<Arc<Variants>>>,
     db: Database<Error>,
     routes: &'static [Route],
     requests: InFlight<String, Fetched>,
@@ -307,10 +307,10 @@ impl Cache {
     ) -> Result<Cached> {
         let (route, fetch) = (&request.route, self.fetch(request));
         let joined = fetch.joined;
-        let Some(Fetched { outcome, is_known }) = fetch.await else {
+        let Some(Fetched { outcome, is_known_failure }) = fetch.await else {
             return Err(Error::Internal("a request task panicked".into()));
         };
-        if is_known {
+        if is_known_failure {
             self.inner.counters.add(route, Count::Negative);
         }
         if let Outcome::Body { entry, origin, stored, .. } = outcome {

@@ -4,7 +4,7 @@
 //! Not here: the meaning of directives (`freshness`).
 
 /// Greatest number of seconds; larger values are reduced to it (RFC 9111, 1.2.2).
-pub const MOST_S: u64 = 1 << 31;
+pub const MAX_SECONDS: u64 = 1 << 31;
 
 /// Returns the directives of a header field, with all its lines joined by commas: `(name in lower case, value)`.
 pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
@@ -52,7 +52,7 @@ fn unquoted(value: &str) -> String {
 pub fn seconds(value: Option<&str>) -> Option<u64> {
     let value = value?.trim();
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| value.parse().unwrap_or(MOST_S).min(MOST_S))
+    digits.then(|| value.parse().unwrap_or(MAX_SECONDS).min(MAX_SECONDS))
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn seconds_are_integers_up_to_two_to_the_31() {
         assert_eq!(seconds(Some(" 60")), Some(60));
-        assert_eq!(seconds(Some("99999999999999999999999")), Some(MOST_S));
+        assert_eq!(seconds(Some("99999999999999999999999")), Some(MAX_SECONDS));
         for bad in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("'60'")] {
             assert_eq!(seconds(bad), None, "{bad:?}");
         }

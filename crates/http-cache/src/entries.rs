@@ -25,9 +25,9 @@ pub type FreeSpaceCheck = Box<dyn Fn(u64) -> bool + Send + Sync>;
 /// that is read.
 pub const DISK_BUDGET: u64 = 64 * 1024 * 1024;
 /// Approximate size of a row without its texts in bytes.
-const ROW: u64 = 200;
+const ROW_BYTES: u64 = 200;
 /// Maximum number of uses recorded until the next write.
-const MAX_NOTED: usize = 4_096;
+const MAX_RECORDED_USES: usize = 4_096;
 /// Maximum number of answers to one path with different `selecting`.
 pub const MAX_VARIANTS: u32 = 4;
 
@@ -51,23 +51,23 @@ pub struct Entry {
 impl Entry {
     /// Returns the size that is counted, in memory and on the disk, in bytes.
     pub fn size(&self, path: &str) -> u64 {
-        (self.body.len() + path.len() + self.selecting.len()) as u64 + ROW
+        (self.body.len() + path.len() + self.selecting.len()) as u64 + ROW_BYTES
     }
 }
 
 /// All stored answers to one path, newest first.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct Variants {
     /// The answers, which differ by their `selecting`.
     pub all: Vec<Arc<Entry>>,
     /// Value of `writes` when its use was last recorded.
-    noted: AtomicU64,
+    recorded_at: AtomicU64,
 }
 
-impl Page {
-    /// Creates a page whose use was not yet recorded.
+impl Variants {
+    /// Creates a list whose use was not yet recorded.
     pub fn new(all: Vec<Arc<Entry>>) -> Self {
-        Self { all, noted: AtomicU64::new(0) }
+        Self { all, recorded_at: AtomicU64::new(0) }
     }
 }
 
@@ -146,15 +146,15 @@ impl Answers {
         self.db.read(move |conn| stored(conn, &path)).await
     }
 
-    /// Records a use of `page`, once between two writes.
-    pub fn note(&self, path: &str, page: &Page) {
+    /// Records a use of `variants`, once between two writes.
+    pub fn record_use(&self, path: &str, variants: &Variants) {
         let writes = self.totals.writes.load(Relaxed);
-        if page.noted.swap(writes, Relaxed) == writes {
+        if variants.recorded_at.swap(writes, Relaxed) == writes {
             return;
         }
         let mut used = self.totals.used();
-        if used.len() >= MAX_NOTED {
-            used.drain(..MAX_NOTED / 2);
+        if used.len() >= MAX_RECORDED_USES {
+            used.drain(..MAX_RECORDED_USES / 2);
         }
         used.push(path.to_owned());
     }
@@ -164,13 +164,13 @@ impl Answers {
     /// is too large.
     pub async fn put(&self, path: &str, entry: &Arc<Entry>) -> Result<()> {
         let size = entry.size(path);
-        if size > self.budget / 4 + ROW * 10 {
+        if size > self.budget / 4 + ROW_BYTES * 10 {
             self.remove(path).await?;
             return Err(Error::NoSpace { missing: size });
         }
         let check = self.free_space.clone();
-        let is_low = move || check.as_ref().is_some_and(|may| !may(size));
-        match self.write(path, entry, size, is_low).await {
+        let is_space_low = move || check.as_ref().is_some_and(|may| !may(size));
+        match self.write(path, entry, size, is_space_low).await {
             Err(e) if e.is_full() => {
                 self.evict(2 * size).await?;
                 self.write(path, entry, size, || false).await
@@ -179,31 +179,31 @@ impl Answers {
         }
     }
 
-    /// `is_low`: whether the disk has too little free space. Called once, on the writer thread, because it may query
-    /// the disk.
+    /// `is_space_low`: whether the disk has too little free space. Called once, on the writer thread, because it may
+    /// query the disk.
     async fn write(
         &self,
         path: &str,
         entry: &Arc<Entry>,
         size: u64,
-        is_low: impl Fn() -> bool + Send + 'static,
+        is_space_low: impl Fn() -> bool + Send + 'static,
     ) -> Result<()> {
         self.totals.writes.fetch_add(1, Relaxed);
         let used = std::mem::take(&mut *self.totals.used());
         let (path, entry, totals) = (path.to_owned(), entry.clone(), self.totals.clone());
         let budget = self.budget;
-        let mut low = None;
+        let mut space_low = None;
         let written = self.db.write("store an answer", move |tx| {
-            if *low.get_or_insert_with(&is_low) {
+            if *space_low.get_or_insert_with(&is_space_low) {
                 return Err(Error::NoSpace { missing: size });
             }
             for path in &used {
                 tx.prepare_cached("UPDATE entry SET used = ?2 WHERE path = ?1")?
                     .execute(params![path, totals.next_use()])?;
             }
-            let before = weight(tx, &path)?;
+            let before = stored_size(tx, &path)?;
             insert(tx, &path, &entry, size, totals.next_use())?;
-            let after = weight(tx, &path)?;
+            let after = stored_size(tx, &path)?;
             let bytes = (totals.bytes() + after).saturating_sub(before);
             let evicted = match bytes.saturating_sub(budget) {
                 0 => Evicted::default(),
@@ -214,8 +214,8 @@ impl Answers {
             tx.after_commit(move || {
                 totals.latest_ms.fetch_max(latest_ms, Relaxed);
                 totals.bytes.fetch_add(after, Relaxed);
-                totals.less(before);
-                totals.count(evicted);
+                totals.subtract(before);
+                totals.count_evicted(evicted);
             });
             Ok(())
         });
@@ -227,7 +227,7 @@ impl Answers {
         let totals = self.totals.clone();
         let evicted = self.db.write("evict answers", move |tx| {
             let (evicted, totals) = (evict(tx, bytes)?, totals.clone());
-            tx.after_commit(move || totals.count(evicted));
+            tx.after_commit(move || totals.count_evicted(evicted));
             Ok(())
         });
         evicted.await
@@ -237,9 +237,9 @@ impl Answers {
     pub async fn remove(&self, path: &str) -> Result<()> {
         let (path, totals) = (path.to_owned(), self.totals.clone());
         let removed = self.db.write("remove an answer", move |tx| {
-            let (before, totals) = (weight(tx, &path)?, totals.clone());
+            let (before, totals) = (stored_size(tx, &path)?, totals.clone());
             tx.prepare_cached("DELETE FROM entry WHERE path = ?1")?.execute([&path])?;
-            tx.after_commit(move || totals.less(before));
+            tx.after_commit(move || totals.subtract(before));
             Ok(())
         });
         removed.await
@@ -256,11 +256,11 @@ impl Totals {
     fn used(&self) -> MutexGuard<'_, Vec<String>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn less(&self, bytes: u64) {
+    fn subtract(&self, bytes: u64) {
         let _ = self.bytes.fetch_update(Relaxed, Relaxed, |b| Some(b.saturating_sub(bytes)));
     }
-    fn count(&self, evicted: Evicted) {
-        self.less(evicted.bytes);
+    fn count_evicted(&self, evicted: Evicted) {
+        self.subtract(evicted.bytes);
         self.evicted.fetch_add(evicted.answers, Relaxed);
     }
 }
@@ -319,7 +319,7 @@ fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) ->
 
 /// Removes answers of at least `bytes` in total, least recently used first.
 fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
-    let mut gone = Vec::new();
+    let mut evicted = Vec::new();
     let mut freed = 0;
     {
         let mut stmt = conn.prepare_cached("SELECT rowid, size FROM entry ORDER BY used")?;
@@ -327,18 +327,18 @@ fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
         while freed < bytes
             && let Some(row) = rows.next()?
         {
-            gone.push(row.get::<_, i64>("rowid")?);
+            evicted.push(row.get::<_, i64>("rowid")?);
             freed += row.get::<_, i64>("size")?.unsigned_abs();
         }
     }
-    for id in &gone {
+    for id in &evicted {
         conn.prepare_cached("DELETE FROM entry WHERE rowid = ?1")?.execute([id])?;
     }
-    Ok(Evicted { bytes: freed, answers: gone.len() as u64 })
+    Ok(Evicted { bytes: freed, answers: evicted.len() as u64 })
 }
 
 /// Returns the size of all answers to a path in bytes.
-fn weight(conn: &Connection, path: &str) -> Result<u64> {
+fn stored_size(conn: &Connection, path: &str) -> Result<u64> {
     let sum: i64 = conn
         .prepare_cached("SELECT coalesce(sum(size), 0) FROM entry WHERE path = ?1")?
         .query_row([path], |r| r.get(0))?;

@@ -13,7 +13,7 @@ pub const MISSING_MS: i64 = 60_000;
 /// How long no request is sent to a server that could not be reached.
 pub const UNREACHABLE_MS: i64 = 5_000;
 /// Longest `Retry-After` that is respected.
-pub const MAX_HOLD_MS: i64 = 15 * 60_000;
+pub const MAX_RETRY_AFTER_MS: i64 = 15 * 60_000;
 /// Maximum number of remembered paths.
 const MAX_PATHS: usize = 4_096;
 
@@ -28,7 +28,7 @@ pub enum KnownFailure {
         status: u16,
     },
     /// The server sent a `Retry-After` (RFC 9110, 10.2.3).
-    Held {
+    RetryAfter {
         /// HTTP status of the reply.
         status: u16,
         /// Error code of the reply.
@@ -53,7 +53,7 @@ impl Failures {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Returns the failure because of which `path` is not requested at `now`.
-    pub fn known(&self, path: &str, now: i64) -> Option<KnownFailure> {
+    pub fn find(&self, path: &str, now: i64) -> Option<KnownFailure> {
         let mut state = self.state();
         if state.unreachable_until.is_some_and(|until| now < until) {
             return Some(KnownFailure::Unreachable);
@@ -64,7 +64,7 @@ impl Failures {
             return None;
         }
         Some(match held {
-            Some(code) => KnownFailure::Held { status, code, left_ms: until - now },
+            Some(code) => KnownFailure::RetryAfter { status, code, left_ms: until - now },
             None => KnownFailure::Missing { status },
         })
     }
@@ -73,34 +73,34 @@ impl Failures {
         self.state().unreachable_until.is_some_and(|until| now < until)
     }
     /// Records that the server could not be reached.
-    pub fn unreachable(&self, now: i64) {
+    pub fn record_unreachable(&self, now: i64) {
         self.state().unreachable_until = Some(now + UNREACHABLE_MS);
     }
     /// Records that the server replied.
-    pub fn reached(&self) {
+    pub fn record_reply(&self) {
         self.state().unreachable_until = None;
     }
     /// Records a path that was not found. `for_ms`: the lifetime of the reply, if the server stated one; at most
     /// `MISSING_MS` of it applies.
-    pub fn missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
+    pub fn record_missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
         let until = now + for_ms.unwrap_or(MISSING_MS).min(MISSING_MS);
-        self.note(path, now, (until, status, None));
+        self.insert(path, now, (until, status, None));
     }
     /// Records a `Retry-After` for a path.
-    pub fn hold(&self, path: &str, status: u16, code: ErrorCode, now: i64, for_ms: i64) {
-        self.note(path, now, (now + for_ms.min(MAX_HOLD_MS), status, Some(code)));
+    pub fn record_retry_after(&self, path: &str, status: u16, code: ErrorCode, now: i64, for_ms: i64) {
+        self.insert(path, now, (now + for_ms.min(MAX_RETRY_AFTER_MS), status, Some(code)));
     }
-    fn note(&self, path: &str, now: i64, what: (i64, u16, Option<ErrorCode>)) {
+    fn insert(&self, path: &str, now: i64, failure: (i64, u16, Option<ErrorCode>)) {
         let mut state = self.state();
         if state.paths.len() >= MAX_PATHS {
             state.paths.retain(|_, (until, ..)| now < *until);
         }
-        if state.paths.len() < MAX_PATHS && what.0 > now {
-            state.paths.insert(path.to_owned(), what);
+        if state.paths.len() < MAX_PATHS && failure.0 > now {
+            state.paths.insert(path.to_owned(), failure);
         }
     }
     /// Removes the failure of a path, because it was answered.
-    pub fn forget(&self, path: &str) {
+    pub fn remove(&self, path: &str) {
         self.state().paths.remove(path);
     }
     /// Discards failures that another network may change. A `Retry-After` is kept, as the server is the same.
@@ -118,32 +118,32 @@ mod tests {
     #[test]
     fn failures_expire_and_are_discarded_on_network_change() {
         let n = Failures::default();
-        n.missing("/a", 404, 0, None);
-        n.missing("/short", 410, 0, Some(1_000));
-        n.missing("/never", 404, 0, Some(0));
-        n.hold("/b", 429, ErrorCode::RateLimited, 0, 9_000);
-        n.hold("/long", 503, ErrorCode::Unavailable, 0, i64::MAX);
-        assert_eq!(n.known("/a", 59_999), Some(KnownFailure::Missing { status: 404 }));
-        assert_eq!(n.known("/a", 60_000), None);
-        assert_eq!((n.known("/short", 1_000), n.known("/never", 0)), (None, None));
-        n.missing("/a", 404, 60_000, Some(i64::MAX));
-        n.unreachable(60_000);
-        assert_eq!(n.known("/else", 64_999), Some(KnownFailure::Unreachable));
-        assert_eq!(n.known("/else", 65_000), None);
-        n.unreachable(1_000);
+        n.record_missing("/a", 404, 0, None);
+        n.record_missing("/short", 410, 0, Some(1_000));
+        n.record_missing("/never", 404, 0, Some(0));
+        n.record_retry_after("/b", 429, ErrorCode::RateLimited, 0, 9_000);
+        n.record_retry_after("/long", 503, ErrorCode::Unavailable, 0, i64::MAX);
+        assert_eq!(n.find("/a", 59_999), Some(KnownFailure::Missing { status: 404 }));
+        assert_eq!(n.find("/a", 60_000), None);
+        assert_eq!((n.find("/short", 1_000), n.find("/never", 0)), (None, None));
+        n.record_missing("/a", 404, 60_000, Some(i64::MAX));
+        n.record_unreachable(60_000);
+        assert_eq!(n.find("/else", 64_999), Some(KnownFailure::Unreachable));
+        assert_eq!(n.find("/else", 65_000), None);
+        n.record_unreachable(1_000);
         n.network_changed();
-        assert_eq!((n.known("/a", 60_001), n.is_unreachable(1_001)), (None, false));
-        let held = KnownFailure::Held { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
-        assert_eq!(n.known("/b", 1_001), Some(held));
-        assert_eq!(n.known("/long", MAX_HOLD_MS), None);
+        assert_eq!((n.find("/a", 60_001), n.is_unreachable(1_001)), (None, false));
+        let held = KnownFailure::RetryAfter { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
+        assert_eq!(n.find("/b", 1_001), Some(held));
+        assert_eq!(n.find("/long", MAX_RETRY_AFTER_MS), None);
     }
 
     #[test]
     fn the_number_of_paths_is_bounded() {
         let n = Failures::default();
-        (0..10_000).for_each(|i| n.missing(&format!("/{i}"), 404, 0, None));
+        (0..10_000).for_each(|i| n.record_missing(&format!("/{i}"), 404, 0, None));
         assert_eq!(n.state().paths.len(), MAX_PATHS);
-        n.missing("/new", 404, 60_000, None);
+        n.record_missing("/new", 404, 60_000, None);
         assert_eq!(n.state().paths.len(), 1, "expired paths are removed");
     }
 }

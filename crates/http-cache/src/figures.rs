@@ -29,7 +29,7 @@ const COUNTS: usize = 8;
 
 /// The counters of one route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RouteCounts {
     /// Answers read from memory.
     pub memory: u64,
     /// Answers read from `cache.db`.
@@ -48,7 +48,7 @@ pub struct Tally {
     pub failed: u64,
 }
 
-impl Tally {
+impl RouteCounts {
     fn of(counts: &[AtomicU64; COUNTS]) -> Self {
         let [memory, disk, network, revalidated, stale, coalesced, negative, failed] =
             [0, 1, 2, 3, 4, 5, 6, 7].map(|i| counts[i].load(Ordering::Relaxed));
@@ -64,7 +64,7 @@ impl Tally {
     }
 }
 
-impl std::ops::Add for Tally {
+impl std::ops::Add for RouteCounts {
     type Output = Self;
     fn add(self, o: Self) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl std::ops::Add for Tally {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     /// One for each row of the route table, in its order, and one for all other paths.
-    pub routes: Vec<(Route, Tally)>,
+    pub routes: Vec<(Route, RouteCounts)>,
     /// Size of the answers in memory in bytes.
     pub memory_bytes: u64,
     /// Limit of `memory_bytes`.
@@ -99,8 +99,8 @@ pub struct Figures {
 
 impl Figures {
     /// Returns the sum over all routes.
-    pub fn total(&self) -> Tally {
-        self.routes.iter().fold(Tally::default(), |all, (_, one)| all + *one)
+    pub fn total(&self) -> RouteCounts {
+        self.routes.iter().fold(RouteCounts::default(), |all, (_, one)| all + *one)
     }
 }
 
@@ -135,8 +135,8 @@ impl Counters {
         );
     }
     /// Returns the counters by route, in the order of the table.
-    pub fn by_route(&self) -> Vec<(Route, Tally)> {
+    pub fn by_route(&self) -> Vec<(Route, RouteCounts)> {
         let routes = self.routes.iter().copied().chain([Route::OTHER]);
-        routes.zip(self.counts.iter().map(Tally::of)).collect()
+        routes.zip(self.counts.iter().map(RouteCounts::of)).collect()
     }
 }

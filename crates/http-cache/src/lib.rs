@@ -32,7 +32,7 @@ mod vary;
 pub use cache::{Cache, CacheConfig, Rejection, ResponseValidator};
 pub use entries::{DISK_BUDGET, FreeSpaceCheck};
 pub use error::{Error, Result};
-pub use figures::{Figures, Tally};
+pub use figures::{Figures, RouteCounts};
 pub use in_flight::{InFlight, Waiter};
 pub use memory::ByteLru;
 pub use routes::{ROUTES, Route, Strategy};

@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use crate::{
     ByteLru, CacheStatus, Cached, Error, Fallback, Forward, Origin, Result, Route,
     cache::CacheInner,
-    entries::{Entry, MAX_VARIANTS, Page},
+    entries::{Entry, MAX_VARIANTS, Variants},
     freshness::{Arrival, age},
 };
 
@@ -77,18 +77,18 @@ impl CacheInner {
 
     /// Looks up a path. An answer in memory is found without waiting.
     pub(super) async fn lookup(self: &Arc<Self>, path: &str) -> Result<Lookup> {
-        let (page, origin) = match self.memory.get(path) {
-            Some(page) => (page, Origin::Memory),
+        let (variants, origin) = match self.memory.get(path) {
+            Some(variants) => (variants, Origin::Memory),
             None => {
-                let page = self.read(path).await?;
-                if page.all.is_empty() {
+                let variants = self.read(path).await?;
+                if variants.all.is_empty() {
                     return Ok(Lookup { stored: None, others: false });
                 }
-                (page, Origin::Disk)
+                (variants, Origin::Disk)
             }
         };
-        self.answers.note(path, &page);
-        let entry = page.all.iter().find(|e| self.account.fits(&e.selecting)).cloned();
+        self.answers.record_use(path, &variants);
+        let entry = variants.all.iter().find(|e| self.account.matches(&e.selecting)).cloned();
         let stored = entry.map(|entry| Stored {
             age: age(entry.initial_age_ms, entry.arrival, self.now(), self.answers.latest_ms()),
             entry,
@@ -97,17 +97,17 @@ impl CacheInner {
         Ok(Lookup { others: stored.is_none(), stored })
     }
     /// Reads the answers of a path from `cache.db`, once for all concurrent callers, and puts them into memory.
-    async fn read(self: &Arc<Self>, path: &str) -> Result<Arc<Page>> {
+    async fn read(self: &Arc<Self>, path: &str) -> Result<Arc<Variants>> {
         let (inner, owned) = (self.clone(), path.to_owned());
         let reading = self.reads.join(path.to_owned(), move || {
             async move {
                 let before = *inner.changes();
-                let page = Arc::new(Page::new(inner.answers.get(&owned).await?));
+                let variants = Arc::new(Variants::new(inner.answers.get(&owned).await?));
                 let changes = inner.changes();
-                if *changes == before && !page.all.is_empty() {
-                    remember(&inner.memory, &owned, page.clone());
+                if *changes == before && !variants.all.is_empty() {
+                    remember(&inner.memory, &owned, variants.clone());
                 }
-                Ok(page)
+                Ok(variants)
             }
             .boxed()
         });
@@ -117,7 +117,7 @@ impl CacheInner {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Changes the answers in memory. A read of `cache.db` that began before does not put its result into memory.
-    fn change(&self, f: impl FnOnce(&ByteLru<String, Arc<Page>>)) {
+    fn change(&self, f: impl FnOnce(&ByteLru<String, Arc<Variants>>)) {
         let mut changes = self.changes();
         *changes += 1;
         f(&self.memory);
@@ -125,14 +125,14 @@ impl CacheInner {
     /// Stores an answer. Returns true if it is in `cache.db`; otherwise it is kept in memory for this run.
     pub(super) async fn store(self: &Arc<Self>, path: &str, entry: &Arc<Entry>) -> bool {
         let before = match self.memory.get(path) {
-            Some(page) => page,
+            Some(variants) => variants,
             None => self.read(path).await.unwrap_or_default(),
         };
         self.change(|memory| {
             let before = memory.get(path).unwrap_or(before);
             let others = before.all.iter().filter(|e| e.selecting != entry.selecting);
             let all = [entry].into_iter().chain(others).take(MAX_VARIANTS as usize).cloned();
-            remember(memory, path, Arc::new(Page::new(all.collect())));
+            remember(memory, path, Arc::new(Variants::new(all.collect())));
         });
         let put = self.answers.put(path, entry).await;
         self.change(|memory| {
@@ -220,7 +220,7 @@ impl CacheInner {
     }
 }
 
-fn remember(memory: &ByteLru<String, Arc<Page>>, path: &str, page: Arc<Page>) {
-    let bytes: u64 = page.all.iter().map(|e| e.size(path)).sum();
-    memory.put(path.to_owned(), page, usize::try_from(bytes).unwrap_or(usize::MAX));
+fn remember(memory: &ByteLru<String, Arc<Variants>>, path: &str, variants: Arc<Variants>) {
+    let bytes: u64 = variants.all.iter().map(|e| e.size(path)).sum();
+    memory.put(path.to_owned(), variants, usize::try_from(bytes).unwrap_or(usize::MAX));
 }

@@ -61,7 +61,7 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
         inner.bytes += bytes;
         while inner.bytes > self.budget {
             match inner.map.pop_lru() {
-                Some((_, (_, gone))) => inner.bytes -= gone,
+                Some((_, (_, removed))) => inner.bytes -= removed,
                 None => break,
             }
         }
@@ -72,8 +72,8 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
         K: Borrow<Q>,
     {
         let mut inner = self.lock();
-        if let Some((_, gone)) = inner.map.pop(key) {
-            inner.bytes -= gone;
+        if let Some((_, removed)) = inner.map.pop(key) {
+            inner.bytes -= removed;
         }
     }
     /// Returns the size of all values in bytes.
@@ -87,19 +87,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_holds_and_the_least_recently_used_is_removed() {
+    fn least_recently_used_values_are_removed_over_the_budget() {
         let lru = ByteLru::new(100);
         for n in 0..10 {
             lru.put(n, n, 20);
             let _ = lru.get(&0);
         }
         assert_eq!(lru.bytes(), 100);
-        assert_eq!(lru.get(&0), Some(0), "used all the time");
+        assert_eq!(lru.get(&0), Some(0), "used before each insertion");
         assert_eq!(lru.get(&1), None);
         lru.put(0, 0, 5);
-        assert_eq!(lru.bytes(), 85, "the same key again replaces its weight");
+        assert_eq!(lru.bytes(), 85, "a replaced value is not counted");
         lru.put(42, 42, 26);
-        assert_eq!(lru.get(&42), None, "heavier than a quarter");
+        assert_eq!(lru.get(&42), None, "over a quarter of the budget");
         lru.remove(&0);
         assert_eq!(lru.bytes(), 80);
     }

@@ -35,7 +35,7 @@ const PORTAL: &str = "hint: the network may require signing in to its portal";
 pub(super) struct Fetched {
     pub outcome: Outcome,
     /// No request was sent because of a remembered failure (`failures`).
-    pub is_known: bool,
+    pub is_known_failure: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -85,8 +85,8 @@ impl Outcome {
 impl CacheInner {
     pub(super) async fn request(self: &Arc<Self>, request: &CacheRequest) -> Fetched {
         let now = self.clock.monotonic_ms();
-        if let Some(known) = self.failures.known(&request.path, now) {
-            return Fetched { outcome: as_before(known), is_known: true };
+        if let Some(known) = self.failures.find(&request.path, now) {
+            return Fetched { outcome: known_outcome(known), is_known_failure: true };
         }
         let stored = match request.is_storable() {
             true => self.lookup(&request.path).await.ok().and_then(|lookup| lookup.stored),
@@ -101,7 +101,7 @@ impl CacheInner {
                 None => Outcome::bad(304, "304 to an unconditional request"),
             },
         };
-        Fetched { outcome, is_known: false }
+        Fetched { outcome, is_known_failure: false }
     }
 
     /// Sends one request over the network. `None`: a 304 that does not refer to the stored answer.
@@ -115,7 +115,7 @@ impl CacheInner {
             Ok(reply) => reply,
             Err(failure) => return Some(self.unreachable(failure)),
         };
-        self.failures.reached();
+        self.failures.record_reply();
         let arrival = self.now();
         // The duration of the request counts as age (RFC 9111, 4.2.3).
         let delay_ms = u64::try_from(arrival.mono_ms - sent_ms).unwrap_or(0);
@@ -149,7 +149,7 @@ impl CacheInner {
             arrival,
             body,
         };
-        Some(self.take_in(request, entry, Origin::Network, changed).await)
+        Some(self.accept(request, entry, Origin::Network, changed).await)
     }
 
     fn conditional(&self, path: &str, stored: Option<&Entry>) -> Request {
@@ -169,7 +169,7 @@ impl CacheInner {
 
     fn unreachable(&self, failure: Failure) -> Outcome {
         if matches!(failure.kind, FailureKind::Connect | FailureKind::Timeout) {
-            self.failures.unreachable(self.clock.monotonic_ms());
+            self.failures.record_unreachable(self.clock.monotonic_ms());
         }
         Outcome::Failed(failure)
     }
@@ -182,7 +182,7 @@ impl CacheInner {
         arrival: Arrival,
         delay_ms: u64,
     ) -> Outcome {
-        let headers = old.headers.freshened(headers);
+        let headers = old.headers.updated_by(headers);
         let policy = Policy::of(&headers, arrival.wall_ms);
         let entry = Entry {
             selecting: self.account.selecting(headers.get(header::VARY)),
@@ -192,10 +192,10 @@ impl CacheInner {
             arrival,
             body: old.body.clone(),
         };
-        self.take_in(request, entry, Origin::Revalidated, false).await
+        self.accept(request, entry, Origin::Revalidated, false).await
     }
 
-    async fn take_in(
+    async fn accept(
         self: &Arc<Self>,
         request: &CacheRequest,
         entry: Entry,
@@ -203,7 +203,7 @@ impl CacheInner {
         changed: bool,
     ) -> Outcome {
         let entry = Arc::new(entry);
-        self.failures.forget(&request.path);
+        self.failures.remove(&request.path);
         let stored = match request.is_storable() {
             true if entry.policy.no_store => {
                 self.remove(&request.path).await;
@@ -266,7 +266,7 @@ impl CacheInner {
             let max_age_ms = policy
                 .lifetime_s
                 .map(|s| i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000));
-            self.failures.missing(
+            self.failures.record_missing(
                 path,
                 status,
                 now,
@@ -274,7 +274,7 @@ impl CacheInner {
             );
             self.remove(path).await;
         } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_page) {
-            self.failures.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
+            self.failures.record_retry_after(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
         }
         let detail = reply.problem.map(|p| p.detail).unwrap_or_default();
         Outcome::Status { status, code, detail, retry_after_ms: wait }
@@ -317,7 +317,7 @@ fn initial_age_ms(policy: &Policy, delay_ms: u64) -> u64 {
     policy.age_s.saturating_mul(1000).saturating_add(delay_ms)
 }
 
-fn as_before(known: KnownFailure) -> Outcome {
+fn known_outcome(known: KnownFailure) -> Outcome {
     let status = |status, code, detail: &str, retry_after_ms| Outcome::Status {
         status,
         code,
@@ -332,7 +332,7 @@ fn as_before(known: KnownFailure) -> Outcome {
         KnownFailure::Missing { status: s } => {
             status(s, ErrorCode::NotFound, "was not found; not requested again yet", None)
         }
-        KnownFailure::Held { status: s, code, left_ms } => {
+        KnownFailure::RetryAfter { status: s, code, left_ms } => {
             status(s, code, "the server requested a delay (Retry-After)", u64::try_from(left_ms).ok())
         }
     }

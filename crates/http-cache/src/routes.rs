@@ -109,7 +109,7 @@ impl Route {
 /// Returns the row of `routes` for a path, ignoring its query string.
 pub(super) fn find(routes: &[Route], path: &str) -> Route {
     let path = path.split(['?', '#']).next().unwrap_or(path);
-    let fits = |pattern: &str| {
+    let matches = |pattern: &str| {
         let mut a = pattern.split('/');
         let mut b = path.split('/');
         loop {
@@ -121,7 +121,7 @@ pub(super) fn find(routes: &[Route], path: &str) -> Route {
             }
         }
     };
-    routes.iter().find(|r| fits(r.pattern)).copied().unwrap_or(Route::OTHER)
+    routes.iter().find(|r| matches(r.pattern)).copied().unwrap_or(Route::OTHER)
 }
 
 /// Formats the table as in docs/CACHE.md. A test compares the two.
@@ -140,7 +140,7 @@ fn as_markdown() -> String {
         let path =
             if r.pattern == "*" { "all other paths".to_owned() } else { format!("`{}`", r.pattern) };
         let revalidated = r.strategy == Strategy::StaleWhileRevalidate;
-        let cell = |used: bool, d| if used { span(d) } else { "-".to_owned() };
+        let cell = |used: bool, d| if used { format_duration(d) } else { "-".to_owned() };
         let row = [
             path,
             strategy,
@@ -154,7 +154,7 @@ fn as_markdown() -> String {
 }
 
 #[cfg(test)]
-fn span(d: Duration) -> String {
+fn format_duration(d: Duration) -> String {
     match d.as_secs() {
         _ if d == Duration::MAX => "no limit".to_owned(),
         s if s >= DAY && s % DAY == 0 => format!("{} d", s / DAY),
@@ -173,8 +173,8 @@ mod tests {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CACHE.md");
         let text = std::fs::read_to_string(page).unwrap().replace('\r', "");
         let (begin, end) = ("<!-- routes: from the code -->\n", "<!-- end of routes -->");
-        let (before, rest) = text.split_once(begin).expect("the page has a place for the table");
-        let (shown, after) = rest.split_once(end).expect("the place has an end");
+        let (before, rest) = text.split_once(begin).expect("the start marker of the table");
+        let (shown, after) = rest.split_once(end).expect("the end marker of the table");
         let table = as_markdown();
         if std::env::var_os("CARREL_WRITE").is_some() {
             std::fs::write(page, format!("{before}{begin}{table}{end}{after}")).unwrap();

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_as_rfc_9211_says() {
+    fn written_as_in_rfc_9211() {
         let hit = CacheStatus { ttl_s: Some(540), ..CacheStatus::hit(Origin::Memory) };
         assert_eq!(hit.to_string(), "carrel; hit; ttl=540; detail=memory");
         let fault = CacheStatus {

@@ -58,13 +58,13 @@ impl StoredHeaders {
 
     /// Returns the fields updated by a 304 (RFC 9111, 3.2). `Age` and `Date` belong to a single message: if the 304 has
     /// none, they are removed.
-    pub fn freshened(&self, by: &HeaderMap) -> Self {
+    pub fn updated_by(&self, by: &HeaderMap) -> Self {
         let new = Self::of(by);
-        let stays = |name: &str| name != "age" && name != "date";
+        let is_kept = |name: &str| name != "age" && name != "date";
         let mut all: Vec<_> = self
             .0
             .iter()
-            .filter(|(n, _)| stays(n) && new.0.iter().all(|(m, _)| m != n))
+            .filter(|(n, _)| is_kept(n) && new.0.iter().all(|(m, _)| m != n))
             .cloned()
             .chain(new.0.iter().cloned())
             .collect();
@@ -153,19 +153,19 @@ mod tests {
             ("date", "Fri, 20 Nov 2026 12:00:00 GMT"),
             ("x-else", "1"),
         ]));
-        let new = old.freshened(&map(&[("vary", "accept-language")]));
+        let new = old.updated_by(&map(&[("vary", "accept-language")]));
         assert_eq!(
             new.to_text(),
             "cache-control: max-age=600\netag: \"v1\"\nvary: accept-language\n"
         );
-        let new = old.freshened(&map(&[("cache-control", "no-store"), ("age", "2")]));
+        let new = old.updated_by(&map(&[("cache-control", "no-store"), ("age", "2")]));
         assert_eq!((new.get(header::CACHE_CONTROL), new.get(header::AGE)), ("no-store", "2"));
         assert_eq!(StoredHeaders::from_text(&old.to_text()), old);
     }
 
     #[test]
     fn a_304_is_matched_by_its_validators() {
-        let head = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
+        let headers = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
         let table = [
             ("\"v1\"", Some("\"v1\""), Match::Same),
             ("\"v1\"", Some("\"v2\""), Match::Other),
@@ -177,7 +177,7 @@ mod tests {
         ];
         for (here, tag, expected) in table {
             let reply = tag.map_or_else(HeaderMap::new, |t| map(&[("etag", t)]));
-            assert_eq!(head(here).matches(&reply), expected, "{here} {tag:?}");
+            assert_eq!(headers(here).matches(&reply), expected, "{here} {tag:?}");
         }
         let dated = StoredHeaders::of(&map(&[("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT")]));
         let later = map(&[("last-modified", "Fri, 20 Nov 2026 13:00:00 GMT")]);
@@ -186,11 +186,11 @@ mod tests {
 
     #[test]
     fn named_fields_are_not_stored() {
-        let head = StoredHeaders::of(&map(&[
+        let headers = StoredHeaders::of(&map(&[
             ("cache-control", "no-cache=\"ETag\", private=\"Last-Modified\", max-age=9"),
             ("etag", "\"v1\""),
             ("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT"),
         ]));
-        assert_eq!((head.get(header::ETAG), head.get(header::LAST_MODIFIED)), ("", ""));
+        assert_eq!((headers.get(header::ETAG), headers.get(header::LAST_MODIFIED)), ("", ""));
     }
 }

@@ -30,7 +30,7 @@ impl Account {
     }
 
     /// True if an answer stored under `selecting` matches a request of this account.
-    pub fn fits(&self, selecting: &str) -> bool {
+    pub fn matches(&self, selecting: &str) -> bool {
         selecting.lines().all(|line| {
             line.split_once(": ").is_some_and(|(name, value)| self.value(name) == value)
         })
@@ -42,13 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_answers_fit_by_the_fields_that_vary_names() {
+    fn stored_answers_match_by_the_fields_of_vary() {
         let asha = Account("asha".into());
         let stored = asha.selecting("Accept-Language, authorization,accept-encoding");
         assert_eq!(stored, "accept-encoding: \naccept-language: \nauthorization: asha\n");
-        assert!(asha.fits(&stored));
+        assert!(asha.matches(&stored));
         let noor = Account("noor".into());
-        assert!(!noor.fits(&stored), "another learner");
-        assert!(noor.fits(""), "an answer without Vary fits every request");
+        assert!(!noor.matches(&stored), "another learner");
+        assert!(noor.matches(""), "an answer without Vary fits every request");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Not here: counting (`carrel_http_cache`).
 
-use carrel_client::http_cache::{Strategy, RouteCounts};
+use carrel_client::http_cache::{RouteCounts, Strategy};
 
 use super::{Result, percent};
 use crate::{
@@ -17,10 +17,10 @@ pub async fn cache_figures(host: &dyn Host, _: Empty) -> Result<CacheFigures> {
     let account = account(host)?;
     let cache = account.content.library.cache();
     let figures = cache.figures();
-    let routes = figures.routes.iter().map(|(route, counts)| RouteFigures {
+    let routes = figures.routes.iter().map(|(route, of_route)| RouteFigures {
         route: route.pattern.to_owned(),
         strategy: strategy(route.strategy).to_owned(),
-        counts: counts(counts),
+        counts: counts(of_route),
     });
     Ok(CacheFigures {
         routes: routes.collect(),

@@ -2,8 +2,8 @@
 //! cannot express.
 
 mod budget;
-mod desk;
+mod fixture;
 mod faults;
 mod figures;
-mod kept;
+mod stored;
 mod waiting;

@@ -19,21 +19,21 @@ use tokio::sync::Semaphore;
 /// The next result of the network.
 #[derive(Debug, Clone)]
 pub enum Net {
-    Answer(Told),
+    Answer(ScriptedReply),
     Refused,
     /// Never answers: the request's own timeout ends it.
-    Hangs,
+    TimesOut,
     /// Answers when released through `gate`.
-    Late(Told),
+    Late(ScriptedReply),
     /// The connection breaks after these bytes.
     Cut(Bytes),
     /// A body without end.
-    Floods,
+    Endless,
 }
 
 /// A scripted answer.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct ScriptedReply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
@@ -41,16 +41,16 @@ pub struct Told {
     pub takes_ms: u64,
 }
 
-pub fn told(status: u16, headers: &[(&str, &str)], body: &'static str) -> Told {
+pub fn scripted(status: u16, headers: &[(&str, &str)], body: &'static str) -> ScriptedReply {
     let mut headers: Vec<_> =
         headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     if !headers.iter().any(|(n, _)| n == "content-type") {
         headers.push(("content-type".into(), "application/json".into()));
     }
-    Told { status, headers, body: Bytes::from_static(body.as_bytes()), takes_ms: 0 }
+    ScriptedReply { status, headers, body: Bytes::from_static(body.as_bytes()), takes_ms: 0 }
 }
 pub fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Net {
-    Net::Answer(told(status, headers, body))
+    Net::Answer(scripted(status, headers, body))
 }
 /// `[1]`, fresh for ten minutes.
 pub fn first() -> Net {
@@ -71,16 +71,16 @@ pub struct Script {
     clock: FakeClock,
 }
 
-fn reply(told: &Told, body: Body) -> Reply {
+fn reply(reply: &ScriptedReply, body: Body) -> Reply {
     let mut headers = HeaderMap::new();
-    for (name, value) in &told.headers {
+    for (name, value) in &reply.headers {
         let name = HeaderName::try_from(name.as_str()).expect("a name");
         headers.append(name, HeaderValue::from_str(value).expect("a value"));
     }
-    Reply { status: told.status, headers, body }
+    Reply { status: reply.status, headers, body }
 }
-fn whole(told: &Told) -> Reply {
-    reply(told, Box::pin(stream::iter([Ok(told.body.clone())])))
+fn whole_reply(reply: &ScriptedReply) -> Reply {
+    reply(reply, Box::pin(stream::iter([Ok(reply.body.clone())])))
 }
 
 #[async_trait]
@@ -89,18 +89,18 @@ impl Http for Script {
         let limit = request.timeout;
         self.seen.lock().unwrap().push(request);
         let next = self.next.lock().unwrap().pop_front();
-        let json = told(200, &[], "");
+        let json = scripted(200, &[], "");
         match next.unwrap_or(Net::Refused) {
-            Net::Answer(told) => {
-                self.clock.sleep(std::time::Duration::from_millis(told.takes_ms)).await;
-                Ok(whole(&told))
+            Net::Answer(reply) => {
+                self.clock.sleep(std::time::Duration::from_millis(reply.takes_ms)).await;
+                Ok(whole_reply(&reply))
             }
-            Net::Late(told) => {
+            Net::Late(reply) => {
                 self.gate.acquire().await.expect("open").forget();
-                Ok(whole(&told))
+                Ok(whole_reply(&reply))
             }
             Net::Refused => Err(Failure::new(FailureKind::Connect, "connection refused")),
-            Net::Hangs => {
+            Net::TimesOut => {
                 self.clock.sleep(limit).await;
                 Err(Failure::new(FailureKind::Timeout, "no answer"))
             }
@@ -108,7 +108,7 @@ impl Http for Script {
                 let broken = Failure::new(FailureKind::Broken, "connection reset");
                 Ok(reply(&json, Box::pin(stream::iter([Ok(bytes), Err(broken)]))))
             }
-            Net::Floods => {
+            Net::Endless => {
                 let piece = || Ok(Bytes::from(vec![b' '; 1 << 20]));
                 Ok(reply(&json, Box::pin(stream::repeat_with(piece))))
             }
@@ -116,7 +116,7 @@ impl Http for Script {
     }
 }
 
-pub struct Desk {
+pub struct Fixture {
     pub cache: Cache,
     pub net: Arc<Script>,
     pub clock: FakeClock,
@@ -131,7 +131,7 @@ pub const DAY: i64 = 1_440 * MIN;
 pub const LIST: &str = "/api/courses";
 pub const ONE: &str = "/api/courses/rivers/manifest";
 
-impl Desk {
+impl Fixture {
     pub fn new() -> Self {
         Self::at(tempfile::tempdir().unwrap())
     }
@@ -165,7 +165,7 @@ impl Desk {
         let (dir, routes, budget) = (self.dir.path(), self.routes, self.disk_budget);
         self.cache = open(dir, account, &self.net, &self.clock, self.runs, routes, budget);
     }
-    pub fn will(&self, nets: impl IntoIterator<Item = Net>) {
+    pub fn enqueue(&self, nets: impl IntoIterator<Item = Net>) {
         self.net.next.lock().unwrap().extend(nets);
     }
     pub fn requests(&self) -> usize {
@@ -186,13 +186,13 @@ impl Desk {
     }
     /// Runs until everything that needs neither time nor the network has happened.
     pub async fn settle(&self) {
-        let mut turns = 0;
-        while turns < 200 {
-            turns += i32::from(self.turn().await);
+        let mut rounds = 0;
+        while rounds < 200 {
+            rounds += i32::from(self.run_tasks().await);
         }
     }
     /// Lets other tasks run. Returns false while the database is busy, which takes real time.
-    pub async fn turn(&self) -> bool {
+    pub async fn run_tasks(&self) -> bool {
         tokio::task::yield_now().await;
         let is_idle = self.cache.database().pending() == 0;
         if !is_idle {
