@@ -10,11 +10,11 @@ use crate::{
 };
 
 /// Folder of the demo library below the app's resources.
-const PLACE: &str = "demo-library";
+const LIBRARY_DIR: &str = "demo-library";
 
 pub fn run(args: &[String]) -> Result {
-    setup::system(&[Part::App])?;
-    setup::node("ui")?;
+    setup::install_packages(&[Part::App])?;
+    setup::install_node_modules("ui")?;
     let bundles = if cfg!(target_os = "linux") {
         "deb,rpm"
     } else if cfg!(windows) {
@@ -23,8 +23,8 @@ pub fn run(args: &[String]) -> Result {
         "app,dmg"
     };
     sh::run(sh::cargo().args(["build", "--release", "--locked", "--package", "carrel-server"]))?;
-    let library = sh::target().join(PLACE);
-    demo::pack(&demo::server_program("release"), &library)?;
+    let library = sh::target().join(LIBRARY_DIR);
+    demo::build_library(&demo::server_program("release"), &library)?;
     let cli = sh::root().join("ui/node_modules/.bin").join(if cfg!(windows) {
         "tauri.cmd"
     } else {
@@ -32,7 +32,7 @@ pub fn run(args: &[String]) -> Result {
     });
     // Not in tauri.conf.json: there the library would have to exist before every build of the app.
     let resources = format!(
-        r#"{{"bundle":{{"resources":{{"{}":"{PLACE}"}}}}}}"#,
+        r#"{{"bundle":{{"resources":{{"{}":"{LIBRARY_DIR}"}}}}}}"#,
         library.display().to_string().replace('\\', "/")
     );
     let mut command = sh::program(cli);

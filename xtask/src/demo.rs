@@ -26,19 +26,19 @@ pub struct Demo {
 impl Demo {
     /// Fills `data` with the demo library and the learner, unless an earlier run has done so.
     pub fn prepare(data: &Path, logs: &Path) -> Result<Self> {
-        Self::prepare_as("debug", data, logs)
+        Self::prepare_with_profile("debug", data, logs)
     }
 
     /// Does the same as [`Self::prepare`] with the server built with `profile` (`debug`, `release`).
-    pub fn prepare_as(profile: &str, data: &Path, logs: &Path) -> Result<Self> {
+    pub fn prepare_with_profile(profile: &str, data: &Path, logs: &Path) -> Result<Self> {
         let server = server_program(profile);
-        let filled = data.join("filled");
-        if !filled.exists() {
+        let complete = data.join("complete");
+        if !complete.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
             import(sh::program(&server), data)?;
             add_learner(sh::program(&server), data)?;
             export(sh::program(&server), data, &library(data))?;
-            sh::create(&filled)?;
+            sh::create(&complete)?;
         }
         Ok(Self {
             server,
@@ -50,7 +50,7 @@ impl Demo {
     }
 
     /// Compiles and publishes another folder of packages. The server must not be running.
-    pub fn import_more(&self, folder: &Path) -> Result {
+    pub fn import_packages(&self, folder: &Path) -> Result {
         // Prints one line per package, of which there may be a thousand.
         let log = self.logs.join("import.log");
         let mut command = self.program();
@@ -104,8 +104,8 @@ impl Demo {
 
 /// Compiles the demo library with the server program `server` and writes it to `library` as plain files, replacing an
 /// existing folder.
-pub fn pack(server: &Path, library: &Path) -> Result {
-    let data = library.with_extension("making");
+pub fn build_library(server: &Path, library: &Path) -> Result {
+    let data = library.with_extension("build");
     for old in [library, &data] {
         if old.exists() {
             std::fs::remove_dir_all(old).map_err(|e| format!("{}: {e}", old.display()))?;

@@ -6,11 +6,11 @@ use crate::{
 };
 
 pub fn run(args: &[String]) -> Result {
-    setup::node("ui")?;
+    setup::install_node_modules("ui")?;
     if args.iter().any(|arg| arg == "--browser") {
         return browser();
     }
-    setup::system(&[Part::App])?;
+    setup::install_packages(&[Part::App])?;
     let cli = sh::root().join("ui/node_modules/.bin").join(if cfg!(windows) {
         "tauri.cmd"
     } else {

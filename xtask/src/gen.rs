@@ -34,10 +34,10 @@ fn generate() -> Result {
 
 /// Generates the files and returns an error if any of them changed.
 pub fn check() -> Result {
-    let place = sh::root().join(API);
-    let before = contents(&place);
+    let folder = sh::root().join(API);
+    let before = contents(&folder);
     generate()?;
-    let after = contents(&place);
+    let after = contents(&folder);
     let changed: Vec<String> = before
         .keys()
         .chain(after.keys())
@@ -55,11 +55,11 @@ pub fn check() -> Result {
 
 fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut out = BTreeMap::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(dir) = open.pop() {
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
         for path in fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if path.is_dir() {
-                open.push(path);
+                pending.push(path);
             } else if let Ok(bytes) = fs::read(&path) {
                 out.insert(path, bytes);
             }

@@ -7,7 +7,7 @@ use crate::{
 
 /// Builds the UI, then the programs: the app embeds the UI.
 pub fn build() -> Result {
-    setup::node("ui")?;
+    setup::install_node_modules("ui")?;
     if sh::root().join("ui/package.json").exists() {
         sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
     }

@@ -59,14 +59,14 @@ pub fn run(args: &[String]) -> Result {
             return Err(format!("unknown part `{other}`\nhint: app, e2e or platforms"));
         }
     };
-    system(&parts)?;
-    node("ui")?;
+    install_packages(&parts)?;
+    install_node_modules("ui")?;
     println!("everything is installed");
     Ok(())
 }
 
 /// Installs the missing system packages of `parts`.
-pub fn system(parts: &[Part]) -> Result {
+pub fn install_packages(parts: &[Part]) -> Result {
     if !cfg!(target_os = "linux") {
         return if parts.contains(&Part::Platforms) {
             Err("`platforms` runs on Debian 12 only\nhint: build for this system with `cargo xtask bundle`"
@@ -84,37 +84,37 @@ pub fn system(parts: &[Part]) -> Result {
         return Ok(());
     }
     let missing = missing(&wanted);
-    if missing.is_empty() { Ok(()) } else { install(&missing) }
+    if missing.is_empty() { Ok(()) } else { apt_install(&missing) }
 }
 
 fn missing<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
     // dpkg-query fails if one name is unknown but still lists the others, so its exit code is ignored.
-    let known = Command::new("dpkg-query")
+    let listing = Command::new("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status} ${Package}\n"])
         .args(wanted)
         .output()
         .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
         .unwrap_or_default();
-    not_installed(wanted, &known)
+    not_installed(wanted, &listing)
 }
 
 fn not_installed<'a>(wanted: &[&'a str], listing: &str) -> Vec<&'a str> {
-    let there = |name: &str| listing.lines().any(|line| line == format!("installed {name}"));
-    wanted.iter().copied().filter(|name| !there(name)).collect()
+    let is_installed = |name: &str| listing.lines().any(|line| line == format!("installed {name}"));
+    wanted.iter().copied().filter(|name| !is_installed(name)).collect()
 }
 
-fn install(missing: &[&str]) -> Result {
-    let by_hand = format!("sudo apt-get update && sudo apt-get install -y {}", missing.join(" "));
+fn apt_install(missing: &[&str]) -> Result {
+    let manual = format!("sudo apt-get update && sudo apt-get install -y {}", missing.join(" "));
     if env::var_os("CARREL_NO_SETUP").is_some() {
         return Err(format!(
-            "system packages are missing and CARREL_NO_SETUP is set\nhint: {by_hand}"
+            "system packages are missing and CARREL_NO_SETUP is set\nhint: {manual}"
         ));
     }
     let root = sh::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let sudo = !root && sh::output(Command::new("sudo").args(["-n", "true"])).is_ok();
     if !root && !sudo {
         return Err(format!(
-            "system packages are missing and installing them needs root\nhint: {by_hand}"
+            "system packages are missing and installing them needs root\nhint: {manual}"
         ));
     }
     let apt = || {
@@ -127,26 +127,26 @@ fn install(missing: &[&str]) -> Result {
     };
     sh::run(apt().args(["-qq", "update"]))?;
     sh::run(apt().args(["-qq", "install", "-y", "--no-install-recommends"]).args(missing))
-        .map_err(|e| format!("{e}\nhint: {by_hand}"))
+        .map_err(|e| format!("{e}\nhint: {manual}"))
 }
 
 /// Runs `npm ci` in `dir` unless its `node_modules` already match `package-lock.json`.
-pub fn node(dir: &str) -> Result {
-    let place = sh::root().join(dir);
-    if !place.join("package.json").exists() {
+pub fn install_node_modules(dir: &str) -> Result {
+    let folder = sh::root().join(dir);
+    if !folder.join("package.json").exists() {
         return Ok(());
     }
     if sh::which("npm").is_none() {
         return Err("npm was not found: Node.js 20.19 or newer is required\nhint: install it from https://nodejs.org or as a system package"
             .into());
     }
-    let lock = sh::read(&place.join("package-lock.json"))?;
-    let stamp = place.join("node_modules/.installed-lock.json");
-    if fs::read_to_string(&stamp).is_ok_and(|old| old == lock) {
+    let lock = sh::read(&folder.join("package-lock.json"))?;
+    let installed_lock = folder.join("node_modules/.installed-lock.json");
+    if fs::read_to_string(&installed_lock).is_ok_and(|old| old == lock) {
         return Ok(());
     }
     sh::run(sh::npm(dir).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
-    sh::write_if_changed(&stamp, &lock)
+    sh::write_if_changed(&installed_lock, &lock)
 }
 
 #[cfg(test)]

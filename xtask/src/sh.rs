@@ -49,37 +49,37 @@ pub fn npm(dir: &str) -> Command {
 
 /// Prints the command line, runs the command to its end and returns an error if it fails.
 pub fn run(command: &mut Command) -> Result {
-    println!("  $ {}", line(command));
-    let status = command.status().map_err(|e| not_started(command, &e))?;
-    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", words(command))) }
+    println!("  $ {}", command_line(command));
+    let status = command.status().map_err(|e| start_error(command, &e))?;
+    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", without_env(command))) }
 }
 
 /// Runs the command without printing and returns its stdout; the error contains its stderr.
 pub fn output(command: &mut Command) -> Result<String> {
-    let out = command.stdin(Stdio::null()).output().map_err(|e| not_started(command, &e))?;
+    let out = command.stdin(Stdio::null()).output().map_err(|e| start_error(command, &e))?;
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&out.stderr);
-    Err(format!("`{}`: {}\n{}", words(command), out.status, complaint.trim_end()))
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    Err(format!("`{}`: {}\n{}", without_env(command), out.status, stderr.trim_end()))
 }
 
-fn not_started(command: &Command, error: &std::io::Error) -> String {
+fn start_error(command: &Command, error: &std::io::Error) -> String {
     let name = command.get_program().to_string_lossy();
     format!("`{name}` could not be started: {error}")
 }
 
 /// Formats the command with its environment variables, as it could be typed at the root.
-fn line(command: &Command) -> String {
+fn command_line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?.to_str()?)));
     // PATH is this process's own with one folder prepended: too long to print.
     let set = set.filter(|(key, _)| *key != "PATH").map(|(key, value)| format!("{key}={value} "));
-    let text = set.collect::<String>() + &words(command);
+    let text = set.collect::<String>() + &without_env(command);
     text.replace(&format!("{}/", root().display()), "")
 }
 
 /// Formats the command without its environment.
-fn words(command: &Command) -> String {
+fn without_env(command: &Command) -> String {
     let path = Path::new(command.get_program());
     let name = path.file_name().filter(|_| path.is_absolute()).unwrap_or(path.as_os_str());
     let mut out = name.to_string_lossy().into_owned();
@@ -109,13 +109,13 @@ pub struct Background {
 impl Background {
     /// Starts `command` in its own process group with its output in `log`.
     pub fn start(name: &str, command: &Command, log: &Path) -> Result<Self> {
-        let mut tied = tied(command);
+        let mut bound_to_parent = bound_to_parent(command);
         let file = create(log)?;
         let errors = file.try_clone().map_err(|e| format!("{}: {e}", log.display()))?;
-        tied.stdin(Stdio::null()).stdout(file).stderr(errors);
+        bound_to_parent.stdin(Stdio::null()).stdout(file).stderr(errors);
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut tied, 0);
-        let child = tied.spawn().map_err(|e| not_started(command, &e))?;
+        std::os::unix::process::CommandExt::process_group(&mut bound_to_parent, 0);
+        let child = bound_to_parent.spawn().map_err(|e| start_error(command, &e))?;
         Ok(Self { name: name.to_owned(), child })
     }
 
@@ -176,7 +176,7 @@ impl Drop for Background {
 }
 
 /// Returns the same command, terminated by the kernel when this process ends (Linux; elsewhere unchanged).
-fn tied(command: &Command) -> Command {
+fn bound_to_parent(command: &Command) -> Command {
     let mut out = if cfg!(target_os = "linux") && which("setpriv").is_some() {
         let mut out = Command::new("setpriv");
         out.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program());

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     breaks,
-    checks::{arrows, hygiene, licences, modules, weight},
+    checks::{dependencies, hygiene, licences, modules, ui_size},
     r#gen, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
@@ -30,7 +30,7 @@ struct Step {
 /// The steps of a normal run: quick checks first; the UI before the app, which embeds it.
 const STEPS: &[Step] = &[
     Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
-    Step { name: "crate dependencies", run: || passed(arrows::check()) },
+    Step { name: "crate dependencies", run: || passed(dependencies::check()) },
     Step { name: "repository", run: || passed(hygiene::check()) },
     Step { name: "licences", run: || passed(licences::check()) },
     Step { name: "modules", run: || passed(modules::check()) },
@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
     Step { name: "ui types", run: || ui("check") },
     Step { name: "ui tests", run: || ui("test") },
     Step { name: "ui build", run: || ui("build") },
-    Step { name: "ui size", run: || if has_ui() { passed(weight::check()) } else { Ok(NO_UI) } },
+    Step { name: "ui size", run: || if has_ui() { passed(ui_size::check()) } else { Ok(NO_UI) } },
     Step { name: "clippy", run: clippy },
     Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
@@ -57,15 +57,15 @@ const STEPS: &[Step] = &[
         },
     },
     Step { name: "browser tests", run: || e2e("e2e") },
-    Step { name: "window tests", run: in_the_window },
-    Step { name: "window media tests", run: listening },
+    Step { name: "window tests", run: window_tests },
+    Step { name: "window media tests", run: media_window_tests },
 ];
 
 /// Steps added by `--long`.
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
     Step { name: "mutation tests", run: || passed(breaks::run(&[])) },
-    Step { name: "faults (Workbox)", run: faults },
+    Step { name: "faults (Workbox)", run: cache_faults },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
 ];
 
@@ -90,13 +90,13 @@ pub fn run(args: &[String]) -> Result {
     if steps.is_empty() {
         return Err(format!("no step name contains `{}`", only.map_or("", String::as_str)));
     }
-    setup::system(&[Part::App, Part::E2e])?;
-    setup::node("ui")?;
-    let done: Vec<(&str, Duration, Outcome)> = steps.into_iter().map(take).collect();
+    setup::install_packages(&[Part::App, Part::E2e])?;
+    setup::install_node_modules("ui")?;
+    let done: Vec<(&str, Duration, Outcome)> = steps.into_iter().map(run_step).collect();
     report(&done)
 }
 
-fn take(step: &Step) -> (&'static str, Duration, Outcome) {
+fn run_step(step: &Step) -> (&'static str, Duration, Outcome) {
     println!("\n== {}", step.name);
     let start = Instant::now();
     let outcome = (step.run)().unwrap_or_else(Outcome::Failed);
@@ -110,7 +110,7 @@ fn report(done: &[(&str, Duration, Outcome)]) -> Result {
     println!("\n{:<20} {:>8}", "step", "time");
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, time, outcome) in done {
-        let word = match outcome {
+        let result = match outcome {
             Outcome::Passed => {
                 passed += 1;
                 "passed".to_owned()
@@ -124,7 +124,7 @@ fn report(done: &[(&str, Duration, Outcome)]) -> Result {
                 format!("skipped: {why}")
             }
         };
-        println!("{name:<20} {:>6.1} s  {word}", time.as_secs_f64());
+        println!("{name:<20} {:>6.1} s  {result}", time.as_secs_f64());
     }
     let total: Duration = done.iter().map(|(_, time, _)| *time).sum();
     println!("{:<20} {:>6.1} s\n", "total", total.as_secs_f64());
@@ -190,7 +190,7 @@ fn e2e(script: &str) -> Result<Outcome> {
     if !text.contains(&format!("\"{script}\"")) {
         return Ok(Outcome::Skipped("tests/e2e has no such script"));
     }
-    setup::node("tests/e2e")?;
+    setup::install_node_modules("tests/e2e")?;
     let mut command = sh::npm("tests/e2e");
     command.args(["run", "--silent", script]).env("CARREL_BIN_DIR", sh::target().join("debug"));
     passed(sh::run(with_chromium(&mut command)))
@@ -207,30 +207,30 @@ fn with_chromium(command: &mut Command) -> &mut Command {
 
 /// Prints the fault table of the cache for Carrel and Workbox side by side, and writes it to
 /// `target/faults/report.txt`.
-fn faults() -> Result<Outcome> {
-    let place = sh::target().join("faults");
-    fs::create_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
-    let ours = place.join("carrel.json");
-    let row = "faults::every_row_of_the_fault_table";
-    let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", row];
-    sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &ours))?;
-    setup::node("tests/workbox")?;
+fn cache_faults() -> Result<Outcome> {
+    let folder = sh::target().join("faults");
+    fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let results = folder.join("carrel.json");
+    let test = "faults::every_row_of_the_fault_table";
+    let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", test];
+    sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &results))?;
+    setup::install_node_modules("tests/workbox")?;
     let mut command = sh::npm("tests/workbox");
-    command.args(["run", "--silent", "faults"]).env("CARREL_FAULTS", &ours);
-    command.env("CARREL_FAULTS_REPORT", place.join("report.txt"));
+    command.args(["run", "--silent", "faults"]).env("CARREL_FAULTS", &results);
+    command.env("CARREL_FAULTS_REPORT", folder.join("report.txt"));
     passed(sh::run(with_chromium(&mut command)))
 }
 
-fn in_the_window() -> Result<Outcome> {
+fn window_tests() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::walk::walk())
 }
 
-fn listening() -> Result<Outcome> {
+fn media_window_tests() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
-    passed(window::listen::listen())
+    passed(window::media::test())
 }

@@ -324,7 +324,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/http-cache/src/cache.rs",
         good: "self.forward(&request, lookup.stored, why).await",
         bad: "self.by_strategy(&request, || {}).await",
-        tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(kept)"],
+        tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(stored)"],
     },
     Fault {
         name: "an answer is stored although free space is below the minimum",

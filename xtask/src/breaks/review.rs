@@ -268,7 +268,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "the task's own state overwrites the learner's pause",
         file: "crates/content/src/download/queue.rs",
         good: "SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}",
-        bad: "SET phase = ?5, reason = ?6 WHERE {ROW}",
+        bad: "SET phase = ?5, reason = ?6 WHERE {ROW_BYTES}",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(what_the_learner_said_stands)"],
     },
     Fault {

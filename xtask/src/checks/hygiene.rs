@@ -3,11 +3,11 @@
 
 use std::fs;
 
-use super::verdict;
+use super::report;
 use crate::sh::{self, Result};
 
 /// Maximum size of a file outside assets/, except lock files. Bytes.
-const LARGE: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Forbidden text and the reason. Each is split in two, so that this list does not match itself.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
@@ -40,22 +40,22 @@ pub fn check() -> Result {
     let mut problems = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {
         let Ok(meta) = fs::symlink_metadata(root.join(path)) else { continue };
-        if meta.len() > LARGE && !path.starts_with("assets/") && !path.ends_with(".lock") {
+        if meta.len() > MAX_FILE_BYTES && !path.starts_with("assets/") && !path.ends_with(".lock") {
             problems.push(format!(
                 "{path}: {} KiB; larger than {} KiB",
                 meta.len() / 1024,
-                LARGE / 1024
+                MAX_FILE_BYTES / 1024
             ));
         }
         // Pictures and sound are not valid UTF-8 and are skipped here.
         if let Ok(text) = fs::read_to_string(root.join(path)) {
-            problems.extend(in_text(path, &text, &checkout));
+            problems.extend(problems_in(path, &text, &checkout));
         }
     }
-    verdict(&problems, "problems in the files of the repository")
+    report(&problems, "problems in the files of the repository")
 }
 
-fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
+fn problems_in(path: &str, text: &str, checkout: &str) -> Vec<String> {
     let mut out = Vec::new();
     let source = SOURCES.iter().any(|end| path.rsplit('.').next() == Some(end));
     let rules = FORBIDDEN.iter().chain(LEFT_OVERS.iter().filter(|_| source));
@@ -86,15 +86,15 @@ mod tests {
 
     #[test]
     fn each_kind_of_problem_is_reported_with_its_line() {
-        let left = format!("fn a() {{}}\n    dbg{}1);\n", "!(");
-        let merge = format!("{}< HEAD\n", "<<<<<<");
-        let place = "data in /srv/checkouts/carrel/target\n";
+        let with_debugging = format!("fn a() {{}}\n    dbg{}1);\n", "!(");
+        let with_conflict = format!("{}< HEAD\n", "<<<<<<");
+        let with_path = "data in /srv/checkouts/carrel/target\n";
         let lock = "{ \"resolved\": \"https://r.example/x.tgz\" }\n";
-        let of = |path: &str, text: &str| in_text(path, text, "/srv/checkouts/carrel");
-        assert_eq!(of("a.rs", &left), [format!("a.rs:2: debugging code: dbg{}1);", "!(")]);
-        assert_eq!(of("a.md", &left), [""; 0]);
-        assert!(of("a.md", &merge)[0].starts_with("a.md:1: a merge conflict marker"));
-        assert_eq!(of("a.md", place), ["a.md: contains the path of this checkout"]);
+        let of = |path: &str, text: &str| problems_in(path, text, "/srv/checkouts/carrel");
+        assert_eq!(of("a.rs", &with_debugging), [format!("a.rs:2: debugging code: dbg{}1);", "!(")]);
+        assert_eq!(of("a.md", &with_debugging), [""; 0]);
+        assert!(of("a.md", &with_conflict)[0].starts_with("a.md:1: a merge conflict marker"));
+        assert_eq!(of("a.md", with_path), ["a.md: contains the path of this checkout"]);
         assert!(of("ui/package-lock.json", lock)[0].contains("download URLs"));
         assert!(of("a.md", "one\r\n")[0].contains("CRLF"));
     }

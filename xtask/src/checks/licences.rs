@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::verdict;
+use super::report;
 use crate::sh::{self, Result};
 
 /// Checks every package that any feature or platform of the workspace pulls in. (`cargo metadata` would also list
@@ -22,7 +22,7 @@ pub fn check() -> Result {
     command.args(["--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}\t{l}"]);
     let root = sh::root().display().to_string();
     let problems = problems(&sh::output(&mut command)?, &rules, &root);
-    verdict(&problems, "packages that deny.toml does not allow")
+    report(&problems, "packages that deny.toml does not allow")
 }
 
 /// Parses lines of `name v1.2.3 (source, unless the registry)<tab>licence`.
@@ -42,9 +42,9 @@ fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
         } else if !permits(licence, &allowed) {
             out.insert(format!("{name}: licence {licence} is not allowed"));
         }
-        let place = package.split_once('(').map_or("", |(_, place)| place);
-        if !place.is_empty() && !place.starts_with("proc-macro)") && !place.starts_with(root) {
-            out.insert(format!("{name}: source is not the registry ({place}"));
+        let source = package.split_once('(').map_or("", |(_, source)| source);
+        if !source.is_empty() && !source.starts_with("proc-macro)") && !source.starts_with(root) {
+            out.insert(format!("{name}: source is not the registry ({source}"));
         }
     }
     out.into_iter().collect()
@@ -62,41 +62,41 @@ fn quoted_between(text: &str, start: &str, end: &str) -> Vec<String> {
 /// Returns true if the allowed licences satisfy an SPDX expression. `/` is the deprecated form of OR.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
-    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let tokens: Vec<&str> = spaced.split_whitespace().collect();
     let mut at = 0;
-    any_of(&words, &mut at, allowed) && at == words.len()
+    any_of(&tokens, &mut at, allowed) && at == tokens.len()
 }
 
-fn any_of(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
-    let mut met = all_of(words, at, allowed);
-    while words.get(*at) == Some(&"OR") {
+fn any_of(tokens: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let mut met = all_of(tokens, at, allowed);
+    while tokens.get(*at) == Some(&"OR") {
         *at += 1;
-        met |= all_of(words, at, allowed);
+        met |= all_of(tokens, at, allowed);
     }
     met
 }
 
-fn all_of(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
-    let mut met = one(words, at, allowed);
-    while words.get(*at) == Some(&"AND") {
+fn all_of(tokens: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let mut met = operand(tokens, at, allowed);
+    while tokens.get(*at) == Some(&"AND") {
         *at += 1;
-        met &= one(words, at, allowed);
+        met &= operand(tokens, at, allowed);
     }
     met
 }
 
-fn one(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
-    let Some(word) = words.get(*at) else { return false };
+fn operand(tokens: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let Some(token) = tokens.get(*at) else { return false };
     *at += 1;
-    if *word == "(" {
-        let met = any_of(words, at, allowed);
-        let closed = words.get(*at) == Some(&")");
+    if *token == "(" {
+        let met = any_of(tokens, at, allowed);
+        let closed = tokens.get(*at) == Some(&")");
         *at += usize::from(closed);
         return met && closed;
     }
-    let mut name = (*word).to_owned();
-    if words.get(*at) == Some(&"WITH") {
-        name = words[*at - 1..words.len().min(*at + 2)].join(" ");
+    let mut name = (*token).to_owned();
+    if tokens.get(*at) == Some(&"WITH") {
+        name = tokens[*at - 1..tokens.len().min(*at + 2)].join(" ");
         *at += 2;
     }
     allowed.contains(&name)

@@ -1,10 +1,10 @@
 //! Checks that `cargo xtask test` performs itself, without another tool.
 
-pub mod arrows;
+pub mod dependencies;
 pub mod hygiene;
 pub mod licences;
 pub mod modules;
-pub mod weight;
+pub mod ui_size;
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// Prints the problems and returns an error with their number; `Ok` if there are none.
-fn verdict(problems: &[String], what: &str) -> Result {
+fn report(problems: &[String], what: &str) -> Result {
     if problems.is_empty() {
         return Ok(());
     }

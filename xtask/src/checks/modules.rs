@@ -15,7 +15,7 @@ use quote::ToTokens as _;
 use serde_json::Value;
 use syn::{Item, UseTree};
 
-use super::{list, metadata, text, verdict};
+use super::{list, metadata, text, report};
 use crate::sh::Result;
 
 /// Maximum lines of source per crate, including tests in the same files.
@@ -37,7 +37,7 @@ pub fn check() -> Result {
         );
         problems.extend(source.problems());
     }
-    verdict(&problems, "problems in the structure of the crates")
+    report(&problems, "problems in the structure of the crates")
 }
 
 /// Returns the path of the crate's root file: that of the library, else of the first program.
@@ -79,9 +79,9 @@ impl Crate {
     }
 
     fn read_file(&mut self, file: &Path, children: &Path, path: ModulePath) -> Result {
-        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
-        let source = fs::read_to_string(file).map_err(|e| named(&e))?;
-        let parsed = syn::parse_file(&source).map_err(|e| named(&e))?;
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let source = fs::read_to_string(file).map_err(|e| failed(&e))?;
+        let parsed = syn::parse_file(&source).map_err(|e| failed(&e))?;
         self.lines += source.lines().count();
         self.read_items(parsed.items, children, path)
     }
@@ -89,7 +89,7 @@ impl Crate {
     fn read_items(&mut self, items: Vec<Item>, children: &Path, path: ModulePath) -> Result {
         let mut module = Module::default();
         for item in items {
-            if is_test(&item) {
+            if is_test_only(&item) {
                 continue;
             }
             match item {
@@ -99,15 +99,15 @@ impl Crate {
                     if child.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
                         continue;
                     }
-                    let (mut below, dir) = (path.clone(), children.join(&name));
-                    below.push(name.clone());
+                    let (mut child_path, dir) = (path.clone(), children.join(&name));
+                    child_path.push(name.clone());
                     match child.content {
-                        Some((_, items)) => self.read_items(items, &dir, below)?,
+                        Some((_, items)) => self.read_items(items, &dir, child_path)?,
                         None if dir.join("mod.rs").is_file() => {
-                            self.read_file(&dir.join("mod.rs"), &dir, below)?;
+                            self.read_file(&dir.join("mod.rs"), &dir, child_path)?;
                         }
                         None => {
-                            self.read_file(&children.join(format!("{name}.rs")), &dir, below)?;
+                            self.read_file(&children.join(format!("{name}.rs")), &dir, child_path)?;
                         }
                     }
                 }
@@ -137,10 +137,10 @@ impl Crate {
             (rest, rooted) = (tail, true);
         }
         for (index, segment) in rest.iter().enumerate() {
-            let mut below = at.clone();
-            below.push(segment.clone());
-            if self.modules.contains_key(&below) {
-                at = below;
+            let mut child_path = at.clone();
+            child_path.push(segment.clone());
+            if self.modules.contains_key(&child_path) {
+                at = child_path;
                 rooted = true;
                 continue;
             }
@@ -156,8 +156,8 @@ impl Crate {
             let here = self.modules.get(&at);
             let globs = here.filter(|module| depth < 8 && !module.types.contains(segment));
             for glob in globs.map(|module| module.globs.as_slice()).unwrap_or_default() {
-                let brought = self.resolve(&at, glob, depth + 1);
-                if let Some(path) = brought.filter(|path| self.has(path, segment)) {
+                let target = self.resolve(&at, glob, depth + 1);
+                if let Some(path) = target.filter(|path| self.has(path, segment)) {
                     let found = self.resolve(&path, &rest[index..], depth + 1);
                     return found.or(Some(path));
                 }
@@ -169,10 +169,10 @@ impl Crate {
 
     /// Returns true if `module` has an item, an import or a module of this name.
     fn has(&self, module: &ModulePath, name: &str) -> bool {
-        let mut below = module.clone();
-        below.push(name.to_owned());
-        let named = |m: &Module| m.types.iter().any(|t| t == name) || m.uses.contains_key(name);
-        self.modules.contains_key(&below) || self.modules.get(module).is_some_and(named)
+        let mut child_path = module.clone();
+        child_path.push(name.to_owned());
+        let declares = |m: &Module| m.types.iter().any(|t| t == name) || m.uses.contains_key(name);
+        self.modules.contains_key(&child_path) || self.modules.get(module).is_some_and(declares)
     }
 
     /// Returns every import between two modules as (importing, imported).
@@ -191,7 +191,7 @@ impl Crate {
 
     fn problems(&self) -> Vec<String> {
         let mut out = self.cycles();
-        out.extend(self.types_twice());
+        out.extend(self.duplicate_types());
         if self.lines > MAX_LINES {
             out.push(format!("{}: {} lines of source, maximum {MAX_LINES}", self.name, self.lines));
         }
@@ -219,14 +219,14 @@ impl Crate {
                     path.len() > depth + 1 && path.starts_with(parent) && path[depth] == name
                 })
             };
-            for group in circles(&edges) {
+            for group in cyclic_groups(&edges) {
                 if !group.iter().any(|name| is_folder(name)) {
                     continue;
                 }
-                let mut place = vec![self.name.clone()];
-                place.extend(parent.iter().cloned());
+                let mut path = vec![self.name.clone()];
+                path.extend(parent.iter().cloned());
                 let names: Vec<&str> = group.iter().copied().collect();
-                out.push(format!("{}: import cycle of {}", place.join("::"), names.join(", ")));
+                out.push(format!("{}: import cycle of {}", path.join("::"), names.join(", ")));
                 for ((a, b), (from, to)) in &witness {
                     if group.contains(a) && group.contains(b) {
                         out.push(format!("    {} -> {}", from.join("::"), to.join("::")));
@@ -237,7 +237,7 @@ impl Crate {
         out
     }
 
-    fn types_twice(&self) -> Vec<String> {
+    fn duplicate_types(&self) -> Vec<String> {
         let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (path, module) in &self.modules {
             for name in &module.types {
@@ -267,11 +267,11 @@ impl Module {
             }
             UseTree::Name(name) => self.add_use(name.ident.to_string(), &name.ident, prefix),
             UseTree::Rename(rename) => {
-                let known_as = rename.rename.to_string();
+                let alias = rename.rename.to_string();
                 // `as _` introduces no name, but the path counts as an import.
-                let known_as =
-                    if known_as == "_" { format!("_{}", rename.ident) } else { known_as };
-                self.add_use(known_as, &rename.ident, prefix);
+                let alias =
+                    if alias == "_" { format!("_{}", rename.ident) } else { alias };
+                self.add_use(alias, &rename.ident, prefix);
             }
             UseTree::Glob(_) => self.globs.push(prefix.clone()),
             UseTree::Group(group) => {
@@ -282,15 +282,15 @@ impl Module {
         }
     }
 
-    fn add_use(&mut self, known_as: String, ident: &syn::Ident, prefix: &[String]) {
+    fn add_use(&mut self, alias: String, ident: &syn::Ident, prefix: &[String]) {
         let mut path = prefix.to_vec();
         path.push(ident.to_string());
-        self.uses.insert(known_as, path);
+        self.uses.insert(alias, path);
     }
 }
 
 /// Returns true for items that exist only in test builds.
-fn is_test(item: &Item) -> bool {
+fn is_test_only(item: &Item) -> bool {
     let attributes = match item {
         Item::Mod(item) => &item.attrs,
         Item::Fn(item) => &item.attrs,
@@ -344,14 +344,14 @@ fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
 }
 
 /// Returns the groups of names that reach each other.
-fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
+fn cyclic_groups<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
     let reach = |start: &'a str| {
         let mut seen: BTreeSet<&'a str> = BTreeSet::new();
-        let mut open = vec![start];
-        while let Some(name) = open.pop() {
+        let mut pending = vec![start];
+        while let Some(name) = pending.pop() {
             for next in edges.get(name).into_iter().flatten() {
                 if seen.insert(next) {
-                    open.push(next);
+                    pending.push(next);
                 }
             }
         }
@@ -374,7 +374,7 @@ fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a
 mod tests {
     use super::*;
 
-    fn of(files: &[(&str, &str)]) -> Vec<String> {
+    fn problems_of(files: &[(&str, &str)]) -> Vec<String> {
         let dir = std::env::temp_dir().join(format!("modules-{}-{:p}", std::process::id(), files));
         for (name, text) in files {
             let file = dir.join(name);
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_layered_crate_passes() {
-        let found = of(&[
+        let found = problems_of(&[
             ("lib.rs", "pub mod low; pub mod high; pub use low::Thing;"),
             ("low/mod.rs", "mod part; pub use part::Thing; pub fn f() {}"),
             ("low/part.rs", "use super::f; pub struct Thing;"),
@@ -408,7 +408,7 @@ mod tests {
             "use super::*; pub struct Thing(high::Top);",
         ];
         for low in cases {
-            let found = of(&[
+            let found = problems_of(&[
                 ("lib.rs", "pub mod a; pub mod low; pub mod high; pub use high::Top;"),
                 ("a.rs", "pub fn x() {}"),
                 ("low.rs", low),
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn cycles_between_nested_folders_are_reported_and_those_of_tests_are_not() {
-        let found = of(&[
+        let found = problems_of(&[
             ("lib.rs", "mod a;"),
             ("a/mod.rs", "mod b; mod d;"),
             ("a/b/mod.rs", "mod c; #[cfg(test)] mod tests { use crate::a::d; }"),
@@ -429,7 +429,7 @@ mod tests {
             ("a/d.rs", "pub struct X;"),
         ]);
         assert_eq!(found, [""; 0]);
-        let found = of(&[
+        let found = problems_of(&[
             ("lib.rs", "mod a;"),
             ("a/mod.rs", "mod b; mod d;"),
             ("a/b/mod.rs", "pub mod c;"),
@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_type_name_is_reported() {
-        let found = of(&[
+        let found = problems_of(&[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "struct Inner; #[cfg(test)] mod tests { struct Fake; }"),
             ("b.rs", "enum Inner {} #[cfg(test)] mod tests { struct Fake; }"),
@@ -452,6 +452,6 @@ mod tests {
     #[test]
     fn a_crate_over_the_maximum_size_is_reported() {
         let long = "fn f() {}\n".repeat(MAX_LINES + 1);
-        assert_eq!(of(&[("lib.rs", &long)]), ["c: 12001 lines of source, maximum 12000"]);
+        assert_eq!(problems_of(&[("lib.rs", &long)]), ["c: 12001 lines of source, maximum 12000"]);
     }
 }

@@ -4,7 +4,7 @@
 //! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from source.
 //! Does not make shipped builds, which are made on the systems themselves. All output goes to target-platforms/.
 
-mod stand_in;
+mod stub_tools;
 mod wine;
 
 use std::{fs, path::PathBuf, process::Command, time::Instant};
@@ -38,13 +38,13 @@ pub fn run(args: &[String]) -> Result {
     if chosen.is_empty() || chosen.len() < args.len() {
         return Err("unknown platform\nhint: windows, wine, android, macos, ios".into());
     }
-    setup::system(&[Part::Platforms])?;
+    setup::install_packages(&[Part::Platforms])?;
     let mut lines = Vec::new();
     let mut failed = 0;
     for platform in chosen {
         println!("\n-- {}", platform.name);
         let start = Instant::now();
-        let word = match (platform.run)() {
+        let result = match (platform.run)() {
             Ok(()) => "passed".to_owned(),
             Err(error) => {
                 failed += 1;
@@ -52,7 +52,7 @@ pub fn run(args: &[String]) -> Result {
             }
         };
         lines.push(format!(
-            "{:<10} {:>6.1} s  {word}",
+            "{:<10} {:>6.1} s  {result}",
             platform.name,
             start.elapsed().as_secs_f64()
         ));
@@ -62,7 +62,7 @@ pub fn run(args: &[String]) -> Result {
 }
 
 /// Target folder of this command alone, which uses another compiler and other flags.
-fn place() -> PathBuf {
+fn target_dir() -> PathBuf {
     sh::root().join("target-platforms")
 }
 
@@ -80,7 +80,7 @@ fn cargo(verb: &str, target: &str) -> Command {
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args([verb, "--quiet", "--locked", "-Zbuild-std=std,panic_abort", "--target", target])
         .arg("--target-dir")
-        .arg(place());
+        .arg(target_dir());
     command
 }
 
@@ -88,7 +88,7 @@ fn windows() -> Result {
     let mut command = cargo("build", WINDOWS);
     sh::run(command.args(["--package", "carrel", "--package", "carrel-server", "--bins"]))?;
     for name in ["carrel.exe", "carrel-server.exe"] {
-        let program = place().join(WINDOWS).join("debug").join(name);
+        let program = target_dir().join(WINDOWS).join("debug").join(name);
         let bytes =
             fs::metadata(&program).map_err(|e| format!("{}: {e}", program.display()))?.len();
         println!("  {name}: {:.1} MB, debug", bytes as f64 / 1e6);
@@ -105,7 +105,7 @@ fn wine_tests() -> Result {
         command.args(["--package", &format!("carrel-{name}")]);
     }
     command.args(["--lib", "--tests", "--no-fail-fast"]);
-    sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&place())?))
+    sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&target_dir())?))
 }
 
 fn android() -> Result {
@@ -120,10 +120,10 @@ fn ios() -> Result {
     check("aarch64-apple-ios")
 }
 
-/// Type-checks the app with stand-ins for the C tools of the target system.
+/// Type-checks the app with stubs for the C tools of the target system.
 fn check(target: &str) -> Result {
     let mut command = cargo("check", target);
     command.args(["--package", "carrel"]);
-    stand_in::use_for(&mut command, target, &place())?;
+    stub_tools::configure(&mut command, target, &target_dir())?;
     sh::run(&mut command)
 }

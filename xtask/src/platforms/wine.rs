@@ -9,7 +9,7 @@ use crate::sh::{self, Result};
 
 /// Source of `bcryptprimitives.dll`, from which Rust's standard library takes random numbers and which Debian 12's Wine
 /// does not include. It calls a function that Wine provides. For tests only; never shipped.
-const RANDOM: &str = r#"#include <windows.h>
+const RANDOM_DLL_SOURCE: &str = r#"#include <windows.h>
 BOOLEAN WINAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
   while (size > 0) {
@@ -23,11 +23,11 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 "#;
 
 /// Writes the program that cargo starts tests with, and returns its path.
-pub fn runner(place: &Path) -> Result<PathBuf> {
-    let dir = place.join("wine");
+pub fn runner(target_dir: &Path) -> Result<PathBuf> {
+    let dir = target_dir.join("wine");
     let source = dir.join("bcryptprimitives.c");
     let library = dir.join("bcryptprimitives.dll");
-    sh::write_if_changed(&source, RANDOM)?;
+    sh::write_if_changed(&source, RANDOM_DLL_SOURCE)?;
     if !library.exists() {
         let mut compiler = Command::new("x86_64-w64-mingw32-gcc");
         sh::run(
@@ -47,7 +47,7 @@ pub fn runner(place: &Path) -> Result<PathBuf> {
          cp -u '{dir}/bcryptprimitives.dll' \"$(dirname \"$1\")/\"\n\
          exec {wine} \"$@\"\n"
     );
-    let path = place.join("wine/run");
+    let path = target_dir.join("wine/run");
     sh::write_script(&path, &script)?;
     Ok(path)
 }

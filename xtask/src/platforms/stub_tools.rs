@@ -1,4 +1,4 @@
-//! Stand-ins for a C compiler, an archiver and Apple's `xcrun`, sufficient for build scripts when the Rust code is only
+//! Stubs for a C compiler, an archiver and Apple's `xcrun`, sufficient for build scripts when the Rust code is only
 //! type-checked. Their output is empty, so nothing can be linked from it by mistake.
 
 use std::{
@@ -34,19 +34,19 @@ done
 
 /// Returns an empty folder as the SDK.
 const XCRUN: &str = r#"#!/bin/sh
-here=$(dirname "$0")
+dir=$(dirname "$0")
 case "$*" in
-  *--show-sdk-path*) echo "$here/sdk";;
+  *--show-sdk-path*) echo "$dir/sdk";;
   *--show-sdk-version*) echo 18.0;;
-  *--show-sdk-platform-path*) echo "$here/sdk";;
-  *-f*|*--find*) echo "$here/../cc";;
+  *--show-sdk-platform-path*) echo "$dir/sdk";;
+  *-f*|*--find*) echo "$dir/../cc";;
 esac
 "#;
 
 /// Sets the variables that build scripts read when they compile C for `target`.
-pub fn use_for(command: &mut Command, target: &str, place: &Path) -> Result {
-    let dir = place.join("stand-in");
-    // A separate folder: the stand-in compiler must not precede the host's own on PATH.
+pub fn configure(command: &mut Command, target: &str, target_dir: &Path) -> Result {
+    let dir = target_dir.join("stubs");
+    // A separate folder: the stub compiler must not precede the host's own on PATH.
     let tools = dir.join("bin");
     let sdk = tools.join("sdk");
     fs::create_dir_all(&sdk).map_err(|e| format!("{}: {e}", sdk.display()))?;
@@ -61,8 +61,8 @@ pub fn use_for(command: &mut Command, target: &str, place: &Path) -> Result {
         .env(format!("RANLIB_{name}"), &archiver);
     if target.contains("apple") {
         let path = env::var_os("PATH").unwrap_or_default();
-        let with = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)));
-        command.env("SDKROOT", sdk).env("PATH", with.map_err(|e| format!("PATH: {e}"))?);
+        let joined = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)));
+        command.env("SDKROOT", sdk).env("PATH", joined.map_err(|e| format!("PATH: {e}"))?);
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{list, metadata, text, verdict};
+use super::{list, metadata, text, report};
 use crate::sh::{self, Result};
 
 /// Crate, the workspace crates it may depend on, and the additional ones its tests may use.
-const ARROWS: &[(&str, &[&str], &[&str])] = &[
+const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-model", &[], &[]),
     ("carrel-system", &["carrel-model"], &[]),
     ("carrel-sqlite", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
@@ -89,7 +89,7 @@ const ALL: &[&str] = &[
 ];
 
 /// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
-const OUTSIDE: &[(&str, &[&str], &str)] = &[
+const EXTERNAL: &[(&str, &[&str], &str)] = &[
     ("tauri", &["carrel"], "only the app depends on tauri"),
     (
         "axum",
@@ -149,49 +149,49 @@ const ALL_BUT_MODEL: &[&str] = &[
 pub fn check() -> Result {
     let mut problems = problems(&metadata()?);
     problems.extend(ui_problems()?);
-    verdict(&problems, "dependencies that docs/ARCHITECTURE.md does not allow")
+    report(&problems, "dependencies that docs/ARCHITECTURE.md does not allow")
 }
 
 /// Returns each forbidden dependency in the output of `cargo metadata` as `from -> to (kind): why`.
 fn problems(metadata: &Value) -> Vec<String> {
     let packages = list(metadata, "packages");
-    let inside: Vec<&str> = packages.iter().map(|package| text(package, "name")).collect();
+    let workspace: Vec<&str> = packages.iter().map(|package| text(package, "name")).collect();
     let mut out = Vec::new();
     for package in packages {
         let from = text(package, "name");
-        let Some((_, allowed, in_tests)) = ARROWS.iter().find(|(name, ..)| *name == from) else {
+        let Some((_, allowed, in_tests)) = ALLOWED.iter().find(|(name, ..)| *name == from) else {
             out.push(format!(
-                "{from}: crate is not listed\nhint: add it to xtask/src/checks/arrows.rs and write an ADR"
+                "{from}: crate is not listed\nhint: add it to xtask/src/checks/dependencies.rs and write an ADR"
             ));
             continue;
         };
         for dependency in list(package, "dependencies") {
             let to = text(dependency, "name");
             let kind = dependency["kind"].as_str().unwrap_or("normal");
-            let named = format!("{from} -> {to} ({kind})");
+            let edge = format!("{from} -> {to} ({kind})");
             if to == from {
                 // A crate that enables other features of itself for its tests.
                 continue;
             }
-            if inside.contains(&to) {
-                let fine = allowed.contains(&to) || (kind == "dev" && in_tests.contains(&to));
-                if !fine {
-                    out.push(format!("{named}: dependency is not allowed"));
+            if workspace.contains(&to) {
+                let permitted = allowed.contains(&to) || (kind == "dev" && in_tests.contains(&to));
+                if !permitted {
+                    out.push(format!("{edge}: dependency is not allowed"));
                 }
-            } else if let Some((_, rooms, why)) = outside(to)
-                && !rooms.contains(&from)
+            } else if let Some((_, users, why)) = external_rule(to)
+                && !users.contains(&from)
                 // Tests of a crate without I/O may use a runtime; Tauri is not allowed in tests either.
                 && (kind != "dev" || to.starts_with("tauri"))
             {
-                out.push(format!("{named}: {why}"));
+                out.push(format!("{edge}: {why}"));
             }
         }
     }
     out
 }
 
-fn outside(name: &str) -> Option<&'static (&'static str, &'static [&'static str], &'static str)> {
-    OUTSIDE.iter().find(|(start, ..)| {
+fn external_rule(name: &str) -> Option<&'static (&'static str, &'static [&'static str], &'static str)> {
+    EXTERNAL.iter().find(|(start, ..)| {
         name == *start || name.strip_prefix(start).is_some_and(|rest| rest.starts_with('-'))
     })
 }
@@ -287,11 +287,10 @@ mod tests {
         ];
         for (from, to, kind) in cases {
             let mut packages: Vec<Package<'_>> = Vec::new();
-            let arrow = [(*to, *kind)];
-            packages.push((from, &arrow));
+            let dependencies = [(*to, *kind)];
+            packages.push((from, &dependencies));
             packages.push((to, &[]));
-            let outside = outside(to).is_some();
-            if outside {
+            if external_rule(to).is_some() {
                 packages.pop();
             }
             let found = problems(&graph(&packages));

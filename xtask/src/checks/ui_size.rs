@@ -10,9 +10,9 @@ use std::{
 use crate::sh::{self, Result};
 
 /// Maximum JavaScript and CSS that index.html loads itself, gzipped. Bytes.
-const FIRST_LOAD: usize = 120_000;
+const MAX_FIRST_LOAD: usize = 120_000;
 /// Maximum for all files except fonts and source maps, each gzipped. Bytes.
-const WHOLE: usize = 600_000;
+const MAX_TOTAL: usize = 600_000;
 
 pub fn check() -> Result {
     let dist = sh::root().join("ui/dist");
@@ -22,14 +22,14 @@ pub fn check() -> Result {
         return Err("ui/dist/index.html loads nothing\nhint: cd ui && npm run build".into());
     }
     let mut all = Vec::new();
-    walk(&dist, &mut all)?;
+    list_files(&dist, &mut all)?;
     all.retain(|path| !path.extension().is_some_and(|end| end == "woff2" || end == "map"));
-    let (first, whole) = (gzipped(&first)?, gzipped(&all)?);
+    let (first, total) = (gzipped(&first)?, gzipped(&all)?);
     println!(
-        "  first load {first} B (max {FIRST_LOAD}), all files without fonts {whole} B (max {WHOLE}), gzipped"
+        "  first load {first} B (max {MAX_FIRST_LOAD}), all files without fonts {total} B (max {MAX_TOTAL}), gzipped"
     );
-    if first > FIRST_LOAD || whole > WHOLE {
-        return Err(format!("the UI is too large: first load {first} B, all {whole} B"));
+    if first > MAX_FIRST_LOAD || total > MAX_TOTAL {
+        return Err(format!("the UI is too large: first load {first} B, all {total} B"));
     }
     Ok(())
 }
@@ -44,10 +44,10 @@ fn referenced(html: &str) -> Vec<String> {
         .collect()
 }
 
-fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result {
+fn list_files(dir: &Path, out: &mut Vec<PathBuf>) -> Result {
     let entries = fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() { walk(&path, out)? } else { out.push(path) }
+        if path.is_dir() { list_files(&path, out)? } else { out.push(path) }
     }
     Ok(())
 }
@@ -66,9 +66,9 @@ fn gzip(file: &Path) -> Result<usize> {
         .spawn()
         .map_err(failed)?;
     let mut input = gzip.stdin.take().ok_or("gzip has no standard input")?;
-    let feed = std::thread::spawn(move || input.write_all(&bytes));
+    let writer = std::thread::spawn(move || input.write_all(&bytes));
     let out = gzip.wait_with_output().map_err(failed)?;
-    feed.join().map_err(|_| "gzip stopped reading")?.map_err(failed)?;
+    writer.join().map_err(|_| "gzip stopped reading")?.map_err(failed)?;
     Ok(out.stdout.len())
 }
 
