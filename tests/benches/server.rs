@@ -20,10 +20,10 @@ use carrel_server::{
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
 
-use super::{Table, resident_kib, show, spread};
+use super::{Table, format_duration, median_and_p99, resident_kib};
 
 /// Argument with which this program only keeps sockets open.
-pub const HOLD: &str = "hold-sockets";
+pub const HOLD_SOCKETS: &str = "hold-sockets";
 /// Number of silent connections.
 const SOCKETS: usize = 10_000;
 /// Number of loopback source addresses that they use.
@@ -86,14 +86,14 @@ fn request(to: SocketAddr) -> Duration {
     start.elapsed()
 }
 
-/// Waits until `reached` accepts the server's number of connections.
-async fn until(server: &RunningServer, what: &str, reached: impl Fn(usize) -> bool) {
-    let mut tick = tokio::time::interval(Duration::from_millis(20));
+/// Waits until `accept` accepts the server's number of connections.
+async fn wait_for_connections(server: &RunningServer, what: &str, accept: impl Fn(usize) -> bool) {
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..3_000 {
-        if reached(server.connections()) {
+        if accept(server.connections()) {
             return;
         }
-        tick.tick().await;
+        interval.tick().await;
     }
     panic!("{what}: {} connections after a minute", server.connections());
 }
@@ -112,27 +112,27 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     .await
     .expect("the server starts");
     let to = server.addr;
-    let asked = |n: usize| {
-        tokio::task::spawn_blocking(move || spread((0..n).map(|_| request(to)).collect()))
+    let request_times = |n: usize| {
+        tokio::task::spawn_blocking(move || median_and_p99((0..n).map(|_| request(to)).collect()))
     };
-    asked(50).await.expect("answered");
+    request_times(50).await.expect("answered");
     let before = resident_mib();
     let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args([HOLD, &to.to_string(), &SOCKETS.to_string()])
+        .args([HOLD_SOCKETS, &to.to_string(), &SOCKETS.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("the other side");
-    let mut said = String::new();
+        .expect("the client starts");
+    let mut reported = String::new();
     let mut output = BufReader::new(child.stdout.take().expect("its output"));
-    output.read_line(&mut said).expect("a line");
-    assert_eq!(said.trim(), SOCKETS.to_string(), "all of them are open");
-    until(&server, "opened", |n| n >= SOCKETS).await;
+    output.read_line(&mut reported).expect("a line");
+    assert_eq!(reported.trim(), SOCKETS.to_string(), "all of them are open");
+    wait_for_connections(&server, "opened", |n| n >= SOCKETS).await;
     let open = resident_mib();
-    let (half, most) = asked(200).await.expect("answered");
+    let (p50, p99) = request_times(200).await.expect("answered");
     drop(child.stdin.take());
     child.wait().expect("ended");
-    until(&server, "closed", |n| n == 0).await;
+    wait_for_connections(&server, "closed", |n| n == 0).await;
     let after = resident_mib();
     table.row(
         "10,000 silent sockets: memory",
@@ -151,10 +151,10 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
         "MiB",
     );
     table.row(
-        "  a request beside them",
-        format!("{} p99 {}", show(half), show(most)),
+        "  a request meanwhile",
+        format!("{} p99 {}", format_duration(p50), format_duration(p99)),
         String::new(),
-        most.as_secs_f64() * 1e3,
+        p99.as_secs_f64() * 1e3,
         MAX_REQUEST_MS,
         "ms p99",
     );
@@ -195,13 +195,13 @@ pub async fn updates(table: &mut Table, dir: &Path) {
             times[which].push(took);
         }
     }
-    let [few, many] = times.map(|t| spread(t).0);
+    let [few, many] = times.map(|t| median_and_p99(t).0);
     let exponent =
         (many.as_secs_f64() / few.as_secs_f64()).ln() / (MAX_PUSH_ITEMS as f64 / FEW as f64).ln();
     table.row(
         "2,000 progress updates in one body",
-        show(many),
-        format!("200: {}", show(few)),
+        format_duration(many),
+        format!("200: {}", format_duration(few)),
         exponent,
         MAX_UPDATES_EXPONENT,
         "exponent",
@@ -222,7 +222,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
     let bodies = |round: usize| -> Vec<Vec<Box<RawValue>>> {
         let all: Vec<usize> = (0..ROWS).collect();
         all.chunks(MAX_PUSH_ITEMS)
-            .map(|some| some.iter().map(|n| item(round, *n)).collect())
+            .map(|chunk| chunk.iter().map(|n| item(round, *n)).collect())
             .collect()
     };
     let data = DataDir::open(Config::new(dir.join("push"))).expect("a server's folder");
@@ -236,7 +236,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
         .expect("the tables");
     let sql = "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, usn)
                VALUES (?1, 'section', ?2, 0, ?3, 0, x'', '', 9223372036854775807, ?4)";
-    let (mut floors, mut pushes) = (Vec::new(), Vec::new());
+    let (mut baselines, mut pushes) = (Vec::new(), Vec::new());
     // Alternating, so that a slow period of the disk affects both.
     for round in 0..9 {
         let batches = bodies(round);
@@ -245,9 +245,9 @@ pub async fn push(table: &mut Table, dir: &Path) {
             let rows = push_validation::check(body, NOW).rows;
             bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
             let mut insert = bare.prepare_cached(sql).expect("a statement");
-            for (place, row) in rows.iter().enumerate() {
+            for (index, row) in rows.iter().enumerate() {
                 let carrel_model::lattice::Row::Progress(p) = row else { continue };
-                let usn = round * ROWS + n * MAX_PUSH_ITEMS + place + 1;
+                let usn = round * ROWS + n * MAX_PUSH_ITEMS + index + 1;
                 insert
                     .execute((user.0.as_bytes(), p.item.as_str(), p.percent, usn as i64))
                     .expect("inserted");
@@ -255,7 +255,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
             drop(insert);
             bare.execute_batch("COMMIT").expect("committed");
         }
-        floors.push(start.elapsed());
+        baselines.push(start.elapsed());
         let start = Instant::now();
         for body in &batches {
             let rows = push_validation::check(body, NOW).rows;
@@ -264,14 +264,14 @@ pub async fn push(table: &mut Table, dir: &Path) {
         }
         pushes.push(start.elapsed());
     }
-    let ((floor, _), (half, most)) = (spread(floors), spread(pushes));
+    let ((baseline, _), (p50, p99)) = (median_and_p99(baselines), median_and_p99(pushes));
     table.row(
-        "10,000 new rows on the server alone",
-        format!("{} p99 {}", show(half), show(most)),
-        format!("read, plain inserts, commits {}", show(floor)),
-        half.as_secs_f64() / floor.as_secs_f64(),
+        "10,000 new rows, server only",
+        format!("{} p99 {}", format_duration(p50), format_duration(p99)),
+        format!("read, plain inserts, commits {}", format_duration(baseline)),
+        p50.as_secs_f64() / baseline.as_secs_f64(),
         MAX_PUSH_FACTOR,
-        "x floor",
+        "x baseline",
     );
 }
 
@@ -342,7 +342,7 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
         data.store.push(hostile, read(items), false, NOW).await.expect("pushed");
     }
     let before = resident_mib();
-    let (mut theirs, mut waits) = (Vec::new(), Vec::new());
+    let (mut hostile_times, mut wait_times) = (Vec::new(), Vec::new());
     for round in 1..=pushes / 4 {
         for (kind, items) in batches(round).into_iter().enumerate() {
             let rows = read(items);
@@ -353,33 +353,33 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
                 let done = data.store.push(hostile, rows, false, NOW).await;
                 (done, start.elapsed())
             };
-            let behind = async {
+            let other_push = async {
                 let done = data.store.push(other, one, false, NOW).await;
                 (done, start.elapsed())
             };
-            let ((attacked, long), (done, wait)) = tokio::join!(attack, behind);
+            let ((attacked, long), (done, wait)) = tokio::join!(attack, other_push);
             attacked.expect("a result for each row");
             done.expect("pushed");
-            theirs.push(long);
-            waits.push(wait);
+            hostile_times.push(long);
+            wait_times.push(wait);
         }
     }
-    let grown = resident_mib() - before;
-    let ((own, _), (half, most)) = (spread(theirs), spread(waits));
+    let growth = resident_mib() - before;
+    let ((own, _), (p50, p99)) = (median_and_p99(hostile_times), median_and_p99(wait_times));
     let file = std::fs::metadata(dir.join("hostile/server.db")).map_or(0, |m| m.len());
     table.row(
         &format!("{pushes} hostile pushes: memory"),
-        format!("{grown:.1} MiB more"),
+        format!("{growth:.1} MiB more"),
         format!("database {} MiB", file / (1024 * 1024)),
-        grown,
+        growth,
         MAX_HOSTILE_MIB,
         "MiB",
     );
     table.row(
-        "  another learner's push behind one of them",
-        format!("{} p99 {}", show(half), show(most)),
-        format!("hostile learner {}", show(own)),
-        most.as_secs_f64() * 1e3,
+        "  another learner's push during one of them",
+        format!("{} p99 {}", format_duration(p50), format_duration(p99)),
+        format!("hostile learner {}", format_duration(own)),
+        p99.as_secs_f64() * 1e3,
         MAX_HOSTILE_WAIT_MS,
         "ms p99",
     );

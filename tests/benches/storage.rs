@@ -22,7 +22,7 @@ const BLOBS: u64 = 5;
 const BETWEEN_USES_MS: i64 = 600_000;
 
 /// (operation, maximum in ms at 100x)
-const MOST: [(&str, f64); 6] = [
+const MAX_MS: [(&str, f64); 6] = [
     // Compares every download with its record: 55 to 100 us each.
     ("open", 1_500.0),
     ("sweep", 3_000.0),
@@ -32,18 +32,18 @@ const MOST: [(&str, f64); 6] = [
     ("eviction of a tenth", 500.0),
 ];
 /// Maximum exponent: cost must not grow faster than the data.
-const EXPONENT: f64 = 1.15;
+const MAX_EXPONENT: f64 = 1.15;
 
 pub fn measure(table: &mut Table, dir: &Path) {
     let rows: Vec<Vec<(&str, f64)>> =
-        COURSES.iter().map(|n| one_size(&dir.join(format!("content-{n}")), *n)).collect();
-    for (n, (what, most)) in MOST.iter().enumerate() {
+        COURSES.iter().map(|n| measure_size(&dir.join(format!("content-{n}")), *n)).collect();
+    for (n, (operation, max)) in MAX_MS.iter().enumerate() {
         let [one, ten, hundred] = [0, 1, 2].map(|size: usize| rows[size][n].1);
-        assert_eq!(rows[0][n].0, *what);
+        assert_eq!(rows[0][n].0, *operation);
         let exponent = (hundred / ten).log10();
         let smaller = format!("1x {one:.2} ms, 10x {ten:.2} ms");
         let figure = format!("{hundred:.2} ms");
-        table.row(&format!("100x content: {what}"), figure, smaller, hundred, *most, "ms");
+        table.row(&format!("100x content: {operation}"), figure, smaller, hundred, *max, "ms");
         // Below 1 ms the measurement is dominated by noise.
         if hundred > 1.0 {
             table.row(
@@ -51,14 +51,14 @@ pub fn measure(table: &mut Table, dir: &Path) {
                 String::new(),
                 String::new(),
                 exponent,
-                EXPONENT,
+                MAX_EXPONENT,
                 "exponent",
             );
         }
     }
 }
 
-fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
+fn measure_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
     let filled = open(dir);
     fill(&filled, courses);
     // Writes the records that a download writes when it ends.
@@ -86,7 +86,7 @@ fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
         });
         assert!(hits.expect("found") > 0);
     });
-    let cleaned = median(1, || {
+    let evicted = median(1, || {
         let freed = storage.evict(courses * 100 / 10).expect("freed");
         assert!(freed >= courses * 10);
     });
@@ -96,7 +96,7 @@ fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
         ("storage page", page),
         ("list of downloads", list),
         ("search", search),
-        ("eviction of a tenth", cleaned),
+        ("eviction of a tenth", evicted),
     ]
 }
 

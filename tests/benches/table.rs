@@ -7,40 +7,40 @@ use std::time::Duration;
 /// A table that is printed row by row and counts the rows over budget.
 #[derive(Default)]
 pub struct Table {
-    over: u32,
+    over_budget: u32,
 }
 
 impl Table {
     /// Prints the names of the columns.
-    pub fn begin() -> Self {
+    pub fn new() -> Self {
         println!("{:<44} {:>22} {:>28} {:>9}    budget", "measurement", "figure", "baseline", "value");
         Self::default()
     }
 
-    /// Prints a row. `figure` and `floor` include their units; `held` is the ratio or count with the budget `most`.
+    /// Prints a row. `figure` and `baseline` include their units; `value` is the ratio or count with the budget `max`.
     pub fn row(
         &mut self,
-        what: &str,
+        name: &str,
         figure: String,
-        floor: String,
-        held: f64,
-        most: f64,
+        baseline: String,
+        value: f64,
+        max: f64,
         unit: &str,
     ) {
-        let good = held <= most;
-        self.over += u32::from(!good);
-        let mark = if good { "" } else { "  OVER" };
-        println!("{what:<44} {figure:>22} {floor:>28} {held:>9.2} <= {most:<6} {unit}{mark}");
+        let within = value <= max;
+        self.over_budget += u32::from(!within);
+        let mark = if within { "" } else { "  OVER" };
+        println!("{name:<44} {figure:>22} {baseline:>28} {value:>9.2} <= {max:<6} {unit}{mark}");
     }
 
     /// Returns the number of rows over budget.
-    pub fn over(&self) -> u32 {
-        self.over
+    pub fn over_budget(&self) -> u32 {
+        self.over_budget
     }
 }
 
 /// Returns the median and the 99th percentile.
-pub fn spread(mut times: Vec<Duration>) -> (Duration, Duration) {
+pub fn median_and_p99(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     (times[times.len() / 2], times[times.len() * 99 / 100])
 }

@@ -24,17 +24,17 @@ pub fn sync(dir: &Path, rows: usize) -> (Duration, Duration) {
         conn.execute_batch(TABLE).expect("a table");
         conn
     });
-    let filled: Vec<Value> = (0..rows)
+    let rows_to_move: Vec<Value> = (0..rows)
         .map(|n| {
             let item = format!("course-{}/lesson-{}/section-{n}", n % 100, n / 100 % 10);
             json!({"item": item, "kind": "section", "percent": 5_000, "completedMs": 0, "updatedMs": 1_764_000_000_000_u64})
         })
         .collect();
-    upsert(&device, &filled);
+    upsert(&device, &rows_to_move);
     device.execute("INSERT INTO outbox SELECT key FROM row", ()).expect("queued");
     let start = Instant::now();
     for n in 0..rows.div_ceil(BATCH) {
-        upsert(&server, &carried(&device, n));
+        upsert(&server, &read_batch(&device, n));
         device
             .execute(
                 "DELETE FROM outbox WHERE key IN (SELECT key FROM outbox LIMIT ?1)",
@@ -45,13 +45,13 @@ pub fn sync(dir: &Path, rows: usize) -> (Duration, Duration) {
     let push = start.elapsed();
     let start = Instant::now();
     for n in 0..rows.div_ceil(BATCH) {
-        upsert(&tablet, &carried(&server, n));
+        upsert(&tablet, &read_batch(&server, n));
     }
     (push, start.elapsed())
 }
 
 /// Reads the rows of batch `n`, encodes and parses them once.
-fn carried(from: &Connection, n: usize) -> Vec<Value> {
+fn read_batch(from: &Connection, n: usize) -> Vec<Value> {
     let mut stmt = from
         .prepare_cached("SELECT body FROM row ORDER BY rowid LIMIT ?1 OFFSET ?2")
         .expect("a statement");
