@@ -20,19 +20,19 @@ pub enum Fault {
     #[error("{extra} unexpected bytes at the end of the file")]
     TooLong { extra: u64 },
     #[error("the header has {bytes} bytes; the limit is {limit}")]
-    HeadTooLarge { bytes: u64, limit: u64 },
+    HeaderTooLarge { bytes: u64, limit: u64 },
     #[error("the header is damaged")]
-    HeadDamaged,
+    HeaderDamaged,
     #[error("invalid header: {0}")]
-    HeadUnreadable(String),
+    HeaderUnreadable(String),
     #[error("unsupported format {0:?}")]
     Newer(String),
     #[error("the file contains nothing to import")]
-    Nothing,
+    NoContent,
     #[error("the file contains {0} courses; the limit is {1}")]
     TooManyCourses(usize, usize),
     #[error("the file contains {0} twice")]
-    Twice(Slug),
+    Duplicate(Slug),
     #[error("a key or signature is not hex of the expected length")]
     KeyMalformed,
     #[error("invalid signature: the signed data was changed")]
@@ -51,8 +51,8 @@ pub enum Fault {
     BlobDamaged(BlobHash),
     #[error("the rows are damaged")]
     RowsDamaged,
-    #[error("the file contains {have} rows, but its header declares {said}")]
-    RowsMiscounted { have: u64, said: u64 },
+    #[error("the file contains {have} rows, but its header declares {declared}")]
+    RowsMiscounted { have: u64, declared: u64 },
     /// Reading failed: the drive was removed, or the disk has a fault.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
@@ -67,12 +67,12 @@ impl Fault {
             Self::Mangled => "mangled",
             Self::Truncated { .. } => "truncated",
             Self::TooLong { .. } => "too_long",
-            Self::HeadTooLarge { .. } => "head_too_large",
-            Self::HeadDamaged | Self::HeadUnreadable(_) => "head_damaged",
+            Self::HeaderTooLarge { .. } => "head_too_large",
+            Self::HeaderDamaged | Self::HeaderUnreadable(_) => "head_damaged",
             Self::Newer(_) => "newer",
-            Self::Nothing => "nothing",
+            Self::NoContent => "nothing",
             Self::TooManyCourses(..) => "too_many",
-            Self::Twice(_) => "twice",
+            Self::Duplicate(_) => "twice",
             Self::KeyMalformed => "key_malformed",
             Self::SignatureWrong => "signature_wrong",
             Self::ManyKeys => "many_keys",
@@ -87,9 +87,9 @@ impl Fault {
     }
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Empty | Self::NotCarrel | Self::Nothing => ErrorCode::InvalidRequest,
+            Self::Empty | Self::NotCarrel | Self::NoContent => ErrorCode::InvalidRequest,
             Self::Newer(_) => ErrorCode::TooNew,
-            Self::HeadTooLarge { .. } | Self::TooManyCourses(..) | Self::Impossible => {
+            Self::HeaderTooLarge { .. } | Self::TooManyCourses(..) | Self::Impossible => {
                 ErrorCode::TooLarge
             }
             Self::Unreadable(_) => ErrorCode::Storage,

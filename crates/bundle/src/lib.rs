@@ -13,11 +13,11 @@ mod frame;
 mod key;
 mod work;
 
-pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, copy_verified};
+pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, copy_verified};
 pub use fault::{Fault, Result};
-pub use frame::{HEAD_LIMIT, MAGIC, PREFIX, frame};
+pub use frame::{MAGIC, MAX_HEADER_BYTES, PREFIX_BYTES, frame};
 pub use key::{fingerprint, signing_key};
-pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHead, WorkLearner};
+pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 
 use std::io::Read;
 
@@ -31,9 +31,9 @@ pub enum Bundle {
 /// Reads and checks a file except its blobs: the header, every signature, every length; a work file completely. `len`
 /// is the length of the whole file.
 pub fn open(from: &mut impl Read, len: u64) -> Result<Bundle> {
-    let head = frame::read(from, len)?;
-    match frame::format_of(&head)? {
-        frame::Format::Course => Ok(Bundle::Courses(CourseBundle::from_head(&head, len)?)),
-        frame::Format::Work => Ok(Bundle::Work(WorkBundle::from_head(head, from, len)?)),
+    let header = frame::read(from, len)?;
+    match frame::format_of(&header)? {
+        frame::Format::Course => Ok(Bundle::Courses(CourseBundle::from_header(&header, len)?)),
+        frame::Format::Work => Ok(Bundle::Work(WorkBundle::from_header(header, from, len)?)),
     }
 }

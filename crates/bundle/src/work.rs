@@ -14,15 +14,15 @@ use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, PREFIX, Result, frame::frame, key::from_hex};
+use crate::{Fault, PREFIX_BYTES, Result, frame::frame, key::from_hex};
 
 /// The format that this code writes and reads.
 pub const WORK_FORMAT: &str = "carrel-cable-work/1";
 /// Prepended to the header before it is signed, so that the signature is valid for no other purpose.
 const CONTEXT: &[u8] = b"carrel-cable-work/1\n";
-const SIGNATURE: u64 = 64;
+const SIGNATURE_BYTES: u64 = 64;
 /// Maximum size of the rows in bytes: they are read as a whole. A year of daily study has about 5 MB.
-const ROWS_LIMIT: u64 = 512 * 1024 * 1024;
+const MAX_ROW_BYTES: u64 = 512 * 1024 * 1024;
 
 /// The learner whose work the file contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub struct WorkDevice {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WorkHead {
+pub struct WorkHeader {
     pub format: String,
     pub learner: WorkLearner,
     /// The server's address and name as known to this device; both empty for work without an account.
@@ -68,7 +68,7 @@ pub struct WorkHead {
     pub row_hash: BlobHash,
 }
 
-impl WorkHead {
+impl WorkHeader {
     /// Returns true for work that was done without an account.
     pub fn is_guest(&self) -> bool {
         self.learner.id == UserId::from_u128(0)
@@ -78,7 +78,7 @@ impl WorkHead {
 /// A work file whose signature and hashes were verified.
 #[derive(Debug, Clone)]
 pub struct WorkBundle {
-    pub head: WorkHead,
+    pub header: WorkHeader,
     /// One row each, as JSON. Not parsed, so that rows of an unknown kind do not block the others.
     pub rows: Vec<String>,
 }
@@ -86,23 +86,23 @@ pub struct WorkBundle {
 impl WorkBundle {
     /// Returns the bytes of a file with these rows, signed with `key`. Grades and decisions are left out.
     pub fn write<'r>(
-        mut head: WorkHead,
+        mut header: WorkHeader,
         rows: impl IntoIterator<Item = &'r Row>,
         key: &SigningKey,
     ) -> Result<Vec<u8>> {
-        let unwritten = |e: serde_json::Error| Fault::HeadUnreadable(e.to_string());
+        let unserialisable = |e: serde_json::Error| Fault::HeaderUnreadable(e.to_string());
         let mut body = Vec::new();
-        head.rows = 0;
+        header.rows = 0;
         for row in rows.into_iter().filter(|r| !r.is_server_only()) {
-            serde_json::to_writer(&mut body, row).map_err(unwritten)?;
+            serde_json::to_writer(&mut body, row).map_err(unserialisable)?;
             body.push(b'\n');
-            head.rows += 1;
+            header.rows += 1;
         }
-        head.format = WORK_FORMAT.to_owned();
-        head.device.key = HEXLOWER.encode(key.verifying_key().as_bytes());
-        head.row_bytes = body.len() as u64;
-        head.row_hash = BlobHash::of(&body);
-        let text = serde_json::to_vec(&head).map_err(unwritten)?;
+        header.format = WORK_FORMAT.to_owned();
+        header.device.key = HEXLOWER.encode(key.verifying_key().as_bytes());
+        header.row_bytes = body.len() as u64;
+        header.row_hash = BlobHash::of(&body);
+        let text = serde_json::to_vec(&header).map_err(unserialisable)?;
         let signature = key.sign(&[CONTEXT, &text].concat()).to_bytes();
         let mut file = frame(&text)?;
         file.extend_from_slice(&signature);
@@ -110,39 +110,39 @@ impl WorkBundle {
         Ok(file)
     }
 
-    pub(crate) fn from_head(text: Vec<u8>, from: &mut impl Read, len: u64) -> Result<Self> {
-        let head: WorkHead =
-            serde_json::from_slice(&text).map_err(|e| Fault::HeadUnreadable(e.to_string()))?;
-        if head.row_bytes > ROWS_LIMIT {
+    pub(crate) fn from_header(text: Vec<u8>, from: &mut impl Read, len: u64) -> Result<Self> {
+        let header: WorkHeader =
+            serde_json::from_slice(&text).map_err(|e| Fault::HeaderUnreadable(e.to_string()))?;
+        if header.row_bytes > MAX_ROW_BYTES {
             return Err(Fault::Impossible);
         }
-        let need = PREFIX as u64 + text.len() as u64 + SIGNATURE + head.row_bytes;
+        let need = PREFIX_BYTES as u64 + text.len() as u64 + SIGNATURE_BYTES + header.row_bytes;
         match len.cmp(&need) {
             std::cmp::Ordering::Less => return Err(Fault::Truncated { have: len, need }),
             std::cmp::Ordering::Greater => return Err(Fault::TooLong { extra: len - need }),
             std::cmp::Ordering::Equal => {}
         }
         let mut signature = Vec::new();
-        from.by_ref().take(SIGNATURE).read_to_end(&mut signature)?;
+        from.by_ref().take(SIGNATURE_BYTES).read_to_end(&mut signature)?;
         let signature: [u8; 64] =
             signature.try_into().map_err(|_| Fault::Truncated { have: len, need })?;
-        let key: [u8; 32] = from_hex(&head.device.key).ok_or(Fault::KeyMalformed)?;
+        let key: [u8; 32] = from_hex(&header.device.key).ok_or(Fault::KeyMalformed)?;
         let key = VerifyingKey::from_bytes(&key).map_err(|_| Fault::KeyMalformed)?;
         key.verify_strict(&[CONTEXT, &text].concat(), &Signature::from_bytes(&signature))
             .map_err(|_| Fault::SignatureWrong)?;
         let mut body = Vec::new();
-        from.by_ref().take(head.row_bytes).read_to_end(&mut body)?;
-        if (body.len() as u64) < head.row_bytes {
-            return Err(Fault::Truncated { have: need - head.row_bytes + body.len() as u64, need });
+        from.by_ref().take(header.row_bytes).read_to_end(&mut body)?;
+        if (body.len() as u64) < header.row_bytes {
+            return Err(Fault::Truncated { have: need - header.row_bytes + body.len() as u64, need });
         }
-        if BlobHash::of(&body) != head.row_hash {
+        if BlobHash::of(&body) != header.row_hash {
             return Err(Fault::RowsDamaged);
         }
         let body = String::from_utf8(body).map_err(|_| Fault::RowsDamaged)?;
         let rows: Vec<String> = body.lines().map(str::to_owned).collect();
-        if rows.len() as u64 != head.rows {
-            return Err(Fault::RowsMiscounted { have: rows.len() as u64, said: head.rows });
+        if rows.len() as u64 != header.rows {
+            return Err(Fault::RowsMiscounted { have: rows.len() as u64, declared: header.rows });
         }
-        Ok(Self { head, rows })
+        Ok(Self { header, rows })
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use carrel_bundle::{
-    Bundle, CourseBundle, Fault, MAGIC, WorkBundle, WorkHead, copy_verified, fingerprint,
+    Bundle, CourseBundle, Fault, MAGIC, WorkBundle, WorkHeader, copy_verified, fingerprint,
 };
 use carrel_model::{
     DeviceId, UserId,
@@ -40,33 +40,33 @@ const DEVICE_KEY: &str = "device_key";
 /// the folder are ignored.
 pub(crate) fn course_files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
-        let is_one = is_named(path) || begins_like_one(path);
-        return if is_one { vec![path.to_owned()] } else { Vec::new() };
+        let is_bundle = has_extension(path) || has_magic(path);
+        return if is_bundle { vec![path.to_owned()] } else { Vec::new() };
     }
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     let mut files: Vec<_> =
-        entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && is_named(p)).collect();
+        entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && has_extension(p)).collect();
     files.sort();
     files
 }
 
-fn is_named(path: &Path) -> bool {
+fn has_extension(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION))
 }
 
-fn begins_like_one(path: &Path) -> bool {
+fn has_magic(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|f| f.take(MAGIC.len() as u64).read_to_end(&mut start));
     read.is_ok() && start == MAGIC
 }
 
-/// Imports the courses of a file into the catalogue, signed with this server's key. `accept`: fingerprints of other
+/// Imports the courses of a file into the catalogue, signed with this server's key. `accepted_keys`: fingerprints of other
 /// libraries' keys that the administrator trusts to publish pages here. If `data` is `None`, the file is only
 /// verified.
 pub(crate) async fn import(
     data: Option<&DataDir>,
     path: &Path,
-    accept: &[String],
+    accepted_keys: &[String],
 ) -> Result<Vec<PackageReport>, Error> {
     let name = path.display().to_string();
     let refused = |code, message: String, hint: &str| {
@@ -74,39 +74,39 @@ pub(crate) async fn import(
         let problem = Problem { file, line: 1, severity: Severity::Error, code, message, hint };
         PackageReport { name: name.clone(), problems: vec![problem], outcome: None }
     };
-    let again = "copy the file again; nothing was changed";
+    let copy_hint = "copy the file again; nothing was changed";
     let bundle = match open(path) {
         Ok((Bundle::Courses(bundle), _)) => bundle,
         Ok((Bundle::Work(_), _)) => {
             let hint = "import it with `carrel-server accept-work`";
             return Ok(vec![refused("bundle-work", "the file contains a learner's work, not courses".into(), hint)]);
         }
-        Err(fault) => return Ok(vec![refused("bundle-file", fault.to_string(), again)]),
+        Err(fault) => return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]),
     };
-    let print = fingerprint(&bundle.key);
-    let own = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
-    if !own && !accept.iter().any(|a| plain(a) == plain(&print)) {
+    let key_fingerprint = fingerprint(&bundle.key);
+    let is_own_key = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
+    if !is_own_key && !accepted_keys.iter().any(|a| normalized(a) == normalized(&key_fingerprint)) {
         let message =
-            format!("the file is signed by {:?} with an unaccepted key, {print}", bundle.head.server_name);
-        let hint = format!("compare the fingerprint with that of the other library, then add --accept-key \"{print}\"");
+            format!("the file is signed by {:?} with an unaccepted key, {key_fingerprint}", bundle.header.server_name);
+        let hint = format!("compare the fingerprint with that of the other library, then add --accept-key \"{key_fingerprint}\"");
         return Ok(vec![refused("bundle-key", message, &hint)]);
     }
     let (blobs, failpoints) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::failpoints));
-    let (source, whole) = (path.to_owned(), bundle.clone());
+    let (source, contents) = (path.to_owned(), bundle.clone());
     let failpoint = move |name| {
         if let Some(failpoints) = &failpoints {
             failpoints(name);
         }
     };
     let copied =
-        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, blobs.as_deref(), &failpoint))
+        tokio::task::spawn_blocking(move || import_blobs(&source, &contents, blobs.as_deref(), &failpoint))
             .await
             .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match copied {
-        Err(Stopped::Fault(fault)) => {
-            return Ok(vec![refused("bundle-file", fault.to_string(), again)]);
+        Err(CopyError::Fault(fault)) => {
+            return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]);
         }
-        Err(Stopped::Io(e)) => return Err(io("write", path)(e)),
+        Err(CopyError::Io(e)) => return Err(io("write", path)(e)),
         Ok(()) => {}
     }
     let mut reports = Vec::with_capacity(bundle.manifests.len());
@@ -129,7 +129,7 @@ pub(crate) async fn import(
     Ok(reports)
 }
 
-fn plain(digits: &str) -> String {
+fn normalized(digits: &str) -> String {
     digits.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase()
 }
 
@@ -140,16 +140,16 @@ fn open(path: &Path) -> Result<(Bundle, BufReader<File>), Fault> {
     Ok((carrel_bundle::open(&mut file, len)?, file))
 }
 
-enum Stopped {
+enum CopyError {
     Fault(Fault),
     Io(std::io::Error),
 }
-impl From<Fault> for Stopped {
+impl From<Fault> for CopyError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
-impl From<std::io::Error> for Stopped {
+impl From<std::io::Error> for CopyError {
     fn from(e: std::io::Error) -> Self {
         Self::Io(e)
     }
@@ -157,19 +157,19 @@ impl From<std::io::Error> for Stopped {
 
 /// Verifies every blob, including those already stored, and stores the missing ones; a blob becomes visible only when
 /// it is complete and synced to disk.
-fn take_blobs(
+fn import_blobs(
     path: &Path,
     bundle: &CourseBundle,
     blobs: Option<&dyn BlobStore>,
     failpoint: &dyn Fn(&'static str),
-) -> Result<(), Stopped> {
+) -> Result<(), CopyError> {
     let (_, mut file) = open(path)?;
     for blob in &bundle.blobs {
         match blobs.filter(|blobs| blobs.size(blob.hash) != Some(blob.size)) {
-            None => copy_verified(&mut file, blob, |_| Ok::<_, Stopped>(()))?,
+            None => copy_verified(&mut file, blob, |_| Ok::<_, CopyError>(()))?,
             Some(blobs) => {
                 let mut part = blobs.create(blob.hash)?;
-                copy_verified(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
+                copy_verified(&mut file, blob, |piece| Ok::<_, CopyError>(part.write_all(piece)?))?;
                 failpoint("blob written");
                 part.finish()?;
                 failpoint("blob stored");
@@ -195,7 +195,7 @@ pub struct Accepted {
 
 /// Options chosen by the administrator for accepting a work file.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Acceptance<'a> {
+pub struct AcceptOptions<'a> {
     /// Accept the file from a device whose key is not registered on this server.
     pub trust_device: bool,
     /// Login of the account that receives the work of an account unknown to this server. The administrator vouches
@@ -210,119 +210,119 @@ pub struct Acceptance<'a> {
 pub async fn accept_work(
     data: &DataDir,
     path: &Path,
-    how: Acceptance<'_>,
+    options: AcceptOptions<'_>,
 ) -> Result<Accepted, Error> {
-    let shown = path.display();
-    let refuse = |why: String| Error::Refused(format!("{shown}: {why}"));
+    let display = path.display();
+    let refuse = |reason: String| Error::Refused(format!("{display}: {reason}"));
     let opened = path.to_owned();
     let work = tokio::task::spawn_blocking(move || open(&opened))
         .await
         .map_err(|e| refuse(e.to_string()))?
         .map_err(|fault| refuse(fault.to_string()))?;
-    let (Bundle::Work(WorkBundle { head, rows }), _) = work else {
+    let (Bundle::Work(WorkBundle { header, rows }), _) = work else {
         return Err(refuse("the file contains courses; hint: use `carrel-server import`".into()));
     };
-    if head.is_guest() {
+    if header.is_guest() {
         return Err(refuse(
             "the work was done without an account; hint: import it on a device where the learner is signed in".into(),
         ));
     }
-    let (user, is_vouched_for) = match owner(data, &head, how).await {
+    let (user, is_vouched_for) = match owner(data, &header, options).await {
         Ok(owner) => owner,
-        Err(Error::Refused(why)) => return Err(refuse(why)),
+        Err(Error::Refused(reason)) => return Err(refuse(reason)),
         Err(e) => return Err(e),
     };
-    match device_key(data, user.id, head.device.id).await? {
-        Some(key) if key == head.device.key => {}
-        _ if how.trust_device || is_vouched_for => {}
+    match device_key(data, user.id, header.device.id).await? {
+        Some(key) if key == header.device.key => {}
+        _ if options.trust_device || is_vouched_for => {}
         Some(_) => {
             return Err(refuse(format!(
                 "{:?} signs with a key that differs from the one registered on this server; \
                  hint: ask the learner, then add --trust-device",
-                head.device.name
+                header.device.name
             )));
         }
         None => {
             return Err(refuse(format!(
                 "{:?} has no key registered on this server; hint: ask the learner, then add --trust-device",
-                head.device.name
+                header.device.name
             )));
         }
     }
     let now = data.config.clock.now_ms();
-    let mut done = Accepted {
+    let mut accepted = Accepted {
         login: user.login,
         name: user.name,
-        device_name: head.device.name,
+        device_name: header.device.name,
         rows: rows.len() as u64,
         changed: 0,
         refused: 0,
         reasons: Vec::new(),
     };
     for batch in rows.chunks(BATCH) {
-        let mut good = Vec::with_capacity(batch.len());
+        let mut valid = Vec::with_capacity(batch.len());
         for text in batch {
-            let verdict = match Row::from_json(text) {
+            let checked = match Row::from_json(text) {
                 Ok(row) => push_validation::check_row(&row, now).map(|()| row),
                 Err(e) => Err((ResultCode::TooNew, e.to_string())),
             };
-            match verdict {
-                Ok(row) => good.push(row),
+            match checked {
+                Ok(row) => valid.push(row),
                 Err((_, reason)) => {
-                    done.refused += 1;
-                    if done.reasons.len() < 20 && !done.reasons.contains(&reason) {
-                        done.reasons.push(reason);
+                    accepted.refused += 1;
+                    if accepted.reasons.len() < 20 && !accepted.reasons.contains(&reason) {
+                        accepted.reasons.push(reason);
                     }
                 }
             }
         }
-        let good = fold(good).into_values().collect();
+        let valid = fold(valid).into_values().collect();
         data.failpoint("batch read");
-        let pushed = data.store.push(user.id, good, false, now).await?;
+        let pushed = data.store.push(user.id, valid, false, now).await?;
         data.failpoint("batch merged");
-        done.changed += pushed.changed;
+        accepted.changed += pushed.changed;
         for (_, (_, reason)) in pushed.refused {
-            done.refused += 1;
-            if done.reasons.len() < 20 && !done.reasons.contains(&reason) {
-                done.reasons.push(reason);
+            accepted.refused += 1;
+            if accepted.reasons.len() < 20 && !accepted.reasons.contains(&reason) {
+                accepted.reasons.push(reason);
             }
         }
     }
     tracing::info!(
-        user.id = %user.id, work.rows = done.rows, work.changed = done.changed,
+        user.id = %user.id, work.rows = accepted.rows, work.changed = accepted.changed,
         "accepted a work file"
     );
-    Ok(done)
+    Ok(accepted)
 }
 
 /// Returns the account that receives the rows, and whether the administrator vouches for the file.
 async fn owner(
     data: &DataDir,
-    head: &WorkHead,
-    how: Acceptance<'_>,
+    header: &WorkHeader,
+    options: AcceptOptions<'_>,
 ) -> Result<(UserInfo, bool), Error> {
-    let learner = &head.learner;
+    let learner = &header.learner;
     let known = data.store.account_by_id(learner.id).await?.map(|a| a.user);
-    if let Some(login) = how.login {
-        let named = data.store.account(login, None).await?.map(|a| a.user);
-        let named = named.ok_or_else(|| {
+    if let Some(login) = options.login {
+        let receiver = data.store.account(login, None).await?.map(|a| a.user);
+        let receiver = receiver.ok_or_else(|| {
             Error::Refused(format!("no account has the login {login:?}; hint: check --as"))
         })?;
         return match known {
-            Some(known) if known.id != named.id => Err(Error::Refused(format!(
+            Some(known) if known.id != receiver.id => Err(Error::Refused(format!(
                 "the work belongs to {} ({}), who has an account on this server; hint: omit --as",
                 known.name, known.login
             ))),
-            _ => Ok((named, true)),
+            _ => Ok((receiver, true)),
         };
     }
     if let Some(known) = known {
         return Ok((known, false));
     }
-    let certificate = data.token_keys().open_certificate(&head.certificate);
+    let certificate = data.token_keys().open_certificate(&header.certificate);
     match certificate.filter(|c| c.user.id == learner.id) {
         // The device's key is unknown too, so the account is recreated only if the administrator trusts the device.
-        Some(certificate) if how.trust_device => {
+        Some(certificate) if options.trust_device => {
             let now = data.config.clock.now_ms();
             let account = data.store.recreate_account(certificate, now).await?;
             data.failpoint("account created");
@@ -331,12 +331,12 @@ async fn owner(
         Some(_) => Err(Error::Refused(format!(
             "the account of {} ({}) is missing from this database, and {:?} has no key registered on this server; \
              hint: ask the learner, then add --trust-device",
-            learner.name, learner.login, head.device.name
+            learner.name, learner.login, header.device.name
         ))),
         None => Err(Error::Refused(format!(
             "{} ({}) has no account on this server; the file is addressed to {}; \
              hint: --as LOGIN assigns it to an account of this server",
-            learner.name, learner.login, head.server_name
+            learner.name, learner.login, header.server_name
         ))),
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use carrel_bundle::{
-    BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, WorkBundle, WorkDevice, WorkHead,
+    BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, WorkBundle, WorkDevice, WorkHeader,
     WorkLearner,
 };
 use carrel_content::{
@@ -79,7 +79,7 @@ pub(crate) async fn export_courses(
             _ => None,
         }
         .unwrap_or_else(|| (account.base_url.clone(), info.server_name.clone()));
-        let bundle = CourseBundle::new(CourseHead {
+        let bundle = CourseBundle::new(CourseHeader {
             format: COURSE_FORMAT.to_owned(),
             server,
             server_name,
@@ -130,8 +130,8 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
     let (account, info, made_by) = (account.clone(), info.clone(), context.made_by());
     let device = shared.accounts.device();
     blocking(move || {
-        let head = work_head(&account.content.library, info, device, made_by, now_ms)?;
-        let file = WorkBundle::write(head, &rows, &key).map_err(ImportError::File)?;
+        let header = work_header(&account.content.library, info, device, made_by, now_ms)?;
+        let file = WorkBundle::write(header, &rows, &key).map_err(ImportError::File)?;
         let count = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
         let bytes = file.len() as u64;
         task.expect(bytes);
@@ -149,19 +149,19 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
     .await
 }
 
-fn work_head(
+fn work_header(
     library: &Library,
     info: AccountInfo,
     device: Device,
     made_by: String,
     made_ms: i64,
-) -> Result<WorkHead> {
+) -> Result<WorkHeader> {
     let server_key = match &info.server {
         Some(server) => library.key_of(server)?.unwrap_or_default(),
         None => String::new(),
     };
     let server_name = if info.is_demo() { String::new() } else { info.server_name };
-    Ok(WorkHead {
+    Ok(WorkHeader {
         format: String::new(),
         learner: WorkLearner { id: info.user.id, login: info.user.login, name: info.user.name },
         server: info.server.unwrap_or_default(),
@@ -206,14 +206,14 @@ fn write_courses(
     }
     task.expect(bundle.len());
     write_file(target, bundle.len(), task, |out| {
-        let beginning = bundle.beginning().map_err(ImportError::File)?;
-        out.write_all(&beginning).map_err(|e| write_error(e, target))?;
-        task.add(beginning.len() as u64);
+        let header = bundle.prefix_and_header().map_err(ImportError::File)?;
+        out.write_all(&header).map_err(|e| write_error(e, target))?;
+        task.add(header.len() as u64);
         for blob in &bundle.blobs {
             if !write_blob(blobs, blob, out, target, task)? {
                 // Lost or damaged since the check: it is reported with its course, and deleted, so that a check
                 // downloads it again.
-                blobs.prove(blob.hash)?;
+                blobs.verify(blob.hash)?;
                 for manifest in manifests {
                     check_complete(blobs, manifest)?;
                 }
@@ -256,7 +256,7 @@ fn write_blob(
 /// Returns `ImportError::Missing` if a blob of the manifest is not stored on this device.
 fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
     let all = &open.manifest.blobs;
-    let here = blobs.have_all(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
+    let here = blobs.find_stored(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
     let missing: Vec<&ManifestBlob> = all.iter().filter(|b| !here.contains(&b.hash)).collect();
     if missing.is_empty() {
         return Ok(());

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
-    blobs::{Came, INLINE},
+    blobs::{BlobOrigin, INLINE},
     download::{Downloads, DownloadTarget, imported},
     library::{Library, OpenManifest},
 };
@@ -57,14 +57,14 @@ pub(crate) async fn import_courses(
     let (path, accept) = (path.to_owned(), accept.map(str::to_owned));
     let imported = blocking(move || {
         let Bundle::Courses(bundle) = open_bundle(&path)?.0 else {
-            return Err(ImportError::File(Fault::Nothing).into());
+            return Err(ImportError::File(Fault::NoContent).into());
         };
         let key = fingerprint(&bundle.key);
-        match key_trust::check(&library, library_name.as_deref(), &bundle.head, &bundle.key)? {
+        match key_trust::check(&library, library_name.as_deref(), &bundle.header, &bundle.key)? {
             KeyTrust::Trusted => {}
             KeyTrust::Unconfirmed if accept.as_deref() == Some(&key) => {}
             KeyTrust::Unconfirmed => {
-                let name = bundle.head.server_name.clone();
+                let name = bundle.header.server_name.clone();
                 return Err(ImportError::NotAccepted { name, fingerprint: key }.into());
             }
             KeyTrust::Rejected(refusal) => return Err(refusal.into()),
@@ -92,7 +92,7 @@ fn import_all(
 ) -> Result<Vec<ImportedCourse>> {
     let mut all = Vec::new();
     let mut importing = Vec::new();
-    for (course, manifest) in bundle.head.courses.iter().zip(&bundle.manifests) {
+    for (course, manifest) in bundle.header.courses.iter().zip(&bundle.manifests) {
         let (kind, title) = kind_and_title(manifest);
         let (id, version) = (manifest.id(), course.signed.version());
         let local = local_state(library, kind, id, version, &bundle.key, course.as_of_ms)?;
@@ -144,7 +144,7 @@ fn import(
         versions.push(imported::begin(library, &one.target, &one.manifest)?);
         failpoint("import: target added");
     }
-    let here = library.blobs().have_all(&wanted)?;
+    let here = library.blobs().find_stored(&wanted)?;
     let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
     let need: u64 = bundle.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
     // Reserved as for a download, so that no other task of this device uses the same space.
@@ -175,9 +175,9 @@ fn import(
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
-            // Not `Asked`, which would need space in addition to the reservation.
+            // Not `Requested`, which would need space in addition to the reservation.
             let bytes = Bytes::from(bytes);
-            library.blobs().put_from(blob.hash, &bytes, Came::Ahead)?;
+            library.blobs().put_from(blob.hash, &bytes, BlobOrigin::Prefetched)?;
             copied(bytes.len());
         } else {
             let mut part = library.blobs().part(blob.hash)?;
@@ -198,7 +198,7 @@ fn import(
     }
     // The key was trusted or the user confirmed it; it is stored with the first course that is signed with it.
     if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
-        library.accept(&bundle.key, &bundle.head.server, &bundle.head.server_name)?;
+        library.accept(&bundle.key, &bundle.header.server, &bundle.header.server_name)?;
         failpoint("import: key accepted");
     }
     for (one, version) in importing.iter().zip(&versions) {
@@ -208,8 +208,8 @@ fn import(
             return Err(StorageError::other(text).into());
         }
         let origin = imported::Origin {
-            server: &bundle.head.server,
-            server_name: &bundle.head.server_name,
+            server: &bundle.header.server,
+            server_name: &bundle.header.server_name,
             as_of_ms: one.as_of_ms,
         };
         if !imported::finish(library, &one.target, *version, &one.manifest, origin)? {

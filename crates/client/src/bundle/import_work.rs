@@ -28,7 +28,7 @@ pub(crate) async fn import_work(
     let path = path.to_owned();
     let work = blocking(move || match open_bundle(&path)?.0 {
         Bundle::Work(work) => Ok::<_, Error>(work),
-        Bundle::Courses(_) => Err(ImportError::File(Fault::Nothing).into()),
+        Bundle::Courses(_) => Err(ImportError::File(Fault::NoContent).into()),
     })
     .await?;
     let (work, refusal) = check_work(context, work).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn import_work(
             return Err(refusal.into());
         }
     }
-    let claimed = work.head.is_guest();
+    let claimed = work.header.is_guest();
     let rows: Arc<[String]> = work.rows.into();
     let storage = account.content.library.storage().clone();
     let written = storage.clone();
@@ -69,12 +69,12 @@ pub(crate) async fn import_work(
 /// Asks the server whether the work of an account that it does not know belongs to this learner. Returns false if it
 /// does not, or if the file has no certificate.
 async fn is_adopted(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
-    if work.head.certificate.is_empty() {
+    if work.header.certificate.is_empty() {
         return Ok(false);
     }
     let request = AdoptRequest {
         refresh_token: String::new(),
-        account_certificate: work.head.certificate.clone(),
+        account_certificate: work.header.certificate.clone(),
     };
     match account::adopt(account.http.as_ref(), &account.base_url, &request).await {
         Ok(()) => Ok(true),

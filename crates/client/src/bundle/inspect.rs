@@ -110,9 +110,9 @@ fn inspect_courses(
     library_name: Option<&str>,
     bundle: &CourseBundle,
 ) -> Result<CoursesInfo> {
-    let head = &bundle.head;
+    let header = &bundle.header;
     let mut courses = Vec::with_capacity(bundle.manifests.len());
-    for (course, manifest) in head.courses.iter().zip(&bundle.manifests) {
+    for (course, manifest) in header.courses.iter().zip(&bundle.manifests) {
         let (kind, title) = kind_and_title(manifest);
         let (id, version) = (manifest.id(), course.signed.version());
         courses.push(CourseInfo {
@@ -124,13 +124,13 @@ fn inspect_courses(
         });
     }
     let hashes: Vec<BlobHash> = bundle.blobs.iter().map(|b| b.hash).collect();
-    let have = library.blobs().have_all(&hashes)?;
+    let have = library.blobs().find_stored(&hashes)?;
     Ok(CoursesInfo {
-        server: head.server.clone(),
-        server_name: head.server_name.clone(),
+        server: header.server.clone(),
+        server_name: header.server_name.clone(),
         fingerprint: fingerprint(&bundle.key),
-        trust: key_trust::check(library, library_name, head, &bundle.key)?,
-        made_ms: head.made_ms,
+        trust: key_trust::check(library, library_name, header, &bundle.key)?,
+        made_ms: header.made_ms,
         bytes: bundle.len(),
         new_bytes: bundle.blobs.iter().filter(|b| !have.contains(&b.hash)).map(|b| b.size).sum(),
         courses,
@@ -184,30 +184,30 @@ fn check_learner(
     info: &AccountInfo,
     work: &WorkBundle,
 ) -> Result<Option<ImportError>> {
-    let head = &work.head;
-    if head.is_guest() {
+    let header = &work.header;
+    if header.is_guest() {
         return Ok(Some(ImportError::Unclaimed));
     }
-    if info.server.is_some() && info.user.id == head.learner.id {
+    if info.server.is_some() && info.user.id == header.learner.id {
         return Ok(None);
     }
     let is_same_server = match &info.server {
         None => true,
         Some(server) => {
             let key = library.key_of(server)?;
-            *server == head.server || key.is_some_and(|k| k == head.server_key)
+            *server == header.server || key.is_some_and(|k| k == header.server_key)
         }
     };
     Ok(Some(if is_same_server {
-        ImportError::OtherLearner { name: head.learner.name.clone() }
+        ImportError::OtherLearner { name: header.learner.name.clone() }
     } else {
-        ImportError::OtherServer { server: head.server_name.clone() }
+        ImportError::OtherServer { server: header.server_name.clone() }
     }))
 }
 
 async fn inspect_work(context: &Context<'_>, work: WorkBundle) -> Result<WorkInfo> {
     let (work, refusal) = check_work(context, work).await?;
-    let (id, key) = (work.head.device.id, work.head.device.key.clone());
+    let (id, key) = (work.header.device.id, work.header.device.key.clone());
     let device_known = context
         .account
         .store
@@ -217,14 +217,14 @@ async fn inspect_work(context: &Context<'_>, work: WorkBundle) -> Result<WorkInf
             Ok(matches!(known, Some(Row::Kv(Kv { value, .. })) if value == format!("\"{key}\"")))
         })
         .await?;
-    let head = work.head;
+    let header = work.header;
     Ok(WorkInfo {
-        learner: head.learner.name,
-        server_name: head.server_name,
-        device_name: head.device.name,
+        learner: header.learner.name,
+        server_name: header.server_name,
+        device_name: header.device.name,
         device_known,
-        made_ms: head.made_ms,
-        rows: head.rows,
+        made_ms: header.made_ms,
+        rows: header.rows,
         refusal,
     })
 }

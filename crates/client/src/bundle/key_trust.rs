@@ -5,7 +5,7 @@
 //! that the user confirmed; the confirmation is stored for that account only and never becomes the expected key of a
 //! server.
 
-use carrel_bundle::{CourseHead, fingerprint};
+use carrel_bundle::{CourseHeader, fingerprint};
 use carrel_content::library::Library;
 
 use crate::{ImportError, Result};
@@ -24,27 +24,27 @@ pub enum KeyTrust {
 pub(super) fn check(
     library: &Library,
     library_name: Option<&str>,
-    head: &CourseHead,
+    header: &CourseHeader,
     key: &str,
 ) -> Result<KeyTrust> {
     let pinned = library.key_of(library.base_url())?;
     let wrong = || {
-        let name = if head.server_name.is_empty() { &head.server } else { &head.server_name };
+        let name = if header.server_name.is_empty() { &header.server } else { &header.server_name };
         KeyTrust::Rejected(ImportError::WrongKey { name: name.clone(), fingerprint: fingerprint(key) })
     };
     if let Some(ours) = library_name {
         return Ok(match pinned {
             Some(pinned) if pinned == key => KeyTrust::Trusted,
-            Some(_) if head.server == library.base_url() => wrong(),
+            Some(_) if header.server == library.base_url() => wrong(),
             Some(_) => KeyTrust::Rejected(ImportError::OtherLibrary {
                 ours: ours.to_owned(),
-                theirs: head.server_name.clone(),
+                theirs: header.server_name.clone(),
             }),
             None if library.is_accepted(key)? => KeyTrust::Trusted,
             None => KeyTrust::Unconfirmed,
         });
     }
-    let known = [library.key_of(&head.server)?, library.accepted_of(&head.server)?];
+    let known = [library.key_of(&header.server)?, library.accepted_of(&header.server)?];
     // A key that the user confirmed for one library is not valid for another.
     if known.iter().flatten().any(|k| k != key) {
         return Ok(wrong());

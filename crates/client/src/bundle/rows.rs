@@ -50,7 +50,8 @@ pub fn join_rows(
             }
         };
         // Settings made without an account are not the learner's choice for their own account.
-        let is_device_setting = matches!(&row, Row::Kv(kv) if ["setting", "device", DEVICE_KEY].contains(&kv.ns.as_str()));
+        let namespaces = ["setting", "device", DEVICE_KEY];
+        let is_device_setting = matches!(&row, Row::Kv(kv) if namespaces.contains(&kv.ns.as_str()));
         if row.is_server_only() || (claimed && is_device_setting) {
             continue;
         }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
-use carrel_bundle::{Bundle, WorkBundle, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{Bundle, WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 use carrel_client::bundle::{ImportedWork, join_rows};
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{
@@ -70,7 +70,7 @@ impl Desk {
 }
 
 fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
-    let head = WorkHead {
+    let header = WorkHeader {
         format: String::new(),
         learner: WorkLearner { id: UserId::from_u128(1), login: "a".into(), name: "A".into() },
         server: String::new(),
@@ -84,7 +84,7 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),
     };
-    WorkBundle::write(head, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
+    WorkBundle::write(header, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
 /// Generates a row that a learner may write.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use axum::http::StatusCode;
-use carrel_bundle::{WorkBundle, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 use carrel_model::{
     BlobHash, ErrorCode,
     lattice::Row,
@@ -11,7 +11,7 @@ use carrel_model::{
 };
 use carrel_server::{
     Config, DataDir, Error, Server, Settings, backup,
-    bundle_import::{Acceptance, accept_work},
+    bundle_import::{AcceptOptions, accept_work},
     domain::accounts::NewAccount,
     folders::Failpoint,
     http, restore,
@@ -213,7 +213,7 @@ async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
 }
 
 fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
-    let head = WorkHead {
+    let header = WorkHeader {
         format: String::new(),
         learner: WorkLearner {
             id: of.user.id,
@@ -231,7 +231,7 @@ fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),
     };
-    WorkBundle::write(head, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
+    WorkBundle::write(header, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
 #[tokio::test]
@@ -247,26 +247,26 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
         .collect();
     let file = w.dir.path().join("noor.carrel");
     std::fs::write(&file, work_file(&old, "", &rows)).unwrap();
-    let accept = |how| accept_work(&w.data_dir, &file, how);
-    let how = |login, trust_device| Acceptance { login, trust_device };
-    let refused = accept(how(None, true)).await.unwrap_err().to_string();
+    let accept = |options| accept_work(&w.data_dir, &file, options);
+    let options = |login, trust_device| AcceptOptions { login, trust_device };
+    let refused = accept(options(None, true)).await.unwrap_err().to_string();
     assert!(refused.contains("--as LOGIN"), "{refused}");
-    let refused = accept(how(Some("nobody"), false)).await.unwrap_err().to_string();
+    let refused = accept(options(Some("nobody"), false)).await.unwrap_err().to_string();
     assert!(refused.contains("no account has the login"), "{refused}");
-    let first = accept(how(Some("ZOE"), false)).await.unwrap();
+    let first = accept(options(Some("ZOE"), false)).await.unwrap();
     assert_eq!((first.login.as_str(), first.rows, first.changed), ("zoe", 2, 2));
-    let again = accept(how(Some("zoe"), false)).await.unwrap();
+    let again = accept(options(Some("zoe"), false)).await.unwrap();
     assert_eq!((again.rows, again.changed), (2, 0));
     assert_eq!(w.count(&zoe.access_token).await, 2);
     // The file of an existing account is not accepted for another one.
     std::fs::write(&file, work_file(&amin, "", &rows)).unwrap();
-    let refused = accept(how(Some("zoe"), true)).await.unwrap_err().to_string();
+    let refused = accept(options(Some("zoe"), true)).await.unwrap_err().to_string();
     assert!(refused.contains("has an account on this server"), "{refused}");
     // With its certificate the account is recreated.
     std::fs::write(&file, work_file(&old, &old.account_certificate, &rows)).unwrap();
-    let refused = accept(how(None, false)).await.unwrap_err().to_string();
+    let refused = accept(options(None, false)).await.unwrap_err().to_string();
     assert!(refused.contains("--trust-device"), "{refused}");
-    let back = accept(how(None, true)).await.unwrap();
+    let back = accept(options(None, true)).await.unwrap();
     assert_eq!((back.login.as_str(), back.changed), ("noor", 2));
     let next: TokenReply = w.redeem(&old).await.ok();
     assert_eq!((next.user.id, w.count(&next.access_token).await), (old.user.id, 2));
