@@ -152,9 +152,9 @@ pub async fn opens_offline(account: &OpenAccount) {
     assert!(!library.search("meander").expect("a search").is_empty());
     for kind in [Kind::Course, Kind::Story] {
         assert_eq!(phase(account, kind), Phase::Ready);
-        let proof =
-            account.content.downloads.prove(&DownloadTarget::whole(kind, &id(kind))).await.expect("a proof");
-        assert_eq!(proof.missing(), 0);
+        let verification =
+            account.content.downloads.verify(&DownloadTarget::whole(kind, &id(kind))).await.expect("a proof");
+        assert_eq!(verification.missing(), 0);
     }
 }
 
@@ -684,7 +684,7 @@ async fn a_server_imports_courses_and_work_from_files() {
         carrel_server::bundle_import::accept_work(
             home,
             &path,
-            carrel_server::bundle_import::Acceptance { trust_device: trust, login: None },
+            carrel_server::bundle_import::AcceptOptions { trust_device: trust, login: None },
         )
         .await
         .map_err(|e| e.to_string())

@@ -263,13 +263,13 @@ async fn whole(account: &OpenAccount, kind: Kind, step: &str) {
     let manifest = library.ready_manifest(kind, &id).expect("a manifest").expect("it is ready");
     for blob in &manifest.manifest.blobs {
         assert!(
-            library.blobs().prove(blob.hash).expect("a proof"),
+            library.blobs().verify(blob.hash).expect("a proof"),
             "{step}: {:?} is not right",
             blob.hash
         );
     }
-    let proof = account.content.downloads.prove(&DownloadTarget::whole(kind, &id)).await.expect("a proof");
-    assert_eq!(proof.missing(), 0, "{step}");
+    let verification = account.content.downloads.verify(&DownloadTarget::whole(kind, &id)).await.expect("a proof");
+    assert_eq!(verification.missing(), 0, "{step}");
 }
 fn walk(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
@@ -459,7 +459,7 @@ async fn a_server_work_import_killed_at_any_step_counts_once() {
             kills.iter().map(|step| killed(&arguments, "host", *step)).collect();
         let library = carrel_server::DataDir::open(carrel_server::Config::new(dir.path()))
             .expect("the server opens");
-        let how = carrel_server::bundle_import::Acceptance { trust_device: true, login: None };
+        let how = carrel_server::bundle_import::AcceptOptions { trust_device: true, login: None };
         carrel_server::bundle_import::accept_work(&library, &file, how).await.expect(&step);
         let again =
             carrel_server::bundle_import::accept_work(&library, &file, how).await.expect(&step);

@@ -16,11 +16,11 @@ use crate::{
 };
 
 const FORMAT: &str = "carrel-backup/1";
-const FACTS: &str = "backup.json";
+const METADATA_FILE: &str = "backup.json";
 /// Metadata of a backup, stored as `backup.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BackupFacts {
+pub struct BackupMetadata {
     pub format: String,
     pub version: String,
     /// Epoch of the copied database.
@@ -38,7 +38,7 @@ pub fn backup(
     data_dir: &Path,
     to: &Path,
     now_ms: i64,
-) -> Result<BackupFacts, Error> {
+) -> Result<BackupMetadata, Error> {
     backup_with_failpoints(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
@@ -49,7 +49,7 @@ pub fn backup_with_failpoints(
     to: &Path,
     now_ms: i64,
     failpoint: Failpoint<'_>,
-) -> Result<BackupFacts, Error> {
+) -> Result<BackupMetadata, Error> {
     if to.exists() {
         return Err(Error::Refused(format!("{to:?} already exists; hint: name a new folder")));
     }
@@ -61,9 +61,9 @@ pub fn backup_with_failpoints(
     failpoint("copy the key")?;
     copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
     // The list comes from the copy: a blob imported in the meantime belongs to the next backup.
-    let copied = engine.copy_facts(&part)?;
+    let copied = engine.copy_metadata(&part)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
-    let mut facts = BackupFacts {
+    let mut metadata = BackupMetadata {
         format: FORMAT.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         epoch: copied.epoch,
@@ -74,25 +74,25 @@ pub fn backup_with_failpoints(
     for (hash, size) in copied.blobs {
         failpoint("copy a blob")?;
         from.copy_to(hash, &into.path(hash)).map_err(io("copy", from.path(hash)))?;
-        facts.blobs += 1;
-        facts.blob_bytes += size;
+        metadata.blobs += 1;
+        metadata.blob_bytes += size;
     }
-    let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&metadata).unwrap_or_default();
     failpoint("write the metadata")?;
-    write_synced(&part.join(FACTS), &text)?;
+    write_synced(&part.join(METADATA_FILE), &text)?;
     failpoint("rename the folder")?;
     finish_part(&part, to)?;
-    Ok(facts)
+    Ok(metadata)
 }
 
 /// Verifies a whole backup: the database's integrity, the key and the hash of every blob. Writes nothing, not even to
 /// the database's folder.
-pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
-    let facts = facts(from)?;
+pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupMetadata, Error> {
+    let metadata = read_metadata(from)?;
     key_file::read(from)?;
     engine.check_copy(from)?;
     let folder = BlobFolder::of(from);
-    for (hash, _) in engine.copy_facts(from)?.blobs {
+    for (hash, _) in engine.copy_metadata(from)?.blobs {
         let path = folder.path(hash);
         let mut hasher = blake3::Hasher::new();
         let read = fs::File::open(&path).and_then(|mut f| stdio::copy(&mut f, &mut hasher));
@@ -104,22 +104,22 @@ pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
             });
         }
     }
-    Ok(facts)
+    Ok(metadata)
 }
 
 /// Reads `backup.json`.
-pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
-    let path = from.join(FACTS);
+pub(crate) fn read_metadata(from: &Path) -> Result<BackupMetadata, Error> {
+    let path = from.join(METADATA_FILE);
     let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-    let facts: BackupFacts = serde_json::from_str(&text)
+    let metadata: BackupMetadata = serde_json::from_str(&text)
         .map_err(|e| Error::Damaged { path: path.clone(), problem: e.to_string() })?;
-    if facts.format != FORMAT {
+    if metadata.format != FORMAT {
         return Err(Error::Damaged {
             path,
-            problem: format!("unknown format {:?}", facts.format),
+            problem: format!("unknown format {:?}", metadata.format),
         });
     }
-    Ok(facts)
+    Ok(metadata)
 }
 
 /// Name of the blobs folder, which has the same layout as in a data folder.

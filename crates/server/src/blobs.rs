@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 /// Name of the blobs folder in the data folder.
 pub const FOLDER: &str = "blobs";
 /// Prefix of temporary file names (set by `tempfile`).
-const UNFINISHED: &str = ".tmp";
+const PARTIAL_PREFIX: &str = ".tmp";
 
 /// A blob being written. It is not visible in the store until `finish`.
 pub trait NewBlob: Write + Send {
@@ -99,7 +99,7 @@ impl BlobStore for BlobFolder {
         let folder = target.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder)?;
         let part = tempfile::NamedTempFile::new_in(folder)?;
-        Ok(Box::new(NewFile { part, target }))
+        Ok(Box::new(NewBlobFile { part, target }))
     }
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>> {
         Ok(Box::new(DirSink::new(&self.0)?))
@@ -114,30 +114,30 @@ impl BlobStore for BlobFolder {
             let name = entry.file_name().to_string_lossy();
             let is_other = match name.parse::<BlobHash>() {
                 Ok(hash) => !keep.contains(&hash),
-                Err(_) => name.starts_with(UNFINISHED),
+                Err(_) => name.starts_with(PARTIAL_PREFIX),
             };
-            let facts = entry.metadata()?;
-            if is_other && facts.is_file() && modified_ms(&facts)? < before_ms {
+            let metadata = entry.metadata()?;
+            if is_other && metadata.is_file() && modified_ms(&metadata)? < before_ms {
                 fs::remove_file(entry.path())?;
                 removed.blobs += 1;
-                removed.bytes += facts.len();
+                removed.bytes += metadata.len();
             }
         }
         Ok(removed)
     }
 }
 
-fn modified_ms(facts: &fs::Metadata) -> io::Result<i64> {
-    let since = facts.modified()?.duration_since(UNIX_EPOCH);
+fn modified_ms(metadata: &fs::Metadata) -> io::Result<i64> {
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH);
     Ok(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
 }
 
-struct NewFile {
+struct NewBlobFile {
     part: tempfile::NamedTempFile,
     target: PathBuf,
 }
 
-impl Write for NewFile {
+impl Write for NewBlobFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.part.write(bytes)
     }
@@ -146,7 +146,7 @@ impl Write for NewFile {
     }
 }
 
-impl NewBlob for NewFile {
+impl NewBlob for NewBlobFile {
     fn finish(self: Box<Self>) -> io::Result<()> {
         self.part.as_file().sync_all()?;
         self.part.persist(&self.target).map_err(|e| e.error)?;

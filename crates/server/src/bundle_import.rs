@@ -60,8 +60,8 @@ fn has_magic(path: &Path) -> bool {
     read.is_ok() && start == MAGIC
 }
 
-/// Imports the courses of a file into the catalogue, signed with this server's key. `accepted_keys`: fingerprints of other
-/// libraries' keys that the administrator trusts to publish pages here. If `data` is `None`, the file is only
+/// Imports the courses of a file into the catalogue, signed with this server's key. `accepted_keys`: fingerprints of
+/// other libraries' keys that the administrator trusts to publish pages here. If `data` is `None`, the file is only
 /// verified.
 pub(crate) async fn import(
     data: Option<&DataDir>,
@@ -79,7 +79,8 @@ pub(crate) async fn import(
         Ok((Bundle::Courses(bundle), _)) => bundle,
         Ok((Bundle::Work(_), _)) => {
             let hint = "import it with `carrel-server accept-work`";
-            return Ok(vec![refused("bundle-work", "the file contains a learner's work, not courses".into(), hint)]);
+            let message = "the file contains a learner's work, not courses".to_owned();
+            return Ok(vec![refused("bundle-work", message, hint)]);
         }
         Err(fault) => return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]),
     };
@@ -88,7 +89,9 @@ pub(crate) async fn import(
     if !is_own_key && !accepted_keys.iter().any(|a| normalized(a) == normalized(&key_fingerprint)) {
         let message =
             format!("the file is signed by {:?} with an unaccepted key, {key_fingerprint}", bundle.header.server_name);
-        let hint = format!("compare the fingerprint with that of the other library, then add --accept-key \"{key_fingerprint}\"");
+        let hint = format!(
+            "compare the fingerprint with that of the other library, then add --accept-key \"{key_fingerprint}\""
+        );
         return Ok(vec![refused("bundle-key", message, &hint)]);
     }
     let (blobs, failpoints) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::failpoints));

@@ -249,15 +249,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             add_user(data, &login, &name, role, password_stdin).await?;
         }
         Command::Backup { file, data } => {
-            let facts = {
+            let metadata = {
                 let engine = Config::new(&data).engine;
                 backup::backup(engine.as_ref(), &data, &file, SystemClock.now_ms())?
             };
             println!(
                 "backed up to {}: {} blobs, {} bytes",
                 file.display(),
-                facts.blobs,
-                facts.blob_bytes
+                metadata.blobs,
+                metadata.blob_bytes
             );
         }
         Command::Restore { data, abandon: true, .. } => {

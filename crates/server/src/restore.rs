@@ -75,7 +75,7 @@ pub fn restore_with_failpoints(
         tracing::info!("finishing an interrupted restore");
         let epoch = swap(engine, data_dir, &ready, failpoint)?;
         // The backup may have been deleted in the meantime; it is no longer needed.
-        let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
+        let asked = backup::read_metadata(from).ok().map(|f| (f.epoch, f.created_ms));
         if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
             return Err(Error::Refused(format!(
                 "finished an interrupted restore of another backup; {from:?} was not restored; \
@@ -85,7 +85,7 @@ pub fn restore_with_failpoints(
         return Ok(epoch);
     }
     failpoint("check")?;
-    let facts = backup::check(engine, from)?;
+    let metadata = backup::check(engine, from)?;
     fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
     let _lock = lock(data_dir)?;
     let file = data_dir.join(engine.file());
@@ -106,7 +106,7 @@ pub fn restore_with_failpoints(
     failpoint("copy the key")?;
     copy_file(&from.join(key_file::FILE), &staging.join(key_file::FILE))?;
     let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
-    for (hash, size) in engine.copy_facts(&staging)?.blobs {
+    for (hash, size) in engine.copy_metadata(&staging)?.blobs {
         failpoint("copy a blob")?;
         let target = into.path(hash);
         // Left by an interrupted copy of an older release.
@@ -118,12 +118,12 @@ pub fn restore_with_failpoints(
     failpoint("prepare the database")?;
     let epoch = engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?;
     sync_dir(&staging)?;
-    let backup = Some((facts.epoch.clone(), facts.created_ms));
+    let backup = Some((metadata.epoch.clone(), metadata.created_ms));
     let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
     failpoint("write the plan")?;
     write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
     let epoch = swap(engine, data_dir, &ready, failpoint)?;
-    tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
+    tracing::info!(backup.epoch = %metadata.epoch, server.epoch = %epoch, "restored");
     Ok(epoch)
 }
 

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use crate::{
     config::{Config, Settings},
-    connections::{Caps, Closed, Connections, Deadlines, WatchedBody, WatchedSocket},
+    connections::{ConnectionLimits, CloseReason, Connections, Deadlines, WatchedBody, WatchedSocket},
     data_dir::DataDir,
     error::{Error, io},
     folders::lock,
@@ -28,13 +28,13 @@ use crate::{
 /// Time limit for an idle connection to end after its graceful shutdown has begun.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Number of waiting connections closed when the process is out of file descriptors.
-const SHED: usize = 64;
+const SHED_COUNT: usize = 64;
 /// Delay before `accept` is retried, since closing connections takes a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// Maximum number of unsent bytes of a response in the kernel.
-const UNSENT: u32 = 32 * 1024;
+const MAX_UNSENT_BYTES: u32 = 32 * 1024;
 /// Maximum number of concurrent streams of one HTTP/2 connection.
-const MAX_STREAMS: u32 = 64;
+const MAX_HTTP2_STREAMS: u32 = 64;
 /// hyper's own limits are above those of `http::layers`, which replies with problem details.
 const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
 const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
@@ -64,27 +64,27 @@ impl Server {
         let lock = lock(&config.data_dir)?;
         let data = Arc::new(DataDir::open(config)?);
         let address = data.config.listen;
-        let listening = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listening)?;
-        let addr = listener.local_addr().map_err(listening)?;
-        for what in open_to_everybody(addr, &data.config.settings) {
-            tracing::warn!(server.addr = %addr, "{what}");
+        let listen_error = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let addr = listener.local_addr().map_err(listen_error)?;
+        for warning in public_access_warnings(addr, &data.config.settings) {
+            tracing::warn!(server.addr = %addr, "{warning}");
         }
         let app = data.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
         let settings = &data.config.settings;
-        let caps = Caps::of(settings);
-        let connections = Connections::new(caps, Deadlines::of(settings));
+        let limits = ConnectionLimits::of(settings);
+        let connections = Connections::new(limits, Deadlines::of(settings));
         let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
         let accepting = Some(tokio::spawn(accepting));
         let jobs = settings
             .run_jobs
             .then(|| tokio::spawn(Runner::new(Arc::clone(&data)).serve(stopping.clone())));
-        tracing::info!(server.addr = %addr, connections.max = caps.total, "listening");
-        if caps.total < settings.max_connections {
+        tracing::info!(server.addr = %addr, connections.max = limits.total, "listening");
+        if limits.total < settings.max_connections {
             tracing::warn!(
-                connections.max = caps.total,
+                connections.max = limits.total,
                 connections.wanted = settings.max_connections,
                 "the limit of open files allows fewer connections; hint: raise LimitNOFILE or ulimit -n"
             );
@@ -94,7 +94,7 @@ impl Server {
 }
 
 /// Returns what anyone who can reach the address may do without an account, for the log.
-fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
+fn public_access_warnings(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
     if addr.ip().to_canonical().is_loopback() {
         return Vec::new();
     }
@@ -103,7 +103,7 @@ fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str>
         "the catalogue is public: anyone who can reach this address can read all courses (public_catalogue)";
     [(settings.registration_open, registration), (settings.public_catalogue, catalogue)]
         .into_iter()
-        .filter_map(|(is_open, what)| is_open.then_some(what))
+        .filter_map(|(is_open, warning)| is_open.then_some(warning))
         .collect()
 }
 
@@ -118,7 +118,7 @@ impl RunningServer {
     }
     /// Returns the number of open connections that the server is not closing.
     pub fn connections(&self) -> usize {
-        self.connections.live()
+        self.connections.count()
     }
     pub fn data(&self) -> &DataDir {
         &self.data
@@ -167,10 +167,10 @@ async fn accept(
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_header_list_size(http::MAX_HEADER_BYTES as u32 * 2)
-        .max_concurrent_streams(MAX_STREAMS);
+        .max_concurrent_streams(MAX_HTTP2_STREAMS);
     let tasks = TaskTracker::new();
     let watched = Arc::clone(&connections);
-    let sweeping = tokio::spawn(async move {
+    let sweeper = tokio::spawn(async move {
         let mut tick = tokio::time::interval(watched.deadlines().tick());
         loop {
             watched.sweep(tick.tick().await);
@@ -183,7 +183,7 @@ async fn accept(
                 Ok(accepted) => accepted,
                 Err(e) => {
                     // Usually out of file descriptors, which closing waiting connections frees.
-                    let closed = connections.shed(SHED);
+                    let closed = connections.shed(SHED_COUNT);
                     tracing::warn!(error = %e, connections.closed = closed, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -219,10 +219,10 @@ async fn accept(
                 () = stopping.cancelled() => STOP_TIMEOUT,
                 () = connection.closing.cancelled() => CLOSE_TIMEOUT,
             };
-            match connection.closed() {
+            match connection.close_reason() {
                 // The client missed its deadline, so the connection is closed at once.
-                Some(why @ (Closed::Head | Closed::Write)) => {
-                    tracing::debug!(reason = ?why, "a connection was closed at its deadline");
+                Some(reason @ (CloseReason::Head | CloseReason::Write)) => {
+                    tracing::debug!(reason = ?reason, "a connection was closed at its deadline");
                 }
                 // Others are shut down gracefully (HTTP/2: GOAWAY), so that clients repeat requests on another
                 // connection.
@@ -238,7 +238,7 @@ async fn accept(
     drop(listener);
     tasks.close();
     tasks.wait().await;
-    sweeping.abort();
+    sweeper.abort();
 }
 
 fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
@@ -252,9 +252,9 @@ fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
 fn limit_unsent(socket: &tokio::net::TcpStream) {
     let socket = socket2::SockRef::from(socket);
     #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
     #[cfg(not(target_os = "linux"))]
-    let _ = socket.set_send_buffer_size(4 * UNSENT as usize);
+    let _ = socket.set_send_buffer_size(4 * MAX_UNSENT_BYTES as usize);
 }
 
 /// Sends a 503 with `retry-after` to a client that cannot be admitted. Does not block: what does not fit into the
@@ -273,9 +273,9 @@ mod tests {
     fn public_access_is_logged_at_the_start() {
         let open = |addr: &str, registration_open: bool, public_catalogue: bool| {
             let settings = Settings { registration_open, public_catalogue, ..Settings::default() };
-            let said = open_to_everybody(addr.parse().unwrap(), &settings);
+            let warnings = public_access_warnings(addr.parse().unwrap(), &settings);
             ["registration_open", "public_catalogue"]
-                .map(|key| said.iter().filter(|what| what.contains(key)).count())
+                .map(|key| warnings.iter().filter(|warning| warning.contains(key)).count())
         };
         for addr in ["0.0.0.0:7300", "[::]:7300", "192.168.1.4:7300", "[2001:db8::1]:7300"] {
             assert_eq!(open(addr, true, true), [1, 1], "{addr}");

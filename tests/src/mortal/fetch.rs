@@ -18,7 +18,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     };
     let course = Slug::new(course).map_err(|e| carrel_client::Error::Invalid(e.to_string()))?;
     let core = open(Path::new(folder), "fetcher").await?;
-    let mut changes = core.changes().listen();
+    let mut changes = core.changes().subscribe();
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,
         _ => core.need_account()?,

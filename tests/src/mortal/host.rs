@@ -30,7 +30,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
             }
         }
         ("accept", [file]) => {
-            let how = bundle_import::Acceptance { trust_device: true, login: None };
+            let how = bundle_import::AcceptOptions { trust_device: true, login: None };
             bundle_import::accept_work(&library, file.as_ref(), how).await.map_err(bad)?;
         }
         _ => return Err(Error::Invalid("usage: host import DATA KEY PATH... | host accept DATA FILE".into())),

@@ -76,8 +76,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a recently written file is deleted",
         file: "crates/server/src/blobs.rs",
-        good: "modified_ms(&facts)? < before_ms",
-        bad: "modified_ms(&facts)? < i64::MAX",
+        good: "modified_ms(&metadata)? < before_ms",
+        bad: "modified_ms(&metadata)? < i64::MAX",
         tests: api!("unreferenced_blobs_are_removed_after_a_week"),
     },
     Fault {
@@ -125,7 +125,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a scheduled backup deletes folders that are not backups",
         file: "crates/server/src/jobs/backup.rs",
-        good: "        backup::facts(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)",
+        good: "        backup::read_metadata(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)",
         bad: "        Some(ms)",
         tests: api!("scheduled_backups_keep_the_newest"),
     },

@@ -40,9 +40,9 @@ impl Job for ScheduledBackup {
         let work = tokio::task::spawn_blocking(move || {
             fs::create_dir_all(&folder).map_err(io("create", &folder))?;
             let to = folder.join(format!("{PREFIX}{now_ms}"));
-            let facts = backup::backup(engine.as_ref(), &from, &to, now_ms)?;
+            let metadata = backup::backup(engine.as_ref(), &from, &to, now_ms)?;
             let removed = remove_old(&folder, kept as usize)?;
-            Ok(format!("created {} ({} blobs), removed {removed} older backups", to.display(), facts.blobs))
+            Ok(format!("created {} ({} blobs), removed {removed} older backups", to.display(), metadata.blobs))
         });
         work.await.map_err(|e| Error::Refused(e.to_string()))?
     }
@@ -54,7 +54,7 @@ fn remove_old(folder: &Path, kept: usize) -> Result<usize, Error> {
     let made_ms = |path: &Path| -> Option<i64> {
         let name = path.file_name()?.to_str()?;
         let ms = name.strip_prefix(PREFIX)?.parse().ok()?;
-        backup::facts(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)
+        backup::read_metadata(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)
     };
     let mut found: Vec<(i64, PathBuf)> =
         entries.flatten().map(|e| e.path()).filter_map(|p| Some((made_ms(&p)?, p))).collect();

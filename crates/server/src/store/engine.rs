@@ -42,7 +42,7 @@ pub struct Opened {
 
 /// Content of a finished copy of a database.
 #[derive(Debug, Clone)]
-pub struct CopyFacts {
+pub struct CopyMetadata {
     pub epoch: String,
     /// Blobs of the catalogue and their sizes in bytes.
     pub blobs: Vec<(BlobHash, u64)>,
@@ -64,7 +64,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Copies one state of the database, which may be in use.
     fn copy(&self, folder: &Path, into: &Path) -> Result<()>;
     /// Reads the content of a finished copy. Writes nothing, not even to its folder.
-    fn copy_facts(&self, copy: &Path) -> Result<CopyFacts>;
+    fn copy_metadata(&self, copy: &Path) -> Result<CopyMetadata>;
     /// Reads and verifies a whole finished copy. Writes nothing.
     fn check_copy(&self, copy: &Path) -> Result<()>;
     /// Prepares a copy in `folder` for use and syncs it to disk: migrates it and generates a new epoch, which is

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-pub use engine::{CopyFacts, Engine, OpenOptions, Opened, Transactions, TxJob};
+pub use engine::{CopyMetadata, Engine, OpenOptions, Opened, Transactions, TxJob};
 pub use error::{Reason, Result, StoreError};
 pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchPlan, SignedIn};
 

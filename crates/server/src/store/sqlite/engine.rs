@@ -10,7 +10,7 @@ use carrel_sqlite::{Migrated, Migration, Options};
 use rusqlite::Connection;
 
 use super::{SqliteTransactions, accounts, fact, set_fact};
-use crate::store::{CopyFacts, Engine, OpenOptions, Opened, Result, StoreError, facts};
+use crate::store::{CopyMetadata, Engine, OpenOptions, Opened, Result, StoreError, facts};
 
 macro_rules! migration {
     ($number:literal, $name:literal, $file:literal) => {
@@ -66,13 +66,13 @@ impl Engine for SqliteEngine {
         let conn = carrel_sqlite::open(&folder.join(FILE), Options::reader())?;
         Ok(carrel_sqlite::backup(&conn, &into.join(FILE))?)
     }
-    fn copy_facts(&self, copy: &Path) -> Result<CopyFacts> {
+    fn copy_metadata(&self, copy: &Path) -> Result<CopyMetadata> {
         let conn = open_copy(copy)?;
         let mut stmt = conn.prepare("SELECT hash, size FROM blob ORDER BY hash")?;
         let blobs = stmt.query_map([], |r| {
             Ok((BlobHash(r.get("hash")?), r.get::<_, i64>("size")?.unsigned_abs()))
         })?;
-        Ok(CopyFacts {
+        Ok(CopyMetadata {
             epoch: fact(&conn, facts::EPOCH)?.unwrap_or_default(),
             blobs: blobs.collect::<rusqlite::Result<_>>()?,
         })
