@@ -108,7 +108,7 @@ fn open(dir: &Path) -> Storage {
         clock: Arc::new(SystemClock::new()),
         changes: Changes::new(),
         failpoints: None,
-        below: None,
+        shared_store: None,
     });
     storage.expect("a store")
 }

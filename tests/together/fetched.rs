@@ -241,10 +241,10 @@ async fn a_killed_download_requests_no_byte_twice() {
     let course =
         carrel_content::download::DownloadTarget::whole(carrel_content::Kind::Course, &content::course());
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
-    let proof = downloads.prove(&course).await.expect("a proof");
-    assert!(proof.lacks.is_empty(), "{:?}", proof.lacks);
+    let verification = downloads.verify(&course).await.expect("a proof");
+    assert!(verification.lacks.is_empty(), "{:?}", verification.lacks);
     assert!(resumed > 0, "something was resumed");
-    tell(kills, resumed, wire, proof.bytes);
+    tell(kills, resumed, wire, verification.bytes);
 }
 
 #[expect(clippy::print_stdout, reason = "what a run was made of belongs into its log")]

@@ -62,7 +62,7 @@ fn another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
         clock: Arc::new(clock.clone()),
         changes: Changes::new(),
         failpoints: None,
-        below: None,
+        shared_store: None,
     };
     Storage::open(options).expect("the content opens")
 }

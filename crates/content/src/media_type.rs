@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn only_audio_and_video_play_unverified() {
-        for (head, kind, unproved) in [
+        for (head, kind, unverified) in [
             (&b"ID3\x04..."[..], "audio/mpeg", true),
             (b"\xff\xfb\x90\x00", "audio/mpeg", true),
             (b"....ftypisom", "video/mp4", true),
@@ -61,7 +61,7 @@ mod tests {
             (b"<!doctype html>", "application/octet-stream", false),
             (b"", "application/octet-stream", false),
         ] {
-            assert_eq!((media_type(head), plays(media_type(head))), (kind, unproved));
+            assert_eq!((media_type(head), plays(media_type(head))), (kind, unverified));
         }
     }
 }

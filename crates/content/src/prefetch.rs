@@ -61,7 +61,7 @@ struct PrefetchInner {
     library: Library,
     downloads: Downloads,
     /// The learner's position, with the version of the course.
-    place: Mutex<Option<Position>>,
+    position: Mutex<Option<Position>>,
     task: Mutex<Option<AbortHandle>>,
     reach: watch::Sender<PrefetchState>,
 }
@@ -79,7 +79,7 @@ impl Ahead {
         let inner = PrefetchInner {
             library,
             downloads,
-            place: Mutex::default(),
+            position: Mutex::default(),
             task: Mutex::default(),
             reach: watch::Sender::default(),
         };
@@ -100,7 +100,7 @@ impl Ahead {
         let library = &self.inner.library;
         let kind = if parts.len() == 1 { Kind::Story } else { Kind::Course };
         let Some(manifest) = library.known_manifest(kind, &root).await? else { return Ok(false) };
-        let (first, covers, place) = match &manifest.manifest.content {
+        let (first, covers, position) = match &manifest.manifest.content {
             ManifestContent::Story { meta, body } => (vec![*body], thumbnails(&meta.cover), None),
             ManifestContent::Course { meta, outline } => {
                 let at = outline.lessons.iter().position(|l| Some(&l.id.as_str()) == parts.get(1));
@@ -115,7 +115,7 @@ impl Ahead {
         };
         let warmed = library.blocking(move |library| warm(library, first, covers)).await?;
         self.inner.reach.send_modify(|r| (r.warmed, r.is_warm) = (warmed, true));
-        if let Some(lesson) = place {
+        if let Some(lesson) = position {
             self.reading(&manifest, lesson);
         }
         Ok(true)
@@ -125,24 +125,24 @@ impl Ahead {
     /// prefetching.
     pub fn reading(&self, manifest: &OpenManifest, lesson: usize) {
         let course = manifest.manifest.id().clone();
-        let place = Position { course, version: manifest.version, lesson };
-        let mut known = self.inner.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref() == Some(&place) {
+        let position = Position { course, version: manifest.version, lesson };
+        let mut known = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() == Some(&position) {
             return;
         }
-        *known = Some(place);
+        *known = Some(position);
         drop(known);
         self.again();
     }
 
     /// Starts a run for the last position again, after a change of network.
     pub fn again(&self) {
-        let place = self.inner.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(place) = place else { return };
+        let position = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(position) = position else { return };
         let me = self.clone();
         let run = tokio::spawn(async move {
-            if let Err(e) = me.look_ahead(&place).await {
-                tracing::debug!(ahead.course = %place.course, error = %e, "prefetching stopped");
+            if let Err(e) = me.look_ahead(&position).await {
+                tracing::debug!(ahead.course = %position.course, error = %e, "prefetching stopped");
             }
             me.inner.reach.send_modify(|r| r.is_done = true);
         });
@@ -159,10 +159,10 @@ impl Ahead {
         }
     }
 
-    async fn look_ahead(&self, place: &Position) -> Result<()> {
+    async fn look_ahead(&self, position: &Position) -> Result<()> {
         self.inner.reach.send_modify(|r| r.is_done = false);
         let library = &self.inner.library;
-        let Some(manifest) = library.known_manifest(Kind::Course, &place.course).await? else {
+        let Some(manifest) = library.known_manifest(Kind::Course, &position.course).await? else {
             return Ok(());
         };
         let ManifestContent::Course { outline, .. } = &manifest.manifest.content else {
@@ -171,7 +171,7 @@ impl Ahead {
         let lessons: Vec<Vec<BlobHash>> = outline
             .lessons
             .iter()
-            .skip(place.lesson)
+            .skip(position.lesson)
             .take(1 + LESSONS)
             .map(|lesson| lesson.sections.iter().map(|s| s.body).collect())
             .collect();
@@ -234,8 +234,8 @@ fn warm(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Resu
         if !seen.insert(hash) {
             continue;
         }
-        let Some(place) = library.blobs().locate(hash)? else { continue };
-        let size = place.size();
+        let Some(location) = library.blobs().locate(hash)? else { continue };
+        let size = location.size();
         if size > WARM_EACH.min(left) || library.blobs().get(hash)?.is_none() {
             continue;
         }

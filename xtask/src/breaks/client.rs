@@ -266,7 +266,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the hash of a download is not verified",
         file: "crates/content/src/fetch/mod.rs",
-        good: "if part.len() == total && part.is_proved() {",
+        good: "if part.len() == total && part.is_verified() {",
         bad: "if part.len() == total {",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
@@ -335,16 +335,16 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "free space is measured for each answer",
-        file: "crates/content/src/storage/spare.rs",
-        good: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64",
-        bad: "now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64 && now < 0",
+        file: "crates/content/src/storage/free_space.rs",
+        good: "now.abs_diff(s.at_ms) < MAX_AGE_MS as u64",
+        bad: "now.abs_diff(s.at_ms) < MAX_AGE_MS as u64 && now < 0",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
     Fault {
         name: "a blob evicted from the shared store is not detected on open",
         file: "crates/content/src/library/mod.rs",
-        good: "let lost = came == Came::Asked\n",
-        bad: "let lost = came == Came::Asked && false\n",
+        good: "let lost = origin == BlobOrigin::Requested\n",
+        bad: "let lost = origin == BlobOrigin::Requested && false\n",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
@@ -384,7 +384,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "content is moved into itself through a link",
-        file: "crates/content/src/storage/place.rs",
+        file: "crates/content/src/storage/content_location.rs",
         good: "(real(&self.current()), real(to))",
         bad: "(real(&self.current()), to.to_owned())",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
@@ -399,8 +399,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an image without a width is not checked",
         file: "crates/content/src/media/mod.rs",
-        good: "match images.whole(hash, &place).await {",
-        bad: "match images.whole(hash, &place).await.or(Ok::<(), Refusal>(())) {",
+        good: "match images.whole(hash, &location).await {",
+        bad: "match images.whole(hash, &location).await.or(Ok::<(), Refusal>(())) {",
         tests: &["-p", "carrel-content", "--test", "loopback"],
     },
     Fault {

@@ -280,7 +280,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "writers continue to use the folder from which content was moved",
-        file: "crates/content/src/storage/place.rs",
+        file: "crates/content/src/storage/content_location.rs",
         good: "        storage.inner.db.close_blocking();\n",
         bad: "",
         tests: &[
@@ -484,8 +484,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "removing a course compares every blob with every other",
         file: "crates/content/src/download/queue.rs",
-        good: "            if !needed.exists([hash.0])? {\n                doom(tx, hash)?;",
-        bad: "            let is_new = !unneeded.contains(&hash);\n            if is_new && !needed.exists([hash.0])? {\n                doom(tx, hash)?;",
+        good: "            if !needed.exists([hash.0])? {\n                mark_for_deletion(tx, hash)?;",
+        bad: "            let is_new = !unneeded.contains(&hash);\n            if is_new && !needed.exists([hash.0])? {\n                mark_for_deletion(tx, hash)?;",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(a_removal)"],
     },
     Fault {

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Weak, time::Duration};
 
-use carrel_content::storage::{Places, Storage, StorageOptions};
+use carrel_content::storage::{ContentLocation, Storage, StorageOptions};
 use carrel_sqlite::Change;
 use carrel_system::blocking;
 use futures_util::future::BoxFuture;
@@ -27,7 +27,7 @@ impl Client {
         let storage = blocking(move || {
             // The folder shared by all users of the machine is used by those with write permission. Others read it and
             // store the rest in their own folder.
-            let (dir, below) = match space.content_dir {
+            let (dir, shared_store) = match space.content_dir {
                 Some(shared) if Storage::is_writable(&shared) => (shared, None),
                 shared => (places.current(), shared),
             };
@@ -38,7 +38,7 @@ impl Client {
                 clock,
                 changes,
                 failpoints: space.failpoints,
-                below,
+                shared_store,
             })?)
         })
         .await?;
@@ -46,9 +46,9 @@ impl Client {
         *open = Some(storage.clone());
         Ok(storage)
     }
-    fn places(&self) -> Places {
+    fn places(&self) -> ContentLocation {
         let config = self.config();
-        Places::new(config.data_dir.join("content.json"), config.cache_dir.clone())
+        ContentLocation::new(config.data_dir.join("content.json"), config.cache_dir.clone())
     }
 
     /// Moves all content to another folder: copies it while it is in use, then closes the open account briefly and
@@ -102,7 +102,7 @@ impl Client {
 
 /// Sweeps content once after a start and resumes an interrupted move. Then, while the disk is full, checks the free
 /// space and resumes downloads when there is enough.
-fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
+fn watch_space(client: Weak<Client>, storage: &Storage, places: ContentLocation) -> BoxFuture<'static, ()> {
     let (sweeping, watched) = (storage.clone(), storage.downgrade());
     Box::pin(async move {
         let tidied = places.clone();

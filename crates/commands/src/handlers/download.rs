@@ -103,8 +103,8 @@ pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<Do
 
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
     let account = account(host)?;
-    let proof = account.content.downloads.prove(&target_of(&request)).await?;
-    let missing_files = proof.lacks.iter().take(MAX_MISSING_FILES).map(|lack| MissingFile {
+    let verification = account.content.downloads.verify(&target_of(&request)).await?;
+    let missing_files = verification.lacks.iter().take(MAX_MISSING_FILES).map(|lack| MissingFile {
         item: lack.spot.item.clone(),
         title: lack.spot.title.clone(),
         page: lack.spot.page,
@@ -120,14 +120,14 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
     });
     let measured = account.content.blocking(|content| content.library.storage().measure());
     Ok(OfflineCheck {
-        ready: proof.lacks.is_empty(),
-        checked_ms: proof.checked_ms,
-        files: proof.files,
-        bytes: proof.bytes,
-        missing: proof.missing(),
-        missing_bytes: proof.missing_bytes(),
+        ready: verification.lacks.is_empty(),
+        checked_ms: verification.checked_ms,
+        files: verification.files,
+        bytes: verification.bytes,
+        missing: verification.missing(),
+        missing_bytes: verification.missing_bytes(),
         missing_files: missing_files.collect(),
-        media_types: proof.media_types,
+        media_types: verification.media_types,
         free_bytes: measured.await.ok().map(|m| m.free),
         signed_in_until_ms: account.signed_in_until_ms().await,
         needs_sign_in: host.client().account_info().is_some_and(|a| a.needs_sign_in),

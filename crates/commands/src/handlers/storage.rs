@@ -58,7 +58,7 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
         kinds: by_kind(&kinds),
         folder,
         can_move: host.client().can_move_content(),
-        trouble: figures.trouble.map(|t| StorageTrouble {
+        shortage: figures.shortage.map(|t| StorageTrouble {
             limit: match t.limit {
                 Limit::Budget => StorageLimit::Budget,
                 Limit::Disk => StorageLimit::Disk,

@@ -4,22 +4,22 @@
 
 use std::sync::Arc;
 
-mod below;
+mod shared_store;
 mod derived;
-mod growing;
-mod keep;
+mod partial;
+mod verify;
 mod kind;
 mod part;
-mod room;
+mod space_guard;
 mod store;
 
-pub use growing::{End, Follower, Growing, Reach, read_part};
-pub(crate) use keep::doom;
+pub use partial::{PartEnd, PartReader, PartialBlobs, PartProgress, read_part};
+pub(crate) use verify::mark_for_deletion;
 pub use kind::MediaKind;
 pub(crate) use part::{Lease, discard_file};
 pub use part::{Mark, PartFile};
-pub use room::Room;
-pub use store::{BlobStore, Came, INLINE, Missing, Place};
+pub use space_guard::SpaceGuard;
+pub use store::{BlobStore, BlobOrigin, INLINE, Missing, BlobLocation};
 
 /// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
 /// there.

@@ -19,8 +19,8 @@ use crate::{
     Error, Result,
     blobs::{
         BlobStore, INLINE, MediaKind,
-        growing::{End, Growth},
-        store::{Admitted, Came},
+        partial::{PartEnd, PartWriter},
+        store::{Admitted, BlobOrigin},
     },
 };
 
@@ -34,12 +34,12 @@ pub struct PartFile {
     hasher: blake3::Hasher,
     len: u64,
     head: Vec<u8>,
-    came: Came,
+    origin: BlobOrigin,
     /// Another writer holds the usual file, so that this one has a name of its own and is deleted
     /// if it is not finished.
     aside: bool,
     done: bool,
-    growth: Growth,
+    progress: PartWriter,
     /// Declared after `file`, so that the lease ends only after the file is closed.
     held: HeldLease,
 }
@@ -52,7 +52,7 @@ pub struct Mark {
 }
 
 impl PartFile {
-    pub(super) fn open(store: BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
+    pub(super) fn open(store: BlobStore, hash: BlobHash, origin: BlobOrigin) -> Result<Self> {
         let path = store.path(hash);
         if let Some(dir) = path.parent() {
             store.make_folder(dir)?;
@@ -71,7 +71,7 @@ impl PartFile {
         file.seek(SeekFrom::Start(0))?;
         file.read_exact(&mut head)?;
         file.seek(SeekFrom::Start(len))?;
-        let growth = store.growing().begin(hash, part_path.clone(), len);
+        let progress = store.partial_blobs().register(hash, part_path.clone(), len);
         let part = Self {
             store,
             hash,
@@ -80,10 +80,10 @@ impl PartFile {
             hasher,
             len,
             head,
-            came,
+            origin,
             aside,
             done: false,
-            growth,
+            progress,
             held,
         };
         part.note()?;
@@ -96,7 +96,7 @@ impl PartFile {
     }
     /// Announces the final size in bytes, so that the blob can be played while it is written.
     pub fn expect(&self, total: u64) {
-        self.growth.expects(total);
+        self.progress.set_total(total);
     }
 
     /// Returns the number of bytes stored so far, where a transfer resumes.
@@ -113,7 +113,7 @@ impl PartFile {
         self.file.seek(SeekFrom::Start(0))?;
         self.hasher.reset();
         if self.len > 0 {
-            self.growth.begins_anew();
+            self.progress.restart();
         }
         self.len = 0;
         self.head.clear();
@@ -131,8 +131,8 @@ impl PartFile {
         self.file.set_len(mark.len)?;
         self.file.seek(SeekFrom::Start(mark.len))?;
         Mark { len: self.len, hasher: self.hasher, head: self.head } = mark;
-        self.growth.begins_anew();
-        self.growth.reached(self.len);
+        self.progress.restart();
+        self.progress.set_len(self.len);
         Ok(())
     }
     /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
@@ -156,7 +156,7 @@ impl PartFile {
     /// length and the same bytes may be written again.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let (len, file) = (self.len, &mut self.file);
-        self.store.with_room(bytes.len() as u64, || {
+        self.store.with_space(bytes.len() as u64, || {
             file.write_all(bytes).or_else(|e| {
                 file.set_len(len)?;
                 file.seek(SeekFrom::Start(len))?;
@@ -167,11 +167,11 @@ impl PartFile {
         self.head.extend_from_slice(&bytes[..wanted]);
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
-        self.growth.reached(self.len);
+        self.progress.set_len(self.len);
         Ok(())
     }
     /// Returns whether the bytes match the hash.
-    pub fn is_proved(&self) -> bool {
+    pub fn is_verified(&self) -> bool {
         self.hasher.finalize().as_bytes() == &self.hash.0
     }
     /// Verifies the hash, syncs the file and gives it its final name.
@@ -180,25 +180,25 @@ impl PartFile {
     ///
     /// `Error::Corrupt` if the hash does not match; the file is then emptied.
     pub fn finish(mut self) -> Result<()> {
-        if !self.is_proved() {
+        if !self.is_verified() {
             self.restart()?;
             return Err(Error::Corrupt(format!("blob {:?}: bytes do not match the hash", self.hash)));
         }
         let kind = MediaKind::of_head(&self.head);
-        let admitted = Admitted { hash: self.hash, size: self.len, kind, came: self.came };
+        let admitted = Admitted { hash: self.hash, size: self.len, kind, origin: self.origin };
         if self.len <= INLINE {
             // A small blob that arrived in pieces is stored in the database, like other small blobs.
             let body = fs::read(&self.part_path)?;
             self.store.admit(&admitted, Some(&body), None)?;
             self.done = true;
-            self.growth.ended(End::Whole);
+            self.progress.set_end(PartEnd::Complete);
             fs::remove_file(&self.part_path)?;
             return Ok(());
         }
-        self.store.with_room(self.len, || Ok(self.file.sync_all()?))?;
+        self.store.with_space(self.len, || Ok(self.file.sync_all()?))?;
         self.store.admit(&admitted, None, Some(&self.part_path))?;
         self.done = true;
-        self.growth.ended(End::Whole);
+        self.progress.set_end(PartEnd::Complete);
         Ok(())
     }
 

@@ -29,7 +29,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Error, Result,
-    blobs::{Growing, MediaKind, PartFile, Room, Failpoints, below::Below, part::Leases},
+    blobs::{PartialBlobs, MediaKind, PartFile, SpaceGuard, Failpoints, shared_store::SharedStore, part::Leases},
     records::Records,
     sql::hash_at,
 };
@@ -42,7 +42,7 @@ const MEMORY: usize = 24 * 1024 * 1024;
 pub(super) const TOUCH_MS: i64 = 60_000;
 pub(super) const TOUCHES: usize = 256;
 /// Files deleted under one hold of the write lock.
-pub(super) const BURIED_AT_ONCE: usize = 128;
+pub(super) const MAX_DELETE_BATCH: usize = 128;
 
 /// The blobs of this device, shared by its users.
 #[derive(Clone)]
@@ -54,15 +54,15 @@ pub(super) struct BlobStoreInner {
     pub(super) db: Database<Error>,
     pub(super) root: PathBuf,
     pub(super) memory: ByteLru<BlobHash, Bytes>,
-    pub(super) growing: Growing,
+    pub(super) partial_blobs: PartialBlobs,
     pub(super) leases: Arc<Leases>,
     pub(super) clock: Arc<dyn Clock>,
     /// When a blob was last used (UTC, ms), and whether that is written to the database.
     pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
-    pub(super) room: OnceLock<Weak<dyn Room>>,
+    pub(super) space_guard: OnceLock<Weak<dyn SpaceGuard>>,
     pub(super) failpoints: OnceLock<Failpoints>,
     /// The machine's shared store, which this user may only read.
-    pub(super) below: OnceLock<Below>,
+    pub(super) shared_store: OnceLock<SharedStore>,
     /// Source of small bodies that the database has lost.
     pub(super) records: Option<Records>,
     /// True while the database is only an in-memory substitute: no file is deleted based on it.
@@ -70,7 +70,7 @@ pub(super) struct BlobStoreInner {
 }
 
 /// Where the bytes of a blob are stored.
-pub enum Place {
+pub enum BlobLocation {
     /// In memory, complete.
     Memory(Bytes),
     /// In a file.
@@ -82,7 +82,7 @@ pub enum Place {
     },
 }
 
-impl Place {
+impl BlobLocation {
     /// Returns the size in bytes.
     pub fn size(&self) -> u64 {
         match self {
@@ -117,11 +117,11 @@ impl Place {
 
 /// Origin of a blob; prefetched blobs are evicted before requested ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Came {
+pub enum BlobOrigin {
     /// Prefetched.
-    Ahead,
+    Prefetched,
     /// Requested by a user or a download.
-    Asked,
+    Requested,
 }
 
 /// A blob whose hash was verified.
@@ -129,7 +129,7 @@ pub(super) struct Admitted {
     pub hash: BlobHash,
     pub size: u64,
     pub kind: MediaKind,
-    pub came: Came,
+    pub origin: BlobOrigin,
 }
 
 /// A blob that a version needs and that is not stored.
@@ -155,13 +155,13 @@ impl BlobStore {
                 db,
                 root: root.to_owned(),
                 memory: ByteLru::new(MEMORY),
-                growing: Growing::default(),
+                partial_blobs: PartialBlobs::default(),
                 leases: Arc::default(),
                 clock,
                 touched: Mutex::default(),
-                room: OnceLock::new(),
+                space_guard: OnceLock::new(),
                 failpoints: OnceLock::new(),
-                below: OnceLock::new(),
+                shared_store: OnceLock::new(),
             }),
         }
     }
@@ -178,8 +178,8 @@ impl BlobStore {
         &self.inner.db
     }
     /// Returns the blobs that are being written and can be played before they are complete.
-    pub fn growing(&self) -> &Growing {
-        &self.inner.growing
+    pub fn partial_blobs(&self) -> &PartialBlobs {
+        &self.inner.partial_blobs
     }
     /// Returns the length of the partial file in bytes; 0 if there is none.
     pub fn partial_len(&self, hash: BlobHash) -> u64 {
@@ -187,12 +187,12 @@ impl BlobStore {
     }
 
     /// Sets the quota guard.
-    pub(crate) fn set_room(&self, room: Weak<dyn Room>) {
-        let _ = self.inner.room.set(room);
+    pub(crate) fn set_space_guard(&self, guard: Weak<dyn SpaceGuard>) {
+        let _ = self.inner.space_guard.set(guard);
     }
     /// Adds the shared store in `dir`; its blobs count as local.
-    pub(crate) fn set_below(&self, dir: &Path) {
-        let _ = self.inner.below.set(Below::new(dir));
+    pub(crate) fn set_shared_store(&self, dir: &Path) {
+        let _ = self.inner.shared_store.set(SharedStore::new(dir));
     }
     pub(crate) fn set_failpoints(&self, failpoints: Failpoints) {
         let _ = self.inner.failpoints.set(failpoints);
@@ -202,21 +202,21 @@ impl BlobStore {
             failpoints(name);
         }
     }
-    pub(crate) fn room(&self) -> Option<Arc<dyn Room>> {
-        self.inner.room.get()?.upgrade()
+    pub(crate) fn space_guard(&self) -> Option<Arc<dyn SpaceGuard>> {
+        self.inner.space_guard.get()?.upgrade()
     }
     /// Runs `write`, and runs it once more if the disk was full and space could be freed.
-    pub(crate) fn with_room<T>(
+    pub(crate) fn with_space<T>(
         &self,
         bytes: u64,
         mut write: impl FnMut() -> Result<T>,
     ) -> Result<T> {
-        match (write(), self.room()) {
-            (Err(e), Some(room)) if e.is_full() => {
+        match (write(), self.space_guard()) {
+            (Err(e), Some(guard)) if e.is_full() => {
                 tracing::warn!(error = %e, "disk full while writing content");
-                let again = room.clone().after_full(bytes).and_then(|()| write());
+                let again = guard.clone().on_disk_full(bytes).and_then(|()| write());
                 if again.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
-                    room.still_full(bytes);
+                    guard.on_retry_failed(bytes);
                 }
                 again
             }
@@ -241,10 +241,10 @@ impl BlobStore {
     }
 
     /// Returns where the blob is stored; `None` if it is not on this device.
-    pub fn locate(&self, hash: BlobHash) -> Result<Option<Place>> {
+    pub fn locate(&self, hash: BlobHash) -> Result<Option<BlobLocation>> {
         if let Some(bytes) = self.inner.memory.get(&hash) {
             self.touch(hash);
-            return Ok(Some(Place::Memory(bytes)));
+            return Ok(Some(BlobLocation::Memory(bytes)));
         }
         let row = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -257,10 +257,10 @@ impl BlobStore {
                 .optional()?)
         })?;
         let path = self.path(hash);
-        let place = match row {
-            None => return Ok(self.inner.below.get().and_then(|below| below.locate(hash))),
+        let location = match row {
+            None => return Ok(self.inner.shared_store.get().and_then(|shared_store| shared_store.locate(hash))),
             Some((size, _, None)) if is_file_of(&path, size) => {
-                Place::File { path, size: size.unsigned_abs() }
+                BlobLocation::File { path, size: size.unsigned_abs() }
             }
             Some((_, inline, body)) => {
                 let sound = body.filter(|body| BlobHash::of(body) == hash);
@@ -274,11 +274,11 @@ impl BlobStore {
                 };
                 let bytes = Bytes::from(body);
                 self.inner.memory.put(hash, bytes.clone(), bytes.len());
-                Place::Memory(bytes)
+                BlobLocation::Memory(bytes)
             }
         };
         self.touch(hash);
-        Ok(Some(place))
+        Ok(Some(location))
     }
 
     /// Restores a small body that is damaged or missing in the database from the pack of a
@@ -315,12 +315,12 @@ impl BlobStore {
 
     /// Returns whether the blob is on this device. Reads no body.
     pub fn has(&self, hash: BlobHash) -> Result<bool> {
-        Ok(self.have_all(&[hash])?.contains(&hash))
+        Ok(self.find_stored(&[hash])?.contains(&hash))
     }
 
     /// Returns those of `hashes` that are on this device, with one statement and without reading
     /// bodies.
-    pub fn have_all(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
+    pub fn find_stored(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
         let here = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -331,9 +331,9 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         let mut here = self.only_with_files(here)?;
-        if let Some(below) = self.inner.below.get() {
+        if let Some(shared_store) = self.inner.shared_store.get() {
             let others: Vec<_> = hashes.iter().filter(|h| !here.contains(h)).copied().collect();
-            here.extend(below.have(&others));
+            here.extend(shared_store.find_stored(&others));
         }
         Ok(here)
     }
@@ -368,8 +368,8 @@ impl BlobStore {
                 })?
                 .collect::<rusqlite::Result<_>>()?)
         })?;
-        if let Some(below) = self.inner.below.get() {
-            let there = below.have(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
+        if let Some(shared_store) = self.inner.shared_store.get() {
+            let there = shared_store.find_stored(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
             missing.retain(|m| !there.contains(&m.hash));
         }
         Ok(missing)
@@ -401,13 +401,13 @@ impl BlobStore {
     }
 
     /// Reads a whole blob; `None` if it is not on this device. Meant for bodies of sections,
-    /// quizzes and stories; media is read in pieces from its `Place`.
+    /// quizzes and stories; media is read in pieces from its `BlobLocation`.
     pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
-        let Some(place) = self.locate(hash)? else { return Ok(None) };
-        let bytes = match place.read_at(0, usize::try_from(place.size()).unwrap_or(usize::MAX)) {
+        let Some(location) = self.locate(hash)? else { return Ok(None) };
+        let bytes = match location.read_at(0, usize::try_from(location.size()).unwrap_or(usize::MAX)) {
             Ok(bytes) => bytes,
             // Removed by another process between the two steps.
-            Err(_) if place.is_gone() => return Ok(None),
+            Err(_) if location.is_gone() => return Ok(None),
             Err(e) => return Err(e),
         };
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
@@ -420,7 +420,7 @@ impl BlobStore {
     ///
     /// `Error::Corrupt` if the bytes do not match the hash.
     pub fn put(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
-        self.put_from(hash, bytes, Came::Asked)?;
+        self.put_from(hash, bytes, BlobOrigin::Requested)?;
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(())
     }
@@ -439,32 +439,32 @@ impl BlobStore {
     /// # Errors
     ///
     /// `Error::Corrupt` if the bytes do not match the hash.
-    pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, came: Came) -> Result<()> {
+    pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, origin: BlobOrigin) -> Result<()> {
         if BlobHash::of(bytes) != hash {
             return Err(Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash")));
         }
         let size = bytes.len() as u64;
         // A download holds a reservation already.
-        let _promise = match (came, self.room()) {
-            (Came::Asked, Some(room)) => Some(room.before(size)?),
+        let _promise = match (origin, self.space_guard()) {
+            (BlobOrigin::Requested, Some(guard)) => Some(guard.before_write(size)?),
             _ => None,
         };
         if size > INLINE {
-            let mut part = self.part_from(hash, came)?;
+            let mut part = self.part_from(hash, origin)?;
             part.restart()?;
             part.write(bytes)?;
             return part.finish();
         }
         let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
-        self.admit(&Admitted { hash, size, kind, came }, Some(bytes), None)
+        self.admit(&Admitted { hash, size, kind, origin }, Some(bytes), None)
     }
 
     /// Stores small blobs, verified by the caller, in one transaction. Fails if one of them is
     /// larger than `INLINE`.
-    pub(crate) fn put_proved(&self, blobs: &[(BlobHash, Bytes)], came: Came) -> Result<()> {
+    pub(crate) fn put_verified(&self, blobs: &[(BlobHash, Bytes)], origin: BlobOrigin) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
-        self.with_room(bytes, || {
+        self.with_space(bytes, || {
             self.inner.db.write_blocking("store.put_proved", |tx| {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
@@ -472,24 +472,24 @@ impl BlobStore {
                         return Err(Error::Internal(format!("blob {hash:?} exceeds the inline size")));
                     }
                     let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
-                    enter(tx, &Admitted { hash: *hash, size, kind, came }, Some(bytes), now)?;
+                    enter(tx, &Admitted { hash: *hash, size, kind, origin }, Some(bytes), now)?;
                 }
                 Ok(())
             })
         })?;
-        if let Some(room) = self.room() {
-            room.after(bytes);
+        if let Some(guard) = self.space_guard() {
+            guard.after_write(bytes);
         }
         Ok(())
     }
 
     /// Opens the partial file of a prefetched large blob, positioned at its end.
     pub fn part(&self, hash: BlobHash) -> Result<PartFile> {
-        self.part_from(hash, Came::Ahead)
+        self.part_from(hash, BlobOrigin::Prefetched)
     }
     /// Opens the partial file of a large blob of the given origin, positioned at its end.
-    pub fn part_from(&self, hash: BlobHash, came: Came) -> Result<PartFile> {
-        self.with_room(1, || PartFile::open(self.clone(), hash, came))
+    pub fn part_from(&self, hash: BlobHash, origin: BlobOrigin) -> Result<PartFile> {
+        self.with_space(1, || PartFile::open(self.clone(), hash, origin))
     }
 
     /// Writes the row and the body, or gives the file its final name, and clears the partial and
@@ -502,7 +502,7 @@ impl BlobStore {
     ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
-        let admitted = self.with_room(blob.size, || {
+        let admitted = self.with_space(blob.size, || {
             self.inner
                 .db
                 .write_blocking("store.admit", |tx| {
@@ -522,9 +522,9 @@ impl BlobStore {
         });
         self.failpoint("admitted");
         if admitted.is_ok()
-            && let Some(room) = self.room()
+            && let Some(guard) = self.space_guard()
         {
-            room.after(blob.size);
+            guard.after_write(blob.size);
         }
         admitted
     }
@@ -574,7 +574,7 @@ fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> 
         i64::try_from(blob.size).unwrap_or(i64::MAX),
         body.is_some(),
         blob.kind.number(),
-        blob.came == Came::Asked,
+        blob.origin == BlobOrigin::Requested,
         now_ms
     ])?;
     if let Some(body) = body {

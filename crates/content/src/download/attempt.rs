@@ -16,7 +16,7 @@ use futures_util::{FutureExt, future::try_join_all};
 
 use crate::{
     Error, Result,
-    blobs::Came,
+    blobs::BlobOrigin,
     download::{
         DownloadsInner, Reason, Run, DownloadTarget,
         blob_writer::{BlobWriter, Stored},
@@ -150,7 +150,7 @@ impl Job<'_> {
     /// Fetches and stores all blobs of the queue.
     async fn fetch(&self, pile: &WorkQueue<'_>) -> Result<()> {
         let library = &self.inner.library;
-        let came = |bytes: usize| self.came(bytes);
+        let received = |bytes: usize| self.received(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
         // Space for the whole download is reserved before its first byte.
         let admit = |_, _| std::future::ready(Ok(Admission::Write(None))).boxed();
@@ -158,7 +158,7 @@ impl Job<'_> {
             attempts: ATTEMPTS,
             slots: Some((&self.inner.slots, self.run.number)),
             admit: &admit,
-            received: &came,
+            received: &received,
             corrected: &correct,
         };
         let workers = (0..self.parallel.max(1)).map(|_| self.work(library, &options, pile));
@@ -187,7 +187,7 @@ impl Job<'_> {
                 hash: blob.hash,
                 size: Some(blob.size),
                 media_type: &blob.media_type,
-                came: Came::Ahead,
+                origin: BlobOrigin::Prefetched,
             };
             match library.fetcher().fetch(request, begun, options).await {
                 Ok(Fetched::Bytes(bytes)) => {
@@ -210,12 +210,12 @@ impl Job<'_> {
         Ok(last)
     }
 
-    fn came(&self, bytes: usize) {
+    fn received(&self, bytes: usize) {
         self.run.count(bytes);
         if let Some(promise) = self.promise {
             promise.used(bytes as u64);
         }
-        let due = self.run.meter.came(bytes, self.inner.library.clock().monotonic_ms());
+        let due = self.run.meter.received(bytes, self.inner.library.clock().monotonic_ms());
         if due.tell {
             tell(self.inner, self.run);
         }
@@ -264,7 +264,7 @@ impl<'a> WorkQueue<'a> {
 
 /// Emits a progress event, after which the UI reads the state again.
 pub fn tell(inner: &DownloadsInner, run: &Run) {
-    inner.library.changes().publish_one(Change::DownloadMoved(run.target.name().to_owned()));
+    inner.library.changes().publish_one(Change::DownloadProgress(run.target.name().to_owned()));
 }
 
 /// Writes the progress to the database.

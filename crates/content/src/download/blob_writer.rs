@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Result,
-    blobs::{BlobStore, Came},
+    blobs::{BlobStore, BlobOrigin},
     fetch::CompleteFile,
 };
 
@@ -79,7 +79,7 @@ impl BlobWriter {
             };
             let (blobs, tells): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|(hash, bytes, tell)| ((hash, bytes), tell)).unzip();
-            let written = self.blobs.put_proved(&blobs, Came::Ahead);
+            let written = self.blobs.put_verified(&blobs, BlobOrigin::Prefetched);
             for tell in tells {
                 let _ = tell.send(written.clone());
             }

@@ -80,7 +80,7 @@ impl Meter {
     }
 
     /// Counts bytes received from the network.
-    pub fn came(&self, bytes: usize, now_ms: i64) -> Due {
+    pub fn received(&self, bytes: usize, now_ms: i64) -> Due {
         let mut m = self.inner();
         m.done += signed(bytes as u64);
         m.fresh += bytes as u64;
@@ -151,7 +151,7 @@ mod tests {
         let meter = Meter::new(0);
         meter.set(0, 10_000_000);
         for n in 1..=100 {
-            meter.came(10_000, n * 100);
+            meter.received(10_000, n * 100);
         }
         let pace = meter.pace(10_000);
         assert_eq!(pace.done, 1_000_000);
@@ -167,10 +167,10 @@ mod tests {
     fn at_most_four_events_a_second_and_no_early_rate() {
         let meter = Meter::new(0);
         meter.set(0, 1_000_000);
-        let told = (0..2_000).filter(|ms| meter.came(10, *ms).tell).count();
+        let told = (0..2_000).filter(|ms| meter.received(10, *ms).tell).count();
         assert_eq!(told, 8);
         let young = Meter::new(0);
-        young.came(1_000_000, 1);
+        young.received(1_000_000, 1);
         assert_eq!(young.pace(2).rate, None);
     }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     Result,
-    blobs::{MediaKind, doom},
+    blobs::{MediaKind, mark_for_deletion},
     kind::Kind,
     library::{Library, OpenManifest},
     sql::hash_at,
@@ -318,7 +318,7 @@ pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> R
 }
 
 /// Removes a download. The rows of blobs that no other version needs are deleted in the same
-/// transaction; `BlobStore::bury` deletes their files, immediately or after the next start.
+/// transaction; `BlobStore::delete_marked` deletes their files, immediately or after the next start.
 pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
     library.storage().need_index()?;
     let [account, kind, id, scope] = of(library, target);
@@ -336,7 +336,7 @@ pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
         let mut unneeded = Vec::with_capacity(gone.len());
         for hash in gone {
             if !needed.exists([hash.0])? {
-                doom(tx, hash)?;
+                mark_for_deletion(tx, hash)?;
                 unneeded.push(hash);
             }
         }
@@ -347,7 +347,7 @@ pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
         library.blobs().discard_part(*hash)?;
     }
     library.blobs().forget_memory(gone);
-    library.blobs().bury()?;
+    library.blobs().delete_marked()?;
     library.storage().remove_records()
 }
 
@@ -426,7 +426,7 @@ mod tests {
             clock: clock.clone(),
             changes: Changes::new(),
             failpoints: None,
-            below: None,
+            shared_store: None,
         })
         .expect("the storage opens");
         Content::open(ContentConfig {
@@ -593,7 +593,7 @@ mod tests {
         }
         remove(library, &targets[0]).expect("removed");
         let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
-        let left = library.blobs().have_all(&hashes).expect("an answer");
+        let left = library.blobs().find_stored(&hashes).expect("an answer");
         assert_eq!(left.len(), blobs.len() - 1, "the blob that only it needed is deleted");
         assert!(!left.contains(&hashes[0]));
     }

@@ -59,25 +59,25 @@ impl Verification {
 
 impl Downloads {
     /// Hashes every byte that the target needs. If it was ready, missing blobs are fetched again.
-    pub async fn prove(&self, target: &DownloadTarget) -> Result<Verification> {
+    pub async fn verify(&self, target: &DownloadTarget) -> Result<Verification> {
         let manifest = self.inner.library.manifest(target.kind, &target.id).await?.value;
         let (downloads, target) = (self.clone(), target.clone());
-        blocking(move || downloads.prove_blobs(&target, &manifest)).await
+        blocking(move || downloads.verify_blobs(&target, &manifest)).await
     }
 
-    fn prove_blobs(&self, target: &DownloadTarget, manifest: &OpenManifest) -> Result<Verification> {
+    fn verify_blobs(&self, target: &DownloadTarget, manifest: &OpenManifest) -> Result<Verification> {
         let library = &self.inner.library;
-        let proof = check(library, &plan::of_target(library, target, manifest, None)?)?;
+        let verification = check(library, &plan::of_target(library, target, manifest, None)?)?;
         let state = self.state_of(target)?;
         if state.ready_version.is_some() || state.phase == Phase::Ready {
-            if proof.lacks.is_empty() {
-                queue::set_checked(library, target, proof.checked_ms)?;
+            if verification.lacks.is_empty() {
+                queue::set_checked(library, target, verification.checked_ms)?;
                 self.told(target);
             } else if !library.storage().is_degraded() {
                 self.request(target, false)?;
             }
         }
-        Ok(proof)
+        Ok(verification)
     }
 }
 
@@ -90,7 +90,7 @@ fn check(library: &Library, needs: &Needs) -> Result<Verification> {
             media_types.insert(blob.media_type.clone());
         }
         let was_here = library.blobs().has(blob.hash)?;
-        if !library.blobs().prove(blob.hash)? {
+        if !library.blobs().verify(blob.hash)? {
             let nowhere = || Spot { item: None, title: String::new(), page: 0 };
             let spot = needs.spot(blob.hash).cloned().unwrap_or_else(nowhere);
             lacks.push(MissingFile {

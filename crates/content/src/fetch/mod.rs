@@ -20,10 +20,10 @@ use carrel_net::{Error as Net, FailureKind, Http, Reply};
 use carrel_system::{Clock, blocking};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 
-use self::{reply::Problem, writer::PartWriter};
+use self::{reply::TransferError, writer::BufferedWriter};
 use crate::{
     Error, Result,
-    blobs::{BlobStore, Came, INLINE, Mark},
+    blobs::{BlobStore, BlobOrigin, INLINE, Mark},
     sql::signed,
 };
 
@@ -57,7 +57,7 @@ pub struct BlobRequest<'a> {
     /// Media type; empty if unknown.
     pub media_type: &'a str,
     /// Origin to be stored with the blob.
-    pub came: Came,
+    pub origin: BlobOrigin,
 }
 
 /// Where the bytes may be stored.
@@ -97,9 +97,9 @@ pub enum Fetched {
 
 /// A partial file that is complete and verified.
 pub struct CompleteFile {
-    part: PartWriter,
+    part: BufferedWriter,
     /// The partial file of an earlier attempt, replaced by this one.
-    old: Option<PartWriter>,
+    old: Option<BufferedWriter>,
 }
 
 impl CompleteFile {
@@ -116,8 +116,8 @@ struct Transfer<'f, 'o> {
     blob: BlobRequest<'f>,
     options: &'f FetchOptions<'o>,
     total: Option<u64>,
-    part: Option<PartWriter>,
-    old: Option<PartWriter>,
+    part: Option<BufferedWriter>,
+    old: Option<BufferedWriter>,
     admission: Option<Admission>,
     /// Position of the partial file before the last attempt.
     mark: Option<Mark>,
@@ -188,16 +188,16 @@ impl BlobFetcher {
             drop(slot);
             tries = if transfer.len() >= before + PROGRESS { 0 } else { tries + 1 };
             match problem {
-                Problem::Final(e) => return Err(e),
-                Problem::Interrupted(e) if tries >= options.attempts => return Err(e),
-                Problem::Range(e) if tries >= options.attempts.max(2) => return Err(e),
-                Problem::Differs(e) if transfer.old.is_some() => return Err(e),
-                Problem::Differs(_) => {
+                TransferError::Final(e) => return Err(e),
+                TransferError::Interrupted(e) if tries >= options.attempts => return Err(e),
+                TransferError::Range(e) if tries >= options.attempts.max(2) => return Err(e),
+                TransferError::Differs(e) if transfer.old.is_some() => return Err(e),
+                TransferError::Differs(_) => {
                     transfer.begin_beside().await?;
                     tries = 0;
                 }
-                Problem::Range(_) => transfer.whole = true,
-                Problem::Interrupted(_) => transfer.whole = false,
+                TransferError::Range(_) => transfer.whole = true,
+                TransferError::Interrupted(_) => transfer.whole = false,
             }
         }
     }
@@ -217,12 +217,12 @@ impl BlobFetcher {
 
 impl Transfer<'_, '_> {
     fn len(&self) -> u64 {
-        self.part.as_ref().map_or(0, PartWriter::len)
+        self.part.as_ref().map_or(0, BufferedWriter::len)
     }
 
     /// Opens the partial file and corrects the progress by its length.
     async fn open(&mut self, counted: u64) -> Result<()> {
-        let part = PartWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.came).await?;
+        let part = BufferedWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.origin).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
             // Readers can play the blob from now on.
@@ -247,7 +247,7 @@ impl Transfer<'_, '_> {
     async fn verified(&mut self) -> Result<Option<Fetched>> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
-        if part.len() == total && part.is_proved() {
+        if part.len() == total && part.is_verified() {
             return Ok(Some(Fetched::File(Box::new(CompleteFile { part, old: self.old.take() }))));
         }
         let part = self.part.insert(part);
@@ -270,24 +270,24 @@ impl Transfer<'_, '_> {
 
     /// Sends one request. Returns `Some` for a blob that is not written to a partial file, and
     /// `None` if the file grew, to its end or until another download needed the slot.
-    async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, Problem> {
+    async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, TransferError> {
         let here = self.len();
-        self.mark = self.part.as_ref().and_then(PartWriter::mark);
+        self.mark = self.part.as_ref().and_then(BufferedWriter::mark);
         let from = if self.whole { 0 } else { here };
         let url = self.fetcher.url(self.blob.hash);
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
         let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
             // Nothing was received: no network, or no server.
-            FailureKind::Connect | FailureKind::Timeout => Problem::Final(f.into()),
-            FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(&url, &f.message)),
-            _ => Problem::Interrupted(f.into()),
+            FailureKind::Connect | FailureKind::Timeout => TransferError::Final(f.into()),
+            FailureKind::Decode if from > 0 => TransferError::Range(reply::wrong(&url, &f.message)),
+            _ => TransferError::Interrupted(f.into()),
         })?;
         let now_ms = self.fetcher.clock.now_ms();
         let (reply, length) =
             reply::check(reply, &url, &self.blob, self.total, from, now_ms).await?;
         if self.total.is_none() {
             if length.is_some_and(|length| length > MAX_BLOB) {
-                return Err(Problem::Final(reply::bad(&url, "body exceeds the maximum blob size")));
+                return Err(TransferError::Final(reply::bad(&url, "body exceeds the maximum blob size")));
             }
             self.total = length;
         }
@@ -314,21 +314,21 @@ impl Transfer<'_, '_> {
     }
 
     /// Reads a whole body into memory.
-    async fn read(&mut self, reply: Reply, url: &str) -> Result<Bytes, Problem> {
+    async fn read(&mut self, reply: Reply, url: &str) -> Result<Bytes, TransferError> {
         let total = self.total.unwrap_or(MAX_IN_MEMORY);
         let limit = usize::try_from(total).unwrap_or(usize::MAX);
         if reply.status != 200 {
-            return Err(Problem::Range(reply::wrong(url, "unrequested range")));
+            return Err(TransferError::Range(reply::wrong(url, "unrequested range")));
         }
         let bytes = reply.bytes(limit).await.map_err(|f| match f.kind {
-            FailureKind::TooLarge => Problem::Interrupted(reply::corrupt(self.blob.hash)),
-            _ => Problem::Interrupted(f.into()),
+            FailureKind::TooLarge => TransferError::Interrupted(reply::corrupt(self.blob.hash)),
+            _ => TransferError::Interrupted(f.into()),
         })?;
         if (bytes.len() as u64) < total {
-            return Err(Problem::Interrupted(reply::cut(url, bytes.len() as u64, total)));
+            return Err(TransferError::Interrupted(reply::cut(url, bytes.len() as u64, total)));
         }
         if BlobHash::of(&bytes) != self.blob.hash {
-            return Err(Problem::Interrupted(reply::corrupt(self.blob.hash)));
+            return Err(TransferError::Interrupted(reply::corrupt(self.blob.hash)));
         }
         (self.options.received)(bytes.len());
         Ok(bytes)
@@ -340,7 +340,7 @@ impl Transfer<'_, '_> {
         url: &str,
         from: u64,
         mut slot: Option<&mut Slot>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), TransferError> {
         let marked = reply::is_marked(&reply, self.blob.hash, self.total);
         let (clock, total) = (&self.fetcher.clock, self.total);
         let Some(part) = self.part.as_mut() else { return Ok(()) };
@@ -359,9 +359,9 @@ impl Transfer<'_, '_> {
             };
             let Some(piece) = piece else { break };
             let mut piece = piece.map_err(|f| match f.kind {
-                FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(url, &f.message)),
-                FailureKind::Decode => Problem::Interrupted(reply::wrong(url, &f.message)),
-                _ => Problem::Interrupted(f.into()),
+                FailureKind::Decode if from > 0 => TransferError::Range(reply::wrong(url, &f.message)),
+                FailureKind::Decode => TransferError::Interrupted(reply::wrong(url, &f.message)),
+                _ => TransferError::Interrupted(f.into()),
             })?;
             let seen = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
             let seen = piece.split_to(seen);
@@ -372,8 +372,8 @@ impl Transfer<'_, '_> {
                 let is_too_long = total.is_some_and(|total| total < part.len());
                 // A reply that is not marked as this blob is not worth another request.
                 return Err(match marked || is_too_long {
-                    true => Problem::Differs(reply::wrong(url, differs)),
-                    false => Problem::Final(reply::bad(url, differs)),
+                    true => TransferError::Differs(reply::wrong(url, differs)),
+                    false => TransferError::Final(reply::bad(url, differs)),
                 });
             }
             skipped += count;
@@ -382,8 +382,8 @@ impl Transfer<'_, '_> {
                 break;
             }
             // Bytes beyond the end are ignored.
-            let room = total.unwrap_or(MAX_BLOB).saturating_sub(part.len());
-            piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            let rest = total.unwrap_or(MAX_BLOB).saturating_sub(part.len());
+            piece.truncate(usize::try_from(rest).unwrap_or(usize::MAX));
             if piece.is_empty() {
                 continue;
             }
@@ -404,7 +404,7 @@ impl Transfer<'_, '_> {
         let here = part.len();
         if is_endless {
             part.rewind(self.mark.take()).await?;
-            return Err(Problem::Final(reply::bad(url, "body exceeds the maximum blob size")));
+            return Err(TransferError::Final(reply::bad(url, "body exceeds the maximum blob size")));
         }
         let Some(total) = total else {
             // The length is unknown: the end of the body is the end of the blob, and the hash
@@ -414,10 +414,10 @@ impl Transfer<'_, '_> {
         };
         if here == begun && from > 0 {
             // A broken connection would have been reported: this reply is complete and empty.
-            return Err(Problem::Range(reply::cut(url, here, total)));
+            return Err(TransferError::Range(reply::cut(url, here, total)));
         }
         if here < total {
-            return Err(Problem::Interrupted(reply::cut(url, here, total)));
+            return Err(TransferError::Interrupted(reply::cut(url, here, total)));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const PAGE: &str = "received an HTML page, possibly from a captive portal";
 
 /// Why an attempt ended.
-pub(super) enum Problem {
+pub(super) enum TransferError {
     /// Network failure; received bytes are kept.
     Interrupted(Error),
     /// The server or a proxy does not handle ranges correctly: the whole blob is requested, and
@@ -26,7 +26,7 @@ pub(super) enum Problem {
     Final(Error),
 }
 
-impl From<Error> for Problem {
+impl From<Error> for TransferError {
     fn from(e: Error) -> Self {
         Self::Final(e)
     }
@@ -72,18 +72,18 @@ pub(super) async fn check(
     size: Option<u64>,
     from: u64,
     now_ms: i64,
-) -> Result<(Reply, Option<u64>), Problem> {
+) -> Result<(Reply, Option<u64>), TransferError> {
     match reply.status {
         200 | 206 => {}
-        416 => return Err(Problem::Range(wrong(url, "range not satisfiable"))),
-        _ => return Err(Problem::Final(refused(url, reply, now_ms).await)),
+        416 => return Err(TransferError::Range(wrong(url, "range not satisfiable"))),
+        _ => return Err(TransferError::Final(refused(url, reply, now_ms).await)),
     }
     let tag = tag(&reply);
     if is_page(&reply) && !blob.media_type.starts_with("text/html") && tag != Some(blob.hash) {
-        return Err(Problem::Final(bad(url, PAGE)));
+        return Err(TransferError::Final(bad(url, PAGE)));
     }
     if tag.is_some_and(|other| other != blob.hash) {
-        return Err(Problem::Final(Error::Corrupt(format!("{url}: entity tag of another file"))));
+        return Err(TransferError::Final(Error::Corrupt(format!("{url}: entity tag of another file"))));
     }
     if reply.status == 206 {
         let range = content_range(&reply);
@@ -93,7 +93,7 @@ pub(super) async fn check(
             && (total.is_none() || size.is_none() || total == size);
         return match fits {
             true => Ok((reply, total)),
-            false => Err(Problem::Range(wrong(url, "unrequested range"))),
+            false => Err(TransferError::Range(wrong(url, "unrequested range"))),
         };
     }
     // The length of a compressed body is not that of the blob.
@@ -104,7 +104,7 @@ pub(super) async fn check(
     {
         let problem = wrong(url, "length differs from the manifest");
         // For example, a proxy sent the range with status 200.
-        return Err(if from > 0 { Problem::Range(problem) } else { Problem::Interrupted(problem) });
+        return Err(if from > 0 { TransferError::Range(problem) } else { TransferError::Interrupted(problem) });
     }
     Ok((reply, length))
 }

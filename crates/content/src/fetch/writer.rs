@@ -9,7 +9,7 @@ use carrel_system::{blocking, run_or_spawn};
 
 use crate::{
     Error, Result,
-    blobs::{BlobStore, Came, Lease, Mark, PartFile},
+    blobs::{BlobStore, BlobOrigin, Lease, Mark, PartFile},
 };
 
 /// Most bytes gathered while they arrive without a pause; each write changes threads.
@@ -19,7 +19,7 @@ const GATHER: usize = 64 * 1024;
 /// Longest time, in milliseconds, that bytes are gathered.
 const GATHER_MS: i64 = 1_000;
 
-pub(super) struct PartWriter {
+pub(super) struct BufferedWriter {
     /// `None` while a call is running.
     part: Option<OwnedPart>,
     /// Length of the file in bytes.
@@ -30,11 +30,11 @@ pub(super) struct PartWriter {
     lease: Lease,
 }
 
-impl PartWriter {
+impl BufferedWriter {
     /// Opens the partial file. Blocking work includes hashing the stored bytes.
-    pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
+    pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, origin: BlobOrigin) -> Result<Self> {
         let blobs = blobs.clone();
-        let part = blocking(move || blobs.part_from(hash, came)).await?;
+        let part = blocking(move || blobs.part_from(hash, origin)).await?;
         Ok(Self {
             written: part.len(),
             lease: part.lease(),
@@ -58,8 +58,8 @@ impl PartWriter {
         }
     }
     /// Returns whether all bytes are written and match the hash.
-    pub(super) fn is_proved(&self) -> bool {
-        self.gathered.is_empty() && self.part.as_ref().is_some_and(|part| part.is_proved())
+    pub(super) fn is_verified(&self) -> bool {
+        self.gathered.is_empty() && self.part.as_ref().is_some_and(|part| part.is_verified())
     }
     /// Returns the current position. Must be called with nothing gathered.
     pub(super) fn mark(&self) -> Option<Mark> {
@@ -126,7 +126,7 @@ impl PartWriter {
     }
 }
 
-impl Drop for PartWriter {
+impl Drop for BufferedWriter {
     fn drop(&mut self) {
         // The next opener of the file waits until it is closed here.
         self.lease.release();

@@ -18,7 +18,7 @@ use carrel_model::BlobHash;
 use carrel_system::{Panicked, blocking};
 use tokio::sync::Semaphore;
 
-use crate::{Error, blobs::Place, library::Library, media_type::media_type};
+use crate::{Error, blobs::BlobLocation, library::Library, media_type::media_type};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -73,7 +73,7 @@ impl Images {
         &self,
         library: &Library,
         hash: BlobHash,
-        source: Arc<Place>,
+        source: Arc<BlobLocation>,
         ask: ImageRequest,
     ) -> Answer {
         let key = ask.key();
@@ -93,12 +93,12 @@ impl Images {
     /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
     /// get, according to the header. `Refusal::Unknown`: not an image. Only the header is read, and
     /// only once.
-    pub async fn whole(&self, hash: BlobHash, place: &Arc<Place>) -> Result<(), Refusal> {
+    pub async fn whole(&self, hash: BlobHash, location: &Arc<BlobLocation>) -> Result<(), Refusal> {
         if let Some(known) = self.known.get(&hash) {
             return known;
         }
-        let place = place.clone();
-        let found = on_thread(move || look(&place)).await;
+        let location = location.clone();
+        let found = on_thread(move || look(&location)).await;
         // A disk error may be temporary.
         if !matches!(found, Err(Refusal::Storage(_))) {
             let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
@@ -111,7 +111,7 @@ impl Images {
         &self,
         library: Library,
         hash: BlobHash,
-        source: Arc<Place>,
+        source: Arc<BlobLocation>,
         ask: ImageRequest,
     ) -> Answer {
         let size = source.size();
@@ -160,13 +160,13 @@ impl Images {
 ///
 /// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
 /// variant is refused as a whole, too.
-fn look(place: &Place) -> Result<(), Refusal> {
-    let kind = media_type(&place.read_at(0, 512)?);
-    match place {
+fn look(location: &BlobLocation) -> Result<(), Refusal> {
+    let kind = media_type(&location.read_at(0, 512)?);
+    match location {
         _ if kind == "image/svg+xml" => Ok(()),
         _ if !kind.starts_with("image/") => Err(Refusal::Unknown),
-        Place::Memory(bytes) => check_bytes(bytes),
-        Place::File { path, .. } => check_file(File::open(path)?, kind == "image/jpeg"),
+        BlobLocation::Memory(bytes) => check_bytes(bytes),
+        BlobLocation::File { path, .. } => check_file(File::open(path)?, kind == "image/jpeg"),
     }
 }
 

@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error, Kind, Result,
-    blobs::{BlobStore, Came, Place},
+    blobs::{BlobStore, BlobOrigin, BlobLocation},
     fetch::BlobFetcher,
     storage::Storage,
 };
@@ -137,7 +137,7 @@ impl Library {
     /// Opens the account's `cache.db`.
     pub fn open(config: &ContentConfig) -> Result<Self> {
         let content = config.storage.db().clone();
-        let spare = config.storage.spare(config.account_dir.clone());
+        let free_space = config.storage.free_space(config.account_dir.clone());
         let cache = Cache::open(CacheConfig {
             file: &config.account_dir.join("cache.db"),
             base_url: &config.base_url,
@@ -148,7 +148,7 @@ impl Library {
             routes: ROUTES,
             disk_budget: DISK_BUDGET,
             validator: Some(validator(content.clone(), config.base_url.clone())),
-            free_space: Some(Box::new(move |bytes| spare.take(bytes))),
+            free_space: Some(Box::new(move |bytes| free_space.take(bytes))),
         })?;
         Ok(Self {
             inner: Arc::new(LibraryInner {
@@ -272,7 +272,7 @@ impl Library {
         let changes = self.inner.changes.clone();
         tokio::spawn(async move {
             match fetch.await {
-                Ok(()) => changes.tell_one(Change::Catalogue),
+                Ok(()) => changes.publish_one(Change::Catalogue),
                 Err(e) => tracing::debug!(error = %e, "background fetch failed"),
             }
         });
@@ -283,7 +283,7 @@ impl Library {
         let path = manifest_path(kind, id);
         let changes = self.inner.changes.clone();
         let cached =
-            self.inner.cache.get(&path, move || changes.tell_one(Change::Catalogue)).await?;
+            self.inner.cache.get(&path, move || changes.publish_one(Change::Catalogue)).await?;
         self.of_server(id, cached).await
     }
 
@@ -303,7 +303,7 @@ impl Library {
 
     async fn of_server(&self, id: &Slug, cached: Cached) -> Result<Dated<Arc<OpenManifest>>> {
         let body = cached.body.clone();
-        let value = self.blocking(move |library| library.prove(&body, Via::Server)).await?;
+        let value = self.blocking(move |library| library.verify_manifest(&body, Via::Server)).await?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest requested for {id} is that of {}",
@@ -326,7 +326,7 @@ impl Library {
             return Ok(found);
         }
         let Some(cached) = self.stored_manifest_only(kind, id).await? else { return Ok(None) };
-        self.blocking(move |library| library.prove(&cached.body, Via::Server).map(Some)).await
+        self.blocking(move |library| library.verify_manifest(&cached.body, Via::Server).map(Some)).await
     }
 
     /// Returns the server's manifest from the cache; `None` if it is not stored.
@@ -341,7 +341,7 @@ impl Library {
 
     /// Verifies the signature against the key pinned for this server, and pins the first key. A
     /// manifest from this device may have been imported under another key that the user accepted.
-    fn prove(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
+    fn verify_manifest(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_slice(signed_json)
             .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
         let version = signed.version();
@@ -412,7 +412,7 @@ impl Library {
             let mut stmt = conn.prepare_cached(&sql)?;
             Ok(stmt.query_row(key, |r| Ok((r.get("signed")?, r.get("checked_ms")?))).optional()?)
         })?;
-        row.map(|(signed, at)| Ok((self.prove(signed.as_bytes(), Via::Device)?, at))).transpose()
+        row.map(|(signed, at)| Ok((self.verify_manifest(signed.as_bytes(), Via::Device)?, at))).transpose()
     }
 
     /// Returns a compiled body (section, quiz, story, vocabulary), fetched if it is not on this
@@ -435,7 +435,7 @@ impl Library {
     }
 
     /// Returns where a blob is stored; fetches it first if it is not on this device.
-    pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
+    pub async fn blob(&self, hash: BlobHash) -> Result<BlobLocation> {
         self.present_or_fetched(hash, move |library| library.inner.blobs.locate(hash)).await
     }
 
@@ -447,30 +447,30 @@ impl Library {
     ) -> Result<T> {
         let is_warm = self.inner.blobs.is_warm(hash);
         if let Some(found) = self.blocking(read.clone()).await? {
-            let origin = if is_warm { Origin::Memory } else { Origin::Disk };
-            self.inner.cache.count_blob(Some(origin), false);
+            let source = if is_warm { Origin::Memory } else { Origin::Disk };
+            self.inner.cache.count_blob(Some(source), false);
             return Ok(found);
         }
         let not_here = || Error::NotDownloaded { what: hash.to_hex(), size: None };
         if !self.waits {
             let library = self.clone();
-            self.in_background(async move { library.fetch_blob(hash, Came::Asked).await });
+            self.in_background(async move { library.fetch_blob(hash, BlobOrigin::Requested).await });
             return Err(not_here());
         }
-        self.fetch_blob(hash, Came::Asked).await?;
+        self.fetch_blob(hash, BlobOrigin::Requested).await?;
         self.blocking(read).await?.ok_or_else(not_here)
     }
 
     /// Prefetches a blob.
     pub async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
-        self.fetch_blob(hash, Came::Ahead).await
+        self.fetch_blob(hash, BlobOrigin::Prefetched).await
     }
 
     /// Fetches a blob with one request for concurrent callers. If a ready download needs the blob,
     /// the download is incomplete: the rest of it is checked and repaired after this blob has
     /// arrived.
-    async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
-        let lost = came == Came::Asked
+    async fn fetch_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
+        let lost = origin == BlobOrigin::Requested
             && self.blocking(move |library| library.inner.storage.note_lost(&[hash])).await?;
         let _mending = lost.then(|| Mending(self));
         if self.inner.cache.is_offline() {
@@ -481,12 +481,12 @@ impl Library {
         let flight = self
             .inner
             .fetching
-            .join(hash, move || Box::pin(async move { library.store_blob(hash, came).await }));
+            .join(hash, move || Box::pin(async move { library.store_blob(hash, origin).await }));
         let joined = flight.joined;
         let done = flight.await;
-        if came == Came::Asked {
-            let origin = matches!(done, Some(Ok(()))).then_some(Origin::Network);
-            self.inner.cache.count_blob(origin, joined);
+        if origin == BlobOrigin::Requested {
+            let source = matches!(done, Some(Ok(()))).then_some(Origin::Network);
+            self.inner.cache.count_blob(source, joined);
         }
         match done {
             Some(Ok(())) => Ok(()),

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 
 use crate::{
     Error, Result,
-    blobs::Came,
+    blobs::BlobOrigin,
     fetch::{Admission, BlobRequest, FetchOptions, Fetched, MAX_IN_MEMORY, for_readers},
     library::Library,
 };
@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 1;
 impl Library {
     /// Fetches a blob into the store, or waits for another task that is writing it. A prefetched
     /// blob is never held in memory only: if there is no space, it is not fetched.
-    pub(super) async fn store_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
+    pub(super) async fn store_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let blobs = self.blobs();
         if blobs.written_by_another(hash).await? {
             return Ok(());
@@ -30,11 +30,11 @@ impl Library {
         let admit = |total: u64, here: u64| {
             let (library, missing) = (self.clone(), total.saturating_sub(here));
             let may_hold = here == 0 && total <= MAX_IN_MEMORY;
-            blocking(move || match (came, library.blobs().room()) {
-                (Came::Ahead, _) => {
+            blocking(move || match (origin, library.blobs().space_guard()) {
+                (BlobOrigin::Prefetched, _) => {
                     Ok(Admission::Write(Some(Box::new(library.storage().reserve(missing)?))))
                 }
-                (_, Some(room)) => match room.before(missing) {
+                (_, Some(guard)) => match guard.before_write(missing) {
                     Ok(promise) => Ok(Admission::Write(Some(promise))),
                     Err(Error::NoSpace { .. }) if may_hold => Ok(Admission::Hold),
                     Err(e) => Err(e),
@@ -51,13 +51,13 @@ impl Library {
             corrected: &|_| (),
         };
         let size = self.blocking(move |library| library.blobs().needed_size(hash)).await?;
-        let request = BlobRequest { hash, size, media_type: "", came };
+        let request = BlobRequest { hash, size, media_type: "", origin };
         let fetched = self.inner.fetcher.fetch(request, 0, &options).await.map_err(for_readers)?;
         let library = self.clone();
         blocking(move || match fetched {
             Fetched::File(file) => file.finish(),
-            Fetched::Bytes(bytes) if came == Came::Ahead => {
-                library.blobs().put_from(hash, &bytes, came)
+            Fetched::Bytes(bytes) if origin == BlobOrigin::Prefetched => {
+                library.blobs().put_from(hash, &bytes, origin)
             }
             Fetched::Bytes(bytes) => library.store_or_hold(hash, &bytes),
         })

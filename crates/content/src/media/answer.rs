@@ -1,6 +1,6 @@
 //! Responses to a player: validators, one range of bytes, and a body that is read in pieces.
 //!
-//! Not here: access rules (`loopback`), unverified bytes (`growing`).
+//! Not here: access rules (`loopback`), unverified bytes (`partial`).
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use carrel_model::BlobHash;
 use carrel_system::blocking;
 use futures_util::stream;
 
-use crate::{blobs::Place, media::range, media_type::media_type};
+use crate::{blobs::BlobLocation, media::range, media_type::media_type};
 
 /// Largest read, and largest response to an open-ended range, in bytes: a seek discards at most
 /// this much.
@@ -22,7 +22,7 @@ pub const CHUNK: u64 = 1024 * 1024;
 /// Caching of verified blobs, whose content never changes.
 pub const FOREVER: &str = "private, max-age=31536000, immutable";
 /// Caching of unverified bytes, which must not be stored.
-pub const UNPROVED: &str = "no-store";
+pub const NO_STORE: &str = "no-store";
 
 /// The bytes that are sent, `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,26 +81,26 @@ pub fn head(
 }
 
 /// Returns the response for a stored blob.
-pub async fn of_place(
+pub async fn of_blob(
     hash: BlobHash,
-    place: Arc<Place>,
+    location: Arc<BlobLocation>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let first = read(place.clone(), 0, 512).await.unwrap_or_default();
+    let first = read(location.clone(), 0, 512).await.unwrap_or_default();
     let kind = media_type(&first);
-    let (status, out, part) = match head(hash, place.size(), kind, FOREVER, (method, headers)) {
+    let (status, out, part) = match head(hash, location.size(), kind, FOREVER, (method, headers)) {
         Ok(found) => found,
         Err(answer) => return answer,
     };
     let body = stream::try_unfold(part.start, move |at| {
-        let place = place.clone();
+        let location = location.clone();
         async move {
             if at >= part.end {
                 return Ok(None);
             }
             let len = usize::try_from((part.end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
-            let bytes = read(place, at, len).await?;
+            let bytes = read(location, at, len).await?;
             if bytes.is_empty() {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
             }
@@ -112,6 +112,6 @@ pub async fn of_place(
 }
 
 /// Reads up to `len` bytes from `at`.
-pub async fn read(place: Arc<Place>, at: u64, len: usize) -> std::io::Result<Bytes> {
-    blocking(move || place.read_at(at, len)).await.map_err(std::io::Error::other)
+pub async fn read(location: Arc<BlobLocation>, at: u64, len: usize) -> std::io::Result<Bytes> {
+    blocking(move || location.read_at(at, len)).await.map_err(std::io::Error::other)
 }

@@ -7,7 +7,7 @@
 //! Not here: stored bytes (`blobs`), fetching (`library`), creating image variants (`images`).
 
 mod answer;
-mod growing;
+mod partial;
 mod loopback;
 mod range;
 
@@ -28,7 +28,7 @@ use loopback::Loopback;
 
 use crate::{
     Error, Result,
-    blobs::Place,
+    blobs::BlobLocation,
     images::{ImageRequest, Images, Refusal, Shown},
     library::Library,
 };
@@ -91,20 +91,20 @@ async fn whole(
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let place = match library.blocking(move |library| library.blobs().locate(hash)).await {
-        Ok(Some(place)) => Arc::new(place),
-        Ok(None) => match growing::find(library, hash, method, headers).await {
-            Ok(growing::Found::Here(place)) => place,
-            Ok(growing::Found::Playing(answer)) => return answer,
+    let location = match library.blocking(move |library| library.blobs().locate(hash)).await {
+        Ok(Some(location)) => Arc::new(location),
+        Ok(None) => match partial::find(library, hash, method, headers).await {
+            Ok(partial::Found::Here(location)) => location,
+            Ok(partial::Found::Playing(answer)) => return answer,
             Err(e) => return failed(hash, &e),
         },
         Err(e) => return failed(hash, &e),
     };
-    match images.whole(hash, &place).await {
-        Ok(()) => answer::of_place(hash, place, method, headers).await,
+    match images.whole(hash, &location).await {
+        Ok(()) => answer::of_blob(hash, location, method, headers).await,
         // Audio, video, captions.
         Err(Refusal::Unknown) if !is_for_a_picture(headers) => {
-            answer::of_place(hash, place, method, headers).await
+            answer::of_blob(hash, location, method, headers).await
         }
         Err(refusal) => refused(hash, &refusal),
     }
@@ -125,13 +125,13 @@ async fn picture(
     headers: &HeaderMap,
 ) -> Response {
     let source = match library.blob(hash).await {
-        Ok(place) => Arc::new(place),
+        Ok(location) => Arc::new(location),
         Err(e) => return failed(hash, &e),
     };
     match images.variant(library, hash, source.clone(), ask).await {
-        Ok(Shown::Original) => answer::of_place(hash, source, method, headers).await,
+        Ok(Shown::Original) => answer::of_blob(hash, source, method, headers).await,
         Ok(Shown::Made(made)) => match located(library, made).await {
-            Ok(place) => answer::of_place(made, place, method, headers).await,
+            Ok(location) => answer::of_blob(made, location, method, headers).await,
             Err(e) => failed(made, &e),
         },
         Err(refusal) => refused(hash, &refusal),
@@ -145,7 +145,7 @@ fn refused(hash: BlobHash, refusal: &Refusal) -> Response {
     (status, refusal.to_string()).into_response()
 }
 
-async fn located(library: &Library, hash: BlobHash) -> Result<Arc<Place>> {
+async fn located(library: &Library, hash: BlobHash) -> Result<Arc<BlobLocation>> {
     let gone = || Error::NotDownloaded { what: hash.to_hex(), size: None };
     let found = library.blocking(move |library| library.blobs().locate(hash)).await?;
     found.map(Arc::new).ok_or_else(gone)

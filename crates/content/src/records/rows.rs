@@ -253,13 +253,13 @@ pub(crate) fn restore_blob(
     (hash, kind): (BlobHash, i64),
     size: u64,
     body: Option<&[u8]>,
-    proved_ms: i64,
+    verified_ms: i64,
 ) -> Result<()> {
     tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
     tx.prepare_cached(
         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)",
     )?
-    .execute(params![hash.0, signed(size), body.is_some(), kind, proved_ms])?;
+    .execute(params![hash.0, signed(size), body.is_some(), kind, verified_ms])?;
     if let Some(body) = body {
         tx.prepare_cached("INSERT OR REPLACE INTO blob_body (hash, body) VALUES (?1, ?2)")?
             .execute(params![hash.0, body])?;

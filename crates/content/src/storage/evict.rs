@@ -9,7 +9,7 @@ use carrel_model::BlobHash;
 use carrel_sqlite::Change;
 use rusqlite::{Connection, params};
 
-use crate::{Result, blobs::doom, sql::hash_at, storage::Storage};
+use crate::{Result, blobs::mark_for_deletion, sql::hash_at, storage::Storage};
 
 /// Blobs removed in one transaction. Their rows are spread over the tables by hash; fewer and
 /// larger transactions write each page less often.
@@ -53,7 +53,7 @@ impl Storage {
     pub fn clear_cache(&self) -> Result<u64> {
         let freed = self.evict(u64::MAX)?;
         self.give_back()?;
-        self.inner.changes.tell_one(Change::Storage);
+        self.inner.changes.publish_one(Change::Storage);
         Ok(freed)
     }
 
@@ -62,11 +62,11 @@ impl Storage {
     /// # Errors
     ///
     /// `Error::NoSpace` if less than `bytes` could be freed.
-    pub fn make_room(&self, bytes: u64) -> Result<()> {
+    pub fn free_for_retry(&self, bytes: u64) -> Result<()> {
         let wanted = bytes.saturating_mul(2).max(LEAST_FOR_FULL);
         let freed = match self.evict(wanted) {
             // Deleting rows needs disk space, too.
-            Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.give_up_ballast() => {
+            Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.delete_reserve_file() => {
                 self.evict(wanted)?
             }
             other => other?,
@@ -150,17 +150,17 @@ impl Storage {
                     still.query_map([hash.0], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
                 let Some(size) = size.first() else { continue };
                 told |= end_downloads_of(tx, *hash)?;
-                doom(tx, *hash)?;
+                mark_for_deletion(tx, *hash)?;
                 gone.push(*hash);
                 freed += size.unsigned_abs();
             }
             Ok((gone, freed, told))
         })?;
         self.inner.blobs.forget_memory(gone);
-        self.inner.blobs.bury()?;
+        self.inner.blobs.delete_marked()?;
         if told {
             self.remove_records()?;
-            self.inner.changes.tell_one(Change::Downloads);
+            self.inner.changes.publish_one(Change::Downloads);
         }
         Ok(freed)
     }

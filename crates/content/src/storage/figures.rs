@@ -48,7 +48,7 @@ pub struct Figures {
     /// `records/`.
     pub index: u64,
     /// The current shortage of space, if any.
-    pub trouble: Option<Shortage>,
+    pub shortage: Option<Shortage>,
 }
 
 /// Usage of one download of this account.
@@ -120,7 +120,7 @@ impl Storage {
                 cache: all.saturating_sub(needed),
                 unfinished,
                 index: inline,
-                trouble: None,
+                shortage: None,
             })
         })?;
         let files: u64 = ["content.db", "content.db-wal", "content.db-shm"]
@@ -129,7 +129,7 @@ impl Storage {
             .sum();
         let records = folder_bytes(&self.inner.dir.join(crate::records::RECORDS));
         figures.index = files.saturating_sub(figures.index) + records;
-        figures.trouble = self.trouble();
+        figures.shortage = self.shortage();
         Ok(figures)
     }
 

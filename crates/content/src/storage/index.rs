@@ -27,7 +27,7 @@ use crate::{
         DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
         restore_version,
     },
-    storage::{BALLAST, LOCK, MIGRATIONS},
+    storage::{RESERVE_FILE, LOCK, MIGRATIONS},
 };
 
 const DATABASE: &str = "content.db";
@@ -40,7 +40,7 @@ const OUR_TABLES: usize = 8;
 pub(super) struct Index {
     dir: PathBuf,
     /// There is a shared store below this one, whose blobs have no rows here.
-    has_below: bool,
+    has_shared_store: bool,
     clock: Arc<dyn Clock>,
     /// Held shared while the folder is used; `None` if it could not be locked.
     lock: Mutex<Option<File>>,
@@ -78,9 +78,9 @@ impl From<std::io::Error> for Fault {
 }
 
 impl Index {
-    pub fn new(dir: &Path, has_below: bool, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(dir: &Path, has_shared_store: bool, clock: Arc<dyn Clock>) -> Self {
         let (lock, degraded, read_only) = (Mutex::new(None), Mutex::default(), Arc::default());
-        Self { dir: dir.to_owned(), has_below, clock, lock, degraded, read_only }
+        Self { dir: dir.to_owned(), has_shared_store, clock, lock, degraded, read_only }
     }
 
     /// Returns why the database is in memory; `None` while the file is open.
@@ -140,7 +140,7 @@ impl Index {
         self.enter()?;
         match self.open_adopted() {
             // Frees enough for the WAL index and a few pages; recreated when there is space.
-            Err(fault) if fault.cause == Cause::Full && self.give_up_reserve() => {
+            Err(fault) if fault.cause == Cause::Full && self.delete_reserve_file() => {
                 self.open_adopted()
             }
             other => other,
@@ -230,8 +230,8 @@ impl Index {
         Ok(())
     }
 
-    fn give_up_reserve(&self) -> bool {
-        fs::remove_file(self.dir.join(BALLAST)).is_ok()
+    fn delete_reserve_file(&self) -> bool {
+        fs::remove_file(self.dir.join(RESERVE_FILE)).is_ok()
     }
 
     /// Compares the database with the records and corrects differences.
@@ -260,7 +260,7 @@ impl Index {
             keys.restore(&tx)?;
         }
         for record in &differ.downloads {
-            restore_download(&tx, record, &records, &self.dir, self.has_below, now)?;
+            restore_download(&tx, record, &records, &self.dir, self.has_shared_store, now)?;
         }
         if differ.pins {
             tx.execute(&format!("UPDATE version SET pins = {PINS} WHERE pins <> {PINS}"), [])
@@ -355,7 +355,7 @@ impl Index {
                 found
             }
         };
-        Ok(digest == recorded.digest && (whole || self.has_below || phase != "ready"))
+        Ok(digest == recorded.digest && (whole || self.has_shared_store || phase != "ready"))
     }
 
     fn has_no_files(&self) -> bool {
@@ -422,7 +422,7 @@ fn restore_download(
     record: &DownloadRecord,
     records: &Records,
     dir: &Path,
-    has_below: bool,
+    has_shared_store: bool,
     now_ms: i64,
 ) -> Result<()> {
     let restored = match &record.ready {
@@ -439,7 +439,7 @@ fn restore_download(
         None => None,
     };
     let (ready, whole) = match restored {
-        Some((version, whole)) => (Some(version), whole || has_below),
+        Some((version, whole)) => (Some(version), whole || has_shared_store),
         None => (None, false),
     };
     let phase = if whole { "ready" } else { "queued" };

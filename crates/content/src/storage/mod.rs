@@ -7,11 +7,11 @@
 //! |---|---|
 //! | `quota` | the budget and the floor, pure functions |
 //! | `reserve` | reservations for downloads |
-//! | `spare` | the free-space check for files other than content |
+//! | `free_space` | the free-space check for files other than content |
 //! | `evict` | eviction and its order |
 //! | `sweep` | leftovers of killed processes |
 //! | `figures` | usage figures for the Storage screen |
-//! | `place` | location of the content folder, and moving it |
+//! | `content_location` | location of the content folder, and moving it |
 //! | `index` | opening `content.db` in any state |
 //! | `records` | files from which `content.db` can be rebuilt |
 //!
@@ -20,11 +20,11 @@
 mod evict;
 mod figures;
 mod index;
-mod place;
+mod content_location;
 mod quota;
 mod records;
 mod reserve;
-mod spare;
+mod free_space;
 mod sweep;
 
 use std::{
@@ -41,18 +41,18 @@ use carrel_model::BlobHash;
 use carrel_sqlite::{Cause, Change, Changes, Database, Migration, StorageError};
 use carrel_system::{Clock, Disk};
 pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
-pub use place::Places;
+pub use content_location::ContentLocation;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limits, Measured, Shortage};
 pub use reserve::Reservation;
 use rusqlite::Connection;
-pub use spare::Spare;
+pub use free_space::FreeSpace;
 pub use sweep::Swept;
 
 use self::index::{Index, RepairIndex};
 pub use crate::blobs::Failpoints;
 use crate::{
     Error, Limit, Result,
-    blobs::{BlobStore, Room},
+    blobs::{BlobStore, SpaceGuard},
     sql::signed,
 };
 
@@ -78,8 +78,8 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Lock file: held shared by users of the folder, exclusively by a process that moves it.
 const LOCK: &str = "content.lock";
 /// Reserve file, deleted when the disk is full so that eviction can write its transactions.
-const BALLAST: &str = "ballast";
-const BALLAST_BYTES: usize = 1024 * 1024;
+const RESERVE_FILE: &str = "ballast";
+const RESERVE_FILE_BYTES: usize = 1024 * 1024;
 /// The budget is checked after this many bytes were stored without a reservation.
 const LOOK_AFTER: u64 = 8 * 1024 * 1024;
 /// Blobs smaller than this, in bytes, are written without a reservation.
@@ -101,7 +101,7 @@ pub struct StorageOptions {
     /// Failpoints, for tests.
     pub failpoints: Option<Failpoints>,
     /// A shared store that this user may only read (see [`Storage::is_writable`]).
-    pub below: Option<PathBuf>,
+    pub shared_store: Option<PathBuf>,
 }
 
 /// A weak reference to a storage.
@@ -128,7 +128,7 @@ struct StorageInner {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     changes: Changes,
-    trouble: Mutex<Option<Shortage>>,
+    shortage: Mutex<Option<Shortage>>,
     /// Serialises eviction within this process; other processes are serialised by the database.
     evicting: Mutex<()>,
     unlooked: AtomicU64,
@@ -142,13 +142,13 @@ impl Storage {
     /// newer version), the storage opens in degraded mode: stored content can be read, nothing is
     /// changed, and [`Storage::look_again`] retries.
     pub fn open(options: StorageOptions) -> Result<Self> {
-        let has_below = options.below.is_some();
-        let index = Arc::new(Index::new(&options.dir, has_below, options.clock.clone()));
+        let has_shared_store = options.shared_store.is_some();
+        let index = Arc::new(Index::new(&options.dir, has_shared_store, options.clock.clone()));
         let db = Database::new(index.open()?, RepairIndex(index.clone()));
         let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone());
         blobs.set_read_only(index.read_only());
-        if let Some(below) = &options.below {
-            blobs.set_below(below);
+        if let Some(shared_store) = &options.shared_store {
+            blobs.set_shared_store(shared_store);
         }
         if let Some(failpoints) = options.failpoints {
             blobs.set_failpoints(failpoints);
@@ -161,16 +161,16 @@ impl Storage {
             disk: options.disk,
             clock: options.clock,
             changes: options.changes,
-            trouble: Mutex::new(None),
+            shortage: Mutex::new(None),
             evicting: Mutex::new(()),
             unlooked: AtomicU64::new(0),
             index,
         });
-        let room: Weak<StorageInner> = Arc::downgrade(&inner);
-        blobs.set_room(room);
+        let guard: Weak<StorageInner> = Arc::downgrade(&inner);
+        blobs.set_space_guard(guard);
         let storage = Self { inner };
-        if !storage.is_degraded() && !storage.fill_ballast() {
-            storage.set_full(BALLAST_BYTES as u64);
+        if !storage.is_degraded() && !storage.write_reserve_file() {
+            storage.set_full(RESERVE_FILE_BYTES as u64);
         }
         Ok(storage)
     }
@@ -309,9 +309,9 @@ impl Storage {
     }
 
     /// Returns the shortage that the last request met; `None` if there is space (again).
-    pub fn trouble(&self) -> Option<Shortage> {
+    pub fn shortage(&self) -> Option<Shortage> {
         if let Some(cause) = self.degraded() {
-            let bytes = BALLAST_BYTES as u64;
+            let bytes = RESERVE_FILE_BYTES as u64;
             let limit = if cause == Cause::Full { Limit::Disk } else { Limit::Index };
             return Some(Shortage {
                 wanted: bytes,
@@ -321,7 +321,7 @@ impl Storage {
                 hopeless: false,
             });
         }
-        *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks whether the shortage is over, and returns whether downloads may resume. Restores the
@@ -332,17 +332,17 @@ impl Storage {
                 return Ok(false);
             }
             tracing::info!("content.db reopened");
-            let full = !self.fill_ballast();
-            self.set_trouble(None);
+            let full = !self.write_reserve_file();
+            self.set_shortage(None);
             if full {
-                self.set_full(BALLAST_BYTES as u64);
+                self.set_full(RESERVE_FILE_BYTES as u64);
             }
             for change in [Change::Storage, Change::Downloads] {
                 self.inner.changes.publish_one(change);
             }
             return Ok(true);
         }
-        let Some(short) = self.trouble() else { return Ok(false) };
+        let Some(short) = self.shortage() else { return Ok(false) };
         let fits = self.inner.db.read_blocking(|conn| {
             let waits = conn
                 .prepare_cached(
@@ -353,22 +353,22 @@ impl Storage {
             let wanted = if waits { short.wanted } else { 0 };
             Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
         })?;
-        let fits = fits && self.fill_ballast();
+        let fits = fits && self.write_reserve_file();
         if fits {
-            self.set_trouble(None);
+            self.set_shortage(None);
         }
         Ok(fits)
     }
 
     /// Records that something other than a blob could not be written.
     pub fn note_full(&self) {
-        if self.trouble().is_none() {
-            self.set_full(BALLAST_BYTES as u64);
+        if self.shortage().is_none() {
+            self.set_full(RESERVE_FILE_BYTES as u64);
         }
     }
     /// Records that the disk refused `bytes`, whatever its reported free space is.
     fn set_full(&self, bytes: u64) {
-        self.set_trouble(Some(Shortage {
+        self.set_shortage(Some(Shortage {
             wanted: bytes,
             missing: bytes,
             limit: Limit::Disk,
@@ -376,10 +376,10 @@ impl Storage {
             hopeless: false,
         }));
     }
-    fn set_trouble(&self, trouble: Option<Shortage>) {
-        let mut held = self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = held.map(|s| s.limit) != trouble.map(|s| s.limit);
-        *held = trouble;
+    fn set_shortage(&self, shortage: Option<Shortage>) {
+        let mut held = self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = held.map(|s| s.limit) != shortage.map(|s| s.limit);
+        *held = shortage;
         drop(held);
         if news {
             self.inner.changes.publish_one(Change::Storage);
@@ -402,13 +402,13 @@ impl Storage {
     }
 
     /// Writes the reserve file. Returns `false` if there is no space for it.
-    fn fill_ballast(&self) -> bool {
-        let path = self.inner.dir.join(BALLAST);
-        if fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES as u64) {
+    fn write_reserve_file(&self) -> bool {
+        let path = self.inner.dir.join(RESERVE_FILE);
+        if fs::metadata(&path).is_ok_and(|m| m.len() == RESERVE_FILE_BYTES as u64) {
             return true;
         }
         // Incompressible, because a compressing file system would free nothing for zeros.
-        let mut bytes = vec![0; BALLAST_BYTES];
+        let mut bytes = vec![0; RESERVE_FILE_BYTES];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         if let Err(e) = fs::write(&path, &bytes) {
             tracing::debug!(error = %e, "cannot write the reserve file");
@@ -417,13 +417,13 @@ impl Storage {
         }
         true
     }
-    fn give_up_ballast(&self) -> bool {
-        fs::remove_file(self.inner.dir.join(BALLAST)).is_ok()
+    fn delete_reserve_file(&self) -> bool {
+        fs::remove_file(self.inner.dir.join(RESERVE_FILE)).is_ok()
     }
 }
 
-impl Room for StorageInner {
-    fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
+impl SpaceGuard for StorageInner {
+    fn before_write(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
         let storage = Storage { inner: self };
         if bytes >= UNPROMISED {
             return Ok(Box::new(storage.reserve(bytes)?));
@@ -443,13 +443,13 @@ impl Room for StorageInner {
         }
         Ok(Box::new(()))
     }
-    fn after_full(self: Arc<Self>, bytes: u64) -> Result<()> {
-        Storage { inner: self }.make_room(bytes)
+    fn on_disk_full(self: Arc<Self>, bytes: u64) -> Result<()> {
+        Storage { inner: self }.free_for_retry(bytes)
     }
-    fn still_full(self: Arc<Self>, bytes: u64) {
+    fn on_retry_failed(self: Arc<Self>, bytes: u64) {
         Storage { inner: self }.set_full(bytes);
     }
-    fn after(self: Arc<Self>, bytes: u64) {
+    fn after_write(self: Arc<Self>, bytes: u64) {
         if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {
             return;
         }

@@ -59,10 +59,10 @@ impl Limits {
             return None;
         }
         // More than is missing, so that the next write does not evict again.
-        let spare = if over_budget > 0 { budget / 10 } else { 0 };
+        let margin = if over_budget > 0 { budget / 10 } else { 0 };
         let hopeless = wanted > budget
             || self.floor().saturating_add(wanted) > now.free.saturating_add(now.used);
-        let evict = over_disk.max(over_budget.saturating_add(spare));
+        let evict = over_disk.max(over_budget.saturating_add(margin));
         Some(Shortage { wanted: bytes, missing, limit, evict, hopeless })
     }
 }

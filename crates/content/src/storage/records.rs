@@ -30,7 +30,7 @@ impl Storage {
         let Some((record, bodies)) = found else { return Ok(()) };
         let bytes =
             record.signed.len() as u64 + bodies.iter().map(|b| b.1.len() as u64).sum::<u64>();
-        self.inner.blobs.with_room(bytes, || records.write_pack(record.clone(), &bodies))?;
+        self.inner.blobs.with_space(bytes, || records.write_pack(record.clone(), &bodies))?;
         self.failpoint("packed");
         Ok(())
     }

@@ -108,13 +108,13 @@ impl Storage {
             match promised {
                 Ok(reservation) => {
                     // A small request that fits does not end the shortage met by a larger one.
-                    if self.trouble().is_some_and(|t| t.wanted <= bytes) {
-                        self.set_trouble(None);
+                    if self.shortage().is_some_and(|t| t.wanted <= bytes) {
+                        self.set_shortage(None);
                     }
                     return Ok(reservation);
                 }
                 Err(short) if tried || short.hopeless => {
-                    self.set_trouble(Some(short));
+                    self.set_shortage(Some(short));
                     return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
                 }
                 Err(short) => {

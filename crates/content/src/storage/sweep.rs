@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 
 use crate::{
     Result,
-    blobs::doom,
+    blobs::mark_for_deletion,
     sql::{hash_at, signed},
     storage::{
         Storage,
@@ -29,7 +29,7 @@ const AT_ONCE: usize = 1_024;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Files deleted whose rows were gone already.
-    pub buried: usize,
+    pub deleted: usize,
     /// Files deleted because no row refers to them and either the index was complete or their bytes
     /// do not match their name.
     pub orphans: usize,
@@ -53,7 +53,7 @@ impl Storage {
             return Ok(Swept::default());
         }
         self.remove_records()?;
-        let mut swept = Swept { buried: self.inner.blobs.bury()?, ..Swept::default() };
+        let mut swept = Swept { deleted: self.inner.blobs.delete_marked()?, ..Swept::default() };
         self.inner.db.write_blocking("sweep.sweep", |tx| {
             let now = self.inner.clock.now_ms();
             tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
@@ -68,7 +68,7 @@ impl Storage {
             self.sweep_folder(first, &mut swept)?;
         }
         self.sweep_needs(&mut swept)?;
-        self.prove_adopted(&mut swept)?;
+        self.verify_adopted(&mut swept)?;
         // Every file has a row now, or is deleted.
         self.inner.db.write_blocking("sweep.sweep", |tx| match is_complete(tx)? {
             true => Ok(()),
@@ -78,11 +78,11 @@ impl Storage {
             tracing::warn!(error = %e, "cannot write missing records of downloads");
         }
         if swept.lost > 0 {
-            self.inner.changes.tell_one(Change::Downloads);
+            self.inner.changes.publish_one(Change::Downloads);
         }
         if swept != Swept::default() {
             tracing::info!(
-                sweep.buried = swept.buried,
+                sweep.deleted = swept.deleted,
                 sweep.orphans = swept.orphans,
                 sweep.adopted = swept.adopted,
                 sweep.parts = swept.parts,
@@ -139,7 +139,7 @@ impl Storage {
         })?;
         if ended > 0 {
             tracing::warn!(download.count = ended, "ready downloads have missing blobs; fetching them again");
-            self.inner.changes.tell_one(Change::Downloads);
+            self.inner.changes.publish_one(Change::Downloads);
         }
         Ok(ended > 0)
     }
@@ -157,7 +157,7 @@ impl Storage {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         for batch in elsewhere.chunks(AT_ONCE) {
-            let here = self.inner.blobs.have_all(batch)?;
+            let here = self.inner.blobs.find_stored(batch)?;
             let lost: Vec<_> = batch.iter().filter(|h| !here.contains(h)).copied().collect();
             if self.note_lost(&lost)? {
                 swept.lost += lost.len();
@@ -214,16 +214,16 @@ impl Storage {
     }
 
     /// Hashes the files that were adopted by name when the index was recreated.
-    fn prove_adopted(&self, swept: &mut Swept) -> Result<()> {
-        let unproved = self.inner.db.read_blocking(|conn| {
+    fn verify_adopted(&self, swept: &mut Swept) -> Result<()> {
+        let unverified = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM blob WHERE proved_ms = 0")?
                 .query_map([], |r| hash_at(r, 0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         let mut lost = Vec::new();
-        for hash in unproved {
-            if !self.inner.blobs.prove(hash)? {
+        for hash in unverified {
+            if !self.inner.blobs.verify(hash)? {
                 lost.push(hash);
             }
         }
@@ -282,9 +282,9 @@ impl Storage {
                 let known = tx
                     .prepare_cached("SELECT 1 FROM blob WHERE hash = ?1 AND inline = 0")?
                     .exists([hash.0])?;
-                let doomed =
+                let pending_delete =
                     tx.prepare_cached("SELECT 1 FROM doomed WHERE hash = ?1")?.exists([hash.0])?;
-                if !known && !doomed && sound.contains(hash) {
+                if !known && !pending_delete && sound.contains(hash) {
                     self.adopt_file(tx, *hash, files.get(hash).copied().unwrap_or_default())?;
                     swept.adopted += 1;
                 } else if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
@@ -299,7 +299,7 @@ impl Storage {
                 if known
                     && fs::metadata(folder.join(hash.to_hex())).map_or(true, |m| m.len() != size)
                 {
-                    doom(tx, *hash)?;
+                    mark_for_deletion(tx, *hash)?;
                     fetch_again(tx, *hash)?;
                     found.1 += 1;
                 }
@@ -309,7 +309,7 @@ impl Storage {
         self.inner.blobs.forget_memory(lost);
         swept.orphans += found.0;
         swept.lost += found.1;
-        self.inner.blobs.bury()?;
+        self.inner.blobs.delete_marked()?;
         Ok(())
     }
 }

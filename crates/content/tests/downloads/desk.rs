@@ -39,7 +39,7 @@ pub struct Desk {
     pub content: Arc<Content>,
     pub changes: Changes,
     pub dir: Arc<Folder>,
-    below: Option<PathBuf>,
+    shared_store: Option<PathBuf>,
 }
 
 impl Desk {
@@ -51,13 +51,13 @@ impl Desk {
     }
     /// Opens a client whose user may only read the store of `other`, and has a store of their own.
     pub fn above(other: &Self) -> Self {
-        let below = other.dir.path().join("shared");
+        let shared_store = other.dir.path().join("shared");
         Self::at(
             &other.net,
             Arc::new(Folder::Own(scratch())),
             &other.clock,
             &other.disk,
-            Some(below),
+            Some(shared_store),
         )
     }
     /// Opens a client in a folder that may contain a library already.
@@ -81,16 +81,16 @@ impl Desk {
         dir: Arc<Folder>,
         clock: &FakeClock,
         disk: &FakeDisk,
-        below: Option<PathBuf>,
+        shared_store: Option<PathBuf>,
     ) -> Self {
-        Self::made(net, dir, clock, disk, below, None)
+        Self::made(net, dir, clock, disk, shared_store, None)
     }
     fn made(
         net: &Arc<Net>,
         dir: Arc<Folder>,
         clock: &FakeClock,
         disk: &FakeDisk,
-        below: Option<PathBuf>,
+        shared_store: Option<PathBuf>,
         failpoints: Option<carrel_content::storage::Failpoints>,
     ) -> Self {
         // The test itself calls synchronously.
@@ -103,7 +103,7 @@ impl Desk {
             clock: Arc::new(clock.clone()),
             changes: changes.clone(),
             failpoints,
-            below: below.clone(),
+            shared_store: shared_store.clone(),
         })
         .expect("the storage opens");
         let content = Content::open(ContentConfig {
@@ -118,7 +118,7 @@ impl Desk {
         })
         .expect("the content opens");
         let (net, clock, disk) = (net.clone(), clock.clone(), disk.clone());
-        Self { net, clock, disk, content, changes, dir, below }
+        Self { net, clock, disk, content, changes, dir, shared_store }
     }
     /// Closes the app and opens it again.
     pub async fn restart(self) -> Self {
@@ -127,7 +127,7 @@ impl Desk {
     /// Closes the app, runs `meanwhile` on its folder, and opens it again.
     pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
-        let (disk, below) = (self.disk.clone(), self.below.clone());
+        let (disk, shared_store) = (self.disk.clone(), self.shared_store.clone());
         let root = self.dir.path().join("shared/blobs");
         drop(self);
         // Waits for tasks that still close their files.
@@ -138,7 +138,7 @@ impl Desk {
         })
         .await;
         meanwhile(dir.path());
-        Self::at(&net, dir, &clock, &disk, below)
+        Self::at(&net, dir, &clock, &disk, shared_store)
     }
     pub fn downloads(&self) -> &Downloads {
         &self.content.downloads
@@ -215,7 +215,7 @@ impl Desk {
         for (blob, bytes) in &course.blobs {
             let here = self.content.library.blobs().get(blob.hash).expect("the store answers");
             assert!(here.as_ref() == Some(bytes), "blob {:?} of {}", blob.hash, course.id);
-            assert!(self.content.library.blobs().prove(blob.hash).expect("the store answers"));
+            assert!(self.content.library.blobs().verify(blob.hash).expect("the store answers"));
         }
     }
 }

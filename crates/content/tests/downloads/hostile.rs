@@ -260,7 +260,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         desk.downloads().pause(&whole(&course)).unwrap();
         let blobs = desk.content.library.blobs().clone();
         soon("its writer to let go", async {
-            while blobs.growing().follow(film.hash).is_some() {
+            while blobs.partial_blobs().follow(film.hash).is_some() {
                 tokio::task::yield_now().await;
             }
         })
@@ -300,7 +300,7 @@ async fn a_corrupt_partial_file_is_repaired() {
         desk.downloads().pause(&whole(&course)).unwrap();
         let blobs = desk.content.library.blobs().clone();
         soon("its writer to let go", async {
-            while blobs.growing().follow(film.hash).is_some() {
+            while blobs.partial_blobs().follow(film.hash).is_some() {
                 tokio::task::yield_now().await;
             }
         })

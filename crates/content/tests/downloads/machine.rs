@@ -44,8 +44,8 @@ async fn is_mended(reader: &Desk, course: &Course) {
     for (blob, bytes) in &course.blobs {
         assert_eq!(reader.net.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
     }
-    let proof = reader.downloads().prove(&whole(course)).await.expect("a proof");
-    assert!(proof.lacks.is_empty());
+    let verification = reader.downloads().verify(&whole(course)).await.expect("a proof");
+    assert!(verification.lacks.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

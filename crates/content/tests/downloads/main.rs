@@ -9,6 +9,6 @@ mod hostile;
 mod machine;
 mod net;
 mod pauses;
-mod proof;
+mod verify;
 mod recovery;
 mod stalls;

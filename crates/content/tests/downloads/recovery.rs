@@ -312,7 +312,7 @@ async fn files_without_a_row_are_kept_when_the_index_is_recreated() {
 async fn assert_waits(desk: &Desk, cause: Cause, before: &BTreeMap<PathBuf, u64>, what: &str) {
     let storage = desk.content.library.storage();
     assert_eq!(storage.degraded(), Some(cause), "{what}");
-    assert!(storage.trouble().is_some(), "{what}: the learner is informed");
+    assert!(storage.shortage().is_some(), "{what}: the learner is informed");
     assert_ready(desk, what).await;
     assert_eq!(storage.sweep().unwrap(), Default::default(), "{what}");
     assert_eq!(storage.evict(u64::MAX).unwrap(), 0, "{what}");
@@ -328,7 +328,7 @@ async fn assert_waits(desk: &Desk, cause: Cause, before: &BTreeMap<PathBuf, u64>
 async fn assert_back(desk: &Desk, what: &str) {
     let storage = desk.content.library.storage();
     assert!(storage.look_again().unwrap(), "{what}");
-    assert_eq!((storage.degraded(), storage.trouble()), (None, None), "{what}");
+    assert_eq!((storage.degraded(), storage.shortage()), (None, None), "{what}");
     assert_ready(desk, what).await;
     storage.sweep().unwrap();
     assert_ready(desk, what).await;
@@ -416,7 +416,7 @@ async fn a_full_disk_loses_nothing_and_recovers_with_space() {
             degraded += usize::from(storage.degraded().is_some());
             if storage.degraded().is_some() {
                 assert_eq!(storage.degraded(), Some(Cause::Full), "{what}");
-                assert!(storage.trouble().is_some(), "{what}: the learner is informed");
+                assert!(storage.shortage().is_some(), "{what}: the learner is informed");
             }
             assert_ready(&desk, &what).await;
             let _ = storage.sweep();
@@ -449,10 +449,10 @@ async fn a_full_disk_loses_nothing_and_recovers_with_space() {
             assert!(!disk.path().join("shared/content.db.damaged").exists(), "{what}");
             fs::remove_file(filler).unwrap();
             let storage = desk.content.library.storage();
-            if storage.trouble().is_some() {
+            if storage.shortage().is_some() {
                 assert!(storage.look_again().unwrap(), "{what}");
             }
-            assert_eq!((storage.degraded(), storage.trouble()), (None, None), "{what}");
+            assert_eq!((storage.degraded(), storage.shortage()), (None, None), "{what}");
             storage.sweep().unwrap();
             let shown = match action {
                 "update" => Some(&update),
@@ -592,7 +592,7 @@ async fn a_kill_at_any_step_leaves_a_rebuildable_library() {
             if desk.state_of(course).phase == Phase::Ready {
                 let shown = desk.content.library.manifest(course.kind(), &course.id).await.unwrap();
                 for blob in &shown.value.manifest.blobs {
-                    assert!(desk.content.library.blobs().prove(blob.hash).unwrap(), "{step}");
+                    assert!(desk.content.library.blobs().verify(blob.hash).unwrap(), "{step}");
                 }
             }
             desk.start(course);

@@ -127,7 +127,7 @@ impl Desk {
             clock: clock.clone(),
             changes: changes.clone(),
             failpoints: None,
-            below: None,
+            shared_store: None,
         })
         .unwrap();
         let content = Content::open(ContentConfig {

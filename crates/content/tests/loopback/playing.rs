@@ -42,7 +42,7 @@ async fn audio_plays_before_it_is_complete() {
     tap.add_permits(100);
     let end = desk.get(&name, &[("Range", "bytes=-1")]).await;
     assert!(end.body == bytes[bytes.len() - 1..]);
-    assert!(desk.library.blobs().prove(hash).unwrap());
+    assert!(desk.library.blobs().verify(hash).unwrap());
     let whole = desk.get(&name, &[]).await;
     assert!(whole.status == 200 && whole.body == bytes);
     assert!(whole.header("cache-control").contains("immutable"));
@@ -123,7 +123,7 @@ async fn wrong_bytes_never_become_a_blob() {
         last = desk.get(&hash.to_string(), &[]).await;
     }
     assert!(last.status == 200 && last.body == good);
-    assert!(blobs.prove(hash).unwrap());
+    assert!(blobs.verify(hash).unwrap());
 }
 
 /// Images and text are never served before verification.
@@ -162,7 +162,7 @@ async fn a_partial_file_is_resumed() {
     let answer = desk.get(&hash.to_string(), &[]).await;
     assert!(answer.body == bytes, "{} {:?} {}", answer.status, answer.headers, answer.body.len());
     assert_eq!(desk.requests(), [Some("bytes=700000-".to_owned())]);
-    assert!(desk.library.blobs().prove(hash).unwrap());
+    assert!(desk.library.blobs().verify(hash).unwrap());
     // A partial file longer than the whole cannot be resumed.
     let small = recording(100_000, 7);
     let hash = desk.offers(&small, None);

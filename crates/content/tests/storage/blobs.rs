@@ -22,7 +22,7 @@ fn only_matching_bytes_are_stored_and_damage_is_detected() {
         assert!(store.get(hash).unwrap().is_none());
         store.put(hash, &bytes).unwrap();
         assert_eq!(store.get(hash).unwrap().unwrap(), bytes);
-        assert!(store.prove(hash).unwrap());
+        assert!(store.verify(hash).unwrap());
     }
     // A large blob in pieces: resumed after a cut, refused with a wrong end, then complete.
     let bytes = Bytes::from((0..200_000_u32).map(|n| n as u8).collect::<Vec<_>>());
@@ -42,6 +42,6 @@ fn only_matching_bytes_are_stored_and_damage_is_detected() {
     let mut damaged = std::fs::read(&file).unwrap();
     damaged[99_999] ^= 1;
     std::fs::write(&file, damaged).unwrap();
-    assert!(!store.prove(hash).unwrap());
+    assert!(!store.verify(hash).unwrap());
     assert!(!store.has(hash).unwrap(), "a damaged blob is fetched again");
 }

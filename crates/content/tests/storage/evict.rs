@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use carrel_content::{Limit, blobs::Came};
+use carrel_content::{Limit, blobs::BlobOrigin};
 use carrel_model::{BlobHash, ErrorCode};
 use carrel_testkit::{SeededRng, FakeDisk, disk::length_of};
 
@@ -31,10 +31,10 @@ fn eviction_order_and_pins() {
     fetched(&storage, "asha", "pinned", &pinned, true);
     let loose = course(2, 3, MIB);
     fetched(&storage, "asha", "loose", &loose, false);
-    let near = put(10, Came::Ahead);
+    let near = put(10, BlobOrigin::Prefetched);
     storage.set_near("asha", &[near]).unwrap();
-    let (old, new) = (put(11, Came::Asked), put(12, Came::Asked));
-    let ahead = put(13, Came::Ahead);
+    let (old, new) = (put(11, BlobOrigin::Requested), put(12, BlobOrigin::Requested));
+    let ahead = put(13, BlobOrigin::Prefetched);
     // Reading the older one makes it the more recently used one.
     assert!(blobs.get(old).unwrap().is_some());
     let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
@@ -58,7 +58,7 @@ fn eviction_order_and_pins() {
             "not whole, so not ready"
         );
     }
-    assert!(pinned.iter().all(|(h, _)| blobs.prove(*h).unwrap()), "pinned");
+    assert!(pinned.iter().all(|(h, _)| blobs.verify(*h).unwrap()), "pinned");
     assert_sound(&storage);
     // Without a pin it may be evicted.
     delete_download(&storage, "asha", "pinned");
@@ -75,7 +75,7 @@ fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
     let (storage, clock, _) = small(dir.path(), 64 * MIB);
     let put = |n, size| {
         let (hash, bytes) = blob(n, size);
-        storage.blobs().put_from(hash, &bytes, Came::Asked).unwrap();
+        storage.blobs().put_from(hash, &bytes, BlobOrigin::Requested).unwrap();
         clock.advance(60_000);
         hash
     };
@@ -107,7 +107,7 @@ fn shared_blobs_stay_for_the_other_course() {
     delete_download(&storage, "ben", "two");
     let freed = storage.evict(u64::MAX).unwrap();
     assert_eq!(freed, own.iter().map(|(_, b)| b.len() as u64).sum::<u64>());
-    assert!(shared.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    assert!(shared.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
     assert_sound(&storage);
 }
 
@@ -123,11 +123,11 @@ fn space_is_reserved_once_and_shortages_are_reported() {
         "{short}"
     );
     assert_eq!(short.code(), ErrorCode::DiskFull);
-    assert_eq!(second.trouble().unwrap().limit, Limit::Budget);
+    assert_eq!(second.shortage().unwrap().limit, Limit::Budget);
     first.used(8 * MIB);
     assert_eq!(first.left(), 4 * MIB);
     drop(second.reserve(12 * MIB).unwrap());
-    assert_eq!(second.trouble(), None);
+    assert_eq!(second.shortage(), None);
     drop(first);
     // The reservation of a killed process expires.
     std::mem::forget(storage.reserve(15 * MIB).unwrap());
@@ -151,7 +151,7 @@ fn space_is_reserved_once_and_shortages_are_reported() {
     assert!(!storage.look_again().unwrap());
     disk.set_capacity(100 * GIB);
     assert!(storage.look_again().unwrap(), "space is back");
-    assert_eq!(storage.trouble(), None);
+    assert_eq!(storage.shortage(), None);
     storage.blobs().put(hash, &bytes).unwrap();
 }
 
@@ -187,8 +187,8 @@ fn random_operations_keep_pins_work_and_budget() {
                                 let (hash, bytes) =
                                     blob(rng.below(400), 1 + rng.below(2 * MIB));
                                 let came =
-                                    if rng.permille(500) { Came::Asked } else { Came::Ahead };
-                                let promise = if came == Came::Ahead {
+                                    if rng.permille(500) { BlobOrigin::Requested } else { BlobOrigin::Prefetched };
+                                let promise = if came == BlobOrigin::Prefetched {
                                     storage.reserve(bytes.len() as u64).map(Some)
                                 } else {
                                     Ok(None)
@@ -217,7 +217,7 @@ fn random_operations_keep_pins_work_and_budget() {
                                 let Ok(promise) = storage.reserve(bytes) else { continue };
                                 let version = insert_download(storage, "asha", &id, &list, true, false);
                                 for (hash, bytes) in &blobs {
-                                    storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+                                    storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched).unwrap();
                                     promise.used(bytes.len() as u64);
                                 }
                                 set_ready(storage, version);
@@ -270,7 +270,7 @@ fn random_operations_keep_pins_work_and_budget() {
     assert!(most > BUDGET / 2, "the run reached the budget: {most}");
     for (id, blobs) in pins.into_inner().unwrap() {
         for (hash, _) in blobs {
-            assert!(storage.blobs().prove(hash).unwrap(), "seed {seed}: {id} is pinned");
+            assert!(storage.blobs().verify(hash).unwrap(), "seed {seed}: {id} is pinned");
         }
     }
     assert_eq!(std::fs::read(&work).unwrap(), b"what Asha did");

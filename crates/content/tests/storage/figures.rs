@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use carrel_content::{
     Kind,
-    blobs::{Came, MediaKind},
+    blobs::{BlobOrigin, MediaKind},
     download::DownloadTarget,
     storage::{Removal, Storage},
 };
@@ -81,7 +81,7 @@ fn evicted_text_frees_database_pages() {
     let (storage, ..) = small(dir.path(), 64 * MIB);
     for n in 0..400 {
         let (hash, bytes) = blob(n, 20 * KIB);
-        storage.blobs().put_from(hash, &bytes, Came::Ahead).unwrap();
+        storage.blobs().put_from(hash, &bytes, BlobOrigin::Prefetched).unwrap();
     }
     let full = length_of(dir.path());
     assert_eq!(storage.clear_cache().unwrap(), 400 * 20 * KIB);

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use carrel_content::{Error, Limit, blobs::Came, storage::Storage};
+use carrel_content::{Error, Limit, blobs::BlobOrigin, storage::Storage};
 use carrel_learning::{Learning, Step, store, store::Store};
 use carrel_model::{DeviceId, ErrorCode, ItemId, lattice::ItemKind};
 use carrel_sqlite::Changes;
@@ -48,7 +48,7 @@ fn fetch(
 ) -> carrel_content::Result<()> {
     for (hash, bytes) in blobs {
         if bytes.len() as u64 <= carrel_content::blobs::INLINE {
-            storage.blobs().put_from(*hash, bytes, Came::Ahead)?;
+            storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched)?;
             continue;
         }
         let mut part = storage.blobs().part(*hash)?;
@@ -87,7 +87,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         stopped += usize::from(full);
         whole += usize::from(!full);
         if full {
-            assert_eq!(storage.trouble().map(|t| t.limit), Some(Limit::Disk), "{left}: the banner");
+            assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Disk), "{left}: the banner");
         }
         for s in 0..20 {
             tick(&learning, s).await;
@@ -103,7 +103,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         storage.sweep().unwrap();
         assert_sound(&storage);
         assert!(
-            pinned.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()),
+            pinned.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
             "{left}: pinned stays"
         );
         fetch(&storage, &wanted).unwrap();
@@ -159,10 +159,10 @@ async fn below_the_floor_only_work_is_written() {
     for n in 0..50 {
         tick(&learning, n).await;
     }
-    assert!(!storage.look_again().unwrap() || storage.trouble().is_none());
+    assert!(!storage.look_again().unwrap() || storage.shortage().is_none());
     fs::remove_file(filler).unwrap();
     storage.look_again().unwrap();
-    assert_eq!(storage.trouble(), None, "space is back");
+    assert_eq!(storage.shortage(), None, "space is back");
     storage.blobs().put(cached.0, &cached.1).unwrap();
     assert_sound(&storage);
     store.close().await;
@@ -202,7 +202,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
         if what == "denied" {
             let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
             assert_eq!(storage.degraded(), Some(Cause::Denied));
-            assert_eq!(storage.trouble().map(|t| t.limit), Some(Limit::Index));
+            assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Index));
             assert_eq!(storage.sweep().unwrap(), Default::default());
             assert!(!storage.look_again().unwrap());
             return;
@@ -217,7 +217,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
             if let Some(cause) = storage.degraded() {
                 degraded += 1;
                 assert!(matches!(cause, Cause::TooManyFiles | Cause::Other), "{free}: {cause}");
-                assert!(storage.trouble().is_some());
+                assert!(storage.shortage().is_some());
                 assert_eq!(storage.sweep().unwrap(), Default::default());
             }
             drop(storage);
@@ -231,7 +231,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
         assert!(storage.degraded().is_some());
         drop(held);
         assert!(storage.look_again().unwrap());
-        assert!(course.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+        assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -271,6 +271,6 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
     }
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
     storage.sweep().unwrap();
-    assert!(course.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
     assert_sound(&storage);
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_content::{blobs::Came, storage::Failpoints};
+use carrel_content::{blobs::BlobOrigin, storage::Failpoints};
 use carrel_model::BlobHash;
 
 use crate::world::*;
@@ -94,11 +94,11 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
         // Fetching resumes.
         for (hash, bytes) in kept() {
-            storage.blobs().put_from(hash, &bytes, Came::Ahead).unwrap();
+            storage.blobs().put_from(hash, &bytes, BlobOrigin::Prefetched).unwrap();
         }
         delete_download(&storage, "asha", "going");
         storage.clear_cache().unwrap();
-        assert!(kept().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()), "{step}");
+        assert!(kept().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()), "{step}");
         assert!(going().iter().all(|(h, _)| !storage.blobs().has(*h).unwrap()), "{step}");
         assert_sound(&storage);
     }
@@ -157,7 +157,7 @@ fn a_sweep_finds_orphans_and_missing_files() {
     assert_eq!(storage.blobs().missing(version).unwrap().len(), 2);
     part.write(&more[500..]).unwrap();
     part.finish().unwrap();
-    assert!(storage.blobs().prove(writing).unwrap(), "what was being written was left alone");
+    assert!(storage.blobs().verify(writing).unwrap(), "what was being written was left alone");
     assert_eq!(storage.sweep().unwrap(), Default::default(), "nothing is left to find");
     assert_sound(&storage);
 }
@@ -176,9 +176,9 @@ fn two_writers_of_one_blob_do_not_mix() {
     one.write(&bytes[100_000..]).unwrap();
     two.write(&bytes).unwrap();
     one.finish().unwrap();
-    assert!(other.blobs().prove(hash).unwrap());
+    assert!(other.blobs().verify(hash).unwrap());
     two.finish().unwrap();
-    assert!(storage.blobs().prove(hash).unwrap());
+    assert!(storage.blobs().verify(hash).unwrap());
     storage.sweep().unwrap();
     assert_sound(&storage);
     assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0);

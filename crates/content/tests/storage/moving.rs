@@ -7,8 +7,8 @@ use std::{
 
 use carrel_content::{
     Error, Limit,
-    blobs::Came,
-    storage::{Places, Storage},
+    blobs::BlobOrigin,
+    storage::{ContentLocation, Storage},
 };
 use carrel_model::ErrorCode;
 use carrel_testkit::{FakeClock, FakeDisk, disk::length_of};
@@ -18,8 +18,8 @@ use crate::{
     world::*,
 };
 
-fn places(dir: &Path) -> Places {
-    Places::new(dir.join("data/content.json"), dir.join("old"))
+fn places(dir: &Path) -> ContentLocation {
+    ContentLocation::new(dir.join("data/content.json"), dir.join("old"))
 }
 
 /// Runs the app once: opens the folder in use, continues a move, empties the old folder.
@@ -65,7 +65,7 @@ fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
     assert_eq!(storage.dir(), dir.join("new"), "{what}");
     assert_sound(storage);
     assert!(
-        content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()),
+        content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
         "{what}: every byte is there"
     );
     assert_eq!(number(storage, "SELECT count(*) FROM download WHERE phase = 'ready'"), 1, "{what}");
@@ -89,7 +89,7 @@ fn a_move_copies_everything_and_empties_the_old_folder() {
     drop(storage);
     // And back again, into a folder that contains other files.
     let storage = move_on(dir.path(), Some(&dir.path().join("old")), None).unwrap();
-    assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
     assert!(!new.exists());
 }
 
@@ -138,7 +138,7 @@ fn changes_during_the_copy_are_included() {
     places.begin(&storage, &new).unwrap();
     places.copy_ahead(&storage).unwrap();
     let (late, bytes) = blob(50, 90 * KIB);
-    storage.blobs().put_from(late, &bytes, Came::Asked).unwrap();
+    storage.blobs().put_from(late, &bytes, BlobOrigin::Requested).unwrap();
     let gone = content()[0].0;
     storage.blobs().forget(gone).unwrap();
     // A copy that was damaged is detected by its length.
@@ -149,9 +149,9 @@ fn changes_during_the_copy_are_included() {
     drop(storage);
     let storage = move_on(dir.path(), None, None).unwrap();
     assert_sound(&storage);
-    assert!(storage.blobs().prove(late).unwrap() && storage.blobs().prove(cut).unwrap());
+    assert!(storage.blobs().verify(late).unwrap() && storage.blobs().verify(cut).unwrap());
     assert!(
-        storage.blobs().prove(gone).unwrap(),
+        storage.blobs().verify(gone).unwrap(),
         "a sound file that a download needs is taken in, and not deleted for want of a row"
     );
 }
@@ -177,7 +177,7 @@ fn concurrent_writes_survive_a_move() {
                 for n in 0.. {
                     let (hash, bytes) = blob(5_000 + n, if n % 2 == 0 { KIB } else { 40 * KIB });
                     let is_late = moved.load(Ordering::SeqCst);
-                    match storage.blobs().put_from(hash, &bytes, Came::Asked) {
+                    match storage.blobs().put_from(hash, &bytes, BlobOrigin::Requested) {
                         Ok(()) if is_late => panic!("written to the old folder after the move"),
                         Ok(()) => written.push(hash),
                         Err(e) => return (written, e),
@@ -204,8 +204,8 @@ fn concurrent_writes_survive_a_move() {
         );
         drop(storage);
         let storage = move_on(dir.path(), None, None).unwrap();
-        assert!(written.iter().all(|h| storage.blobs().prove(*h).unwrap()), "round {round}");
-        assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+        assert!(written.iter().all(|h| storage.blobs().verify(*h).unwrap()), "round {round}");
+        assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
         assert_sound(&storage);
     }
 }
@@ -237,5 +237,5 @@ fn invalid_moves_are_refused() {
     assert_eq!(places.switch(&storage).err().unwrap().code(), ErrorCode::InvalidRequest);
     places.give_up().unwrap();
     assert!(!new.exists() && places.pending().is_none());
-    assert!(content().iter().all(|(h, _)| second.blobs().prove(*h).unwrap()), "nothing was lost");
+    assert!(content().iter().all(|(h, _)| second.blobs().verify(*h).unwrap()), "nothing was lost");
 }

@@ -2,7 +2,7 @@
 //! and users who may only read.
 
 use carrel_content::{
-    blobs::Came,
+    blobs::BlobOrigin,
     storage::{MIGRATIONS, Storage, StorageOptions},
 };
 use carrel_testkit::{FakeClock, FakeDisk};
@@ -67,7 +67,7 @@ fn child() {
         fetched(&storage, &format!("user-{n}"), "own", &own, true);
         storage
             .blobs()
-            .put_from(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, Came::Asked)
+            .put_from(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, BlobOrigin::Requested)
             .unwrap();
         storage.evict(if round % 2 == 0 { MIB } else { u64::MAX }).unwrap();
         storage.sweep().unwrap();
@@ -107,7 +107,7 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
     assert_sound(&storage);
     for n in 0..3 {
         assert!(
-            course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().prove(*h).unwrap())
+            course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().verify(*h).unwrap())
         );
     }
     assert_eq!(number(&storage, "SELECT count(*) FROM blob"), 60, "what nobody wants is gone");
@@ -211,7 +211,7 @@ fn reader() {
     assert!(Storage::is_writable(&mine));
     let clock = FakeClock::noon();
     let options = StorageOptions {
-        below: Some(shared.clone()),
+        shared_store: Some(shared.clone()),
         ..options(&mine, FakeDisk::new(100 * GIB), &clock)
     };
     let storage = Storage::open(options).unwrap();
@@ -226,10 +226,10 @@ fn reader() {
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
     assert!(there.iter().all(|(h, _)| !missing.contains(h)), "what the machine has is not fetched");
     for (hash, bytes) in &own {
-        storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+        storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }
     for (hash, bytes) in &all {
-        assert!(storage.blobs().has(*hash).unwrap() && storage.blobs().prove(*hash).unwrap());
+        assert!(storage.blobs().has(*hash).unwrap() && storage.blobs().verify(*hash).unwrap());
         assert_eq!(storage.blobs().get(*hash).unwrap().as_ref(), Some(bytes));
     }
     storage.clear_cache().unwrap();

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use carrel_content::{
-    blobs::Came,
+    blobs::BlobOrigin,
     storage::{Failpoints, Storage, StorageOptions},
 };
 use carrel_model::BlobHash;
@@ -24,7 +24,7 @@ pub fn options(dir: &Path, disk: impl Disk, clock: &FakeClock) -> StorageOptions
         clock: Arc::new(clock.clone()),
         changes: Changes::new(),
         failpoints: None,
-        below: None,
+        shared_store: None,
     }
 }
 
@@ -130,7 +130,7 @@ pub fn fetched(
     let list: Vec<_> = blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
     let version = insert_download(storage, account, id, &list, pinned, false);
     for (hash, bytes) in blobs {
-        storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+        storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }
     set_ready(storage, version);
 }
@@ -163,7 +163,7 @@ pub fn assert_sound(storage: &Storage) {
         rows.iter().filter(|r| !r.2).map(|r| (r.0.to_hex(), r.1)).collect();
     assert_eq!(files, named, "files and rows are the same");
     for (hash, _, _) in &rows {
-        assert!(storage.blobs().prove(*hash).unwrap(), "{hash:?} is what it says");
+        assert!(storage.blobs().verify(*hash).unwrap(), "{hash:?} is what it says");
     }
     let sum: i64 = rows.iter().map(|r| r.1).sum();
     assert_eq!(number(storage, "SELECT sum(bytes) FROM tally"), sum, "the sums are right");

@@ -140,14 +140,14 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     let pages = fs::metadata(dir.path().join("user.db")).unwrap().len() / 4096;
     limited.page_limit = Some(pages as u32 + 12);
     let store = Store::open(dir.path(), limited).unwrap();
-    let ballast = dir.path().join("ballast");
-    assert_eq!(fs::metadata(&ballast).unwrap().len(), 4 * 1024 * 1024);
+    let reserve_file = dir.path().join("ballast");
+    assert_eq!(fs::metadata(&reserve_file).unwrap().len(), 4 * 1024 * 1024);
     // Writes until the disk is full, and continues: each failure is a real SQLITE_FULL without the reserve.
     let runs = Arc::new(AtomicU32::new(0));
     let mut saved = 0;
     let mut n = 0;
     let pieces = 4;
-    while ballast.exists() {
+    while reserve_file.exists() {
         let runs = runs.clone();
         let text = format!("c{n}/{}/{}", "l".repeat(60), "s".repeat(60));
         store
@@ -199,7 +199,7 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     store.close().await;
     drop(store);
     Store::open(dir.path(), options(1, &clock)).unwrap();
-    assert!(ballast.exists(), "with space there is a ballast again");
+    assert!(reserve_file.exists(), "with space there is a ballast again");
 }
 
 #[tokio::test]

@@ -15,11 +15,11 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     let desk = Desk::new(&net);
     desk.start(&course);
     desk.ready(&course).await;
-    let proof = desk.downloads().prove(&whole(&course)).await.unwrap();
-    assert_eq!((proof.files as usize, proof.bytes), (course.blobs.len(), course.bytes()));
-    assert!(proof.lacks.is_empty());
-    assert_eq!(proof.media_types, ["audio/mpeg"]);
-    assert_eq!(desk.state(&course.id).checked_ms, Some(proof.checked_ms));
+    let verification = desk.downloads().verify(&whole(&course)).await.unwrap();
+    assert_eq!((verification.files as usize, verification.bytes), (course.blobs.len(), course.bytes()));
+    assert!(verification.lacks.is_empty());
+    assert_eq!(verification.media_types, ["audio/mpeg"]);
+    assert_eq!(desk.state(&course.id).checked_ms, Some(verification.checked_ms));
 
     // One flipped bit on the disk, one deleted file.
     let media = course.media();
@@ -32,9 +32,9 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     std::fs::write(path(1), bytes).unwrap();
     std::fs::remove_file(path(3)).unwrap();
     net.forget_counts();
-    let proof = desk.downloads().prove(&whole(&course)).await.unwrap();
+    let verification = desk.downloads().verify(&whole(&course)).await.unwrap();
     let named: Vec<_> =
-        proof.lacks.iter().map(|l| (l.spot.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
+        verification.lacks.iter().map(|l| (l.spot.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
     assert_eq!(
         named,
         [
@@ -42,11 +42,11 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
             ("Section 1.1", MediaKind::Audio, 70_000, false)
         ]
     );
-    assert_eq!(proof.lacks[0].spot.item.as_ref(), Some(&course.item(0, 1)));
+    assert_eq!(verification.lacks[0].spot.item.as_ref(), Some(&course.item(0, 1)));
     let state = desk.until(&whole(&course), "the healing", |s| s.phase == Phase::Ready).await;
     assert!(state.ready_version.is_some());
     desk.assert_whole(&course);
     assert_eq!((net.sent(media[1].hash), net.sent(media[3].hash)), (90_000, 70_000));
     assert_eq!(net.asked().len(), 2, "nothing else is fetched");
-    assert!(desk.downloads().prove(&whole(&course)).await.unwrap().lacks.is_empty());
+    assert!(desk.downloads().verify(&whole(&course)).await.unwrap().lacks.is_empty());
 }

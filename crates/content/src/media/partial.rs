@@ -19,11 +19,11 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     Error, Result,
-    blobs::{End, Follower, Place, Reach, read_part},
+    blobs::{PartEnd, PartReader, BlobLocation, PartProgress, read_part},
     library::Library,
     media::{
         answer,
-        answer::{CHUNK, Part, UNPROVED},
+        answer::{CHUNK, Part, NO_STORE},
     },
     media_type::{media_type, plays},
 };
@@ -40,7 +40,7 @@ const HEAD: u64 = 512;
 /// The result for a blob that was not stored.
 pub enum Found {
     /// Stored and verified in the meantime.
-    Here(Arc<Place>),
+    Here(Arc<BlobLocation>),
     /// Being fetched; the response plays it meanwhile.
     Playing(Response),
 }
@@ -52,38 +52,38 @@ pub async fn find(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Found> {
-    let follower = match begin(library, hash).await? {
-        Begun::Here(place) => return Ok(Found::Here(place)),
-        Begun::Coming(follower) => follower,
+    let reader = match begin(library, hash).await? {
+        Begun::Here(location) => return Ok(Found::Here(location)),
+        Begun::Coming(reader) => reader,
     };
-    let (kind, total) = match first_bytes(follower.clone()).await? {
+    let (kind, total) = match first_bytes(reader.clone()).await? {
         Some((kind, total)) if plays(kind) => (kind, total),
         // Images and text are shown only after verification.
-        _ => return library.blob(hash).await.map(|place| Found::Here(Arc::new(place))),
+        _ => return library.blob(hash).await.map(|location| Found::Here(Arc::new(location))),
     };
-    let (status, out, part) = match answer::head(hash, total, kind, UNPROVED, (method, headers)) {
+    let (status, out, part) = match answer::head(hash, total, kind, NO_STORE, (method, headers)) {
         Ok(found) => found,
         Err(answer) => return Ok(Found::Playing(answer)),
     };
-    let far = part.start > follower.now().len.saturating_add(AHEAD);
+    let far = part.start > reader.current().len.saturating_add(AHEAD);
     let body = match if far { beyond(library, hash, part).await.ok() } else { None } {
         Some(body) => body,
-        None => behind(library.clone(), hash, follower, part, total).await,
+        None => behind(library.clone(), hash, reader, part, total).await,
     };
     Ok(Found::Playing((status, out, body).into_response()))
 }
 
 enum Begun {
-    Here(Arc<Place>),
-    Coming(Follower),
+    Here(Arc<BlobLocation>),
+    Coming(PartReader),
 }
 
 /// Follows the current writer, or starts a fetch.
 async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
-    let mut begun = library.blobs().growing().begun();
+    let mut begun = library.blobs().partial_blobs().registrations();
     begun.mark_unchanged();
-    if let Some(follower) = library.blobs().growing().follow(hash) {
-        return Ok(Begun::Coming(follower));
+    if let Some(reader) = library.blobs().partial_blobs().reader(hash) {
+        return Ok(Begun::Coming(reader));
     }
     let fetch = library.clone();
     // The fetch continues without the player, because the blob was requested.
@@ -91,13 +91,13 @@ async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
     loop {
         tokio::select! {
             done = &mut fetched => {
-                let place = done.map_err(|e| Error::Internal(e.to_string()))??;
-                return Ok(Begun::Here(Arc::new(place)));
+                let location = done.map_err(|e| Error::Internal(e.to_string()))??;
+                return Ok(Begun::Here(Arc::new(location)));
             }
             changed = begun.changed() => {
                 changed.map_err(|_| Error::Cancelled)?;
-                if let Some(follower) = library.blobs().growing().follow(hash) {
-                    return Ok(Begun::Coming(follower));
+                if let Some(reader) = library.blobs().partial_blobs().reader(hash) {
+                    return Ok(Begun::Coming(reader));
                 }
             }
         }
@@ -105,15 +105,15 @@ async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
 }
 
 /// Waits until the type and the size are known. Returns `None` if writing ended before.
-async fn first_bytes(mut follower: Follower) -> Result<Option<(&'static str, u64)>> {
-    let known = |reach: &Reach| {
-        let enough = reach.total.is_some_and(|total| reach.len >= HEAD.min(total));
-        enough || reach.end.is_some()
+async fn first_bytes(mut reader: PartReader) -> Result<Option<(&'static str, u64)>> {
+    let known = |progress: &PartProgress| {
+        let enough = progress.total.is_some_and(|total| progress.len >= HEAD.min(total));
+        enough || progress.end.is_some()
     };
-    let Ok(reach) = follower.reach.wait_for(known).await.map(|r| *r) else { return Ok(None) };
-    let Some(total) = reach.total.filter(|_| reach.end.is_none()) else { return Ok(None) };
+    let Ok(progress) = reader.progress.wait_for(known).await.map(|r| *r) else { return Ok(None) };
+    let Some(total) = progress.total.filter(|_| progress.end.is_none()) else { return Ok(None) };
     let head =
-        blocking(move || -> Result<Bytes> { read_part(&mut follower.open()?, 0, HEAD as usize) });
+        blocking(move || -> Result<Bytes> { read_part(&mut reader.open()?, 0, HEAD as usize) });
     // If the file got its final name in the meantime, it is a blob now.
     Ok(head.await.ok().map(|head| (media_type(&head), total)))
 }
@@ -122,50 +122,50 @@ async fn first_bytes(mut follower: Follower) -> Result<Option<(&'static str, u64
 async fn behind(
     library: Library,
     hash: BlobHash,
-    follower: Follower,
+    reader: PartReader,
     part: Part,
     total: u64,
 ) -> Body {
-    let free = move |reach: &Reach| reach.len.min(total.saturating_sub(HELD_BACK));
+    let free = move |progress: &PartProgress| progress.len.min(total.saturating_sub(HELD_BACK));
     // It may have been finished in the meantime; its end is then reported shortly.
-    let opened = follower.clone();
+    let opened = reader.clone();
     let file = blocking(move || opened.open()).await.ok();
-    let state = (follower, file, part.start);
-    let body = stream::try_unfold(state, move |(mut follower, file, at)| {
+    let state = (reader, file, part.start);
+    let body = stream::try_unfold(state, move |(mut reader, file, at)| {
         let library = library.clone();
         async move {
             if at >= part.end {
                 return Ok(None);
             }
             let readable = file.is_some();
-            let there = |reach: &Reach| readable && free(reach) > at || reach.end.is_some();
-            let reach = follower.reach.wait_for(there).await.map(|r| *r);
-            let reach = reach.map_err(|_| io::Error::other("the writer was dropped"))?;
-            let bytes = match (reach.end, file) {
-                (Some(End::Wrong), _) => {
+            let there = |progress: &PartProgress| readable && free(progress) > at || progress.end.is_some();
+            let progress = reader.progress.wait_for(there).await.map(|r| *r);
+            let progress = progress.map_err(|_| io::Error::other("the writer was dropped"))?;
+            let bytes = match (progress.end, file) {
+                (Some(PartEnd::Corrupt), _) => {
                     return Err(io::Error::other("bytes do not match the hash"));
                 }
                 (None, Some(mut file)) => {
-                    let len = (free(&reach).min(part.end) - at).min(PIECE) as usize;
+                    let len = (free(&progress).min(part.end) - at).min(PIECE) as usize;
                     let read =
                         blocking(move || read_part(&mut file, at, len).map(|bytes| (bytes, file)));
                     let (bytes, file) = read.await.map_err(io::Error::other)?;
                     let next = at + bytes.len() as u64;
                     // If the file was restarted in the meantime, the read is empty and repeated.
-                    return Ok(Some((bytes, (follower, Some(file), next))));
+                    return Ok(Some((bytes, (reader, Some(file), next))));
                 }
                 // Complete, and a blob now; or the writer gave up, and the rest is fetched here.
                 (_, _) => {
-                    let place = library.blob(hash).await.map_err(io::Error::other)?;
+                    let location = library.blob(hash).await.map_err(io::Error::other)?;
                     let len = (part.end - at).min(CHUNK) as usize;
-                    answer::read(Arc::new(place), at, len).await?
+                    answer::read(Arc::new(location), at, len).await?
                 }
             };
             if bytes.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
             }
             let next = at + bytes.len() as u64;
-            Ok(Some((bytes, (follower, None, next))))
+            Ok(Some((bytes, (reader, None, next))))
         }
     });
     Body::from_stream(body)

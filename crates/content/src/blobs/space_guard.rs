@@ -6,19 +6,19 @@ use std::{any::Any, sync::Arc};
 use crate::Result;
 
 /// Guards the space that blobs take; implemented in `storage`.
-pub trait Room: Send + Sync {
+pub trait SpaceGuard: Send + Sync {
     /// Called before a requested blob is written. The returned guard is held until the write is
     /// complete.
     ///
     /// # Errors
     ///
     /// `Error::NoSpace` if the blob must not be written.
-    fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>>;
+    fn before_write(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>>;
     /// Called when the disk was full while writing `bytes`. `Ok` means that space was freed: retry
     /// once.
-    fn after_full(self: Arc<Self>, bytes: u64) -> Result<()>;
+    fn on_disk_full(self: Arc<Self>, bytes: u64) -> Result<()>;
     /// Called when the retry failed as well: `bytes` were not written.
-    fn still_full(self: Arc<Self>, bytes: u64);
+    fn on_retry_failed(self: Arc<Self>, bytes: u64);
     /// Called after `bytes` were stored.
-    fn after(self: Arc<Self>, bytes: u64);
+    fn after_write(self: Arc<Self>, bytes: u64);
 }

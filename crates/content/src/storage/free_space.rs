@@ -15,23 +15,23 @@ use crate::{
 };
 
 /// How long a query of the disk is used, in milliseconds of the monotonic clock.
-const GOOD_FOR_MS: i64 = 5_000;
+const MAX_AGE_MS: i64 = 5_000;
 
 /// Space above the floor on the disk of one folder.
-pub struct Spare {
+pub struct FreeSpace {
     storage: WeakStorage,
     dir: PathBuf,
     /// The folder is inside the content folder, on the same disk: reserved space is not free.
-    beside: bool,
-    seen: Mutex<Option<Seen>>,
+    is_same_disk: bool,
+    last: Mutex<Option<Sample>>,
 }
 
-struct Seen {
+struct Sample {
     at_ms: i64,
     left: u64,
 }
 
-impl Spare {
+impl FreeSpace {
     /// Returns whether `bytes` may be written, and counts them as written if so. Queries the disk
     /// at most once in 5 s.
     ///
@@ -39,27 +39,27 @@ impl Spare {
     pub fn take(&self, bytes: u64) -> bool {
         let Some(storage) = self.storage.upgrade() else { return true };
         let now = storage.inner.clock.monotonic_ms();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = match seen.take().filter(|s| now.abs_diff(s.at_ms) < GOOD_FOR_MS as u64) {
-            Some(known) => known,
-            None => match self.look(&storage) {
-                Ok(left) => Seen { at_ms: now, left },
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let sample = match last.take().filter(|s| now.abs_diff(s.at_ms) < MAX_AGE_MS as u64) {
+            Some(sample) => sample,
+            None => match self.query(&storage) {
+                Ok(left) => Sample { at_ms: now, left },
                 Err(e) => {
                     tracing::debug!(error = %e, "cannot query the free disk space");
                     return true;
                 }
             },
         };
-        let fits = known.left >= bytes;
-        let left = if fits { known.left - bytes } else { known.left };
-        *seen = Some(Seen { left, ..known });
+        let fits = sample.left >= bytes;
+        let left = if fits { sample.left - bytes } else { sample.left };
+        *last = Some(Sample { left, ..sample });
         fits
     }
 
-    fn look(&self, storage: &Storage) -> Result<u64> {
+    fn query(&self, storage: &Storage) -> Result<u64> {
         let free = storage.inner.disk.free_bytes(&self.dir)?;
         let (floor, promised) = storage.inner.db.read_blocking(|conn| {
-            let promised = if self.beside { storage.promised_at(conn)? } else { 0 };
+            let promised = if self.is_same_disk { storage.promised_at(conn)? } else { 0 };
             Ok((storage.limits_at(conn)?.floor(), promised))
         })?;
         Ok(free.saturating_sub(floor).saturating_sub(promised))
@@ -69,8 +69,8 @@ impl Spare {
 impl Storage {
     /// Returns the check for files written to `dir`, which must exist. Does not keep the storage
     /// open.
-    pub fn spare(&self, dir: PathBuf) -> Spare {
-        let beside = dir.starts_with(self.dir());
-        Spare { storage: self.downgrade(), dir, beside, seen: Mutex::new(None) }
+    pub fn free_space(&self, dir: PathBuf) -> FreeSpace {
+        let is_same_disk = dir.starts_with(self.dir());
+        FreeSpace { storage: self.downgrade(), dir, is_same_disk, last: Mutex::new(None) }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     records::Records,
     sql::hash_at,
-    storage::{BALLAST, LOCK, Storage},
+    storage::{RESERVE_FILE, LOCK, Storage},
 };
 
 const DATABASE: &str = "content.db";
@@ -37,12 +37,12 @@ struct Noted {
 
 /// Stores the location of the content folder, in a file that the system never deletes.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct ContentLocation {
     file: PathBuf,
     usual: PathBuf,
 }
 
-impl Places {
+impl ContentLocation {
     /// Creates the location stored in `file`; `usual` is the default folder.
     pub fn new(file: PathBuf, usual: PathBuf) -> Self {
         Self { file, usual }
@@ -259,7 +259,7 @@ fn empty(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
     // Records first, then the database: a folder without both is not a store.
     Records::of(dir).remove_all()?;
     failpoint("deleted");
-    for name in [DATABASE, "content.db-wal", "content.db-shm", BALLAST] {
+    for name in [DATABASE, "content.db-wal", "content.db-shm", RESERVE_FILE] {
         gone(dir.join(name))?;
     }
     failpoint("deleted");

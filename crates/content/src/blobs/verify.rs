@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     Result,
     blobs::{
-        BlobStore, Place,
-        store::{BURIED_AT_ONCE, TOUCH_MS, TOUCHES},
+        BlobStore, BlobLocation,
+        store::{MAX_DELETE_BATCH, TOUCH_MS, TOUCHES},
     },
     sql::hash_at,
 };
@@ -23,7 +23,7 @@ use crate::{
 impl BlobStore {
     /// Verifies the stored bytes against the hash. A damaged blob is removed, so that it is fetched
     /// again. Returns `false` if it is missing or damaged.
-    pub fn prove(&self, hash: BlobHash) -> Result<bool> {
+    pub fn verify(&self, hash: BlobHash) -> Result<bool> {
         let stored: Option<Option<Vec<u8>>> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -33,7 +33,7 @@ impl BlobStore {
                 .optional()?)
         })?;
         let found = match stored {
-            None => return self.prove_below(hash),
+            None => return self.verify_shared(hash),
             Some(Some(body)) => BlobHash::of(&body),
             Some(None) => {
                 let mut hasher = blake3::Hasher::new();
@@ -61,12 +61,12 @@ impl BlobStore {
         Ok(true)
     }
 
-    fn prove_below(&self, hash: BlobHash) -> Result<bool> {
-        let Some(below) = self.inner.below.get() else { return Ok(false) };
+    fn verify_shared(&self, hash: BlobHash) -> Result<bool> {
+        let Some(shared_store) = self.inner.shared_store.get() else { return Ok(false) };
         let mut hasher = blake3::Hasher::new();
-        match below.locate(hash) {
-            Some(Place::Memory(bytes)) => drop(hasher.update(&bytes)),
-            Some(Place::File { path, .. }) => {
+        match shared_store.locate(hash) {
+            Some(BlobLocation::Memory(bytes)) => drop(hasher.update(&bytes)),
+            Some(BlobLocation::File { path, .. }) => {
                 let mut file = match File::open(path) {
                     // The owner of that store removed it in the meantime.
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -76,12 +76,12 @@ impl BlobStore {
             }
             None => return Ok(false),
         }
-        let proved = hasher.finalize().as_bytes() == &hash.0;
-        if !proved {
+        let matches = hasher.finalize().as_bytes() == &hash.0;
+        if !matches {
             tracing::warn!(blob.hash = ?hash, "a blob of the shared store is corrupt; fetching it for this user");
-            below.distrust(hash);
+            shared_store.mark_damaged(hash);
         }
-        Ok(proved)
+        Ok(matches)
     }
 
     /// Removes the blob from this device.
@@ -93,8 +93,8 @@ impl BlobStore {
                 Ok(())
             });
         }
-        self.inner.db.write_blocking("keep.forget", |tx| doom(tx, hash))?;
-        self.bury().map(|_| ())
+        self.inner.db.write_blocking("keep.forget", |tx| mark_for_deletion(tx, hash))?;
+        self.delete_marked().map(|_| ())
     }
     pub(crate) fn forget_memory(&self, hashes: impl IntoIterator<Item = BlobHash>) {
         for hash in hashes {
@@ -104,22 +104,22 @@ impl BlobStore {
 
     /// Deletes files whose rows are gone and returns their number. Idempotent; a run that was
     /// interrupted is completed at the next start.
-    pub(crate) fn bury(&self) -> Result<usize> {
+    pub(crate) fn delete_marked(&self) -> Result<usize> {
         if self.is_read_only() {
             return Ok(0);
         }
-        let (mut after, mut buried) = (Vec::new(), 0);
+        let (mut after, mut deleted) = (Vec::new(), 0);
         loop {
             // Under the write lock, because another writer of the blob uses the same path.
             let batch = self.inner.db.write_blocking("keep.bury", |tx| {
-                let doomed = tx
+                let pending_delete = tx
                     .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
-                    .query_map(params![after, BURIED_AT_ONCE as i64], |r| hash_at(r, 0))?
+                    .query_map(params![after, MAX_DELETE_BATCH as i64], |r| hash_at(r, 0))?
                     .collect::<rusqlite::Result<Vec<_>>>()?;
-                if !doomed.is_empty() {
+                if !pending_delete.is_empty() {
                     self.failpoint("marked");
                 }
-                for hash in &doomed {
+                for hash in &pending_delete {
                     match fs::remove_file(self.path(*hash)) {
                         // In use, on a system that does not delete open files: retried at the next
                         // start.
@@ -132,12 +132,12 @@ impl BlobStore {
                     }
                     self.failpoint("unlinked");
                 }
-                Ok(doomed)
+                Ok(pending_delete)
             })?;
-            buried += batch.len();
+            deleted += batch.len();
             match batch.last() {
-                Some(last) if batch.len() == BURIED_AT_ONCE => after = last.0.to_vec(),
-                _ => return Ok(buried),
+                Some(last) if batch.len() == MAX_DELETE_BATCH => after = last.0.to_vec(),
+                _ => return Ok(deleted),
             }
         }
     }
@@ -194,8 +194,8 @@ impl BlobStore {
 }
 
 /// Deletes the row and the small body, within a write transaction, and marks the file for deletion
-/// by [`BlobStore::bury`].
-pub(crate) fn doom(tx: &Connection, hash: BlobHash) -> Result<()> {
+/// by [`BlobStore::delete_marked`].
+pub(crate) fn mark_for_deletion(tx: &Connection, hash: BlobHash) -> Result<()> {
     let inline = tx
         .prepare_cached("DELETE FROM blob WHERE hash = ?1 RETURNING inline")?
         .query_row([hash.0], |r| r.get::<_, bool>(0))

@@ -15,49 +15,49 @@ use bytes::Bytes;
 use carrel_model::BlobHash;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::{Result, blobs::Place};
+use crate::{Result, blobs::BlobLocation};
 
-pub(super) struct Below {
+pub(super) struct SharedStore {
     dir: PathBuf,
-    open: Mutex<Option<(Connection, FileStamp)>>,
-    distrusted: Mutex<HashSet<BlobHash>>,
+    connection: Mutex<Option<(Connection, FileStamp)>>,
+    damaged: Mutex<HashSet<BlobHash>>,
 }
 
 /// Length and modification time of the database and its WAL; a change reopens the connection.
 type FileStamp = [Option<(u64, SystemTime)>; 2];
 
-impl Below {
+impl SharedStore {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), open: Mutex::new(None), distrusted: Mutex::default() }
+        Self { dir: dir.to_owned(), connection: Mutex::new(None), damaged: Mutex::default() }
     }
 
-    pub(super) fn locate(&self, hash: BlobHash) -> Option<Place> {
-        if self.distrusted().contains(&hash) {
+    pub(super) fn locate(&self, hash: BlobHash) -> Option<BlobLocation> {
+        if self.damaged().contains(&hash) {
             return None;
         }
         let path = self.path(hash);
         if let Ok(m) = fs::metadata(&path) {
-            return Some(Place::File { path, size: m.len() });
+            return Some(BlobLocation::File { path, size: m.len() });
         }
-        let body = self.with(|conn| {
+        let body = self.with_connection(|conn| {
             Ok(conn
                 .prepare_cached("SELECT body FROM blob_body WHERE hash = ?1")?
                 .query_row([hash.0], |r| r.get::<_, Vec<u8>>(0))
                 .optional()?)
         })?;
         let body = Bytes::from(body?);
-        if BlobHash::of(&body) == hash { Some(Place::Memory(body)) } else { None }
+        if BlobHash::of(&body) == hash { Some(BlobLocation::Memory(body)) } else { None }
     }
 
     /// Returns those of `hashes` that the store has.
-    pub(super) fn have(&self, hashes: &[BlobHash]) -> HashSet<BlobHash> {
-        let distrusted = self.distrusted().clone();
+    pub(super) fn find_stored(&self, hashes: &[BlobHash]) -> HashSet<BlobHash> {
+        let damaged = self.damaged().clone();
         let (files, others): (Vec<BlobHash>, Vec<BlobHash>) = hashes
             .iter()
-            .filter(|h| !distrusted.contains(h))
+            .filter(|h| !damaged.contains(h))
             .partition(|h| self.path(**h).is_file());
         let mut here: HashSet<_> = files.into_iter().collect();
-        let small = self.with(|conn| {
+        let small = self.with_connection(|conn| {
             let list = serde_json::to_string(&others)?;
             Ok(conn
                 .prepare_cached("SELECT b.hash FROM json_each(?1) j JOIN blob_body b ON b.hash = unhex(j.value)")?
@@ -68,11 +68,11 @@ impl Below {
         here
     }
 
-    pub(super) fn distrust(&self, hash: BlobHash) {
-        self.distrusted().insert(hash);
+    pub(super) fn mark_damaged(&self, hash: BlobHash) {
+        self.damaged().insert(hash);
     }
-    fn distrusted(&self) -> std::sync::MutexGuard<'_, HashSet<BlobHash>> {
-        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn damaged(&self) -> std::sync::MutexGuard<'_, HashSet<BlobHash>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, hash: BlobHash) -> PathBuf {
@@ -81,17 +81,17 @@ impl Below {
     }
 
     /// Returns `None` if the index cannot be read; small bodies are then treated as missing.
-    fn with<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
-        let seen = self.seen();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().is_none_or(|(_, then)| *then != seen) {
-            *open = self.connect().map(|conn| (conn, seen));
+    fn with_connection<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
+        let stamps = self.file_stamps();
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.as_ref().is_none_or(|(_, opened_at)| *opened_at != stamps) {
+            *connection = self.connect().map(|conn| (conn, stamps));
         }
-        let (conn, _) = open.as_ref()?;
+        let (conn, _) = connection.as_ref()?;
         f(conn).inspect_err(|e| tracing::debug!(error = %e, "cannot read the index of the shared store")).ok()
     }
 
-    fn seen(&self) -> FileStamp {
+    fn file_stamps(&self) -> FileStamp {
         ["content.db", "content.db-wal"].map(|name| {
             let m = fs::metadata(self.dir.join(name)).ok()?;
             Some((m.len(), m.modified().ok()?))

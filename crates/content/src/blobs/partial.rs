@@ -23,43 +23,43 @@ use crate::Result;
 
 /// Progress of a partial blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reach {
+pub struct PartProgress {
     /// Bytes that are in the file.
     pub len: u64,
     /// Final size in bytes; `None` until the writer has announced it.
     pub total: Option<u64>,
     /// How writing ended; `None` while the writer is active.
-    pub end: Option<End>,
+    pub end: Option<PartEnd>,
 }
 
 /// How the writing of a blob ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum PartEnd {
     /// Verified and stored as a blob.
-    Whole,
+    Complete,
     /// The bytes did not match the hash and were discarded.
-    Wrong,
+    Corrupt,
     /// The writer was dropped; the partial file is kept for the next one.
-    Left,
+    Abandoned,
 }
 
 /// All blobs that are being written.
 #[derive(Clone, Default)]
-pub struct Growing {
-    inner: Arc<GrowingInner>,
+pub struct PartialBlobs {
+    inner: Arc<PartialBlobsInner>,
 }
 
 #[derive(Default)]
-struct GrowingInner {
-    open: Mutex<HashMap<BlobHash, (PathBuf, watch::Sender<Reach>)>>,
-    begun: watch::Sender<u64>,
+struct PartialBlobsInner {
+    open: Mutex<HashMap<BlobHash, (PathBuf, watch::Sender<PartProgress>)>>,
+    registered: watch::Sender<u64>,
 }
 
-impl Growing {
+impl PartialBlobs {
     /// Registers `hash` as being written to `path` until the returned value is dropped. Of two
     /// writers of one blob, which write the same bytes, the first is followed.
-    pub(super) fn begin(&self, hash: BlobHash, path: PathBuf, len: u64) -> Growth {
-        let sender = watch::Sender::new(Reach { len, ..Reach::default() });
+    pub(super) fn register(&self, hash: BlobHash, path: PathBuf, len: u64) -> PartWriter {
+        let sender = watch::Sender::new(PartProgress { len, ..PartProgress::default() });
         let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = match open.entry(hash) {
             Entry::Occupied(_) => false,
@@ -69,79 +69,79 @@ impl Growing {
             }
         };
         drop(open);
-        self.inner.begun.send_modify(|n| *n += 1);
-        Growth { all: mine.then(|| self.clone()), hash, sender }
+        self.inner.registered.send_modify(|n| *n += 1);
+        PartWriter { all: mine.then(|| self.clone()), hash, sender }
     }
 
     /// Returns a reader of a blob that is being written; `None` if there is no writer.
-    pub fn follow(&self, hash: BlobHash) -> Option<Follower> {
+    pub fn reader(&self, hash: BlobHash) -> Option<PartReader> {
         let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, sender) = open.get(&hash)?;
-        Some(Follower { path: path.clone(), reach: sender.subscribe() })
+        Some(PartReader { path: path.clone(), progress: sender.subscribe() })
     }
 
-    /// Changes whenever a writer begins, after which `follow` may succeed.
-    pub fn begun(&self) -> watch::Receiver<u64> {
-        self.inner.begun.subscribe()
+    /// Changes whenever a writer begins, after which `reader` may succeed.
+    pub fn registrations(&self) -> watch::Receiver<u64> {
+        self.inner.registered.subscribe()
     }
 }
 
 /// The writer's end of a partial blob.
-pub(super) struct Growth {
+pub(super) struct PartWriter {
     /// `None` if another writer of the same blob was registered first.
-    all: Option<Growing>,
+    all: Option<PartialBlobs>,
     hash: BlobHash,
-    sender: watch::Sender<Reach>,
+    sender: watch::Sender<PartProgress>,
 }
 
-impl Growth {
-    pub fn reached(&self, len: u64) {
-        self.sender.send_modify(|reach| reach.len = len);
+impl PartWriter {
+    pub fn set_len(&self, len: u64) {
+        self.sender.send_modify(|progress| progress.len = len);
     }
-    pub fn expects(&self, total: u64) {
-        self.sender.send_modify(|reach| reach.total = Some(total));
+    pub fn set_total(&self, total: u64) {
+        self.sender.send_modify(|progress| progress.total = Some(total));
     }
-    /// Reports that the bytes written so far were discarded: current readers get `End::Wrong`, new
+    /// Reports that the bytes written so far were discarded: current readers get `PartEnd::Corrupt`, new
     /// readers start with the new bytes.
-    pub fn begins_anew(&mut self) {
-        self.ended(End::Wrong);
+    pub fn restart(&mut self) {
+        self.set_end(PartEnd::Corrupt);
         let total = self.sender.borrow().total;
-        self.sender = watch::Sender::new(Reach { total, ..Reach::default() });
+        self.sender = watch::Sender::new(PartProgress { total, ..PartProgress::default() });
         if let Some(all) = &self.all {
             let mut open = all.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, followed)) = open.get_mut(&self.hash) {
-                *followed = self.sender.clone();
+            if let Some((_, published)) = open.get_mut(&self.hash) {
+                *published = self.sender.clone();
             }
             drop(open);
-            all.inner.begun.send_modify(|n| *n += 1);
+            all.inner.registered.send_modify(|n| *n += 1);
         }
     }
-    pub fn ended(&self, end: End) {
-        self.sender.send_modify(|reach| reach.end = Some(end));
+    pub fn set_end(&self, end: PartEnd) {
+        self.sender.send_modify(|progress| progress.end = Some(end));
     }
 }
 
-impl Drop for Growth {
+impl Drop for PartWriter {
     fn drop(&mut self) {
         if let Some(all) = &self.all {
             all.inner.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash);
         }
-        self.sender.send_modify(|reach| reach.end = reach.end.or(Some(End::Left)));
+        self.sender.send_modify(|progress| progress.end = progress.end.or(Some(PartEnd::Abandoned)));
     }
 }
 
 /// The reader's end of a partial blob.
 #[derive(Clone)]
-pub struct Follower {
+pub struct PartReader {
     path: PathBuf,
     /// Watches the writer's progress.
-    pub reach: watch::Receiver<Reach>,
+    pub progress: watch::Receiver<PartProgress>,
 }
 
-impl Follower {
+impl PartReader {
     /// Returns the current progress.
-    pub fn now(&self) -> Reach {
-        *self.reach.borrow()
+    pub fn current(&self) -> PartProgress {
+        *self.progress.borrow()
     }
     /// Opens the partial file. The handle stays readable after the file gets its final name.
     pub fn open(&self) -> Result<File> {
@@ -161,11 +161,11 @@ impl crate::blobs::BlobStore {
     /// Waits while another task writes this blob. Returns `true` if the blob is complete, and
     /// `false` if there is no writer or the writer gave up.
     pub async fn written_by_another(&self, hash: BlobHash) -> Result<bool> {
-        while let Some(mut writer) = self.growing().follow(hash) {
-            let ended = writer.reach.wait_for(|reach| reach.end.is_some()).await.map(|r| r.end);
+        while let Some(mut writer) = self.partial_blobs().reader(hash) {
+            let ended = writer.progress.wait_for(|progress| progress.end.is_some()).await.map(|r| r.end);
             match ended {
-                Ok(Some(End::Whole)) => return Ok(true),
-                _ if self.growing().follow(hash).is_none() => break,
+                Ok(Some(PartEnd::Complete)) => return Ok(true),
+                _ if self.partial_blobs().reader(hash).is_none() => break,
                 // A writer that has ended is removed from the table shortly afterwards.
                 _ => tokio::task::yield_now().await,
             }
@@ -181,33 +181,33 @@ mod tests {
 
     #[test]
     fn readers_follow_one_writer_until_it_ends() {
-        let all = Growing::default();
+        let all = PartialBlobs::default();
         let hash = BlobHash::of(b"x");
-        let mut begun = all.begun();
-        begun.mark_unchanged();
-        assert!(all.follow(hash).is_none());
-        let writer = all.begin(hash, "a".into(), 3);
-        assert!(begun.has_changed().unwrap());
-        let second = all.begin(hash, "b".into(), 0);
-        let reader = all.follow(hash).unwrap();
-        second.reached(99);
-        writer.expects(10);
-        writer.reached(7);
-        assert_eq!(reader.now(), Reach { len: 7, total: Some(10), end: None });
+        let mut registered = all.registrations();
+        registered.mark_unchanged();
+        assert!(all.reader(hash).is_none());
+        let writer = all.register(hash, "a".into(), 3);
+        assert!(registered.has_changed().unwrap());
+        let second = all.register(hash, "b".into(), 0);
+        let reader = all.reader(hash).unwrap();
+        second.set_len(99);
+        writer.set_total(10);
+        writer.set_len(7);
+        assert_eq!(reader.current(), PartProgress { len: 7, total: Some(10), end: None });
         drop(second);
-        assert!(all.follow(hash).is_some(), "the first writer still writes");
+        assert!(all.reader(hash).is_some(), "the first writer still writes");
         drop(writer);
-        assert_eq!(reader.now().end, Some(End::Left));
-        assert!(all.follow(hash).is_none());
-        let mut writer = all.begin(hash, "a".into(), 5);
-        writer.expects(9);
-        let reader = all.follow(hash).unwrap();
-        writer.begins_anew();
-        assert_eq!(reader.now().end, Some(End::Wrong), "readers of the old bytes are notified");
-        let reader = all.follow(hash).unwrap();
-        assert_eq!(reader.now(), Reach { len: 0, total: Some(9), end: None });
-        writer.ended(End::Whole);
+        assert_eq!(reader.current().end, Some(PartEnd::Abandoned));
+        assert!(all.reader(hash).is_none());
+        let mut writer = all.register(hash, "a".into(), 5);
+        writer.set_total(9);
+        let reader = all.reader(hash).unwrap();
+        writer.restart();
+        assert_eq!(reader.current().end, Some(PartEnd::Corrupt), "readers of the old bytes are notified");
+        let reader = all.reader(hash).unwrap();
+        assert_eq!(reader.current(), PartProgress { len: 0, total: Some(9), end: None });
+        writer.set_end(PartEnd::Complete);
         drop(writer);
-        assert_eq!(reader.now().end, Some(End::Whole));
+        assert_eq!(reader.current().end, Some(PartEnd::Complete));
     }
 }
