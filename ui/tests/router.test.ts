@@ -32,7 +32,7 @@ describe("addresses", () => {
       "#/course/%3Cscript%3E",
       `#/course/${"x".repeat(65)}`,
     ]) {
-      expect(parse(bad), bad).toEqual({ name: "lost" });
+      expect(parse(bad), bad).toEqual({ name: "notFound" });
     }
   });
   it("without a path is the library", () => {

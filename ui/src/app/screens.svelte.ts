@@ -89,6 +89,6 @@ export const screens = new Screens(
     settings: () => import("../features/settings/Settings.svelte"),
     storage: () => import("../features/storage/Storage.svelte"),
     welcome: () => import("../features/welcome/Welcome.svelte"),
-    lost: () => import("./NotFound.svelte"),
+    notFound: () => import("./NotFound.svelte"),
   },
 );

@@ -13,9 +13,9 @@ class AppStateStore {
   readonly downloads = new SvelteMap<string, DownloadState>();
 
   /** The export or import in progress. */
-  cable = $state.raw<TransferState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
+  transfer = $state.raw<TransferState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
   /** Requests the import dialog, which the library opens. */
-  adding = $state(false);
+  isImportRequested = $state(false);
   #subscribed = false;
   /** Counts loaded and set states, so that an outdated reply is dropped. */
   #turn = 0;
@@ -44,7 +44,7 @@ class AppStateStore {
       this.#sync = event.status;
       if (this.#app) this.#app = { ...this.#app, sync: event.status };
     }
-    if (event.kind === "transfer") this.cable = event.state;
+    if (event.kind === "transfer") this.transfer = event.state;
     // Events were lost: the core sends the states of all downloads again.
     if (event.kind === "changed" && event.topics.some(isEverything)) this.downloads.clear();
     if (event.kind === "download") this.downloads.set(event.id, event.state);

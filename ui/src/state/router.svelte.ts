@@ -10,7 +10,7 @@ export type Route =
   | { name: "settings" }
   | { name: "storage" }
   | { name: "welcome" }
-  | { name: "lost" };
+  | { name: "notFound" };
 
 const slug = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
@@ -33,13 +33,13 @@ export function parse(hash: string): Route {
     path.length === 0
   )
     return { name: head };
-  return { name: "lost" };
+  return { name: "notFound" };
 }
 
 export function href(route: Route): string {
   switch (route.name) {
     case "library":
-    case "lost":
+    case "notFound":
       return "#/";
     case "course":
       return `#/course/${route.course}`;

@@ -20,7 +20,7 @@ pub struct CommandError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub size: Option<u64>,
-    /// Why a file was not written or not imported: the UI has a message for each code (`cable.why.*`).
+    /// Why a file was not written or not imported: the UI has a message for each code (`bundle.error.*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,

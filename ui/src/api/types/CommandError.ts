@@ -10,7 +10,7 @@ export type CommandError = { code: ErrorCode, message: string, hint: string, ret
  */
 size?: number, 
 /**
- * Why a file was not written or not imported: the UI has a message for each code (`cable.why.*`).
+ * Why a file was not written or not imported: the UI has a message for each code (`bundle.error.*`).
  */
 reason?: string, 
 /**
