@@ -104,7 +104,7 @@ async fn the_app_starts_on_a_full_disk_reports_it_and_loses_no_data() {
                 }
                 None => assert_eq!(state.get("readOnly"), None, "{what}"),
             }
-            assert!(view.get("trouble").is_some_and(|t| !t.is_null()), "{what}: {view}");
+            assert!(view.get("shortage").is_some_and(|t| !t.is_null()), "{what}: {view}");
             let mut done = 3;
             for n in 3..6 {
                 match account.learning.record(tick(n)).await {

@@ -141,7 +141,7 @@ export type { StorageLimit } from "./types/StorageLimit";
 export type { StorageRef } from "./types/StorageRef";
 export type { StorageRemoval } from "./types/StorageRemoval";
 export type { StorageRequest } from "./types/StorageRequest";
-export type { StorageTrouble } from "./types/StorageTrouble";
+export type { StorageShortage } from "./types/StorageShortage";
 export type { StorageView } from "./types/StorageView";
 export type { Story } from "./types/Story";
 export type { StoryCard } from "./types/StoryCard";

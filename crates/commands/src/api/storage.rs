@@ -41,7 +41,7 @@ pub struct StorageView {
     pub folder: String,
     /// The folder can be moved from the UI.
     pub can_move: bool,
-    pub trouble: Option<StorageTrouble>,
+    pub shortage: Option<StorageShortage>,
     /// Largest first.
     pub courses: Vec<StorageCourse>,
     /// Total number of courses.
@@ -61,7 +61,7 @@ pub struct StorageKinds {
 /// A shortage of space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct StorageTrouble {
+pub struct StorageShortage {
     pub limit: StorageLimit,
     /// Missing bytes.
     pub missing: u64,

@@ -19,7 +19,7 @@ use crate::{
         download::DownloadPhase,
         storage::{
             MoveContent, SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit,
-            StorageRef, StorageRemoval, StorageRequest, StorageTrouble, StorageView,
+            StorageRef, StorageRemoval, StorageRequest, StorageShortage, StorageView,
         },
     },
     host::{Host, account},
@@ -58,7 +58,7 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
         kinds: by_kind(&kinds),
         folder,
         can_move: host.client().can_move_content(),
-        shortage: figures.shortage.map(|t| StorageTrouble {
+        shortage: figures.shortage.map(|t| StorageShortage {
             limit: match t.limit {
                 Limit::Budget => StorageLimit::Budget,
                 Limit::Disk => StorageLimit::Disk,

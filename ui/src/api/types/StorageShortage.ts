@@ -4,7 +4,7 @@ import type { StorageLimit } from "./StorageLimit";
 /**
  * A shortage of space.
  */
-export type StorageTrouble = { limit: StorageLimit, 
+export type StorageShortage = { limit: StorageLimit, 
 /**
  * Missing bytes.
  */
