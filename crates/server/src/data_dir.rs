@@ -63,7 +63,7 @@ impl DataDir {
         refuse_unfinished(config.engine.as_ref(), dir)?;
         let has_server = config.engine.exists(dir);
         let blobs = BlobFolder::of(dir);
-        if !has_server && is_remainder(dir, &blobs) {
+        if !has_server && has_leftover_files(dir, &blobs) {
             return Err(Error::NoDatabase(dir.clone()));
         }
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
@@ -119,10 +119,10 @@ impl DataDir {
 
 /// Returns true if the folder contains data that only a used server leaves behind. Creating a new server there would
 /// hide the loss of the database.
-fn is_remainder(dir: &Path, blobs: &BlobFolder) -> bool {
-    let holds = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
+fn has_leftover_files(dir: &Path, blobs: &BlobFolder) -> bool {
+    let has_entries = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
     let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
         found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
     });
-    holds(blobs.root()) || holds(&dir.join("backups")) || was_replaced
+    has_entries(blobs.root()) || has_entries(&dir.join("backups")) || was_replaced
 }

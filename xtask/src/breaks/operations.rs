@@ -55,7 +55,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a failed job is retried without a delay",
         file: "crates/server/src/domain/jobs.rs",
-        good: "due_ms: now_ms.saturating_add(pause_ms(free.attempts)), error",
+        good: "due_ms: now_ms.saturating_add(backoff_ms(released.attempts)), error",
         bad: "due_ms: now_ms, error",
         tests: api!("a_failed_job_is_retried_with_increasing_delays"),
     },

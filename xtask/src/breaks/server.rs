@@ -6,8 +6,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a reused refresh token is not detected",
         file: "crates/server/src/domain/sessions.rs",
-        good: "_ if place.generation > last.map_or(floor, |last| last.generation) => {",
-        bad: "_ if place.generation > last.map_or(floor, |last| last.generation) || now_ms > 0 => {",
+        good: "_ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
+        bad: "_ if position.generation > last.map_or(redeemed_floor, |last| last.generation) || now_ms > 0 => {",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
@@ -20,8 +20,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a no-op merge consumes a change number",
         file: "crates/server/src/domain/change_log.rs",
-        good: "        if joined.changed {\n            self.done.usn += 1;",
-        bad: "        if true {\n            self.done.usn += 1;",
+        good: "        if joined.changed {\n            self.pushed.usn += 1;",
+        bad: "        if true {\n            self.pushed.usn += 1;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
@@ -70,15 +70,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a restored server does not accept sign-ins created after the backup",
         file: "crates/server/src/domain/sessions.rs",
-        good: "            let account = accounts::of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;\n",
-        bad: "            let account = accounts::of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);\n",
+        good: "            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;\n",
+        bad: "            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);\n",
         tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
     },
     Fault {
         name: "a refresh token that skips generations is treated as reused",
         file: "crates/server/src/domain/sessions.rs",
-        good: "        _ if place.generation > last.map_or(floor, |last| last.generation) => {",
-        bad: "        _ if place.generation == last.map_or(floor, |last| last.generation) + 1 => {",
+        good: "        _ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
+        bad: "        _ if position.generation == last.map_or(redeemed_floor, |last| last.generation) + 1 => {",
         tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
     },
     Fault {
@@ -119,8 +119,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an existing account is adopted",
         file: "crates/server/src/domain/accounts.rs",
-        good: "    if tx.account_by_id(adoption.other)?.is_some() {\n        return Ok(Adopted::HasAccount);",
-        bad: "    if tx.account_by_id(adoption.other)?.is_some() && false {\n        return Ok(Adopted::HasAccount);",
+        good: "    if tx.account_by_id(adoption.other)?.is_some() {\n        return Ok(AdoptionResult::AccountExists);",
+        bad: "    if tx.account_by_id(adoption.other)?.is_some() && false {\n        return Ok(AdoptionResult::AccountExists);",
         tests: api!("work_of_an_unknown_account_is_adopted_once_with_proof"),
     },
     Fault {
@@ -175,8 +175,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a learner has no row quota",
         file: "crates/server/src/domain/change_log.rs",
-        good: "        let over = is_over(self.usage.rows, self.quota.rows)\n            || is_over(self.usage.bytes, self.quota.bytes);",
-        bad: "        let over = is_over(self.usage.bytes, self.quota.bytes);",
+        good: "        let is_over = is_reached(self.usage.rows, self.quota.rows)\n            || is_reached(self.usage.bytes, self.quota.bytes);",
+        bad: "        let is_over = is_reached(self.usage.bytes, self.quota.bytes);",
         tests: api!("a_learner_over_the_quota_keeps_stored_rows_and_does_not_affect_others"),
     },
     Fault {
@@ -301,8 +301,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a graded question is graded again",
         file: "crates/server/src/domain/attempts.rs",
-        good: "            if is_graded || !(is_first || touched.contains(&question.id)) {",
-        bad: "            if is_graded && false || !(is_first || touched.contains(&question.id)) {",
+        good: "            if is_graded || !(is_first || answered.contains(&question.id)) {",
+        bad: "            if is_graded && false || !(is_first || answered.contains(&question.id)) {",
         tests: api!("an_attempt_without_submitted_answers_is_graded_question_by_question"),
     },
     Fault {
@@ -361,8 +361,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "more attempts are graded than the quiz allows",
         file: "crates/server/src/domain/attempts.rs",
-        good: "        if old.is_none() && !self.has_room(log, &attempt, &known.quiz)? {",
-        bad: "        if old.is_none() && !self.has_room(log, &attempt, &known.quiz)? && false {",
+        good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? {",
+        bad: "        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? && false {",
         tests: api!("only_as_many_attempts_are_graded_as_the_quiz_allows"),
     },
     Fault {
@@ -375,8 +375,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an attempt over the limit removes a grade",
         file: "crates/server/src/domain/attempts.rs",
-        good: "        if old.is_none() && !self.has_room(log, &attempt, &known.quiz)? {",
-        bad: "        if !self.has_room(log, &attempt, &known.quiz)? {",
+        good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? {",
+        bad: "        if !self.allows_attempt(log, &attempt, &known.quiz)? {",
         tests: api!("a_graded_attempt_may_be_revised_after_the_last_one"),
     },
     Fault {
@@ -389,8 +389,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a graded attempt is moved to another quiz",
         file: "crates/server/src/domain/attempts.rs",
-        good: "            Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? => {",
-        bad: "            Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? && false => {",
+        good: "            Row::Attempt(attempt) if changes_quiz(log, attempt)? => {",
+        bad: "            Row::Attempt(attempt) if changes_quiz(log, attempt)? && false => {",
         tests: api!("the_quiz_of_an_attempt_cannot_change"),
     },
     Fault {
@@ -431,8 +431,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "grades of open attempts are never deleted",
         file: "crates/server/src/domain/retention.rs",
-        good: "tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), most)?",
-        bad: "tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS).min(i64::MIN), most)?",
+        good: "tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), limit)?",
+        bad: "tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS).min(i64::MIN), limit)?",
         tests: api!("an_attempt_without_submitted_answers_is_graded_question_by_question"),
     },
     Fault {
@@ -619,8 +619,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a server without its database starts as a new one",
         file: "crates/server/src/data_dir.rs",
-        good: "        if !has_server && is_remainder(dir, &blobs) {",
-        bad: "        if !has_server && is_remainder(dir, &blobs) && false {",
+        good: "        if !has_server && has_leftover_files(dir, &blobs) {",
+        bad: "        if !has_server && has_leftover_files(dir, &blobs) && false {",
         tests: api!("commands_do_not_create_a_server_in_a_wrong_folder"),
     },
     Fault {
@@ -648,7 +648,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "the second reply to one refresh token revokes the sign-in",
         file: "crates/server/src/domain/sessions.rs",
         good: "            rotation.new_branch\n",
-        bad: "            place.branch\n",
+        bad: "            position.branch\n",
         tests: api!("both_branches_of_a_repeated_refresh_stay_valid"),
     },
     Fault {

@@ -29,12 +29,12 @@ pub struct Account {
     /// PHC string; empty if the account has no password.
     pub password: String,
     /// The user has signed in on the device in question before.
-    pub knows_device: bool,
+    pub is_known_device: bool,
 }
 
 impl From<StoredAccount> for Account {
     fn from(StoredAccount { user, password }: StoredAccount) -> Self {
-        Self { user, password, knows_device: false }
+        Self { user, password, is_known_device: false }
     }
 }
 
@@ -45,17 +45,17 @@ pub struct Adoption {
     pub other: UserId,
     /// Set if the proof is a certificate: `user` must have this login. `None`: the client proved possession of a
     /// sign-in.
-    pub login_must_be: Option<String>,
+    pub required_login: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adopted {
+pub enum AdoptionResult {
     /// Adopted now or earlier.
     Done,
     /// The other account exists on this server and can sign in itself.
-    HasAccount,
-    ByAnother,
-    OtherLogin,
+    AccountExists,
+    AdoptedByAnother,
+    LoginMismatch,
 }
 
 pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult<()> {
@@ -66,7 +66,7 @@ pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult
         return Err(DomainError::LoginTaken(login.clone()));
     }
     if tx.has_similar_login(&keys)? {
-        return Err(DomainError::LoginLooksLikeAnother(login.clone()));
+        return Err(DomainError::SimilarLogin(login.clone()));
     }
     let NewAccount { user, password } = account;
     Ok(tx.insert_account(&StoredAccount { user, password }, &keys, now_ms)?)
@@ -95,8 +95,8 @@ fn recreate(
     if let Some(found) = tx.account_by_id(certificate.user.id)? {
         return Ok(found);
     }
-    let was = &certificate.user;
-    let mut login = was.login.clone();
+    let previous = &certificate.user;
+    let mut login = previous.login.clone();
     let mut number = 1_u32;
     let keys = loop {
         let key = precis::username(&login).unwrap_or_else(|_| precis::legacy_key(&login));
@@ -105,14 +105,14 @@ fn recreate(
             break keys;
         }
         number += 1;
-        login = format!("{}-{number}", was.login);
+        login = format!("{}-{number}", previous.login);
     };
-    let user = UserInfo { login, role: Role::Student, ..was.clone() };
+    let user = UserInfo { login, role: Role::Student, ..previous.clone() };
     let account = StoredAccount { user, password: certificate.password.clone() };
     tx.insert_account(&account, &keys, now_ms)?;
     tracing::warn!(
         user.id = %account.user.id, user.login = account.user.login,
-        user.login_before = was.login, user.role_before = ?was.role,
+        user.login_before = previous.login, user.role_before = ?previous.role,
         "recreated an account missing from the backup"
     );
     Ok(account)
@@ -120,7 +120,7 @@ fn recreate(
 
 /// Returns the account for this id: the account itself, the account that adopted it, or the account recreated from
 /// its certificate.
-pub(super) fn of_token(
+pub(super) fn account_of_token(
     tx: &dyn Tx,
     id: UserId,
     certificate: Option<&AccountCertificate>,
@@ -139,25 +139,25 @@ pub(super) fn of_token(
 }
 
 /// Assigns the work of an unknown account to `adoption.user`. The first valid claim wins.
-fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<Adopted, StoreError> {
+fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<AdoptionResult, StoreError> {
     if adoption.other == adoption.user {
-        return Ok(Adopted::Done);
+        return Ok(AdoptionResult::Done);
     }
     if tx.account_by_id(adoption.other)?.is_some() {
-        return Ok(Adopted::HasAccount);
+        return Ok(AdoptionResult::AccountExists);
     }
     let before = tx.adopted_by(adoption.other)?;
     if before.is_some_and(|(user, _)| user != adoption.user) {
-        return Ok(Adopted::ByAnother);
+        return Ok(AdoptionResult::AdoptedByAnother);
     }
-    if let Some(login) = &adoption.login_must_be {
+    if let Some(login) = &adoption.required_login {
         let is_same = by_login(tx, login)?.is_some_and(|a| a.user.id == adoption.user);
         if !is_same {
-            return Ok(Adopted::OtherLogin);
+            return Ok(AdoptionResult::LoginMismatch);
         }
     }
-    tx.put_adopted(adoption.other, adoption.user, adoption.login_must_be.is_none(), now_ms)?;
-    Ok(Adopted::Done)
+    tx.put_adopted(adoption.other, adoption.user, adoption.required_login.is_none(), now_ms)?;
+    Ok(AdoptionResult::Done)
 }
 
 impl Store {
@@ -172,7 +172,7 @@ impl Store {
             let Some(found) = by_login(tx, &login)? else { return Ok(None) };
             let mut account = Account::from(found);
             if let Some(device) = device {
-                account.knows_device = tx.has_signed_in(account.user.id, device)?;
+                account.is_known_device = tx.has_signed_in(account.user.id, device)?;
             }
             Ok(Some(account))
         })
@@ -195,7 +195,7 @@ impl Store {
         let write = self.write("recreate_account", move |tx| recreate(tx, &certificate, now_ms));
         Ok(write.await?.into())
     }
-    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<Adopted> {
+    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<AdoptionResult> {
         Ok(self.write("adopt", move |tx| adopt(tx, &adoption, now_ms)).await?)
     }
 }

@@ -27,23 +27,23 @@ use crate::store::tx::OpenGrade;
 pub(super) const OPEN_MS: i64 = 24 * 3_600_000;
 
 /// A transaction stops grading after this many answers, so that other writers are not blocked.
-const GRADED_AT_ONCE: usize = 5_000;
+const MAX_GRADED_PER_CALL: usize = 5_000;
 
 /// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), each with the
 /// questions whose answers were in the batch.
-pub(super) type ToGrade = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
+pub(super) type UngradedAttempts = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
 
 /// Cache of quizzes and attempts within one transaction.
 #[derive(Default)]
 pub(super) struct Quizzes {
-    by_place: HashMap<(BlobHash, ItemId), Option<Rc<KnownQuiz>>>,
+    by_item: HashMap<(BlobHash, ItemId), Option<Rc<ParsedQuiz>>>,
     accepted: HashMap<AttemptId, AcceptedAnswers>,
     /// By quiz: the attempt limit, and the number of attempts that count already.
     limits: HashMap<ItemId, (u32, usize)>,
 }
 
 /// A quiz and the ids of its questions.
-struct KnownQuiz {
+struct ParsedQuiz {
     quiz: Quiz,
     questions: HashSet<Slug>,
 }
@@ -51,7 +51,7 @@ struct KnownQuiz {
 /// Which answers an attempt accepts.
 enum AcceptedAnswers {
     /// Answers to the questions of its quiz.
-    Questions(Rc<KnownQuiz>),
+    Questions(Rc<ParsedQuiz>),
     /// The quiz is unknown to this server: this number of further answers.
     Any(usize),
 }
@@ -61,7 +61,7 @@ impl Quizzes {
     pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
-            Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? => {
+            Row::Attempt(attempt) if changes_quiz(log, attempt)? => {
                 let reason = "quiz: cannot be changed for an existing attempt".to_owned();
                 Ok(Some(Rule::Always((ResultCode::Invalid, reason))))
             }
@@ -81,14 +81,14 @@ impl Quizzes {
     fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> DomainResult<Option<Rule>> {
         let id = answer.attempt;
         if !self.accepted.contains_key(&id) {
-            let place = log.tx.quiz_of_attempt(log.user, id)?;
-            let quiz = place.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
+            let stored_quiz = log.tx.quiz_of_attempt(log.user, id)?;
+            let quiz = stored_quiz.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
             let accepted = match quiz {
                 Some(quiz) => AcceptedAnswers::Questions(quiz),
                 None => {
-                    let most = Attempt::MAX_ANSWERS;
-                    let stored = log.tx.count_answers(log.user, id, most)?;
-                    AcceptedAnswers::Any(most.saturating_sub(stored))
+                    let max = Attempt::MAX_ANSWERS;
+                    let stored = log.tx.count_answers(log.user, id, max)?;
+                    AcceptedAnswers::Any(max.saturating_sub(stored))
                 }
             };
             self.accepted.insert(id, accepted);
@@ -112,28 +112,28 @@ impl Quizzes {
         log: &ChangeLog<'_>,
         item: ItemId,
         hash: BlobHash,
-    ) -> DomainResult<Option<Rc<KnownQuiz>>> {
-        let place = (hash, item);
-        if let Some(known) = self.by_place.get(&place) {
+    ) -> DomainResult<Option<Rc<ParsedQuiz>>> {
+        let key = (hash, item);
+        if let Some(known) = self.by_item.get(&key) {
             return Ok(known.clone());
         }
-        let body = log.tx.quiz(place.0, &place.1)?;
+        let body = log.tx.quiz(key.0, &key.1)?;
         let known = body.and_then(|body| match serde_json::from_str::<Quiz>(&body) {
             Ok(quiz) => {
                 let questions = quiz.questions.iter().map(|q| q.id.clone()).collect();
-                Some(Rc::new(KnownQuiz { quiz, questions }))
+                Some(Rc::new(ParsedQuiz { quiz, questions }))
             }
             // An unreadable quiz must not block the learner's rows.
             Err(e) => {
-                tracing::error!(quiz.item = %place.1, error = %e, "failed to parse a stored quiz");
+                tracing::error!(quiz.item = %key.1, error = %e, "failed to parse a stored quiz");
                 None
             }
         });
-        self.by_place.insert(place, known.clone());
+        self.by_item.insert(key, known.clone());
         Ok(known)
     }
     /// Returns true if another attempt at the quiz may be graded.
-    fn has_room(
+    fn allows_attempt(
         &mut self,
         log: &ChangeLog<'_>,
         attempt: &Attempt,
@@ -166,17 +166,17 @@ impl Quizzes {
         log.apply_server(Row::Grade(grade))
     }
     /// Grades attempts until the transaction has done enough; the remaining ones stay in `attempts`.
-    pub(super) fn grade_some(
+    pub(super) fn grade_batch(
         &mut self,
         log: &mut ChangeLog<'_>,
-        attempts: &mut ToGrade,
+        attempts: &mut UngradedAttempts,
         now_ms: i64,
     ) -> DomainResult<()> {
-        let mut work = 0;
-        while work < GRADED_AT_ONCE
-            && let Some(((_, id), touched)) = attempts.pop_first()
+        let mut cost = 0;
+        while cost < MAX_GRADED_PER_CALL
+            && let Some(((_, id), answered)) = attempts.pop_first()
         {
-            work += self.grade(log, id, &touched, now_ms)?;
+            cost += self.grade(log, id, &answered, now_ms)?;
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Quizzes {
         &mut self,
         log: &mut ChangeLog<'_>,
         id: AttemptId,
-        touched: &BTreeSet<Slug>,
+        answered: &BTreeSet<Slug>,
         now_ms: i64,
     ) -> DomainResult<usize> {
         let key = |row_type| RowKey { row_type, key: id.to_string() };
@@ -199,7 +199,7 @@ impl Quizzes {
             Some(Row::Grade(grade)) => Some(grade),
             _ => None,
         };
-        if old.is_none() && !self.has_room(log, &attempt, &known.quiz)? {
+        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? {
             return Ok(1);
         }
         if let (Some(answers), None) = (&attempt.answers, &old) {
@@ -208,7 +208,7 @@ impl Quizzes {
             }
             return Ok(1 + answers.len() + known.quiz.questions.len());
         }
-        self.grade_open(log, &attempt, &known, touched, old.as_ref(), now_ms)
+        self.grade_open(log, &attempt, &known, answered, old.as_ref(), now_ms)
     }
     /// Grades an attempt of a client release that does not submit answers with it: each question keeps the points of
     /// its first graded answer.
@@ -216,8 +216,8 @@ impl Quizzes {
         &mut self,
         log: &mut ChangeLog<'_>,
         attempt: &Attempt,
-        known: &KnownQuiz,
-        touched: &BTreeSet<Slug>,
+        known: &ParsedQuiz,
+        answered: &BTreeSet<Slug>,
         old: Option<&Grade>,
         now_ms: i64,
     ) -> DomainResult<usize> {
@@ -232,17 +232,17 @@ impl Quizzes {
             (Some(open), _) => open,
             (None, None) => OpenGrade { first_ms: now_ms, points: BTreeMap::new() },
         };
-        let mut work = 1;
+        let mut cost = 1;
         let before = open.points.len();
         for question in &known.quiz.questions {
             let is_graded = open.points.contains_key(&question.id);
-            if is_graded || !(is_first || touched.contains(&question.id)) {
+            if is_graded || !(is_first || answered.contains(&question.id)) {
                 continue;
             }
-            work += 1;
+            cost += 1;
             let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
             if let Some(Row::Answer(answer)) = log.row(&key)? {
-                open.points.insert(question.id.clone(), score_one(question, &answer.value));
+                open.points.insert(question.id.clone(), score_answer(question, &answer.value));
             }
         }
         if is_first || open.points.len() > before {
@@ -252,24 +252,24 @@ impl Quizzes {
         if let Some(grade) = next_grade(id, score, old, now_ms) {
             self.add_grade(log, attempt, grade, old.is_none())?;
         }
-        Ok(work)
+        Ok(cost)
     }
 }
 
 /// Returns true if the attempt is stored with another quiz. The merge would keep the greater of the two values, and
 /// with it a grade given for another quiz.
-fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
+fn changes_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
     let stored = log.tx.quiz_of_attempt(log.user, attempt.id)?;
     Ok(stored.is_some_and(|(quiz, hash)| quiz != attempt.quiz || hash != attempt.quiz_hash))
 }
 
-/// Returns the submitted attempts among `touched`, in the order in which they count.
+/// Returns the submitted attempts among `answered`, in the order in which they count.
 pub(super) fn submitted(
     log: &ChangeLog<'_>,
-    touched: BTreeMap<AttemptId, BTreeSet<Slug>>,
-) -> DomainResult<ToGrade> {
-    let mut submitted = ToGrade::new();
-    for (id, questions) in touched {
+    answered: BTreeMap<AttemptId, BTreeSet<Slug>>,
+) -> DomainResult<UngradedAttempts> {
+    let mut submitted = UngradedAttempts::new();
+    for (id, questions) in answered {
         if let Some(at_ms) = log.tx.submitted_ms(log.user, id)? {
             submitted.insert((at_ms, id), questions);
         }
@@ -300,7 +300,7 @@ fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
 }
 
 /// Returns the points for one answer, in thousandths; 0 if the answer is unreadable.
-fn score_one(question: &Question, value: &str) -> i64 {
+fn score_answer(question: &Question, value: &str) -> i64 {
     serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
 }
 

@@ -72,7 +72,7 @@ pub(super) struct ChangeLog<'t> {
     usage: Usage,
     /// Something changed that the author's device does not have.
     has_more: bool,
-    pub(super) done: Pushed,
+    pub(super) pushed: Pushed,
 }
 
 impl<'t> ChangeLog<'t> {
@@ -87,44 +87,44 @@ impl<'t> ChangeLog<'t> {
             usage_before: usage,
             usage,
             has_more: false,
-            done: Pushed { usn: before, ..Pushed::default() },
+            pushed: Pushed { usn: before, ..Pushed::default() },
         })
     }
     /// Merges the leading rows to which no rule applies. Returns their number.
-    pub(super) fn apply_client_run(&mut self, rows: &[Row]) -> DomainResult<usize> {
-        let run = self.unrestricted(rows);
-        if run > 0 {
-            for joined in self.tx.join(self.user, &rows[..run], self.done.usn)? {
+    pub(super) fn apply_client_batch(&mut self, rows: &[Row]) -> DomainResult<usize> {
+        let count = self.unrestricted_rows(rows);
+        if count > 0 {
+            for joined in self.tx.join(self.user, &rows[..count], self.pushed.usn)? {
                 self.count_client(joined);
             }
         }
-        Ok(run)
+        Ok(count)
     }
     /// Returns the number of leading rows that need no rule or quota check: neither attempts nor answers, and far
     /// from the quota.
-    fn unrestricted(&self, rows: &[Row]) -> usize {
+    fn unrestricted_rows(&self, rows: &[Row]) -> usize {
         let Quota { rows: max_rows, bytes } = self.quota;
-        let left = |most: u64, used: i64| most.saturating_sub(used.max(0).unsigned_abs());
-        let room =
-            left(max_rows, self.usage.rows).min(left(bytes, self.usage.bytes) / MAX_ROW_BYTES);
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let remaining = |max: u64, used: i64| max.saturating_sub(used.max(0).unsigned_abs());
+        let capacity =
+            remaining(max_rows, self.usage.rows).min(remaining(bytes, self.usage.bytes) / MAX_ROW_BYTES);
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         rows.iter()
-            .take(room)
+            .take(capacity)
             .take_while(|row| !matches!(row, Row::Attempt(_) | Row::Answer(_)))
             .count()
     }
-    /// Merges the row at index `place` of a device's batch unless the rule or the quota refuses it. Returns true if
+    /// Merges the row at index `index` of a device's batch unless the rule or the quota refuses it. Returns true if
     /// the row is new.
     pub(super) fn apply_client(
         &mut self,
-        place: usize,
+        index: usize,
         row: &Row,
         rule: Option<Rule>,
     ) -> DomainResult<bool> {
         let joined = match self.refusal(row, rule)? {
             Some(refusal) => Err(refusal),
             None if self.usage.bytes >= self.hard_limit() => {
-                let joined = self.tx.join_unless_larger(self.user, row, self.done.usn)?;
+                let joined = self.tx.join_unless_larger(self.user, row, self.pushed.usn)?;
                 joined.ok_or_else(|| self.over_quota())
             }
             None => Ok(self.join(row)?),
@@ -135,7 +135,7 @@ impl<'t> ChangeLog<'t> {
                 Ok(joined.added)
             }
             Err(refusal) => {
-                self.done.refused.push((place, refusal));
+                self.pushed.refused.push((index, refusal));
                 Ok(false)
             }
         }
@@ -148,7 +148,7 @@ impl<'t> ChangeLog<'t> {
         Ok(())
     }
     fn join(&self, row: &Row) -> DomainResult<JoinedRow> {
-        let joined = self.tx.join(self.user, std::slice::from_ref(row), self.done.usn)?;
+        let joined = self.tx.join(self.user, std::slice::from_ref(row), self.pushed.usn)?;
         Ok(joined.into_iter().next().unwrap_or_default())
     }
     fn count_client(&mut self, joined: JoinedRow) {
@@ -158,12 +158,12 @@ impl<'t> ChangeLog<'t> {
     /// A no-op merge does not consume a change number.
     fn count(&mut self, joined: JoinedRow) {
         if joined.changed {
-            self.done.usn += 1;
-            self.done.changed += 1;
+            self.pushed.usn += 1;
+            self.pushed.changed += 1;
             self.usage.rows += i64::from(joined.added);
             self.usage.bytes += joined.growth;
         }
-        self.done.payload_conflicts += u64::from(joined.payload_conflict);
+        self.pushed.payload_conflicts += u64::from(joined.payload_conflict);
     }
     fn hard_limit(&self) -> i64 {
         i64::try_from(self.quota.bytes.saturating_add(self.quota.bytes / 4)).unwrap_or(i64::MAX)
@@ -177,15 +177,15 @@ impl<'t> ChangeLog<'t> {
         (ResultCode::Forbidden, reason)
     }
     fn refusal(&self, row: &Row, rule: Option<Rule>) -> DomainResult<Option<Refusal>> {
-        let by_rule = match rule {
+        let rule_refusal = match rule {
             Some(Rule::Always(refusal)) => return Ok(Some(refusal)),
             Some(Rule::IfNew(refusal)) => Some(refusal),
             None => None,
         };
-        let is_over = |used: i64, most: u64| used.unsigned_abs() >= most;
-        let over = is_over(self.usage.rows, self.quota.rows)
-            || is_over(self.usage.bytes, self.quota.bytes);
-        let Some(refusal) = by_rule.or_else(|| over.then(|| self.over_quota())) else {
+        let is_reached = |used: i64, max: u64| used.unsigned_abs() >= max;
+        let is_over = is_reached(self.usage.rows, self.quota.rows)
+            || is_reached(self.usage.bytes, self.quota.bytes);
+        let Some(refusal) = rule_refusal.or_else(|| is_over.then(|| self.over_quota())) else {
             return Ok(None);
         };
         Ok((!self.tx.has_row(self.user, &row.key())?).then_some(refusal))
@@ -194,14 +194,14 @@ impl<'t> ChangeLog<'t> {
         Ok(self.tx.row(self.user, key)?)
     }
     pub(super) fn close(mut self) -> DomainResult<Pushed> {
-        self.done.own_since = (!self.has_more).then_some(self.before);
-        if self.done.usn > self.before {
-            self.tx.set_usn(self.user, self.done.usn)?;
+        self.pushed.own_since = (!self.has_more).then_some(self.before);
+        if self.pushed.usn > self.before {
+            self.tx.set_usn(self.user, self.pushed.usn)?;
         }
         if self.usage != self.usage_before {
             self.tx.set_usage(self.user, self.usage)?;
         }
-        Ok(self.done)
+        Ok(self.pushed)
     }
 }
 

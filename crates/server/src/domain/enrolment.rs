@@ -12,9 +12,9 @@ use super::{
 use crate::store::Store;
 
 /// JSON value of a request for enrolment.
-const WANTED: &str = "true";
+const REQUESTED: &str = "true";
 /// JSON value of a withdrawn request.
-const NOT_WANTED: &str = "null";
+const NOT_REQUESTED: &str = "null";
 
 /// Result of `enrol`.
 #[derive(Debug, Clone)]
@@ -25,12 +25,12 @@ pub struct Enrolled {
 }
 
 /// Returns the course for which a register requests enrolment, if any.
-pub(super) fn wanted_course(kv: &Kv) -> Option<Slug> {
-    is_wanted(kv).then(|| Slug::new(kv.key.as_str()).ok()).flatten()
+pub(super) fn requested_course(kv: &Kv) -> Option<Slug> {
+    is_request(kv).then(|| Slug::new(kv.key.as_str()).ok()).flatten()
 }
 
-fn is_wanted(kv: &Kv) -> bool {
-    kv.ns == ENROLMENT && kv.value == WANTED
+fn is_request(kv: &Kv) -> bool {
+    kv.ns == ENROLMENT && kv.value == REQUESTED
 }
 
 /// Decides on a request for enrolment. A course that is not in the catalogue gets no new decision.
@@ -56,13 +56,13 @@ pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Opt
 }
 
 impl Store {
-    /// Writes the learner's request (as `device`) and the resulting decision. `wanted = false` withdraws the request.
+    /// Writes the learner's request (as `device`) and the resulting decision. `requested = false` withdraws the request.
     pub async fn enrol(
         &self,
         author: impl Into<Author>,
         course: &Slug,
         device: DeviceId,
-        wanted: bool,
+        requested: bool,
         now_ms: i64,
     ) -> DomainResult<Enrolled> {
         let (author, course, quota) = (author.into(), course.clone(), self.quota());
@@ -74,21 +74,21 @@ impl Store {
                 _ => None,
             };
             // Repeating a request changes nothing.
-            if old.as_ref().is_some_and(is_wanted) != wanted {
+            if old.as_ref().is_some_and(is_request) != requested {
                 log.apply_server(Row::Kv(Kv {
                     ns: ENROLMENT.into(),
                     key: course.to_string(),
-                    value: (if wanted { WANTED } else { NOT_WANTED }).into(),
+                    value: (if requested { REQUESTED } else { NOT_REQUESTED }).into(),
                     // Later than the stored value, so that this request wins.
                     hlc: old.map_or(Hlc::ZERO, |kv| kv.hlc).tick(now_ms),
                     device,
                     extra: Extra::default(),
                 }))?;
             }
-            let decision = if wanted { decide(&mut log, &course)? } else { None };
-            let done = log.close()?;
-            events.extend(done.event(author));
-            Ok::<_, DomainError>(Enrolled { decision, usn: done.usn, changed: done.changed })
+            let decision = if requested { decide(&mut log, &course)? } else { None };
+            let pushed = log.close()?;
+            events.extend(pushed.event(author));
+            Ok::<_, DomainError>(Enrolled { decision, usn: pushed.usn, changed: pushed.changed })
         })
         .await
     }

@@ -14,7 +14,7 @@ pub enum DomainError {
     #[error("the login {0:?} is taken")]
     LoginTaken(String),
     #[error("the login {0:?} is too similar to an existing login")]
-    LoginLooksLikeAnother(String),
+    SimilarLogin(String),
     #[error("login: {0}")]
     BadLogin(String),
     #[error("account {0} not found")]
@@ -25,7 +25,7 @@ impl DomainError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Store(e) => e.code(),
-            Self::LoginTaken(_) | Self::LoginLooksLikeAnother(_) => ErrorCode::Conflict,
+            Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
             Self::BadLogin(_) => ErrorCode::InvalidRequest,
             Self::NoAccount(_) => ErrorCode::NotFound,
         }

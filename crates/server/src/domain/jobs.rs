@@ -12,8 +12,8 @@ use crate::store::{
 /// Duration of a lease that is not extended.
 pub const LEASE_MS: i64 = 5 * 60_000;
 /// Delay after the first failure; each further failure doubles it.
-const FIRST_PAUSE_MS: i64 = 60_000;
-const MAX_PAUSE_MS: i64 = 6 * 3_600_000;
+const MIN_BACKOFF_MS: i64 = 60_000;
+const MAX_BACKOFF_MS: i64 = 6 * 3_600_000;
 /// Due time of jobs that run only on request.
 const NEVER: i64 = i64::MAX;
 
@@ -22,12 +22,12 @@ pub type Schedule = (&'static str, Option<i64>);
 
 /// Result of leasing a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Leased {
+pub enum LeaseResult {
     Ok(JobRow),
     /// No job has this name.
     Unknown,
     /// Another process holds the lease, which expires at `until_ms` unless it is extended.
-    Elsewhere {
+    LeasedByOther {
         until_ms: i64,
     },
 }
@@ -49,9 +49,9 @@ fn lease(tx: &dyn Tx, job: JobRow, worker: &str, now_ms: i64) -> Result<JobRow, 
 }
 
 /// Returns the delay after this number of failed attempts.
-fn pause_ms(attempts: u32) -> i64 {
+fn backoff_ms(attempts: u32) -> i64 {
     let doublings = attempts.saturating_sub(1).min(20);
-    (FIRST_PAUSE_MS << doublings).min(MAX_PAUSE_MS)
+    (MIN_BACKOFF_MS << doublings).min(MAX_BACKOFF_MS)
 }
 
 impl Store {
@@ -61,19 +61,19 @@ impl Store {
         let write = self.write("schedule_jobs", move |tx| {
             for (name, every_ms) in &schedule {
                 let stored = tx.job(name)?;
-                let soonest = match every_ms {
+                let next_due_ms = match every_ms {
                     Some(every_ms) => now_ms.saturating_add(*every_ms),
                     None => NEVER,
                 };
                 let job = match stored {
                     // A shorter interval takes effect at once. A requested job stays due.
                     Some(job)
-                        if job.due_ms <= soonest
+                        if job.due_ms <= next_due_ms
                             && (every_ms.is_some() || job.due_ms <= now_ms) =>
                     {
                         continue;
                     }
-                    Some(job) => JobRow { due_ms: soonest, ..job },
+                    Some(job) => JobRow { due_ms: next_due_ms, ..job },
                     None => JobRow {
                         name: (*name).to_owned(),
                         due_ms: if every_ms.is_some() { now_ms } else { NEVER },
@@ -109,15 +109,15 @@ impl Store {
         Ok(write.await?)
     }
     /// Leases the named job to `worker`, due or not.
-    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<Leased> {
+    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<LeaseResult> {
         let (name, worker) = (name.to_owned(), worker.to_owned());
         let write = self.write("lease_job", move |tx| {
             Ok::<_, StoreError>(match tx.job(&name)? {
-                None => Leased::Unknown,
+                None => LeaseResult::Unknown,
                 Some(job) if is_leased(&job, now_ms) => {
-                    Leased::Elsewhere { until_ms: job.lease_until_ms }
+                    LeaseResult::LeasedByOther { until_ms: job.lease_until_ms }
                 }
-                Some(job) => Leased::Ok(lease(tx, job, &worker, now_ms)?),
+                Some(job) => LeaseResult::Ok(lease(tx, job, &worker, now_ms)?),
             })
         });
         Ok(write.await?)
@@ -148,7 +148,7 @@ impl Store {
             let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {
                 return Ok::<_, StoreError>(());
             };
-            let free = JobRow { worker: String::new(), lease_until_ms: 0, ..job };
+            let released = JobRow { worker: String::new(), lease_until_ms: 0, ..job };
             let next = every_ms.map_or(NEVER, |every_ms| now_ms.saturating_add(every_ms));
             tx.put_job(&match result {
                 Ok(()) => JobRow {
@@ -156,10 +156,10 @@ impl Store {
                     attempts: 0,
                     succeeded_ms: now_ms,
                     error: String::new(),
-                    ..free
+                    ..released
                 },
                 Err(error) => {
-                    JobRow { due_ms: now_ms.saturating_add(pause_ms(free.attempts)), error, ..free }
+                    JobRow { due_ms: now_ms.saturating_add(backoff_ms(released.attempts)), error, ..released }
                 }
             })
         });
@@ -172,8 +172,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_limit() {
-        let minutes: Vec<i64> = [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| pause_ms(n) / 60_000).into();
+    fn backoff_doubles_up_to_a_limit() {
+        let minutes: Vec<i64> = [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| backoff_ms(n) / 60_000).into();
         assert_eq!(minutes, [1, 1, 2, 4, 256, 360, 360]);
     }
 }

@@ -118,9 +118,9 @@ impl Bodies<'_> {
     /// Reads the compiled quizzes named by the bodies read so far.
     fn read_quizzes(self) -> Result<Vec<PublishedQuiz>, RenderError> {
         let read = |(hash, item)| {
-            let unread = |source| RenderError::Blob { hash, source };
-            let body = String::from_utf8(self.blobs.read(hash).map_err(unread)?)
-                .map_err(|e| unread(io::Error::other(e)))?;
+            let read_error = |source| RenderError::Blob { hash, source };
+            let body = String::from_utf8(self.blobs.read(hash).map_err(read_error)?)
+                .map_err(|e| read_error(io::Error::other(e)))?;
             Ok(PublishedQuiz { hash, item, body })
         };
         self.quizzes.into_iter().map(read).collect()
@@ -164,9 +164,9 @@ pub fn rendered_by() -> &'static str {
         ];
         CourseReply::schemas(&mut schemas);
         StoryReply::schemas(&mut schemas);
-        let shape = serde_json::to_string(&schemas).unwrap_or_default();
-        let shape = &BlobHash::of(shape.as_bytes()).to_hex()[..16];
-        format!("{}-{shape}-{}", env!("CARGO_PKG_VERSION"), search_text::REVISION)
+        let schema_text = serde_json::to_string(&schemas).unwrap_or_default();
+        let schema_text = &BlobHash::of(schema_text.as_bytes()).to_hex()[..16];
+        format!("{}-{schema_text}-{}", env!("CARGO_PKG_VERSION"), search_text::REVISION)
     });
     &NAME
 }
@@ -177,17 +177,17 @@ impl Store {
     pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
         let write = self.write("publish", move |tx| {
             let p = &publication;
-            let is_there = tx.published(p.kind, &p.id)?.is_some_and(|old| {
+            let is_current = tx.published(p.kind, &p.id)?.is_some_and(|old| {
                 old.version == p.version
                     && old.rendered_by == p.rendered_by
                     && old.reply == p.reply
                     && old.manifest == p.manifest
             });
-            if !is_there {
+            if !is_current {
                 let revision = next_revision(tx)?;
                 tx.put_publication(p, revision, now_ms)?;
             }
-            Ok::<_, StoreError>(!is_there)
+            Ok::<_, StoreError>(!is_current)
         });
         Ok(write.await?)
     }
@@ -214,11 +214,11 @@ impl Store {
     pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
         let write = self.write("unpublish", move |tx| {
-            let was_there = tx.delete_publication(kind, &id)?;
-            if was_there {
+            let existed = tx.delete_publication(kind, &id)?;
+            if existed {
                 next_revision(tx)?;
             }
-            Ok::<_, StoreError>(was_there)
+            Ok::<_, StoreError>(existed)
         });
         Ok(write.await?)
     }

@@ -9,7 +9,7 @@ use carrel_model::{
 
 use super::{
     DomainError, DomainResult,
-    attempts::{self, Quizzes, ToGrade},
+    attempts::{self, Quizzes, UngradedAttempts},
     change_log::{Author, ChangeLog, Pushed},
     enrolment,
 };
@@ -23,45 +23,45 @@ fn push(
     with_rows: bool,
     quota: Quota,
     now_ms: i64,
-) -> DomainResult<(Pushed, ToGrade)> {
+) -> DomainResult<(Pushed, UngradedAttempts)> {
     let mut log = ChangeLog::open(tx, user, quota)?;
     let mut quizzes = Quizzes::default();
-    let mut place = 0;
-    while place < batch.len() {
-        let run = log.apply_client_run(&batch[place..])?;
-        place += run;
-        if run == 0 {
-            let row = &batch[place];
+    let mut index = 0;
+    while index < batch.len() {
+        let applied = log.apply_client_batch(&batch[index..])?;
+        index += applied;
+        if applied == 0 {
+            let row = &batch[index];
             let rule = quizzes.rule(&log, row)?;
-            if log.apply_client(place, row, rule)? {
+            if log.apply_client(index, row, rule)? {
                 quizzes.count_new(row);
             }
-            place += 1;
+            index += 1;
         }
     }
     // A replay is graded and decided again, since its quiz or course may have been published in the meantime.
-    let mut touched: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
-    let refused: BTreeSet<usize> = log.done.refused.iter().map(|(place, _)| *place).collect();
-    for (_, row) in batch.iter().enumerate().filter(|(place, _)| !refused.contains(place)) {
+    let mut answered: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
+    let refused: BTreeSet<usize> = log.pushed.refused.iter().map(|(index, _)| *index).collect();
+    for (_, row) in batch.iter().enumerate().filter(|(index, _)| !refused.contains(index)) {
         match row {
-            Row::Attempt(a) => drop(touched.entry(a.id).or_default()),
+            Row::Attempt(a) => drop(answered.entry(a.id).or_default()),
             Row::Answer(a) => {
-                touched.entry(a.attempt).or_default().insert(a.question.clone());
+                answered.entry(a.attempt).or_default().insert(a.question.clone());
             }
             Row::Kv(kv) => {
-                if let Some(course) = enrolment::wanted_course(kv) {
+                if let Some(course) = enrolment::requested_course(kv) {
                     enrolment::decide(&mut log, &course)?;
                 }
             }
             _ => {}
         }
     }
-    let mut ungraded = attempts::submitted(&log, touched)?;
-    quizzes.grade_some(&mut log, &mut ungraded, now_ms)?;
+    let mut ungraded = attempts::submitted(&log, answered)?;
+    quizzes.grade_batch(&mut log, &mut ungraded, now_ms)?;
     if with_rows {
         for row in batch {
             let joined = log.row(&row.key())?;
-            log.done.rows.push(joined);
+            log.pushed.rows.push(joined);
         }
     }
     Ok((log.close()?, ungraded))
@@ -71,12 +71,12 @@ fn push(
 fn grade(
     tx: &dyn Tx,
     user: UserId,
-    mut ungraded: ToGrade,
+    mut ungraded: UngradedAttempts,
     quota: Quota,
     now_ms: i64,
-) -> DomainResult<(Pushed, ToGrade)> {
+) -> DomainResult<(Pushed, UngradedAttempts)> {
     let mut log = ChangeLog::open(tx, user, quota)?;
-    Quizzes::default().grade_some(&mut log, &mut ungraded, now_ms)?;
+    Quizzes::default().grade_batch(&mut log, &mut ungraded, now_ms)?;
     Ok((log.close()?, ungraded))
 }
 
@@ -92,24 +92,24 @@ impl Store {
     ) -> DomainResult<Pushed> {
         let (author, quota) = (author.into(), self.quota());
         let write = self.write_with_events("push", move |tx, events| {
-            let (done, ungraded) = push(tx, author.user, &rows, with_rows, quota, now_ms)?;
-            events.extend(done.event(author));
-            Ok::<_, DomainError>((done, ungraded))
+            let (pushed, ungraded) = push(tx, author.user, &rows, with_rows, quota, now_ms)?;
+            events.extend(pushed.event(author));
+            Ok::<_, DomainError>((pushed, ungraded))
         });
-        let (done, ungraded) = write.await?;
+        let (pushed, ungraded) = write.await?;
         if ungraded.is_empty() {
-            return Ok(done);
+            return Ok(pushed);
         }
         // Spawned, so that grading completes even if the caller is cancelled.
-        let rest = tokio::spawn(self.clone().grade_rest(author, done, ungraded, now_ms));
+        let rest = tokio::spawn(self.clone().grade_rest(author, pushed, ungraded, now_ms));
         rest.await.map_err(|e| StoreError::Internal(e.to_string().into()))?
     }
     /// Grades in several transactions, so that other writers are not blocked.
     async fn grade_rest(
         self,
         author: Author,
-        mut done: Pushed,
-        mut ungraded: ToGrade,
+        mut pushed: Pushed,
+        mut ungraded: UngradedAttempts,
         now_ms: i64,
     ) -> DomainResult<Pushed> {
         let quota = self.quota();
@@ -121,11 +121,11 @@ impl Store {
             });
             let more;
             (more, ungraded) = write.await?;
-            done.usn = more.usn;
-            done.changed += more.changed;
-            done.own_since = done.own_since.filter(|_| more.changed == 0);
+            pushed.usn = more.usn;
+            pushed.changed += more.changed;
+            pushed.own_since = pushed.own_since.filter(|_| more.changed == 0);
         }
-        Ok(done)
+        Ok(pushed)
     }
     /// Returns the rows with a change number above `since`, in ascending order, and whether there are more. Reading
     /// stops after about `max_bytes`.

@@ -38,7 +38,7 @@ pub struct NewSignIn {
 
 /// A token presented by a client.
 #[derive(Debug, Clone, Copy)]
-pub enum Presented {
+pub enum PresentedToken {
     /// A refresh token with a MAC of this server.
     Signed(RefreshToken),
     /// Any other token, by its hash: a random refresh token of an older release, or an access token.
@@ -48,7 +48,7 @@ pub enum Presented {
 /// A refresh token presented by a client, and what to store if it is valid.
 #[derive(Clone)]
 pub struct Rotation {
-    pub presented: Presented,
+    pub presented: PresentedToken,
     /// Proves the account if it is missing from the database.
     pub certificate: Option<AccountCertificate>,
     pub access: ([u8; 32], i64),
@@ -95,26 +95,26 @@ fn end(tx: &dyn Tx, sign_in: Uuid, now_ms: i64) -> Result<(), StoreError> {
 }
 
 /// Sign-in, branch and generation of a presented refresh token.
-struct Place {
+struct TokenPosition {
     sign_in: Uuid,
     branch: u32,
     generation: i64,
     signed: Option<RefreshToken>,
 }
 
-fn place_of(tx: &dyn Tx, presented: &Presented, now_ms: i64) -> Result<Option<Place>, StoreError> {
+fn position_of(tx: &dyn Tx, presented: &PresentedToken, now_ms: i64) -> Result<Option<TokenPosition>, StoreError> {
     Ok(match presented {
-        Presented::Signed(t) if t.is_expired(now_ms) => None,
-        Presented::Signed(t) => Some(Place {
+        PresentedToken::Signed(t) if t.is_expired(now_ms) => None,
+        PresentedToken::Signed(t) => Some(TokenPosition {
             sign_in: t.sign_in,
             branch: t.branch,
             generation: t.generation,
             signed: Some(*t),
         }),
         // Issued by a release whose refresh tokens were random and stored by their hash.
-        Presented::Opaque(hash) => tx
+        PresentedToken::Opaque(hash) => tx
             .opaque_refresh_token(*hash, now_ms)?
-            .map(|(sign_in, generation)| Place { sign_in, branch: 0, generation, signed: None }),
+            .map(|(sign_in, generation)| TokenPosition { sign_in, branch: 0, generation, signed: None }),
     })
 }
 
@@ -122,15 +122,15 @@ fn place_of(tx: &dyn Tx, presented: &Presented, now_ms: i64) -> Result<Option<Pl
 /// database is behind. The last redeemed one is accepted again within its grace period (the reply may have been
 /// lost). A lower one means that the same token is used by two clients.
 fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, StoreError> {
-    let Some(place) = place_of(tx, &rotation.presented, now_ms)? else {
+    let Some(position) = position_of(tx, &rotation.presented, now_ms)? else {
         return Ok(Rotated::Unknown);
     };
-    let (account, device, floor) = match (tx.sign_in(place.sign_in)?, place.signed) {
+    let (account, device, redeemed_floor) = match (tx.sign_in(position.sign_in)?, position.signed) {
         (Some(known), _) if known.is_ended => return Ok(Rotated::Unknown),
         (Some(known), _) => (tx.account_by_id(known.user)?, known.device, known.redeemed_floor),
         // Signed in after the backup that this database was restored from.
         (None, Some(t)) => {
-            let account = accounts::of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
+            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
             if let Some(account) = &account {
                 tx.insert_sign_in(t.sign_in, account.user.id, t.device, "", now_ms)?;
             }
@@ -139,34 +139,34 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
         (None, None) => return Ok(Rotated::Unknown),
     };
     let Some(account) = account else { return Ok(Rotated::Unknown) };
-    let last = tx.redemption(place.sign_in, place.branch)?;
+    let last = tx.redemption(position.sign_in, position.branch)?;
     let branch = match last {
         Some(last)
-            if place.generation == last.generation && now_ms - last.at_ms <= rotation.grace_ms =>
+            if position.generation == last.generation && now_ms - last.at_ms <= rotation.grace_ms =>
         {
             rotation.new_branch
         }
-        _ if place.generation > last.map_or(floor, |last| last.generation) => {
-            let redeemed = Redemption { generation: place.generation, at_ms: now_ms };
-            tx.put_redemption(place.sign_in, place.branch, redeemed)?;
-            forget_old_branches(tx, place.sign_in)?;
-            place.branch
+        _ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {
+            let redeemed = Redemption { generation: position.generation, at_ms: now_ms };
+            tx.put_redemption(position.sign_in, position.branch, redeemed)?;
+            delete_old_branches(tx, position.sign_in)?;
+            position.branch
         }
         _ => {
-            end(tx, place.sign_in, now_ms)?;
-            return Ok(Rotated::Reused { user: account.user.id, sign_in: place.sign_in });
+            end(tx, position.sign_in, now_ms)?;
+            return Ok(Rotated::Reused { user: account.user.id, sign_in: position.sign_in });
         }
     };
-    tx.delete_opaque_refresh_tokens(place.sign_in, place.generation)?;
-    add_access(tx, place.sign_in, rotation.access, now_ms)?;
-    tx.extend_sign_in(place.sign_in, rotation.refresh_expires_ms)?;
+    tx.delete_opaque_refresh_tokens(position.sign_in, position.generation)?;
+    add_access(tx, position.sign_in, rotation.access, now_ms)?;
+    tx.extend_sign_in(position.sign_in, rotation.refresh_expires_ms)?;
     retention::purge(tx, now_ms, Some(retention::PURGED_PER_CALL))?;
     let next = RefreshToken {
-        sign_in: place.sign_in,
+        sign_in: position.sign_in,
         branch,
         user: account.user.id,
         device,
-        generation: place.generation + 1,
+        generation: position.generation + 1,
         issued_ms: now_ms,
         expires_ms: rotation.refresh_expires_ms,
     };
@@ -174,7 +174,7 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
 }
 
 /// Deletes branches that lost replies have left unused. The floor keeps their generations marked as redeemed.
-fn forget_old_branches(tx: &dyn Tx, sign_in: Uuid) -> Result<(), StoreError> {
+fn delete_old_branches(tx: &dyn Tx, sign_in: Uuid) -> Result<(), StoreError> {
     for (branch, redeemed) in tx.old_branches(sign_in, MAX_BRANCHES)? {
         tx.delete_branch(sign_in, branch)?;
         tx.raise_redeemed_floor(sign_in, redeemed.generation)?;
@@ -185,12 +185,12 @@ fn forget_old_branches(tx: &dyn Tx, sign_in: Uuid) -> Result<(), StoreError> {
 /// Ends the sign-in of a token of any kind.
 fn sign_out(
     tx: &dyn Tx,
-    presented: &Presented,
+    presented: &PresentedToken,
     now_ms: i64,
 ) -> Result<Option<(UserId, Uuid)>, StoreError> {
     let sign_in = match presented {
-        Presented::Opaque(hash) => tx.sign_in_of_token(*hash)?,
-        Presented::Signed(t) => {
+        PresentedToken::Opaque(hash) => tx.sign_in_of_token(*hash)?,
+        PresentedToken::Signed(t) => {
             if tx.sign_in(t.sign_in)?.is_none() && tx.account_by_id(t.user)?.is_some() {
                 tx.insert_sign_in(t.sign_in, t.user, t.device, "", now_ms)?;
                 tx.extend_sign_in(t.sign_in, t.expires_ms)?;
@@ -244,7 +244,7 @@ impl Store {
         Ok(self.read("signed_in", move |tx| tx.signed_in(access, now_ms)).await?)
     }
     /// Ends the sign-in of a token. Returns false if there is none or it has already ended.
-    pub async fn sign_out(&self, presented: Presented, now_ms: i64) -> DomainResult<bool> {
+    pub async fn sign_out(&self, presented: PresentedToken, now_ms: i64) -> DomainResult<bool> {
         let write = self.write_with_events("sign_out", move |tx, events| {
             let ended = sign_out(tx, &presented, now_ms)?;
             events.extend(ended.map(|(user, sign_in)| Event::SignInEnded { user, sign_in }));

@@ -171,7 +171,7 @@ impl From<DomainError> for ApiError {
                 hint: "choose another login, or sign in",
                 ..Self::new(e.code(), e.to_string())
             },
-            DomainError::LoginLooksLikeAnother(_) => {
+            DomainError::SimilarLogin(_) => {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
             DomainError::BadLogin(_) => Self::invalid(e.to_string()),

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     domain::{
         DomainError,
-        accounts::{Account, Adopted, Adoption, NewAccount},
-        sessions::{NewSignIn, Presented, Rotated, Rotation},
+        accounts::{Account, AdoptionResult, Adoption, NewAccount},
+        sessions::{NewSignIn, PresentedToken, Rotated, Rotation},
     },
     password::{PasswordError, Verified, new_token, random, token_hash},
     precis::{self, PrecisError},
@@ -61,7 +61,7 @@ pub async fn register(
         return Err(DomainError::LoginTaken(user.login).into());
     }
     let password = app.passwords.hash(request.password).await?;
-    let account = Account { user, password, knows_device: false };
+    let account = Account { user, password, is_known_device: false };
     let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     let Account { user, password, .. } = account;
     app.store.add_account(NewAccount { user, password }, Some(sign_in), now).await?;
@@ -88,7 +88,7 @@ pub async fn login(
         .collect::<String>();
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
     // Counted before the password is verified, so that concurrent guesses are all counted.
-    let known = found.as_ref().filter(|a| a.knows_device).map(|a| (a.user.id, request.device_id));
+    let known = found.as_ref().filter(|a| a.is_known_device).map(|a| (a.user.id, request.device_id));
     let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(too_many)?;
     let account = match verified(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
@@ -207,7 +207,7 @@ pub async fn adopt(
     let now = app.clock.now_ms();
     let by_token =
         app.tokens.open_refresh_token(&request.refresh_token).filter(|t| !t.is_expired(now));
-    let (other, login_must_be) = match by_token {
+    let (other, required_login) = match by_token {
         Some(token) => (token.user, None),
         None => match app.tokens.open_certificate(&request.account_certificate) {
             Some(certificate) => (certificate.user.id, Some(certificate.user.login)),
@@ -218,31 +218,31 @@ pub async fn adopt(
             }
         },
     };
-    let adoption = Adoption { user: learner.user.id, other, login_must_be };
+    let adoption = Adoption { user: learner.user.id, other, required_login };
     match app.store.adopt(adoption, now).await? {
-        Adopted::Done => {
+        AdoptionResult::Done => {
             tracing::info!(user.id = %learner.user.id, user.adopted = %other, "adopted the work of an unknown account");
             Ok(StatusCode::NO_CONTENT)
         }
-        Adopted::HasAccount => Err(ApiError {
+        AdoptionResult::AccountExists => Err(ApiError {
             hint: "sign in with the other account",
             ..ApiError::new(ErrorCode::Conflict, "the other account exists on this server")
         }),
-        Adopted::ByAnother => Err(ApiError::new(
+        AdoptionResult::AdoptedByAnother => Err(ApiError::new(
             ErrorCode::Conflict,
             "the other account was adopted by another account",
         )),
-        Adopted::OtherLogin => Err(ApiError {
+        AdoptionResult::LoginMismatch => Err(ApiError {
             hint: "ask the administrator to accept the file with `accept-work --as LOGIN`",
             ..ApiError::forbidden("the certificate names another login")
         }),
     }
 }
 
-fn presented(app: &App, token: &str) -> Presented {
+fn presented(app: &App, token: &str) -> PresentedToken {
     app.tokens
         .open_refresh_token(token)
-        .map_or_else(|| Presented::Opaque(token_hash(token)), Presented::Signed)
+        .map_or_else(|| PresentedToken::Opaque(token_hash(token)), PresentedToken::Signed)
 }
 
 fn too_many(wait_ms: u64) -> ApiError {

@@ -56,12 +56,12 @@ async fn set_enrolment(
     app: &App,
     caller: &SignedInUser,
     course: Slug,
-    wanted: bool,
+    requested: bool,
 ) -> Result<Reply<EnrolmentReply>, ApiError> {
     let now = app.clock.now_ms();
-    let done = app.store.enrol(caller.author(), &course, caller.device, wanted, now).await?;
-    let decision = done.decision.filter(|_| wanted);
-    let status = decision.as_ref().map(|d| d.status).or(wanted.then_some(DecisionStatus::Pending));
+    let done = app.store.enrol(caller.author(), &course, caller.device, requested, now).await?;
+    let decision = done.decision.filter(|_| requested);
+    let status = decision.as_ref().map(|d| d.status).or(requested.then_some(DecisionStatus::Pending));
     Ok(Reply(EnrolmentReply {
         course,
         status,
@@ -92,7 +92,7 @@ pub async fn update_progress(
     let mut done = app.store.push(caller.author(), rows, true, now).await?;
     checked.refuse(std::mem::take(&mut done.refused));
     let results = checked.results.iter().enumerate().map(|(index, result)| {
-        let joined = checked.row_of(index).and_then(|place| done.rows.get(place)?.clone());
+        let joined = checked.row_of(index).and_then(|row_index| done.rows.get(row_index)?.clone());
         let row = match joined {
             Some(Row::Progress(p)) if result.code == ResultCode::Ok => Some(p),
             _ => None,

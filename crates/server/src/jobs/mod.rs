@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     data_dir::DataDir,
-    domain::jobs::{LEASE_MS, Leased, Schedule},
+    domain::jobs::{LEASE_MS, LeaseResult, Schedule},
     error::Error,
     store::tx::JobRow,
 };
@@ -96,15 +96,15 @@ impl Runner {
     pub async fn run_named(&self, name: &str) -> Result<Ran, Error> {
         self.schedule().await?;
         match self.data.store.lease_job(name, &self.worker, self.now_ms()).await? {
-            Leased::Ok(leased) => self.run(leased).await,
-            Leased::Unknown => {
+            LeaseResult::Ok(leased) => self.run(leased).await,
+            LeaseResult::Unknown => {
                 let names: Vec<&str> = self.jobs.iter().map(|j| j.name()).collect();
                 Err(Error::Refused(format!(
                     "unknown job {name:?}; hint: the jobs are {}",
                     names.join(", ")
                 )))
             }
-            Leased::Elsewhere { until_ms } => {
+            LeaseResult::LeasedByOther { until_ms } => {
                 let minutes = (until_ms - self.now_ms()).max(0) / 60_000 + 1;
                 Err(Error::Refused(format!(
                     "another process is running {name:?}; hint: if it was killed, try again in {minutes} minutes"
