@@ -2,7 +2,7 @@
 import type { Settings, Theme } from "../api/types";
 
 const faces = {
-  literata: "var(--read)",
+  literata: "var(--font-reading)",
   atkinson: '"Atkinson Hyperlegible", "Noto Sans Arabic", system-ui, sans-serif',
   system: "system-ui, sans-serif",
 } as const;
@@ -20,9 +20,9 @@ export function readingStyle(
   settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">,
 ): Record<string, string> {
   return {
-    "--reading-face": faces[settings.readingFont],
+    "--reading-font": faces[settings.readingFont],
     "--reading-size": `${(1.1875 * settings.textSize) / 100}rem`,
-    "--reading-leading": String(settings.lineHeight / 100),
+    "--reading-line-height": String(settings.lineHeight / 100),
     // `ch` is the width of a zero, wider than the average letter; the setting counts letters.
     "--measure": `${(settings.measure * 0.86).toFixed(2)}ch`,
   };
