@@ -448,7 +448,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the list of accounts is written on an async thread",
         file: "crates/client/src/client/accounts.rs",
-        good: "self.shared.registry(move |accounts| accounts.put(&info)).await",
+        good: "self.shared.with_accounts(move |accounts| accounts.put(&info)).await",
         bad: "self.accounts().put(&info)",
         tests: &["-p", "carrel-client", "--test", "client", "-E", "test(several_learners)"],
     },

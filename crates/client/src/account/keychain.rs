@@ -18,10 +18,10 @@ use carrel_system::assert_may_block;
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
 const SERVICE: &str = "Carrel";
 /// Time limit of a call. A local call that takes longer is waiting for a prompt to be answered.
-const LIMIT: Duration = Duration::from_secs(3);
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Result of the keychain check.
-pub enum Probed {
+pub enum ProbeResult {
     Works(Arc<dyn SecretStore>),
     /// This system has no keychain, so no token can be stored in one.
     Absent,
@@ -31,22 +31,22 @@ pub enum Probed {
 
 /// Stores tokens in the keychain, one entry per account.
 pub struct Keychain {
-    _probed: (),
+    _private: (),
 }
 
 impl Keychain {
     /// Checks whether the keychain works. One that does not respond within three seconds is unavailable.
-    pub fn probe() -> Probed {
+    pub fn probe() -> ProbeResult {
         // Only a read shows whether reading works.
-        match within(|| Ok(native::is_there()? && native::get("probe").map(|_| true)?)) {
-            Ok(true) => Probed::Works(Arc::new(Self { _probed: () })),
+        match call_with_timeout(|| Ok(native::exists()? && native::get("probe").map(|_| true)?)) {
+            Ok(true) => ProbeResult::Works(Arc::new(Self { _private: () })),
             Ok(false) => {
                 tracing::info!("no keychain on this system");
-                Probed::Absent
+                ProbeResult::Absent
             }
             Err(e) => {
                 tracing::info!(error = %e, "the keychain is unavailable");
-                Probed::Unavailable(e)
+                ProbeResult::Unavailable(e)
             }
         }
     }
@@ -55,49 +55,51 @@ impl Keychain {
 impl SecretStore for Keychain {
     fn get(&self, name: &str) -> Result<Option<String>> {
         let name = name.to_owned();
-        within(move || native::get(&name))
+        call_with_timeout(move || native::get(&name))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
         let (name, secret) = (name.to_owned(), secret.to_owned());
-        within(move || native::set(&name, &secret))
+        call_with_timeout(move || native::set(&name, &secret))
     }
     fn delete(&self, name: &str) -> Result<()> {
         let name = name.to_owned();
-        within(move || native::delete(&name))
+        call_with_timeout(move || native::delete(&name))
     }
 }
 
 /// Number of calls that have not returned. While one hangs, no other call is made: each would wait for the same
 /// prompt.
-static HANGING: AtomicUsize = AtomicUsize::new(0);
+static PENDING_CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a call in `HANGING` until it returns or panics.
-struct Hanging;
-impl Hanging {
+/// Counts a call in `PENDING_CALLS` until it returns or panics.
+struct PendingCall;
+impl PendingCall {
     fn new() -> Self {
-        HANGING.fetch_add(1, Ordering::SeqCst);
+        PENDING_CALLS.fetch_add(1, Ordering::SeqCst);
         Self
     }
 }
-impl Drop for Hanging {
+impl Drop for PendingCall {
     fn drop(&mut self) {
-        HANGING.fetch_sub(1, Ordering::SeqCst);
+        PENDING_CALLS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+fn call_with_timeout<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     assert_may_block();
-    if HANGING.load(Ordering::SeqCst) > 0 {
+    if PENDING_CALLS.load(Ordering::SeqCst) > 0 {
         return Err(Error::Secrets("an earlier call to the keychain is still running".into()));
     }
-    let hanging = Hanging::new();
-    let (reply, answer) = mpsc::channel();
+    let pending = PendingCall::new();
+    let (reply, result) = mpsc::channel();
     std::thread::Builder::new().name("carrel-keychain".into()).spawn(move || {
-        let done = call();
-        drop(hanging);
-        let _ = reply.send(done);
+        let outcome = call();
+        drop(pending);
+        let _ = reply.send(outcome);
     })?;
-    answer.recv_timeout(LIMIT).map_err(|e| match e {
+    result.recv_timeout(CALL_TIMEOUT).map_err(|e| match e {
         RecvTimeoutError::Timeout => Error::Secrets("the keychain did not respond in time".into()),
         RecvTimeoutError::Disconnected => Error::Secrets("the call to the keychain panicked".into()),
     })?
@@ -109,7 +111,7 @@ mod native {
 
     /// Returns false if this system has no keychain: no session bus, no secret service, or no default collection.
     #[cfg(target_os = "linux")]
-    pub(super) fn is_there() -> Result<bool> {
+    pub(super) fn exists() -> Result<bool> {
         use dbus_secret_service::{EncryptionType, Error as Service, SecretService};
         // Without an address the library would start a new bus.
         let runtime =
@@ -120,19 +122,19 @@ mod native {
             return Ok(false);
         }
         let connected = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0);
-        let there = connected.and_then(|service| service.get_default_collection().map(|_| true));
-        match there {
+        let found = connected.and_then(|service| service.get_default_collection().map(|_| true));
+        match found {
             Err(Service::Unavailable | Service::NoResult) => Ok(false),
             Err(Service::Dbus(e))
                 if e.name() == Some("org.freedesktop.DBus.Error.ServiceUnknown") =>
             {
                 Ok(false)
             }
-            there => there.map_err(|e| Error::Secrets(e.to_string())),
+            found => found.map_err(|e| Error::Secrets(e.to_string())),
         }
     }
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn is_there() -> Result<bool> {
+    pub(super) fn exists() -> Result<bool> {
         Ok(true)
     }
 
@@ -191,7 +193,7 @@ mod native {
 mod native {
     use super::{Error, Result};
 
-    pub(super) fn is_there() -> Result<bool> {
+    pub(super) fn exists() -> Result<bool> {
         Ok(false)
     }
     fn ready() -> Result<()> {

@@ -7,7 +7,7 @@ mod registry;
 mod secrets;
 mod server;
 
-pub use keychain::{Keychain, Probed};
+pub use keychain::{Keychain, ProbeResult};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
 pub use server::{

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, account::Identity};
 
-const LIST: &str = "accounts.json";
-const FOLDERS: &str = "accounts";
-const ENTRY: &str = "account.json";
+const LIST_FILE: &str = "accounts.json";
+const ACCOUNTS_DIR: &str = "accounts";
+const ENTRY_FILE: &str = "account.json";
 const DEMO: &str = "demo";
 
 /// This installation.
@@ -82,7 +82,7 @@ impl AccountInfo {
     }
     /// Returns the entry with the identity that its server proved. The key is part of the account's id, so that
     /// another server with a copied server id cannot replace this account.
-    fn with(mut self, identity: &Identity) -> Self {
+    fn with_identity(mut self, identity: &Identity) -> Self {
         let Identity { server_id, key } = identity;
         let text = format!("server\n{server_id}\n{key}\n{}", self.user.id);
         self.id = carrel_model::BlobHash::of(text.as_bytes()).to_hex()[..20].to_owned();
@@ -117,7 +117,7 @@ impl AccountInfo {
     pub fn is_demo(&self) -> bool {
         self.server.is_none()
     }
-    fn is_sound(&self) -> bool {
+    fn is_valid(&self) -> bool {
         // The id is used as a folder name.
         !self.id.is_empty()
             && self.id.len() <= 40
@@ -126,7 +126,7 @@ impl AccountInfo {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct List {
+struct AccountList {
     version: u32,
     device: Device,
     active: Option<String>,
@@ -136,20 +136,20 @@ struct List {
 /// The list of accounts. Every change is on disk when the call returns.
 pub struct Accounts {
     dir: PathBuf,
-    list: Mutex<List>,
+    list: Mutex<AccountList>,
 }
 
 impl Accounts {
     /// Reads the list in `dir`, or creates one. A damaged list is renamed and rebuilt from the accounts' folders.
     pub fn open(dir: &Path, device_name: &str, clock: &dyn Clock, ids: &dyn IdGen) -> Result<Self> {
-        if let Err(e) = fs::create_dir_all(dir.join(FOLDERS)) {
+        if let Err(e) = fs::create_dir_all(dir.join(ACCOUNTS_DIR)) {
             tracing::warn!(error = %e, "the folder of accounts could not be created");
         }
-        let path = dir.join(LIST);
+        let path = dir.join(LIST_FILE);
         let new_device =
             || Device { id: DeviceId(ids.uuid_v7(clock.now_ms())), name: device_name.to_owned() };
         let list = match fs::read(&path) {
-            Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
+            Ok(bytes) => match serde_json::from_slice::<AccountList>(&bytes) {
                 Ok(list) if list.version > 1 => {
                     let hint = "hint: update Carrel; the file was not changed";
                     return Err(Error::newer(format!(
@@ -158,7 +158,7 @@ impl Accounts {
                     )));
                 }
                 Ok(mut list) => {
-                    list.accounts.retain(AccountInfo::is_sound);
+                    list.accounts.retain(AccountInfo::is_valid);
                     list
                 }
                 Err(e) => {
@@ -168,7 +168,7 @@ impl Accounts {
                         // The list is not written either, so the next start finds the damaged file again.
                         tracing::warn!(error = %e, "the corrupt list of accounts could not be renamed");
                     }
-                    List {
+                    AccountList {
                         version: 1,
                         device: new_device(),
                         active: None,
@@ -177,7 +177,7 @@ impl Accounts {
                 }
             },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                List { version: 1, device: new_device(), active: None, accounts: from_folders(dir) }
+                AccountList { version: 1, device: new_device(), active: None, accounts: from_folders(dir) }
             }
             Err(e) => return Err(e.into()),
         };
@@ -209,13 +209,13 @@ impl Accounts {
     }
     /// Returns the folder of an account's files.
     pub fn folder(&self, id: &str) -> PathBuf {
-        self.dir.join(FOLDERS).join(id)
+        self.dir.join(ACCOUNTS_DIR).join(id)
     }
 
     /// Returns the account of `user`, who has just signed in at `server`: an existing one or a new one. An account is
     /// matched by the identity that its server proved, at any address, or else by address, unless a different server
     /// now has that address.
-    pub fn recognise(
+    pub fn match_or_create(
         &self,
         server: &str,
         server_name: &str,
@@ -240,12 +240,12 @@ impl Accounts {
                 server_key: known.server_key.clone(),
                 ..new
             },
-            (None, Some(identity)) => new.with(identity),
+            (None, Some(identity)) => new.with_identity(identity),
             (None, None) => new,
         }
     }
     /// Stores the identity that an account's server proved. An identity that is already stored is not replaced.
-    pub fn note_identity(&self, id: &str, identity: &Identity) -> Result<()> {
+    pub fn store_identity(&self, id: &str, identity: &Identity) -> Result<()> {
         let Some(mut account) = self.get(id).filter(|a| a.identity().is_none()) else {
             return Ok(());
         };
@@ -269,7 +269,7 @@ impl Accounts {
         })?;
         let (folder, entry) = (self.folder(&account.id), serde_json::to_vec_pretty(account)?);
         let copied = fs::create_dir_all(&folder).map_err(Error::from);
-        if let Err(e) = copied.and_then(|()| Ok(write_whole(&folder.join(ENTRY), &entry)?)) {
+        if let Err(e) = copied.and_then(|()| Ok(write_whole(&folder.join(ENTRY_FILE), &entry)?)) {
             // The list is already written; the copy is used only to rebuild a damaged list.
             tracing::warn!(error = %e, "the copy of an account's entry could not be written");
         }
@@ -307,7 +307,7 @@ impl Accounts {
             }
             Ok(())
         })?;
-        write_whole(&self.folder(id).join(ENTRY), &serde_json::to_vec_pretty(&account)?)?;
+        write_whole(&self.folder(id).join(ENTRY_FILE), &serde_json::to_vec_pretty(&account)?)?;
         Ok(true)
     }
     /// Returns the certificate of the account with this login on this server; empty if there is none.
@@ -321,23 +321,23 @@ impl Accounts {
     }
     /// Stores whether an account's session has ended. A signed-out account is left unchanged. Returns true if anything
     /// changed.
-    pub fn note_session(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
-        let is_news =
+    pub fn set_needs_sign_in(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
+        let is_affected =
             |a: &AccountInfo| a.id == id && !a.signed_out && a.needs_sign_in != needs_sign_in;
-        if !self.list().accounts.iter().any(is_news) {
+        if !self.list().accounts.iter().any(is_affected) {
             return Ok(false);
         }
-        let mut news = false;
+        let mut has_changed = false;
         self.change(|list| {
-            for account in list.accounts.iter_mut().filter(|a| is_news(a)) {
-                (account.needs_sign_in, news) = (needs_sign_in, true);
+            for account in list.accounts.iter_mut().filter(|a| is_affected(a)) {
+                (account.needs_sign_in, has_changed) = (needs_sign_in, true);
             }
             Ok(())
         })?;
-        Ok(news)
+        Ok(has_changed)
     }
     /// Stores the session state of an account.
-    pub fn mark(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
+    pub fn set_session_state(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
         self.change(|list| {
             if let Some(account) = list.accounts.iter_mut().find(|a| a.id == id) {
                 (account.needs_sign_in, account.signed_out) = (needs_sign_in, signed_out);
@@ -346,16 +346,16 @@ impl Accounts {
         })
     }
 
-    fn list(&self) -> MutexGuard<'_, List> {
+    fn list(&self) -> MutexGuard<'_, AccountList> {
         self.list.lock()
     }
     /// Applies a change. The list in memory changes only after the disk write succeeded. Blocking.
-    fn change(&self, f: impl FnOnce(&mut List) -> Result<()>) -> Result<()> {
+    fn change(&self, f: impl FnOnce(&mut AccountList) -> Result<()>) -> Result<()> {
         assert_may_block();
         let mut list = self.list();
         let mut next = list.clone();
         f(&mut next)?;
-        write_whole(&self.dir.join(LIST), &serde_json::to_vec_pretty(&next)?)?;
+        write_whole(&self.dir.join(LIST_FILE), &serde_json::to_vec_pretty(&next)?)?;
         *list = next;
         Ok(())
     }
@@ -364,11 +364,11 @@ impl Accounts {
 /// Rebuilds the list from the copies in the folders. All need a new sign-in, because the copies may predate a
 /// sign-out.
 fn from_folders(dir: &Path) -> Vec<AccountInfo> {
-    let Ok(folders) = fs::read_dir(dir.join(FOLDERS)) else { return Vec::new() };
+    let Ok(folders) = fs::read_dir(dir.join(ACCOUNTS_DIR)) else { return Vec::new() };
     let entries = folders.flatten().filter_map(|folder| {
         let mut account: AccountInfo =
-            serde_json::from_slice(&fs::read(folder.path().join(ENTRY)).ok()?).ok()?;
-        if !account.is_sound() || folder.file_name().to_str() != Some(account.id.as_str()) {
+            serde_json::from_slice(&fs::read(folder.path().join(ENTRY_FILE)).ok()?).ok()?;
+        if !account.is_valid() || folder.file_name().to_str() != Some(account.id.as_str()) {
             return None;
         }
         account.signed_out = !account.is_demo();

@@ -23,10 +23,10 @@ use chacha20poly1305::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::account::keychain::{Keychain, Probed};
+use crate::account::keychain::{Keychain, ProbeResult};
 
 const MAGIC: &[u8] = b"carrel-secrets-1";
-const NONCE: usize = 24;
+const NONCE_BYTES: usize = 24;
 
 /// `secrets.bin` (XChaCha20-Poly1305 over a JSON map), and its random key in `secrets.key`.
 pub struct FileSecrets {
@@ -52,8 +52,8 @@ impl FileSecrets {
     /// error and stays.
     fn load(&self) -> Result<BTreeMap<String, String>> {
         assert_may_block();
-        let Some(bytes) = read_if_there(&self.file)? else { return Ok(BTreeMap::new()) };
-        let key = read_if_there(&self.key)?;
+        let Some(bytes) = read_if_exists(&self.file)? else { return Ok(BTreeMap::new()) };
+        let key = read_if_exists(&self.key)?;
         if let Some(secrets) = key.and_then(|key| open(&key, &bytes)) {
             return Ok(secrets);
         }
@@ -64,24 +64,24 @@ impl FileSecrets {
         Ok(BTreeMap::new())
     }
     fn save(&self, secrets: &BTreeMap<String, String>) -> Result<()> {
-        let mut key = read_if_there(&self.key)?.unwrap_or_default();
+        let mut key = read_if_exists(&self.key)?.unwrap_or_default();
         if key.len() != 32 {
             key = vec![0; 32];
             self.ids.fill(&mut key);
             write_whole(&self.key, &key)?;
         }
-        let mut nonce = [0; NONCE];
+        let mut nonce = [0; NONCE_BYTES];
         self.ids.fill(&mut nonce);
-        let broken = |_| Error::Secrets("the tokens could not be encrypted".into());
+        let failed_to_encrypt = |_| Error::Secrets("the tokens could not be encrypted".into());
         let cipher =
             XChaCha20Poly1305::new_from_slice(&key).map_err(|e| Error::Secrets(e.to_string()))?;
-        let sealed = cipher
+        let ciphertext = cipher
             .encrypt(XNonce::from_slice(&nonce), serde_json::to_vec(secrets)?.as_slice())
-            .map_err(broken)?;
-        Ok(write_whole(&self.file, &[MAGIC, nonce.as_slice(), &sealed].concat())?)
+            .map_err(failed_to_encrypt)?;
+        Ok(write_whole(&self.file, &[MAGIC, nonce.as_slice(), &ciphertext].concat())?)
     }
     fn change(&self, f: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
-        let _one = self.lock.lock();
+        let _guard = self.lock.lock();
         let before = self.load()?;
         let mut after = before.clone();
         f(&mut after);
@@ -89,7 +89,7 @@ impl FileSecrets {
     }
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -98,15 +98,15 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 fn open(key: &[u8], bytes: &[u8]) -> Option<BTreeMap<String, String>> {
-    let (nonce, sealed) = bytes.strip_prefix(MAGIC)?.split_at_checked(NONCE)?;
+    let (nonce, ciphertext) = bytes.strip_prefix(MAGIC)?.split_at_checked(NONCE_BYTES)?;
     let cipher = XChaCha20Poly1305::new_from_slice(key).ok()?;
-    let plain = cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?;
+    let plain = cipher.decrypt(XNonce::from_slice(nonce), ciphertext).ok()?;
     serde_json::from_slice(&plain).ok()
 }
 
 impl SecretStore for FileSecrets {
     fn get(&self, name: &str) -> Result<Option<String>> {
-        let _one = self.lock.lock();
+        let _guard = self.lock.lock();
         Ok(self.load()?.remove(name))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
@@ -130,31 +130,31 @@ impl SecretStore for FileSecrets {
 /// session. Each value therefore carries a number that grows with every change, and the value with the greatest number
 /// is used, whichever store it is in.
 pub struct Secrets {
-    keychain: Mutex<Probe>,
+    keychain: Mutex<KeychainState>,
     file: FileSecrets,
     /// Greatest number issued in this run, by name. Locked for the duration of a change, which serializes changes.
-    given: Mutex<BTreeMap<String, u64>>,
+    issued: Mutex<BTreeMap<String, u64>>,
     failing: AtomicBool,
     /// A call failed in this run; its change may still take effect later.
     failed: AtomicBool,
 }
 
-type Ask = Box<dyn Fn() -> Probed + Send>;
+type KeychainProbe = Box<dyn Fn() -> ProbeResult + Send>;
 
-enum Probe {
+enum KeychainState {
     /// Not probed yet (the start of the app must not wait for it), or the last probe found it unavailable.
-    Unknown(Ask),
+    Unknown(KeychainProbe),
     Works(Arc<dyn SecretStore>),
     Absent,
 }
 
 /// Prefix of a numbered value. Values without it were written by older releases and have number 0.
-const NUMBERED: &str = "carrel-numbered-1:";
+const NUMBER_PREFIX: &str = "carrel-numbered-1:";
 /// Suffix of a secret's name under which its greatest issued number is stored.
-const MARK: &str = "\u{1f}number";
+const NUMBER_SUFFIX: &str = "\u{1f}number";
 /// Added to the number of a change that can read only one of the two stores, so that it exceeds any number in the
 /// other.
-const UNSEEN: u64 = 1 << 20;
+const UNREADABLE_STEP: u64 = 1 << 20;
 
 /// A value as stored in one of the two stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,13 +165,13 @@ struct Numbered {
 }
 
 impl Numbered {
-    fn to_text(&self) -> String {
+    fn encode(&self) -> String {
         match &self.secret {
-            Some(secret) => format!("{NUMBERED}{}:{secret}", self.number),
-            None => format!("{NUMBERED}{}", self.number),
+            Some(secret) => format!("{NUMBER_PREFIX}{}:{secret}", self.number),
+            None => format!("{NUMBER_PREFIX}{}", self.number),
         }
     }
-    fn of_text(text: String) -> Self {
+    fn parse(text: String) -> Self {
         let parse = |rest: &str| {
             let (number, secret) = match rest.split_once(':') {
                 Some((number, secret)) => (number, Some(secret.to_owned())),
@@ -179,7 +179,7 @@ impl Numbered {
             };
             Some(Self { number: number.parse().ok()?, secret })
         };
-        let numbered = text.strip_prefix(NUMBERED).and_then(parse);
+        let numbered = text.strip_prefix(NUMBER_PREFIX).and_then(parse);
         numbered.unwrap_or(Self { number: 0, secret: Some(text) })
     }
 }
@@ -187,20 +187,20 @@ impl Numbered {
 impl Secrets {
     /// Uses the system's keychain, with a file in `dir` as fallback.
     pub fn system(dir: &Path, ids: Arc<dyn IdGen>) -> Self {
-        Self::asking(Box::new(Keychain::probe), dir, ids)
+        Self::with_probe(Box::new(Keychain::probe), dir, ids)
     }
     /// Uses the given keychain, with a file in `dir` as fallback.
     pub fn with(keychain: Option<Arc<dyn SecretStore>>, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
-        let probed = move || keychain.clone().map_or(Probed::Absent, Probed::Works);
-        Self::asking(Box::new(probed), dir, ids)
+        let probe = move || keychain.clone().map_or(ProbeResult::Absent, ProbeResult::Works);
+        Self::with_probe(Box::new(probe), dir, ids)
     }
-    /// Uses the keychain that `ask` returns. It is called at the first use, and again for as long as the keychain is
-    /// unavailable.
-    pub fn asking(ask: Ask, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
+    /// Uses the keychain that `probe_keychain` returns. It is called at the first use, and again for as long as the
+    /// keychain is unavailable.
+    pub fn with_probe(probe_keychain: KeychainProbe, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
         Self {
-            keychain: Mutex::new(Probe::Unknown(ask)),
+            keychain: Mutex::new(KeychainState::Unknown(probe_keychain)),
             file: FileSecrets::new(dir, ids),
-            given: Mutex::default(),
+            issued: Mutex::default(),
             failing: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         }
@@ -208,16 +208,16 @@ impl Secrets {
 
     /// Returns the keychain; none if this system has none.
     fn keychain(&self) -> Result<Option<Arc<dyn SecretStore>>> {
-        let mut probe = self.keychain.lock();
-        if let Probe::Unknown(ask) = &*probe {
-            match ask() {
-                Probed::Works(keychain) => *probe = Probe::Works(keychain),
-                Probed::Absent => *probe = Probe::Absent,
-                Probed::Unavailable(e) => return Err(e),
+        let mut state = self.keychain.lock();
+        if let KeychainState::Unknown(probe_keychain) = &*state {
+            match probe_keychain() {
+                ProbeResult::Works(keychain) => *state = KeychainState::Works(keychain),
+                ProbeResult::Absent => *state = KeychainState::Absent,
+                ProbeResult::Unavailable(e) => return Err(e),
             }
         }
-        Ok(match &*probe {
-            Probe::Works(keychain) => Some(keychain.clone()),
+        Ok(match &*state {
+            KeychainState::Works(keychain) => Some(keychain.clone()),
             _ => None,
         })
     }
@@ -229,10 +229,10 @@ impl Secrets {
             Err(e) => Err(e),
         };
         self.note(&found);
-        Ok(found?.map(Numbered::of_text))
+        Ok(found?.map(Numbered::parse))
     }
     fn in_file(&self, name: &str) -> Result<Option<Numbered>> {
-        Ok(self.file.get(name)?.map(Numbered::of_text))
+        Ok(self.file.get(name)?.map(Numbered::parse))
     }
     /// Records the result of the last call: whether the keychain works is known only from it.
     fn note<T>(&self, answer: &Result<T>) {
@@ -247,31 +247,31 @@ impl Secrets {
     }
     /// Returns a number greater than that of any value in either store. Once the file is in use, the number is also
     /// stored there, for a start at which the keychain cannot be read.
-    fn next_number(&self, given: &mut BTreeMap<String, u64>, name: &str) -> u64 {
-        let mark_name = format!("{name}{MARK}");
-        let mark = self.file.get(&mark_name);
+    fn next_number(&self, issued: &mut BTreeMap<String, u64>, name: &str) -> u64 {
+        let number_name = format!("{name}{NUMBER_SUFFIX}");
+        let stored_number = self.file.get(&number_name);
         let in_file = self.in_file(name);
-        let mut number = given.get(name).copied().unwrap_or(0);
-        let mut is_marked = matches!(mark, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
-        if let Ok(Some(mark)) = mark {
-            number = number.max(mark.parse().unwrap_or(0));
+        let mut number = issued.get(name).copied().unwrap_or(0);
+        let mut stores_number = matches!(stored_number, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
+        if let Ok(Some(stored_number)) = stored_number {
+            number = number.max(stored_number.parse().unwrap_or(0));
         }
         let mut step = 1;
         for found in [self.in_keychain(name), in_file] {
             match found {
                 Ok(found) => number = number.max(found.map_or(0, |f| f.number)),
-                Err(_) => (step, is_marked) = (UNSEEN, true),
+                Err(_) => (step, stores_number) = (UNREADABLE_STEP, true),
             }
         }
         number = number.saturating_add(step);
-        given.insert(name.to_owned(), number);
-        if is_marked && let Err(e) = self.file.set(&mark_name, &number.to_string()) {
+        issued.insert(name.to_owned(), number);
+        if stores_number && let Err(e) = self.file.set(&number_name, &number.to_string()) {
             tracing::warn!(error = %e, "the number of a token could not be stored");
         }
         number
     }
-    fn given(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
-        self.given.lock()
+    fn issued(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.issued.lock()
     }
 }
 
@@ -279,7 +279,7 @@ impl SecretStore for Secrets {
     /// Returns `Error::Secrets` if the value may be in a keychain that does not respond now, which is different from
     /// no value.
     fn get(&self, name: &str) -> Result<Option<String>> {
-        let _one = self.given();
+        let _guard = self.issued();
         let file = self.in_file(name)?;
         let keychain = match (self.in_keychain(name), &file) {
             (Ok(keychain), _) => keychain,
@@ -295,9 +295,9 @@ impl SecretStore for Secrets {
         Ok(newest.and_then(|n| n.secret))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
-        let mut given = self.given();
-        let number = self.next_number(&mut given, name);
-        let text = Numbered { number, secret: Some(secret.to_owned()) }.to_text();
+        let mut issued = self.issued();
+        let number = self.next_number(&mut issued, name);
+        let text = Numbered { number, secret: Some(secret.to_owned()) }.encode();
         let keychain = match self.keychain() {
             Ok(Some(keychain)) => keychain,
             _ => return self.file.set(name, &text),
@@ -320,8 +320,8 @@ impl SecretStore for Secrets {
         }
     }
     fn delete(&self, name: &str) -> Result<()> {
-        let mut given = self.given();
-        let number = self.next_number(&mut given, name);
+        let mut issued = self.issued();
+        let number = self.next_number(&mut issued, name);
         let deleted = match self.keychain() {
             Ok(Some(keychain)) => keychain.delete(name),
             Ok(None) => Ok(()),
@@ -331,7 +331,7 @@ impl SecretStore for Secrets {
         match deleted {
             Ok(()) if !self.failed.load(Ordering::Relaxed) => self.file.delete(name),
             // Overrides a value that is in the keychain or is written there late.
-            _ => self.file.set(name, &Numbered { number, secret: None }.to_text()),
+            _ => self.file.set(name, &Numbered { number, secret: None }.encode()),
         }
     }
     fn fallback_in_use(&self) -> bool {

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use url::{Host, Url};
 
 /// Maximum size of a reply to these requests, in bytes.
-const LIMIT: usize = 256 * 1024;
+const MAX_REPLY_BYTES: usize = 256 * 1024;
 
 /// Result of a successful server check.
 #[derive(Debug, Clone)]
@@ -31,28 +31,28 @@ pub struct ServerCheck {
 /// private addresses, `.local` and names without a dot, which usually have no certificate.
 pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let typed = typed.trim();
-    let wrong = |why: &str| {
+    let invalid = |why: &str| {
         let typed: String = typed.chars().take(100).collect();
         Error::Invalid(format!(
             "{typed:?} is not a valid address: {why}; hint: use an address such as school.example or 192.168.1.4:7300"
         ))
     };
     if typed.is_empty() {
-        return Err(wrong("it is empty"));
+        return Err(invalid("it is empty"));
     }
     if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(wrong("it contains spaces"));
+        return Err(invalid("it contains spaces"));
     }
     let with_scheme = typed.contains("://");
     let text = if with_scheme { typed.to_owned() } else { format!("https://{typed}") };
-    let url = Url::parse(&text).map_err(|e| wrong(&e.to_string()))?;
+    let url = Url::parse(&text).map_err(|e| invalid(&e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("only http and https are supported"));
+        return Err(invalid("only http and https are supported"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it must not contain a user name or password"));
+        return Err(invalid("it must not contain a user name or password"));
     }
-    let host = url.host().ok_or_else(|| wrong("it has no host"))?;
+    let host = url.host().ok_or_else(|| invalid("it has no host"))?;
     let path = url.path().trim_end_matches('/');
     let path = path
         .strip_suffix("/api/meta")
@@ -64,7 +64,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let base = |scheme: &str| format!("{scheme}://{host}{port}{path}");
     Ok(if with_scheme {
         vec![base(url.scheme())]
-    } else if is_near(&host) {
+    } else if is_local_network(&host) {
         vec![base("http"), base("https")]
     } else {
         vec![base("https")]
@@ -72,7 +72,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
 }
 
 /// Returns whether a host is this machine or on the local network.
-fn is_near(host: &Host<&str>) -> bool {
+fn is_local_network(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
@@ -168,19 +168,19 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
     let url = format!("{address}/api/meta");
     let reply = http.send(get(&url)).await?;
-    let moved = match reply.status {
+    let redirect = match reply.status {
         301 | 302 | 307 | 308 => {
             reply.header(header::LOCATION).and_then(|l| Url::parse(&url).ok()?.join(l).ok())
         }
         _ => None,
     };
-    let Some(moved) = moved else { return Ok((address.to_owned(), read(&url, reply).await?)) };
-    let moved = moved.to_string();
-    match moved.strip_suffix("/api/meta") {
+    let Some(redirect) = redirect else { return Ok((address.to_owned(), read(&url, reply).await?)) };
+    let redirect = redirect.to_string();
+    match redirect.strip_suffix("/api/meta") {
         // A redirect from https to http is refused.
         Some(base) if base.starts_with("https://") || address.starts_with("http://") => {
-            let reply = http.send(get(&moved)).await?;
-            Ok((base.to_owned(), read(&moved, reply).await?))
+            let reply = http.send(get(&redirect)).await?;
+            Ok((base.to_owned(), read(&redirect, reply).await?))
         }
         _ => Err(Error::BadReply { url, problem: "it redirects to another route".into() }),
     }
@@ -237,7 +237,7 @@ async fn read<T: DeserializeOwned>(url: &str, reply: Reply) -> Result<T> {
     if !(200..300).contains(&reply.status) {
         return Err(error_of(url, reply).await);
     }
-    let bytes = reply.bytes(LIMIT).await.map_err(|f| named(url, f))?;
+    let bytes = reply.bytes(MAX_REPLY_BYTES).await.map_err(|f| with_url(url, f))?;
     serde_json::from_slice(&bytes)
         .map_err(|e| Error::BadReply { url: url.to_owned(), problem: e.to_string() })
 }
@@ -247,7 +247,7 @@ async fn error_of(url: &str, reply: Reply) -> Error {
     ClassifiedReply::read(reply, None).await.into_error(url)
 }
 
-fn named(url: &str, failure: Failure) -> Error {
+fn with_url(url: &str, failure: Failure) -> Error {
     match failure.into() {
         Error::BadReply { problem, .. } => Error::BadReply { url: url.to_owned(), problem },
         other => other,

@@ -43,8 +43,8 @@ use crate::{
 };
 
 /// Bytes left free on the drive for the file system.
-const SPARE: u64 = 1024 * 1024;
-const CHUNK: usize = 1024 * 1024;
+const MIN_FREE_BYTES: u64 = 1024 * 1024;
+const CHUNK_BYTES: usize = 1024 * 1024;
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedFile {
@@ -106,7 +106,7 @@ fn ready_manifests(library: &Library, items: &[(Kind, Slug)]) -> Result<Vec<Arc<
     for (kind, id) in items {
         let Some(ready) = library.ready_manifest(*kind, id)? else {
             let title = library.title(*kind, id.as_str())?;
-            return Err(ImportError::NotHere(title.unwrap_or_else(|| id.to_string())).into());
+            return Err(ImportError::NotDownloaded(title.unwrap_or_else(|| id.to_string())).into());
         };
         manifests.push(ready);
     }
@@ -136,7 +136,7 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
         let bytes = file.len() as u64;
         task.expect(bytes);
         write_file(&path, bytes, &task, |out| {
-            for piece in file.chunks(CHUNK) {
+            for piece in file.chunks(CHUNK_BYTES) {
                 task.check()?;
                 out.write_all(piece).map_err(|e| write_error(e, &path))?;
                 task.add(piece.len() as u64);
@@ -233,21 +233,21 @@ fn write_blob(
     target: &Path,
     task: &TransferTask,
 ) -> Result<bool> {
-    let Some(place) = blobs.locate(blob.hash)? else { return Ok(false) };
-    if place.size() != blob.size {
+    let Some(stored) = blobs.locate(blob.hash)? else { return Ok(false) };
+    if stored.size() != blob.size {
         return Ok(false);
     }
     let mut hasher = blake3::Hasher::new();
-    let mut at = 0;
-    while at < blob.size {
+    let mut offset = 0;
+    while offset < blob.size {
         task.check()?;
-        let piece = place.read_at(at, CHUNK)?;
+        let piece = stored.read_at(offset, CHUNK_BYTES)?;
         if piece.is_empty() {
             return Ok(false);
         }
         hasher.update(&piece);
         out.write_all(&piece).map_err(|e| write_error(e, target))?;
-        at += piece.len() as u64;
+        offset += piece.len() as u64;
         task.add(piece.len() as u64);
     }
     Ok(hasher.finalize().as_bytes() == &blob.hash.0)
@@ -256,8 +256,8 @@ fn write_blob(
 /// Returns `ImportError::Missing` if a blob of the manifest is not stored on this device.
 fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
     let all = &open.manifest.blobs;
-    let here = blobs.find_stored(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
-    let missing: Vec<&ManifestBlob> = all.iter().filter(|b| !here.contains(&b.hash)).collect();
+    let local = blobs.find_stored(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
+    let missing: Vec<&ManifestBlob> = all.iter().filter(|b| !local.contains(&b.hash)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -295,22 +295,22 @@ fn write_file(
     target: &Path,
     bytes: u64,
     task: &TransferTask,
-    fill: impl FnOnce(&mut File) -> Result<()>,
+    write: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<()> {
-    let no_place = |path: &Path| ImportError::NoPlace(path.display().to_string());
-    let folder = target.parent().filter(|f| f.is_dir()).ok_or_else(|| no_place(target))?;
+    let not_writable = |path: &Path| ImportError::NotWritable(path.display().to_string());
+    let folder = target.parent().filter(|f| f.is_dir()).ok_or_else(|| not_writable(target))?;
     if let Some(free) = free_bytes(folder)
-        && free < bytes.saturating_add(SPARE)
+        && free < bytes.saturating_add(MIN_FREE_BYTES)
     {
-        return Err(ImportError::NoSpace { need: bytes.saturating_add(SPARE), free }.into());
+        return Err(ImportError::NoSpace { need: bytes.saturating_add(MIN_FREE_BYTES), free }.into());
     }
-    let part = part_of(target);
-    let mut file = File::create(&part).map_err(|_| no_place(target))?;
-    let filled = fill(&mut file)
+    let part = part_path(target);
+    let mut file = File::create(&part).map_err(|_| not_writable(target))?;
+    let written = write(&mut file)
         .and_then(|()| task.check())
         .and_then(|()| file.sync_all().map_err(|e| write_error(e, target)));
     drop(file);
-    let done = filled.and_then(|()| fs::rename(&part, target).map_err(|e| write_error(e, target)));
+    let done = written.and_then(|()| fs::rename(&part, target).map_err(|e| write_error(e, target)));
     if done.is_err() {
         let _ = fs::remove_file(&part);
     }
@@ -324,7 +324,7 @@ fn write_file(
     done
 }
 
-fn part_of(target: &Path) -> PathBuf {
+fn part_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     name.into()
@@ -337,7 +337,7 @@ fn write_error(e: std::io::Error, target: &Path) -> Error {
             ImportError::NoSpace { need: u64::from(u32::MAX) + 1, free: u64::from(u32::MAX) }.into()
         }
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            ImportError::NoPlace(target.display().to_string()).into()
+            ImportError::NotWritable(target.display().to_string()).into()
         }
         _ => e.into(),
     }
@@ -345,15 +345,15 @@ fn write_error(e: std::io::Error, target: &Path) -> Error {
 
 /// Replaces characters that are invalid in file names on any supported system.
 fn to_file_name(text: &str) -> String {
-    let fine = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    let name: String = text.chars().take(40).map(fine).collect();
+    let to_allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let name: String = text.chars().take(40).map(to_allowed).collect();
     if name.trim_matches('-').is_empty() { "learner".to_owned() } else { name }
 }
 
 /// Formats a time as `2026-11-20-1405`, in UTC.
 fn date_and_time(now_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(now_ms) {
-        Ok(at) => at.strftime("%Y-%m-%d-%H%M").to_string(),
+        Ok(time) => time.strftime("%Y-%m-%d-%H%M").to_string(),
         Err(_) => now_ms.to_string(),
     }
 }

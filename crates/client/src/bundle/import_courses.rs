@@ -112,13 +112,13 @@ fn import_all(
         }
     }
     // A download over the network continues if the file cannot be read to its end.
-    let was_fetching: Vec<bool> =
+    let were_downloading: Vec<bool> =
         importing.iter().map(|t| downloads.leave_to_cable(&t.target)).collect();
     if let Err(e) = import(library, path, bundle, &importing, task) {
-        for (one, was_fetched) in importing.iter().zip(was_fetching) {
-            imported::give_up(library, &one.target)?;
-            if was_fetched {
-                downloads.start(one.target.kind, &one.target.id)?;
+        for (course, was_downloading) in importing.iter().zip(were_downloading) {
+            imported::give_up(library, &course.target)?;
+            if was_downloading {
+                downloads.start(course.target.kind, &course.target.id)?;
             }
         }
         tracing::info!(error = %e, "import of a course file failed");
@@ -135,18 +135,18 @@ fn import(
     importing: &[Importing],
     task: &TransferTask,
 ) -> Result<()> {
-    let mut wanted: Vec<BlobHash> =
+    let mut blobs: Vec<BlobHash> =
         importing.iter().flat_map(|t| &t.manifest.manifest.blobs).map(|b| b.hash).collect();
-    wanted.sort_unstable();
+    blobs.sort_unstable();
     let mut versions = Vec::with_capacity(importing.len());
     let failpoint = |name| library.storage().failpoint(name);
-    for one in importing {
-        versions.push(imported::begin(library, &one.target, &one.manifest)?);
+    for course in importing {
+        versions.push(imported::begin(library, &course.target, &course.manifest)?);
         failpoint("import: target added");
     }
-    let here = library.blobs().find_stored(&wanted)?;
-    let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
-    let need: u64 = bundle.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
+    let local = library.blobs().find_stored(&blobs)?;
+    let is_missing = |h: &BlobHash| blobs.binary_search(h).is_ok() && !local.contains(h);
+    let need: u64 = bundle.blobs.iter().filter(|b| is_missing(&b.hash)).map(|b| b.size).sum();
     // Reserved as for a download, so that no other task of this device uses the same space.
     let reservation = match need {
         0 => None,
@@ -165,9 +165,9 @@ fn import(
     file.seek(SeekFrom::Start(bundle.start)).map_err(|e| ImportError::File(e.into()))?;
     for blob in &bundle.blobs {
         task.check()?;
-        if !is_wanted(&blob.hash) {
-            let over = i64::try_from(blob.size).unwrap_or(i64::MAX);
-            file.seek_relative(over).map_err(|e| ImportError::File(e.into()))?;
+        if !is_missing(&blob.hash) {
+            let skipped = i64::try_from(blob.size).unwrap_or(i64::MAX);
+            file.seek_relative(skipped).map_err(|e| ImportError::File(e.into()))?;
             task.add(blob.size);
         } else if blob.size <= INLINE {
             let mut bytes = Vec::with_capacity(INLINE as usize);
@@ -201,7 +201,7 @@ fn import(
         library.accept(&bundle.key, &bundle.header.server, &bundle.header.server_name)?;
         failpoint("import: key accepted");
     }
-    for (one, version) in importing.iter().zip(&versions) {
+    for (course, version) in importing.iter().zip(&versions) {
         let missing = library.blobs().missing(*version)?;
         if let Some(first) = missing.first() {
             let text = format!("blob {:?} was removed during the import", first.hash);
@@ -210,20 +210,20 @@ fn import(
         let origin = imported::Origin {
             server: &bundle.header.server,
             server_name: &bundle.header.server_name,
-            as_of_ms: one.as_of_ms,
+            as_of_ms: course.as_of_ms,
         };
-        if !imported::finish(library, &one.target, *version, &one.manifest, origin)? {
+        if !imported::finish(library, &course.target, *version, &course.manifest, origin)? {
             return Err(Error::Cancelled);
         }
         failpoint("import: course ready");
-        if let Err(e) = library.index(&one.manifest) {
-            tracing::warn!(download.id = %one.target.id, error = %e, "an imported course could not be indexed");
+        if let Err(e) = library.index(&course.manifest) {
+            tracing::warn!(download.id = %course.target.id, error = %e, "an imported course could not be indexed");
         }
         failpoint("import: course indexed");
-        library.relist(&one.manifest)?;
+        library.relist(&course.manifest)?;
         failpoint("import: course listed");
         let changes =
-            [Change::Downloads, Change::Catalogue, Change::DownloadProgress(one.target.id.to_string())];
+            [Change::Downloads, Change::Catalogue, Change::DownloadProgress(course.target.id.to_string())];
         library.changes().publish(changes.into());
     }
     Ok(())

@@ -61,14 +61,14 @@ pub fn files_in(folder: &Path) -> Vec<BundleFile> {
         .filter_map(|entry| {
             let path = entry.path();
             let is_bundle = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION));
-            let about = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
+            let metadata = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
             let name = path.file_name()?.to_string_lossy().into_owned();
-            let at = about.modified().unwrap_or(std::time::UNIX_EPOCH);
+            let at = metadata.modified().unwrap_or(std::time::UNIX_EPOCH);
             // On FAT drives macOS writes "._NAME" beside each file.
             if name.starts_with('.') {
                 None
             } else {
-                Some((at, BundleFile { bytes: about.len(), path, name }))
+                Some((at, BundleFile { bytes: metadata.len(), path, name }))
             }
         })
         .take(MAX_FILES)

@@ -32,8 +32,8 @@ use crate::{
 };
 
 /// Folder of uploaded files, below the cache folder.
-const FOLDER: &str = "uploads";
-const SPARE: u64 = 64 * 1024 * 1024;
+const UPLOAD_DIR: &str = "uploads";
+const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// Path of the route on the loopback server, without a leading slash.
 const ROUTE: &str = "upload";
 
@@ -46,7 +46,7 @@ pub struct Uploads {
 
 impl Uploads {
     pub(crate) fn new(cache_dir: &Path) -> Arc<Self> {
-        let folder = cache_dir.join(FOLDER);
+        let folder = cache_dir.join(UPLOAD_DIR);
         Arc::new(Self { folder, number: AtomicU64::new(0), is_prepared: OnceCell::new() })
     }
 
@@ -101,16 +101,16 @@ async fn save(uploads: &Uploads, body: Body) -> std::io::Result<(PathBuf, u64)> 
     let path = uploads.folder.join(format!("{number}.{EXTENSION}"));
     let mut file = tokio::fs::File::create(&path).await?;
     let saved = async {
-        let (mut bytes, mut looked) = (0_u64, 0_u64);
+        let (mut bytes, mut next_check) = (0_u64, 0_u64);
         let mut stream = body.into_data_stream();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(std::io::Error::other)?;
             bytes += piece.len() as u64;
-            if bytes >= looked {
-                looked = bytes + SPARE / 4;
+            if bytes >= next_check {
+                next_check = bytes + MIN_FREE_BYTES / 4;
                 let folder = uploads.folder.clone();
                 let free = blocking(move || Ok::<_, Error>(free_bytes(&folder))).await;
-                if free.map_err(std::io::Error::other)?.is_some_and(|free| free < SPARE) {
+                if free.map_err(std::io::Error::other)?.is_some_and(|free| free < MIN_FREE_BYTES) {
                     return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
                 }
             }

@@ -13,7 +13,7 @@ use crate::{
     Error, Result, account,
     account::{AccountInfo, Identity, ServerCheck},
     client::{Client, OpenFailure},
-    open_account::{OpenAccount, note_identity},
+    open_account::{OpenAccount, store_identity},
 };
 
 impl Client {
@@ -70,7 +70,7 @@ impl Client {
         let identity = self.identity(server).await;
         let _switching = self.switching.lock().await;
         let (address, name) = (&server.address, &server.meta.name);
-        let mut info = self.accounts().recognise(address, name, reply.user, identity.as_ref());
+        let mut info = self.accounts().match_or_create(address, name, reply.user, identity.as_ref());
         info.certificate = reply.account_certificate;
         let mut open = self.account().filter(|a| a.id() == info.id);
         if open.as_ref().is_some_and(|a| a.base_url != server.address) {
@@ -84,28 +84,28 @@ impl Client {
         };
         // Tokens first: an account without tokens would be unusable.
         session.renew(tokens).await?;
-        let before = self.accounts().active();
+        let previous = self.accounts().active();
         self.put(&info).await?;
         if let Some(open) = open {
-            self.note_identity(&open, identity).await?;
+            self.store_identity(&open, identity).await?;
             self.changes().publish_one(Change::Account);
             return Ok(open);
         }
         let opened = self.open_account(&info, Some(session)).await;
         if opened.is_err()
-            && let Err(e) = self.set_active(before.map(|a| a.id)).await
+            && let Err(e) = self.set_active(previous.map(|a| a.id)).await
         {
             tracing::warn!(error = %e, "the account to open at the next start could not be stored");
         }
         let open = opened?;
-        self.note_server(&open, server, identity).await;
+        self.store_server(&open, server, identity).await;
         self.adopt_lost_accounts(&open, &info).await;
         Ok(open)
     }
 
     /// Stores the key and identity of the server of a newly opened account. A full disk does not prevent the sign-in:
     /// the first manifest then pins the key, and the identity is stored at the next contact.
-    async fn note_server(
+    async fn store_server(
         &self,
         open: &OpenAccount,
         server: &ServerCheck,
@@ -115,7 +115,7 @@ impl Client {
         if let Err(e) = blocking(move || content.library.pin(&key)).await {
             tracing::warn!(error = %e, "the server's key could not be stored");
         }
-        if let Err(e) = self.note_identity(open, identity).await {
+        if let Err(e) = self.store_identity(open, identity).await {
             tracing::warn!(error = %e, "the server's identity could not be stored");
         }
     }
@@ -124,15 +124,15 @@ impl Client {
         let (http, ids) = (self.config().http.as_ref(), self.config().ids.as_ref());
         account::identity(http, &server.address, &server.meta, ids).await
     }
-    async fn note_identity(&self, open: &OpenAccount, identity: Option<Identity>) -> Result<()> {
-        note_identity(&self.shared.accounts, open.id(), &open.content, identity).await
+    async fn store_identity(&self, open: &OpenAccount, identity: Option<Identity>) -> Result<()> {
+        store_identity(&self.shared.accounts, open.id(), &open.content, identity).await
     }
     async fn put(&self, info: &AccountInfo) -> Result<()> {
         let info = info.clone();
-        self.shared.registry(move |accounts| accounts.put(&info)).await
+        self.shared.with_accounts(move |accounts| accounts.put(&info)).await
     }
     async fn set_active(&self, id: Option<String>) -> Result<()> {
-        self.shared.registry(move |accounts| accounts.set_active(id.as_deref())).await
+        self.shared.with_accounts(move |accounts| accounts.set_active(id.as_deref())).await
     }
 
     /// Moves the open account to another address of its server, which has to prove its identity there. The learner
@@ -166,7 +166,7 @@ impl Client {
         self.close_open().await;
         let session = self.shared.session(&info, &server.address);
         let open = self.open_account(&info, Some(session)).await?;
-        self.note_server(&open, &server, identity).await;
+        self.store_server(&open, &server, identity).await;
         Ok(open)
     }
 
@@ -220,8 +220,8 @@ impl Client {
             None => None,
         };
         let (id, signed_out) = (open.id().to_owned(), !open.is_demo());
-        let marked = self.shared.registry(move |accounts| {
-            accounts.mark(&id, false, signed_out)?;
+        let marked = self.shared.with_accounts(move |accounts| {
+            accounts.set_session_state(&id, false, signed_out)?;
             accounts.set_active(None)
         });
         marked.await?;
@@ -272,11 +272,11 @@ impl Client {
                 return Err(e);
             }
         };
-        let before = self.open.write().replace(account.clone());
+        let previous = self.open.write().replace(account.clone());
         self.media.set_library(Some(account.content.library.clone()));
         *self.failure.lock() = None;
-        if let Some(before) = before {
-            before.close().await;
+        if let Some(previous) = previous {
+            previous.close().await;
         }
         self.changes().publish_one(Change::Account);
         Ok(account)

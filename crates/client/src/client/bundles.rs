@@ -18,7 +18,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `ImportError::NotHere`, `Missing` (with the names), `NoSpace`, `NoPlace`, `Busy`; `Cancelled`.
+    /// `ImportError::NotDownloaded`, `Missing` (with the names), `NoSpace`, `NotWritable`, `Busy`; `Cancelled`.
     pub async fn export_courses(
         &self,
         items: &[(Kind, Slug)],

@@ -11,7 +11,7 @@ pub enum ImportError {
     #[error(transparent)]
     File(#[from] Fault),
     #[error("{0} is not on this device")]
-    NotHere(String),
+    NotDownloaded(String),
     /// Files of a course are missing. `what` names the first few.
     #[error("{title}: {files} files ({bytes} bytes) are missing or damaged: {what}")]
     Missing { title: String, files: u32, bytes: u64, what: String },
@@ -19,7 +19,7 @@ pub enum ImportError {
     #[error("{need} bytes are needed, {free} are free")]
     NoSpace { need: u64, free: u64 },
     #[error("cannot write to {0}")]
-    NoPlace(String),
+    NotWritable(String),
     /// The bundle names a known library but is signed with another key.
     #[error("the file claims to be from {name}, but is signed with another key ({fingerprint})")]
     WrongKey { name: String, fingerprint: String },
@@ -46,10 +46,10 @@ impl ImportError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::File(fault) => fault.reason(),
-            Self::NotHere(_) => "not_here",
+            Self::NotDownloaded(_) => "not_here",
             Self::Missing { .. } => "missing",
             Self::NoSpace { .. } => "no_space",
-            Self::NoPlace(_) => "no_place",
+            Self::NotWritable(_) => "no_place",
             Self::WrongKey { .. } => "wrong_key",
             Self::OtherLibrary { .. } => "other_library",
             Self::NotAccepted { .. } => "not_accepted",
@@ -63,9 +63,9 @@ impl ImportError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::File(fault) => fault.code(),
-            Self::NotHere(_) | Self::Missing { .. } => ErrorCode::NotDownloaded,
+            Self::NotDownloaded(_) | Self::Missing { .. } => ErrorCode::NotDownloaded,
             Self::NoSpace { .. } => ErrorCode::DiskFull,
-            Self::NoPlace(_) => ErrorCode::Storage,
+            Self::NotWritable(_) => ErrorCode::Storage,
             Self::WrongKey { .. } => ErrorCode::Corrupt,
             Self::Taken { .. } => ErrorCode::Conflict,
             Self::Busy => ErrorCode::Unavailable,
@@ -79,7 +79,7 @@ impl ImportError {
     /// Returns the name that the message refers to: a title, a learner or a library; else empty.
     pub fn subject(&self) -> &str {
         match self {
-            Self::NotHere(s) | Self::NoPlace(s) => s,
+            Self::NotDownloaded(s) | Self::NotWritable(s) => s,
             Self::Missing { title, .. } | Self::Taken { title } => title,
             Self::WrongKey { name, .. }
             | Self::NotAccepted { name, .. }

@@ -61,7 +61,7 @@ impl Shared {
     }
 
     /// Reads or writes the list of accounts on a blocking thread.
-    pub async fn registry<T: Send + 'static>(
+    pub async fn with_accounts<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Accounts) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -182,7 +182,7 @@ impl OpenAccount {
         let mut tasks = self.tasks.lock();
         let (accounts, changes) = (&shared.accounts, &shared.changes);
         tasks.spawn(tasks::back_up_daily(self.store.clone(), shared.config.clock.clone()));
-        tasks.spawn(tasks::warm_up(self.learning.clone(), self.content.clone()));
+        tasks.spawn(tasks::prefetch_latest(self.learning.clone(), self.content.clone()));
         let mut conditions = shared.conditions.clone();
         self.content.downloads.set_conditions(*conditions.borrow_and_update());
         tasks.spawn(triggers::forward(
@@ -192,15 +192,15 @@ impl OpenAccount {
             conditions,
         ));
         let Some(session) = &self.session else { return };
-        let notes = tasks::Notes {
+        let entry = tasks::AccountEntry {
             accounts: accounts.clone(),
             changes: changes.clone(),
             id: info.id.clone(),
         };
-        tasks.spawn(tasks::note_session(notes.clone(), session.ended(), session.found()));
-        tasks.spawn(tasks::note_user(notes, session.user()));
+        tasks.spawn(tasks::store_needs_sign_in(entry.clone(), session.ended(), session.found()));
+        tasks.spawn(tasks::store_user(entry, session.user()));
         if info.identity().is_none() {
-            tasks.spawn(tasks::ask_identity(
+            tasks.spawn(tasks::request_identity(
                 shared.clone(),
                 self.id.clone(),
                 self.sync.clone(),
@@ -277,7 +277,7 @@ fn start_sync(
 
 /// Stores the identity that an account's server proved. An account created before servers had identities gets it if
 /// its manifests were signed with the same key.
-pub(crate) async fn note_identity(
+pub(crate) async fn store_identity(
     accounts: &Arc<Accounts>,
     id: &str,
     content: &Arc<Content>,
@@ -289,7 +289,7 @@ pub(crate) async fn note_identity(
         let library = &content.library;
         match library.key_of(library.base_url())? {
             Some(pinned) if pinned != identity.key => Ok(()),
-            _ => accounts.note_identity(&id, &identity),
+            _ => accounts.store_identity(&id, &identity),
         }
     })
     .await

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast::error::RecvError, watch};
 use crate::{
     Result, account,
     account::Accounts,
-    open_account::{Shared, note_identity},
+    open_account::{Shared, store_identity},
 };
 
 /// How often to check whether a database backup is due.
@@ -32,7 +32,7 @@ pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
 }
 
 /// Prefetches the most recently read section or story into memory, so that it opens without delay.
-pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
+pub(super) async fn prefetch_latest(learning: Arc<Learning>, content: Arc<Content>) {
     let latest = match learning.latest(8).await {
         Ok(latest) => latest,
         Err(e) => return tracing::warn!(error = %e, "the last reading position could not be read"),
@@ -48,20 +48,20 @@ pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
     }
 }
 
-/// Updates the account's entry in the list of accounts.
+/// An account's entry in the list of accounts, which the tasks update.
 #[derive(Clone)]
-pub(super) struct Notes {
+pub(super) struct AccountEntry {
     pub accounts: Arc<Accounts>,
     pub changes: Changes,
     pub id: String,
 }
 
-impl Notes {
+impl AccountEntry {
     /// Changes the entry, and publishes the change if `f` returns true.
     async fn change(&self, f: impl FnOnce(&Accounts, &str) -> Result<bool> + Send + 'static) {
         let (accounts, id) = (self.accounts.clone(), self.id.clone());
         match blocking(move || f(&accounts, &id)).await {
-            Ok(true) => self.changes.tell_one(Change::Account),
+            Ok(true) => self.changes.publish_one(Change::Account),
             Ok(false) => {}
             Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
         }
@@ -69,19 +69,19 @@ impl Notes {
 }
 
 /// Stores the user that the server returned.
-pub(super) async fn note_user(
-    notes: Notes,
+pub(super) async fn store_user(
+    entry: AccountEntry,
     mut users: watch::Receiver<Option<(UserInfo, String)>>,
 ) {
     while users.changed().await.is_ok() {
         let Some((user, certificate)) = users.borrow_and_update().clone() else { continue };
-        notes.change(move |accounts, id| accounts.update_user(id, &user, &certificate)).await;
+        entry.change(move |accounts, id| accounts.update_user(id, &user, &certificate)).await;
     }
 }
 
 /// Stores whether the learner has to sign in again.
-pub(super) async fn note_session(
-    notes: Notes,
+pub(super) async fn store_needs_sign_in(
+    entry: AccountEntry,
     mut ended: watch::Receiver<bool>,
     mut found: watch::Receiver<bool>,
 ) {
@@ -90,7 +90,7 @@ pub(super) async fn note_session(
         let needs_sign_in = *ended.borrow_and_update();
         let is_known = needs_sign_in || *found.borrow_and_update();
         if is_known {
-            notes.change(move |accounts, id| accounts.note_session(id, needs_sign_in)).await;
+            entry.change(move |accounts, id| accounts.set_needs_sign_in(id, needs_sign_in)).await;
         }
         tokio::select! {
             changed = ended.changed() => if changed.is_err() { return },
@@ -100,13 +100,13 @@ pub(super) async fn note_session(
 }
 
 /// Requests the server's identity once, after a successful sync, for an account created by an earlier release.
-pub(super) async fn ask_identity(
+pub(super) async fn request_identity(
     shared: Shared,
     id: String,
     sync: Arc<Sync>,
     content: Arc<Content>,
 ) {
-    let mut changes = shared.changes.listen();
+    let mut changes = shared.changes.subscribe();
     loop {
         // After missed changes the state is read as after any other change.
         if matches!(changes.recv().await, Err(RecvError::Closed)) {
@@ -122,8 +122,8 @@ pub(super) async fn ask_identity(
             Ok(server) => {
                 let (address, meta) = (&server.address, &server.meta);
                 let identity = account::identity(http.as_ref(), address, meta, ids.as_ref()).await;
-                let noted = note_identity(&shared.accounts, &id, &content, identity).await;
-                if let Err(e) = noted {
+                let stored = store_identity(&shared.accounts, &id, &content, identity).await;
+                if let Err(e) = stored {
                     tracing::warn!(error = %e, "the server's identity could not be stored");
                 }
                 return;

@@ -17,7 +17,7 @@ pub(super) async fn forward(
     changes: Changes,
     mut conditions: watch::Receiver<Conditions>,
 ) {
-    let mut changes = changes.listen();
+    let mut changes = changes.subscribe();
     let (mut settings_changed, mut has_begun) = (true, false);
     loop {
         if settings_changed {

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use carrel_client::account::{
-    AccountInfo, Accounts, FileSecrets, Identity, Probed, Secrets, addresses, check_server,
+    AccountInfo, Accounts, FileSecrets, Identity, ProbeResult, Secrets, addresses, check_server,
     identity,
 };
 use carrel_model::{
@@ -204,11 +204,11 @@ async fn locked_keychain_does_not_end_the_session() {
     let locked = Arc::new(AtomicBool::new(true));
     let (asked, held) = (locked.clone(), chain.clone());
     let ask = move || match asked.load(Ordering::SeqCst) {
-        true => Probed::Unavailable(carrel_net::Error::Secrets("locked".into())),
-        false => Probed::Works(held.clone()),
+        true => ProbeResult::Unavailable(carrel_net::Error::Secrets("locked".into())),
+        false => ProbeResult::Works(held.clone()),
     };
     let ids = Arc::new(SeededIds::new(1));
-    let secrets = Arc::new(Secrets::asking(Box::new(ask), dir.path(), ids));
+    let secrets = Arc::new(Secrets::with_probe(Box::new(ask), dir.path(), ids));
     let gate = Arc::new(Gate::default());
     let answers = gate.clone();
     let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
@@ -268,11 +268,11 @@ fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
     let info = AccountInfo::of("https://one.example", "One", user(1));
     accounts.put(&info).unwrap();
-    assert!(accounts.note_session(&info.id, true).unwrap());
-    assert!(!accounts.note_session(&info.id, true).unwrap(), "unchanged");
-    assert!(accounts.note_session(&info.id, false).unwrap(), "tokens were found after all");
-    accounts.mark(&info.id, false, true).unwrap();
-    assert!(!accounts.note_session(&info.id, true).unwrap());
+    assert!(accounts.set_needs_sign_in(&info.id, true).unwrap());
+    assert!(!accounts.set_needs_sign_in(&info.id, true).unwrap(), "unchanged");
+    assert!(accounts.set_needs_sign_in(&info.id, false).unwrap(), "tokens were found after all");
+    accounts.set_session_state(&info.id, false, true).unwrap();
+    assert!(!accounts.set_needs_sign_in(&info.id, true).unwrap());
     let known = accounts.get(&info.id).unwrap();
     assert_eq!((known.needs_sign_in, known.signed_out), (false, true));
 }
@@ -284,7 +284,7 @@ fn account_is_matched_by_server_identity_not_address() {
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
     let school = |key: &str| Identity { server_id: "school".into(), key: key.into() };
     let at = |address: &str, who: Option<&Identity>| {
-        let info = accounts.recognise(address, "School", user(1), who);
+        let info = accounts.match_or_create(address, "School", user(1), who);
         accounts.put(&info).unwrap();
         info.id
     };
@@ -292,7 +292,7 @@ fn account_is_matched_by_server_identity_not_address() {
     let old = at("http://192.168.1.4", None);
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
     assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
-    accounts.note_identity(&old, &school("k")).unwrap();
+    accounts.store_identity(&old, &school("k")).unwrap();
     assert_eq!(at("https://school.example", Some(&school("k"))), old, "the server moved");
     assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
     assert_eq!(at("https://school.example", None), old, "the server has no identity any more");
@@ -306,12 +306,12 @@ fn account_is_matched_by_server_identity_not_address() {
     assert_ne!(at("http://192.168.1.4", Some(&next)), old);
     // Another learner on the same server.
     let sister =
-        accounts.recognise("https://school.example", "School", user(2), Some(&school("k")));
+        accounts.match_or_create("https://school.example", "School", user(2), Some(&school("k")));
     assert_ne!(sister.id, old);
     // A damaged list is rebuilt from the folders, with the identities.
     fs::write(dir.path().join("accounts.json"), "{").unwrap();
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
-    let found = accounts.recognise("https://third.example", "School", user(1), Some(&school("k")));
+    let found = accounts.match_or_create("https://third.example", "School", user(1), Some(&school("k")));
     assert_eq!(found.id, old);
 }
 
@@ -491,7 +491,7 @@ fn several_learners_on_several_servers() {
         "the same learner has the same folder"
     );
     accounts.set_active(Some(&b.id)).unwrap();
-    accounts.mark(&c.id, true, false).unwrap();
+    accounts.set_session_state(&c.id, true, false).unwrap();
     let again = open();
     assert_eq!((again.device(), again.active().unwrap().id), (device, b.id.clone()));
     assert!(again.get(&c.id).unwrap().needs_sign_in);
@@ -770,15 +770,15 @@ fn session_end_after_sign_out_does_not_undo_it() {
     let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
     let info = AccountInfo::of("https://one.example", "One", user(1));
     accounts.put(&info).unwrap();
-    assert!(accounts.note_session(&info.id, true).unwrap());
+    assert!(accounts.set_needs_sign_in(&info.id, true).unwrap());
     assert!(accounts.get(&info.id).unwrap().needs_sign_in);
-    accounts.mark(&info.id, false, true).unwrap();
+    accounts.set_session_state(&info.id, false, true).unwrap();
     for needs_sign_in in [true, false] {
-        assert!(!accounts.note_session(&info.id, needs_sign_in).unwrap());
+        assert!(!accounts.set_needs_sign_in(&info.id, needs_sign_in).unwrap());
         let now = accounts.get(&info.id).unwrap();
         assert!(now.signed_out && !now.needs_sign_in);
     }
-    assert!(!accounts.note_session("nobody", true).unwrap());
+    assert!(!accounts.set_needs_sign_in("nobody", true).unwrap());
 }
 
 #[test]

@@ -479,7 +479,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         secrets.locked.store(true, Ordering::SeqCst);
         let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
         let (noting, noted_id) = (core.clone(), id.clone());
-        let note = move || noting.accounts().note_session(&noted_id, noted);
+        let note = move || noting.accounts().set_needs_sign_in(&noted_id, noted);
         carrel_system::blocking(note).await.unwrap();
         let account = core.account().expect("the account opens");
         account.learning.record(finished(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
