@@ -54,7 +54,7 @@ async function takeQuiz(page) {
       for (const key of ["Space", "ArrowDown", "Space"]) await page.keyboard.press(key);
     }
     await press(page, /^Check$/);
-    await page.locator(".acts .go").waitFor();
+    await page.locator(".actions .primary").waitFor();
     await press(page, /^(Next question|See the result)$/);
     const over = await page
       .getByText(/Passed|Not passed yet/)

@@ -490,7 +490,7 @@ describe("the waveform", () => {
     const slider = target.querySelector("input")!;
     expect(slider.getAttribute("aria-valuetext")).toBe("1:05 of 2:10");
     expect(target.querySelectorAll("svg path")).toHaveLength(2);
-    expect(target.querySelector<SVGElement>("svg.heard")!.style.clipPath).toContain("50%");
+    expect(target.querySelector<SVGElement>("svg.played")!.style.clipPath).toContain("50%");
     for (const [key, to] of [
       ["ArrowRight", 70],
       ["ArrowLeft", 60],

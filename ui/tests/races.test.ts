@@ -131,13 +131,13 @@ describe("a command that returns after navigation", () => {
     flushSync();
     for (
       let i = 0;
-      i < 20 && !/submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? "");
+      i < 20 && !/submit/i.test([...target.querySelectorAll(".actions button")].at(-1)?.textContent ?? "");
       i++
     ) {
-      [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
+      [...target.querySelectorAll<HTMLElement>(".actions button")].at(-1)!.click();
       await settle();
     }
-    [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
+    [...target.querySelectorAll<HTMLElement>(".actions button")].at(-1)!.click();
     await settle();
     target.querySelector<HTMLElement>("[role=alert] button")?.click();
     await settle();
@@ -157,7 +157,7 @@ describe("a command that returns after navigation", () => {
     waits.add("enrol");
     target.querySelector<HTMLElement>(".enrolled")?.click();
     await settle();
-    [...target.querySelectorAll<HTMLElement>(".acts button")].find((b) => !b.classList.contains("plain"))?.click();
+    [...target.querySelectorAll<HTMLElement>(".actions button")].find((b) => !b.classList.contains("plain"))?.click();
     await settle();
     expect(held.length).toBe(1);
     props.route = { name: "course", course: "ink-and-paper" };

@@ -99,7 +99,7 @@ pub fn walk() -> Result {
         return Err(format!("the devices differ:\n{first}\n{second}"));
     }
     window.navigate(&format!("#/course/{COURSE}"))?;
-    window.wait_for(".acts .button")?;
+    window.wait_for(".actions .button")?;
     phone.screenshot("07-second-device")?;
     window.close()?;
     print_result("synced", &format!("the second device shows the same state: {first}"));
@@ -107,7 +107,7 @@ pub fn walk() -> Result {
     demo.stop();
     let guest = Device::new("guest", (390, 844), &folder)?;
     let window = guest.open_with(&[("CARREL_DEMO_DIR", &demo.library().display().to_string())])?;
-    window.click("section .button.go")?;
+    window.click("section .button.primary")?;
     window.wait_for("nav a[href='#/sync']")?;
     window.navigate(&format!("#/story/{STORY}"))?;
     window.wait_for(".story .text")?;
@@ -159,7 +159,7 @@ pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.click(".connect form button")?;
     window.fill("#login", demo::LOGIN)?;
     window.fill("#password", demo::PASSWORD)?;
-    window.click("form .button.go")?;
+    window.click("form .button.primary")?;
     window.wait_for("nav a[href='#/sync']").map(drop)
 }
 
@@ -182,7 +182,7 @@ pub(super) fn download(window: &Window, id: &str, is_story: bool) -> Result {
 fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
     let mut done = Vec::new();
     window.navigate(&format!("#/course/{COURSE}"))?;
-    window.click(".acts .button.go")?;
+    window.click(".actions .button.primary")?;
     let mut played = false;
     while done.len() < 2 || !played {
         if done.len() > 12 {
@@ -200,8 +200,8 @@ fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
             laptop.screenshot("03-lesson")?;
             done.push(format!("played the recording of \"{title}\""));
         }
-        if window.find("article footer .button.go").is_ok() {
-            window.click("article footer .button.go")?;
+        if window.find("article footer .button.primary").is_ok() {
+            window.click("article footer .button.primary")?;
             window.wait_for("article footer .finished")?;
             done.push(format!("finished \"{title}\""));
         }

@@ -296,7 +296,7 @@ fn wait_for_effects(window: &Window) -> Result {
 /// entries for it.
 fn layout_shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
     window.navigate("#/")?;
-    window.wait_for(".books")?;
+    window.wait_for(".items")?;
     window.script("window.bench = undefined; location.reload()", &[])?;
     window.wait_true("the page to be reloaded", "window.bench === undefined")?;
     window.script(PAGE, &[])?;

@@ -82,7 +82,7 @@ window.bench ??= (() => {
       const times = [];
       for (const page of pages) {
         await open(page);
-        const button = document.querySelector("article footer .button.go");
+        const button = document.querySelector("article footer .button.primary");
         if (!button) throw new Error(`${page.hash} has no button`);
         await pause();
         const from = performance.now();
