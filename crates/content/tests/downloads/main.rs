@@ -1,14 +1,14 @@
 //! Downloads from a simulated server: interruptions, faulty replies, rules, fairness, updates, a
 //! shared store. Nothing waits for real time.
 
-mod cuts;
-mod desk;
-mod editions;
-mod fair;
+mod blocking;
+mod client;
+mod fake_server;
 mod hostile;
-mod machine;
-mod net;
+mod interruptions;
 mod pauses;
-mod verify;
 mod recovery;
-mod stalls;
+mod scheduling;
+mod shared_store;
+mod updates;
+mod verify;

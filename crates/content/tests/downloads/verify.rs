@@ -3,36 +3,36 @@
 use carrel_content::{blobs::MediaKind, download::Phase};
 
 use crate::{
-    desk::{Desk, whole},
-    net::{Course, Net},
+    client::{TestClient, target_of},
+    fake_server::{Course, FakeServer},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_byte_is_verified_and_missing_files_are_located() {
-    let net = Net::new();
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
-    net.publish(&course);
-    let desk = Desk::new(&net);
-    desk.start(&course);
-    desk.ready(&course).await;
-    let verification = desk.downloads().verify(&whole(&course)).await.unwrap();
+    server.publish(&course);
+    let client = TestClient::new(&server);
+    client.start(&course);
+    client.wait_ready(&course).await;
+    let verification = client.downloads().verify(&target_of(&course)).await.unwrap();
     assert_eq!((verification.files as usize, verification.bytes), (course.blobs.len(), course.bytes()));
     assert!(verification.lacks.is_empty());
     assert_eq!(verification.media_types, ["audio/mpeg"]);
-    assert_eq!(desk.state(&course.id).checked_ms, Some(verification.checked_ms));
+    assert_eq!(client.state(&course.id).checked_ms, Some(verification.checked_ms));
 
     // One flipped bit on the disk, one deleted file.
     let media = course.media();
     let path = |n: usize| {
         let hex = media[n].hash.to_hex();
-        desk.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
+        client.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
     };
     let mut bytes = std::fs::read(path(1)).unwrap();
     bytes[77_777] ^= 1;
     std::fs::write(path(1), bytes).unwrap();
     std::fs::remove_file(path(3)).unwrap();
-    net.forget_counts();
-    let verification = desk.downloads().verify(&whole(&course)).await.unwrap();
+    server.reset_counts();
+    let verification = client.downloads().verify(&target_of(&course)).await.unwrap();
     let named: Vec<_> =
         verification.lacks.iter().map(|l| (l.spot.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
     assert_eq!(
@@ -43,10 +43,10 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
         ]
     );
     assert_eq!(verification.lacks[0].spot.item.as_ref(), Some(&course.item(0, 1)));
-    let state = desk.until(&whole(&course), "the healing", |s| s.phase == Phase::Ready).await;
+    let state = client.wait_until(&target_of(&course), "the healing", |s| s.phase == Phase::Ready).await;
     assert!(state.ready_version.is_some());
-    desk.assert_whole(&course);
-    assert_eq!((net.sent(media[1].hash), net.sent(media[3].hash)), (90_000, 70_000));
-    assert_eq!(net.asked().len(), 2, "nothing else is fetched");
-    assert!(desk.downloads().verify(&whole(&course)).await.unwrap().lacks.is_empty());
+    client.assert_complete(&course);
+    assert_eq!((server.sent(media[1].hash), server.sent(media[3].hash)), (90_000, 70_000));
+    assert_eq!(server.requests().len(), 2, "nothing else is fetched");
+    assert!(client.downloads().verify(&target_of(&course)).await.unwrap().lacks.is_empty());
 }

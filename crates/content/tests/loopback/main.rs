@@ -1,8 +1,8 @@
 //! Responses of the loopback server: images of all kinds in every width, audio in every range, and
 //! audio during its download.
 
-mod desk;
-mod files;
-mod pictures;
-mod playing;
+mod client;
+mod image_files;
+mod images;
+mod playback;
 mod ranges;

@@ -6,17 +6,17 @@ use carrel_content::media::MediaServer;
 use carrel_testkit::SeededRng;
 use carrel_testkit::SeededIds;
 
-use super::desk::{Desk, ask, recording};
+use super::client::{TestClient, send, recording};
 
 const CHUNK: usize = 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_players_seek_at_once() {
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     // A blob in a file, and a blob in the database.
     for len in [5 * CHUNK + 12_345, 20_000] {
         let bytes = recording(len, 3);
-        let hash = desk.holds(bytes.clone());
+        let hash = client.store(bytes.clone());
         let rng = SeededRng::new(len as u64);
         let seeks: Vec<(String, usize, usize)> = (0..64)
             .map(|n| {
@@ -36,13 +36,13 @@ async fn sixty_four_players_seek_at_once() {
             .collect();
         let name = hash.to_string();
         let players = seeks.iter().map(|(range, start, end)| {
-            let (desk, bytes, name) = (&desk, &bytes, &name);
+            let (client, bytes, name) = (&client, &bytes, &name);
             async move {
-                let answer = desk.get(name, &[("Range", range)]).await;
-                assert_eq!(answer.status, 206, "{range}");
+                let response = client.get(name, &[("Range", range)]).await;
+                assert_eq!(response.status, 206, "{range}");
                 let span = format!("bytes {start}-{}/{len}", end - 1);
-                assert_eq!(answer.header("content-range"), span);
-                assert!(answer.body == bytes[*start..*end], "{range}: other bytes");
+                assert_eq!(response.header("content-range"), span);
+                assert!(response.body == bytes[*start..*end], "{range}: other bytes");
             }
         });
         futures_util::future::join_all(players).await;
@@ -51,9 +51,9 @@ async fn sixty_four_players_seek_at_once() {
 
 #[tokio::test]
 async fn ranges_and_preconditions() {
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     let bytes = recording(100_000, 5);
-    let hash = desk.holds(bytes.clone());
+    let hash = client.store(bytes.clone());
     let (tag, other) = (format!("\"{hash}\""), format!("\"{}\"", "0".repeat(64)));
     let weak = format!("W/{tag}");
     let date = "Fri, 20 Nov 2026 12:00:00 GMT";
@@ -83,36 +83,36 @@ async fn ranges_and_preconditions() {
         ("unless it is other", &[("If-None-Match", &other)], 200, Some((0, 100_000))),
     ];
     for (name, headers, status, span) in table {
-        let answer = desk.get(&hash.to_string(), headers).await;
-        assert_eq!(answer.status, *status, "{name}");
+        let response = client.get(&hash.to_string(), headers).await;
+        assert_eq!(response.status, *status, "{name}");
         let expected = span.map_or(&[][..], |(start, end)| &bytes[start..end]);
-        assert!(answer.body == expected, "{name}: other bytes");
-        assert_eq!(answer.header("etag"), tag, "{name}");
+        assert!(response.body == expected, "{name}: other bytes");
+        assert_eq!(response.header("etag"), tag, "{name}");
         if *status == 416 {
-            assert_eq!(answer.header("content-range"), "bytes */100000", "{name}");
+            assert_eq!(response.header("content-range"), "bytes */100000", "{name}");
         }
-        let head = desk.head(&hash.to_string(), headers).await;
+        let head = client.head(&hash.to_string(), headers).await;
         assert_eq!((head.status, head.body.len()), (*status, 0), "{name}: HEAD");
         // A response to HEAD may omit fields that describe only the body (RFC 9110, 9.3.2).
         let body = ["content-length", "content-range", "content-type", "accept-ranges"];
         for field in body.into_iter().filter(|_| *status != 304 && *status != 416) {
-            assert_eq!(head.header(field), answer.header(field), "{name}: HEAD {field}");
+            assert_eq!(head.header(field), response.header(field), "{name}: HEAD {field}");
         }
     }
-    let answer = desk.get(&hash.to_string(), &[]).await;
-    assert_eq!(answer.header("content-type"), "audio/mpeg");
-    assert_eq!(answer.header("x-content-type-options"), "nosniff");
-    assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
-    assert!(answer.header("cache-control").contains("immutable"));
+    let response = client.get(&hash.to_string(), &[]).await;
+    assert_eq!(response.header("content-type"), "audio/mpeg");
+    assert_eq!(response.header("x-content-type-options"), "nosniff");
+    assert!(response.header("content-security-policy").starts_with("default-src 'none'"));
+    assert!(response.header("cache-control").contains("immutable"));
 }
 
 #[tokio::test]
 async fn only_the_ui_is_served() {
-    let desk = Desk::new().await;
-    let hash = desk.holds(recording(1000, 1));
-    let (host, path) = desk.address();
+    let client = TestClient::new().await;
+    let hash = client.store(recording(1000, 1));
+    let (host, path) = client.address();
     let status = async |host_header: &str, path: String| {
-        ask("GET", &host, host_header, &path, &[]).await.status
+        send("GET", &host, host_header, &path, &[]).await.status
     };
     assert_eq!(status(&host, format!("{path}{hash}")).await, 200);
     let port = host.split(':').nth(1).unwrap();
@@ -128,7 +128,7 @@ async fn only_the_ui_is_served() {
     for wrong in ["nothing", "../../etc/passwd", "%2e%2e%2fx"] {
         assert_eq!(status(&host, format!("{path}{wrong}")).await, 404, "{wrong}");
     }
-    assert_eq!(ask("POST", &host, &host, &format!("{path}{hash}"), &[]).await.status, 405);
+    assert_eq!(send("POST", &host, &host, &format!("{path}{hash}"), &[]).await.status, 405);
     // Foreign pages may not read the response, even with the token.
     for (origin, allowed) in [
         ("tauri://localhost", true),
@@ -137,12 +137,12 @@ async fn only_the_ui_is_served() {
         ("http://127.0.0.1.evil.example:80", false),
         ("null", false),
     ] {
-        let answer = desk.get(&hash.to_string(), &[("Origin", origin)]).await;
-        let told = answer.header("access-control-allow-origin");
+        let response = client.get(&hash.to_string(), &[("Origin", origin)]).await;
+        let told = response.header("access-control-allow-origin");
         assert_eq!(told, if allowed { origin } else { "" }, "{origin}");
-        assert_eq!(answer.header("vary"), "Origin");
+        assert_eq!(response.header("vary"), "Origin");
     }
-    desk.media.set_library(None);
+    client.media.set_library(None);
     assert_eq!(status(&host, format!("{path}{hash}")).await, 404, "signed out");
 }
 
@@ -163,11 +163,11 @@ async fn other_routes_have_the_same_access_rules() {
         ("PUT", "localhost", &good, own, 404),
         ("PUT", host, &wrong, own, 404),
     ] {
-        let answer = ask(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
-        assert_eq!(answer.status, status, "{method} {host_header} {path} {origin:?}");
+        let response = send(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
+        assert_eq!(response.status, status, "{method} {host_header} {path} {origin:?}");
         let told = if status == 404 && origin != own { "" } else { own.1 };
-        assert_eq!(answer.header("access-control-allow-origin"), told);
+        assert_eq!(response.header("access-control-allow-origin"), told);
     }
-    let answer = ask("OPTIONS", host, host, &good, &[own]).await;
-    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, PUT");
+    let response = send("OPTIONS", host, host, &good, &[own]).await;
+    assert_eq!(response.header("access-control-allow-methods"), "GET, HEAD, PUT");
 }

@@ -11,7 +11,7 @@ use carrel_content::{Limit, blobs::BlobOrigin};
 use carrel_model::{BlobHash, ErrorCode};
 use carrel_testkit::{SeededRng, FakeDisk, disk::length_of};
 
-use crate::world::*;
+use crate::support::*;
 
 /// A pinned course and its blobs.
 type Pinned = (String, Vec<(BlobHash, Bytes)>);
@@ -19,7 +19,7 @@ type Pinned = (String, Vec<(BlobHash, Bytes)>);
 #[test]
 fn eviction_order_and_pins() {
     let dir = scratch();
-    let (storage, clock, _) = small(dir.path(), 64 * MIB);
+    let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let blobs = storage.blobs();
     let put = |n, came| {
         let (hash, bytes) = blob(n, MIB);
@@ -28,9 +28,9 @@ fn eviction_order_and_pins() {
         hash
     };
     let pinned = course(1, 3, MIB);
-    fetched(&storage, "asha", "pinned", &pinned, true);
+    store_course(&storage, "asha", "pinned", &pinned, true);
     let loose = course(2, 3, MIB);
-    fetched(&storage, "asha", "loose", &loose, false);
+    store_course(&storage, "asha", "loose", &loose, false);
     let near = put(10, BlobOrigin::Prefetched);
     storage.set_near("asha", &[near]).unwrap();
     let (old, new) = (put(11, BlobOrigin::Requested), put(12, BlobOrigin::Requested));
@@ -59,20 +59,20 @@ fn eviction_order_and_pins() {
         );
     }
     assert!(pinned.iter().all(|(h, _)| blobs.verify(*h).unwrap()), "pinned");
-    assert_sound(&storage);
+    assert_consistent(&storage);
     // Without a pin it may be evicted.
     delete_download(&storage, "asha", "pinned");
     assert_eq!(
         storage.clear_cache().unwrap(),
         pinned.iter().map(|(_, b)| b.len() as u64).sum::<u64>()
     );
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }
 
 #[test]
 fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
     let dir = scratch();
-    let (storage, clock, _) = small(dir.path(), 64 * MIB);
+    let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let put = |n, size| {
         let (hash, bytes) = blob(n, size);
         storage.blobs().put_from(hash, &bytes, BlobOrigin::Requested).unwrap();
@@ -92,29 +92,29 @@ fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
         assert!(gone.iter().all(|hash| !here(*hash)), "{bytes} bytes: too little was removed");
         assert!(stay.iter().all(|hash| here(*hash)), "{bytes} bytes: too much was removed");
     }
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }
 
 #[test]
 fn shared_blobs_stay_for_the_other_course() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let (storage, ..) = small_store(dir.path(), 64 * MIB);
     let shared = course(1, 4, 100 * KIB);
     let own = course(2, 2, 100 * KIB);
-    fetched(&storage, "asha", "one", &shared, true);
-    fetched(&storage, "ben", "two", &[shared.clone(), own.clone()].concat(), true);
+    store_course(&storage, "asha", "one", &shared, true);
+    store_course(&storage, "ben", "two", &[shared.clone(), own.clone()].concat(), true);
     assert_eq!(storage.evict(u64::MAX).unwrap(), 0);
     delete_download(&storage, "ben", "two");
     let freed = storage.evict(u64::MAX).unwrap();
     assert_eq!(freed, own.iter().map(|(_, b)| b.len() as u64).sum::<u64>());
     assert!(shared.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }
 
 #[test]
 fn space_is_reserved_once_and_shortages_are_reported() {
     let dir = scratch();
-    let (storage, clock, disk) = small(dir.path(), 20 * MIB);
+    let (storage, clock, disk) = small_store(dir.path(), 20 * MIB);
     let first = storage.reserve(12 * MIB).unwrap();
     let second = open(dir.path(), disk.clone(), &clock);
     let short = second.reserve(12 * MIB).err().unwrap();
@@ -168,9 +168,9 @@ fn random_operations_keep_pins_work_and_budget() {
     let work = dir.path().join("user.db");
     std::fs::write(&work, b"what Asha did").unwrap();
     let content = dir.path().join("content");
-    let (storage, clock, _) = small(&content, BUDGET);
+    let (storage, clock, _) = small_store(&content, BUDGET);
     let other = open(&content, FakeDisk::new(100 * GIB), &clock);
-    let (most, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (max_used, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let pins: Mutex<Vec<Pinned>> = Mutex::default();
     let seed = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let rng = SeededRng::new(seed);
@@ -256,7 +256,7 @@ fn random_operations_keep_pins_work_and_budget() {
             .collect();
         let watch = s.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                most.fetch_max(length_of(&content.join("blobs")), Ordering::SeqCst);
+                max_used.fetch_max(length_of(&content.join("blobs")), Ordering::SeqCst);
                 std::thread::yield_now();
             }
         });
@@ -265,9 +265,9 @@ fn random_operations_keep_pins_work_and_budget() {
         watch.join().unwrap();
         ends.into_iter().for_each(|end| end.unwrap());
     });
-    let most = most.load(Ordering::SeqCst);
-    assert!(most <= BUDGET + TOLERANCE, "seed {seed}: {most} bytes at once");
-    assert!(most > BUDGET / 2, "the run reached the budget: {most}");
+    let max_used = max_used.load(Ordering::SeqCst);
+    assert!(max_used <= BUDGET + TOLERANCE, "seed {seed}: {max_used} bytes at once");
+    assert!(max_used > BUDGET / 2, "the run reached the budget: {max_used}");
     for (id, blobs) in pins.into_inner().unwrap() {
         for (hash, _) in blobs {
             assert!(storage.blobs().verify(hash).unwrap(), "seed {seed}: {id} is pinned");
@@ -275,5 +275,5 @@ fn random_operations_keep_pins_work_and_budget() {
     }
     assert_eq!(std::fs::read(&work).unwrap(), b"what Asha did");
     storage.sweep().unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }

@@ -10,17 +10,17 @@ use carrel_content::{
 use carrel_model::{BlobHash, Slug};
 use carrel_testkit::disk::length_of;
 
-use crate::world::*;
+use crate::support::*;
 
 #[test]
 fn figures_match_the_lengths_of_files() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let (storage, ..) = small_store(dir.path(), 64 * MIB);
     let shared = course(1, 3, 200 * KIB);
     let (a, b, c) = (course(2, 2, 300 * KIB), course(3, 2, 10 * KIB), course(4, 1, 400 * KIB));
-    fetched(&storage, "asha", "one", &[shared.clone(), a.clone()].concat(), true);
-    fetched(&storage, "asha", "two", &[shared.clone(), b.clone()].concat(), true);
-    fetched(&storage, "ben", "three", &c, true);
+    store_course(&storage, "asha", "one", &[shared.clone(), a.clone()].concat(), true);
+    store_course(&storage, "asha", "two", &[shared.clone(), b.clone()].concat(), true);
+    store_course(&storage, "ben", "three", &c, true);
     let sum = |blobs: &[(BlobHash, Bytes)]| blobs.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
     let png = Bytes::from([b"\x89PNG".as_slice(), &[7; 50_000]].concat());
     storage.blobs().put(BlobHash::of(&png), &png).unwrap();
@@ -78,7 +78,7 @@ fn figures_match_the_lengths_of_files() {
 #[test]
 fn evicted_text_frees_database_pages() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let (storage, ..) = small_store(dir.path(), 64 * MIB);
     for n in 0..400 {
         let (hash, bytes) = blob(n, 20 * KIB);
         storage.blobs().put_from(hash, &bytes, BlobOrigin::Prefetched).unwrap();
@@ -94,7 +94,7 @@ fn evicted_text_frees_database_pages() {
 #[test]
 fn limits_without_a_record_survive_a_restart() {
     let dir = scratch();
-    let (mut storage, clock, disk) = small(dir.path(), GIB);
+    let (mut storage, clock, disk) = small_store(dir.path(), GIB);
     let again = |storage: Storage| {
         drop(storage);
         open(dir.path(), disk.clone(), &clock)

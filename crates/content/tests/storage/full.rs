@@ -10,9 +10,9 @@ use carrel_sqlite::Changes;
 use carrel_system::SystemDisk;
 use carrel_testkit::{FakeClock, FakeDisk, SeededIds, SmallDisk};
 
-use crate::world::*;
+use crate::support::*;
 
-fn work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
+fn open_work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
     let options = store::Options {
         device: DeviceId::from_u128(1),
         app_version: "1.0.0".into(),
@@ -25,7 +25,7 @@ fn work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
     (store.clone(), Learning::new(store, Arc::new(SeededIds::new(1))))
 }
 
-async fn tick(learning: &Learning, n: usize) {
+async fn finish_section(learning: &Learning, n: usize) {
     let item = ItemId::new(format!("course/lesson/s{n}")).unwrap();
     learning
         .record(Step { done: true, ..Step::at(ItemKind::Section, item) })
@@ -65,17 +65,17 @@ fn fetch(
 async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
     let step = if std::env::var_os("CARREL_LONG").is_some() { 4 * KIB } else { 104 * KIB };
     let Some(disk) = SmallDisk::new(20 * MIB) else { return };
-    let (mut stopped, mut whole) = (0, 0);
+    let (mut stopped, mut completed) = (0, 0);
     for (n, left) in (0..1_400 * KIB).step_by(step as usize).enumerate() {
         let clock = FakeClock::noon();
         let dir = disk.path().join(format!("run-{n}"));
-        let (store, learning) = work(&dir.join("work"), &clock);
+        let (store, learning) = open_work(&dir.join("work"), &clock);
         // The simulated disk never reports a shortage: only the file system itself stops the
         // writes.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.set_limits(None, Some(0)).unwrap();
         let pinned = course(1, 4, 20 * KIB);
-        fetched(&storage, "asha", "pinned", &pinned, true);
+        store_course(&storage, "asha", "pinned", &pinned, true);
         let old = blob(50, 300 * KIB);
         storage.blobs().put(old.0, &old.1).unwrap();
         let wanted = [course(2, 3, 250 * KIB), course(3, 6, 9 * KIB)].concat();
@@ -85,12 +85,12 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         let filler = disk.fill(left);
         let full = refused(fetch(&storage, &wanted));
         stopped += usize::from(full);
-        whole += usize::from(!full);
+        completed += usize::from(!full);
         if full {
             assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Disk), "{left}: the banner");
         }
         for s in 0..20 {
-            tick(&learning, s).await;
+            finish_section(&learning, s).await;
         }
         // A download can be removed on a full disk, which is how users free space.
         delete_download(&storage, "asha", "nothing");
@@ -101,7 +101,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         // The next start, with free space.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.sweep().unwrap();
-        assert_sound(&storage);
+        assert_consistent(&storage);
         assert!(
             pinned.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
             "{left}: pinned stays"
@@ -111,26 +111,26 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
             storage.blobs().missing(version).unwrap().is_empty(),
             "{left}: it goes on and is whole"
         );
-        assert_sound(&storage);
-        let (store, learning) = work(&dir.join("work"), &clock);
+        assert_consistent(&storage);
+        let (store, learning) = open_work(&dir.join("work"), &clock);
         assert_eq!(
             learning.done_sections("course").await.unwrap().len(),
             20,
             "{left}: every tick is there"
         );
-        carrel_sqlite_check(&dir.join("content/content.db"));
-        carrel_sqlite_check(&dir.join("work/user.db"));
+        check_integrity(&dir.join("content/content.db"));
+        check_integrity(&dir.join("work/user.db"));
         store.close().await;
         drop((store, learning, storage));
         fs::remove_dir_all(&dir).unwrap();
     }
     assert!(
-        stopped > 2 && whole > 2,
-        "the run went from a full disk to one with space: {stopped} and {whole}"
+        stopped > 2 && completed > 2,
+        "the run went from a full disk to one with space: {stopped} and {completed}"
     );
 }
 
-fn carrel_sqlite_check(path: &Path) {
+fn check_integrity(path: &Path) {
     let conn = carrel_sqlite::open(path, carrel_sqlite::Options::reader()).unwrap();
     carrel_sqlite::integrity_check(&conn).unwrap();
 }
@@ -140,7 +140,7 @@ fn carrel_sqlite_check(path: &Path) {
 async fn below_the_floor_only_work_is_written() {
     let Some(disk) = SmallDisk::new(128 * MIB) else { return };
     let clock = FakeClock::noon();
-    let (store, learning) = work(&disk.path().join("work"), &clock);
+    let (store, learning) = open_work(&disk.path().join("work"), &clock);
     let storage = open(&disk.path().join("content"), SystemDisk, &clock);
     storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
     let cached = blob(1, 2 * MIB);
@@ -157,14 +157,14 @@ async fn below_the_floor_only_work_is_written() {
     assert!(refused(storage.blobs().put(cached.0, &cached.1)), "nor what somebody asked for");
     drop(promise);
     for n in 0..50 {
-        tick(&learning, n).await;
+        finish_section(&learning, n).await;
     }
     assert!(!storage.look_again().unwrap() || storage.shortage().is_none());
     fs::remove_file(filler).unwrap();
     storage.look_again().unwrap();
     assert_eq!(storage.shortage(), None, "space is back");
     storage.blobs().put(cached.0, &cached.1).unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
     store.close().await;
     drop((store, learning));
 }
@@ -207,9 +207,9 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
             assert!(!storage.look_again().unwrap());
             return;
         }
-        let mut held = Vec::new();
+        let mut files_held = Vec::new();
         while let Ok(file) = fs::File::open("/dev/null") {
-            held.push(file);
+            files_held.push(file);
         }
         let mut degraded = 0;
         for free in 0..12 {
@@ -221,15 +221,15 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
                 assert_eq!(storage.sweep().unwrap(), Default::default());
             }
             drop(storage);
-            held.pop();
+            files_held.pop();
         }
         assert!(degraded > 0);
         while let Ok(file) = fs::File::open("/dev/null") {
-            held.push(file);
+            files_held.push(file);
         }
         let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
         assert!(storage.degraded().is_some());
-        drop(held);
+        drop(files_held);
         assert!(storage.look_again().unwrap());
         assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
         return;
@@ -238,7 +238,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let store = dir.path().join("content");
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
-    fetched(&storage, "asha", "one", &course, true);
+    store_course(&storage, "asha", "one", &course, true);
     drop(storage);
     let before = files(&store);
     let program = dir.path().join("program");
@@ -265,12 +265,12 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
             child.uid(nobody).gid(nobody);
         }
         let done = child.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && said.contains("1 passed"), "{what}: {said}");
+        let output = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && output.contains("1 passed"), "{what}: {output}");
         assert_eq!(files(&store), before, "{what}: nothing was renamed, made or deleted");
     }
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
     storage.sweep().unwrap();
     assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }

@@ -15,15 +15,15 @@ use bytes::Bytes;
 use carrel_content::{blobs::BlobOrigin, storage::Failpoints};
 use carrel_model::BlobHash;
 
-use crate::world::*;
+use crate::support::*;
 
 pub const STEP: &str = "CARREL_TEST_STEP";
 pub const DIR: &str = "CARREL_TEST_DIR";
 
-fn kept() -> Vec<(BlobHash, Bytes)> {
+fn kept_courses() -> Vec<(BlobHash, Bytes)> {
     [course(1, 5, 60 * KIB), course(2, 5, KIB)].concat()
 }
-fn going() -> Vec<(BlobHash, Bytes)> {
+fn removed_course() -> Vec<(BlobHash, Bytes)> {
     [course(3, 300, 40 * KIB), course(4, 20, KIB)].concat()
 }
 
@@ -32,16 +32,16 @@ fn going() -> Vec<(BlobHash, Bytes)> {
 #[ignore = "started by the other tests of this file"]
 fn child() {
     let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
-    let storage = with_failpoints(Path::new(&dir), ends_at(&step));
+    let storage = with_failpoints(Path::new(&dir), abort_at(&step));
     storage.set_limits(Some(GIB), Some(0)).unwrap();
-    fetched(&storage, "asha", "kept", &kept(), true);
-    fetched(&storage, "asha", "going", &going(), true);
+    store_course(&storage, "asha", "kept", &kept_courses(), true);
+    store_course(&storage, "asha", "going", &removed_course(), true);
     delete_download(&storage, "asha", "going");
     storage.clear_cache().unwrap();
 }
 
 /// Returns a failpoint callback that aborts the process at `name:count`.
-pub fn ends_at(step: &str) -> Failpoints {
+pub fn abort_at(step: &str) -> Failpoints {
     let (name, count) = step.split_once(':').unwrap();
     let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
     Arc::new(move |step| {
@@ -52,11 +52,11 @@ pub fn ends_at(step: &str) -> Failpoints {
 }
 
 fn run_child(dir: &Path, step: &str) -> bool {
-    run_named(dir, step, "kill::child")
+    run_test(dir, step, "kill::child")
 }
 
 /// Runs one test of this program in a new process; returns whether it succeeded.
-pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
+pub fn run_test(dir: &Path, step: &str, test: &str) -> bool {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored"])
         .env(STEP, step)
@@ -87,20 +87,20 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
     for (step, fetching) in steps {
         let dir = scratch();
         assert!(!run_child(dir.path(), step), "{step}: the process was to be killed");
-        let (storage, ..) = small(dir.path(), GIB);
+        let (storage, ..) = small_store(dir.path(), GIB);
         storage.sweep().unwrap();
-        assert_sound(&storage);
-        let missing = kept().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
+        assert_consistent(&storage);
+        let missing = kept_courses().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
         assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
         // Fetching resumes.
-        for (hash, bytes) in kept() {
+        for (hash, bytes) in kept_courses() {
             storage.blobs().put_from(hash, &bytes, BlobOrigin::Prefetched).unwrap();
         }
         delete_download(&storage, "asha", "going");
         storage.clear_cache().unwrap();
-        assert!(kept().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()), "{step}");
-        assert!(going().iter().all(|(h, _)| !storage.blobs().has(*h).unwrap()), "{step}");
-        assert_sound(&storage);
+        assert!(kept_courses().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()), "{step}");
+        assert!(removed_course().iter().all(|(h, _)| !storage.blobs().has(*h).unwrap()), "{step}");
+        assert_consistent(&storage);
     }
     let dir = scratch();
     assert!(run_child(dir.path(), "never:1"), "and without a kill the process ends well");
@@ -109,9 +109,9 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
 #[test]
 fn a_sweep_finds_orphans_and_missing_files() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), GIB);
+    let (storage, ..) = small_store(dir.path(), GIB);
     let blobs = course(1, 3, 60 * KIB);
-    fetched(&storage, "asha", "one", &blobs, true);
+    store_course(&storage, "asha", "one", &blobs, true);
     let path = |hash: BlobHash, end: &str| {
         let hex = hash.to_hex();
         let folder = dir.path().join("blobs").join(&hex[..2]);
@@ -159,13 +159,13 @@ fn a_sweep_finds_orphans_and_missing_files() {
     part.finish().unwrap();
     assert!(storage.blobs().verify(writing).unwrap(), "what was being written was left alone");
     assert_eq!(storage.sweep().unwrap(), Default::default(), "nothing is left to find");
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }
 
 #[test]
 fn two_writers_of_one_blob_do_not_mix() {
     let dir = scratch();
-    let (storage, clock, disk) = small(dir.path(), GIB);
+    let (storage, clock, disk) = small_store(dir.path(), GIB);
     let other = open(dir.path(), disk, &clock);
     let (hash, bytes) = blob(1, 200 * KIB);
     let (mut one, mut two) =
@@ -180,6 +180,6 @@ fn two_writers_of_one_blob_do_not_mix() {
     two.finish().unwrap();
     assert!(storage.blobs().verify(hash).unwrap());
     storage.sweep().unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
     assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0);
 }

@@ -14,8 +14,8 @@ use carrel_model::ErrorCode;
 use carrel_testkit::{FakeClock, FakeDisk, disk::length_of};
 
 use crate::{
-    kill::{DIR, STEP, ends_at, run_named},
-    world::*,
+    kill::{DIR, STEP, abort_at, run_test},
+    support::*,
 };
 
 fn places(dir: &Path) -> ContentLocation {
@@ -23,7 +23,7 @@ fn places(dir: &Path) -> ContentLocation {
 }
 
 /// Runs the app once: opens the folder in use, continues a move, empties the old folder.
-fn move_on(
+fn continue_move(
     dir: &Path,
     to: Option<&Path>,
     failpoints: Option<carrel_content::storage::Failpoints>,
@@ -51,9 +51,9 @@ fn content() -> Vec<(carrel_model::BlobHash, bytes::Bytes)> {
     [course(1, 12, 60 * KIB), course(2, 6, KIB)].concat()
 }
 
-fn filled(dir: &Path) -> Storage {
-    let (storage, ..) = small(&dir.join("old"), GIB);
-    fetched(&storage, "asha", "one", &content(), true);
+fn filled_store(dir: &Path) -> Storage {
+    let (storage, ..) = small_store(&dir.join("old"), GIB);
+    store_course(&storage, "asha", "one", &content(), true);
     let mut part = storage.blobs().part(blob(77, MIB).0).unwrap();
     part.write(&blob(77, MIB).1[..5000]).unwrap();
     drop(part);
@@ -63,7 +63,7 @@ fn filled(dir: &Path) -> Storage {
 
 fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
     assert_eq!(storage.dir(), dir.join("new"), "{what}");
-    assert_sound(storage);
+    assert_consistent(storage);
     assert!(
         content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
         "{what}: every byte is there"
@@ -81,14 +81,14 @@ fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
 #[test]
 fn a_move_copies_everything_and_empties_the_old_folder() {
     let dir = scratch();
-    drop(filled(dir.path()));
+    drop(filled_store(dir.path()));
     let new = dir.path().join("new");
-    let storage = move_on(dir.path(), Some(&new), None).unwrap();
+    let storage = continue_move(dir.path(), Some(&new), None).unwrap();
     assert_moved(dir.path(), &storage, "moved");
     assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "what was begun is begun again");
     drop(storage);
     // And back again, into a folder that contains other files.
-    let storage = move_on(dir.path(), Some(&dir.path().join("old")), None).unwrap();
+    let storage = continue_move(dir.path(), Some(&dir.path().join("old")), None).unwrap();
     assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
     assert!(!new.exists());
 }
@@ -98,7 +98,7 @@ fn a_move_copies_everything_and_empties_the_old_folder() {
 fn child() {
     let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
     let dir = Path::new(&dir);
-    move_on(dir, Some(&dir.join("new")), Some(ends_at(&step))).unwrap();
+    continue_move(dir, Some(&dir.join("new")), Some(abort_at(&step))).unwrap();
 }
 
 #[test]
@@ -113,18 +113,18 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
     ];
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 18 };
     for run in 0..runs {
-        let (name, most) = each[run % each.len()];
-        let step = format!("{name}:{}", 1 + (run / each.len() * 7) % most);
+        let (name, max) = each[run % each.len()];
+        let step = format!("{name}:{}", 1 + (run / each.len() * 7) % max);
         let step = step.as_str();
         let dir = scratch();
-        drop(filled(dir.path()));
+        drop(filled_store(dir.path()));
         assert!(
-            !run_named(dir.path(), step, "moving::child"),
+            !run_test(dir.path(), step, "moving::child"),
             "{step}: the process was to be killed"
         );
         // Killed once more at the next start, then completed.
-        let _ = run_named(dir.path(), "copied:2", "moving::child");
-        let storage = move_on(dir.path(), None, None).unwrap();
+        let _ = run_test(dir.path(), "copied:2", "moving::child");
+        let storage = continue_move(dir.path(), None, None).unwrap();
         assert_moved(dir.path(), &storage, step);
     }
 }
@@ -132,7 +132,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
 #[test]
 fn changes_during_the_copy_are_included() {
     let dir = scratch();
-    let storage = filled(dir.path());
+    let storage = filled_store(dir.path());
     let places = places(dir.path());
     let new = dir.path().join("new");
     places.begin(&storage, &new).unwrap();
@@ -147,8 +147,8 @@ fn changes_during_the_copy_are_included() {
     std::fs::write(new.join("blobs").join(&hex[..2]).join(&hex), b"cut").unwrap();
     places.switch(&storage).unwrap();
     drop(storage);
-    let storage = move_on(dir.path(), None, None).unwrap();
-    assert_sound(&storage);
+    let storage = continue_move(dir.path(), None, None).unwrap();
+    assert_consistent(&storage);
     assert!(storage.blobs().verify(late).unwrap() && storage.blobs().verify(cut).unwrap());
     assert!(
         storage.blobs().verify(gone).unwrap(),
@@ -162,7 +162,7 @@ fn changes_during_the_copy_are_included() {
 fn concurrent_writes_survive_a_move() {
     for round in 0..6 {
         let dir = scratch();
-        let storage = filled(dir.path());
+        let storage = filled_store(dir.path());
         let places = places(dir.path());
         places.begin(&storage, &dir.path().join("new")).unwrap();
         places.copy_ahead(&storage).unwrap();
@@ -203,18 +203,18 @@ fn concurrent_writes_survive_a_move() {
                 .is_err()
         );
         drop(storage);
-        let storage = move_on(dir.path(), None, None).unwrap();
+        let storage = continue_move(dir.path(), None, None).unwrap();
         assert!(written.iter().all(|h| storage.blobs().verify(*h).unwrap()), "round {round}");
         assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
-        assert_sound(&storage);
+        assert_consistent(&storage);
     }
 }
 
 #[test]
 fn invalid_moves_are_refused() {
     let dir = scratch();
-    let (storage, clock, disk) = small(&dir.path().join("old"), GIB);
-    fetched(&storage, "asha", "one", &content(), true);
+    let (storage, clock, disk) = small_store(&dir.path().join("old"), GIB);
+    store_course(&storage, "asha", "one", &content(), true);
     let places = places(dir.path());
     let refused = |to: &Path| places.begin(&storage, to).err().unwrap();
     assert_eq!(refused(Path::new("some/where")).code(), ErrorCode::InvalidRequest);

@@ -7,7 +7,7 @@ use carrel_content::{
 };
 use carrel_testkit::{FakeClock, FakeDisk};
 
-use crate::{kill::run_named, world::*};
+use crate::{kill::run_test, support::*};
 
 #[test]
 fn manifests_of_the_second_schema_are_kept() {
@@ -46,8 +46,8 @@ fn manifests_of_the_second_schema_are_kept() {
     // A manifest is deleted with its version.
     delete_download(&storage, "asha", "river");
     assert_eq!(kept(&storage), 0);
-    fetched(&storage, "asha", "other", &blobs, true);
-    assert_sound(&storage);
+    store_course(&storage, "asha", "other", &blobs, true);
+    assert_consistent(&storage);
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn child() {
     // Half of the content is common to all users, half belongs to this one.
     let (shared, own) = (course(1, 20, 50 * KIB), course(10 + n, 20, 40 * KIB));
     for round in 0..6 {
-        fetched(&storage, &format!("user-{n}"), "shared", &shared, true);
-        fetched(&storage, &format!("user-{n}"), "own", &own, true);
+        store_course(&storage, &format!("user-{n}"), "shared", &shared, true);
+        store_course(&storage, &format!("user-{n}"), "own", &own, true);
         storage
             .blobs()
             .put_from(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, BlobOrigin::Requested)
@@ -93,7 +93,7 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
             .map(|n| {
                 s.spawn({
                     let dir = dir.path();
-                    move || run_named(dir, &n.to_string(), "shared::child")
+                    move || run_test(dir, &n.to_string(), "shared::child")
                 })
             })
             .collect();
@@ -101,10 +101,10 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
             assert!(run.join().unwrap(), "a process went wrong");
         }
     });
-    let (storage, ..) = small(dir.path(), GIB);
+    let (storage, ..) = small_store(dir.path(), GIB);
     storage.sweep().unwrap();
     storage.clear_cache().unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
     for n in 0..3 {
         assert!(
             course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().verify(*h).unwrap())
@@ -121,8 +121,8 @@ fn new_files_in_a_shared_folder_are_group_writable() {
     let shared = dir.path().join("shared");
     std::fs::create_dir(&shared).unwrap();
     std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o2770)).unwrap();
-    let (storage, ..) = small(&shared, GIB);
-    fetched(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
+    let (storage, ..) = small_store(&shared, GIB);
+    store_course(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
     let mut part = storage.blobs().part(blob(9, MIB).0).unwrap();
     part.write(b"begun").unwrap();
     let mut folders = vec![shared];
@@ -157,7 +157,7 @@ fn a_read_only_user_reads_shared_blobs_and_fetches_the_rest() {
     let writer = open(&shared, FakeDisk::new(100 * GIB), &clock);
     let course =
         course(1, 4, 20 * KIB).into_iter().chain(course(2, 3, 60 * KIB)).collect::<Vec<_>>();
-    fetched(&writer, "library", "one", &course, true);
+    store_course(&writer, "library", "one", &course, true);
     // Readable for all, as an administrator sets it.
     let open_to_all = || {
         let ok =

@@ -4,13 +4,13 @@
 use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage, RgbaImage};
 
 use super::{
-    desk::{Answer, Desk},
-    files::*,
+    client::{Response, TestClient},
+    image_files::*,
 };
 
-fn open(answer: &Answer) -> DynamicImage {
-    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-    image::load_from_memory(&answer.body).unwrap()
+fn decode(response: &Response) -> DynamicImage {
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+    image::load_from_memory(&response.body).unwrap()
 }
 
 /// Checks that the four quarters are in the right positions.
@@ -28,60 +28,60 @@ fn is_upright(picture: &DynamicImage) -> Result<(), String> {
 
 #[tokio::test]
 async fn every_exif_orientation_is_shown_upright() {
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     for turn in 1..=8 {
-        let hash = desk.holds(turned_jpeg(turn, 800, 400));
+        let hash = client.store(rotated_jpeg(turn, 800, 400));
         for fit in ["w=320", "w=320&h=160&fit=cover", "w=320&h=160&fit=contain"] {
-            let picture = open(&desk.get(&format!("{hash}?{fit}"), &[]).await);
+            let picture = decode(&client.get(&format!("{hash}?{fit}"), &[]).await);
             assert_eq!(picture.dimensions(), (320, 160), "orientation {turn}, {fit}");
             is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}, {fit}: {e}"));
         }
         // Also at its original width, because it has to be rotated.
-        let picture = open(&desk.get(&format!("{hash}?w=1920"), &[]).await);
+        let picture = decode(&client.get(&format!("{hash}?w=1920"), &[]).await);
         assert_eq!(picture.dimensions(), (800, 400), "orientation {turn}");
         is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}: {e}"));
     }
 }
 
 /// Expected response to `?w=320`.
-enum Shown {
+enum Expected {
     /// A WebP of 320 pixels.
-    Made,
+    Variant,
     /// The original bytes.
-    Same,
+    Original,
     Refused(u16),
 }
 
 #[tokio::test]
-async fn a_table_of_files() {
-    use Shown::{Made, Refused, Same};
+async fn image_files_are_shown_or_refused() {
+    use Expected::{Variant, Refused, Original};
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
     let sixteen = DynamicImage::ImageRgb16(rgb.to_rgb16());
     let cut = |bytes: &[u8], part: usize| bytes[..bytes.len() * part / 100].to_vec();
     let jpg = jpeg(&quarters(800, 400));
-    let png = encoded(&rgb, ImageFormat::Png);
+    let png = encode(&rgb, ImageFormat::Png);
     let clear = RgbaImage::from_fn(800, 400, |x, _| image::Rgba([200, 30, 30, (x / 4) as u8]));
     let drawing = b"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\"/>".to_vec();
-    let table: Vec<(&str, Vec<u8>, Shown)> = vec![
-        ("jpeg", jpg.clone(), Made),
-        ("progressive jpeg", include_bytes!("pictures/progressive.jpg").to_vec(), Made),
-        ("cmyk jpeg", include_bytes!("pictures/cmyk.jpg").to_vec(), Made),
-        ("grey jpeg", encoded(&DynamicImage::ImageLuma8(rgb.to_luma8()), ImageFormat::Jpeg), Made),
-        ("png", png.clone(), Made),
-        ("png with alpha", encoded(&DynamicImage::ImageRgba8(clear), ImageFormat::Png), Made),
-        ("png of 16 bits", encoded(&sixteen, ImageFormat::Png), Made),
-        ("grey png of 1 bit", png_honest(800, 400), Made),
-        ("webp", encoded(&rgb, ImageFormat::WebP), Made),
-        ("gif of one frame", gif(1), Made),
-        ("gif that moves", gif(3), Same),
-        ("webp that moves", moving_webp(), Same),
-        ("png that moves", apng(), Same),
-        ("svg", drawing, Same),
-        ("no wider than asked", jpeg(&quarters(300, 200)), Same),
+    let table: Vec<(&str, Vec<u8>, Expected)> = vec![
+        ("jpeg", jpg.clone(), Variant),
+        ("progressive jpeg", include_bytes!("images/progressive.jpg").to_vec(), Variant),
+        ("cmyk jpeg", include_bytes!("images/cmyk.jpg").to_vec(), Variant),
+        ("grey jpeg", encode(&DynamicImage::ImageLuma8(rgb.to_luma8()), ImageFormat::Jpeg), Variant),
+        ("png", png.clone(), Variant),
+        ("png with alpha", encode(&DynamicImage::ImageRgba8(clear), ImageFormat::Png), Variant),
+        ("png of 16 bits", encode(&sixteen, ImageFormat::Png), Variant),
+        ("grey png of 1 bit", png_with_pixels(800, 400), Variant),
+        ("webp", encode(&rgb, ImageFormat::WebP), Variant),
+        ("gif of one frame", gif(1), Variant),
+        ("gif that moves", gif(3), Original),
+        ("webp that moves", animated_webp(), Original),
+        ("png that moves", apng(), Original),
+        ("svg", drawing, Original),
+        ("no wider than asked", jpeg(&quarters(300, 200)), Original),
         ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), Refused(413)),
         ("png that claims 4 gigapixels", png_claiming(65_535, 65_535, 16, 6), Refused(413)),
         ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
-        ("png that really has 100 megapixels", png_honest(10_000, 10_000), Refused(413)),
+        ("png that really has 100 megapixels", png_with_pixels(10_000, 10_000), Refused(413)),
         ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), Refused(413)),
         ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), Refused(413)),
         ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), Refused(413)),
@@ -92,25 +92,25 @@ async fn a_table_of_files() {
         ("jpeg cut in its header", jpg[..40].to_vec(), Refused(422)),
         ("png of no pixels", png_claiming(0, 10, 8, 2), Refused(422)),
         ("text", b"a page that calls itself a picture".to_vec(), Refused(415)),
-        ("a recording", super::desk::recording(4000, 1).to_vec(), Refused(415)),
+        ("a recording", super::client::recording(4000, 1).to_vec(), Refused(415)),
         ("nothing", Vec::new(), Refused(415)),
     ];
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     for (name, bytes, expected) in table {
-        let hash = desk.holds(bytes.clone());
-        let answer = desk.get(&format!("{hash}?w=320"), &[]).await;
+        let hash = client.store(bytes.clone());
+        let response = client.get(&format!("{hash}?w=320"), &[]).await;
         match expected {
-            Made => {
-                assert_eq!(answer.header("content-type"), "image/webp", "{name}: {answer:?}");
-                assert_eq!(open(&answer).width(), 320, "{name}");
+            Variant => {
+                assert_eq!(response.header("content-type"), "image/webp", "{name}: {response:?}");
+                assert_eq!(decode(&response).width(), 320, "{name}");
             }
-            Same => {
-                assert_eq!(answer.status, 200, "{name}");
-                assert!(answer.body == bytes, "{name}: the bytes were changed");
+            Original => {
+                assert_eq!(response.status, 200, "{name}");
+                assert!(response.body == bytes, "{name}: the bytes were changed");
             }
             Refused(status) => {
-                let text = String::from_utf8_lossy(&answer.body).into_owned();
-                assert_eq!(answer.status, status, "{name}: {text}");
+                let text = String::from_utf8_lossy(&response.body).into_owned();
+                assert_eq!(response.status, status, "{name}: {text}");
                 assert!(!text.is_empty(), "{name}: no reason");
             }
         }
@@ -122,39 +122,39 @@ async fn a_table_of_files() {
 #[tokio::test]
 async fn images_without_a_width_are_checked() {
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
-    let (jpg, png) = (jpeg(&quarters(800, 400)), encoded(&rgb, ImageFormat::Png));
-    let noted = |notes: &[usize]| with_notes(&jpg, notes);
+    let (jpg, png) = (jpeg(&quarters(800, 400)), encode(&rgb, ImageFormat::Png));
+    let with_segments = |segments: &[usize]| with_app_segments(&jpg, segments);
     // The logical screen of the GIF is small, but its first frame is large.
     let mut frame = gif_claiming(65_535, 65_535);
     frame[6..10].copy_from_slice(&[1, 0, 1, 0]);
-    let mut strayed = jpg.clone();
-    strayed.splice(2..2, [7, 7, 7]);
+    let mut with_stray_bytes = jpg.clone();
+    with_stray_bytes.splice(2..2, [7, 7, 7]);
     let drawing = b"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\"/>".to_vec();
     let table: Vec<(&str, Vec<u8>, u16)> = vec![
         ("jpeg", jpg.clone(), 200),
-        ("jpeg with notes", noted(&[60_000, 2, 65_533, 14]), 200),
-        ("jpeg with bytes between its segments", strayed, 200),
-        ("progressive jpeg", include_bytes!("pictures/progressive.jpg").to_vec(), 200),
-        ("cmyk jpeg", include_bytes!("pictures/cmyk.jpg").to_vec(), 200),
-        ("turned jpeg", turned_jpeg(6, 800, 400), 200),
+        ("jpeg with segments", with_segments(&[60_000, 2, 65_533, 14]), 200),
+        ("jpeg with bytes between its segments", with_stray_bytes, 200),
+        ("progressive jpeg", include_bytes!("images/progressive.jpg").to_vec(), 200),
+        ("cmyk jpeg", include_bytes!("images/cmyk.jpg").to_vec(), 200),
+        ("turned jpeg", rotated_jpeg(6, 800, 400), 200),
         ("png", png.clone(), 200),
-        ("webp", encoded(&rgb, ImageFormat::WebP), 200),
+        ("webp", encode(&rgb, ImageFormat::WebP), 200),
         ("gif of one frame", gif(1), 200),
         ("gif that moves", gif(3), 200),
-        ("webp that moves", moving_webp(), 200),
+        ("webp that moves", animated_webp(), 200),
         ("png that moves", apng(), 200),
         ("svg", drawing, 200),
         ("png cut in its pixels", png[..png.len() * 60 / 100].to_vec(), 200),
         ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), 413),
         ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
-        ("png that really has 100 megapixels", png_honest(10_000, 10_000), 413),
+        ("png that really has 100 megapixels", png_with_pixels(10_000, 10_000), 413),
         ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), 413),
         ("gif whose first frame claims them", frame, 413),
         ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), 413),
         ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), 413),
         (
-            "the same behind many notes",
-            with_notes(&jpeg_claiming(65_500, 65_500), &[65_533; 40]),
+            "the same behind many segments",
+            with_app_segments(&jpeg_claiming(65_500, 65_500), &[65_533; 40]),
             413,
         ),
         ("png cut in its header", png[..20].to_vec(), 422),
@@ -162,13 +162,13 @@ async fn images_without_a_width_are_checked() {
         ("jpeg cut in its header", jpg[..40].to_vec(), 422),
         ("png of no pixels", png_claiming(0, 10, 8, 2), 422),
     ];
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     let expect = async |name: &str, hash, bytes: &[u8], status, headers: &[(&str, &str)]| {
-        let answer = desk.get(&format!("{hash}"), headers).await;
-        assert_eq!(answer.status, status, "{name}: {}", String::from_utf8_lossy(&answer.body));
+        let response = client.get(&format!("{hash}"), headers).await;
+        assert_eq!(response.status, status, "{name}: {}", String::from_utf8_lossy(&response.body));
         match status {
-            200 => assert!(answer.body == bytes, "{name}: the bytes were changed"),
-            _ => assert!(!answer.body.is_empty(), "{name}: no reason"),
+            200 => assert!(response.body == bytes, "{name}: the bytes were changed"),
+            _ => assert!(!response.body.is_empty(), "{name}: no reason"),
         }
     };
     for (name, bytes, status) in table {
@@ -179,14 +179,14 @@ async fn images_without_a_width_are_checked() {
             if extra > 0 && name.contains("header") {
                 continue;
             }
-            let hash = desk.holds(bytes.clone());
+            let hash = client.store(bytes.clone());
             for turn in ["first", "again"] {
                 expect(&format!("{name}, {place}, {turn}"), hash, &bytes, status, &[]).await;
             }
             if status != 200 {
-                let head = desk.head(&format!("{hash}"), &[]).await;
+                let head = client.head(&format!("{hash}"), &[]).await;
                 assert_eq!(head.status, status, "{name}: not even its head");
-                let part = desk.get(&format!("{hash}"), &[("Range", "bytes=0-99")]).await;
+                let part = client.get(&format!("{hash}"), &[("Range", "bytes=0-99")]).await;
                 assert_eq!(part.status, status, "{name}: not a part of it either");
             }
         }
@@ -195,18 +195,18 @@ async fn images_without_a_width_are_checked() {
     let image = [("Sec-Fetch-Dest", "image")];
     for (name, bytes) in [
         ("text", b"WEBVTT\n".to_vec()),
-        ("a recording", super::desk::recording(4000, 1).to_vec()),
+        ("a recording", super::client::recording(4000, 1).to_vec()),
         ("another kind of picture", b"BM\x36\0\0\0\0\0\0\0".to_vec()),
         ("nothing", Vec::new()),
     ] {
-        let hash = desk.holds(bytes.clone());
+        let hash = client.store(bytes.clone());
         expect(name, hash, &bytes, 200, &[]).await;
         expect(name, hash, &bytes, 200, &[("Sec-Fetch-Dest", "track")]).await;
         expect(name, hash, &bytes, 415, &image).await;
     }
     // A blob that only the server has is checked after it has arrived.
     let bomb = bytes::Bytes::from(png_claiming(12_000, 12_000, 8, 2));
-    let hash = desk.offers(&bomb, None);
+    let hash = client.serve(&bomb, None);
     expect("from the server", hash, &bomb, 413, &[]).await;
 }
 
@@ -214,30 +214,30 @@ async fn images_without_a_width_are_checked() {
 #[tokio::test]
 async fn only_the_header_is_read_and_only_once() {
     // Bytes read are counted per process, so that the test runs in a process of its own.
-    const ALONE: &str = "CARREL_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
+    const CHILD: &str = "CARREL_TEST_ALONE";
+    if std::env::var_os(CHILD).is_none() {
         let alone = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "pictures::only_the_header_is_read_and_only_once"])
-            .env(ALONE, "1")
+            .args(["--exact", "images::only_the_header_is_read_and_only_once"])
+            .env(CHILD, "1")
             .output()
             .unwrap();
         assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
         return;
     }
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     for (name, file) in [
-        ("jpeg", with_notes(&jpeg(&quarters(800, 400)), &[65_533; 100])),
-        ("png", encoded(&rgb, ImageFormat::Png)),
-        ("webp", encoded(&rgb, ImageFormat::WebP)),
+        ("jpeg", with_app_segments(&jpeg(&quarters(800, 400)), &[65_533; 100])),
+        ("png", encode(&rgb, ImageFormat::Png)),
+        ("webp", encode(&rgb, ImageFormat::WebP)),
         ("gif", gif(2)),
     ] {
-        let hash = desk.holds([file, vec![0; 16 * 1024 * 1024]].concat());
+        let hash = client.store([file, vec![0; 16 * 1024 * 1024]].concat());
         let before = bytes_read();
-        assert_eq!(desk.head(&format!("{hash}"), &[]).await.status, 200, "{name}");
+        assert_eq!(client.head(&format!("{hash}"), &[]).await.status, 200, "{name}");
         let (Some(before), Some(after)) = (before, bytes_read()) else { return };
         let first = after - before;
-        assert_eq!(desk.head(&format!("{hash}"), &[]).await.status, 200, "{name}");
+        assert_eq!(client.head(&format!("{hash}"), &[]).await.status, 200, "{name}");
         let again = bytes_read().unwrap_or_default() - after;
         assert!(first < 1024 * 1024, "{name}: {first} bytes were read");
         assert!(again < 8 * 1024, "{name}: {again} bytes were read again");
@@ -255,13 +255,13 @@ fn bytes_read() -> Option<u64> {
 /// Colours of unusual encodings are decoded correctly.
 #[tokio::test]
 async fn colours_of_unusual_files_are_correct() {
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     for (name, bytes) in [
-        ("progressive", &include_bytes!("pictures/progressive.jpg")[..]),
-        ("cmyk", &include_bytes!("pictures/cmyk.jpg")[..]),
+        ("progressive", &include_bytes!("images/progressive.jpg")[..]),
+        ("cmyk", &include_bytes!("images/cmyk.jpg")[..]),
     ] {
-        let hash = desk.holds(bytes.to_vec());
-        let picture = open(&desk.get(&format!("{hash}?w=320&fmt=png"), &[]).await).to_rgb8();
+        let hash = client.store(bytes.to_vec());
+        let picture = decode(&client.get(&format!("{hash}?w=320&fmt=png"), &[]).await).to_rgb8();
         for (x, expected) in [(80, [0x20, 0x60, 0xc0]), (240, [0xc0, 0x40, 0x20])] {
             let found = picture.get_pixel(x, 80).0;
             let near = found.iter().zip(expected).all(|(f, e)| f.abs_diff(e) < 40);
@@ -272,8 +272,8 @@ async fn colours_of_unusual_files_are_correct() {
 
 #[tokio::test]
 async fn fits_formats_and_quality() {
-    let desk = Desk::new().await;
-    let hash = desk.holds(jpeg(&quarters(1000, 500)));
+    let client = TestClient::new().await;
+    let hash = client.store(jpeg(&quarters(1000, 500)));
     for (query, kind, size) in [
         ("w=640", "image/webp", (640, 320)),
         ("w=600", "image/webp", (640, 320)),
@@ -285,30 +285,30 @@ async fn fits_formats_and_quality() {
         ("w=1920&h=1920&fit=cover", "image/webp", (500, 500)),
         ("w=1920", "image/jpeg", (1000, 500)),
     ] {
-        let answer = desk.get(&format!("{hash}?{query}"), &[]).await;
-        assert_eq!(answer.header("content-type"), kind, "{query}");
-        assert_eq!(open(&answer).dimensions(), size, "{query}");
+        let response = client.get(&format!("{hash}?{query}"), &[]).await;
+        assert_eq!(response.header("content-type"), kind, "{query}");
+        assert_eq!(decode(&response).dimensions(), size, "{query}");
     }
-    let contained = open(&desk.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=png"), &[]).await);
+    let contained = decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=png"), &[]).await);
     assert_eq!(contained.get_pixel(160, 10).0[3], 0, "the room above is clear");
-    let paper = open(&desk.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=jpeg"), &[]).await);
-    assert!(paper.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250), "a JPEG's is white");
-    let small = desk.get(&format!("{hash}?w=640&q=10"), &[]).await.body.len();
-    let large = desk.get(&format!("{hash}?w=640&q=95"), &[]).await.body.len();
+    let jpeg = decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=jpeg"), &[]).await);
+    assert!(jpeg.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250), "a JPEG's is white");
+    let small = client.get(&format!("{hash}?w=640&q=10"), &[]).await.body.len();
+    let large = client.get(&format!("{hash}?w=640&q=95"), &[]).await.body.len();
     assert!(small < large, "{small} and {large} bytes");
     for bad in ["w=0", "w=640&fmt=bmp", "w=320&fit=cover", "w=320&q=0"] {
-        assert_eq!(desk.get(&format!("{hash}?{bad}"), &[]).await.status, 400, "{bad}");
+        assert_eq!(client.get(&format!("{hash}?{bad}"), &[]).await.status, 400, "{bad}");
     }
 }
 
 /// A variant is created once for concurrent requests, and stored for the next run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_variant_is_created_once_and_stored() {
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     let noise = RgbImage::from_fn(700, 700, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8]));
-    let hash = desk.holds(jpeg(&noise));
+    let hash = client.store(jpeg(&noise));
     let path = format!("{hash}?w=320");
-    let mut answers = futures_util::future::join_all((0..12).map(|_| desk.get(&path, &[]))).await;
+    let mut answers = futures_util::future::join_all((0..12).map(|_| client.get(&path, &[]))).await;
     let first = answers.pop().unwrap();
     assert_eq!(first.status, 200);
     assert!(
@@ -317,35 +317,35 @@ async fn a_variant_is_created_once_and_stored() {
     // The entity tag is the hash of the variant, which is verified when the variant is read.
     let made = first.header("etag").trim_matches('"').parse().unwrap();
     assert_eq!(carrel_model::BlobHash::of(&first.body), made);
-    assert!(desk.library.blobs().verify(made).unwrap());
+    assert!(client.library.blobs().verify(made).unwrap());
     // After eviction an identical variant is created again.
-    desk.library.blobs().forget(made).unwrap();
-    assert_eq!(desk.get(&path, &[]).await.body, first.body);
+    client.library.blobs().forget(made).unwrap();
+    assert_eq!(client.get(&path, &[]).await.body, first.body);
     // Without the original the variant is gone, too.
-    desk.library.blobs().forget(hash).unwrap();
-    assert_eq!(desk.get(&path, &[]).await.status, 503);
+    client.library.blobs().forget(hash).unwrap();
+    assert_eq!(client.get(&path, &[]).await.status, 503);
 }
 
 /// Large images that are requested concurrently wait for each other, and all are shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn large_images_wait_for_the_memory_budget() {
-    let desk = Desk::new().await;
-    let hashes: Vec<_> = (0..12).map(|n| desk.holds(png_honest(2000 + n, 900))).collect();
+    let client = TestClient::new().await;
+    let hashes: Vec<_> = (0..12).map(|n| client.store(png_with_pixels(2000 + n, 900))).collect();
     let paths: Vec<String> = hashes.iter().map(|h| format!("{h}?w=320")).collect();
-    let answers = futures_util::future::join_all(paths.iter().map(|p| desk.get(p, &[]))).await;
+    let answers = futures_util::future::join_all(paths.iter().map(|p| client.get(p, &[]))).await;
     assert!(answers.iter().all(|a| a.status == 200));
 }
 
 /// A colour profile that unpacks to far more bytes than the image is unpacked only up to a limit.
 #[tokio::test]
 async fn a_colour_profile_bomb_is_limited() {
-    let desk = Desk::new().await;
+    let client = TestClient::new().await;
     let bomb = png_with_profile(96 * 1024 * 1024);
     assert!(bomb.len() < 1024 * 1024, "{}", bomb.len());
-    let hash = desk.holds(bomb);
+    let hash = client.store(bomb);
     let before = memory();
-    let answer = desk.get(&format!("{hash}?w=320"), &[]).await;
-    assert!([200, 413, 422].contains(&answer.status), "{}", answer.status);
+    let response = client.get(&format!("{hash}?w=320"), &[]).await;
+    assert!([200, 413, 422].contains(&response.status), "{}", response.status);
     if let (Some(before), Some(after)) = (before, memory()) {
         assert!(after < before + 60, "{before} MiB before, {after} MiB at the most");
     }

@@ -27,32 +27,32 @@ use tokio::{
 };
 
 /// Bytes released by one permit.
-pub const DRIP: usize = 64 * 1024;
+pub const PIECE: usize = 64 * 1024;
 
 /// A blob that the network serves.
 #[derive(Clone)]
-pub struct Offer {
+pub struct ServedBlob {
     pub bytes: Bytes,
     /// Releases the body of a request without an end, one piece per permit; closed ranges are
     /// served immediately.
-    pub tap: Option<Arc<Semaphore>>,
+    pub permits: Option<Arc<Semaphore>>,
 }
 
 #[derive(Default)]
-pub struct Shelf {
-    pub offers: Mutex<HashMap<BlobHash, Offer>>,
+pub struct FakeServer {
+    pub blobs: Mutex<HashMap<BlobHash, ServedBlob>>,
     /// `Range` of each request, in order.
-    pub asked: Mutex<Vec<Option<String>>>,
+    pub requests: Mutex<Vec<Option<String>>>,
 }
 
 #[async_trait]
-impl Http for Shelf {
+impl Http for FakeServer {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let range = request.headers.get(header::RANGE).map(|r| r.to_str().unwrap().to_owned());
-        self.asked.lock().unwrap().push(range.clone());
+        self.requests.lock().unwrap().push(range.clone());
         let hash = request.url.rsplit('/').next().and_then(|h| h.parse::<BlobHash>().ok());
-        let offer = hash.and_then(|h| self.offers.lock().unwrap().get(&h).cloned());
-        let Some(Offer { bytes, tap }) = offer else {
+        let served = hash.and_then(|h| self.blobs.lock().unwrap().get(&h).cloned());
+        let Some(ServedBlob { bytes, permits }) = served else {
             return Err(Failure::new(FailureKind::Connect, "no network"));
         };
         let mut headers = HeaderMap::new();
@@ -73,52 +73,52 @@ impl Http for Shelf {
             None => (200, 0, total),
         };
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
-        let tap = tap.filter(|_| span.is_none_or(|(_, to)| to.is_empty()));
-        let body = stream::unfold((start, tap), move |(at, tap)| {
+        let permits = permits.filter(|_| span.is_none_or(|(_, to)| to.is_empty()));
+        let body = stream::unfold((start, permits), move |(at, permits)| {
             let bytes = bytes.clone();
             async move {
                 if at >= end {
                     return None;
                 }
-                if let Some(tap) = &tap {
-                    tap.acquire().await.unwrap().forget();
+                if let Some(permits) = &permits {
+                    permits.acquire().await.unwrap().forget();
                 }
-                let next = (at + DRIP).min(end);
-                Some((Ok(bytes.slice(at..next)), (next, tap)))
+                let next = (at + PIECE).min(end);
+                Some((Ok(bytes.slice(at..next)), (next, permits)))
             }
         });
         Ok(Reply { status, headers, body: Box::pin(body) })
     }
 }
 
-pub struct Desk {
+pub struct TestClient {
     pub media: MediaServer,
     pub library: Library,
-    pub shelf: Arc<Shelf>,
+    pub server: Arc<FakeServer>,
     _content: Arc<Content>,
     _dir: tempfile::TempDir,
 }
 
 /// A response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: HashMap<String, String>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
-impl Desk {
+impl TestClient {
     pub async fn new() -> Self {
         // The test itself calls synchronously.
         carrel_system::allow_blocking();
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Arc::new(Shelf::default());
+        let server = Arc::new(FakeServer::default());
         let (clock, changes) = (Arc::new(FakeClock::noon()), Changes::new());
         let storage = Storage::open(StorageOptions {
             dir: dir.path().join("shared"),
@@ -135,7 +135,7 @@ impl Desk {
             account_dir: dir.path().join("account"),
             account: "a".to_owned(),
             base_url: "http://x.test".to_owned(),
-            http: shelf.clone(),
+            http: server.clone(),
             clock,
             ids: Arc::new(SeededIds::new(7)),
             changes,
@@ -143,11 +143,11 @@ impl Desk {
         .unwrap();
         let media = MediaServer::start(&SeededIds::new(9), axum::Router::new()).await.unwrap();
         media.set_library(Some(content.library.clone()));
-        Self { media, library: content.library.clone(), shelf, _content: content, _dir: dir }
+        Self { media, library: content.library.clone(), server, _content: content, _dir: dir }
     }
 
     /// Stores a blob on this device.
-    pub fn holds(&self, bytes: impl Into<Bytes>) -> BlobHash {
+    pub fn store(&self, bytes: impl Into<Bytes>) -> BlobHash {
         let bytes = bytes.into();
         let hash = BlobHash::of(&bytes);
         self.library.blobs().put(hash, &bytes).unwrap();
@@ -155,15 +155,15 @@ impl Desk {
     }
 
     /// Puts a blob on the server.
-    pub fn offers(&self, bytes: &Bytes, tap: Option<Arc<Semaphore>>) -> BlobHash {
+    pub fn serve(&self, bytes: &Bytes, permits: Option<Arc<Semaphore>>) -> BlobHash {
         let hash = BlobHash::of(bytes);
-        let offer = Offer { bytes: bytes.clone(), tap };
-        self.shelf.offers.lock().unwrap().insert(hash, offer);
+        let served = ServedBlob { bytes: bytes.clone(), permits };
+        self.server.blobs.lock().unwrap().insert(hash, served);
         hash
     }
 
     pub fn requests(&self) -> Vec<Option<String>> {
-        self.shelf.asked.lock().unwrap().clone()
+        self.server.requests.lock().unwrap().clone()
     }
 
     /// Returns the host, and the path before a hash.
@@ -174,37 +174,37 @@ impl Desk {
         (host.to_owned(), format!("/{path}"))
     }
 
-    pub async fn get(&self, what: &str, headers: &[(&str, &str)]) -> Answer {
+    pub async fn get(&self, what: &str, headers: &[(&str, &str)]) -> Response {
         let (host, path) = self.address();
-        ask("GET", &host, &host, &format!("{path}{what}"), headers).await
+        send("GET", &host, &host, &format!("{path}{what}"), headers).await
     }
 
-    pub async fn head(&self, what: &str, headers: &[(&str, &str)]) -> Answer {
+    pub async fn head(&self, what: &str, headers: &[(&str, &str)]) -> Response {
         let (host, path) = self.address();
-        ask("HEAD", &host, &host, &format!("{path}{what}"), headers).await
+        send("HEAD", &host, &host, &format!("{path}{what}"), headers).await
     }
 }
 
 /// Sends one request on its own connection; reads the response until it ends or breaks.
-pub async fn ask(
+pub async fn send(
     method: &str,
     at: &str,
     host: &str,
     path: &str,
     headers: &[(&str, &str)],
-) -> Answer {
-    ask_then(method, at, host, path, headers, || {}).await
+) -> Response {
+    send_then(method, at, host, path, headers, || {}).await
 }
 
 /// Like `ask`; calls `then` when the first bytes of the body have arrived.
-pub async fn ask_then(
+pub async fn send_then(
     method: &str,
     at: &str,
     host: &str,
     path: &str,
     headers: &[(&str, &str)],
     then: impl FnOnce(),
-) -> Answer {
+) -> Response {
     let mut stream = TcpStream::connect(at).await.unwrap();
     let more: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
     let request =
@@ -228,7 +228,7 @@ pub async fn ask_then(
     let field = |line: &str| {
         line.split_once(": ").map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).unwrap()
     };
-    Answer { status, headers: lines.map(field).collect(), body: reply[end + 4..].to_vec() }
+    Response { status, headers: lines.map(field).collect(), body: reply[end + 4..].to_vec() }
 }
 
 /// Returns pseudo-random bytes that begin like an MP3.

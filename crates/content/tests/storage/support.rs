@@ -35,7 +35,7 @@ pub fn open(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
 }
 
 /// Opens a store on a large disk with a small budget and no floor.
-pub fn small(dir: &Path, budget: u64) -> (Storage, FakeClock, FakeDisk) {
+pub fn small_store(dir: &Path, budget: u64) -> (Storage, FakeClock, FakeDisk) {
     let (clock, disk) = (FakeClock::noon(), FakeDisk::new(100 * GIB));
     let storage = open(dir, disk.clone(), &clock);
     storage.set_limits(Some(budget), Some(0)).unwrap();
@@ -120,7 +120,7 @@ pub fn delete_download(storage: &Storage, account: &str, id: &str) {
 }
 
 /// Stores a ready course.
-pub fn fetched(
+pub fn store_course(
     storage: &Storage,
     account: &str,
     id: &str,
@@ -141,7 +141,7 @@ pub fn number(storage: &Storage, sql: &str) -> i64 {
 
 /// Asserts the invariants of an idle store: rows and files match, sums are right, nothing is marked
 /// for deletion or reserved.
-pub fn assert_sound(storage: &Storage) {
+pub fn assert_consistent(storage: &Storage) {
     let rows: Vec<(BlobHash, i64, bool)> = storage
         .db()
         .read_blocking(|conn| {

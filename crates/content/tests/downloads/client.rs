@@ -16,78 +16,78 @@ use carrel_sqlite::Changes;
 use carrel_testkit::{FakeClock, FakeDisk, SeededIds};
 use tempfile::TempDir;
 
-use crate::net::{BASE, Course, Net, Wire};
+use crate::fake_server::{BASE, Course, FakeServer, FakeServerHttp};
 
 /// The folder of a client.
-pub enum Folder {
-    Own(TempDir),
-    Lent(PathBuf),
+pub enum Dir {
+    Owned(TempDir),
+    Borrowed(PathBuf),
 }
-impl Folder {
+impl Dir {
     pub fn path(&self) -> &Path {
         match self {
-            Self::Own(dir) => dir.path(),
-            Self::Lent(dir) => dir,
+            Self::Owned(dir) => dir.path(),
+            Self::Borrowed(dir) => dir,
         }
     }
 }
 
-pub struct Desk {
-    pub net: Arc<Net>,
+pub struct TestClient {
+    pub server: Arc<FakeServer>,
     pub clock: FakeClock,
     pub disk: FakeDisk,
     pub content: Arc<Content>,
     pub changes: Changes,
-    pub dir: Arc<Folder>,
+    pub dir: Arc<Dir>,
     shared_store: Option<PathBuf>,
 }
 
-impl Desk {
-    pub fn new(net: &Arc<Net>) -> Self {
-        Self::on(net, &FakeDisk::new(100_000_000_000))
+impl TestClient {
+    pub fn new(server: &Arc<FakeServer>) -> Self {
+        Self::with_disk(server, &FakeDisk::new(100_000_000_000))
     }
-    pub fn on(net: &Arc<Net>, disk: &FakeDisk) -> Self {
-        Self::at(net, Arc::new(Folder::Own(scratch())), &FakeClock::noon(), disk, None)
+    pub fn with_disk(server: &Arc<FakeServer>, disk: &FakeDisk) -> Self {
+        Self::open_at(server, Arc::new(Dir::Owned(scratch())), &FakeClock::noon(), disk, None)
     }
     /// Opens a client whose user may only read the store of `other`, and has a store of their own.
-    pub fn above(other: &Self) -> Self {
+    pub fn with_shared_store(other: &Self) -> Self {
         let shared_store = other.dir.path().join("shared");
-        Self::at(
-            &other.net,
-            Arc::new(Folder::Own(scratch())),
+        Self::open_at(
+            &other.server,
+            Arc::new(Dir::Owned(scratch())),
             &other.clock,
             &other.disk,
             Some(shared_store),
         )
     }
     /// Opens a client in a folder that may contain a library already.
-    pub fn in_folder(net: &Arc<Net>, dir: TempDir) -> Self {
+    pub fn in_dir(server: &Arc<FakeServer>, dir: TempDir) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
-        Self::at(net, Arc::new(Folder::Own(dir)), &FakeClock::noon(), &disk, None)
+        Self::open_at(server, Arc::new(Dir::Owned(dir)), &FakeClock::noon(), &disk, None)
     }
     /// Opens a client in a folder owned by the caller.
-    pub fn in_folder_at(net: &Arc<Net>, dir: &Path) -> Self {
+    pub fn in_borrowed_dir(server: &Arc<FakeServer>, dir: &Path) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
-        Self::at(net, Arc::new(Folder::Lent(dir.to_owned())), &FakeClock::noon(), &disk, None)
+        Self::open_at(server, Arc::new(Dir::Borrowed(dir.to_owned())), &FakeClock::noon(), &disk, None)
     }
     /// Opens a client in a folder, with a failpoint callback.
-    pub fn with_failpoints(net: &Arc<Net>, dir: &Path, failpoints: carrel_content::storage::Failpoints) -> Self {
+    pub fn with_failpoints(server: &Arc<FakeServer>, dir: &Path, failpoints: carrel_content::storage::Failpoints) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
-        let dir = Arc::new(Folder::Lent(dir.to_owned()));
-        Self::made(net, dir, &FakeClock::noon(), &disk, None, Some(failpoints))
+        let dir = Arc::new(Dir::Borrowed(dir.to_owned()));
+        Self::open(server, dir, &FakeClock::noon(), &disk, None, Some(failpoints))
     }
-    fn at(
-        net: &Arc<Net>,
-        dir: Arc<Folder>,
+    fn open_at(
+        server: &Arc<FakeServer>,
+        dir: Arc<Dir>,
         clock: &FakeClock,
         disk: &FakeDisk,
         shared_store: Option<PathBuf>,
     ) -> Self {
-        Self::made(net, dir, clock, disk, shared_store, None)
+        Self::open(server, dir, clock, disk, shared_store, None)
     }
-    fn made(
-        net: &Arc<Net>,
-        dir: Arc<Folder>,
+    fn open(
+        server: &Arc<FakeServer>,
+        dir: Arc<Dir>,
         clock: &FakeClock,
         disk: &FakeDisk,
         shared_store: Option<PathBuf>,
@@ -111,14 +111,14 @@ impl Desk {
             account_dir: dir.path().join("account"),
             account: "asha".into(),
             base_url: BASE.into(),
-            http: Arc::new(Wire(net.clone())),
+            http: Arc::new(FakeServerHttp(server.clone())),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SeededIds::new(1)),
             changes: changes.clone(),
         })
         .expect("the content opens");
-        let (net, clock, disk) = (net.clone(), clock.clone(), disk.clone());
-        Self { net, clock, disk, content, changes, dir, shared_store }
+        let (server, clock, disk) = (server.clone(), clock.clone(), disk.clone());
+        Self { server, clock, disk, content, changes, dir, shared_store }
     }
     /// Closes the app and opens it again.
     pub async fn restart(self) -> Self {
@@ -126,19 +126,19 @@ impl Desk {
     }
     /// Closes the app, runs `meanwhile` on its folder, and opens it again.
     pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
-        let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
+        let (server, dir, clock) = (self.server.clone(), self.dir.clone(), self.clock.clone());
         let (disk, shared_store) = (self.disk.clone(), self.shared_store.clone());
         let root = self.dir.path().join("shared/blobs");
         drop(self);
         // Waits for tasks that still close their files.
-        soon("the files to be put down", async {
+        with_timeout("the files to be closed", async {
             while is_locked(&root) {
                 tokio::task::yield_now().await
             }
         })
         .await;
         meanwhile(dir.path());
-        Self::at(&net, dir, &clock, &disk, shared_store)
+        Self::open_at(&server, dir, &clock, &disk, shared_store)
     }
     pub fn downloads(&self) -> &Downloads {
         &self.content.downloads
@@ -148,14 +148,14 @@ impl Desk {
     }
     /// Returns the state of a course or story.
     pub fn state_of(&self, course: &Course) -> State {
-        self.downloads().state_of(&whole(course)).expect("a state")
+        self.downloads().state_of(&target_of(course)).expect("a state")
     }
     pub fn start(&self, course: &Course) {
         self.downloads().start(course.kind(), &course.id).expect("it is wanted");
     }
 
     /// Lists this version in the catalogue.
-    pub fn catalogue(&self, course: &Course, version: BlobHash) {
+    pub fn add_to_catalogue(&self, course: &Course, version: BlobHash) {
         let summary = serde_json::json!({ "version": version }).to_string();
         let listed = self.content.library.cache().database().write_blocking("test", |conn| {
             conn.execute(
@@ -169,9 +169,9 @@ impl Desk {
     }
 
     /// Waits until the state matches `fits`. Does not advance the clock.
-    pub async fn until(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
+    pub async fn wait_until(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
         let mut changes = self.changes.subscribe();
-        soon(what, async {
+        with_timeout(what, async {
             loop {
                 let state = self.downloads().state_of(target).expect("a state");
                 if fits(&state) {
@@ -186,8 +186,8 @@ impl Desk {
         .await
     }
     /// Waits until the state matches `fits`, and advances the clock whenever the download sleeps.
-    pub async fn in_time(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
-        soon(what, async {
+    pub async fn wait_advancing(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
+        with_timeout(what, async {
             loop {
                 let state = self.downloads().state_of(target).expect("a state");
                 if fits(&state) {
@@ -203,15 +203,15 @@ impl Desk {
         })
         .await
     }
-    pub async fn ready(&self, course: &Course) -> State {
-        self.in_time(&whole(course), "the course to be ready", |s| s.phase == Phase::Ready).await
+    pub async fn wait_ready(&self, course: &Course) -> State {
+        self.wait_advancing(&target_of(course), "the course to be ready", |s| s.phase == Phase::Ready).await
     }
-    pub async fn paused(&self, course: &Course, reason: Reason) -> State {
-        self.until(&whole(course), "the pause", |s| s.phase == Phase::Paused && s.reason == reason)
+    pub async fn wait_paused(&self, course: &Course, reason: Reason) -> State {
+        self.wait_until(&target_of(course), "the pause", |s| s.phase == Phase::Paused && s.reason == reason)
             .await
     }
     /// Asserts that every byte of the course is stored and right.
-    pub fn assert_whole(&self, course: &Course) {
+    pub fn assert_complete(&self, course: &Course) {
         for (blob, bytes) in &course.blobs {
             let here = self.content.library.blobs().get(blob.hash).expect("the store answers");
             assert!(here.as_ref() == Some(bytes), "blob {:?} of {}", blob.hash, course.id);
@@ -221,13 +221,13 @@ impl Desk {
 }
 
 /// Waits for `future`, for 60 s at most.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub async fn with_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
-        .unwrap_or_else(|_| panic!("waited for {what} in vain"))
+        .unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
-pub fn whole(course: &Course) -> DownloadTarget {
+pub fn target_of(course: &Course) -> DownloadTarget {
     DownloadTarget::whole(course.kind(), &course.id)
 }
 
@@ -250,6 +250,6 @@ fn is_locked(root: &Path) -> bool {
 }
 
 /// Returns whether this is a long run.
-pub fn long() -> bool {
+pub fn is_long_run() -> bool {
     std::env::var_os("CARREL_LONG").is_some()
 }

@@ -9,28 +9,28 @@ use carrel_content::{
 use carrel_model::ErrorCode;
 
 use crate::{
-    desk::{Desk, whole},
-    net::{Course, Fault, Net},
+    client::{TestClient, target_of},
+    fake_server::{Course, Fault, FakeServer},
 };
 
 /// Downloads a course into the shared store, and for a reader who does not fetch any byte.
-async fn machine() -> (Desk, Desk, Course) {
-    let net = Net::new();
+async fn shared_library() -> (TestClient, TestClient, Course) {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
-    net.publish(&course);
-    let writer = Desk::new(&net);
+    server.publish(&course);
+    let writer = TestClient::new(&server);
     writer.start(&course);
-    writer.ready(&course).await;
-    net.forget_counts();
-    let reader = Desk::above(&writer);
+    writer.wait_ready(&course).await;
+    server.reset_counts();
+    let reader = TestClient::with_shared_store(&writer);
     reader.start(&course);
-    reader.ready(&course).await;
-    reader.assert_whole(&course);
-    assert!(net.asked().is_empty(), "what the machine has is not fetched");
+    reader.wait_ready(&course).await;
+    reader.assert_complete(&course);
+    assert!(server.requests().is_empty(), "what the machine has is not fetched");
     (writer, reader, course)
 }
 
-fn give_up(writer: &Desk, course: &Course) {
+fn remove_from_shared_store(writer: &TestClient, course: &Course) {
     writer.downloads().remove(Kind::Course, &course.id).expect("taken off");
     for (blob, _) in &course.blobs {
         assert!(!writer.content.library.blobs().has(blob.hash).expect("the store answers"));
@@ -38,78 +38,78 @@ fn give_up(writer: &Desk, course: &Course) {
 }
 
 /// Asserts that everything is in the reader's own store, and was fetched once.
-async fn is_mended(reader: &Desk, course: &Course) {
-    reader.ready(course).await;
-    reader.assert_whole(course);
+async fn assert_repaired(reader: &TestClient, course: &Course) {
+    reader.wait_ready(course).await;
+    reader.assert_complete(course);
     for (blob, bytes) in &course.blobs {
-        assert_eq!(reader.net.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
+        assert_eq!(reader.server.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
     }
-    let verification = reader.downloads().verify(&whole(course)).await.expect("a proof");
+    let verification = reader.downloads().verify(&target_of(course)).await.expect("a proof");
     assert!(verification.lacks.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blobs_missing_in_the_shared_store_are_detected_on_open() {
-    let (writer, reader, course) = machine().await;
+    let (writer, reader, course) = shared_library().await;
     // Clears the memory tier.
     let reader = reader.restart().await;
-    give_up(&writer, &course);
+    remove_from_shared_store(&writer, &course);
     let media = course.media()[1].hash;
     let place = reader.content.library.blob(media).await.expect("it is fetched");
     assert_eq!(place.size(), 90_000);
-    is_mended(&reader, &course).await;
+    assert_repaired(&reader, &course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_network_the_download_is_queued_and_repaired_later() {
-    let (writer, reader, course) = machine().await;
+    let (writer, reader, course) = shared_library().await;
     let reader = reader.restart().await;
-    give_up(&writer, &course);
-    reader.net.always(Some(Fault::Refused));
+    remove_from_shared_store(&writer, &course);
+    reader.server.set_fault(Some(Fault::Refused));
     let opened = reader.content.library.blob(course.media()[1].hash).await;
     assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::NotDownloaded));
-    let state = reader.paused(&course, Reason::Offline).await;
+    let state = reader.wait_paused(&course, Reason::Offline).await;
     assert!(state.ready_version.is_some(), "what is still here stays readable");
     let listed = reader.content.library.manifest(Kind::Course, &course.id).await;
     assert!(listed.is_ok(), "the course opens");
-    reader.net.always(None);
+    reader.server.set_fault(None);
     reader.content.network_changed();
-    is_mended(&reader, &course).await;
+    assert_repaired(&reader, &course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sweep_detects_blobs_missing_in_the_shared_store() {
-    let (writer, reader, course) = machine().await;
+    let (writer, reader, course) = shared_library().await;
     let storage = reader.content.library.storage();
     assert_eq!(storage.sweep().expect("a sweep").lost, 0);
     assert_eq!(reader.state(&course.id).phase, Phase::Ready);
-    give_up(&writer, &course);
+    remove_from_shared_store(&writer, &course);
     let lost = storage.sweep().expect("a sweep").lost;
     assert_eq!((lost, reader.state(&course.id).phase), (course.blobs.len(), Phase::Queued));
     reader.downloads().resume();
-    is_mended(&reader, &course).await;
+    assert_repaired(&reader, &course).await;
 }
 
 /// In a user's own store, a deleted file is detected when it is opened, not only at the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_file_is_detected_on_open() {
-    let net = Net::new();
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
-    net.publish(&course);
-    let desk = Desk::new(&net);
-    desk.start(&course);
-    desk.ready(&course).await;
-    let desk = desk.restart().await;
-    net.forget_counts();
+    server.publish(&course);
+    let client = TestClient::new(&server);
+    client.start(&course);
+    client.wait_ready(&course).await;
+    let client = client.restart().await;
+    server.reset_counts();
     let path = |n: usize| {
         let hex = course.media()[n].hash.to_hex();
-        desk.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
+        client.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
     };
     std::fs::remove_file(path(1)).expect("deleted");
     std::fs::remove_file(path(3)).expect("deleted");
-    desk.content.library.blob(course.media()[1].hash).await.expect("it is fetched");
-    desk.ready(&course).await;
-    desk.assert_whole(&course);
-    let sent = [1, 3].map(|n: usize| net.sent(course.media()[n].hash));
+    client.content.library.blob(course.media()[1].hash).await.expect("it is fetched");
+    client.wait_ready(&course).await;
+    client.assert_complete(&course);
+    let sent = [1, 3].map(|n: usize| server.sent(course.media()[n].hash));
     assert_eq!(sent, [90_000, 70_000], "each once");
 }

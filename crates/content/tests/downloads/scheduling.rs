@@ -4,50 +4,50 @@
 use carrel_content::download::{PER_HOST, Phase};
 
 use crate::{
-    desk::{Desk, soon, whole},
-    net::{Course, Fault, Net},
+    client::{TestClient, with_timeout, target_of},
+    fake_server::{Course, Fault, FakeServer},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
-    let net = Net::new();
+    let server = FakeServer::new();
     let films = [6_000_000; 6];
     let long = [Course::new("one", &[&films]), Course::new("two", &[&films])];
     let small = Course::new("small", &[&[40_000; 4]]);
     for course in long.iter().chain([&small]) {
-        net.publish(course);
+        server.publish(course);
     }
     let films: Vec<_> = long.iter().flat_map(Course::media).collect();
-    films.iter().for_each(|b| net.will(b.hash, &[Fault::Hold(500_000)]));
-    let desk = Desk::new(&net);
-    long.iter().for_each(|c| desk.start(c));
-    soon("the long ones to take every slot", async {
-        while films.iter().filter(|b| net.sent(b.hash) > 0).count() < PER_HOST {
+    films.iter().for_each(|b| server.inject(b.hash, &[Fault::Hold(500_000)]));
+    let client = TestClient::new(&server);
+    long.iter().for_each(|c| client.start(c));
+    with_timeout("the long ones to take every slot", async {
+        while films.iter().filter(|b| server.sent(b.hash) > 0).count() < PER_HOST {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    desk.start(&small);
-    soon("the small one to know what it needs", async {
-        while desk.state(&small.id).bytes_total == 0 {
+    client.start(&small);
+    with_timeout("the small one to know what it needs", async {
+        while client.state(&small.id).bytes_total == 0 {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    net.open_gate();
-    desk.ready(&small).await;
+    server.release_held();
+    client.wait_ready(&small).await;
     for course in &long {
-        desk.ready(course).await;
-        desk.assert_whole(course);
+        client.wait_ready(course).await;
+        client.assert_complete(course);
         // Yielding slots costs requests, but no bytes.
-        assert!(course.media().iter().all(|b| net.sent(b.hash) == b.size));
+        assert!(course.media().iter().all(|b| server.sent(b.hash) == b.size));
     }
-    assert!(net.most_at_once() <= PER_HOST, "{} at once", net.most_at_once());
-    let asked = net.asked();
+    assert!(server.max_concurrent() <= PER_HOST, "{} at once", server.max_concurrent());
+    let asked = server.requests();
     let of = |hash| films.iter().any(|b| b.hash == hash);
     let begun = |from: Option<u64>| from.unwrap_or(0) == 0;
     let made_room = asked.iter().filter(|(hash, from)| of(*hash) && !begun(*from)).count();
-    assert!(made_room > 0, "a film gave its place up in the middle");
+    assert!(made_room > 0, "a audio gave its place up in the middle");
     // Measured by the order of requests, because times are unreliable on a busy machine.
     let small_last =
         asked.iter().rposition(|(hash, _)| small.blobs.iter().any(|(b, _)| b.hash == *hash));
@@ -62,16 +62,16 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
 async fn text_is_fetched_first_then_the_open_section() {
     let mut in_order = 0;
     for _ in 0..5 {
-        let net = Net::new();
+        let server = FakeServer::new();
         let sizes = [50_000; 4];
         let course = Course::new("river", &[&sizes, &sizes, &sizes]);
-        net.publish(&course);
-        let desk = Desk::new(&net);
-        desk.downloads().opened(&course.item(2, 1));
-        desk.start(&course);
-        desk.ready(&course).await;
+        server.publish(&course);
+        let client = TestClient::new(&server);
+        client.downloads().opened(&course.item(2, 1));
+        client.start(&course);
+        client.wait_ready(&course).await;
         let media: Vec<_> = course.media().iter().map(|b| b.hash).collect();
-        let asked: Vec<_> = net.asked().into_iter().map(|(hash, _)| hash).collect();
+        let asked: Vec<_> = server.requests().into_iter().map(|(hash, _)| hash).collect();
         let first_media = asked.iter().position(|h| media.contains(h)).unwrap();
         assert_eq!(first_media, course.blobs.len() - media.len(), "all text before any sound");
         let at = |n: usize| asked.iter().position(|h| *h == media[n]).unwrap();
@@ -87,41 +87,41 @@ async fn text_is_fetched_first_then_the_open_section() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
-    let net = Net::new();
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[60_000; 3], &[70_000; 3]]);
-    net.publish(&course);
-    let desk = Desk::new(&net);
+    server.publish(&course);
+    let client = TestClient::new(&server);
     let target = carrel_content::download::DownloadTarget::lesson(&course.id, "river/l1");
-    desk.downloads().request(&target, false).unwrap();
-    let state = desk.until(&target, "the lesson", |s| s.phase == Phase::Ready).await;
+    client.downloads().request(&target, false).unwrap();
+    let state = client.wait_until(&target, "the lesson", |s| s.phase == Phase::Ready).await;
     assert!(state.bytes_total < course.bytes() * 6 / 10, "{state:?}");
     let media = course.media();
     assert!(
-        media[..3].iter().all(|b| net.sent(b.hash) == 0)
-            && media[3..].iter().all(|b| net.sent(b.hash) == b.size)
+        media[..3].iter().all(|b| server.sent(b.hash) == 0)
+            && media[3..].iter().all(|b| server.sent(b.hash) == b.size)
     );
-    assert_eq!(desk.downloads().lessons(&course.id).unwrap()["river/l1"].phase, Phase::Ready);
-    assert_eq!(desk.state(&course.id).phase, Phase::Absent, "the course is not");
-    net.always(Some(Fault::Refused));
-    let desk = desk
+    assert_eq!(client.downloads().lessons(&course.id).unwrap()["river/l1"].phase, Phase::Ready);
+    assert_eq!(client.state(&course.id).phase, Phase::Absent, "the course is not");
+    server.set_fault(Some(Fault::Refused));
+    let client = client
         .restart_after(|dir| {
             std::fs::remove_dir_all(dir.join("account")).expect("the lists are lost")
         })
         .await;
-    let found = desk.content.library.find_section(&course.item(1, 2)).await.expect("it opens");
+    let found = client.content.library.find_section(&course.item(1, 2)).await.expect("it opens");
     let body = found.section().body;
-    desk.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("its text");
+    client.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("its text");
     // The whole course then fetches only the rest.
-    net.always(None);
-    net.forget_counts();
-    desk.content.network_changed();
-    desk.start(&course);
-    desk.ready(&course).await;
-    assert!(media[3..].iter().all(|b| net.sent(b.hash) == 0));
+    server.set_fault(None);
+    server.reset_counts();
+    client.content.network_changed();
+    client.start(&course);
+    client.wait_ready(&course).await;
+    assert!(media[3..].iter().all(|b| server.sent(b.hash) == 0));
     // Blobs of the lesson survive the removal of the course, and are removed with the lesson.
-    desk.downloads().remove_target(&whole(&course)).unwrap();
-    let has = |n: usize| desk.content.library.blobs().has(media[n].hash).unwrap();
+    client.downloads().remove_target(&target_of(&course)).unwrap();
+    let has = |n: usize| client.content.library.blobs().has(media[n].hash).unwrap();
     assert!(!has(0) && has(3));
-    desk.downloads().remove_target(&target).unwrap();
+    client.downloads().remove_target(&target).unwrap();
     assert!(!has(3));
 }

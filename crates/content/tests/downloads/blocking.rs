@@ -16,8 +16,8 @@ use carrel_content::{
 use carrel_system::{Clock, SystemClock};
 
 use crate::{
-    desk::{Desk, soon},
-    net::{Course, Net},
+    client::{TestClient, with_timeout},
+    fake_server::{Course, FakeServer},
 };
 
 /// The longest time that one poll may delay other tasks, in a debug build.
@@ -48,8 +48,8 @@ async fn longest_stall(stop: Arc<AtomicBool>) -> Duration {
     longest
 }
 
-async fn state(desk: &Arc<Desk>, course: &Course) -> State {
-    let (id, content) = (course.id.clone(), desk.content.clone());
+async fn state(client: &Arc<TestClient>, course: &Course) -> State {
+    let (id, content) = (course.id.clone(), client.content.clone());
     let state = content.blocking(move |content| content.downloads.state(Kind::Course, &id));
     state.await.expect("a state")
 }
@@ -60,43 +60,43 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
     let sizes: Vec<usize> =
         (0..1_000).map(|n| if n % 5 == 0 { 40_000 } else { 2_000 + n }).collect();
     let course = Arc::new(Course::new("river", &[&sizes[..500], &sizes[500..]]));
-    let net = Net::new();
-    net.publish(&course);
+    let server = FakeServer::new();
+    server.publish(&course);
     let made = {
-        let net = net.clone();
-        tokio::task::spawn_blocking(move || Arc::new(Desk::new(&net)))
+        let server = server.clone();
+        tokio::task::spawn_blocking(move || Arc::new(TestClient::new(&server)))
     };
-    let desk = made.await.expect("a desk");
+    let client = made.await.expect("a client");
     assert!(!carrel_system::may_block(), "a blocking call on this thread would be a panic");
     let stop = Arc::new(AtomicBool::new(false));
     let watch = tokio::spawn(longest_stall(stop.clone()));
 
-    let mut changes = desk.changes.listen();
+    let mut changes = client.changes.subscribe();
     let id = course.id.clone();
-    let started = desk.content.blocking(move |c| c.downloads.start(Kind::Course, &id));
+    let started = client.content.blocking(move |c| c.downloads.start(Kind::Course, &id));
     started.await.expect("it is wanted");
-    soon("the download", async {
-        while state(&desk, &course).await.phase != Phase::Ready {
+    with_timeout("the download", async {
+        while state(&client, &course).await.phase != Phase::Ready {
             let _ = changes.recv().await;
         }
     })
     .await;
     let files = course.media().len();
     assert!(files >= 1_000, "{files} files");
-    let swept = desk.content.blocking(|c| c.library.storage().sweep()).await.expect("a sweep");
+    let swept = client.content.blocking(|c| c.library.storage().sweep()).await.expect("a sweep");
     assert_eq!((swept.orphans, swept.lost), (0, 0));
-    let index = desk.content.blocking(|c| c.library.index_missing());
+    let index = client.content.blocking(|c| c.library.index_missing());
     index.await.expect("the index is complete");
-    let hits = desk.content.blocking(|c| c.library.search("river")).await.expect("a search");
+    let hits = client.content.blocking(|c| c.library.search("river")).await.expect("a search");
     assert!(!hits.is_empty());
 
     stop.store(true, Ordering::Relaxed);
     let longest = watch.await.expect("the watch");
     assert!(longest < MAX_STALL, "a task held the thread for {longest:?}");
-    let (desk, course) = (desk.clone(), course.clone());
+    let (client, course) = (client.clone(), course.clone());
     let whole = tokio::task::spawn_blocking(move || {
         carrel_system::allow_blocking();
-        desk.assert_whole(&course);
+        client.assert_complete(&course);
     });
     whole.await.expect("every byte is here");
 }

@@ -27,7 +27,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::Semaphore;
 
-pub const BASE: &str = "http://paper.test";
+pub const BASE: &str = "http://fake.test";
 const PIECE: usize = 16 * 1024;
 
 /// How the server handles one request for a blob.
@@ -42,14 +42,14 @@ pub enum Fault {
     /// The body has this many additional bytes, included in the length.
     Long(u64),
     /// The body has this many additional bytes, without a length.
-    Runs(u64),
+    LongWithoutLength(u64),
     /// 206 from another position than requested.
     OtherRange,
     /// 206 with another total.
     OtherTotal,
     /// 206 although no range was requested.
-    Unasked,
-    /// 200 and the whole, even if a range was requested.
+    UnrequestedRange,
+    /// 200 and the whole blob, even if a range was requested.
     NoRanges,
     /// Like `NoRanges`, and the connection breaks after this many bytes.
     NoRangesCut(u64),
@@ -58,25 +58,25 @@ pub enum Fault {
     /// Another file with another entity tag, as if it was replaced.
     Replaced,
     /// Another file of the same length with the old entity tag.
-    Swapped,
+    ReplacedWithOldTag,
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The page of a captive portal, as 200.
     Portal,
-    /// 200 with this many wrong bytes of this type, without an entity tag; `told`: with a
+    /// 200 with this many wrong bytes of this type, without an entity tag; `with_length`: with a
     /// `Content-Length`.
-    Other {
+    OtherBody {
         kind: &'static str,
         bytes: usize,
-        told: bool,
+        with_length: bool,
     },
     /// The requested range, as 200.
-    SliceAsWhole,
+    RangeAs200,
     /// The requested range with wrong bytes.
-    OtherBytes,
+    WrongBytes,
     /// The requested range in an encoding that cannot be decompressed.
-    Packed,
+    Undecodable,
     Refused,
-    /// The body stops after this many bytes until `open_gate`.
+    /// The body stops after this many bytes until `release_held`.
     Hold(u64),
 }
 
@@ -89,32 +89,32 @@ struct State {
     always: Option<Fault>,
     /// Bytes of bodies sent, by blob; manifests are counted under zero.
     sent: BTreeMap<BlobHash, u64>,
-    asked: Vec<(BlobHash, Option<u64>)>,
+    requests: Vec<(BlobHash, Option<u64>)>,
 }
 
-pub struct Net {
+pub struct FakeServer {
     state: Mutex<State>,
-    gate: Arc<Semaphore>,
-    open: Arc<AtomicUsize>,
-    most: AtomicUsize,
+    hold_permits: Arc<Semaphore>,
+    open_bodies: Arc<AtomicUsize>,
+    max_open: AtomicUsize,
     key: SigningKey,
 }
 
 /// Counts an open body.
-struct Open(Arc<AtomicUsize>);
-impl Drop for Open {
+struct OpenBody(Arc<AtomicUsize>);
+impl Drop for OpenBody {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Net {
+impl FakeServer {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
-            gate: Arc::new(Semaphore::new(0)),
-            open: Arc::default(),
-            most: AtomicUsize::new(0),
+            hold_permits: Arc::new(Semaphore::new(0)),
+            open_bodies: Arc::default(),
+            max_open: AtomicUsize::new(0),
             key: SigningKey::from_bytes(&[7; 32]),
         })
     }
@@ -124,13 +124,13 @@ impl Net {
 
     /// Publishes a course, replacing an older version.
     pub fn publish(&self, course: &Course) -> BlobHash {
-        self.signed(course, &self.key)
+        self.publish_signed(course, &self.key)
     }
     /// Publishes a course signed with another key.
-    pub fn publish_by_stranger(&self, course: &Course) -> BlobHash {
-        self.signed(course, &SigningKey::from_bytes(&[8; 32]))
+    pub fn publish_with_other_key(&self, course: &Course) -> BlobHash {
+        self.publish_signed(course, &SigningKey::from_bytes(&[8; 32]))
     }
-    fn signed(&self, course: &Course, key: &SigningKey) -> BlobHash {
+    fn publish_signed(&self, course: &Course, key: &SigningKey) -> BlobHash {
         let manifest = course.manifest();
         let text = manifest.to_canonical();
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
@@ -145,35 +145,35 @@ impl Net {
         signed.version()
     }
     /// Sets the faults of the next requests for this blob.
-    pub fn will(&self, blob: BlobHash, faults: &[Fault]) {
+    pub fn inject(&self, blob: BlobHash, faults: &[Fault]) {
         self.state().faults.entry(blob).or_default().extend(faults.iter().cloned());
     }
-    pub fn always(&self, fault: Option<Fault>) {
+    pub fn set_fault(&self, fault: Option<Fault>) {
         self.state().always = fault;
     }
-    pub fn open_gate(&self) {
-        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    pub fn release_held(&self) {
+        self.hold_permits.add_permits(Semaphore::MAX_PERMITS / 2);
     }
     /// Returns the bytes sent of this blob.
     pub fn sent(&self, blob: BlobHash) -> u64 {
         self.state().sent.get(&blob).copied().unwrap_or(0)
     }
     /// Returns the bytes sent of all blobs and manifests.
-    pub fn sent_in_all(&self) -> u64 {
+    pub fn total_sent(&self) -> u64 {
         self.state().sent.values().sum()
     }
-    pub fn asked(&self) -> Vec<(BlobHash, Option<u64>)> {
-        self.state().asked.clone()
+    pub fn requests(&self) -> Vec<(BlobHash, Option<u64>)> {
+        self.state().requests.clone()
     }
-    pub fn forget_counts(&self) {
+    pub fn reset_counts(&self) {
         let mut state = self.state();
         state.sent.clear();
-        state.asked.clear();
-        self.most.store(0, Ordering::SeqCst);
+        state.requests.clear();
+        self.max_open.store(0, Ordering::SeqCst);
     }
     /// Returns the largest number of bodies open at the same time.
-    pub fn most_at_once(&self) -> usize {
-        self.most.load(Ordering::SeqCst)
+    pub fn max_concurrent(&self) -> usize {
+        self.max_open.load(Ordering::SeqCst)
     }
 
     fn blob(self: &Arc<Self>, hash: BlobHash, request: &Request) -> Result<Reply, Failure> {
@@ -181,20 +181,20 @@ impl Net {
         let from = text(header::RANGE)
             .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<u64>().ok());
         let mut state = self.state();
-        state.asked.push((hash, from));
+        state.requests.push((hash, from));
         let fault = state.always.clone();
         let fault = fault.or_else(|| state.faults.get_mut(&hash)?.pop_front());
         let Some(bytes) = state.blobs.get(&hash).cloned() else {
-            return Ok(plain(404, "application/json", b"{}"));
+            return Ok(small_reply(404, "application/json", b"{}"));
         };
         drop(state);
         let size = bytes.len() as u64;
         let mut tag = format!("\"{hash}\"");
         // Another entity tag in If-Range means that the whole is sent.
         let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
-        let (mut file, mut total, mut told_start) = (bytes.to_vec(), size, start.unwrap_or(0));
-        let (mut stop, mut lengthless, mut held) = (None, false, None);
-        let (mut as_whole, mut packed) = (false, false);
+        let (mut file, mut total, mut range_start) = (bytes.to_vec(), size, start.unwrap_or(0));
+        let (mut stop, mut without_length, mut held) = (None, false, None);
+        let (mut as_200, mut undecodable) = (false, false);
         match fault {
             None => {}
             Some(Fault::Cut(n)) => stop = Some(n),
@@ -202,35 +202,35 @@ impl Net {
             Some(Fault::Flip(at)) => file[at as usize] ^= 4,
             Some(Fault::Short(n)) => file.truncate((size - n) as usize),
             Some(Fault::Long(n)) => file.extend(vec![9; n as usize]),
-            Some(Fault::Runs(n)) => {
+            Some(Fault::LongWithoutLength(n)) => {
                 file.extend(vec![9; n as usize]);
-                lengthless = true;
+                without_length = true;
             }
-            Some(Fault::OtherRange) => told_start += 7,
+            Some(Fault::OtherRange) => range_start += 7,
             Some(Fault::OtherTotal) => total += 1,
-            Some(Fault::Unasked) => start = Some(5),
+            Some(Fault::UnrequestedRange) => start = Some(5),
             Some(Fault::NoRanges) => start = None,
             Some(Fault::NoRangesCut(n)) => (start, stop) = (None, Some(n)),
-            Some(Fault::Unsatisfiable) => return Ok(plain(416, "application/json", b"{}")),
+            Some(Fault::Unsatisfiable) => return Ok(small_reply(416, "application/json", b"{}")),
             Some(Fault::Replaced) => {
                 file = vec![1; file.len()];
                 tag = format!("\"{}\"", BlobHash::of(&file));
                 start = None;
             }
-            Some(Fault::Other { kind, bytes, told }) => {
-                let mut reply = plain(200, kind, b"");
-                if told {
+            Some(Fault::OtherBody { kind, bytes, with_length }) => {
+                let mut reply = small_reply(200, kind, b"");
+                if with_length {
                     reply.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
                 }
                 reply.body = self.body(hash, vec![9; bytes].into(), None, None);
                 return Ok(reply);
             }
-            Some(Fault::SliceAsWhole) => as_whole = true,
-            Some(Fault::OtherBytes) => file = vec![9; file.len()],
-            Some(Fault::Packed) => packed = true,
-            Some(Fault::Swapped) => file = vec![1; file.len()],
+            Some(Fault::RangeAs200) => as_200 = true,
+            Some(Fault::WrongBytes) => file = vec![9; file.len()],
+            Some(Fault::Undecodable) => undecodable = true,
+            Some(Fault::ReplacedWithOldTag) => file = vec![1; file.len()],
             Some(Fault::Status(status, headers)) => {
-                let mut reply = plain(status, "application/json", b"{}");
+                let mut reply = small_reply(status, "application/json", b"{}");
                 for (name, value) in headers {
                     let name = HeaderName::from_static(name);
                     reply.headers.insert(name, HeaderValue::from_static(value));
@@ -238,7 +238,7 @@ impl Net {
                 return Ok(reply);
             }
             Some(Fault::Portal) => {
-                return Ok(plain(200, "text/html", b"<html>Sign in to the Wi-Fi</html>"));
+                return Ok(small_reply(200, "text/html", b"<html>Sign in to the Wi-Fi</html>"));
             }
             Some(Fault::Refused) => {
                 return Err(Failure::new(FailureKind::Connect, "connection refused"));
@@ -249,15 +249,15 @@ impl Net {
         let mut set = |name, value: String| headers.insert(name, value.parse().unwrap());
         set(header::ETAG, tag);
         set(header::CONTENT_TYPE, "application/octet-stream".into());
-        if !lengthless {
+        if !without_length {
             set(header::CONTENT_LENGTH, body.len().to_string());
         }
-        if start.is_some() && !as_whole {
-            set(header::CONTENT_RANGE, format!("bytes {told_start}-{}/{total}", total - 1));
+        if start.is_some() && !as_200 {
+            set(header::CONTENT_RANGE, format!("bytes {range_start}-{}/{total}", total - 1));
         }
-        let status = if start.is_some() && !as_whole { 206 } else { 200 };
+        let status = if start.is_some() && !as_200 { 206 } else { 200 };
         let body = self.body(hash, body, stop, held);
-        let body = match packed {
+        let body = match undecodable {
             true => Box::pin(stream::iter([Err(Failure::new(FailureKind::Decode, "not gzip"))])),
             false => body,
         };
@@ -272,12 +272,12 @@ impl Net {
         stop: Option<u64>,
         held: Option<u64>,
     ) -> Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Failure>> + Send>> {
-        let now = self.open.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(now, Ordering::SeqCst);
-        let open = Open(self.open.clone());
-        let net = self.clone();
+        let now = self.open_bodies.fetch_add(1, Ordering::SeqCst) + 1;
+        self.max_open.fetch_max(now, Ordering::SeqCst);
+        let open = OpenBody(self.open_bodies.clone());
+        let server = self.clone();
         let pieces = stream::unfold((0_usize, open), move |(at, open)| {
-            let (net, bytes) = (net.clone(), bytes.clone());
+            let (server, bytes) = (server.clone(), bytes.clone());
             async move {
                 // Other tasks run between two pieces, as on a real connection.
                 tokio::task::yield_now().await;
@@ -291,10 +291,10 @@ impl Net {
                     return Some((Err(broken), (usize::MAX, open)));
                 }
                 if held.is_some_and(|n| at as u64 >= n) {
-                    let _ = net.gate.acquire().await;
+                    let _ = server.hold_permits.acquire().await;
                 }
                 let piece = bytes.slice(at..(at + PIECE).min(end));
-                *net.state().sent.entry(hash).or_default() += piece.len() as u64;
+                *server.state().sent.entry(hash).or_default() += piece.len() as u64;
                 let next = at + piece.len();
                 Some((Ok(piece), (next, open)))
             }
@@ -303,19 +303,19 @@ impl Net {
     }
 }
 
-fn plain(status: u16, kind: &str, body: &'static [u8]) -> Reply {
+fn small_reply(status: u16, kind: &str, body: &'static [u8]) -> Reply {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
     Reply { status, headers, body: Box::pin(stream::iter([Ok(Bytes::from_static(body))])) }
 }
 
 /// The network of one device.
-pub struct Wire(pub Arc<Net>);
+pub struct FakeServerHttp(pub Arc<FakeServer>);
 
 #[async_trait]
-impl Http for Wire {
+impl Http for FakeServerHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let path = request.url.strip_prefix(BASE).expect("only the paper server is asked");
+        let path = request.url.strip_prefix(BASE).expect("a request to the fake server");
         if let Some(hash) = path.strip_prefix("/api/blobs/") {
             return self.0.blob(hash.parse().unwrap(), &request);
         }
@@ -325,7 +325,7 @@ impl Http for Wire {
         let id = path.split('/').nth(3).unwrap_or_default();
         let mut state = self.0.state();
         let Some(text) = state.manifests.get(id).cloned() else {
-            return Ok(plain(404, "application/json", b"{}"));
+            return Ok(small_reply(404, "application/json", b"{}"));
         };
         *state.sent.entry(BlobHash([0; 32])).or_default() += text.len() as u64;
         let mut headers = HeaderMap::new();

@@ -21,7 +21,7 @@ use carrel_testkit::{FakeClock, FakeDisk, SeededIds, disk::length_of};
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::world::*;
+use crate::support::*;
 
 /// A server that answers every request.
 struct Server;
@@ -40,22 +40,22 @@ impl Http for Server {
 #[derive(Clone)]
 struct Counted {
     disk: FakeDisk,
-    asked: Arc<AtomicU64>,
+    queries: Arc<AtomicU64>,
 }
 
 impl Disk for Counted {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.queries.fetch_add(1, Ordering::SeqCst);
         self.disk.free_bytes(path)
     }
 }
 
-struct Desk {
+struct TestClient {
     content: Arc<Content>,
     storage: Storage,
 }
 
-impl Desk {
+impl TestClient {
     fn open(dir: &Path, disk: &Counted, clock: &FakeClock, run: u64) -> Self {
         let storage = open(&dir.join("cache"), disk.clone(), clock);
         let content = Content::open(ContentConfig {
@@ -84,56 +84,56 @@ impl Desk {
 #[tokio::test]
 async fn below_the_floor_responses_stay_in_memory() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
-    let desk = Desk::open(dir.path(), &disk, &clock, 1);
-    desk.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
-    assert!(desk.refresh("early").await.status.stored);
+    let disk = Counted { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let client = TestClient::open(dir.path(), &disk, &clock, 1);
+    client.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
+    assert!(client.refresh("early").await.status.stored);
 
     // Another program fills the disk.
     disk.disk.set_capacity(60 * MIB);
     clock.advance(5_000);
-    let answer = desk.refresh("late").await;
-    assert!(!answer.status.stored && !answer.stale, "it is the server's answer all the same");
-    assert_eq!(desk.stored("late").await, Some(Origin::Memory));
-    drop(desk);
-    let desk = Desk::open(dir.path(), &disk, &clock, 2);
+    let response = client.refresh("late").await;
+    assert!(!response.status.stored && !response.stale, "it is the server's response all the same");
+    assert_eq!(client.stored("late").await, Some(Origin::Memory));
+    drop(client);
+    let client = TestClient::open(dir.path(), &disk, &clock, 2);
     // Nothing was evicted for it, unlike on a full disk.
-    assert_eq!((desk.stored("late").await, desk.stored("early").await), (None, Some(Origin::Disk)));
+    assert_eq!((client.stored("late").await, client.stored("early").await), (None, Some(Origin::Disk)));
 
     // Space that is available again is noticed after a few seconds.
-    assert!(!desk.refresh("late").await.status.stored);
+    assert!(!client.refresh("late").await.status.stored);
     disk.disk.set_capacity(100 * GIB);
     clock.advance(5_000);
-    assert!(desk.refresh("late").await.status.stored);
+    assert!(client.refresh("late").await.status.stored);
 
     // Reserved space is not free, and bytes written since the last query are counted.
-    let promise = desk.storage.reserve(8 * MIB).unwrap();
+    let promise = client.storage.reserve(8 * MIB).unwrap();
     let here = length_of(&dir.path().join("cache/accounts/asha"));
     disk.disk.set_capacity(here + 68 * MIB + 4 * KIB);
     clock.advance(5_000);
     let mut stored = 0;
     for n in 0..40 {
-        stored += u64::from(desk.refresh(&format!("c{n}")).await.status.stored);
+        stored += u64::from(client.refresh(&format!("c{n}")).await.status.stored);
     }
     assert!((10..20).contains(&stored), "{stored} answers of about 270 bytes in 4 KiB");
     drop(promise);
     clock.advance(5_000);
-    assert!(desk.refresh("c39").await.status.stored);
+    assert!(client.refresh("c39").await.status.stored);
 }
 
 #[tokio::test]
 async fn the_disk_is_not_queried_for_each_response() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let disk = Counted { disk: FakeDisk::new(100 * GIB), asked: Arc::default() };
-    let desk = Desk::open(dir.path(), &disk, &clock, 1);
+    let disk = Counted { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let client = TestClient::open(dir.path(), &disk, &clock, 1);
     for (what, capacity) in [("with space", 100 * GIB), ("below the floor", MIB)] {
         disk.disk.set_capacity(capacity);
         clock.advance(5_000);
-        let before = disk.asked.load(Ordering::SeqCst);
+        let before = disk.queries.load(Ordering::SeqCst);
         for n in 0..100 {
-            desk.refresh(&format!("c{n}")).await;
+            client.refresh(&format!("c{n}")).await;
             clock.advance(10);
         }
-        assert_eq!(disk.asked.load(Ordering::SeqCst) - before, 1, "{what}");
+        assert_eq!(disk.queries.load(Ordering::SeqCst) - before, 1, "{what}");
     }
 }

@@ -22,7 +22,7 @@ pub fn jpeg(picture: &RgbImage) -> Vec<u8> {
     out
 }
 
-pub fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     picture.write_to(&mut out, format).unwrap();
     out.into_inner()
@@ -30,7 +30,7 @@ pub fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 /// Returns a JPEG with EXIF orientation `turn`, of an upright image of `w` x `h`. According to the
 /// table of the EXIF standard: which side of the scene the first row and the first column are.
-pub fn turned_jpeg(turn: u16, w: u32, h: u32) -> Vec<u8> {
+pub fn rotated_jpeg(turn: u16, w: u32, h: u32) -> Vec<u8> {
     // (rows are rows of the scene, first row is the top or left, first column is the left or top)
     let (upright, row, column) = match turn {
         1 => (true, true, true),
@@ -42,7 +42,7 @@ pub fn turned_jpeg(turn: u16, w: u32, h: u32) -> Vec<u8> {
         7 => (false, false, false),
         _ => (false, true, false),
     };
-    let from = |n: u32, most: u32, straight: bool| if straight { n } else { most - 1 - n };
+    let from = |n: u32, size: u32, forward: bool| if forward { n } else { size - 1 - n };
     let stored = if upright {
         RgbImage::from_fn(w, h, |x, y| Rgb(quarter(from(x, w, column), from(y, h, row), w, h)))
     } else {
@@ -84,7 +84,7 @@ pub fn png_claiming(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
 
 /// Returns a PNG that has all its pixels, black with 1 bit each, so that a hundred million are a
 /// small file.
-pub fn png_honest(w: u32, h: u32) -> Vec<u8> {
+pub fn png_with_pixels(w: u32, h: u32) -> Vec<u8> {
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[1, 0, 0, 0, 0]].concat();
     let rows = vec![0; (w as usize).div_ceil(8).saturating_add(1) * h as usize];
     let data = deflated(&rows);
@@ -99,7 +99,7 @@ pub fn png_honest(w: u32, h: u32) -> Vec<u8> {
 
 /// Returns an image with a colour profile that unpacks to `unpacked` bytes.
 pub fn png_with_profile(unpacked: usize) -> Vec<u8> {
-    let plain = encoded(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
+    let plain = encode(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
     let mut profile = b"bomb\0\0".to_vec();
     profile.extend_from_slice(&deflated(&vec![0; unpacked]));
     [&plain[..33], &chunk(b"iCCP", &profile), &plain[33..]].concat()
@@ -107,7 +107,7 @@ pub fn png_with_profile(unpacked: usize) -> Vec<u8> {
 
 /// Returns a PNG marked as an animation.
 pub fn apng() -> Vec<u8> {
-    let plain = encoded(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
+    let plain = encode(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
     [&plain[..33], &chunk(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]), &plain[33..]].concat()
 }
 
@@ -154,7 +154,7 @@ pub fn webp_claiming(w: u32, h: u32) -> Vec<u8> {
 }
 
 /// Returns an animated WebP of two frames, assembled from still images (RFC 9649).
-pub fn moving_webp() -> Vec<u8> {
+pub fn animated_webp() -> Vec<u8> {
     let field = |name: &[u8; 4], data: &[u8]| {
         let mut out = [&name[..], &(data.len() as u32).to_le_bytes(), data].concat();
         out.resize(out.len() + data.len() % 2, 0);
@@ -184,7 +184,7 @@ pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
 }
 
 /// Returns the JPEG with application segments of these lengths before its own segments.
-pub fn with_notes(jpeg: &[u8], lengths: &[usize]) -> Vec<u8> {
+pub fn with_app_segments(jpeg: &[u8], lengths: &[usize]) -> Vec<u8> {
     let mut out = jpeg[..2].to_vec();
     for length in lengths {
         out.extend_from_slice(&[0xff, 0xed]);
