@@ -49,7 +49,7 @@ const CAPACITY: usize = 64;
 
 /// A message to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
+pub enum StreamEvent {
     Event(Event),
     /// The stream with this id ends, because a newer one of the same sign-in replaced it.
     Replaced(u64),
@@ -63,7 +63,7 @@ pub struct EventHub {
 }
 
 struct Channel {
-    sender: broadcast::Sender<Signal>,
+    sender: broadcast::Sender<StreamEvent>,
     /// Open streams, the oldest first.
     streams: Vec<(u64, Uuid)>,
 }
@@ -73,7 +73,7 @@ pub struct Subscription {
     hub: EventHub,
     user: UserId,
     pub id: u64,
-    pub signals: broadcast::Receiver<Signal>,
+    pub events: broadcast::Receiver<StreamEvent>,
 }
 
 impl Drop for Subscription {
@@ -91,7 +91,7 @@ impl Drop for Subscription {
 impl EventBus for EventHub {
     fn publish(&self, event: Event) {
         if let Some(channel) = self.lock().get(&event.user()) {
-            let _ = channel.sender.send(Signal::Event(event));
+            let _ = channel.sender.send(StreamEvent::Event(event));
         }
     }
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
@@ -101,14 +101,14 @@ impl EventBus for EventHub {
             streams: Vec::new(),
         });
         if channel.streams.len() >= MAX_STREAMS {
-            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in)?;
+            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in)?;
             let (replaced, _) = channel.streams.remove(oldest);
-            let _ = channel.sender.send(Signal::Replaced(replaced));
+            let _ = channel.sender.send(StreamEvent::Replaced(replaced));
         }
         let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
         channel.streams.push((id, sign_in));
-        let signals = channel.sender.subscribe();
-        Some(Subscription { hub: self.clone(), user, id, signals })
+        let events = channel.sender.subscribe();
+        Some(Subscription { hub: self.clone(), user, id, events })
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
             (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).expect("a stream")).collect();
         assert!(hub.subscribe(user, tablet).is_none());
         let newest = hub.subscribe(user, laptop).expect("a stream");
-        assert_eq!(open[0].signals.try_recv(), Ok(Signal::Replaced(open[0].id)));
+        assert_eq!(open[0].events.try_recv(), Ok(StreamEvent::Replaced(open[0].id)));
         drop(open.remove(0));
         drop(open.remove(0));
         assert!(hub.subscribe(user, tablet).is_some());

@@ -18,7 +18,7 @@ pub const LOCK: &str = "server.lock";
 pub(crate) const STAGING: &str = "restoring";
 
 /// Files left by a release that prepared a restored database in the data folder itself.
-pub(crate) const OLD_TRACES: [&str; 3] =
+pub(crate) const OLD_RELEASE_FILES: [&str; 3] =
     ["server.db.part", "server.db.part-wal", "server.db.part-shm"];
 
 /// Called before each step with its name. Tests return an error from it to simulate a kill at that point.
@@ -38,9 +38,9 @@ pub fn is_unfinished(data_dir: &Path) -> bool {
 /// Refuses a folder with an interrupted restore, including one by a release that prepared the database as
 /// `server.db.part`.
 pub(crate) fn refuse_unfinished(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
-    let is_old_trace = OLD_TRACES[..2].iter().any(|name| data_dir.join(name).exists())
+    let is_old_interruption = OLD_RELEASE_FILES[..2].iter().any(|name| data_dir.join(name).exists())
         && !data_dir.join(engine.file()).exists();
-    if is_unfinished(data_dir) || is_old_trace {
+    if is_unfinished(data_dir) || is_old_interruption {
         return Err(Error::Unfinished(data_dir.to_owned()));
     }
     Ok(())
@@ -83,7 +83,7 @@ pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
 }
 
 /// Marks a folder created by `new_part`: only such a folder, or an empty one, is ever deleted.
-const PART_MARK: &str = ".carrel-part";
+const PART_MARKER: &str = ".carrel-part";
 
 /// Creates a folder beside `to`, to be filled and then renamed. Deletes the remains of an interrupted run; refuses a
 /// folder with other content.
@@ -93,7 +93,7 @@ pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
     let part = PathBuf::from(name);
     if part.exists() {
         let is_empty = fs::read_dir(&part).is_ok_and(|mut found| found.next().is_none());
-        if !is_empty && !part.join(PART_MARK).is_file() {
+        if !is_empty && !part.join(PART_MARKER).is_file() {
             return Err(Error::Refused(format!(
                 "{part:?} already exists; hint: move it, or name another folder"
             )));
@@ -101,14 +101,14 @@ pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
         fs::remove_dir_all(&part).map_err(io("remove", &part))?;
     }
     fs::create_dir_all(&part).map_err(io("create", &part))?;
-    fs::write(part.join(PART_MARK), "").map_err(io("write", &part))?;
+    fs::write(part.join(PART_MARKER), "").map_err(io("write", &part))?;
     Ok(part)
 }
 
 /// Renames a filled folder to `to` after its entries are synced to disk.
 pub(crate) fn finish_part(part: &Path, to: &Path) -> Result<(), Error> {
-    let mark = part.join(PART_MARK);
-    fs::remove_file(&mark).map_err(io("remove", &mark))?;
+    let marker = part.join(PART_MARKER);
+    fs::remove_file(&marker).map_err(io("remove", &marker))?;
     sync_dir(part)?;
     fs::rename(part, to).map_err(io("rename", part))?;
     to.parent().filter(|f| !f.as_os_str().is_empty()).map_or(Ok(()), sync_dir)

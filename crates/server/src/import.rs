@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Result of a compilation on a blocking thread. Returns the compiler, which holds what the packages share.
-type CompileStep = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
+type CompileResult = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
 impl DataDir {
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
@@ -65,35 +65,35 @@ async fn run(
     let mut compiler = new_compiler();
     for path in paths {
         let files = bundle_import::course_files(path);
-        let any_file = !files.is_empty();
+        let has_bundles = !files.is_empty();
         for file in files {
             let name = file.display().to_string();
             let imported = AssertUnwindSafe(bundle_import::import(data, &file, accept));
-            match settled(&name, imported.catch_unwind().await) {
+            match publish_result(&name, imported.catch_unwind().await) {
                 Ok(packages) => report.packages.extend(packages),
                 Err(problem) => report.refuse(name, vec![problem]),
             }
         }
-        if any_file && !path.is_dir() {
+        if has_bundles && !path.is_dir() {
             continue;
         }
-        let shown = path.display().to_string();
-        let (name, looked_at) = (shown.clone(), path.clone());
-        let found = on_a_thread(&shown, move || {
-            guarded(&name, || carrel_package::find(&looked_at, &Limits::default()))
+        let display = path.display().to_string();
+        let (name, search_path) = (display.clone(), path.clone());
+        let found = run_blocking(&display, move || {
+            catch_panic(&name, || carrel_package::find(&search_path, &Limits::default()))
         });
         let packages = match found.await {
             Ok(Ok(packages)) => packages,
             // A folder of course files need not contain packages.
-            Ok(Err(problems)) if any_file && problems.iter().all(|p| p.code == "no-package") => {
+            Ok(Err(problems)) if has_bundles && problems.iter().all(|p| p.code == "no-package") => {
                 continue;
             }
             Ok(Err(problems)) => {
-                report.refuse(shown, problems);
+                report.refuse(display, problems);
                 continue;
             }
             Err(problem) => {
-                report.refuse(shown, vec![problem]);
+                report.refuse(display, vec![problem]);
                 continue;
             }
         };
@@ -102,10 +102,10 @@ async fn run(
             let blobs = data.map(|d| Arc::clone(&d.blobs));
             let failpoints = data.and_then(DataDir::failpoints);
             let step =
-                on_a_thread(&name, move || compile(compiler, &package, blobs.as_deref(), failpoints));
+                run_blocking(&name, move || compile(compiler, &package, blobs.as_deref(), failpoints));
             let compiled = match step.await {
-                Ok((back, compiled)) => {
-                    compiler = back;
+                Ok((returned, compiled)) => {
+                    compiler = returned;
                     compiled
                 }
                 Err(problem) => {
@@ -123,7 +123,7 @@ async fn run(
             let outcome = match data {
                 Some(data) => {
                     let published = AssertUnwindSafe(publish(data, &compiled.manifest));
-                    settled(&name, published.catch_unwind().await)
+                    publish_result(&name, published.catch_unwind().await)
                 }
                 None => Ok(imported(&compiled.manifest, false)),
             };
@@ -160,14 +160,14 @@ fn compile(
     package: &Package,
     blobs: Option<&dyn BlobStore>,
     failpoints: Option<Failpoints>,
-) -> CompileStep {
+) -> CompileResult {
     let name = package.name();
     let compiled = match blobs.map(BlobStore::sink).transpose() {
         Ok(Some(sink)) => {
             let mut sink = FailpointSink { sink, failpoints };
-            guarded(&name, || compiler.compile(package, &mut sink))
+            catch_panic(&name, || compiler.compile(package, &mut sink))
         }
-        Ok(None) => guarded(&name, || compiler.compile(package, &mut NullSink)),
+        Ok(None) => catch_panic(&name, || compiler.compile(package, &mut NullSink)),
         Err(e) => Err(vec![problem(
             &name,
             "not-written",
@@ -179,39 +179,39 @@ fn compile(
 }
 
 /// Runs blocking work on a separate thread.
-async fn on_a_thread<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
+    f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| internal(name, &e.to_string()))
+    tokio::task::spawn_blocking(f).await.map_err(|e| internal(name, &e.to_string()))
 }
 
 /// Converts a panic of the compiler to a problem of this package.
-fn guarded<T>(
+fn catch_panic<T>(
     name: &str,
-    work: impl FnOnce() -> Result<T, Vec<Problem>>,
+    f: impl FnOnce() -> Result<T, Vec<Problem>>,
 ) -> Result<T, Vec<Problem>> {
-    std::panic::catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(vec![internal(name, &said(panic.as_ref()))]))
+    std::panic::catch_unwind(AssertUnwindSafe(f))
+        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))
 }
 
 /// Returns the value of a finished step, or the problem for the report.
-fn settled<T>(
+fn publish_result<T>(
     name: &str,
-    ended: Result<Result<T, Error>, Box<dyn Any + Send>>,
+    result: Result<Result<T, Error>, Box<dyn Any + Send>>,
 ) -> Result<T, Problem> {
-    match ended {
+    match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(e @ Error::Refused(_))) => Err(problem(name, "refused", e.to_string(), e.hint())),
         Ok(Err(e)) => {
             tracing::error!(package.name = %name, error = %e, "failed to publish a package");
             Err(problem(name, "not-published", e.to_string(), e.hint()))
         }
-        Err(panic) => Err(internal(name, &said(panic.as_ref()))),
+        Err(panic) => Err(internal(name, &panic_message(panic.as_ref()))),
     }
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
@@ -231,15 +231,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_a_problem_of_its_package() {
+    fn a_panic_becomes_a_problem_of_its_package() {
         type Compile = fn() -> Result<(), Vec<Problem>>;
         let panics: [Compile; 3] = [
             || panic!("a plain text"),
             || panic!("a text with {}", 1),
             || std::panic::panic_any(7_u8),
         ];
-        for (work, message) in panics.into_iter().zip(["a plain text", "a text with 1", "panic"]) {
-            let problems = guarded("school/rivers", work).unwrap_err();
+        for (f, message) in panics.into_iter().zip(["a plain text", "a text with 1", "panic"]) {
+            let problems = catch_panic("school/rivers", f).unwrap_err();
             assert_eq!(problems.len(), 1);
             assert_eq!(
                 (problems[0].file.as_str(), problems[0].code),
@@ -247,8 +247,8 @@ mod tests {
             );
             assert!(problems[0].message.ends_with(message), "{}", problems[0].message);
         }
-        let refused = settled::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
+        let refused = publish_result::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
         assert_eq!((refused.code, refused.message.as_str()), ("refused", "taken"));
-        assert_eq!(settled::<()>("a", Err(Box::new("x"))).unwrap_err().code, "internal");
+        assert_eq!(publish_result::<()>("a", Err(Box::new("x"))).unwrap_err().code, "internal");
     }
 }

@@ -38,7 +38,7 @@ pub fn open(data_dir: &Path, has_server: bool) -> Result<LocalKey, Error> {
         other => return other,
     }
     let secret =
-        random::<32>().map_err(|e| io("make", &path)(std::io::Error::other(e.to_string())))?;
+        random::<32>().map_err(|e| io("create", &path)(std::io::Error::other(e.to_string())))?;
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);
     #[cfg(unix)]

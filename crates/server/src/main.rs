@@ -12,13 +12,13 @@ use std::{
 use carrel_model::{Slug, wire::Role};
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
-    bundle_import::{Acceptance, accept_work},
+    bundle_import::{AcceptOptions, accept_work},
     config::DEFAULT_PORT,
     domain::accounts::NewAccount,
     export,
     http::auth::{check_password, new_user},
     import,
-    jobs::Runner,
+    jobs::JobRunner,
     password,
     publish::ImportReport,
     restore,
@@ -185,12 +185,12 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let cli = Cli::parse();
-    let done = tokio::runtime::Builder::new_multi_thread()
+    let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::Refused(format!("failed to start the async runtime: {e}")))
         .and_then(|runtime| runtime.block_on(run(cli.command)));
-    match done {
+    match result {
         Ok(code) => code,
         Err(e) => {
             eprintln!("error: {e}");
@@ -218,8 +218,8 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             return Ok(print_report(&report, "imported"));
         }
         Command::AcceptWork { files, data, trust_device, login } => {
-            let how = Acceptance { trust_device, login: login.as_deref() };
-            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, how).await;
+            let options = AcceptOptions { trust_device, login: login.as_deref() };
+            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, options).await;
         }
         Command::Fingerprint { data } => {
             println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
@@ -233,15 +233,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Jobs { command: JobsCommand::List { data, config } } => {
             let data = open_with(data, config.as_deref())?;
-            Runner::new(Arc::clone(&data)).schedule().await?;
+            JobRunner::new(Arc::clone(&data)).schedule().await?;
             let now_ms = SystemClock.now_ms();
-            data.store.jobs().await?.iter().for_each(|job| println!("{}", shown(job, now_ms)));
+            data.store.jobs().await?.iter().for_each(|job| println!("{}", job_line(job, now_ms)));
         }
         Command::Jobs { command: JobsCommand::Run { name, data, config } } => {
             let data = open_with(data, config.as_deref())?;
-            let ran = Runner::new(data).run_named(&name).await?;
-            match ran.result {
-                Ok(done) => println!("{name}: {done}"),
+            let report = JobRunner::new(data).run_named(&name).await?;
+            match report.result {
+                Ok(message) => println!("{name}: {message}"),
                 Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
             }
         }
@@ -277,13 +277,13 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let done = export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
+            let exported = export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
-                done.courses,
-                done.stories,
-                done.blobs,
-                done.bytes,
+                exported.courses,
+                exported.stories,
+                exported.blobs,
+                exported.bytes,
                 dir.display()
             );
         }
@@ -311,17 +311,17 @@ async fn unpublish(data: &DataDir, ids: &[Slug]) -> Result<ExitCode, Error> {
 }
 
 /// Formats a job as one line.
-fn shown(job: &JobRow, now_ms: i64) -> String {
-    let minutes = |ms: i64| (ms - now_ms) / 60_000;
+fn job_line(job: &JobRow, now_ms: i64) -> String {
+    let minutes_from_now = |ms: i64| (ms - now_ms) / 60_000;
     let state = match job.due_ms {
         _ if !job.worker.is_empty() && job.lease_until_ms > now_ms => "running".to_owned(),
         i64::MAX => "only on request".to_owned(),
         due_ms if due_ms <= now_ms => "due".to_owned(),
-        due_ms => format!("due in {} min", minutes(due_ms)),
+        due_ms => format!("due in {} min", minutes_from_now(due_ms)),
     };
     let last = match job.succeeded_ms {
         0 => "never succeeded".to_owned(),
-        ms => format!("succeeded {} min ago", -minutes(ms)),
+        ms => format!("succeeded {} min ago", -minutes_from_now(ms)),
     };
     let error = if job.error.is_empty() { String::new() } else { format!("; {}", job.error) };
     format!("{:<10} {state:<22} {last}{error}", job.name)
@@ -331,17 +331,17 @@ fn shown(job: &JobRow, now_ms: i64) -> String {
 async fn accept_files(
     data: &DataDir,
     files: &[PathBuf],
-    how: Acceptance<'_>,
+    options: AcceptOptions<'_>,
 ) -> Result<ExitCode, Error> {
     let mut failed = 0;
     for file in files {
-        match accept_work(data, file, how).await {
-            Ok(done) => {
+        match accept_work(data, file, options).await {
+            Ok(accepted) => {
                 println!(
                     "accepted from {} ({}), {}: {} rows, {} new, {} refused",
-                    done.name, done.login, done.device_name, done.rows, done.changed, done.refused
+                    accepted.name, accepted.login, accepted.device_name, accepted.rows, accepted.changed, accepted.refused
                 );
-                done.reasons.iter().for_each(|r| println!("  refused: {r}"));
+                accepted.reasons.iter().for_each(|r| println!("  refused: {r}"));
             }
             Err(e @ Error::Refused(_)) => {
                 failed += 1;
@@ -358,15 +358,15 @@ fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
     for package in &report.packages {
         for problem in &package.problems {
             // The problem concerns the package itself, or a file inside it.
-            let inside = problem.file != package.name;
+            let is_inside = problem.file != package.name;
             println!(
                 "{}{problem}",
-                if inside { format!("{}/", package.name) } else { String::new() }
+                if is_inside { format!("{}/", package.name) } else { String::new() }
             );
         }
-        if let Some(done) = &package.outcome {
-            let unchanged = if done.changed || verb == "checked" { "" } else { " (unchanged)" };
-            println!("{verb} {} {}: {}{unchanged}", done.kind.as_str(), done.id, done.title);
+        if let Some(imported) = &package.outcome {
+            let unchanged = if imported.changed || verb == "checked" { "" } else { " (unchanged)" };
+            println!("{verb} {} {}: {}{unchanged}", imported.kind.as_str(), imported.id, imported.title);
         }
     }
     println!(

@@ -42,9 +42,9 @@ pub enum Purpose {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     Wrong,
-    Right,
+    Correct,
     /// Right, but the stored hash is of another form of the password and has to be replaced by this one.
-    RightRehashed(String),
+    CorrectRehashed(String),
 }
 
 /// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on one thread per core, at most `MAX_THREADS`.
@@ -66,12 +66,12 @@ type HashJob = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 #[derive(Default)]
 struct Queues {
-    state: Mutex<Waiting>,
-    news: Condvar,
+    state: Mutex<QueueState>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueueState {
     sign_ins: VecDeque<HashJob>,
     registrations: VecDeque<HashJob>,
     /// Which queue is served next if both have jobs.
@@ -79,7 +79,7 @@ struct Waiting {
     closed: bool,
 }
 
-impl Waiting {
+impl QueueState {
     fn take(&mut self) -> Option<HashJob> {
         let registration_first = self.registration_is_next;
         self.registration_is_next = !registration_first;
@@ -93,7 +93,7 @@ impl Waiting {
 }
 
 impl Queues {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Waits for the next job. Returns `None` when the queues are closed and empty.
@@ -106,7 +106,7 @@ impl Queues {
             if waiting.closed {
                 return None;
             }
-            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
     fn push(&self, purpose: Purpose, job: HashJob) -> Result<(), PasswordError> {
@@ -119,7 +119,7 @@ impl Queues {
             return Err(PasswordError::Busy);
         }
         queue.push_back(job);
-        self.news.notify_one();
+        self.changed.notify_one();
         Ok(())
     }
 }
@@ -158,23 +158,23 @@ impl Passwords {
         password: String,
         stored: Option<String>,
     ) -> Result<Verified, PasswordError> {
-        let known = stored.as_ref().is_some_and(|s| !s.is_empty());
+        let has_stored_hash = stored.as_ref().is_some_and(|s| !s.is_empty());
         let stored = stored.filter(|s| !s.is_empty()).unwrap_or_else(|| self.dummy.clone());
         let verified = self
             .run(Purpose::SignIn, move |blocks| {
                 let forms = forms(&password);
                 for (n, form) in forms.iter().enumerate() {
-                    if is_right(form, &stored, blocks)? {
+                    if is_correct(form, &stored, blocks)? {
                         return Ok(match n {
-                            0 => Verified::Right,
-                            _ => Verified::RightRehashed(hash_in(&forms[0], blocks)?),
+                            0 => Verified::Correct,
+                            _ => Verified::CorrectRehashed(hash_in(&forms[0], blocks)?),
                         });
                     }
                 }
                 Ok(Verified::Wrong)
             })
             .await??;
-        Ok(if known { verified } else { Verified::Wrong })
+        Ok(if has_stored_hash { verified } else { Verified::Wrong })
     }
 
     async fn run<T: Send + 'static>(
@@ -182,7 +182,7 @@ impl Passwords {
         purpose: Purpose,
         f: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         let job = Box::new(move |blocks: &mut Vec<Block>| {
             // A caller whose request has timed out no longer needs the hash.
             if !reply.is_closed() {
@@ -190,7 +190,7 @@ impl Passwords {
             }
         });
         self.queues.push(purpose, job)?;
-        answer.await.map_err(|_| PasswordError::Busy)
+        receiver.await.map_err(|_| PasswordError::Busy)
     }
 }
 
@@ -202,7 +202,7 @@ impl Drop for Passwords {
             waiting.sign_ins.clear();
             waiting.registrations.clear();
         }
-        self.queues.news.notify_all();
+        self.queues.changed.notify_all();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -223,28 +223,28 @@ fn forms(password: &str) -> Vec<String> {
 
 fn hash_in(password: &str, blocks: &mut Vec<Block>) -> Result<String, PasswordError> {
     let password = precis::opaque(password).unwrap_or_else(|_| password.to_owned());
-    let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
+    let salt = SaltString::encode_b64(&random::<16>()?).map_err(hash_error)?;
     let params = Params::default();
     let output = compute(&password, salt.as_salt(), &params, Params::DEFAULT_OUTPUT_LEN, blocks)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: (&params).try_into().map_err(failed)?,
+        params: (&params).try_into().map_err(hash_error)?,
         salt: Some(salt.as_salt()),
         hash: Some(output),
     };
     Ok(hash.to_string())
 }
 
-fn is_right(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<bool, PasswordError> {
-    let parsed = PasswordHash::new(stored).map_err(failed)?;
+fn is_correct(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<bool, PasswordError> {
+    let parsed = PasswordHash::new(stored).map_err(hash_error)?;
     let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
         return Err(PasswordError::Hash("the stored hash is incomplete".into()));
     };
     if parsed.algorithm != Algorithm::Argon2id.ident() {
         return Err(PasswordError::Hash("the stored hash is not argon2id".into()));
     }
-    let params = Params::try_from(&parsed).map_err(failed)?;
+    let params = Params::try_from(&parsed).map_err(hash_error)?;
     if params.m_cost() > MAX_MEMORY_KIB {
         return Err(PasswordError::Hash("the stored hash requires too much memory".into()));
     }
@@ -259,37 +259,37 @@ fn compute(
     len: usize,
     blocks: &mut Vec<Block>,
 ) -> Result<Output, PasswordError> {
-    let need = params.block_count();
-    if blocks.len() < need {
-        blocks.resize(need, Block::default());
+    let block_count = params.block_count();
+    if blocks.len() < block_count {
+        blocks.resize(block_count, Block::default());
     }
     let mut buffer = [0; 64];
-    let salt = salt.decode_b64(&mut buffer).map_err(failed)?;
+    let salt = salt.decode_b64(&mut buffer).map_err(hash_error)?;
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     Output::init_with(len, |out| {
         Ok(argon.hash_password_into_with_memory(
             password.as_bytes(),
             salt,
             out,
-            &mut blocks[..need],
+            &mut blocks[..block_count],
         )?)
     })
-    .map_err(failed)
+    .map_err(hash_error)
 }
 
-fn failed(e: impl std::fmt::Display) -> PasswordError {
+fn hash_error(e: impl std::fmt::Display) -> PasswordError {
     PasswordError::Hash(e.to_string())
 }
 
 /// Returns a hash that matches no password; verifying against it takes as long as against a real one.
 fn dummy_hash() -> Result<String, PasswordError> {
-    let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
+    let salt = SaltString::encode_b64(&random::<16>()?).map_err(hash_error)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: (&Params::default()).try_into().map_err(failed)?,
+        params: (&Params::default()).try_into().map_err(hash_error)?,
         salt: Some(salt.as_salt()),
-        hash: Some(Output::new(&random::<32>()?).map_err(failed)?),
+        hash: Some(Output::new(&random::<32>()?).map_err(hash_error)?),
     };
     Ok(hash.to_string())
 }
@@ -347,12 +347,12 @@ mod tests {
         let parsed = PasswordHash::new(&hash).unwrap();
         assert!(Argon2::default().verify_password(b"a good long password", &parsed).is_ok());
         let old = Some(old_hash("a good long password"));
-        let right = passwords.verify("a good long password".into(), old.clone()).await.unwrap();
-        assert_eq!(right, Verified::Right);
+        let verified = passwords.verify("a good long password".into(), old.clone()).await.unwrap();
+        assert_eq!(verified, Verified::Correct);
         assert_eq!(passwords.verify("another".into(), old).await.unwrap(), Verified::Wrong);
         for stored in [None, Some(String::new())] {
-            let nobody = passwords.verify("nobody".into(), stored).await.unwrap();
-            assert_eq!(nobody, Verified::Wrong);
+            let result = passwords.verify("nobody".into(), stored).await.unwrap();
+            assert_eq!(result, Verified::Wrong);
         }
     }
 
@@ -364,7 +364,7 @@ mod tests {
         let new = passwords.hash(decomposed.into()).await.unwrap();
         for typed in [composed, decomposed] {
             let verified = passwords.verify(typed.into(), Some(new.clone())).await.unwrap();
-            assert_eq!(verified, Verified::Right);
+            assert_eq!(verified, Verified::Correct);
         }
         for old in
             [old_hash(decomposed), old_hash(composed), old_hash("caf\u{e9}\u{a0}r\u{e9}sum\u{e9}")]
@@ -375,10 +375,10 @@ mod tests {
                 "caf\u{e9}\u{a0}r\u{e9}sum\u{e9}"
             };
             match passwords.verify(typed.into(), Some(old.clone())).await.unwrap() {
-                Verified::Right => assert_eq!(old, old_hash(composed)),
-                Verified::RightRehashed(hash) => {
+                Verified::Correct => assert_eq!(old, old_hash(composed)),
+                Verified::CorrectRehashed(hash) => {
                     let again = passwords.verify(composed.into(), Some(hash)).await.unwrap();
-                    assert_eq!(again, Verified::Right, "{typed:?}");
+                    assert_eq!(again, Verified::Correct, "{typed:?}");
                 }
                 Verified::Wrong => panic!("{typed:?}"),
             }
@@ -424,12 +424,12 @@ mod tests {
     async fn hashes_reuse_one_memory_block() {
         let mut blocks = Vec::new();
         hash_in("a good long password", &mut blocks).unwrap();
-        let (at, len) = (blocks.as_ptr(), blocks.len());
+        let (pointer, len) = (blocks.as_ptr(), blocks.len());
         assert_eq!(len, Params::default().block_count());
         for _ in 0..3 {
             let stored = hash_in("another good password", &mut blocks).unwrap();
-            assert!(is_right("another good password", &stored, &mut blocks).unwrap());
+            assert!(is_correct("another good password", &stored, &mut blocks).unwrap());
         }
-        assert_eq!((blocks.as_ptr(), blocks.len()), (at, len));
+        assert_eq!((blocks.as_ptr(), blocks.len()), (pointer, len));
     }
 }

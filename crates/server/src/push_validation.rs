@@ -38,23 +38,23 @@ pub fn check(items: &[Box<RawValue>], now_ms: i64) -> Checked {
 impl Checked {
     /// Merges the rows that share a key.
     pub fn of(items: impl Iterator<Item = Result<Row, Refusal>>) -> Self {
-        let mut good = Vec::with_capacity(items.size_hint().0);
+        let mut valid = Vec::with_capacity(items.size_hint().0);
         let mut results = Vec::with_capacity(items.size_hint().0);
         for (index, item) in items.enumerate() {
             let (code, reason) = match item {
                 Ok(row) => {
-                    good.push((row.key(), index, row));
+                    valid.push((row.key(), index, row));
                     (ResultCode::Ok, String::new())
                 }
                 Err(refusal) => refusal,
             };
             results.push(PushResult { index: index as u32, code, reason });
         }
-        good.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        valid.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut row_of = vec![None; results.len()];
-        let mut rows: Vec<Row> = Vec::with_capacity(good.len());
+        let mut rows: Vec<Row> = Vec::with_capacity(valid.len());
         let mut last = None;
-        for (key, index, row) in good {
+        for (key, index, row) in valid {
             match rows.last_mut().filter(|_| last.as_ref() == Some(&key)) {
                 Some(joined) => joined.join(&row),
                 None => rows.push(row),
@@ -70,8 +70,8 @@ impl Checked {
             return;
         }
         let refused: BTreeMap<usize, Refusal> = refused.into_iter().collect();
-        for (result, place) in self.results.iter_mut().zip(&self.row_of) {
-            if let Some((code, reason)) = place.and_then(|p| refused.get(&p)) {
+        for (result, row_index) in self.results.iter_mut().zip(&self.row_of) {
+            if let Some((code, reason)) = row_index.and_then(|p| refused.get(&p)) {
                 (result.code, result.reason) = (*code, reason.clone());
             }
         }
@@ -83,7 +83,7 @@ impl Checked {
 }
 
 #[derive(Deserialize)]
-struct Typed {
+struct TypeField {
     #[serde(rename = "type")]
     row_type: String,
 }
@@ -91,7 +91,7 @@ struct Typed {
 fn check_one(json: &str, now_ms: i64) -> Result<Row, Refusal> {
     let row = match Row::from_json(json) {
         Ok(row) => row,
-        Err(problem) => return Err(unread(json, &problem)),
+        Err(problem) => return Err(parse_refusal(json, &problem)),
     };
     check_row(&row, now_ms).map(|()| row)
 }
@@ -99,7 +99,7 @@ fn check_one(json: &str, now_ms: i64) -> Result<Row, Refusal> {
 /// Checks a parsed row. Also used for rows that were not pushed.
 pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     if row.is_server_only() {
-        return Err((ResultCode::Forbidden, only_the_server(row.row_type())));
+        return Err((ResultCode::Forbidden, server_only_reason(row.row_type())));
     }
     row.validate().map_err(|e| (ResultCode::Invalid, e.to_string()))?;
     if let Some(ahead) = row.wall_ms().map(|ms| ms.saturating_sub(now_ms))
@@ -119,22 +119,22 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
 
 /// Returns why an item is not a valid row: its type is newer or written only by the server, or its fields are
 /// invalid.
-fn unread(json: &str, problem: &serde_json::Error) -> Refusal {
-    let Ok(Typed { row_type }) = strict::from_slice(json.as_bytes()) else {
+fn parse_refusal(json: &str, problem: &serde_json::Error) -> Refusal {
+    let Ok(TypeField { row_type }) = strict::from_slice(json.as_bytes()) else {
         return (ResultCode::Invalid, format!("not a row: {problem}"));
     };
     match RowType::parse(&row_type) {
         None => {
-            (ResultCode::TooNew, format!("unknown row type {:?}", short(&row_type)))
+            (ResultCode::TooNew, format!("unknown row type {:?}", truncated(&row_type)))
         }
         Some(t @ (RowType::Grade | RowType::Decision)) => {
-            (ResultCode::Forbidden, only_the_server(t))
+            (ResultCode::Forbidden, server_only_reason(t))
         }
         Some(t) => (ResultCode::Invalid, format!("{}: {problem}", t.as_str())),
     }
 }
 
-fn only_the_server(row_type: RowType) -> String {
+fn server_only_reason(row_type: RowType) -> String {
     format!("only the server writes rows of type {}", row_type.as_str())
 }
 
@@ -142,7 +142,7 @@ fn is_ahead(stamp: Hlc, now_ms: i64) -> bool {
     stamp.ms() > now_ms.saturating_add(MAX_AHEAD_MS)
 }
 
-fn short(text: &str) -> String {
+fn truncated(text: &str) -> String {
     text.chars().take(40).collect()
 }
 

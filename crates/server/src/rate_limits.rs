@@ -21,7 +21,7 @@ pub trait RateLimiter: Send + Sync + 'static {
     /// Counts one event. Returns `Err(milliseconds to wait)`, without counting it, if the key has used up its burst.
     async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64>;
     /// Takes one event back, because it was not a failure. Does not block.
-    fn give_back(&self, key: &str);
+    fn refund(&self, key: &str);
 }
 
 /// Creates limiters that allow `burst` events of one key at once and refill over `window_ms`. `name` identifies the
@@ -59,7 +59,7 @@ impl LocalRateLimiter {
     fn count(&self, key: &str, now_ms: i64) -> Result<(), u64> {
         let mut full_at = self.lock();
         if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {
-            make_room(&mut full_at, now_ms);
+            evict_keys(&mut full_at, now_ms);
         }
         if !full_at.contains_key(key) {
             full_at.insert(key.to_owned(), now_ms);
@@ -87,7 +87,7 @@ impl RateLimiter for LocalRateLimiter {
     async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64> {
         self.count(key, now_ms)
     }
-    fn give_back(&self, key: &str) {
+    fn refund(&self, key: &str) {
         if let Some(at) = self.lock().get_mut(key) {
             *at -= self.interval_ms;
         }
@@ -95,7 +95,7 @@ impl RateLimiter for LocalRateLimiter {
 }
 
 /// Keeps the keys that are closest to their limit. Half of them are dropped at a time, so that this is rare.
-fn make_room(full_at: &mut HashMap<String, i64>, now_ms: i64) {
+fn evict_keys(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     full_at.retain(|_, at| *at > now_ms);
     if full_at.len() >= MAX_KEYS / 2 {
         let mut times: Vec<i64> = full_at.values().copied().collect();
@@ -128,44 +128,44 @@ const NETWORK_FACTOR: u32 = 6;
 /// all logins. A device on which the user has signed in before has its own limit, so that guesses of others never
 /// block it.
 pub struct SignInLimits {
-    both: Box<dyn RateLimiter>,
+    login_and_network: Box<dyn RateLimiter>,
     login: Box<dyn RateLimiter>,
     network: Box<dyn RateLimiter>,
     device: Box<dyn RateLimiter>,
     /// By network, the attempts whose password is being verified.
     running: Mutex<HashMap<IpAddr, u32>>,
-    ended: Notify,
+    attempt_ended: Notify,
 }
 
-/// An attempt that counts as failed unless `was_right` is called.
-pub struct Try<'l> {
+/// An attempt that counts as failed unless `refund` is called.
+pub struct SignInAttempt<'l> {
     limits: &'l SignInLimits,
     network: IpAddr,
     key: Key,
-    is_right: bool,
+    is_refunded: bool,
 }
 
 #[derive(Clone)]
 enum Key {
     /// Keys of the limiters by login and network, and by login.
     Login {
-        both: String,
+        login_and_network: String,
         login: String,
     },
     KnownDevice(String),
 }
 
-impl Try<'_> {
+impl SignInAttempt<'_> {
     /// Takes the attempt back: the password was right, or was not compared.
-    pub fn was_right(mut self) {
-        self.is_right = true;
+    pub fn refund(mut self) {
+        self.is_refunded = true;
     }
 }
 
-impl Drop for Try<'_> {
+impl Drop for SignInAttempt<'_> {
     fn drop(&mut self) {
-        if self.is_right {
-            self.limits.give_back(&self.key, self.network);
+        if self.is_refunded {
+            self.limits.refund(&self.key, self.network);
         }
         let mut running = self.limits.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = running.get_mut(&self.network) {
@@ -175,7 +175,7 @@ impl Drop for Try<'_> {
             }
         }
         drop(running);
-        self.limits.ended.notify_waiters();
+        self.limits.attempt_ended.notify_waiters();
     }
 }
 
@@ -186,12 +186,12 @@ impl SignInLimits {
         let limiter =
             |name, factor| limiters.limiter(name, WINDOW_MS, attempts.saturating_mul(factor));
         Self {
-            both: limiter("sign-in by login and network", 1),
+            login_and_network: limiter("sign-in by login and network", 1),
             login: limiter("sign-in by login", LOGIN_FACTOR),
             network: limiter("sign-in by network", NETWORK_FACTOR),
             device: limiter("sign-in by known device", 1),
             running: Mutex::default(),
-            ended: Notify::new(),
+            attempt_ended: Notify::new(),
         }
     }
     /// Counts an attempt as failed. At a limit, waits while attempts of the same network are running, since they may
@@ -203,23 +203,23 @@ impl SignInLimits {
         ip: IpAddr,
         known: Option<(UserId, DeviceId)>,
         now_ms: i64,
-    ) -> Result<Try<'_>, u64> {
+    ) -> Result<SignInAttempt<'_>, u64> {
         let network = network(ip);
         let key = match known {
             Some((user, device)) => Key::KnownDevice(format!("{user} {device}")),
-            None => Key::Login { both: format!("{network} {login}"), login },
+            None => Key::Login { login_and_network: format!("{network} {login}"), login },
         };
         loop {
-            let mut ended = std::pin::pin!(self.ended.notified());
+            let mut attempt_ended = std::pin::pin!(self.attempt_ended.notified());
             // Registered before the check, so that no notification is missed.
-            ended.as_mut().enable();
+            attempt_ended.as_mut().enable();
             match self.take(&key, network, now_ms).await {
                 Ok(()) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     *running.entry(network).or_default() += 1;
-                    return Ok(Try { limits: self, network, key, is_right: false });
+                    return Ok(SignInAttempt { limits: self, network, key, is_refunded: false });
                 }
-                Err(_) if self.is_running(network) => ended.await,
+                Err(_) if self.is_running(network) => attempt_ended.await,
                 Err(wait) => return Err(wait),
             }
         }
@@ -228,24 +228,24 @@ impl SignInLimits {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&network)
     }
     async fn take(&self, key: &Key, network: IpAddr, now_ms: i64) -> Result<(), u64> {
-        let (both, login) = match key {
+        let (login_and_network, login) = match key {
             Key::KnownDevice(device) => return self.device.take(device, now_ms).await,
-            Key::Login { both, login } => (both, login),
+            Key::Login { login_and_network, login } => (login_and_network, login),
         };
-        self.both.take(both, now_ms).await?;
-        self.login.take(login, now_ms).await.inspect_err(|_| self.both.give_back(both))?;
+        self.login_and_network.take(login_and_network, now_ms).await?;
+        self.login.take(login, now_ms).await.inspect_err(|_| self.login_and_network.refund(login_and_network))?;
         self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {
-            self.both.give_back(both);
-            self.login.give_back(login);
+            self.login_and_network.refund(login_and_network);
+            self.login.refund(login);
         })
     }
-    fn give_back(&self, key: &Key, network: IpAddr) {
+    fn refund(&self, key: &Key, network: IpAddr) {
         match key {
-            Key::KnownDevice(device) => self.device.give_back(device),
-            Key::Login { both, login } => {
-                self.network.give_back(&network.to_string());
-                self.login.give_back(login);
-                self.both.give_back(both);
+            Key::KnownDevice(device) => self.device.refund(device),
+            Key::Login { login_and_network, login } => {
+                self.network.refund(&network.to_string());
+                self.login.refund(login);
+                self.login_and_network.refund(login_and_network);
             }
         }
     }
@@ -268,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn events_given_back_do_not_count() {
+    fn refunded_attempts_do_not_count() {
         let t = LocalRateLimiter::new(1_000, 1);
         for now in 0..100 {
             assert_eq!(t.count("k", now), Ok(()));
-            t.give_back("k");
+            t.refund("k");
         }
         assert_eq!(t.count("k", 100), Ok(()));
         assert!(t.count("k", 100).is_err());
@@ -307,7 +307,7 @@ mod tests {
             () = std::future::ready(()) => true,
         };
         assert!(is_waiting);
-        running.remove(0).was_right();
+        running.remove(0).refund();
         assert!(waits.await.is_ok());
         // All others were wrong: the next one is refused. A cancelled attempt counts as wrong.
         drop(running);

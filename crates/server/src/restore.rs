@@ -18,12 +18,12 @@ use crate::{
     backup,
     blobs::{BlobFolder, BlobStore},
     error::{Error, io},
-    folders::{OLD_TRACES, STAGING, Failpoint, copy_file, is_unfinished, lock, sync_dir, write_synced},
+    folders::{OLD_RELEASE_FILES, STAGING, Failpoint, copy_file, is_unfinished, lock, sync_dir, write_synced},
     key_file,
     store::Engine,
 };
 
-const READY: &str = "ready.json";
+const PLAN_FILE: &str = "ready.json";
 /// Options of a restore.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -37,7 +37,7 @@ pub struct Options {
 /// Plan of a swap, written when everything is prepared.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Ready {
+struct RestorePlan {
     epoch: String,
     /// Name of the folder for the old files.
     aside: String,
@@ -70,13 +70,13 @@ pub fn restore_with_failpoints(
     now_ms: i64,
     failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
-    if let Some(ready) = ready(data_dir)? {
+    if let Some(plan) = read_plan(data_dir)? {
         let _lock = lock(data_dir)?;
         tracing::info!("finishing an interrupted restore");
-        let epoch = swap(engine, data_dir, &ready, failpoint)?;
+        let epoch = swap(engine, data_dir, &plan, failpoint)?;
         // The backup may have been deleted in the meantime; it is no longer needed.
-        let asked = backup::read_metadata(from).ok().map(|f| (f.epoch, f.created_ms));
-        if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
+        let requested = backup::read_metadata(from).ok().map(|f| (f.epoch, f.created_ms));
+        if requested.is_some() && plan.backup.is_some() && requested != plan.backup {
             return Err(Error::Refused(format!(
                 "finished an interrupted restore of another backup; {from:?} was not restored; \
                  hint: to restore it, run the command again with --replace"
@@ -119,10 +119,10 @@ pub fn restore_with_failpoints(
     let epoch = engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?;
     sync_dir(&staging)?;
     let backup = Some((metadata.epoch.clone(), metadata.created_ms));
-    let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
+    let plan = RestorePlan { epoch, aside: aside(data_dir, now_ms), backup };
     failpoint("write the plan")?;
-    write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
-    let epoch = swap(engine, data_dir, &ready, failpoint)?;
+    write_synced(&staging.join(PLAN_FILE), &serde_json::to_string(&plan).unwrap_or_default())?;
+    let epoch = swap(engine, data_dir, &plan, failpoint)?;
     tracing::info!(backup.epoch = %metadata.epoch, server.epoch = %epoch, "restored");
     Ok(epoch)
 }
@@ -131,17 +131,17 @@ pub fn restore_with_failpoints(
 pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     let _lock = lock(data_dir)?;
     let staging = data_dir.join(STAGING);
-    if let Some(ready) = ready(data_dir)? {
+    if let Some(plan) = read_plan(data_dir)? {
         if !staging.join(engine.file()).exists() {
             return Err(Error::Refused(
                 "the restored database is already in place; hint: run `restore` to finish".into(),
             ));
         }
-        let aside = data_dir.join(&ready.aside);
+        let aside = data_dir.join(&plan.aside);
         for name in files(engine).chain([key_file::FILE]) {
-            let (old, place) = (aside.join(name), data_dir.join(name));
+            let (old, target_path) = (aside.join(name), data_dir.join(name));
             if old.exists() {
-                fs::rename(&old, &place).map_err(io("move", &old))?;
+                fs::rename(&old, &target_path).map_err(io("move", &old))?;
             }
         }
         let _ = fs::remove_dir(&aside);
@@ -150,12 +150,12 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
         return Err(Error::Refused(format!("no restore into {data_dir:?} was interrupted")));
     }
     // The plan is removed first: without it the rest is not used.
-    remove_file(&staging.join(READY))?;
+    remove_file(&staging.join(PLAN_FILE))?;
     fs::remove_dir_all(&staging).map_err(io("remove", &staging))
 }
 
-fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
-    let path = data_dir.join(STAGING).join(READY);
+fn read_plan(data_dir: &Path) -> Result<Option<RestorePlan>, Error> {
+    let path = data_dir.join(STAGING).join(PLAN_FILE);
     match fs::read_to_string(&path) {
         // An unreadable plan was not written completely: nothing has been moved.
         Ok(text) => Ok(serde_json::from_str(&text).ok()),
@@ -173,11 +173,11 @@ fn files(engine: &dyn Engine) -> impl Iterator<Item = &'static str> {
 fn swap(
     engine: &dyn Engine,
     data_dir: &Path,
-    ready: &Ready,
+    plan: &RestorePlan,
     failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
     let staging = data_dir.join(STAGING);
-    let aside = data_dir.join(&ready.aside);
+    let aside = data_dir.join(&plan.aside);
     let move_aside = |name: &str, failpoint: Failpoint<'_>| -> Result<(), Error> {
         let old = data_dir.join(name);
         if old.exists() {
@@ -196,26 +196,26 @@ fn swap(
             move_aside(key_file::FILE, failpoint)?;
             sync_dir(data_dir)?;
             failpoint("move the key into place")?;
-            let place = data_dir.join(key_file::FILE);
-            fs::rename(&key, &place).map_err(io("rename", &key))?;
+            let target_path = data_dir.join(key_file::FILE);
+            fs::rename(&key, &target_path).map_err(io("rename", &key))?;
         }
         sync_dir(data_dir)?;
         failpoint("move the database into place")?;
         fs::rename(&database, data_dir.join(engine.file())).map_err(io("rename", &database))?;
         sync_dir(data_dir)?;
     }
-    for side in OLD_TRACES {
-        remove_file(&data_dir.join(side))?;
+    for name in OLD_RELEASE_FILES {
+        remove_file(&data_dir.join(name))?;
     }
     failpoint("remove the plan")?;
-    let leftovers = staging.join("backups");
-    if leftovers.exists() {
-        fs::remove_dir_all(&leftovers).map_err(io("remove", &leftovers))?;
+    let database_backups = staging.join("backups");
+    if database_backups.exists() {
+        fs::remove_dir_all(&database_backups).map_err(io("remove", &database_backups))?;
     }
-    remove_file(&staging.join(READY))?;
+    remove_file(&staging.join(PLAN_FILE))?;
     failpoint("remove the staging folder")?;
     fs::remove_dir(&staging).map_err(io("remove", &staging))?;
-    Ok(ready.epoch.clone())
+    Ok(plan.epoch.clone())
 }
 
 /// Returns an unused name for the folder of the old files.

@@ -21,7 +21,7 @@ use crate::{
     error::{Error, io},
     folders::lock,
     http::{self, App, Peer},
-    jobs::Runner,
+    jobs::JobRunner,
     publish::ImportReport,
 };
 
@@ -80,7 +80,7 @@ impl Server {
         let accepting = Some(tokio::spawn(accepting));
         let jobs = settings
             .run_jobs
-            .then(|| tokio::spawn(Runner::new(Arc::clone(&data)).serve(stopping.clone())));
+            .then(|| tokio::spawn(JobRunner::new(Arc::clone(&data)).serve(stopping.clone())));
         tracing::info!(server.addr = %addr, connections.max = limits.total, "listening");
         if limits.total < settings.max_connections {
             tracing::warn!(

@@ -106,13 +106,13 @@ impl TokenKeys {
         if bytes.len() != REFRESH_LEN {
             return None;
         }
-        let (said, mac) = bytes.split_at(REFRESH_LEN - 32);
+        let (signed, mac) = bytes.split_at(REFRESH_LEN - 32);
         let mac: [u8; 32] = mac.try_into().ok()?;
         // `blake3::Hash` is compared in constant time.
-        if blake3::keyed_hash(&self.refresh, said) != blake3::Hash::from_bytes(mac) {
+        if blake3::keyed_hash(&self.refresh, signed) != blake3::Hash::from_bytes(mac) {
             return None;
         }
-        let mut rest = said.strip_prefix(REFRESH_FORMAT)?;
+        let mut rest = signed.strip_prefix(REFRESH_FORMAT)?;
         let sign_in = Uuid::from_bytes(take(&mut rest)?);
         let branch = u32::from_be_bytes(take(&mut rest)?);
         let user = UserId(Uuid::from_bytes(take(&mut rest)?));
@@ -125,9 +125,9 @@ impl TokenKeys {
 
     /// Returns an encrypted certificate, which only a server with the same signing key can read or create.
     pub fn certificate(&self, account: &AccountCertificate) -> Result<String, PasswordError> {
-        let mut plain = Vec::with_capacity(256);
-        plain.extend_from_slice(account.user.id.0.as_bytes());
-        plain.push(match account.user.role {
+        let mut plaintext = Vec::with_capacity(256);
+        plaintext.extend_from_slice(account.user.id.0.as_bytes());
+        plaintext.push(match account.user.role {
             Role::Student => 0,
             Role::Instructor => 1,
             Role::Administrator => 2,
@@ -135,26 +135,26 @@ impl TokenKeys {
         for text in [&account.user.login, &account.user.name, &account.password] {
             let len = u16::try_from(text.len())
                 .map_err(|_| PasswordError::Hash("a field of the account is too long".into()))?;
-            plain.extend_from_slice(&len.to_be_bytes());
-            plain.extend_from_slice(text.as_bytes());
+            plaintext.extend_from_slice(&len.to_be_bytes());
+            plaintext.extend_from_slice(text.as_bytes());
         }
         let nonce = random::<NONCE>()?;
-        let payload = Payload { msg: &plain, aad: CERTIFICATE_FORMAT };
-        let sealed = self
+        let payload = Payload { msg: &plaintext, aad: CERTIFICATE_FORMAT };
+        let ciphertext = self
             .cipher()
             .encrypt(XNonce::from_slice(&nonce), payload)
             .map_err(|_| PasswordError::Hash("failed to encrypt a certificate".into()))?;
-        let bytes = [CERTIFICATE_FORMAT, nonce.as_slice(), &sealed].concat();
+        let bytes = [CERTIFICATE_FORMAT, nonce.as_slice(), &ciphertext].concat();
         Ok(format!("{CERTIFICATE_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
     /// Decrypts a certificate. Returns `None` if this server did not issue it.
     pub fn open_certificate(&self, text: &str) -> Option<AccountCertificate> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(CERTIFICATE_PREFIX)?).ok()?;
-        let (nonce, sealed) = bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
-        let payload = Payload { msg: sealed, aad: CERTIFICATE_FORMAT };
-        let plain = self.cipher().decrypt(XNonce::from_slice(nonce), payload).ok()?;
-        let mut rest = plain.as_slice();
+        let (nonce, ciphertext) = bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
+        let payload = Payload { msg: ciphertext, aad: CERTIFICATE_FORMAT };
+        let plaintext = self.cipher().decrypt(XNonce::from_slice(nonce), payload).ok()?;
+        let mut rest = plaintext.as_slice();
         let id = UserId(Uuid::from_bytes(take(&mut rest)?));
         let role = match take::<1>(&mut rest)? {
             [0] => Role::Student,
@@ -255,7 +255,7 @@ mod tests {
     fn a_token_issued_with_a_wrong_clock_does_not_expire() {
         let good = token();
         assert!(!good.is_expired(good.expires_ms - 1) && good.is_expired(good.expires_ms));
-        let of_1970 = RefreshToken { issued_ms: 60_000, expires_ms: 15_552_060_000, ..good };
-        assert!(!of_1970.is_expired(good.issued_ms));
+        let wrong_clock = RefreshToken { issued_ms: 60_000, expires_ms: 15_552_060_000, ..good };
+        assert!(!wrong_clock.is_expired(good.issued_ms));
     }
 }

@@ -34,8 +34,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a failed request is committed",
         file: "crates/server/src/store/sqlite/writer.rs",
-        good: "if alone.run(&tx) { \"COMMIT\" } else { \"ROLLBACK\" }",
-        bad: "if alone.run(&tx) { \"COMMIT\" } else { \"COMMIT\" }",
+        good: "if job.run(&tx) { \"COMMIT\" } else { \"ROLLBACK\" }",
+        bad: "if job.run(&tx) { \"COMMIT\" } else { \"COMMIT\" }",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
@@ -49,7 +49,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "If-Range accepts a weak ETag",
         file: "crates/server/src/range.rs",
         good: "if_range.is_none_or(|t| t.trim() == tag)",
-        bad: "if_range.is_none_or(|t| names_tag(t, tag))",
+        bad: "if_range.is_none_or(|t| matches_tag(t, tag))",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Fault {
@@ -84,8 +84,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the MAC of a refresh token is not verified",
         file: "crates/server/src/tokens.rs",
-        good: "        if blake3::keyed_hash(&self.refresh, said) != blake3::Hash::from_bytes(mac) {",
-        bad: "        if blake3::keyed_hash(&self.refresh, said) != blake3::Hash::from_bytes(mac) && false {",
+        good: "        if blake3::keyed_hash(&self.refresh, signed) != blake3::Hash::from_bytes(mac) {",
+        bad: "        if blake3::keyed_hash(&self.refresh, signed) != blake3::Hash::from_bytes(mac) && false {",
         tests: unit!("carrel-server", "every_changed_character_is_detected"),
     },
     Fault {
@@ -133,8 +133,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "each password hash allocates new memory",
         file: "crates/server/src/password.rs",
-        good: "    if blocks.len() < need {\n        blocks.resize(need, Block::default());\n    }",
-        bad: "    let mut own = vec![Block::default(); need];\n    let blocks = &mut own;",
+        good: "    if blocks.len() < block_count {\n        blocks.resize(block_count, Block::default());\n    }",
+        bad: "    let mut own = vec![Block::default(); block_count];\n    let blocks = &mut own;",
         tests: unit!("carrel-server", "hashes_reuse_one_memory_block"),
     },
     Fault {
@@ -259,15 +259,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a folder with an interrupted restore is opened",
         file: "crates/server/src/folders.rs",
-        good: "    if is_unfinished(data_dir) || is_old_trace {",
-        bad: "    if is_old_trace {",
+        good: "    if is_unfinished(data_dir) || is_old_interruption {",
+        bad: "    if is_old_interruption {",
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
     Fault {
         name: "a prepared restore is restarted instead of finished",
         file: "crates/server/src/restore.rs",
-        good: "    if let Some(ready) = ready(data_dir)? {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
-        bad: "    if let Some(ready) = ready(data_dir)?.filter(|_| false) {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
+        good: "    if let Some(plan) = read_plan(data_dir)? {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
+        bad: "    if let Some(plan) = read_plan(data_dir)?.filter(|_| false) {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
         tests: api!("a_prepared_restore_is_finished_first"),
     },
     Fault {
@@ -280,8 +280,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an undone restore does not put the old database back",
         file: "crates/server/src/restore.rs",
-        good: "            if old.exists() {\n                fs::rename(&old, &place)",
-        bad: "            if old.exists() && name != engine.file() {\n                fs::rename(&old, &place)",
+        good: "            if old.exists() {\n                fs::rename(&old, &target_path)",
+        bad: "            if old.exists() && name != engine.file() {\n                fs::rename(&old, &target_path)",
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
     Fault {
@@ -518,7 +518,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "guesses for one login from many networks are not counted",
         file: "crates/server/src/rate_limits.rs",
-        good: "        self.login.take(login, now_ms).await.inspect_err(|_| self.both.give_back(both))?;\n",
+        good: "        self.login.take(login, now_ms).await.inspect_err(|_| self.login_and_network.refund(login_and_network))?;\n",
         bad: "",
         tests: api!("guesses_are_counted_for_the_account_the_network_and_both"),
     },
@@ -546,8 +546,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "concurrent sign-ins of one network are refused",
         file: "crates/server/src/rate_limits.rs",
-        good: "                Err(_) if self.is_running(network) => ended.await,",
-        bad: "                Err(_) if self.is_running(network) && now_ms < 0 => ended.await,",
+        good: "                Err(_) if self.is_running(network) => attempt_ended.await,",
+        bad: "                Err(_) if self.is_running(network) && now_ms < 0 => attempt_ended.await,",
         tests: unit!("carrel-server", "simultaneous_sign_ins_of_one_network_wait_instead_of_failing"),
     },
     Fault {
@@ -560,29 +560,29 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an export deletes any folder with a meta.json",
         file: "crates/server/src/export.rs",
-        good: "    is_meta && nothing_else",
-        bad: "    folder.join(\"meta.json\").exists() || is_meta && nothing_else",
+        good: "    is_meta && has_only_known_entries",
+        bad: "    folder.join(\"meta.json\").exists() || is_meta && has_only_known_entries",
         tests: api!("an_export_replaces_only_an_exported_library"),
     },
     Fault {
         name: "a panic of the compiler aborts the import",
         file: "crates/server/src/import.rs",
-        good: "    std::panic::catch_unwind(AssertUnwindSafe(work))\n        .unwrap_or_else(|panic| Err(vec![internal(name, &said(panic.as_ref()))]))",
-        bad: "    work().map_err(|mut problems| {\n        problems.extend((name.len() > usize::MAX / 2).then(|| internal(name, &said(&\"\"))));\n        problems\n    })",
+        good: "    std::panic::catch_unwind(AssertUnwindSafe(f))\n        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))",
+        bad: "    f().map_err(|mut problems| {\n        problems.extend((name.len() > usize::MAX / 2).then(|| internal(name, &panic_message(&\"\"))));\n        problems\n    })",
         tests: unit!("carrel-server", "a_panic_is_a_problem_of_its_package"),
     },
     Fault {
         name: "an id in use by the other kind aborts the import",
         file: "crates/server/src/import.rs",
-        good: "                    settled(&name, published.catch_unwind().await)\n                }\n                None",
+        good: "                    publish_result(&name, published.catch_unwind().await)\n                }\n                None",
         bad: "                    Ok(published.await?)\n                }\n                None",
         tests: api!("a_failing_package_does_not_block_the_others"),
     },
     Fault {
         name: "a course file hides the packages beside it",
         file: "crates/server/src/import.rs",
-        good: "        if any_file && !path.is_dir() {",
-        bad: "        if any_file {",
+        good: "        if has_bundles && !path.is_dir() {",
+        bad: "        if has_bundles {",
         tests: api!("a_failing_package_does_not_block_the_others"),
     },
     Fault {
@@ -602,8 +602,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the newest event stream of a sign-in is refused",
         file: "crates/server/src/events.rs",
-        good: "            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in)?;",
-        bad: "            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in && false)?;",
+        good: "            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in)?;",
+        bad: "            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in && false)?;",
         tests: unit!(
             "carrel-server",
             "the_newest_stream_of_a_sign_in_replaces_its_oldest"
@@ -710,14 +710,14 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an oversized head gets no problem details",
         file: "crates/server/src/http/layers.rs",
-        good: "    let answered = match oversized(&request) {",
-        bad: "    let answered = match oversized(&request).filter(|_| false) {",
+        good: "    let result = match oversized(&request) {",
+        bad: "    let result = match oversized(&request).filter(|_| false) {",
         tests: api!("heads_that_are_too_large_are_answered_with_problem_details"),
     },
     Fault {
         name: "a device keeps the grades of another copy of the server's database",
         file: "crates/sync/src/batch.rs",
-        good: "    tx.forget_server_rows()?;\n",
+        good: "    tx.delete_server_rows()?;\n",
         bad: "",
         tests: &[
             "-p",

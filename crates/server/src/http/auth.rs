@@ -55,7 +55,7 @@ pub async fn register(
     let user = new_user(&request.login, &request.name, Role::Student)?;
     check_password(&request.password)?;
     let network = rate_limits::network(peer.0).to_string();
-    app.registrations.take(&network, now).await.map_err(too_many)?;
+    app.registrations.take(&network, now).await.map_err(rate_limited)?;
     // Checked again in the transaction; this check only avoids hashing the password.
     if app.store.account(&user.login, None).await?.is_some() {
         return Err(DomainError::LoginTaken(user.login).into());
@@ -89,8 +89,8 @@ pub async fn login(
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
     // Counted before the password is verified, so that concurrent guesses are all counted.
     let known = found.as_ref().filter(|a| a.is_known_device).map(|a| (a.user.id, request.device_id));
-    let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(too_many)?;
-    let account = match verified(&app, found, &request, &key, now).await {
+    let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(rate_limited)?;
+    let account = match verify_login(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
         Ok(None) => {
             return Err(ApiError::new(
@@ -99,11 +99,11 @@ pub async fn login(
             ));
         }
         Err(error) => {
-            attempt.was_right();
+            attempt.refund();
             return Err(error);
         }
     };
-    attempt.was_right();
+    attempt.refund();
     let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     app.store.open_sign_in(sign_in, now).await?;
     Ok(Reply(reply))
@@ -111,7 +111,7 @@ pub async fn login(
 
 /// Returns the account whose password was given: the one with the login, or the one that the device's certificate
 /// proves for this login.
-async fn verified(
+async fn verify_login(
     app: &App,
     found: Option<Account>,
     request: &LoginRequest,
@@ -125,8 +125,8 @@ async fn verified(
     let stored = found.as_ref().map(|a| a.password.clone());
     if found.is_some() || certificate.is_none() {
         match app.passwords.verify(request.password.clone(), stored).await? {
-            Verified::Right => return Ok(found),
-            Verified::RightRehashed(password) => {
+            Verified::Correct => return Ok(found),
+            Verified::CorrectRehashed(password) => {
                 let Some(account) = found else { return Ok(None) };
                 app.store.set_password(account.user.id, password.clone()).await?;
                 return Ok(Some(Account { password, ..account }));
@@ -141,7 +141,7 @@ async fn verified(
         known.as_ref().map_or_else(|| certificate.password.clone(), |a| a.password.clone());
     match app.passwords.verify(request.password.clone(), Some(stored)).await? {
         Verified::Wrong => Ok(None),
-        Verified::Right | Verified::RightRehashed(_) => match known {
+        Verified::Correct | Verified::CorrectRehashed(_) => match known {
             Some(account) => Ok(Some(account)),
             None => Ok(Some(app.store.recreate_account(certificate, now).await?)),
         },
@@ -167,7 +167,7 @@ pub async fn refresh(
     };
     match app.store.rotate_refresh_token(rotation, now).await? {
         Rotated::Ok { account, next } => {
-            Ok(Reply(reply_of(&app, account.into(), access_token, &next)?))
+            Ok(Reply(token_reply(&app, account.into(), access_token, &next)?))
         }
         Rotated::Unknown => {
             Err(ApiError::unauthenticated("the refresh token is unknown or has expired"))
@@ -245,7 +245,7 @@ fn presented(app: &App, token: &str) -> PresentedToken {
         .map_or_else(|| PresentedToken::Opaque(token_hash(token)), PresentedToken::Signed)
 }
 
-fn too_many(wait_ms: u64) -> ApiError {
+fn rate_limited(wait_ms: u64) -> ApiError {
     ApiError::new(ErrorCode::RateLimited, "too many attempts").retry_after(wait_ms)
 }
 
@@ -283,7 +283,7 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiErro
     Ok(UserInfo { id: UserId(crate::clock::new_id()), login, name, role })
 }
 
-fn reply_of(
+fn token_reply(
     app: &App,
     account: AccountCertificate,
     access_token: String,
@@ -318,7 +318,7 @@ fn sign_in(
         issued_ms: now,
         expires_ms: now + REFRESH_MS,
     };
-    let opened = NewSignIn {
+    let new_sign_in = NewSignIn {
         id,
         user,
         device,
@@ -328,5 +328,5 @@ fn sign_in(
     };
     let account =
         AccountCertificate { user: account.user.clone(), password: account.password.clone() };
-    Ok((opened, reply_of(app, account, access_token, &first)?))
+    Ok((new_sign_in, token_reply(app, account, access_token, &first)?))
 }

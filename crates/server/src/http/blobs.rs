@@ -11,7 +11,7 @@ use carrel_model::BlobHash;
 use tokio_util::io::ReaderStream;
 
 use super::{App, api_error::ApiError, extract::Path};
-use crate::range::{Part, if_range_matches, names_tag, part};
+use crate::range::{ResolvedRange, if_range_matches, matches_tag, resolve_range};
 
 /// Size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -43,21 +43,21 @@ pub async fn blob(
     let shared = if app.settings.public_catalogue { "public" } else { "private" };
     set(&mut reply, header::CACHE_CONTROL, &format!("{shared}, max-age=31536000, immutable"));
     set(&mut reply, header::ACCEPT_RANGES, "bytes");
-    if text(header::IF_NONE_MATCH).is_some_and(|t| names_tag(t, &tag)) {
+    if text(header::IF_NONE_MATCH).is_some_and(|t| matches_tag(t, &tag)) {
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(reply);
     }
     // A range applies to GET only.
     let range = text(header::RANGE)
         .filter(|_| method == Method::GET && if_range_matches(text(header::IF_RANGE), &tag));
-    let (first, length) = match part(range, known.size) {
-        Part::Whole => (0, known.size),
-        Part::Range { first, last } => {
+    let (first, length) = match resolve_range(range, known.size) {
+        ResolvedRange::Whole => (0, known.size),
+        ResolvedRange::Range { first, last } => {
             *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut reply, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{}", known.size));
             (first, last - first + 1)
         }
-        Part::Unsatisfiable => {
+        ResolvedRange::Unsatisfiable => {
             let size = HeaderValue::from_str(&format!("bytes */{}", known.size)).ok();
             return Err(ApiError {
                 header: size.map(|v| (header::CONTENT_RANGE, v)),
@@ -75,11 +75,11 @@ pub async fn blob(
     if method == Method::HEAD || length == 0 {
         return Ok(reply);
     }
-    let broken = |e: std::io::Error| {
+    let read_error = |e: std::io::Error| {
         tracing::error!(blob.hash = %hash, error = %e, "failed to read a blob of the catalogue");
         ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     };
-    let bytes = app.blobs.open(hash, first, length).await.map_err(broken)?;
+    let bytes = app.blobs.open(hash, first, length).await.map_err(read_error)?;
     *reply.body_mut() = Body::from_stream(ReaderStream::with_capacity(bytes, CHUNK));
     Ok(reply)
 }

@@ -23,7 +23,7 @@ use super::{
     extract::{Path, Query},
 };
 use crate::{
-    range::names_tag,
+    range::matches_tag,
     signing::hex,
     store::{Filter, Kind, Listed, Published},
 };
@@ -121,8 +121,8 @@ async fn list(
         limit: page_size,
         ..Filter::default()
     };
-    let found = app.store.list(kind, query.q.map(short).as_deref(), filter).await?;
-    Ok(tagged(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
+    let found = app.store.list(kind, query.q.map(truncated).as_deref(), filter).await?;
+    Ok(reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
 }
 
 /// Joins the summaries into a page without parsing them, since they are JSON already.
@@ -207,10 +207,10 @@ pub async fn search(
         return Ok(reply);
     }
     let offset = u64::from(page - 1) * u64::from(page_size);
-    let Listed { items, total } = app.store.search(&short(query.q), offset, page_size).await?;
+    let Listed { items, total } = app.store.search(&truncated(query.q), offset, page_size).await?;
     let body =
         serde_json::to_string(&ListPage { items, page, page_size, total }).unwrap_or_default();
-    Ok(tagged(body, &tag, LIST_MAX_AGE))
+    Ok(reply_with_tag(body, &tag, LIST_MAX_AGE))
 }
 
 async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
@@ -230,15 +230,15 @@ fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiEr
 }
 
 /// Truncates a query to 200 characters.
-fn short(q: String) -> String {
+fn truncated(q: String) -> String {
     if q.len() <= 200 { q } else { q.chars().take(200).collect() }
 }
 
 /// Returns the tag of a list. It changes with every change of the catalogue, and with the epoch after a restore.
 async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     let (epoch, revision) = (app.store.epoch().await?, app.store.catalogue_revision().await?);
-    let asked = uri.path_and_query().map_or("", |p| p.as_str());
-    let hash = blake3::hash(format!("{epoch} {revision} {asked}").as_bytes()).to_hex();
+    let path_and_query = uri.path_and_query().map_or("", |p| p.as_str());
+    let hash = blake3::hash(format!("{epoch} {revision} {path_and_query}").as_bytes()).to_hex();
     Ok(format!("W/\"{}\"", &hash[..32]))
 }
 
@@ -246,35 +246,35 @@ async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
 fn reply_of(headers: &HeaderMap, found: Published) -> Response {
     let derived = blake3::hash(found.reply.as_bytes()).to_hex();
     let tag = format!("W/\"{}-{}\"", found.version, &derived[..16]);
-    with_tag(headers, found.reply, &tag)
+    conditional_reply(headers, found.reply, &tag)
 }
 
 fn manifest_of(headers: &HeaderMap, found: Published) -> Response {
     let tag = format!("W/\"{}\"", found.version);
-    with_tag(headers, found.manifest, &tag)
+    conditional_reply(headers, found.manifest, &tag)
 }
 
-fn with_tag(headers: &HeaderMap, body: String, tag: &str) -> Response {
-    not_modified(headers, tag, ITEM_MAX_AGE).unwrap_or_else(|| tagged(body, tag, ITEM_MAX_AGE))
+fn conditional_reply(headers: &HeaderMap, body: String, tag: &str) -> Response {
+    not_modified(headers, tag, ITEM_MAX_AGE).unwrap_or_else(|| reply_with_tag(body, tag, ITEM_MAX_AGE))
 }
 
 fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {
-    let asked = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
-    names_tag(asked, tag).then(|| {
+    let if_none_match = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    matches_tag(if_none_match, tag).then(|| {
         let mut reply = Response::new(Body::empty());
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        freshness(reply.headers_mut(), tag, max_age);
+        set_cache_headers(reply.headers_mut(), tag, max_age);
         reply
     })
 }
 
-fn tagged(body: String, tag: &str, max_age: u32) -> Response {
+fn reply_with_tag(body: String, tag: &str, max_age: u32) -> Response {
     let mut reply = json_text(body, "no-store");
-    freshness(reply.headers_mut(), tag, max_age);
+    set_cache_headers(reply.headers_mut(), tag, max_age);
     reply
 }
 
-fn freshness(headers: &mut HeaderMap, tag: &str, max_age: u32) {
+fn set_cache_headers(headers: &mut HeaderMap, tag: &str, max_age: u32) {
     for (name, value) in [
         (header::ETAG, tag.to_owned()),
         (header::CACHE_CONTROL, format!("private, max-age={max_age}")),

@@ -18,10 +18,10 @@ use super::{App, api_error::ApiError};
 use crate::{domain::change_log::Author, password::token_hash};
 
 /// Maximum size of an ordinary JSON body, in bytes after decompression.
-pub const SMALL: usize = 64 * 1024;
+pub const DEFAULT_MAX_BODY: usize = 64 * 1024;
 
 /// A JSON body of at most `MAX` bytes after decompression.
-pub struct Json<T, const MAX: usize = SMALL>(pub T);
+pub struct Json<T, const MAX: usize = DEFAULT_MAX_BODY>(pub T);
 
 impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
     type Rejection = ApiError;
@@ -31,7 +31,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
             return Err(ApiError::invalid("the body must be application/json")
                 .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| unread(&e, MAX))?;
+        let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| body_error(&e, MAX))?;
         // Rejects an array in place of an object, which serde by itself accepts.
         strict::from_slice(&bytes)
             .map(Self)
@@ -46,7 +46,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the error for a body that is too large, incomplete or cannot be decompressed.
-fn unread(e: &axum::Error, max: usize) -> ApiError {
+fn body_error(e: &axum::Error, max: usize) -> ApiError {
     let mut source = std::error::Error::source(e);
     while let Some(inner) = source {
         if inner.is::<http_body_util::LengthLimitError>() {
@@ -80,8 +80,8 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let taken = axum::extract::Path::from_request_parts(parts, app).await;
-        taken
+        let extracted = axum::extract::Path::from_request_parts(parts, app).await;
+        extracted
             .map(|axum::extract::Path(p)| Self(p))
             .map_err(|e| ApiError::invalid(format!("the path: {}", e.body_text())))
     }
@@ -104,10 +104,10 @@ impl SignedInUser {
     }
     /// Authenticates a request by its access token.
     pub(super) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let given = headers
+        let value = headers
             .get(header::AUTHORIZATION)
             .ok_or_else(|| ApiError::unauthenticated("no access token"))?;
-        let token = given
+        let token = value
             .to_str()
             .ok()
             .and_then(|t| t.split_once(' '))
@@ -146,8 +146,8 @@ impl FromRequestParts<App> for SyncVersion {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        let Some(given) = parts.headers.get("sync-version") else { return Ok(Self) };
-        let version: Option<u32> = given.to_str().ok().and_then(|v| v.trim().parse().ok());
+        let Some(value) = parts.headers.get("sync-version") else { return Ok(Self) };
+        let version: Option<u32> = value.to_str().ok().and_then(|v| v.trim().parse().ok());
         match version {
             Some(1..=SYNC_VERSION) => Ok(Self),
             Some(n) if n > SYNC_VERSION => Err(ApiError::new(

@@ -15,7 +15,7 @@ use super::{App, catalogue::json_text, layers::OwnBody};
 /// Time limit for the database to respond.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A job that has been due for longer than this is late.
-const LATE_MS: i64 = 3_600_000;
+const LATE_AFTER_MS: i64 = 3_600_000;
 
 /// State of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -41,7 +41,7 @@ pub struct Health {
     responses((status = 200, body = Health),
         (status = 503, body = Health, description = "the database does not respond, or disk space is low")))]
 pub async fn health(State(app): State<App>) -> Response {
-    let health = look(&app).await;
+    let health = check(&app).await;
     let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::to_string(&health).unwrap_or_default();
     let mut reply = (status, json_text(body, "no-store")).into_response();
@@ -49,7 +49,7 @@ pub async fn health(State(app): State<App>) -> Response {
     reply
 }
 
-async fn look(app: &App) -> Health {
+async fn check(app: &App) -> Health {
     let now_ms = app.clock.now_ms();
     let jobs = tokio::time::timeout(TIMEOUT, app.store.jobs()).await;
     let jobs = match jobs {
@@ -65,8 +65,8 @@ async fn look(app: &App) -> Health {
     let free_bytes = free.await.ok().flatten();
     let min_free_bytes = app.settings.min_free_disk_mib.saturating_mul(1024 * 1024);
     let disk_ok = free_bytes.is_none_or(|free| free > min_free_bytes);
-    let named = |is: &dyn Fn(&crate::store::tx::JobRow) -> bool| -> Vec<String> {
-        jobs.iter().flatten().filter(|j| is(j)).map(|j| j.name.clone()).collect()
+    let job_names = |matches: &dyn Fn(&crate::store::tx::JobRow) -> bool| -> Vec<String> {
+        jobs.iter().flatten().filter(|j| matches(j)).map(|j| j.name.clone()).collect()
     };
     Health {
         ok: jobs.is_some() && disk_ok,
@@ -75,9 +75,9 @@ async fn look(app: &App) -> Health {
         disk_ok,
         free_bytes,
         min_free_bytes,
-        failing_jobs: named(&|job| !job.error.is_empty()),
-        late_jobs: named(&|job| {
-            job.due_ms < now_ms.saturating_sub(LATE_MS) && job.lease_until_ms < now_ms
+        failing_jobs: job_names(&|job| !job.error.is_empty()),
+        late_jobs: job_names(&|job| {
+            job.due_ms < now_ms.saturating_sub(LATE_AFTER_MS) && job.lease_until_ms < now_ms
         }),
     }
 }

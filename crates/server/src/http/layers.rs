@@ -30,16 +30,16 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         .get::<MatchedPath>()
         .map_or_else(|| "-".to_owned(), |m| m.as_str().to_owned());
     let version = request.version();
-    let answered = match oversized(&request) {
+    let result = match oversized(&request) {
         Some(error) => Ok(axum::response::IntoResponse::into_response(error)),
         None => AssertUnwindSafe(next.run(request)).catch_unwind().await,
     };
-    let mut reply = match answered {
+    let mut reply = match result {
         Ok(reply) => reply,
         Err(panic) => {
-            let what = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
-            let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(request.id = %id, http.route = %route, panic = %what, "a handler panicked");
+            let message = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
+            let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            tracing::error!(request.id = %id, http.route = %route, panic = %message, "a handler panicked");
             axum::response::IntoResponse::into_response(StatusCode::INTERNAL_SERVER_ERROR)
         }
     };
@@ -70,7 +70,7 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
             headers.remove(header::UPGRADE);
         }
     }
-    security(headers, app.settings.behind_tls);
+    set_security_headers(headers, app.settings.behind_tls);
     reply
 }
 
@@ -129,7 +129,7 @@ fn with_problem(reply: Response, id: &str, method: &Method) -> Response {
     Response::from_parts(parts, body)
 }
 
-fn security(headers: &mut HeaderMap, behind_tls: bool) {
+fn set_security_headers(headers: &mut HeaderMap, behind_tls: bool) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

@@ -46,7 +46,7 @@ use crate::{
 };
 
 /// Registrations from one network per window: a class behind one router may register in one lesson.
-const REGISTRATIONS: u32 = 200;
+const MAX_REGISTRATIONS: u32 = 200;
 
 /// State shared by all handlers.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ impl DataDir {
             passwords: Passwords::new()?,
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
-            registrations: limiters.limiter("registration by network", WINDOW_MS, REGISTRATIONS),
+            registrations: limiters.limiter("registration by network", WINDOW_MS, MAX_REGISTRATIONS),
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
             settings,

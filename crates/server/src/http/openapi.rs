@@ -45,12 +45,12 @@ fn add_errors(access: Access, operation: &mut Operation) {
         statuses.push(("415", "the body is not JSON, or its Content-Encoding is unknown"));
     }
     if access != Access::Public {
-        let when = if access == Access::Catalogue {
+        let description = if access == Access::Catalogue {
             "unauthenticated: the catalogue is not public"
         } else {
             "unauthenticated"
         };
-        statuses.push(("401", when));
+        statuses.push(("401", description));
         if let Access::Staff(_) = access {
             statuses.push(("403", "forbidden: the role lacks the permission"));
         }
@@ -62,8 +62,8 @@ fn add_errors(access: Access, operation: &mut Operation) {
         operation.security = Some(security);
     }
     let responses = &mut operation.responses.responses;
-    for (status, when) in statuses {
-        let response = ResponseBuilder::new().description(when).build();
+    for (status, description) in statuses {
+        let response = ResponseBuilder::new().description(description).build();
         responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(response));
     }
     let problem = || {

@@ -11,7 +11,7 @@ use qrcode::{QrCode, render::svg};
 use super::App;
 
 /// Width and height of the QR code with its margin, in pixels.
-const CODE_SIZE: u32 = 240;
+const QR_CODE_SIZE: u32 = 240;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
@@ -54,10 +54,10 @@ fn address(app: &App, headers: &HeaderMap) -> Option<String> {
 
 fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
     let (name, version) = (escaped(name), env!("CARGO_PKG_VERSION"));
-    let how = match address {
+    let instructions = match address {
         Some(address) => format!(
             "<p>Scan this code with the Carrel app, or type the address:</p>{}<p><code>{}</code></p>",
-            code(address),
+            qr_code(address),
             escaped(address)
         ),
         None => "<p>Type the address of this page into the Carrel app.</p>".to_owned(),
@@ -66,14 +66,14 @@ fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{name}</title>\
          <style nonce=\"{nonce}\">{STYLE}</style></head>\
-         <body><main><h1>{name}</h1>{how}<p><small>Carrel server {version}</small></p></main></body></html>"
+         <body><main><h1>{name}</h1>{instructions}<p><small>Carrel server {version}</small></p></main></body></html>"
     )
 }
 
 /// Returns the QR code as an SVG element; empty if the text is too long for one.
-pub fn code(text: &str) -> String {
-    let Ok(code) = QrCode::new(text) else { return String::new() };
-    let image = code.render::<svg::Color<'_>>().min_dimensions(CODE_SIZE, CODE_SIZE).build();
+pub fn qr_code(text: &str) -> String {
+    let Ok(qr_code) = QrCode::new(text) else { return String::new() };
+    let image = qr_code.render::<svg::Color<'_>>().min_dimensions(QR_CODE_SIZE, QR_CODE_SIZE).build();
     // An XML declaration is not allowed inside a page.
     let element = image.find("<svg").map_or("", |start| &image[start..]);
     element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)

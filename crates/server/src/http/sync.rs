@@ -31,7 +31,7 @@ use super::{
     extract::{Json, Query, SignedInUser, SyncVersion},
 };
 use crate::{
-    events::{Event, Signal},
+    events::{Event, StreamEvent},
     push_validation,
 };
 
@@ -117,8 +117,8 @@ pub async fn pull(
     let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;
     let since = query.since;
     let body = blocking(move || page(epoch, since, found, more)).await?;
-    let unwritten = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
-    Ok(json_text(body.map_err(unwritten)?, "no-store"))
+    let serialize_error = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
+    Ok(json_text(body.map_err(serialize_error)?, "no-store"))
 }
 
 /// Runs work of some milliseconds without blocking the async threads.
@@ -178,38 +178,38 @@ pub async fn events(
 ) -> Result<Response, ApiError> {
     let user = caller.user.id;
     // Subscribes before reading the change number: a change in between is reported twice instead of being missed.
-    let Some(mut open) = app.events.subscribe(user, caller.sign_in) else {
+    let Some(mut subscription) = app.events.subscribe(user, caller.sign_in) else {
         return Err(ApiError::new(ErrorCode::RateLimited, "too many open event streams")
             .retry_after(60_000));
     };
     let epoch = app.store.epoch().await?;
     let mut usn = app.store.usn(user).await?;
-    let left =
+    let remaining =
         Duration::from_millis((caller.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
-    let expired = tokio::time::sleep(left);
+    let expired = tokio::time::sleep(remaining);
     let stream = async_stream::stream! {
         tokio::pin!(expired);
         yield news(usn, &epoch);
         loop {
-            let signal = tokio::select! {
-                signal = open.signals.recv() => signal,
+            let event = tokio::select! {
+                event = subscription.events.recv() => event,
                 () = &mut expired => break,
                 () = app.stopping.cancelled() => break,
             };
-            match signal {
-                Ok(Signal::Event(Event::RowsChanged { from, .. }))
+            match event {
+                Ok(StreamEvent::Event(Event::RowsChanged { from, .. }))
                     if from == Some(caller.sign_in) => {}
-                Ok(Signal::Event(Event::RowsChanged { usn: now, .. })) => {
+                Ok(StreamEvent::Event(Event::RowsChanged { usn: now, .. })) => {
                     usn = usn.max(now);
                     yield news(usn, &epoch);
                 }
-                Ok(Signal::Event(Event::SignInEnded { sign_in, .. })) => {
+                Ok(StreamEvent::Event(Event::SignInEnded { sign_in, .. })) => {
                     if sign_in == caller.sign_in {
                         break;
                     }
                 }
-                Ok(Signal::Replaced(stream)) => {
-                    if stream == open.id {
+                Ok(StreamEvent::Replaced(stream)) => {
+                    if stream == subscription.id {
                         break;
                     }
                 }

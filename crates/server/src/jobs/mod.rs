@@ -33,7 +33,7 @@ pub trait Job: Send + Sync {
 
 const HOUR_MS: i64 = 3_600_000;
 /// Interval at which the runner looks for due jobs.
-const POLL: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Returns the jobs of a server with these settings.
 fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
@@ -55,20 +55,20 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
 
 /// Result of a job run by this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
+pub struct JobReport {
     pub name: String,
     pub result: Result<String, String>,
 }
 
 /// Runs jobs in this process.
-pub struct Runner {
+pub struct JobRunner {
     data: Arc<DataDir>,
     jobs: Vec<Box<dyn Job>>,
     /// Random id of this process.
     worker: String,
 }
 
-impl Runner {
+impl JobRunner {
     pub fn new(data: Arc<DataDir>) -> Self {
         let jobs = all(&data);
         Self::with(data, jobs)
@@ -86,14 +86,14 @@ impl Runner {
         Ok(self.data.store.schedule_jobs(schedule, self.now_ms()).await?)
     }
     /// Runs the first due job that no other process runs. Returns `None` if there is none.
-    pub async fn run_due(&self) -> Result<Option<Ran>, Error> {
+    pub async fn run_due(&self) -> Result<Option<JobReport>, Error> {
         match self.data.store.lease_due_job(&self.worker, self.now_ms()).await? {
             Some(leased) => self.run(leased).await.map(Some),
             None => Ok(None),
         }
     }
     /// Runs one job now. Returns `Refused` if there is no such job or another process runs it.
-    pub async fn run_named(&self, name: &str) -> Result<Ran, Error> {
+    pub async fn run_named(&self, name: &str) -> Result<JobReport, Error> {
         self.schedule().await?;
         match self.data.store.lease_job(name, &self.worker, self.now_ms()).await? {
             LeaseResult::Ok(leased) => self.run(leased).await,
@@ -122,7 +122,7 @@ impl Runner {
                     Ok(None) => {}
                     Err(e) => tracing::error!(error = %e, "failed to run jobs"),
                 }
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         if let Err(e) = self.schedule().await {
@@ -134,12 +134,12 @@ impl Runner {
         }
     }
 
-    async fn run(&self, leased: JobRow) -> Result<Ran, Error> {
+    async fn run(&self, leased: JobRow) -> Result<JobReport, Error> {
         let name = leased.name.clone();
         let Some(job) = self.jobs.iter().find(|j| j.name() == name) else {
             let error = "the job is unknown to this release".to_owned();
             self.data.store.finish_job(&leased, None, Err(error.clone()), self.now_ms()).await?;
-            return Ok(Ran { name, result: Err(error) });
+            return Ok(JobReport { name, result: Err(error) });
         };
         let run = std::panic::AssertUnwindSafe(job.run(&self.data)).catch_unwind();
         let result = tokio::select! {
@@ -154,9 +154,9 @@ impl Runner {
             Ok(done) => tracing::info!(job.name = name, job.result = done, "job done"),
             Err(e) => tracing::error!(job.name = name, error = e, "job failed"),
         }
-        let reported = result.clone().map(drop);
-        self.data.store.finish_job(&leased, job.every_ms(), reported, self.now_ms()).await?;
-        Ok(Ran { name, result })
+        let stored_result = result.clone().map(drop);
+        self.data.store.finish_job(&leased, job.every_ms(), stored_result, self.now_ms()).await?;
+        Ok(JobReport { name, result })
     }
     /// Extends a lease until another process holds it.
     async fn keep_lease(&self, leased: &JobRow) {

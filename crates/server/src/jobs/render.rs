@@ -26,11 +26,11 @@ impl Job for Render {
         let (mut done, mut failed) = (0, 0);
         let mut after: Option<(Kind, Slug)> = None;
         loop {
-            let some = data.store.rendered_by_others(after.clone()).await?;
-            let Some(last) = some.last() else { break };
+            let batch = data.store.rendered_by_others(after.clone()).await?;
+            let Some(last) = batch.last() else { break };
             after = Some(last.clone());
-            for (kind, id) in some {
-                match again(data, kind, &id).await {
+            for (kind, id) in batch {
+                match render_again(data, kind, &id).await {
                     Ok(()) => done += 1,
                     // A publication that cannot be derived never blocks the others.
                     Err(e) => {
@@ -47,7 +47,7 @@ impl Job for Render {
     }
 }
 
-async fn again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error> {
+async fn render_again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error> {
     let Some(published) = data.store.published(kind, id).await? else { return Ok(()) };
     let signed: SignedManifest = serde_json::from_str(&published.manifest)
         .map_err(|e| StoreError::unreadable("manifest", e))?;

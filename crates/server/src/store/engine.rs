@@ -12,7 +12,7 @@ pub trait TxJob: Send {
     /// Runs in a transaction; false rolls it back. Never panics.
     fn run(&mut self, tx: &dyn Tx) -> bool;
     /// Called when the transaction has ended, even if the caller no longer waits. `Err`: it was not committed.
-    fn finish(self: Box<Self>, ended: Result<(), StoreError>);
+    fn finish(self: Box<Self>, result: Result<(), StoreError>);
 }
 
 /// An open database. An accepted job is finished even if the caller is cancelled.

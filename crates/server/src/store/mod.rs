@@ -44,9 +44,9 @@ pub mod facts {
 
 /// An open database. Clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
-struct Inner {
+struct StoreInner {
     opened: Opened,
     events: Arc<dyn EventBus>,
     quota: Quota,
@@ -56,7 +56,7 @@ struct Inner {
 impl Store {
     /// `slow_ms`: work that takes at least this long is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
-        Self(Arc::new(Inner { opened, events, quota, slow_ms }))
+        Self(Arc::new(StoreInner { opened, events, quota, slow_ms }))
     }
     /// Returns the random text on which all refresh tokens depend; empty until all sign-ins have been ended once.
     pub fn token_salt(&self) -> &str {
@@ -72,8 +72,8 @@ impl Store {
         name: &'static str,
         f: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (work, reply) = self.work(name, move |tx, _: &mut Vec<Event>| f(tx));
-        self.0.opened.transactions.read(work).await;
+        let (job, reply) = self.job(name, move |tx, _: &mut Vec<Event>| f(tx));
+        self.0.opened.transactions.read(job).await;
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
@@ -93,12 +93,12 @@ impl Store {
         name: &'static str,
         f: impl FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (work, reply) = self.work(name, f);
-        self.0.opened.transactions.write(work);
+        let (job, reply) = self.job(name, f);
+        self.0.opened.transactions.write(job);
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
-    fn work<T, E, F>(
+    fn job<T, E, F>(
         &self,
         name: &'static str,
         f: F,
@@ -109,7 +109,7 @@ impl Store {
         F: FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
     {
         let (reply, receiver) = oneshot::channel();
-        let work = Work {
+        let job = StoreJob {
             name,
             f: Some(f),
             result: None,
@@ -118,11 +118,11 @@ impl Store {
             slow_ms: self.0.slow_ms,
             reply,
         };
-        (Box::new(work), receiver)
+        (Box::new(job), receiver)
     }
 }
 
-struct Work<T, E, F> {
+struct StoreJob<T, E, F> {
     name: &'static str,
     f: Option<F>,
     result: Option<Result<T, E>>,
@@ -132,7 +132,7 @@ struct Work<T, E, F> {
     reply: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T, E, F> TxJob for Work<T, E, F>
+impl<T, E, F> TxJob for StoreJob<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
@@ -154,8 +154,8 @@ where
         self.result = Some(result);
         is_ok
     }
-    fn finish(mut self: Box<Self>, ended: Result<()>) {
-        let result = match (self.result.take(), ended) {
+    fn finish(mut self: Box<Self>, result: Result<()>) {
+        let result = match (self.result.take(), result) {
             (Some(Ok(value)), Ok(())) => {
                 for event in self.events {
                     self.bus.publish(event);

@@ -17,7 +17,7 @@ use carrel_server::{
     Config, DataDir, Error, Settings, backup,
     config::BackupSchedule,
     domain::{jobs::LEASE_MS, publishing},
-    jobs::{Job, Runner},
+    jobs::{Job, JobRunner},
     store::{Kind, Publication},
 };
 use serde_json::{Value, json};
@@ -54,12 +54,12 @@ impl World {
         let clock = Arc::clone(&self.clock) as _;
         Arc::new(DataDir::open(Config { settings, clock, ..config(self.folder()) }).unwrap())
     }
-    fn runner(&self, runs: &Arc<AtomicU32>, failures: u32) -> Runner {
+    fn runner(&self, runs: &Arc<AtomicU32>, failures: u32) -> JobRunner {
         let job = Counted { runs: Arc::clone(runs), failures };
-        Runner::with(self.opened_again(), vec![Box::new(job)])
+        JobRunner::with(self.opened_again(), vec![Box::new(job)])
     }
     async fn run_job(&self, name: &str) -> Result<String, String> {
-        let ran = Runner::new(self.opened_again()).run_named(name).await;
+        let ran = JobRunner::new(self.opened_again()).run_named(name).await;
         ran.map_err(|e| e.to_string())?.result
     }
 }
@@ -303,7 +303,7 @@ async fn scheduled_backups_keep_the_newest() {
         ..Settings::default()
     });
     w.publish().await;
-    let runner = Runner::new(w.opened_again());
+    let runner = JobRunner::new(w.opened_again());
     runner.schedule().await.unwrap();
     std::fs::create_dir(dir.path().join("backup-1")).unwrap();
     for day in 0..4 {
@@ -327,7 +327,7 @@ async fn scheduled_backups_keep_the_newest() {
     }
     // Off by default: the job runs only on request.
     let w = World::new();
-    let runner = Runner::new(w.opened_again());
+    let runner = JobRunner::new(w.opened_again());
     runner.schedule().await.unwrap();
     while let Some(done) = runner.run_due().await.unwrap() {
         assert_ne!(done.name, "backup");

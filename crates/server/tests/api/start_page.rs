@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use carrel_server::{Settings, http::start_page::code};
+use carrel_server::{Settings, http::start_page::qr_code};
 use serde_json::Value;
 
 use super::support::{NOW, World, fixture};
@@ -32,9 +32,9 @@ async fn the_start_page_shows_name_address_and_code() {
     assert!(page.contains("<h1>Rivers &amp; &lt;Sons&gt;</h1>"), "{page}");
     assert!(page.contains("<code>http://192.168.1.4:7300</code>"), "{page}");
     assert!(page.contains(env!("CARGO_PKG_VERSION")));
-    let image = code("http://192.168.1.4:7300");
+    let image = qr_code("http://192.168.1.4:7300");
     assert!(image.starts_with("<svg") && page.contains(&image));
-    assert_ne!(image, code("http://192.168.1.5:7300"));
+    assert_ne!(image, qr_code("http://192.168.1.5:7300"));
     // A host that is invalid or contains a password is not shown.
     for host in ["a b", "\"><b>", "noor:secret@example.org"] {
         let page = w.page(host).await;

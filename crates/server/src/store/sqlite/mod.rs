@@ -86,17 +86,17 @@ struct SqliteTransactions {
 
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    free: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// A read connection that returns to the pool when dropped, even after a panic. It holds its permit until then, even
 /// if the caller no longer waits.
-struct Borrowed {
+struct PooledConnection {
     conn: Option<Connection>,
     pool: Arc<Readers>,
     _permit: OwnedSemaphorePermit,
 }
-impl Drop for Borrowed {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take() {
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
@@ -114,7 +114,7 @@ impl SqliteTransactions {
             .collect::<Result<Vec<_>, _>>()?;
         let writer = Writer::start(conn).map_err(|_| StoreError::closed())?;
         let readers =
-            Arc::new(Readers { idle: Mutex::new(idle), free: Arc::new(Semaphore::new(count)) });
+            Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(count)) });
         Ok(Self { writer, readers })
     }
 }
@@ -122,18 +122,18 @@ impl SqliteTransactions {
 #[async_trait]
 impl Transactions for SqliteTransactions {
     async fn read(&self, mut job: Box<dyn TxJob>) {
-        let Ok(permit) = Arc::clone(&self.readers.free).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&self.readers.permits).acquire_owned().await else {
             return job.finish(Err(StoreError::closed()));
         };
         let conn = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let borrowed = Borrowed { conn, pool: Arc::clone(&self.readers), _permit: permit };
+        let pooled = PooledConnection { conn, pool: Arc::clone(&self.readers), _permit: permit };
         // A failure to join means that the job was dropped, which closes the caller's reply channel.
         let _ = tokio::task::spawn_blocking(move || {
-            let ended = match borrowed.conn.as_ref() {
+            let ended = match pooled.conn.as_ref() {
                 Some(conn) => snapshot(conn, job.as_mut()),
                 None => Err(StoreError::closed()),
             };
-            drop(borrowed);
+            drop(pooled);
             job.finish(ended);
         })
         .await;

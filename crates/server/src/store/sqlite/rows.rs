@@ -105,15 +105,15 @@ impl RowTx for SqliteTx<'_> {
         let values = (user.0.as_bytes(), id.0.as_bytes(), rows::NEVER);
         Ok(self.prepare_cached(sql)?.query_row(values, |r| r.get(0)).optional()?)
     }
-    fn count_answers(&self, user: UserId, id: AttemptId, most: usize) -> Result<usize> {
+    fn count_answers(&self, user: UserId, id: AttemptId, max: usize) -> Result<usize> {
         let sql = "SELECT count(*) FROM (SELECT 1 FROM answer WHERE user_id = ?1 AND attempt = ?2 LIMIT ?3)";
-        let values = (user.0.as_bytes(), id.0.as_bytes(), most as i64);
+        let values = (user.0.as_bytes(), id.0.as_bytes(), max as i64);
         let count: i64 = self.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
-        Ok(usize::try_from(count).unwrap_or(most))
+        Ok(usize::try_from(count).unwrap_or(max))
     }
-    fn count_graded(&self, user: UserId, quiz: &ItemId, most: u32) -> Result<usize> {
+    fn count_graded(&self, user: UserId, quiz: &ItemId, max: u32) -> Result<usize> {
         let sql = "SELECT count(*) FROM (SELECT 1 FROM graded_attempt WHERE user_id = ?1 AND quiz = ?2 LIMIT ?3)";
-        let values = (user.0.as_bytes(), quiz.as_str(), most);
+        let values = (user.0.as_bytes(), quiz.as_str(), max);
         let count: i64 = self.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
@@ -144,13 +144,13 @@ impl RowTx for SqliteTx<'_> {
         self.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
-    fn delete_open_grades(&self, first_ms: i64, most: Option<u32>) -> Result<u64> {
+    fn delete_open_grades(&self, first_ms: i64, max: Option<u32>) -> Result<u64> {
         let deleted = self
             .prepare_cached(
                 "DELETE FROM open_grade WHERE (user_id, attempt) IN
                  (SELECT user_id, attempt FROM open_grade WHERE first_ms < ?1 ORDER BY first_ms LIMIT ?2)",
             )?
-            .execute((first_ms, most.map_or(-1, i64::from)))?;
+            .execute((first_ms, max.map_or(-1, i64::from)))?;
         Ok(deleted as u64)
     }
 }

@@ -30,12 +30,12 @@ impl Lookup {
         };
         match plan {
             SearchPlan::Words { words, last_is_prefix } => {
-                let star = if *last_is_prefix { "*" } else { "" };
+                let prefix_operator = if *last_is_prefix { "*" } else { "" };
                 Self {
                     join: "JOIN passage_words f ON f.rowid = s.id",
                     clause: "passage_words MATCH ?".into(),
                     order: "bm25(passage_words, 4.0, 1.0)",
-                    values: vec![quoted(words).join(" ") + star],
+                    values: vec![quoted(words).join(" ") + prefix_operator],
                     snippet: "snippet(passage_words, 1, '', '', '…', 24)",
                 }
             }
@@ -60,15 +60,15 @@ impl Lookup {
 impl SearchTx for SqliteTx<'_> {
     fn search(&self, plan: &SearchPlan, offset: u64, limit: u32) -> Result<Listed<SearchHit>> {
         let lookup = Lookup::of(plan);
-        let tail = format!("FROM passage s {} WHERE {}", lookup.join, lookup.clause);
+        let from_where = format!("FROM passage s {} WHERE {}", lookup.join, lookup.clause);
         let mut values: Vec<Value> = lookup.values.into_iter().map(Value::from).collect();
         let total: i64 = self
-            .prepare_cached(&format!("SELECT count(*) {tail}"))?
+            .prepare_cached(&format!("SELECT count(*) {from_where}"))?
             .query_row(params_from_iter(&values), |r| r.get(0))?;
         values.push(i64::from(limit).into());
         values.push(i64::try_from(offset).unwrap_or(i64::MAX).into());
         let sql = format!(
-            "SELECT s.kind, s.item, s.title, s.lang, {} AS snippet {tail} ORDER BY {}, s.id LIMIT ? OFFSET ?",
+            "SELECT s.kind, s.item, s.title, s.lang, {} AS snippet {from_where} ORDER BY {}, s.id LIMIT ? OFFSET ?",
             lookup.snippet, lookup.order
         );
         let mut stmt = self.prepare_cached(&sql)?;

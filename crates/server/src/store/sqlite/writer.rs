@@ -80,9 +80,9 @@ fn commit(conn: &Connection, jobs: &mut [Box<dyn TxJob>]) -> rusqlite::Result<()
     let run = |sql: &str| conn.prepare_cached(sql)?.execute([]).map(|_| ());
     let tx = SqliteTx(conn);
     run("BEGIN IMMEDIATE")?;
-    if let [alone] = jobs {
+    if let [job] = jobs {
         // No savepoint is needed, which would keep a copy of every page written after it.
-        return run(if alone.run(&tx) { "COMMIT" } else { "ROLLBACK" });
+        return run(if job.run(&tx) { "COMMIT" } else { "ROLLBACK" });
     }
     for job in jobs {
         run("SAVEPOINT job")?;

@@ -69,15 +69,15 @@ pub trait RowTx {
     fn quiz_of_attempt(&self, user: UserId, id: AttemptId) -> Result<Option<(ItemId, BlobHash)>>;
     /// Returns when a stored attempt was submitted, or `None` if it was not.
     fn submitted_ms(&self, user: UserId, id: AttemptId) -> Result<Option<i64>>;
-    /// Returns the number of answers of an attempt, counted up to `most`.
-    fn count_answers(&self, user: UserId, id: AttemptId, most: usize) -> Result<usize>;
-    /// Returns the number of graded attempts at a quiz, counted up to `most`.
-    fn count_graded(&self, user: UserId, quiz: &ItemId, most: u32) -> Result<usize>;
+    /// Returns the number of answers of an attempt, counted up to `max`.
+    fn count_answers(&self, user: UserId, id: AttemptId, max: usize) -> Result<usize>;
+    /// Returns the number of graded attempts at a quiz, counted up to `max`.
+    fn count_graded(&self, user: UserId, quiz: &ItemId, max: u32) -> Result<usize>;
     /// Records that an attempt has a grade. Returns false if that was already recorded.
     fn add_graded(&self, user: UserId, quiz: &ItemId, id: AttemptId) -> Result<bool>;
     fn open_grade(&self, user: UserId, id: AttemptId) -> Result<Option<OpenGrade>>;
     fn put_open_grade(&self, user: UserId, id: AttemptId, grade: &OpenGrade) -> Result<()>;
-    /// Deletes open grades with an earlier `first_ms`, the oldest first: at most `most`, or all if `None`. Returns
+    /// Deletes open grades with an earlier `first_ms`, the oldest first: at most `max`, or all if `None`. Returns
     /// the number deleted.
-    fn delete_open_grades(&self, first_ms: i64, most: Option<u32>) -> Result<u64>;
+    fn delete_open_grades(&self, first_ms: i64, max: Option<u32>) -> Result<u64>;
 }

@@ -63,8 +63,8 @@ pub trait SessionTx {
     fn sign_in_of_token(&self, hash: [u8; 32]) -> Result<Option<Uuid>>;
     fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>>;
 
-    /// Deletes sign-ins whose tokens have all expired, the oldest first: at most `most`, or all if `None`. Returns
+    /// Deletes sign-ins whose tokens have all expired, the oldest first: at most `max`, or all if `None`. Returns
     /// the number deleted.
-    fn delete_expired_sign_ins(&self, now_ms: i64, most: Option<u32>) -> Result<u64>;
+    fn delete_expired_sign_ins(&self, now_ms: i64, max: Option<u32>) -> Result<u64>;
     fn delete_all_sign_ins(&self) -> Result<()>;
 }
