@@ -21,12 +21,12 @@ use crate::shell::profile::Profile;
 pub const EVENT: &str = "carrel://event";
 
 /// The client, with the functions that only this program provides.
-pub struct Desk {
+pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
 }
 
-impl Host for Desk {
+impl Host for AppHost {
     fn client(&self) -> &Arc<Client> {
         &self.client
     }
@@ -43,32 +43,32 @@ impl Host for Desk {
 
 /// The client, or none if it could not be opened. In that case each call tries again and returns the error, so that
 /// the window stays open and can show it.
-pub struct Open {
-    desk: RwLock<Option<Arc<Desk>>>,
+pub struct ClientState {
+    host: RwLock<Option<Arc<AppHost>>>,
     /// Serializes attempts to open the client.
-    attempt: Mutex<()>,
+    opening: Mutex<()>,
     profile: Profile,
 }
 
 /// Opens the client on the files of `profile`, and starts forwarding its events to every window.
-pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> Open {
-    let open =
-        Open { desk: RwLock::default(), attempt: Mutex::default(), profile: profile.clone() };
-    if let Err(error) = tauri::async_runtime::block_on(open.desk(app)) {
+pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> ClientState {
+    let state =
+        ClientState { host: RwLock::default(), opening: Mutex::default(), profile: profile.clone() };
+    if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
-    open
+    state
 }
 
 async fn open_client<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
 ) -> Result<Arc<Client>, CommandError> {
-    let placed = |e: tauri::Error| Error::Internal(e.to_string());
+    let path_error = |e: tauri::Error| Error::Internal(e.to_string());
     let version = app.package_info().version.to_string();
     let client = Client::open(Config {
-        data_dir: profile.data_dir(app).map_err(placed)?,
-        cache_dir: profile.cache_dir(app).map_err(placed)?,
+        data_dir: profile.data_dir(app).map_err(path_error)?,
+        cache_dir: profile.cache_dir(app).map_err(path_error)?,
         space: Default::default(),
         demo_dir: profile.demo_dir(app),
         http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
@@ -77,14 +77,14 @@ async fn open_client<R: Runtime>(
         secrets: None,
         device_name: crate::shell::device::name(),
         app_version: version,
-        listens: true,
+        event_stream: true,
     });
     let client = client.await?;
-    client.watch_machine(Arc::new(SystemSensors));
+    client.watch_sensors(Arc::new(SystemSensors));
     Ok(client)
 }
 
-impl Open {
+impl ClientState {
     /// Runs a command by its name. Request and reply are JSON.
     pub async fn call<R: Runtime>(
         &self,
@@ -92,39 +92,39 @@ impl Open {
         name: &str,
         payload: Value,
     ) -> Result<Value, CommandError> {
-        let desk = self.desk(app).await?;
-        dispatch(desk.as_ref(), name, payload).await
+        let host = self.host(app).await?;
+        dispatch(host.as_ref(), name, payload).await
     }
 
-    async fn desk<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<Desk>, CommandError> {
-        if let Some(desk) = self.ready() {
-            return Ok(desk);
+    async fn host<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<AppHost>, CommandError> {
+        if let Some(host) = self.ready() {
+            return Ok(host);
         }
-        let _one = self.attempt.lock().await;
-        if let Some(desk) = self.ready() {
-            return Ok(desk);
+        let _guard = self.opening.lock().await;
+        if let Some(host) = self.ready() {
+            return Ok(host);
         }
         let client = open_client(app, &self.profile).await?;
-        let desk =
-            Arc::new(Desk { client: client.clone(), downloads: self.profile.downloads_dir(app) });
-        *self.desk.write() = Some(desk.clone());
+        let host =
+            Arc::new(AppHost { client: client.clone(), downloads: self.profile.downloads_dir(app) });
+        *self.host.write() = Some(host.clone());
         let app = app.clone();
         tauri::async_runtime::spawn(events::forward(client, move |event| {
             if let Err(error) = app.emit(EVENT, event) {
                 tracing::warn!(error = %error, "an event could not be sent to the window");
             }
         }));
-        Ok(desk)
+        Ok(host)
     }
 
-    fn ready(&self) -> Option<Arc<Desk>> {
-        self.desk.read().clone()
+    fn ready(&self) -> Option<Arc<AppHost>> {
+        self.host.read().clone()
     }
 
     /// Notifies the client that the app is in the foreground again, possibly after sleep, so that it syncs.
     pub fn resume(&self) {
-        if let Some(desk) = self.ready()
-            && let Some(account) = desk.client.account()
+        if let Some(host) = self.ready()
+            && let Some(account) = host.client.account()
         {
             account.sync.resume();
         }
@@ -132,8 +132,8 @@ impl Open {
 
     /// Closes the learner's files before the program exits.
     pub fn close(&self) {
-        if let Some(desk) = self.ready() {
-            tauri::async_runtime::block_on(desk.client.close());
+        if let Some(host) = self.ready() {
+            tauri::async_runtime::block_on(host.client.close());
         }
     }
 }
@@ -145,5 +145,5 @@ pub async fn call<R: Runtime>(
     name: String,
     payload: Value,
 ) -> Result<Value, CommandError> {
-    app.state::<Open>().call(&app, &name, payload).await
+    app.state::<ClientState>().call(&app, &name, payload).await
 }

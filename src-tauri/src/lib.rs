@@ -14,7 +14,7 @@ use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     shell::log::start();
-    match build().map(|app| app.run_return(heard)) {
+    match build().map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -28,10 +28,10 @@ fn build() -> tauri::Result<tauri::App> {
     shell::plugins(tauri::Builder::default(), &profile)
         .invoke_handler(tauri::generate_handler![host::call])
         .setup(move |app| {
-            let open = host::open(app.handle(), &profile);
+            let state = host::open(app.handle(), &profile);
             #[cfg(debug_assertions)]
-            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &open));
-            app.manage(open);
+            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &state));
+            app.manage(state);
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
@@ -40,13 +40,13 @@ fn build() -> tauri::Result<tauri::App> {
 
 /// Handles events of the system, of which the first arrives before `setup`. When the window regains focus, the
 /// computer may have been asleep.
-fn heard(app: &AppHandle, event: RunEvent) {
-    let Some(open) = app.try_state::<host::Open>() else { return };
+fn on_run_event(app: &AppHandle, event: RunEvent) {
+    let Some(state) = app.try_state::<host::ClientState>() else { return };
     match event {
         RunEvent::WindowEvent { event: WindowEvent::Focused(true), .. } | RunEvent::Resumed => {
-            open.resume();
+            state.resume();
         }
-        RunEvent::Exit => open.close(),
+        RunEvent::Exit => state.close(),
         _ => {}
     }
 }

@@ -19,13 +19,13 @@ pub fn plugins<R: Runtime>(builder: Builder<R>, profile: &profile::Profile) -> B
         // Registered first: a second instance must exit before it opens a file. A custom profile is a separate app.
         let builder = if profile.is_default() {
             builder.plugin(tauri_plugin_single_instance::init(|app, _args, _dir| {
-                window::bring_forward(app);
+                window::focus(app);
             }))
         } else {
             builder
         };
-        let kept = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
-        let state = tauri_plugin_window_state::Builder::default().with_state_flags(kept);
+        let flags = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
+        let state = tauri_plugin_window_state::Builder::default().with_state_flags(flags);
         if profile.is_default() { builder.plugin(state.build()) } else { builder }
     }
     #[cfg(mobile)]

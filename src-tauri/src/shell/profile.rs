@@ -49,8 +49,8 @@ impl Profile {
     /// Returns the library included in this build, if any.
     pub fn demo_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
         let chosen = env::var_os(DEMO_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        let packed = || app.path().resource_dir().ok().map(|dir| dir.join("demo-library"));
-        chosen.or_else(packed).filter(|dir| dir.is_dir())
+        let bundled = || app.path().resource_dir().ok().map(|dir| dir.join("demo-library"));
+        chosen.or_else(bundled).filter(|dir| dir.is_dir())
     }
 
     /// Returns the folder for files to be given to others: the system's downloads folder; on a phone the documents
