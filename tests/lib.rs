@@ -51,7 +51,7 @@ pub async fn open_with(dir: &Path, name: &str, failpoints: Option<Failpoints>) -
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: name.into(),
         app_version: "0.1.0".into(),
-        listens: false,
+        event_stream: false,
     })
     .await
 }

@@ -97,7 +97,7 @@ impl Device {
     }
     /// Measures from the download request until all are ready.
     async fn download(&self, ids: &[Slug]) -> Duration {
-        let account = self.client.need_account().expect("an account");
+        let account = self.client.require_account().expect("an account");
         let downloads = &account.content.downloads;
         let mut changes = self.client.changes().subscribe();
         let start = Instant::now();
@@ -117,7 +117,7 @@ impl Device {
         took
     }
     async fn files(&self, ids: &[Slug]) -> usize {
-        let account = self.client.need_account().expect("an account");
+        let account = self.client.require_account().expect("an account");
         let mut files = 0;
         for id in ids {
             let manifest = account.content.library.manifest(Kind::Course, id).await;
@@ -126,7 +126,7 @@ impl Device {
         files
     }
     async fn largest(&self, id: &Slug) -> BlobHash {
-        let account = self.client.need_account().expect("an account");
+        let account = self.client.require_account().expect("an account");
         let manifest = account.content.library.manifest(Kind::Course, id).await;
         let manifest = manifest.expect("a manifest").value;
         assert!(matches!(manifest.manifest.content, ManifestContent::Course { .. }));

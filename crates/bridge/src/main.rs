@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         secrets: Some(secrets),
         device_name: args.device_name,
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
-        listens: true,
+        event_stream: true,
     })
     .await?;
     let bridge = Bridge::start(client.clone(), &args.ui, args.port).await?;

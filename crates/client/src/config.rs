@@ -27,7 +27,7 @@ pub struct Config {
     pub device_name: String,
     pub app_version: String,
     /// Keep an event stream open, so that changes from other devices are shown without delay.
-    pub listens: bool,
+    pub event_stream: bool,
 }
 
 /// Where content is stored and how much space it may use.

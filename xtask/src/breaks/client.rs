@@ -27,8 +27,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the reserve file is not released on a full disk",
         file: "crates/learning/src/store/hooks.rs",
-        good: "if RESERVE.give_up_piece(&self.dir) {",
-        bad: "if false && RESERVE.give_up_piece(&self.dir) {",
+        good: "if RESERVE.release_piece(&self.dir) {",
+        bad: "if false && RESERVE.release_piece(&self.dir) {",
         tests: &[
             "-p",
             "carrel-client",
@@ -175,7 +175,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a new epoch is stored without a resync",
         file: "crates/sync/src/batch.rs",
-        good: "tx.state().pulled = 0;\n    tx.forget_server_rows()?;\n    tx.mark_all_dirty()",
+        good: "tx.state().pulled = 0;\n    tx.delete_server_rows()?;\n    tx.mark_all_dirty()",
         bad: "Ok(())",
         tests: &[
             "-p",
@@ -392,7 +392,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a move that was refused at its end continues later",
         file: "crates/client/src/client/content_location.rs",
-        good: "            Err(e) => places.give_up().and(Err(e)),\n",
+        good: "            Err(e) => location.give_up().and(Err(e)),\n",
         bad: "            Err(e) => Err(e),\n",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(content_is_moved)"],
     },

@@ -40,9 +40,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "user.db: the reserve file is not released to open it",
-        file: "crates/learning/src/store/care.rs",
-        good: "Err(e) if e.is_full() && RESERVE.give_up_piece(dir) => {",
-        bad: "Err(e) if false && e.is_full() && RESERVE.give_up_piece(dir) => {",
+        file: "crates/learning/src/store/lifecycle.rs",
+        good: "Err(e) if e.is_full() && RESERVE.release_piece(dir) => {",
+        bad: "Err(e) if false && e.is_full() && RESERVE.release_piece(dir) => {",
         tests: &[
             "-p",
             "carrel-client",
@@ -91,8 +91,8 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "user.db: an empty file is created during a repair",
-        file: "crates/learning/src/store/care.rs",
-        good: "let new_file = is_empty(&path)? && !recovery::has_traces(dir);",
+        file: "crates/learning/src/store/lifecycle.rs",
+        good: "let new_file = is_empty(&path)? && !recovery::can_rebuild(dir);",
         bad: "let new_file = is_empty(&path)?;",
         tests: &[
             "-p",
@@ -113,7 +113,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "user.db: a repaired file is not moved into place at the next start",
-        file: "crates/learning/src/store/care.rs",
+        file: "crates/learning/src/store/lifecycle.rs",
         good: "    recovery::finish(dir, failpoints)?;\n",
         bad: "",
         tests: &[
@@ -295,7 +295,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a second move of content starts during the first one",
         file: "crates/client/src/client/content_location.rs",
-        good: "        let _one = self.moving.lock().await;\n",
+        good: "        let _guard = self.moving.lock().await;\n",
         bad: "",
         tests: &["-p", "carrel-tests", "--test", "together", "-E", "test(two_moves_of_content)"],
     },

@@ -39,12 +39,12 @@ pub fn join_rows(
         let row = match Row::from_json(text) {
             Ok(mut row) => {
                 if row.extra_mut().limit() {
-                    state::keep_foreign(tx, text)?;
+                    state::store_foreign(tx, text)?;
                 }
                 row
             }
             Err(_) => {
-                state::keep_foreign(tx, text)?;
+                state::store_foreign(tx, text)?;
                 imported.unread += 1;
                 continue;
             }
@@ -55,10 +55,10 @@ pub fn join_rows(
         if row.is_server_only() || (claimed && is_device_setting) {
             continue;
         }
-        match tx.carry(row) {
+        match tx.import(row) {
             Ok(has_changed) => imported.changed += u64::from(has_changed),
             Err(carrel_learning::Error::Invalid(_)) => {
-                state::keep_foreign(tx, text)?;
+                state::store_foreign(tx, text)?;
                 imported.unread += 1;
             }
             Err(e) => return Err(e),

@@ -141,7 +141,7 @@ impl Client {
         let server = self.check_server(typed).await?;
         let identity = self.identity(&server).await;
         let _switching = self.switching.lock().await;
-        let open = self.need_account()?;
+        let open = self.require_account()?;
         let mut info = self
             .accounts()
             .get(open.id())

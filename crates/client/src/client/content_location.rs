@@ -22,14 +22,14 @@ impl Client {
         if let Some(storage) = open.as_ref() {
             return Ok(storage.clone());
         }
-        let (places, space) = (self.places(), self.config().space.clone());
+        let (location, space) = (self.content_location(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
         let storage = blocking(move || {
             // The folder shared by all users of the machine is used by those with write permission. Others read it and
             // store the rest in their own folder.
             let (dir, shared_store) = match space.content_dir {
                 Some(shared) if Storage::is_writable(&shared) => (shared, None),
-                shared => (places.current(), shared),
+                shared => (location.current(), shared),
             };
             Ok::<_, Error>(Storage::open(StorageOptions {
                 dir,
@@ -42,11 +42,11 @@ impl Client {
             })?)
         })
         .await?;
-        tokio::spawn(watch_space(self.me.clone(), &storage, self.places()));
+        tokio::spawn(watch_space(self.weak.clone(), &storage, self.content_location()));
         *open = Some(storage.clone());
         Ok(storage)
     }
-    fn places(&self) -> ContentLocation {
+    fn content_location(&self) -> ContentLocation {
         let config = self.config();
         ContentLocation::new(config.data_dir.join("content.json"), config.cache_dir.clone())
     }
@@ -62,14 +62,14 @@ impl Client {
             return Err(Error::Invalid("the content folder is set by the organisation".into()));
         }
         // A second move starts after the first one ended.
-        let _one = self.moving.lock().await;
-        let (storage, places) = (self.storage().await?, self.places());
+        let _guard = self.moving.lock().await;
+        let (storage, location) = (self.storage().await?, self.content_location());
         blocking({
-            let (storage, places) = (storage.clone(), places.clone());
+            let (storage, location) = (storage.clone(), location.clone());
             move || {
-                places.begin(&storage, &to)?;
+                location.begin(&storage, &to)?;
                 // A disk that is too small would fail again at the next start.
-                places.copy_ahead(&storage).map(|_| ()).or_else(|e| places.give_up().and(Err(e)))
+                location.copy_ahead(&storage).map(|_| ()).or_else(|e| location.give_up().and(Err(e)))
             }
         })
         .await?;
@@ -79,9 +79,9 @@ impl Client {
         // Held until the new folder is active: calls that need content wait meanwhile and never open the old folder.
         let mut opened = self.storage.lock().await;
         opened.take();
-        let moved = blocking(move || match places.switch(&storage) {
-            Ok(_) => places.tidy(&|_| {}),
-            Err(e) => places.give_up().and(Err(e)),
+        let moved = blocking(move || match location.switch(&storage) {
+            Ok(_) => location.tidy(&|_| {}),
+            Err(e) => location.give_up().and(Err(e)),
         })
         .await;
         drop(opened);
@@ -102,20 +102,24 @@ impl Client {
 
 /// Sweeps content once after a start and resumes an interrupted move. Then, while the disk is full, checks the free
 /// space and resumes downloads when there is enough.
-fn watch_space(client: Weak<Client>, storage: &Storage, places: ContentLocation) -> BoxFuture<'static, ()> {
-    let (sweeping, watched) = (storage.clone(), storage.downgrade());
+fn watch_space(
+    client: Weak<Client>,
+    storage: &Storage,
+    location: ContentLocation,
+) -> BoxFuture<'static, ()> {
+    let (swept_storage, weak_storage) = (storage.clone(), storage.downgrade());
     Box::pin(async move {
-        let tidied = places.clone();
-        let swept = blocking(move || {
+        let tidied_location = location.clone();
+        let sweep = blocking(move || {
             // The old folder is emptied only while the new one is readable.
-            if sweeping.degraded().is_none() {
-                tidied.tidy(&|_| {})?;
+            if swept_storage.degraded().is_none() {
+                tidied_location.tidy(&|_| {})?;
             }
-            sweeping.sweep()
+            swept_storage.sweep()
         });
-        match swept.await {
+        match sweep.await {
             // Downloads that lost blobs were already checked when their account was opened.
-            Ok(swept) if swept.lost > 0 => {
+            Ok(sweep) if sweep.lost > 0 => {
                 if let Some(account) = client.upgrade().and_then(|c| c.account()) {
                     account.content.downloads.resume();
                 }
@@ -123,7 +127,7 @@ fn watch_space(client: Weak<Client>, storage: &Storage, places: ContentLocation)
             Ok(_) => {}
             Err(e) => tracing::warn!(error = %e, "sweeping content failed"),
         }
-        let pending = blocking(move || Ok::<_, Error>(places.pending())).await;
+        let pending = blocking(move || Ok::<_, Error>(location.pending())).await;
         if let (Ok(Some(to)), Some(client)) = (pending, client.upgrade())
             && let Err(e) = client.move_content(to).await
         {
@@ -133,19 +137,19 @@ fn watch_space(client: Weak<Client>, storage: &Storage, places: ContentLocation)
             let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
             clock.sleep(SPACE_CHECK).await;
             // A move creates a new store with its own task.
-            let Some(storage) = watched.upgrade() else { return };
+            let Some(storage) = weak_storage.upgrade() else { return };
             let was_degraded = storage.degraded().is_some();
-            let looked = blocking({
+            let has_space = blocking({
                 let storage = storage.clone();
                 move || {
-                    let looked = storage.look_again();
-                    if was_degraded && matches!(looked, Ok(true)) {
+                    let has_space = storage.look_again();
+                    if was_degraded && matches!(has_space, Ok(true)) {
                         storage.sweep()?;
                     }
-                    looked
+                    has_space
                 }
             });
-            match (looked.await, client.upgrade().and_then(|c| c.account())) {
+            match (has_space.await, client.upgrade().and_then(|c| c.account())) {
                 (Ok(true), Some(account)) => account.content.downloads.resume(),
                 (Ok(_), _) => {}
                 (Err(e), _) => tracing::debug!(error = %e, "the free space could not be checked"),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use carrel_content::{
-    download::{Conditions, Known, Sensors},
+    download::{Conditions, ReportedConditions, Sensors},
     media::MediaServer,
     storage::Storage,
 };
@@ -44,13 +44,13 @@ pub struct Client {
     open: RwLock<Option<Arc<OpenAccount>>>,
     conditions: watch::Sender<Conditions>,
     /// Network and battery state as reported by the UI and by the machine.
-    known: Mutex<[Known; 2]>,
+    reported: Mutex<[ReportedConditions; 2]>,
     /// Held while content is moved.
     moving: tokio::sync::Mutex<()>,
     /// Held while the open account changes.
     switching: tokio::sync::Mutex<()>,
     failure: Mutex<Option<OpenFailure>>,
-    me: Weak<Self>,
+    weak: Weak<Self>,
 }
 
 /// An account that could not be opened, with the error.
@@ -68,16 +68,16 @@ impl Client {
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
         let config = Arc::new(config);
-        let (conditions, watched) = watch::channel(Conditions::default());
+        let (conditions, conditions_receiver) = watch::channel(Conditions::default());
         let (accounts, secrets) = blocking({
             let config = config.clone();
             move || open_accounts(&config)
         })
         .await?;
-        let shared = Shared::new(config.clone(), accounts, secrets, watched);
+        let shared = Shared::new(config.clone(), accounts, secrets, conditions_receiver);
         let uploads = Uploads::new(&config.cache_dir);
         let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;
-        let client = Arc::new_cyclic(|me| Self {
+        let client = Arc::new_cyclic(|weak| Self {
             transfers: Transfers::new(shared.changes.clone(), config.clock.clone()),
             shared,
             media,
@@ -85,16 +85,16 @@ impl Client {
             uploads,
             open: RwLock::default(),
             conditions,
-            known: Mutex::default(),
+            reported: Mutex::default(),
             moving: Default::default(),
             switching: Default::default(),
             failure: Mutex::default(),
-            me: me.clone(),
+            weak: weak.clone(),
         });
-        if let Some(last) = client.accounts().active().filter(|a| !a.signed_out)
-            && let Err(e) = client.switch(&last.id).await
+        if let Some(active) = client.accounts().active().filter(|a| !a.signed_out)
+            && let Err(e) = client.switch(&active.id).await
         {
-            tracing::error!(account.id = %last.id, error = %e, "the last account could not be opened");
+            tracing::error!(account.id = %active.id, error = %e, "the last account could not be opened");
         }
         Ok(client)
     }
@@ -107,7 +107,7 @@ impl Client {
         self.open.read().clone()
     }
     /// Returns the open account, or `Error::UNAUTHENTICATED`.
-    pub fn need_account(&self) -> Result<Arc<OpenAccount>> {
+    pub fn require_account(&self) -> Result<Arc<OpenAccount>> {
         self.account().ok_or(Error::UNAUTHENTICATED)
     }
     /// Returns the open account's entry in the list of accounts.
@@ -151,27 +151,27 @@ impl Client {
     }
 
     /// Sets the network and battery state that the UI reports.
-    pub fn set_conditions(&self, by_window: Known) {
-        self.set_known(0, by_window);
+    pub fn set_conditions(&self, from_ui: ReportedConditions) {
+        self.set_reported(0, from_ui);
     }
     /// Starts reading network and battery state from the machine, for as long as the client exists.
-    pub fn watch_machine(&self, sensors: Arc<dyn Sensors>) {
-        let (me, clock) = (self.me.clone(), self.clock().clone());
+    pub fn watch_sensors(&self, sensors: Arc<dyn Sensors>) {
+        let (weak, clock) = (self.weak.clone(), self.clock().clone());
         tokio::spawn(async move {
             loop {
                 let sensors = sensors.clone();
                 let read = blocking(move || Ok::<_, Error>(sensors.read())).await;
-                let Some(client) = me.upgrade() else { return };
-                client.set_known(1, read.unwrap_or_default());
+                let Some(client) = weak.upgrade() else { return };
+                client.set_reported(1, read.unwrap_or_default());
                 drop(client);
                 clock.sleep(SENSOR_INTERVAL).await;
             }
         });
     }
-    fn set_known(&self, source: usize, what: Known) {
-        let mut known = self.known.lock();
-        known[source] = what;
-        let conditions = known[0].or(known[1]).conditions();
+    fn set_reported(&self, source: usize, what: ReportedConditions) {
+        let mut reported = self.reported.lock();
+        reported[source] = what;
+        let conditions = reported[0].or(reported[1]).conditions();
         self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
     }
 }

@@ -266,10 +266,10 @@ fn start_sync(
     base_url: &str,
 ) -> Sync {
     let Some(session) = session else { return Sync::local(store.clone()) };
-    let Config { clock, ids, listens, .. } = shared.config.as_ref();
+    let Config { clock, ids, event_stream, .. } = shared.config.as_ref();
     let mut seed = [0; 8];
     ids.fill(&mut seed);
-    let machine = Machine::new(u64::from_le_bytes(seed), *listens);
+    let machine = Machine::new(u64::from_le_bytes(seed), *event_stream);
     let transport = Transport::new(http.clone(), base_url, Some(session.clone()), clock.clone());
     let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
     Sync::start(engine, Some(session.clone()))

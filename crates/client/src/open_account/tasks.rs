@@ -24,7 +24,7 @@ const BACKUP_CHECK: Duration = Duration::from_secs(3600);
 /// Backs up the database once a day.
 pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
     loop {
-        if let Err(e) = store.care().await {
+        if let Err(e) = store.maintain().await {
             tracing::warn!(error = %e, "the daily backup failed");
         }
         clock.sleep(BACKUP_CHECK).await;

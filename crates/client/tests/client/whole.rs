@@ -155,7 +155,7 @@ async fn open_with(
         secrets: Some(secrets),
         device_name: "laptop".into(),
         app_version: "1.0.0".into(),
-        listens: false,
+        event_stream: false,
     })
     .await
     .unwrap()
@@ -173,7 +173,7 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     let (school, clock) = (school(), FakeClock::noon());
     let core = open(dir.path(), &school, &clock).await;
     assert!(core.account().is_none());
-    assert!(core.need_account().is_err_and(|e| e.code() == ErrorCode::Unauthenticated));
+    assert!(core.require_account().is_err_and(|e| e.code() == ErrorCode::Unauthenticated));
     let wrong = core.sign_in(School::ADDRESS, "asha", "wrong").await.err().unwrap();
     assert_eq!(wrong.code(), ErrorCode::BadCredentials);
     let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();

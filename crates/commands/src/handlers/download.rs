@@ -5,7 +5,7 @@
 use carrel_client::content::{
     Kind,
     blobs::MediaKind,
-    download::{Known, Phase, Power, Reason, State, DownloadTarget},
+    download::{ReportedConditions, Phase, Power, Reason, State, DownloadTarget},
 };
 use carrel_model::{BlobHash, ItemId, Slug};
 
@@ -137,7 +137,7 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
 pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<Empty> {
     let power = request.on_battery.map(|percent| Power::Battery(percent.min(100)));
     let (online, metered) = (request.online, request.metered);
-    host.client().set_conditions(Known { online, metered, power });
+    host.client().set_conditions(ReportedConditions { online, metered, power });
     if request.online == Some(true)
         && let Some(account) = host.client().account()
     {

@@ -10,7 +10,7 @@ use crate::download::{Conditions, Network, Power};
 
 /// Conditions known to one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Known {
+pub struct ReportedConditions {
     /// Whether there is a network.
     pub online: Option<bool>,
     /// Whether the network is metered.
@@ -19,7 +19,7 @@ pub struct Known {
     pub power: Option<Power>,
 }
 
-impl Known {
+impl ReportedConditions {
     /// Returns these conditions, with unknown ones taken from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -43,7 +43,7 @@ impl Known {
 /// Reads the conditions from the system. Blocking, a few milliseconds.
 pub trait Sensors: Send + Sync + 'static {
     /// Returns the conditions known now.
-    fn read(&self) -> Known;
+    fn read(&self) -> ReportedConditions;
 }
 
 /// The sensors of this machine.
@@ -51,8 +51,8 @@ pub trait Sensors: Send + Sync + 'static {
 pub struct SystemSensors;
 
 impl Sensors for SystemSensors {
-    fn read(&self) -> Known {
-        Known {
+    fn read(&self) -> ReportedConditions {
+        ReportedConditions {
             online: None,
             metered: metered(),
             power: power(Path::new("/sys/class/power_supply")),
@@ -157,12 +157,12 @@ mod tests {
 
     #[test]
     fn conditions_of_the_ui_precede_those_of_the_system() {
-        let window = Known { metered: Some(true), ..Known::default() };
-        let system = Known { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
+        let window = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
+        let system = ReportedConditions { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
         let both = window.or(system).conditions();
         assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
-        assert_eq!(Known::default().conditions(), Conditions::default());
-        let gone = Known { online: Some(false), ..window };
+        assert_eq!(ReportedConditions::default().conditions(), Conditions::default());
+        let gone = ReportedConditions { online: Some(false), ..window };
         assert_eq!(gone.conditions().network, Network::Offline);
     }
 }

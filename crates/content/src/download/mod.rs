@@ -37,7 +37,7 @@ use std::{
 pub use crate::fetch::PER_HOST;
 use carrel_model::{BlobHash, ItemId, Slug};
 use carrel_system::run_or_spawn;
-pub use conditions::{Known, Sensors, SystemSensors};
+pub use conditions::{ReportedConditions, Sensors, SystemSensors};
 pub use plan::Spot;
 pub use policy::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
 pub use progress::Rate;

@@ -20,7 +20,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     let core = open(Path::new(folder), "studier").await?;
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,
-        _ => core.need_account()?,
+        _ => core.require_account()?,
     };
     say("opened")?;
     study(&account).await
@@ -63,7 +63,7 @@ async fn study(account: &OpenAccount) -> Result<()> {
             learning.submit_attempt(attempt).await?;
             say(&format!("did submit {attempt}"))?;
         }
-        learning.study_beat(&shared, true).await?;
+        learning.study_heartbeat(&shared, true).await?;
         say(&format!("did time {shared} {}", learning.time_spent(&shared).await?))?;
     }
     Ok(())

@@ -21,7 +21,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     let mut changes = core.changes().subscribe();
     let account = match rest {
         [server, login, password] => core.register(server, login, login, password).await?,
-        _ => core.need_account()?,
+        _ => core.require_account()?,
     };
     say("opened")?;
     if !rest.is_empty() {
