@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_of_the_table() {
+    fn every_rule_decides_as_documented() {
         let mains = |network| Conditions { network, power: Power::Mains };
         let battery = |network, left| Conditions { network, power: Power::Battery(left) };
         let rules = |metered| Rules { metered, ..Rules::default() };

@@ -122,7 +122,7 @@ const CASES: &[Case] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_row_of_the_table() {
+async fn every_faulty_reply_is_handled() {
     for c in CASES {
         let server = FakeServer::new();
         let course = Course::new("river", &[&[SIZE as usize, 1_000]]);
