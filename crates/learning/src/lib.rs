@@ -6,10 +6,11 @@
 
 mod attempts;
 mod devices;
+mod enrolment;
 mod error;
 mod overview;
 mod progress;
-mod registers;
+mod settings;
 pub mod store;
 mod time;
 mod words;
@@ -18,13 +19,13 @@ use std::sync::Arc;
 
 pub use attempts::AttemptRecord;
 use carrel_system::IdGen;
+pub use enrolment::Enrolment;
 pub use error::{Error, Result};
 pub use overview::{Overview, RootTime};
 pub use progress::{ProgressRecord, Step};
-pub use registers::Enrolment;
 use rusqlite::Connection;
 use store::{Store, checked};
-use time::Stretch;
+use time::StudyTimer;
 use tokio::sync::Mutex;
 pub use words::Word;
 
@@ -33,13 +34,13 @@ pub struct Learning {
     store: Arc<Store>,
     ids: Arc<dyn IdGen>,
     /// The study session in progress, in memory.
-    stretch: Mutex<Stretch>,
+    timer: Mutex<StudyTimer>,
 }
 
 impl Learning {
     /// Uses `store` for rows and clock; `ids` generates the ids of attempts, sessions and review events.
     pub fn new(store: Arc<Store>, ids: Arc<dyn IdGen>) -> Self {
-        Self { store, ids, stretch: Mutex::new(Stretch::default()) }
+        Self { store, ids, timer: Mutex::new(StudyTimer::default()) }
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::{Error, Learning, Result, store::checked};
 
-const DAYS: i64 = 28;
+const OVERVIEW_DAYS: i64 = 28;
 
 /// Study totals over all courses and stories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +60,8 @@ fn overview(conn: &Connection, today: &str) -> Result<Overview> {
     let sessions: Vec<Session> = checked::query(conn, "", [])?;
     let by_day = time_by_day(&sessions);
     let mut days = Vec::new();
-    for back in (0..DAYS).rev() {
-        let day = day_before(today, back)?;
+    for days_back in (0..OVERVIEW_DAYS).rev() {
+        let day = day_before(today, days_back)?;
         let active_ms = by_day.get(day.as_str()).copied().unwrap_or(0);
         days.push((day, active_ms));
     }
@@ -83,18 +83,18 @@ fn overview(conn: &Connection, today: &str) -> Result<Overview> {
     })
 }
 
-fn day_before(day: Date, back: i64) -> Result<String> {
-    let day = day.checked_sub(back.days()).map_err(|e| Error::Internal(e.to_string()))?;
+fn day_before(day: Date, days_back: i64) -> Result<String> {
+    let day = day.checked_sub(days_back.days()).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(day.to_string())
 }
 
 fn streak(today: Date, by_day: &BTreeMap<&str, i64>) -> Result<u32> {
     let studied = |day: &str| by_day.get(day).is_some_and(|ms| *ms > 0);
-    let mut back = i64::from(!studied(&today.to_string()));
+    let mut days_back = i64::from(!studied(&today.to_string()));
     let mut days = 0;
-    while studied(&day_before(today, back)?) {
+    while studied(&day_before(today, days_back)?) {
         days += 1;
-        back += 1;
+        days_back += 1;
     }
     Ok(days)
 }

@@ -20,7 +20,7 @@ pub struct Word {
 }
 
 /// SQL condition for "added" events that have not been voided.
-const STANDING: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
+const NOT_VOIDED: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
 
 impl Learning {
     /// Adds a word to the list or removes it. Idempotent.
@@ -29,16 +29,16 @@ impl Learning {
         let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("save_word", move |tx| {
-                let standing: Vec<Review> = checked::query(
+                let added: Vec<Review> = checked::query(
                     tx.conn(),
-                    &format!("{STANDING} AND word = ?1"),
+                    &format!("{NOT_VOIDED} AND word = ?1"),
                     [word.as_str()],
                 )?;
                 if !saved {
-                    for review in standing {
+                    for review in added {
                         tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
                     }
-                } else if standing.is_empty() {
+                } else if added.is_empty() {
                     let at_ms = tx.now_ms();
                     tx.join(Review {
                         id,
@@ -64,7 +64,7 @@ impl Learning {
         let root = root.to_owned();
         self.store
             .read(move |conn| {
-                let clause = format!("{STANDING} AND word > ?1 || '/' AND word < ?1 || '0'");
+                let clause = format!("{NOT_VOIDED} AND word > ?1 || '/' AND word < ?1 || '0'");
                 Ok(checked::query::<Review>(conn, &clause, [root])?
                     .into_iter()
                     .map(|r| r.word)
@@ -76,7 +76,7 @@ impl Learning {
 
 fn words(conn: &Connection) -> Result<Vec<Word>> {
     let mut first: BTreeMap<ItemId, i64> = BTreeMap::new();
-    for review in checked::query::<Review>(conn, STANDING, [])? {
+    for review in checked::query::<Review>(conn, NOT_VOIDED, [])? {
         let at = first.entry(review.word).or_insert(i64::MAX);
         *at = review.at_ms.min(*at);
     }

@@ -18,7 +18,7 @@ pub use carrel_system::{Cause, StorageError};
 pub use cause::{cause_of, storage_error};
 pub use changes::{Change, Changes};
 pub use database::{
-    Database, DatabaseError, Hooks, NoHooks, WriteTx, connect, in_memory, set_aside,
+    Database, DatabaseError, Hooks, NoHooks, WriteTx, connect, in_memory, rename_damaged,
 };
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, is_migrated, migrate};

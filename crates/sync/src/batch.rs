@@ -117,7 +117,7 @@ pub(super) fn settle(
             ResultCode::Ok => {
                 let is_settled = outbox::acknowledge(tx, &sent.key, sent.rev)?;
                 if is_settled && i >= receipts_from {
-                    outbox::note_receipt(tx, &sent.key, at_ms)?;
+                    outbox::store_receipt(tx, &sent.key, at_ms)?;
                 }
                 done.accepted += usize::from(is_settled);
                 is_settled
@@ -196,7 +196,7 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;
-    tx.forget_server_rows()?;
+    tx.delete_server_rows()?;
     tx.mark_all_dirty()
 }
 
@@ -230,7 +230,7 @@ fn restamp(
     if is_waiting_at_rev(tx.conn(), &sent.key, sent.rev)? {
         tx.replace(&row)?;
         tx.mark_dirty(&sent.key)?;
-        outbox::note_skew(tx, &sent.key, times)?;
+        outbox::store_skew_count(tx, &sent.key, times)?;
     }
     Ok(false)
 }

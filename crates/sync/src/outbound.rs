@@ -81,9 +81,9 @@ impl Outbound {
         });
         let (batch, broken) = next.await?;
         if !broken.is_empty() {
-            let put_away =
-                self.store.write("put_away", move |tx| outbox::put_away(tx, &broken)).await;
-            if let Err(e) = put_away {
+            let quarantine_broken =
+                self.store.write("quarantine_broken", move |tx| outbox::quarantine_broken(tx, &broken)).await;
+            if let Err(e) = quarantine_broken {
                 // They are skipped again; the other rows are sent.
                 tracing::warn!(error = %e, "keys that cannot be sent could not be removed from the outbox");
             }

@@ -54,5 +54,5 @@ pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply)
 
 fn keep(tx: &Tx<'_>, text: &str, why: &str) -> Result<()> {
     tracing::warn!(error = why, "stored an unreadable pulled row for a later release");
-    state::keep_foreign(tx, text)
+    state::store_foreign(tx, text)
 }

@@ -171,7 +171,7 @@ struct SyncTask {
 
 impl SyncTask {
     async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Command>) {
-        let mut changes = self.engine.store().changes().listen();
+        let mut changes = self.engine.store().changes().subscribe();
         let clock = self.engine.store().clock().clone();
         self.handle(Event::Start);
         loop {
@@ -261,7 +261,7 @@ impl SyncTask {
             changed
         });
         if changed {
-            store.changes().tell_one(Change::Sync);
+            store.changes().publish_one(Change::Sync);
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     loop {
         match try_write_whole(path, bytes) {
-            Err(e) if is_full(&e) && SMALL_RESERVE.give_up_piece(folder) => {}
+            Err(e) if is_full(&e) && SMALL_RESERVE.release_piece(folder) => {}
             done => return done,
         }
     }
@@ -111,7 +111,7 @@ impl Reserve {
     }
 
     /// Releases one piece; false if there was none.
-    pub fn give_up_piece(self, folder: &Path) -> bool {
+    pub fn release_piece(self, folder: &Path) -> bool {
         let path = folder.join(self.name);
         let Ok(have) = fs::metadata(&path).map(|m| m.len()) else { return false };
         if have <= self.piece {
@@ -132,19 +132,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let reserve = Reserve { name: "ballast", bytes: 10_000, piece: 4_000 };
         let size = || fs::metadata(dir.path().join("ballast")).map_or(0, |m| m.len());
-        assert!(!reserve.give_up_piece(dir.path()), "there is none yet");
+        assert!(!reserve.release_piece(dir.path()), "there is none yet");
         reserve.fill(dir.path());
         for left in [6_000, 2_000, 0] {
-            assert!(reserve.give_up_piece(dir.path()));
+            assert!(reserve.release_piece(dir.path()));
             assert_eq!(size(), left);
         }
-        assert!(!reserve.give_up_piece(dir.path()));
+        assert!(!reserve.release_piece(dir.path()));
         reserve.fill(dir.path());
-        reserve.give_up_piece(dir.path());
+        reserve.release_piece(dir.path());
         reserve.fill(dir.path());
         assert_eq!(size(), 10_000);
         // A reserve of another size in the same folder is reduced by one piece, not to the smaller size.
-        assert!(Reserve { bytes: 2_000, piece: 1_000, ..reserve }.give_up_piece(dir.path()));
+        assert!(Reserve { bytes: 2_000, piece: 1_000, ..reserve }.release_piece(dir.path()));
         assert_eq!(size(), 9_000);
     }
 

@@ -144,18 +144,18 @@ impl SimulatedLearner {
     async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_learning::Result<()> {
         let item = self.rng.pick(&content::sections()).clone();
         let from = self.sessions.start(device.clock.now_ms());
-        device.learning().study_beat(&item, true).await?;
+        device.learning().study_heartbeat(&item, true).await?;
         let mut sum = 0;
         for _ in 0..=self.rng.below(4) {
             let ms = self.rng.between(1, 15_000);
             device.time.advance(ms);
             sum += ms;
-            device.learning().study_beat(&item, true).await?;
+            device.learning().study_heartbeat(&item, true).await?;
         }
         let ms = self.rng.between(0, 15_000);
         device.time.advance(ms);
         sum += ms;
-        device.learning().study_beat(&item, false).await?;
+        device.learning().study_heartbeat(&item, false).await?;
         self.sessions.last_end = from + sum;
         oracle.record_study(&item, from, sum);
         Ok(())
@@ -213,7 +213,7 @@ impl SimulatedLearner {
         } else {
             Slug::new("no-such-course").expect("an id")
         };
-        device.learning().want_enrolment(&course, self.rng.permille(700)).await.map(|_| ())
+        device.learning().request_enrolment(&course, self.rng.permille(700)).await.map(|_| ())
     }
 }
 

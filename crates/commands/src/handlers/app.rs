@@ -3,7 +3,7 @@
 //! Not here: settings (`settings`).
 
 use carrel_client::{
-    Error, OpenFailure as ClientFailure, account::AccountInfo, learning::store::Repair,
+    Error, OpenFailure as ClientOpenFailure, account::AccountInfo, learning::store::Repair,
     system::blocking,
 };
 use carrel_model::lattice::RowKey;
@@ -26,7 +26,7 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     let client = host.client();
     let (settings, sync) = match client.account() {
         Some(open) => (settings_of(&open).await?, status_view(&open.sync.status().await?)),
-        None => (Settings::default(), nobody()),
+        None => (Settings::default(), status_without_account()),
     };
     let store = client.account().map(|open| open.store.clone());
     let repair = match store.clone() {
@@ -49,7 +49,7 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     })
 }
 
-fn failure_view(failure: ClientFailure) -> OpenFailure {
+fn failure_view(failure: ClientOpenFailure) -> OpenFailure {
     OpenFailure {
         account: view(failure.account),
         code: failure.error.code(),
@@ -86,7 +86,7 @@ fn view(info: AccountInfo) -> Account {
 }
 
 /// Returns the sync status while no account is open.
-fn nobody() -> SyncStatus {
+fn status_without_account() -> SyncStatus {
     SyncStatus {
         phase: SyncPhase::Local,
         since_ms: 0,
@@ -99,13 +99,13 @@ fn nobody() -> SyncStatus {
 }
 
 pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<ServerInfo> {
-    let found = host.client().check_server(&request.address).await?;
+    let server = host.client().check_server(&request.address).await?;
     Ok(ServerInfo {
-        address: found.address,
-        name: found.meta.name,
-        version: found.meta.version,
-        registration_open: found.meta.registration_open,
-        clock_ahead_ms: found.clock_ahead_ms,
+        address: server.address,
+        name: server.meta.name,
+        version: server.meta.version,
+        registration_open: server.meta.registration_open,
+        clock_ahead_ms: server.clock_ahead_ms,
     })
 }
 

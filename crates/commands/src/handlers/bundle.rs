@@ -76,19 +76,19 @@ pub async fn get_upload_url(host: &dyn Host, _: Empty) -> Result<UploadUrl> {
 
 pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
     Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
-        BundleInfo::Courses(found) => courses_view(found),
-        BundleInfo::Work(found) => work_view(found),
+        BundleInfo::Courses(info) => courses_view(info),
+        BundleInfo::Work(info) => work_view(info),
     })
 }
 
 pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<ImportedCourses> {
     let path = Path::new(&request.path);
     let imported = host.client().import_courses(path, request.accept.as_deref()).await?;
-    let courses = imported.into_iter().map(|one| ImportedCourse {
-        id: one.id,
-        is_story: one.kind == Kind::Story,
-        title: one.title,
-        imported: one.imported,
+    let courses = imported.into_iter().map(|course| ImportedCourse {
+        id: course.id,
+        is_story: course.kind == Kind::Story,
+        title: course.title,
+        imported: course.imported,
     });
     Ok(ImportedCourses { courses: courses.collect() })
 }
@@ -131,13 +131,13 @@ fn refusal_view(refusal: &ImportError) -> FileRefusal {
     FileRefusal { reason: refusal.reason().to_owned(), subject: refusal.subject().to_owned() }
 }
 
-fn courses_view(found: CoursesInfo) -> FileView {
-    let courses = found.courses.into_iter().map(|one| CourseInFile {
-        id: one.id,
-        is_story: one.kind == Kind::Story,
-        title: one.title,
-        bytes: one.bytes,
-        local: match one.local {
+fn courses_view(info: CoursesInfo) -> FileView {
+    let courses = info.courses.into_iter().map(|course| CourseInFile {
+        id: course.id,
+        is_story: course.kind == Kind::Story,
+        title: course.title,
+        bytes: course.bytes,
+        local: match course.local {
             LocalState::Absent => LocalVersion::Absent,
             LocalState::Same => LocalVersion::Same,
             LocalState::Older => LocalVersion::Older,
@@ -146,30 +146,30 @@ fn courses_view(found: CoursesInfo) -> FileView {
         },
     });
     FileView::Courses {
-        server_name: if found.server_name.is_empty() { found.server } else { found.server_name },
-        fingerprint: found.fingerprint,
-        needs_confirmation: found.trust == KeyTrust::Unconfirmed,
-        made_ms: found.made_ms,
-        bytes: found.bytes,
-        new_bytes: found.new_bytes,
+        server_name: if info.server_name.is_empty() { info.server } else { info.server_name },
+        fingerprint: info.fingerprint,
+        needs_confirmation: info.trust == KeyTrust::Unconfirmed,
+        made_ms: info.made_ms,
+        bytes: info.bytes,
+        new_bytes: info.new_bytes,
         courses: courses.collect(),
-        refusal: match &found.trust {
+        refusal: match &info.trust {
             KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
             KeyTrust::Trusted | KeyTrust::Unconfirmed => None,
         },
     }
 }
 
-fn work_view(found: WorkInfo) -> FileView {
-    let claim = found.refusal == Some(ImportError::Unclaimed);
+fn work_view(info: WorkInfo) -> FileView {
+    let claim = info.refusal == Some(ImportError::Unclaimed);
     FileView::Work {
-        learner: found.learner,
-        server_name: found.server_name,
-        device_name: found.device_name,
-        device_known: found.device_known,
-        made_ms: found.made_ms,
-        rows: found.rows,
+        learner: info.learner,
+        server_name: info.server_name,
+        device_name: info.device_name,
+        device_known: info.device_known,
+        made_ms: info.made_ms,
+        rows: info.rows,
         claim,
-        refusal: found.refusal.as_ref().filter(|_| !claim).map(refusal_view),
+        refusal: info.refusal.as_ref().filter(|_| !claim).map(refusal_view),
     }
 }

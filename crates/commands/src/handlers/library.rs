@@ -42,8 +42,8 @@ async fn filter(
 ) -> Result<(Filter, u32, u32)> {
     let page = request.page.unwrap_or(1).max(1);
     let page_size = request.page_size.unwrap_or(50).clamp(1, 200);
-    let given = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
-    let only = match request.on_device {
+    let non_empty = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+    let only_ids = match request.on_device {
         false => None,
         true => {
             let states = states(account, kind).await?;
@@ -57,12 +57,12 @@ async fn filter(
         }
     };
     let filter = Filter {
-        q: given(&request.q),
+        q: non_empty(&request.q),
         difficulty: request.difficulty,
         level: request.level,
-        category: given(&request.category),
-        lang: given(&request.lang),
-        only,
+        category: non_empty(&request.category),
+        lang: non_empty(&request.lang),
+        only_ids,
         offset: (page - 1).saturating_mul(page_size),
         limit: page_size,
     };
@@ -86,11 +86,11 @@ pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<Cours
     }
     let items = listed.value.items.into_iter().map(|course: CourseSummary| {
         let id = &course.meta.id;
-        let finished = done.get(id.as_str()).copied().unwrap_or(0);
+        let done_count = done.get(id.as_str()).copied().unwrap_or(0);
         let all = u64::from(course.meta.section_count);
         CourseCard {
-            percent: percent(finished, all),
-            completed: all > 0 && finished >= all,
+            percent: percent(done_count, all),
+            completed: all > 0 && done_count >= all,
             download: state_view(
                 &states.get(id.as_str()).copied().unwrap_or_default(),
                 course.meta.total_bytes,
@@ -167,14 +167,14 @@ async fn continue_card(
             let mut found = library.find_section(&row.item).await?;
             let (meta, outline) = found.course();
             let done = account.learning.done_sections(meta.id.as_str()).await?;
-            let (_, whole) = course_completion(&meta.id, outline, &done);
-            if whole.is_complete() {
+            let (_, completion_of_course) = course_completion(&meta.id, outline, &done);
+            if completion_of_course.is_complete() {
                 return Ok(None);
             }
             // After a finished section, continue with the next unfinished one.
             let mut item = row.item.clone();
             if row.done_ms.is_some() {
-                let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else {
+                let Some(next) = first_unfinished(meta, outline, &done, Some(&row.item)) else {
                     return Ok(None);
                 };
                 found = library.find_section(&next).await?;
@@ -188,7 +188,7 @@ async fn continue_card(
                 course_title: meta.title.clone(),
                 lesson_number: found.lesson as u32 + 1,
                 lesson_count: outline.lessons.len() as u32,
-                percent: whole.percent(),
+                percent: completion_of_course.percent(),
                 cover: meta.cover.clone(),
                 at_ms,
                 from_device,
@@ -222,7 +222,7 @@ async fn continue_card(
 }
 
 /// Returns the first unfinished section after `after` (or from the beginning), else the first unfinished one of all.
-fn first_open(
+fn first_unfinished(
     meta: &CourseMeta,
     outline: &CourseOutline,
     done: &std::collections::BTreeSet<ItemId>,
@@ -250,7 +250,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     let done = account.learning.done_sections(root).await?;
     let waiting = account.learning.waiting(RowType::Progress).await?;
     let best = best_scores(&account, root).await?;
-    let (by_lesson, whole) = course_completion(&meta.id, outline, &done);
+    let (by_lesson, completion_of_course) = course_completion(&meta.id, outline, &done);
     let section = |lesson: &Slug, s: &SectionOutline| {
         let item = ItemId::section(&meta.id, lesson, &s.id);
         let row = rows.iter().find(|r| r.row.kind == ItemKind::Section && r.row.item == item);
@@ -272,10 +272,10 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         let version = content.library.known_version(Kind::Course, &id)?;
         Ok((downloads.lessons(&id)?, downloads.state(Kind::Course, &id)?, version))
     });
-    let (mut alone, state, server) = states.await?;
+    let (mut lesson_states, state, server) = states.await?;
     let lessons = outline.lessons.iter().zip(by_lesson).map(|(l, completion)| LessonView {
         download: state_view(
-            &alone.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
+            &lesson_states.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
             0,
             server,
         ),
@@ -295,9 +295,9 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     Ok(CourseView {
         lessons: lessons.collect(),
         stories: outline.stories.clone(),
-        percent: whole.percent(),
-        done: whole.done,
-        total: whole.total,
+        percent: completion_of_course.percent(),
+        done: completion_of_course.done,
+        total: completion_of_course.total,
         new_sections: 0,
         time_spent_ms: account.learning.time_spent_under(root).await?,
         enrolment: enrolment.status(),
@@ -317,20 +317,20 @@ fn continue_at(
 ) -> Option<ItemId> {
     match latest {
         Some(item) if !done.contains(item) => Some(item.clone()),
-        latest => first_open(meta, outline, done, latest),
+        latest => first_unfinished(meta, outline, done, latest),
     }
 }
 
 pub async fn enrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
-    want(host, &request.course, true).await
+    set_enrolment(host, &request.course, true).await
 }
 
 pub async fn unenrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
-    want(host, &request.course, false).await
+    set_enrolment(host, &request.course, false).await
 }
 
-async fn want(host: &dyn Host, course: &Slug, wanted: bool) -> Result<EnrolmentView> {
-    let enrolment = account(host)?.learning.want_enrolment(course, wanted).await?;
+async fn set_enrolment(host: &dyn Host, course: &Slug, enrolled: bool) -> Result<EnrolmentView> {
+    let enrolment = account(host)?.learning.request_enrolment(course, enrolled).await?;
     Ok(EnrolmentView {
         enrolment: enrolment.status(),
         reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),

@@ -161,7 +161,7 @@ pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result
 pub async fn study_heartbeat(host: &dyn Host, request: StudyHeartbeat) -> Result<StudyHeartbeatReply> {
     let account = account(host)?;
     Ok(StudyHeartbeatReply {
-        time_spent_ms: account.learning.study_beat(&request.item, request.reading).await?,
+        time_spent_ms: account.learning.study_heartbeat(&request.item, request.reading).await?,
     })
 }
 

@@ -18,11 +18,11 @@ pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
     let stored = account.learning.settings().await?;
     let mut settings = serde_json::to_value(Settings::default()).unwrap_or_default();
     for (key, value) in stored {
-        let mut tried = settings.clone();
-        if let Some(field) = tried.get_mut(&key) {
+        let mut candidate = settings.clone();
+        if let Some(field) = candidate.get_mut(&key) {
             *field = value;
-            if serde_json::from_value::<Settings>(tried.clone()).is_ok() {
-                settings = tried;
+            if serde_json::from_value::<Settings>(candidate.clone()).is_ok() {
+                settings = candidate;
             }
         }
     }
@@ -39,10 +39,10 @@ pub async fn set_settings(host: &dyn Host, request: SetSettings) -> Result<Setti
         narration_speed: clamp(request.narration_speed, 50, 200),
         ..request
     };
-    let given = match serde_json::to_value(request).unwrap_or_default() {
+    let changed = match serde_json::to_value(request).unwrap_or_default() {
         Value::Object(fields) => fields.into_iter().filter(|(_, v)| !v.is_null()).collect(),
         _ => BTreeMap::new(),
     };
-    account.learning.set_settings(given).await?;
+    account.learning.set_settings(changed).await?;
     settings_of(&account).await
 }

@@ -25,12 +25,12 @@ use crate::{
     host::{Host, account},
 };
 
-const PAGE: u32 = 50;
+const DEFAULT_PAGE_SIZE: u32 = 50;
 
 pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<StorageView> {
     let account = account(host)?;
     let (id, work) = (account.id().to_owned(), account.store.dir().to_owned());
-    let (offset, limit) = (request.offset.unwrap_or(0), request.limit.unwrap_or(PAGE).min(500));
+    let (offset, limit) = (request.offset.unwrap_or(0), request.limit.unwrap_or(DEFAULT_PAGE_SIZE).min(500));
     let storage = account.content.library.storage().clone();
     let folder = storage.dir().display().to_string();
     let (figures, (courses, courses_total), work) = on_disk(storage, move |s| {

@@ -6,7 +6,7 @@ use carrel_client::{
     OpenAccount,
     content::Kind,
     learning::Error as LearningError,
-    sync::{Phase, Receipt as CoreReceipt, ReceiptState as CoreState, Status},
+    sync::{Phase, Receipt as SyncReceipt, ReceiptState as SyncReceiptState, Status},
 };
 use carrel_model::{
     ItemId, Slug,
@@ -85,7 +85,7 @@ async fn list(account: &OpenAccount) -> Result<ReceiptList> {
 
 /// Returns one view per receipt, whatever its row refers to: a receipt whose title is unknown must not hide the
 /// others.
-async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Vec<Receipt> {
+async fn views(account: &OpenAccount, receipts: Vec<SyncReceipt>) -> Vec<Receipt> {
     let mut views = Vec::with_capacity(receipts.len());
     for receipt in receipts {
         let names = match names(account, &receipt).await {
@@ -110,12 +110,12 @@ impl Names {
     fn new(title: impl Into<String>, course_title: impl Into<String>) -> Self {
         Self { title: title.into(), course_title: course_title.into() }
     }
-    fn of_key(receipt: &CoreReceipt) -> Self {
+    fn of_key(receipt: &SyncReceipt) -> Self {
         Self::new(receipt.key.key.replace('\u{1f}', " "), "")
     }
 }
 
-async fn names(account: &OpenAccount, receipt: &CoreReceipt) -> Result<Names> {
+async fn names(account: &OpenAccount, receipt: &SyncReceipt) -> Result<Names> {
     let Some(row) = &receipt.row else { return Ok(Names::of_key(receipt)) };
     Ok(match row {
         // A position in a recording is shown under the title of its course.
@@ -154,7 +154,7 @@ async fn names(account: &OpenAccount, receipt: &CoreReceipt) -> Result<Names> {
     })
 }
 
-fn view(receipt: CoreReceipt, names: Names) -> Receipt {
+fn view(receipt: SyncReceipt, names: Names) -> Receipt {
     let (percent, active_ms) = match &receipt.row {
         Some(Row::Progress(row)) if row.kind != ItemKind::Media => (Some(row.percent), None),
         Some(Row::Session(row)) => (None, Some(row.active_ms)),
@@ -168,10 +168,10 @@ fn view(receipt: CoreReceipt, names: Names) -> Receipt {
         percent,
         active_ms,
         state: match receipt.state {
-            CoreState::SavedHere => ReceiptState::SavedHere,
-            CoreState::Sent => ReceiptState::Sent,
-            CoreState::Accepted => ReceiptState::Accepted,
-            CoreState::Refused => ReceiptState::Refused,
+            SyncReceiptState::SavedHere => ReceiptState::SavedHere,
+            SyncReceiptState::Sent => ReceiptState::Sent,
+            SyncReceiptState::Accepted => ReceiptState::Accepted,
+            SyncReceiptState::Refused => ReceiptState::Refused,
         },
         at_ms: receipt.at_ms,
         reason: receipt.reason,

@@ -290,7 +290,7 @@ impl Downloads {
 
     /// Emits the events for the list of downloads and for the progress of this one.
     pub(super) fn told(&self, target: &DownloadTarget) {
-        let moved = Change::DownloadMoved(target.name().to_owned());
+        let moved = Change::DownloadProgress(target.name().to_owned());
         self.inner.library.changes().publish([Change::Downloads, moved].into());
     }
 }

@@ -188,7 +188,7 @@ impl Library {
         })?;
         if is_new {
             self.list_what_is_here(kind)?;
-            self.inner.changes.tell_one(Change::Catalogue);
+            self.inner.changes.publish_one(Change::Catalogue);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use std::{
 
 use carrel_model::BlobHash;
 use carrel_sqlite::{
-    Cause, DatabaseError, Hooks, StorageError, confirm_damage, connect, in_memory, set_aside,
+    Cause, DatabaseError, Hooks, StorageError, confirm_damage, connect, in_memory, rename_damaged,
 };
 use carrel_system::Clock;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -204,7 +204,7 @@ impl Index {
             return Err(busy());
         }
         tracing::error!(content.file = %path.display(), found, "content.db is corrupt; recreating it from records and blob files");
-        set_aside(path)?;
+        rename_damaged(path)?;
         make_shared(&self.dir, DATABASE)?;
         let file = lock.as_ref().ok_or_else(busy)?;
         file.unlock()?;

@@ -15,7 +15,7 @@ use crate::{
 const FOLDER: &str = "backups";
 const DAILY: &str = "daily-";
 const BEFORE: &str = "before-";
-const KEPT: usize = 3;
+const MAX_DAILY: usize = 3;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A backup, identified by its name. It is verified only when it is used.
@@ -62,10 +62,10 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     made?;
     let mut daily = named(dir, DAILY);
     daily.sort_by_key(|b| std::cmp::Reverse(b.at_ms));
-    for old in daily.iter().skip(KEPT) {
+    for old in daily.iter().skip(MAX_DAILY) {
         fs::remove_file(&old.path)?;
     }
-    if let Some(oldest) = daily.get(KEPT - 1) {
+    if let Some(oldest) = daily.get(MAX_DAILY - 1) {
         journal::prune(dir, oldest.at_ms);
     }
     Ok(true)

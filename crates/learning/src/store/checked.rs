@@ -1,7 +1,8 @@
 //! Validated reads of the tables: a damaged stored value affects only its own row.
 //!
 //! SQLite has no checksums: flipped bits inside a value pass its checks. Here every row is parsed and validated when it
-//! is read; one that fails is skipped and logged. `set_aside_all` finds all of them, by key where the key can be read.
+//! is read; one that fails is skipped and logged. `move_unreadable_rows` finds all of them, by key where the key can be
+//! read.
 
 use carrel_model::{
     ItemId,
@@ -83,16 +84,16 @@ pub fn all(conn: &Connection, row_type: RowType) -> Result<Vec<Row>> {
     Ok(found)
 }
 
-/// Passes the readable rows that match a clause to `take`; stops at its first error.
+/// Passes the readable rows that match a clause to `f`; stops at its first error.
 pub(super) fn each(
     conn: &Connection,
     row_type: RowType,
     clause: &str,
     params: impl Params,
-    mut take: impl FnMut(Row) -> Result<()>,
+    mut f: impl FnMut(Row) -> Result<()>,
 ) -> Result<()> {
     visit(conn, row_type, clause, params, |_, read| match read {
-        Ok(row) => take(row),
+        Ok(row) => f(row),
         Err(problem) => {
             log(row_type, &problem);
             Ok(())
@@ -102,24 +103,24 @@ pub(super) fn each(
 
 /// Same for a file of this or an earlier schema: a missing column is read as its empty value, and a field that an
 /// earlier release stored as unknown is read as the field it is now.
-pub(super) fn each_of_earlier(
+pub(super) fn each_of_earlier_schema(
     conn: &Connection,
     row_type: RowType,
     clause: &str,
-    mut take: impl FnMut(Row) -> Result<()>,
+    mut f: impl FnMut(Row) -> Result<()>,
 ) -> Result<()> {
     let spec = TableSpec::of(row_type);
     let missing = missing_columns(conn, spec);
     let columns: Vec<String> = spec
         .columns()
         .map(|c| match missing.contains(&c.name) {
-            true => format!("{} AS {}", nothing(spec, c), c.name),
+            true => format!("{} AS {}", empty_value(spec, c), c.name),
             false => c.name.to_owned(),
         })
         .collect();
     visit_columns(conn, row_type, &columns.join(", "), clause, [], |_, read| match read {
-        Ok(row) if missing.is_empty() => take(row),
-        Ok(row) => take(as_of_now(row)),
+        Ok(row) if missing.is_empty() => f(row),
+        Ok(row) => f(with_known_fields(row)),
         Err(problem) => {
             log(row_type, &problem);
             Ok(())
@@ -136,15 +137,15 @@ fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
             .collect()
     };
     match names() {
-        Ok(there) if !there.is_empty() => {
-            spec.columns().map(|c| c.name).filter(|name| !there.iter().any(|t| t == name)).collect()
+        Ok(present) if !present.is_empty() => {
+            spec.columns().map(|c| c.name).filter(|name| !present.iter().any(|t| t == name)).collect()
         }
         _ => Vec::new(),
     }
 }
 
 /// Returns the empty value of a column, as SQL.
-fn nothing(spec: &TableSpec, column: Column) -> String {
+fn empty_value(spec: &TableSpec, column: Column) -> String {
     let is_earliest_time = spec.minima.contains(&column)
         || spec.least.iter().any(|tuple| tuple.first() == Some(&column));
     match column.kind {
@@ -156,7 +157,7 @@ fn nothing(spec: &TableSpec, column: Column) -> String {
 }
 
 /// Parses unknown fields of the row that are known now, if the result is valid.
-fn as_of_now(row: Row) -> Row {
+fn with_known_fields(row: Row) -> Row {
     let read = serde_json::to_string(&row).ok().and_then(|text| Row::from_json(&text).ok());
     read.filter(|read| read.validate().is_ok()).unwrap_or(row)
 }
@@ -164,7 +165,7 @@ fn as_of_now(row: Row) -> Row {
 /// Returns the readable keys of all rows of one kind, including those of unreadable rows.
 pub fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
     let spec = TableSpec::of(row_type);
-    let sql = format!("SELECT {0} FROM {1} ORDER BY {0}", names(spec), spec.table);
+    let sql = format!("SELECT {0} FROM {1} ORDER BY {0}", key_names(spec), spec.table);
     let mut stmt = conn.prepare_cached(&sql)?;
     let mut found = stmt.query([])?;
     let mut keys = Vec::new();
@@ -176,7 +177,7 @@ pub fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
 
 /// Removes all unreadable rows from their tables, so that valid ones can replace them. Their stored values are kept in
 /// `foreign_row`. Reads every row.
-pub(super) fn set_aside_all(conn: &Connection, now_ms: i64) -> Result<Vec<Damaged>> {
+pub(super) fn move_unreadable_rows(conn: &Connection, now_ms: i64) -> Result<Vec<Damaged>> {
     let mut damaged = Vec::new();
     for row_type in RowType::ALL {
         let mut stored = Vec::new();
@@ -189,14 +190,14 @@ pub(super) fn set_aside_all(conn: &Connection, now_ms: i64) -> Result<Vec<Damage
             Ok(())
         })?;
         for values in stored {
-            remove(conn, *row_type, &values, now_ms)?;
+            move_to_foreign(conn, *row_type, &values, now_ms)?;
         }
     }
     Ok(damaged)
 }
 
 /// Same for the row with this key.
-pub(super) fn set_aside(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<()> {
+pub(super) fn move_unreadable_row(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<()> {
     let mut stored = Vec::new();
     visit(conn, key.row_type, &order(key.row_type), [], |r, read| {
         if read.is_err() && key_of(r, key.row_type).as_ref() == Some(key) {
@@ -204,7 +205,7 @@ pub(super) fn set_aside(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<
         }
         Ok(())
     })?;
-    stored.iter().try_for_each(|values| remove(conn, key.row_type, values, now_ms))
+    stored.iter().try_for_each(|values| move_to_foreign(conn, key.row_type, values, now_ms))
 }
 
 fn values(r: &rusqlite::Row<'_>, row_type: RowType) -> Result<Vec<Value>> {
@@ -212,9 +213,9 @@ fn values(r: &rusqlite::Row<'_>, row_type: RowType) -> Result<Vec<Value>> {
     (0..columns).map(|i| Ok(r.get_ref(i)?.try_into().unwrap_or(Value::Null))).collect()
 }
 
-fn remove(conn: &Connection, row_type: RowType, values: &[Value], now_ms: i64) -> Result<()> {
+fn move_to_foreign(conn: &Connection, row_type: RowType, values: &[Value], now_ms: i64) -> Result<()> {
     let spec = TableSpec::of(row_type);
-    let shown = spec.columns().zip(values).map(|(column, value)| {
+    let stored = spec.columns().zip(values).map(|(column, value)| {
         let value = match value {
             Value::Null => serde_json::Value::Null,
             Value::Integer(n) => (*n).into(),
@@ -224,9 +225,9 @@ fn remove(conn: &Connection, row_type: RowType, values: &[Value], now_ms: i64) -
         };
         (column.name.to_owned(), value)
     });
-    let stored: serde_json::Map<String, serde_json::Value> = shown.collect();
+    let stored: serde_json::Map<String, serde_json::Value> = stored.collect();
     let body = serde_json::json!({ "type": "damaged", "table": spec.table, "stored": stored });
-    state::keep_body(conn, &body.to_string(), now_ms)?;
+    state::store_foreign_body(conn, &body.to_string(), now_ms)?;
     let equal = spec.keys.iter().zip(1..).map(|(c, i)| format!("{} IS ?{i}", c.name));
     let equal: Vec<String> = equal.collect();
     let sql = format!("DELETE FROM {} WHERE {}", spec.table, equal.join(" AND "));
@@ -239,10 +240,10 @@ fn visit(
     row_type: RowType,
     clause: &str,
     params: impl Params,
-    take: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
+    f: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
 ) -> Result<()> {
     let columns: Vec<&str> = TableSpec::of(row_type).columns().map(|c| c.name).collect();
-    visit_columns(conn, row_type, &columns.join(", "), clause, params, take)
+    visit_columns(conn, row_type, &columns.join(", "), clause, params, f)
 }
 
 /// `columns`: those of the table, in the order in which `rows::read` expects them.
@@ -252,7 +253,7 @@ fn visit_columns(
     columns: &str,
     clause: &str,
     params: impl Params,
-    mut take: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
+    mut f: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
 ) -> Result<()> {
     let sql = format!("SELECT {columns} FROM {} {clause}", TableSpec::of(row_type).table);
     let mut stmt = conn.prepare_cached(&sql)?;
@@ -263,7 +264,7 @@ fn visit_columns(
             Err(e @ carrel_sqlite::Error::BadRow { .. }) => Err(e.to_string()),
             Err(e) => return Err(e.into()),
         };
-        take(r, read)?;
+        f(r, read)?;
     }
     Ok(())
 }
@@ -278,7 +279,7 @@ pub(super) fn order_by(row_type: RowType, direction: &str) -> String {
 }
 
 /// False for a key that no row can have, as found in a damaged index.
-pub(super) fn is_sound_key(key: &RowKey) -> bool {
+pub(super) fn is_valid_key(key: &RowKey) -> bool {
     match (key.row_type, key.parts()) {
         (RowType::Progress, (kind, Some(item))) => {
             ["section", "story", "media"].contains(&kind) && ItemId::new(item).is_ok()
@@ -290,7 +291,7 @@ pub(super) fn is_sound_key(key: &RowKey) -> bool {
         _ => !key.key.is_empty(),
     }
 }
-fn names(spec: &TableSpec) -> String {
+fn key_names(spec: &TableSpec) -> String {
     spec.keys.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 

@@ -7,7 +7,7 @@ use carrel_sqlite::{Hooks, StorageError};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use crate::store::{Options, RESERVE, care, journal::Journal, tx::Effects};
+use crate::store::{Options, RESERVE, lifecycle, journal::Journal, tx::Effects};
 
 pub(super) struct UserHooks {
     pub lock: File,
@@ -27,17 +27,17 @@ impl Hooks for UserHooks {
         if !recorded.is_empty() {
             self.journal.lock().append(self.options.clock.now_ms(), &recorded);
         }
-        self.options.changes.tell(changes);
+        self.options.changes.publish(changes);
     }
 
     fn free_space(&mut self, conn: &Connection) -> bool {
-        if RESERVE.give_up_piece(&self.dir) {
+        if RESERVE.release_piece(&self.dir) {
             tracing::warn!(
                 "the disk is full: released a piece of the reserve to save work"
             );
             if let Some(pages) = &mut self.page_limit {
                 *pages += (RESERVE.piece / 4096) as u32;
-                let _ = care::limit_pages(conn, *pages);
+                let _ = lifecycle::limit_pages(conn, *pages);
             }
             return true;
         }
@@ -51,6 +51,6 @@ impl Hooks for UserHooks {
     }
 
     fn close(&mut self, conn: Connection, is_suspect: bool) {
-        care::close(conn, &mut self.lock, &self.dir, is_suspect || self.was_damaged);
+        lifecycle::close(conn, &mut self.lock, &self.dir, is_suspect || self.was_damaged);
     }
 }

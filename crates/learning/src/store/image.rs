@@ -50,23 +50,23 @@ fn apply_log(database: &mut Vec<u8>, log: &[u8]) {
     let Some(header) = log.get(..LOG_HEADER) else { return };
     let magic = be32(header, 0);
     let page_bytes = be32(header, 8) as usize;
-    let sane =
+    let is_valid =
         magic & !1 == MAGIC && (512..=65_536).contains(&page_bytes) && page_bytes.is_power_of_two();
     let mut sum = checksum(magic, (0, 0), &header[..24]);
-    if !sane || sum != (be32(header, 24), be32(header, 28)) {
+    if !is_valid || sum != (be32(header, 24), be32(header, 28)) {
         return;
     }
     let salts = &header[16..24];
     let mut waiting: Vec<(usize, &[u8])> = Vec::new();
     for frame in log[LOG_HEADER..].chunks_exact(FRAME_HEADER + page_bytes) {
-        let (head, page) = frame.split_at(FRAME_HEADER);
-        sum = checksum(magic, checksum(magic, sum, &head[..8]), page);
-        let number = be32(head, 0) as usize;
-        if &head[8..16] != salts || sum != (be32(head, 16), be32(head, 20)) || number == 0 {
+        let (frame_header, page) = frame.split_at(FRAME_HEADER);
+        sum = checksum(magic, checksum(magic, sum, &frame_header[..8]), page);
+        let number = be32(frame_header, 0) as usize;
+        if &frame_header[8..16] != salts || sum != (be32(frame_header, 16), be32(frame_header, 20)) || number == 0 {
             return;
         }
         waiting.push(((number - 1) * page_bytes, page));
-        let pages = be32(head, 4) as usize;
+        let pages = be32(frame_header, 4) as usize;
         if pages == 0 {
             continue;
         }

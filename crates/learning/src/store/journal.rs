@@ -22,7 +22,7 @@ const FOLDER: &str = "journal";
 /// Bytes of the last segment that are read first at start-up.
 const TAIL_BYTES: u64 = 16 * 1024;
 /// Number of hex digits of a line's checksum.
-const CHECKSUM: usize = 16;
+const CHECKSUM_DIGITS: usize = 16;
 
 /// How a row is written back to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,10 @@ impl Journal {
             match line(number, now_ms, entry) {
                 Ok(line) => text.push_str(&line),
                 Err(e) => {
-                    tracing::warn!(error = %e, "a row cannot be serialised for the journal: it is stored in user.db only");
+                    tracing::warn!(
+                        error = %e,
+                        "a row cannot be serialised for the journal: it is stored in user.db only"
+                    );
                 }
             }
             number += 1;
@@ -184,7 +187,7 @@ pub(super) fn read(dir: &Path) -> Contents {
         for line in bytes.split(|b| *b == b'\n') {
             match parse(line) {
                 Some((number, at_ms, entry)) => {
-                    contents.take(number, at_ms, entry);
+                    contents.add(number, at_ms, entry);
                     unreadable = 0;
                 }
                 None => unreadable += u64::from(!line.is_empty()),
@@ -220,7 +223,7 @@ pub(super) fn exists(dir: &Path) -> bool {
 }
 
 impl Contents {
-    fn take(&mut self, number: u64, at_ms: i64, entry: Entry) {
+    fn add(&mut self, number: u64, at_ms: i64, entry: Entry) {
         match self.last {
             Some((last, _)) if number <= last => {}
             Some((last, from_ms)) if number > last + 1 => self.gaps.push(Gap {
@@ -305,20 +308,20 @@ fn parse(line: &[u8]) -> Option<(u64, i64, Entry)> {
     if sum != checksum(rest.as_bytes()) {
         return None;
     }
-    let mut words = rest.splitn(4, ' ');
-    let (number, at_ms) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let operation = match words.next()? {
+    let mut fields = rest.splitn(4, ' ');
+    let (number, at_ms) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let operation = match fields.next()? {
         "join" => Operation::Join,
         "replace" => Operation::Replace,
         _ => return None,
     };
-    let row = Row::from_json(words.next()?).ok()?;
+    let row = Row::from_json(fields.next()?).ok()?;
     Some((number, at_ms, Entry { operation, row }))
 }
 
 fn checksum(bytes: &[u8]) -> String {
     let mut hex = carrel_model::BlobHash::of(bytes).to_hex();
-    hex.truncate(CHECKSUM);
+    hex.truncate(CHECKSUM_DIGITS);
     hex
 }
 

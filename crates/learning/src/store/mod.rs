@@ -20,7 +20,7 @@
 //! Not here: what the rows mean (`learning`), when they are sent (`sync`), data that can be fetched again (`cache`).
 
 mod backups;
-mod care;
+mod lifecycle;
 pub mod checked;
 mod hooks;
 mod image;
@@ -39,7 +39,7 @@ use std::{
     },
 };
 
-pub use care::Opened;
+pub use lifecycle::Opened;
 use carrel_model::DeviceId;
 use carrel_sqlite::{
     Cause, Change, Changes, Database, DatabaseError, Migration, NoHooks, StorageError,
@@ -183,8 +183,8 @@ impl Store {
                 let written = db.write(op, move |transaction| {
                     let mut tx = Tx::new(transaction, &options)?;
                     let value = f(&mut tx)?;
-                    let (mine, effects) = (tx.finish()?, effects.clone());
-                    transaction.after_commit(move || effects.lock().extend(mine));
+                    let (own, effects) = (tx.finish()?, effects.clone());
+                    transaction.after_commit(move || effects.lock().extend(own));
                     Ok(value)
                 });
                 written.await
@@ -224,13 +224,13 @@ impl Store {
         if self.repair_read.load(Ordering::Relaxed) {
             return None;
         }
-        let noted = recovery::last_report(&self.dir).or_else(|| self.opened().repair);
-        noted.filter(|repair| !repair.is_complete())
+        let report = recovery::last_report(&self.dir).or_else(|| self.opened().repair);
+        report.filter(|repair| !repair.is_complete())
     }
     /// Marks the repair report as read by the user.
     pub fn forget_repair(&self) -> Result<()> {
         self.repair_read.store(true, Ordering::Relaxed);
-        recovery::forget_reports(&self.dir)
+        recovery::mark_reports_read(&self.dir)
     }
     /// Folder of the account.
     pub fn dir(&self) -> &Path {
@@ -251,7 +251,7 @@ impl Store {
 
     /// Maintenance, to be called about once an hour: makes a backup if the last one is a day old, and refills the
     /// reserve if there is space.
-    pub async fn care(&self) -> Result<()> {
+    pub async fn maintain(&self) -> Result<()> {
         self.reopen().await?;
         let mode = self.mode();
         let Mode::Live { journal, .. } = &*mode else { return Ok(()) };
@@ -266,7 +266,7 @@ impl Store {
 
     /// Checkpoints the write-ahead log and closes the file. Transactions queued earlier are finished first.
     pub async fn close(&self) {
-        let _one = self.reopening.lock().await;
+        let _guard = self.reopening.lock().await;
         let mode = std::mem::replace(&mut *self.mode.lock(), Arc::new(Mode::Closed));
         match &*mode {
             Mode::Live { db, .. } | Mode::ReadOnly { db, .. } => db.close().await,
@@ -283,7 +283,7 @@ impl Store {
         if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
             return Ok(());
         }
-        let _one = self.reopening.lock().await;
+        let _guard = self.reopening.lock().await;
         if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
             return Ok(());
         }
@@ -301,7 +301,7 @@ fn closed() -> Error {
 }
 
 fn open_live(dir: &Path, options: &Arc<Options>, failpoints: &Failpoints) -> Result<Mode> {
-    let care::Live { conn, lock, journal, opened } = care::open(dir, options, failpoints)?;
+    let lifecycle::Live { conn, lock, journal, opened } = lifecycle::open(dir, options, failpoints)?;
     let (journal, effects) = (Arc::new(Mutex::new(journal)), Arc::default());
     let hooks = UserHooks {
         lock,
@@ -319,11 +319,11 @@ fn open_live(dir: &Path, options: &Arc<Options>, failpoints: &Failpoints) -> Res
 fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
     let copied = match why.cause() {
         Some(Cause::Full | Cause::Denied | Cause::Corrupt | Cause::TooManyFiles | Cause::Other) => {
-            care::read_copy(dir, options, false)
+            lifecycle::read_copy(dir, options, false)
         }
         // A running Carrel allows a consistent snapshot; another program may have locked the file exclusively.
         Some(Cause::Busy) => {
-            care::read_copy(dir, options, true).or_else(|_| care::read_copy(dir, options, false))
+            lifecycle::read_copy(dir, options, true).or_else(|_| lifecycle::read_copy(dir, options, false))
         }
         _ => return Err(why),
     };

@@ -69,7 +69,7 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Re
 pub struct Sendable {
     /// Each key with its row as JSON, in the order of revisions.
     pub rows: Vec<(Waiting, Box<RawValue>)>,
-    /// Keys that were skipped, for `put_away`.
+    /// Keys that were skipped, for `quarantine_broken`.
     pub broken: Vec<Broken>,
 }
 
@@ -119,7 +119,7 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
 }
 
 /// Removes keys that cannot be sent from the outbox. Each is added to the quarantine with the code `damaged`.
-pub fn put_away(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
+pub fn quarantine_broken(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
     for Broken { key, rev, problem } in broken {
         tracing::error!(sync.key = ?key, error = problem, "a key in the outbox has no row that can be sent");
         match key {
@@ -145,7 +145,7 @@ fn waiting_of(r: &rusqlite::Row<'_>) -> Result<Option<Waiting>> {
 }
 
 /// Removes a key without a row from the outbox.
-pub(super) fn forget(conn: &Connection, key: &RowKey) -> Result<()> {
+pub(super) fn remove(conn: &Connection, key: &RowKey) -> Result<()> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2";
     conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
     Ok(())
@@ -186,13 +186,13 @@ pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
 /// queued.
 pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
-    let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    let removed = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
-    Ok(gone)
+    Ok(removed)
 }
 
 /// Stores a receipt for display. `prune_receipts` limits their number to [`RECEIPTS`].
-pub fn note_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
+pub fn store_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
     let sql = "INSERT INTO receipt (row_type, key, at_ms) VALUES (?1, ?2, ?3) \
                ON CONFLICT (row_type, key) DO UPDATE SET at_ms = excluded.at_ms";
     tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, at_ms))?;
@@ -203,9 +203,9 @@ pub fn note_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
 /// table. Returns false if it changed since and stays queued.
 pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
-    let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    let removed = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
-    if gone {
+    if removed {
         let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                    ON CONFLICT (row_type, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, \
                    at_ms = excluded.at_ms, app_version = excluded.app_version";
@@ -213,11 +213,11 @@ pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str)
         let values = (key.row_type.as_str(), &key.key, code, reason, tx.now_ms(), tx.app_version());
         tx.conn().prepare_cached(sql)?.execute(values)?;
     }
-    Ok(gone)
+    Ok(removed)
 }
 
 /// Stores how often the server rejected the row's stamp.
-pub fn note_skew(tx: &Tx<'_>, key: &RowKey, times: u32) -> Result<()> {
+pub fn store_skew_count(tx: &Tx<'_>, key: &RowKey, times: u32) -> Result<()> {
     let sql = "UPDATE outbox SET skews = ?3 WHERE row_type = ?1 AND key = ?2";
     tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, times))?;
     Ok(())

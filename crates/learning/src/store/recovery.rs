@@ -67,7 +67,7 @@ impl Repair {
 }
 
 /// True if there is a file that a missing `user.db` can be rebuilt from.
-pub(super) fn has_traces(dir: &Path) -> bool {
+pub(super) fn can_rebuild(dir: &Path) -> bool {
     let log = fs::metadata(with_suffix(&dir.join(FILE), "-wal")).is_ok_and(|m| m.len() > 0);
     log || !backups::all(dir).is_empty() || journal::exists(dir) || !damaged_files(dir).is_empty()
 }
@@ -77,7 +77,7 @@ pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> 
     failpoints.at("begun");
     let building = dir.join(BUILDING);
     remove_database(&building)?;
-    let at_ms = free_number(dir, options.clock.now_ms());
+    let at_ms = unused_number(dir, options.clock.now_ms());
     let repair = build(dir, options, at_ms, |base| {
         // A file built from an unusable backup is deleted first.
         remove_database(&building)?;
@@ -109,15 +109,15 @@ pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> 
 pub(super) fn finish(dir: &Path, failpoints: &Failpoints) -> Result<()> {
     let Some((at_ms, prepared)) = numbered(dir, PREPARED).pop() else { return Ok(()) };
     let path = dir.join(FILE);
-    let aside = dir.join(format!("{DAMAGED}{at_ms}.db"));
+    let renamed = dir.join(format!("{DAMAGED}{at_ms}.db"));
     // Logs first: a log must never be beside a file that it does not belong to.
     for suffix in ["-wal", "-shm", ""] {
-        rename_if_there(&with_suffix(&path, suffix), &with_suffix(&aside, suffix))?;
-        failpoints.at("set aside");
+        rename_if_exists(&with_suffix(&path, suffix), &with_suffix(&renamed, suffix))?;
+        failpoints.at("renamed");
     }
     fs::rename(&prepared, &path)?;
     sync_folder_of(&path)?;
-    failpoints.at("in place");
+    failpoints.at("replaced");
     Ok(())
 }
 
@@ -147,7 +147,7 @@ pub(super) fn report(dir: &Path, repair: &Repair) -> Result<()> {
     Ok(write_whole(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
 }
 /// Marks the reports as read by renaming them.
-pub(super) fn forget_reports(dir: &Path) -> Result<()> {
+pub(super) fn mark_reports_read(dir: &Path) -> Result<()> {
     for (at_ms, path) in numbered_as(dir, REPORT, ".json") {
         fs::rename(path, dir.join(format!("read-{REPORT}{at_ms}.json")))?;
     }
@@ -164,13 +164,13 @@ fn build(
     let sources = sources(dir)?;
     let journal = journal::read(dir);
     let mut repair = Repair { at_ms, ..Repair::default() };
-    let (base, mut conn) = begin(dir, options, &mut open)?;
+    let (base, mut conn) = open_base(dir, options, &mut open)?;
     repair.backup_ms = base.as_ref().map(|b| b.at_ms);
     let transaction = conn.transaction()?;
-    state::make_sane(&transaction)?;
+    state::repair_state(&transaction)?;
     let mut tx = Tx::new(&transaction, options)?;
     let mut known = BTreeSet::new();
-    checked::set_aside_all(tx.conn(), tx.now_ms())?;
+    checked::move_unreadable_rows(tx.conn(), tx.now_ms())?;
     for source in &sources {
         repair.salvaged += salvage(&mut tx, source, &mut known);
     }
@@ -181,7 +181,7 @@ fn build(
     state::after_update(&mut tx, &options.app_version)?;
     for key in known {
         if checked::find(tx.conn(), &key)? == Found::Missing {
-            outbox::forget(tx.conn(), &key)?;
+            outbox::remove(tx.conn(), &key)?;
             repair.lost.push(key);
         }
     }
@@ -190,7 +190,10 @@ fn build(
     if repair.unreadable == 0 && repair.unknown_since_ms.is_none() && !repair.lost.is_empty() {
         // Backup and journal contain everything recorded here; other keys in the damaged file are the server's, or
         // invalid.
-        tracing::info!(store.keys = ?repair.lost, "ignored keys of the damaged file that were not recorded on this device");
+        tracing::info!(
+            store.keys = ?repair.lost,
+            "ignored keys of the damaged file that were not recorded on this device"
+        );
         repair.lost.clear();
     }
     tx.finish()?;
@@ -201,7 +204,7 @@ fn build(
 }
 
 /// Opens the newest valid backup with a known schema; otherwise an empty database.
-fn begin(
+fn open_base(
     dir: &Path,
     options: &Options,
     open: &mut impl FnMut(Option<&Backup>) -> Result<Connection>,
@@ -269,11 +272,11 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
         // From both ends: a scan stops at the first damaged page.
         for order in ["", " DESC"] {
             let clause = checked::order_by(*row_type, order);
-            let read = checked::each_of_earlier(source, *row_type, &clause, |row| {
+            let read = checked::each_of_earlier_schema(source, *row_type, &clause, |row| {
                 known.insert(row.key());
-                let news = if row.is_server_only() { tx.apply_remote(row) } else { tx.carry(row) };
-                match news {
-                    Ok(news) => saved += u32::from(news),
+                let result = if row.is_server_only() { tx.apply_remote(row) } else { tx.import(row) };
+                match result {
+                    Ok(is_new) => saved += u32::from(is_new),
                     Err(Error::Invalid(_)) => {}
                     Err(e) => return Err(e),
                 }
@@ -327,7 +330,7 @@ fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
             }
         }
     }
-    keys.retain(checked::is_sound_key);
+    keys.retain(checked::is_valid_key);
     keys
 }
 
@@ -347,7 +350,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result
         let entries = journal.entries.iter().enumerate();
         replaced.extend(entries.filter(replacing).map(|(at, e)| (at, e.row.key())));
     }
-    let mut news = 0;
+    let mut changed_rows = 0;
     for (at, entry) in journal.entries.iter().enumerate() {
         let key = entry.row.key();
         if !exact && replaced.iter().any(|(later, of)| *later > at && *of == key) {
@@ -358,13 +361,13 @@ pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result
             tx.mark_dirty(&key)?;
             continue;
         }
-        match tx.carry(entry.row.clone()) {
-            Ok(changed) => news += u32::from(changed),
+        match tx.import(entry.row.clone()) {
+            Ok(changed) => changed_rows += u32::from(changed),
             Err(Error::Invalid(_)) => {}
             Err(e) => return Err(e),
         }
     }
-    Ok(news)
+    Ok(changed_rows)
 }
 
 /// Returns since when there may be changes that neither the backup nor the journal contains.
@@ -397,7 +400,7 @@ fn numbered_as(dir: &Path, prefix: &str, suffix: &str) -> Vec<(i64, PathBuf)> {
     found
 }
 /// Returns a number that no earlier damaged file or report uses.
-fn free_number(dir: &Path, now_ms: i64) -> i64 {
+fn unused_number(dir: &Path, now_ms: i64) -> i64 {
     let taken = |n: i64| {
         ["", "-wal", "-shm"]
             .iter()
@@ -416,7 +419,7 @@ fn remove_database(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
-fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+fn rename_if_exists(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),

@@ -69,7 +69,7 @@ const MAX_REV: i64 = 1 << 62;
 
 /// Corrects values that a damaged page may have changed: afterwards the row exists, each revision is positive, and none
 /// in the outbox is greater than the last one.
-pub(super) fn make_sane(conn: &Connection) -> Result<()> {
+pub(super) fn repair_state(conn: &Connection) -> Result<()> {
     conn.execute(
         "INSERT INTO sync_state (id, epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version) \
          VALUES (1, '', 0, 0, 0, 0, 0, '') ON CONFLICT (id) DO NOTHING",
@@ -93,11 +93,11 @@ pub(super) fn make_sane(conn: &Connection) -> Result<()> {
 }
 
 /// Stores a pulled row that this release cannot read, unchanged.
-pub fn keep_foreign(tx: &Tx<'_>, body: &str) -> Result<()> {
-    keep_body(tx.conn(), body, tx.now_ms())
+pub fn store_foreign(tx: &Tx<'_>, body: &str) -> Result<()> {
+    store_foreign_body(tx.conn(), body, tx.now_ms())
 }
 
-pub(super) fn keep_body(conn: &Connection, body: &str, now_ms: i64) -> Result<()> {
+pub(super) fn store_foreign_body(conn: &Connection, body: &str, now_ms: i64) -> Result<()> {
     let sql = "INSERT INTO foreign_row (hash, body, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING";
     let hash = BlobHash::of(body.as_bytes()).0;
     conn.prepare_cached(sql)?.execute((hash.as_slice(), body, now_ms))?;

@@ -26,7 +26,7 @@ use crate::{
 /// Maximum drift of an imported stamp ahead of the local clock.
 const MAX_DRIFT_MS: i64 = 24 * 3_600_000;
 /// 2025-01-01. An earlier clock was never set.
-const CLOCK_WAS_SET_MS: i64 = 1_735_689_600_000;
+const MIN_CLOCK_MS: i64 = 1_735_689_600_000;
 
 /// Transaction passed to the closure of `Store::write`.
 pub struct Tx<'c> {
@@ -41,7 +41,7 @@ pub struct Tx<'c> {
     /// Local changes, for the journal.
     recorded: Vec<Entry>,
     /// An unreadable row was removed from its table.
-    set_aside: Cell<bool>,
+    moved_unreadable: Cell<bool>,
 }
 
 /// Effects of transactions, applied after their commit.
@@ -71,12 +71,12 @@ impl<'c> Tx<'c> {
             issued: None,
             changes: BTreeSet::new(),
             recorded: Vec::new(),
-            set_aside: Cell::new(false),
+            moved_unreadable: Cell::new(false),
         })
     }
     /// Saves the sync state; returns the effects.
     pub(super) fn finish(mut self) -> Result<Effects> {
-        if self.set_aside.get() {
+        if self.moved_unreadable.get() {
             // The server may have a valid copy: everything is pulled again.
             self.state.pulled = 0;
         }
@@ -128,8 +128,8 @@ impl<'c> Tx<'c> {
                     error = problem,
                     "moved an unreadable row to foreign_row"
                 );
-                checked::set_aside(self.conn, key, self.now_ms)?;
-                self.set_aside.set(true);
+                checked::move_unreadable_row(self.conn, key, self.now_ms)?;
+                self.moved_unreadable.set(true);
                 Ok(None)
             }
         }
@@ -145,7 +145,7 @@ impl<'c> Tx<'c> {
     pub fn join(&mut self, row: impl Into<Row>) -> Result<bool> {
         let row = row.into();
         row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
-        self.release_register(&row)?;
+        self.reset_implausible_register(&row)?;
         if !self.put(&row)? {
             return Ok(false);
         }
@@ -169,7 +169,7 @@ impl<'c> Tx<'c> {
     ///
     /// No server has checked its stamp, and one from far in the future would always win: it is replaced by the least
     /// stamp, so that the value is kept only where there is no other.
-    pub fn carry(&mut self, row: impl Into<Row>) -> Result<bool> {
+    pub fn import(&mut self, row: impl Into<Row>) -> Result<bool> {
         let mut row = row.into();
         if row.stamp().is_some_and(|stamp| stamp.ms() > self.latest_stamp_ms()) {
             row.set_stamp(Hlc::LEAST);
@@ -187,7 +187,7 @@ impl<'c> Tx<'c> {
     /// Returns the latest time allowed in an imported stamp.
     fn latest_stamp_ms(&self) -> i64 {
         let now_ms = self.now_ms.saturating_add(self.state.clock_offset_ms);
-        if now_ms < CLOCK_WAS_SET_MS {
+        if now_ms < MIN_CLOCK_MS {
             // The local clock was never set: it cannot limit other clocks.
             return Hlc::MAX_PLAUSIBLE_MS;
         }
@@ -198,12 +198,12 @@ impl<'c> Tx<'c> {
     /// A stamp issued here is later than all that this clock has observed. If the stored register is later all the
     /// same, its stamp is implausible and no write would ever win against it: it is set to the least stamp, so that
     /// this write takes effect.
-    fn release_register(&mut self, row: &Row) -> Result<()> {
+    fn reset_implausible_register(&mut self, row: &Row) -> Result<()> {
         let Some(stamp) = row.stamp().filter(|stamp| self.issued == Some(*stamp)) else {
             return Ok(());
         };
         let Some(mut stored) = self.get(&row.key())? else { return Ok(()) };
-        if stored.stamp().is_some_and(|frozen| frozen > stamp) && stored.set_stamp(Hlc::LEAST) {
+        if stored.stamp().is_some_and(|stored_stamp| stored_stamp > stamp) && stored.set_stamp(Hlc::LEAST) {
             tracing::warn!(
                 row.kind = row.row_type().as_str(),
                 "a register had an implausible stamp"
@@ -314,7 +314,7 @@ impl<'c> Tx<'c> {
 
     /// Deletes the rows that only the server writes. Those of another copy of the server's database do not join
     /// with those of this one, and no client sends them back: they would never converge.
-    pub fn forget_server_rows(&mut self) -> Result<()> {
+    pub fn delete_server_rows(&mut self) -> Result<()> {
         for row_type in RowType::ALL.iter().filter(|t| t.is_server_only()) {
             // An unreadable row is deleted as well, without a change event.
             for key in checked::keys(self.conn, *row_type)? {

@@ -76,9 +76,9 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
             .await
             .unwrap();
         learning.save_word(&item(&format!("rivers/word{n}")), true).await.unwrap();
-        learning.study_beat(&read, true).await.unwrap();
+        learning.study_heartbeat(&read, true).await.unwrap();
         clock.advance(5_000);
-        learning.study_beat(&read, true).await.unwrap();
+        learning.study_heartbeat(&read, true).await.unwrap();
         let theme = serde_json::json!(format!("theme {n}"));
         learning.set_settings(BTreeMap::from([("theme".to_owned(), theme)])).await.unwrap();
         if n % 4 == 0 {
@@ -92,15 +92,15 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
 }
 
 /// Two days of work. `closed`: the run ended cleanly; otherwise the log is left beside the file, as after a kill.
-async fn worked(closed: bool) -> Folder {
+async fn folder_with_work(closed: bool) -> Folder {
     let (live, dir, clock) = (scratch(), scratch(), FakeClock::noon());
     let store = Arc::new(Store::open(live.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
     study(&learning, &clock, 0, 40).await;
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     study(&learning, &clock, 40, 80).await;
     clock.advance(25 * 3_600_000);
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     study(&learning, &clock, 80, 120).await;
     let rows = all(&store).await;
     if closed {
@@ -122,7 +122,7 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
             continue;
         }
         let found = now.get(key).unwrap_or_else(|| {
-            panic!("{what}: {key:?} is gone and not reported; {:?}", store.opened())
+            panic!("{what}: {key:?} is missing and not reported; {:?}", store.opened())
         });
         let mut joined = found.clone();
         joined.join(row);
@@ -135,7 +135,7 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
     repair
 }
 
-fn flip(path: &Path, rng: &SeededRng, times: u64) {
+fn flip_bits(path: &Path, rng: &SeededRng, times: u64) {
     let Ok(mut bytes) = fs::read(path) else { return };
     if bytes.is_empty() {
         return;
@@ -159,11 +159,11 @@ fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
     let (db, log) = (dir.join("user.db"), dir.join("user.db-wal"));
     let what = match seed % 14 {
         0 => {
-            flip(&db, rng, 1 + rng.below(20));
+            flip_bits(&db, rng, 1 + rng.below(20));
             "a few bits of the file"
         }
         1 => {
-            flip(&db, rng, 500);
+            flip_bits(&db, rng, 500);
             "many bits of the file"
         }
         2 => {
@@ -177,14 +177,14 @@ fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
         }
         4 => {
             fs::write(&db, "this is a text\n".repeat(rng.below(900) as usize + 1)).unwrap();
-            "a text in the place of the file"
+            "text instead of a database"
         }
         5 => {
             fs::remove_file(&db).unwrap();
             "the file is deleted"
         }
         6 => {
-            flip(&log, rng, 1 + rng.below(30));
+            flip_bits(&log, rng, 1 + rng.below(30));
             "bits of the log"
         }
         7 => {
@@ -205,8 +205,8 @@ fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
             "the header of the file"
         }
         10 => {
-            flip(&db, rng, 50);
-            flip(&log, rng, 50);
+            flip_bits(&db, rng, 50);
+            flip_bits(&log, rng, 50);
             "the file and the log"
         }
         11 => {
@@ -217,7 +217,7 @@ fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
         12 => {
             // Restored by hand, with the log of the other file left beside it.
             fs::copy(newest_backup(dir), &db).unwrap();
-            "an older file in the place of the file"
+            "an older file with a newer log"
         }
         _ => {
             fs::write(&db, b"").unwrap();
@@ -231,7 +231,7 @@ fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
 
 #[tokio::test]
 async fn damaged_files_are_repaired_without_loss() {
-    let folders = [worked(true).await, worked(false).await];
+    let folders = [folder_with_work(true).await, folder_with_work(false).await];
     let mut repaired = 0;
     for seed in 0..runs(56, 200) {
         let folder = &folders[(seed / 14 % 2) as usize];
@@ -243,22 +243,22 @@ async fn damaged_files_are_repaired_without_loss() {
         let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
         assert_eq!(lost, None, "{what}: with backup and journal nothing is missing");
         // The damaged file is kept.
-        let aside = fs::read_dir(dir.path()).unwrap().flatten().find(|f| {
+        let kept = fs::read_dir(dir.path()).unwrap().flatten().find(|f| {
             f.file_name().to_string_lossy().starts_with("user.damaged-")
                 && f.file_name().to_string_lossy().ends_with(".db")
         });
-        if let Some(aside) = aside {
+        if let Some(kept) = kept {
             repaired += 1;
-            assert_eq!(fs::read(aside.path()).unwrap(), damaged, "{what}: nothing is changed");
+            assert_eq!(fs::read(kept.path()).unwrap(), damaged, "{what}: the kept file is unchanged");
         }
         assert!(before.iter().all(|f| f.exists() || f.extension().is_none_or(|e| e != "db")));
     }
-    assert!(repaired > 10, "the damage was real: {repaired} files were set aside");
+    assert!(repaired > 10, "{repaired} files were repaired");
 }
 
 #[tokio::test]
 async fn without_a_journal_unreadable_rows_are_reported() {
-    let folder = worked(true).await;
+    let folder = folder_with_work(true).await;
     let (mut named, mut periods) = (0, 0);
     for seed in 0..runs(10, 60) {
         let dir = scratch();
@@ -287,7 +287,7 @@ async fn without_a_journal_unreadable_rows_are_reported() {
             missing.iter().all(|k| repair.lost.contains(k)) || repair.unknown_since_ms.is_some(),
             "seed {seed}: {missing:?}"
         );
-        assert!(repair.lost.iter().all(|k| !now.contains_key(k)), "what is there is not lost");
+        assert!(repair.lost.iter().all(|k| !now.contains_key(k)), "found rows are not reported as lost");
         // The report is kept until it is marked as read.
         store.close().await;
         drop(store);
@@ -299,12 +299,12 @@ async fn without_a_journal_unreadable_rows_are_reported() {
         let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
         assert_eq!(store.last_repair(), None);
     }
-    assert!(named > 0 && periods > 0, "{named} rows by name, {periods} periods");
+    assert!(named > 0 && periods > 0, "{named} reported rows, {periods} reported periods");
 }
 
 #[tokio::test]
 async fn unfinished_backups_are_removed_at_start_up() {
-    let folder = worked(false).await;
+    let folder = folder_with_work(false).await;
     let backups = folder.dir.path().join("backups");
     let names = || -> Vec<_> {
         fs::read_dir(&backups)
@@ -320,7 +320,7 @@ async fn unfinished_backups_are_removed_at_start_up() {
     let (mut before, mut after) = (before, names());
     before.sort();
     after.sort();
-    assert_eq!(after, before, "and the finished ones stay");
+    assert_eq!(after, before, "finished backups are kept");
     store.close().await;
 }
 
@@ -329,7 +329,7 @@ async fn unfinished_backups_are_removed_at_start_up() {
 #[tokio::test]
 async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
     for closed in [true, false] {
-        let folder = worked(closed).await;
+        let folder = folder_with_work(closed).await;
         for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
             let what = format!("closed {closed}, backup {backup}, journal {journal}");
             let dir = scratch();
@@ -345,7 +345,7 @@ async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
                 fs::remove_dir_all(dir.path().join("journal")).unwrap();
             }
             let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
-            assert!(lost.is_none_or(|r| r.lost.is_empty()), "{what}: all of it can be read");
+            assert!(lost.is_none_or(|r| r.lost.is_empty()), "{what}: all rows are readable");
         }
     }
 }
@@ -359,10 +359,10 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     conn.execute("ATTACH ?1 AS now", [now.to_str().unwrap()]).unwrap();
     for spec in &SPECS {
         let mut stmt = conn.prepare("SELECT name FROM pragma_table_info(?1, 'main')").unwrap();
-        let there = stmt.query_map([spec.table], |r| r.get(0)).unwrap();
-        let there: Vec<String> = there.collect::<Result<_, _>>().unwrap();
-        let had_answers = spec.table == "attempt" && !there.contains(&"answers".to_owned());
-        let values: Vec<&str> = there
+        let present = stmt.query_map([spec.table], |r| r.get(0)).unwrap();
+        let present: Vec<String> = present.collect::<Result<_, _>>().unwrap();
+        let had_answers = spec.table == "attempt" && !present.contains(&"answers".to_owned());
+        let values: Vec<&str> = present
             .iter()
             .map(|name| match name.as_str() {
                 "extra" if had_answers => {
@@ -371,7 +371,7 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
                 name => name,
             })
             .collect();
-        let (names, values) = (there.join(", "), values.join(", "));
+        let (names, values) = (present.join(", "), values.join(", "));
         let sql =
             format!("INSERT INTO main.{0} ({names}) SELECT {values} FROM now.{0}", spec.table);
         conn.execute(&sql, []).unwrap();
@@ -383,7 +383,7 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
 /// release.
 #[tokio::test]
 async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
-    let folder = worked(true).await;
+    let folder = folder_with_work(true).await;
     let attempts = |rows: &Rows| -> usize {
         rows.values()
             .filter(|r| matches!(r, Row::Attempt(a) if a.answers.as_ref().is_some_and(|a| !a.is_empty())))
@@ -407,7 +407,7 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
 
             let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
             let repair = store.last_repair().expect(&what);
-            assert_eq!(repair.unknown_since_ms, Some(0), "{what}: nothing vouches for the rest");
+            assert_eq!(repair.unknown_since_ms, Some(0), "{what}: rows may be missing since the beginning");
             let now = all(&store).await;
             for (key, row) in &folder.rows {
                 if key.row_type.as_str() != table {
@@ -420,13 +420,13 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
 }
 
 /// Copies the folder at each step of a repair: the state that a kill at that step would leave.
-fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
+fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
     let failpoints = Failpoints::new(move |step| {
-        let picture = scratch();
-        copy_dir(&from, picture.path());
-        into.lock().unwrap().push((step, picture));
+        let copy = scratch();
+        copy_dir(&from, copy.path());
+        into.lock().unwrap().push((step, copy));
     });
     drop(Store::open_with_failpoints(dir, options(1, clock), failpoints).unwrap());
     std::mem::take(&mut *taken.lock().unwrap())
@@ -434,7 +434,7 @@ fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
 
 #[tokio::test]
 async fn an_interrupted_repair_continues_at_the_next_start() {
-    let folders = [worked(true).await, worked(false).await];
+    let folders = [folder_with_work(true).await, folder_with_work(false).await];
     let mut seen = BTreeMap::new();
     let (mut kills, wanted) = (0, runs(80, 500));
     for seed in 0.. {
@@ -457,9 +457,9 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
             }
         }
         let damaged = fs::read(&db).ok().filter(|bytes| !bytes.is_empty());
-        for (step, first) in pictures(dir.path(), &folder.clock) {
+        for (step, first) in copies_at_each_step(dir.path(), &folder.clock) {
             // Killed a second time while the repair continues, at a random step.
-            let mut again = pictures(first.path(), &folder.clock);
+            let mut again = copies_at_each_step(first.path(), &folder.clock);
             let second = match again.is_empty() {
                 true => first,
                 false => again.swap_remove(rng.below(again.len() as u64) as usize).1,
@@ -468,13 +468,13 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
             let lost = check(&what, second.path(), &folder.clock, &folder.rows).await;
             assert_eq!(lost, None, "{what}");
             if let Some(damaged) = &damaged {
-                let aside = fs::read_dir(second.path()).unwrap().flatten().any(|f| {
+                let kept = fs::read_dir(second.path()).unwrap().flatten().any(|f| {
                     let name = f.file_name().into_string().unwrap();
                     name.starts_with("user.damaged-")
                         && name.ends_with(".db")
                         && fs::read(f.path()).unwrap() == *damaged
                 });
-                assert!(aside, "{what}: the damaged file is kept");
+                assert!(kept, "{what}: the damaged file is kept");
             }
             let unplaced = fs::read_dir(second.path())
                 .unwrap()
@@ -482,18 +482,18 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
                 .find(|f| f.file_name().to_string_lossy().starts_with("user.recover"));
             assert!(
                 unplaced.is_none(),
-                "{what}: a new file was not put in its place: {unplaced:?}"
+                "{what}: a prepared file is left: {unplaced:?}"
             );
             *seen.entry(step).or_insert(0) += 1;
             kills += 1;
         }
     }
-    assert_eq!(seen.len(), 8, "each step was met: {seen:?}");
+    assert_eq!(seen.len(), 8, "all steps were reached: {seen:?}");
 }
 
 #[tokio::test]
 async fn only_proven_damage_replaces_the_file() {
-    let folder = worked(true).await;
+    let folder = folder_with_work(true).await;
     let dir = scratch();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
@@ -503,7 +503,7 @@ async fn only_proven_damage_replaces_the_file() {
     let bytes = fs::read(&path).unwrap();
     let newer = Store::open(dir.path(), options(1, &folder.clock)).err().unwrap();
     assert!(newer.cause() == Some(Cause::Newer), "{newer:?}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it was left as it is");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "the file is unchanged");
 
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
     conn.execute("DELETE FROM schema_migration WHERE number = 99", []).unwrap();
@@ -511,13 +511,13 @@ async fn only_proven_damage_replaces_the_file() {
     drop(conn);
     let edited = Store::open(dir.path(), options(1, &folder.clock)).err().unwrap();
     assert!(matches!(edited, Error::Storage(_)), "{edited:?}");
-    let aside = fs::read_dir(dir.path()).unwrap().flatten();
-    assert!(!aside.into_iter().any(|f| f.file_name().to_string_lossy().contains("damaged")));
+    let kept = fs::read_dir(dir.path()).unwrap().flatten();
+    assert!(!kept.into_iter().any(|f| f.file_name().to_string_lossy().contains("damaged")));
 }
 
 #[tokio::test]
 async fn a_wrong_index_is_recreated() {
-    let folder = worked(true).await;
+    let folder = folder_with_work(true).await;
     let dir = scratch();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
@@ -541,7 +541,7 @@ async fn a_wrong_index_is_recreated() {
     assert!(changed > 3, "the index is one page");
     fs::write(&path, wrong).unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &folder.clock)).unwrap());
-    assert!(!store.opened().set_aside && store.opened().unclean, "{:?}", store.opened());
+    assert!(!store.opened().damaged_file_kept && store.opened().unclean, "{:?}", store.opened());
     let learning = Learning::new(store, Arc::new(SeededIds::new(8)));
     assert_eq!(learning.attempts(&item("rivers/quiz4")).await.unwrap().len(), 1);
 }
@@ -585,7 +585,7 @@ async fn an_unreadable_row_does_not_affect_others() {
         .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
         .await
         .unwrap();
-    assert_eq!(kept, 3, "what was stored is kept");
+    assert_eq!(kept, 3, "the stored values are kept");
     assert_eq!(store.read(carrel_learning::store::state::load).await.unwrap().pulled, 0);
     drop((learning, store));
 

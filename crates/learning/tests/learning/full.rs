@@ -39,7 +39,7 @@ async fn ticks(learning: &Learning, from: usize, to: usize) -> carrel_learning::
     }
     Ok(())
 }
-fn set_aside(dir: &Path) -> bool {
+fn has_repair_files(dir: &Path) -> bool {
     let mut names = fs::read_dir(dir).unwrap().flatten().map(|f| f.file_name());
     names.any(|n| {
         let name = n.to_string_lossy().into_owned();
@@ -81,7 +81,7 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
                 assert_eq!(done(&learning).await, 30 * round, "{what}");
                 ticks(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
                 // A backup that fails for lack of space is not fatal.
-                assert!(store.care().await.err().is_none_or(|e| e.is_full()), "{what}");
+                assert!(store.maintain().await.err().is_none_or(|e| e.is_full()), "{what}");
                 store.close().await;
             }
             fs::remove_file(filler).unwrap();
@@ -89,7 +89,7 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
             assert_eq!(done(&learning).await, 90, "{what}");
             assert_eq!(fs::metadata(dir.join("ballast")).unwrap().len(), 4 * MIB, "{what}");
             store.close().await;
-            assert!(!set_aside(&dir), "{what}");
+            assert!(!has_repair_files(&dir), "{what}");
             drop((store, learning));
             fs::remove_dir_all(&dir).unwrap();
         }
@@ -135,9 +135,9 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
             assert_eq!(
                 done(&learning).await,
                 30 + written,
-                "{what}: acknowledged is there, no more"
+                "{what}: exactly the acknowledged rows"
             );
-            assert!(!set_aside(&dir), "{what}");
+            assert!(!has_repair_files(&dir), "{what}");
             // Once there is space, the same store writes, without a restart.
             fs::remove_file(filler).unwrap();
             ticks(&learning, 60, 70).await.expect(&what);
@@ -152,7 +152,7 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
             fs::remove_dir_all(&dir).unwrap();
         }
     }
-    assert!(read_only > 0 && live > 0, "{read_only} opened for reading, {live} for writing");
+    assert!(read_only > 0 && live > 0, "{read_only} opened read-only, {live} for writing");
 }
 
 #[tokio::test]
@@ -166,12 +166,12 @@ async fn a_damaged_file_on_a_full_disk_is_read_and_repaired_when_there_is_space(
         let filler = disk.fill(left);
         let (store, learning) = open(&dir, &clock).unwrap();
         assert!(store.read_only().is_some_and(|e| e.is_full()), "{:?}", store.read_only());
-        assert_eq!(done(&learning).await, 30, "from the journal");
+        assert_eq!(done(&learning).await, 30, "restored from the journal");
         assert!(!dir.join("user.damaged-0.db").exists());
-        assert_eq!(fs::metadata(dir.join("user.db")).unwrap().len(), 12_000, "nothing was touched");
+        assert_eq!(fs::metadata(dir.join("user.db")).unwrap().len(), 12_000, "the damaged file is unchanged");
         fs::remove_file(filler).unwrap();
         ticks(&learning, 30, 31).await.unwrap();
-        assert!(store.opened().set_aside);
+        assert!(store.opened().damaged_file_kept);
         assert_eq!(done(&learning).await, 31);
         store.close().await;
         drop((store, learning));
@@ -201,7 +201,7 @@ async fn a_read_only_file_system_is_read() {
         disk.set_read_only(false);
         ticks(&learning, 30, 32).await.unwrap();
         assert_eq!(done(&learning).await, 32);
-        assert!(store.read_only().is_none() && !set_aside(&dir));
+        assert!(store.read_only().is_none() && !has_repair_files(&dir));
         store.close().await;
     }
 }
@@ -238,7 +238,7 @@ async fn a_file_locked_by_another_program_is_read() {
     store.close().await;
     ticks(&reading, 40, 41).await.unwrap();
     assert_eq!(done(&reading).await, 33);
-    assert!(!set_aside(&work));
+    assert!(!has_repair_files(&work));
 }
 
 const CHILD_DIR: &str = "CARREL_TEST_DIR";
@@ -325,7 +325,7 @@ async fn missing_permissions_are_reported() {
             let output = as_nobody(&program, &work, wants).unwrap();
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{what}, killed {killed}: {text}");
-            assert!(!set_aside(&work), "{what}, killed {killed}");
+            assert!(!has_repair_files(&work), "{what}, killed {killed}");
         };
         let file = |name: &str| work.join(name);
         chmod(&work, 0o555);
@@ -345,8 +345,8 @@ async fn missing_permissions_are_reported() {
         chmod(&file("user.lock"), 0o600);
         run("the lock belongs to another user", "reading");
         assert!(chown("65534:65534"));
-        run("the cause is gone", "writing");
-        run("and the next start too", "writing");
+        run("permissions are restored", "writing");
+        run("the following start", "writing");
     }
 }
 
@@ -376,7 +376,7 @@ async fn without_file_descriptors_no_file_is_replaced() {
                 text.contains("/tokio-") || text.contains("Failed building the Runtime");
             let started = output.status.success() || no_runtime;
             assert!(started, "{limit} descriptors, killed {killed}: {text}");
-            assert!(!set_aside(&work), "{limit} descriptors, killed {killed}");
+            assert!(!has_repair_files(&work), "{limit} descriptors, killed {killed}");
         }
         let (store, learning) = open(&work, &clock).unwrap();
         assert_eq!(done(&learning).await, 30);

@@ -41,13 +41,13 @@ async fn a_write_survives_a_kill() {
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
     }
     let again = Store::open(copy.path(), options(1, &clock)).unwrap();
-    assert!(again.opened().unclean, "it looks for damage");
+    assert!(again.opened().unclean, "the run was unclean");
     let found = again.read(|c| outbox::waiting(c, 10)).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].key, key("a/b/c"));
     drop(again);
     let clean = Store::open(copy.path(), options(1, &clock)).unwrap();
-    assert!(!clean.opened().unclean, "closed well, nothing to look for");
+    assert!(!clean.opened().unclean, "the run was closed cleanly");
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn updates_of_a_row_are_queued_once_and_no_ops_are_not_queued() {
     assert_eq!(
         store.read(|c| outbox::waiting(c, 10)).await.unwrap(),
         before,
-        "nothing new, nothing to send"
+        "a no-op is not queued"
     );
 }
 
@@ -118,7 +118,7 @@ async fn only_one_process_opens_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     let second = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
-    let why = second.read_only().expect("the second one only reads");
+    let why = second.read_only().expect("the second process is read-only");
     assert!(
         why.cause() == Some(Cause::Busy) && why.to_string().contains("another Carrel"),
         "{why}"
@@ -156,7 +156,7 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
                 tx.join(row(&text, 100))
             })
             .await
-            .expect("a tick is saved on a full disk");
+            .expect("progress is saved on a full disk");
         saved += 1;
         n += 1;
         assert!(n < 10_000, "the disk never fills");
@@ -164,7 +164,7 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     assert_eq!(
         runs.load(Ordering::Relaxed),
         saved + 2 * pieces,
-        "for each piece of the reserve one ran again: after the log was emptied, and with the piece"
+        "each piece of the reserve causes two repeated runs: after the checkpoint, and after the release"
     );
     // A transaction too large even for the reserve does not fail another one in the same commit; that one is applied
     // once, although it runs twice.
@@ -189,17 +189,17 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     let (held, again, huge, ()) = tokio::join!(holds, again, huge, release);
     held.unwrap();
     assert!(huge.as_ref().is_err_and(|e| e.is_full()), "{huge:?}");
-    assert!(again.expect("the tick beside it is saved"));
+    assert!(again.expect("the other transaction is saved"));
     let small = store
         .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'small/b/c'", [])?))
         .await;
     assert_eq!(small.unwrap()[0].generation, 1);
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
-    assert_eq!(waiting, saved + 1, "all that was acknowledged is there, and nothing else");
+    assert_eq!(waiting, saved + 1, "exactly the acknowledged rows are stored");
     store.close().await;
     drop(store);
     Store::open(dir.path(), options(1, &clock)).unwrap();
-    assert!(reserve_file.exists(), "with space there is a ballast again");
+    assert!(reserve_file.exists(), "the reserve is refilled");
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     store.write("t", |tx| tx.join(row("old/b/c", 10_000))).await.unwrap();
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     for n in 0..400 {
         store.write("t", move |tx| tx.join(row(&format!("new/l{n}/s"), 10_000))).await.unwrap();
     }
@@ -224,19 +224,19 @@ async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     let opened = store.opened();
     let repair = opened.repair.clone().unwrap();
-    assert!(opened.unclean && opened.set_aside && repair.backup_ms.is_some(), "{opened:?}");
-    let aside = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
-    assert_eq!(fs::read(aside).unwrap(), bytes, "nothing is deleted or changed");
+    assert!(opened.unclean && opened.damaged_file_kept && repair.backup_ms.is_some(), "{opened:?}");
+    let kept = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
+    assert_eq!(fs::read(kept).unwrap(), bytes, "nothing is deleted or changed");
     let old = store
         .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'old/b/c'", [])?))
         .await
         .unwrap();
-    assert_eq!(old.len(), 1, "from the backup");
-    assert!(repair.salvaged > 0, "some rows could still be read");
+    assert_eq!(old.len(), 1, "restored from the backup");
+    assert!(repair.salvaged > 0, "some rows are read from the damaged file");
     assert!(repair.is_complete(), "{repair:?}");
-    assert_eq!(repair.salvaged + repair.replayed, 400, "the journal has the others");
+    assert_eq!(repair.salvaged + repair.replayed, 400, "the others are restored from the journal");
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
-    assert_eq!(waiting, 401, "all are sent again");
+    assert_eq!(waiting, 401, "all rows are queued again");
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_file_that_is_no_database_does_not_stop_the_start() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("user.db"), vec![b'x'; 10_000]).unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
-    assert!(store.opened().set_aside);
+    assert!(store.opened().damaged_file_kept);
     store.write("t", |tx| tx.join(row("a/b/c", 1))).await.unwrap();
 }
 
@@ -254,7 +254,7 @@ async fn one_backup_a_day_and_three_are_kept() {
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     for _ in 0..24 * 6 {
-        store.care().await.unwrap();
+        store.maintain().await.unwrap();
         clock.advance(3_600_000);
     }
     let names = |dir: &std::path::Path| {
@@ -271,7 +271,7 @@ async fn one_backup_a_day_and_three_are_kept() {
     assert_eq!(made[2], format!("daily-{}.db", FakeClock::NOON + 5 * day));
     // A clock that was set back does not prevent it.
     clock.jump(-300 * day);
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     assert!(names(dir.path()).len() == 3);
 }
 
@@ -305,8 +305,8 @@ async fn an_update_reads_foreign_rows_and_requeues_too_new_rows() {
     let text = serde_json::to_string(&carrel_model::lattice::Row::from(kv("from afar"))).unwrap();
     store
         .write("t", move |tx| {
-            state::keep_foreign(tx, &text)?;
-            state::keep_foreign(tx, r#"{"type":"of_the_future","x":1}"#)?;
+            state::store_foreign(tx, &text)?;
+            state::store_foreign(tx, r#"{"type":"of_the_future","x":1}"#)?;
             tx.join(kv("own"))?;
             let waiting = outbox::waiting(tx.conn(), 1)?.remove(0);
             outbox::refuse(tx, &waiting.key, waiting.rev, "too_new", "later")?;
@@ -320,7 +320,7 @@ async fn an_update_reads_foreign_rows_and_requeues_too_new_rows() {
     let mut newer = options(1, &clock);
     newer.app_version = "1.1.0".into();
     let store = Store::open(dir.path(), newer).unwrap();
-    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "it waits again");
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "the row is queued again");
     let (kvs, foreign) = store
         .read(|c| {
             let foreign: u32 = c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?;
@@ -328,7 +328,7 @@ async fn an_update_reads_foreign_rows_and_requeues_too_new_rows() {
         })
         .await
         .unwrap();
-    assert_eq!((kvs, foreign), (2, 1), "what can be read now is read; the rest is kept");
+    assert_eq!((kvs, foreign), (2, 1), "readable rows are applied, the others are kept");
 }
 
 #[tokio::test]
@@ -351,9 +351,9 @@ async fn a_device_with_a_clock_of_1970_can_save() {
     let learning = Learning::new(store, Arc::new(SeededIds::new(1)));
     assert!(learning.record(finished("a/b/c")).await.unwrap().row.done_ms.is_some());
     learning.save_word(&item("a/word"), true).await.unwrap();
-    learning.study_beat(&item("a/b/c"), true).await.unwrap();
+    learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
     clock.advance(5_000);
-    assert_eq!(learning.study_beat(&item("a/b/c"), true).await.unwrap(), 5_000);
+    assert_eq!(learning.study_heartbeat(&item("a/b/c"), true).await.unwrap(), 5_000);
     assert_eq!(learning.words().await.unwrap().len(), 1);
 }
 
@@ -428,11 +428,11 @@ async fn a_closed_store_keeps_no_connection() {
     tokio::task::block_in_place(|| begun.recv()).unwrap();
     store.close().await;
     go.send(()).unwrap();
-    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a read that runs ends as it is");
+    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a running read completes");
     let path = dir.path().canonicalize().unwrap().join("user.db");
     let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
     let ours = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
-    assert_eq!(ours.count(), 0, "nothing holds the file");
+    assert_eq!(ours.count(), 0, "no open descriptor of the file");
 }
 
 /// Two statements of one read see the same state, regardless of concurrent writes.

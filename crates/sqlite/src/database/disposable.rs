@@ -36,7 +36,7 @@ impl Disposable {
     fn open(&self) -> crate::Result<Connection> {
         match self.connect() {
             Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {
-                set_aside(&self.path)?;
+                rename_damaged(&self.path)?;
                 self.connect()
             }
             other => other,
@@ -53,7 +53,7 @@ impl Hooks for Disposable {
         match is_damaged(&self.path) {
             Ok(true) => {
                 drop(conn);
-                let renewed = set_aside(&self.path).and_then(|()| self.connect());
+                let renewed = rename_damaged(&self.path).and_then(|()| self.connect());
                 renewed.or_else(|_| in_memory(self.migrations, self.now_ms))
             }
             _ => Ok(conn),
@@ -98,7 +98,7 @@ pub fn in_memory(migrations: &[Migration], now_ms: i64) -> Result<Connection, St
 }
 
 /// Renames the file and its log to `*.damaged`; an older file of that name is replaced.
-pub fn set_aside(path: &Path) -> crate::Result<()> {
+pub fn rename_damaged(path: &Path) -> crate::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut from = path.as_os_str().to_owned();
         from.push(suffix);

@@ -28,7 +28,7 @@ use std::{
 
 use carrel_system::{Cause, Panicked, StorageError, assert_may_block, blocking};
 use disposable::Disposable;
-pub use disposable::{connect, in_memory, set_aside};
+pub use disposable::{connect, in_memory, rename_damaged};
 pub use hooks::{Hooks, NoHooks, close};
 pub use job::WriteTx;
 use job::{Job, Typed};

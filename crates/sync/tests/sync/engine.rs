@@ -125,9 +125,9 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
     for outcome in [|| Outcome::LoseRequest, || Outcome::LoseReply] {
         let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        device.learning.study_beat(&item("a/b/c"), true).await.unwrap();
+        device.learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
         device.clock.advance(9_000);
-        device.learning.study_beat(&item("a/b/c"), false).await.unwrap();
+        device.learning.study_heartbeat(&item("a/b/c"), false).await.unwrap();
         device.finish("a/b/c").await;
         for _ in 0..4 {
             server.enqueue(PUSH, outcome());
@@ -630,9 +630,9 @@ async fn times_of_a_wrong_clock_are_corrected() {
         let device = Device::new(1, &clock, &server);
         for n in 0..3 {
             let section = item(&format!("a/b/s{n}"));
-            device.learning.study_beat(&section, true).await.unwrap();
+            device.learning.study_heartbeat(&section, true).await.unwrap();
             clock.advance(10_000);
-            device.learning.study_beat(&section, false).await.unwrap();
+            device.learning.study_heartbeat(&section, false).await.unwrap();
             clock.advance(60_000);
         }
         device.learning.save_word(&item("a/word"), true).await.unwrap();
@@ -852,7 +852,7 @@ async fn restoring_an_old_device_backup_converges() {
     let device = Device::new(1, &clock, &server);
     device.finish("a/b/c").await;
     device.sync().await;
-    device.store.care().await.unwrap();
+    device.store.maintain().await.unwrap();
     clock.advance(24 * 3_600_000);
     device.finish("a/b/d").await;
     device.learning.record(percent("a/b/e", 6_000)).await.unwrap();

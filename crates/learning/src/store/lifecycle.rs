@@ -24,7 +24,7 @@ use crate::{
 
 const LOCK: &str = "user.lock";
 /// Notes in the lock file have a fixed length, so that writing one needs no additional disk space.
-const NOTE_BYTES: usize = 64;
+const NOTE_LENGTH: usize = 64;
 const OPEN: &str = "open";
 const CLOSED: &str = "closed";
 
@@ -37,7 +37,7 @@ pub struct Opened {
     /// The file was damaged or missing and was rebuilt, or some of its rows were unreadable.
     pub repair: Option<Repair>,
     /// The damaged file was renamed and kept.
-    pub set_aside: bool,
+    pub damaged_file_kept: bool,
 }
 
 /// A file that is open for writing.
@@ -52,10 +52,10 @@ pub(super) struct Live {
 pub(super) fn open(dir: &Path, options: &Options, failpoints: &Failpoints) -> Result<Live> {
     fs::create_dir_all(dir)?;
     let mut lock = lock(dir)?;
-    let end = last_end(dir, &mut lock)?;
+    let last_run = read_last_run(dir, &mut lock)?;
     loop {
-        match open_file(dir, options, failpoints, end, &mut lock) {
-            Err(e) if e.is_full() && RESERVE.give_up_piece(dir) => {
+        match open_file(dir, options, failpoints, last_run, &mut lock) {
+            Err(e) if e.is_full() && RESERVE.release_piece(dir) => {
                 tracing::warn!(error = %e, "the disk is full: released a piece of the reserve to open the file");
             }
             Ok((conn, journal, opened)) => return Ok(Live { conn, lock, journal, opened }),
@@ -83,31 +83,31 @@ fn lock(dir: &Path) -> Result<File> {
 
 /// How the last run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum LastRun {
     /// It closed the file, and the file is unchanged since.
     Clean,
     /// It did not close the file.
-    Cut,
+    NotClosed,
     /// It closed the file, and another program changed it since.
     Changed,
 }
 
-fn last_end(dir: &Path, lock: &mut File) -> io::Result<End> {
+fn read_last_run(dir: &Path, lock: &mut File) -> io::Result<LastRun> {
     let mut note = String::new();
     lock.seek(SeekFrom::Start(0))?;
     // A note that is not UTF-8 does not count as a clean end.
     let _ = lock.read_to_string(&mut note);
     let path = dir.join(FILE);
     if !path.exists() {
-        return Ok(End::Clean);
+        return Ok(LastRun::Clean);
     }
     let log = fs::metadata(with_suffix(&path, "-wal")).map_or(0, |m| m.len());
     let note = note.lines().next().unwrap_or_default().trim_end();
     Ok(match note.strip_prefix(CLOSED).map(str::trim) {
         // Older releases wrote a note without a fingerprint.
-        Some(noted) if log == 0 && (noted.is_empty() || noted == fingerprint(&path)?) => End::Clean,
-        Some(_) => End::Changed,
-        None => End::Cut,
+        Some(recorded) if log == 0 && (recorded.is_empty() || recorded == fingerprint(&path)?) => LastRun::Clean,
+        Some(_) => LastRun::Changed,
+        None => LastRun::NotClosed,
     })
 }
 
@@ -118,8 +118,8 @@ fn fingerprint(path: &Path) -> io::Result<String> {
     Ok(format!("{} {}", found.len(), changed.as_nanos()))
 }
 
-fn note(lock: &mut File, text: &str) -> io::Result<()> {
-    let line = format!("{text:<width$}\n", width = NOTE_BYTES - 1);
+fn write_note(lock: &mut File, text: &str) -> io::Result<()> {
+    let line = format!("{text:<width$}\n", width = NOTE_LENGTH - 1);
     lock.seek(SeekFrom::Start(0))?;
     lock.write_all(line.as_bytes())?;
     // The note of an older release may be longer.
@@ -131,24 +131,24 @@ fn open_file(
     dir: &Path,
     options: &Options,
     failpoints: &Failpoints,
-    end: End,
+    last_run: LastRun,
     lock: &mut File,
 ) -> Result<(Connection, Journal, Opened)> {
-    let clean = end == End::Clean;
+    let clean = last_run == LastRun::Clean;
     backups::remove_unfinished(dir);
     recovery::finish(dir, failpoints)?;
     let path = dir.join(FILE);
-    let new_file = is_empty(&path)? && !recovery::has_traces(dir);
+    let new_file = is_empty(&path)? && !recovery::can_rebuild(dir);
     let mut opened = Opened { unclean: !clean, ..Opened::default() };
-    let mut conn = match look(dir, clean, new_file)? {
-        Look::Sound(conn) => conn,
-        Look::Damaged(problem) => {
+    let mut conn = match open_checked(dir, clean, new_file)? {
+        FileState::Sound(conn) => conn,
+        FileState::Damaged(problem) => {
             tracing::error!(
                 store.file = %path.display(),
                 error = problem,
                 "user.db is damaged: repairing it"
             );
-            opened.set_aside = !is_empty(&path)?;
+            opened.damaged_file_kept = !is_empty(&path)?;
             opened.repair = Some(recovery::repair(dir, options, failpoints)?);
             carrel_sqlite::open(&path, carrel_sqlite::Options::default())?
         }
@@ -157,14 +157,14 @@ fn open_file(
     migrate(&mut conn, dir, now_ms)?;
     let start = conn.unchecked_transaction()?;
     if !clean {
-        state::make_sane(&start)?;
+        state::repair_state(&start)?;
     }
     let mut tx = Tx::new(&start, options)?;
     let mut unreadable = None;
     if !clean && !new_file && opened.repair.is_none() {
         unreadable = restore_rows(&mut tx, dir)?;
     }
-    if end == End::Changed {
+    if last_run == LastRun::Changed {
         // The cursor may belong to another file.
         tx.state().pulled = 0;
     }
@@ -178,7 +178,7 @@ fn open_file(
     }
     opened.repair = opened.repair.take().or(unreadable);
     // A failure is harmless: a log beside the file also means an unclean end.
-    if let Err(e) = note(lock, OPEN) {
+    if let Err(e) = write_note(lock, OPEN) {
         tracing::warn!(error = %e, "the lock file could not be updated at start-up");
     }
     RESERVE.fill(dir);
@@ -197,26 +197,26 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     }
 }
 
-enum Look {
+enum FileState {
     Sound(Connection),
     Damaged(String),
 }
 
 /// Opens the file. After an unclean run, or if it does not open as a database, it is checked first, in a copy in
 /// memory: SQLite would checkpoint the log into a damaged file, and delete the log of an empty one.
-fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
+fn open_checked(dir: &Path, clean: bool, new_file: bool) -> Result<FileState> {
     let path = dir.join(FILE);
     let open = || carrel_sqlite::open(&path, carrel_sqlite::Options::default());
     if new_file {
-        return Ok(Look::Sound(open()?));
+        return Ok(FileState::Sound(open()?));
     }
     if is_empty(&path)? {
-        return Ok(Look::Damaged("the file is missing or empty".into()));
+        return Ok(FileState::Damaged("the file is missing or empty".into()));
     }
     if clean {
         match open() {
             Err(e) if e.cause() == Cause::Corrupt => {}
-            other => return Ok(Look::Sound(other?)),
+            other => return Ok(FileState::Sound(other?)),
         }
     }
     let found = match check(&path) {
@@ -225,26 +225,26 @@ fn look(dir: &Path, clean: bool, new_file: bool) -> Result<Look> {
         found => found,
     };
     match found {
-        Ok(Checked::Sound) => Ok(Look::Sound(open()?)),
-        Ok(Checked::IndicesDiffer) => {
+        Ok(CheckResult::Sound) => Ok(FileState::Sound(open()?)),
+        Ok(CheckResult::IndicesDiffer) => {
             tracing::warn!("indices do not match their tables: recreating them");
             let conn = open()?;
             conn.execute_batch("REINDEX")?;
-            Ok(Look::Sound(conn))
+            Ok(FileState::Sound(conn))
         }
-        Err(e) if e.is_corrupt() => Ok(Look::Damaged(e.to_string())),
+        Err(e) if e.is_corrupt() => Ok(FileState::Damaged(e.to_string())),
         Err(e) => Err(e),
     }
 }
 
-enum Checked {
+enum CheckResult {
     Sound,
     /// Recreating the indices is enough.
     IndicesDiffer,
 }
 
 /// Checks a copy of the file and its log. Returns `Cause::Corrupt` if it is damaged.
-fn check(path: &Path) -> Result<Checked> {
+fn check(path: &Path) -> Result<CheckResult> {
     let copy = image::open(image::read(path, true)?)?;
     carrel_sqlite::quick_check(&copy)?;
     match carrel_sqlite::integrity_check(&copy) {
@@ -252,9 +252,9 @@ fn check(path: &Path) -> Result<Checked> {
             // In memory this can fail only because of the stored data.
             copy.execute_batch("REINDEX").map_err(|e| Error::corrupt(e.to_string()))?;
             carrel_sqlite::integrity_check(&copy)?;
-            Ok(Checked::IndicesDiffer)
+            Ok(CheckResult::IndicesDiffer)
         }
-        done => Ok(done.map(|()| Checked::Sound)?),
+        done => Ok(done.map(|()| CheckResult::Sound)?),
     }
 }
 
@@ -274,7 +274,7 @@ fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
 /// After an unclean run: removes unreadable rows from the tables, and joins the journal, which contains what a damaged
 /// log lost. Returns a report if something cannot be restored.
 fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
-    let damaged = checked::set_aside_all(tx.conn(), tx.now_ms())?;
+    let damaged = checked::move_unreadable_rows(tx.conn(), tx.now_ms())?;
     let replayed = recovery::replay(tx, &journal::read(dir), false)?;
     if !damaged.is_empty() || replayed > 0 {
         tracing::warn!(
@@ -299,7 +299,7 @@ fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
 /// another Carrel has it open, so that the copy is made through SQLite to be consistent.
 pub(super) fn read_copy(dir: &Path, options: &Options, busy: bool) -> Result<(Connection, Opened)> {
     let path = recovery::prepared(dir).unwrap_or_else(|| dir.join(FILE));
-    if is_empty(&path)? && !recovery::has_traces(dir) {
+    if is_empty(&path)? && !recovery::can_rebuild(dir) {
         return Err(Error::NotFound(format!("{} has no data yet", dir.display())));
     }
     let copied = if busy { copy_of_open_file(&path) } else { copy_of_closed_file(&path) };
@@ -320,7 +320,7 @@ pub(super) fn read_copy(dir: &Path, options: &Options, busy: bool) -> Result<(Co
         transaction.commit()?;
     }
     conn.pragma_update(None, "query_only", true)?;
-    Ok((conn, Opened { unclean: true, repair, set_aside: false }))
+    Ok((conn, Opened { unclean: true, repair, damaged_file_kept: false }))
 }
 
 fn copy_of_closed_file(path: &Path) -> Result<Connection> {
@@ -344,12 +344,12 @@ fn copy_of_open_file(path: &Path) -> Result<Connection> {
 pub(super) fn close(conn: Connection, lock: &mut File, dir: &Path, suspect: bool) {
     carrel_sqlite::database::close(&conn);
     drop(conn);
-    let noted = match fingerprint(&dir.join(FILE)) {
-        Ok(print) if !suspect => note(lock, &format!("{CLOSED} {print}")),
+    let written = match fingerprint(&dir.join(FILE)) {
+        Ok(fingerprint) if !suspect => write_note(lock, &format!("{CLOSED} {fingerprint}")),
         Ok(_) => Ok(()),
         Err(e) => Err(e),
     };
-    if let Err(e) = noted {
+    if let Err(e) = written {
         tracing::warn!(error = %e, "the lock file could not be updated at exit: the next start checks the file");
     }
     let _ = lock.unlock();

@@ -1,4 +1,4 @@
-//! Last-writer-wins registers: settings, and the enrolment request. The server's decision is read from its own table.
+//! The learner's enrolment request, a last-writer-wins register. The server's decision is read from its own table.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,17 @@ use carrel_model::{
     lattice::{Decision, DecisionStatus, ENROLMENT, Kv, Row, RowKey, RowType},
 };
 use rusqlite::Connection;
-use serde_json::Value;
 
 use crate::{
     Learning, Result,
     store::{checked, outbox},
 };
 
-const SETTING: &str = "setting";
-
 /// The learner's enrolment request for a course and the server's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Enrolment {
     /// The request; none if the learner never requested or cancelled enrolment.
-    pub wanted: Option<bool>,
+    pub requested: Option<bool>,
     /// The server's decision, as last pulled.
     pub decision: Option<Decision>,
     /// The request is in the outbox.
@@ -31,7 +28,7 @@ impl Enrolment {
     /// Returns the status to display: pending once requested, then the server's decision; none if enrolment is not
     /// requested.
     pub fn status(&self) -> Option<DecisionStatus> {
-        match (self.wanted, &self.decision) {
+        match (self.requested, &self.decision) {
             (Some(false), _) | (None, None) => None,
             (Some(true), None) => Some(DecisionStatus::Pending),
             // Requested again after a refusal: the old decision is ignored until the request has been sent.
@@ -44,51 +41,18 @@ impl Enrolment {
 }
 
 impl Learning {
-    /// Returns all settings as JSON values. Settings with their default value are absent.
-    pub async fn settings(&self) -> Result<BTreeMap<String, Value>> {
-        self.store
-            .read(|conn| {
-                let set = checked::query::<Kv>(conn, "WHERE ns = ?1", [SETTING])?.into_iter();
-                // Treat invalid JSON as not set; this code never writes it.
-                let values = set.filter_map(|kv| {
-                    Some((kv.key, serde_json::from_str::<Value>(&kv.value).ok()?))
-                });
-                Ok(values.filter(|(_, v)| !v.is_null()).collect())
-            })
-            .await
-    }
-
-    /// Stores several settings; `null` resets one to its default.
-    pub async fn set_settings(&self, values: BTreeMap<String, Value>) -> Result<()> {
-        self.store
-            .write("set_settings", move |tx| {
-                for (key, value) in &values {
-                    let value = serde_json::to_string(value)?;
-                    let before: Option<Kv> = tx.find(&[SETTING, key.as_str()])?;
-                    if before.is_some_and(|b| b.value == value) {
-                        continue;
-                    }
-                    let (hlc, device) = (tx.hlc(), tx.device());
-                    let (ns, key) = (SETTING.to_owned(), key.clone());
-                    tx.join(Kv { ns, key, value, hlc, device, extra: Default::default() })?;
-                }
-                Ok(())
-            })
-            .await
-    }
-
-    /// Stores a request to be enrolled (`wanted`) or to leave the course. It takes effect once it has been sent.
-    pub async fn want_enrolment(&self, course: &Slug, wanted: bool) -> Result<Enrolment> {
+    /// Stores a request to be enrolled (`requested`) or to leave the course. It takes effect once it has been sent.
+    pub async fn request_enrolment(&self, course: &Slug, requested: bool) -> Result<Enrolment> {
         let course = course.clone();
         self.store
-            .write("want_enrolment", move |tx| {
-                if enrolment(tx.conn(), &course)?.wanted != Some(wanted) {
+            .write("request_enrolment", move |tx| {
+                if enrolment(tx.conn(), &course)?.requested != Some(requested) {
                     let (hlc, device) = (tx.hlc(), tx.device());
                     let (ns, key) = (ENROLMENT.to_owned(), course.to_string());
                     tx.join(Kv {
                         ns,
                         key,
-                        value: wanted.to_string(),
+                        value: requested.to_string(),
                         hlc,
                         device,
                         extra: Default::default(),
@@ -122,12 +86,12 @@ impl Learning {
 
 fn enrolment(conn: &Connection, course: &Slug) -> Result<Enrolment> {
     let key = RowKey::of(RowType::Kv, &[ENROLMENT, course.as_str()]);
-    let wanted = match checked::get(conn, &key)? {
+    let requested = match checked::get(conn, &key)? {
         // An invalid value is ignored, so that the decision is still shown.
         Some(Row::Kv(kv)) => serde_json::from_str::<Option<bool>>(&kv.value).ok().flatten(),
         _ => None,
     };
     let decided = checked::get(conn, &RowKey::of(RowType::Decision, &[course.as_str()]))?;
     let decision = decided.and_then(|r| Decision::try_from(r).ok());
-    Ok(Enrolment { wanted, decision, waiting: outbox::is_waiting(conn, &key)? })
+    Ok(Enrolment { requested, decision, waiting: outbox::is_waiting(conn, &key)? })
 }
