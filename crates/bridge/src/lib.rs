@@ -32,12 +32,12 @@ use tokio_stream::wrappers::BroadcastStream;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 /// The app's configuration, so that the bridge uses the same policy as the app.
-const APP: &str = include_str!("../../../tauri.conf.json");
+const TAURI_CONFIG: &str = include_str!("../../../tauri.conf.json");
 
 /// Returns the app's content security policy. It allows the page to call its own origin, which is the bridge.
 pub fn content_security_policy() -> Option<HeaderValue> {
-    let app: Value = serde_json::from_str(APP).ok()?;
-    let directives = app.pointer("/app/security/csp")?.as_object()?;
+    let config: Value = serde_json::from_str(TAURI_CONFIG).ok()?;
+    let directives = config.pointer("/app/security/csp")?.as_object()?;
     let policy: Option<Vec<_>> = directives
         .iter()
         .map(|(name, sources)| Some(format!("{name} {}", sources.as_str()?)))
@@ -88,17 +88,17 @@ impl Bridge {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
         let (sender, _) = broadcast::channel(256);
-        let telling = sender.clone();
+        let forwarded = sender.clone();
         let forward = events::forward(client.clone(), move |event| {
             if let Ok(value) = serde_json::to_value(event) {
                 // An error means that no page is listening.
-                let _ = telling.send(value);
+                let _ = forwarded.send(value);
             }
         });
         let shared = Shared { host: Arc::new(BrowserHost { client }), events: sender };
         let app = Router::new()
             .route("/api/call/{name}", post(call))
-            .route("/api/events", get(listen))
+            .route("/api/events", get(stream_events))
             .fallback_service(ServeDir::new(ui))
             .layer(SetResponseHeaderLayer::overriding(
                 header::CONTENT_SECURITY_POLICY,
@@ -127,7 +127,7 @@ async fn call(
     }
 }
 
-async fn listen(
+async fn stream_events(
     State(shared): State<Shared>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let host = shared.host.clone();
@@ -138,7 +138,7 @@ async fn listen(
                 Ok(event) => vec![event],
                 // Some events were lost on the way to this page, so it gets the complete state.
                 Err(_) => {
-                    let all = events::everything(host.client()).await.into_iter();
+                    let all = events::all_events(host.client()).await.into_iter();
                     all.filter_map(|event| serde_json::to_value(event).ok()).collect()
                 }
             }
@@ -159,10 +159,10 @@ mod tests {
     fn content_security_policy_of_the_app_allows_calls_to_the_bridge() {
         let policy = content_security_policy().unwrap();
         let policy = policy.to_str().unwrap();
-        let app: Value = serde_json::from_str(APP).unwrap();
-        let written = app.pointer("/app/security/csp").unwrap().as_object().unwrap();
-        assert_eq!(policy.split("; ").count(), written.len());
-        for (name, sources) in written {
+        let config: Value = serde_json::from_str(TAURI_CONFIG).unwrap();
+        let directives = config.pointer("/app/security/csp").unwrap().as_object().unwrap();
+        assert_eq!(policy.split("; ").count(), directives.len());
+        for (name, sources) in directives {
             assert!(policy.contains(&format!("{name} {}", sources.as_str().unwrap())), "{name}");
         }
         let directive = |name: &str| policy.split(';').find_map(|d| d.trim().strip_prefix(name));

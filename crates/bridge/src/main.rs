@@ -59,13 +59,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bridge = Bridge::start(client.clone(), &args.ui, args.port).await?;
     // The process that started the bridge waits for this line.
     tracing::info!(bridge.addr = %bridge.addr, "ready");
-    say(&format!("http://{}/", bridge.addr));
+    print_line(&format!("http://{}/", bridge.addr));
     tokio::signal::ctrl_c().await?;
     client.close().await;
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the process that starts the bridge reads its address from standard output")]
-fn say(line: &str) {
+fn print_line(line: &str) {
     println!("{line}");
 }

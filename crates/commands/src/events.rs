@@ -26,14 +26,14 @@ pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) 
         match changes.recv().await {
             Ok(set) => events(&client, &set).await.into_iter().for_each(&emit),
             // Some changes were lost, so every view has to query again.
-            Err(RecvError::Lagged(_)) => everything(&client).await.into_iter().for_each(&emit),
+            Err(RecvError::Lagged(_)) => all_events(&client).await.into_iter().for_each(&emit),
             Err(RecvError::Closed) => break,
         }
     }
 }
 
 /// Returns every topic and the current state of everything with its own events, for a UI that missed some.
-pub async fn everything(client: &Client) -> Vec<UiEvent> {
+pub async fn all_events(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
     events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
     if let Some(account) = client.account() {
@@ -72,7 +72,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
             Change::DownloadProgress(id) => {
-                let state = state_view(&moved(account.as_deref(), id).await, 0, None);
+                let state = state_view(&download_state(account.as_deref(), id).await, 0, None);
                 events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
@@ -94,7 +94,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
 
 /// Returns the download state of an event's id: a course, a story, or a lesson by its item id. Absent if there is no
 /// such item on this device.
-async fn moved(account: Option<&OpenAccount>, id: &str) -> State {
+async fn download_state(account: Option<&OpenAccount>, id: &str) -> State {
     let Some(account) = account else { return State::default() };
     let targets = match id.split_once('/') {
         Some((course, _)) => Slug::new(course).map(|c| vec![DownloadTarget::lesson(&c, id)]),

@@ -43,7 +43,7 @@ async fn filter(
     let page = request.page.unwrap_or(1).max(1);
     let page_size = request.page_size.unwrap_or(50).clamp(1, 200);
     let non_empty = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
-    let only_ids = match request.on_device {
+    let only = match request.on_device {
         false => None,
         true => {
             let states = states(account, kind).await?;
@@ -62,7 +62,7 @@ async fn filter(
         level: request.level,
         category: non_empty(&request.category),
         lang: non_empty(&request.lang),
-        only_ids,
+        only,
         offset: (page - 1).saturating_mul(page_size),
         limit: page_size,
     };
@@ -167,8 +167,8 @@ async fn continue_card(
             let mut found = library.find_section(&row.item).await?;
             let (meta, outline) = found.course();
             let done = account.learning.done_sections(meta.id.as_str()).await?;
-            let (_, completion_of_course) = course_completion(&meta.id, outline, &done);
-            if completion_of_course.is_complete() {
+            let (_, overall) = course_completion(&meta.id, outline, &done);
+            if overall.is_complete() {
                 return Ok(None);
             }
             // After a finished section, continue with the next unfinished one.
@@ -188,7 +188,7 @@ async fn continue_card(
                 course_title: meta.title.clone(),
                 lesson_number: found.lesson as u32 + 1,
                 lesson_count: outline.lessons.len() as u32,
-                percent: completion_of_course.percent(),
+                percent: overall.percent(),
                 cover: meta.cover.clone(),
                 at_ms,
                 from_device,
@@ -250,7 +250,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     let done = account.learning.done_sections(root).await?;
     let waiting = account.learning.waiting(RowType::Progress).await?;
     let best = best_scores(&account, root).await?;
-    let (by_lesson, completion_of_course) = course_completion(&meta.id, outline, &done);
+    let (by_lesson, overall) = course_completion(&meta.id, outline, &done);
     let section = |lesson: &Slug, s: &SectionOutline| {
         let item = ItemId::section(&meta.id, lesson, &s.id);
         let row = rows.iter().find(|r| r.row.kind == ItemKind::Section && r.row.item == item);
@@ -295,9 +295,9 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     Ok(CourseView {
         lessons: lessons.collect(),
         stories: outline.stories.clone(),
-        percent: completion_of_course.percent(),
-        done: completion_of_course.done,
-        total: completion_of_course.total,
+        percent: overall.percent(),
+        done: overall.done,
+        total: overall.total,
         new_sections: 0,
         time_spent_ms: account.learning.time_spent_under(root).await?,
         enrolment: enrolment.status(),
