@@ -112,7 +112,7 @@ impl Device {
         let took = start.elapsed();
         for id in ids {
             let verification = downloads.verify(&DownloadTarget::whole(Kind::Course, id)).await.expect("a proof");
-            assert!(verification.lacks.is_empty());
+            assert!(verification.missing_files.is_empty());
         }
         took
     }

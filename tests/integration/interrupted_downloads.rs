@@ -18,7 +18,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::desk;
+use crate::client;
 
 /// Number of kills; `CARREL_KILLS` in the environment changes it. A long run uses a hundred.
 const KILLS: u64 = 25;
@@ -28,55 +28,55 @@ const RECORDING: u32 = 3_000_000;
 /// Passes a limited number of bytes from the server, then none, and signals that.
 struct Proxy {
     url: String,
-    life: Arc<Mutex<Life>>,
-    dry: watch::Sender<u64>,
+    traffic: Arc<Mutex<Traffic>>,
+    exhausted: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct Life {
+struct Traffic {
     number: u64,
-    left: u64,
-    passed: u64,
+    remaining: u64,
+    forwarded: u64,
     /// Requested blobs, each with the first byte.
-    asked: Vec<(BlobHash, u64)>,
+    requests: Vec<(BlobHash, u64)>,
 }
 
 impl Proxy {
     async fn start(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let (life, dry) = (Arc::new(Mutex::new(Life::default())), watch::Sender::new(0));
+        let (traffic, exhausted) = (Arc::new(Mutex::new(Traffic::default())), watch::Sender::new(0));
         let to = server.trim_start_matches("http://").to_owned();
-        let (lives, tell) = (life.clone(), dry.clone());
+        let (shared, sender) = (traffic.clone(), exhausted.clone());
         tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let Ok(far) = TcpStream::connect(&to).await else { continue };
-                let (near_read, near_write) = near.into_split();
-                let (far_read, far_write) = far.into_split();
-                tokio::spawn(hear(near_read, far_write, lives.clone()));
-                tokio::spawn(pass(far_read, near_write, lives.clone(), tell.clone()));
+            while let Ok((client_side, _)) = listener.accept().await {
+                let Ok(server_side) = TcpStream::connect(&to).await else { continue };
+                let (client_read, client_write) = client_side.into_split();
+                let (server_read, server_write) = server_side.into_split();
+                tokio::spawn(forward_requests(client_read, server_write, shared.clone()));
+                tokio::spawn(forward_replies(server_read, client_write, shared.clone(), sender.clone()));
             }
         });
-        Self { url, life, dry }
+        Self { url, traffic, exhausted }
     }
     /// Sets the number of bytes for a new process. Returns the requests of the previous one and its number of bytes.
     fn allow(&self, bytes: u64) -> (Vec<(BlobHash, u64)>, u64) {
-        let mut life = lock(&self.life);
-        let before = std::mem::take(&mut *life);
-        *life = Life { number: before.number + 1, left: bytes, ..Life::default() };
-        (before.asked, before.passed)
+        let mut traffic = lock(&self.traffic);
+        let before = std::mem::take(&mut *traffic);
+        *traffic = Traffic { number: before.number + 1, remaining: bytes, ..Traffic::default() };
+        (before.requests, before.forwarded)
     }
 }
 
-fn lock(life: &Mutex<Life>) -> std::sync::MutexGuard<'_, Life> {
-    life.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(traffic: &Mutex<Traffic>) -> std::sync::MutexGuard<'_, Traffic> {
+    traffic.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copies from the device to the server and records requests for blobs.
-async fn hear(
+async fn forward_requests(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    life: Arc<Mutex<Life>>,
+    traffic: Arc<Mutex<Traffic>>,
 ) {
     let (mut buffer, mut text) = (vec![0; 16 * 1024], String::new());
     loop {
@@ -92,7 +92,7 @@ async fn hear(
                 let range = head.to_lowercase();
                 let range = range.split("\r\nrange: bytes=").nth(1);
                 let from = range.and_then(|r| r.split('-').next()?.parse().ok()).unwrap_or(0);
-                lock(&life).asked.push((hash, from));
+                lock(&traffic).requests.push((hash, from));
             }
         }
         if to.write_all(&buffer[..n]).await.is_err() {
@@ -102,43 +102,43 @@ async fn hear(
 }
 
 /// Copies from the server to the device, up to the limit.
-async fn pass(
+async fn forward_replies(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    life: Arc<Mutex<Life>>,
-    dry: watch::Sender<u64>,
+    traffic: Arc<Mutex<Traffic>>,
+    exhausted: watch::Sender<u64>,
 ) {
-    let number = lock(&life).number;
+    let number = lock(&traffic).number;
     let mut buffer = vec![0; 8 * 1024];
     loop {
         let n = match from.read(&mut buffer).await {
             Ok(n) if n > 0 => n,
             _ => return,
         };
-        let (may, is_dry) = {
-            let mut life = lock(&life);
-            if life.number != number {
+        let (allowed, is_exhausted) = {
+            let mut traffic = lock(&traffic);
+            if traffic.number != number {
                 return;
             }
-            let may = (n as u64).min(life.left);
-            life.left -= may;
-            life.passed += may;
-            (may as usize, life.left == 0)
+            let allowed = (n as u64).min(traffic.remaining);
+            traffic.remaining -= allowed;
+            traffic.forwarded += allowed;
+            (allowed as usize, traffic.remaining == 0)
         };
-        if to.write_all(&buffer[..may]).await.is_err() {
+        if to.write_all(&buffer[..allowed]).await.is_err() {
             return;
         }
-        if is_dry {
-            dry.send_replace(number);
+        if is_exhausted {
+            exhausted.send_replace(number);
             // The connection stays open and silent until the process is killed.
-            let _ = dry.subscribe().wait_for(|n| *n > number).await;
+            let _ = exhausted.subscribe().wait_for(|n| *n > number).await;
             return;
         }
     }
 }
 
 /// Returns the content on the disk: whole blobs, and the lengths of unfinished files.
-fn look(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
+fn read_disk(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
     let cache = dir.join("cache");
     let conn = carrel_sqlite::open(&cache.join("content.db"), carrel_sqlite::Options::default())
         .expect("the file opens");
@@ -156,7 +156,7 @@ fn look(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
 }
 
 /// Writes a course whose recordings are long enough to be interrupted often.
-fn write_books(dir: &Path) {
+fn write_packages(dir: &Path) {
     content::write_library(dir).expect("a library");
     for (n, lesson) in content::LESSONS.iter().enumerate() {
         let mut wav = Vec::with_capacity(44 + RECORDING as usize);
@@ -182,72 +182,72 @@ async fn a_killed_download_requests_no_byte_twice() {
         carrel_system::Clock::now_ms(&carrel_system::SystemClock::new()) + 3_600_000,
     );
     let server = TestServer::empty(&clock).await;
-    let (dir, books) = (scratch(), scratch());
-    write_books(books.path());
-    server.import(&[books.path().join(content::COURSE)]).await;
+    let (dir, packages) = (scratch(), scratch());
+    write_packages(packages.path());
+    server.import(&[packages.path().join(content::COURSE)]).await;
     let proxy = Proxy::start(&server.url()).await;
     let rng = SeededRng::new(5);
-    let each = 2 * 3 * u64::from(RECORDING) / kills;
+    let max_bytes = 2 * 3 * u64::from(RECORDING) / kills;
 
-    let mut here = (Vec::new(), HashMap::new());
-    let (mut resumed, mut wire) = (0, 0);
-    for life in 0..=kills {
-        let last = life == kills;
-        proxy.allow(if last { u64::MAX } else { 4_000 + rng.below(each) });
-        let number = lock(&proxy.life).number;
+    let mut on_disk = (Vec::new(), HashMap::new());
+    let (mut resumed, mut transferred) = (0, 0);
+    for traffic in 0..=kills {
+        let last = traffic == kills;
+        proxy.allow(if last { u64::MAX } else { 4_000 + rng.below(max_bytes) });
+        let number = lock(&proxy.traffic).number;
         let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
         command.arg("fetch").arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
-        if life == 0 {
+        if traffic == 0 {
             command.args([proxy.url.as_str(), "asha", PASSWORD]);
             // The registration must not be interrupted.
-            lock(&proxy.life).left += 4_000;
+            lock(&proxy.traffic).remaining += 4_000;
         }
         let mut child = command.spawn().expect("the process starts");
         let mut out = child.stdout.take().expect("its output");
         // Its output ends with the process.
-        let said = tokio::task::spawn_blocking(move || {
-            let mut said = String::new();
-            out.read_to_string(&mut said).map(|_| said)
+        let output = tokio::task::spawn_blocking(move || {
+            let mut output = String::new();
+            out.read_to_string(&mut output).map(|_| output)
         });
-        let mut dry = proxy.dry.subscribe();
-        let said = tokio::select! {
-            said = said => said.expect("its output").expect("its output"),
-            _ = dry.wait_for(|n| *n >= number) => String::new(),
+        let mut exhausted = proxy.exhausted.subscribe();
+        let output = tokio::select! {
+            output = output => output.expect("its output").expect("its output"),
+            _ = exhausted.wait_for(|n| *n >= number) => String::new(),
         };
         // SIGKILL.
         let _ = child.kill();
         let status = child.wait().expect("its end");
-        let ended = (!said.is_empty()).then_some(status);
-        assert!(ended.is_none_or(|s| s.success()), "life {life} ended badly: {said} {status}");
-        let (asked, passed) = proxy.allow(0);
-        proxy.dry.send_replace(number + 1);
-        wire += passed;
+        let ended = (!output.is_empty()).then_some(status);
+        assert!(ended.is_none_or(|s| s.success()), "life {traffic} ended badly: {output} {status}");
+        let (requests, forwarded) = proxy.allow(0);
+        proxy.exhausted.send_replace(number + 1);
+        transferred += forwarded;
         let mut seen: HashMap<BlobHash, u64> = HashMap::new();
-        for (hash, from) in &asked {
-            assert!(!here.0.contains(hash), "life {life}: {hash} is on the disk and is asked for");
-            let had = seen.get(hash).or_else(|| here.1.get(hash)).copied().unwrap_or(0);
-            assert!(*from >= had, "life {life}: {hash} from {from}, {had} bytes are here");
+        for (hash, from) in &requests {
+            assert!(!on_disk.0.contains(hash), "life {traffic}: {hash} is on the disk and is asked for");
+            let stored = seen.get(hash).or_else(|| on_disk.1.get(hash)).copied().unwrap_or(0);
+            assert!(*from >= stored, "life {traffic}: {hash} from {from}, {stored} bytes are here");
             resumed += u64::from(*from > 0);
             seen.insert(*hash, *from);
         }
-        here = look(dir.path());
+        on_disk = read_disk(dir.path());
         if last {
             assert!(ended.is_some(), "the last life goes to its end");
         }
     }
-    let core = desk::open(dir.path(), desk::live(), &clock, 7, false).await;
-    let account = core.account().expect("the account opens");
+    let client = client::open(dir.path(), client::live_http(), &clock, 7, false).await;
+    let account = client.account().expect("the account opens");
     let downloads = &account.content.downloads;
     let course =
         carrel_content::download::DownloadTarget::whole(carrel_content::Kind::Course, &content::course());
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
     let verification = downloads.verify(&course).await.expect("a proof");
-    assert!(verification.lacks.is_empty(), "{:?}", verification.lacks);
+    assert!(verification.missing_files.is_empty(), "{:?}", verification.missing_files);
     assert!(resumed > 0, "something was resumed");
-    tell(kills, resumed, wire, verification.bytes);
+    print_summary(kills, resumed, transferred, verification.bytes);
 }
 
 #[expect(clippy::print_stdout, reason = "what a run was made of belongs into its log")]
-fn tell(kills: u64, resumed: u64, wire: u64, bytes: u64) {
-    println!("{kills} kills, {resumed} resumed requests, {wire} bytes on the wire for {bytes}");
+fn print_summary(kills: u64, resumed: u64, transferred: u64, bytes: u64) {
+    println!("{kills} kills, {resumed} resumed requests, {transferred} bytes on the wire for {bytes}");
 }

@@ -63,7 +63,7 @@ impl Content {
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
         // Leftovers of an import must not keep the account from opening.
-        if let Err(e) = download::imported::tidy(&library) {
+        if let Err(e) = download::imported::cancel_interrupted(&library) {
             tracing::warn!(error = %e, "cannot remove an incomplete import; retrying at the next start");
         }
         let downloads = Downloads::open(library.clone());

@@ -215,7 +215,7 @@ impl Ahead {
             return Ok(size);
         }
         self.inner.reach.send_modify(|r| r.waits = true);
-        self.inner.downloads.until_free().await;
+        self.inner.downloads.until_prefetch_allowed().await;
         self.inner.reach.send_modify(|r| r.waits = false);
         library.fetch_ahead(hash).await?;
         *left -= size;

@@ -231,15 +231,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a Retry-After delay ends with any change",
         file: "crates/content/src/download/task.rs",
-        good: "!stop.retry.is_on_change() || world.changed()",
-        bad: "world.changed()",
+        good: "!stop.retry.is_on_change() || environment.changed()",
+        bad: "environment.changed()",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
         name: "a download about to wait misses the learner's input",
         file: "crates/content/src/download/task.rs",
-        good: "self.nudge.notify_one();",
-        bad: "self.nudge.notify_waiters();",
+        good: "self.retry_signal.notify_one();",
+        bad: "self.retry_signal.notify_waiters();",
         tests: &["-p", "carrel-content", "--lib"],
     },
     Fault {
@@ -252,14 +252,14 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a course is ready before its media are local",
         file: "crates/content/src/download/attempt.rs",
-        good: "job.fetch(&WorkQueue::new(rest, &needs, run)).await?;",
-        bad: "let _ = (&rest, &needs, &run);",
+        good: "job.fetch(&WorkQueue::new(rest, &plan, run)).await?;",
+        bad: "let _ = (&rest, &plan, &run);",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {
         name: "policies are not checked during a download",
         file: "crates/content/src/download/task.rs",
-        good: "Err(reason) => return Err(AttemptError::Held(reason)),",
+        good: "Err(reason) => return Err(AttemptError::NotAllowed(reason)),",
         bad: "Err(reason) => drop(reason),",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },

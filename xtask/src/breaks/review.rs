@@ -267,7 +267,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the task's own state overwrites the learner's pause",
         file: "crates/content/src/download/queue.rs",
-        good: "SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}",
+        good: "SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}",
         bad: "SET phase = ?5, reason = ?6 WHERE {ROW_BYTES}",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(actions_of_the_learner)"],
     },

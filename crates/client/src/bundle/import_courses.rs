@@ -113,10 +113,10 @@ fn import_all(
     }
     // A download over the network continues if the file cannot be read to its end.
     let were_downloading: Vec<bool> =
-        importing.iter().map(|t| downloads.leave_to_cable(&t.target)).collect();
+        importing.iter().map(|t| downloads.stop_for_import(&t.target)).collect();
     if let Err(e) = import(library, path, bundle, &importing, task) {
         for (course, was_downloading) in importing.iter().zip(were_downloading) {
-            imported::give_up(library, &course.target)?;
+            imported::cancel(library, &course.target)?;
             if was_downloading {
                 downloads.start(course.target.kind, &course.target.id)?;
             }

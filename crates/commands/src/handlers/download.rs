@@ -104,23 +104,23 @@ pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<Do
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
     let account = account(host)?;
     let verification = account.content.downloads.verify(&target_of(&request)).await?;
-    let missing_files = verification.lacks.iter().take(MAX_MISSING_FILES).map(|lack| MissingFile {
-        item: lack.spot.item.clone(),
-        title: lack.spot.title.clone(),
-        page: lack.spot.page,
-        kind: match lack.kind {
+    let missing_files = verification.missing_files.iter().take(MAX_MISSING_FILES).map(|file| MissingFile {
+        item: file.first_use.item.clone(),
+        title: file.first_use.title.clone(),
+        page: file.first_use.page,
+        kind: match file.kind {
             MediaKind::Text => MissingFileKind::Text,
             MediaKind::Picture => MissingFileKind::Picture,
             MediaKind::Audio => MissingFileKind::Audio,
             MediaKind::Video => MissingFileKind::Video,
             MediaKind::Other => MissingFileKind::Other,
         },
-        bytes: lack.bytes,
-        damaged: lack.damaged,
+        bytes: file.bytes,
+        damaged: file.damaged,
     });
     let measured = account.content.blocking(|content| content.library.storage().measure());
     Ok(OfflineCheck {
-        ready: verification.lacks.is_empty(),
+        ready: verification.missing_files.is_empty(),
         checked_ms: verification.checked_ms,
         files: verification.files,
         bytes: verification.bytes,

@@ -31,7 +31,7 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
     let account = account(host)?;
     let library = &account.content.library;
     // If its course is being downloaded, this section is downloaded first.
-    account.content.downloads.opened(&request.item);
+    account.content.downloads.prioritize(&request.item);
     let found = library.find_section(&request.item).await?;
     let mut body: SectionBody = library.body(found.section().body).await?;
     account.content.ahead.reading(&found.manifest.value, found.lesson);

@@ -19,7 +19,7 @@ pub use kind::MediaKind;
 pub(crate) use part::{Lease, discard_file};
 pub use part::{Mark, PartFile};
 pub use space_guard::SpaceGuard;
-pub use store::{BlobStore, BlobOrigin, INLINE, Missing, BlobLocation};
+pub use store::{BlobStore, BlobOrigin, INLINE, MissingBlob, BlobLocation};
 
 /// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
 /// there.

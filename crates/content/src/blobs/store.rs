@@ -134,7 +134,7 @@ pub(super) struct Admitted {
 
 /// A blob that a version needs and that is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingBlob {
     /// Hash of the blob.
     pub hash: BlobHash,
     /// Size in bytes, from the manifest.
@@ -142,7 +142,7 @@ pub struct Missing {
     /// Media kind, from the manifest.
     pub kind: MediaKind,
     /// Bytes recorded for its partial file.
-    pub begun: u64,
+    pub partial_bytes: u64,
 }
 
 impl BlobStore {
@@ -340,7 +340,7 @@ impl BlobStore {
 
     /// Returns the blobs of a version (a row number of `version`) that are not on this device,
     /// smallest first, with two statements for any number of blobs.
-    pub fn missing(&self, version: i64) -> Result<Vec<Missing>> {
+    pub fn missing(&self, version: i64) -> Result<Vec<MissingBlob>> {
         let files = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -350,7 +350,7 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         self.only_with_files(files)?;
-        let mut missing: Vec<Missing> = self.inner.db.read_blocking(|conn| {
+        let mut missing: Vec<MissingBlob> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT n.hash, n.size, n.kind, coalesce(p.bytes, 0)
@@ -359,11 +359,11 @@ impl BlobStore {
                      ORDER BY n.size, n.hash",
                 )?
                 .query_map([version], |r| {
-                    Ok(Missing {
+                    Ok(MissingBlob {
                         hash: hash_at(r, 0)?,
                         size: r.get::<_, i64>(1)?.unsigned_abs(),
                         kind: MediaKind::of_number(r.get(2)?),
-                        begun: r.get::<_, i64>(3)?.min(r.get(1)?).unsigned_abs(),
+                        partial_bytes: r.get::<_, i64>(3)?.min(r.get(1)?).unsigned_abs(),
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?)

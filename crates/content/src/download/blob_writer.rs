@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Small blobs in one transaction.
-const AT_ONCE: usize = 256;
+const MAX_BATCH: usize = 256;
 
 /// Resolves when the blob is stored, or could not be stored.
 pub type Stored = oneshot::Receiver<Result<()>>;
@@ -27,7 +27,7 @@ pub type Stored = oneshot::Receiver<Result<()>>;
 #[derive(Clone)]
 pub struct BlobWriter {
     blobs: BlobStore,
-    desk: Arc<Mutex<WriteQueue>>,
+    queue: Arc<Mutex<WriteQueue>>,
 }
 
 #[derive(Default)]
@@ -40,53 +40,53 @@ struct WriteQueue {
 impl BlobWriter {
     /// Creates a writer for this store.
     pub fn new(blobs: BlobStore) -> Self {
-        Self { blobs, desk: Arc::default() }
+        Self { blobs, queue: Arc::default() }
     }
 
     /// Queues a verified small blob. It is written even if the returned value is dropped.
     pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
-        let (tell, kept) = oneshot::channel();
-        let mut desk = self.desk();
-        desk.waiting.push((hash, bytes, tell));
-        if !desk.busy {
-            desk.busy = true;
+        let (sender, stored) = oneshot::channel();
+        let mut queue = self.queue();
+        queue.waiting.push((hash, bytes, sender));
+        if !queue.busy {
+            queue.busy = true;
             let this = self.clone();
             spawn(move || this.write());
         }
-        kept
+        stored
     }
 
     /// Stores a complete file.
     pub fn large(file: CompleteFile) -> Stored {
-        let (tell, kept) = oneshot::channel();
+        let (sender, stored) = oneshot::channel();
         spawn(move || {
             // The caller may be gone; the file is stored nevertheless.
-            let _ = tell.send(file.finish());
+            let _ = sender.send(file.finish());
         });
-        kept
+        stored
     }
 
     fn write(&self) {
         loop {
             let batch = {
-                let mut desk = self.desk();
-                if desk.waiting.is_empty() {
-                    desk.busy = false;
+                let mut queue = self.queue();
+                if queue.waiting.is_empty() {
+                    queue.busy = false;
                     return;
                 }
-                let most = desk.waiting.len().min(AT_ONCE);
-                desk.waiting.drain(..most).collect::<Vec<_>>()
+                let count = queue.waiting.len().min(MAX_BATCH);
+                queue.waiting.drain(..count).collect::<Vec<_>>()
             };
-            let (blobs, tells): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|(hash, bytes, tell)| ((hash, bytes), tell)).unzip();
+            let (blobs, senders): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|(hash, bytes, sender)| ((hash, bytes), sender)).unzip();
             let written = self.blobs.put_verified(&blobs, BlobOrigin::Prefetched);
-            for tell in tells {
-                let _ = tell.send(written.clone());
+            for sender in senders {
+                let _ = sender.send(written.clone());
             }
         }
     }
 
-    fn desk(&self) -> MutexGuard<'_, WriteQueue> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, WriteQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -90,11 +90,11 @@ fn power(supplies: &Path) -> Option<Power> {
 fn metered() -> Option<bool> {
     use dbus::blocking::{Connection, stdintf::org_freedesktop_dbus::Properties};
     let bus = Connection::new_system().ok()?;
-    let patience = std::time::Duration::from_millis(500);
+    let timeout = std::time::Duration::from_millis(500);
     let manager = bus.with_proxy(
         "org.freedesktop.NetworkManager",
         "/org/freedesktop/NetworkManager",
-        patience,
+        timeout,
     );
     // NMMetered: 0 unknown, 1 yes, 2 no, 3 guessed yes, 4 guessed no.
     match manager.get::<u32>("org.freedesktop.NetworkManager", "Metered").ok()? {

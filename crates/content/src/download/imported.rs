@@ -14,7 +14,7 @@ use crate::{
 ///
 /// For a download that was requested before, its phase and reason follow (`cable:paused:user`), and
 /// are restored if the import fails.
-const CABLE: &str = "cable";
+const IMPORTING: &str = "cable";
 
 /// Origin of an imported version.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest
     let now = library.clock().now_ms();
     let blobs = &manifest.manifest.blobs;
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
-    let [account, kind, id, scope] = queue::of(library, target);
+    let [account, kind, id, scope] = queue::key_of(library, target);
     library.storage().need_index()?;
     library.content_db().write_blocking("carried.begin", |tx| {
         let version = queue::version(tx, target, manifest, blobs)?;
@@ -48,7 +48,7 @@ pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest
                              WHEN phase = 'ready' THEN ?5
                              ELSE ?5 || ':' || phase || ':' || reason END",
         )?
-        .execute(params![account, kind, id, scope, CABLE, total, version, now])?;
+        .execute(params![account, kind, id, scope, IMPORTING, total, version, now])?;
         Ok(version)
     })
 }
@@ -63,7 +63,7 @@ pub fn finish(
     origin: Origin<'_>,
 ) -> Result<bool> {
     let now = library.clock().now_ms();
-    let [account, kind, id, scope] = queue::of(library, target);
+    let [account, kind, id, scope] = queue::key_of(library, target);
     library.storage().write_pack(version)?;
     library.content_db().write_blocking("carried.finish", |tx| {
         if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
@@ -98,8 +98,8 @@ pub fn finish(
 
 /// Cancels an import: a ready version stays ready, a queued download returns to the queue, anything
 /// else is removed. Verified blobs are kept until space is short.
-pub fn give_up(library: &Library, target: &DownloadTarget) -> Result<()> {
-    take_back(
+pub fn cancel(library: &Library, target: &DownloadTarget) -> Result<()> {
+    restore_rows(
         library,
         "AND kind = ?3 AND id = ?4 AND scope = ?5",
         &[target.kind.as_str(), target.id.as_str(), &target.scope],
@@ -107,15 +107,15 @@ pub fn give_up(library: &Library, target: &DownloadTarget) -> Result<()> {
 }
 
 /// Cancels imports that a killed process left incomplete.
-pub fn tidy(library: &Library) -> Result<()> {
+pub fn cancel_interrupted(library: &Library) -> Result<()> {
     if library.storage().is_degraded() {
         return Ok(());
     }
-    take_back(library, "", &[])
+    restore_rows(library, "", &[])
 }
 
-fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
-    let mut all = vec![library.account(), CABLE];
+fn restore_rows(library: &Library, only: &str, values: &[&str]) -> Result<()> {
+    let mut all = vec![library.account(), IMPORTING];
     all.extend(values);
     library.content_db().write_blocking("carried.take_back", |tx| {
         for sql in [

@@ -34,13 +34,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub use crate::fetch::PER_HOST;
+pub use crate::fetch::MAX_PER_HOST;
 use carrel_model::{BlobHash, ItemId, Slug};
 use carrel_system::run_or_spawn;
 pub use conditions::{ReportedConditions, Sensors, SystemSensors};
-pub use plan::Spot;
-pub use policy::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
-pub use progress::Rate;
+pub use plan::BlobUse;
+pub use policy::{Conditions, LOW_BATTERY, Metered, Network, MAX_TRANSFERS, Power, Rules, SMALL_DOWNLOAD};
+pub use progress::Progress;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -53,7 +53,7 @@ use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
 /// Concurrent downloads: few enough that the first ones are ready soon, and more than one, so that
 /// a long video does not delay a story.
-const ACTIVE: usize = 3;
+const MAX_ACTIVE: usize = 3;
 
 /// The downloads of one account. Clones share state.
 #[derive(Clone)]
@@ -64,9 +64,9 @@ pub struct Downloads {
 struct DownloadsInner {
     library: Library,
     slots: Slots,
-    keeper: BlobWriter,
-    turn: Semaphore,
-    world: watch::Sender<Environment>,
+    blob_writer: BlobWriter,
+    active_limit: Semaphore,
+    environment: watch::Sender<Environment>,
     table: Mutex<ActiveRuns>,
 }
 
@@ -78,12 +78,12 @@ pub struct Environment {
     /// Settings of the learner and the organisation.
     pub rules: Rules,
     /// Incremented on any other change: network, sign-in, free space.
-    pub news: u64,
+    pub revision: u64,
 }
 
 #[derive(Default)]
 struct ActiveRuns {
-    running: HashMap<DownloadTarget, Arc<Run>>,
+    active: HashMap<DownloadTarget, Arc<Run>>,
     tasks: HashMap<DownloadTarget, JoinHandle<()>>,
     /// The item that was opened last in each course.
     opened: HashMap<Slug, ItemId>,
@@ -97,10 +97,10 @@ impl Downloads {
     /// Creates the download queue; `resume` starts waiting downloads.
     pub fn open(library: Library) -> Self {
         let inner = DownloadsInner {
-            slots: Slots::new(PER_HOST),
-            keeper: BlobWriter::new(library.blobs().clone()),
-            turn: Semaphore::new(ACTIVE),
-            world: watch::Sender::new(Environment::default()),
+            slots: Slots::new(MAX_PER_HOST),
+            blob_writer: BlobWriter::new(library.blobs().clone()),
+            active_limit: Semaphore::new(MAX_ACTIVE),
+            environment: watch::Sender::new(Environment::default()),
             table: Mutex::default(),
             library,
         };
@@ -114,17 +114,17 @@ impl Downloads {
     /// Returns the state of any target.
     pub fn state_of(&self, target: &DownloadTarget) -> Result<State> {
         let state = queue::get(&self.inner.library, target)?.unwrap_or_default();
-        Ok(self.dress(target, state))
+        Ok(self.with_progress(target, state))
     }
     /// Returns the states of all requested whole courses or stories, by id.
     pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
         let mut states = queue::all(&self.inner.library, kind)?;
-        for (target, run) in &self.table().running {
+        for (target, run) in &self.table().active {
             if target.kind == kind
                 && target.is_whole()
                 && let Some(state) = states.get_mut(target.id.as_str())
             {
-                *state = run.dress(*state, self.now());
+                *state = run.with_progress(*state, self.now());
             }
         }
         Ok(states)
@@ -132,20 +132,20 @@ impl Downloads {
     /// Returns the states of all requested lessons of a course, by the lesson's item id.
     pub fn lessons(&self, course: &Slug) -> Result<HashMap<String, State>> {
         let states = queue::lessons(&self.inner.library, course)?;
-        let dressed = states.into_iter().map(|(lesson, state)| {
-            let state = self.dress(&DownloadTarget::lesson(course, &lesson), state);
+        let states = states.into_iter().map(|(lesson, state)| {
+            let state = self.with_progress(&DownloadTarget::lesson(course, &lesson), state);
             (lesson, state)
         });
-        Ok(dressed.collect())
+        Ok(states.collect())
     }
     /// Returns the states of all requested targets.
     pub fn all_states(&self) -> Result<Vec<(DownloadTarget, State)>> {
-        let states = queue::every(&self.inner.library)?.into_iter();
-        Ok(states.map(|(target, state)| (target.clone(), self.dress(&target, state))).collect())
+        let states = queue::all_targets(&self.inner.library)?.into_iter();
+        Ok(states.map(|(target, state)| (target.clone(), self.with_progress(&target, state))).collect())
     }
-    fn dress(&self, target: &DownloadTarget, state: State) -> State {
-        match self.table().running.get(target) {
-            Some(run) => run.dress(state, self.now()),
+    fn with_progress(&self, target: &DownloadTarget, state: State) -> State {
+        match self.table().active.get(target) {
+            Some(run) => run.with_progress(state, self.now()),
             None => state,
         }
     }
@@ -158,16 +158,16 @@ impl Downloads {
     /// download retries immediately.
     pub fn request(&self, target: &DownloadTarget, anyway: bool) -> Result<State> {
         queue::request(&self.inner.library, target, true)?;
-        let under_way = self.run(target.clone(), |run| {
-            run.is_own();
+        let active = self.run(target.clone(), |run| {
+            run.set_requested();
             if anyway {
-                run.go_anyway();
+                run.allow_anyway();
             }
         });
-        if let Some(run) = under_way {
-            run.hurry();
+        if let Some(run) = active {
+            run.retry_now();
         }
-        self.told(target);
+        self.emit_changed(target);
         self.state_of(target)
     }
 
@@ -179,13 +179,13 @@ impl Downloads {
     pub fn pause(&self, target: &DownloadTarget) -> Result<State> {
         let library = &self.inner.library;
         if let Some(run) = self.stop(target) {
-            let pace = run.meter.pace(self.now());
-            if pace.total > 0 {
-                queue::set_done(library, target, pace.done)?;
+            let progress = run.meter.progress(self.now());
+            if progress.total > 0 {
+                queue::set_done(library, target, progress.done)?;
             }
         }
         queue::set_phase(library, target, Phase::Paused, Reason::User)?;
-        self.told(target);
+        self.emit_changed(target);
         self.state_of(target)
     }
 
@@ -203,7 +203,7 @@ impl Downloads {
             library.unindex(&target.id)?;
             library.unlist(target.kind, &target.id)?;
         }
-        self.told(target);
+        self.emit_changed(target);
         self.state_of(target)
     }
 
@@ -218,16 +218,16 @@ impl Downloads {
             return;
         }
         match queue::waiting(&self.inner.library) {
-            Ok(waiting) => waiting.into_iter().for_each(|(target, own)| {
+            Ok(waiting) => waiting.into_iter().for_each(|(target, is_requested)| {
                 self.run(target, |run| {
-                    if own {
-                        run.is_own();
+                    if is_requested {
+                        run.set_requested();
                     }
                 });
             }),
             Err(e) => tracing::error!(error = %e, "cannot read the download queue"),
         }
-        self.inner.world.send_modify(|w| w.news += 1);
+        self.inner.environment.send_modify(|w| w.revision += 1);
     }
 
     /// Returns a callback that calls `resume` and does not keep the queue open.
@@ -242,33 +242,33 @@ impl Downloads {
 
     /// Sets the current conditions of network and battery.
     pub fn set_conditions(&self, conditions: Conditions) {
-        self.inner.world.send_if_modified(|w| {
+        self.inner.environment.send_if_modified(|w| {
             let before = std::mem::replace(&mut w.conditions, conditions);
             before != conditions
         });
     }
     /// Waits until unrequested content may be fetched: unmetered network and sufficient power.
-    pub async fn until_free(&self) {
+    pub async fn until_prefetch_allowed(&self) {
         let free = |w: &Environment| {
             policy::allow(w.conditions, w.rules, policy::PolicyInput::default()).is_ok()
         };
-        let _ = self.inner.world.subscribe().wait_for(free).await;
+        let _ = self.inner.environment.subscribe().wait_for(free).await;
     }
     /// Returns the current conditions.
     pub fn conditions(&self) -> Conditions {
-        self.inner.world.borrow().conditions
+        self.inner.environment.borrow().conditions
     }
     /// Sets what the learner and the organisation allow.
     pub fn set_rules(&self, rules: Rules) {
-        self.inner.world.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
+        self.inner.environment.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
     /// Moves the blobs of this section to the front, if its course is being downloaded.
-    pub fn opened(&self, item: &ItemId) {
+    pub fn prioritize(&self, item: &ItemId) {
         let Ok(course) = Slug::new(item.root()) else { return };
         let mut table = self.table();
-        for (_, run) in table.running.iter().filter(|(target, _)| target.id == course) {
-            run.open(Some(item.clone()));
+        for (_, run) in table.active.iter().filter(|(target, _)| target.id == course) {
+            run.set_opened(Some(item.clone()));
         }
         table.opened.insert(course, item.clone());
     }
@@ -278,72 +278,72 @@ impl Downloads {
     /// number of updates started.
     pub fn update(&self) -> Result<usize> {
         let library = &self.inner.library;
-        let mut begun = 0;
+        let mut started = 0;
         if library.storage().is_degraded() {
-            return Ok(begun);
+            return Ok(started);
         }
-        for (target, here) in queue::ready(library)? {
-            let Some(there) = library.known_version(target.kind, &target.id)? else { continue };
+        for (target, local) in queue::ready(library)? {
+            let Some(listed) = library.known_version(target.kind, &target.id)? else { continue };
             // An import signed with another library's key is not replaced by this server's version.
             if library.is_from_elsewhere(target.kind, &target.id)? {
                 continue;
             }
-            if there == here || !self.table().updated.insert((target.clone(), there)) {
+            if listed == local || !self.table().updated.insert((target.clone(), listed)) {
                 continue;
             }
             queue::request(library, &target, false)?;
             self.run(target.clone(), |_| ());
-            self.told(&target);
-            begun += 1;
+            self.emit_changed(&target);
+            started += 1;
         }
-        Ok(begun)
+        Ok(started)
     }
 
     /// Stops all downloads without changing the queue; they resume at the next start.
     pub fn close(&self) {
         let mut table = self.table();
         table.closed = true;
-        for run in table.running.values() {
+        for run in table.active.values() {
             run.stopped.cancel();
         }
     }
 
     /// Stops the download of a target that is about to be imported. Returns whether it was running.
-    pub fn leave_to_cable(&self, target: &DownloadTarget) -> bool {
+    pub fn stop_for_import(&self, target: &DownloadTarget) -> bool {
         self.stop(target).is_some()
     }
 
     fn stop(&self, target: &DownloadTarget) -> Option<Arc<Run>> {
-        let run = self.table().running.remove(target);
+        let run = self.table().active.remove(target);
         if let Some(run) = &run {
             run.stopped.cancel();
         }
         run
     }
     /// Called when a task ends by itself.
-    fn left(&self, run: &Arc<Run>) {
+    fn ended(&self, run: &Arc<Run>) {
         let mut table = self.table();
-        if table.running.get(&run.target).is_some_and(|r| Arc::ptr_eq(r, run)) {
-            table.running.remove(&run.target);
+        if table.active.get(&run.target).is_some_and(|r| Arc::ptr_eq(r, run)) {
+            table.active.remove(&run.target);
         }
     }
 
-    /// Starts a run of this target and returns `None`, or returns the active run. `say` configures
+    /// Starts a run of this target and returns `None`, or returns the active run. `configure` configures
     /// either run, a new one before it applies the policy.
-    fn run(&self, target: DownloadTarget, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
+    fn run(&self, target: DownloadTarget, configure: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
-        if let Some(run) = table.running.get(&target) {
-            say(run);
+        if let Some(run) = table.active.get(&target) {
+            configure(run);
             return Some(run.clone());
         }
         table.number += 1;
         let run = Arc::new(Run::new(target.clone(), table.number, self.now()));
-        run.open(table.opened.get(&target.id).cloned());
-        say(&run);
+        run.set_opened(table.opened.get(&target.id).cloned());
+        configure(&run);
         if table.closed {
             return None;
         }
-        table.running.insert(target.clone(), run.clone());
+        table.active.insert(target.clone(), run.clone());
         table.tasks.retain(|_, task| !task.is_finished());
         // The previous run may still be closing its files.
         let before = table.tasks.remove(&target);
@@ -352,7 +352,7 @@ impl Downloads {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            task::spawned(this, mine).await;
+            task::run_to_end(this, mine).await;
         });
         table.tasks.insert(target, task);
         None
@@ -368,8 +368,8 @@ impl Downloads {
 impl DownloadsInner {
     /// Returns the number of transfers that the run may use, or why there are none.
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
-        let world = *self.world.borrow();
-        let ask = run.ask(self.library.clock().monotonic_ms());
-        policy::allow(world.conditions, world.rules, ask)
+        let environment = *self.environment.borrow();
+        let input = run.policy_input(self.library.clock().monotonic_ms());
+        policy::allow(environment.conditions, environment.rules, input)
     }
 }

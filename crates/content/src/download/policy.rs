@@ -47,7 +47,7 @@ pub enum Metered {
     /// Nothing.
     #[default]
     Never,
-    /// Downloads with at most `SMALL` missing bytes.
+    /// Downloads with at most `SMALL_DOWNLOAD` missing bytes.
     Small,
     /// Everything.
     Always,
@@ -79,13 +79,13 @@ impl Rules {
 }
 
 /// Upper limit of a small download, in bytes.
-pub const SMALL: u64 = 5_000_000;
+pub const SMALL_DOWNLOAD: u64 = 5_000_000;
 /// Battery charge in percent below which downloads wait.
-pub const LOW: u8 = 15;
+pub const LOW_BATTERY: u8 = 15;
 /// Concurrent transfers of one download.
-pub const PARALLEL: usize = 4;
+pub const MAX_TRANSFERS: usize = 4;
 /// Concurrent transfers over a metered network, where discarded bytes cost money.
-pub const PARALLEL_METERED: usize = 2;
+pub const MAX_TRANSFERS_METERED: usize = 2;
 
 /// Properties of the download to be decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,11 +95,11 @@ pub struct PolicyInput {
     /// The learner allowed metered networks and low battery for this download.
     pub anyway: bool,
     /// Requested by the learner, as opposed to an automatic update.
-    pub own: bool,
+    pub is_requested: bool,
 }
 
 /// Returns the number of concurrent transfers allowed, or the reason why there are none.
-pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<usize, Reason> {
+pub fn allow(conditions: Conditions, rules: Rules, input: PolicyInput) -> Result<usize, Reason> {
     if rules.forbidden {
         return Err(Reason::Policy);
     }
@@ -108,25 +108,25 @@ pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<u
         Network::Metered => true,
         Network::Unmetered => false,
     };
-    if ask.anyway {
-        return Ok(if metered { PARALLEL_METERED } else { PARALLEL });
+    if input.anyway {
+        return Ok(if metered { MAX_TRANSFERS_METERED } else { MAX_TRANSFERS });
     }
     if let Power::Battery(percent) = conditions.power
-        && (rules.only_charging || percent < LOW)
+        && (rules.only_charging || percent < LOW_BATTERY)
     {
         return Err(Reason::Battery);
     }
     if !metered {
-        return Ok(PARALLEL);
+        return Ok(MAX_TRANSFERS);
     }
     let fits = match rules.metered {
         Metered::Never => false,
         // While unknown, the download may find out: a manifest is small.
-        Metered::Small => ask.missing.is_none_or(|n| n <= SMALL),
+        Metered::Small => input.missing.is_none_or(|n| n <= SMALL_DOWNLOAD),
         Metered::Always => true,
     };
     // An automatic update can always wait for an unmetered network.
-    if fits && ask.own { Ok(PARALLEL_METERED) } else { Err(Reason::Metered) }
+    if fits && input.is_requested { Ok(MAX_TRANSFERS_METERED) } else { Err(Reason::Metered) }
 }
 
 #[cfg(test)]
@@ -140,41 +140,41 @@ mod tests {
         let rules = |metered| Rules { metered, ..Rules::default() };
         let charging =
             Rules { only_charging: true, metered: super::Metered::Always, forbidden: false };
-        let own = |missing| PolicyInput { missing: Some(missing), anyway: false, own: true };
-        let anyway = PolicyInput { anyway: true, ..own(SMALL * 9) };
-        let update = PolicyInput { own: false, ..own(1) };
+        let requested = |missing| PolicyInput { missing: Some(missing), anyway: false, is_requested: true };
+        let anyway = PolicyInput { anyway: true, ..requested(SMALL_DOWNLOAD * 9) };
+        let update = PolicyInput { is_requested: false, ..requested(1) };
         use Network::{Offline, Unmetered};
 
         use super::Metered::{Always, Never, Small};
-        for (n, (conditions, rules, ask, expected)) in [
-            (mains(Unmetered), rules(Never), own(SMALL * 9), Ok(PARALLEL)),
-            (mains(Unmetered), rules(Never), update, Ok(PARALLEL)),
-            (mains(Offline), rules(Always), own(1), Err(Reason::Offline)),
+        for (n, (conditions, rules, input, expected)) in [
+            (mains(Unmetered), rules(Never), requested(SMALL_DOWNLOAD * 9), Ok(MAX_TRANSFERS)),
+            (mains(Unmetered), rules(Never), update, Ok(MAX_TRANSFERS)),
+            (mains(Offline), rules(Always), requested(1), Err(Reason::Offline)),
             (mains(Offline), rules(Always), anyway, Err(Reason::Offline)),
-            (mains(Network::Metered), rules(Never), own(1), Err(Reason::Metered)),
-            (mains(Network::Metered), rules(Small), own(SMALL), Ok(PARALLEL_METERED)),
-            (mains(Network::Metered), rules(Small), own(SMALL + 1), Err(Reason::Metered)),
+            (mains(Network::Metered), rules(Never), requested(1), Err(Reason::Metered)),
+            (mains(Network::Metered), rules(Small), requested(SMALL_DOWNLOAD), Ok(MAX_TRANSFERS_METERED)),
+            (mains(Network::Metered), rules(Small), requested(SMALL_DOWNLOAD + 1), Err(Reason::Metered)),
             (
                 mains(Network::Metered),
                 rules(Small),
-                PolicyInput { missing: None, ..own(0) },
-                Ok(PARALLEL_METERED),
+                PolicyInput { missing: None, ..requested(0) },
+                Ok(MAX_TRANSFERS_METERED),
             ),
-            (mains(Network::Metered), rules(Always), own(SMALL * 9), Ok(PARALLEL_METERED)),
+            (mains(Network::Metered), rules(Always), requested(SMALL_DOWNLOAD * 9), Ok(MAX_TRANSFERS_METERED)),
             (mains(Network::Metered), rules(Always), update, Err(Reason::Metered)),
-            (mains(Network::Metered), rules(Never), anyway, Ok(PARALLEL_METERED)),
-            (battery(Unmetered, 80), rules(Never), own(1), Ok(PARALLEL)),
-            (battery(Unmetered, LOW), rules(Never), own(1), Ok(PARALLEL)),
-            (battery(Unmetered, LOW - 1), rules(Never), own(1), Err(Reason::Battery)),
-            (battery(Unmetered, LOW - 1), rules(Never), anyway, Ok(PARALLEL)),
-            (battery(Unmetered, 100), charging, own(1), Err(Reason::Battery)),
-            (mains(Unmetered), charging, own(1), Ok(PARALLEL)),
+            (mains(Network::Metered), rules(Never), anyway, Ok(MAX_TRANSFERS_METERED)),
+            (battery(Unmetered, 80), rules(Never), requested(1), Ok(MAX_TRANSFERS)),
+            (battery(Unmetered, LOW_BATTERY), rules(Never), requested(1), Ok(MAX_TRANSFERS)),
+            (battery(Unmetered, LOW_BATTERY - 1), rules(Never), requested(1), Err(Reason::Battery)),
+            (battery(Unmetered, LOW_BATTERY - 1), rules(Never), anyway, Ok(MAX_TRANSFERS)),
+            (battery(Unmetered, 100), charging, requested(1), Err(Reason::Battery)),
+            (mains(Unmetered), charging, requested(1), Ok(MAX_TRANSFERS)),
             (mains(Unmetered), Rules { forbidden: true, ..charging }, anyway, Err(Reason::Policy)),
         ]
         .into_iter()
         .enumerate()
         {
-            assert_eq!(allow(conditions, rules, ask), expected, "row {n}");
+            assert_eq!(allow(conditions, rules, input), expected, "row {n}");
         }
     }
 }

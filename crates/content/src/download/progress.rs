@@ -6,17 +6,17 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Shortest time between two progress events of one download.
-const TELL_EVERY_MS: i64 = 250;
+const EMIT_EVERY_MS: i64 = 250;
 /// Shortest time between two updates of the state in the database.
-const NOTE_EVERY_MS: i64 = 2_000;
+const RECORD_EVERY_MS: i64 = 2_000;
 /// Time constant of the smoothed rate: bytes this old weigh about a third of new ones.
-const MEMORY_MS: f64 = 4_000.0;
+const SMOOTHING_MS: f64 = 4_000.0;
 /// Time before the first rate is reported, because the first packets are not representative.
-const SETTLE_MS: i64 = 1_000;
+const MIN_MEASURED_MS: i64 = 1_000;
 
 /// Progress of a running download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rate {
+pub struct Progress {
     /// Bytes stored.
     pub done: u64,
     /// Bytes of the whole download.
@@ -31,9 +31,9 @@ pub struct Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Due {
     /// Emit a progress event.
-    pub tell: bool,
+    pub emit: bool,
     /// Update the state in the database.
-    pub note: bool,
+    pub record: bool,
 }
 
 /// Measures the progress of one download.
@@ -48,12 +48,12 @@ struct MeterState {
     /// Until when bytes are included in the rate.
     seen_ms: i64,
     /// Bytes received since `seen_ms`.
-    fresh: u64,
+    pending: u64,
     /// Bytes and milliseconds, both weighted by age.
     bytes: f64,
     millis: f64,
-    told_ms: i64,
-    noted_ms: i64,
+    emitted_ms: i64,
+    recorded_ms: i64,
 }
 
 impl Meter {
@@ -64,11 +64,11 @@ impl Meter {
             total: 0,
             began_ms: now_ms,
             seen_ms: now_ms,
-            fresh: 0,
+            pending: 0,
             bytes: 0.0,
             millis: 0.0,
-            told_ms: i64::MIN,
-            noted_ms: now_ms,
+            emitted_ms: i64::MIN,
+            recorded_ms: now_ms,
         };
         Self { inner: Mutex::new(inner) }
     }
@@ -83,17 +83,17 @@ impl Meter {
     pub fn received(&self, bytes: usize, now_ms: i64) -> Due {
         let mut m = self.inner();
         m.done += signed(bytes as u64);
-        m.fresh += bytes as u64;
-        m.sum_up(now_ms);
+        m.pending += bytes as u64;
+        m.advance(now_ms);
         let due = Due {
-            tell: now_ms >= m.told_ms.saturating_add(TELL_EVERY_MS),
-            note: now_ms >= m.noted_ms.saturating_add(NOTE_EVERY_MS),
+            emit: now_ms >= m.emitted_ms.saturating_add(EMIT_EVERY_MS),
+            record: now_ms >= m.recorded_ms.saturating_add(RECORD_EVERY_MS),
         };
-        if due.tell {
-            m.told_ms = now_ms;
+        if due.emit {
+            m.emitted_ms = now_ms;
         }
-        if due.note {
-            m.noted_ms = now_ms;
+        if due.record {
+            m.recorded_ms = now_ms;
         }
         due
     }
@@ -106,16 +106,16 @@ impl Meter {
     }
 
     /// Returns the current progress.
-    pub fn pace(&self, now_ms: i64) -> Rate {
+    pub fn progress(&self, now_ms: i64) -> Progress {
         let mut m = self.inner();
-        m.sum_up(now_ms);
+        m.advance(now_ms);
         let done = m.done.clamp(0, m.total);
-        let settled = now_ms - m.began_ms >= SETTLE_MS && m.millis > 0.0;
-        let rate = settled.then(|| (m.bytes / m.millis * 1_000.0) as u64);
+        let is_measured = now_ms - m.began_ms >= MIN_MEASURED_MS && m.millis > 0.0;
+        let rate = is_measured.then(|| (m.bytes / m.millis * 1_000.0) as u64);
         let left_ms = rate
             .filter(|r| *r > 0)
             .map(|r| (m.total - done).unsigned_abs().saturating_mul(1_000) / r);
-        Rate { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
+        Progress { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, MeterState> {
@@ -125,15 +125,15 @@ impl Meter {
 
 impl MeterState {
     /// Bytes and time are weighted alike, so that the rate also falls while nothing is received.
-    fn sum_up(&mut self, now_ms: i64) {
+    fn advance(&mut self, now_ms: i64) {
         let passed = (now_ms - self.seen_ms) as f64;
         if passed <= 0.0 {
             return;
         }
-        let fades = (-passed / MEMORY_MS).exp();
-        self.bytes = self.bytes * fades + self.fresh as f64;
-        self.millis = self.millis * fades + passed;
-        self.fresh = 0;
+        let decay = (-passed / SMOOTHING_MS).exp();
+        self.bytes = self.bytes * decay + self.pending as f64;
+        self.millis = self.millis * decay + passed;
+        self.pending = 0;
         self.seen_ms = now_ms;
     }
 }
@@ -153,13 +153,13 @@ mod tests {
         for n in 1..=100 {
             meter.received(10_000, n * 100);
         }
-        let pace = meter.pace(10_000);
-        assert_eq!(pace.done, 1_000_000);
-        let rate = pace.rate.expect("a rate");
+        let progress = meter.progress(10_000);
+        assert_eq!(progress.done, 1_000_000);
+        let rate = progress.rate.expect("a rate");
         assert!((98_000..=102_000).contains(&rate), "{rate}");
-        let left = pace.left_ms.expect("an end");
+        let left = progress.left_ms.expect("an end");
         assert!((88_000..=92_000).contains(&left), "{left}");
-        let later = meter.pace(20_000).rate.expect("a rate");
+        let later = meter.progress(20_000).rate.expect("a rate");
         assert!(later < rate / 3, "after ten seconds without data: {later}");
     }
 
@@ -167,11 +167,11 @@ mod tests {
     fn at_most_four_events_a_second_and_no_early_rate() {
         let meter = Meter::new(0);
         meter.set(0, 1_000_000);
-        let told = (0..2_000).filter(|ms| meter.received(10, *ms).tell).count();
-        assert_eq!(told, 8);
-        let young = Meter::new(0);
-        young.received(1_000_000, 1);
-        assert_eq!(young.pace(2).rate, None);
+        let emitted = (0..2_000).filter(|ms| meter.received(10, *ms).emit).count();
+        assert_eq!(emitted, 8);
+        let new = Meter::new(0);
+        new.received(1_000_000, 1);
+        assert_eq!(new.progress(2).rate, None);
     }
 
     #[test]
@@ -179,9 +179,9 @@ mod tests {
         let meter = Meter::new(0);
         meter.set(500, 1_000);
         meter.correct(400);
-        let pace = meter.pace(5_000);
-        assert_eq!((pace.done, pace.rate, pace.left_ms), (900, Some(0), None));
+        let progress = meter.progress(5_000);
+        assert_eq!((progress.done, progress.rate, progress.left_ms), (900, Some(0), None));
         meter.correct(-2_000);
-        assert_eq!(meter.pace(5_000).done, 0);
+        assert_eq!(meter.progress(5_000).done, 0);
     }
 }

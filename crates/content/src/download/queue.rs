@@ -39,7 +39,7 @@ pub fn get(library: &Library, target: &DownloadTarget) -> Result<Option<State>> 
                 "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
                  WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4"
             ))?
-            .query_row(of(library, target), state_of)
+            .query_row(key_of(library, target), state_of)
             .optional()?)
     })
 }
@@ -58,7 +58,7 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
 }
 
 /// Returns all targets of this account and their states.
-pub fn every(library: &Library) -> Result<Vec<(DownloadTarget, State)>> {
+pub fn all_targets(library: &Library) -> Result<Vec<(DownloadTarget, State)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(&format!(
@@ -89,7 +89,7 @@ pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State
 }
 
 /// Returns the four values that identify a row.
-pub(super) fn of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&'a str; 4] {
+pub(super) fn key_of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&'a str; 4] {
     [library.account(), target.kind.as_str(), target.id.as_str(), &target.scope]
 }
 
@@ -97,7 +97,7 @@ pub(super) fn of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&'a s
 /// learner, and therefore never evicted; a pinned download stays pinned.
 pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     library.storage().need_index()?;
     library.content_db().write_blocking("queue.want", |tx| {
         tx.prepare_cached(
@@ -108,7 +108,7 @@ pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Resu
                phase = 'queued', reason = '', pinned = max(pinned, excluded.pinned)",
         )?
         .execute(params![account, kind, id, scope, pinned, now])?;
-        library.storage().write_record(tx, of(library, target), None)
+        library.storage().write_record(tx, key_of(library, target), None)
     })
 }
 
@@ -116,15 +116,15 @@ pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Resu
 const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
 /// Condition: queued, running, or waiting without the learner's action. A task changes only such
 /// rows, so that it does not override the learner.
-const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
+const AUTOMATIC: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
 
 /// Records that the task of a download stops or waits. Changes nothing if the learner paused or
 /// removed the download in the meantime.
-pub fn note_stop(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
-    let [account, kind, id, scope] = of(library, target);
+pub fn set_stopped(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.note_stop", |conn| {
         conn.prepare_cached(&format!(
-            "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}"
+            "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}"
         ))?
         .execute([account, kind, id, scope, phase.as_str(), reason.as_str()])?;
         Ok(())
@@ -133,7 +133,7 @@ pub fn note_stop(library: &Library, target: &DownloadTarget, phase: Phase, reaso
 
 /// Sets the phase at the learner's request, regardless of the current one.
 pub fn set_phase(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_phase", |conn| {
         conn.prepare_cached(
             "UPDATE download SET phase = ?5, reason = ?6 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -155,10 +155,10 @@ pub fn set_wanted(
     manifest: &OpenManifest,
     blobs: &[ManifestBlob],
 ) -> Result<Option<i64>> {
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_wanted", |tx| {
         let may_run = tx
-            .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {BY_ITSELF}"))?
+            .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {AUTOMATIC}"))?
             .exists([account, kind, id, scope])?;
         if !may_run {
             return Ok(None);
@@ -189,7 +189,7 @@ pub(super) fn version(
         .query_row(params![hash, target.scope, signer], |r| r.get(0))
         .optional()?;
     if let Some(version) = known {
-        grow(tx, version, blobs)?;
+        add_needs(tx, version, blobs)?;
         return Ok(version);
     }
     let mut by_kind = [0_u64; MediaKind::ALL.len()];
@@ -219,19 +219,19 @@ pub(super) fn version(
     let version = tx.last_insert_rowid();
     tx.prepare_cached("INSERT INTO manifest (version, signed) VALUES (?1, ?2)")?
         .execute(params![version, serde_json::to_string(&manifest.signed)?])?;
-    need(tx, version, blobs)?;
+    insert_needs(tx, version, blobs)?;
     Ok(version)
 }
 
 /// Adds blobs to a lesson, which become known as its text arrives, and updates the sums.
-fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+fn add_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     let known: i64 = tx
         .prepare_cached("SELECT files FROM version WHERE version = ?1")?
         .query_row([version], |r| r.get(0))?;
     if known >= blobs.len() as i64 {
         return Ok(());
     }
-    need(tx, version, blobs)?;
+    insert_needs(tx, version, blobs)?;
     tx.prepare_cached(
         "UPDATE version SET (files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes, other_bytes) = (
            SELECT count(*), sum(size), sum(iif(kind = 0, size, 0)), sum(iif(kind = 1, size, 0)), sum(iif(kind = 2, size, 0)),
@@ -243,13 +243,13 @@ fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     Ok(())
 }
 
-fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
-    let mut need = tx.prepare_cached(
+fn insert_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+    let mut insert = tx.prepare_cached(
         "INSERT OR IGNORE INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, ?4)",
     )?;
     for blob in blobs {
         let kind = MediaKind::of_type(&blob.media_type).number();
-        need.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
+        insert.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
     }
     // The manifest's media type is more reliable than detection from the first bytes.
     tx.prepare_cached(
@@ -261,7 +261,7 @@ fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
 
 /// Stores the number of bytes that are on this device.
 pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result<()> {
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_done", |conn| {
         conn.prepare_cached(
             "UPDATE download SET bytes_done = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -275,7 +275,7 @@ pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result
 /// time of its blobs. Blobs that only the previous version needed are evicted first. Returns
 /// `false` if the download fetches another version by now.
 pub fn set_ready(library: &Library, target: &DownloadTarget, version: i64, now_ms: i64) -> Result<bool> {
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     library.storage().write_pack(version)?;
     library.content_db().write_blocking("queue.set_ready", |tx| {
         if !is_wanted(tx, [account, kind, id, scope], version)? {
@@ -307,7 +307,7 @@ pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result
 
 /// Stores when every byte was verified (UTC, ms).
 pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> Result<()> {
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_checked", |conn| {
         conn.prepare_cached(
             "UPDATE download SET checked_ms = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -321,7 +321,7 @@ pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> R
 /// transaction; `BlobStore::delete_marked` deletes their files, immediately or after the next start.
 pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
     library.storage().need_index()?;
-    let [account, kind, id, scope] = of(library, target);
+    let [account, kind, id, scope] = key_of(library, target);
     let gone = library.content_db().write_blocking("queue.remove", |tx| {
         let gone = tx
             .prepare_cached(
@@ -464,18 +464,18 @@ mod tests {
 
     /// Actions of the learner, and of the concurrent task of the download.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum Step {
-        Want,
+    enum Action {
+        Request,
         Pause,
         Remove,
         /// The manifest arrived: the task records that it runs.
         Manifest,
         /// The task has to wait for a network.
-        Waits,
+        Waiting,
         /// All bytes are stored.
-        Whole,
+        Complete,
     }
-    use Step::*;
+    use Action::*;
 
     #[tokio::test]
     async fn actions_of_the_learner_are_not_overridden_by_the_task() {
@@ -496,66 +496,66 @@ mod tests {
                 .read_blocking(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
                 .expect("a number")
         };
-        let said = [Want, Pause, Remove];
-        let noted = [Manifest, Waits, Whole];
+        let by_learner = [Request, Pause, Remove];
+        let by_task = [Manifest, Waiting, Complete];
         // Every order of four steps (five in a long run) after the download was requested.
-        let all: Vec<Step> = said.into_iter().chain(noted).collect();
+        let all: Vec<Action> = by_learner.into_iter().chain(by_task).collect();
         let count: u32 = if std::env::var_os("CARREL_LONG").is_some() { 5 } else { 4 };
         for number in 0..all.len().pow(count) {
-            let steps: Vec<Step> =
+            let actions: Vec<Action> =
                 (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
             request(library, &target, true).expect("wanted");
             let mut version = None;
             // The learner's last action, which must hold.
-            let mut word = Want;
-            let mut edition = &first;
-            for step in &steps {
-                match step {
-                    Want => {
+            let mut last = Request;
+            let mut current = &first;
+            for action in &actions {
+                match action {
+                    Request => {
                         request(library, &target, true).expect("wanted");
-                        edition = &second;
+                        current = &second;
                     }
                     Pause => {
                         set_phase(library, &target, Phase::Paused, Reason::User).expect("paused")
                     }
                     Remove => remove(library, &target).expect("removed"),
                     Manifest => {
-                        let blobs = &edition.manifest.blobs;
+                        let blobs = &current.manifest.blobs;
                         let state = get(library, &target).expect("a state");
-                        let runs = word == Want && state.is_some_and(|s| s.phase != Phase::Ready);
-                        let noted = set_wanted(library, &target, edition, blobs).expect("noted");
-                        assert_eq!(noted.is_some(), runs, "{steps:?}");
-                        version = noted.or(version);
+                        let runs = last == Request && state.is_some_and(|s| s.phase != Phase::Ready);
+                        let recorded = set_wanted(library, &target, current, blobs).expect("noted");
+                        assert_eq!(recorded.is_some(), runs, "{actions:?}");
+                        version = recorded.or(version);
                     }
-                    Waits => {
-                        note_stop(library, &target, Phase::Paused, Reason::Offline).expect("noted");
+                    Waiting => {
+                        set_stopped(library, &target, Phase::Paused, Reason::Offline).expect("noted");
                     }
-                    Whole => {
+                    Complete => {
                         if let Some(version) = version {
                             set_ready(library, &target, version, 1).expect("noted");
                         }
                     }
                 }
-                if said.contains(step) && (word != Remove || *step == Want) {
-                    word = *step;
+                if by_learner.contains(action) && (last != Remove || *action == Request) {
+                    last = *action;
                 }
                 let state = get(library, &target).expect("a state");
-                match (word, state) {
+                match (last, state) {
                     (Remove, state) => {
-                        assert!(state.is_none(), "{steps:?}: removed");
-                        assert_eq!((rows("version"), rows("need")), (0, 0), "{steps:?}");
+                        assert!(state.is_none(), "{actions:?}: removed");
+                        assert_eq!((rows("version"), rows("need")), (0, 0), "{actions:?}");
                     }
                     (Pause, Some(state)) => {
                         let paused = (state.phase, state.reason) == (Phase::Paused, Reason::User);
-                        let ready = state.phase == Phase::Ready && steps.contains(&Whole);
-                        assert!(paused || ready, "{steps:?}: {state:?}");
+                        let ready = state.phase == Phase::Ready && actions.contains(&Complete);
+                        assert!(paused || ready, "{actions:?}: {state:?}");
                     }
-                    (_, state) => assert!(state.is_some(), "{steps:?}"),
+                    (_, state) => assert!(state.is_some(), "{actions:?}"),
                 }
-                assert!(rows("version") <= 2, "{steps:?}: at most the requested and the ready version");
+                assert!(rows("version") <= 2, "{actions:?}: at most the requested and the ready version");
             }
             remove(library, &target).expect("removed");
-            assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{steps:?}");
+            assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{actions:?}");
         }
     }
 
@@ -600,7 +600,7 @@ mod tests {
 
     /// Returns the CPU time of this thread, which other processes do not affect.
     #[cfg(target_os = "linux")]
-    fn busy_ns() -> u64 {
+    fn cpu_time_ns() -> u64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")
             .expect("schedstat of this thread");
         text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
@@ -622,9 +622,9 @@ mod tests {
             let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
             request(library, &target, true).expect("wanted");
             set_wanted(library, &target, &manifest(1, &blobs), &blobs).expect("noted");
-            let began = busy_ns();
+            let began = cpu_time_ns();
             remove(library, &target).expect("removed");
-            busy_ns() - began
+            cpu_time_ns() - began
         };
         let (few, many) = (time(5_000), time(40_000));
         assert!(many < 20 * few, "8 times as many blobs take {} times as long", many / few);

@@ -19,7 +19,7 @@ use crate::{
     Error, Result,
     download::{
         Downloads, Environment, Phase, Reason, State, DownloadTarget, attempt,
-        attempt::{AttemptError, Done},
+        attempt::{AttemptError, Completed},
         policy::PolicyInput,
         progress::Meter,
         queue,
@@ -28,9 +28,9 @@ use crate::{
 };
 
 /// Bytes after which an attempt counts as successful, which resets the backoff.
-const WORKED: u64 = 256 * 1024;
+const MIN_PROGRESS: u64 = 256 * 1024;
 /// Longest wait without a network, because its return may not be reported.
-const OFFLINE_MOST_MS: i64 = 120_000;
+const MAX_OFFLINE_WAIT_MS: i64 = 120_000;
 
 /// An active download.
 pub struct Run {
@@ -43,11 +43,11 @@ pub struct Run {
     /// Cancelled when the download is stopped.
     pub stopped: CancellationToken,
     /// Signals a retry requested by the learner.
-    nudge: Notify,
+    retry_signal: Notify,
     /// Metered networks and low battery are allowed for this run.
     anyway: AtomicBool,
     /// Requested by the learner, as opposed to an automatic update.
-    own: AtomicBool,
+    requested: AtomicBool,
     /// Bytes received in all attempts.
     received: AtomicU64,
     opened: Mutex<Option<ItemId>>,
@@ -64,9 +64,9 @@ impl Run {
             number,
             meter: Meter::new(now_ms),
             stopped: CancellationToken::new(),
-            nudge: Notify::new(),
+            retry_signal: Notify::new(),
             anyway: AtomicBool::new(false),
-            own: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             received: AtomicU64::new(0),
             opened: Mutex::default(),
             retry_at_ms: Mutex::default(),
@@ -74,52 +74,52 @@ impl Run {
         }
     }
     /// Marks the run as requested by the learner.
-    pub fn is_own(&self) {
-        self.own.store(true, Ordering::Relaxed);
+    pub fn set_requested(&self) {
+        self.requested.store(true, Ordering::Relaxed);
     }
     /// Ends the current wait, or the next one if none is active.
-    pub fn hurry(&self) {
-        self.nudge.notify_one();
+    pub fn retry_now(&self) {
+        self.retry_signal.notify_one();
     }
-    async fn hurried(&self) {
-        self.nudge.notified().await;
+    async fn retry_requested(&self) {
+        self.retry_signal.notified().await;
     }
     /// Allows metered networks and low battery for this run.
-    pub fn go_anyway(&self) {
+    pub fn allow_anyway(&self) {
         self.anyway.store(true, Ordering::Relaxed);
     }
     /// Returns the section that the learner opened last; its blobs are fetched first.
-    pub fn first(&self) -> Option<ItemId> {
+    pub fn opened_item(&self) -> Option<ItemId> {
         lock(&self.opened).clone()
     }
     /// Sets the section that the learner opened last.
-    pub fn open(&self, item: Option<ItemId>) {
+    pub fn set_opened(&self, item: Option<ItemId>) {
         *lock(&self.opened) = item;
     }
     /// Counts received bytes.
-    pub fn count(&self, bytes: usize) {
+    pub fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
     /// Returns the input of the policy.
-    pub fn ask(&self, now_ms: i64) -> PolicyInput {
-        let pace = self.meter.pace(now_ms);
+    pub fn policy_input(&self, now_ms: i64) -> PolicyInput {
+        let progress = self.meter.progress(now_ms);
         PolicyInput {
-            missing: (pace.total > 0).then(|| pace.total - pace.done),
+            missing: (progress.total > 0).then(|| progress.total - progress.done),
             anyway: self.anyway.load(Ordering::Relaxed),
-            own: self.own.load(Ordering::Relaxed),
+            is_requested: self.requested.load(Ordering::Relaxed),
         }
     }
     /// Adds to `state` what only the run knows: progress, rate, time of the next attempt.
-    pub fn dress(&self, mut state: State, now_ms: i64) -> State {
+    pub fn with_progress(&self, mut state: State, now_ms: i64) -> State {
         if let Some((phase, reason)) = *lock(&self.unsaved) {
             (state.phase, state.reason) = (phase, reason);
         }
         match state.phase {
             Phase::Running => {
-                let pace = self.meter.pace(now_ms);
-                if pace.total > 0 {
-                    (state.bytes_done, state.bytes_total) = (pace.done, pace.total);
-                    (state.rate, state.left_ms) = (pace.rate, pace.left_ms);
+                let progress = self.meter.progress(now_ms);
+                if progress.total > 0 {
+                    (state.bytes_done, state.bytes_total) = (progress.done, progress.total);
+                    (state.rate, state.left_ms) = (progress.rate, progress.left_ms);
                 }
             }
             Phase::Paused => state.retry_at_ms = *lock(&self.retry_at_ms),
@@ -135,16 +135,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Downloads {
     /// Runs until the download is ready, or only the learner can continue it.
-    pub(super) async fn live(&self, run: &Run) {
+    pub(super) async fn run_until_ready(&self, run: &Run) {
         let library = &self.inner.library;
-        let mut world = self.inner.world.subscribe();
+        let mut environment = self.inner.environment.subscribe();
         // Seeded by account and target, so that devices retry at different times.
         let seed = blake3::hash(format!("{}{}", library.account(), run.target.name()).as_bytes());
         let seed = u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default());
-        let mut policy = RetryPolicy::new(seed).max_on_change_ms(OFFLINE_MOST_MS);
+        let mut policy = RetryPolicy::new(seed).max_on_change_ms(MAX_OFFLINE_WAIT_MS);
         loop {
             let before = run.received.load(Ordering::Relaxed);
-            let (stop, held) = match self.attempt(run, &mut world).await {
+            let (stop, is_held) = match self.attempt(run, &mut environment).await {
                 Ok(done) => match self.finish(run, done).await {
                     Ok(true) => return,
                     // A newer version was requested in the meantime.
@@ -152,7 +152,7 @@ impl Downloads {
                     Err(e) => (StopReason::of(&e), false),
                 },
                 Err(AttemptError::Changed) => continue,
-                Err(AttemptError::Held(reason)) => {
+                Err(AttemptError::NotAllowed(reason)) => {
                     (StopReason { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
                 }
                 // Paused or removed just before it was recorded as running.
@@ -162,17 +162,17 @@ impl Downloads {
                     (StopReason::of(&e), false)
                 }
             };
-            if run.received.load(Ordering::Relaxed) >= before + WORKED {
+            if run.received.load(Ordering::Relaxed) >= before + MIN_PROGRESS {
                 policy.reset();
             }
             // A download held by the policy continues only when the rules or conditions change.
-            let wait_ms = if held { None } else { policy.next_wait(stop.retry) };
+            let wait_ms = if is_held { None } else { policy.next_wait(stop.retry) };
             *lock(&run.retry_at_ms) = wait_ms.map(|ms| library.clock().now_ms().saturating_add(ms));
-            self.note(run, stop).await;
+            self.record_stop(run, stop).await;
             if stop.retry == Retry::ByUser {
                 return;
             }
-            if self.wait(run, &stop, wait_ms, &mut world).await {
+            if self.wait(run, &stop, wait_ms, &mut environment).await {
                 policy.reset();
             }
             *lock(&run.retry_at_ms) = None;
@@ -183,27 +183,27 @@ impl Downloads {
     async fn attempt(
         &self,
         run: &Run,
-        world: &mut watch::Receiver<Environment>,
-    ) -> Result<Done, AttemptError> {
-        world.borrow_and_update();
+        environment: &mut watch::Receiver<Environment>,
+    ) -> Result<Completed, AttemptError> {
+        environment.borrow_and_update();
         *lock(&run.unsaved) = None;
         // Consumes an earlier signal, so that it does not end the wait after this attempt.
-        let _ = run.hurried().now_or_never();
-        let parallel = self.inner.allow(run).map_err(AttemptError::Held)?;
-        let work = async {
-            let turn = self.inner.turn.acquire().await;
-            let _turn = turn.map_err(|_| AttemptError::Failed(Error::Cancelled))?;
+        let _ = run.retry_requested().now_or_never();
+        let parallel = self.inner.allow(run).map_err(AttemptError::NotAllowed)?;
+        let running = async {
+            let permit = self.inner.active_limit.acquire().await;
+            let _permit = permit.map_err(|_| AttemptError::Failed(Error::Cancelled))?;
             attempt::fetch_all(&self.inner, run, parallel).await
         };
-        tokio::pin!(work);
+        tokio::pin!(running);
         loop {
             tokio::select! {
-                outcome = &mut work => return outcome,
+                outcome = &mut running => return outcome,
                 // The sender lives as long as `self`.
-                Ok(()) = world.changed() => match self.inner.allow(run) {
+                Ok(()) = environment.changed() => match self.inner.allow(run) {
                     Ok(n) if n == parallel => {}
                     Ok(_) => return Err(AttemptError::Changed),
-                    Err(reason) => return Err(AttemptError::Held(reason)),
+                    Err(reason) => return Err(AttemptError::NotAllowed(reason)),
                 },
             }
         }
@@ -216,7 +216,7 @@ impl Downloads {
         run: &Run,
         stop: &StopReason,
         wait_ms: Option<i64>,
-        world: &mut watch::Receiver<Environment>,
+        environment: &mut watch::Receiver<Environment>,
     ) -> bool {
         let due = async {
             match wait_ms {
@@ -228,37 +228,37 @@ impl Downloads {
             }
         };
         let changed = async {
-            if !stop.retry.is_on_change() || world.changed().await.is_err() {
+            if !stop.retry.is_on_change() || environment.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             () = due => false,
             () = changed => true,
-            () = run.hurried() => true,
+            () = run.retry_requested() => true,
         }
     }
 
-    async fn note(&self, run: &Run, stop: StopReason) {
-        let pace = run.meter.pace(self.inner.library.clock().monotonic_ms());
+    async fn record_stop(&self, run: &Run, stop: StopReason) {
+        let progress = run.meter.progress(self.inner.library.clock().monotonic_ms());
         let target = run.target.clone();
-        let noted = self.inner.library.blocking(move |library| {
+        let recorded = self.inner.library.blocking(move |library| {
             if stop.reason == Reason::DiskFull {
-                library.storage().note_full();
+                library.storage().report_full();
             }
-            queue::note_stop(library, &target, stop.phase, stop.reason)?;
-            if pace.total == 0 { Ok(()) } else { queue::set_done(library, &target, pace.done) }
+            queue::set_stopped(library, &target, stop.phase, stop.reason)?;
+            if progress.total == 0 { Ok(()) } else { queue::set_done(library, &target, progress.done) }
         });
-        if let Err(e) = noted.await {
+        if let Err(e) = recorded.await {
             *lock(&run.unsaved) = Some((stop.phase, stop.reason));
             tracing::error!(download.id = run.target.name(), error = %e, "cannot write the state of a download");
         }
-        self.told(&run.target);
+        self.emit_changed(&run.target);
     }
 
     /// Makes the version ready and indexes its text. Returns `false` if another version is
     /// requested by now.
-    async fn finish(&self, run: &Run, done: Done) -> Result<bool> {
+    async fn finish(&self, run: &Run, done: Completed) -> Result<bool> {
         let library = &self.inner.library;
         let now = library.clock().now_ms();
         // One statement: the old version is used until then, the new one afterwards.
@@ -270,7 +270,7 @@ impl Downloads {
         }
         let bytes = done.manifest.manifest.total_bytes();
         tracing::info!(download.id = run.target.name(), download.bytes = bytes, "download ready");
-        self.told(&run.target);
+        self.emit_changed(&run.target);
         let name = run.target.name().to_owned();
         let target = run.target.clone();
         let indexed = library.blocking(move |library| {
@@ -289,22 +289,22 @@ impl Downloads {
     }
 
     /// Emits the events for the list of downloads and for the progress of this one.
-    pub(super) fn told(&self, target: &DownloadTarget) {
+    pub(super) fn emit_changed(&self, target: &DownloadTarget) {
         let moved = Change::DownloadProgress(target.name().to_owned());
         self.inner.library.changes().publish([Change::Downloads, moved].into());
     }
 }
 
 /// Runs the task until it ends or is stopped.
-pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
+pub async fn run_to_end(downloads: Downloads, run: Arc<Run>) {
     tokio::select! {
-        () = downloads.live(&run) => {
-            downloads.left(&run);
+        () = downloads.run_until_ready(&run) => {
+            downloads.ended(&run);
             // Requested again while the task was ending.
             let target = run.target.clone();
-            let again = downloads.inner.library.blocking(move |library| queue::get(library, &target));
-            if again.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
-                downloads.run(run.target.clone(), Run::is_own);
+            let state = downloads.inner.library.blocking(move |library| queue::get(library, &target));
+            if state.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
+                downloads.run(run.target.clone(), Run::set_requested);
             }
         }
         () = run.stopped.cancelled() => {}
@@ -322,8 +322,8 @@ mod tests {
     fn a_retry_just_before_a_wait_ends_exactly_that_wait() {
         let course = Slug::new("river").expect("a name");
         let run = Run::new(DownloadTarget::whole(Kind::Course, &course), 1, 0);
-        run.hurry();
-        assert!(run.hurried().now_or_never().is_some(), "the earlier retry counts");
-        assert!(run.hurried().now_or_never().is_none(), "once");
+        run.retry_now();
+        assert!(run.retry_requested().now_or_never().is_some(), "the earlier retry counts");
+        assert!(run.retry_requested().now_or_never().is_none(), "once");
     }
 }

@@ -12,7 +12,7 @@ use carrel_system::blocking;
 use crate::{
     Result,
     blobs::MediaKind,
-    download::{Downloads, Phase, Spot, DownloadTarget, plan, plan::Needs, queue},
+    download::{Downloads, Phase, BlobUse, DownloadTarget, plan, plan::Plan, queue},
     library::{Library, OpenManifest},
 };
 
@@ -22,7 +22,7 @@ pub struct MissingFile {
     /// Hash of the blob.
     pub hash: BlobHash,
     /// Where the blob is first used.
-    pub spot: Spot,
+    pub first_use: BlobUse,
     /// Media kind, from the manifest.
     pub kind: MediaKind,
     /// Size in bytes.
@@ -39,7 +39,7 @@ pub struct Verification {
     /// Their bytes.
     pub bytes: u64,
     /// Missing and damaged blobs, in the order of reading.
-    pub lacks: Vec<MissingFile>,
+    pub missing_files: Vec<MissingFile>,
     /// Media types of audio and video, without duplicates.
     pub media_types: Vec<String>,
     /// When the verification ended (UTC, ms).
@@ -49,11 +49,11 @@ pub struct Verification {
 impl Verification {
     /// Returns the number of missing and damaged blobs.
     pub fn missing(&self) -> u32 {
-        u32::try_from(self.lacks.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.missing_files.len()).unwrap_or(u32::MAX)
     }
     /// Returns their bytes.
     pub fn missing_bytes(&self) -> u64 {
-        self.lacks.iter().map(|l| l.bytes).sum()
+        self.missing_files.iter().map(|l| l.bytes).sum()
     }
 }
 
@@ -70,9 +70,9 @@ impl Downloads {
         let verification = check(library, &plan::of_target(library, target, manifest, None)?)?;
         let state = self.state_of(target)?;
         if state.ready_version.is_some() || state.phase == Phase::Ready {
-            if verification.lacks.is_empty() {
+            if verification.missing_files.is_empty() {
                 queue::set_checked(library, target, verification.checked_ms)?;
-                self.told(target);
+                self.emit_changed(target);
             } else if !library.storage().is_degraded() {
                 self.request(target, false)?;
             }
@@ -81,31 +81,31 @@ impl Downloads {
     }
 }
 
-fn check(library: &Library, needs: &Needs) -> Result<Verification> {
-    let mut lacks = Vec::new();
+fn check(library: &Library, plan: &Plan) -> Result<Verification> {
+    let mut missing_files = Vec::new();
     let mut media_types = BTreeSet::new();
-    for blob in &needs.blobs {
+    for blob in &plan.blobs {
         let kind = MediaKind::of_type(&blob.media_type);
         if matches!(kind, MediaKind::Audio | MediaKind::Video) {
             media_types.insert(blob.media_type.clone());
         }
-        let was_here = library.blobs().has(blob.hash)?;
+        let was_stored = library.blobs().has(blob.hash)?;
         if !library.blobs().verify(blob.hash)? {
-            let nowhere = || Spot { item: None, title: String::new(), page: 0 };
-            let spot = needs.spot(blob.hash).cloned().unwrap_or_else(nowhere);
-            lacks.push(MissingFile {
+            let unknown = || BlobUse { item: None, title: String::new(), page: 0 };
+            let first_use = plan.use_of(blob.hash).cloned().unwrap_or_else(unknown);
+            missing_files.push(MissingFile {
                 hash: blob.hash,
-                spot,
+                first_use,
                 kind,
                 bytes: blob.size,
-                damaged: was_here,
+                damaged: was_stored,
             });
         }
     }
     Ok(Verification {
-        files: u32::try_from(needs.blobs.len()).unwrap_or(u32::MAX),
-        bytes: needs.blobs.iter().map(|b| b.size).sum(),
-        lacks,
+        files: u32::try_from(plan.blobs.len()).unwrap_or(u32::MAX),
+        bytes: plan.blobs.iter().map(|b| b.size).sum(),
+        missing_files,
         media_types: media_types.into_iter().collect(),
         checked_ms: library.clock().now_ms(),
     })

@@ -27,7 +27,7 @@ use crate::{
     sql::signed,
 };
 
-pub use slots::{PER_HOST, Slot, Slots};
+pub use slots::{MAX_PER_HOST, Slot, Slots};
 
 /// The largest blob that a server may send, in bytes: the largest file of a package.
 const MAX_BLOB: u64 = 1 << 30;

@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::oneshot;
 
 /// Concurrent transfers per host, the limit that browsers use for HTTP/1.1.
-pub const PER_HOST: usize = 6;
+pub const MAX_PER_HOST: usize = 6;
 
 /// The slots of one host. Clones share them.
 #[derive(Clone)]

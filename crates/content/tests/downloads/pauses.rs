@@ -1,7 +1,7 @@
 //! Reasons for which a download waits, and that it resumes when they end. Servers are not requested
 //! more often than they allow.
 
-use carrel_content::download::{Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL};
+use carrel_content::download::{Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL_DOWNLOAD};
 use carrel_testkit::FakeDisk;
 
 use crate::{
@@ -47,7 +47,7 @@ async fn a_transfer_pauses_on_a_metered_network() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_downloads_may_use_a_metered_network() {
-    let (server, course, client) = setup(SMALL as usize);
+    let (server, course, client) = setup(SMALL_DOWNLOAD as usize);
     let small = Course::new("pond", &[&[40_000, 40_000, 40_001, 40_002, 40_003]]);
     server.publish(&small);
     client.downloads().set_conditions(METERED);

@@ -1,7 +1,7 @@
 //! Concurrent downloads: none is starved, the limit per host is kept, and what the learner opened
 //! is fetched first.
 
-use carrel_content::download::{PER_HOST, Phase};
+use carrel_content::download::{MAX_PER_HOST, Phase};
 
 use crate::{
     client::{TestClient, with_timeout, target_of},
@@ -22,7 +22,7 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     let client = TestClient::new(&server);
     long.iter().for_each(|c| client.start(c));
     with_timeout("the long ones to take every slot", async {
-        while films.iter().filter(|b| server.sent(b.hash) > 0).count() < PER_HOST {
+        while films.iter().filter(|b| server.sent(b.hash) > 0).count() < MAX_PER_HOST {
             tokio::task::yield_now().await;
         }
     })
@@ -42,7 +42,7 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
         // Yielding slots costs requests, but no bytes.
         assert!(course.media().iter().all(|b| server.sent(b.hash) == b.size));
     }
-    assert!(server.max_concurrent() <= PER_HOST, "{} at once", server.max_concurrent());
+    assert!(server.max_concurrent() <= MAX_PER_HOST, "{} at once", server.max_concurrent());
     let asked = server.requests();
     let of = |hash| films.iter().any(|b| b.hash == hash);
     let begun = |from: Option<u64>| from.unwrap_or(0) == 0;
@@ -67,7 +67,7 @@ async fn text_is_fetched_first_then_the_open_section() {
         let course = Course::new("river", &[&sizes, &sizes, &sizes]);
         server.publish(&course);
         let client = TestClient::new(&server);
-        client.downloads().opened(&course.item(2, 1));
+        client.downloads().prioritize(&course.item(2, 1));
         client.start(&course);
         client.wait_ready(&course).await;
         let media: Vec<_> = course.media().iter().map(|b| b.hash).collect();

@@ -45,7 +45,7 @@ async fn assert_repaired(reader: &TestClient, course: &Course) {
         assert_eq!(reader.server.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
     }
     let verification = reader.downloads().verify(&target_of(course)).await.expect("a proof");
-    assert!(verification.lacks.is_empty());
+    assert!(verification.missing_files.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

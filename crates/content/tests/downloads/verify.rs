@@ -17,7 +17,7 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     client.wait_ready(&course).await;
     let verification = client.downloads().verify(&target_of(&course)).await.unwrap();
     assert_eq!((verification.files as usize, verification.bytes), (course.blobs.len(), course.bytes()));
-    assert!(verification.lacks.is_empty());
+    assert!(verification.missing_files.is_empty());
     assert_eq!(verification.media_types, ["audio/mpeg"]);
     assert_eq!(client.state(&course.id).checked_ms, Some(verification.checked_ms));
 
@@ -34,7 +34,7 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     server.reset_counts();
     let verification = client.downloads().verify(&target_of(&course)).await.unwrap();
     let named: Vec<_> =
-        verification.lacks.iter().map(|l| (l.spot.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
+        verification.missing_files.iter().map(|l| (l.first_use.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
     assert_eq!(
         named,
         [
@@ -42,11 +42,11 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
             ("Section 1.1", MediaKind::Audio, 70_000, false)
         ]
     );
-    assert_eq!(verification.lacks[0].spot.item.as_ref(), Some(&course.item(0, 1)));
+    assert_eq!(verification.missing_files[0].first_use.item.as_ref(), Some(&course.item(0, 1)));
     let state = client.wait_until(&target_of(&course), "the healing", |s| s.phase == Phase::Ready).await;
     assert!(state.ready_version.is_some());
     client.assert_complete(&course);
     assert_eq!((server.sent(media[1].hash), server.sent(media[3].hash)), (90_000, 70_000));
     assert_eq!(server.requests().len(), 2, "nothing else is fetched");
-    assert!(client.downloads().verify(&target_of(&course)).await.unwrap().lacks.is_empty());
+    assert!(client.downloads().verify(&target_of(&course)).await.unwrap().missing_files.is_empty());
 }
