@@ -23,20 +23,20 @@ use futures_util::{future::join_all, stream};
 use http::HeaderMap;
 
 /// Runs a blocking call outside the thread of an async test.
-fn off_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+fn on_other_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(call).join().unwrap())
 }
 
 /// Creates a temporary folder, on a memory file system where there is one.
-fn scratch() -> tempfile::TempDir {
+fn temp_dir() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.unwrap()
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.unwrap()
 }
 
 /// The outcome of one keychain call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     Works,
     Fails,
     /// The change takes effect, but the call returns an error.
@@ -47,30 +47,30 @@ enum Fate {
 
 /// A keychain whose calls have scripted outcomes. Its contents outlive the app.
 #[derive(Default)]
-struct Scripted {
+struct ScriptedKeychain {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
-    fates: Mutex<std::collections::VecDeque<Fate>>,
+    outcomes: Mutex<std::collections::VecDeque<Outcome>>,
     late: Mutex<Vec<(String, Option<String>)>>,
     failures: AtomicUsize,
 }
-impl Scripted {
+impl ScriptedKeychain {
     fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_net::Result<()> {
-        let mut fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Works);
+        let mut outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Outcome::Works);
         if !self.late.lock().unwrap().is_empty() {
             // While one call hangs, no other call is made.
-            fate = Fate::Fails;
+            outcome = Outcome::Fails;
         }
-        if let (Some(to), Fate::Works | Fate::DoneButFails) = (change, fate) {
+        if let (Some(to), Outcome::Works | Outcome::DoneButFails) = (change, outcome) {
             self.change(name, to);
         }
-        if let (Some(to), Fate::DoneLate) = (change, fate) {
+        if let (Some(to), Outcome::DoneLate) = (change, outcome) {
             self.late.lock().unwrap().push((name.to_owned(), to.map(str::to_owned)));
         }
-        if fate == Fate::Works {
+        if outcome == Outcome::Works {
             return Ok(());
         }
         self.failures.fetch_add(1, Ordering::Relaxed);
-        Err(carrel_net::Error::Secrets(format!("{fate:?}")))
+        Err(carrel_net::Error::Secrets(format!("{outcome:?}")))
     }
     fn change(&self, name: &str, to: Option<&str>) {
         let mut secrets = self.secrets.lock().unwrap();
@@ -79,13 +79,13 @@ impl Scripted {
             None => drop(secrets.remove(name)),
         }
     }
-    fn land(&self) {
+    fn apply_late_changes(&self) {
         for (name, to) in self.late.lock().unwrap().drain(..) {
             self.change(&name, to.as_deref());
         }
     }
 }
-impl SecretStore for Scripted {
+impl SecretStore for ScriptedKeychain {
     fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
         self.call(name, None)?;
         Ok(self.secrets.lock().unwrap().get(name).cloned())
@@ -101,40 +101,40 @@ impl SecretStore for Scripted {
 #[test]
 fn old_token_is_never_returned_when_a_keychain_call_fails() {
     let count = if std::env::var_os("CARREL_LONG").is_some() { 100_000 } else { 1_500 };
-    let chance = |seed: &mut u64, n: u64| {
+    let random = |seed: &mut u64, n: u64| {
         *seed =
             seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*seed >> 33) % n
     };
     let mut seed = 3_u64;
     for round in 0..count {
-        let dir = scratch();
-        let chain = Arc::new(Scripted::default());
-        let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+        let dir = temp_dir();
+        let keychain = Arc::new(ScriptedKeychain::default());
+        let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
         let mut secrets = open();
         // A token written by an earlier release, without a number.
         let mut expected = None;
-        if chance(&mut seed, 4) == 0 {
-            chain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
+        if random(&mut seed, 4) == 0 {
+            keychain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
             expected = Some("token-0".to_owned());
         }
-        let mut told = Vec::new();
+        let mut steps = Vec::new();
         for n in 1..=8 {
-            let moods = [
+            let scripts = [
                 vec![],
-                vec![Fate::Fails; 9],
-                vec![Fate::DoneButFails; 9],
-                vec![Fate::Works, Fate::Fails],
-                vec![Fate::Fails],
-                vec![Fate::Works, Fate::DoneLate],
-                vec![Fate::DoneLate; 9],
-                vec![Fate::Fails, Fate::DoneButFails, Fate::Works],
+                vec![Outcome::Fails; 9],
+                vec![Outcome::DoneButFails; 9],
+                vec![Outcome::Works, Outcome::Fails],
+                vec![Outcome::Fails],
+                vec![Outcome::Works, Outcome::DoneLate],
+                vec![Outcome::DoneLate; 9],
+                vec![Outcome::Fails, Outcome::DoneButFails, Outcome::Works],
             ];
-            let mood = moods[chance(&mut seed, moods.len() as u64) as usize].clone();
-            *chain.fates.lock().unwrap() = mood.iter().copied().collect();
-            let failures = chain.failures.load(Ordering::Relaxed);
-            let step = chance(&mut seed, 6);
-            told.push(format!("{step} {mood:?}"));
+            let script = scripts[random(&mut seed, scripts.len() as u64) as usize].clone();
+            *keychain.outcomes.lock().unwrap() = script.iter().copied().collect();
+            let failures = keychain.failures.load(Ordering::Relaxed);
+            let step = random(&mut seed, 6);
+            steps.push(format!("{step} {script:?}"));
             match step {
                 0..=2 => {
                     let token = format!("token-{n}");
@@ -146,51 +146,51 @@ fn old_token_is_never_returned_when_a_keychain_call_fails() {
                     expected = None;
                 }
                 4 => {
-                    chain.land();
+                    keychain.apply_late_changes();
                     secrets = open();
                 }
                 _ => match secrets.get("a") {
-                    Ok(found) => assert_eq!(found, expected, "round {round}: {told:#?}"),
+                    Ok(found) => assert_eq!(found, expected, "round {round}: {steps:#?}"),
                     // Unavailable is not the same as absent.
-                    Err(_) => assert!(chain.failures.load(Ordering::Relaxed) > failures),
+                    Err(_) => assert!(keychain.failures.load(Ordering::Relaxed) > failures),
                 },
             }
-            chain.fates.lock().unwrap().clear();
-            if chance(&mut seed, 2) == 0 {
-                chain.land();
+            keychain.outcomes.lock().unwrap().clear();
+            if random(&mut seed, 2) == 0 {
+                keychain.apply_late_changes();
             }
         }
-        chain.land();
-        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {told:#?}");
+        keychain.apply_late_changes();
+        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {steps:#?}");
         drop(secrets);
-        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {told:#?}");
+        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {steps:#?}");
     }
 }
 
 #[test]
 fn keychain_is_retried_after_a_failed_call() {
     let dir = tempfile::tempdir().unwrap();
-    let chain = Arc::new(Scripted::default());
-    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let keychain = Arc::new(ScriptedKeychain::default());
+    let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "first").unwrap();
     // The second value cannot be set in the keychain, goes to the file, and is used in the next run although the
     // keychain holds the first.
-    *chain.fates.lock().unwrap() = [Fate::Works, Fate::Fails].into();
+    *keychain.outcomes.lock().unwrap() = [Outcome::Works, Outcome::Fails].into();
     secrets.set("a", "second").unwrap();
     assert!(secrets.fallback_in_use(), "the fallback is reported");
-    assert!(chain.secrets.lock().unwrap()["a"].ends_with("first"));
+    assert!(keychain.secrets.lock().unwrap()["a"].ends_with("first"));
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
     assert!(!secrets.fallback_in_use(), "the keychain works again");
     secrets.set("a", "third").unwrap();
-    assert!(chain.secrets.lock().unwrap()["a"].ends_with("third"));
+    assert!(keychain.secrets.lock().unwrap()["a"].ends_with("third"));
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
     assert_eq!(file.get("a").unwrap(), None);
     // A value in the keychain that was damaged or deleted externally counts as absent and is no error.
-    chain.secrets.lock().unwrap().insert("a".into(), String::new());
+    keychain.secrets.lock().unwrap().insert("a".into(), String::new());
     assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
-    chain.secrets.lock().unwrap().clear();
+    keychain.secrets.lock().unwrap().clear();
     assert_eq!(open().get("a").unwrap(), None);
 }
 
@@ -198,47 +198,47 @@ fn keychain_is_retried_after_a_failed_call() {
 #[tokio::test]
 async fn locked_keychain_does_not_end_the_session() {
     let dir = tempfile::tempdir().unwrap();
-    let chain = Arc::new(Chain::default());
-    let tokens = serde_json::to_string(&Gate::tokens(0)).unwrap();
-    chain.set("me", &tokens).unwrap();
+    let keychain = Arc::new(FakeKeychain::default());
+    let tokens = serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap();
+    keychain.set("me", &tokens).unwrap();
     let locked = Arc::new(AtomicBool::new(true));
-    let (asked, held) = (locked.clone(), chain.clone());
-    let ask = move || match asked.load(Ordering::SeqCst) {
+    let (is_locked, inner) = (locked.clone(), keychain.clone());
+    let probe = move || match is_locked.load(Ordering::SeqCst) {
         true => ProbeResult::Unavailable(carrel_net::Error::Secrets("locked".into())),
-        false => ProbeResult::Works(held.clone()),
+        false => ProbeResult::Works(inner.clone()),
     };
     let ids = Arc::new(SeededIds::new(1));
-    let secrets = Arc::new(Secrets::with_probe(Box::new(ask), dir.path(), ids));
-    let gate = Arc::new(Gate::default());
-    let answers = gate.clone();
-    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    let secrets = Arc::new(Secrets::with_probe(Box::new(probe), dir.path(), ids));
+    let auth_server = Arc::new(FakeAuthServer::default());
+    let server = auth_server.clone();
+    let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     for _ in 0..3 {
         assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
         assert!(!session.is_ended(), "unknown is not the same as absent");
         assert!(!*session.found().borrow());
     }
-    assert!(off_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
+    assert!(on_other_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
     // Unlocked: the next request finds the tokens.
     locked.store(false, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
     assert!(
         !session.is_ended()
             && *session.found().borrow()
-            && !off_thread(|| secrets.fallback_in_use())
+            && !on_other_thread(|| secrets.fallback_in_use())
     );
     // Locked again during the run: a rotated token goes to the file and is the one used.
-    chain.broken.store(true, Ordering::SeqCst);
-    gate.generation.store(1, Ordering::SeqCst);
+    keychain.broken.store(true, Ordering::SeqCst);
+    auth_server.generation.store(1, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
-    chain.broken.store(false, Ordering::SeqCst);
-    let kept = off_thread(|| secrets.get("me")).unwrap().unwrap();
+    keychain.broken.store(false, Ordering::SeqCst);
+    let kept = on_other_thread(|| secrets.get("me")).unwrap().unwrap();
     assert!(kept.contains("refresh-1"), "{kept}");
     // Signing out while it is locked works, and the token does not reappear.
-    chain.broken.store(true, Ordering::SeqCst);
+    keychain.broken.store(true, Ordering::SeqCst);
     session.drop_tokens().await.unwrap();
-    chain.broken.store(false, Ordering::SeqCst);
-    assert_eq!(off_thread(|| secrets.get("me")).unwrap(), None);
+    keychain.broken.store(false, Ordering::SeqCst);
+    assert_eq!(on_other_thread(|| secrets.get("me")).unwrap(), None);
 }
 
 #[test]
@@ -305,9 +305,9 @@ fn account_is_matched_by_server_identity_not_address() {
     let next = Identity { server_id: "next".into(), key: "n".into() };
     assert_ne!(at("http://192.168.1.4", Some(&next)), old);
     // Another learner on the same server.
-    let sister =
+    let other_learner =
         accounts.match_or_create("https://school.example", "School", user(2), Some(&school("k")));
-    assert_ne!(sister.id, old);
+    assert_ne!(other_learner.id, old);
     // A damaged list is rebuilt from the folders, with the identities.
     fs::write(dir.path().join("accounts.json"), "{").unwrap();
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
@@ -350,11 +350,11 @@ async fn identity_requires_a_signature() {
         ("too short", Box::new(|_| Some("00".into())), false),
     ];
     for (name, prove, proved) in table {
-        let told = meta.clone();
-        let http = Says(move |r: &Request| {
+        let description = meta.clone();
+        let http = HttpFn(move |r: &Request| {
             let challenge = r.url.split_once("challenge=").unwrap().1;
             let reply =
-                carrel_model::wire::Meta { identity_proof: prove(challenge), ..told.clone() };
+                carrel_model::wire::Meta { identity_proof: prove(challenge), ..description.clone() };
             Ok((200, serde_json::to_vec(&reply).unwrap()))
         });
         let found = identity(&http, "https://school.example", &meta, &SeededIds::new(1)).await;
@@ -362,11 +362,11 @@ async fn identity_requires_a_signature() {
         assert_eq!(found, proved.then_some(expected), "{name}");
     }
     // A server without an identity gets no challenge; a broken connection proves nothing.
-    let silent = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    let silent = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
-    let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
+    let unused = HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
-    assert_eq!(identity(&nobody, "https://school.example", &old, &SeededIds::new(1)).await, None);
+    assert_eq!(identity(&unused, "https://school.example", &old, &SeededIds::new(1)).await, None);
 }
 
 fn user(n: u128) -> UserInfo {
@@ -380,11 +380,11 @@ fn user(n: u128) -> UserInfo {
 
 /// A keychain that works until `broken` is set.
 #[derive(Default)]
-struct Chain {
+struct FakeKeychain {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
     broken: AtomicBool,
 }
-impl Chain {
+impl FakeKeychain {
     fn check(&self) -> carrel_net::Result<()> {
         if self.broken.load(Ordering::Relaxed) {
             Err(carrel_net::Error::Secrets("locked".into()))
@@ -393,7 +393,7 @@ impl Chain {
         }
     }
 }
-impl SecretStore for Chain {
+impl SecretStore for FakeKeychain {
     fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
         self.check()?;
         Ok(self.secrets.lock().unwrap().get(name).cloned())
@@ -413,18 +413,18 @@ impl SecretStore for Chain {
 #[test]
 fn tokens_are_stored_in_a_file_when_the_keychain_fails() {
     let dir = tempfile::tempdir().unwrap();
-    let chain = Arc::new(Chain::default());
-    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let keychain = Arc::new(FakeKeychain::default());
+    let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "token-a").unwrap();
     assert!(!secrets.fallback_in_use());
     assert!(!dir.path().join("secrets.bin").exists(), "no file while the keychain works");
-    chain.broken.store(true, Ordering::Relaxed);
+    keychain.broken.store(true, Ordering::Relaxed);
     secrets.set("b", "token-b").unwrap();
     assert!(secrets.fallback_in_use());
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
     // The next run has a keychain again: both tokens are found, and new values are stored there.
-    chain.broken.store(false, Ordering::Relaxed);
+    keychain.broken.store(false, Ordering::Relaxed);
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
@@ -549,9 +549,9 @@ fn typed_addresses_are_normalised() {
 }
 
 /// Answers each request by a function.
-struct Says<F>(F);
+struct HttpFn<F>(F);
 #[async_trait]
-impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for Says<F> {
+impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for HttpFn<F> {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let (status, body) = (self.0)(&request)?;
         tokio::task::yield_now().await;
@@ -570,7 +570,7 @@ async fn check_server_classifies_replies() {
         r#"{{"name":"School","version":"1","epoch":"e","syncVersions":[1],"signingKey":"","registrationOpen":true,"nowMs":{}}}"#,
         FakeClock::NOON - 90_000
     );
-    let http = Says(move |_: &Request| Ok((200, meta.clone().into_bytes())));
+    let http = HttpFn(move |_: &Request| Ok((200, meta.clone().into_bytes())));
     let found = check_server(&http, &clock, "school.example").await.unwrap();
     assert_eq!((found.address.as_str(), found.clock_ahead_ms), ("https://school.example", 90_000));
     let table: Vec<(u16, &str, ErrorCode)> = vec![
@@ -582,17 +582,17 @@ async fn check_server_classifies_replies() {
         (502, "<html>", ErrorCode::Unavailable),
     ];
     for (status, body, code) in table {
-        let http = Says(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
+        let http = HttpFn(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
         let error = check_server(&http, &clock, "school.example").await.unwrap_err();
         assert_eq!(error.code(), code, "{status} {body}");
     }
-    let http = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    let http = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(
         check_server(&http, &clock, "school.example").await.unwrap_err().code(),
         ErrorCode::Offline
     );
     // On the local network https is tried when http does not respond; an error reply takes precedence over no reply.
-    let http = Says(|r: &Request| match r.url.starts_with("https") {
+    let http = HttpFn(|r: &Request| match r.url.starts_with("https") {
         true => Ok((200, b"<html>".to_vec())),
         false => Err(Failure::new(FailureKind::Connect, "refused")),
     });
@@ -604,15 +604,15 @@ async fn check_server_classifies_replies() {
 
 /// A server with one valid access token at a time.
 #[derive(Default)]
-struct Gate {
+struct FakeAuthServer {
     generation: AtomicUsize,
     refreshes: AtomicUsize,
     /// Reply to a refresh, instead of new tokens.
-    refuse: Mutex<Option<(u16, Vec<u8>)>>,
+    refresh_reply: Mutex<Option<(u16, Vec<u8>)>>,
     down: AtomicBool,
-    seen_elsewhere: Mutex<Vec<bool>>,
+    other_hosts: Mutex<Vec<bool>>,
 }
-impl Gate {
+impl FakeAuthServer {
     fn tokens(n: usize) -> Tokens {
         Tokens {
             access: format!("access-{n}"),
@@ -625,7 +625,7 @@ impl Gate {
     fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
         let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
         if !request.url.starts_with("http://gate/") {
-            self.seen_elsewhere.lock().unwrap().push(bearer.is_some());
+            self.other_hosts.lock().unwrap().push(bearer.is_some());
             return Ok((200, vec![]));
         }
         if self.down.load(Ordering::SeqCst) && request.url.ends_with("/refresh") {
@@ -634,7 +634,7 @@ impl Gate {
         let now = self.generation.load(Ordering::SeqCst);
         if request.url.ends_with("/api/auth/refresh") {
             self.refreshes.fetch_add(1, Ordering::SeqCst);
-            if let Some(refusal) = self.refuse.lock().unwrap().clone() {
+            if let Some(refusal) = self.refresh_reply.lock().unwrap().clone() {
                 return Ok(refusal);
             }
             let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
@@ -657,34 +657,34 @@ impl Gate {
     }
 }
 
-fn gate() -> (Arc<Gate>, Session, Arc<FileSecrets>, tempfile::TempDir) {
+fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let gate = Arc::new(Gate::default());
+    let auth_server = Arc::new(FakeAuthServer::default());
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
-    let answers = gate.clone();
-    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    on_other_thread(|| secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())).unwrap();
+    let server = auth_server.clone();
+    let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
-    (gate, session, secrets, dir)
+    (auth_server, session, secrets, dir)
 }
 
 #[tokio::test]
 async fn concurrent_401s_cause_one_refresh() {
-    let (gate, session, secrets, _dir) = gate();
-    gate.generation.store(1, Ordering::SeqCst);
+    let (auth_server, session, secrets, _dir) = auth_server();
+    auth_server.generation.store(1, Ordering::SeqCst);
     let asks = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
     for reply in join_all(asks).await {
         assert_eq!(reply.unwrap().status, 200);
     }
-    assert_eq!(gate.refreshes.load(Ordering::SeqCst), 1);
+    assert_eq!(auth_server.refreshes.load(Ordering::SeqCst), 1);
     assert!(
-        off_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
+        on_other_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
         "the new token is stored"
     );
     session.send(Request::get("http://elsewhere/api")).await.unwrap();
     session.send(Request::get("http://gate.evil/api")).await.unwrap();
     assert_eq!(
-        *gate.seen_elsewhere.lock().unwrap(),
+        *auth_server.other_hosts.lock().unwrap(),
         [false, false],
         "the token is sent to no other host"
     );
@@ -705,31 +705,31 @@ async fn only_problem_details_of_the_server_end_a_session() {
         (None, None, false),
     ];
     for (refusal, status, over) in table {
-        let (gate, session, secrets, _dir) = gate();
-        gate.generation.store(1, Ordering::SeqCst);
-        gate.down.store(refusal.is_none(), Ordering::SeqCst);
-        *gate.refuse.lock().unwrap() = refusal.clone();
+        let (auth_server, session, secrets, _dir) = auth_server();
+        auth_server.generation.store(1, Ordering::SeqCst);
+        auth_server.down.store(refusal.is_none(), Ordering::SeqCst);
+        *auth_server.refresh_reply.lock().unwrap() = refusal.clone();
         let reply = session.send(Request::get("http://gate/api/courses")).await;
         assert_eq!(reply.ok().map(|r| r.status), status, "{refusal:?}");
         assert_eq!(session.is_ended(), over, "{refusal:?}");
         assert_eq!(
-            off_thread(|| secrets.get("me")).unwrap().is_none(),
+            on_other_thread(|| secrets.get("me")).unwrap().is_none(),
             over,
             "{refusal:?}: tokens are kept unless the session is over"
         );
-        let before = gate.refreshes.load(Ordering::SeqCst);
+        let before = auth_server.refreshes.load(Ordering::SeqCst);
         if over {
             let again = session.send(Request::get("http://gate/api/courses")).await.unwrap();
             assert_eq!(
-                (again.status, gate.refreshes.load(Ordering::SeqCst)),
+                (again.status, auth_server.refreshes.load(Ordering::SeqCst)),
                 (401, before),
                 "no further refresh"
             );
-            session.renew(Gate::tokens(1)).await.unwrap();
+            session.renew(FakeAuthServer::tokens(1)).await.unwrap();
             assert!(!session.is_ended());
         } else {
-            *gate.refuse.lock().unwrap() = None;
-            gate.down.store(false, Ordering::SeqCst);
+            *auth_server.refresh_reply.lock().unwrap() = None;
+            auth_server.down.store(false, Ordering::SeqCst);
         }
         let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
         assert_eq!(reply.status, 200, "{refusal:?}: works again");
@@ -740,24 +740,24 @@ async fn only_problem_details_of_the_server_end_a_session() {
 async fn portal_401_does_not_cause_a_refresh() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
-    let http = Says(move |_: &Request| {
+    on_other_thread(|| secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())).unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    let http = HttpFn(move |_: &Request| {
         count.fetch_add(1, Ordering::SeqCst);
         Ok((401, b"<html>Pay for the Wi-Fi</html>".to_vec()))
     });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
-    assert_eq!((asked.load(Ordering::SeqCst), session.is_ended()), (1, false));
+    assert_eq!((requests.load(Ordering::SeqCst), session.is_ended()), (1, false));
 }
 
 #[tokio::test]
 async fn unreadable_tokens_require_a_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    off_thread(|| secrets.set("me", "{half")).unwrap();
-    let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
+    on_other_thread(|| secrets.set("me", "{half")).unwrap();
+    let http = HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
     assert!(session.is_ended());

@@ -4,4 +4,4 @@
 
 mod account;
 mod bundle;
-mod whole;
+mod lifecycle;

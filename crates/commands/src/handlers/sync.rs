@@ -91,7 +91,8 @@ async fn views(account: &OpenAccount, receipts: Vec<SyncReceipt>) -> Vec<Receipt
         let names = match names(account, &receipt).await {
             Ok(names) => names,
             Err(e) => {
-                tracing::warn!(sync.receipt = %receipt.id, error = %e.message, "no title for a receipt; showing its key");
+                let error = e.message;
+                tracing::warn!(sync.receipt = %receipt.id, %error, "no title for a receipt; showing its key");
                 Names::of_key(&receipt)
             }
         };

@@ -44,7 +44,7 @@ impl School {
     const ADDRESS: &'static str = "http://127.0.0.1:1";
 
     /// Number of progress rows on the server.
-    fn ticks(&self) -> usize {
+    fn progress_rows(&self) -> usize {
         self.sync_server.state().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
     }
 
@@ -100,9 +100,9 @@ impl Http for School {
         let path = request.url.strip_prefix(Self::ADDRESS).unwrap_or_default().to_owned();
         if path == "/api/meta" {
             let hold = self.hold.lock().unwrap().take();
-            if let Some((come, go)) = hold {
-                come.send(()).unwrap();
-                go.await.unwrap();
+            if let Some((arrived, release)) = hold {
+                arrived.send(()).unwrap();
+                release.await.unwrap();
             }
         }
         let is_sync = path.starts_with("/api/sync/") || path == "/api/meta";
@@ -161,7 +161,7 @@ async fn open_with(
     .unwrap()
 }
 
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+async fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
@@ -171,44 +171,44 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 async fn unsent_changes_are_kept_until_the_next_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    assert!(core.account().is_none());
-    assert!(core.require_account().is_err_and(|e| e.code() == ErrorCode::Unauthenticated));
-    let wrong = core.sign_in(School::ADDRESS, "asha", "wrong").await.err().unwrap();
+    let client = open(dir.path(), &school, &clock).await;
+    assert!(client.account().is_none());
+    assert!(client.require_account().is_err_and(|e| e.code() == ErrorCode::Unauthenticated));
+    let wrong = client.sign_in(School::ADDRESS, "asha", "wrong").await.err().unwrap();
     assert_eq!(wrong.code(), ErrorCode::BadCredentials);
-    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     let id = account.id().to_owned();
     account.learning.record(finished("a/b/c")).await.unwrap();
-    let status = soon("a sync", account.sync.sync_now()).await.unwrap();
-    assert_eq!((status.phase, status.waiting, school.ticks()), (Phase::Idle, 0, 1));
+    let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+    assert_eq!((status.phase, status.waiting, school.progress_rows()), (Phase::Idle, 0, 1));
 
     school.revoked.store(1, Ordering::SeqCst);
-    let mut changes = core.changes().subscribe();
+    let mut changes = client.changes().subscribe();
     account.learning.record(finished("a/b/d")).await.unwrap();
-    let status = soon("the sync", account.sync.sync_now()).await.unwrap();
+    let status = within_timeout("the sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
-    soon("the account change", async {
+    within_timeout("the account change", async {
         while !changes.recv().await.unwrap().contains(&Change::Account) {}
     })
     .await;
-    assert!(core.account_info().unwrap().needs_sign_in);
+    assert!(client.account_info().unwrap().needs_sign_in);
     account.learning.record(finished("a/b/e")).await.unwrap();
 
     // Closed and restarted: still readable and writable, with the change still unsent.
-    core.close().await;
-    drop((account, core));
-    let core = open(dir.path(), &school, &clock).await;
-    let account = core.account().expect("the last account is open");
+    client.close().await;
+    drop((account, client));
+    let client = open(dir.path(), &school, &clock).await;
+    let account = client.account().expect("the last account is open");
     assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 3);
-    assert!(core.account_info().unwrap().needs_sign_in);
+    assert!(client.account_info().unwrap().needs_sign_in);
 
-    let again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let again = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     assert!(Arc::ptr_eq(&again, &account), "the account stays open");
-    assert_eq!((again.id(), core.account_info().unwrap().needs_sign_in), (id.as_str(), false));
-    let status = soon("a sync", again.sync.sync_now()).await.unwrap();
+    assert_eq!((again.id(), client.account_info().unwrap().needs_sign_in), (id.as_str(), false));
+    let status = within_timeout("a sync", again.sync.sync_now()).await.unwrap();
     // The sign-in itself starts a sync, which may or may not have ended.
     assert_ne!(status.phase, Phase::SignedOut);
-    assert_eq!((status.waiting, school.ticks()), (0, 3));
+    assert_eq!((status.waiting, school.progress_rows()), (0, 3));
 }
 
 /// A request that got "session over" ends after the learner has signed in again.
@@ -216,28 +216,28 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
 async fn end_of_an_old_session_does_not_end_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
-    soon("a sync", account.sync.sync_now()).await.unwrap();
+    let client = open(dir.path(), &school, &clock).await;
+    let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    within_timeout("a sync", account.sync.sync_now()).await.unwrap();
 
     school.revoked.store(1, Ordering::SeqCst);
-    let (come, has_come) = oneshot::channel();
-    let (go, goes) = oneshot::channel();
-    *school.hold.lock().unwrap() = Some((come, goes));
+    let (arrived, has_arrived) = oneshot::channel();
+    let (release, released) = oneshot::channel();
+    *school.hold.lock().unwrap() = Some((arrived, released));
     account.learning.record(finished("a/b/c")).await.unwrap();
     let first = tokio::spawn({
         let account = account.clone();
         async move { account.sync.sync_now().await }
     });
-    soon("the held request", has_come).await.unwrap();
-    core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
-    go.send(()).unwrap();
-    soon("the first sync", first).await.unwrap().unwrap();
+    within_timeout("the held request", has_arrived).await.unwrap();
+    client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    release.send(()).unwrap();
+    within_timeout("the first sync", first).await.unwrap().unwrap();
     // The sync of the new session may end before the old request does, so several rounds are run.
     for round in 0..30 {
-        let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+        let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut, "round {round}");
-        assert_eq!((status.waiting, school.ticks()), (0, 1), "round {round}");
+        assert_eq!((status.waiting, school.progress_rows()), (0, 1), "round {round}");
     }
 }
 
@@ -245,45 +245,45 @@ async fn end_of_an_old_session_does_not_end_the_new_one() {
 async fn several_learners_share_a_device_and_not_their_work() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let client = open(dir.path(), &school, &clock).await;
+    let asha = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     asha.learning.record(finished("a/b/c")).await.unwrap();
     let asha = asha.id().to_owned();
     school.down.store(true, Ordering::SeqCst);
-    core.sign_out().await.unwrap();
-    assert!(core.account().is_none());
-    assert!(core.accounts().get(&asha).unwrap().signed_out);
+    client.sign_out().await.unwrap();
+    assert!(client.account().is_none());
+    assert!(client.accounts().get(&asha).unwrap().signed_out);
     assert!(
-        core.switch(&asha).await.is_err_and(|e| e.code() == ErrorCode::Unauthenticated),
+        client.switch(&asha).await.is_err_and(|e| e.code() == ErrorCode::Unauthenticated),
         "requires a sign-in"
     );
-    assert!(matches!(core.switch("nobody").await.err(), Some(Error::NotFound(_))));
+    assert!(matches!(client.switch("nobody").await.err(), Some(Error::NotFound(_))));
     assert_eq!(
-        core.sign_in(School::ADDRESS, "ben", "right").await.err().unwrap().code(),
+        client.sign_in(School::ADDRESS, "ben", "right").await.err().unwrap().code(),
         ErrorCode::Offline
     );
 
     school.down.store(false, Ordering::SeqCst);
-    let ben = core.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
+    let ben = client.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
     assert_ne!(ben.id(), asha);
     assert!(ben.learning.done_sections("a").await.unwrap().is_empty());
-    let demo = core.open_demo().await.unwrap();
+    let demo = client.open_demo().await.unwrap();
     assert!(demo.is_demo());
     demo.learning.record(finished("a/b/z")).await.unwrap();
     let status = demo.sync.sync_now().await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
     assert!(ben.learning.record(finished("x/y/z")).await.is_err(), "a closed account cannot be written");
     let ben = ben.id().to_owned();
-    assert_eq!(core.switch(&ben).await.unwrap().id(), ben, "still signed in");
+    assert_eq!(client.switch(&ben).await.unwrap().id(), ben, "still signed in");
 
-    let asha_again = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let asha_again = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     assert_eq!(asha_again.id(), asha);
     assert_eq!(asha_again.learning.done_sections("a").await.unwrap().len(), 1, "the work was kept");
-    let status = soon("a sync", asha_again.sync.sync_now()).await.unwrap();
-    assert_eq!((status.waiting, core.accounts().all().len()), (0, 3));
-    core.sign_out().await.unwrap();
-    core.close().await;
-    drop(core);
+    let status = within_timeout("a sync", asha_again.sync.sync_now()).await.unwrap();
+    assert_eq!((status.waiting, client.accounts().all().len()), (0, 3));
+    client.sign_out().await.unwrap();
+    client.close().await;
+    drop(client);
     assert!(
         open(dir.path(), &school, &clock).await.account().is_none(),
         "signed out stays signed out"
@@ -299,7 +299,7 @@ async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
         }
         Ok(())
     }));
-    let open = soon("an account", client.switch(account)).await.unwrap();
+    let open = within_timeout("an account", client.switch(account)).await.unwrap();
     client.set_open_failpoints(Arc::new(|_| Ok(())));
     assert!(open.store.read_only().is_none(), "the database is writable");
     open
@@ -309,33 +309,33 @@ async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
 async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
-    core.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
-    for (n, broken) in ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
+    let client = open(dir.path(), &school, &clock).await;
+    let asha = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
+    client.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
+    for (n, failing_step) in ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
     {
-        let ben = core.account().unwrap();
-        core.set_open_failpoints(Arc::new(move |step| match step == broken {
+        let ben = client.account().unwrap();
+        client.set_open_failpoints(Arc::new(move |step| match step == failing_step {
             true => Err(StorageError::full(format!("at {step}")).into()),
             false => Ok(()),
         }));
-        let failed = core.switch(&asha).await.err().unwrap();
-        assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
-        let failure = core.open_failure().unwrap();
-        assert_eq!(failure.account.id, asha, "{broken}");
-        assert_eq!(failure.error.code(), ErrorCode::DiskFull, "{broken}");
+        let failed = client.switch(&asha).await.err().unwrap();
+        assert!(failed.code() == ErrorCode::DiskFull, "{failing_step}: {failed:?}");
+        let failure = client.open_failure().unwrap();
+        assert_eq!(failure.account.id, asha, "{failing_step}");
+        assert_eq!(failure.error.code(), ErrorCode::DiskFull, "{failing_step}");
         // A sign-in that fails at the same step has no further effect.
-        let failed = core.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
-        assert!(failed.code() == ErrorCode::DiskFull, "{broken}: {failed:?}");
-        assert!(Arc::ptr_eq(&core.account().unwrap(), &ben), "{broken}: the other account stays open");
+        let failed = client.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
+        assert!(failed.code() == ErrorCode::DiskFull, "{failing_step}: {failed:?}");
+        assert!(Arc::ptr_eq(&client.account().unwrap(), &ben), "{failing_step}: the other account stays open");
         ben.learning.record(finished(&format!("b/b/s{n}"))).await.expect("the open account can be written");
-        assert_eq!(core.accounts().active().unwrap().id, ben.id(), "{broken}: for the next start");
+        assert_eq!(client.accounts().active().unwrap().id, ben.id(), "{failing_step}: for the next start");
 
-        let open = switch_to_closed(&core, &asha).await;
-        assert!(core.open_failure().is_none(), "{broken}");
+        let open = switch_to_closed(&client, &asha).await;
+        assert!(client.open_failure().is_none(), "{failing_step}");
         open.learning.record(finished(&format!("a/b/s{n}"))).await.unwrap();
         assert_eq!(open.learning.done_sections("a").await.unwrap().len(), n + 1);
-        let back = core.switch(ben.id()).await.unwrap();
+        let back = client.switch(ben.id()).await.unwrap();
         assert_eq!(back.learning.done_sections("b").await.unwrap().len(), n + 1);
     }
 }
@@ -345,17 +345,17 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
 async fn an_opening_that_is_cancelled_leaves_nothing_open() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    let asha = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
-    let ben = core.sign_in(School::ADDRESS, "ben", "right").await.unwrap().id().to_owned();
+    let client = open(dir.path(), &school, &clock).await;
+    let asha = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
+    let ben = client.sign_in(School::ADDRESS, "ben", "right").await.unwrap().id().to_owned();
     for last in ["store", "content", "sync", "tasks", "name"] {
         let passed = Arc::new(AtomicBool::new(false));
-        let pass = passed.clone();
-        core.set_open_failpoints(Arc::new(move |step| {
-            pass.fetch_or(step == last, Ordering::SeqCst);
+        let set_passed = passed.clone();
+        client.set_open_failpoints(Arc::new(move |step| {
+            set_passed.fetch_or(step == last, Ordering::SeqCst);
             Ok(())
         }));
-        let mut opening = Box::pin(core.switch(&asha));
+        let mut opening = Box::pin(client.switch(&asha));
         std::future::poll_fn(|cx| {
             let is_done = opening.as_mut().poll(cx).is_ready();
             let is_passed = passed.load(Ordering::SeqCst);
@@ -363,9 +363,9 @@ async fn an_opening_that_is_cancelled_leaves_nothing_open() {
         })
         .await;
         drop(opening);
-        let open = switch_to_closed(&core, &asha).await;
+        let open = switch_to_closed(&client, &asha).await;
         open.learning.record(finished(&format!("a/b/{last}"))).await.unwrap();
-        let back = core.switch(&ben).await.unwrap();
+        let back = client.switch(&ben).await.unwrap();
         back.learning.record(finished(&format!("b/b/{last}"))).await.unwrap();
     }
 }
@@ -374,12 +374,12 @@ async fn an_opening_that_is_cancelled_leaves_nothing_open() {
 async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    core.open_guest().await.unwrap().learning.record(finished("a/b/c")).await.unwrap();
-    let work = core.export_work(dir.path()).await.unwrap();
+    let client = open(dir.path(), &school, &clock).await;
+    client.open_guest().await.unwrap().learning.record(finished("a/b/c")).await.unwrap();
+    let work = client.export_work(dir.path()).await.unwrap();
     let bytes = std::fs::read(&work.path).unwrap();
 
-    let url = core.upload_url().await.unwrap();
+    let url = client.upload_url().await.unwrap();
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let head = format!(
         "PUT /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -388,17 +388,17 @@ async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
     let mut socket = TcpStream::connect(host).await.unwrap();
     socket.write_all(&[head.as_bytes(), &bytes].concat()).await.unwrap();
     let mut reply = String::new();
-    soon("a reply", socket.read_to_string(&mut reply)).await.unwrap();
+    within_timeout("a reply", socket.read_to_string(&mut reply)).await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     let body: serde_json::Value = serde_json::from_str(reply.lines().last().unwrap()).unwrap();
     assert_eq!(body["bytes"], bytes.len());
     let uploaded = Path::new(body["path"].as_str().unwrap());
     assert_eq!(std::fs::read(uploaded).unwrap(), bytes);
 
-    let imported = core.import_work(uploaded, true).await.unwrap();
+    let imported = client.import_work(uploaded, true).await.unwrap();
     assert_eq!((imported.rows, imported.changed), (1, 0));
     assert!(!uploaded.exists());
-    core.import_work(&work.path, true).await.unwrap();
+    client.import_work(&work.path, true).await.unwrap();
     assert!(work.path.exists(), "files outside the upload folder are kept");
 }
 
@@ -406,32 +406,32 @@ async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
 async fn start_succeeds_and_reports_an_account_that_cannot_be_opened() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let core = open(dir.path(), &school, &clock).await;
-    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let client = open(dir.path(), &school, &clock).await;
+    let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     account.learning.record(finished("a/b/c")).await.unwrap();
     let (id, folder) = (account.id().to_owned(), account.store.dir().to_owned());
-    core.close().await;
-    drop((account, core));
+    client.close().await;
+    drop((account, client));
     // As written by a newer release.
-    let future = |sql: &str| {
+    let execute = |sql: &str| {
         let conn = carrel_sqlite::open(&folder.join("user.db"), Default::default()).unwrap();
         conn.execute(sql, []).unwrap();
     };
-    future("INSERT INTO schema_migration VALUES (99, 'future', x'00', 1)");
-    let core = open(dir.path(), &school, &clock).await;
-    assert!(core.account().is_none());
-    let failure = core.open_failure().unwrap();
+    execute("INSERT INTO schema_migration VALUES (99, 'future', x'00', 1)");
+    let client = open(dir.path(), &school, &clock).await;
+    assert!(client.account().is_none());
+    let failure = client.open_failure().unwrap();
     assert_eq!(
         (failure.account.id.as_str(), failure.error.code()),
         (id.as_str(), ErrorCode::TooNew)
     );
     assert!(!failure.error.hint().is_empty());
-    assert_eq!(core.switch(&id).await.err().unwrap().code(), ErrorCode::TooNew);
+    assert_eq!(client.switch(&id).await.err().unwrap().code(), ErrorCode::TooNew);
     // The app stays usable meanwhile, and the account is retried when the cause is gone.
-    core.open_demo().await.unwrap();
-    assert!(core.open_failure().is_none());
-    future("DELETE FROM schema_migration WHERE number = 99");
-    let account = core.switch(&id).await.unwrap();
+    client.open_demo().await.unwrap();
+    assert!(client.open_failure().is_none());
+    execute("DELETE FROM schema_migration WHERE number = 99");
+    let account = client.switch(&id).await.unwrap();
     assert_eq!(account.learning.done_sections("a").await.unwrap().len(), 1);
 }
 
@@ -468,36 +468,36 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         inner: FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))),
         locked: AtomicBool::new(false),
     });
-    let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
-    let account = core.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
+    let client = open_with(dir.path(), &school, &clock, secrets.clone()).await;
+    let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     let id = account.id().to_owned();
-    soon("a sync", account.sync.sync_now()).await.unwrap();
-    core.close().await;
-    drop((account, core));
+    within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+    client.close().await;
+    drop((account, client));
     // A state that an earlier run stored by mistake is corrected as well.
-    for noted in [false, true] {
+    for was_ended in [false, true] {
         secrets.locked.store(true, Ordering::SeqCst);
-        let core = open_with(dir.path(), &school, &clock, secrets.clone()).await;
-        let (noting, noted_id) = (core.clone(), id.clone());
-        let note = move || noting.accounts().set_needs_sign_in(&noted_id, noted);
-        carrel_system::blocking(note).await.unwrap();
-        let account = core.account().expect("the account opens");
-        account.learning.record(finished(if noted { "a/b/c" } else { "a/b/d" })).await.unwrap();
-        let status = soon("the sync", account.sync.sync_now()).await.unwrap();
+        let client = open_with(dir.path(), &school, &clock, secrets.clone()).await;
+        let (registry_client, account_id) = (client.clone(), id.clone());
+        let store_state = move || registry_client.accounts().set_needs_sign_in(&account_id, was_ended);
+        carrel_system::blocking(store_state).await.unwrap();
+        let account = client.account().expect("the account opens");
+        account.learning.record(finished(if was_ended { "a/b/c" } else { "a/b/d" })).await.unwrap();
+        let status = within_timeout("the sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut);
         assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
-        assert_eq!(core.account_info().unwrap().needs_sign_in, noted, "the stored state is unchanged");
+        assert_eq!(client.account_info().unwrap().needs_sign_in, was_ended, "the stored state is unchanged");
         // Unlocked: work resumes at the next use without user action.
         secrets.locked.store(false, Ordering::SeqCst);
-        let mut changes = core.changes().subscribe();
-        let status = soon("a sync", account.sync.sync_now()).await.unwrap();
+        let mut changes = client.changes().subscribe();
+        let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();
         assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
-        soon("the stored state", async {
-            while core.account_info().unwrap().needs_sign_in {
+        within_timeout("the stored state", async {
+            while client.account_info().unwrap().needs_sign_in {
                 changes.recv().await.unwrap();
             }
         })
         .await;
-        core.close().await;
+        client.close().await;
     }
 }
