@@ -60,7 +60,7 @@ pub fn measure(table: &mut Table) {
         let raw = Image::from_vec_u8(4000, 3000, photo_image.clone().into_raw(), PixelType::U8x3);
         let raw = raw.expect("the same pixels");
         let times = alternating_medians(
-            || drop(images::scaled(&ours, (width, height), false)),
+            || drop(images::scale(&ours, (width, height), false)),
             || {
                 let mut out = Image::new(width, height, PixelType::U8x3);
                 Resizer::new().resize(&raw, &mut out, &options).expect("resized");
@@ -81,7 +81,7 @@ pub fn measure(table: &mut Table) {
                 let from = from.expect("the same pixels");
                 Resizer::new().resize(&from, &mut out, &options).expect("resized");
                 let encoder = webp::Encoder::from_rgb(out.buffer(), width, height);
-                drop(encoder.encode_simple(false, f32::from(images::QUALITY)).expect("encoded"));
+                drop(encoder.encode_simple(false, f32::from(images::DEFAULT_QUALITY)).expect("encoded"));
             },
         );
         row(table, &format!("file to file, 12 megapixels to {width}"), times);

@@ -10,32 +10,32 @@ use std::{
 };
 
 use crate::{
-    FILE_LIMIT, Refusal,
-    decode::{BESIDE, allowed, is_progressive, open},
+    MAX_FILE_SIZE, ImageError,
+    decode::{METADATA_LIMIT, decode_cost, is_progressive, open},
 };
 
 /// Largest number of JPEG segments skipped before the pixels; regular files have some dozens.
-const SEGMENTS: u32 = 4096;
+const MAX_SEGMENTS: u32 = 4096;
 
 /// Checks whether an image in memory may be shown as it is; the error says why not.
-pub fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
-    judge(Cursor::new(bytes), is_progressive(bytes))
+pub fn check_bytes(bytes: &[u8]) -> Result<(), ImageError> {
+    check(Cursor::new(bytes), is_progressive(bytes))
 }
 
 /// Checks whether an image in a file may be shown as it is; the error says why not. Usually reads a
 /// few KiB.
-pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
+pub fn check_file(file: File, is_jpeg: bool) -> Result<(), ImageError> {
     let mut file = BufReader::new(file);
     if !is_jpeg {
-        return judge(file, false);
+        return check(file, false);
     }
     if let Some(head) = jpeg_head(&mut file)? {
         return check_bytes(&head);
     }
     // Malformed segments: only a decoder can parse them, and it needs the whole file.
     let size = file.get_ref().metadata()?.len();
-    if size > FILE_LIMIT {
-        return Err(Refusal::Broken(format!("file too large: {size} bytes")));
+    if size > MAX_FILE_SIZE {
+        return Err(ImageError::Decode(format!("file too large: {size} bytes")));
     }
     let mut whole = Vec::new();
     file.rewind()?;
@@ -43,14 +43,14 @@ pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
     check_bytes(&whole)
 }
 
-fn judge(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), Refusal> {
+fn check(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), ImageError> {
     let frame = match input.fill_buf()?.starts_with(b"GIF8") {
         true => first_frame(&mut input)?,
         false => (0, 0),
     };
     input.rewind()?;
     let (format, decoder) = open(input)?;
-    allowed(format, &decoder, frame, progressive).map(|_| ())
+    decode_cost(format, &decoder, frame, progressive).map(|_| ())
 }
 
 /// Reads a JPEG up to its pixels (ITU T.81, B.1.1), without metadata segments. Returns `None` if it
@@ -64,7 +64,7 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     if let Err(e) = input.read_exact(&mut head) {
         return ended(e);
     }
-    for _ in 0..SEGMENTS {
+    for _ in 0..MAX_SEGMENTS {
         let mut start = [0; 4];
         if let Err(e) = input.read_exact(&mut start) {
             return ended(e);
@@ -95,7 +95,7 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
 
 /// Returns the extent of the first frame of a GIF (GIF89a, 20), for which browsers allocate memory
 /// whatever the header states; (0, 0) if there is none.
-pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), Refusal> {
+pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), ImageError> {
     fn walk(input: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
         let mut screen = [0; 13];
         input.read_exact(&mut screen)?;
@@ -103,14 +103,14 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
             input.seek_relative(3 << ((screen[10] & 7) + 1))?;
         }
         let mut passed = 0;
-        while passed < BESIDE {
+        while passed < METADATA_LIMIT {
             match byte(input)? {
                 0x21 => {
                     byte(input)?;
                     loop {
                         let length = byte(input)?;
                         passed += 1 + u64::from(length);
-                        if length == 0 || passed >= BESIDE {
+                        if length == 0 || passed >= METADATA_LIMIT {
                             break;
                         }
                         input.seek_relative(i64::from(length))?;
@@ -129,7 +129,7 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
     }
     match walk(input) {
         Ok(Some(reach)) => Ok(reach),
-        Ok(None) => Err(Refusal::Broken("no frame found".to_owned())),
+        Ok(None) => Err(ImageError::Decode("no frame found".to_owned())),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
         Err(e) => Err(e.into()),
     }

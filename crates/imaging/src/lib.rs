@@ -20,12 +20,12 @@ mod render;
 mod request;
 mod resize;
 
-pub use decode::{BUDGET, Facts, PIXELS, is_svg, probe};
-pub use error::Refusal;
+pub use decode::{MEMORY_BUDGET, ImageInfo, MAX_PIXELS, is_svg, probe};
+pub use error::ImageError;
 pub use header::{check_bytes, check_file};
-pub use render::{encode, render, scaled};
-pub use request::{Fit, Format, ImageRequest, QUALITY, Sizes, WIDTHS};
+pub use render::{encode, render, scale};
+pub use request::{Fit, Format, ImageRequest, DEFAULT_QUALITY, Sizes, WIDTHS};
 pub use resize::resize;
 
 /// Largest file, in bytes, that is decoded.
-pub const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+pub const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;

@@ -17,15 +17,15 @@ use image::DynamicImage;
 ///
 /// Fails for colour types that cannot be resized, and for an empty size.
 pub fn resize(
-    picture: &DynamicImage,
+    image: &DynamicImage,
     (width, height): (u32, u32),
     crop: bool,
 ) -> Result<DynamicImage, ResizeError> {
-    let mut out = DynamicImage::new(width, height, picture.color());
+    let mut out = DynamicImage::new(width, height, image.color());
     let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     if crop {
         options = options.fit_into_destination(None);
     }
-    Resizer::new().resize(picture, &mut out, &options)?;
+    Resizer::new().resize(image, &mut out, &options)?;
     Ok(out)
 }

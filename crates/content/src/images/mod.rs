@@ -10,10 +10,10 @@ use std::{fs::File, sync::Arc};
 use bytes::Bytes;
 use carrel_http_cache::{ByteLru, InFlight};
 pub use carrel_imaging::{
-    BUDGET, Facts, Fit, Format, ImageRequest, PIXELS, QUALITY, Refusal, WIDTHS, encode, probe,
-    render, scaled,
+    MEMORY_BUDGET, ImageInfo, Fit, Format, ImageRequest, MAX_PIXELS, DEFAULT_QUALITY, ImageError, WIDTHS, encode, probe,
+    render, scale,
 };
-use carrel_imaging::{FILE_LIMIT, check_bytes, check_file};
+use carrel_imaging::{MAX_FILE_SIZE, check_bytes, check_file};
 use carrel_model::BlobHash;
 use carrel_system::{Panicked, blocking};
 use tokio::sync::Semaphore;
@@ -22,7 +22,7 @@ use crate::{Error, blobs::BlobLocation, library::Library, media_type::media_type
 
 const MIB: u64 = 1024 * 1024;
 
-impl From<Error> for Refusal {
+impl From<Error> for ImageError {
     fn from(e: Error) -> Self {
         Self::Storage(e.to_string())
     }
@@ -37,7 +37,7 @@ pub enum Shown {
     Made(BlobHash),
 }
 
-type Answer = Result<Shown, Refusal>;
+type Answer = Result<Shown, ImageError>;
 
 /// Memory for known results of `whole`, in bytes; one takes about 100.
 const KNOWN: usize = 512 * 1024;
@@ -51,7 +51,7 @@ pub struct Images {
     /// Memory for decoding all images, in MiB.
     memory: Arc<Semaphore>,
     /// Whether a blob may be shown as it is; never changes, as its bytes do not.
-    known: Arc<ByteLru<BlobHash, Result<(), Refusal>>>,
+    known: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
 }
 
 impl Default for Images {
@@ -60,7 +60,7 @@ impl Default for Images {
         Self {
             in_flight: Arc::new(InFlight::new()),
             workers: Arc::new(Semaphore::new((cores / 2).max(1))),
-            memory: Arc::new(Semaphore::new((BUDGET / MIB) as usize)),
+            memory: Arc::new(Semaphore::new((MEMORY_BUDGET / MIB) as usize)),
             known: Arc::new(ByteLru::new(KNOWN)),
         }
     }
@@ -87,21 +87,21 @@ impl Images {
         let flight = self.in_flight.join((hash, key), move || {
             Box::pin(async move { this.make(library, hash, source, ask).await })
         });
-        flight.await.unwrap_or_else(|| Err(Refusal::Broken("the decoder panicked".to_owned())))
+        flight.await.unwrap_or_else(|| Err(ImageError::Decode("the decoder panicked".to_owned())))
     }
 
     /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
-    /// get, according to the header. `Refusal::Unknown`: not an image. Only the header is read, and
+    /// get, according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
     /// only once.
-    pub async fn whole(&self, hash: BlobHash, location: &Arc<BlobLocation>) -> Result<(), Refusal> {
+    pub async fn whole(&self, hash: BlobHash, location: &Arc<BlobLocation>) -> Result<(), ImageError> {
         if let Some(known) = self.known.get(&hash) {
             return known;
         }
         let location = location.clone();
         let found = on_thread(move || look(&location)).await;
         // A disk error may be temporary.
-        if !matches!(found, Err(Refusal::Storage(_))) {
-            let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
+        if !matches!(found, Err(ImageError::Storage(_))) {
+            let text = if let Err(ImageError::Decode(why)) = &found { why.len() } else { 0 };
             self.known.put(hash, found.clone(), 100 + text);
         }
         found
@@ -115,29 +115,29 @@ impl Images {
         ask: ImageRequest,
     ) -> Answer {
         let size = source.size();
-        if size > FILE_LIMIT {
-            return Err(Refusal::Broken(format!("file too large: {size} bytes")));
+        if size > MAX_FILE_SIZE {
+            return Err(ImageError::Decode(format!("file too large: {size} bytes")));
         }
-        let _worker = self.workers.acquire().await.map_err(|_| Refusal::from(Error::Cancelled))?;
-        let (bytes, facts) = on_thread(move || {
+        let _worker = self.workers.acquire().await.map_err(|_| ImageError::from(Error::Cancelled))?;
+        let (bytes, info) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
             // Files that are not images are not parsed: a recording may contain "<svg".
             if !media_type(bytes.get(..512).unwrap_or(&bytes)).starts_with("image/") {
-                return Err(Refusal::Unknown);
+                return Err(ImageError::UnsupportedFormat);
             }
-            let facts = probe(&bytes)?;
-            Ok((bytes, facts))
+            let info = probe(&bytes)?;
+            Ok((bytes, info))
         })
         .await?;
-        let shown = if facts.passes(&ask) {
+        let shown = if info.satisfies(&ask) {
             Shown::Original
         } else {
-            let mib = u32::try_from(facts.cost.div_ceil(MIB)).unwrap_or(u32::MAX);
+            let mib = u32::try_from(info.cost.div_ceil(MIB)).unwrap_or(u32::MAX);
             let memory = self.memory.clone().acquire_many_owned(mib).await;
-            let memory = memory.map_err(|_| Refusal::from(Error::Cancelled))?;
+            let memory = memory.map_err(|_| ImageError::from(Error::Cancelled))?;
             let store = library.blobs().clone();
             on_thread(move || {
-                let made = Bytes::from(render(&bytes, &facts, &ask)?);
+                let made = Bytes::from(render(&bytes, &info, &ask)?);
                 drop(memory);
                 let hash = BlobHash::of(&made);
                 store.put(hash, &made)?;
@@ -156,15 +156,15 @@ impl Images {
     }
 }
 
-/// Checks the header of a blob. `Refusal::Unknown`: not an image.
+/// Checks the header of a blob. `ImageError::UnsupportedFormat`: not an image.
 ///
 /// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
 /// variant is refused as a whole, too.
-fn look(location: &BlobLocation) -> Result<(), Refusal> {
+fn look(location: &BlobLocation) -> Result<(), ImageError> {
     let kind = media_type(&location.read_at(0, 512)?);
     match location {
         _ if kind == "image/svg+xml" => Ok(()),
-        _ if !kind.starts_with("image/") => Err(Refusal::Unknown),
+        _ if !kind.starts_with("image/") => Err(ImageError::UnsupportedFormat),
         BlobLocation::Memory(bytes) => check_bytes(bytes),
         BlobLocation::File { path, .. } => check_file(File::open(path)?, kind == "image/jpeg"),
     }
@@ -172,8 +172,8 @@ fn look(location: &BlobLocation) -> Result<(), Refusal> {
 
 /// Runs `work` on a thread for blocking calls. A panic of a decoder counts as a broken image.
 async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
+    work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
+) -> Result<T, ImageError> {
     let done = blocking(move || Ok::<_, Panicked>(work())).await;
-    done.unwrap_or_else(|e| Err(Refusal::Broken(e.to_string())))
+    done.unwrap_or_else(|e| Err(ImageError::Decode(e.to_string())))
 }

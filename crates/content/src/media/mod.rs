@@ -29,7 +29,7 @@ use loopback::Loopback;
 use crate::{
     Error, Result,
     blobs::BlobLocation,
-    images::{ImageRequest, Images, Refusal, Shown},
+    images::{ImageRequest, Images, ImageError, Shown},
     library::Library,
 };
 
@@ -103,10 +103,10 @@ async fn whole(
     match images.whole(hash, &location).await {
         Ok(()) => answer::of_blob(hash, location, method, headers).await,
         // Audio, video, captions.
-        Err(Refusal::Unknown) if !is_for_a_picture(headers) => {
+        Err(ImageError::UnsupportedFormat) if !is_for_a_picture(headers) => {
             answer::of_blob(hash, location, method, headers).await
         }
-        Err(refusal) => refused(hash, &refusal),
+        Err(e) => refused(hash, &e),
     }
 }
 
@@ -134,15 +134,15 @@ async fn picture(
             Ok(location) => answer::of_blob(made, location, method, headers).await,
             Err(e) => failed(made, &e),
         },
-        Err(refusal) => refused(hash, &refusal),
+        Err(e) => refused(hash, &e),
     }
 }
 
-fn refused(hash: BlobHash, refusal: &Refusal) -> Response {
-    tracing::info!(blob.hash = ?hash, reason = %refusal, "image refused");
-    let status = StatusCode::from_u16(refusal.status());
+fn refused(hash: BlobHash, error: &ImageError) -> Response {
+    tracing::info!(blob.hash = ?hash, error = %error, "image refused");
+    let status = StatusCode::from_u16(error.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, refusal.to_string()).into_response()
+    (status, error.to_string()).into_response()
 }
 
 async fn located(library: &Library, hash: BlobHash) -> Result<Arc<BlobLocation>> {
