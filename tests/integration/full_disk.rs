@@ -19,52 +19,52 @@ use carrel_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    cable::{both, opens_offline, phase},
-    desk::{self, ALL, tick, until},
-    space::Window,
+    bundles::{course_and_story, check_offline_content, phase},
+    client::{self, ALL, finish_section, wait_until},
+    space::UiHost,
 };
 
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
     entries.flat_map(|p| if p.is_dir() { files(&p) } else { vec![p] }).collect()
 }
-fn is_named(path: &Path, part: &str) -> bool {
+fn name_contains(path: &Path, part: &str) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains(part))
 }
 
-async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Client>, Arc<OpenAccount>, Window) {
-    let core = desk::open(dir, desk::live(), clock, 2, false).await;
-    assert!(core.open_failure().is_none());
-    let account = core.account().expect("the account opens");
-    (core.clone(), account, Window(core))
+async fn open(dir: &Path, clock: &FakeClock) -> (Arc<Client>, Arc<OpenAccount>, UiHost) {
+    let client = client::open(dir, client::live_http(), clock, 2, false).await;
+    assert!(client.open_failure().is_none());
+    let account = client.account().expect("the account opens");
+    (client.clone(), account, UiHost(client))
 }
 
 /// Creates a folder with a downloaded course, a story and three finished sections.
 async fn template(clock: &FakeClock) -> tempfile::TempDir {
     let mut server = TestServer::with_library(clock).await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), clock, 2, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), clock, 2, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     account.content.library.courses(&ALL).await.expect("the list");
     account.content.library.stories(&ALL).await.expect("the list");
-    for (kind, id) in both() {
+    for (kind, id) in course_and_story() {
         account.content.downloads.start(kind, &id).expect("a download");
-        until(&core, "the download", || async {
+        wait_until(&client, "the download", || async {
             (phase(&account, kind) == Phase::Ready).then_some(())
         })
         .await;
     }
     // The search index of a download is written after it is ready; on a full disk that would fail.
-    until(&core, "the words", || async {
+    wait_until(&client, "the words", || async {
         let hits = account.content.library.search("meander").expect("a search");
         (!hits.is_empty()).then_some(())
     })
     .await;
     for n in 0..3 {
-        account.learning.record(tick(n)).await.expect("a tick");
+        account.learning.record(finish_section(n)).await.expect("recorded");
     }
-    desk::sync(&account).await;
-    core.close().await;
+    client::sync(&account).await;
+    client.close().await;
     server.stop().await;
     dir
 }
@@ -81,66 +81,66 @@ async fn the_app_starts_on_a_full_disk_reports_it_and_loses_no_data() {
     let (mut refused, mut read_only) = (0, 0);
     for free in [0, 4, 8, 32, 64, 96, 128_u64] {
         for reserve in [true, false] {
-            let what = format!("{free} KiB free, reserve {reserve}");
+            let case = format!("{free} KiB free, reserve {reserve}");
             disk.clear();
             copy_dir(template.path(), disk.path()).expect("a copy");
             if !reserve {
-                for file in files(disk.path()).iter().filter(|f| is_named(f, "ballast")) {
+                for file in files(disk.path()).iter().filter(|f| name_contains(f, "ballast")) {
                     fs::remove_file(file).expect("a reserve file");
                 }
             }
             let filler = disk.fill(free * 1024);
-            let (core, account, window) = open(disk.path(), &clock).await;
-            let state = window.call("get_app_state", json!({})).await;
+            let (client, account, ui) = open(disk.path(), &clock).await;
+            let state = ui.call("get_app_state", json!({})).await;
             // A request for content space is refused, and the Storage screen then shows the reason.
-            let asked = account.content.library.storage().reserve(64 * 1024);
-            let refusal = asked.err().map(|e| e.code());
-            assert_eq!(refusal, Some(ErrorCode::DiskFull), "{what}");
-            let view = window.call("get_storage", json!({})).await;
+            let reserved = account.content.library.storage().reserve(64 * 1024);
+            let refusal = reserved.err().map(|e| e.code());
+            assert_eq!(refusal, Some(ErrorCode::DiskFull), "{case}");
+            let view = ui.call("get_storage", json!({})).await;
             match account.store.read_only() {
                 Some(_) => {
-                    assert_eq!(state["readOnly"], "disk_full", "{what}");
+                    assert_eq!(state["readOnly"], "disk_full", "{case}");
                     read_only += 1;
                 }
-                None => assert_eq!(state.get("readOnly"), None, "{what}"),
+                None => assert_eq!(state.get("readOnly"), None, "{case}"),
             }
-            assert!(view.get("shortage").is_some_and(|t| !t.is_null()), "{what}: {view}");
+            assert!(view.get("shortage").is_some_and(|t| !t.is_null()), "{case}: {view}");
             let mut done = 3;
             for n in 3..6 {
-                match account.learning.record(tick(n)).await {
+                match account.learning.record(finish_section(n)).await {
                     Ok(_) => done += 1,
                     Err(e) if e.code() == ErrorCode::DiskFull && !reserve => refused += 1,
-                    Err(e) => panic!("{what}: {e}"),
+                    Err(e) => panic!("{case}: {e}"),
                 }
             }
-            assert!(!reserve || done == 6, "{what}");
-            assert_eq!(finished(&account).await, done, "{what}");
-            opens_offline(&account).await;
-            core.close().await;
-            drop((core, account, window));
+            assert!(!reserve || done == 6, "{case}");
+            assert_eq!(finished(&account).await, done, "{case}");
+            check_offline_content(&account).await;
+            client.close().await;
+            drop((client, account, ui));
 
-            let (core, account, window) = open(disk.path(), &clock).await;
-            assert_eq!(finished(&account).await, done, "{what}, started again");
-            opens_offline(&account).await;
+            let (client, account, ui) = open(disk.path(), &clock).await;
+            assert_eq!(finished(&account).await, done, "{case}, started again");
+            check_offline_content(&account).await;
             // There is space again, and nothing is restarted.
             fs::remove_file(filler).expect("the filler");
-            account.learning.record(tick(6)).await.expect(&what);
+            account.learning.record(finish_section(6)).await.expect(&case);
             let storage = account.content.library.storage();
-            storage.look_again().expect(&what);
-            assert_eq!(storage.degraded(), None, "{what}");
-            assert!(window.call("get_app_state", json!({})).await["readOnly"] == Value::Null);
-            assert_eq!(finished(&account).await, done + 1, "{what}");
-            opens_offline(&account).await;
-            core.close().await;
-            drop((core, account, window));
+            storage.recheck().expect(&case);
+            assert_eq!(storage.degraded(), None, "{case}");
+            assert!(ui.call("get_app_state", json!({})).await["readOnly"] == Value::Null);
+            assert_eq!(finished(&account).await, done + 1, "{case}");
+            check_offline_content(&account).await;
+            client.close().await;
+            drop((client, account, ui));
 
-            let (core, account, _) = open(disk.path(), &clock).await;
-            assert_eq!(finished(&account).await, done + 1, "{what}, with space");
-            opens_offline(&account).await;
-            let aside: Vec<_> =
-                files(disk.path()).into_iter().filter(|f| is_named(f, "damaged")).collect();
-            assert!(aside.is_empty(), "{what}: {aside:?}");
-            core.close().await;
+            let (client, account, _) = open(disk.path(), &clock).await;
+            assert_eq!(finished(&account).await, done + 1, "{case}, with space");
+            check_offline_content(&account).await;
+            let damaged: Vec<_> =
+                files(disk.path()).into_iter().filter(|f| name_contains(f, "damaged")).collect();
+            assert!(damaged.is_empty(), "{case}: {damaged:?}");
+            client.close().await;
         }
     }
     assert!(refused > 0 && read_only > 0, "the disk was full: {refused} and {read_only}");

@@ -6,15 +6,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "content.db: every error on open is treated as corruption",
         file: "crates/content/src/storage/index.rs",
-        good: "        if !self.is_proven(&path, &fault) {\n            return Err(fault);",
-        bad: "        if path.as_os_str().is_empty() {\n            return Err(fault);",
+        good: "        if !self.is_damage_confirmed(&path, &error) {\n            return Err(error);",
+        bad: "        if path.as_os_str().is_empty() {\n            return Err(error);",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(an_unusable_index)"],
     },
     Fault {
         name: "content.db: a full disk is treated as corruption",
         file: "crates/content/src/storage/index.rs",
-        good: "        if !matches!(fault.cause, Cause::Corrupt | Cause::Other) {\n            return false;\n        }",
-        bad: "        if fault.cause == Cause::Full {\n            return true;\n        }",
+        good: "        if !matches!(error.cause, Cause::Corrupt | Cause::Other) {\n            return false;\n        }",
+        bad: "        if error.cause == Cause::Full {\n            return true;\n        }",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(a_full_disk_loses_nothing)"],
     },
     Fault {
@@ -568,8 +568,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "content.db destroyed: the records are not used",
         file: "crates/content/src/storage/index.rs",
-        good: "if !dropped && !self.is_as_recorded(&tx, record, &mut whole)? {",
-        bad: "if !dropped && !self.is_as_recorded(&tx, record, &mut whole)? && false {",
+        good: "if !dropped && !self.matches_record(&tx, record, &mut is_whole)? {",
+        bad: "if !dropped && !self.matches_record(&tx, record, &mut is_whole)? && false {",
         tests: &[
             "-p",
             "carrel-content",

@@ -69,7 +69,7 @@ impl Client {
             move || {
                 location.begin(&storage, &to)?;
                 // A disk that is too small would fail again at the next start.
-                location.copy_ahead(&storage).map(|_| ()).or_else(|e| location.give_up().and(Err(e)))
+                location.copy_blobs(&storage).map(|_| ()).or_else(|e| location.cancel().and(Err(e)))
             }
         })
         .await?;
@@ -80,8 +80,8 @@ impl Client {
         let mut opened = self.storage.lock().await;
         opened.take();
         let moved = blocking(move || match location.switch(&storage) {
-            Ok(_) => location.tidy(&|_| {}),
-            Err(e) => location.give_up().and(Err(e)),
+            Ok(_) => location.empty_old_folder(&|_| {}),
+            Err(e) => location.cancel().and(Err(e)),
         })
         .await;
         drop(opened);
@@ -113,7 +113,7 @@ fn watch_space(
         let sweep = blocking(move || {
             // The old folder is emptied only while the new one is readable.
             if swept_storage.degraded().is_none() {
-                tidied_location.tidy(&|_| {})?;
+                tidied_location.empty_old_folder(&|_| {})?;
             }
             swept_storage.sweep()
         });
@@ -142,7 +142,7 @@ fn watch_space(
             let has_space = blocking({
                 let storage = storage.clone();
                 move || {
-                    let has_space = storage.look_again();
+                    let has_space = storage.recheck();
                     if was_degraded && matches!(has_space, Ok(true)) {
                         storage.sweep()?;
                     }

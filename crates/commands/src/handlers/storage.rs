@@ -129,7 +129,7 @@ pub async fn set_budget(host: &dyn Host, request: SetBudget) -> Result<StorageVi
     on_disk(storage, move |s| {
         let floor = s.limits()?.floor;
         s.set_limits(request.budget, floor)?;
-        s.look_again().map(|_| ())
+        s.recheck().map(|_| ())
     })
     .await?;
     account.content.downloads.resume();

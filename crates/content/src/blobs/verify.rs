@@ -86,7 +86,7 @@ impl BlobStore {
 
     /// Removes the blob from this device.
     pub fn forget(&self, hash: BlobHash) -> Result<()> {
-        self.forget_memory([hash]);
+        self.remove_from_memory([hash]);
         if self.is_read_only() {
             return self.inner.db.write_blocking("keep.forget", |tx| {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
@@ -96,7 +96,7 @@ impl BlobStore {
         self.inner.db.write_blocking("keep.forget", |tx| mark_for_deletion(tx, hash))?;
         self.delete_marked().map(|_| ())
     }
-    pub(crate) fn forget_memory(&self, hashes: impl IntoIterator<Item = BlobHash>) {
+    pub(crate) fn remove_from_memory(&self, hashes: impl IntoIterator<Item = BlobHash>) {
         for hash in hashes {
             self.inner.memory.remove(&hash);
         }

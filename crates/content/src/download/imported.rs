@@ -34,7 +34,7 @@ pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest
     let blobs = &manifest.manifest.blobs;
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
     let [account, kind, id, scope] = queue::key_of(library, target);
-    library.storage().need_index()?;
+    library.storage().require_index()?;
     library.content_db().write_blocking("carried.begin", |tx| {
         let version = queue::version(tx, target, manifest, blobs)?;
         tx.prepare_cached(

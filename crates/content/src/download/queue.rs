@@ -98,7 +98,7 @@ pub(super) fn key_of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&
 pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = key_of(library, target);
-    library.storage().need_index()?;
+    library.storage().require_index()?;
     library.content_db().write_blocking("queue.want", |tx| {
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
@@ -320,7 +320,7 @@ pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> R
 /// Removes a download. The rows of blobs that no other version needs are deleted in the same
 /// transaction; `BlobStore::delete_marked` deletes their files, immediately or after the next start.
 pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
-    library.storage().need_index()?;
+    library.storage().require_index()?;
     let [account, kind, id, scope] = key_of(library, target);
     let gone = library.content_db().write_blocking("queue.remove", |tx| {
         let gone = tx
@@ -346,7 +346,7 @@ pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
     for hash in &gone {
         library.blobs().discard_part(*hash)?;
     }
-    library.blobs().forget_memory(gone);
+    library.blobs().remove_from_memory(gone);
     library.blobs().delete_marked()?;
     library.storage().remove_records()
 }

@@ -99,7 +99,7 @@ impl Slots {
         table.shares.retain(|_, s| s.running > 0 || !s.waiting.is_empty());
     }
 
-    fn give_back(&self, table: &mut SlotTable, owner: u64) {
+    fn vacuum(&self, table: &mut SlotTable, owner: u64) {
         if let Some(share) = table.shares.get_mut(&owner) {
             share.running = share.running.saturating_sub(1);
         }
@@ -154,7 +154,7 @@ impl Drop for Slot {
                 share.promised = share.promised.saturating_sub(1);
             }
         }
-        self.slots.give_back(&mut table, self.owner);
+        self.slots.vacuum(&mut table, self.owner);
     }
 }
 

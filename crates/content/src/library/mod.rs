@@ -471,7 +471,7 @@ impl Library {
     /// arrived.
     async fn fetch_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let lost = origin == BlobOrigin::Requested
-            && self.blocking(move |library| library.inner.storage.note_lost(&[hash])).await?;
+            && self.blocking(move |library| library.inner.storage.report_lost(&[hash])).await?;
         let _mending = lost.then(|| Mending(self));
         if self.inner.cache.is_offline() {
             self.inner.cache.count_blob(None, false);

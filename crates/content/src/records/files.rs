@@ -86,7 +86,7 @@ impl Records {
         id: &str,
         scope: &str,
     ) -> Result<()> {
-        gone(&self.download_path(account, kind, id, scope))
+        remove_file(&self.download_path(account, kind, id, scope))
     }
 
     pub(crate) fn keys(&self) -> Result<Option<Keys>> {
@@ -199,7 +199,7 @@ impl Records {
         for pack in packs.flatten() {
             let path = pack.path();
             if path.extension().is_some_and(|e| e == "pack") && !used.contains(&path) {
-                gone(&path)?;
+                remove_file(&path)?;
             }
         }
         Ok(())
@@ -246,8 +246,8 @@ impl Records {
             for file in found {
                 let file = file?;
                 let name = PathBuf::from(file.file_name());
-                let ours = name.extension().is_some_and(|e| e == "json" || e == "pack");
-                if file.file_type()?.is_file() && ours {
+                let is_record = name.extension().is_some_and(|e| e == "json" || e == "pack");
+                if file.file_type()?.is_file() && is_record {
                     files.push(Path::new(RECORDS).join(folder).join(name));
                 }
             }
@@ -299,7 +299,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     serde_json::from_slice(body.ok_or_else(damaged)?).map(Some).map_err(|_| damaged())
 }
 
-fn gone(path: &Path) -> Result<()> {
+fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
         _ => Ok(()),

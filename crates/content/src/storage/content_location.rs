@@ -29,7 +29,7 @@ const BLOBS: &str = "blobs";
 /// The location file: the folder in use, the one being filled, the one being emptied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Noted {
+struct LocationFile {
     dir: Option<PathBuf>,
     to: Option<PathBuf>,
     from: Option<PathBuf>,
@@ -39,29 +39,29 @@ struct Noted {
 #[derive(Debug, Clone)]
 pub struct ContentLocation {
     file: PathBuf,
-    usual: PathBuf,
+    default_dir: PathBuf,
 }
 
 impl ContentLocation {
-    /// Creates the location stored in `file`; `usual` is the default folder.
-    pub fn new(file: PathBuf, usual: PathBuf) -> Self {
-        Self { file, usual }
+    /// Creates the location stored in `file`; `default_dir` is the default folder.
+    pub fn new(file: PathBuf, default_dir: PathBuf) -> Self {
+        Self { file, default_dir }
     }
 
-    fn read(&self) -> Noted {
+    fn read(&self) -> LocationFile {
         let text = fs::read(&self.file).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
-    fn write(&self, noted: &Noted) -> Result<()> {
+    fn write(&self, location: &LocationFile) -> Result<()> {
         if let Some(dir) = self.file.parent() {
             fs::create_dir_all(dir)?;
         }
-        Ok(write_whole(&self.file, &serde_json::to_vec(noted)?)?)
+        Ok(write_whole(&self.file, &serde_json::to_vec(location)?)?)
     }
 
     /// Returns the folder in use.
     pub fn current(&self) -> PathBuf {
-        self.read().dir.unwrap_or_else(|| self.usual.clone())
+        self.read().dir.unwrap_or_else(|| self.default_dir.clone())
     }
     /// Returns the target of a move that has begun and is not complete.
     pub fn pending(&self) -> Option<PathBuf> {
@@ -75,49 +75,49 @@ impl ContentLocation {
     /// `Error::Invalid` if the folder is not suitable, `Error::NoSpace` if the content does not
     /// fit. Nothing is changed then.
     pub fn begin(&self, storage: &Storage, to: &Path) -> Result<()> {
-        storage.need_index()?;
+        storage.require_index()?;
         let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
         if !to.is_absolute() || to.components().any(|c| c == Component::ParentDir) {
             return invalid("the path must be absolute and must not contain `..`");
         }
-        let (now, there) = (real(&self.current()), real(to));
-        if there.starts_with(&now) || now.starts_with(&there) {
+        let (current, target) = (resolve(&self.current()), resolve(to));
+        if target.starts_with(&current) || current.starts_with(&target) {
             return invalid("the folder overlaps the current content folder");
         }
-        let noted = self.read();
-        let goes_on = noted.to.as_deref() == Some(to);
-        if !goes_on && (to.join(DATABASE).exists() || to.join(BLOBS).exists()) {
+        let location = self.read();
+        let is_resumed = location.to.as_deref() == Some(to);
+        if !is_resumed && (to.join(DATABASE).exists() || to.join(BLOBS).exists()) {
             return invalid("the folder contains other content");
         }
-        let made = !to.exists();
+        let is_new = !to.exists();
         if !Storage::is_writable(to) {
             return invalid("the folder is not writable");
         }
         let measured = storage.measure()?;
-        let wanted = measured.used.saturating_add(storage.limits()?.floor());
+        let needed = measured.used.saturating_add(storage.limits()?.floor());
         let free = storage.inner.disk.free_bytes(to)?;
-        if !goes_on && free < wanted {
+        if !is_resumed && free < needed {
             fs::remove_file(to.join(LOCK))?;
-            if made {
+            if is_new {
                 fs::remove_dir(to)?;
             }
-            return Err(Error::NoSpace { missing: wanted - free, limit: crate::Limit::Disk });
+            return Err(Error::NoSpace { missing: needed - free, limit: crate::Limit::Disk });
         }
-        self.write(&Noted { to: Some(to.to_owned()), ..noted })
+        self.write(&LocationFile { to: Some(to.to_owned()), ..location })
     }
 
     /// Cancels a move before the switch and deletes the copies.
-    pub fn give_up(&self) -> Result<()> {
-        let noted = self.read();
-        if let Some(to) = &noted.to {
-            empty(to, &|_| {})?;
+    pub fn cancel(&self) -> Result<()> {
+        let location = self.read();
+        if let Some(to) = &location.to {
+            delete_store(to, &|_| {})?;
         }
-        self.write(&Noted { to: None, ..noted })
+        self.write(&LocationFile { to: None, ..location })
     }
 
     /// Copies the blob files while the store is in use, and returns the bytes copied. Repeatable:
     /// existing copies are kept.
-    pub fn copy_ahead(&self, storage: &Storage) -> Result<u64> {
+    pub fn copy_blobs(&self, storage: &Storage) -> Result<u64> {
         let Some(to) = self.pending() else { return Ok(0) };
         let rows = storage.inner.db.read_blocking(file_rows)?;
         copy_files(storage, rows, &to)
@@ -133,8 +133,8 @@ impl ContentLocation {
         let Some(to) = self.pending() else {
             return Err(Error::Internal("no move is pending".into()));
         };
-        storage.need_index()?;
-        storage.let_go();
+        storage.require_index()?;
+        storage.unlock();
         let lock = File::options()
             .read(true)
             .write(true)
@@ -159,24 +159,24 @@ impl ContentLocation {
         drop(conn);
         storage.failpoint("snapshot");
         let from = self.current();
-        self.write(&Noted { dir: Some(to.clone()), to: None, from: Some(from) })?;
+        self.write(&LocationFile { dir: Some(to.clone()), to: None, from: Some(from) })?;
         storage.failpoint("switched");
         Ok(to)
     }
 
     /// Empties the folder that content was moved from, if that is still pending.
-    pub fn tidy(&self, failpoint: &dyn Fn(&'static str)) -> Result<()> {
-        let noted = self.read();
-        if let Some(from) = &noted.from {
-            empty(from, failpoint)?;
-            self.write(&Noted { from: None, ..noted })?;
+    pub fn empty_old_folder(&self, failpoint: &dyn Fn(&'static str)) -> Result<()> {
+        let location = self.read();
+        if let Some(from) = &location.from {
+            delete_store(from, failpoint)?;
+            self.write(&LocationFile { from: None, ..location })?;
         }
         Ok(())
     }
 }
 
 /// Resolves links, as far as the path exists.
-fn real(path: &Path) -> PathBuf {
+fn resolve(path: &Path) -> PathBuf {
     let known = |from: &Path| {
         let rest = path.strip_prefix(from).ok()?;
         Some(fs::canonicalize(from).ok()?.join(rest))
@@ -251,8 +251,8 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
 }
 
 /// Deletes the files of a store, and folders that are empty afterwards.
-fn empty(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
-    let gone = |path: PathBuf| match fs::remove_file(path) {
+fn delete_store(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
+    let remove = |path: PathBuf| match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     };
@@ -260,7 +260,7 @@ fn empty(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
     Records::of(dir).remove_all()?;
     failpoint("deleted");
     for name in [DATABASE, "content.db-wal", "content.db-shm", RESERVE_FILE] {
-        gone(dir.join(name))?;
+        remove(dir.join(name))?;
     }
     failpoint("deleted");
     for first in 0..=u8::MAX {
@@ -269,14 +269,14 @@ fn empty(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
         for file in files.flatten() {
             let name = file.file_name().into_string().unwrap_or_default();
             if name.get(..64).is_some_and(|hex| hex.parse::<BlobHash>().is_ok()) {
-                gone(file.path())?;
+                remove(file.path())?;
             }
         }
         let _ = fs::remove_dir(&folder);
         failpoint("deleted");
     }
     let _ = fs::remove_dir(dir.join(BLOBS));
-    gone(dir.join(LOCK))?;
+    remove(dir.join(LOCK))?;
     let _ = fs::remove_dir(dir);
     Ok(())
 }

@@ -18,26 +18,26 @@ const MAX_BATCH: usize = 512;
 /// removed.
 const AGE_MS: i64 = 3_600_000;
 /// Least number of bytes to free on a full disk.
-const LEAST_FOR_FULL: u64 = 1024 * 1024;
+const MIN_FREED_WHEN_FULL: u64 = 1024 * 1024;
 
 /// Condition: no pinned version needs the blob.
-const FREE: &str = "NOT EXISTS (SELECT 1 FROM need n JOIN version v ON v.version = n.version WHERE n.hash = b.hash AND v.pins > 0)";
-const FAR: &str = "NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)";
+const UNPINNED: &str = "NOT EXISTS (SELECT 1 FROM need n JOIN version v ON v.version = n.version WHERE n.hash = b.hash AND v.pins > 0)";
+const NOT_NEAR: &str = "NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)";
 
 /// Classes of blobs, in the order of eviction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Ahead,
+enum EvictionClass {
+    Prefetched,
     Used,
     Near,
 }
 
-impl Class {
+impl EvictionClass {
     fn condition(self) -> String {
         match self {
-            Self::Ahead => format!("b.origin = 0 AND {FAR} AND {FREE}"),
-            Self::Used => format!("b.origin = 1 AND {FAR} AND {FREE}"),
-            Self::Near => format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {FREE}"),
+            Self::Prefetched => format!("b.origin = 0 AND {NOT_NEAR} AND {UNPINNED}"),
+            Self::Used => format!("b.origin = 1 AND {NOT_NEAR} AND {UNPINNED}"),
+            Self::Near => format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {UNPINNED}"),
         }
     }
 }
@@ -46,13 +46,13 @@ impl Storage {
     /// Evicts until `bytes` are freed or nothing is left to evict; returns the number of bytes
     /// freed.
     pub fn evict(&self, bytes: u64) -> Result<u64> {
-        self.evict_classes(bytes, &[Class::Ahead, Class::Used, Class::Near])
+        self.evict_classes(bytes, &[EvictionClass::Prefetched, EvictionClass::Used, EvictionClass::Near])
     }
 
     /// Evicts everything that no pinned download needs; returns the number of bytes freed.
     pub fn clear_cache(&self) -> Result<u64> {
         let freed = self.evict(u64::MAX)?;
-        self.give_back()?;
+        self.vacuum()?;
         self.inner.changes.publish_one(Change::Storage);
         Ok(freed)
     }
@@ -63,7 +63,7 @@ impl Storage {
     ///
     /// `Error::NoSpace` if less than `bytes` could be freed.
     pub fn free_for_retry(&self, bytes: u64) -> Result<()> {
-        let wanted = bytes.saturating_mul(2).max(LEAST_FOR_FULL);
+        let wanted = bytes.saturating_mul(2).max(MIN_FREED_WHEN_FULL);
         let freed = match self.evict(wanted) {
             // Deleting rows needs disk space, too.
             Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.delete_reserve_file() => {
@@ -78,15 +78,15 @@ impl Storage {
         Err(crate::Error::NoSpace { missing: bytes - freed, limit: crate::Limit::Disk })
     }
 
-    fn evict_classes(&self, bytes: u64, classes: &[Class]) -> Result<u64> {
+    fn evict_classes(&self, bytes: u64, classes: &[EvictionClass]) -> Result<u64> {
         if self.is_degraded() {
             return Ok(0);
         }
-        let _turn = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _guard = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(e) = self.inner.blobs.write_touches() {
             tracing::debug!(error = %e, "cannot write use times");
         }
-        let mut freed = self.drop_unwanted_parts(bytes)?;
+        let mut freed = self.delete_unneeded_parts(bytes)?;
         for class in classes {
             if freed >= bytes {
                 break;
@@ -94,7 +94,7 @@ impl Storage {
             let mut plan = self.plan(*class, bytes - freed)?;
             for batch in plan.chunks_mut(MAX_BATCH) {
                 batch.sort_unstable();
-                freed += self.remove_if_free(*class, batch)?;
+                freed += self.remove_if_evictable(*class, batch)?;
             }
         }
         if freed > 0 {
@@ -108,7 +108,7 @@ impl Storage {
     ///
     /// Reads blobs by last use (index `blob_used`) and stops after the hour that suffices, so that
     /// the cost depends on the number of blobs evicted and not on the number kept.
-    fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
+    fn plan(&self, class: EvictionClass, bytes: u64) -> Result<Vec<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
                 "SELECT b.hash, b.size, b.used_ms / {AGE_MS} FROM blob b WHERE {} ORDER BY b.used_ms, b.hash",
@@ -138,27 +138,27 @@ impl Storage {
 
     /// Removes a batch in one transaction. Blobs that have become needed are kept; an unpinned
     /// download that loses a blob is deleted.
-    fn remove_if_free(&self, class: Class, batch: &[BlobHash]) -> Result<u64> {
-        let (gone, freed, told) = self.inner.db.write_blocking("evict.remove_if_free", |tx| {
-            let mut still = tx.prepare_cached(&format!(
+    fn remove_if_evictable(&self, class: EvictionClass, batch: &[BlobHash]) -> Result<u64> {
+        let (removed, freed, ended_any) = self.inner.db.write_blocking("evict.remove_if_free", |tx| {
+            let mut evictable = tx.prepare_cached(&format!(
                 "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
                 class.condition()
             ))?;
-            let (mut gone, mut freed, mut told) = (Vec::new(), 0, false);
+            let (mut removed, mut freed, mut ended_any) = (Vec::new(), 0, false);
             for hash in batch {
                 let size: Vec<i64> =
-                    still.query_map([hash.0], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+                    evictable.query_map([hash.0], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
                 let Some(size) = size.first() else { continue };
-                told |= end_downloads_of(tx, *hash)?;
+                ended_any |= delete_downloads_of(tx, *hash)?;
                 mark_for_deletion(tx, *hash)?;
-                gone.push(*hash);
+                removed.push(*hash);
                 freed += size.unsigned_abs();
             }
-            Ok((gone, freed, told))
+            Ok((removed, freed, ended_any))
         })?;
-        self.inner.blobs.forget_memory(gone);
+        self.inner.blobs.remove_from_memory(removed);
         self.inner.blobs.delete_marked()?;
-        if told {
+        if ended_any {
             self.remove_records()?;
             self.inner.changes.publish_one(Change::Downloads);
         }
@@ -166,7 +166,7 @@ impl Storage {
     }
 
     /// Deletes partial files that no version needs.
-    fn drop_unwanted_parts(&self, bytes: u64) -> Result<u64> {
+    fn delete_unneeded_parts(&self, bytes: u64) -> Result<u64> {
         let parts = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -188,7 +188,7 @@ impl Storage {
     }
 
     /// Returns freed pages of `content.db` to the file system.
-    pub(super) fn give_back(&self) -> Result<()> {
+    pub(super) fn vacuum(&self) -> Result<()> {
         if self.is_degraded() {
             return Ok(());
         }
@@ -206,7 +206,7 @@ impl Storage {
 
 /// Deletes unpinned downloads that need the blob, since they would be incomplete, and their text
 /// from the index.
-fn end_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
+fn delete_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
     let ended = tx
         .prepare_cached(
             "DELETE FROM download WHERE pinned = 0 AND (

@@ -58,11 +58,11 @@ impl FreeSpace {
 
     fn query(&self, storage: &Storage) -> Result<u64> {
         let free = storage.inner.disk.free_bytes(&self.dir)?;
-        let (floor, promised) = storage.inner.db.read_blocking(|conn| {
-            let promised = if self.is_same_disk { storage.promised_at(conn)? } else { 0 };
-            Ok((storage.limits_at(conn)?.floor(), promised))
+        let (floor, reserved) = storage.inner.db.read_blocking(|conn| {
+            let reserved = if self.is_same_disk { storage.reserved_at(conn)? } else { 0 };
+            Ok((storage.limits_at(conn)?.floor(), reserved))
         })?;
-        Ok(free.saturating_sub(floor).saturating_sub(promised))
+        Ok(free.saturating_sub(floor).saturating_sub(reserved))
     }
 }
 

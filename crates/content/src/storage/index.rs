@@ -34,7 +34,7 @@ const DATABASE: &str = "content.db";
 /// Name of the setting that means that every blob file has its row.
 const COMPLETE: &str = "complete";
 /// A file with this many of our tables is ours, whatever its list of migrations contains.
-const OUR_TABLES: usize = 8;
+const MIN_OUR_TABLES: usize = 8;
 
 /// The database of one store.
 pub(super) struct Index {
@@ -51,17 +51,17 @@ pub(super) struct Index {
 }
 
 /// Why the file cannot be used at the moment.
-struct Fault {
+struct IndexError {
     cause: Cause,
     text: String,
 }
 
-impl From<carrel_sqlite::Error> for Fault {
+impl From<carrel_sqlite::Error> for IndexError {
     fn from(e: carrel_sqlite::Error) -> Self {
         Self { cause: e.cause(), text: e.to_string() }
     }
 }
-impl From<Error> for Fault {
+impl From<Error> for IndexError {
     fn from(e: Error) -> Self {
         let cause = match &e {
             Error::Corrupt(_) => Cause::Corrupt,
@@ -71,7 +71,7 @@ impl From<Error> for Fault {
         Self { cause, text: e.to_string() }
     }
 }
-impl From<std::io::Error> for Fault {
+impl From<std::io::Error> for IndexError {
     fn from(e: std::io::Error) -> Self {
         Self { cause: Cause::of_io(&e), text: e.to_string() }
     }
@@ -107,71 +107,71 @@ impl Index {
                 self.set_degraded(None);
                 Ok(conn)
             }
-            Err(fault) => self.stand_in(fault),
+            Err(error) => self.open_in_memory(error),
         }
     }
 
     /// Opens the file; `None` if that is still impossible.
-    pub fn open_again(&self) -> Option<Connection> {
+    pub fn reopen(&self) -> Option<Connection> {
         match self.open_file() {
             Ok(conn) => {
                 self.set_degraded(None);
                 Some(conn)
             }
-            Err(fault) => {
-                tracing::debug!(error = fault.text, cause = %fault.cause, "cannot reopen content.db");
-                self.set_degraded(Some(fault.cause));
+            Err(error) => {
+                tracing::debug!(error = error.text, cause = %error.cause, "cannot reopen content.db");
+                self.set_degraded(Some(error.cause));
                 None
             }
         }
     }
 
-    fn stand_in(&self, fault: Fault) -> Result<Connection> {
-        tracing::warn!(error = fault.text, cause = %fault.cause, "cannot open content.db; using an in-memory index");
-        self.set_degraded(Some(fault.cause));
+    fn open_in_memory(&self, error: IndexError) -> Result<Connection> {
+        tracing::warn!(error = error.text, cause = %error.cause, "cannot open content.db; using an in-memory index");
+        self.set_degraded(Some(error.cause));
         let mut conn = in_memory(MIGRATIONS, self.clock.now_ms())?;
-        if let Err(fault) = self.adopt(&mut conn) {
-            tracing::warn!(error = fault.text, "cannot read the records of downloads");
+        if let Err(error) = self.reconcile(&mut conn) {
+            tracing::warn!(error = error.text, "cannot read the records of downloads");
         }
         Ok(conn)
     }
 
-    fn open_file(&self) -> Result<Connection, Fault> {
-        self.enter()?;
-        match self.open_adopted() {
+    fn open_file(&self) -> Result<Connection, IndexError> {
+        self.lock_folder()?;
+        match self.open_or_recreate() {
             // Frees enough for the WAL index and a few pages; recreated when there is space.
-            Err(fault) if fault.cause == Cause::Full && self.delete_reserve_file() => {
-                self.open_adopted()
+            Err(error) if error.cause == Cause::Full && self.delete_reserve_file() => {
+                self.open_or_recreate()
             }
             other => other,
         }
     }
 
-    fn open_adopted(&self) -> Result<Connection, Fault> {
+    fn open_or_recreate(&self) -> Result<Connection, IndexError> {
         let path = self.dir.join(DATABASE);
-        let fault = match self.open_as_it_is(&path) {
+        let error = match self.open_existing(&path) {
             Ok(conn) => return Ok(conn),
-            Err(fault) => fault,
+            Err(error) => error,
         };
-        if !self.is_proven(&path, &fault) {
-            return Err(fault);
+        if !self.is_damage_confirmed(&path, &error) {
+            return Err(error);
         }
-        self.renew(&path, &fault.text)?;
-        self.open_as_it_is(&path)
+        self.set_damaged_aside(&path, &error.text)?;
+        self.open_existing(&path)
     }
 
-    fn open_as_it_is(&self, path: &Path) -> Result<Connection, Fault> {
+    fn open_existing(&self, path: &Path) -> Result<Connection, IndexError> {
         let mut conn = connect(path, MIGRATIONS, self.clock.now_ms())?;
-        if let Some(problem) = foreign_schema(&conn)? {
-            return Err(Fault { cause: Cause::Corrupt, text: problem });
+        if let Some(problem) = schema_problem(&conn)? {
+            return Err(IndexError { cause: Cause::Corrupt, text: problem });
         }
-        self.adopt(&mut conn)?;
+        self.reconcile(&mut conn)?;
         Ok(conn)
     }
 
     /// Returns whether the file itself is damaged, instead of only a call having failed.
-    fn is_proven(&self, path: &Path, fault: &Fault) -> bool {
-        if !matches!(fault.cause, Cause::Corrupt | Cause::Other) {
+    fn is_damage_confirmed(&self, path: &Path, error: &IndexError) -> bool {
+        if !matches!(error.cause, Cause::Corrupt | Cause::Other) {
             return false;
         }
         match confirm_damage(path) {
@@ -183,14 +183,14 @@ impl Index {
         // indices are compared.
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
-        foreign_schema(&conn).is_ok_and(|found| found.is_some())
+        schema_problem(&conn).is_ok_and(|found| found.is_some())
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 
     /// Sets the damaged file aside, if no other process has it open.
-    fn renew(&self, path: &Path, found: &str) -> Result<(), Fault> {
+    fn set_damaged_aside(&self, path: &Path, found: &str) -> Result<(), IndexError> {
         let mut lock = self.lock();
-        let busy = || Fault {
+        let busy = || IndexError {
             cause: Cause::Busy,
             text: "content.db is corrupt and in use by another process".into(),
         };
@@ -214,14 +214,14 @@ impl Index {
 
     /// Creates and locks the folder. In a shared folder the database file is created with the
     /// group's permissions before SQLite would create it.
-    fn enter(&self) -> Result<(), Fault> {
+    fn lock_folder(&self) -> Result<(), IndexError> {
         fs::create_dir_all(&self.dir)?;
         let mut lock = self.lock();
         if lock.is_none() {
             let file = make_shared(&self.dir, LOCK)?;
             // Locked exclusively by a process that moves the content.
             file.try_lock_shared()
-                .map_err(|e| Fault { cause: Cause::Busy, text: e.to_string() })?;
+                .map_err(|e| IndexError { cause: Cause::Busy, text: e.to_string() })?;
             *lock = Some(file);
         }
         fs::create_dir_all(self.dir.join("blobs"))?;
@@ -235,41 +235,41 @@ impl Index {
     }
 
     /// Compares the database with the records and corrects differences.
-    fn adopt(&self, conn: &mut Connection) -> Result<(), Fault> {
+    fn reconcile(&self, conn: &mut Connection) -> Result<(), IndexError> {
         let records = Records::of(&self.dir);
         let downloads = records.downloads()?;
         let keys = records.keys().unwrap_or_else(|e| {
             tracing::warn!(error = %e, "cannot read the record of keys");
             None
         });
-        let differ = self.differences(conn, &downloads, keys.as_ref())?;
-        if differ.is_empty() {
+        let differences = self.differences(conn, &downloads, keys.as_ref())?;
+        if differences.is_empty() {
             return Ok(());
         }
         // Checked first: a row may be missing only because an index is damaged.
-        if !differ.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
+        if !differences.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
             carrel_sqlite::integrity_check(conn)?;
         }
         let now = self.clock.now_ms();
         let tx =
             conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
-        if differ.fresh {
+        if differences.fresh {
             set_complete(&tx, self.has_no_files())?;
         }
-        if let (true, Some(keys)) = (differ.keys, &keys) {
+        if let (true, Some(keys)) = (differences.keys, &keys) {
             keys.restore(&tx)?;
         }
-        for record in &differ.downloads {
+        for record in &differences.downloads {
             restore_download(&tx, record, &records, &self.dir, self.has_shared_store, now)?;
         }
-        if differ.pins {
+        if differences.pins {
             tx.execute(&format!("UPDATE version SET pins = {PINS} WHERE pins <> {PINS}"), [])
                 .map_err(Error::from)?;
         }
         tx.commit().map_err(Error::from)?;
-        if !differ.downloads.is_empty() {
+        if !differences.downloads.is_empty() {
             tracing::warn!(
-                download.count = differ.downloads.len(),
+                download.count = differences.downloads.len(),
                 "downloads restored from records"
             );
         }
@@ -283,20 +283,20 @@ impl Index {
         keys: Option<&Keys>,
     ) -> Result<Differences> {
         let tx = conn.transaction()?;
-        let mut differ = Differences::default();
+        let mut differences = Differences::default();
         let settings: i64 = tx.query_row(
             "SELECT (SELECT count(*) FROM setting WHERE name = ?1) + (SELECT count(*) FROM blob)",
             [COMPLETE],
             |r| r.get(0),
         )?;
-        differ.fresh = settings == 0;
+        differences.fresh = settings == 0;
         if let Some(keys) = keys {
             let here = Keys::of_rows(&tx)?;
-            differ.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
+            differences.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
                 || keys.signing.iter().any(|(server, key)| here.signing.get(server) != Some(key))
                 || keys.accepted.iter().any(|key| !here.accepted.contains(key));
         }
-        let mut whole = BTreeMap::new();
+        let mut is_whole = BTreeMap::new();
         for record in downloads {
             let key = [&record.account, &record.kind, &record.id, &record.scope];
             let dropped = tx
@@ -304,19 +304,19 @@ impl Index {
                     "SELECT 1 FROM dropped_download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
                 )?
                 .exists(key)?;
-            if !dropped && !self.is_as_recorded(&tx, record, &mut whole)? {
-                differ.downloads.push(record.clone());
+            if !dropped && !self.matches_record(&tx, record, &mut is_whole)? {
+                differences.downloads.push(record.clone());
             }
         }
-        differ.pins =
+        differences.pins =
             tx.prepare(&format!("SELECT 1 FROM version WHERE pins <> {PINS}"))?.exists([])?;
         tx.commit()?;
-        Ok(differ)
+        Ok(differences)
     }
 
     /// Returns whether the rows match the record. `seen`: versions already compared, with their
     /// digest and whether all their blobs have rows.
-    fn is_as_recorded(
+    fn matches_record(
         &self,
         conn: &Connection,
         record: &DownloadRecord,
@@ -339,23 +339,23 @@ impl Index {
             // A version that became ready before records existed gets its record later.
             return Ok(record.ready.is_none());
         };
-        let (digest, whole) = match seen.get(&version) {
+        let (digest, is_whole) = match seen.get(&version) {
             Some(known) => *known,
             None => {
                 let Some(found) = VersionRecord::of_row(conn, version)? else { return Ok(false) };
-                let lacks = conn
+                let is_incomplete = conn
                     .prepare_cached(
                         "SELECT 1 FROM need n LEFT JOIN blob b ON b.hash = n.hash
                          WHERE n.version = ?1 AND (b.hash IS NULL
                            OR b.inline <> EXISTS (SELECT 1 FROM blob_body y WHERE y.hash = n.hash))",
                     )?
                     .exists([version])?;
-                let found = (found.digest(), !lacks);
+                let found = (found.digest(), !is_incomplete);
                 seen.insert(version, found);
                 found
             }
         };
-        Ok(digest == recorded.digest && (whole || self.has_shared_store || phase != "ready"))
+        Ok(digest == recorded.digest && (is_whole || self.has_shared_store || phase != "ready"))
     }
 
     fn has_no_files(&self) -> bool {
@@ -377,8 +377,8 @@ impl Hooks for RepairIndex {
             return Ok(conn);
         }
         let path = index.dir.join(DATABASE);
-        let fault = Fault { cause: Cause::Corrupt, text: "a statement reported corruption".into() };
-        if !index.is_proven(&path, &fault) {
+        let error = IndexError { cause: Cause::Corrupt, text: "a statement reported corruption".into() };
+        if !index.is_damage_confirmed(&path, &error) {
             return Ok(conn);
         }
         drop(conn);
@@ -438,11 +438,11 @@ fn restore_download(
         }
         None => None,
     };
-    let (ready, whole) = match restored {
-        Some((version, whole)) => (Some(version), whole || has_shared_store),
+    let (ready, is_whole) = match restored {
+        Some((version, is_whole)) => (Some(version), is_whole || has_shared_store),
         None => (None, false),
     };
-    let phase = if whole { "ready" } else { "queued" };
+    let phase = if is_whole { "ready" } else { "queued" };
     tx.execute(
         "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                requested_ms, used_ms, checked_ms)
@@ -490,7 +490,7 @@ fn restore_download(
 /// device.
 fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)> {
     let version = restore_version(tx, &pack.version)?;
-    let mut whole = true;
+    let mut is_whole = true;
     for (hash, size, kind) in &pack.version.needs {
         let row: Option<(bool, bool)> = tx
             .prepare_cached(
@@ -510,11 +510,11 @@ fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)>
             (None, Ok(m)) if m.len() == size => restore_blob(tx, (*hash, *kind), size, None, 0)?,
             _ => {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
-                whole = false;
+                is_whole = false;
             }
         }
     }
-    Ok((version, whole))
+    Ok((version, is_whole))
 }
 
 fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64, bool)>> {
@@ -526,12 +526,12 @@ fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64
         .query_row(params![ready.hash.0, record.scope, ready.signer], |r| r.get(0))
         .optional()?;
     let Some(version) = version else { return Ok(None) };
-    let lacks = tx
+    let is_incomplete = tx
         .prepare_cached(
             "SELECT 1 FROM need n WHERE n.version = ?1 AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.hash = n.hash)",
         )?
         .exists([version])?;
-    Ok(Some((version, !lacks)))
+    Ok(Some((version, !is_incomplete)))
 }
 
 /// Returns tables, indices and triggers as text, with normalised line ends.
@@ -552,7 +552,7 @@ fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
 
 /// Returns what is wrong with the schema of a file whose list of migrations is complete, or that
 /// contains our tables without such a list.
-fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
+fn schema_problem(conn: &Connection) -> Result<Option<String>> {
     static OURS: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
     let ours = match OURS.get() {
         Some(ours) => ours,
@@ -574,7 +574,7 @@ fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
     let same = found.iter().filter(|row| ours.contains(row)).count();
     match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
         Ok(true) => Ok(Some("the schema does not match the applied migrations".into())),
-        Err(carrel_sqlite::Error::NotOurs) if same >= OUR_TABLES => {
+        Err(carrel_sqlite::Error::NotOurs) if same >= MIN_OUR_TABLES => {
             Ok(Some("the list of applied migrations is missing".into()))
         }
         _ => Ok(None),
@@ -582,7 +582,7 @@ fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
 }
 
 /// Opens or creates a file of the folder, with the group's permissions if the folder is shared.
-fn make_shared(dir: &Path, name: &str) -> Result<File, Fault> {
+fn make_shared(dir: &Path, name: &str) -> Result<File, IndexError> {
     let path = dir.join(name);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
     crate::permissions::share(&path, dir);

@@ -46,7 +46,7 @@ pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limits, Measured, Shortage};
 pub use reserve::Reservation;
 use rusqlite::Connection;
 pub use free_space::FreeSpace;
-pub use sweep::Swept;
+pub use sweep::SweepReport;
 
 use self::index::{Index, RepairIndex};
 pub use crate::blobs::Failpoints;
@@ -81,9 +81,9 @@ const LOCK: &str = "content.lock";
 const RESERVE_FILE: &str = "ballast";
 const RESERVE_FILE_BYTES: usize = 1024 * 1024;
 /// The budget is checked after this many bytes were stored without a reservation.
-const LOOK_AFTER: u64 = 8 * 1024 * 1024;
+const CHECK_BUDGET_AFTER: u64 = 8 * 1024 * 1024;
 /// Blobs smaller than this, in bytes, are written without a reservation.
-const UNPROMISED: u64 = 1024 * 1024;
+const MIN_RESERVED: u64 = 1024 * 1024;
 
 /// Options of a storage.
 #[derive(Clone)]
@@ -131,7 +131,7 @@ struct StorageInner {
     shortage: Mutex<Option<Shortage>>,
     /// Serialises eviction within this process; other processes are serialised by the database.
     evicting: Mutex<()>,
-    unlooked: AtomicU64,
+    unchecked_bytes: AtomicU64,
     index: Arc<Index>,
 }
 
@@ -140,7 +140,7 @@ impl Storage {
     ///
     /// If `content.db` cannot be opened at the moment (full disk, no permission, another program, a
     /// newer version), the storage opens in degraded mode: stored content can be read, nothing is
-    /// changed, and [`Storage::look_again`] retries.
+    /// changed, and [`Storage::recheck`] retries.
     pub fn open(options: StorageOptions) -> Result<Self> {
         let has_shared_store = options.shared_store.is_some();
         let index = Arc::new(Index::new(&options.dir, has_shared_store, options.clock.clone()));
@@ -163,7 +163,7 @@ impl Storage {
             changes: options.changes,
             shortage: Mutex::new(None),
             evicting: Mutex::new(()),
-            unlooked: AtomicU64::new(0),
+            unchecked_bytes: AtomicU64::new(0),
             index,
         });
         let guard: Weak<StorageInner> = Arc::downgrade(&inner);
@@ -189,7 +189,7 @@ impl Storage {
     /// # Errors
     ///
     /// `Error::Storage` in degraded mode, in which a request could not be stored.
-    pub fn need_index(&self) -> Result<()> {
+    pub fn require_index(&self) -> Result<()> {
         match self.degraded() {
             None => Ok(()),
             Some(cause) => {
@@ -200,9 +200,9 @@ impl Storage {
         }
     }
     /// Tries to open `content.db` in degraded mode. Returns whether it is open now.
-    fn open_again(&self) -> bool {
+    fn reopen(&self) -> bool {
         let opened = self.inner.db.replace_blocking(|| {
-            let conn = self.inner.index.open_again();
+            let conn = self.inner.index.reopen();
             conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("cannot open content.db").into())
         });
         opened.is_ok()
@@ -224,7 +224,7 @@ impl Storage {
         WeakStorage(Arc::downgrade(&self.inner))
     }
     /// Releases the lock on the folder, so that it can be moved.
-    fn let_go(&self) {
+    fn unlock(&self) {
         self.inner.index.unlock();
     }
     /// Runs the failpoint `name`.
@@ -266,7 +266,7 @@ impl Storage {
 
     /// Sets the limits in bytes (`None`: the default), and evicts what exceeds them.
     pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
-        self.need_index()?;
+        self.require_index()?;
         self.inner.db.write_blocking("storage.set_limits", |tx| {
             for (name, value) in [("budget", budget), ("floor", floor)] {
                 match value {
@@ -281,7 +281,7 @@ impl Storage {
             // start if the disk is full now.
             crate::records::note_new_limits(tx)
         })?;
-        self.hold_budget()?;
+        self.enforce_budget()?;
         if let Err(e) = self.write_keys() {
             tracing::warn!(error = %e, "cannot write the record of limits");
         }
@@ -318,7 +318,7 @@ impl Storage {
                 missing: bytes,
                 limit,
                 evict: 0,
-                hopeless: false,
+                exceeds_capacity: false,
             });
         }
         *self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner)
@@ -326,9 +326,9 @@ impl Storage {
 
     /// Checks whether the shortage is over, and returns whether downloads may resume. Restores the
     /// reserve file, and opens `content.db` in degraded mode.
-    pub fn look_again(&self) -> Result<bool> {
+    pub fn recheck(&self) -> Result<bool> {
         if self.is_degraded() {
-            if !self.open_again() {
+            if !self.reopen() {
                 return Ok(false);
             }
             tracing::info!("content.db reopened");
@@ -361,7 +361,7 @@ impl Storage {
     }
 
     /// Records that something other than a blob could not be written.
-    pub fn note_full(&self) {
+    pub fn report_full(&self) {
         if self.shortage().is_none() {
             self.set_full(RESERVE_FILE_BYTES as u64);
         }
@@ -373,21 +373,21 @@ impl Storage {
             missing: bytes,
             limit: Limit::Disk,
             evict: 0,
-            hopeless: false,
+            exceeds_capacity: false,
         }));
     }
     fn set_shortage(&self, shortage: Option<Shortage>) {
-        let mut held = self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = held.map(|s| s.limit) != shortage.map(|s| s.limit);
-        *held = shortage;
-        drop(held);
-        if news {
+        let mut current = self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_changed = current.map(|s| s.limit) != shortage.map(|s| s.limit);
+        *current = shortage;
+        drop(current);
+        if is_changed {
             self.inner.changes.publish_one(Change::Storage);
         }
     }
 
     /// Evicts what exceeds the budget or the floor; returns the bytes freed.
-    pub fn hold_budget(&self) -> Result<u64> {
+    pub fn enforce_budget(&self) -> Result<u64> {
         if self.is_degraded() {
             return Ok(0);
         }
@@ -425,19 +425,19 @@ impl Storage {
 impl SpaceGuard for StorageInner {
     fn before_write(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
         let storage = Storage { inner: self };
-        if bytes >= UNPROMISED {
+        if bytes >= MIN_RESERVED {
             return Ok(Box::new(storage.reserve(bytes)?));
         }
-        let look = || {
+        let shortage = || {
             storage.inner.db.read_blocking(|conn| {
                 Ok(storage.limits_at(conn)?.shortage(storage.measure_at(conn)?, bytes))
             })
         };
-        if let Some(short) = look()? {
-            if !short.hopeless {
+        if let Some(short) = shortage()? {
+            if !short.exceeds_capacity {
                 storage.evict(short.evict)?;
             }
-            if let Some(short) = look()? {
+            if let Some(short) = shortage()? {
                 return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
             }
         }
@@ -450,11 +450,11 @@ impl SpaceGuard for StorageInner {
         Storage { inner: self }.set_full(bytes);
     }
     fn after_write(self: Arc<Self>, bytes: u64) {
-        if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {
+        if self.unchecked_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < CHECK_BUDGET_AFTER {
             return;
         }
-        self.unlooked.store(0, Ordering::Relaxed);
-        if let Err(e) = (Storage { inner: self }).hold_budget() {
+        self.unchecked_bytes.store(0, Ordering::Relaxed);
+        if let Err(e) = (Storage { inner: self }).enforce_budget() {
             tracing::warn!(error = %e, "cannot evict content over the budget");
         }
     }

@@ -26,7 +26,7 @@ pub struct Measured {
     /// Blobs and partial files.
     pub used: u64,
     /// Reserved for running downloads.
-    pub promised: u64,
+    pub reserved: u64,
 }
 
 impl Limits {
@@ -47,7 +47,7 @@ impl Limits {
     /// Returns the shortage that prevents writing `bytes` more; `None` if they fit.
     pub fn shortage(&self, now: Measured, bytes: u64) -> Option<Shortage> {
         let budget = self.budget(now);
-        let wanted = now.promised.saturating_add(bytes);
+        let wanted = now.reserved.saturating_add(bytes);
         let over_budget = now.used.saturating_add(wanted).saturating_sub(budget);
         let over_disk = self.floor().saturating_add(wanted).saturating_sub(now.free);
         let (missing, limit) = if over_disk >= over_budget {
@@ -60,10 +60,10 @@ impl Limits {
         }
         // More than is missing, so that the next write does not evict again.
         let margin = if over_budget > 0 { budget / 10 } else { 0 };
-        let hopeless = wanted > budget
+        let exceeds_capacity = wanted > budget
             || self.floor().saturating_add(wanted) > now.free.saturating_add(now.used);
         let evict = over_disk.max(over_budget.saturating_add(margin));
-        Some(Shortage { wanted: bytes, missing, limit, evict, hopeless })
+        Some(Shortage { wanted: bytes, missing, limit, evict, exceeds_capacity })
     }
 }
 
@@ -79,7 +79,7 @@ pub struct Shortage {
     /// Bytes to evict now, down to nine tenths of the budget.
     pub evict: u64,
     /// The bytes would not fit even into empty storage, so that nothing is evicted.
-    pub hopeless: bool,
+    pub exceeds_capacity: bool,
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_budget_is_the_minimum_of_its_limits() {
-        let at = |free, used| Measured { free, used, promised: 0 };
+        let at = |free, used| Measured { free, used, reserved: 0 };
         let none = Limits::default();
         assert_eq!(none.budget(at(100 * GIB, 0)), 2 * GIB, "the default");
         assert_eq!(none.budget(at(5 * GIB, 0)), GIB / 2, "a tenth of the free space");
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_shortage_names_bytes_and_limit() {
         let limits = Limits { budget: Some(GIB), floor: Some(100 * MIB), policy: None };
-        let now = Measured { free: 50 * GIB, used: GIB - 10 * MIB, promised: 4 * MIB };
+        let now = Measured { free: 50 * GIB, used: GIB - 10 * MIB, reserved: 4 * MIB };
         assert_eq!(limits.shortage(now, 6 * MIB), None, "fits to the last byte");
         let short = limits.shortage(now, 7 * MIB).unwrap();
         assert_eq!((short.missing, short.limit), (MIB, Limit::Budget));
@@ -113,7 +113,7 @@ mod tests {
         let full = Measured { free: 101 * MIB, ..now };
         let short = Limits { budget: Some(0), ..limits }.shortage(full, 0).unwrap();
         assert_eq!(short.limit, Limit::Budget);
-        let short = limits.shortage(Measured { free: 90 * MIB, used: 0, promised: 0 }, 0).unwrap();
+        let short = limits.shortage(Measured { free: 90 * MIB, used: 0, reserved: 0 }, 0).unwrap();
         assert_eq!(
             (short.missing, short.limit),
             (10 * MIB, Limit::Disk),

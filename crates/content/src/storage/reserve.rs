@@ -16,19 +16,19 @@ use crate::{
 };
 
 /// A reservation that was not renewed for this long belongs to a dead process.
-const HOLDS_MS: i64 = 10 * 60_000;
+const EXPIRES_AFTER_MS: i64 = 10 * 60_000;
 /// The row is updated after this many bytes were used.
-const STEP: u64 = 4 * 1024 * 1024;
+const UPDATE_AFTER: u64 = 4 * 1024 * 1024;
 
 /// Reserved space. Released when dropped.
 pub struct Reservation {
     storage: Storage,
     id: i64,
     left: AtomicU64,
-    noted: AtomicU64,
-    noted_ms: AtomicI64,
+    recorded: AtomicU64,
+    recorded_ms: AtomicI64,
     /// Set when the reservation is released.
-    is_over: Arc<AtomicBool>,
+    is_released: Arc<AtomicBool>,
 }
 
 impl Reservation {
@@ -39,27 +39,27 @@ impl Reservation {
         });
         let left = before.unwrap_or(0).saturating_sub(bytes);
         let now = self.storage.inner.clock.now_ms();
-        let old = self.noted_ms.load(Ordering::Relaxed);
-        let due = self.noted.load(Ordering::Relaxed).saturating_sub(left) >= STEP
-            || now.abs_diff(old) >= HOLDS_MS as u64 / 4;
+        let old = self.recorded_ms.load(Ordering::Relaxed);
+        let due = self.recorded.load(Ordering::Relaxed).saturating_sub(left) >= UPDATE_AFTER
+            || now.abs_diff(old) >= EXPIRES_AFTER_MS as u64 / 4;
         if due
             && self
-                .noted_ms
+                .recorded_ms
                 .compare_exchange(old, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
-            self.noted.store(left, Ordering::Relaxed);
-            let (id, storage, is_over) = (self.id, self.storage.clone(), self.is_over.clone());
+            self.recorded.store(left, Ordering::Relaxed);
+            let (id, storage, is_released) = (self.id, self.storage.clone(), self.is_released.clone());
             run_or_spawn(move || {
-                let noted = storage.inner.db.write_blocking("reserve.used", |tx| {
+                let recorded = storage.inner.db.write_blocking("reserve.used", |tx| {
                     // It may have been released in the meantime.
-                    if !is_over.load(Ordering::Relaxed) {
+                    if !is_released.load(Ordering::Relaxed) {
                         tx.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
-                            .execute(params![id, signed(left), now + HOLDS_MS])?;
+                            .execute(params![id, signed(left), now + EXPIRES_AFTER_MS])?;
                     }
                     Ok(())
                 });
-                if let Err(e) = noted {
+                if let Err(e) = recorded {
                     tracing::debug!(error = %e, "cannot renew a reservation");
                 }
             });
@@ -73,15 +73,15 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_released.store(true, Ordering::Relaxed);
         let (id, storage) = (self.id, self.storage.clone());
         run_or_spawn(move || {
-            let gone = storage.inner.db.write_blocking("reserve.drop", |tx| {
+            let deleted = storage.inner.db.write_blocking("reserve.drop", |tx| {
                 tx.prepare_cached("DELETE FROM reservation WHERE reservation = ?1")?
                     .execute([id])?;
                 Ok(())
             });
-            if let Err(e) = gone {
+            if let Err(e) = deleted {
                 tracing::debug!(error = %e, "cannot release a reservation; it will expire");
             }
         });
@@ -97,15 +97,15 @@ impl Storage {
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         let mut tried = false;
         loop {
-            let promised = self.inner.db.write_blocking("reserve.reserve", |tx| {
+            let reserved = self.inner.db.write_blocking("reserve.reserve", |tx| {
                 let limits = self.limits_at(tx)?;
                 let now = self.measure_at(tx)?;
                 match limits.shortage(now, bytes) {
                     Some(short) => Ok(Err(short)),
-                    None => Ok(Ok(self.promise(tx, bytes)?)),
+                    None => Ok(Ok(self.insert_reservation(tx, bytes)?)),
                 }
             })?;
-            match promised {
+            match reserved {
                 Ok(reservation) => {
                     // A small request that fits does not end the shortage met by a larger one.
                     if self.shortage().is_some_and(|t| t.wanted <= bytes) {
@@ -113,7 +113,7 @@ impl Storage {
                     }
                     return Ok(reservation);
                 }
-                Err(short) if tried || short.hopeless => {
+                Err(short) if tried || short.exceeds_capacity => {
                     self.set_shortage(Some(short));
                     return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
                 }
@@ -125,17 +125,17 @@ impl Storage {
         }
     }
 
-    fn promise(&self, tx: &Connection, bytes: u64) -> Result<Reservation> {
+    fn insert_reservation(&self, tx: &Connection, bytes: u64) -> Result<Reservation> {
         let now = self.inner.clock.now_ms();
         tx.prepare_cached("INSERT INTO reservation (bytes, until_ms) VALUES (?1, ?2)")?
-            .execute(params![signed(bytes), now + HOLDS_MS])?;
+            .execute(params![signed(bytes), now + EXPIRES_AFTER_MS])?;
         Ok(Reservation {
             storage: self.clone(),
             id: tx.last_insert_rowid(),
             left: AtomicU64::new(bytes),
-            noted: AtomicU64::new(bytes),
-            noted_ms: AtomicI64::new(now),
-            is_over: Arc::default(),
+            recorded: AtomicU64::new(bytes),
+            recorded_ms: AtomicI64::new(now),
+            is_released: Arc::default(),
         })
     }
 
@@ -148,19 +148,19 @@ impl Storage {
         Ok(Measured {
             free: self.inner.disk.free_bytes(&self.inner.dir)?,
             used: u64::try_from(used).unwrap_or(0),
-            promised: self.promised_at(conn)?,
+            reserved: self.reserved_at(conn)?,
         })
     }
 
     /// Returns the bytes reserved by all processes and not used yet.
-    pub(super) fn promised_at(&self, conn: &Connection) -> Result<u64> {
+    pub(super) fn reserved_at(&self, conn: &Connection) -> Result<u64> {
         let now = self.inner.clock.now_ms();
         // A reservation from the future was made while the clock was wrong.
-        let promised: i64 = conn
+        let reserved: i64 = conn
             .prepare_cached(
                 "SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2",
             )?
-            .query_row([now, HOLDS_MS], |r| r.get(0))?;
-        Ok(u64::try_from(promised).unwrap_or(0))
+            .query_row([now, EXPIRES_AFTER_MS], |r| r.get(0))?;
+        Ok(u64::try_from(reserved).unwrap_or(0))
     }
 }

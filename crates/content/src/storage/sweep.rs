@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// Hashes looked up in one statement.
-const AT_ONCE: usize = 1_024;
+const MAX_LOOKUPS: usize = 1_024;
 
 /// Result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepReport {
     /// Files deleted whose rows were gone already.
     pub deleted: usize,
     /// Files deleted because no row refers to them and either the index was complete or their bytes
@@ -48,12 +48,12 @@ impl Storage {
     ///
     /// A file without a row is deleted only if the index is known to be complete and no download
     /// needs the file. Does nothing in degraded mode.
-    pub fn sweep(&self) -> Result<Swept> {
+    pub fn sweep(&self) -> Result<SweepReport> {
         if self.is_degraded() {
-            return Ok(Swept::default());
+            return Ok(SweepReport::default());
         }
         self.remove_records()?;
-        let mut swept = Swept { deleted: self.inner.blobs.delete_marked()?, ..Swept::default() };
+        let mut report = SweepReport { deleted: self.inner.blobs.delete_marked()?, ..SweepReport::default() };
         self.inner.db.write_blocking("sweep.sweep", |tx| {
             let now = self.inner.clock.now_ms();
             tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
@@ -65,10 +65,10 @@ impl Storage {
             Ok(())
         })?;
         for first in 0..=u8::MAX {
-            self.sweep_folder(first, &mut swept)?;
+            self.sweep_folder(first, &mut report)?;
         }
-        self.sweep_needs(&mut swept)?;
-        self.verify_adopted(&mut swept)?;
+        self.sweep_needs(&mut report)?;
+        self.verify_adopted(&mut report)?;
         // Every file has a row now, or is deleted.
         self.inner.db.write_blocking("sweep.sweep", |tx| match is_complete(tx)? {
             true => Ok(()),
@@ -77,23 +77,23 @@ impl Storage {
         if let Err(e) = self.write_missing_records() {
             tracing::warn!(error = %e, "cannot write missing records of downloads");
         }
-        if swept.lost > 0 {
+        if report.lost > 0 {
             self.inner.changes.publish_one(Change::Downloads);
         }
-        if swept != Swept::default() {
+        if report != SweepReport::default() {
             tracing::info!(
-                sweep.deleted = swept.deleted,
-                sweep.orphans = swept.orphans,
-                sweep.adopted = swept.adopted,
-                sweep.parts = swept.parts,
-                sweep.lost = swept.lost,
+                sweep.deleted = report.deleted,
+                sweep.orphans = report.orphans,
+                sweep.adopted = report.adopted,
+                sweep.parts = report.parts,
+                sweep.lost = report.lost,
                 "sweep finished"
             );
         }
-        Ok(swept)
+        Ok(report)
     }
 
-    fn sweep_folder(&self, first: u8, swept: &mut Swept) -> Result<()> {
+    fn sweep_folder(&self, first: u8, report: &mut SweepReport) -> Result<()> {
         let folder = self.inner.blobs.folder(first);
         let (mut files, mut parts) = (HashMap::new(), HashSet::new());
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -107,35 +107,35 @@ impl Storage {
                 }
                 ".part" => {
                     parts.insert(hash);
-                    self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?;
+                    self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), report)?;
                 }
                 // Left by a writer that found the usual name in use; never resumed.
-                _ => swept.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
+                _ => report.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
             }
         }
-        for hash in self.noted_parts(first)?.difference(&parts) {
+        for hash in self.recorded_parts(first)?.difference(&parts) {
             self.inner.blobs.discard_part(*hash)?;
         }
-        self.sweep_files(first, &folder, &files, swept)
+        self.sweep_files(first, &folder, &files, report)
     }
 
     /// Handles blobs that turned out to be missing. A ready download that needs one of them is
     /// queued again; its remaining content stays readable. Returns whether there was such a
     /// download.
-    pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
+    pub fn report_lost(&self, lost: &[BlobHash]) -> Result<bool> {
         // Most blobs that are opened and missing belong to no download; then nothing is written.
-        let sealed = self.inner.db.read_blocking(|conn| {
-            let mut sealed = conn.prepare_cached(
+        let is_needed = self.inner.db.read_blocking(|conn| {
+            let mut is_needed = conn.prepare_cached(
                 "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
             )?;
-            let found = lost.iter().map(|hash| sealed.exists([hash.0]));
+            let found = lost.iter().map(|hash| is_needed.exists([hash.0]));
             Ok(found.collect::<rusqlite::Result<Vec<_>>>()?.contains(&true))
         })?;
-        if !sealed {
+        if !is_needed {
             return Ok(false);
         }
         let ended = self.inner.db.write_blocking("sweep.note_lost", |tx| {
-            lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?))
+            lost.iter().try_fold(0, |sum, hash| Ok(sum + requeue_downloads_of(tx, *hash)?))
         })?;
         if ended > 0 {
             tracing::warn!(download.count = ended, "ready downloads have missing blobs; fetching them again");
@@ -146,8 +146,8 @@ impl Storage {
 
     /// Detects blobs that ready downloads need and that no store has: the owner of the shared store
     /// does not know which of its blobs other users need.
-    fn sweep_needs(&self, swept: &mut Swept) -> Result<()> {
-        let elsewhere = self.inner.db.read_blocking(|conn| {
+    fn sweep_needs(&self, report: &mut SweepReport) -> Result<()> {
+        let missing = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version = d.ready
@@ -156,31 +156,31 @@ impl Storage {
                 .query_map([], |r| hash_at(r, 0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        for batch in elsewhere.chunks(AT_ONCE) {
+        for batch in missing.chunks(MAX_LOOKUPS) {
             let here = self.inner.blobs.find_stored(batch)?;
             let lost: Vec<_> = batch.iter().filter(|h| !here.contains(h)).copied().collect();
-            if self.note_lost(&lost)? {
-                swept.lost += lost.len();
+            if self.report_lost(&lost)? {
+                report.lost += lost.len();
             }
         }
         Ok(())
     }
 
-    fn noted_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
+    fn recorded_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM part WHERE hash BETWEEN ?1 AND ?2")?
-                .query_map(between(first), |r| hash_at(r, 0))?
+                .query_map(hash_range(first), |r| hash_at(r, 0))?
                 .collect::<rusqlite::Result<_>>()?)
         })
     }
 
-    fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
+    fn sweep_part(&self, hash: BlobHash, len: u64, report: &mut SweepReport) -> Result<()> {
         // A recreated index does not contain the downloads that had begun.
         let wanted =
             self.inner.db.read_blocking(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
         if !wanted {
-            swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
+            report.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
             // A killed process leaves a longer file than it recorded.
             self.inner.db.write_blocking("sweep.sweep_part", |conn| {
@@ -214,7 +214,7 @@ impl Storage {
     }
 
     /// Hashes the files that were adopted by name when the index was recreated.
-    fn verify_adopted(&self, swept: &mut Swept) -> Result<()> {
+    fn verify_adopted(&self, report: &mut SweepReport) -> Result<()> {
         let unverified = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM blob WHERE proved_ms = 0")?
@@ -227,8 +227,8 @@ impl Storage {
                 lost.push(hash);
             }
         }
-        if self.note_lost(&lost)? {
-            swept.lost += lost.len();
+        if self.report_lost(&lost)? {
+            report.lost += lost.len();
         }
         Ok(())
     }
@@ -239,14 +239,14 @@ impl Storage {
         first: u8,
         folder: &Path,
         files: &HashMap<BlobHash, u64>,
-        swept: &mut Swept,
+        report: &mut SweepReport,
     ) -> Result<()> {
         let rows: HashMap<BlobHash, i64> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT hash, size FROM blob WHERE hash BETWEEN ?1 AND ?2 AND inline = 0",
                 )?
-                .query_map(between(first), |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
+                .query_map(hash_range(first), |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         let orphans: Vec<_> = files.keys().filter(|h| !rows.contains_key(h)).copied().collect();
@@ -260,20 +260,20 @@ impl Storage {
         }
         // Checked again under the write lock: a file may have got its row, and a row may have been
         // removed with its file.
-        let (complete, kept) = self.inner.db.read_blocking(|conn| {
-            let mut kept = Vec::new();
+        let (complete, needed_files) = self.inner.db.read_blocking(|conn| {
+            let mut needed_files = Vec::new();
             for hash in &orphans {
                 if needed(conn, *hash)? {
-                    kept.push(*hash);
+                    needed_files.push(*hash);
                 }
             }
-            Ok((is_complete(conn)?, kept))
+            Ok((is_complete(conn)?, needed_files))
         })?;
         // Hashed before the lock is taken, because it is slow.
-        let mut sound = HashSet::new();
-        for hash in if complete { &kept } else { &orphans } {
+        let mut valid = HashSet::new();
+        for hash in if complete { &needed_files } else { &orphans } {
             if hash_of(&folder.join(hash.to_hex()))? == Some(*hash) {
-                sound.insert(*hash);
+                valid.insert(*hash);
             }
         }
         let found = self.inner.db.write_blocking("sweep.sweep_files", |tx| {
@@ -284,9 +284,9 @@ impl Storage {
                     .exists([hash.0])?;
                 let pending_delete =
                     tx.prepare_cached("SELECT 1 FROM doomed WHERE hash = ?1")?.exists([hash.0])?;
-                if !known && !pending_delete && sound.contains(hash) {
+                if !known && !pending_delete && valid.contains(hash) {
                     self.adopt_file(tx, *hash, files.get(hash).copied().unwrap_or_default())?;
-                    swept.adopted += 1;
+                    report.adopted += 1;
                 } else if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
                     tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
                     found.0 += 1;
@@ -300,22 +300,22 @@ impl Storage {
                     && fs::metadata(folder.join(hash.to_hex())).map_or(true, |m| m.len() != size)
                 {
                     mark_for_deletion(tx, *hash)?;
-                    fetch_again(tx, *hash)?;
+                    requeue_downloads_of(tx, *hash)?;
                     found.1 += 1;
                 }
             }
             Ok(found)
         })?;
-        self.inner.blobs.forget_memory(lost);
-        swept.orphans += found.0;
-        swept.lost += found.1;
+        self.inner.blobs.remove_from_memory(lost);
+        report.orphans += found.0;
+        report.lost += found.1;
         self.inner.blobs.delete_marked()?;
         Ok(())
     }
 }
 
 /// Returns the first and the last hash of a folder.
-fn between(first: u8) -> [[u8; 32]; 2] {
+fn hash_range(first: u8) -> [[u8; 32]; 2] {
     [0, 0xff].map(|rest| {
         let mut hash = [rest; 32];
         hash[0] = first;
@@ -339,7 +339,7 @@ fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
 
 /// Queues ready downloads that need a missing blob again, and returns their number. Their text
 /// stays readable.
-fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<usize> {
+fn requeue_downloads_of(tx: &Connection, hash: BlobHash) -> Result<usize> {
     Ok(tx
         .prepare_cached(
             "UPDATE download SET phase = 'queued', reason = ''

@@ -321,13 +321,13 @@ async fn assert_degraded(client: &TestClient, cause: Cause, before: &BTreeMap<Pa
     assert_eq!(wanted.code(), code, "{what}");
     let removed = client.downloads().remove(Kind::Course, &courses()[0].id).unwrap_err();
     assert_eq!(removed.code(), code, "{what}");
-    assert!(!storage.look_again().unwrap(), "{what}");
+    assert!(!storage.recheck().unwrap(), "{what}");
     assert_eq!(&files(client.dir.path()), before, "{what}: nothing was renamed, made or deleted");
 }
 
 async fn assert_reopened(client: &TestClient, what: &str) {
     let storage = client.content.library.storage();
-    assert!(storage.look_again().unwrap(), "{what}");
+    assert!(storage.recheck().unwrap(), "{what}");
     assert_eq!((storage.degraded(), storage.shortage()), (None, None), "{what}");
     assert_ready(client, what).await;
     storage.sweep().unwrap();
@@ -450,7 +450,7 @@ async fn a_full_disk_loses_nothing_and_recovers_with_space() {
             fs::remove_file(filler).unwrap();
             let storage = client.content.library.storage();
             if storage.shortage().is_some() {
-                assert!(storage.look_again().unwrap(), "{what}");
+                assert!(storage.recheck().unwrap(), "{what}");
             }
             assert_eq!((storage.degraded(), storage.shortage()), (None, None), "{what}");
             storage.sweep().unwrap();

@@ -148,9 +148,9 @@ fn space_is_reserved_once_and_shortages_are_reported() {
             Ok(c.execute("UPDATE download SET phase = 'paused', reason = 'disk_full'", [])?)
         })
         .unwrap();
-    assert!(!storage.look_again().unwrap());
+    assert!(!storage.recheck().unwrap());
     disk.set_capacity(100 * GIB);
-    assert!(storage.look_again().unwrap(), "space is back");
+    assert!(storage.recheck().unwrap(), "space is back");
     assert_eq!(storage.shortage(), None);
     storage.blobs().put(hash, &bytes).unwrap();
 }
@@ -247,7 +247,7 @@ fn random_operations_keep_pins_work_and_budget() {
                             }
                             96 => drop(storage.clear_cache().unwrap()),
                             97 => drop(storage.sweep().unwrap()),
-                            98 => drop(storage.hold_budget().unwrap()),
+                            98 => drop(storage.enforce_budget().unwrap()),
                             _ => storage.set_near("asha", &[blob(rng.below(400), 1).0]).unwrap(),
                         }
                     }

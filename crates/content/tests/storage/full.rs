@@ -159,9 +159,9 @@ async fn below_the_floor_only_work_is_written() {
     for n in 0..50 {
         finish_section(&learning, n).await;
     }
-    assert!(!storage.look_again().unwrap() || storage.shortage().is_none());
+    assert!(!storage.recheck().unwrap() || storage.shortage().is_none());
     fs::remove_file(filler).unwrap();
-    storage.look_again().unwrap();
+    storage.recheck().unwrap();
     assert_eq!(storage.shortage(), None, "space is back");
     storage.blobs().put(cached.0, &cached.1).unwrap();
     assert_consistent(&storage);
@@ -204,7 +204,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
             assert_eq!(storage.degraded(), Some(Cause::Denied));
             assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Index));
             assert_eq!(storage.sweep().unwrap(), Default::default());
-            assert!(!storage.look_again().unwrap());
+            assert!(!storage.recheck().unwrap());
             return;
         }
         let mut files_held = Vec::new();
@@ -230,7 +230,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
         let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
         assert!(storage.degraded().is_some());
         drop(files_held);
-        assert!(storage.look_again().unwrap());
+        assert!(storage.recheck().unwrap());
         assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
         return;
     }

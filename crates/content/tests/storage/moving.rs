@@ -18,7 +18,7 @@ use crate::{
     support::*,
 };
 
-fn places(dir: &Path) -> ContentLocation {
+fn location(dir: &Path) -> ContentLocation {
     ContentLocation::new(dir.join("data/content.json"), dir.join("old"))
 }
 
@@ -28,19 +28,19 @@ fn continue_move(
     to: Option<&Path>,
     failpoints: Option<carrel_content::storage::Failpoints>,
 ) -> carrel_content::Result<Storage> {
-    let places = places(dir);
+    let location = location(dir);
     let clock = FakeClock::noon();
-    let mut options = options(&places.current(), FakeDisk::new(100 * GIB), &clock);
+    let mut options = options(&location.current(), FakeDisk::new(100 * GIB), &clock);
     options.failpoints.clone_from(&failpoints);
     let storage = Storage::open(options.clone())?;
-    if let Some(to) = to.map(Path::to_owned).or_else(|| places.pending()) {
-        places.begin(&storage, &to)?;
-        places.copy_ahead(&storage)?;
-        options.dir = places.switch(&storage)?;
+    if let Some(to) = to.map(Path::to_owned).or_else(|| location.pending()) {
+        location.begin(&storage, &to)?;
+        location.copy_blobs(&storage)?;
+        options.dir = location.switch(&storage)?;
     }
     drop(storage);
     let failpoint = failpoints.unwrap_or_else(|| std::sync::Arc::new(|_| {}));
-    places.tidy(&|name| failpoint(name))?;
+    location.empty_old_folder(&|name| failpoint(name))?;
     options.failpoints = None;
     let storage = Storage::open(options)?;
     storage.sweep()?;
@@ -75,7 +75,7 @@ fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
         5,
         "{what}: only what was not ours is left in the old place"
     );
-    assert!(places(dir).pending().is_none());
+    assert!(location(dir).pending().is_none());
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
 fn changes_during_the_copy_are_included() {
     let dir = scratch();
     let storage = filled_store(dir.path());
-    let places = places(dir.path());
+    let location = location(dir.path());
     let new = dir.path().join("new");
-    places.begin(&storage, &new).unwrap();
-    places.copy_ahead(&storage).unwrap();
+    location.begin(&storage, &new).unwrap();
+    location.copy_blobs(&storage).unwrap();
     let (late, bytes) = blob(50, 90 * KIB);
     storage.blobs().put_from(late, &bytes, BlobOrigin::Requested).unwrap();
     let gone = content()[0].0;
@@ -145,7 +145,7 @@ fn changes_during_the_copy_are_included() {
     let (cut, _) = content()[1];
     let hex = cut.to_hex();
     std::fs::write(new.join("blobs").join(&hex[..2]).join(&hex), b"cut").unwrap();
-    places.switch(&storage).unwrap();
+    location.switch(&storage).unwrap();
     drop(storage);
     let storage = continue_move(dir.path(), None, None).unwrap();
     assert_consistent(&storage);
@@ -163,9 +163,9 @@ fn concurrent_writes_survive_a_move() {
     for round in 0..6 {
         let dir = scratch();
         let storage = filled_store(dir.path());
-        let places = places(dir.path());
-        places.begin(&storage, &dir.path().join("new")).unwrap();
-        places.copy_ahead(&storage).unwrap();
+        let location = location(dir.path());
+        location.begin(&storage, &dir.path().join("new")).unwrap();
+        location.copy_blobs(&storage).unwrap();
         let (begun, bytes) = blob(60, 90 * KIB);
         let mut part = storage.blobs().part(begun).unwrap();
         part.write(&bytes).unwrap();
@@ -189,7 +189,7 @@ fn concurrent_writes_survive_a_move() {
             for _ in 0..=round {
                 first.recv().unwrap();
             }
-            places.switch(&storage).unwrap();
+            location.switch(&storage).unwrap();
             moved.store(true, Ordering::SeqCst);
             writer.join().unwrap()
         });
@@ -215,8 +215,8 @@ fn invalid_moves_are_refused() {
     let dir = scratch();
     let (storage, clock, disk) = small_store(&dir.path().join("old"), GIB);
     store_course(&storage, "asha", "one", &content(), true);
-    let places = places(dir.path());
-    let refused = |to: &Path| places.begin(&storage, to).err().unwrap();
+    let location = location(dir.path());
+    let refused = |to: &Path| location.begin(&storage, to).err().unwrap();
     assert_eq!(refused(Path::new("some/where")).code(), ErrorCode::InvalidRequest);
     assert_eq!(
         refused(&dir.path().join("old/deeper")).code(),
@@ -232,10 +232,10 @@ fn invalid_moves_are_refused() {
     // Another process has it open.
     let second = open(&dir.path().join("old"), disk, &clock);
     let new = dir.path().join("new");
-    places.begin(&storage, &new).unwrap();
-    places.copy_ahead(&storage).unwrap();
-    assert_eq!(places.switch(&storage).err().unwrap().code(), ErrorCode::InvalidRequest);
-    places.give_up().unwrap();
-    assert!(!new.exists() && places.pending().is_none());
+    location.begin(&storage, &new).unwrap();
+    location.copy_blobs(&storage).unwrap();
+    assert_eq!(location.switch(&storage).err().unwrap().code(), ErrorCode::InvalidRequest);
+    location.cancel().unwrap();
+    assert!(!new.exists() && location.pending().is_none());
     assert!(content().iter().all(|(h, _)| second.blobs().verify(*h).unwrap()), "nothing was lost");
 }
