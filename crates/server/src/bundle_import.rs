@@ -16,7 +16,7 @@ use carrel_bundle::{
 use carrel_model::{
     DeviceId, UserId,
     lattice::{Kv, Row, fold},
-    wire::{PULL_LIMIT, ResultCode, UserInfo},
+    wire::{MAX_PULL_ROWS, ResultCode, UserInfo},
 };
 use carrel_package::{Problem, Severity};
 
@@ -353,7 +353,7 @@ async fn device_key(
     let device = device.to_string();
     let mut since = 0;
     loop {
-        let (rows, more) = data.store.pull(user, since, PULL_LIMIT, usize::MAX).await?;
+        let (rows, more) = data.store.pull(user, since, MAX_PULL_ROWS, usize::MAX).await?;
         for (usn, row) in rows {
             since = usn;
             if let Row::Kv(Kv { ns, key, value, .. }) = row

@@ -569,7 +569,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/server/src/import.rs",
         good: "    std::panic::catch_unwind(AssertUnwindSafe(f))\n        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))",
         bad: "    f().map_err(|mut problems| {\n        problems.extend((name.len() > usize::MAX / 2).then(|| internal(name, &panic_message(&\"\"))));\n        problems\n    })",
-        tests: unit!("carrel-server", "a_panic_is_a_problem_of_its_package"),
+        tests: unit!("carrel-server", "a_panic_becomes_a_problem_of_its_package"),
     },
     Fault {
         name: "an id in use by the other kind aborts the import",
@@ -635,7 +635,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/server/src/http/api_error.rs",
         good: "            problem_type: format!(\"/problems/{}\", self.code.as_str()),",
         bad: "            problem_type: format!(\"about:blank#{}\", self.code.as_str()),",
-        tests: api!("wrong_password_and_unknown_login_look_the_same"),
+        tests: api!("wrong_password_and_unknown_login_get_the_same_reply"),
     },
     Fault {
         name: "sign-ins wait behind registrations",

@@ -11,7 +11,7 @@ use std::{
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
-    content::{Question, Quiz, Response, grade, grade_question, has_room},
+    content::{Question, Quiz, Response, grade, grade_question, has_attempts_left},
     lattice::{Answer, Attempt, Extra, Grade, Row, RowKey, RowType},
     wire::ResultCode,
 };
@@ -147,7 +147,7 @@ impl Quizzes {
             }
         };
         self.limits.insert(attempt.quiz.clone(), (limit, counted));
-        Ok(has_room(limit, counted))
+        Ok(has_attempts_left(limit, counted))
     }
     /// Stores a grade. The first grade of an attempt counts towards the attempt limit.
     fn add_grade(

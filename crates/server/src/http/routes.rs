@@ -52,7 +52,7 @@ pub struct Route {
 }
 
 /// Returns every route of the table.
-pub fn listed() -> Vec<Route> {
+pub fn all_routes() -> Vec<Route> {
     let mut all = Vec::new();
     for Entry { access, paths, .. } in table() {
         for (path, item) in paths.paths {

@@ -16,7 +16,7 @@ use carrel_model::{
     ErrorCode,
     lattice::Row,
     wire::{
-        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PullReply, PulledRow,
+        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, MAX_PULL_ROWS, PullReply, PulledRow,
         PushReply, PushRequest,
     },
 };
@@ -110,8 +110,8 @@ pub async fn pull(
     Query(query): Query<PullQuery>,
 ) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(PULL_DEFAULT);
-    if !(1..=PULL_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit: must be 1 to {PULL_LIMIT}")));
+    if !(1..=MAX_PULL_ROWS).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit: must be 1 to {MAX_PULL_ROWS}")));
     }
     let epoch = app.store.epoch().await?;
     let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;

@@ -45,9 +45,9 @@ pub trait Fixture: Sync {
 const ENGINES: &[(&str, &dyn Fixture)] = &[("sqlite", &super::sqlite::SqliteFixture)];
 
 pub fn fixture() -> &'static dyn Fixture {
-    let wanted = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
-    let found = ENGINES.iter().find(|(name, _)| *name == wanted);
-    found.unwrap_or_else(|| panic!("no engine {wanted:?} among the fixtures")).1
+    let name = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
+    let found = ENGINES.iter().find(|(name, _)| *name == name);
+    found.unwrap_or_else(|| panic!("no engine {name:?} among the fixtures")).1
 }
 
 pub fn engine() -> &'static dyn Engine {
@@ -60,7 +60,7 @@ pub fn config(folder: impl Into<PathBuf>) -> Config {
     Config { engine: fixture().engine(), ..Config::new(folder) }
 }
 
-pub struct World {
+pub struct TestServer {
     pub dir: tempfile::TempDir,
     pub clock: Arc<FakeClock>,
     pub data_dir: DataDir,
@@ -104,7 +104,7 @@ impl Reply {
     }
 }
 
-impl World {
+impl TestServer {
     pub fn new() -> Self {
         Self::with(Settings { registration_open: true, ..Settings::default() })
     }
