@@ -33,29 +33,29 @@ use carrel_testkit::{
 };
 use tempfile::TempDir;
 
-use crate::desk::{self, ALL, Netted, sync, tick, until};
+use crate::client::{self, ALL, InterceptedHttp, sync, finish_section, wait_until};
 
 /// A learner who has downloaded the course and the story, and a removable drive.
-pub struct School {
+pub struct ExportFixture {
     pub clock: FakeClock,
     pub server: TestServer,
     _dir: TempDir,
-    pub core: Arc<Client>,
+    pub client: Arc<Client>,
     pub account: Arc<OpenAccount>,
-    pub stick: TempDir,
+    pub drive: TempDir,
 }
 
 /// Compiles the small course once, with recordings that are too large for the database.
 pub async fn library() -> TempDir {
-    let (sources, dir) = (scratch(), scratch());
-    content::write_library(sources.path()).expect("the packages");
+    let (packages_dir, dir) = (scratch(), scratch());
+    content::write_library(packages_dir.path()).expect("the packages");
     for (n, lesson) in content::LESSONS.iter().enumerate() {
-        let file = sources.path().join(content::COURSE).join(lesson).join("stream.wav");
+        let file = packages_dir.path().join(content::COURSE).join(lesson).join("stream.wav");
         fs::write(file, wav(1_500_000, n as u32 + 20)).expect("a recording");
     }
     let library =
         carrel_server::DataDir::open(carrel_server::Config::new(dir.path())).expect("a library");
-    let report = library.import(&[sources.path().to_owned()]).await.expect("an import");
+    let report = library.import(&[packages_dir.path().to_owned()]).await.expect("an import");
     assert!(report.is_ok(), "{report:?}");
     drop(library);
     dir
@@ -78,19 +78,19 @@ pub fn wav(samples: u32, pitch: u32) -> Vec<u8> {
     bytes
 }
 
-pub async fn school() -> School {
+pub async fn export_fixture() -> ExportFixture {
     let clock = FakeClock::noon();
-    let made = library().await;
+    let library_dir = library().await;
     let server =
-        TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(made.path())).await;
+        TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(library_dir.path())).await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     account.content.library.courses(&ALL).await.expect("the list of courses");
     account.content.library.stories(&ALL).await.expect("the list of stories");
-    download(&core, &account, Kind::Course).await;
-    download(&core, &account, Kind::Story).await;
-    School { clock, server, _dir: dir, core, account, stick: scratch() }
+    download(&client, &account, Kind::Course).await;
+    download(&client, &account, Kind::Story).await;
+    ExportFixture { clock, server, _dir: dir, client, account, drive: scratch() }
 }
 fn id(kind: Kind) -> carrel_model::Slug {
     match kind {
@@ -98,24 +98,24 @@ fn id(kind: Kind) -> carrel_model::Slug {
         Kind::Story => content::story(),
     }
 }
-async fn download(core: &Client, account: &OpenAccount, kind: Kind) {
+async fn download(client: &Client, account: &OpenAccount, kind: Kind) {
     account.content.downloads.start(kind, &id(kind)).expect("a download");
-    until(core, "the download", || async {
+    wait_until(client, "the download", || async {
         let state = account.content.downloads.state(kind, &id(kind)).expect("its state");
         (state.phase == Phase::Ready && state.bytes_done == state.bytes_total).then_some(())
     })
     .await;
 }
-pub fn both() -> [(Kind, carrel_model::Slug); 2] {
+pub fn course_and_story() -> [(Kind, carrel_model::Slug); 2] {
     [(Kind::Course, content::course()), (Kind::Story, content::story())]
 }
-pub fn refused(e: Error) -> ImportError {
+pub fn import_error(e: Error) -> ImportError {
     match e {
         Error::Import(refusal) => refusal,
         other => panic!("not a refusal: {other}"),
     }
 }
-pub async fn is_closed(server: &mut TestServer) {
+pub async fn stop_server(server: &mut TestServer) {
     server.stop().await;
     let address = server.url().trim_start_matches("http://").to_owned();
     assert!(TcpStream::connect(&address).is_err(), "the port is closed");
@@ -125,7 +125,7 @@ pub fn phase(account: &OpenAccount, kind: Kind) -> Phase {
 }
 
 /// Checks that lists, sections, blobs, search and verification work without a network.
-pub async fn opens_offline(account: &OpenAccount) {
+pub async fn check_offline_content(account: &OpenAccount) {
     let library = &account.content.library;
     let courses = library.courses(&ALL).await.expect("the list").value.items;
     assert_eq!(courses.iter().map(|c| c.meta.id.as_str()).collect::<Vec<_>>(), [content::COURSE]);
@@ -144,9 +144,9 @@ pub async fn opens_offline(account: &OpenAccount) {
             .filter(|b| matches!(b, Block::Audio { .. } | Block::Image { .. }))
             .count();
     }
-    assert!(media > 0, "there is something to hear and to see");
+    assert!(media > 0, "the course has audio and images");
     for blob in &manifest.manifest.blobs {
-        assert_eq!(library.blob(blob.hash).await.expect("every blob is here").size(), blob.size);
+        assert_eq!(library.blob(blob.hash).await.expect("every blob is stored").size(), blob.size);
     }
     library.find_story(&content::story().into()).await.expect("the story opens");
     assert!(!library.search("meander").expect("a search").is_empty());
@@ -160,39 +160,39 @@ pub async fn opens_offline(account: &OpenAccount) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
-    let mut s = school().await;
+    let mut s = export_fixture().await;
     // The second device has signed in once and has downloaded nothing of the library.
     let dir = scratch();
-    let http = Netted::new(desk::live());
-    let other = desk::open(dir.path(), http.clone(), &s.clock, 2, false).await;
-    let there = other.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    sync(&there).await;
+    let http = InterceptedHttp::new(client::live_http());
+    let other = client::open(dir.path(), http.clone(), &s.clock, 2, false).await;
+    let other_account = other.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    sync(&other_account).await;
     sync(&s.account).await;
-    is_closed(&mut s.server).await;
+    stop_server(&mut s.server).await;
 
     for n in 0..4 {
-        s.account.learning.record(tick(n)).await.expect("a tick");
-        there.learning.record(tick(n + 6)).await.expect("a tick");
+        s.account.learning.record(finish_section(n)).await.expect("recorded");
+        other_account.learning.record(finish_section(n + 6)).await.expect("recorded");
     }
     s.account.learning.save_word(&content::words()[0], true).await.expect("a word");
-    there.learning.save_word(&content::words()[1], true).await.expect("a word");
-    for account in [&s.account, &there] {
-        account.learning.study_heartbeat(&content::sections()[0], true).await.expect("a beat");
+    other_account.learning.save_word(&content::words()[1], true).await.expect("a word");
+    for account in [&s.account, &other_account] {
+        account.learning.study_heartbeat(&content::sections()[0], true).await.expect("a heartbeat");
     }
     s.clock.advance(9_000);
-    for account in [&s.account, &there] {
-        account.learning.study_heartbeat(&content::sections()[0], false).await.expect("a beat");
+    for account in [&s.account, &other_account] {
+        account.learning.study_heartbeat(&content::sections()[0], false).await.expect("a heartbeat");
     }
 
     // Transfers the course.
-    let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     assert_eq!(sent.bytes, fs::metadata(&sent.path).expect("the file").len());
     assert_eq!(
-        fs::read_dir(s.stick.path()).expect("the stick").count(),
+        fs::read_dir(s.drive.path()).expect("the drive").count(),
         1,
-        "nothing else is left on the stick"
+        "no other file on the drive"
     );
-    let BundleInfo::Courses(found) = other.inspect_file(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = other.inspect_file(&sent.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert_eq!(
@@ -201,114 +201,114 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
         "its own school's key is known from the sign-in"
     );
     assert!(found.courses.iter().all(|c| c.local == LocalState::Absent) && found.new_bytes > 0);
-    let taken = other.import_courses(&sent.path, None).await.expect("taken in");
-    assert!(taken.len() == 2 && taken.iter().all(|t| t.taken));
-    opens_offline(&there).await;
+    let imported = other.import_courses(&sent.path, None).await.expect("imported");
+    assert!(imported.len() == 2 && imported.iter().all(|t| t.taken));
+    check_offline_content(&other_account).await;
 
     // Transfers work in both directions, and repeatedly.
-    let mine = s.core.export_work(s.stick.path()).await.expect("a file");
-    let BundleInfo::Work(found) = other.inspect_file(&mine.path).await.expect("a look") else {
+    let mine = s.client.export_work(s.drive.path()).await.expect("a file");
+    let BundleInfo::Work(found) = other.inspect_file(&mine.path).await.expect("the file is inspected") else {
         panic!("work")
     };
     assert_eq!((found.learner.as_str(), found.refusal, found.rows), ("Asha", None, mine.count));
-    let taken = other.import_work(&mine.path, false).await.expect("taken in");
-    assert!(taken.changed >= 6, "{taken:?}");
+    let imported = other.import_work(&mine.path, false).await.expect("imported");
+    assert!(imported.changed >= 6, "{imported:?}");
     assert_eq!(
         other.import_work(&mine.path, false).await.expect("again").changed,
         0,
         "a second import changes nothing"
     );
-    let theirs = other.export_work(s.stick.path()).await.expect("a file");
-    s.core.import_work(&theirs.path, false).await.expect("taken in");
-    compare(("first", &desk::rows(&s.account).await), ("second", &desk::rows(&there).await))
+    let theirs = other.export_work(s.drive.path()).await.expect("a file");
+    s.client.import_work(&theirs.path, false).await.expect("imported");
+    compare(("first", &client::rows(&s.account).await), ("second", &client::rows(&other_account).await))
         .expect("both agree without a server");
     assert_eq!(
-        there.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
+        other_account.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
         8
     );
     assert_eq!(
-        there.learning.time_spent_total().await.expect("the time"),
+        other_account.learning.time_spent_total().await.expect("the time"),
         9_000,
         "two devices at once: counted once"
     );
 
     // The data survives a restart.
     other.close().await;
-    drop((there, other));
-    let other = desk::open(dir.path(), http.clone(), &s.clock, 3, false).await;
-    let there = other.account().expect("the account opens");
-    opens_offline(&there).await;
+    drop((other_account, other));
+    let other = client::open(dir.path(), http.clone(), &s.clock, 3, false).await;
+    let other_account = other.account().expect("the account opens");
+    check_offline_content(&other_account).await;
 
     // The device that imported the file is online first: it sends the work of both.
     s.server.start().await;
-    http.seen();
-    there.network_changed();
-    assert_eq!(sync(&there).await.waiting, 0);
+    http.take_requests();
+    other_account.network_changed();
+    assert_eq!(sync(&other_account).await.waiting, 0);
     let user = other.account_info().expect("the account").user.id;
     let learners = |rows: carrel_testkit::Rows| -> carrel_testkit::Rows {
         rows.into_iter().filter(|(_, r)| !r.is_server_only()).collect()
     };
     let on_server = learners(s.server.rows(user).await);
-    compare(("server", &on_server), ("first", &learners(desk::rows(&s.account).await)))
-        .expect("what the first did came with the second");
+    compare(("server", &on_server), ("first", &learners(client::rows(&s.account).await)))
+        .expect("the second device sent the first one's rows");
     s.account.network_changed();
     assert_eq!(sync(&s.account).await.waiting, 0);
-    sync(&there).await;
+    sync(&other_account).await;
     let server = s.server.rows(user).await;
-    compare(("server", &server), ("first", &desk::rows(&s.account).await)).expect("both agree");
-    compare(("server", &server), ("second", &desk::rows(&there).await)).expect("both agree");
+    compare(("server", &server), ("first", &client::rows(&s.account).await)).expect("both agree");
+    compare(("server", &server), ("second", &client::rows(&other_account).await)).expect("both agree");
 
     // Updates of the course come from the server as usual: imported content is not downloaded again.
     s.clock.advance(3_600_000);
-    there.content.library.refresh(Kind::Course).await.expect("the list");
-    there.content.downloads.start(Kind::Course, &content::course()).expect("an update");
-    until(&other, "the update", || async {
-        (phase(&there, Kind::Course) == Phase::Ready).then_some(())
+    other_account.content.library.refresh(Kind::Course).await.expect("the list");
+    other_account.content.downloads.start(Kind::Course, &content::course()).expect("an update");
+    wait_until(&other, "the update", || async {
+        (phase(&other_account, Kind::Course) == Phase::Ready).then_some(())
     })
     .await;
-    let asked: Vec<_> = http.seen().into_iter().filter(|r| r.url.contains("/api/blobs/")).collect();
-    assert!(asked.is_empty(), "{} blobs were fetched", asked.len());
+    let requests: Vec<_> = http.take_requests().into_iter().filter(|r| r.url.contains("/api/blobs/")).collect();
+    assert!(requests.is_empty(), "{} blobs were fetched", requests.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
-    let mut s = school().await;
-    let other_school = TestServer::with_library(&s.clock).await;
-    let elsewhere = scratch();
-    let stranger = desk::open(elsewhere.path(), desk::live(), &s.clock, 7, false).await;
-    let visitor =
-        stranger.register(&other_school.url(), "bela", "Bela", PASSWORD).await.expect("an account");
-    visitor.content.library.courses(&ALL).await.expect("the list");
-    download(&stranger, &visitor, Kind::Course).await;
+    let mut s = export_fixture().await;
+    let other_server = TestServer::with_library(&s.clock).await;
+    let other_dir = scratch();
+    let other_client = client::open(other_dir.path(), client::live_http(), &s.clock, 7, false).await;
+    let bela =
+        other_client.register(&other_server.url(), "bela", "Bela", PASSWORD).await.expect("an account");
+    bela.content.library.courses(&ALL).await.expect("the list");
+    download(&other_client, &bela, Kind::Course).await;
     let key = carrel_server::signing::hex(&s.server.running().app().signer.public_key());
-    is_closed(&mut s.server).await;
+    stop_server(&mut s.server).await;
 
-    let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &s.clock, 2, false).await;
-    let guest = core.open_guest().await.expect("the desk without an account");
+    let client = client::open(dir.path(), client::live_http(), &s.clock, 2, false).await;
+    let guest = client.open_guest().await.expect("the guest account");
     assert!(
         guest.content.library.courses(&ALL).await.expect("an empty list").value.items.is_empty()
     );
 
     // The first file from this server: the user has to confirm its name and the fingerprint of its key.
-    let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert_eq!(found.trust, KeyTrust::Ask);
     assert_eq!(found.fingerprint, carrel_client::bundle::fingerprint(&key));
-    let no = refused(core.import_courses(&sent.path, None).await.expect_err("nobody agreed"));
+    let no = import_error(client.import_courses(&sent.path, None).await.expect_err("no key was accepted"));
     assert_eq!(no.reason(), "not_accepted");
-    let no = refused(
-        core.import_courses(&sent.path, Some("0000 0000 0000 0000 0000"))
+    let no = import_error(
+        client.import_courses(&sent.path, Some("0000 0000 0000 0000 0000"))
             .await
-            .expect_err("to another key"),
+            .expect_err("another key was accepted"),
     );
     assert_eq!(no.reason(), "not_accepted");
     assert_eq!(phase(&guest, Kind::Course), Phase::Absent);
-    core.import_courses(&sent.path, Some(&found.fingerprint)).await.expect("taken in");
-    opens_offline(&guest).await;
-    let BundleInfo::Courses(again) = core.inspect_file(&sent.path).await.expect("a look") else {
+    client.import_courses(&sent.path, Some(&found.fingerprint)).await.expect("imported");
+    check_offline_content(&guest).await;
+    let BundleInfo::Courses(again) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert_eq!((again.trust, again.new_bytes), (KeyTrust::Trusted, 0));
@@ -316,21 +316,21 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
 
     // A course of another server with the same id does not replace it.
     let foreign = scratch();
-    let theirs = stranger
+    let theirs = other_client
         .export_courses(&[(Kind::Course, content::course())], foreign.path())
         .await
         .expect("a file");
-    let BundleInfo::Courses(found) = core.inspect_file(&theirs.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = client.inspect_file(&theirs.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert_eq!((found.trust, found.courses[0].local), (KeyTrust::Ask, LocalState::OtherLibrary));
-    let no = refused(
-        core.import_courses(&theirs.path, Some(&found.fingerprint)).await.expect_err("it is taken"),
+    let no = import_error(
+        client.import_courses(&theirs.path, Some(&found.fingerprint)).await.expect_err("the id is in use"),
     );
     assert_eq!(no.reason(), "taken");
     // Nor is it imported into an account of this server.
-    let no = refused(
-        s.core
+    let no = import_error(
+        s.client
             .import_courses(&theirs.path, Some(&found.fingerprint))
             .await
             .expect_err("another library"),
@@ -338,39 +338,39 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     assert_eq!(no.reason(), "other_library");
     // A file that only claims to be from this server is reported as a forgery.
     let forged = foreign.path().join("forged.carrel");
-    rewrite_head(&theirs.path, &forged, &other_school.url(), &s.server.url());
-    for core in [&core, &s.core] {
-        let no = refused(
-            core.import_courses(&forged, Some(&found.fingerprint)).await.expect_err("a wrong key"),
+    rewrite_header(&theirs.path, &forged, &other_server.url(), &s.server.url());
+    for client in [&client, &s.client] {
+        let no = import_error(
+            client.import_courses(&forged, Some(&found.fingerprint)).await.expect_err("a wrong key"),
         );
         assert_eq!(no.reason(), "wrong_key");
     }
 
     // A file exported again from here keeps the original server's name.
-    let second = core.export_courses(&both(), foreign.path()).await.expect("a file");
-    let BundleInfo::Courses(found) = s.core.inspect_file(&second.path).await.expect("a look")
+    let second = client.export_courses(&course_and_story(), foreign.path()).await.expect("a file");
+    let BundleInfo::Courses(found) = s.client.inspect_file(&second.path).await.expect("the file is inspected")
     else {
         panic!("courses")
     };
     assert_eq!((found.server, found.trust), (s.server.url(), KeyTrust::Trusted));
 
     // Work done here without an account is claimed on the learner's own device.
-    guest.learning.record(tick(3)).await.expect("a tick");
-    let work = core.export_work(s.stick.path()).await.expect("a file");
+    guest.learning.record(finish_section(3)).await.expect("recorded");
+    let work = client.export_work(s.drive.path()).await.expect("a file");
     let no =
-        refused(s.core.import_work(&work.path, false).await.expect_err("nobody said whose it is"));
+        import_error(s.client.import_work(&work.path, false).await.expect_err("not claimed"));
     assert_eq!(no, ImportError::Unclaimed);
     assert!(s.account.learning.done_sections(content::COURSE).await.expect("none").is_empty());
-    assert_eq!(s.core.import_work(&work.path, true).await.expect("claimed").changed, 1);
+    assert_eq!(s.client.import_work(&work.path, true).await.expect("claimed").changed, 1);
     s.server.start().await;
     s.account.network_changed();
     assert_eq!(sync(&s.account).await.waiting, 0);
-    let user = s.core.account_info().expect("the account").user.id;
+    let user = s.client.account_info().expect("the account").user.id;
     let done = |r: &Row| matches!(r, Row::Progress(p) if p.done_ms.is_some() && p.kind == ItemKind::Section);
     assert_eq!(s.server.rows(user).await.values().filter(|r| done(r)).count(), 1);
 
     // A removed course disappears from the list.
-    core.require_account()
+    client.require_account()
         .expect("open")
         .content
         .downloads
@@ -382,46 +382,46 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_of_another_learner_is_refused() {
-    let s = school().await;
+    let s = export_fixture().await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &s.clock, 2, false).await;
-    let bela = core.register(&s.server.url(), "bela", "Bela", PASSWORD).await.expect("an account");
-    s.account.learning.record(tick(0)).await.expect("a tick");
-    let work = s.core.export_work(s.stick.path()).await.expect("a file");
+    let client = client::open(dir.path(), client::live_http(), &s.clock, 2, false).await;
+    let bela = client.register(&s.server.url(), "bela", "Bela", PASSWORD).await.expect("an account");
+    s.account.learning.record(finish_section(0)).await.expect("recorded");
+    let work = s.client.export_work(s.drive.path()).await.expect("a file");
     for claim in [false, true] {
-        let no = refused(core.import_work(&work.path, claim).await.expect_err("it is Asha's"));
+        let no = import_error(client.import_work(&work.path, claim).await.expect_err("it is Asha's"));
         assert_eq!(no, ImportError::OtherLearner { name: "Asha".into() });
     }
     assert!(bela.learning.done_sections(content::COURSE).await.expect("none").is_empty());
     let other = TestServer::empty(&s.clock).await;
-    core.register(&other.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let no = refused(core.import_work(&work.path, true).await.expect_err("another server's Asha"));
+    client.register(&other.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let no = import_error(client.import_work(&work.path, true).await.expect_err("another server's Asha"));
     assert_eq!(no.reason(), "other_server");
-    core.open_guest().await.expect("the desk without an account");
-    let no = refused(core.import_work(&work.path, true).await.expect_err("a guest is not Asha"));
+    client.open_guest().await.expect("the guest account");
+    let no = import_error(client.import_work(&work.path, true).await.expect_err("a guest is not Asha"));
     assert_eq!(no.reason(), "other_learner");
     // A course file is not accepted as a work file, nor a work file as a course file.
-    let courses = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let courses = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     assert_eq!(
-        refused(s.core.import_work(&courses.path, false).await.expect_err("courses")).reason(),
+        import_error(s.client.import_work(&courses.path, false).await.expect_err("courses")).reason(),
         "nothing"
     );
     assert_eq!(
-        refused(s.core.import_courses(&work.path, None).await.expect_err("work")).reason(),
+        import_error(s.client.import_courses(&work.path, None).await.expect_err("work")).reason(),
         "nothing"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_file_changes_nothing() {
-    let mut s = school().await;
+    let mut s = export_fixture().await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &s.clock, 2, false).await;
-    let there = core.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    is_closed(&mut s.server).await;
-    let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let client = client::open(dir.path(), client::live_http(), &s.clock, 2, false).await;
+    let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    stop_server(&mut s.server).await;
+    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     let whole = fs::read(&sent.path).expect("the file");
-    let bad = s.stick.path().join("bad.carrel");
+    let bad = s.drive.path().join("bad.carrel");
     let head = 44 + u32::from_be_bytes(whole[8..12].try_into().expect("a length")) as usize;
     let flip = |at: usize| {
         let mut file = whole.clone();
@@ -439,61 +439,61 @@ async fn an_invalid_file_changes_nothing() {
     ];
     for (what, file, reason) in table {
         fs::write(&bad, file).expect("a bad file");
-        let no = refused(core.import_courses(&bad, None).await.expect_err(what));
+        let no = import_error(client.import_courses(&bad, None).await.expect_err(what));
         assert_eq!(no.reason(), reason, "{what}");
         for kind in [Kind::Course, Kind::Story] {
-            assert_eq!(phase(&there, kind), Phase::Absent, "{what}");
+            assert_eq!(phase(&other_account, kind), Phase::Absent, "{what}");
         }
-        assert!(there.content.library.courses(&ALL).await.is_err(), "{what}: nothing is listed");
-        assert!(core.transfers().progress().is_none());
+        assert!(other_account.content.library.courses(&ALL).await.is_err(), "{what}: nothing is listed");
+        assert!(client.transfers().progress().is_none());
     }
     for (what, path) in
-        [("a folder", s.stick.path().to_owned()), ("nothing there", s.stick.path().join("no"))]
+        [("a folder", s.drive.path().to_owned()), ("nothing there", s.drive.path().join("no"))]
     {
-        let no = refused(core.import_courses(&path, None).await.expect_err(what));
+        let no = import_error(client.import_courses(&path, None).await.expect_err(what));
         assert!(["not_carrel", "unreadable"].contains(&no.reason()), "{what}: {no}");
     }
     // Blobs verified before the fault stay in the cache: the valid file has fewer new bytes.
-    let BundleInfo::Courses(found) = core.inspect_file(&sent.path).await.expect("a look") else {
+    let BundleInfo::Courses(found) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert!(found.new_bytes < found.bytes - head as u64, "{} of {}", found.new_bytes, found.bytes);
-    core.import_courses(&sent.path, None).await.expect("the good one");
-    opens_offline(&there).await;
+    client.import_courses(&sent.path, None).await.expect("the good one");
+    check_offline_content(&other_account).await;
 
     // A damaged file of an existing course does not affect the existing course.
     fs::write(&bad, flip(whole.len() - 1)).expect("a bad file");
-    let _ = core.import_courses(&bad, None).await;
-    opens_offline(&there).await;
+    let _ = client.import_courses(&bad, None).await;
+    check_offline_content(&other_account).await;
 
     // An import repairs damaged local content.
     let manifest =
-        there.content.library.manifest(Kind::Course, &content::course()).await.expect("it").value;
+        other_account.content.library.manifest(Kind::Course, &content::course()).await.expect("it").value;
     let large = manifest.manifest.blobs.iter().max_by_key(|b| b.size).expect("a blob");
-    there.content.library.blobs().forget(large.hash).expect("gone");
-    let no = refused(
-        core.export_courses(&both(), s.stick.path()).await.expect_err("something is missing"),
+    other_account.content.library.blobs().remove(large.hash).expect("gone");
+    let no = import_error(
+        client.export_courses(&course_and_story(), s.drive.path()).await.expect_err("something is missing"),
     );
     let ImportError::Missing { files: 1, bytes, .. } = &no else { panic!("{no:?}") };
     assert_eq!(*bytes, large.size);
     assert!(!no.to_string().is_empty());
-    core.import_courses(&sent.path, None).await.expect("mended");
-    opens_offline(&there).await;
+    client.import_courses(&sent.path, None).await.expect("repaired");
+    check_offline_content(&other_account).await;
 }
 
 /// A clock that runs a callback whenever it is read.
-pub struct Alarm {
+pub struct CallbackClock {
     pub clock: FakeClock,
-    pub ring: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    pub callback: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
-impl Clock for Alarm {
+impl Clock for CallbackClock {
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
     fn monotonic_ms(&self) -> i64 {
-        let ring = self.ring.lock().expect("the alarm").clone();
-        if let Some(ring) = ring {
-            ring();
+        let callback = self.callback.lock().expect("the callback").clone();
+        if let Some(callback) = callback {
+            callback();
         }
         self.clock.monotonic_ms()
     }
@@ -507,16 +507,16 @@ impl Clock for Alarm {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_transfer_leaves_no_data() {
-    let s = school().await;
-    let alarm = Arc::new(Alarm { clock: s.clock.clone(), ring: Mutex::default() });
+    let s = export_fixture().await;
+    let callback_clock = Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
     let dir = scratch();
     let ids = Arc::new(SeededIds::new(2));
-    let core = Client::open(Config {
+    let client = Client::open(Config {
         data_dir: dir.path().join("data"),
         cache_dir: dir.path().join("cache"),
         demo_dir: None,
-        http: desk::live(),
-        clock: alarm.clone(),
+        http: client::live_http(),
+        clock: callback_clock.clone(),
         ids: ids.clone(),
         secrets: Some(Arc::new(FileSecrets::new(dir.path(), ids))),
         device_name: "alarm".into(),
@@ -526,62 +526,62 @@ async fn a_cancelled_transfer_leaves_no_data() {
     })
     .await
     .expect("the core opens");
-    let there = core.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
 
     // The first counted bytes cancel it.
-    let stop = |core: &Arc<Client>| {
-        let core = Arc::downgrade(core);
-        *alarm.ring.lock().expect("the alarm") = Some(Arc::new(move || {
-            if let Some(core) = core.upgrade() {
-                core.transfers().cancel();
+    let stop = |client: &Arc<Client>| {
+        let client = Arc::downgrade(client);
+        *callback_clock.callback.lock().expect("the callback") = Some(Arc::new(move || {
+            if let Some(client) = client.upgrade() {
+                client.transfers().cancel();
             }
         }));
     };
-    let quiet = || *alarm.ring.lock().expect("the alarm") = None;
-    stop(&core);
-    let ended = core.import_courses(&sent.path, None).await;
-    quiet();
+    let clear_callback = || *callback_clock.callback.lock().expect("the callback") = None;
+    stop(&client);
+    let ended = client.import_courses(&sent.path, None).await;
+    clear_callback();
     assert_eq!(ended.map_err(|e| e.code()), Err(ErrorCode::Cancelled));
-    assert_eq!(phase(&there, Kind::Course), Phase::Absent);
-    assert!(core.transfers().progress().is_none());
-    core.import_courses(&sent.path, None).await.expect("the second time");
-    assert_eq!(phase(&there, Kind::Course), Phase::Ready);
+    assert_eq!(phase(&other_account, Kind::Course), Phase::Absent);
+    assert!(client.transfers().progress().is_none());
+    client.import_courses(&sent.path, None).await.expect("the second time");
+    assert_eq!(phase(&other_account, Kind::Course), Phase::Ready);
     let before = fs::read(&sent.path).expect("the file");
-    stop(&core);
-    let ended = core.export_courses(&both(), s.stick.path()).await;
-    quiet();
+    stop(&client);
+    let ended = client.export_courses(&course_and_story(), s.drive.path()).await;
+    clear_callback();
     assert_eq!(ended.map_err(|e| e.code()), Err(ErrorCode::Cancelled));
-    assert_eq!(fs::read_dir(s.stick.path()).expect("the stick").count(), 1, "no half file is left");
-    assert!(fs::read(&sent.path).expect("the file") == before, "the one that was there is whole");
+    assert_eq!(fs::read_dir(s.drive.path()).expect("the drive").count(), 1, "no incomplete file is left");
+    assert!(fs::read(&sent.path).expect("the file") == before, "the existing file is unchanged");
 
     // A cancelled import of a newer version leaves the ready version unchanged.
-    stop(&core);
-    let _ = core.import_courses(&sent.path, None).await;
-    quiet();
-    assert_eq!(phase(&there, Kind::Course), Phase::Ready);
+    stop(&client);
+    let _ = client.import_courses(&sent.path, None).await;
+    clear_callback();
+    assert_eq!(phase(&other_account, Kind::Course), Phase::Ready);
 
     // Missing content cannot be exported, nor can anything be exported to a missing folder.
     let no = |r: carrel_client::Result<carrel_client::bundle::ExportedFile>| {
-        refused(r.expect_err("refused")).reason()
+        import_error(r.expect_err("refused")).reason()
     };
-    let nowhere = s.core.export_courses(&both(), Path::new("/no/such/stick")).await;
+    let nowhere = s.client.export_courses(&course_and_story(), Path::new("/no/such/stick")).await;
     assert_eq!(no(nowhere), "no_place");
     s.account.content.downloads.remove(Kind::Story, &content::story()).expect("removed");
-    assert_eq!(no(s.core.export_courses(&both(), s.stick.path()).await), "not_here");
+    assert_eq!(no(s.client.export_courses(&course_and_story(), s.drive.path()).await), "not_here");
 }
 
 /// An older version never replaces a newer one, whichever way they arrive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_version_does_not_replace_a_newer_one() {
-    let mut s = school().await;
+    let mut s = export_fixture().await;
     let course = [(Kind::Course, content::course())];
-    let old = s.core.export_courses(&course, s.stick.path()).await.expect("a file").path;
-    fs::rename(&old, s.stick.path().join("old.carrel")).expect("renamed");
+    let old = s.client.export_courses(&course, s.drive.path()).await.expect("a file").path;
+    fs::rename(&old, s.drive.path().join("old.carrel")).expect("renamed");
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &s.clock, 2, false).await;
-    let there = core.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    core.import_courses(&s.stick.path().join("old.carrel"), None).await.expect("the old one");
+    let client = client::open(dir.path(), client::live_http(), &s.clock, 2, false).await;
+    let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    client.import_courses(&s.drive.path().join("old.carrel"), None).await.expect("the old one");
     let version = |account: &OpenAccount| -> BlobHash {
         account
             .content
@@ -591,7 +591,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
             .ready_version
             .expect("a version")
     };
-    let first = version(&there);
+    let first = version(&other_account);
 
     // The server changes the course; Asha updates hers and exports it.
     let package = scratch();
@@ -607,10 +607,10 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     s.clock.advance(3_600_000);
     s.account.content.library.refresh(Kind::Course).await.expect("the list");
     s.account.content.downloads.start(Kind::Course, &content::course()).expect("an update");
-    until(&s.core, "the update", || async { (version(&s.account) != first).then_some(()) }).await;
-    is_closed(&mut s.server).await;
-    let new = s.core.export_courses(&course, s.stick.path()).await.expect("a file").path;
-    let BundleInfo::Courses(found) = core.inspect_file(&new).await.expect("a look") else {
+    wait_until(&s.client, "the update", || async { (version(&s.account) != first).then_some(()) }).await;
+    stop_server(&mut s.server).await;
+    let new = s.client.export_courses(&course, s.drive.path()).await.expect("a file").path;
+    let BundleInfo::Courses(found) = client.inspect_file(&new).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert_eq!(found.courses[0].local, LocalState::Older);
@@ -620,18 +620,18 @@ async fn an_older_version_does_not_replace_a_newer_one() {
         found.new_bytes,
         found.bytes
     );
-    assert!(core.import_courses(&new, None).await.expect("the new one")[0].taken);
-    assert_eq!(version(&there), version(&s.account));
-    let titles: Vec<_> = there.content.library.courses(&ALL).await.expect("the list").value.items;
+    assert!(client.import_courses(&new, None).await.expect("the new one")[0].taken);
+    assert_eq!(version(&other_account), version(&s.account));
+    let titles: Vec<_> = other_account.content.library.courses(&ALL).await.expect("the list").value.items;
     assert_eq!(titles[0].meta.title, "Rivers, again");
 
-    let old = s.stick.path().join("old.carrel");
-    for (who, account) in [(&core, &there), (&s.core, &s.account)] {
-        let BundleInfo::Courses(found) = who.inspect_file(&old).await.expect("a look") else {
+    let old = s.drive.path().join("old.carrel");
+    for (device, account) in [(&client, &other_account), (&s.client, &s.account)] {
+        let BundleInfo::Courses(found) = device.inspect_file(&old).await.expect("the file is inspected") else {
             panic!("courses")
         };
         assert_eq!(found.courses[0].local, LocalState::Newer);
-        assert!(!who.import_courses(&old, None).await.expect("kept")[0].taken);
+        assert!(!device.import_courses(&old, None).await.expect("kept")[0].taken);
         assert_ne!(version(account), first);
     }
 }
@@ -639,22 +639,22 @@ async fn an_older_version_does_not_replace_a_newer_one() {
 /// A server without a network imports courses of another server and its learners' work from files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_imports_courses_and_work_from_files() {
-    let s = school().await;
-    let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let s = export_fixture().await;
+    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     let other = TestServer::empty(&s.clock).await;
     let library = other.running().data();
     let report = library.import(std::slice::from_ref(&sent.path)).await.expect("an import");
     assert_eq!(
         report.packages[0].problems[0].code, "bundle-key",
-        "a foreign key is not believed by itself"
+        "an unknown key is not trusted automatically"
     );
     let key = s.server.running().data().fingerprint();
     assert!(report.packages[0].problems[0].hint.contains(&key));
     // A folder of files, one of which is damaged: the valid one is imported.
     let mut bad = fs::read(&sent.path).expect("the file");
     *bad.last_mut().expect("a byte") ^= 1;
-    fs::write(s.stick.path().join("a-bad.carrel"), bad).expect("a bad file");
-    let folder = [s.stick.path().to_owned()];
+    fs::write(s.drive.path().join("a-bad.carrel"), bad).expect("a bad file");
+    let folder = [s.drive.path().to_owned()];
     let report = library.import_from(&folder, std::slice::from_ref(&key)).await.expect("an import");
     assert_eq!((report.packages.len(), report.failed()), (3, 1), "{report:#?}");
     assert_eq!(report.packages[0].problems[0].code, "bundle-file");
@@ -666,21 +666,21 @@ async fn a_server_imports_courses_and_work_from_files() {
 
     // Its learners read the imported content and find it in the server's search.
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &s.clock, 5, false).await;
-    let bela = core.register(&other.url(), "bela", "Bela", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), &s.clock, 5, false).await;
+    let bela = client.register(&other.url(), "bela", "Bela", PASSWORD).await.expect("an account");
     bela.content.library.courses(&ALL).await.expect("the list");
     bela.content.library.stories(&ALL).await.expect("the list");
-    download(&core, &bela, Kind::Course).await;
-    download(&core, &bela, Kind::Story).await;
-    opens_offline(&bela).await;
+    download(&client, &bela, Kind::Course).await;
+    download(&client, &bela, Kind::Story).await;
+    check_offline_content(&bela).await;
     let found = library.store.search("downhill", 0, 10).await.expect("a search");
     assert!(found.total >= 1, "sections are searched");
 
     // Work from a device that the server knows.
     let home = s.server.running().data();
-    s.account.learning.record(tick(0)).await.expect("a tick");
-    let work = s.core.export_work(s.stick.path()).await.expect("a file").path;
-    let accept = |path: PathBuf, trust| async move {
+    s.account.learning.record(finish_section(0)).await.expect("recorded");
+    let work = s.client.export_work(s.drive.path()).await.expect("a file").path;
+    let accept_file = |path: PathBuf, trust| async move {
         carrel_server::bundle_import::accept_work(
             home,
             &path,
@@ -689,19 +689,19 @@ async fn a_server_imports_courses_and_work_from_files() {
         .await
         .map_err(|e| e.to_string())
     };
-    let no = accept(work.clone(), false).await.expect_err("its key was never told");
+    let no = accept_file(work.clone(), false).await.expect_err("the server does not know the key");
     assert!(no.contains("--trust-device"), "{no}");
     assert_eq!(sync(&s.account).await.waiting, 0);
     for n in 1..4 {
-        s.account.learning.record(tick(n)).await.expect("a tick");
+        s.account.learning.record(finish_section(n)).await.expect("recorded");
     }
-    s.account.learning.request_enrolment(&content::course(), true).await.expect("a wish");
-    let work = s.core.export_work(s.stick.path()).await.expect("a file").path;
-    let done = accept(work.clone(), false).await.expect("handed in");
+    s.account.learning.request_enrolment(&content::course(), true).await.expect("a request");
+    let work = s.client.export_work(s.drive.path()).await.expect("a file").path;
+    let done = accept_file(work.clone(), false).await.expect("submitted");
     assert_eq!((done.login.as_str(), done.refused), ("asha", 0));
     assert!(done.changed >= 4, "{done:?}");
-    assert_eq!(accept(work.clone(), false).await.expect("again").changed, 0, "twice is as once");
-    let user = s.core.account_info().expect("the account").user.id;
+    assert_eq!(accept_file(work.clone(), false).await.expect("again").changed, 0, "a second import changes nothing");
+    let user = s.client.account_info().expect("the account").user.id;
     let rows = s.server.rows(user).await;
     assert!(
         rows.values().any(|r| matches!(r, Row::Decision(_))),
@@ -709,50 +709,50 @@ async fn a_server_imports_courses_and_work_from_files() {
     );
     assert_eq!(sync(&s.account).await.waiting, 0);
     sync(&s.account).await;
-    compare(("server", &s.server.rows(user).await), ("device", &desk::rows(&s.account).await))
+    compare(("server", &s.server.rows(user).await), ("device", &client::rows(&s.account).await))
         .expect("both agree");
 
     // Invalid files.
-    let theirs = core.export_work(s.stick.path()).await.expect("a file").path;
-    assert!(accept(theirs, true).await.expect_err("nobody here").contains("no account"));
-    assert!(accept(sent.path.clone(), true).await.expect_err("courses").contains("courses"));
-    core.open_guest().await.expect("the desk without an account");
-    let guest = core.export_work(s.stick.path()).await.expect("a file").path;
-    assert!(accept(guest, true).await.expect_err("a guest").contains("without an account"));
+    let theirs = client.export_work(s.drive.path()).await.expect("a file").path;
+    assert!(accept_file(theirs, true).await.expect_err("no such account").contains("no account"));
+    assert!(accept_file(sent.path.clone(), true).await.expect_err("courses").contains("courses"));
+    client.open_guest().await.expect("the guest account");
+    let guest = client.export_work(s.drive.path()).await.expect("a file").path;
+    assert!(accept_file(guest, true).await.expect_err("a guest").contains("without an account"));
     let mut bad = fs::read(&work).expect("the file");
     *bad.last_mut().expect("a byte") ^= 1;
     fs::write(&work, bad).expect("a bad file");
-    assert!(accept(work, true).await.expect_err("damaged").contains("damaged"));
+    assert!(accept_file(work, true).await.expect_err("damaged").contains("damaged"));
 }
 
 /// A process that imports a file, killed at random moments repeatedly: it never finds an incomplete course.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_import_can_be_repeated() {
-    let s = school().await;
-    let sent = s.core.export_courses(&both(), s.stick.path()).await.expect("a file");
+    let s = export_fixture().await;
+    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     let rng = SeededRng::new(40_017);
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
-    let (mut killed, mut came) = (0, 0);
+    let (mut killed, mut completed) = (0, 0);
     for _ in 0..kills {
         let dir = scratch();
         for life in 0.. {
-            let mut child = Command::new(env!("CARGO_BIN_EXE_mortal"))
-                .arg("carry")
+            let mut child = Command::new(env!("CARGO_BIN_EXE_crash_target"))
+                .arg("import")
                 .args([dir.path(), &sent.path])
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("the process starts");
             // A random number of polls of some microseconds each, larger for later processes, so that the import
             // finishes.
-            let mut looks = rng.below(8_000 * (life + 1));
+            let mut polls = rng.below(8_000 * (life + 1));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("its state") {
                     break Some(status);
                 }
-                if looks == 0 {
+                if polls == 0 {
                     break None;
                 }
-                looks -= 1;
+                polls -= 1;
                 std::thread::yield_now();
             };
             let _ = child.kill();
@@ -761,28 +761,28 @@ async fn a_killed_import_can_be_repeated() {
                 None => child.wait().expect("its end"),
             };
             if status.success() {
-                came += 1;
+                completed += 1;
                 break;
             }
             killed += 1;
         }
-        let core = desk::open(dir.path(), desk::live(), &s.clock, 9, false).await;
-        opens_offline(&core.open_guest().await.expect("the desk")).await;
-        let parts = walk(&dir.path().join("cache"));
+        let client = client::open(dir.path(), client::live_http(), &s.clock, 9, false).await;
+        check_offline_content(&client.open_guest().await.expect("the guest account")).await;
+        let parts = list_files(&dir.path().join("cache"));
         assert!(!parts.iter().any(|p| p.extension().is_some_and(|e| e == "part")), "{parts:?}");
-        core.close().await;
+        client.close().await;
     }
-    assert_eq!(came, kills);
+    assert_eq!(completed, kills);
     assert!(killed >= kills / 3, "only {killed} were killed before their end");
 }
 
-fn walk(dir: &Path) -> Vec<PathBuf> {
+fn list_files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
-    entries.flat_map(|p| if p.is_dir() { walk(&p) } else { vec![p] }).collect()
+    entries.flat_map(|p| if p.is_dir() { list_files(&p) } else { vec![p] }).collect()
 }
 
 /// Copies a file and replaces text in its header.
-fn rewrite_head(from: &Path, to: &Path, old: &str, new: &str) {
+fn rewrite_header(from: &Path, to: &Path, old: &str, new: &str) {
     let file = fs::read(from).expect("the file");
     let end = 44 + u32::from_be_bytes(file[8..12].try_into().expect("a length")) as usize;
     let head = String::from_utf8(file[44..end].to_vec()).expect("text").replace(old, new);

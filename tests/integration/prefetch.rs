@@ -10,11 +10,11 @@ use carrel_model::{
 };
 use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
 
-use crate::desk::{self, Netted, soon};
+use crate::client::{self, InterceptedHttp, within_a_minute};
 
 async fn until_done(account: &OpenAccount) -> PrefetchState {
     let mut reach = account.content.ahead.reach();
-    soon("what comes ahead", async {
+    within_a_minute("the prefetch", async {
         reach.wait_for(|r| r.is_done).await.expect("it runs").clone()
     })
     .await
@@ -31,7 +31,7 @@ async fn open(account: &OpenAccount, n: usize) {
 /// Returns how many of a lesson's four sections can be read completely without a network.
 async fn readable(account: &OpenAccount, lesson: usize) -> usize {
     let library = &account.content.library;
-    let mut whole = 0;
+    let mut complete = 0;
     for n in 0..4 {
         let found =
             library.find_section(&content::sections()[lesson * 4 + n]).await.expect("the section");
@@ -42,18 +42,18 @@ async fn readable(account: &OpenAccount, lesson: usize) -> usize {
                 Block::Quiz { body, .. } => library.body::<Quiz>(*body).await.is_ok(),
                 Block::Audio { audio } => library.blob(audio.blob.hash).await.is_ok(),
                 Block::Image { image } => {
-                    let mut here = true;
+                    let mut stored = true;
                     for v in &image.variants {
-                        here &= library.blob(v.blob.hash).await.is_ok();
+                        stored &= library.blob(v.blob.hash).await.is_ok();
                     }
-                    here
+                    stored
                 }
                 _ => true,
             };
         }
-        whole += usize::from(all);
+        complete += usize::from(all);
     }
-    whole
+    complete
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,18 +61,18 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     let clock = FakeClock::noon();
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let metered = |metered| ReportedConditions { metered: Some(metered), ..ReportedConditions::default() };
-    core.set_conditions(metered(true));
+    client.set_conditions(metered(true));
 
     open(&account, 0).await;
     let mut watched = account.content.ahead.reach();
     let waits =
-        soon("the wait", async { watched.wait_for(|r| r.waits).await.expect("it runs").clone() })
+        within_a_minute("the wait", async { watched.wait_for(|r| r.waits).await.expect("it runs").clone() })
             .await;
-    assert_eq!(waits.fetched, 0, "somebody pays for each byte");
-    core.set_conditions(metered(false));
+    assert_eq!(waits.fetched, 0, "no prefetch on a metered network");
+    client.set_conditions(metered(false));
     let reach = until_done(&account).await;
     assert!(reach.fetched >= 11, "three lessons of four sections: {reach:?}");
 
@@ -86,7 +86,7 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     let blobs = figures.routes.iter().find(|(r, _)| r.pattern == "/api/blobs/*").expect("a row").1;
     assert_eq!(blobs.network, 1, "the one section that was opened online");
     assert!(blobs.memory + blobs.disk >= 11, "{blobs:?}");
-    core.close().await;
+    client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,21 +94,21 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let clock = FakeClock::noon();
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let section = content::sections()[5].clone();
     open(&account, 5).await;
     until_done(&account).await;
     let place = Step { pos: Some("b1".into()), ..Step::at(ItemKind::Section, section) };
-    account.learning.record(place).await.expect("a place");
-    core.close().await;
+    account.learning.record(place).await.expect("a position");
+    client.close().await;
     server.stop().await;
 
-    let net = Netted::new(desk::live());
-    let again = desk::open(dir.path(), net.clone(), &clock, 1, false).await;
-    let account = again.account().expect("it opens with the last account");
+    let net = InterceptedHttp::new(client::live_http());
+    let reopened = client::open(dir.path(), net.clone(), &clock, 1, false).await;
+    let account = reopened.account().expect("it opens with the last account");
     let mut reach = account.content.ahead.reach();
-    let warm = soon("the warm-up", async {
+    let warm = within_a_minute("the warm-up", async {
         reach.wait_for(|r| r.is_warm).await.expect("it runs").clone()
     })
     .await;
@@ -122,24 +122,24 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let ManifestContent::Course { outline, .. } = &manifest.manifest.content else {
         panic!("a course")
     };
-    let mut belongs = 0;
+    let mut expected = 0;
     for section in &outline.lessons[1].sections {
-        assert!(library.blobs().is_warm(section.body), "{}", section.id);
-        belongs += 1;
+        assert!(library.blobs().is_in_memory(section.body), "{}", section.id);
+        expected += 1;
         let body: SectionBody = library.body(section.body).await.expect("its text");
         for block in &body.blocks {
             match block {
-                Block::Quiz { body, .. } => assert!(library.blobs().is_warm(*body)),
+                Block::Quiz { body, .. } => assert!(library.blobs().is_in_memory(*body)),
                 Block::Image { image } => {
-                    assert!(library.blobs().is_warm(image.variants[0].blob.hash))
+                    assert!(library.blobs().is_in_memory(image.variants[0].blob.hash))
                 }
                 _ => continue,
             }
-            belongs += 1;
+            expected += 1;
         }
     }
     // The next sections are looked up afterwards; until then only the lesson itself was read.
-    assert!(warm.warmed <= belongs, "only the lesson itself: {warm:?}, {belongs}");
-    assert!(net.seen().iter().all(|r| !r.url.contains("/api/blobs/")), "from this device alone");
-    again.close().await;
+    assert!(warm.warmed <= expected, "only the lesson itself: {warm:?}, {expected}");
+    assert!(net.take_requests().iter().all(|r| !r.url.contains("/api/blobs/")), "no blob was requested");
+    reopened.close().await;
 }

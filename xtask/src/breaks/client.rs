@@ -245,8 +245,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a long file never yields its slot to other downloads",
         file: "crates/content/src/fetch/slots.rs",
-        good: "s.running + s.promised + 2 <= mine",
-        bad: "s.running + s.promised + 99 <= mine",
+        good: "s.running + s.incoming + 2 <= own",
+        bad: "s.running + s.incoming + 99 <= own",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Fault {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
-    blobs::{BlobOrigin, INLINE},
+    blobs::{BlobOrigin, MAX_INLINE},
     download::{Downloads, DownloadTarget, imported},
     library::{Library, OpenManifest},
 };
@@ -169,15 +169,15 @@ fn import(
             let skipped = i64::try_from(blob.size).unwrap_or(i64::MAX);
             file.seek_relative(skipped).map_err(|e| ImportError::File(e.into()))?;
             task.add(blob.size);
-        } else if blob.size <= INLINE {
-            let mut bytes = Vec::with_capacity(INLINE as usize);
+        } else if blob.size <= MAX_INLINE {
+            let mut bytes = Vec::with_capacity(MAX_INLINE as usize);
             copy_verified(&mut file, blob, |piece| {
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
             // Not `Requested`, which would need space in addition to the reservation.
             let bytes = Bytes::from(bytes);
-            library.blobs().put_from(blob.hash, &bytes, BlobOrigin::Prefetched)?;
+            library.blobs().put_with_origin(blob.hash, &bytes, BlobOrigin::Prefetched)?;
             copied(bytes.len());
         } else {
             let mut part = library.blobs().part(blob.hash)?;

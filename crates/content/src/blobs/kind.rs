@@ -37,8 +37,8 @@ impl MediaKind {
         }
     }
     /// Detects the kind from the first bytes, for a blob that no local manifest names.
-    pub fn of_head(head: &[u8]) -> Self {
-        let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
+    pub fn of_prefix(prefix: &[u8]) -> Self {
+        let is = |at: usize, magic: &[u8]| prefix.get(at..at + magic.len()) == Some(magic);
         if is(0, b"\x89PNG") || is(0, b"\xff\xd8\xff") || is(0, b"GIF8") || is(8, b"WEBP") {
             Self::Picture
         } else if is(0, b"ID3")
@@ -50,11 +50,11 @@ impl MediaKind {
             Self::Audio
         } else if is(4, b"ftyp") || is(0, b"\x1aE\xdf\xa3") {
             Self::Video
-        } else if head.windows(4).any(|w| w == b"<svg") {
+        } else if prefix.windows(4).any(|w| w == b"<svg") {
             Self::Picture
-        } else if head.first() == Some(&0xff) && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0) {
+        } else if prefix.first() == Some(&0xff) && prefix.get(1).is_some_and(|b| b & 0xe0 == 0xe0) {
             Self::Audio
-        } else if !head.contains(&0) && head.first().is_some_and(|b| *b < 0x80 || *b == 0xef) {
+        } else if !prefix.contains(&0) && prefix.first().is_some_and(|b| *b < 0x80 || *b == 0xef) {
             Self::Text
         } else {
             Self::Other

@@ -17,9 +17,9 @@ pub use partial::{PartEnd, PartReader, PartialBlobs, PartProgress, read_part};
 pub(crate) use verify::mark_for_deletion;
 pub use kind::MediaKind;
 pub(crate) use part::{Lease, discard_file};
-pub use part::{Mark, PartFile};
+pub use part::{PartPosition, PartFile};
 pub use space_guard::SpaceGuard;
-pub use store::{BlobStore, BlobOrigin, INLINE, MissingBlob, BlobLocation};
+pub use store::{BlobStore, BlobOrigin, MAX_INLINE, MissingBlob, BlobLocation};
 
 /// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
 /// there.

@@ -18,9 +18,9 @@ use carrel_model::BlobHash;
 use crate::{
     Error, Result,
     blobs::{
-        BlobStore, INLINE, MediaKind,
+        BlobStore, MAX_INLINE, MediaKind,
         partial::{PartEnd, PartWriter},
-        store::{Admitted, BlobOrigin},
+        store::{VerifiedBlob, BlobOrigin},
     },
 };
 
@@ -33,22 +33,22 @@ pub struct PartFile {
     file: File,
     hasher: blake3::Hasher,
     len: u64,
-    head: Vec<u8>,
+    prefix: Vec<u8>,
     origin: BlobOrigin,
     /// Another writer holds the usual file, so that this one has a name of its own and is deleted
     /// if it is not finished.
-    aside: bool,
+    is_extra: bool,
     done: bool,
     progress: PartWriter,
     /// Declared after `file`, so that the lease ends only after the file is closed.
-    held: HeldLease,
+    lease: HeldLease,
 }
 
 /// A saved position of a partial file.
-pub struct Mark {
+pub struct PartPosition {
     len: u64,
     hasher: blake3::Hasher,
-    head: Vec<u8>,
+    prefix: Vec<u8>,
 }
 
 impl PartFile {
@@ -60,16 +60,16 @@ impl PartFile {
         if path.exists() {
             // The process was killed after the rename and before the commit: the file is verified
             // again instead of being fetched again.
-            store.take_back(hash, &path, &path.with_extension("part"));
+            store.rename_back(hash, &path, &path.with_extension("part"));
         }
-        let (mut file, part_path, aside) = claim(&path, || store.inner.leases.wait(hash))?;
-        let held = Leases::hold(&store.inner.leases, hash);
+        let (mut file, part_path, is_extra) = open_locked(&path, || store.inner.leases.wait_for_closing(hash))?;
+        let lease = Leases::acquire(&store.inner.leases, hash);
         // Stored bytes are hashed again: after a crash the end of the file may be missing on disk.
         let mut hasher = blake3::Hasher::new();
         let len = std::io::copy(&mut file, &mut hasher)?;
-        let mut head = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
+        let mut prefix = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
         file.seek(SeekFrom::Start(0))?;
-        file.read_exact(&mut head)?;
+        file.read_exact(&mut prefix)?;
         file.seek(SeekFrom::Start(len))?;
         let progress = store.partial_blobs().register(hash, part_path.clone(), len);
         let part = Self {
@@ -79,20 +79,20 @@ impl PartFile {
             file,
             hasher,
             len,
-            head,
+            prefix,
             origin,
-            aside,
+            is_extra,
             done: false,
             progress,
-            held,
+lease,
         };
-        part.note()?;
+        part.record_len()?;
         Ok(part)
     }
 
     /// Returns the lease, for a writer that may be dropped in an async context.
     pub(crate) fn lease(&self) -> Lease {
-        self.held.0.clone()
+        self.lease.0.clone()
     }
     /// Announces the final size in bytes, so that the blob can be played while it is written.
     pub fn expect(&self, total: u64) {
@@ -116,29 +116,29 @@ impl PartFile {
             self.progress.restart();
         }
         self.len = 0;
-        self.head.clear();
+        self.prefix.clear();
         Ok(())
     }
     /// Returns the current position, for `rewind`.
-    pub fn mark(&self) -> Mark {
-        Mark { len: self.len, hasher: self.hasher.clone(), head: self.head.clone() }
+    pub fn position(&self) -> PartPosition {
+        PartPosition { len: self.len, hasher: self.hasher.clone(), prefix: self.prefix.clone() }
     }
-    /// Discards the bytes appended since `mark`.
-    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
-        if mark.len == self.len {
+    /// Discards the bytes appended since `position`.
+    pub fn rewind(&mut self, position: PartPosition) -> Result<()> {
+        if position.len == self.len {
             return Ok(());
         }
-        self.file.set_len(mark.len)?;
-        self.file.seek(SeekFrom::Start(mark.len))?;
-        Mark { len: self.len, hasher: self.hasher, head: self.head } = mark;
+        self.file.set_len(position.len)?;
+        self.file.seek(SeekFrom::Start(position.len))?;
+        PartPosition { len: self.len, hasher: self.hasher, prefix: self.prefix } = position;
         self.progress.restart();
         self.progress.set_len(self.len);
         Ok(())
     }
     /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
-    pub fn agrees(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
-        let here = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
-        let bytes = &bytes[..bytes.len().min(here)];
+    pub fn matches(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
+        let stored_len = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(stored_len)];
         let mut found = vec![0; bytes.len()];
         self.file.seek(SeekFrom::Start(at))?;
         let read = self.file.read_exact(&mut found);
@@ -150,7 +150,7 @@ impl PartFile {
     pub fn discard(mut self) -> Result<()> {
         self.done = true;
         fs::remove_file(&self.part_path)?;
-        if self.aside { Ok(()) } else { self.store.forget_part(self.hash) }
+        if self.is_extra { Ok(()) } else { self.store.delete_part_row(self.hash) }
     }
     /// Appends `bytes`. If that fails, for example on a full disk, the file keeps its previous
     /// length and the same bytes may be written again.
@@ -163,8 +163,8 @@ impl PartFile {
                 Err(e.into())
             })
         })?;
-        let wanted = 64_usize.saturating_sub(self.head.len()).min(bytes.len());
-        self.head.extend_from_slice(&bytes[..wanted]);
+        let wanted = 64_usize.saturating_sub(self.prefix.len()).min(bytes.len());
+        self.prefix.extend_from_slice(&bytes[..wanted]);
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         self.progress.set_len(self.len);
@@ -184,26 +184,26 @@ impl PartFile {
             self.restart()?;
             return Err(Error::Corrupt(format!("blob {:?}: bytes do not match the hash", self.hash)));
         }
-        let kind = MediaKind::of_head(&self.head);
-        let admitted = Admitted { hash: self.hash, size: self.len, kind, origin: self.origin };
-        if self.len <= INLINE {
+        let kind = MediaKind::of_prefix(&self.prefix);
+        let verified = VerifiedBlob { hash: self.hash, size: self.len, kind, origin: self.origin };
+        if self.len <= MAX_INLINE {
             // A small blob that arrived in pieces is stored in the database, like other small blobs.
             let body = fs::read(&self.part_path)?;
-            self.store.admit(&admitted, Some(&body), None)?;
+            self.store.store_verified(&verified, Some(&body), None)?;
             self.done = true;
             self.progress.set_end(PartEnd::Complete);
             fs::remove_file(&self.part_path)?;
             return Ok(());
         }
         self.store.with_space(self.len, || Ok(self.file.sync_all()?))?;
-        self.store.admit(&admitted, None, Some(&self.part_path))?;
+        self.store.store_verified(&verified, None, Some(&self.part_path))?;
         self.done = true;
         self.progress.set_end(PartEnd::Complete);
         Ok(())
     }
 
-    fn note(&self) -> Result<()> {
-        if self.aside { Ok(()) } else { self.store.note_part(self.hash, self.len) }
+    fn record_len(&self) -> Result<()> {
+        if self.is_extra { Ok(()) } else { self.store.record_part(self.hash, self.len) }
     }
 }
 
@@ -212,12 +212,12 @@ impl Drop for PartFile {
         if self.done {
             return;
         }
-        if self.aside || self.len == 0 {
+        if self.is_extra || self.len == 0 {
             let _ = fs::remove_file(&self.part_path);
-            if !self.aside {
-                let _ = self.store.forget_part(self.hash);
+            if !self.is_extra {
+                let _ = self.store.delete_part_row(self.hash);
             }
-        } else if let Err(e) = self.note() {
+        } else if let Err(e) = self.record_len() {
             tracing::debug!(blob.hash = ?self.hash, error = %e, "cannot record the length of a partial file");
         }
     }
@@ -245,7 +245,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Marks the writer as gone: the next `claim` waits until the file is closed.
+    /// Marks the writer as gone: the next `open_locked` waits until the file is closed.
     pub(crate) fn release(&self) {
         if let Some((_, is_released)) = self.all.table().open.get_mut(&self.number) {
             *is_released = true;
@@ -263,7 +263,7 @@ impl Drop for HeldLease {
 }
 
 impl Leases {
-    fn hold(all: &Arc<Self>, hash: BlobHash) -> HeldLease {
+    fn acquire(all: &Arc<Self>, hash: BlobHash) -> HeldLease {
         let mut table = all.table();
         table.next += 1;
         let number = table.next;
@@ -272,7 +272,7 @@ impl Leases {
         HeldLease(Lease { all: all.clone(), number })
     }
     /// Waits until the files of this blob whose writers are gone are closed. Blocking.
-    fn wait(&self, hash: BlobHash) {
+    fn wait_for_closing(&self, hash: BlobHash) {
         let is_closing = |table: &mut LeaseTable| table.open.values().any(|l| *l == (hash, true));
         drop(self.ended.wait_while(self.table(), is_closing));
     }
@@ -283,21 +283,21 @@ impl Leases {
 
 /// Opens and locks `<path>.part`, or a file of another name if that one is being written. `wait`
 /// waits for files of this process that are about to be closed.
-fn claim(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
-    static ASIDE: AtomicU32 = AtomicU32::new(0);
+fn open_locked(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
+    static NEXT_SUFFIX: AtomicU32 = AtomicU32::new(0);
     let name = path.with_extension("part");
     for _ in 0..4 {
         wait();
         let file = open(&name)?;
         match file.try_lock() {
-            Ok(()) if is_still(&file, &name) => return Ok((file, name, false)),
+            Ok(()) if is_same_file(&file, &name) => return Ok((file, name, false)),
             // Renamed to its final name between open and lock.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }
     }
-    let n = ASIDE.fetch_add(1, Ordering::Relaxed);
+    let n = NEXT_SUFFIX.fetch_add(1, Ordering::Relaxed);
     let name = path.with_extension(format!("{}-{n}.part", std::process::id()));
     let file = open(&name)?;
     // A file without a lock is removed by the sweep at the next start.
@@ -311,7 +311,7 @@ pub(crate) fn discard_file(name: &Path) -> Result<bool> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(e) => Err(e.into()),
         Ok(file) => match file.try_lock() {
-            Ok(()) if is_still(&file, name) => {
+            Ok(()) if is_same_file(&file, name) => {
                 fs::remove_file(name)?;
                 Ok(true)
             }
@@ -329,7 +329,7 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Returns whether the name still refers to the open file.
-fn is_still(file: &File, name: &Path) -> bool {
+fn is_same_file(file: &File, name: &Path) -> bool {
     let same = || -> std::io::Result<bool> {
         Ok(same_file::Handle::from_file(file.try_clone()?)? == same_file::Handle::from_path(name)?)
     };
@@ -346,23 +346,23 @@ mod tests {
     fn opening_waits_until_the_last_writer_has_closed_the_file() {
         let leases = Arc::new(Leases::default());
         let (hash, other) = (BlobHash::of(b"river"), BlobHash::of(b"stone"));
-        let writing = Leases::hold(&leases, hash);
+        let writing = Leases::acquire(&leases, hash);
         // Does not wait for an active writer: the next writer uses another file.
-        leases.wait(hash);
+        leases.wait_for_closing(hash);
         writing.0.release();
-        leases.wait(other);
-        let (told, waited) = std::sync::mpsc::channel();
+        leases.wait_for_closing(other);
+        let (sender, receiver) = std::sync::mpsc::channel();
         let waiter = std::thread::spawn({
             let leases = leases.clone();
             move || {
-                leases.wait(hash);
-                told.send(leases.table().open.len()).expect("the receiver is open");
+                leases.wait_for_closing(hash);
+                sender.send(leases.table().open.len()).expect("the receiver is open");
             }
         });
         // A timeout cannot prove that it waits; the state found after waking does.
-        assert!(waited.recv_timeout(Duration::from_millis(20)).is_err());
+        assert!(receiver.recv_timeout(Duration::from_millis(20)).is_err());
         drop(writing);
-        assert_eq!(waited.recv().expect("the wait ends"), 0, "the file is closed");
+        assert_eq!(receiver.recv().expect("the wait ends"), 0, "the file is closed");
         waiter.join().expect("the thread ends");
     }
 }

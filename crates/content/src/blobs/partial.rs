@@ -160,7 +160,7 @@ pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
 impl crate::blobs::BlobStore {
     /// Waits while another task writes this blob. Returns `true` if the blob is complete, and
     /// `false` if there is no writer or the writer gave up.
-    pub async fn written_by_another(&self, hash: BlobHash) -> Result<bool> {
+    pub async fn wait_for_writer(&self, hash: BlobHash) -> Result<bool> {
         while let Some(mut writer) = self.partial_blobs().reader(hash) {
             let ended = writer.progress.wait_for(|progress| progress.end.is_some()).await.map(|r| r.end);
             match ended {

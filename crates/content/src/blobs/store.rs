@@ -35,12 +35,12 @@ use crate::{
 };
 
 /// Largest blob, in bytes, that is stored in the database: one read instead of open, stat and read.
-pub const INLINE: u64 = 32 * 1024;
-const MEMORY: usize = 24 * 1024 * 1024;
+pub const MAX_INLINE: u64 = 32 * 1024;
+const MEMORY_BUDGET: usize = 24 * 1024 * 1024;
 /// Minimum time between two recorded uses of one blob, and the number of uses that are written
 /// together.
-pub(super) const TOUCH_MS: i64 = 60_000;
-pub(super) const TOUCHES: usize = 256;
+pub(super) const MIN_TOUCH_MS: i64 = 60_000;
+pub(super) const MAX_TOUCHES: usize = 256;
 /// Files deleted under one hold of the write lock.
 pub(super) const MAX_DELETE_BATCH: usize = 128;
 
@@ -125,7 +125,7 @@ pub enum BlobOrigin {
 }
 
 /// A blob whose hash was verified.
-pub(super) struct Admitted {
+pub(super) struct VerifiedBlob {
     pub hash: BlobHash,
     pub size: u64,
     pub kind: MediaKind,
@@ -154,7 +154,7 @@ impl BlobStore {
                 read_only: OnceLock::new(),
                 db,
                 root: root.to_owned(),
-                memory: ByteLru::new(MEMORY),
+                memory: ByteLru::new(MEMORY_BUDGET),
                 partial_blobs: PartialBlobs::default(),
                 leases: Arc::default(),
                 clock,
@@ -259,17 +259,17 @@ impl BlobStore {
         let path = self.path(hash);
         let location = match row {
             None => return Ok(self.inner.shared_store.get().and_then(|shared_store| shared_store.locate(hash))),
-            Some((size, _, None)) if is_file_of(&path, size) => {
+            Some((size, _, None)) if has_file_of_size(&path, size) => {
                 BlobLocation::File { path, size: size.unsigned_abs() }
             }
             Some((_, inline, body)) => {
-                let sound = body.filter(|body| BlobHash::of(body) == hash);
-                let found = match sound {
+                let valid = body.filter(|body| BlobHash::of(body) == hash);
+                let found = match valid {
                     None if inline => self.restore_body(hash)?,
                     found => found,
                 };
                 let Some(body) = found else {
-                    self.forget(hash)?;
+                    self.remove(hash)?;
                     return Ok(None);
                 };
                 let bytes = Bytes::from(body);
@@ -309,7 +309,7 @@ impl BlobStore {
     }
 
     /// Returns whether the bytes are in memory. Does not count as a use.
-    pub fn is_warm(&self, hash: BlobHash) -> bool {
+    pub fn is_in_memory(&self, hash: BlobHash) -> bool {
         self.inner.memory.contains(&hash)
     }
 
@@ -322,7 +322,7 @@ impl BlobStore {
     /// bodies.
     pub fn find_stored(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
-        let here = self.inner.db.read_blocking(|conn| {
+        let stored = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.hash, b.size, b.inline FROM json_each(?1) j JOIN blob b ON b.hash = unhex(j.value)",
@@ -330,12 +330,12 @@ impl BlobStore {
                 .query_map([&list], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        let mut here = self.only_with_files(here)?;
+        let mut stored = self.retain_with_files(stored)?;
         if let Some(shared_store) = self.inner.shared_store.get() {
-            let others: Vec<_> = hashes.iter().filter(|h| !here.contains(h)).copied().collect();
-            here.extend(shared_store.find_stored(&others));
+            let others: Vec<_> = hashes.iter().filter(|h| !stored.contains(h)).copied().collect();
+            stored.extend(shared_store.find_stored(&others));
         }
-        Ok(here)
+        Ok(stored)
     }
 
     /// Returns the blobs of a version (a row number of `version`) that are not on this device,
@@ -349,7 +349,7 @@ impl BlobStore {
                 .query_map([version], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        self.only_with_files(files)?;
+        self.retain_with_files(files)?;
         let mut missing: Vec<MissingBlob> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -369,8 +369,8 @@ impl BlobStore {
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         if let Some(shared_store) = self.inner.shared_store.get() {
-            let there = shared_store.find_stored(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
-            missing.retain(|m| !there.contains(&m.hash));
+            let shared = shared_store.find_stored(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
+            missing.retain(|m| !shared.contains(&m.hash));
         }
         Ok(missing)
     }
@@ -388,16 +388,16 @@ impl BlobStore {
     }
 
     /// Drops rows whose files were deleted by someone else.
-    fn only_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
-        let mut here = HashSet::with_capacity(rows.len());
+    fn retain_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
+        let mut stored = HashSet::with_capacity(rows.len());
         for (hash, size, inline) in rows {
-            if inline || is_file_of(&self.path(hash), size) {
-                here.insert(hash);
+            if inline || has_file_of_size(&self.path(hash), size) {
+                stored.insert(hash);
             } else {
-                self.forget(hash)?;
+                self.remove(hash)?;
             }
         }
-        Ok(here)
+        Ok(stored)
     }
 
     /// Reads a whole blob; `None` if it is not on this device. Meant for bodies of sections,
@@ -420,14 +420,14 @@ impl BlobStore {
     ///
     /// `Error::Corrupt` if the bytes do not match the hash.
     pub fn put(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
-        self.put_from(hash, bytes, BlobOrigin::Requested)?;
+        self.put_with_origin(hash, bytes, BlobOrigin::Requested)?;
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(())
     }
 
     /// Verifies a blob and keeps it in the memory tier only. Returns `false` if it does not match
     /// its hash or is too long for that tier.
-    pub fn hold(&self, hash: BlobHash, bytes: &Bytes) -> bool {
+    pub fn hold_in_memory(&self, hash: BlobHash, bytes: &Bytes) -> bool {
         if BlobHash::of(bytes) == hash {
             self.inner.memory.put(hash, bytes.clone(), bytes.len());
         }
@@ -439,28 +439,28 @@ impl BlobStore {
     /// # Errors
     ///
     /// `Error::Corrupt` if the bytes do not match the hash.
-    pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, origin: BlobOrigin) -> Result<()> {
+    pub fn put_with_origin(&self, hash: BlobHash, bytes: &Bytes, origin: BlobOrigin) -> Result<()> {
         if BlobHash::of(bytes) != hash {
             return Err(Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash")));
         }
         let size = bytes.len() as u64;
         // A download holds a reservation already.
-        let _promise = match (origin, self.space_guard()) {
+        let _reservation = match (origin, self.space_guard()) {
             (BlobOrigin::Requested, Some(guard)) => Some(guard.before_write(size)?),
             _ => None,
         };
-        if size > INLINE {
-            let mut part = self.part_from(hash, origin)?;
+        if size > MAX_INLINE {
+            let mut part = self.part_with_origin(hash, origin)?;
             part.restart()?;
             part.write(bytes)?;
             return part.finish();
         }
-        let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
-        self.admit(&Admitted { hash, size, kind, origin }, Some(bytes), None)
+        let kind = MediaKind::of_prefix(&bytes[..bytes.len().min(64)]);
+        self.store_verified(&VerifiedBlob { hash, size, kind, origin }, Some(bytes), None)
     }
 
     /// Stores small blobs, verified by the caller, in one transaction. Fails if one of them is
-    /// larger than `INLINE`.
+    /// larger than `MAX_INLINE`.
     pub(crate) fn put_verified(&self, blobs: &[(BlobHash, Bytes)], origin: BlobOrigin) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
@@ -468,11 +468,11 @@ impl BlobStore {
             self.inner.db.write_blocking("store.put_proved", |tx| {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
-                    if size > INLINE {
+                    if size > MAX_INLINE {
                         return Err(Error::Internal(format!("blob {hash:?} exceeds the inline size")));
                     }
-                    let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
-                    enter(tx, &Admitted { hash: *hash, size, kind, origin }, Some(bytes), now)?;
+                    let kind = MediaKind::of_prefix(&bytes[..bytes.len().min(64)]);
+                    insert_blob(tx, &VerifiedBlob { hash: *hash, size, kind, origin }, Some(bytes), now)?;
                 }
                 Ok(())
             })
@@ -485,28 +485,28 @@ impl BlobStore {
 
     /// Opens the partial file of a prefetched large blob, positioned at its end.
     pub fn part(&self, hash: BlobHash) -> Result<PartFile> {
-        self.part_from(hash, BlobOrigin::Prefetched)
+        self.part_with_origin(hash, BlobOrigin::Prefetched)
     }
     /// Opens the partial file of a large blob of the given origin, positioned at its end.
-    pub fn part_from(&self, hash: BlobHash, origin: BlobOrigin) -> Result<PartFile> {
+    pub fn part_with_origin(&self, hash: BlobHash, origin: BlobOrigin) -> Result<PartFile> {
         self.with_space(1, || PartFile::open(self.clone(), hash, origin))
     }
 
     /// Writes the row and the body, or gives the file its final name, and clears the partial and
     /// deletion marks, in one transaction.
-    pub(super) fn admit(
+    pub(super) fn store_verified(
         &self,
-        blob: &Admitted,
+        blob: &VerifiedBlob,
         body: Option<&[u8]>,
         file: Option<&Path>,
     ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
-        let admitted = self.with_space(blob.size, || {
+        let stored = self.with_space(blob.size, || {
             self.inner
                 .db
                 .write_blocking("store.admit", |tx| {
-                    enter(tx, blob, body, now)?;
+                    insert_blob(tx, blob, body, now)?;
                     // Last before the commit: a failed commit renames the file back.
                     if let Some(file) = file {
                         fs::rename(file, &path)?;
@@ -516,34 +516,34 @@ impl BlobStore {
                 })
                 .inspect_err(|_| {
                     if let Some(file) = file {
-                        self.take_back(blob.hash, &path, file);
+                        self.rename_back(blob.hash, &path, file);
                     }
                 })
         });
         self.failpoint("admitted");
-        if admitted.is_ok()
+        if stored.is_ok()
             && let Some(guard) = self.space_guard()
         {
             guard.after_write(blob.size);
         }
-        admitted
+        stored
     }
 
     /// Renames a file without a row (the commit failed, or the writer was killed) back to its
     /// partial name, so that it is resumed, unless another process has committed its row by now.
-    pub(super) fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
-        let back = self.inner.db.write_blocking("store.take_back", |tx| {
-            if !part.exists() && !is_here(tx, hash)? {
+    pub(super) fn rename_back(&self, hash: BlobHash, path: &Path, part: &Path) {
+        let renamed = self.inner.db.write_blocking("store.take_back", |tx| {
+            if !part.exists() && !has_row(tx, hash)? {
                 fs::rename(path, part)?;
             }
             Ok(())
         });
-        if let Err(e) = back {
+        if let Err(e) = renamed {
             tracing::debug!(blob.hash = ?hash, error = %e, "cannot rename a blob file without a row");
         }
     }
 
-    pub(super) fn note_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
+    pub(super) fn record_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
         self.inner.db.write_blocking("store.note_part", |conn| {
             conn.prepare_cached(
                 "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes",
@@ -552,7 +552,7 @@ impl BlobStore {
             Ok(())
         })
     }
-    pub(super) fn forget_part(&self, hash: BlobHash) -> Result<()> {
+    pub(super) fn delete_part_row(&self, hash: BlobHash) -> Result<()> {
         self.inner.db.write_blocking("store.forget_part", |conn| {
             conn.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([hash.0])?;
             Ok(())
@@ -562,7 +562,7 @@ impl BlobStore {
 
 /// Within a write transaction: inserts the row and the small body, and clears partial and deletion
 /// marks.
-fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
+fn insert_blob(tx: &Connection, blob: &VerifiedBlob, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
          VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)
@@ -586,10 +586,10 @@ fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> 
     Ok(())
 }
 
-fn is_here(conn: &Connection, hash: BlobHash) -> Result<bool> {
+fn has_row(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM blob WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-fn is_file_of(path: &Path, size: i64) -> bool {
+fn has_file_of_size(path: &Path, size: i64) -> bool {
     fs::metadata(path).is_ok_and(|m| m.len() == size.unsigned_abs())
 }

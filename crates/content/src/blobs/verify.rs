@@ -15,7 +15,7 @@ use crate::{
     Result,
     blobs::{
         BlobStore, BlobLocation,
-        store::{MAX_DELETE_BATCH, TOUCH_MS, TOUCHES},
+        store::{MAX_DELETE_BATCH, MIN_TOUCH_MS, MAX_TOUCHES},
     },
     sql::hash_at,
 };
@@ -49,7 +49,7 @@ impl BlobStore {
                 return Ok(true);
             }
             tracing::warn!(blob.hash = ?hash, "removing a corrupt blob");
-            self.forget(hash)?;
+            self.remove(hash)?;
             return Ok(false);
         }
         let now = self.inner.clock.now_ms();
@@ -85,7 +85,7 @@ impl BlobStore {
     }
 
     /// Removes the blob from this device.
-    pub fn forget(&self, hash: BlobHash) -> Result<()> {
+    pub fn remove(&self, hash: BlobHash) -> Result<()> {
         self.remove_from_memory([hash]);
         if self.is_read_only() {
             return self.inner.db.write_blocking("keep.forget", |tx| {
@@ -149,7 +149,7 @@ impl BlobStore {
         }
         let gone = super::part::discard_file(&self.path(hash).with_extension("part"))?;
         if gone {
-            self.forget_part(hash)?;
+            self.delete_part_row(hash)?;
         }
         Ok(gone)
     }
@@ -159,11 +159,11 @@ impl BlobStore {
         let now = self.inner.clock.now_ms();
         let mut touched = self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = touched.entry(hash).or_insert((i64::MIN, true));
-        if now.saturating_sub(entry.0).unsigned_abs() < TOUCH_MS.unsigned_abs() {
+        if now.saturating_sub(entry.0).unsigned_abs() < MIN_TOUCH_MS.unsigned_abs() {
             return;
         }
         *entry = (now, false);
-        if touched.len() < TOUCHES {
+        if touched.len() < MAX_TOUCHES {
             return;
         }
         drop(touched);

@@ -153,7 +153,7 @@ impl Job<'_> {
         let received = |bytes: usize| self.received(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
         // Space for the whole download is reserved before its first byte.
-        let admit = |_, _| std::future::ready(Ok(Admission::Write(None))).boxed();
+        let admit = |_, _| std::future::ready(Ok(Admission::Disk(None))).boxed();
         let options = FetchOptions {
             attempts: MAX_ATTEMPTS,
             slots: Some((&self.inner.slots, self.run.number)),

@@ -23,7 +23,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use self::{reply::TransferError, writer::BufferedWriter};
 use crate::{
     Error, Result,
-    blobs::{BlobStore, BlobOrigin, INLINE, Mark},
+    blobs::{BlobStore, BlobOrigin, MAX_INLINE, PartPosition},
     sql::signed,
 };
 
@@ -34,9 +34,9 @@ const MAX_BLOB: u64 = 1 << 30;
 /// The largest blob that is held in memory if the disk has no space for it, in bytes.
 pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
 /// Bytes between two checks whether another download needs the slot of a transfer.
-const YIELD_EVERY: u64 = 1024 * 1024;
+const CHECK_SLOT_EVERY: u64 = 1024 * 1024;
 /// Bytes below which an attempt counts as one without progress.
-const PROGRESS: u64 = 64 * 1024;
+const MIN_PROGRESS: u64 = 64 * 1024;
 
 /// Fetches blobs from one server.
 #[derive(Clone)]
@@ -63,9 +63,9 @@ pub struct BlobRequest<'a> {
 /// Where the bytes may be stored.
 pub enum Admission {
     /// On the disk. The value is held until the blob is complete.
-    Write(Option<Box<dyn Any + Send>>),
+    Disk(Option<Box<dyn Any + Send>>),
     /// In memory only, because the disk has no space.
-    Hold,
+    Memory,
 }
 
 /// Decides on the admission of a blob. Called once, with its size and the bytes stored already,
@@ -99,14 +99,14 @@ pub enum Fetched {
 pub struct CompleteFile {
     part: BufferedWriter,
     /// The partial file of an earlier attempt, replaced by this one.
-    old: Option<BufferedWriter>,
+    previous: Option<BufferedWriter>,
 }
 
 impl CompleteFile {
     /// Syncs the file and gives it its final name. Blocking.
     pub fn finish(self) -> Result<()> {
         self.part.into_part()?.finish()?;
-        self.old.map_or(Ok(()), |old| old.into_part()?.discard())
+        self.previous.map_or(Ok(()), |previous| previous.into_part()?.discard())
     }
 }
 
@@ -117,13 +117,13 @@ struct Transfer<'f, 'o> {
     options: &'f FetchOptions<'o>,
     total: Option<u64>,
     part: Option<BufferedWriter>,
-    old: Option<BufferedWriter>,
+    previous: Option<BufferedWriter>,
     admission: Option<Admission>,
     /// Position of the partial file before the last attempt.
-    mark: Option<Mark>,
+    position: Option<PartPosition>,
     /// The next request is for the whole blob; stored bytes are compared and skipped.
     whole: bool,
-    wrong: u32,
+    mismatches: u32,
 }
 
 impl BlobFetcher {
@@ -137,7 +137,7 @@ impl BlobFetcher {
         Self { http, base_url, blobs, clock }
     }
 
-    /// Fetches the missing bytes of a blob. `begun`: bytes of the partial file that were counted
+    /// Fetches the missing bytes of a blob. `counted`: bytes of the partial file that were counted
     /// before.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl BlobFetcher {
     pub async fn fetch(
         &self,
         blob: BlobRequest<'_>,
-        begun: u64,
+        counted: u64,
         options: &FetchOptions<'_>,
     ) -> Result<Fetched> {
         let mut transfer = Transfer {
@@ -156,19 +156,19 @@ impl BlobFetcher {
             options,
             total: blob.size,
             part: None,
-            old: None,
+            previous: None,
             admission: None,
-            mark: None,
+            position: None,
             whole: false,
-            wrong: 0,
+            mismatches: 0,
         };
-        let in_memory = blob.size.is_some_and(|size| size <= INLINE);
+        let in_memory = blob.size.is_some_and(|size| size <= MAX_INLINE);
         let blobs = self.blobs.clone();
-        let nothing_here = || blocking(move || Ok::<_, Error>(blobs.partial_len(blob.hash) == 0));
-        if in_memory || blob.size.is_none() && nothing_here().await? {
-            (options.corrected)(-signed(begun));
+        let is_absent = || blocking(move || Ok::<_, Error>(blobs.partial_len(blob.hash) == 0));
+        if in_memory || blob.size.is_none() && is_absent().await? {
+            (options.corrected)(-signed(counted));
         } else {
-            transfer.open(begun).await?;
+            transfer.open(counted).await?;
         }
         let mut tries = 0;
         loop {
@@ -176,7 +176,7 @@ impl BlobFetcher {
                 return Ok(fetched);
             }
             let mut slot = match options.slots {
-                Some((slots, owner)) => Some(slots.take(owner).await),
+                Some((slots, owner)) => Some(slots.acquire(owner).await),
                 None => None,
             };
             let before = transfer.len();
@@ -186,14 +186,14 @@ impl BlobFetcher {
                 Err(problem) => problem,
             };
             drop(slot);
-            tries = if transfer.len() >= before + PROGRESS { 0 } else { tries + 1 };
+            tries = if transfer.len() >= before + MIN_PROGRESS { 0 } else { tries + 1 };
             match problem {
                 TransferError::Final(e) => return Err(e),
                 TransferError::Interrupted(e) if tries >= options.attempts => return Err(e),
                 TransferError::Range(e) if tries >= options.attempts.max(2) => return Err(e),
-                TransferError::Differs(e) if transfer.old.is_some() => return Err(e),
+                TransferError::Differs(e) if transfer.previous.is_some() => return Err(e),
                 TransferError::Differs(_) => {
-                    transfer.begin_beside().await?;
+                    transfer.restart_in_new_file().await?;
                     tries = 0;
                 }
                 TransferError::Range(_) => transfer.whole = true,
@@ -234,11 +234,11 @@ impl Transfer<'_, '_> {
 
     /// Fetches the whole blob into a second file. Only the hash of a complete file shows whether
     /// the stored bytes or those of the server are right.
-    async fn begin_beside(&mut self) -> Result<()> {
+    async fn restart_in_new_file(&mut self) -> Result<()> {
         let counted = self.len();
-        self.old = self.part.take();
+        self.previous = self.part.take();
         self.open(counted).await?;
-        (self.whole, self.mark) = (false, None);
+        (self.whole, self.position) = (false, None);
         Ok(())
     }
 
@@ -248,21 +248,21 @@ impl Transfer<'_, '_> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
         if part.len() == total && part.is_verified() {
-            return Ok(Some(Fetched::File(Box::new(CompleteFile { part, old: self.old.take() }))));
+            return Ok(Some(Fetched::File(Box::new(CompleteFile { part, previous: self.previous.take() }))));
         }
         let part = self.part.insert(part);
         if part.len() < total {
             return Ok(None);
         }
         let all = part.len();
-        let resumed = self.mark.is_some();
-        part.rewind(self.mark.take()).await?;
+        let resumed = self.position.is_some();
+        part.rewind(self.position.take()).await?;
         (self.options.corrected)(-signed(all - part.len()));
         self.whole = !part.is_empty();
         // The length may be that of a wrong reply.
         self.total = self.blob.size;
-        self.wrong += 1;
-        if self.wrong >= self.options.attempts.max(1 + u32::from(resumed)) {
+        self.mismatches += 1;
+        if self.mismatches >= self.options.attempts.max(1 + u32::from(resumed)) {
             return Err(reply::corrupt(self.blob.hash));
         }
         Ok(None)
@@ -271,15 +271,15 @@ impl Transfer<'_, '_> {
     /// Sends one request. Returns `Some` for a blob that is not written to a partial file, and
     /// `None` if the file grew, to its end or until another download needed the slot.
     async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, TransferError> {
-        let here = self.len();
-        self.mark = self.part.as_ref().and_then(BufferedWriter::mark);
-        let from = if self.whole { 0 } else { here };
+        let stored_len = self.len();
+        self.position = self.part.as_ref().and_then(BufferedWriter::position);
+        let from = if self.whole { 0 } else { stored_len };
         let url = self.fetcher.url(self.blob.hash);
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
         let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
             // Nothing was received: no network, or no server.
             FailureKind::Connect | FailureKind::Timeout => TransferError::Final(f.into()),
-            FailureKind::Decode if from > 0 => TransferError::Range(reply::wrong(&url, &f.message)),
+            FailureKind::Decode if from > 0 => TransferError::Range(reply::protocol_error(&url, &f.message)),
             _ => TransferError::Interrupted(f.into()),
         })?;
         let now_ms = self.fetcher.clock.now_ms();
@@ -287,14 +287,14 @@ impl Transfer<'_, '_> {
             reply::check(reply, &url, &self.blob, self.total, from, now_ms).await?;
         if self.total.is_none() {
             if length.is_some_and(|length| length > MAX_BLOB) {
-                return Err(TransferError::Final(reply::bad(&url, "body exceeds the maximum blob size")));
+                return Err(TransferError::Final(reply::bad_reply(&url, "body exceeds the maximum blob size")));
             }
             self.total = length;
         }
         self.admit().await?;
-        let in_memory = matches!(self.admission, Some(Admission::Hold));
+        let in_memory = matches!(self.admission, Some(Admission::Memory));
         if self.part.is_none() {
-            if in_memory || self.total.is_some_and(|total| total <= INLINE) {
+            if in_memory || self.total.is_some_and(|total| total <= MAX_INLINE) {
                 return self.read(reply, &url).await.map(Some);
             }
             self.open(0).await?;
@@ -306,7 +306,7 @@ impl Transfer<'_, '_> {
         if let (None, Some(total)) = (&self.admission, self.total) {
             self.admission = Some((self.options.admit)(total, self.len()).await?);
         }
-        if matches!(self.admission, Some(Admission::Hold)) {
+        if matches!(self.admission, Some(Admission::Memory)) {
             // Stored bytes are kept until there is more space.
             self.part = None;
         }
@@ -318,14 +318,14 @@ impl Transfer<'_, '_> {
         let total = self.total.unwrap_or(MAX_IN_MEMORY);
         let limit = usize::try_from(total).unwrap_or(usize::MAX);
         if reply.status != 200 {
-            return Err(TransferError::Range(reply::wrong(url, "unrequested range")));
+            return Err(TransferError::Range(reply::protocol_error(url, "unrequested range")));
         }
         let bytes = reply.bytes(limit).await.map_err(|f| match f.kind {
             FailureKind::TooLarge => TransferError::Interrupted(reply::corrupt(self.blob.hash)),
             _ => TransferError::Interrupted(f.into()),
         })?;
         if (bytes.len() as u64) < total {
-            return Err(TransferError::Interrupted(reply::cut(url, bytes.len() as u64, total)));
+            return Err(TransferError::Interrupted(reply::truncated(url, bytes.len() as u64, total)));
         }
         if BlobHash::of(&bytes) != self.blob.hash {
             return Err(TransferError::Interrupted(reply::corrupt(self.blob.hash)));
@@ -341,14 +341,14 @@ impl Transfer<'_, '_> {
         from: u64,
         mut slot: Option<&mut Slot>,
     ) -> Result<(), TransferError> {
-        let marked = reply::is_marked(&reply, self.blob.hash, self.total);
+        let is_identified = reply::is_identified(&reply, self.blob.hash, self.total);
         let (clock, total) = (&self.fetcher.clock, self.total);
         let Some(part) = self.part.as_mut() else { return Ok(()) };
         // The whole blob although a range was requested: stored bytes are compared and skipped.
         let skip = if reply.status == 206 { 0 } else { part.len() };
         let mut skipped = 0;
-        let begun = part.len();
-        let (mut checked, mut is_endless) = (begun, false);
+        let start_len = part.len();
+        let (mut checked, mut is_endless) = (start_len, false);
         loop {
             let piece = match reply.body.next().now_or_never() {
                 Some(piece) => piece,
@@ -359,21 +359,21 @@ impl Transfer<'_, '_> {
             };
             let Some(piece) = piece else { break };
             let mut piece = piece.map_err(|f| match f.kind {
-                FailureKind::Decode if from > 0 => TransferError::Range(reply::wrong(url, &f.message)),
-                FailureKind::Decode => TransferError::Interrupted(reply::wrong(url, &f.message)),
+                FailureKind::Decode if from > 0 => TransferError::Range(reply::protocol_error(url, &f.message)),
+                FailureKind::Decode => TransferError::Interrupted(reply::protocol_error(url, &f.message)),
                 _ => TransferError::Interrupted(f.into()),
             })?;
-            let seen = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
-            let seen = piece.split_to(seen);
-            let count = seen.len() as u64;
-            if count > 0 && !part.agrees(skipped, seen).await? {
+            let overlap = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
+            let overlap = piece.split_to(overlap);
+            let count = overlap.len() as u64;
+            if count > 0 && !part.matches(skipped, overlap).await? {
                 let differs = "bytes differ from those of an earlier reply";
                 // Stored bytes beyond the total are certainly wrong.
                 let is_too_long = total.is_some_and(|total| total < part.len());
                 // A reply that is not marked as this blob is not worth another request.
-                return Err(match marked || is_too_long {
-                    true => TransferError::Differs(reply::wrong(url, differs)),
-                    false => TransferError::Final(reply::bad(url, differs)),
+                return Err(match is_identified || is_too_long {
+                    true => TransferError::Differs(reply::protocol_error(url, differs)),
+                    false => TransferError::Final(reply::bad_reply(url, differs)),
                 });
             }
             skipped += count;
@@ -393,31 +393,31 @@ impl Transfer<'_, '_> {
             if Some(part.len()) == total {
                 break;
             }
-            if part.len() >= checked + YIELD_EVERY {
+            if part.len() >= checked + CHECK_SLOT_EVERY {
                 checked = part.len();
-                if slot.as_mut().is_some_and(|slot| slot.yields()) {
+                if slot.as_mut().is_some_and(|slot| slot.should_yield()) {
                     return Ok(part.flush().await?);
                 }
             }
         }
         part.flush().await?;
-        let here = part.len();
+        let stored_len = part.len();
         if is_endless {
-            part.rewind(self.mark.take()).await?;
-            return Err(TransferError::Final(reply::bad(url, "body exceeds the maximum blob size")));
+            part.rewind(self.position.take()).await?;
+            return Err(TransferError::Final(reply::bad_reply(url, "body exceeds the maximum blob size")));
         }
         let Some(total) = total else {
             // The length is unknown: the end of the body is the end of the blob, and the hash
             // decides.
-            self.total = Some(here);
+            self.total = Some(stored_len);
             return Ok(());
         };
-        if here == begun && from > 0 {
+        if stored_len == start_len && from > 0 {
             // A broken connection would have been reported: this reply is complete and empty.
-            return Err(TransferError::Range(reply::cut(url, here, total)));
+            return Err(TransferError::Range(reply::truncated(url, stored_len, total)));
         }
-        if here < total {
-            return Err(TransferError::Interrupted(reply::cut(url, here, total)));
+        if stored_len < total {
+            return Err(TransferError::Interrupted(reply::truncated(url, stored_len, total)));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// Timeout for the head of a reply, and between two pieces of a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const PAGE: &str = "received an HTML page, possibly from a captive portal";
+const HTML_PAGE: &str = "received an HTML page, possibly from a captive portal";
 
 /// Why an attempt ended.
 pub(super) enum TransferError {
@@ -75,12 +75,12 @@ pub(super) async fn check(
 ) -> Result<(Reply, Option<u64>), TransferError> {
     match reply.status {
         200 | 206 => {}
-        416 => return Err(TransferError::Range(wrong(url, "range not satisfiable"))),
+        416 => return Err(TransferError::Range(protocol_error(url, "range not satisfiable"))),
         _ => return Err(TransferError::Final(refused(url, reply, now_ms).await)),
     }
     let tag = tag(&reply);
-    if is_page(&reply) && !blob.media_type.starts_with("text/html") && tag != Some(blob.hash) {
-        return Err(TransferError::Final(bad(url, PAGE)));
+    if is_html(&reply) && !blob.media_type.starts_with("text/html") && tag != Some(blob.hash) {
+        return Err(TransferError::Final(bad_reply(url, HTML_PAGE)));
     }
     if tag.is_some_and(|other| other != blob.hash) {
         return Err(TransferError::Final(Error::Corrupt(format!("{url}: entity tag of another file"))));
@@ -93,7 +93,7 @@ pub(super) async fn check(
             && (total.is_none() || size.is_none() || total == size);
         return match fits {
             true => Ok((reply, total)),
-            false => Err(TransferError::Range(wrong(url, "unrequested range"))),
+            false => Err(TransferError::Range(protocol_error(url, "unrequested range"))),
         };
     }
     // The length of a compressed body is not that of the blob.
@@ -102,7 +102,7 @@ pub(super) async fn check(
     if let (Some(length), Some(size)) = (length, size)
         && length != size
     {
-        let problem = wrong(url, "length differs from the manifest");
+        let problem = protocol_error(url, "length differs from the manifest");
         // For example, a proxy sent the range with status 200.
         return Err(if from > 0 { TransferError::Range(problem) } else { TransferError::Interrupted(problem) });
     }
@@ -121,18 +121,18 @@ pub(super) async fn check_range(
         return Err(super::for_readers(refused(url, reply, now_ms).await));
     }
     match tag(&reply) {
-        Some(other) if other != hash => return Err(bad(url, "entity tag of another file")),
-        None if is_page(&reply) => return Err(bad(url, PAGE)),
+        Some(other) if other != hash => return Err(bad_reply(url, "entity tag of another file")),
+        None if is_html(&reply) => return Err(bad_reply(url, HTML_PAGE)),
         _ => {}
     }
     match content_range(&reply) {
         Some((first, _)) if first == start && reply.status == 206 => Ok(reply),
-        _ => Err(bad(url, &format!("range does not begin at {start}"))),
+        _ => Err(bad_reply(url, &format!("range does not begin at {start}"))),
     }
 }
 
 /// Returns whether the reply is marked as this blob, by its entity tag or at least by its length.
-pub(super) fn is_marked(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
+pub(super) fn is_identified(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
     tag(reply) == Some(hash) || (size.is_some() && length(reply) == size)
 }
 
@@ -146,7 +146,7 @@ fn length(reply: &Reply) -> Option<u64> {
     reply.header(header::CONTENT_LENGTH)?.trim().parse().ok()
 }
 
-fn is_page(reply: &Reply) -> bool {
+fn is_html(reply: &Reply) -> bool {
     reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"))
 }
 
@@ -169,11 +169,11 @@ async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
 }
 
 /// Returns the error for a reply that no Carrel server sends.
-pub(super) fn bad(url: &str, problem: &str) -> Error {
+pub(super) fn bad_reply(url: &str, problem: &str) -> Error {
     Net::BadReply { url: url.to_owned(), problem: problem.to_owned() }.into()
 }
 /// Returns the error for a Carrel server, or a proxy before it, that violates the protocol.
-pub(super) fn wrong(url: &str, problem: &str) -> Error {
+pub(super) fn protocol_error(url: &str, problem: &str) -> Error {
     Net::Server {
         status: 200,
         code: ErrorCode::BadReply,
@@ -185,6 +185,6 @@ pub(super) fn wrong(url: &str, problem: &str) -> Error {
 pub(super) fn corrupt(hash: BlobHash) -> Error {
     Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash"))
 }
-pub(super) fn cut(url: &str, here: u64, size: u64) -> Error {
-    Net::Offline(format!("{url} ended after {here} of {size} bytes")).into()
+pub(super) fn truncated(url: &str, received: u64, size: u64) -> Error {
+    Net::Offline(format!("{url} ended after {received} of {size} bytes")).into()
 }

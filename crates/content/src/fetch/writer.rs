@@ -9,22 +9,22 @@ use carrel_system::{blocking, run_or_spawn};
 
 use crate::{
     Error, Result,
-    blobs::{BlobStore, BlobOrigin, Lease, Mark, PartFile},
+    blobs::{BlobStore, BlobOrigin, Lease, PartPosition, PartFile},
 };
 
 /// Most bytes gathered while they arrive without a pause; each write changes threads.
-const MAX_GATHER: usize = 512 * 1024;
+const MAX_BUFFER: usize = 512 * 1024;
 /// Bytes that are written in a pause.
-const GATHER: usize = 64 * 1024;
+const FLUSH_SIZE: usize = 64 * 1024;
 /// Longest time, in milliseconds, that bytes are gathered.
-const GATHER_MS: i64 = 1_000;
+const MAX_BUFFER_MS: i64 = 1_000;
 
 pub(super) struct BufferedWriter {
     /// `None` while a call is running.
     part: Option<OwnedPart>,
     /// Length of the file in bytes.
     written: u64,
-    gathered: BytesMut,
+    buffer: BytesMut,
     /// When bytes were last written (monotonic).
     since_ms: Option<i64>,
     lease: Lease,
@@ -34,19 +34,19 @@ impl BufferedWriter {
     /// Opens the partial file. Blocking work includes hashing the stored bytes.
     pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, origin: BlobOrigin) -> Result<Self> {
         let blobs = blobs.clone();
-        let part = blocking(move || blobs.part_from(hash, origin)).await?;
+        let part = blocking(move || blobs.part_with_origin(hash, origin)).await?;
         Ok(Self {
             written: part.len(),
             lease: part.lease(),
             part: Some(OwnedPart::new(part)),
-            gathered: BytesMut::new(),
+            buffer: BytesMut::new(),
             since_ms: None,
         })
     }
 
     /// Returns the length of the file in bytes, including gathered ones.
     pub(super) fn len(&self) -> u64 {
-        self.written + self.gathered.len() as u64
+        self.written + self.buffer.len() as u64
     }
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -59,39 +59,39 @@ impl BufferedWriter {
     }
     /// Returns whether all bytes are written and match the hash.
     pub(super) fn is_verified(&self) -> bool {
-        self.gathered.is_empty() && self.part.as_ref().is_some_and(|part| part.is_verified())
+        self.buffer.is_empty() && self.part.as_ref().is_some_and(|part| part.is_verified())
     }
     /// Returns the current position. Must be called with nothing gathered.
-    pub(super) fn mark(&self) -> Option<Mark> {
-        self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.mark())
+    pub(super) fn position(&self) -> Option<PartPosition> {
+        self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.position())
     }
     /// Returns to an earlier position, or empties the file.
-    pub(super) async fn rewind(&mut self, mark: Option<Mark>) -> Result<()> {
-        self.gathered.clear();
-        self.run(|part| match mark {
-            Some(mark) => part.rewind(mark),
+    pub(super) async fn rewind(&mut self, position: Option<PartPosition>) -> Result<()> {
+        self.buffer.clear();
+        self.run(|part| match position {
+            Some(position) => part.rewind(position),
             None => part.restart(),
         })
         .await
     }
     /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
-    pub(super) async fn agrees(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
-        self.run(move |part| part.agrees(at, &bytes)).await
+    pub(super) async fn matches(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
+        self.run(move |part| part.matches(at, &bytes)).await
     }
     /// Appends a piece; call `pause` before waiting for the next one.
     pub(super) async fn write(&mut self, piece: Bytes, now_ms: i64) -> Result<()> {
         self.since_ms.get_or_insert(now_ms);
-        if self.gathered.is_empty() && piece.len() >= MAX_GATHER {
+        if self.buffer.is_empty() && piece.len() >= MAX_BUFFER {
             self.since_ms = Some(now_ms);
             return self.run(move |part| part.write(&piece)).await;
         }
-        self.gathered.extend_from_slice(&piece);
-        if self.gathered.len() >= MAX_GATHER { self.flush_at(now_ms).await } else { Ok(()) }
+        self.buffer.extend_from_slice(&piece);
+        if self.buffer.len() >= MAX_BUFFER { self.flush_at(now_ms).await } else { Ok(()) }
     }
     /// Writes what was gathered, if it is long or old enough: no more bytes are available now.
     pub(super) async fn pause(&mut self, now_ms: i64) -> Result<()> {
-        let is_old = self.since_ms.is_some_and(|since_ms| now_ms - since_ms >= GATHER_MS);
-        if self.gathered.len() >= GATHER || is_old { self.flush_at(now_ms).await } else { Ok(()) }
+        let is_old = self.since_ms.is_some_and(|since_ms| now_ms - since_ms >= MAX_BUFFER_MS);
+        if self.buffer.len() >= FLUSH_SIZE || is_old { self.flush_at(now_ms).await } else { Ok(()) }
     }
     async fn flush_at(&mut self, now_ms: i64) -> Result<()> {
         self.since_ms = Some(now_ms);
@@ -99,11 +99,11 @@ impl BufferedWriter {
     }
     pub(super) async fn flush(&mut self) -> Result<()> {
         // Taken first, so that bytes that could not be written are not written again on drop.
-        let gathered = self.gathered.split().freeze();
-        if gathered.is_empty() {
+        let buffer = self.buffer.split().freeze();
+        if buffer.is_empty() {
             return Ok(());
         }
-        self.run(move |part| part.write(&gathered)).await
+        self.run(move |part| part.write(&buffer)).await
     }
     /// Returns the file, for use on a thread that may block.
     pub(super) fn into_part(mut self) -> Result<PartFile> {
@@ -130,13 +130,13 @@ impl Drop for BufferedWriter {
     fn drop(&mut self) {
         // The next opener of the file waits until it is closed here.
         self.lease.release();
-        let (part, gathered) = (self.part.take(), self.gathered.split());
+        let (part, buffer) = (self.part.take(), self.buffer.split());
         let Some(mut part) = part else { return };
-        if gathered.is_empty() {
+        if buffer.is_empty() {
             return;
         }
         run_or_spawn(move || {
-            if let Err(e) = part.write(&gathered) {
+            if let Err(e) = part.write(&buffer) {
                 tracing::debug!(error = %e, "cannot write the last bytes of a transfer");
             }
         });

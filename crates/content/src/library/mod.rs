@@ -445,7 +445,7 @@ impl Library {
         hash: BlobHash,
         read: impl Fn(&Self) -> Result<Option<T>> + Clone + Send + 'static,
     ) -> Result<T> {
-        let is_warm = self.inner.blobs.is_warm(hash);
+        let is_warm = self.inner.blobs.is_in_memory(hash);
         if let Some(found) = self.blocking(read.clone()).await? {
             let source = if is_warm { Origin::Memory } else { Origin::Disk };
             self.inner.cache.count_blob(Some(source), false);

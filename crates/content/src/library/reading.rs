@@ -24,7 +24,7 @@ impl Library {
     /// blob is never held in memory only: if there is no space, it is not fetched.
     pub(super) async fn store_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let blobs = self.blobs();
-        if blobs.written_by_another(hash).await? {
+        if blobs.wait_for_writer(hash).await? {
             return Ok(());
         }
         let admit = |total: u64, here: u64| {
@@ -32,14 +32,14 @@ impl Library {
             let may_hold = here == 0 && total <= MAX_IN_MEMORY;
             blocking(move || match (origin, library.blobs().space_guard()) {
                 (BlobOrigin::Prefetched, _) => {
-                    Ok(Admission::Write(Some(Box::new(library.storage().reserve(missing)?))))
+                    Ok(Admission::Disk(Some(Box::new(library.storage().reserve(missing)?))))
                 }
                 (_, Some(guard)) => match guard.before_write(missing) {
-                    Ok(promise) => Ok(Admission::Write(Some(promise))),
-                    Err(Error::NoSpace { .. }) if may_hold => Ok(Admission::Hold),
+                    Ok(promise) => Ok(Admission::Disk(Some(promise))),
+                    Err(Error::NoSpace { .. }) if may_hold => Ok(Admission::Memory),
                     Err(e) => Err(e),
                 },
-                (_, None) => Ok(Admission::Write(None)),
+                (_, None) => Ok(Admission::Disk(None)),
             })
             .boxed()
         };
@@ -57,7 +57,7 @@ impl Library {
         blocking(move || match fetched {
             Fetched::File(file) => file.finish(),
             Fetched::Bytes(bytes) if origin == BlobOrigin::Prefetched => {
-                library.blobs().put_from(hash, &bytes, origin)
+                library.blobs().put_with_origin(hash, &bytes, origin)
             }
             Fetched::Bytes(bytes) => library.store_or_hold(hash, &bytes),
         })
@@ -66,7 +66,7 @@ impl Library {
 
     fn store_or_hold(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
         match self.blobs().put(hash, bytes) {
-            Err(e) if e.code() == ErrorCode::DiskFull && self.blobs().hold(hash, bytes) => Ok(()),
+            Err(e) if e.code() == ErrorCode::DiskFull && self.blobs().hold_in_memory(hash, bytes) => Ok(()),
             other => other,
         }
     }

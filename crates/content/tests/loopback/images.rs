@@ -319,10 +319,10 @@ async fn a_variant_is_created_once_and_stored() {
     assert_eq!(carrel_model::BlobHash::of(&first.body), made);
     assert!(client.library.blobs().verify(made).unwrap());
     // After eviction an identical variant is created again.
-    client.library.blobs().forget(made).unwrap();
+    client.library.blobs().remove(made).unwrap();
     assert_eq!(client.get(&path, &[]).await.body, first.body);
     // Without the original the variant is gone, too.
-    client.library.blobs().forget(hash).unwrap();
+    client.library.blobs().remove(hash).unwrap();
     assert_eq!(client.get(&path, &[]).await.status, 503);
 }
 

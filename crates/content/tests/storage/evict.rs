@@ -23,7 +23,7 @@ fn eviction_order_and_pins() {
     let blobs = storage.blobs();
     let put = |n, came| {
         let (hash, bytes) = blob(n, MIB);
-        blobs.put_from(hash, &bytes, came).unwrap();
+        blobs.put_with_origin(hash, &bytes, came).unwrap();
         clock.advance(2 * 3_600_000);
         hash
     };
@@ -75,7 +75,7 @@ fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
     let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let put = |n, size| {
         let (hash, bytes) = blob(n, size);
-        storage.blobs().put_from(hash, &bytes, BlobOrigin::Requested).unwrap();
+        storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Requested).unwrap();
         clock.advance(60_000);
         hash
     };
@@ -194,7 +194,7 @@ fn random_operations_keep_pins_work_and_budget() {
                                     Ok(None)
                                 };
                                 match promise
-                                    .and_then(|_held| storage.blobs().put_from(hash, &bytes, came))
+                                    .and_then(|_held| storage.blobs().put_with_origin(hash, &bytes, came))
                                 {
                                     Ok(()) => {}
                                     Err(e) if e.code() == ErrorCode::DiskFull => {
@@ -217,7 +217,7 @@ fn random_operations_keep_pins_work_and_budget() {
                                 let Ok(promise) = storage.reserve(bytes) else { continue };
                                 let version = insert_download(storage, "asha", &id, &list, true, false);
                                 for (hash, bytes) in &blobs {
-                                    storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched).unwrap();
+                                    storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
                                     promise.used(bytes.len() as u64);
                                 }
                                 set_ready(storage, version);

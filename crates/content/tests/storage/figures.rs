@@ -81,7 +81,7 @@ fn evicted_text_frees_database_pages() {
     let (storage, ..) = small_store(dir.path(), 64 * MIB);
     for n in 0..400 {
         let (hash, bytes) = blob(n, 20 * KIB);
-        storage.blobs().put_from(hash, &bytes, BlobOrigin::Prefetched).unwrap();
+        storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Prefetched).unwrap();
     }
     let full = length_of(dir.path());
     assert_eq!(storage.clear_cache().unwrap(), 400 * 20 * KIB);

@@ -47,8 +47,8 @@ fn fetch(
     blobs: &[(carrel_model::BlobHash, bytes::Bytes)],
 ) -> carrel_content::Result<()> {
     for (hash, bytes) in blobs {
-        if bytes.len() as u64 <= carrel_content::blobs::INLINE {
-            storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched)?;
+        if bytes.len() as u64 <= carrel_content::blobs::MAX_INLINE {
+            storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched)?;
             continue;
         }
         let mut part = storage.blobs().part(*hash)?;

@@ -94,7 +94,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
         // Fetching resumes.
         for (hash, bytes) in kept_courses() {
-            storage.blobs().put_from(hash, &bytes, BlobOrigin::Prefetched).unwrap();
+            storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Prefetched).unwrap();
         }
         delete_download(&storage, "asha", "going");
         storage.clear_cache().unwrap();

@@ -138,9 +138,9 @@ fn changes_during_the_copy_are_included() {
     location.begin(&storage, &new).unwrap();
     location.copy_blobs(&storage).unwrap();
     let (late, bytes) = blob(50, 90 * KIB);
-    storage.blobs().put_from(late, &bytes, BlobOrigin::Requested).unwrap();
+    storage.blobs().put_with_origin(late, &bytes, BlobOrigin::Requested).unwrap();
     let gone = content()[0].0;
-    storage.blobs().forget(gone).unwrap();
+    storage.blobs().remove(gone).unwrap();
     // A copy that was damaged is detected by its length.
     let (cut, _) = content()[1];
     let hex = cut.to_hex();
@@ -177,7 +177,7 @@ fn concurrent_writes_survive_a_move() {
                 for n in 0.. {
                     let (hash, bytes) = blob(5_000 + n, if n % 2 == 0 { KIB } else { 40 * KIB });
                     let is_late = moved.load(Ordering::SeqCst);
-                    match storage.blobs().put_from(hash, &bytes, BlobOrigin::Requested) {
+                    match storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Requested) {
                         Ok(()) if is_late => panic!("written to the old folder after the move"),
                         Ok(()) => written.push(hash),
                         Err(e) => return (written, e),

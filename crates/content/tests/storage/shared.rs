@@ -67,7 +67,7 @@ fn child() {
         store_course(&storage, &format!("user-{n}"), "own", &own, true);
         storage
             .blobs()
-            .put_from(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, BlobOrigin::Requested)
+            .put_with_origin(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, BlobOrigin::Requested)
             .unwrap();
         storage.evict(if round % 2 == 0 { MIB } else { u64::MAX }).unwrap();
         storage.sweep().unwrap();
@@ -226,7 +226,7 @@ fn reader() {
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
     assert!(there.iter().all(|(h, _)| !missing.contains(h)), "what the machine has is not fetched");
     for (hash, bytes) in &own {
-        storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched).unwrap();
+        storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }
     for (hash, bytes) in &all {
         assert!(storage.blobs().has(*hash).unwrap() && storage.blobs().verify(*hash).unwrap());

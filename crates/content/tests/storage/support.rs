@@ -130,7 +130,7 @@ pub fn store_course(
     let list: Vec<_> = blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
     let version = insert_download(storage, account, id, &list, pinned, false);
     for (hash, bytes) in blobs {
-        storage.blobs().put_from(*hash, bytes, BlobOrigin::Prefetched).unwrap();
+        storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }
     set_ready(storage, version);
 }
