@@ -8,7 +8,7 @@ import { fixture } from "../src/platform/fixture";
 import { useTransport } from "../src/platform/transport";
 import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
 import { appState } from "../src/state/appState.svelte";
-import { BEAT_MS, IDLE_MS, study } from "../src/components/reading/study.svelte";
+import { HEARTBEAT_MS, IDLE_MS, trackStudyTime } from "../src/components/reading/studyTime.svelte";
 import { thumbUrl } from "../src/components/content/thumb";
 import { settle, show } from "./support";
 
@@ -120,11 +120,11 @@ describe("study time", () => {
     vi.useFakeTimers();
     vi.spyOn(document, "hasFocus").mockReturnValue(true);
     let now = 0;
-    const stop = study("a/b/c", { now: () => now });
+    const stop = trackStudyTime("a/b/c", { now: () => now });
     const pass = async (ms: number): Promise<void> => {
-      for (let t = 0; t < ms; t += BEAT_MS) {
-        now += BEAT_MS;
-        await vi.advanceTimersByTimeAsync(BEAT_MS);
+      for (let t = 0; t < ms; t += HEARTBEAT_MS) {
+        now += HEARTBEAT_MS;
+        await vi.advanceTimersByTimeAsync(HEARTBEAT_MS);
       }
     };
     await vi.advanceTimersByTimeAsync(0);

@@ -4,8 +4,8 @@ import { MAX_CUES, parseCues } from "../src/components/media/captions";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { acquireMediaSession, onKey, releaseMediaSession, type Holder } from "../src/components/media/mediaSession";
 import { Narration } from "../src/features/story/narration.svelte";
-import { madeHere, reasonFor } from "../src/components/content/pictures";
-import { parsePlace, placeAt, Playback } from "../src/components/media/playback.svelte";
+import { generatedWidths, failureReason } from "../src/components/content/pictures";
+import { parsePosition, formatPosition, Playback } from "../src/components/media/playback.svelte";
 import { useTransport } from "../src/platform/transport";
 import { MAX_COMPARISONS, markCues } from "../src/components/media/transcript";
 import Transcript from "../src/components/media/Transcript.svelte";
@@ -85,9 +85,9 @@ describe("the saved position of a recording", () => {
   const what = { hash: "a".repeat(64), durationMs: 100_000, title: "A drop", root: "rivers" };
 
   it("is written and read in milliseconds", () => {
-    expect(placeAt(61.5)).toBe("t61500");
-    expect(parsePlace("t61500")).toBe(61.5);
-    for (const other of ["p3.s2", "b7", "t", "t-1", "", null]) expect(parsePlace(other)).toBeUndefined();
+    expect(formatPosition(61.5)).toBe("t61500");
+    expect(parsePosition("t61500")).toBe(61.5);
+    for (const other of ["p3.s2", "b7", "t", "t-1", "", null]) expect(parsePosition(other)).toBeUndefined();
   });
 
   it("is restored once the duration is known, and shown as restored until the next input", async () => {
@@ -247,7 +247,7 @@ describe("the video player", () => {
     await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
     await shownSettle();
     expect(asked).toBe(1);
-    await appState.take({ ...appState.app });
+    await appState.replace({ ...appState.app });
     await shownSettle();
     expect(asked).toBe(1);
     shown.close();
@@ -259,7 +259,7 @@ describe("media keys", () => {
     const did: string[] = [];
     return {
       did,
-      facts: () => ({ title: "t", album: "a" }),
+      metadata: () => ({ title: "t", album: "a" }),
       play: () => did.push("play"),
       pause: () => did.push("pause"),
       seek: (to) => did.push(`seek ${to}`),
@@ -316,7 +316,7 @@ describe("the narration of a story", () => {
     const ended = vi.fn();
     const voice = new Narration({
       url: (hash) => `http://x.test/${hash}`,
-      facts: () => ({ title: "", album: "" }),
+      metadata: () => ({ title: "", album: "" }),
       ended,
     });
     const element = player(3);
@@ -357,7 +357,7 @@ describe("the narration of a story", () => {
 
   it("is started again if the engine stalls after the window reappears", async () => {
     vi.useFakeTimers();
-    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }) });
+    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, metadata: () => ({ title: "", album: "" }) });
     const element = player(3);
     const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
     const detach = voice.attach(element);
@@ -409,7 +409,7 @@ describe("the narration of a story", () => {
     const stopped = vi.fn();
     const voice = new Narration({
       url: (hash) => `http://x.test/${hash}`,
-      facts: () => ({ title: "", album: "" }),
+      metadata: () => ({ title: "", album: "" }),
       stopped,
     });
     const element = player(3);
@@ -512,14 +512,14 @@ describe("pictures", () => {
 
   it("are generated locally in widths that the course does not contain", () => {
     expect(
-      madeHere(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)])),
+      generatedWidths(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)])),
     ).toEqual([]);
-    expect(madeHere(image([variant(700, "image/jpeg")]))).toEqual([
+    expect(generatedWidths(image([variant(700, "image/jpeg")]))).toEqual([
       { path: "h700?w=320", width: 320 },
       { path: "h700?w=640", width: 640 },
     ]);
-    expect(madeHere(image([variant(300)]))).toEqual([]);
-    for (const type of ["image/svg+xml", "image/gif"]) expect(madeHere(image([variant(1900, type)]))).toEqual([]);
+    expect(generatedWidths(image([variant(300)]))).toEqual([]);
+    for (const type of ["image/svg+xml", "image/gif"]) expect(generatedWidths(image([variant(1900, type)]))).toEqual([]);
   });
   it("show the reason if they cannot be shown", async () => {
     for (const [status, reason] of [
@@ -530,10 +530,10 @@ describe("pictures", () => {
       [404, "image.absent"],
     ] as const) {
       vi.stubGlobal("fetch", () => Promise.resolve({ status }));
-      expect(await reasonFor("x")).toBe(reason);
+      expect(await failureReason("x")).toBe(reason);
     }
     vi.stubGlobal("fetch", () => Promise.reject(new Error("gone")));
-    expect(await reasonFor("x")).toBe("image.absent");
+    expect(await failureReason("x")).toBe("image.absent");
     vi.unstubAllGlobals();
   });
 });

@@ -1,7 +1,7 @@
 import { flushSync } from "svelte";
 import { beforeAll, describe, expect, it } from "vitest";
 import { setLanguage } from "../src/i18n/index.svelte";
-import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/components/quiz/answers";
+import { emptyAnswer, isAnswered, paired, moveItem, initialOrder } from "../src/components/quiz/answers";
 import Match from "../src/components/quiz/Match.svelte";
 import Order from "../src/components/quiz/Order.svelte";
 import Fill from "../src/components/quiz/Fill.svelte";
@@ -18,21 +18,21 @@ describe("answers", () => {
   it("an initial order is never right and is the same for the same attempt", () => {
     for (let n = 2; n < 8; n++) {
       for (let k = 0; k < 40; k++) {
-        const order = startOrder(n, `attempt ${k}`);
+        const order = initialOrder(n, `attempt ${k}`);
         expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
         expect(order.every((x, i) => x === i)).toBe(false);
-        expect(startOrder(n, `attempt ${k}`)).toEqual(order);
+        expect(initialOrder(n, `attempt ${k}`)).toEqual(order);
       }
     }
   });
   it("a move keeps every item and stays within the list", () => {
-    expect(moved(["a", "b", "c", "d"], 0, 2)).toEqual(["b", "c", "a", "d"]);
-    expect(moved(["a", "b", "c"], 2, -5)).toEqual(["c", "a", "b"]);
-    expect(moved(["a", "b", "c"], 0, 99)).toEqual(["b", "c", "a"]);
+    expect(moveItem(["a", "b", "c", "d"], 0, 2)).toEqual(["b", "c", "a", "d"]);
+    expect(moveItem(["a", "b", "c"], 2, -5)).toEqual(["c", "a", "b"]);
+    expect(moveItem(["a", "b", "c"], 0, 99)).toEqual(["b", "c", "a"]);
   });
   it("a right item is paired with one left item only", () => {
-    expect(matched([1, null, 0], 1, 1)).toEqual([null, 1, 0]);
-    expect(matched([1, null, 0], 0, null)).toEqual([null, null, 0]);
+    expect(paired([1, null, 0], 1, 1)).toEqual([null, 1, 0]);
+    expect(paired([1, null, 0], 0, null)).toEqual([null, null, 0]);
   });
   it("an initial answer does not count as answered", () => {
     const base = { id: "q", prompt: "", points: 1, explanation: "" };
@@ -181,7 +181,7 @@ describe("matching by keyboard", () => {
     });
     const { target } = show(Match as never, props as never);
     const left = target.querySelectorAll<HTMLElement>(".left");
-    const shown = startOrder(3, "s");
+    const shown = initialOrder(3, "s");
     left[0]!.focus();
     press(left[0]!, "b");
     await settle();

@@ -88,12 +88,12 @@ describe("a command that returns after navigation", () => {
     await settle();
     expect(finished()).toEqual([A]);
     await page.turn(B);
-    const before = announcer.quiet.turn;
+    const before = announcer.announcement.count;
     held.filter((h) => h.request["done"] === true).forEach((h) => h.go(done));
     await drawn();
     expect(finished()).toEqual([A]);
     expect(page.target.querySelector(".finished")).toBeNull();
-    expect(announcer.quiet.turn).toBe(before);
+    expect(announcer.announcement.count).toBe(before);
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A, B]);
@@ -205,17 +205,17 @@ describe("announcements", () => {
   it("equal texts are announced each time", async () => {
     const { target, close } = show(Announcements as never, {} as never);
     const regions = (): string[] => [...target.querySelectorAll("[data-region]")].map((r) => r.textContent ?? "");
-    announcer.whisper("Finished");
+    announcer.announce("Finished");
     await settle();
     const first = regions();
-    announcer.whisper("Finished");
+    announcer.announce("Finished");
     await settle();
     expect(first.filter(Boolean)).toEqual(["Finished"]);
     expect(regions()).toEqual([...first].reverse());
-    announcer.say({ text: "Copied" });
+    announcer.showToast({ text: "Copied" });
     await settle();
     const shown = target.querySelector(".toast");
-    announcer.say({ text: "Copied" });
+    announcer.showToast({ text: "Copied" });
     await settle();
     expect(target.querySelector(".toast")).not.toBe(shown);
     close();
@@ -226,7 +226,7 @@ describe("single-character shortcuts", () => {
   it("do nothing when switched off; arrows still turn pages", async () => {
     const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
     await drawn();
-    await appState.set({ keyShortcuts: false });
+    await appState.changeSettings({ keyShortcuts: false });
     for (const key of ["f", "j", "k", "?"]) press(document.body, key);
     await settle();
     expect(finished()).toEqual([]);
@@ -234,7 +234,7 @@ describe("single-character shortcuts", () => {
     const sheet = show(ShortcutsDialog as never, { onclose: () => undefined } as never);
     expect([...sheet.target.querySelectorAll("kbd")].map((k) => k.textContent)).not.toContain("F");
     sheet.close();
-    await appState.set({ keyShortcuts: true });
+    await appState.changeSettings({ keyShortcuts: true });
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A]);
@@ -249,15 +249,15 @@ describe("a long list", () => {
     const asked: number[] = [];
     let from = "a";
     const list = new Pages<string>(3, (n) => (asked.push(n), page(from)(n)));
-    list.ask({ items: ["a1.0", "a1.1", "a1.2"], total: 30 });
-    list.need(24);
+    list.start({ items: ["a1.0", "a1.1", "a1.2"], total: 30 });
+    list.ensure(24);
     await settle();
     expect(list.at(24)).toBe("a9.0");
     from = "b";
-    list.news({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
+    list.invalidate({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
     // Nothing on the screen was discarded.
     expect([list.at(0), list.at(24), list.total]).toEqual(["b1.0", "a9.0", 29]);
-    list.need(24);
+    list.ensure(24);
     await settle();
     expect(list.at(24)).toBe("b9.0");
     expect(asked).toEqual([9, 9]);
@@ -265,14 +265,14 @@ describe("a long list", () => {
   it("a new query replaces everything, including pending replies", async () => {
     const replies: ((list: { items: string[]; total: number }) => void)[] = [];
     const list = new Pages<string>(3, () => new Promise((resolve) => replies.push(resolve)));
-    list.ask({ items: ["old"], total: 9 });
-    list.need(3);
+    list.start({ items: ["old"], total: 9 });
+    list.ensure(3);
     await settle();
-    list.ask();
+    list.start();
     replies[0]!({ items: ["late"], total: 9 });
     await settle();
     expect(list.at(3)).toBeUndefined();
-    list.news();
+    list.invalidate();
     replies.at(-1)!({ items: ["new"], total: 1 });
     await settle();
     expect([list.at(0), list.at(3), list.total]).toEqual(["new", undefined, 1]);

@@ -33,7 +33,7 @@ beforeEach(async () => {
   };
   platform.calls = [];
   announcer.clear();
-  await appState.take(stateOf(amina, idle, [amina, yusuf, demo]));
+  await appState.replace(stateOf(amina, idle, [amina, yusuf, demo]));
 });
 afterEach(() => close.forEach((c) => c()));
 

@@ -6,7 +6,7 @@ import { amina, idle, stateOf } from "../src/platform/fixture/people";
 import { storageView } from "../src/platform/fixture/storage";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { forgetKept } from "../src/state/live.svelte";
+import { clearKeptReplies } from "../src/state/live.svelte";
 import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
@@ -32,13 +32,13 @@ const figure = (target: Element, term: string): string => {
 
 beforeAll(async () => {
   await appState.load();
-  await appState.take(stateOf(amina, idle, [amina]));
+  await appState.replace(stateOf(amina, idle, [amina]));
 });
 beforeEach(() => {
   stored = storageView(false, null);
   platform.replies = { get_storage: () => stored };
   platform.calls = [];
-  forgetKept();
+  clearKeptReplies();
   announcer.clear();
 });
 afterEach(() => close.forEach((c) => c()));
@@ -128,7 +128,7 @@ describe("removing a download", () => {
     expect(platform.requests("remove_download")).toEqual([{ id: "how-rivers-work", isStory: false }]);
     expect(titles(target)).not.toContain("How Rivers Work");
     expect(allByRole(target, "dialog")).toEqual([]);
-    expect(announcer.quiet.text).toBe("How Rivers Work was removed");
+    expect(announcer.announcement.text).toBe("How Rivers Work was removed");
     expect(message()).toBe("");
   });
 
@@ -176,7 +176,7 @@ describe("removing a download", () => {
     await click(byRole(byRole(target, "dialog"), "button", "Remove"));
     expect(message()).toContain("The database of this device cannot be read");
     expect(byRole<HTMLButtonElement>(target, "button", "Remove How Rivers Work").disabled).toBe(false);
-    expect(announcer.quiet.text).not.toBe("How Rivers Work was removed");
+    expect(announcer.announcement.text).not.toBe("How Rivers Work was removed");
   });
 });
 

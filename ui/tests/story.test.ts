@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Page, Sentence } from "../src/api/types";
 import { cueAt, parseCues } from "../src/components/media/captions";
-import { blockPlace, opening, parseBlockPlace } from "../src/features/lesson/place";
-import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/features/story/timing";
+import { formatBlockPosition, firstFrameBlocks, parseBlockPosition } from "../src/features/lesson/position";
+import { parseStoryPosition, pieces, sentenceAt, spanOf, formatStoryPosition } from "../src/features/story/timing";
 
 const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({
   text,
@@ -72,21 +72,21 @@ describe("words in a sentence", () => {
 describe("positions", () => {
   it("fills a window with the first blocks, and no more", () => {
     const text = (length: number) => ({ kind: "rich_text" as const, html: "x".repeat(length) });
-    expect(opening([])).toBe(0);
-    expect(opening([text(100), text(100)])).toBe(2);
-    expect(opening([text(2_000), text(600), text(600)])).toBe(2);
-    expect(opening([text(9_000), text(1)])).toBe(1);
+    expect(firstFrameBlocks([])).toBe(0);
+    expect(firstFrameBlocks([text(100), text(100)])).toBe(2);
+    expect(firstFrameBlocks([text(2_000), text(600), text(600)])).toBe(2);
+    expect(firstFrameBlocks([text(9_000), text(1)])).toBe(1);
   });
   it("are written from 1 and read back", () => {
-    expect(storyPlace(2, 1)).toBe("p3.s2");
-    expect(parseStoryPlace("p3.s2")).toEqual({ page: 2, sentence: 1 });
-    expect(parseStoryPlace(storyPlace(4, -1))).toEqual({ page: 4, sentence: -1 });
-    expect(parseBlockPlace(blockPlace(6))).toBe(6);
+    expect(formatStoryPosition(2, 1)).toBe("p3.s2");
+    expect(parseStoryPosition("p3.s2")).toEqual({ page: 2, sentence: 1 });
+    expect(parseStoryPosition(formatStoryPosition(4, -1))).toEqual({ page: 4, sentence: -1 });
+    expect(parseBlockPosition(formatBlockPosition(6))).toBe(6);
   });
   it("of another kind are rejected", () => {
     for (const bad of [null, "", "t61500", "p", "p1.s", "b7x", "x"]) {
-      expect(parseStoryPlace(bad)).toBeUndefined();
-      expect(parseBlockPlace(bad)).toBeUndefined();
+      expect(parseStoryPosition(bad)).toBeUndefined();
+      expect(parseBlockPosition(bad)).toBeUndefined();
     }
   });
 });

@@ -6,7 +6,7 @@ import Sync from "../src/features/sync/Sync.svelte";
 import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../src/platform/fixture/people";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { forgetKept } from "../src/state/live.svelte";
+import { clearKeptReplies } from "../src/state/live.svelte";
 import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text } from "./support";
 
 const SYNCED = "All work is synced";
@@ -17,7 +17,7 @@ const second: Receipt = { ...refused[0]!, id: "attempt 9", title: "Deltas: test"
 
 /** Opens the screen in this state, together with the announcements. */
 async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> = {}) {
-  await appState.take(stateOf(amina, { ...idle, ...status }, [amina]));
+  await appState.replace(stateOf(amina, { ...idle, ...status }, [amina]));
   platform.replies["list_receipts"] ??= () => ({ waiting: [], refused: [], accepted: [], ...receipts });
   const screen = show(Sync, {});
   const messages = show(Announcements, {});
@@ -35,7 +35,7 @@ beforeAll(() => appState.load());
 beforeEach(() => {
   platform.replies = {};
   platform.calls = [];
-  forgetKept();
+  clearKeptReplies();
   announcer.clear();
 });
 afterEach(() => {
@@ -149,7 +149,7 @@ describe("'Sync now'", () => {
     finish(idle);
     await drawn();
     expect(byRole<HTMLButtonElement>(target, "button", "Sync now").disabled).toBe(false);
-    expect(announcer.quiet.text).toBe("Sync is finished");
+    expect(announcer.announcement.text).toBe("Sync is finished");
   });
 
   it.each([

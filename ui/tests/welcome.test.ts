@@ -10,7 +10,7 @@ let close: () => void;
 
 /** Opens the screen for this account; without one, as on a new device. */
 async function open(account: Account | null = null) {
-  await appState.take(stateOf(account, idle, account ? [account] : []));
+  await appState.replace(stateOf(account, idle, account ? [account] : []));
   const screen = show(Welcome, {});
   close = screen.close;
   await drawn();

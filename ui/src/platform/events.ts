@@ -15,6 +15,6 @@ export function onEvent(listener: Listener): () => void {
 
 /** Resolves once the channel delivers events; no later event is missed. */
 export function listening(): Promise<void> {
-  started ??= transport().then((host) => host.listen((event) => listeners.forEach((hear) => hear(event))).ready);
+  started ??= transport().then((host) => host.listen((event) => listeners.forEach((listener) => listener(event))).ready);
   return started;
 }

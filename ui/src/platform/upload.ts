@@ -11,21 +11,21 @@ export interface UploadedFile {
 /** Uploads `file`. Calls `moved` with the share that was sent (0 to 1). Rejects with `CommandFailure`. */
 export async function uploadFile(
   file: File,
-  moved: (share: number) => void,
+  onProgress: (share: number) => void,
   signal: AbortSignal,
 ): Promise<UploadedFile> {
   const { url } = await api.getUploadUrl();
-  return new Promise((done, fail) => {
+  return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PUT", url);
     request.responseType = "json";
-    request.upload.onprogress = (e) => e.lengthComputable && moved(e.loaded / e.total);
+    request.upload.onprogress = (e) => e.lengthComputable && onProgress(e.loaded / e.total);
     request.onload = () => {
-      if (request.status === 200) return done(request.response as UploadedFile);
-      fail(asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"));
+      if (request.status === 200) return resolve(request.response as UploadedFile);
+      reject(asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"));
     };
-    request.onerror = () => fail(asFailure("the file could not be uploaded", "storage"));
-    request.onabort = () => fail(asFailure("upload cancelled", "cancelled"));
+    request.onerror = () => reject(asFailure("the file could not be uploaded", "storage"));
+    request.onabort = () => reject(asFailure("upload cancelled", "cancelled"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
   });

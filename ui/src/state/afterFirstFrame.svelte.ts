@@ -5,12 +5,12 @@ export function afterFrame(run: () => void): () => void {
 }
 
 /** Whether the first frame of the calling component has been painted; for content that may be rendered later. */
-export function afterFirstFrame(): { readonly yes: boolean } {
-  let yes = $state(false);
-  $effect(() => afterFrame(() => (yes = true)));
+export function afterFirstFrame(): { readonly isPainted: boolean } {
+  let isPainted = $state(false);
+  $effect(() => afterFrame(() => (isPainted = true)));
   return {
-    get yes() {
-      return yes;
+    get isPainted() {
+      return isPainted;
     },
   };
 }

@@ -2,23 +2,23 @@
 export interface Toast {
   text: string;
   action?: { label: string; run: () => void };
-  bad?: boolean;
+  isError?: boolean;
 }
 
 class Announcer {
   toast = $state.raw<Toast>();
-  /** Only read out. `turn` counts messages: a region is read when its text changes, so equal texts need two regions. */
-  quiet = $state.raw({ text: "", turn: 0 });
+  /** Only read out. `count` counts messages: a region is read when its text changes, so equal texts need two regions. */
+  announcement = $state.raw({ text: "", count: 0 });
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  say(toast: Toast): void {
+  showToast(toast: Toast): void {
     clearTimeout(this.#timer);
     // A new object each time, so that an equal text is shown and read again.
     this.toast = { ...toast };
-    this.#timer = setTimeout(() => (this.toast = undefined), toast.action || toast.bad ? 9000 : 4000);
+    this.#timer = setTimeout(() => (this.toast = undefined), toast.action || toast.isError ? 9000 : 4000);
   }
-  whisper(text: string): void {
-    this.quiet = { text, turn: this.quiet.turn + 1 };
+  announce(text: string): void {
+    this.announcement = { text, count: this.announcement.count + 1 };
   }
   clear(): void {
     clearTimeout(this.#timer);

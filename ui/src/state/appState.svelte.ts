@@ -4,7 +4,7 @@ import { api } from "../api/client";
 import type { AppState, TransferState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
 import { applyTheme } from "./appearance";
 import { pick, setLanguage } from "../i18n/index.svelte";
-import { forgetKept, isEverything } from "./live.svelte";
+import { clearKeptReplies, isEverything } from "./live.svelte";
 import { listening, onEvent } from "../platform/events";
 
 class AppStateStore {
@@ -18,7 +18,7 @@ class AppStateStore {
   isImportRequested = $state(false);
   #subscribed = false;
   /** Counts loaded and set states, so that an outdated reply is dropped. */
-  #turn = 0;
+  #version = 0;
   /** The newest sync status from an event since the state was last requested. */
   #sync: SyncStatus | undefined;
 
@@ -34,12 +34,12 @@ class AppStateStore {
   async load(): Promise<void> {
     if (!this.#subscribed) {
       this.#subscribed = true;
-      onEvent((event) => this.#hear(event));
+      onEvent((event) => this.#handleEvent(event));
     }
     await listening();
     await this.refresh();
   }
-  #hear(event: UiEvent): void {
+  #handleEvent(event: UiEvent): void {
     if (event.kind === "sync") {
       this.#sync = event.status;
       if (this.#app) this.#app = { ...this.#app, sync: event.status };
@@ -53,21 +53,21 @@ class AppStateStore {
       void this.refresh().catch(() => undefined);
   }
   async refresh(): Promise<void> {
-    const turn = ++this.#turn;
+    const version = ++this.#version;
     this.#sync = undefined;
     const app = await api.getAppState();
-    if (turn === this.#turn) await this.#show(app, turn);
+    if (version === this.#version) await this.#apply(app, version);
   }
   /** Sets a new state, for example after signing in. */
-  async take(app: AppState): Promise<void> {
+  async replace(app: AppState): Promise<void> {
     this.#sync = undefined;
-    await this.#show(app, ++this.#turn);
+    await this.#apply(app, ++this.#version);
   }
-  async #show(app: AppState, turn: number): Promise<void> {
+  async #apply(app: AppState, version: number): Promise<void> {
     await setLanguage(pick(app.settings.language));
-    if (turn !== this.#turn) return;
+    if (version !== this.#version) return;
     if (this.#app && this.#app.account?.id !== app.account?.id) {
-      forgetKept();
+      clearKeptReplies();
       this.downloads.clear();
     }
     applyTheme(app.settings);
@@ -75,20 +75,20 @@ class AppStateStore {
   }
 
   /** Shows a change at once and reverts it if the core does not store it. */
-  async set(change: SetSettings): Promise<void> {
+  async changeSettings(change: SetSettings): Promise<void> {
     const before = this.app.settings;
     const account = this.app.account?.id;
-    await this.#showSettings({ ...before, ...change });
+    await this.#applySettings({ ...before, ...change });
     try {
-      const kept = await api.setSettings(change);
+      const stored = await api.setSettings(change);
       // Another learner may have signed in meanwhile.
-      if (this.app.account?.id === account) await this.#showSettings(kept);
+      if (this.app.account?.id === account) await this.#applySettings(stored);
     } catch (cause) {
-      if (this.app.account?.id === account) await this.#showSettings(before);
+      if (this.app.account?.id === account) await this.#applySettings(before);
       throw cause;
     }
   }
-  async #showSettings(settings: Settings): Promise<void> {
+  async #applySettings(settings: Settings): Promise<void> {
     await setLanguage(pick(settings.language));
     applyTheme(settings);
     this.#app = { ...this.app, settings };

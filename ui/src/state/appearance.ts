@@ -1,7 +1,7 @@
 //! Applies the learner's settings to the page: theme, font, text size, line height, line length.
 import type { Settings, Theme } from "../api/types";
 
-const faces = {
+const fonts = {
   literata: "var(--font-reading)",
   atkinson: '"Atkinson Hyperlegible", "Noto Sans Arabic", system-ui, sans-serif',
   system: "system-ui, sans-serif",
@@ -20,7 +20,7 @@ export function readingStyle(
   settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">,
 ): Record<string, string> {
   return {
-    "--reading-font": faces[settings.readingFont],
+    "--reading-font": fonts[settings.readingFont],
     "--reading-size": `${(1.1875 * settings.textSize) / 100}rem`,
     "--reading-line-height": String(settings.lineHeight / 100),
     // `ch` is the width of a zero, wider than the average letter; the setting counts letters.

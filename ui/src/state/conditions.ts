@@ -11,7 +11,7 @@ interface Battery extends EventTarget {
   readonly charging: boolean;
   readonly level: number;
 }
-type Known = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
+type ExtendedNavigator = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
 
 /** Converts what the engine provides; unknown values are omitted. */
 export function conditionsOf(
@@ -27,24 +27,24 @@ export function conditionsOf(
 
 /** Reports the conditions now and after every change; the returned function stops it. */
 export function watchConditions(): () => void {
-  const { connection, getBattery } = navigator as Known;
-  const end = new AbortController();
-  const options = { signal: end.signal };
+  const { connection, getBattery } = navigator as ExtendedNavigator;
+  const controller = new AbortController();
+  const options = { signal: controller.signal };
   let battery: Battery | undefined;
-  const tell = (more: SetConditions = {}): void =>
+  const report = (more: SetConditions = {}): void =>
     void api.setConditions({ ...conditionsOf(connection, battery), ...more }).catch(() => undefined);
-  const changed = (): void => tell();
+  const changed = (): void => report();
   connection?.addEventListener("change", changed, options);
-  addEventListener("online", () => tell({ online: true }), options);
+  addEventListener("online", () => report({ online: true }), options);
   if (connection) changed();
   void getBattery?.call(navigator).then(
     (found) => {
-      if (end.signal.aborted) return;
+      if (controller.signal.aborted) return;
       battery = found;
       for (const event of ["chargingchange", "levelchange"]) found.addEventListener(event, changed, options);
       changed();
     },
     () => undefined,
   );
-  return () => end.abort();
+  return () => controller.abort();
 }

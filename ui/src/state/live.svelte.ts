@@ -8,16 +8,16 @@ import { asFailure, type CommandFailure } from "../platform/failure";
 
 /** The last replies, so that a page that was open a moment ago is rendered in the same frame. */
 // eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is created
-const kept = new Map<string, unknown>();
-const KEPT = 40;
-function keep(key: string, value: unknown): void {
-  kept.delete(key);
-  kept.set(key, value);
-  if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
+const keptReplies = new Map<string, unknown>();
+const MAX_KEPT_REPLIES = 40;
+function keepReply(key: string, value: unknown): void {
+  keptReplies.delete(key);
+  keptReplies.set(key, value);
+  if (keptReplies.size > MAX_KEPT_REPLIES) keptReplies.delete(keptReplies.keys().next().value!);
 }
 /** Clears the kept replies, because another learner signed in. */
-export function forgetKept(): void {
-  kept.clear();
+export function clearKeptReplies(): void {
+  keptReplies.clear();
 }
 
 /** Whether a topic means every course and story, which the core reports after events were lost. */
@@ -31,33 +31,33 @@ export class Live<Value> {
   loading = $state(false);
   /** Loading has taken 200 ms: a skeleton may be shown. */
   slow = $state(false);
-  #turn = 0;
+  #version = 0;
   #key = "";
 
   /** Loads the value. A reply to an outdated request is dropped. */
-  async ask(key: string, load: () => Promise<Value>): Promise<void> {
-    const turn = ++this.#turn;
+  async request(key: string, load: () => Promise<Value>): Promise<void> {
+    const version = ++this.#version;
     if (key !== this.#key) {
       this.#key = key;
-      this.value = kept.get(key) as Value | undefined;
+      this.value = keptReplies.get(key) as Value | undefined;
       this.error = undefined;
     }
     this.loading = true;
-    const patience = setTimeout(() => {
-      if (turn === this.#turn) this.slow = true;
+    const slowTimer = setTimeout(() => {
+      if (version === this.#version) this.slow = true;
     }, 200);
     try {
       const value = await load();
-      if (turn !== this.#turn) return;
+      if (version !== this.#version) return;
       this.value = value;
       this.error = undefined;
-      keep(key, value);
+      keepReply(key, value);
     } catch (cause) {
-      if (turn !== this.#turn) return;
+      if (version !== this.#version) return;
       this.error = asFailure(cause);
     } finally {
-      clearTimeout(patience);
-      if (turn === this.#turn) {
+      clearTimeout(slowTimer);
+      if (version === this.#version) {
         this.loading = false;
         this.slow = false;
       }
@@ -66,16 +66,16 @@ export class Live<Value> {
 
   /** Shows a value at once (optimistic); the next reply replaces it. A pending reply is dropped. */
   put(value: Value): void {
-    this.#turn++;
+    this.#version++;
     this.loading = false;
     this.slow = false;
     this.value = value;
-    keep(this.#key, value);
+    keepReply(this.#key, value);
   }
 
   /** Clears the value. A pending reply is dropped. */
   clear(): void {
-    this.#turn++;
+    this.#version++;
     this.#key = "";
     this.value = undefined;
     this.error = undefined;
@@ -97,7 +97,7 @@ export function live<Request, Reply>(
     now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`;
   const ask = (now: Request | undefined): void => {
     if (now === undefined) store.clear();
-    else void store.ask(key(now), () => query(now));
+    else void store.request(key(now), () => query(now));
   };
   const reload = (): void => ask(untrack(request));
   // Runs before the first paint, so that a kept reply is part of it.

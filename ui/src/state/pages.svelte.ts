@@ -16,9 +16,9 @@ export class Pages<Item> {
   /** Pages from before the last change: shown until their new items arrive. */
   #stale = new SvelteSet<number>();
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- not rendered
-  readonly #asking = new Set<number>();
+  readonly #loadingPages = new Set<number>();
   /** Counts queries and changes, so that an outdated reply is dropped. */
-  #turn = 0;
+  #version = 0;
   /** The next reply belongs to a new query and replaces all pages. */
   #replace = false;
 
@@ -28,8 +28,8 @@ export class Pages<Item> {
   }
 
   /** Starts a new query. `first`: its first page, if it is known already. */
-  ask(first?: PageOf<Item>): void {
-    this.#begin();
+  start(first?: PageOf<Item>): void {
+    this.#reset();
     this.#stale.clear();
     if (first) {
       this.#replace = false;
@@ -42,9 +42,9 @@ export class Pages<Item> {
     }
   }
   /** Marks the pages of the same query as stale. They stay on the screen until they are fetched again. */
-  news(first?: PageOf<Item>): void {
-    if (this.#replace) return this.ask();
-    this.#begin();
+  invalidate(first?: PageOf<Item>): void {
+    if (this.#replace) return this.start();
+    this.#reset();
     for (const page of this.#pages.keys()) this.#stale.add(page);
     if (first) {
       this.#stale.delete(1);
@@ -52,9 +52,9 @@ export class Pages<Item> {
       this.total = first.total;
     }
   }
-  #begin(): void {
-    this.#turn++;
-    this.#asking.clear();
+  #reset(): void {
+    this.#version++;
+    this.#loadingPages.clear();
     this.failure = undefined;
   }
 
@@ -63,18 +63,18 @@ export class Pages<Item> {
     return this.#pages.get(page)?.[index - (page - 1) * this.size];
   }
   /** Called for a rendered item: fetches its page if it is missing or stale. */
-  need(index: number): void {
+  ensure(index: number): void {
     const page = Math.floor(index / this.size) + 1;
     if (!this.#pages.has(page) || this.#stale.has(page)) queueMicrotask(() => void this.fetch(page));
   }
 
   async fetch(page: number): Promise<void> {
-    if (this.#asking.has(page)) return;
-    this.#asking.add(page);
-    const turn = this.#turn;
+    if (this.#loadingPages.has(page)) return;
+    this.#loadingPages.add(page);
+    const version = this.#version;
     try {
       const list = await this.#load(page);
-      if (turn !== this.#turn) return;
+      if (version !== this.#version) return;
       this.#stale.delete(page);
       if (this.#replace) this.#pages.clear();
       this.#pages.set(page, list.items);
@@ -82,9 +82,9 @@ export class Pages<Item> {
       this.total = list.total;
       this.failure = undefined;
     } catch (cause) {
-      if (turn === this.#turn) this.failure = asFailure(cause);
+      if (version === this.#version) this.failure = asFailure(cause);
     } finally {
-      if (turn === this.#turn) this.#asking.delete(page);
+      if (version === this.#version) this.#loadingPages.delete(page);
     }
   }
 }

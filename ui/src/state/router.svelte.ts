@@ -18,11 +18,11 @@ export function parse(hash: string): Route {
   const [head = "", ...rest] = hash.replace(/^#?\/?/, "").split("/");
   const path = rest.filter((part) => part !== "");
   const item = path.join("/");
-  const good = path.every((part) => slug.test(part));
+  const isValid = path.every((part) => slug.test(part));
   if (head === "" && path.length === 0) return { name: "library" };
-  if (head === "course" && good && path.length === 1) return { name: "course", course: item };
-  if (head === "read" && good && path.length === 3) return { name: "read", item };
-  if (head === "story" && good && (path.length === 1 || path.length === 2)) return { name: "story", item };
+  if (head === "course" && isValid && path.length === 1) return { name: "course", course: item };
+  if (head === "read" && isValid && path.length === 3) return { name: "read", item };
+  if (head === "story" && isValid && (path.length === 1 || path.length === 2)) return { name: "story", item };
   if (
     (head === "review" ||
       head === "progress" ||
@@ -59,29 +59,29 @@ export function itemHref(item: string, isStory: boolean): string {
 class Router {
   route = $state.raw<Route>(parse(typeof location === "undefined" ? "" : location.hash));
   /** The scroll position of each history entry. */
-  #places = new Map<number, number>();
+  #scrollPositions = new Map<number, number>();
   #entry = 0;
   #newest = 0;
   /** The scroll position to restore on the next page. */
-  place = 0;
+  scrollTop = 0;
 
   start(): () => void {
     history.scrollRestoration = "manual";
     this.#entry = this.#newest = Number((history.state as { entry?: number } | null)?.entry ?? 0);
-    this.#number();
+    this.#numberEntry();
     const changed = (): void => {
       const entry = (history.state as { entry?: number } | null)?.entry;
       if (entry === undefined) {
         this.#entry = ++this.#newest;
-        this.#number();
-        this.place = 0;
+        this.#numberEntry();
+        this.scrollTop = 0;
       } else {
         this.#entry = entry;
-        this.place = this.#places.get(entry) ?? 0;
+        this.scrollTop = this.#scrollPositions.get(entry) ?? 0;
       }
       this.route = parse(location.hash);
     };
-    const scrolled = (): void => void this.#places.set(this.#entry, scrollY);
+    const scrolled = (): void => void this.#scrollPositions.set(this.#entry, scrollY);
     addEventListener("hashchange", changed);
     addEventListener("scroll", scrolled, { passive: true });
     return () => {
@@ -95,21 +95,21 @@ class Router {
   }
   /** Changes the route without adding a history entry. */
   replace(route: Route): void {
-    this.#number(href(route));
+    this.#numberEntry(href(route));
     this.route = route;
   }
   /** Numbers the history entry. WebKit refuses more than 100 calls in quick succession; the page still opens. */
-  #number(address?: string): void {
+  #numberEntry(address?: string): void {
     try {
       history.replaceState({ entry: this.#entry }, "", address);
     } catch {
       // Without a number, going back to this entry counts as a new entry.
     }
   }
-  /** Goes back in the history, or to `otherwise` if the app was opened on this page. */
-  back(otherwise: Route): void {
+  /** Goes back in the history, or to `fallback` if the app was opened on this page. */
+  back(fallback: Route): void {
     if (this.#entry > 0) history.back();
-    else this.go(otherwise);
+    else this.go(fallback);
   }
 }
 

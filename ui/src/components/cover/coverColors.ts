@@ -11,14 +11,14 @@ export function contrast(a: string, b: string): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-const CREAM = "#fff8ea";
-const DARK = "#14100b";
+const LIGHT_TEXT = "#fff8ea";
+const DARK_TEXT = "#14100b";
 
 /** The cover colour and the colour of its title. An invalid colour is replaced by a default. */
-export function coverColors(color: string): { cloth: string; ink: string; dark: boolean } {
+export function coverColors(color: string): { background: string; text: string; dark: boolean } {
   const safe = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
-  const dark = contrast(safe, CREAM) < contrast(safe, DARK);
-  return { cloth: safe, ink: dark ? DARK : CREAM, dark };
+  const dark = contrast(safe, LIGHT_TEXT) < contrast(safe, DARK_TEXT);
+  return { background: safe, text: dark ? DARK_TEXT : LIGHT_TEXT, dark };
 }
 
 /** A stable 32-bit hash of a text (FNV-1a), for the design of a cover and the angle of a stamp. */

@@ -3,7 +3,7 @@
 
 export interface Holder {
   /** What the system shows. `picture` is a URL. */
-  facts(): { title: string; album: string; picture?: string };
+  metadata(): { title: string; album: string; picture?: string };
   play(): void;
   pause(): void;
   /** Seeks to a position in seconds. */
@@ -43,7 +43,7 @@ export function acquireMediaSession(next: Holder): void {
   holder = next;
   const keys = session();
   if (!keys) return;
-  const { title, album, picture } = next.facts();
+  const { title, album, picture } = next.metadata();
   if (typeof MediaMetadata !== "undefined")
     keys.metadata = new MediaMetadata({ title, album, artwork: picture ? [{ src: picture }] : [] });
   for (const [action, run] of Object.entries(actions)) {
@@ -63,11 +63,11 @@ export function acquireMediaSession(next: Holder): void {
 }
 
 /** Reports that the holder started, stopped or moved. Ignores players that are not the holder. */
-export function updateMediaSession(who: Holder, playing: boolean): void {
+export function updateMediaSession(player: Holder, playing: boolean): void {
   const keys = session();
-  if (!keys || who !== holder) return;
+  if (!keys || player !== holder) return;
   keys.playbackState = playing ? "playing" : "paused";
-  const now = who.position();
+  const now = player.position();
   if (!now || !Number.isFinite(now.duration) || now.duration <= 0) return;
   try {
     keys.setPositionState({
@@ -80,9 +80,9 @@ export function updateMediaSession(who: Holder, playing: boolean): void {
   }
 }
 
-/** Clears the media session if `who` is its holder. */
-export function releaseMediaSession(who: Holder): void {
-  if (who !== holder) return;
+/** Clears the media session if `player` is its holder. */
+export function releaseMediaSession(player: Holder): void {
+  if (player !== holder) return;
   holder = undefined;
   const keys = session();
   if (!keys) return;

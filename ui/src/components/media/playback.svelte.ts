@@ -5,22 +5,22 @@ import type { RecordProgress } from "../../api/types";
 import { acquireMediaSession, releaseMediaSession, updateMediaSession, type Holder } from "./mediaSession";
 
 /** Seconds of playback between two saved positions. */
-const KEEP_EVERY = 5;
+const SAVE_INTERVAL = 5;
 /** Seconds from either end within which a saved position is not restored. */
-const EDGE = 2;
+const RESTORE_MARGIN = 2;
 
 export const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2] as const;
 
 /** Parses `t61500` as 61.5 seconds. */
-export function parsePlace(pos: string | null): number | undefined {
+export function parsePosition(pos: string | null): number | undefined {
   const match = /^t(\d+)$/.exec(pos ?? "");
   return match ? Number(match[1]) / 1000 : undefined;
 }
-export function placeAt(seconds: number): string {
+export function formatPosition(seconds: number): string {
   return `t${Math.max(0, Math.round(seconds * 1000))}`;
 }
 
-export interface What {
+export interface PlaybackSource {
   hash: string;
   /** Milliseconds; 0 if the file does not state it. */
   durationMs: number;
@@ -40,16 +40,16 @@ export class Playback implements Holder {
   /** Restored position in seconds, until playback starts or the learner seeks. */
   resumed = $state<number>();
   #element: HTMLMediaElement | undefined;
-  #what: What;
-  #kept = -1;
-  #touched = false;
-  #wanted: number | undefined;
+  #source: PlaybackSource;
+  #savedAt = -1;
+  #hasInput = false;
+  #pendingSeek: number | undefined;
   #writing = false;
   #next: RecordProgress | undefined;
 
-  constructor(what: What) {
-    this.#what = what;
-    this.duration = what.durationMs / 1000;
+  constructor(source: PlaybackSource) {
+    this.#source = source;
+    this.duration = source.durationMs / 1000;
   }
 
   /** Attaches to the `<audio>` or `<video>`. Relies on its events, which also fire while the window is hidden. */
@@ -57,23 +57,23 @@ export class Playback implements Holder {
     this.#element = element;
     element.preservesPitch = true;
     const on: [string, () => void][] = [
-      ["loadedmetadata", () => this.#ready()],
-      ["durationchange", () => this.#ready()],
-      ["timeupdate", () => this.#moved()],
+      ["loadedmetadata", () => this.#handleMetadata()],
+      ["durationchange", () => this.#handleMetadata()],
+      ["timeupdate", () => this.#handleTimeUpdate()],
       [
         "seeked",
         () => {
-          this.#moved();
-          if (this.paused && this.#touched) this.#keep();
+          this.#handleTimeUpdate();
+          if (this.paused && this.#hasInput) this.#save();
         },
       ],
       [
         "play",
         () => {
           this.paused = false;
-          this.#touched = true;
+          this.#hasInput = true;
           this.resumed = undefined;
-          if (this.#kept < 0) this.#kept = this.at;
+          if (this.#savedAt < 0) this.#savedAt = this.at;
           acquireMediaSession(this);
         },
       ],
@@ -83,7 +83,7 @@ export class Playback implements Holder {
         () => {
           this.paused = true;
           updateMediaSession(this, false);
-          this.#keep();
+          this.#save();
         },
       ],
       [
@@ -97,7 +97,7 @@ export class Playback implements Holder {
         "ended",
         () => {
           this.paused = true;
-          this.#keep(true);
+          this.#save(true);
         },
       ],
       ["error", () => (this.failed = true)],
@@ -106,8 +106,8 @@ export class Playback implements Holder {
     // The page may be left during a seek: the element has the new position already, but `seeked` does not fire.
     const leave = (): void => {
       if (element.ended) return;
-      if (this.#wanted === undefined && element.readyState > 0) this.at = element.currentTime;
-      this.#keep();
+      if (this.#pendingSeek === undefined && element.readyState > 0) this.at = element.currentTime;
+      this.#save();
     };
     addEventListener("pagehide", leave);
     void this.#restore();
@@ -121,10 +121,10 @@ export class Playback implements Holder {
     };
   };
 
-  facts = (): { title: string; album: string; picture?: string } => ({
-    title: this.#what.title || document.title,
+  metadata = (): { title: string; album: string; picture?: string } => ({
+    title: this.#source.title || document.title,
     album: document.title,
-    ...(this.#what.picture ? { picture: this.#what.picture } : {}),
+    ...(this.#source.picture ? { picture: this.#source.picture } : {}),
   });
   position = (): { duration: number; position: number; rate: number } => ({
     duration: this.duration,
@@ -139,9 +139,9 @@ export class Playback implements Holder {
   pause = (): void => this.#element?.pause();
   toggle = (): void => (this.paused ? this.play() : this.pause());
   seek = (to: number): void => {
-    this.#touched = true;
+    this.#hasInput = true;
     this.resumed = undefined;
-    this.#go(to);
+    this.#seekTo(to);
   };
   setRate(rate: number): void {
     this.rate = rate;
@@ -151,46 +151,46 @@ export class Playback implements Holder {
     element.playbackRate = rate;
   }
 
-  #go(to: number): void {
+  #seekTo(to: number): void {
     const element = this.#element;
     const place = Math.min(Math.max(0, to), this.duration || to);
     this.at = place;
     // An element ignores a new position until its metadata is loaded.
-    if (!element || element.readyState < 1) this.#wanted = place;
+    if (!element || element.readyState < 1) this.#pendingSeek = place;
     else element.currentTime = place;
   }
-  #ready(): void {
+  #handleMetadata(): void {
     const length = this.#element?.duration ?? Number.NaN;
     if (Number.isFinite(length) && length > 0) this.duration = length;
-    if (this.#wanted !== undefined && this.#element) {
-      this.#element.currentTime = this.#wanted;
-      this.#wanted = undefined;
+    if (this.#pendingSeek !== undefined && this.#element) {
+      this.#element.currentTime = this.#pendingSeek;
+      this.#pendingSeek = undefined;
     }
     updateMediaSession(this, !this.paused);
   }
-  #moved(): void {
+  #handleTimeUpdate(): void {
     const element = this.#element;
-    if (!element || this.#wanted !== undefined) return;
+    if (!element || this.#pendingSeek !== undefined) return;
     this.at = element.currentTime;
-    if (!this.paused && Math.abs(this.at - this.#kept) >= KEEP_EVERY) this.#keep();
+    if (!this.paused && Math.abs(this.at - this.#savedAt) >= SAVE_INTERVAL) this.#save();
   }
 
   async #restore(): Promise<void> {
-    if (!this.#what.root) return;
-    const left = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
-    const place = parsePlace(left?.pos ?? null);
-    if (place === undefined || this.#touched || place < EDGE || place > this.duration - EDGE) return;
-    this.#kept = place;
-    this.#go(place);
+    if (!this.#source.root) return;
+    const saved = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
+    const place = parsePosition(saved?.pos ?? null);
+    if (place === undefined || this.#hasInput || place < RESTORE_MARGIN || place > this.duration - RESTORE_MARGIN) return;
+    this.#savedAt = place;
+    this.#seekTo(place);
     this.resumed = place;
   }
   #item(): string {
-    return `${this.#what.root}/${this.#what.hash}`;
+    return `${this.#source.root}/${this.#source.hash}`;
   }
-  #keep(ended = false): void {
-    if (!this.#what.root || !this.#touched || (!ended && this.at === this.#kept)) return;
+  #save(ended = false): void {
+    if (!this.#source.root || !this.#hasInput || (!ended && this.at === this.#savedAt)) return;
     const place = ended ? 0 : this.at;
-    this.#kept = place;
+    this.#savedAt = place;
     const percent = ended ? 10_000 : Math.min(9900, Math.round((this.at / (this.duration || 1)) * 10_000));
     void this.#write({
       kind: "media",
@@ -198,7 +198,7 @@ export class Playback implements Holder {
       done: ended,
       restart: false,
       percent: Math.max(0, percent),
-      pos: placeAt(place),
+      pos: formatPosition(place),
     });
   }
   /** Saves one position at a time, the newest last: concurrent writes could arrive in another order. */

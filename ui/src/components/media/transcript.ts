@@ -1,7 +1,7 @@
 //! Interactive transcripts: words that match a caption seek to its time.
 import type { Cue } from "./captions";
 
-const squeeze = (text: string): string => text.replace(/\s+/g, " ").trim().toLowerCase();
+const normalize = (text: string): string => text.replace(/\s+/g, " ").trim().toLowerCase();
 
 /** Limits the search to about a second; a transcript unrelated to its captions would take minutes. */
 export const MAX_COMPARISONS = 200_000;
@@ -17,7 +17,7 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   let found = 0;
   let from = 0;
   let left = MAX_COMPARISONS;
-  const spoken = cues.map((cue) => squeeze(cue.text));
+  const texts = cues.map((cue) => normalize(cue.text));
   for (const node of nodes) {
     if (left <= 0) break;
     let rest: Text = node;
@@ -26,11 +26,11 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
       // A comparison reads the whole text.
       const cost = 1 + rest.data.length / 200;
       left -= cost;
-      const at = locate(rest.data, spoken[n]!);
+      const at = locate(rest.data, texts[n]!);
       if (!at) {
         // The next text node may contain this cue, or none may: search for later cues here.
         let next = n + 1;
-        while (next < cues.length && (left -= cost) > 0 && !locate(rest.data, spoken[next]!)) next += 1;
+        while (next < cues.length && (left -= cost) > 0 && !locate(rest.data, texts[next]!)) next += 1;
         if (next < cues.length && left > 0) {
           n = next - 1;
           continue;
@@ -52,7 +52,7 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   return found;
 }
 
-interface Flat {
+interface FlatText {
   text: string;
   /** `text` in lower case, with white space collapsed to one space. */
   flat: string;
@@ -60,10 +60,10 @@ interface Flat {
   at: number[];
 }
 /** The text flattened last: many captions are searched for in one text. */
-let last: Flat = { text: "", flat: "", at: [] };
+let cached: FlatText = { text: "", flat: "", at: [] };
 
-function flatten(text: string): Flat {
-  if (last.text === text) return last;
+function flatten(text: string): FlatText {
+  if (cached.text === text) return cached;
   let flat = "";
   const at: number[] = [];
   let blankBefore = true;
@@ -77,11 +77,11 @@ function flatten(text: string): Flat {
       at.push(i);
     }
   }
-  last = { text, flat, at };
-  return last;
+  cached = { text, flat, at };
+  return cached;
 }
 
-/** Finds `wanted` (squeezed) in `text`, ignoring case and differences in white space. */
+/** Finds `wanted` (normalized) in `text`, ignoring case and differences in white space. */
 function locate(text: string, wanted: string): { start: number; end: number } | undefined {
   if (!wanted) return undefined;
   const { flat, at } = flatten(text);

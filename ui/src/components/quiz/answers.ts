@@ -3,14 +3,14 @@ import type { Question, Response } from "../../api/types";
 import { shuffled } from "../cover/coverColors";
 
 /** Indices from 0 in an order that depends on `key` and is never the right one (from two items on). */
-export function startOrder(count: number, key: string): number[] {
+export function initialOrder(count: number, key: string): number[] {
   const right = Array.from({ length: count }, (_, i) => i);
   const mixed = shuffled(right, key);
   return count > 1 && mixed.every((n, i) => n === i) ? [...mixed.slice(1), mixed[0]!] : mixed;
 }
 
 /** The list with the item at `from` moved to `to`, which is limited to the list. */
-export function moved<T>(items: readonly T[], from: number, to: number): T[] {
+export function moveItem<T>(items: readonly T[], from: number, to: number): T[] {
   const out = [...items];
   const goal = Math.min(Math.max(to, 0), items.length - 1);
   const [item] = out.splice(from, 1);
@@ -19,7 +19,7 @@ export function moved<T>(items: readonly T[], from: number, to: number): T[] {
 }
 
 /** Pairs `left` with `right` and removes any other pair of `right`. With null, `left` has no partner. */
-export function matched(pairs: readonly (number | null)[], left: number, right: number | null): (number | null)[] {
+export function paired(pairs: readonly (number | null)[], left: number, right: number | null): (number | null)[] {
   return pairs.map((have, i) => (i === left ? right : right !== null && have === right ? null : have));
 }
 
@@ -32,7 +32,7 @@ export function emptyAnswer(question: Question, key: string): Response {
     case "fill":
       return { kind: "fill", texts: question.blanks.map(() => "") };
     case "order":
-      return { kind: "order", order: startOrder(question.items.length, `${key} ${question.id}`) };
+      return { kind: "order", order: initialOrder(question.items.length, `${key} ${question.id}`) };
     case "match":
       return { kind: "match", right: question.pairs.map(() => null) };
   }

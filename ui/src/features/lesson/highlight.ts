@@ -18,6 +18,6 @@ hljs.registerAliases(["py"], { languageName: "python" });
 hljs.registerAliases(["sh", "shell"], { languageName: "bash" });
 
 /** Returns escaped HTML with spans of `hljs-` classes, or undefined if the language is unknown. */
-export function colour(code: string, language: string): string | undefined {
+export function highlight(code: string, language: string): string | undefined {
   return hljs.getLanguage(language) ? hljs.highlight(code, { language, ignoreIllegals: true }).value : undefined;
 }

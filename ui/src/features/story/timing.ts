@@ -23,10 +23,10 @@ export function spanOf(page: Page, index: number): { start: number; end: number 
 }
 
 /** A position in a story: `p3.s2`, both from 1. */
-export function storyPlace(page: number, sentence: number): string {
+export function formatStoryPosition(page: number, sentence: number): string {
   return sentence >= 0 ? `p${page + 1}.s${sentence + 1}` : `p${page + 1}`;
 }
-export function parseStoryPlace(pos: string | null): { page: number; sentence: number } | undefined {
+export function parseStoryPosition(pos: string | null): { page: number; sentence: number } | undefined {
   const match = /^p(\d+)(?:\.s(\d+))?$/.exec(pos ?? "");
   return match ? { page: Number(match[1]) - 1, sentence: match[2] ? Number(match[2]) - 1 : -1 } : undefined;
 }
